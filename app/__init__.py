@@ -1,0 +1,77 @@
+"""DevEnviro: error monitoring you can trust."""
+
+from __future__ import annotations
+
+import logging
+
+from flask import Flask
+from flask_bootstrap import Bootstrap5
+from flask_login import LoginManager
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import access, admin, api, cli, errors, sentry, web
+from app.auth import Accounts, LoginThrottle
+from app.db import Store, StoreError, utc_now
+from app.emergency import EmergencyFolder
+from app.intake import Intake
+from app.logs import set_up_logging
+from app.protocol.scrub import Scrubber
+from app.services import Services
+from config import ROOT, Config, load_config
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """Build the application; call it in the process that serves, after any fork.
+
+    :param config: by default read from the environment.
+    :raise config.ConfigError: a setting is wrong.
+    """
+    config = config or load_config()
+    scrubber = Scrubber()
+    set_up_logging(config, scrubber)
+
+    app = web.App("app", root_path=str(ROOT), static_folder="static", template_folder="templates")
+    app.config.from_mapping(web.flask_settings(config))
+
+    store = Store(config.database_url)
+    intake = Intake(store, EmergencyFolder(config.emergency_dir), scrubber, reraise=config.testing)
+    app.extensions["devenviro"] = Services(
+        config=config,
+        store=store,
+        intake=intake,
+        accounts=Accounts(store, config),
+        throttle=LoginThrottle(store),
+        release=sentry.find_release(config),
+        started_at=utc_now(),
+    )
+    sentry.connect(config, intake)
+    sentry.init_sentry()
+
+    Bootstrap5(app)
+    csrf = CSRFProtect(app)
+    login = LoginManager(app)
+    app.before_request(access.enforce)
+    errors.init_app(app)
+    web.init_app(app)
+    admin.init_app(app, login)
+    api.init_app(app, csrf)
+    cli.init_app(app)
+    if config.TRUSTED_PROXIES:
+        hops = config.TRUSTED_PROXIES
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    _open_store(app)
+    return app
+
+
+def _open_store(app: Flask) -> None:
+    """Migrate, make the first credentials, take in what waits; a broken store stops no start."""
+    parts: Services = app.extensions["devenviro"]
+    try:
+        parts.store.migrate()
+        if parts.config.ENVIRONMENT == "development":
+            cli.print_first_credentials(parts.config, parts.accounts.first_credentials())
+        parts.intake.take_in()
+    except StoreError as error:
+        logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

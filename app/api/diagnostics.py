@@ -1,0 +1,91 @@
+"""Diagnostics: errors on request, to see that monitoring works."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NoReturn
+
+from flask.typing import ResponseReturnValue
+from pydantic import Field, model_validator
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from app import access, sentry
+from app.api import bp
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Body, read_body
+from app.api.schemas import Problem, Recorded
+from app.error_tracker import ErrorTracker
+from app.errors import links_of
+
+
+class TestError(Exception):
+    """An error that somebody asked for."""
+
+    __test__ = False  # pytest collects classes named Test*
+
+
+class TestErrorBody(Body):
+    """Which error to make."""
+
+    __test__ = False
+
+    error_type: Literal["message", "exception", "http"]
+    message: Annotated[str, Field(max_length=8192)]
+    user_id: Annotated[str, Field(max_length=200)] | None = None
+    status_code: Annotated[int, Field(ge=400, le=599)] | None = None
+
+    @model_validator(mode="after")
+    def _status_only_with_http(self) -> TestErrorBody:
+        if self.status_code is not None and self.error_type != "http":
+            raise ValueError("status_code is only for error_type http")
+        return self
+
+
+@bp.post("/test-error")
+@access.diagnoses
+@describe(
+    Operation(
+        "Make an error of a chosen kind",
+        {200: Recorded, 500: Problem},
+        body=TestErrorBody,
+        problems=(404, 413, 415, 422),
+        tag="diagnostics",
+    )
+)
+def test_error() -> ResponseReturnValue:
+    """Record a message, raise an exception, or fail with an HTTP status.
+
+    :raise TestError: for ``exception``; it goes the way of every unhandled error.
+    """
+    body = read_body(TestErrorBody)
+    if body.user_id is not None:
+        sentry.set_user_context(body.user_id)
+    sentry.set_tag("test_error", body.error_type)
+    if body.error_type == "exception":
+        raise TestError(body.message)
+    if body.error_type == "http":
+        fail_with_status(body.status_code or 500, body.message)
+    event_id = sentry.capture_message(body.message)
+    return answer(Recorded(event_id=event_id, links=links_of(event_id or "")))
+
+
+def fail_with_status(status: int, message: str) -> NoReturn:
+    """Raise the HTTP error of a status, recorded even if it is the caller's (4xx)."""
+    error = default_exceptions.get(status, HTTPException)(message)
+    error.code = status
+    try:
+        raise error
+    except HTTPException as raised:
+        ErrorTracker().log_error(raised)
+        raise
+
+
+@bp.get("/sentry-debug")
+@access.diagnoses
+@describe(Operation("Divide by zero", {500: Problem}, problems=(404,), tag="diagnostics"))
+def sentry_debug() -> ResponseReturnValue:
+    """Fail as any view may fail.
+
+    :raise ZeroDivisionError: always.
+    """
+    divisor = 0
+    return str(1 / divisor)

@@ -1,0 +1,135 @@
+"""Events: lists and one whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from flask import abort, jsonify
+from flask.typing import ResponseReturnValue
+from pydantic import AwareDatetime, Field
+from sqlalchemy import Row
+
+from app import access
+from app.api import bp
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import (
+    DeliveryState,
+    EventDetail,
+    EventPage,
+    EventSummary,
+    ExceptionValue,
+    Grouping,
+    Hop,
+    Level,
+)
+from app.events.queries import EventFilter, StoredEvent, find_event, list_events
+from app.events.trail import trail
+from app.issues.queries import find_issue
+from app.services import services
+
+Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
+# Beyond 64 bits no database has a row.
+RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class EventQuery(Query):
+    """What a list of events is narrowed to."""
+
+    limit: Limit = 50
+    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    issue_id: RowNumber | None = None
+    level: Level | None = None
+    environment: Annotated[str, Field(max_length=200)] | None = None
+    release: Annotated[str, Field(max_length=250)] | None = None
+    q: (
+        Annotated[
+            str,
+            Field(max_length=500, description="Part of title, culprit, transaction; or an id."),
+        ]
+        | None
+    ) = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class RawQuery(Query):
+    """How to show one event."""
+
+    raw: Annotated[bool, Field(description="The payload as it was stored.")] = False
+
+
+@bp.get("/api/events")
+@access.reads
+@describe(
+    Operation(
+        "Recent events, newest first",
+        {200: EventPage},
+        query=EventQuery,
+        problems=(422, 503),
+        tag="events",
+    )
+)
+def get_events() -> ResponseReturnValue:
+    """Return a page of events."""
+    query = read_query(EventQuery)
+    chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
+    with services().store.read() as conn:
+        rows = list_events(conn, chosen, before=query.cursor, limit=query.limit + 1)
+    page = rows[: query.limit]
+    more = str(page[-1].id) if len(rows) > query.limit else None
+    return answer(EventPage(events=[EventSummary(**_summary(row)) for row in page], next=more))
+
+
+@bp.get("/api/events/<event_id>")
+@access.reads
+@describe(
+    Operation(
+        "One event whole",
+        {200: EventDetail},
+        query=RawQuery,
+        problems=(404, 422, 503),
+        tag="events",
+    )
+)
+def get_event(event_id: str) -> ResponseReturnValue:
+    """Return one event; its payload with ``?raw=1``.
+
+    :raise 404: no event has this id.
+    """
+    raw = read_query(RawQuery).raw
+    with services().store.read() as conn:
+        stored = find_event(conn, event_id)
+        issue = find_issue(conn, stored.row.issue_id) if stored else None
+    if stored is None or issue is None:
+        abort(404, description="no event has this id")
+    if raw:
+        return jsonify(stored.payload)
+    return answer(_detail(stored, issue))
+
+
+def _summary(row: Row[Any]) -> dict[str, Any]:
+    values = dict(row._mapping)
+    return {
+        **{name: values[name] for name in EventSummary.model_fields if name in values},
+        "delivery": DeliveryState(state=row.state),
+    }
+
+
+def _detail(stored: StoredEvent, issue: Row[Any]) -> EventDetail:
+    row, event = stored.row, stored.event
+    whole: dict[str, Any] = {
+        name: getattr(event, name) for name in EventDetail.model_fields if hasattr(event, name)
+    }
+    whole |= _summary(row)
+    whole |= {
+        "exceptions": [ExceptionValue(**asdict(exception)) for exception in event.exceptions],
+        "attachments": stored.attachments,
+        "scrubbed": row.scrubbed,
+        "duplicates": row.duplicates,
+        "grouping": Grouping(version=issue.grouping_version, key=issue.grouping_key),
+        "trail": [Hop(**hop._asdict()) for hop in trail(row, event)],
+    }
+    return EventDetail(**whole)

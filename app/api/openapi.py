@@ -1,0 +1,181 @@
+"""The OpenAPI 3.1 document, made from what stands at the routes, and a page that shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from flask import Response, current_app, jsonify, render_template
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from app import access
+from app.api import bp
+from app.api.schemas import Problem
+from app.services import services
+from config import VERSION
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+REFERENCE = "#/components/schemas/{model}"
+METHODS = ("get", "post", "patch", "put", "delete")
+PATH_TYPES = {"string": "string", "int": "integer"}
+PROBLEMS = {
+    400: "The body is no JSON, or the Host is not allowed.",
+    401: "A token is needed, or the one that was sent does not work.",
+    403: "The token lacks the scope.",
+    404: "There is no such thing.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    422: "A field is wrong; `errors` names it.",
+    500: "The server failed; `event_id` names the recorded error.",
+    503: "The store does not answer.",
+}
+
+
+@dataclass
+class Operation:
+    """What a route says of itself.
+
+    :param answers: status to the model of its body.
+    :param problems: statuses that answer problem details, besides those of its access rule.
+    """
+
+    summary: str
+    answers: dict[int, type[BaseModel]]
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    problems: tuple[int, ...] = ()
+    tag: str = "system"
+
+
+def describe(operation: Operation) -> Callable[[View], View]:
+    """Put a description on a view."""
+
+    def decorate(view: View) -> View:
+        view.operation = operation  # type: ignore[attr-defined]  # read by document()
+        return view
+
+    return decorate
+
+
+def answer(model: BaseModel, status: int = 200) -> Response:
+    """Return a model as JSON."""
+    response = Response(model.model_dump_json(), status, content_type="application/json")
+    return response
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI document of the current application.
+
+    Source: https://spec.openapis.org/oas/v3.1.1.html, 2026-11-23.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    models: set[type[BaseModel]] = {Problem}
+    for rule in current_app.url_map.iter_rules():
+        operation = getattr(current_app.view_functions[rule.endpoint], "operation", None)
+        if operation is None:
+            continue
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in METHODS:
+            if method.upper() in (rule.methods or ()):
+                paths.setdefault(path, {})[method] = _operation(operation, rule.rule, rule.endpoint)
+        models |= {*operation.answers.values(), *filter(None, [operation.body])}
+    _, schemas = models_json_schema(
+        [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
+        ref_template=REFERENCE,
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "DevEnviro", "version": VERSION, "description": "Error monitoring."},
+        "servers": [{"url": services().config.public_url}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]:
+    guard = access.rule_of(endpoint)
+    problems = set(operation.problems)
+    if guard and guard.scope:
+        problems |= {400, 401, 403}
+    result: dict[str, Any] = {
+        "operationId": endpoint.rpartition(".")[2],
+        "summary": operation.summary,
+        "tags": [operation.tag],
+        "parameters": [*_path_parameters(rule), *_query_parameters(operation.query)],
+        "responses": {
+            **{str(code): _response(model) for code, model in operation.answers.items()},
+            **{str(code): _problem(code) for code in sorted(problems)},
+        },
+    }
+    if operation.body:
+        content = {"application/json": {"schema": _reference(operation.body)}}
+        result["requestBody"] = {"required": True, "content": content}
+    if guard and guard.scope:
+        result["security"] = [{"token": []}, *([{}] if guard.loopback else [])]
+        result["description"] = f"Scope of the token: `{guard.scope}`."
+    return result
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(model=model.__name__)}
+
+
+def _response(model: type[BaseModel]) -> dict[str, Any]:
+    description = (model.__doc__ or model.__name__).splitlines()[0]
+    media = "application/problem+json" if model is Problem else "application/json"
+    return {"description": description, "content": {media: {"schema": _reference(model)}}}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": _reference(Problem)}}
+    return {"description": PROBLEMS[status], "content": content}
+
+
+def _path_parameters(rule: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": PATH_TYPES.get(converter or "string", "string")},
+        }
+        for converter, name in re.findall(r"<(?:(\w+):)?(\w+)>", rule)
+    ]
+
+
+def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
+    if query is None:
+        return []
+    schema = query.model_json_schema()
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in schema.get("required", ()),
+            "description": member.get("description", ""),
+            "schema": {k: v for k, v in member.items() if k not in {"title", "description"}},
+        }
+        for name, member in schema["properties"].items()
+    ]
+
+
+@bp.get("/openapi.json")
+@access.shows
+def openapi_document() -> ResponseReturnValue:
+    """Return the document."""
+    return jsonify(document())
+
+
+@bp.get("/docs")
+@access.shows
+def reference() -> ResponseReturnValue:
+    """Show the document as a page."""
+    return render_template("docs.html", document=document())

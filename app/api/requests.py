@@ -1,0 +1,69 @@
+"""Reading what callers send, strictly: a wrong field is named, never guessed at, never echoed."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from flask import abort, request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.errors import FieldErrors
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class Body(BaseModel):
+    """A JSON body: JSON's types as they are, nothing beyond the fields that are named."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class Query(BaseModel):
+    """A query string: text that reads as the field's type."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def read_body(model: type[Model]) -> Model:
+    """Return the request's JSON body.
+
+    :raise 400: it is no JSON object. :raise 413: it is longer than 64 KiB.
+    :raise 415: it is not called JSON. :raise FieldErrors: a field is wrong (422).
+    """
+    if not request.is_json:
+        abort(415, description="Content-Type: application/json is expected")
+    # Read here, since Werkzeug cuts a chunked body that is too long without a word.
+    raw = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(raw) > MAX_BODY_BYTES:
+        abort(413, description=f"at most {MAX_BODY_BYTES} bytes are expected")
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        abort(400, description="the body is no JSON")
+    if not isinstance(body, dict):
+        abort(400, description="a JSON object is expected")
+    return _validated(model, body)
+
+
+def read_query(model: type[Model]) -> Model:
+    """Return the query string.
+
+    :raise FieldErrors: a parameter is wrong or unknown (422).
+    """
+    return _validated(model, request.args.to_dict())
+
+
+def _validated(model: type[Model], values: dict[str, Any]) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        raise FieldErrors(
+            [
+                {"field": ".".join(map(str, detail["loc"])) or "body", "message": detail["msg"]}
+                for detail in details
+            ]
+        ) from None

@@ -1,0 +1,215 @@
+"""The shapes of answers; what the OpenAPI document shows is what the views build."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+Level = Literal["fatal", "error", "warning", "info", "debug"]
+Check = Literal["pass", "warn", "fail"]
+
+
+class FieldError(BaseModel):
+    """One wrong field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldError] | None = None
+    event_id: str | None = None
+    links: dict[str, str] | None = None
+
+
+class SentryState(BaseModel):
+    """Whether errors go on to Sentry."""
+
+    enabled: bool
+
+
+class Health(BaseModel):
+    """What the public may know."""
+
+    status: Check
+    environment: str
+    release: str
+    sentry: SentryState
+    checks: dict[str, Check]
+
+
+class Liveness(BaseModel):
+    """The process answers."""
+
+    status: Literal["pass"]
+
+
+class Recorded(BaseModel):
+    """An event that was asked for, and where it is to be seen."""
+
+    event_id: str | None
+    links: dict[str, str]
+
+
+class Hop(BaseModel):
+    """One hop of the trail; ``ok`` is null while it is open."""
+
+    hop: str
+    at: datetime | None
+    ms: float | None
+    ok: bool | None
+    detail: str
+
+
+class DeliveryState(BaseModel):
+    """Where the event's envelope is."""
+
+    state: str
+    upstream_id: str | None = None
+    url: str | None = None
+
+
+class Grouping(BaseModel):
+    """Why an event belongs to its issue."""
+
+    version: str
+    key: str
+
+
+class EventSummary(BaseModel):
+    """An event in a list."""
+
+    event_id: str
+    issue_id: int
+    project_id: int
+    level: Level
+    title: str
+    culprit: str
+    platform: str | None
+    logger: str | None
+    transaction: str | None
+    release: str | None
+    environment: str | None
+    timestamp: datetime
+    received_at: datetime
+    delivery: DeliveryState
+
+
+class Frame(BaseModel):
+    """One call, oldest first in its list."""
+
+    function: str | None
+    module: str | None
+    filename: str | None
+    abs_path: str | None
+    lineno: int | None
+    colno: int | None
+    in_app: bool
+    context_line: str | None
+    pre_context: list[str]
+    post_context: list[str]
+    vars: dict[str, Any]
+
+
+class ExceptionValue(BaseModel):
+    """One exception of the chain, the oldest cause first in its list."""
+
+    type: str | None
+    value: str | None
+    module: str | None
+    mechanism: str | None
+    handled: bool | None
+    frames: list[Frame]
+
+
+class EventDetail(EventSummary):
+    """An event whole."""
+
+    message: str | None
+    server_name: str | None
+    user: dict[str, Any]
+    tags: dict[str, str]
+    contexts: dict[str, Any]
+    extra: dict[str, Any]
+    request: dict[str, Any]
+    sdk: dict[str, Any]
+    exceptions: list[ExceptionValue]
+    breadcrumbs: list[dict[str, Any]]
+    attachments: list[dict[str, Any]]
+    scrubbed: list[dict[str, str]]
+    grouping: Grouping
+    duplicates: int
+    trail: list[Hop]
+
+
+class EventPage(BaseModel):
+    """A page of events, newest first."""
+
+    events: list[EventSummary]
+    next: str | None
+
+
+class Issue(BaseModel):
+    """A group of events."""
+
+    id: int
+    project_id: int
+    title: str
+    culprit: str
+    type: str
+    level: Level
+    status: Literal["unresolved", "resolved", "ignored"]
+    regressed: bool
+    times_seen: int
+    stored_event_count: int
+    users: int
+    first_seen: datetime
+    last_seen: datetime
+    first_release: str | None
+    last_release: str | None
+    grouping: Grouping
+
+
+class IssuePage(BaseModel):
+    """A page of issues, the one seen last first."""
+
+    issues: list[Issue]
+    next: str | None
+    total: int
+
+
+class Accounting(BaseModel):
+    """The books, in envelopes since the store was made."""
+
+    accepted: int
+    local: int
+    pending: int
+    retry: int
+    delivered: int
+    parked: int
+    expired: int
+    discarded: dict[str, int]
+    balanced: bool
+
+
+class SystemStatus(BaseModel):
+    """How the service, the machine and the store are."""
+
+    service: dict[str, Any]
+    process: dict[str, Any]
+    machine: dict[str, Any]
+    cgroup: dict[str, Any] | None
+    store: dict[str, Any]
+    sentry: dict[str, Any]
+    accounting: Accounting | None
+    counters: dict[str, int]
+    versions: dict[str, str]

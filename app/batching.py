@@ -1,0 +1,170 @@
+"""How writers share a transaction.
+
+:class:`GroupCommit` is for those who wait: the first becomes the leader and commits for everyone
+who came meanwhile, the others find their outcome settled. A lock and a list, no thread that a fork
+could lose. :class:`Buffer` is for those who do not wait: a bounded queue that a thread, started
+by the first who needs it, empties at least once a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from app.db import StoreBusy, StoreError
+
+# One transaction stays short enough for the 250 ms that a capture may wait: 100 events take some
+# 60 ms on SQLite.
+MAX_BATCH = 100
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket(Generic[T, R]):
+    item: T
+    result: R | None = None
+    error: Exception | None = None
+    settled: bool = False
+
+    def settle(self, result: R | None = None, error: Exception | None = None) -> None:
+        self.result, self.error, self.settled = result, error, True
+
+
+class GroupCommit(Generic[T, R]):
+    """Turns many waiting callers into few transactions.
+
+    :param commit: takes items and the seconds it may wait for the store, commits them all in one
+        transaction, and returns one result for each, in order.
+    """
+
+    def __init__(self, commit: Callable[[list[T], float], list[R]]) -> None:
+        self._commit = commit
+        self._mutex = threading.Lock()
+        self._turn = threading.Lock()
+        self._waiting: list[_Ticket[T, R]] = []
+
+    def submit(self, item: T, timeout_s: float) -> R:
+        """Wait until the item is committed and return its result.
+
+        :raise StoreError: it was not committed within the time, or could not be.
+        """
+        ticket: _Ticket[T, R] = _Ticket(item)
+        deadline = time.monotonic() + timeout_s
+        with self._mutex:
+            self._waiting.append(ticket)
+        if self._turn.acquire(timeout=timeout_s):
+            try:
+                while not ticket.settled:
+                    self._lead(max(0.0, deadline - time.monotonic()))
+            finally:
+                self._turn.release()
+        return self._outcome(ticket)
+
+    def _outcome(self, ticket: _Ticket[T, R]) -> R:
+        with self._mutex:
+            if not ticket.settled and ticket in self._waiting:
+                self._waiting.remove(ticket)
+        if ticket.error is not None:
+            raise ticket.error
+        if not ticket.settled:
+            # A leader may still commit it; whoever stores it elsewhere relies on the uid.
+            raise StoreBusy("the store is busy: no turn within the bounded wait")
+        return ticket.result  # type: ignore[return-value]  # settled without an error
+
+    def _lead(self, timeout_s: float) -> None:
+        with self._mutex:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+        try:
+            results = self._commit([ticket.item for ticket in batch], timeout_s)
+        except StoreError as error:
+            _fail(batch, error)
+        except Exception as error:
+            # One of them is poisoned: each for itself, so that it takes no other one with it.
+            if len(batch) == 1:
+                _fail(batch, error)
+            for ticket in batch if len(batch) > 1 else ():
+                self._alone(ticket, timeout_s)
+        else:
+            for ticket, result in zip(batch, results, strict=True):
+                ticket.settle(result)
+
+    def _alone(self, ticket: _Ticket[T, R], timeout_s: float) -> None:
+        try:
+            ticket.settle(self._commit([ticket.item], timeout_s)[0])
+        except Exception as error:
+            ticket.settle(error=error)
+
+
+def _fail(batch: list[_Ticket[T, R]], error: Exception) -> None:
+    for ticket in batch:
+        ticket.settle(error=error)
+
+
+class Buffer(Generic[T]):
+    """A bounded queue that is emptied in batches by a thread of its own.
+
+    :param drain: called with up to :data:`MAX_BATCH` items; what it returns stays for the next
+        time. It is called with none, too, while :meth:`wake` asks for it.
+    :param limit: items; beyond it the newest are refused.
+    """
+
+    def __init__(self, drain: Callable[[list[T]], list[T]], *, limit: int, name: str) -> None:
+        self._drain = drain
+        self._limit = limit
+        self._name = name
+        self._items: deque[T] = deque()
+        self._mutex = threading.Lock()
+        self._draining = threading.Lock()
+        self._wanted = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def offer(self, item: T) -> bool:
+        """Queue an item; ``False`` when the queue is full."""
+        with self._mutex:
+            if len(self._items) >= self._limit:
+                return False
+            self._items.append(item)
+        self.wake()
+        return True
+
+    def wake(self) -> None:
+        """Have the thread do its work within a second, starting it if there is none."""
+        self._wanted.set()
+        if self._thread is None or not self._thread.is_alive():
+            with self._mutex:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                    self._thread.start()
+
+    def flush(self) -> None:
+        """Empty the queue now, on the caller's thread."""
+        with self._draining:
+            while self._items or self._wanted.is_set():
+                self._wanted.clear()
+                before = len(self._items)
+                self._drain_once()
+                if self._items and len(self._items) >= before:
+                    return  # The store does not take them now.
+
+    def _drain_once(self) -> None:
+        with self._mutex:
+            batch = [self._items.popleft() for _ in range(min(MAX_BATCH, len(self._items)))]
+        left = self._drain(batch)
+        if left:
+            with self._mutex:
+                self._items.extendleft(reversed(left))
+
+    def _run(self) -> None:
+        while True:
+            self._wanted.wait()
+            time.sleep(1.0)
+            self.flush()
+            if self._items:
+                self._wanted.set()

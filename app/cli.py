@@ -1,0 +1,100 @@
+"""The `flask` commands."""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from app.auth import SCOPES
+from app.services import services
+from config import Config
+
+db_group = AppGroup("db", help="The store's schema.")
+user_group = AppGroup("user", help="People who may log in to the admin pages.")
+token_group = AppGroup("token", help="API tokens.")
+
+
+def init_app(app: Flask) -> None:
+    """Register the commands."""
+    for group in (db_group, user_group, token_group):
+        app.cli.add_command(group)
+
+
+def print_first_credentials(config: Config, made: dict[str, str]) -> None:
+    """Print, once, what the first start made, and how to replace it."""
+    if not made:
+        return
+    lines = ["", "  First start: these are shown once and kept only as hashes."]
+    if "password" in made:
+        lines += [
+            f"    admin pages   {config.public_url}/admin/",
+            f"    user          {config.ADMIN_USERNAME}",
+            f"    password      {made['password']}",
+            f"                  another one: `flask user passwd {config.ADMIN_USERNAME}`,"
+            " or set ADMIN_PASSWORD",
+        ]
+    if "token" in made:
+        lines += [
+            f"    API token     {made['token']}",
+            "                  others: `flask token create NAME`, or set API_TOKEN",
+        ]
+    click.echo("\n".join([*lines, ""]))
+
+
+@db_group.command("upgrade")
+def upgrade() -> None:
+    """Bring the store's schema to the newest revision."""
+    store = services().store
+    store.migrate()
+    click.echo(f"the store is at revision {store.schema_revision()}")
+
+
+@user_group.command("add")
+@click.argument("username")
+@click.password_option(help="Asked for when it is not given.")
+def add_user(username: str, password: str) -> None:
+    """Add a person, or replace the password of one who is there."""
+    _set_password(username, password)
+
+
+@user_group.command("passwd")
+@click.argument("username")
+@click.password_option(help="Asked for when it is not given.")
+def change_password(username: str, password: str) -> None:
+    """Set a new password and end the sessions opened with the old one."""
+    _set_password(username, password)
+
+
+def _set_password(username: str, password: str) -> None:
+    config = services().config
+    if len(password) < 8:
+        raise click.UsageError("the password is too short: at least 8 characters are expected")
+    if config.ADMIN_PASSWORD and username == config.ADMIN_USERNAME:
+        raise click.UsageError(
+            f"the password of {username} is set by ADMIN_PASSWORD: change it there"
+        )
+    services().accounts.set_password(username, password)
+    click.echo(f"the password of {username} is set")
+
+
+@token_group.command("create")
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="By default all of them."
+)
+def create_token(name: str, scopes: tuple[str, ...]) -> None:
+    """Make an API token and print it, once."""
+    try:
+        click.echo(services().accounts.create_token(name, scopes or SCOPES))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+@token_group.command("revoke")
+@click.argument("name")
+def revoke_token(name: str) -> None:
+    """Revoke an API token by its name."""
+    if not services().accounts.revoke_token(name):
+        raise click.UsageError(f"there is no token named {name} that works")
+    click.echo(f"the token {name} is revoked")

@@ -1,0 +1,318 @@
+"""The store: one database, a deferred way to read it and an immediate way to write it.
+
+    read()   a deferred transaction, rolled back at the end; close it before rendering
+    write()  one writer at a time, waiting at most ``timeout_s``; commits at the end
+
+On SQLite a writer is alone because of ``BEGIN IMMEDIATE``, on PostgreSQL because of an advisory
+lock held to the end of the transaction. One rule for both means that what a transaction checks
+stays true until it commits, and that two batches never deadlock over the rows of two issues.
+Commits reach the disk before they return (WAL with ``synchronous=FULL``; PostgreSQL's default).
+
+Errors::
+
+    StoreError
+    ├── StoreBusy         another writer held the store for the whole bounded wait
+    └── StoreUnavailable  the store cannot be used: disk full, read-only, gone, damaged
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Engine,
+    MetaData,
+    TypeDecorator,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.sql import Insert
+
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+# Any number that no other program of the same database uses for an advisory lock.
+ADVISORY_LOCK = 0x0DE7E4B1
+
+# How often a waiting writer asks again. SQLite's own busy handler sleeps up to 100 ms between two
+# tries, which starves a writer that may wait 250 ms; a refused BEGIN costs some 20 microseconds.
+POLL_S = 0.002
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class StoreError(Exception):
+    """The store did not do what it was asked."""
+
+
+class StoreBusy(StoreError):
+    """Another writer held the store for the whole wait."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be used at the moment."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, also on SQLite, which knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def insert(conn: Connection, table: Any) -> Any:
+    """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
+    dialect: Any = sqlite if conn.dialect.name == "sqlite" else postgresql
+    statement: Insert = dialect.insert(table)
+    return statement
+
+
+class Store:
+    """One database; its engines are made by the process that first uses them, never before a fork.
+
+    :param url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engines: tuple[Engine, Engine] | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        # Writers of one process queue here, so that they do not poll the database against each other.
+        self._writers = threading.Lock()
+
+    # ---- transactions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in a reading transaction.
+
+        :raise StoreUnavailable: the database does not answer.
+        """
+        with _translated(), self._reader().connect() as conn:
+            yield conn
+
+    @contextmanager
+    def write(self, timeout_s: float = 5.0, *, foreign_keys: bool = True) -> Iterator[Connection]:
+        """Yield a connection as the only writer; commit at the end, roll back on an exception.
+
+        :param timeout_s: seconds to wait for other writers, in all.
+        :param foreign_keys: off for migrations that rebuild a table, whose children would cascade.
+        :raise StoreBusy: another writer held the store for that long.
+        :raise StoreUnavailable: the database does not answer, or cannot write.
+        """
+        deadline = time.monotonic() + timeout_s
+        if not self._writers.acquire(timeout=timeout_s):
+            raise StoreBusy("the store is busy: another writer of this process holds it")
+        try:
+            with _translated(), self._writer().connect() as conn:
+                if self.is_sqlite:
+                    _set_foreign_keys(conn, foreign_keys)
+                self._begin(conn, deadline)
+                yield conn
+                conn.commit()
+        finally:
+            self._writers.release()
+
+    def _begin(self, conn: Connection, deadline: float) -> None:
+        if not self.is_sqlite:
+            milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
+            conn.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
+            conn.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            return
+        while True:
+            try:
+                conn.begin()
+                return
+            except DBAPIError as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+            conn.rollback()
+            time.sleep(POLL_S)
+
+    # ---- schema ---------------------------------------------------------------------------------
+
+    def migrate(self, timeout_s: float = 60.0) -> None:
+        """Bring the schema to the newest revision; one process at a time, the others wait.
+
+        :raise StoreError: the store cannot be opened or written.
+        """
+        if self.is_sqlite:
+            self._create_file()
+        if self.schema_revision() == newest_revision():
+            return
+        with self.write(timeout_s, foreign_keys=False) as conn:
+            config = AlembicConfig(attributes={"connection": conn})
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            command.upgrade(config, "head")
+
+    def schema_revision(self) -> str | None:
+        """Return the revision the database is at, ``None`` for an empty one."""
+        with self.read() as conn:
+            return MigrationContext.configure(conn).get_current_revision()
+
+    def check(self) -> None:
+        """Raise :class:`StoreError` unless the store answers and has the newest schema."""
+        if self.schema_revision() != newest_revision():
+            raise StoreUnavailable("the schema is not the newest: run `flask db upgrade`")
+
+    def size_bytes(self) -> int:
+        """Return what the store takes on disk, the write-ahead log included."""
+        if self.is_sqlite:
+            paths = (Path(f"{self.url.database}{suffix}") for suffix in ("", "-wal", "-shm"))
+            return sum(path.stat().st_size for path in paths if path.exists())
+        with self.read() as conn:
+            return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
+
+    def dispose(self) -> None:
+        """Close this process's connections."""
+        with self._lock:
+            for engine in self._engines or ():
+                engine.dispose(close=self._pid == os.getpid())
+            self._engines = None
+
+    # ---- engines --------------------------------------------------------------------------------
+
+    def _reader(self) -> Engine:
+        return self._both()[0]
+
+    def _writer(self) -> Engine:
+        return self._both()[1]
+
+    def _both(self) -> tuple[Engine, Engine]:
+        if self._engines is None or self._pid != os.getpid():
+            with self._lock:
+                if self._engines is None or self._pid != os.getpid():
+                    self._engines, self._pid = self._make_engines(), os.getpid()
+        return self._engines
+
+    def _make_engines(self) -> tuple[Engine, Engine]:
+        if self.is_sqlite:
+            return self._sqlite_engine("DEFERRED"), self._sqlite_engine("IMMEDIATE")
+        engine = create_engine(
+            self.url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=10,
+            pool_timeout=5,
+            connect_args={"connect_timeout": 2, "application_name": "devenviro"},
+        )
+        return engine, engine
+
+    def _sqlite_engine(self, mode: str) -> Engine:
+        # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
+        engine = create_engine(self.url, connect_args={"timeout": 1 if mode == "DEFERRED" else 0})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(f"BEGIN {mode}"))
+        return engine
+
+    def _create_file(self) -> None:
+        path = Path(str(self.url.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(f"cannot open the store: {error.strerror}") from error
+
+
+@functools.cache
+def newest_revision() -> str | None:
+    """Return the newest revision that this version of the program knows."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC; a transaction reads the clock once."""
+    return datetime.now(UTC)
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own BEGIN is deferred and comes late; ours comes from the "begin" event.
+    connection.isolation_level = None
+    _enter_wal(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
+    # The first change to WAL takes an exclusive lock that no busy handler waits for: eight workers
+    # that start at once on an empty store would fail on it.
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_S)
+
+
+def _set_foreign_keys(conn: Connection, on: bool) -> None:
+    # Inside a transaction the pragma does nothing, hence before BEGIN and past SQLAlchemy.
+    driver: Any = conn.connection.driver_connection
+    driver.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return getattr(original, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        )
+    return getattr(original, "sqlstate", None) == "55P03"  # lock_not_available
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's errors into this module's; programming errors stay what they are."""
+    try:
+        yield
+    except (IntegrityError, DataError):
+        raise  # The statement's fault, not the store's.
+    except DBAPIError as error:
+        kind = StoreBusy if _is_busy(error) else StoreUnavailable
+        raise kind(f"the store failed: {type(error.orig).__name__}: {error.orig}") from error
+    except SQLAlchemyError as error:
+        raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error

@@ -1,0 +1,105 @@
+"""The books: every accepted envelope is in exactly one state, and the counters prove it.
+
+The counters are written in the transaction that changes the rows; :func:`accounting` holds them
+against each other and against the rows that are there.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, String, Table, func, select
+
+from app.db import insert, metadata
+from app.events.tables import envelopes
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# The states of an envelope that has not been discarded.
+STATES = ("local", "pending", "retry", "delivered", "parked", "expired")
+
+
+class Tally:
+    """Counts that could not be written when they arose; the next commit takes them along."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a count."""
+        with self._lock:
+            self._counts[name] += by
+
+    def peek(self) -> Counter[str]:
+        """Return a copy of what is owed."""
+        with self._lock:
+            return Counter(self._counts)
+
+    def settle(self, counts: Counter[str]) -> None:
+        """Take off what was written."""
+        with self._lock:
+            self._counts.subtract(counts)
+
+
+def counter_of(state: str, reason: str | None = None) -> str:
+    """Return the name of the counter that an envelope of this state is in."""
+    return f"discarded:{reason}" if state == "discarded" else f"state:{state}"
+
+
+def add(conn: Connection, counts: Mapping[str, int]) -> None:
+    """Add to the cumulative counters, made where they are new."""
+    rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
+    if rows:
+        statement = insert(conn, counters).values(rows)
+        added = counters.c.value + statement.excluded.value
+        conn.execute(
+            statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
+        )
+
+
+def read_counters(conn: Connection) -> dict[str, int]:
+    """Return every cumulative counter by name."""
+    return {name: int(value) for name, value in conn.execute(select(counters))}
+
+
+def accounting(conn: Connection) -> dict[str, Any]:
+    """Return the books, in envelopes since the store was made.
+
+    :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
+    """
+    counted = read_counters(conn)
+    books: dict[str, Any] = {"accepted": counted.get("accepted", 0)}
+    books |= {state: counted.get(counter_of(state), 0) for state in STATES}
+    books["discarded"] = {
+        name.removeprefix("discarded:"): value
+        for name, value in sorted(counted.items())
+        if name.startswith("discarded:") and value
+    }
+    books["balanced"] = _balanced(books, _rows(conn), counted.get("pruned", 0))
+    return books
+
+
+def _rows(conn: Connection) -> dict[str, int]:
+    query = select(envelopes.c.state, func.count()).group_by(envelopes.c.state)
+    return {str(state): int(count) for state, count in conn.execute(query)}
+
+
+def _balanced(books: dict[str, Any], rows: dict[str, int], pruned: int) -> bool:
+    settled = sum(books[state] for state in STATES) + sum(books["discarded"].values())
+    undelivered_rows_are_there = all(
+        rows.get(state, 0) == books[state] for state in ("pending", "retry", "parked", "expired")
+    )
+    return (
+        books["accepted"] == settled
+        and sum(rows.values()) + pruned == books["accepted"]
+        and undelivered_rows_are_there
+    )

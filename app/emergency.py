@@ -1,0 +1,132 @@
+"""The emergency folder: where an envelope waits that the store could not take in time.
+
+One file an envelope, already scrubbed, complete or not there at all: written beside its name,
+synced, then renamed. So writers need no lock among each other, whoever finds a file may take it
+in, and taking it in twice is harmless, because the store knows the envelope's uid. The path not
+taken, one file a process that grows, needs locks between who writes and who takes in.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+SUFFIX = ".envelope"
+
+
+class Waiting(NamedTuple):
+    """An envelope as the store takes it, with the file it waits in."""
+
+    path: Path
+    uid: str
+    project_id: int
+    received_at: datetime
+    body: bytes
+    scrubbed: list[dict[str, str]]
+
+
+class EmergencyFolder:
+    """Files of envelopes, newest state always whole.
+
+    :param path: made on first use, 0700.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def put(
+        self,
+        uid: str,
+        project_id: int,
+        received_at: datetime,
+        body: bytes,
+        scrubbed: list[dict[str, str]],
+    ) -> None:
+        """Write one envelope so that it survives a power cut.
+
+        :param body: the scrubbed envelope in wire form, not compressed.
+        :param scrubbed: its receipt, ``{"path", "rule"}`` each.
+        :raise OSError: the folder cannot be written either.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {
+            "uid": uid,
+            "project_id": project_id,
+            "received_at": received_at.isoformat(),
+            "body": base64.b64encode(body).decode(),
+            "scrubbed": scrubbed,
+        }
+        final = self.path / f"{uid}{SUFFIX}"
+        part = self.path / f"{uid}.part"
+        try:
+            _write_synced(part, json.dumps(record).encode())
+            part.rename(final)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        _sync_folder(self.path)
+
+    def waiting(self) -> Iterator[Waiting]:
+        """Yield what waits, oldest first; a file that another process took in meanwhile is passed."""
+        for path in sorted(self._paths(), key=_modified):
+            try:
+                record = json.loads(path.read_bytes())
+                yield Waiting(
+                    path,
+                    record["uid"],
+                    record["project_id"],
+                    datetime.fromisoformat(record["received_at"]),
+                    base64.b64decode(record["body"]),
+                    record["scrubbed"],
+                )
+            except FileNotFoundError:
+                continue
+            except (ValueError, KeyError, TypeError):
+                self.quarantine(path)
+
+    def quarantine(self, path: Path) -> None:
+        """Put a file that cannot be taken in out of the way, kept for a person to look at."""
+        with suppress(FileNotFoundError):
+            path.rename(path.with_suffix(".damaged"))
+
+    def count(self) -> int:
+        """Return how many envelopes wait."""
+        return len(self._paths())
+
+    def _paths(self) -> list[Path]:
+        try:
+            return [
+                Path(entry.path) for entry in os.scandir(self.path) if entry.name.endswith(SUFFIX)
+            ]
+        except FileNotFoundError:
+            return []
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    # The rename is on the disk only when the folder is.
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

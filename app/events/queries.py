@@ -1,0 +1,129 @@
+"""Reading events: pages of a list, and one event whole."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, or_, select
+
+from app.events.tables import envelopes, events
+from app.protocol.envelope import Envelope, parse_envelope
+from app.protocol.event import Event, parse_event_id, read_event
+
+
+@dataclass(frozen=True)
+class EventFilter:
+    """What a list is narrowed to; ``None`` means whatever.
+
+    :param text: part of title, culprit or transaction in any case, or an event id.
+    :param since: received at or after this moment; ``until``: before it.
+    """
+
+    project_id: int | None = None
+    issue_id: int | None = None
+    level: str | None = None
+    environment: str | None = None
+    release: str | None = None
+    text: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return the query narrowed to this filter."""
+        for name in ("project_id", "issue_id", "level", "environment", "release"):
+            value = getattr(self, name)
+            if value is not None:
+                query = query.where(events.c[name] == value)
+        if self.since:
+            query = query.where(events.c.received_at >= self.since)
+        if self.until:
+            query = query.where(events.c.received_at < self.until)
+        return query.where(_contains(self.text)) if self.text else query
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    """One event with everything the store has of it.
+
+    :param row: its row, with the envelope's ``state`` and ``reason``.
+    :param payload: the event as it was stored, scrubbed.
+    :param attachments: ``{"filename", "content_type", "size"}`` each, size in bytes.
+    """
+
+    row: Row[Any]
+    event: Event
+    payload: dict[str, Any]
+    attachments: list[dict[str, Any]]
+
+
+def list_events(
+    conn: Connection, filter: EventFilter, *, before: int | None = None, limit: int = 50
+) -> list[Row[Any]]:
+    """Return event rows, newest first.
+
+    :param before: the row id after which the page goes on, exclusive.
+    """
+    query = filter.apply(select(events, envelopes.c.state, envelopes.c.reason))
+    query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
+    if before is not None:
+        query = query.where(events.c.id < before)
+    return list(conn.execute(query.order_by(events.c.id.desc()).limit(limit)))
+
+
+def find_event(
+    conn: Connection, event_id: str, project_id: int | None = None
+) -> StoredEvent | None:
+    """Return one event whole, ``None`` when it is not there.
+
+    :param event_id: with or without dashes, in any case.
+    """
+    parsed = parse_event_id(event_id)
+    if parsed is None:
+        return None
+    query = (
+        select(events, envelopes.c.state, envelopes.c.reason, envelopes.c.body)
+        .join(envelopes, envelopes.c.id == events.c.envelope_id)
+        .where(events.c.event_id == parsed)
+        .order_by(events.c.project_id)
+    )
+    if project_id is not None:
+        query = query.where(events.c.project_id == project_id)
+    row = conn.execute(query).first()
+    return None if row is None else _stored(row)
+
+
+def known_values(conn: Connection, column: str, limit: int = 100) -> list[str]:
+    """Return the values that events have in a column, for a filter to choose from."""
+    value = events.c[column]
+    query = select(value).where(value.is_not(None)).distinct().order_by(value).limit(limit)
+    return [str(found) for found in conn.scalars(query)]
+
+
+def _stored(row: Row[Any]) -> StoredEvent:
+    envelope = parse_envelope(zlib.decompress(row.body))
+    item = envelope.event()
+    payload = item.payload if item else {}
+    event = read_event(payload, event_id=row.event_id, received_at=row.received_at)
+    return StoredEvent(row, event, payload, _attachments(envelope))
+
+
+def _attachments(envelope: Envelope) -> list[dict[str, Any]]:
+    return [
+        {
+            "filename": item.headers.get("filename"),
+            "content_type": item.headers.get("content_type"),
+            "size": len(item.payload),
+        }
+        for item in envelope.items
+        if item.type == "attachment" and isinstance(item.payload, bytes)
+    ]
+
+
+def _contains(text: str) -> Any:
+    columns = (events.c.title, events.c.culprit, events.c.transaction)
+    matches = [column.icontains(text, autoescape=True) for column in columns]
+    event_id = parse_event_id(text)
+    return or_(*matches, events.c.event_id == event_id) if event_id else or_(*matches)

@@ -1,0 +1,71 @@
+"""Tables of this package.
+
+An **envelope** is the unit that is delivered: stored once, scrubbed and compressed. An **event**
+row points at it and carries only what lists show, filter and count by; the payload is read from
+the envelope.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from app.db import UtcDateTime, metadata
+
+# SQLite counts rows by itself only in a column that is exactly INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+envelopes = Table(
+    "envelopes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    # Given at the door, so that an envelope taken in twice (from an emergency file) is one row.
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("event_id", String(32)),
+    Column("item_types", String(500), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(200)),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "state", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("event_id", String(32), nullable=False),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
+    Column("envelope_id", RowId, ForeignKey("envelopes.id"), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("platform", String(64)),
+    Column("logger", String(200)),
+    Column("title", String(500), nullable=False),
+    Column("culprit", String(500), nullable=False),
+    Column("transaction", String(500)),
+    Column("release", String(250)),
+    Column("environment", String(64)),
+    Column("timestamp", UtcDateTime, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("stored_at", UtcDateTime, nullable=False),
+    Column("scrub_ms", Float, nullable=False),
+    Column("scrubbed", JSON, nullable=False),
+    Column("duplicates", Integer, nullable=False, default=0),
+    UniqueConstraint("project_id", "event_id"),
+    Index(None, "issue_id", "id"),
+    Index(None, "envelope_id"),
+)

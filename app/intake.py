@@ -1,0 +1,385 @@
+"""The intake: the one way an envelope comes into the store, whichever door it came through.
+
+    1. prepare   scrub, read, group                                   pure, on the caller's thread
+    2. submit    one transaction for everyone who waits (group commit), synced to the disk
+    3. only then does the caller go on, and the envelope is handed to delivery
+
+The application's own errors come through :meth:`Intake.capture`, which never raises: what the store
+does not take within the bounded wait goes, already scrubbed, to the emergency folder, and comes
+back from there by itself. Other programs' come through :meth:`Intake.accept`, which raises, so that
+their door answers 503.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import sys
+import time
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from app.batching import Buffer, GroupCommit
+from app.db import Store, StoreError, insert, utc_now
+from app.delivery import books
+from app.delivery.handover import Decision, Delivery, NullDelivery
+from app.emergency import EmergencyFolder, Waiting
+from app.events.tables import envelopes, events
+from app.issues.grouping import Grouping, group
+from app.issues.recording import record_occurrence
+from app.projects import OWN_PROJECT_ID
+from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
+from app.protocol.event import Event, parse_event_id, read_event
+from app.protocol.scrub import Finding, Scrubber
+
+# The SDK does not capture this logger: the tracker never records itself.
+log = logging.getLogger("app.tracker")
+
+# How long an error of the application may hold up the code it happened in. Code that logs inside
+# its own open write transaction waits for itself, so the wait has to end.
+CAPTURE_WAIT_S = 0.25
+# Own transactions, sessions, logs and metrics that wait for their batch: some ten seconds of a busy
+# process. Beyond that they are counted and dropped; errors never are.
+BUFFER_LIMIT = 1000
+# Level 1 costs a third of level 6 and keeps JSON events within a tenth of its size.
+COMPRESSION_LEVEL = 1
+
+_recording: ContextVar[bool] = ContextVar("recording", default=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of an envelope. ``duplicate``: its event was there already."""
+
+    event_id: str | None
+    duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An envelope as it will be stored: scrubbed, read and grouped."""
+
+    uid: str
+    project_id: int
+    received_at: datetime
+    item_types: str
+    body: bytes
+    event_id: str | None
+    event: Event | None = None
+    grouping: Grouping | None = None
+    findings: list[Finding] = field(default_factory=list)
+    scrub_ms: float = 0.0
+
+    @property
+    def receipt(self) -> list[dict[str, str]]:
+        """What was scrubbed, as it is stored."""
+        return [finding._asdict() for finding in self.findings]
+
+
+@contextmanager
+def recording() -> Iterator[bool]:
+    """Mark this context as the tracker's own; yields whether it was that already."""
+    already = _recording.get()
+    token = _recording.set(True)
+    try:
+        yield already
+    finally:
+        _recording.reset(token)
+
+
+class Intake:
+    """Accepts envelopes into one store.
+
+    :param delivery: says what state an envelope starts in, and gets it after its commit.
+    :param reraise: under test a failure inside the tracker is raised, not swallowed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        emergency: EmergencyFolder,
+        scrubber: Scrubber,
+        *,
+        delivery: Delivery | None = None,
+        reraise: bool = False,
+    ) -> None:
+        self.store = store
+        self.emergency = emergency
+        self.delivery: Delivery = delivery or NullDelivery()
+        self._scrubber = scrubber
+        self._reraise = reraise
+        self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
+        self._buffer: Buffer[Envelope] = Buffer(
+            self._store_later, limit=BUFFER_LIMIT, name="tracker-buffer"
+        )
+        # What could not be counted in the store at the time it happened; the next commit does.
+        self._owed = books.Tally()
+
+    # ---- doors ----------------------------------------------------------------------------------
+
+    def accept(self, envelope: Envelope, *, project_id: int, timeout_s: float) -> Accepted:
+        """Store an envelope and return when it is on the disk.
+
+        :raise StoreError: it is not; the caller must not say that it is.
+        """
+        with recording():
+            return self._committer.submit(self._prepare(envelope, project_id), timeout_s)
+
+    def capture(self, envelope: Envelope) -> None:
+        """Store one of this application's own events, in the emergency folder if need be."""
+        with recording() as already, self._guarded("capture"):
+            if already:
+                self._owed.count("recursions")
+                return
+            prepared = self._prepare(envelope, OWN_PROJECT_ID)
+            try:
+                self._committer.submit(prepared, CAPTURE_WAIT_S)
+            except Exception as error:
+                self._set_aside(prepared, error)
+
+    def offer(self, envelope: Envelope) -> None:
+        """Take one of this application's transactions, sessions, logs or metrics, to store soon."""
+        if _recording.get() or not self._buffer.offer(envelope):
+            self._owed.count("buffer_overflow")
+
+    def flush(self) -> None:
+        """Store what was offered, now."""
+        self._buffer.flush()
+
+    def take_in(self) -> int:
+        """Store what waits in the emergency folder and return how much of it there was."""
+        taken = 0
+        with recording():
+            for waiting in self.emergency.waiting():
+                taken += self._take_in_one(waiting)
+        return taken
+
+    def _take_in_one(self, waiting: Waiting) -> int:
+        try:
+            self._commit([self._restored(waiting)], timeout_s=5.0)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("a file of the emergency folder cannot be stored, it stays as .damaged")
+            self.emergency.quarantine(waiting.path)
+            return 0
+        waiting.path.unlink(missing_ok=True)
+        self._owed.count("emergency:taken_in")
+        return 1
+
+    # ---- preparing ------------------------------------------------------------------------------
+
+    def _prepare(self, envelope: Envelope, project_id: int) -> Prepared:
+        received_at, started = utc_now(), time.perf_counter()
+        findings = self._scrub(envelope)
+        scrub_ms = (time.perf_counter() - started) * 1000
+        uid = uuid.uuid4().hex
+        return self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
+
+    def _scrub(self, envelope: Envelope) -> list[Finding]:
+        findings: list[Finding] = []
+        for item in envelope.items:
+            if not isinstance(item.payload, bytes):
+                item.payload, found = self._scrubber.scrub(item.payload)
+                findings += found
+        return findings
+
+    def _prepared(
+        self,
+        uid: str,
+        project_id: int,
+        received_at: datetime,
+        envelope: Envelope,
+        findings: list[Finding],
+        scrub_ms: float,
+    ) -> Prepared:
+        event = _read(envelope, received_at)
+        event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
+        return Prepared(
+            uid=uid,
+            project_id=project_id,
+            received_at=received_at,
+            item_types=",".join(envelope.item_types)[:500],
+            body=serialize_envelope(envelope),
+            event_id=event_id,
+            event=event,
+            grouping=group(event) if event else None,
+            findings=findings,
+            scrub_ms=scrub_ms,
+        )
+
+    def _restored(self, waiting: Waiting) -> Prepared:
+        # Scrubbed before it was set aside; a second pass would only lose the receipt.
+        return self._prepared(
+            waiting.uid,
+            waiting.project_id,
+            waiting.received_at,
+            parse_envelope(waiting.body),
+            [Finding(**finding) for finding in waiting.scrubbed],
+            0.0,
+        )
+
+    # ---- committing -----------------------------------------------------------------------------
+
+    def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
+        counts: Counter[str] = Counter()
+        owed = self._owed.peek()
+        with self.store.write(timeout_s) as conn:
+            now = utc_now()
+            records = [self._record(conn, prepared, counts, now) for prepared in batch]
+            books.add(conn, counts + owed)
+        self._owed.settle(owed)
+        for prepared, (_, state) in zip(batch, records, strict=True):
+            if state == "pending":
+                self.delivery.hand_over(prepared.body)
+        return [accepted for accepted, _ in records]
+
+    def _record(
+        self, conn: Connection, prepared: Prepared, counts: Counter[str], now: datetime
+    ) -> tuple[Accepted, str | None]:
+        """Write one envelope; returns its state too, ``None`` when it was there already."""
+        if prepared.event and self._is_duplicate(conn, prepared, counts):
+            return Accepted(prepared.event_id, duplicate=True), None
+        decision = self.delivery.decide(is_error=prepared.event is not None)
+        envelope_id = _insert_envelope(conn, prepared, decision)
+        if envelope_id is None:
+            return Accepted(prepared.event_id, duplicate=True), None
+        counts["accepted"] += 1
+        counts[books.counter_of(*decision)] += 1
+        if prepared.event and prepared.grouping:
+            issue_id = record_occurrence(
+                conn, prepared.event, prepared.grouping, prepared.project_id
+            )
+            conn.execute(events.insert(), _event_row(prepared, issue_id, envelope_id, now))
+        return Accepted(prepared.event_id), decision.state
+
+    def _is_duplicate(self, conn: Connection, prepared: Prepared, counts: Counter[str]) -> bool:
+        # Find-then-create is sound here: write() makes this the only writer until the commit.
+        known = conn.execute(
+            select(events.c.id, envelopes.c.uid)
+            .join(envelopes, envelopes.c.id == events.c.envelope_id)
+            .where(
+                events.c.project_id == prepared.project_id, events.c.event_id == prepared.event_id
+            )
+        ).first()
+        if known is None:
+            return False
+        if known.uid != prepared.uid:
+            counts["duplicates"] += 1
+            conn.execute(
+                update(events)
+                .where(events.c.id == known.id)
+                .values(duplicates=events.c.duplicates + 1)
+            )
+        return True
+
+    # ---- when the store does not take it --------------------------------------------------------
+
+    def _set_aside(self, prepared: Prepared, error: Exception) -> None:
+        log.warning("the store did not take an event, it is set aside: %s", error)
+        try:
+            self.emergency.put(
+                prepared.uid,
+                prepared.project_id,
+                prepared.received_at,
+                prepared.body,
+                prepared.receipt,
+            )
+            self._owed.count("emergency:set_aside")
+            self._buffer.wake()
+        except OSError as worse:
+            # The last resort: whatever collects stderr has it, compressed and scrubbed.
+            self._owed.count("emergency:stderr")
+            text = base64.b64encode(zlib.compress(prepared.body)).decode()
+            print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)
+
+    def _store_later(self, batch: list[Envelope]) -> list[Envelope]:
+        """Store what was offered and take in what was set aside; return what must wait longer."""
+        with recording():
+            try:
+                if batch:
+                    prepared = [self._prepare(envelope, OWN_PROJECT_ID) for envelope in batch]
+                    self._commit(prepared, timeout_s=5.0)
+                if self.emergency.count():
+                    self.take_in()
+            except StoreError:
+                self._buffer.wake()
+                return batch
+            except Exception:
+                log.exception("transactions or sessions of the application were not stored")
+                self._owed.count("internal_errors")
+        return []
+
+    @contextmanager
+    def _guarded(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self._owed.count("internal_errors")
+            log.exception("the tracker failed to %s", doing)
+            if self._reraise:
+                raise
+
+
+def _read(envelope: Envelope, received_at: datetime) -> Event | None:
+    item = envelope.event()
+    if item is None:
+        return None
+    event_id = (
+        parse_event_id(envelope.headers.get("event_id"))
+        or parse_event_id(item.payload.get("event_id"))
+        or uuid.uuid4().hex
+    )
+    return read_event(item.payload, event_id=event_id, received_at=received_at)
+
+
+def _insert_envelope(conn: Connection, prepared: Prepared, decision: Decision) -> int | None:
+    statement = insert(conn, envelopes).values(
+        uid=prepared.uid,
+        project_id=prepared.project_id,
+        event_id=prepared.event_id,
+        item_types=prepared.item_types,
+        state=decision.state,
+        reason=decision.reason,
+        received_at=prepared.received_at,
+        size_bytes=len(prepared.body),
+        body=zlib.compress(prepared.body, COMPRESSION_LEVEL),
+    )
+    statement = statement.on_conflict_do_nothing(index_elements=["uid"]).returning(envelopes.c.id)
+    envelope_id: int | None = conn.execute(statement).scalar()
+    return envelope_id
+
+
+def _event_row(
+    prepared: Prepared, issue_id: int, envelope_id: int, now: datetime
+) -> dict[str, Any]:
+    event = prepared.event
+    assert event is not None  # noqa: S101 -- told to the type checker by the only caller
+    return {
+        "event_id": event.event_id,
+        "project_id": prepared.project_id,
+        "issue_id": issue_id,
+        "envelope_id": envelope_id,
+        "level": event.level,
+        "platform": event.platform and event.platform[:64],
+        "logger": event.logger and event.logger[:200],
+        "title": event.title[:500],
+        "culprit": event.culprit[:500],
+        "transaction": event.transaction and event.transaction[:500],
+        "release": event.release and event.release[:250],
+        "environment": event.environment and event.environment[:64],
+        "timestamp": event.timestamp,
+        "received_at": prepared.received_at,
+        "stored_at": now,
+        "scrub_ms": prepared.scrub_ms,
+        "scrubbed": prepared.receipt,
+    }

@@ -1,0 +1,1 @@
+"""Issues: groups of events. Grouping decides which; the tables count them."""

@@ -1,0 +1,40 @@
+"""Logging: one JSON object a line, scrubbed like everything else that leaves the process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+
+from app.protocol.scrub import Scrubber
+from config import Config
+
+FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class ScrubbingFormatter(JsonFormatter):
+    """Formats a record, traceback included, and takes secrets out of the result."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        super().__init__(FIELDS, rename_fields={"asctime": "time", "levelname": "level"})
+        self._scrubber = scrubber
+
+    def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
+        """Scrub the fields one by one, so that the line stays JSON."""
+        scrubbed, _ = self._scrubber.scrub(super().process_log_record(log_data))
+        return dict(scrubbed)
+
+
+def set_up_logging(config: Config, scrubber: Scrubber) -> None:
+    """Send this application's log to stderr; a second call replaces the first one's handler."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ScrubbingFormatter(scrubber))
+    handler.set_name("devenviro")
+    root = logging.getLogger()
+    root.handlers = [old for old in root.handlers if old.get_name() != "devenviro"]
+    root.addHandler(handler)
+    root.setLevel(config.LOG_LEVEL)
+    # Each request of the memory service's client, and each migration step at start.
+    for noisy in ("httpx", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,32 @@
+"""What `create_app` builds once and views reach through the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app
+
+from app.auth import Accounts, LoginThrottle
+from app.db import Store
+from app.intake import Intake
+from config import Config
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one application."""
+
+    config: Config
+    store: Store
+    intake: Intake
+    accounts: Accounts
+    throttle: LoginThrottle
+    release: str
+    started_at: datetime
+
+
+def services() -> Services:
+    """Return the current application's parts."""
+    found: Services = current_app.extensions["devenviro"]
+    return found

@@ -1,0 +1,158 @@
+"""How the service, the process, the machine and the store are, for the status page and its API."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import threading
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+from sqlalchemy import Connection, func, select
+
+from app.db import StoreError, utc_now
+from app.delivery import books
+from app.events.tables import events
+from app.issues.tables import issues
+from app.services import Services
+from config import VERSION, Config
+
+CGROUP = Path("/sys/fs/cgroup")
+PACKAGES = ("flask", "werkzeug", "sentry-sdk", "gunicorn", "sqlalchemy", "alembic", "psycopg")
+
+_process = psutil.Process()
+_process.cpu_percent(None)  # The first reading is always 0; the next one is since this.
+
+
+def status(parts: Services) -> dict[str, Any]:
+    """Return everything there is to say; what needs the store says so when it does not answer."""
+    report: dict[str, Any] = {
+        "service": service(parts),
+        "process": process(),
+        "machine": machine(parts.config.DATA_DIR),
+        "cgroup": cgroup(),
+        "sentry": sentry(parts.config, parts.release),
+        "versions": versions(),
+        "store": {"kind": parts.store.url.get_backend_name(), "ok": False},
+        "accounting": None,
+        "counters": {},
+    }
+    try:
+        with parts.store.read() as conn:
+            report |= stored(conn)
+        report["store"] |= {
+            "ok": True,
+            "size_bytes": parts.store.size_bytes(),
+            "schema": parts.store.schema_revision(),
+            **report.pop("rows"),
+        }
+    except StoreError as error:
+        report["store"]["error"] = type(error).__name__
+    report["store"]["set_aside"] = parts.intake.emergency.count()
+    return report
+
+
+def stored(conn: Connection) -> dict[str, Any]:
+    """Return the books, the counters and the number of rows."""
+    return {
+        "accounting": books.accounting(conn),
+        "counters": books.read_counters(conn),
+        "rows": {
+            "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
+            "issues": conn.execute(select(func.count()).select_from(issues)).scalar_one(),
+        },
+    }
+
+
+def service(parts: Services) -> dict[str, Any]:
+    """Return what runs, since when."""
+    now = utc_now()
+    return {
+        "version": VERSION,
+        "release": parts.release,
+        "environment": parts.config.ENVIRONMENT,
+        "started_at": parts.started_at.isoformat(),
+        "uptime_s": round((now - parts.started_at).total_seconds(), 1),
+        "time": now.isoformat(),
+        "workers": parts.config.WEB_CONCURRENCY,
+    }
+
+
+def process() -> dict[str, Any]:
+    """Return figures of this process."""
+    with _process.oneshot():
+        return {
+            "pid": os.getpid(),
+            "rss_bytes": _process.memory_info().rss,
+            "threads": threading.active_count(),
+            "open_files": _process.num_fds(),
+            "cpu_percent": _process.cpu_percent(None),
+        }
+
+
+def machine(folder: Path) -> dict[str, Any]:
+    """Return figures of the host, which in a container are not the container's."""
+    memory = psutil.virtual_memory()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    disk = shutil.disk_usage(existing)
+    return {
+        "cpus": psutil.cpu_count(),
+        "load": [round(load, 2) for load in psutil.getloadavg()],
+        "memory_total_bytes": memory.total,
+        "memory_available_bytes": memory.available,
+        "disk_total_bytes": disk.total,
+        "disk_free_bytes": disk.free,
+    }
+
+
+def cgroup(root: Path = CGROUP) -> dict[str, Any] | None:
+    """Return the limits of the container, ``None`` where there is none to read.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html, 2026-11-23.
+    """
+    quota, _, period = _read(root / "cpu.max").partition(" ")
+    limits = {
+        "memory_limit_bytes": _number(_read(root / "memory.max")),
+        "memory_used_bytes": _number(_read(root / "memory.current")),
+        "cpus": int(quota) / int(period) if quota.isdigit() and period.isdigit() else None,
+    }
+    return limits if any(value is not None for value in limits.values()) else None
+
+
+def sentry(config: Config, release: str) -> dict[str, Any]:
+    """Return how Sentry is set up; of the DSN only where it leads, never its key."""
+    dsn = urlsplit(config.SENTRY_DSN or "")
+    return {
+        "enabled": config.SENTRY_DSN is not None,
+        "host": dsn.hostname,
+        "project": dsn.path.rpartition("/")[2] or None,
+        "environment": config.ENVIRONMENT,
+        "release": release,
+        "sample_rate": config.SENTRY_SAMPLE_RATE,
+        "traces_sample_rate": config.SENTRY_TRACES_SAMPLE_RATE,
+        "profiles_sample_rate": config.SENTRY_PROFILES_SAMPLE_RATE,
+        "send_pii": config.SENTRY_SEND_PII,
+        "debug": config.SENTRY_DEBUG,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter."""
+    found = {"python": platform.python_version(), "platform": sys.platform}
+    return found | {name: metadata.version(name) for name in PACKAGES}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,298 @@
+"""Settings: one class per environment, read from environment variables, typed and validated.
+
+    environ ──▶ load_config() ──▶ DevelopmentConfig | StagingConfig | ProductionConfig | TestingConfig
+                     └──▶ ConfigError: every wrong setting at once, named with what was expected
+
+A message never repeats the value it complains about: it may be a secret. Nothing here imports the
+application, because ``gunicorn.conf.py`` reads this module in the master, before any fork.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from sqlalchemy.engine import make_url
+
+VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent
+
+# 16 characters of a random alphabet are about 96 bits, more than anyone guesses online; it also
+# refuses the "secret", "changeme" and "dev" that tutorials leave behind.
+MIN_SECRET_KEY_LENGTH = 16
+MIN_ADMIN_PASSWORD_LENGTH = 8
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used.
+
+    :param problems: setting name to what was expected, in the order of the class.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__(self.report())
+
+    def report(self) -> str:
+        """Return the text an operator reads, one line for each wrong setting."""
+        many = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
+        lines = [f"  {name}: {text}" for name, text in self.problems.items()]
+        return "\n".join([f"DevEnviro cannot start: {many} wrong.", *lines])
+
+
+def _dsn(value: str) -> str:
+    parts = urlsplit(value)
+    project = parts.path.rpartition("/")[2]
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not parts.username
+        or not project.isdigit()
+        or parts.port == 0  # also raises ValueError for a port that is no number
+    ):
+        raise ValueError("not a DSN")
+    return value
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.query
+        or parts.port == 0
+    ):
+        raise ValueError("not a URL")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    # Other products write postgres://, which SQLAlchemy no longer reads.
+    url = make_url(value.replace("postgres://", "postgresql://", 1))
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise ValueError("SQLite in memory does not survive a restart")
+        return url.set(drivername="sqlite").render_as_string(hide_password=False)
+    if url.get_backend_name() == "postgresql" and url.host is not None:
+        return url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    raise ValueError("not a database that is supported")
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+Dsn = Annotated[str, AfterValidator(_dsn)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Rate = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Environment = Literal["development", "staging", "production", "testing"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+
+RATE = "a number from 0 to 1"
+BOOL = "true or false"
+DSN = "a DSN such as https://key@host/1"
+BASE_URL = "a URL such as https://errors.example.org"
+
+
+def setting(default: Any, expected: str, **constraints: Any) -> Any:
+    """Declare a setting with its default and the words an error message uses."""
+    return Field(default, description=expected, validate_default=False, **constraints)
+
+
+class Config(BaseModel):
+    """What every environment shares. Field names are the environment variables' names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    needs_secrets: ClassVar[bool] = False
+
+    ENVIRONMENT: Environment = setting(
+        "development", "one of development, staging, production, testing"
+    )
+    SENTRY_DSN: Dsn | None = setting(None, DSN, repr=False)
+    SENTRY_RELEASE: str | None = setting(
+        None, "a release name of at most 200 characters", max_length=200
+    )
+    SENTRY_SAMPLE_RATE: Rate = setting(1.0, RATE)
+    SENTRY_TRACES_SAMPLE_RATE: Rate = setting(0.1, RATE)
+    SENTRY_PROFILES_SAMPLE_RATE: Rate = setting(0.1, RATE)
+    SENTRY_SEND_PII: bool = setting(False, BOOL)
+    SENTRY_DEBUG: bool = setting(False, BOOL)
+    API_HOST: str = setting("127.0.0.1", "a host name or address to listen on", max_length=255)
+    API_PORT: int = setting(8000, "a port from 1 to 65535", ge=1, le=65535)
+    PUBLIC_URL: BaseUrl | None = setting(None, BASE_URL)
+    TRUSTED_PROXIES: int = setting(0, "the number of proxies in front, from 0 to 10", ge=0, le=10)
+    ALLOWED_HOSTS: Names = setting((), "host names, separated by commas")
+    SECRET_KEY: str | None = setting(
+        None,
+        f"at least {MIN_SECRET_KEY_LENGTH} random characters, for instance of "
+        "`openssl rand -base64 32`",
+        min_length=MIN_SECRET_KEY_LENGTH,
+        repr=False,
+    )
+    ADMIN_USERNAME: str = setting("admin", "1 to 100 characters", min_length=1, max_length=100)
+    ADMIN_PASSWORD: str | None = setting(
+        None,
+        f"a password of at least {MIN_ADMIN_PASSWORD_LENGTH} characters",
+        min_length=MIN_ADMIN_PASSWORD_LENGTH,
+        repr=False,
+    )
+    API_TOKEN: str | None = setting(
+        None,
+        f"a token of at least {MIN_SECRET_KEY_LENGTH} characters",
+        min_length=MIN_SECRET_KEY_LENGTH,
+        repr=False,
+    )
+    DIAGNOSTICS: bool = setting(True, "on or off")
+    DATA_DIR: Folder = setting(ROOT / "instance", "a folder to keep everything in")
+    EMERGENCY_DIR: Folder | None = setting(None, "a folder for events the store could not take")
+    DATABASE_URL: DatabaseUrl | None = setting(
+        None, "sqlite:///file or postgresql://user:password@host/name", repr=False
+    )
+    WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)
+    LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_upper)] = setting(
+        "INFO", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_where_needed(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if cls.needs_secrets:
+            # None fails the field's own check below, so that it is reported with all the others.
+            values = {"SECRET_KEY": 0, "ADMIN_PASSWORD": 0, **values}
+        return values
+
+    @property
+    def testing(self) -> bool:
+        """Whether failures inside the tracker are raised instead of swallowed."""
+        return self.ENVIRONMENT == "testing"
+
+    @property
+    def trusts_loopback(self) -> bool:
+        """Whether callers on this machine need no token (development and testing)."""
+        return not self.needs_secrets
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL, by default a SQLite file in ``DATA_DIR``."""
+        return self.DATABASE_URL or f"sqlite:///{self.DATA_DIR / 'devenviro.sqlite3'}"
+
+    @property
+    def emergency_dir(self) -> Path:
+        """Where an event goes that the store could not take."""
+        return self.EMERGENCY_DIR or self.DATA_DIR / "emergency"
+
+    @property
+    def public_url(self) -> str:
+        """The address people use, without a last slash."""
+        host = "127.0.0.1" if self.API_HOST in {"0.0.0.0", "::"} else self.API_HOST  # noqa: S104 -- compared, not bound
+        host = f"[{host}]" if ":" in host else host
+        return self.PUBLIC_URL or f"http://{host}:{self.API_PORT}"
+
+
+class DevelopmentConfig(Config):
+    """Everything on, everything sent, no secrets needed."""
+
+    ENVIRONMENT: Literal["development"] = setting("development", "development")
+    SENTRY_TRACES_SAMPLE_RATE: Rate = setting(1.0, RATE)
+    SENTRY_PROFILES_SAMPLE_RATE: Rate = setting(1.0, RATE)
+    SENTRY_SEND_PII: bool = setting(True, BOOL)
+    SENTRY_DEBUG: bool = setting(True, BOOL)
+
+
+class StagingConfig(Config):
+    """Like production, under another name in Sentry."""
+
+    needs_secrets = True
+    ENVIRONMENT: Literal["staging"] = setting("staging", "staging")
+
+
+class ProductionConfig(Config):
+    """Sampled, without personal data, refusing to start without its secrets."""
+
+    needs_secrets = True
+    ENVIRONMENT: Literal["production"] = setting("production", "production")
+
+
+class TestingConfig(Config):
+    """For test suites: no traces unless asked for, and the tracker's own failures are raised."""
+
+    __test__ = False  # pytest collects classes named Test*
+    ENVIRONMENT: Literal["testing"] = setting("testing", "testing")
+    SENTRY_TRACES_SAMPLE_RATE: Rate = setting(0.0, RATE)
+    SENTRY_PROFILES_SAMPLE_RATE: Rate = setting(0.0, RATE)
+
+
+CONFIGS: dict[str, type[Config]] = {
+    "development": DevelopmentConfig,
+    "staging": StagingConfig,
+    "production": ProductionConfig,
+    "testing": TestingConfig,
+}
+
+
+def load_config(environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
+    """Read and validate the settings.
+
+    :param environ: by default the process's; an empty value means unset.
+    :param overrides: settings given in code, stronger than the environment.
+    :raise ConfigError: naming every wrong setting at once.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {
+        name: environ[name].strip() for name in Config.model_fields if environ.get(name, "").strip()
+    }
+    values.update(overrides)
+    environment = _lower(values.pop("ENVIRONMENT", "development"))
+    chosen = CONFIGS.get(str(environment))
+    problems: dict[str, str] = {}
+    if chosen is None:
+        problems["ENVIRONMENT"] = f"expected {Config.model_fields['ENVIRONMENT'].description}"
+    try:
+        config = (chosen or DevelopmentConfig)(**values)
+    except ValidationError as error:
+        problems.update(_problems(chosen or DevelopmentConfig, values, error))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _problems(
+    chosen: type[Config], values: Mapping[str, Any], error: ValidationError
+) -> dict[str, str]:
+    wrong = {str(detail["loc"][0]) for detail in error.errors(include_input=False)}
+    problems = {}
+    for name, field in chosen.model_fields.items():
+        if name in wrong:
+            required = (
+                ""
+                if name in values
+                else f"required in {chosen.model_fields['ENVIRONMENT'].default}; "
+            )
+            problems[name] = f"{required}expected {field.description}"
+    problems.update({name: "no such setting" for name in wrong if name not in problems})
+    return problems

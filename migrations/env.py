@@ -1,0 +1,20 @@
+"""Alembic's environment: the connection comes from app.db, inside its writing transaction."""
+
+from alembic import context
+
+# Every module with tables, so that a comparison with the database sees all of them.
+import app.auth
+import app.delivery.books
+import app.events.tables
+import app.issues.tables
+import app.projects  # noqa: F401
+from app.db import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=True,
+    transaction_per_migration=False,
+)
+context.run_migrations()
