@@ -1,6 +1,6 @@
 """Settings: one class per environment, read from environment variables, typed and validated.
 
-    environ ──▶ load_config() ──▶ DevelopmentConfig | StagingConfig | ProductionConfig | TestingConfig
+    environ ──▶ load_config() ──▶ DevelopmentConfig, StagingConfig, ProductionConfig, TestingConfig
                      └──▶ ConfigError: every wrong setting at once, named with what was expected
 
 A message never repeats the value it complains about: it may be a secret. Nothing here imports the
@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
@@ -80,7 +81,10 @@ def _base_url(value: str) -> str:
 
 def _database_url(value: str) -> str:
     # Other products write postgres://, which SQLAlchemy no longer reads.
-    url = make_url(value.replace("postgres://", "postgresql://", 1))
+    try:
+        url = make_url(value.replace("postgres://", "postgresql://", 1))
+    except ArgumentError:
+        raise ValueError("not a URL") from None
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("SQLite in memory does not survive a restart")

@@ -1,9 +1,12 @@
 """gunicorn's settings, and the last place where a wrong one of ours can be named before a fork."""
 
 import errno
+import json
+import logging
 import os
 import socket
 import sys
+from datetime import UTC, datetime
 
 from dotenv import load_dotenv
 
@@ -37,10 +40,73 @@ max_requests_jitter = 1_000
 # By default below the home folder, which may be read-only and is shared by every gunicorn there.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 -- gunicorn's heartbeat
-loglevel = _config.LOG_LEVEL.lower()
 
-# A reload (SIGHUP) must read the settings anew, in the master as well as in its workers.
-sys.modules.pop("config", None)
+
+class AccessFormatter(logging.Formatter):
+    """One JSON object a request; the path without its query, which may hold secrets."""
+
+    def format(self, record):
+        atoms = record.args
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "name": record.name,
+            "method": atoms["m"],
+            "path": atoms["U"],
+            "status": int(atoms["s"]),
+            "bytes": int(atoms["B"] or 0),
+            "ms": round(int(atoms["D"]) / 1000, 1),
+            "peer": atoms["h"],
+        }
+        return json.dumps(line)
+
+
+class LineFormatter(logging.Formatter):
+    """The server's own messages in the same shape."""
+
+    def format(self, record):
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "name": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exc_info"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _is_no_probe(record):
+    return not str(record.args["U"]).startswith("/health")
+
+
+accesslog = "-"
+loglevel = _config.LOG_LEVEL.lower()
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    # gunicorn merges this into defaults of its own that would print every line twice.
+    "root": {"level": _config.LOG_LEVEL, "handlers": []},
+    "formatters": {"access": {"()": AccessFormatter}, "line": {"()": LineFormatter}},
+    "filters": {"no_probes": {"()": lambda: _is_no_probe}},
+    "handlers": {
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "access",
+            "filters": ["no_probes"],
+            "stream": "ext://sys.stdout",
+        },
+        "line": {"class": "logging.StreamHandler", "formatter": "line"},
+    },
+    "loggers": {
+        "gunicorn.error": {"level": _config.LOG_LEVEL, "handlers": ["line"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False},
+    },
+}
+
+# A reload (SIGHUP) must read settings and code anew, which a worker would otherwise inherit.
+for _name in [name for name in sys.modules if name == "config" or name.partition(".")[0] == "app"]:
+    del sys.modules[_name]
 
 
 def on_starting(server):

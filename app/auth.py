@@ -21,7 +21,7 @@ from flask_login import UserMixin
 from sqlalchemy import Column, Integer, String, Table, Text, delete, select, update
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from app.db import Store, UtcDateTime, insert, metadata, utc_now
+from app.db import Store, UtcDateTime, insert, inserted, metadata, utc_now
 from config import Config
 
 SCOPES = ("read", "write", "diagnostics", "memories")
@@ -178,8 +178,7 @@ class Accounts:
             "created_at": utc_now(),
         }
         with self._store.write() as conn:
-            statement = insert(conn, api_tokens).values(row).on_conflict_do_nothing()
-            if conn.execute(statement).rowcount != 1:
+            if not inserted(conn, insert(conn, api_tokens).values(row)):
                 raise ValueError(f"a token named {name!r} exists already")
         return token
 
@@ -222,8 +221,7 @@ class Accounts:
             "created_at": utc_now(),
         }
         with self._store.write() as conn:
-            statement = insert(conn, users).values(row).on_conflict_do_nothing()
-            return conn.execute(statement).rowcount == 1
+            return inserted(conn, insert(conn, users).values(row))
 
 
 class LoginThrottle:

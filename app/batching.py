@@ -20,6 +20,8 @@ from app.db import StoreBusy, StoreError
 # One transaction stays short enough for the 250 ms that a capture may wait: 100 events take some
 # 60 ms on SQLite.
 MAX_BATCH = 100
+# How long what nobody waits for may stay in memory.
+PERIOD_S = 1.0
 
 
 T = TypeVar("T")
@@ -124,6 +126,7 @@ class Buffer(Generic[T]):
         self._draining = threading.Lock()
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def offer(self, item: T) -> bool:
         """Queue an item; ``False`` when the queue is full."""
@@ -137,11 +140,22 @@ class Buffer(Generic[T]):
     def wake(self) -> None:
         """Have the thread do its work within a second, starting it if there is none."""
         self._wanted.set()
-        if self._thread is None or not self._thread.is_alive():
+        if not self._is_running():
             with self._mutex:
-                if self._thread is None or not self._thread.is_alive():
+                if not self._is_running() and not self._closed.is_set():
                     self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                     self._thread.start()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Empty the queue a last time and end the thread."""
+        self._closed.set()
+        self.flush()
+        self._wanted.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def flush(self) -> None:
         """Empty the queue now, on the caller's thread."""
@@ -162,9 +176,9 @@ class Buffer(Generic[T]):
                 self._items.extendleft(reversed(left))
 
     def _run(self) -> None:
-        while True:
+        while not self._closed.is_set():
             self._wanted.wait()
-            time.sleep(1.0)
+            self._closed.wait(PERIOD_S)
             self.flush()
             if self._items:
                 self._wanted.set()

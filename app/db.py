@@ -106,6 +106,15 @@ def insert(conn: Connection, table: Any) -> Any:
     return statement
 
 
+def inserted(conn: Connection, statement: Any) -> bool:
+    """Execute an :func:`insert` unless its row is there already; return whether it was new.
+
+    Told by RETURNING, since psycopg's row count is not there for every INSERT.
+    """
+    statement = statement.on_conflict_do_nothing().returning(text("1"))
+    return conn.execute(statement).first() is not None
+
+
 class Store:
     """One database; its engines are made by the process that first uses them, never before a fork.
 

@@ -104,8 +104,8 @@ class EmergencyFolder:
             return [
                 Path(entry.path) for entry in os.scandir(self.path) if entry.name.endswith(SUFFIX)
             ]
-        except FileNotFoundError:
-            return []
+        except OSError:
+            return []  # Not made yet, or not readable: then nothing was put there either.
 
 
 def _modified(path: Path) -> float:

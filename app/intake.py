@@ -155,6 +155,10 @@ class Intake:
         """Store what was offered, now."""
         self._buffer.flush()
 
+    def close(self) -> None:
+        """Store what was offered and end the thread; capturing goes on to work."""
+        self._buffer.close()
+
     def take_in(self) -> int:
         """Store what waits in the emergency folder and return how much of it there was."""
         taken = 0
@@ -231,6 +235,8 @@ class Intake:
     # ---- committing -----------------------------------------------------------------------------
 
     def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
+        if not batch:
+            return []
         counts: Counter[str] = Counter()
         owed = self._owed.peek()
         with self.store.write(timeout_s) as conn:
@@ -306,9 +312,8 @@ class Intake:
         """Store what was offered and take in what was set aside; return what must wait longer."""
         with recording():
             try:
-                if batch:
-                    prepared = [self._prepare(envelope, OWN_PROJECT_ID) for envelope in batch]
-                    self._commit(prepared, timeout_s=5.0)
+                prepared = [self._prepare_offered(envelope) for envelope in batch]
+                self._commit([one for one in prepared if one is not None], timeout_s=5.0)
                 if self.emergency.count():
                     self.take_in()
             except StoreError:
@@ -318,6 +323,11 @@ class Intake:
                 log.exception("transactions or sessions of the application were not stored")
                 self._owed.count("internal_errors")
         return []
+
+    def _prepare_offered(self, envelope: Envelope) -> Prepared | None:
+        with self._guarded("read an envelope"):
+            return self._prepare(envelope, OWN_PROJECT_ID)
+        return None
 
     @contextmanager
     def _guarded(self, doing: str) -> Iterator[None]:

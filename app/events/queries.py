@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from app.events.tables import envelopes, events
 from app.protocol.envelope import Envelope, parse_envelope
-from app.protocol.event import Event, parse_event_id, read_event
+from app.protocol.event import Event, clean_text, parse_event_id, read_event
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,13 @@ class EventFilter:
         for name in ("project_id", "issue_id", "level", "environment", "release"):
             value = getattr(self, name)
             if value is not None:
+                value = clean_text(value) if isinstance(value, str) else value
                 query = query.where(events.c[name] == value)
         if self.since:
             query = query.where(events.c.received_at >= self.since)
         if self.until:
             query = query.where(events.c.received_at < self.until)
-        return query.where(_contains(self.text)) if self.text else query
+        return query.where(_contains(clean_text(self.text))) if self.text else query
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, func, update
 
-from app.db import insert
+from app.db import insert, inserted
 from app.issues.grouping import Grouping
 from app.issues.tables import issue_users, issues
 from app.protocol.event import Event
@@ -68,5 +68,5 @@ def _count_user(conn: Connection, issue_id: int, user: dict[str, Any]) -> None:
         return
     user_hash = hashlib.sha256(str(who).encode("utf-8", "replace")).hexdigest()[:32]
     statement = insert(conn, issue_users).values(issue_id=issue_id, user_hash=user_hash)
-    if conn.execute(statement.on_conflict_do_nothing()).rowcount == 1:
+    if inserted(conn, statement):
         conn.execute(update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + 1))

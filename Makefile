@@ -1,0 +1,50 @@
+# Everything one does with this project. Needs Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: PYTHON=python3.12 make run"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: requirements.txt $(VENV)/.made
+	@echo "installing what the service runs on (once) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "installing what the tests need (once) …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/.installed ## Run the service (RELOAD=1 restarts it on every change)
+	@$(BIN)/gunicorn
+
+test: $(VENV)/.installed-dev ## Run the test suite
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev ## Check style, types and the layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev ## Measure what the service costs, as ratios in one run
+	@$(BIN)/python -m benchmarks
+
+chaos: $(VENV)/.installed-dev ## Kill, fill and break it, and count what is lost
+	@$(BIN)/python -m benchmarks.chaos
+
+lock: ## Compile requirements*.in into the locked files (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" -q requirements.in -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" -q requirements-dev.in -o requirements-dev.txt
+
+.PHONY: help run test lint bench chaos lock

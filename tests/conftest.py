@@ -1,0 +1,175 @@
+"""Fixtures: the application on both databases, clients, and a fake Sentry on a real socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import sentry_sdk
+from flask import Flask
+from flask.testing import FlaskClient, FlaskCliRunner
+
+from app import create_app
+from app.db import Store
+from app.services import Services
+from config import Config, load_config
+from tests.mini_sentry import MiniSentry
+
+ADMIN_PASSWORD = "correct-horse-battery"
+API_TOKEN = "a-token-for-tests-only"
+SERVER_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+def _postgres_error() -> str | None:
+    try:
+        psycopg.connect(SERVER_URL, connect_timeout=2).close()
+    except psycopg.OperationalError as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+NO_POSTGRES = _postgres_error()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if NO_POSTGRES:
+        terminalreporter.write_line(
+            f"THE POSTGRESQL HALF OF THE SUITE DID NOT RUN: {NO_POSTGRES}. Set TEST_DATABASE_URL.",
+            red=True,
+            bold=True,
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    """The name of a migrated database, of which every test gets a copy."""
+    if NO_POSTGRES:
+        pytest.skip(f"PostgreSQL does not answer: {NO_POSTGRES}")
+    name = f"devenviro_{uuid.uuid4().hex[:12]}"
+    _administer(f'CREATE DATABASE "{name}"')
+    store = Store(_url_of(name))
+    store.migrate()
+    store.dispose()
+    yield name
+    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty store of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.sqlite3'}"
+        return
+    template = request.getfixturevalue("postgres_template")
+    name = f"{template}_{uuid.uuid4().hex[:8]}"
+    _administer(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    yield _url_of(name)
+    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _administer(statement: str) -> None:
+    with psycopg.connect(SERVER_URL, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]  # our own text
+
+
+def _url_of(name: str) -> str:
+    return SERVER_URL.rpartition("/")[0].replace("postgresql:", "postgresql+psycopg:") + f"/{name}"
+
+
+@pytest.fixture
+def make_config(tmp_path: Path, database_url: str) -> Callable[..., Config]:
+    """Build a configuration that differs from the tests' own in what is given."""
+
+    def make(**overrides: object) -> Config:
+        values: dict[str, object] = {
+            "ENVIRONMENT": "testing",
+            "DATA_DIR": tmp_path / "data",
+            "DATABASE_URL": database_url,
+            "ADMIN_PASSWORD": ADMIN_PASSWORD,
+            "SENTRY_RELEASE": "shop@1.2.3",
+        }
+        return load_config({}, **(values | overrides))
+
+    return make
+
+
+@pytest.fixture
+def make_app(make_config: Callable[..., Config]) -> Iterator[Callable[..., Flask]]:
+    """Build applications, and take them down again."""
+    made: list[Flask] = []
+
+    def make(**overrides: object) -> Flask:
+        made.append(create_app(make_config(**overrides)))
+        return made[-1]
+
+    yield make
+    sentry_sdk.flush(timeout=2)
+    for app in made:
+        parts_of(app).intake.close()
+        parts_of(app).store.dispose()
+    sentry_sdk.get_global_scope().set_client(None)
+    sentry_sdk.get_isolation_scope().clear()
+    sentry_sdk.get_current_scope().clear()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def runner(app: Flask) -> FlaskCliRunner:
+    return app.test_cli_runner()
+
+
+@pytest.fixture
+def login() -> Callable[[FlaskClient], FlaskClient]:
+    """Log a client in through the form."""
+
+    def log_in(client: FlaskClient) -> FlaskClient:
+        answer = client.post(
+            "/admin/login",
+            data={
+                "username": "admin",
+                "password": ADMIN_PASSWORD,
+                "csrf_token": csrf_token(client, "/admin/login"),
+            },
+        )
+        assert answer.status_code in (302, 303), answer.text
+        return client
+
+    return log_in
+
+
+@pytest.fixture
+def admin_client(client: FlaskClient, login: Callable[[FlaskClient], FlaskClient]) -> FlaskClient:
+    return login(client)
+
+
+@pytest.fixture
+def mini_sentry() -> Iterator[MiniSentry]:
+    with MiniSentry() as server:
+        yield server
+
+
+def parts_of(app: Flask) -> Services:
+    parts: Services = app.extensions["devenviro"]
+    return parts
+
+
+def csrf_token(client: FlaskClient, path: str) -> str:
+    """Read the token out of a page's form."""
+    page = client.get(path).text
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+    assert found, f"no CSRF token on {path}"
+    return found[1]

@@ -1,0 +1,145 @@
+"""Who may call what: the contract's table against the URL map, and every way to be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import access
+from tests.conftest import API_TOKEN, parts_of
+
+# The contract's table: a prefix and the rule of what lies below it, most specific first.
+TABLE = [
+    ("/health", "open"),
+    ("/static/", "open"),
+    ("/bootstrap/", "open"),
+    ("/admin/login", "open"),
+    ("/admin/highlight.css", "open"),
+    ("/admin/", "admin"),
+    ("/test-error", "diagnostics"),
+    ("/sentry-debug", "diagnostics"),
+    ("/system/status", "status"),
+    ("/openapi.json", "status"),
+    ("/docs", "status"),
+    ("/api/events", "read"),
+    ("/api/issues", "read"),
+]
+READS = ["/api/events", "/api/issues", "/system/status", "/openapi.json", "/docs"]
+
+
+def contract_rule(path: str) -> str | None:
+    if path == "/":
+        return "open"
+    return next((rule for prefix, rule in TABLE if path.startswith(prefix)), None)
+
+
+def test_every_route_has_the_rule_of_the_contract(app: Flask) -> None:
+    with app.app_context():
+        stated = {
+            rule.rule: getattr(access.rule_of(rule.endpoint), "name", None)
+            for rule in app.url_map.iter_rules()
+        }
+    assert stated == {path: contract_rule(path) for path in stated}
+
+
+def test_route_without_a_rule_is_refused(app: Flask) -> None:
+    app.add_url_rule("/api/forgotten", "forgotten", lambda: "secret")
+    answer = app.test_client().get("/api/forgotten")
+    assert answer.status_code == 403 and "secret" not in answer.text
+
+
+@pytest.fixture
+def production(make_app: Callable[..., Flask]) -> Flask:
+    return make_app(
+        ENVIRONMENT="production",
+        SECRET_KEY="s" * 32,
+        API_TOKEN=API_TOKEN,
+    )
+
+
+@pytest.mark.parametrize("path", READS)
+def test_production_wants_a_token_from_loopback_too(production: Flask, path: str) -> None:
+    client = production.test_client()
+    refused = client.get(path)
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"].lower().startswith("bearer")
+    wrong = client.get(path, headers={"Authorization": "Bearer wrong"})
+    assert wrong.status_code == 401
+    right = client.get(path, headers={"Authorization": f"Bearer {API_TOKEN}"})
+    assert right.status_code == 200
+
+
+def test_without_any_token_the_refusal_names_the_setting(make_app: Callable[..., Flask]) -> None:
+    app = make_app(ENVIRONMENT="production", SECRET_KEY="s" * 32)
+    answer = app.test_client().get("/api/events")
+    assert answer.status_code == 401
+    assert "API_TOKEN" in answer.json["detail"]
+
+
+def test_token_without_the_scope_is_refused_with_403(production: Flask) -> None:
+    token = parts_of(production).accounts.create_token("narrow", ("read",))
+    headers = {"Authorization": f"Bearer {token}"}
+    client = production.test_client()
+    assert client.get("/api/events", headers=headers).status_code == 200
+    answer = client.get("/sentry-debug", headers=headers)
+    assert (answer.status_code, answer.content_type) == (403, "application/problem+json")
+    assert "diagnostics" in answer.json["detail"]
+
+
+def test_revoked_token_is_refused(production: Flask) -> None:
+    accounts = parts_of(production).accounts
+    headers = {"Authorization": f"Bearer {accounts.create_token('old', ('read',))}"}
+    assert accounts.revoke_token("old")
+    assert production.test_client().get("/api/events", headers=headers).status_code == 401
+
+
+def test_diagnostics_can_be_closed(make_app: Callable[..., Flask]) -> None:
+    client = make_app(DIAGNOSTICS=False).test_client()
+    assert client.get("/sentry-debug").status_code == 404
+    assert client.post("/test-error", json={}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("why", "options"),
+    [
+        ("the peer is elsewhere", {"environ_base": {"REMOTE_ADDR": "192.0.2.7"}}),
+        ("a proxy passed it on", {"headers": {"X-Forwarded-For": "192.0.2.7"}}),
+        ("a foreign name was bound to this machine", {"headers": {"Host": "evil.example"}}),
+    ],
+)
+def test_development_wants_a_token_when(client: FlaskClient, why: str, options: dict) -> None:
+    assert client.get("/api/events", **options).status_code == 401, why
+    assert client.get("/api/events").status_code == 200
+
+
+def test_loopback_write_without_a_json_body_is_refused(client: FlaskClient) -> None:
+    # What a form of a foreign page could send.
+    answer = client.post("/test-error", data={"error_type": "message", "message": "x"})
+    assert answer.status_code == 401
+
+
+def test_host_outside_allowed_hosts_is_refused_but_for_probes(
+    make_app: Callable[..., Flask],
+) -> None:
+    client = make_app(ALLOWED_HOSTS=("errors.example.org",)).test_client()
+    assert client.get("/admin/login", headers={"Host": "other.example"}).status_code == 400
+    assert client.get("/admin/login", headers={"Host": "errors.example.org"}).status_code == 200
+    assert client.get("/health", headers={"Host": "10.0.0.7"}).status_code == 200
+
+
+def test_admin_pages_lead_to_the_login(client: FlaskClient) -> None:
+    answer = client.get("/admin/events?level=error")
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/admin/login?next=")
+    assert client.get("/").headers["Location"] == "/admin/"
+
+
+def test_status_is_open_to_a_logged_in_admin_in_production(
+    production: Flask, login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    client = login(production.test_client())
+    assert client.get("/system/status").status_code == 200
+    assert client.get("/api/events").status_code == 401  # tokens only

@@ -1,0 +1,111 @@
+"""Accounts, tokens and the throttle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from app.auth import FREE_FAILURES, MAX_LOCK
+from tests.conftest import ADMIN_PASSWORD, parts_of
+
+
+def test_configured_password_is_right_and_others_are_wrong(app: Flask) -> None:
+    accounts = parts_of(app).accounts
+    user = accounts.authenticate("admin", ADMIN_PASSWORD)
+    assert user and user.username == "admin"
+    assert accounts.user_of_session(user.id) == user
+    assert accounts.authenticate("admin", "wrong") is None
+    assert accounts.authenticate("nobody", ADMIN_PASSWORD) is None
+    assert accounts.user_of_session("admin:forged") is None
+    assert accounts.user_of_session("") is None
+
+
+def test_new_password_ends_the_sessions_of_the_old_one(make_app: Callable[..., Flask]) -> None:
+    accounts = parts_of(make_app()).accounts
+    accounts.set_password("ada", "first password")
+    user = accounts.authenticate("ada", "first password")
+    assert user and accounts.user_of_session(user.id)
+    accounts.set_password("ada", "second password")
+    assert accounts.user_of_session(user.id) is None
+    assert accounts.authenticate("ada", "first password") is None
+    assert accounts.authenticate("ada", "second password")
+
+
+def test_changed_admin_password_ends_sessions(make_app: Callable[..., Flask]) -> None:
+    user = parts_of(make_app()).accounts.authenticate("admin", ADMIN_PASSWORD)
+    assert user
+    other = parts_of(make_app(ADMIN_PASSWORD="another password")).accounts
+    assert other.user_of_session(user.id) is None
+
+
+def test_first_start_makes_credentials_once_and_keeps_only_hashes(
+    make_app: Callable[..., Flask],
+) -> None:
+    parts = parts_of(make_app(ADMIN_PASSWORD=None))
+    made = parts.accounts.first_credentials()
+    assert set(made) == {"password", "token"}
+    assert parts.accounts.first_credentials() == {}
+    assert parts.accounts.authenticate("admin", made["password"])
+    assert parts.accounts.token_scopes(made["token"])
+    with parts.store.read() as conn:
+        for table in ("users", "api_tokens"):
+            rows = str(conn.exec_driver_sql(f"SELECT * FROM {table}").all())
+            assert made["password"] not in rows and made["token"] not in rows
+
+
+def test_throttle_locks_after_a_few_failures_and_forgets(app: Flask) -> None:
+    throttle = parts_of(app).throttle
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
+        for _ in range(FREE_FAILURES - 1):
+            throttle.failed("ip:1", "user:admin")
+        assert throttle.locked_for("ip:1") <= timedelta()
+        throttle.failed("ip:1", "user:admin")
+        first = throttle.locked_for("ip:1", "user:admin")
+        throttle.failed("ip:1")
+        assert timedelta() < first < throttle.locked_for("ip:1")
+        for _ in range(30):
+            throttle.failed("ip:1")
+        assert throttle.locked_for("ip:1") == MAX_LOCK
+        assert throttle.locked_for("ip:2") <= timedelta()
+        clock.shift(MAX_LOCK)
+        assert throttle.locked_for("ip:1") <= timedelta()
+        throttle.succeeded("ip:1")
+        throttle.failed("ip:1")
+        assert throttle.locked_for("ip:1") <= timedelta()
+
+
+def test_commands_set_passwords_and_say_what_is_wrong(app: Flask, runner: FlaskCliRunner) -> None:
+    def run(*args: str):
+        return runner.invoke(args=list(args))
+
+    assert run("user", "add", "ada", "--password", "long enough").exit_code == 0
+    assert parts_of(app).accounts.authenticate("ada", "long enough")
+    short = run("user", "passwd", "ada", "--password", "short")
+    assert (short.exit_code, "at least 8" in short.output) == (2, True)
+    configured = run("user", "passwd", "admin", "--password", "long enough")
+    assert (configured.exit_code, "ADMIN_PASSWORD" in configured.output) == (2, True)
+
+
+def test_commands_make_and_revoke_tokens(app: Flask, runner: FlaskCliRunner) -> None:
+    def run(*args: str):
+        return runner.invoke(args=["token", *args])
+
+    made = run("create", "ci", "--scope", "read")
+    token = made.output.strip()
+    assert parts_of(app).accounts.token_scopes(token) == {"read"}
+    assert run("create", "ci").exit_code == 2
+    assert run("create", "x", "--scope", "everything").exit_code == 2
+    assert run("revoke", "ci").exit_code == 0
+    assert parts_of(app).accounts.token_scopes(token) is None
+    assert run("revoke", "ci").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["db", "upgrade"]])
+def test_upgrade_says_where_the_store_is(runner: FlaskCliRunner, command: list[str]) -> None:
+    result = runner.invoke(args=command)
+    assert result.exit_code == 0 and "revision" in result.output

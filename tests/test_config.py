@@ -1,0 +1,155 @@
+"""Settings: what is wrong is named, all of it at once, and never repeated."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config import (
+    CONFIGS,
+    ROOT,
+    Config,
+    ConfigError,
+    DevelopmentConfig,
+    ProductionConfig,
+    load_config,
+)
+
+SECRETS = {"SECRET_KEY": "s" * 16, "ADMIN_PASSWORD": "long enough"}
+
+
+def problems(environ: dict[str, str]) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(
+    ("environment", "traces", "profiles", "debug", "pii"),
+    [
+        ("development", 1.0, 1.0, True, True),
+        ("staging", 0.1, 0.1, False, False),
+        ("production", 0.1, 0.1, False, False),
+    ],
+)
+def test_environments_have_the_documented_rates(
+    environment: str, traces: float, profiles: float, debug: bool, pii: bool
+) -> None:
+    config = load_config({"ENVIRONMENT": environment, **SECRETS})
+    assert config.SENTRY_TRACES_SAMPLE_RATE == traces
+    assert config.SENTRY_PROFILES_SAMPLE_RATE == profiles
+    assert config.SENTRY_DEBUG is debug
+    assert config.SENTRY_SEND_PII is pii
+
+
+def test_nothing_set_means_development() -> None:
+    assert type(load_config({})) is DevelopmentConfig
+    assert type(load_config({"ENVIRONMENT": "Production", **SECRETS})) is ProductionConfig
+
+
+def test_empty_means_unset() -> None:
+    config = load_config({"API_PORT": "", "SENTRY_DSN": "  ", "DATA_DIR": ""})
+    assert (config.API_PORT, config.SENTRY_DSN) == (8000, None)
+    assert config.DATA_DIR == ROOT / "instance"
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_no_start_without_secrets_where_they_are_needed(environment: str) -> None:
+    found = problems({"ENVIRONMENT": environment, "API_PORT": "http"})
+    assert set(found) == {"SECRET_KEY", "ADMIN_PASSWORD", "API_PORT"}
+    assert found["SECRET_KEY"].startswith(f"required in {environment}; expected at least 16")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENVIRONMENT", "prod"),
+        ("SENTRY_DSN", "https://sentry.example.org/1"),
+        ("SENTRY_DSN", "https://key@sentry.example.org/project"),
+        ("SENTRY_DSN", "nonsense"),
+        ("SENTRY_SAMPLE_RATE", "1.5"),
+        ("SENTRY_SAMPLE_RATE", "nan"),
+        ("SENTRY_TRACES_SAMPLE_RATE", "-0.1"),
+        ("SENTRY_DEBUG", "maybe"),
+        ("API_PORT", "0"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "8000.5"),
+        ("PUBLIC_URL", "errors.host"),
+        ("PUBLIC_URL", "https://host:port"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("SECRET_KEY", "short"),
+        ("ADMIN_PASSWORD", "1234567"),
+        ("API_TOKEN", "short"),
+        ("DIAGNOSTICS", "sometimes"),
+        ("DATABASE_URL", "mysql://host/db"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "not a url"),
+        ("WEB_CONCURRENCY", "0"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_wrong_value_is_named_with_what_was_expected_and_not_repeated(
+    name: str, value: str
+) -> None:
+    found = problems({name: value})
+    assert list(found) == [name]
+    assert "expected" in found[name]
+    if value not in ("0", "sqlite://", "short", "prod"):  # parts of the words that explain
+        assert value not in found[name]
+
+
+def test_all_wrong_values_are_named_at_once() -> None:
+    found = problems({"API_PORT": "x", "SENTRY_DSN": "y", "LOG_LEVEL": "z", "ENVIRONMENT": "q"})
+    assert set(found) == {"API_PORT", "SENTRY_DSN", "LOG_LEVEL", "ENVIRONMENT"}
+
+
+def test_secrets_are_not_in_the_repr() -> None:
+    config = load_config(
+        {"ENVIRONMENT": "production", "SENTRY_DSN": "https://thekey@host/1", **SECRETS}
+    )
+    assert not re.search("thekey|ssss|long enough", repr(config))
+
+
+def test_every_setting_stands_in_the_example_with_a_comment_above() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    named = {line.partition("=")[0] for line in lines if line and not line.startswith("#")}
+    assert named == set(Config.model_fields)
+
+
+def test_example_is_a_working_configuration() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    assert load_config({name: value for name, _, value in pairs}) == load_config({})
+
+
+def test_settings_in_the_documentation_exist() -> None:
+    table = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"^\| `([A-Z][A-Z_]+)`", table, re.M))
+    assert named == set(Config.model_fields)
+
+
+def test_every_environment_has_a_class() -> None:
+    assert set(CONFIGS) == {"development", "staging", "production", "testing"}
+
+
+@pytest.mark.parametrize("command", [["-m", "gunicorn"], ["-m", "flask", "db", "upgrade"]])
+def test_wrong_setting_ends_the_command_with_2_and_no_traceback(
+    command: list[str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "ENVIRONMENT": "production", "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "SECRET_KEY: required in production" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

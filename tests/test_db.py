@@ -1,0 +1,145 @@
+"""The store: its schema, its transactions, its faults."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import func, select
+
+import app.auth
+import app.delivery.books
+import app.issues.tables  # noqa: F401 -- registers its tables
+from app.db import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
+from app.delivery.books import counters
+from app.projects import projects
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store(database_url)
+    store.migrate()
+    yield store
+    store.dispose()
+
+
+def test_migrations_make_exactly_the_tables_of_the_code(store: Store) -> None:
+    with store.read() as conn:
+        context = MigrationContext.configure(conn, opts={"compare_type": False})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    before = store.schema_revision()
+    store.migrate()
+    store.check()
+    assert store.schema_revision() == before is not None
+    with store.read() as conn:
+        assert conn.execute(select(func.count()).select_from(projects)).scalar_one() == 1
+
+
+def _migrate(url: str) -> None:
+    store = Store(url)
+    store.migrate()
+    store.check()
+    store.dispose()
+
+
+def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'store.sqlite3'}"
+    processes = [
+        multiprocessing.get_context("spawn").Process(target=_migrate, args=(url,)) for _ in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+
+
+def test_empty_store_does_not_pass_the_check(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    with pytest.raises(StoreUnavailable, match="flask db upgrade"):
+        store.check()
+    store.dispose()
+
+
+def test_exception_in_a_write_rolls_everything_back(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as conn:
+        conn.execute(insert(conn, counters).values(name="x", value=1))
+        raise RuntimeError("no")
+    with store.read() as conn:
+        assert conn.execute(select(counters)).all() == []
+
+
+def test_writer_waits_for_another_one_and_gives_up_in_time(store: Store) -> None:
+    other = Store(store.url.render_as_string(hide_password=False))
+    with store.write():
+        started = time.monotonic()
+        with pytest.raises(StoreBusy), other.write(timeout_s=0.2):
+            pass
+        assert time.monotonic() - started > 0.1
+        with pytest.raises(StoreBusy), store.write(timeout_s=0.05):
+            pass
+    with other.write(timeout_s=5) as conn:
+        assert inserted(conn, insert(conn, counters).values(name="x", value=1))
+        assert not inserted(conn, insert(conn, counters).values(name="x", value=2))
+    other.dispose()
+
+
+def test_writers_of_many_threads_lose_no_update(store: Store) -> None:
+    def bump() -> None:
+        for _ in range(20):
+            with store.write(timeout_s=30) as conn:
+                value = conn.execute(select(counters.c.value)).scalar() or 0
+                statement = insert(conn, counters).values(name="x", value=value + 1)
+                conn.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["name"], set_={"value": statement.excluded.value}
+                    )
+                )
+
+    threads = [threading.Thread(target=bump) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as conn:
+        assert conn.execute(select(counters.c.value)).scalar() == 80
+
+
+def test_times_come_back_aware_and_in_utc(store: Store) -> None:
+    moment = datetime(2026, 7, 1, 14, 30, 5, 123456, tzinfo=timezone(timedelta(hours=2)))
+    with store.write() as conn:
+        conn.execute(insert(conn, projects).values(id=7, name="x", created_at=moment))
+    with store.read() as conn:
+        read = conn.execute(select(projects.c.created_at).where(projects.c.id == 7)).scalar_one()
+    assert read == moment and read.tzinfo is UTC
+
+
+def test_commits_are_synced_to_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    with store.write() as conn:
+        assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert conn.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    store.dispose()
+    assert sqlite3.connect(path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_database_that_does_not_answer_is_unavailable() -> None:
+    store = Store("postgresql+psycopg://nobody:sesame@127.0.0.1:1/none")
+    with pytest.raises(StoreUnavailable) as caught, store.read():
+        pass
+    assert "sesame" not in str(caught.value)
+    store.dispose()

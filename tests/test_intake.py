@@ -1,0 +1,310 @@
+"""The intake under stress: bounded waits, shared transactions, the emergency folder, the books."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sentry_sdk
+from flask import Flask
+
+from app import access, sentry
+from app.batching import Buffer, GroupCommit
+from app.db import StoreBusy, StoreUnavailable
+from app.delivery import books
+from app.protocol.envelope import Envelope, Item
+from tests.conftest import parts_of
+
+
+def titles(app: Flask) -> list[str]:
+    events = app.test_client().get("/api/events").json["events"]
+    return [event["title"] for event in reversed(events)]
+
+
+def envelope(event_id: str, message: str = "hello") -> Envelope:
+    payload = {"event_id": event_id, "message": message}
+    return Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 15.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+# ---- waiting ------------------------------------------------------------------------------------
+
+
+def test_error_raised_inside_an_open_write_transaction_is_answered_and_comes_back(
+    app: Flask,
+) -> None:
+    store = parts_of(app).store
+
+    def fails() -> None:
+        with store.write():
+            raise RuntimeError("inside my own transaction")
+
+    app.add_url_rule("/fails", "fails", access.anyone(fails))
+    answer = app.test_client().get("/fails")
+    assert (answer.status_code, bool(answer.json["event_id"])) == (500, True)
+    wait_until(lambda: titles(app) == ["RuntimeError: inside my own transaction"])
+
+
+def test_error_logged_inside_an_open_write_transaction_waits_bounded_and_comes_back(
+    app: Flask,
+) -> None:
+    parts = parts_of(app)
+    with parts.store.write():
+        event_id = sentry.capture_message("logged inside")
+        assert parts.intake.emergency.count() == 1
+    wait_until(lambda: titles(app) == ["logged inside"])
+    event = app.test_client().get(f"/api/events/{event_id}").json
+    assert event["event_id"] == event_id
+    assert parts.intake.emergency.count() == 0
+    sentry.capture_message("the next commit counts what was set aside")
+    counters = app.test_client().get("/system/status").json["counters"]
+    assert counters["emergency:set_aside"] == 1
+
+
+def test_store_that_another_program_holds_costs_a_bounded_wait(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    path = tmp_path / "held.sqlite3"
+    app = make_app(DATABASE_URL=f"sqlite:///{path}")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert sentry.capture_message("meanwhile")
+    assert parts_of(app).intake.emergency.count() == 1
+    holder.execute("ROLLBACK")
+    holder.close()
+    wait_until(lambda: titles(app) == ["meanwhile"])
+
+
+def test_store_that_is_gone_leaves_answers_as_they_were_and_events_in_the_emergency_folder(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    app = make_app(DATABASE_URL=f"sqlite:///{tmp_path}/a-file/store.sqlite3")
+    app.add_url_rule("/fine", "fine", access.anyone(lambda: "fine"))
+    client = app.test_client()
+    assert client.get("/fine").text == "fine"
+    answer = client.get("/sentry-debug")
+    assert answer.status_code == 500 and answer.json["event_id"]
+    assert parts_of(app).intake.emergency.count() == 1
+
+
+def test_accept_raises_while_the_store_is_held(app: Flask) -> None:
+    parts = parts_of(app)
+    with parts.store.write(), pytest.raises(StoreBusy):
+        parts.intake.accept(envelope("a" * 32), project_id=1, timeout_s=0.05)
+    assert titles(app) == []
+
+
+# ---- the emergency folder -----------------------------------------------------------------------
+
+
+def test_what_a_dead_process_set_aside_is_taken_in_at_the_next_start(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app()
+    parts = parts_of(app)
+    body = b'{"event_id":"%s"}\n{"type":"event"}\n{"message":"left behind"}\n' % (b"b" * 32)
+    receipt = [{"path": "extra.token", "rule": "name"}]
+    parts.intake.emergency.put("c" * 32, 1, parts.started_at, body, receipt)
+    parts.intake.emergency.put("c" * 32, 1, parts.started_at, body, receipt)
+    again = make_app()
+    assert titles(again) == ["left behind"]
+    event = again.test_client().get(f"/api/events/{'b' * 32}").json
+    assert event["scrubbed"] == receipt
+    assert parts.intake.emergency.count() == 0
+
+
+def test_envelope_taken_in_twice_is_stored_once(app: Flask) -> None:
+    parts = parts_of(app)
+    body = b'{}\n{"type":"session"}\n{"sid":"1"}\n'
+    for _ in range(2):
+        parts.intake.emergency.put("d" * 32, 1, parts.started_at, body, [])
+        parts.intake.take_in()
+    books = app.test_client().get("/system/status").json["accounting"]
+    assert (books["accepted"], books["balanced"]) == (1, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"uid": 1', b"\x00\xff"])
+def test_damaged_file_is_put_out_of_the_way_and_blocks_nothing(app: Flask, content: bytes) -> None:
+    parts = parts_of(app)
+    folder = parts.intake.emergency.path
+    parts.intake.emergency.put("e" * 32, 1, parts.started_at, b'{}\n{"type":"event"}\n{}\n', [])
+    (folder / "damaged.envelope").write_bytes(content)
+    record = json.loads((folder / f"{'e' * 32}.envelope").read_bytes())
+    (folder / "poison.envelope").write_text(json.dumps(record | {"project_id": 999, "uid": "f"}))
+    assert parts.intake.take_in() == 1
+    assert sorted(path.suffix for path in folder.iterdir()) == [".damaged", ".damaged"]
+    assert titles(app) == ["(no message)"]
+
+
+def test_nothing_writable_puts_the_event_on_stderr_and_counts_it(
+    make_app: Callable[..., Flask], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    app = make_app(EMERGENCY_DIR=tmp_path / "a-file" / "emergency")
+    with parts_of(app).store.write():
+        sentry.capture_message("nowhere to go")
+    assert "devenviro: event on stderr" in capsys.readouterr().err
+    sentry.capture_message("the next one")
+    assert app.test_client().get("/system/status").json["counters"]["emergency:stderr"] == 1
+
+
+# ---- sharing transactions -----------------------------------------------------------------------
+
+
+def test_many_threads_capture_at_once_and_each_event_is_there_once(app: Flask) -> None:
+    intake = parts_of(app).intake
+    barrier = threading.Barrier(8)
+
+    def send(worker: int) -> None:
+        barrier.wait()
+        for i in range(25):
+            intake.accept(envelope(f"{worker:016x}{i:016x}"), project_id=1, timeout_s=20)
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client = app.test_client()
+    events = client.get("/api/events?limit=1000").json["events"]
+    assert len({event["event_id"] for event in events}) == len(events) == 200
+    issues = client.get("/api/issues").json["issues"]
+    assert [issue["times_seen"] for issue in issues] == [200]
+    assert client.get("/system/status").json["accounting"]["balanced"]
+
+
+def test_same_event_id_twice_is_one_row_and_a_counter(app: Flask) -> None:
+    intake = parts_of(app).intake
+    first = intake.accept(envelope("a" * 32), project_id=1, timeout_s=5)
+    second = intake.accept(envelope("a" * 32, "another text"), project_id=1, timeout_s=5)
+    assert (first.duplicate, second.duplicate) == (False, True)
+    client = app.test_client()
+    assert titles(app) == ["hello"]
+    assert client.get(f"/api/events/{'a' * 32}").json["duplicates"] == 1
+    status = client.get("/system/status").json
+    assert status["counters"]["duplicates"] == 1
+    assert (status["accounting"]["accepted"], status["accounting"]["balanced"]) == (1, True)
+
+
+def test_poisoned_item_fails_alone() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def commit(items: list[str], timeout_s: float) -> list[str]:
+        if items == ["first"]:
+            entered.set()
+            release.wait(5)
+        if "poison" in items:
+            raise ValueError("poison")
+        return [item.upper() for item in items]
+
+    group: GroupCommit[str, str] = GroupCommit(commit)
+    outcomes: dict[str, object] = {}
+
+    def submit(item: str) -> None:
+        try:
+            outcomes[item] = group.submit(item, 5.0)
+        except ValueError as error:
+            outcomes[item] = error
+
+    threads = [threading.Thread(target=submit, args=("first",))]
+    threads[0].start()
+    entered.wait(5)
+    threads += [threading.Thread(target=submit, args=(item,)) for item in ("a", "poison", "b")]
+    for thread in threads[1:]:
+        thread.start()
+    wait_until(lambda: len(group._waiting) == 3)
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert (outcomes["first"], outcomes["a"], outcomes["b"]) == ("FIRST", "A", "B")
+    assert isinstance(outcomes["poison"], ValueError)
+
+
+def test_failure_of_the_store_reaches_everyone_who_waited() -> None:
+    def commit(items: list[str], timeout_s: float) -> list[str]:
+        raise StoreUnavailable("gone")
+
+    with pytest.raises(StoreUnavailable):
+        GroupCommit(commit).submit("x", 1.0)
+
+
+def test_buffer_keeps_what_could_not_be_stored_and_refuses_beyond_its_limit() -> None:
+    broken = [True]
+    stored: list[int] = []
+
+    def drain(items: list[int]) -> list[int]:
+        if broken[0]:
+            return items
+        stored.extend(items)
+        return []
+
+    buffer: Buffer[int] = Buffer(drain, limit=3, name="test")
+    assert [buffer.offer(i) for i in range(4)] == [True, True, True, False]
+    buffer.flush()
+    broken[0] = False
+    buffer.flush()
+    assert stored == [0, 1, 2]
+
+
+# ---- odd input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"exception": {"values": [None, 3, {"type": 5, "stacktrace": {"frames": ["x", None]}}]}},
+        {"exception": [{"type": "E", "value": "x\x00\ud800y"}]},
+        {"message": {"formatted": "hi"}, "tags": [["a", "b"], ["c"], 3], "level": 40},
+        {"timestamp": float("nan"), "extra": {"n": float("inf"), "big": 2**70}},
+        {"timestamp": "the day before", "user": "ada", "breadcrumbs": "none", "request": []},
+        {"release": "r" * 9000, "environment": "e" * 9000, "transaction": "t" * 9000},
+        {"message": "m" * 100_000, "fingerprint": "x", "platform": {"a": 1}, "sdk": "?"},
+        {"contexts": {"\ud800": {"\x00": "\x00"}}, "timestamp": 1e18},
+    ],
+)
+def test_odd_payload_is_kept_and_can_be_read(app: Flask, payload: dict) -> None:
+    item = Item({"type": "event"}, payload)
+    accepted = parts_of(app).intake.accept(
+        Envelope({"event_id": "a" * 32}, [item]), project_id=1, timeout_s=5
+    )
+    client = app.test_client()
+    assert client.get(f"/api/events/{accepted.event_id}").status_code == 200
+    raw = client.get(f"/api/events/{accepted.event_id}?raw=1")
+    json.loads(raw.data, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert len(client.get("/api/events").json["events"]) == 1
+
+
+def test_unknown_items_are_kept_as_they_came(app: Flask) -> None:
+    odd = Envelope({}, [Item({"type": "from_the_future", "x": 1}, b"\x00\xff binary")])
+    parts_of(app).intake.accept(odd, project_id=1, timeout_s=5)
+    books = app.test_client().get("/system/status").json["accounting"]
+    assert (books["accepted"], books["local"]) == (1, 1)
+
+
+def test_transaction_is_stored_soon_without_being_waited_for(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(SENTRY_TRACES_SAMPLE_RATE=1.0)
+    with sentry_sdk.start_transaction(name="nightly"):
+        pass
+    parts = parts_of(app)
+
+    def accepted() -> int:
+        with parts.store.read() as conn:
+            return int(books.accounting(conn)["accepted"])
+
+    assert accepted() == 0
+    wait_until(lambda: accepted() == 1)
