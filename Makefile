@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Empty means unset, but gunicorn reads this one before our settings do.
+ifeq ($(strip $(WEB_CONCURRENCY)),)
+unexport WEB_CONCURRENCY
+endif
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
@@ -24,6 +28,7 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	@touch $@
 
 run: $(VENV)/.installed ## Run the service (RELOAD=1 restarts it on every change)
+	@$(BIN)/python config.py
 	@$(BIN)/gunicorn
 
 test: $(VENV)/.installed-dev ## Run the test suite

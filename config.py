@@ -10,11 +10,13 @@ application, because ``gunicorn.conf.py`` reads this module in the master, befor
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
+from dotenv import load_dotenv
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -34,6 +36,8 @@ ROOT = Path(__file__).resolve().parent
 # refuses the "secret", "changeme" and "dev" that tutorials leave behind.
 MIN_SECRET_KEY_LENGTH = 16
 MIN_ADMIN_PASSWORD_LENGTH = 8
+# An empty schema and a few large events need some; below this, pruning would chase its own tail.
+MIN_STORE_BYTES = 64 * 1024**2
 
 
 class ConfigError(Exception):
@@ -100,6 +104,22 @@ def _split(value: Any) -> Any:
     return value
 
 
+def _patterns(values: tuple[str, ...]) -> tuple[str, ...]:
+    if values:
+        # Late, since gunicorn's master reads this module and needs nothing else of the application.
+        from app.protocol.scrub import check_pattern
+
+        for pattern in values:
+            check_pattern(pattern)
+    return values
+
+
+def _store_bytes(value: int) -> int:
+    if value != 0 and value < MIN_STORE_BYTES:
+        raise ValueError("too small")
+    return value
+
+
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
@@ -113,6 +133,12 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Patterns = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: tuple(value.split()) if isinstance(value, str) else value),
+    AfterValidator(_patterns),
+]
+StoreBytes = Annotated[int, AfterValidator(_store_bytes)]
 Rate = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Environment = Literal["development", "staging", "production", "testing"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
@@ -176,6 +202,17 @@ class Config(BaseModel):
     EMERGENCY_DIR: Folder | None = setting(None, "a folder for events the store could not take")
     DATABASE_URL: DatabaseUrl | None = setting(
         None, "sqlite:///file or postgresql://user:password@host/name", repr=False
+    )
+    SCRUB_KEYS: Names = setting((), "names of fields, separated by commas")
+    SCRUB_PATTERNS: Patterns = setting(
+        (), "regular expressions without nested repeats, separated by whitespace"
+    )
+    RETENTION_DAYS: int = setting(90, "a number of days, 0 for no limit", ge=0, le=36500)
+    RETENTION_EVENTS: int = setting(
+        1_000_000, "a number of events, 0 for no limit", ge=0, le=10**12
+    )
+    MAX_STORE_BYTES: StoreBytes = setting(
+        10 * 1024**3, "a number of bytes from 67108864 (64 MiB), 0 for no limit", le=10**15
     )
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)
     LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_upper)] = setting(
@@ -300,3 +337,14 @@ def _problems(
             problems[name] = f"{required}expected {field.description}"
     problems.update({name: "no such setting" for name in wrong if name not in problems})
     return problems
+
+
+if __name__ == "__main__":
+    # `make run` asks before it starts gunicorn, which reads WEB_CONCURRENCY itself and would answer
+    # a wrong one with a traceback.
+    load_dotenv(ROOT / ".env")
+    try:
+        load_config()
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None

@@ -132,3 +132,18 @@ def on_starting(server):
 def when_ready(server):
     """Print where to go."""
     print(f"\n  DevEnviro ({_config.ENVIRONMENT}) at {_config.public_url}/admin/\n", flush=True)
+
+
+def post_worker_init(worker):
+    """Start the background loop, in the process that serves."""
+    from app.worker import Worker
+
+    worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
+    worker.background = Worker(worker.wsgi.extensions["devenviro"])
+    worker.background.start()
+
+
+def worker_exit(server, worker):
+    """Store what still waits in memory."""
+    if getattr(worker, "background", None) is not None:
+        worker.background.stop()

@@ -28,7 +28,7 @@ def create_app(config: Config | None = None) -> Flask:
     :raise config.ConfigError: a setting is wrong.
     """
     config = config or load_config()
-    scrubber = Scrubber()
+    scrubber = Scrubber(config.SCRUB_KEYS, config.SCRUB_PATTERNS)
     set_up_logging(config, scrubber)
 
     app = web.App("app", root_path=str(ROOT), static_folder="static", template_folder="templates")
@@ -50,7 +50,8 @@ def create_app(config: Config | None = None) -> Flask:
 
     Bootstrap5(app)
     csrf = CSRFProtect(app)
-    login = LoginManager(app)
+    # Its context processor would ask the store who looks, on error pages too.
+    login = LoginManager(app, add_context_processor=False)
     app.before_request(access.enforce)
     errors.init_app(app)
     web.init_app(app)
@@ -69,9 +70,9 @@ def _open_store(app: Flask) -> None:
     """Migrate, make the first credentials, take in what waits; a broken store stops no start."""
     parts: Services = app.extensions["devenviro"]
     try:
-        parts.store.migrate()
+        parts.store.open()
         if parts.config.ENVIRONMENT == "development":
             cli.print_first_credentials(parts.config, parts.accounts.first_credentials())
         parts.intake.take_in()
-    except StoreError as error:
+    except (StoreError, OSError) as error:
         logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

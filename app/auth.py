@@ -210,7 +210,7 @@ class Accounts:
             try:
                 made["token"] = self.create_token("first", SCOPES)
             except ValueError:
-                pass  # Another process made it, or a person revoked it: either way, not ours to make.
+                pass  # Another process made it, or a person revoked it.
         return made
 
     def _create_user(self, username: str, password: str) -> bool:

@@ -26,12 +26,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import (
     Connection,
     DateTime,
@@ -48,6 +49,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.sql import Insert
+
+from app.storefile import check_file, damaged_files
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
@@ -126,8 +129,9 @@ class Store:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._engines: tuple[Engine, Engine] | None = None
         self._pid = 0
+        self._guard: IO[bytes] | None = None
         self._lock = threading.Lock()
-        # Writers of one process queue here, so that they do not poll the database against each other.
+        # Writers of one process queue here instead of polling against each other.
         self._writers = threading.Lock()
 
     # ---- transactions ---------------------------------------------------------------------------
@@ -181,19 +185,35 @@ class Store:
 
     # ---- schema ---------------------------------------------------------------------------------
 
-    def migrate(self, timeout_s: float = 60.0) -> None:
-        """Bring the schema to the newest revision; one process at a time, the others wait.
+    def open(self, timeout_s: float = 60.0) -> None:
+        """Make the store usable: check a SQLite file that nobody uses yet, then migrate.
+
+        A damaged file is moved aside, never deleted, and an empty store takes its place.
 
         :raise StoreError: the store cannot be opened or written.
         """
         if self.is_sqlite:
             self._create_file()
+            if self._guard is None:
+                self._guard = check_file(Path(str(self.url.database)))
+        self.migrate(timeout_s)
+
+    def migrate(self, timeout_s: float = 60.0) -> None:
+        """Bring the schema to the newest revision; one process at a time, the others wait.
+
+        :raise StoreError: the store cannot be opened or written.
+        """
         if self.schema_revision() == newest_revision():
             return
         with self.write(timeout_s, foreign_keys=False) as conn:
             config = AlembicConfig(attributes={"connection": conn})
             config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            command.upgrade(config, "head")
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StoreUnavailable(
+                    "the store was made by a newer version of this program: run that version"
+                ) from error
 
     def schema_revision(self) -> str | None:
         """Return the revision the database is at, ``None`` for an empty one."""
@@ -204,6 +224,10 @@ class Store:
         """Raise :class:`StoreError` unless the store answers and has the newest schema."""
         if self.schema_revision() != newest_revision():
             raise StoreUnavailable("the schema is not the newest: run `flask db upgrade`")
+
+    def damaged_files(self) -> list[Path]:
+        """Return what was moved aside and waits for a person to look at."""
+        return damaged_files(Path(str(self.url.database))) if self.is_sqlite else []
 
     def size_bytes(self) -> int:
         """Return what the store takes on disk, the write-ahead log included."""
@@ -219,6 +243,9 @@ class Store:
             for engine in self._engines or ():
                 engine.dispose(close=self._pid == os.getpid())
             self._engines = None
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
 
     # ---- engines --------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ class EmergencyFolder:
         _sync_folder(self.path)
 
     def waiting(self) -> Iterator[Waiting]:
-        """Yield what waits, oldest first; a file that another process took in meanwhile is passed."""
+        """Yield what waits, oldest first; a file that another process took in is passed."""
         for path in sorted(self._paths(), key=_modified):
             try:
                 record = json.loads(path.read_bytes())

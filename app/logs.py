@@ -35,6 +35,8 @@ def set_up_logging(config: Config, scrubber: Scrubber) -> None:
     root.handlers = [old for old in root.handlers if old.get_name() != "devenviro"]
     root.addHandler(handler)
     root.setLevel(config.LOG_LEVEL)
+    # With SENTRY_DEBUG the SDK prints its lines itself; once is enough.
+    logging.getLogger("sentry_sdk.errors").propagate = False
     # Each request of the memory service's client, and each migration step at start.
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

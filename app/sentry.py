@@ -38,7 +38,9 @@ Filter = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
 # What waits for the disk; everything else of this application is stored within a second.
 DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 # Our own plumbing: neither traced nor counted as a session.
-QUIET_PATHS = re.compile(r"/(?:static|bootstrap|health)(?:/|$)|/api/[^/]+/(?:envelope|store)/?$")
+QUIET_PATHS = re.compile(
+    r"/(?:static|bootstrap|health|admin/live)(?:/|$)|/api/[^/]+/(?:envelope|store)/?$"
+)
 # Where an exception carries the id of its event, so that logging and then raising it is one event.
 _MARK = "_devenviro_event"
 

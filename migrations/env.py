@@ -7,6 +7,7 @@ import app.auth
 import app.delivery.books
 import app.events.tables
 import app.issues.tables
+import app.leases
 import app.projects  # noqa: F401
 from app.db import metadata
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import time_machine
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from flask import Flask
 from sqlalchemy import func, select
 
 import app.auth
 import app.delivery.books
-import app.issues.tables  # noqa: F401 -- registers its tables
+import app.issues.tables
+import app.leases  # noqa: F401 -- registers its tables
 from app.db import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
 from app.delivery.books import counters
+from app.leases import claim
 from app.projects import projects
 
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
     store = Store(database_url)
-    store.migrate()
+    store.open()
     yield store
     store.dispose()
 
@@ -48,7 +53,7 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
 
 def _migrate(url: str) -> None:
     store = Store(url)
-    store.migrate()
+    store.open()
     store.check()
     store.dispose()
 
@@ -70,6 +75,13 @@ def test_empty_store_does_not_pass_the_check(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="flask db upgrade"):
         store.check()
     store.dispose()
+
+
+def test_store_of_a_newer_version_is_refused_in_words(store: Store) -> None:
+    with store.write() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreUnavailable, match="newer version"):
+        store.migrate()
 
 
 def test_exception_in_a_write_rolls_everything_back(store: Store) -> None:
@@ -128,7 +140,7 @@ def test_times_come_back_aware_and_in_utc(store: Store) -> None:
 def test_commits_are_synced_to_the_disk(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     store = Store(f"sqlite:///{path}")
-    store.migrate()
+    store.open()
     with store.write() as conn:
         assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert conn.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
@@ -143,3 +155,73 @@ def test_database_that_does_not_answer_is_unavailable() -> None:
         pass
     assert "sesame" not in str(caught.value)
     store.dispose()
+
+
+# ---- a store that is damaged --------------------------------------------------------------------
+
+
+def damage(path: Path) -> None:
+    """Overwrite pages in the middle of the file."""
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xde\xad" * 20_000)
+
+
+@pytest.mark.parametrize("content", ["pages", "garbage"])
+def test_damaged_store_is_moved_aside_and_the_service_starts(
+    tmp_path: Path, make_app: Callable[..., Flask], content: str
+) -> None:
+    path = tmp_path / "damaged" / "store.sqlite3"
+    url = f"sqlite:///{path}"
+    before = Store(url)
+    before.open()
+    before.dispose()
+    if content == "garbage":
+        path.write_bytes(b"this is no database, but it is long enough to be one" * 100)
+    else:
+        damage(path)
+    app = make_app(DATABASE_URL=url)
+    client = app.test_client()
+    event_id = client.get("/sentry-debug").json["event_id"]
+    assert client.get(f"/api/events/{event_id}").status_code == 200
+    health = client.get("/health")
+    assert (health.status_code, health.json["checks"]["store"]) == (200, "warn")
+    assert len(list(path.parent.glob("store.sqlite3.damaged-*"))) >= 1
+
+
+def test_store_in_use_is_not_moved_from_under_anybody(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    user = Store(f"sqlite:///{path}")
+    user.open()
+    inode = path.stat().st_ino
+    damage(path)
+    second = Store(f"sqlite:///{path}")
+    with contextlib.suppress(StoreUnavailable):
+        second.open()
+    assert path.stat().st_ino == inode
+    user.dispose()
+    second.dispose()
+
+
+def test_whole_store_stays_where_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    for _ in range(2):
+        store = Store(f"sqlite:///{path}")
+        store.open()
+        store.dispose()
+    assert list(tmp_path.glob("*.damaged-*")) == []
+
+
+# ---- leases -------------------------------------------------------------------------------------
+
+
+def test_lease_has_one_owner_until_it_runs_out(store: Store) -> None:
+    hour = timedelta(hours=1)
+    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
+        assert claim(store, "retention", "a", hour)
+        assert not claim(store, "retention", "b", hour)
+        assert claim(store, "retention", "a", hour)
+        assert claim(store, "delivery", "b", hour)
+        clock.shift(hour)
+        assert claim(store, "retention", "b", hour)
+        assert not claim(store, "retention", "a", hour)

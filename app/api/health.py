@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from flask import abort, current_app
 from flask.typing import ResponseReturnValue
 
 from app import access
@@ -32,7 +33,9 @@ def health_live() -> ResponseReturnValue:
 @access.anyone
 @describe(Operation("Whether to send requests here", {200: Health, 503: Health}, tag="health"))
 def health_ready() -> ResponseReturnValue:
-    """Answer 503 while the store cannot be used; what merely waits is a warning."""
+    """Answer 503 while the store cannot be used, or while the process is on its way out."""
+    if current_app.extensions.get("is_draining", bool)():
+        abort(503, description="this process is draining")
     return _answer()
 
 
@@ -77,7 +80,7 @@ def _store(parts: Services) -> Check:
         parts.store.check()
     except StoreError:
         return "fail"
-    return "pass"
+    return "warn" if parts.store.damaged_files() else "pass"
 
 
 def _emergency(parts: Services) -> Check:

@@ -123,9 +123,9 @@ def parse_envelope(body: bytes) -> Envelope:
 
     :param body: bytes after Content-Encoding was undone; header lines are UTF-8 JSON.
     :return: items in wire order; unknown item types are kept.
-    :raise EnvelopeError: a header line is no JSON object, or a payload ends before ``length`` bytes.
+    :raise EnvelopeError: a header line is no JSON object, or a payload and its ``length`` differ.
 
-    Source: https://develop.sentry.dev/sdk/data-model/envelopes/ (Serialization Format), 2026-11-23.
+    Source: https://develop.sentry.dev/sdk/data-model/envelopes/, 2026-11-23.
     """
     line, position = _line(body, 0)
     envelope = Envelope(_headers(line, "the envelope's headers"))

@@ -1,0 +1,161 @@
+"""Retention: what is old, too many or too large goes, in small bites.
+
+Kept whatever the limits say: the first and the last event of every issue, and every envelope that
+is not settled. A store that is full of undelivered envelopes does not forget them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
+
+from app.db import Store, utc_now
+from app.delivery import books
+from app.events.tables import envelopes, events
+from app.issues.tables import issues
+from config import Config
+
+# Some 20 ms of the store's only writer: a capture that comes meanwhile hardly notices.
+BITE = 200
+SETTLED = ("local", "delivered", "discarded")
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is kept; 0 means no limit."""
+
+    days: int
+    events: int
+    bytes: int
+
+    @classmethod
+    def of(cls, config: Config) -> Limits:
+        """Return the limits of a configuration."""
+        return cls(config.RETENTION_DAYS, config.RETENTION_EVENTS, config.MAX_STORE_BYTES)
+
+
+def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> int:
+    """Remove what is beyond the limits and return how many envelopes went.
+
+    :param progress: called after every bite with the number that went.
+    """
+    return (
+        _by_age(store, limits.days, progress)
+        + _by_count(store, limits.events, progress)
+        + _by_bytes(store, limits.bytes, progress)
+    )
+
+
+def excess(store: Store, limits: Limits) -> int:
+    """Return about how many envelopes are beyond the limits, for a progress bar."""
+    with store.read() as conn:
+        old = 0
+        if limits.days:
+            candidates = _older_than(limits.days).subquery()
+            old = conn.execute(select(func.count()).select_from(candidates)).scalar_one()
+        many = _count(conn) - limits.events if limits.events else 0
+    return max(old, many, 0)
+
+
+def used_bytes(store: Store) -> int:
+    """Return the bytes in use; freed pages stay in the file and are used again."""
+    with store.read() as conn:
+        if store.is_sqlite:
+            pages = [
+                int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+                for name in ("page_count", "freelist_count", "page_size")
+            ]
+            return (pages[0] - pages[1]) * pages[2]
+        stored = func.coalesce(func.sum(func.length(envelopes.c.body)), 0)
+        return int(conn.execute(select(stored)).scalar_one())
+
+
+def _by_age(store: Store, days: int, progress: Progress) -> int:
+    return _all(store, _older_than(days), progress) if days else 0
+
+
+def _by_count(store: Store, limit: int, progress: Progress) -> int:
+    if not limit:
+        return 0
+    with store.read() as conn:
+        beyond = _count(conn) - limit
+    return _all(
+        store, _prunable().where(events.c.id.is_not(None)), progress, at_most=max(0, beyond)
+    )
+
+
+def _by_bytes(store: Store, limit: int, progress: Progress) -> int:
+    gone = 0
+    while limit and used_bytes(store) > limit:
+        bite = _bite(store, _prunable().limit(BITE))
+        if not bite:
+            break  # What is left is not ours to remove.
+        gone += bite
+        progress(bite)
+    return gone
+
+
+def _all(store: Store, query: Select[Any], progress: Progress, at_most: int | None = None) -> int:
+    gone = 0
+    while at_most is None or gone < at_most:
+        size = BITE if at_most is None else min(BITE, at_most - gone)
+        bite = _bite(store, query.limit(size))
+        if not bite:
+            break
+        gone += bite
+        progress(bite)
+    return gone
+
+
+def _bite(store: Store, query: Select[Any]) -> int:
+    """Remove the envelopes a query names, with their events, in one transaction."""
+    with store.write() as conn:
+        ids = list(conn.scalars(query))
+        if not ids:
+            return 0
+        touched = select(events.c.issue_id, func.count()).where(events.c.envelope_id.in_(ids))
+        for issue_id, count in conn.execute(touched.group_by(events.c.issue_id)).all():
+            left = issues.c.stored_event_count - count
+            conn.execute(
+                update(issues).where(issues.c.id == issue_id).values(stored_event_count=left)
+            )
+        conn.execute(delete(events).where(events.c.envelope_id.in_(ids)))
+        conn.execute(delete(envelopes).where(envelopes.c.id.in_(ids)))
+        books.add(conn, {"pruned": len(ids)})
+    return len(ids)
+
+
+def _older_than(days: int) -> Select[Any]:
+    return _prunable().where(envelopes.c.received_at < utc_now() - timedelta(days=days))
+
+
+def _prunable() -> Select[Any]:
+    """Ids of settled envelopes without an event, or whose event may go; oldest first.
+
+    A correlated question for each row, so that a LIMIT ends it early however large the store is.
+    """
+    other = events.alias()
+    same_issue = other.c.issue_id == events.c.issue_id
+    is_neither_first_nor_last = and_(
+        exists().where(same_issue, other.c.id < events.c.id),
+        exists().where(same_issue, other.c.id > events.c.id),
+    )
+    return (
+        select(envelopes.c.id)
+        .outerjoin(events, events.c.envelope_id == envelopes.c.id)
+        .where(
+            envelopes.c.state.in_(SETTLED),
+            or_(events.c.id.is_(None), is_neither_first_nor_last),
+        )
+        .order_by(envelopes.c.id)
+    )
+
+
+def _count(conn: Connection) -> int:
+    return int(conn.execute(select(func.count()).select_from(events)).scalar_one())

@@ -1,0 +1,131 @@
+"""Retention: limits hold, and what must stay stays."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskCliRunner
+
+from app.protocol.envelope import Envelope, Item
+from app.retention import Limits, excess, prune, used_bytes
+from app.worker import Worker
+from tests.conftest import parts_of
+
+NO_LIMIT = Limits(days=0, events=0, bytes=0)
+
+
+def fill(app: Flask, count: int, message: str = "the same", padding: int = 0) -> None:
+    intake = parts_of(app).intake
+    for _ in range(count):
+        # Random, since what repeats is compressed away.
+        payload = {"message": message, "extra": {"padding": secrets.token_urlsafe(padding)}}
+        item = Item({"type": "event"}, payload)
+        intake.accept(Envelope({}, [item]), project_id=1, timeout_s=10)
+
+
+def session(app: Flask) -> None:
+    item = Item({"type": "session"}, {"sid": "1"})
+    parts_of(app).intake.accept(Envelope({}, [item]), project_id=1, timeout_s=10)
+
+
+def counts(app: Flask) -> tuple[int, int, bool]:
+    """Events, envelopes accepted, and whether the books balance."""
+    status = app.test_client().get("/system/status").json
+    books = status["accounting"]
+    return status["store"]["events"], books["accepted"], books["balanced"]
+
+
+def test_old_events_go_but_the_first_and_last_of_an_issue(app: Flask) -> None:
+    with time_machine.travel("2026-01-01T00:00:00Z"):
+        fill(app, 5)
+        fill(app, 1, "seen once")
+        session(app)
+    with time_machine.travel("2026-03-01T00:00:00Z"):
+        fill(app, 2)
+        assert prune(parts_of(app).store, Limits(days=30, events=0, bytes=0)) == 5
+    assert counts(app) == (4, 9, True)
+    issues = app.test_client().get("/api/issues").json["issues"]
+    assert {issue["title"]: issue["stored_event_count"] for issue in issues} == {
+        "the same": 3,
+        "seen once": 1,
+    }
+    assert {issue["times_seen"] for issue in issues} == {7, 1}
+
+
+def test_count_is_brought_down_to_the_limit_in_bites(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retention.BITE", 3)
+    fill(app, 12)
+    bites: list[int] = []
+    limits = Limits(days=0, events=5, bytes=0)
+    assert excess(parts_of(app).store, limits) == 7
+    assert prune(parts_of(app).store, limits, bites.append) == 7
+    assert bites == [3, 3, 1]
+    assert counts(app) == (5, 12, True)
+
+
+def test_bytes_in_use_are_brought_below_the_limit(app: Flask) -> None:
+    store = parts_of(app).store
+    fill(app, 60, padding=100_000)
+    before = used_bytes(store)
+    prune(store, Limits(days=0, events=0, bytes=before // 2))
+    assert used_bytes(store) <= before // 2
+    assert counts(app)[2]
+
+
+def test_limit_that_cannot_be_met_ends_the_pruning(app: Flask) -> None:
+    fill(app, 4)
+    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 2
+    assert counts(app) == (2, 4, True)
+
+
+def test_what_is_not_settled_stays(app: Flask) -> None:
+    fill(app, 5)
+    with parts_of(app).store.write() as conn:
+        conn.exec_driver_sql("UPDATE envelopes SET state = 'pending'")
+    assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 0
+    assert counts(app)[0] == 5
+
+
+def test_no_limits_remove_nothing(app: Flask) -> None:
+    fill(app, 3)
+    assert prune(parts_of(app).store, NO_LIMIT) == 0
+
+
+def test_command_prunes_and_says_what_went(make_app: Callable[..., Flask]) -> None:
+    app = make_app(RETENTION_EVENTS=3)
+    fill(app, 8)
+    runner: FlaskCliRunner = app.test_cli_runner()
+    result = runner.invoke(args=["prune"])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    assert "5 envelopes removed" in result.output
+
+
+def test_background_loop_prunes_once_an_hour_by_whoever_holds_the_lease(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(RETENTION_EVENTS=3)
+    first, second = Worker(parts_of(app)), Worker(parts_of(app))
+    with time_machine.travel("2026-11-23T12:00:00Z") as clock:
+        fill(app, 8)
+        first.run_once()
+        assert counts(app)[0] == 3
+        fill(app, 2)
+        second.run_once()
+        assert counts(app)[0] == 5
+        clock.shift(timedelta(hours=2))
+        second.run_once()
+        assert counts(app)[0] == 3
+
+
+def test_background_loop_takes_in_what_was_set_aside(app: Flask) -> None:
+    parts = parts_of(app)
+    parts.intake.emergency.put("c" * 32, 1, parts.started_at, b'{}\n{"type":"event"}\n{}\n', [])
+    Worker(parts).run_once()
+    assert counts(app) == (1, 1, True)
