@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 from flask import Flask
-from flask.cli import AppGroup
+from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
+from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
+from app.verify import verify
 from config import Config
 
 db_group = AppGroup("db", help="The store's schema.")
@@ -19,6 +21,8 @@ def init_app(app: Flask) -> None:
     """Register the commands."""
     for group in (db_group, user_group, token_group):
         app.cli.add_command(group)
+    app.cli.add_command(verify)
+    app.cli.add_command(prune_command)
 
 
 def print_first_credentials(config: Config, made: dict[str, str]) -> None:
@@ -39,7 +43,8 @@ def print_first_credentials(config: Config, made: dict[str, str]) -> None:
             f"    API token     {made['token']}",
             "                  others: `flask token create NAME`, or set API_TOKEN",
         ]
-    click.echo("\n".join([*lines, ""]))
+    # On stderr: the output of a command may be read by a program, or kept.
+    click.echo("\n".join([*lines, ""]), err=True)
 
 
 @db_group.command("upgrade")
@@ -48,6 +53,18 @@ def upgrade() -> None:
     store = services().store
     store.migrate()
     click.echo(f"the store is at revision {store.schema_revision()}")
+
+
+@click.command("prune")
+@with_appcontext
+def prune_command() -> None:
+    """Remove what is beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES."""
+    parts = services()
+    limits = Limits.of(parts.config)
+    # What goes for its bytes is not known before, so the bar may grow beyond the estimate.
+    with click.progressbar(length=excess(parts.store, limits), label="pruning") as bar:
+        gone = prune(parts.store, limits, bar.update)
+    click.echo(f"{gone} envelopes removed, {used_bytes(parts.store)} bytes in use")
 
 
 @user_group.command("add")

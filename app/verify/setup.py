@@ -1,0 +1,142 @@
+"""What the service stands on: its settings, its folders, its store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.db import StoreBusy, StoreError
+from app.delivery import books
+from app.verify.checks import Run, Verdict, combined, failed, passed, warned
+from config import VERSION, Config
+
+# An event takes 2 to 20 kB, so that this is some hours of a storm of errors, time to react.
+LOW_DISK_BYTES = 1024**3
+
+
+def configuration(run: Run) -> Verdict:
+    """Look at what is set; whatever is plainly wrong has stopped the start already."""
+    config, release = run.parts.config, run.parts.release
+    summary = passed(f"{config.ENVIRONMENT}, release {release}, data in {config.DATA_DIR}")
+    found = [*_folder(config.DATA_DIR), *_folder_exists_or_can(config.emergency_dir)]
+    if config.needs_secrets:
+        found += [*_public(config), *_release(release), *_token(run)]
+    return combined(summary, *found)
+
+
+def _folder(folder: Path) -> Iterator[Verdict]:
+    if not folder.is_dir():
+        yield from _folder_exists_or_can(folder)
+        return
+    found = folder.stat()
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        yield warned(f"DATA_DIR is open to other users ({mode})", f"chmod 700 {folder}")
+    if found.st_uid != os.geteuid():
+        # What is made here now would belong to this user, and the service could not use it.
+        yield warned(
+            f"DATA_DIR belongs to user {found.st_uid}, this runs as {os.geteuid()}",
+            "run `flask verify` as the user that the service runs as",
+        )
+
+
+def _folder_exists_or_can(folder: Path) -> Iterator[Verdict]:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        yield failed(f"{existing} is no folder", f"remove it, or set another folder than {folder}")
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        yield failed(
+            f"{existing} cannot be written",
+            f"give it to the user that the service runs as, or set another folder than {folder}",
+        )
+
+
+def _public(config: Config) -> Iterator[Verdict]:
+    if config.PUBLIC_URL is None:
+        yield warned(
+            f"PUBLIC_URL is not set, links lead to {config.public_url}",
+            "set PUBLIC_URL to the address that people use, such as https://errors.example.org",
+        )
+    elif not config.PUBLIC_URL.startswith("https:"):
+        yield warned(
+            "PUBLIC_URL is not https: passwords and sessions travel unencrypted",
+            "put a proxy with TLS in front, and set PUBLIC_URL to its https:// address",
+        )
+
+
+def _release(release: str) -> Iterator[Verdict]:
+    if release == f"devenviro@{VERSION}":
+        yield warned(
+            "the release is not known: there is neither a git commit nor SENTRY_RELEASE",
+            "set SENTRY_RELEASE, so that an error can be told to come from a deployment",
+        )
+
+
+def _token(run: Run) -> Iterator[Verdict]:
+    try:
+        has_tokens = run.parts.accounts.has_tokens()
+    except StoreError:
+        return  # The next check says so; API_TOKEN is answered without the store.
+    if not has_tokens:
+        yield warned(
+            "no API token is configured, the API is closed",
+            "set API_TOKEN, or run `flask token create NAME`",
+        )
+
+
+# ---- store --------------------------------------------------------------------------------------
+
+
+def store(run: Run) -> Verdict:
+    """Ask, write and roll back; look at the room that is left, and at what waits beside it."""
+    try:
+        run.parts.store.check()
+        with run.parts.store.write() as conn:
+            books.add(conn, Counter(verify=1))
+            conn.rollback()
+        summary = _summary(run)
+    except StoreError as error:
+        return failed(run.clean(str(error)), _store_mend(run, error))
+    return combined(summary, *_room(run), *_set_aside(run))
+
+
+def _summary(run: Run) -> Verdict:
+    kind, megabytes = run.parts.store.url.get_backend_name(), run.parts.store.size_bytes() / 1e6
+    return passed(f"{kind}, schema {run.parts.store.schema_revision()}, {megabytes:.1f} MB")
+
+
+def _store_mend(run: Run, error: StoreError) -> str:
+    if isinstance(error, StoreBusy):
+        return "end whatever writes for seconds without a commit; look for a process that hangs"
+    if "schema" in str(error):
+        return "run `flask db upgrade`"
+    if run.parts.store.is_sqlite:
+        return f"see that {run.parts.store.url.database} can be made and written, and has room"
+    return "see that PostgreSQL runs, and that host, user and password in DATABASE_URL are right"
+
+
+def _room(run: Run) -> Iterator[Verdict]:
+    url = run.parts.store.url
+    folder = Path(str(url.database)).parent if run.parts.store.is_sqlite else None
+    for path in {folder or run.parts.config.DATA_DIR, run.parts.config.emergency_dir}:
+        existing = next(parent for parent in (path, *path.parents) if parent.exists())
+        free = shutil.disk_usage(existing).free
+        if free < LOW_DISK_BYTES:
+            yield warned(
+                f"only {free / 1e6:.0f} MB are free at {existing}",
+                "make room: what is not delivered yet is never deleted, a full disk refuses events",
+            )
+            return
+
+
+def _set_aside(run: Run) -> Iterator[Verdict]:
+    count = run.parts.intake.emergency.count()
+    if count:
+        yield warned(
+            f"{count} set aside in {run.parts.intake.emergency.path}, not in the store yet",
+            "they are taken in at the next start; if they stay, look into the log for the reason",
+        )
