@@ -142,7 +142,7 @@ class Store:
 
         :raise StoreUnavailable: the database does not answer.
         """
-        with _translated(), self._reader().connect() as conn:
+        with self._translated(), self._reader().connect() as conn:
             yield conn
 
     @contextmanager
@@ -158,7 +158,7 @@ class Store:
         if not self._writers.acquire(timeout=timeout_s):
             raise StoreBusy("the store is busy: another writer of this process holds it")
         try:
-            with _translated(), self._writer().connect() as conn:
+            with self._translated(), self._writer().connect() as conn:
                 if self.is_sqlite:
                     _set_foreign_keys(conn, foreign_keys)
                 self._begin(conn, deadline)
@@ -246,6 +246,28 @@ class Store:
         if self._guard is not None:
             self._guard.close()
             self._guard = None
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's errors into this module's; a statement's own fault stays what it is."""
+        try:
+            yield
+        except (IntegrityError, DataError):
+            raise
+        except DBAPIError as error:
+            if _is_busy(error):
+                raise StoreBusy("the store is busy: another writer holds it") from error
+            self._forget_connections()
+            what = f"{type(error.orig).__name__}: {error.orig}"
+            raise StoreUnavailable(f"the store failed: {what}") from error
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error
+
+    def _forget_connections(self) -> None:
+        # A connection outlives its trouble: SQLite opens a file that it may not write for reading
+        # only, and stays so when the file may be written again.
+        for engine in set(self._engines or ()):
+            engine.dispose()
 
     # ---- engines --------------------------------------------------------------------------------
 
@@ -338,17 +360,3 @@ def _is_busy(error: DBAPIError) -> bool:
             sqlite3.SQLITE_LOCKED,
         )
     return getattr(original, "sqlstate", None) == "55P03"  # lock_not_available
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn the driver's errors into this module's; programming errors stay what they are."""
-    try:
-        yield
-    except (IntegrityError, DataError):
-        raise  # The statement's fault, not the store's.
-    except DBAPIError as error:
-        kind = StoreBusy if _is_busy(error) else StoreUnavailable
-        raise kind(f"the store failed: {type(error.orig).__name__}: {error.orig}") from error
-    except SQLAlchemyError as error:
-        raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error

@@ -1,104 +1,22 @@
-"""The real thing: gunicorn, its workers, and what happens when they are killed."""
+"""The real thing: gunicorn, its workers, and what happens when they are killed or starved."""
 
 from __future__ import annotations
 
 import os
-import signal
+import resource
+import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import urllib3
 
 from config import ROOT
-
-http = urllib3.PoolManager(retries=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """A gunicorn of this application on a port of its own."""
-
-    def __init__(self, data_dir: Path, **environ: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
-        settings = {
-            "ENVIRONMENT": "development",
-            "SENTRY_DEBUG": "false",
-            "SENTRY_TRACES_SAMPLE_RATE": "0",
-            "DATA_DIR": str(data_dir),
-            "API_PORT": str(self.port),
-            "ADMIN_PASSWORD": "correct-horse-battery",
-            "API_TOKEN": "t" * 20,
-            "HOME": str(data_dir.parent),
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn"],
-                cwd=ROOT,
-                env={**os.environ, **settings, **environ},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-
-    def wait_ready(self, timeout_s: float = 60.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                if http.request("GET", f"{self.url}/health/ready", timeout=5).status == 200:
-                    return
-            except urllib3.exceptions.HTTPError:
-                pass
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.05)
-
-    def test_error(self, message: str) -> urllib3.BaseHTTPResponse:
-        body = {"error_type": "exception", "message": message}
-        return http.request("POST", f"{self.url}/test-error", json=body, timeout=20)
-
-    def event_titles(self) -> list[str]:
-        answer = http.request("GET", f"{self.url}/api/events?limit=1000", timeout=20)
-        return [event["title"] for event in answer.json()["events"]]
-
-    def kill_all(self) -> None:
-        """SIGKILL the master and every worker at once."""
-        family = [
-            psutil.Process(self.process.pid),
-            *psutil.Process(self.process.pid).children(recursive=True),
-        ]
-        for member in family:
-            member.send_signal(signal.SIGKILL)
-        psutil.wait_procs(family, timeout=10)
-        self.process.wait(10)
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
-
-
-@contextmanager
-def serving(data_dir: Path, **environ: str) -> Iterator[Server]:
-    server = Server(data_dir, **environ)
-    try:
-        server.wait_ready()
-        yield server
-    finally:
-        server.stop()
+from tests.serving import Server, http, serving, wait_for
 
 
 def test_error_is_there_after_every_process_was_killed_the_moment_it_was_answered(
@@ -114,8 +32,7 @@ def test_error_is_there_after_every_process_was_killed_the_moment_it_was_answere
         expected.append(f"TestError: round {round_}")
     with serving(tmp_path / "data", DATABASE_URL=database_url) as server:
         assert sorted(server.event_titles()) == expected
-        status = http.request("GET", f"{server.url}/system/status").json()
-        assert status["accounting"]["balanced"]
+        assert server.get("/system/status")["accounting"]["balanced"]
 
 
 def test_eight_workers_start_at_once_on_an_empty_store_and_one_prints_the_password(
@@ -123,7 +40,7 @@ def test_eight_workers_start_at_once_on_an_empty_store_and_one_prints_the_passwo
 ) -> None:
     environ = {"ADMIN_PASSWORD": "", "API_TOKEN": "", "WEB_CONCURRENCY": "8"}
     with serving(tmp_path / "data", DATABASE_URL=database_url, **environ) as server:
-        wait_for(lambda: len(psutil.Process(server.process.pid).children()) == 8)
+        wait_for(lambda: len(server.workers()) == 8)
         wait_for(lambda: server.log.read_text().count("password      ") == 1)
         wait_for(lambda: server.log.read_text().count("API token     ") == 1)
         server.test_error("hello")
@@ -189,11 +106,65 @@ def test_store_and_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
         assert not path.is_file() or password.encode() not in path.read_bytes()
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
+# ---- a store that cannot be written -------------------------------------------------------------
+
+
+def limit_file_size(server: Server, size: int) -> None:
+    """Have the kernel refuse every write beyond a size, as a full disk does."""
+    for worker in server.workers():
+        resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def test_full_disk_leaves_answers_as_they_were_and_the_events_come_back(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data, WEB_CONCURRENCY="1") as server:
+        server.test_error("before")
+        # The file is full as it is; an emergency file of a few kilobytes fits below that size.
+        limit_file_size(server, (data / "devenviro.sqlite3-wal").stat().st_size)
+        answer = server.test_error("while it is full")
+        assert (answer.status, bool(answer.json()["event_id"])) == (500, True)
+        assert http.request("GET", f"{server.url}/health/live").status == 200
+        assert server.get("/system/status")["store"]["set_aside"] == 1
+        limit_file_size(server, resource.RLIM_INFINITY)
+        server.test_error("after")
+        expected = ["TestError: after", "TestError: before", "TestError: while it is full"]
+        wait_for(lambda: sorted(server.event_titles()) == expected)
+        wait_for(lambda: server.get("/health")["status"] == "pass")
+        status = server.get("/system/status")
+        assert status["accounting"]["balanced"]
+        assert status["counters"]["emergency:set_aside"] == 1
+
+
+def test_read_only_store_leaves_answers_as_they_were_and_the_events_come_back(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    with serving(data) as server:
+        server.test_error("before")
+    with serving(data, WEB_CONCURRENCY="1", prefix=_without_override()) as server:
+        for path in (data, *data.glob("devenviro.sqlite3*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        # What is open stays writable; a new process meets the modes.
+        old = server.workers()[0]
+        (data / "emergency").mkdir(exist_ok=True)
+        old.terminate()
+        wait_for(lambda: old.pid not in [worker.pid for worker in server.workers()])
+        server.wait_answering()
+        answer = server.test_error("while it is read-only")
+        assert (answer.status, bool(answer.json()["event_id"])) == (500, True)
+        for path in (data, *data.glob("devenviro.sqlite3*")):
+            path.chmod(0o700 if path.is_dir() else 0o600)
+        expected = ["TestError: before", "TestError: while it is read-only"]
+        wait_for(lambda: sorted(server.event_titles()) == expected)
+
+
+def _without_override() -> tuple[str, ...]:
+    """Root, too, is to meet the modes of files."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        pytest.skip("root ignores the modes of files, and there is no setpriv to stop that")
+    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,128 @@
+"""A gunicorn of this application as a test drives it: start, ask, kill, start again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+from config import ROOT
+
+http = urllib3.PoolManager(retries=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """A gunicorn of this application on a port of its own.
+
+    :param prefix: a command that runs it, such as one that takes privileges away.
+    :param environ: settings, on top of ones that need nothing else on the machine.
+    """
+
+    def __init__(
+        self, data_dir: Path, *, prefix: Sequence[str] = (), app: str = "wsgi:app", **environ: str
+    ) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
+        settings = {
+            "ENVIRONMENT": "development",
+            "SENTRY_DEBUG": "false",
+            "SENTRY_TRACES_SAMPLE_RATE": "0",
+            "DATA_DIR": str(data_dir),
+            "API_PORT": str(self.port),
+            "ADMIN_PASSWORD": "correct-horse-battery",
+            "API_TOKEN": "t" * 20,
+            "HOME": str(data_dir.parent),
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "gunicorn", app],
+                cwd=ROOT,
+                env={**os.environ, **settings, **environ},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_answering(self) -> None:
+        """Wait until a worker answers at all."""
+        wait_for(lambda: self._status("/health/live") == 200)
+
+    def _status(self, path: str) -> int:
+        try:
+            return http.request("GET", f"{self.url}{path}", timeout=5).status
+        except urllib3.exceptions.HTTPError:
+            return 0
+
+    def wait_ready(self, timeout_s: float = 60.0) -> None:
+        """Wait until the store is ready, too; fail with the log if the server ends."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            if self._status("/health/ready") == 200:
+                return
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def test_error(self, message: str) -> urllib3.BaseHTTPResponse:
+        body = {"error_type": "exception", "message": message}
+        return http.request("POST", f"{self.url}/test-error", json=body, timeout=20)
+
+    def get(self, path: str) -> Any:
+        """The JSON answer of a path."""
+        return http.request("GET", f"{self.url}{path}", timeout=20).json()
+
+    def workers(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children()
+
+    def event_titles(self) -> list[str]:
+        return [event["title"] for event in self.get("/api/events?limit=1000")["events"]]
+
+    def kill_all(self) -> None:
+        """SIGKILL the master and every worker at once."""
+        family = [
+            psutil.Process(self.process.pid),
+            *psutil.Process(self.process.pid).children(recursive=True),
+        ]
+        for member in family:
+            member.send_signal(signal.SIGKILL)
+        psutil.wait_procs(family, timeout=10)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+@contextmanager
+def serving(data_dir: Path, **options: Any) -> Iterator[Server]:
+    """A server that answers, stopped at the end."""
+    server = Server(data_dir, **options)
+    try:
+        server.wait_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.05)
