@@ -24,6 +24,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 from werkzeug.sansio.utils import host_is_trusted
 
+from app.sentry import set_user_context
 from app.services import services
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -84,7 +85,11 @@ def enforce() -> ResponseReturnValue | None:
         _check_host()
     if rule is None:
         abort(403, description="this route states no access rule")
-    if rule is anyone or (rule.session and current_user.is_authenticated):
+    if rule is anyone:
+        return None
+    if rule.session and current_user.is_authenticated:
+        # Else the SDK, where personal data is sent, takes Flask-Login's id: the session's secret.
+        set_user_context(current_user.username)
         return None
     if rule is admin:
         return _to_login()

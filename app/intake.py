@@ -22,20 +22,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-from sqlalchemy import Connection, select, update
 
 from app.batching import Buffer, GroupCommit
-from app.db import Store, StoreError, insert, utc_now
+from app.commit import Accepted, Prepared, commit_batch
+from app.db import Store, StoreError, utc_now
 from app.delivery import books
-from app.delivery.handover import Decision, Delivery, NullDelivery
+from app.delivery.handover import Delivery, NullDelivery
 from app.emergency import EmergencyFolder, Waiting
-from app.events.tables import envelopes, events
-from app.issues.grouping import Grouping, group
-from app.issues.recording import record_occurrence
+from app.issues.grouping import group
 from app.projects import OWN_PROJECT_ID
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
@@ -50,39 +45,8 @@ CAPTURE_WAIT_S = 0.25
 # Own transactions, sessions, logs and metrics that wait for their batch: some ten seconds of a busy
 # process. Beyond that they are counted and dropped; errors never are.
 BUFFER_LIMIT = 1000
-# Level 1 costs a third of level 6 and keeps JSON events within a tenth of its size.
-COMPRESSION_LEVEL = 1
 
 _recording: ContextVar[bool] = ContextVar("recording", default=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """What became of an envelope. ``duplicate``: its event was there already."""
-
-    event_id: str | None
-    duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An envelope as it will be stored: scrubbed, read and grouped."""
-
-    uid: str
-    project_id: int
-    received_at: datetime
-    item_types: str
-    body: bytes
-    event_id: str | None
-    event: Event | None = None
-    grouping: Grouping | None = None
-    findings: list[Finding] = field(default_factory=list)
-    scrub_ms: float = 0.0
-
-    @property
-    def receipt(self) -> list[dict[str, str]]:
-        """What was scrubbed, as it is stored."""
-        return [finding._asdict() for finding in self.findings]
 
 
 @contextmanager
@@ -237,56 +201,14 @@ class Intake:
     def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
         if not batch:
             return []
-        counts: Counter[str] = Counter()
         owed = self._owed.peek()
         with self.store.write(timeout_s) as conn:
-            now = utc_now()
-            records = [self._record(conn, prepared, counts, now) for prepared in batch]
-            books.add(conn, counts + owed)
+            written = commit_batch(conn, batch, self.delivery, Counter(owed), utc_now())
         self._owed.settle(owed)
-        for prepared, (_, state) in zip(batch, records, strict=True):
+        for prepared, (_, state) in zip(batch, written, strict=True):
             if state == "pending":
                 self.delivery.hand_over(prepared.body)
-        return [accepted for accepted, _ in records]
-
-    def _record(
-        self, conn: Connection, prepared: Prepared, counts: Counter[str], now: datetime
-    ) -> tuple[Accepted, str | None]:
-        """Write one envelope; returns its state too, ``None`` when it was there already."""
-        if prepared.event and self._is_duplicate(conn, prepared, counts):
-            return Accepted(prepared.event_id, duplicate=True), None
-        decision = self.delivery.decide(is_error=prepared.event is not None)
-        envelope_id = _insert_envelope(conn, prepared, decision)
-        if envelope_id is None:
-            return Accepted(prepared.event_id, duplicate=True), None
-        counts["accepted"] += 1
-        counts[books.counter_of(*decision)] += 1
-        if prepared.event and prepared.grouping:
-            issue_id = record_occurrence(
-                conn, prepared.event, prepared.grouping, prepared.project_id
-            )
-            conn.execute(events.insert(), _event_row(prepared, issue_id, envelope_id, now))
-        return Accepted(prepared.event_id), decision.state
-
-    def _is_duplicate(self, conn: Connection, prepared: Prepared, counts: Counter[str]) -> bool:
-        # Find-then-create is sound here: write() makes this the only writer until the commit.
-        known = conn.execute(
-            select(events.c.id, envelopes.c.uid)
-            .join(envelopes, envelopes.c.id == events.c.envelope_id)
-            .where(
-                events.c.project_id == prepared.project_id, events.c.event_id == prepared.event_id
-            )
-        ).first()
-        if known is None:
-            return False
-        if known.uid != prepared.uid:
-            counts["duplicates"] += 1
-            conn.execute(
-                update(events)
-                .where(events.c.id == known.id)
-                .values(duplicates=events.c.duplicates + 1)
-            )
-        return True
+        return [accepted for accepted, _ in written]
 
     # ---- when the store does not take it --------------------------------------------------------
 
@@ -350,46 +272,3 @@ def _read(envelope: Envelope, received_at: datetime) -> Event | None:
         or uuid.uuid4().hex
     )
     return read_event(item.payload, event_id=event_id, received_at=received_at)
-
-
-def _insert_envelope(conn: Connection, prepared: Prepared, decision: Decision) -> int | None:
-    statement = insert(conn, envelopes).values(
-        uid=prepared.uid,
-        project_id=prepared.project_id,
-        event_id=prepared.event_id,
-        item_types=prepared.item_types,
-        state=decision.state,
-        reason=decision.reason,
-        received_at=prepared.received_at,
-        size_bytes=len(prepared.body),
-        body=zlib.compress(prepared.body, COMPRESSION_LEVEL),
-    )
-    statement = statement.on_conflict_do_nothing(index_elements=["uid"]).returning(envelopes.c.id)
-    envelope_id: int | None = conn.execute(statement).scalar()
-    return envelope_id
-
-
-def _event_row(
-    prepared: Prepared, issue_id: int, envelope_id: int, now: datetime
-) -> dict[str, Any]:
-    event = prepared.event
-    assert event is not None  # noqa: S101 -- told to the type checker by the only caller
-    return {
-        "event_id": event.event_id,
-        "project_id": prepared.project_id,
-        "issue_id": issue_id,
-        "envelope_id": envelope_id,
-        "level": event.level,
-        "platform": event.platform and event.platform[:64],
-        "logger": event.logger and event.logger[:200],
-        "title": event.title[:500],
-        "culprit": event.culprit[:500],
-        "transaction": event.transaction and event.transaction[:500],
-        "release": event.release and event.release[:250],
-        "environment": event.environment and event.environment[:64],
-        "timestamp": event.timestamp,
-        "received_at": prepared.received_at,
-        "stored_at": now,
-        "scrub_ms": prepared.scrub_ms,
-        "scrubbed": prepared.receipt,
-    }

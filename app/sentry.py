@@ -24,6 +24,7 @@ from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.flask import FlaskIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
 from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
+from sentry_sdk.scope import add_global_event_processor
 from sentry_sdk.transport import Transport
 
 from app.delivery.handover import NullDelivery, SdkDelivery
@@ -37,6 +38,8 @@ Filter = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
 
 # What waits for the disk; everything else of this application is stored within a second.
 DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
+# Where unhandled errors are logged, which are captured already.
+UNHANDLED_LOGGER = "app.unhandled"
 # Our own plumbing: neither traced nor counted as a session.
 QUIET_PATHS = re.compile(
     r"/(?:static|bootstrap|health|admin/live)(?:/|$)|/api/[^/]+/(?:envelope|store)/?$"
@@ -135,6 +138,7 @@ def init_sentry(
             disabled_integrations=[DedupeIntegration(), SqlalchemyIntegration()],
         )
     ignore_logger("app.tracker")
+    ignore_logger(UNHANDLED_LOGGER)
     _connect_delivery(dsn, config.SENTRY_SAMPLE_RATE if sample_rate is None else sample_rate)
 
 
@@ -233,10 +237,15 @@ def event_id_of(e: BaseException | None) -> str | None:
 # ---- hooks of the SDK ---------------------------------------------------------------------------
 
 
+@add_global_event_processor
+def _drop_recorded(event: Any, hint: dict[str, Any]) -> Any:
+    # As an event processor, since those run before the SDK serialises the event.
+    exception = (hint.get("exc_info") or (None, None))[1]
+    return None if exception is not None and _is_marked(exception) else event
+
+
 def _before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
     exception = (hint.get("exc_info") or (None, None))[1]
-    if exception is not None and _is_marked(exception):
-        return None
     filtered = _filtered(event, hint)
     if filtered is not None and exception is not None:
         exception.__dict__[_MARK] = (_scope_token(), str(filtered.get("event_id")))

@@ -12,11 +12,16 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.protocol.envelope import Envelope, parse_envelope
 
 Answer = Callable[[Envelope], Response | None]
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, *args: object) -> None:
+        """A line for every envelope is of no use to anybody."""
 
 
 class MiniSentry:
@@ -30,7 +35,9 @@ class MiniSentry:
         self.headers: list[dict[str, str]] = []
         self.answer: Answer | None = None
         self._arrived = threading.Condition()
-        self._server = make_server("127.0.0.1", 0, self._application(), threaded=True)
+        self._server = make_server(
+            "127.0.0.1", 0, self._application(), threaded=True, request_handler=_Silent
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property

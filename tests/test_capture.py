@@ -254,3 +254,17 @@ def test_tracker_does_not_record_what_it_logs_itself(app: Flask, client: FlaskCl
     logging.getLogger("app.tracker").error("the tracker's own trouble")
     assert events_of(client) == []
     assert parts_of(app).intake.emergency.count() == 0
+
+
+def test_error_on_an_admin_page_names_the_user_and_not_the_session(
+    make_app: Callable[..., Flask], login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    app = make_app(SENTRY_SEND_PII=True)
+
+    def fails() -> None:
+        raise PaymentError("on a page")
+
+    app.add_url_rule("/admin/fails", "fails", access.admin(fails))
+    client = login(app.test_client())
+    assert client.get("/admin/fails").status_code == 500
+    assert only_event(client)["user"]["id"] == "admin"

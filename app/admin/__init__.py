@@ -1,24 +1,67 @@
-"""The admin pages."""
+"""The admin pages: a person looks, sends a test error, and reads where each event is.
+
+    session    log in, log out, the theme
+    start      is monitoring working?
+    trigger    errors on request (what each one does: trials)
+    events     the list and one event (how it is shown: event_view, values, highlight)
+    issues     the list and one issue
+    status     the service, the machine, the store, in words
+
+Every view asks inside ``with services().store.read()`` and renders after it, so that no page keeps
+a reader open while a browser is slow.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, Flask
-from flask_login import LoginManager
+from typing import Any
 
+from flask import Blueprint, Flask, request
+from flask_login import LoginManager, current_user
+from jinja2 import StrictUndefined
+
+from app.admin import filters
 from app.auth import User
 from app.services import services
 
+THEMES = ("auto", "light", "dark")
+
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
-from app.admin import pages  # noqa: E402, F401 -- it adds its routes to bp
+from app.admin import (  # noqa: E402 -- they add their routes to bp
+    event,  # noqa: F401
+    events,  # noqa: F401
+    issues,  # noqa: F401
+    session,  # noqa: F401
+    start,  # noqa: F401
+    status,  # noqa: F401
+    trigger,  # noqa: F401
+)
 
 
 def init_app(app: Flask, login: LoginManager) -> None:
-    """Register the blueprint and how a session becomes a user."""
+    """Register the blueprint, what templates know, and how a session becomes a user."""
     login.session_protection = "strong"
 
     @login.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
     def load_user(session_id: str) -> User | None:
         return services().accounts.user_of_session(session_id)
 
+    # For every template: of Bootstrap-Flask's, which do not bear it, none is used.
+    app.jinja_env.undefined = StrictUndefined
+    # A proxy and no context processor: error pages must not ask the store who looks at them.
+    app.jinja_env.globals["current_user"] = current_user
+    app.jinja_env.filters.update(filters.FILTERS)
+    app.context_processor(_frame_of_page)
     app.register_blueprint(bp)
+
+
+def _frame_of_page() -> dict[str, Any]:
+    """Return what is on top of every page; from the settings alone."""
+    config = services().config
+    theme = request.cookies.get("theme", "auto")
+    return {
+        "environment": config.ENVIRONMENT,
+        "sentry_is_set_up": config.SENTRY_DSN is not None,
+        "theme": theme if theme in THEMES else "auto",
+        "themes": THEMES,
+    }

@@ -6,12 +6,19 @@ envelope is in the store, ``pending``.
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 import random
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
-from sentry_sdk.envelope import Envelope as SdkEnvelope
+from sentry_sdk.consts import EndpointType
 from sentry_sdk.transport import HttpTransport
+from sentry_sdk.utils import capture_internal_exceptions
+
+# A quarter of the CPU of the SDK's level 9, for a tenth more bytes.
+GZIP_LEVEL = 3
 
 log = logging.getLogger("app.tracker")
 
@@ -50,6 +57,29 @@ class NullDelivery:
         """Do nothing."""
 
 
+class _BytesTransport(HttpTransport):
+    """Sends what is stored as it is, without taking it apart and putting it together again."""
+
+    def send_bytes(self, body: bytes) -> None:
+        self._worker.submit(lambda: self._post(body))
+
+    def _post(self, body: bytes) -> None:
+        if self._check_disabled("error"):
+            return
+        headers, _, items = body.partition(b"\n")
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        line = json.dumps({**json.loads(headers), "sent_at": now}).encode()
+        with capture_internal_exceptions():
+            self._send_request(
+                gzip.compress(line + b"\n" + items, GZIP_LEVEL),
+                {
+                    "Content-Type": "application/x-sentry-envelope",
+                    "Content-Encoding": "gzip",
+                },
+                EndpointType.ENVELOPE,
+            )
+
+
 class SdkDelivery:
     """Hands envelopes to the SDK's HTTP transport.
 
@@ -59,7 +89,7 @@ class SdkDelivery:
 
     def __init__(self, options: dict[str, Any], sample_rate: float) -> None:
         self._sample_rate = sample_rate
-        self._transport = HttpTransport(options)
+        self._transport = _BytesTransport(options)
 
     def decide(self, *, is_error: bool) -> Decision:
         """Sample errors; what is sampled out is stored all the same."""
@@ -70,7 +100,7 @@ class SdkDelivery:
     def hand_over(self, body: bytes) -> None:
         """Queue an envelope for sending."""
         try:
-            self._transport.capture_envelope(SdkEnvelope.deserialize(body))
+            self._transport.send_bytes(body)
         except Exception:
             log.exception("an envelope could not be handed to the SDK's transport")
 

@@ -68,4 +68,5 @@ events = Table(
     UniqueConstraint("project_id", "event_id"),
     Index(None, "issue_id", "id"),
     Index(None, "envelope_id"),
+    Index(None, "received_at"),
 )

@@ -1,21 +1,49 @@
-"""Counting an occurrence into its issue, inside the transaction that accepts the event."""
+"""Counting occurrences into their issues, inside the transaction that accepts the events."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections import Counter
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, update
 
-from app.db import insert, inserted
+from app.db import insert
 from app.issues.grouping import Grouping
 from app.issues.tables import issue_users, issues
 from app.protocol.event import Event
 
+Key = tuple[int, str, str]
 
-def record_occurrence(conn: Connection, event: Event, grouping: Grouping, project_id: int) -> int:
-    """Count one event into its issue, made here if it is the first, and return the issue's id."""
-    statement = insert(conn, issues).values(_first(event, grouping, project_id))
+
+class Occurrence(NamedTuple):
+    """An event and the issue that it belongs to."""
+
+    project_id: int
+    event: Event
+    grouping: Grouping
+
+    @property
+    def key(self) -> Key:
+        """What an issue is alone with."""
+        return self.project_id, self.grouping.version, self.grouping.hash
+
+
+def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[int]:
+    """Count events into their issues, made here if they are the first.
+
+    :return: the issue's id for each, in order.
+    """
+    groups: dict[Key, list[Occurrence]] = {}
+    for occurrence in occurrences:
+        groups.setdefault(occurrence.key, []).append(occurrence)
+    ids = {key: _count_into_issue(conn, group) for key, group in groups.items()}
+    _count_users(conn, [(ids[one.key], one.event.user) for one in occurrences])
+    return [ids[one.key] for one in occurrences]
+
+
+def _count_into_issue(conn: Connection, group: list[Occurrence]) -> int:
+    statement = insert(conn, issues).values(_row(group))
     new = statement.excluded
     # Greatest and least by CASE: the two databases name those functions differently.
     statement = statement.on_conflict_do_update(
@@ -24,8 +52,8 @@ def record_occurrence(conn: Connection, event: Event, grouping: Grouping, projec
             "title": new.title,
             "culprit": new.culprit,
             "level": new.level,
-            "times_seen": issues.c.times_seen + 1,
-            "stored_event_count": issues.c.stored_event_count + 1,
+            "times_seen": issues.c.times_seen + new.times_seen,
+            "stored_event_count": issues.c.stored_event_count + new.stored_event_count,
             "first_seen": case(
                 (new.first_seen < issues.c.first_seen, new.first_seen), else_=issues.c.first_seen
             ),
@@ -35,38 +63,47 @@ def record_occurrence(conn: Connection, event: Event, grouping: Grouping, projec
             "last_release": func.coalesce(new.last_release, issues.c.last_release),
         },
     ).returning(issues.c.id)
-    issue_id = int(conn.execute(statement).scalar_one())
-    _count_user(conn, issue_id, event.user)
-    return issue_id
+    return int(conn.execute(statement).scalar_one())
 
 
-def _first(event: Event, grouping: Grouping, project_id: int) -> dict[str, Any]:
+def _row(group: list[Occurrence]) -> dict[str, Any]:
+    latest, grouping = group[-1].event, group[-1].grouping
+    seen = [one.event.timestamp for one in group]
+    release = latest.release and latest.release[:250]
     return {
-        "project_id": project_id,
+        "project_id": group[-1].project_id,
         "grouping_version": grouping.version,
         "grouping_hash": grouping.hash,
         "grouping_key": grouping.key,
-        "title": event.title[:500],
-        "culprit": event.culprit[:500],
-        "type": event.type[:200],
-        "level": event.level,
-        "times_seen": 1,
-        "stored_event_count": 1,
+        "title": latest.title[:500],
+        "culprit": latest.culprit[:500],
+        "type": latest.type[:200],
+        "level": latest.level,
+        "times_seen": len(group),
+        "stored_event_count": len(group),
         "users": 0,
-        "first_seen": event.timestamp,
-        "last_seen": event.timestamp,
-        "first_release": event.release and event.release[:250],
-        "last_release": event.release and event.release[:250],
+        "first_seen": min(seen),
+        "last_seen": max(seen),
+        "first_release": release,
+        "last_release": release,
     }
 
 
-def _count_user(conn: Connection, issue_id: int, user: dict[str, Any]) -> None:
+def _count_users(conn: Connection, met: list[tuple[int, dict[str, Any]]]) -> None:
+    pairs = {(issue_id, _user_hash(user)) for issue_id, user in met if _user_hash(user)}
+    if not pairs:
+        return
+    rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
+    statement = insert(conn, issue_users).values(rows).on_conflict_do_nothing()
+    new = Counter(conn.scalars(statement.returning(issue_users.c.issue_id)))
+    for issue_id, count in new.items():
+        conn.execute(
+            update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + count)
+        )
+
+
+def _user_hash(user: dict[str, Any]) -> str:
     who = next(
         (user[key] for key in ("id", "username", "email", "ip_address") if user.get(key)), ""
     )
-    if not who:
-        return
-    user_hash = hashlib.sha256(str(who).encode("utf-8", "replace")).hexdigest()[:32]
-    statement = insert(conn, issue_users).values(issue_id=issue_id, user_hash=user_hash)
-    if inserted(conn, statement):
-        conn.execute(update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + 1))
+    return hashlib.sha256(str(who).encode("utf-8", "replace")).hexdigest()[:32] if who else ""

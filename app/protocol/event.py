@@ -224,9 +224,9 @@ def _timestamp(value: object) -> datetime | None:
         if not isinstance(value, str):
             return None
         read = datetime.fromisoformat(value)
+        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def _tags(value: object) -> dict[str, str]:

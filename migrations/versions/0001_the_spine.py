@@ -156,6 +156,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "event_id", name=op.f("uq_events_project_id_event_id")),
     )
     op.create_index(op.f("ix_events_envelope_id"), "events", ["envelope_id"])
+    op.create_index(op.f("ix_events_received_at"), "events", ["received_at"])
     op.create_index(op.f("ix_events_issue_id_id"), "events", ["issue_id", "id"])
 
     op.create_table(

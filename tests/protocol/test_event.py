@@ -51,6 +51,7 @@ def test_no_payload_is_too_strange_to_be_read(payload: dict[str, object]) -> Non
         (float("nan"), NOW),
         (1e300, NOW),
         ("soon", NOW),
+        ("0001-01-01T00:00:00+14:00", NOW),  # before the year 1 in UTC
         (True, NOW),
         (None, NOW),
     ],

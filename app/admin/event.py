@@ -1,0 +1,88 @@
+"""One event: its page, its trail while it moves, its payload, its Markdown."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Response, abort, render_template
+from flask.typing import ResponseReturnValue
+
+from app import access
+from app.admin import bp
+from app.admin.event_view import view_of
+from app.admin.lookups import neighbours
+from app.admin.markdown import markdown_of
+from app.admin.trails import trail_of
+from app.events.queries import StoredEvent, find_event
+from app.issues.queries import find_issue
+from app.protocol.event import parse_event_id
+from app.services import services
+
+UNKNOWN = "no event has this id; it may have been removed since"
+
+
+@bp.get("/events/<event_id>")
+@access.admin
+def show_event(event_id: str) -> ResponseReturnValue:
+    """Show one event whole.
+
+    :raise 404: no event has this id.
+    """
+    with services().store.read() as conn:
+        stored = find_event(conn, event_id)
+        issue = find_issue(conn, stored.row.issue_id) if stored else None
+        around = neighbours(conn, stored.row) if stored else None
+    if stored is None:
+        abort(404, description=UNKNOWN)
+    return render_template(
+        "event.html",
+        view=view_of(stored),
+        row=stored.row,
+        issue=issue,
+        around=around,
+        trail=trail_of(stored.row.event_id, stored),
+    )
+
+
+@bp.get("/live/trail/<event_id>")
+@access.admin
+def show_trail(event_id: str) -> ResponseReturnValue:
+    """Show the trail alone, for a page that follows it.
+
+    :raise 404: this is no event id.
+    """
+    parsed = parse_event_id(event_id)
+    if parsed is None:
+        abort(404, description="this is no event id")
+    with services().store.read() as conn:
+        stored = find_event(conn, parsed)
+    return render_template("_trail.html", trail=trail_of(parsed, stored))
+
+
+@bp.get("/events/<event_id>/raw")
+@access.admin
+def show_payload(event_id: str) -> ResponseReturnValue:
+    """Show the payload as it was stored.
+
+    :raise 404: no event has this id.
+    """
+    text = json.dumps(_find(event_id).payload, indent=2)
+    return Response(text + "\n", content_type="application/json")
+
+
+@bp.get("/events/<event_id>.md")
+@access.admin
+def show_markdown(event_id: str) -> ResponseReturnValue:
+    """Show one event as Markdown.
+
+    :raise 404: no event has this id.
+    """
+    return Response(markdown_of(_find(event_id)), content_type="text/markdown; charset=utf-8")
+
+
+def _find(event_id: str) -> StoredEvent:
+    with services().store.read() as conn:
+        stored = find_event(conn, event_id)
+    if stored is None:
+        abort(404, description=UNKNOWN)
+    return stored

@@ -1,0 +1,269 @@
+"""One event as its page shows it: every size bounded, every type harmless.
+
+StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of tokens
+                    └────── facts, breadcrumbs, request, contexts … as named texts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from app.admin.curl import curl_of
+from app.admin.highlight import Token, highlight, language_of
+from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
+from app.events.queries import StoredEvent
+from app.protocol.event import Event, ExceptionValue, Frame, read_level, top_frame
+
+# A payload of the largest size can hold many times as much; the raw JSON has all of it.
+MAX_EXCEPTIONS = 50
+MAX_FRAMES = 250
+MAX_VARIABLES = 100
+MAX_BREADCRUMBS = 100
+MAX_CONTEXT_LINES = 10
+# Beyond this a number is no line, and adding to it may exceed what Python prints.
+MAX_LINE_NUMBER = 10**9
+
+
+class Line(NamedTuple):
+    """One line of source; ``marked`` is the one that was running."""
+
+    number: int | None
+    marked: bool
+    tokens: list[Token]
+
+
+@dataclass(frozen=True)
+class FrameView:
+    """One call of a stack."""
+
+    function: str
+    where: str
+    module: str
+    in_app: bool
+    open: bool
+    lines: list[Line]
+    variables: list[Shown]
+
+
+class Part(NamedTuple):
+    """Calls that belong together; a run of library calls is folded into one line."""
+
+    folded: bool
+    frames: list[FrameView]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One exception with its calls, the most recent first.
+
+    :param relation: to the one above it, in words; empty for the first.
+    """
+
+    relation: str
+    type: str
+    value: str
+    module: str
+    mechanism: str
+    handled: bool | None
+    parts: list[Part]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Breadcrumb:
+    """One step on the way to the error."""
+
+    at: datetime | None
+    level: str
+    category: str
+    message: Shown
+    data: list[Shown]
+
+
+class Section(NamedTuple):
+    """Named values under a heading."""
+
+    name: str
+    members: list[Shown]
+
+
+@dataclass(frozen=True)
+class EventView:
+    """What `event.html` draws."""
+
+    type: str
+    value: str
+    where: str
+    event: Event
+    stacks: list[Stack]
+    breadcrumbs: list[Breadcrumb]
+    breadcrumbs_left_out: int
+    user: list[Shown]
+    tags: list[Shown]
+    request: list[Shown]
+    request_sections: list[Section]
+    curl: str | None
+    contexts: list[Section]
+    extra: list[Shown]
+    modules: list[Shown]
+    sdk: str
+    receipt: list[dict[str, str]]
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+
+
+def view_of(stored: StoredEvent) -> EventView:
+    """Return what the page of a stored event shows."""
+    event = stored.event
+    exception = event.main_exception
+    breadcrumbs = event.breadcrumbs[-MAX_BREADCRUMBS:]
+    return EventView(
+        type=printable(event.type) if exception else "",
+        value=printable((exception.value if exception else event.message) or ""),
+        where=_where(top_frame(exception.frames)) if exception else "",
+        event=event,
+        stacks=_stacks(event, _sources(stored.payload, len(event.exceptions))),
+        breadcrumbs=[_breadcrumb(crumb) for crumb in reversed(breadcrumbs)],
+        breadcrumbs_left_out=len(event.breadcrumbs) - len(breadcrumbs),
+        user=show_all(event.user),
+        tags=show_all(event.tags),
+        request=[show(n, event.request[n]) for n in ("method", "url") if event.request.get(n)],
+        request_sections=_sections(
+            {key: value for key, value in event.request.items() if key not in ("method", "url")}
+        ),
+        curl=curl_of(event.request),
+        contexts=_sections(event.contexts),
+        extra=show_all(event.extra),
+        modules=sorted(show_all(event.modules, 1000), key=lambda module: module.name.lower()),
+        sdk=" ".join(as_text(event.sdk[n]) for n in ("name", "version") if event.sdk.get(n))[:200],
+        receipt=list(stored.row.scrubbed),
+        attachments=[_attachment(attachment) for attachment in stored.attachments],
+    )
+
+
+def _where(frame: Frame | None) -> str:
+    if frame is None:
+        return ""
+    place = _place(frame)
+    return f"{printable(frame.function)} in {place}" if frame.function else place
+
+
+def _place(frame: Frame) -> str:
+    name = printable(frame.filename or frame.module or frame.abs_path or "?")
+    line = _line_number(frame)
+    return name if line is None else f"{name}:{line}"
+
+
+def _line_number(frame: Frame) -> int | None:
+    return frame.lineno if frame.lineno and 0 < frame.lineno < MAX_LINE_NUMBER else None
+
+
+# ---- stacks -------------------------------------------------------------------------------------
+
+
+def _stacks(event: Event, sources: list[str]) -> list[Stack]:
+    newest_first = list(reversed(event.exceptions[-MAX_EXCEPTIONS:]))
+    budget = MAX_FRAMES
+    stacks: list[Stack] = []
+    for exception, source in zip(newest_first, reversed(sources[-MAX_EXCEPTIONS:]), strict=True):
+        relation = _relation(source) if stacks else ""
+        stacks.append(_stack(exception, relation, event.platform, budget))
+        budget = max(0, budget - len(exception.frames))
+    return stacks
+
+
+def _sources(payload: dict[str, Any], count: int) -> list[str]:
+    """Return for each exception which attribute of another one it was found in."""
+    exception = payload.get("exception")
+    values = exception.get("values", [exception]) if isinstance(exception, dict) else exception
+    found = [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
+    mechanisms = [value.get("mechanism") for value in found]
+    sources = [as_text(m.get("source") or "") if isinstance(m, dict) else "" for m in mechanisms]
+    return sources if len(sources) == count else [""] * count
+
+
+def _relation(source: str) -> str:
+    if source.startswith("exceptions["):
+        return "in the group"
+    return "raised while handling" if source == "__context__" else "caused by"
+
+
+def _stack(exception: ExceptionValue, relation: str, platform: str | None, budget: int) -> Stack:
+    newest_first = list(reversed(exception.frames))[:budget]
+    has_own = any(frame.in_app for frame in newest_first)
+    views = [
+        _frame(frame, platform, open=frame.in_app or (not has_own and position == 0))
+        for position, frame in enumerate(newest_first)
+    ]
+    return Stack(
+        relation=relation,
+        type=printable(exception.type or "(no type)"),
+        value=printable(exception.value or ""),
+        module=printable(exception.module or ""),
+        mechanism=printable(exception.mechanism or ""),
+        handled=exception.handled,
+        parts=list(_parts(views, has_own)),
+        left_out=len(exception.frames) - len(newest_first),
+    )
+
+
+def _parts(frames: list[FrameView], has_own: bool) -> Iterator[Part]:
+    for in_app, run in groupby(frames, key=lambda frame: frame.in_app):
+        together = list(run)
+        yield Part(has_own and not in_app and len(together) > 1, together)
+
+
+def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
+    return FrameView(
+        function=printable(frame.function or "?"),
+        where=_place(frame),
+        module=printable(frame.module or ""),
+        in_app=frame.in_app,
+        open=open,
+        lines=_lines(frame, platform),
+        variables=show_all(frame.vars, MAX_VARIABLES),
+    )
+
+
+def _lines(frame: Frame, platform: str | None) -> list[Line]:
+    if frame.context_line is None:
+        return []
+    before = frame.pre_context[-MAX_CONTEXT_LINES:]
+    after = frame.post_context[:MAX_CONTEXT_LINES]
+    source = [printable(line) for line in (*before, frame.context_line, *after)]
+    coloured = highlight(source, language_of(frame.filename or frame.abs_path, platform))
+    line = _line_number(frame)
+    start = None if line is None else line - len(before)
+    return [
+        Line(None if start is None else start + position, position == len(before), tokens)
+        for position, tokens in enumerate(coloured)
+    ]
+
+
+# ---- the rest -----------------------------------------------------------------------------------
+
+
+def _breadcrumb(crumb: dict[str, Any]) -> Breadcrumb:
+    return Breadcrumb(
+        at=read_time(crumb.get("timestamp")),
+        level=read_level(crumb["level"]) if crumb.get("level") else "info",
+        category=shorten(as_text(crumb.get("category") or crumb.get("type") or ""), 80),
+        message=show("message", crumb.get("message") or ""),
+        data=show_all(crumb.get("data"), 50),
+    )
+
+
+def _sections(members: dict[str, Any]) -> list[Section]:
+    shown = [Section(as_text(name)[:100], show_all(value)) for name, value in members.items()]
+    return [section for section in shown if section.members][:50]
+
+
+def _attachment(attachment: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "filename": shorten(as_text(attachment["filename"] or "(no name)"), 120),
+        "content_type": shorten(as_text(attachment["content_type"] or "unknown type"), 80),
+        "size": attachment["size"],
+    }

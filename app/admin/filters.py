@@ -1,0 +1,99 @@
+"""Filters of the templates: times, sizes, numbers, in the form people read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from app.db import utc_now
+
+# Up to so many seconds, in units of so many, called so.
+_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
+_SIZES = ("KiB", "MiB", "GiB", "TiB")
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Return how long ago a moment was, as ``3 min ago``; the date once it is a month."""
+    seconds = ((now or utc_now()) - moment).total_seconds()
+    if abs(seconds) < 5:
+        return "just now"
+    for below, unit, name in _STEPS:
+        if abs(seconds) < below:
+            text = f"{int(abs(seconds)) // unit} {name}"
+            return f"{text} ago" if seconds > 0 else f"in {text}"
+    return f"{moment.day} {moment:%b} {moment.year}"
+
+
+def absolute(moment: datetime) -> str:
+    """Return a moment as ``2026-11-23 09:05:07 UTC``."""
+    return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day to the millisecond."""
+    return _utc(moment).strftime("%H:%M:%S.%f")[:-3]
+
+
+def size(count: float | None) -> str:
+    """Return bytes as ``1.4 MiB``."""
+    if count is None:
+        return "unknown"
+    if abs(count) < 1024:
+        return f"{count:.0f} B"
+    for unit in _SIZES:
+        count /= 1024
+        if abs(count) < 1024 or unit == _SIZES[-1]:
+            break
+    return f"{count:.1f} {unit}" if abs(count) < 10 else f"{count:,.0f} {unit}"
+
+
+def number(value: float) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``3 d 4 h``, ``4 min 10 s`` or ``12 s``."""
+    rest = int(seconds)
+    parts: list[str] = []
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, unit)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count} {name}")
+    return " ".join(parts[:2])
+
+
+def milliseconds(value: float) -> str:
+    """Return milliseconds as ``0.42 ms``, ``31 ms`` or ``2.1 s``."""
+    if value >= 1000:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.2f} ms" if value < 10 else f"{value:.0f} ms"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """Return a count with its noun, as ``1 event`` or ``2,000 events``."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def short_release(release: str) -> str:
+    """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
+    is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
+    return release[:12] if is_commit else release
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo not in (None, UTC) else moment
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "ago": ago,
+    "absolute": absolute,
+    "clock": clock,
+    "size": size,
+    "number": number,
+    "duration": duration,
+    "milliseconds": milliseconds,
+    "plural": plural,
+    "short_release": short_release,
+}

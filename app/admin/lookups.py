@@ -1,0 +1,73 @@
+"""Questions that only the pages ask of the store; each a bounded number of rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from app.events.queries import EventFilter
+from app.events.tables import envelopes, events
+
+
+class Neighbours(NamedTuple):
+    """Where an event stands among those of its issue; ``position`` 1 is the oldest."""
+
+    newer: str | None
+    older: str | None
+    position: int
+    total: int
+
+
+def events_after(
+    conn: Connection, filter: EventFilter, after: int, limit: int = 50
+) -> list[Row[Any]]:
+    """Return the event rows next newer than row ``after``, newest first."""
+    query = filter.apply(select(events, envelopes.c.state, envelopes.c.reason))
+    query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
+    query = query.where(events.c.id > after).order_by(events.c.id).limit(limit)
+    return list(reversed(list(conn.execute(query))))
+
+
+def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int = 100) -> int:
+    """Return how many events came after row ``after``, counting no further than ``at_most``."""
+    newer = filter.apply(select(events.c.id)).where(events.c.id > after).limit(at_most).subquery()
+    return int(conn.execute(select(func.count()).select_from(newer)).scalar_one())
+
+
+def count_since(conn: Connection, moment: datetime) -> int:
+    """Return how many events were received since a moment."""
+    query = select(func.count()).select_from(events).where(events.c.received_at >= moment)
+    return int(conn.execute(query).scalar_one())
+
+
+def has_events(conn: Connection) -> bool:
+    """Tell whether any event was ever stored and not pruned."""
+    return conn.execute(select(events.c.id).limit(1)).first() is not None
+
+
+def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
+    """Return the environments and releases of the newest events, to choose from."""
+    columns = events.c.environment, events.c.release
+    newest = select(*columns).order_by(events.c.id.desc()).limit(among).subquery()
+    rows = conn.execute(select(newest).distinct()).all()
+    return {
+        "environment": sorted({row.environment for row in rows if row.environment}),
+        "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
+    }
+
+
+def neighbours(conn: Connection, row: Row[Any]) -> Neighbours:
+    """Return the events before and after one in its issue.
+
+    :param row: of ``events``.
+    """
+    same_issue = events.c.issue_id == row.issue_id
+    ids = select(events.c.event_id).where(same_issue).limit(1)
+    is_older = case((events.c.id <= row.id, 1), else_=0)
+    counts = select(func.count(), func.coalesce(func.sum(is_older), 0))
+    total, position = conn.execute(counts.where(same_issue)).one()
+    newer = ids.where(events.c.id > row.id).order_by(events.c.id)
+    older = ids.where(events.c.id < row.id).order_by(events.c.id.desc())
+    return Neighbours(conn.scalar(newer), conn.scalar(older), int(position), int(total))

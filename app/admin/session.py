@@ -1,0 +1,153 @@
+"""Logging in and out, and the theme: what a browser carries in its cookies."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import timedelta
+from urllib.parse import unquote, urlsplit
+
+from flask import (
+    Response,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_user, logout_user
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, PasswordField, StringField
+from wtforms.validators import InputRequired, Length
+
+from app import access
+from app.admin import THEMES, bp, filters
+from app.admin.highlight import style_sheet
+from app.protocol.event import clean_text
+from app.services import services
+
+THEME_MAX_AGE = timedelta(days=365)
+CSS_MAX_AGE = 3600
+# What browsers take for a slash, drop, or refuse in an address.
+_UNSAFE = re.compile(r"[\\\x00-\x20\x7f-\xa0\u2028\u2029]")
+
+
+class LoginForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Name and password."""
+
+    username = StringField(
+        "User name", [InputRequired(), Length(max=100)], render_kw={"autocomplete": "username"}
+    )
+    password = PasswordField(
+        "Password",
+        [InputRequired(), Length(max=1000)],
+        render_kw={"autocomplete": "current-password"},
+    )
+    next = HiddenField()
+
+
+@bp.route("/login", methods=["GET", "POST"])
+@access.anyone
+def login() -> ResponseReturnValue:
+    """Ask for name and password; 401 when they are wrong, 429 after too many tries."""
+    if current_user.is_authenticated:
+        return redirect(url_for("admin.start"))
+    form = LoginForm()
+    if request.method == "GET":
+        form.next.data = safe_path(request.args.get("next")) or ""
+        return _login_page(form)
+    if not form.validate():
+        return _login_page(form), 422
+    return _try(form)
+
+
+def _try(form: LoginForm) -> ResponseReturnValue:
+    # PostgreSQL takes no NUL in a text.
+    name = clean_text(form.username.data)
+    keys = f"ip:{request.remote_addr}", f"user:{name.lower()}"
+    wait = services().throttle.locked_for(*keys)
+    if wait > timedelta():
+        return _locked(form, wait)
+    user = services().accounts.authenticate(name, form.password.data)
+    if user is None:
+        services().throttle.failed(*keys)
+        return _login_page(form, "The user name or the password is wrong."), 401
+    services().throttle.succeeded(*keys)
+    # Nothing that was in the session before it belonged to somebody stays.
+    session.clear()
+    login_user(user)
+    session.permanent = True
+    return redirect(safe_path(form.next.data) or url_for("admin.start"), 303)
+
+
+def _locked(form: LoginForm, wait: timedelta) -> ResponseReturnValue:
+    seconds = math.ceil(wait.total_seconds())
+    text = f"Too many tries. The next one counts in {filters.duration(seconds)}."
+    return _login_page(form, text), 429, {"Retry-After": str(seconds)}
+
+
+def _login_page(form: LoginForm, problem: str = "") -> str:
+    config = services().config
+    printed = config.ENVIRONMENT == "development" and config.ADMIN_PASSWORD is None
+    return render_template("login.html", form=form, problem=problem, has_printed_password=printed)
+
+
+@bp.post("/logout")
+@access.admin
+def logout() -> ResponseReturnValue:
+    """End every session of this user, here and in other browsers."""
+    services().accounts.set_session_key(current_user.username)
+    logout_user()
+    session.clear()
+    flash("You are logged out, in every browser.")
+    return redirect(url_for("admin.login"), 303)
+
+
+@bp.post("/theme")
+@access.admin
+def set_theme() -> ResponseReturnValue:
+    """Keep the chosen theme in a cookie and go back to the page it was chosen on."""
+    theme = request.form.get("theme")
+    target = safe_path(request.form.get("next")) or url_for("admin.start")
+    response = make_response(redirect(target, 303))
+    if theme in THEMES:
+        response.set_cookie(
+            "theme",
+            theme,
+            max_age=THEME_MAX_AGE,
+            httponly=True,
+            samesite="Lax",
+            secure=request.is_secure,
+        )
+    return response
+
+
+def safe_path(target: str | None) -> str | None:
+    """Return a path of this site, ``None`` for whatever leads or may lead elsewhere.
+
+    Refused are schemes, hosts, ``//``, backslashes and control characters, also when they are
+    percent-encoded (twice, too): browsers and proxies disagree about who decodes what.
+    """
+    # Without a host urlsplit() reads "///host" as a path, a browser as a host.
+    if not target or len(target) > 2000 or target.startswith("//") or _UNSAFE.search(target):
+        return None
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return None
+    path = unquote(unquote(parts.path))
+    if parts.scheme or parts.netloc or not path.startswith("/"):
+        return None
+    return None if path.startswith("//") or _UNSAFE.search(path) else target
+
+
+@bp.get("/highlight.css")
+@access.anyone
+def highlight_css() -> ResponseReturnValue:
+    """Return the colours of source code; the same for everyone and for an hour."""
+    response = Response(style_sheet(), content_type="text/css; charset=utf-8")
+    response.headers["Cache-Control"] = f"public, max-age={CSS_MAX_AGE}"
+    return response

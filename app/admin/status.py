@@ -1,0 +1,116 @@
+"""The status page: what the service says of itself, and what to do about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from flask import render_template
+from flask.typing import ResponseReturnValue
+
+from app import access, system
+from app.admin import bp
+from app.admin.filters import plural, size
+from app.admin.start import terms
+from app.services import services
+
+GIB = 1024**3
+# Below this share, or this many bytes, the disk is about to be the next incident.
+LOW_DISK_SHARE = 0.05
+LOW_DISK_BYTES = 1 * GIB
+LOW_MEMORY_SHARE = 0.05
+
+
+class Finding(NamedTuple):
+    """What is not as it should be, and its mend; ``tone`` is ``bad`` or ``note``."""
+
+    tone: str
+    text: str
+    mend: str
+
+
+@bp.get("/status")
+@access.admin
+def status() -> ResponseReturnValue:
+    """Show how the service, the process, the machine and the store are."""
+    report = system.status(services())
+    books = report["accounting"]
+    has_sentry = report["sentry"]["enabled"]
+    return render_template(
+        "status.html",
+        report=report,
+        books=books,
+        terms=terms(books, has_sentry=has_sentry) if books else [],
+        findings=list(findings(report)),
+    )
+
+
+def findings(report: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what deserves a look, the worst first.
+
+    :param report: of :func:`app.system.status`.
+    """
+    yield from _of_store(report)
+    yield from _of_machine(report["machine"])
+    yield from _of_counters(report["counters"])
+    if not report["sentry"]["enabled"]:
+        yield Finding(
+            "note",
+            "Errors stay here: Sentry is not set up.",
+            "Set SENTRY_DSN to the DSN of a Sentry project and restart.",
+        )
+
+
+def _of_store(report: dict[str, Any]) -> Iterator[Finding]:
+    store = report["store"]
+    if not store["ok"]:
+        yield Finding(
+            "bad",
+            "The store does not answer.",
+            "Look at DATABASE_URL, the disk, and the log; errors go to the emergency folder.",
+        )
+    if report["accounting"] and not report["accounting"]["balanced"]:
+        yield Finding(
+            "bad",
+            "The books do not balance.",
+            "An envelope is missing or counted twice; keep a copy of the store and report this.",
+        )
+    if store["set_aside"]:
+        yield Finding(
+            "bad",
+            f"{plural(store['set_aside'], 'event')} set aside in the emergency folder.",
+            "They are taken in when the store answers; a restart takes them in at once.",
+        )
+
+
+def _of_machine(machine: dict[str, Any]) -> Iterator[Finding]:
+    free, total = machine["disk_free_bytes"], machine["disk_total_bytes"]
+    if free < max(LOW_DISK_BYTES, total * LOW_DISK_SHARE):
+        yield Finding(
+            "bad", f"The disk has only {size(free)} left.", "Free some, or move DATA_DIR elsewhere."
+        )
+    if machine["memory_available_bytes"] < machine["memory_total_bytes"] * LOW_MEMORY_SHARE:
+        yield Finding(
+            "bad", "The machine is nearly out of memory.", "Lower WEB_CONCURRENCY or add memory."
+        )
+
+
+def _of_counters(counters: dict[str, int]) -> Iterator[Finding]:
+    told = {
+        "emergency:stderr": (
+            "went to stderr, because neither the store nor the emergency folder took them",
+            "Find them in the log by “devenviro: event on stderr”; check EMERGENCY_DIR.",
+        ),
+        "internal_errors": (
+            "inside the tracker since the store was made",
+            "The log says what happened (logger app.tracker).",
+        ),
+        "buffer_overflow": (
+            "of traces, sessions or logs were dropped from the full buffer",
+            "The store is too slow for the load; errors are not affected.",
+        ),
+    }
+    nouns = {"emergency:stderr": "event", "internal_errors": "failure", "buffer_overflow": "batch"}
+    for name, (text, mend) in told.items():
+        if counters.get(name):
+            yield Finding("bad", f"{plural(counters[name], nouns[name])} {text}.", mend)

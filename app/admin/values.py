@@ -1,0 +1,102 @@
+"""Values of an event as text: whatever JSON holds, of whatever size, shown without failing.
+
+Everything here takes hostile input: the payload is what some client sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from itertools import islice
+from typing import NamedTuple
+
+from app.protocol.event import clean_text
+
+# Longer text is folded behind its beginning …
+FOLD_CHARACTERS = 160
+FOLD_LINES = 3
+# … and nobody reads more than this of one value; the raw JSON has it whole.
+MAX_CHARACTERS = 10_000
+MAX_MEMBERS = 200
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Shown(NamedTuple):
+    """One named value as a page shows it.
+
+    :param beginning: its first line, shortened; the whole text where that is short.
+    :param is_long: whether to fold it.
+    :param left_out: count of characters that ``text`` lacks.
+    """
+
+    name: str
+    text: str
+    beginning: str
+    is_long: bool
+    left_out: int
+
+
+def show(name: object, value: object) -> Shown:
+    """Return one value as text."""
+    whole = as_text(value)
+    text = whole[:MAX_CHARACTERS]
+    is_long = len(text) > FOLD_CHARACTERS or text.count("\n") >= FOLD_LINES
+    beginning = shorten(text, 100) if is_long else text
+    return Shown(as_text(name)[:200], text, beginning, is_long, len(whole) - len(text))
+
+
+def show_all(members: object, limit: int = MAX_MEMBERS) -> list[Shown]:
+    """Return the members of a value: of an object, of a list of pairs, of anything else itself."""
+    return [show(name, value) for name, value in islice(pairs(members), limit)]
+
+
+def pairs(members: object) -> list[tuple[object, object]]:
+    """Return names and values, whichever form a client chose for them."""
+    if isinstance(members, dict):
+        return list(members.items())
+    if isinstance(members, list):
+        return [
+            (member[0], member[1])
+            if isinstance(member, list) and len(member) == 2
+            else (str(position), member)
+            for position, member in enumerate(members)
+        ]
+    return [] if members in (None, "") else [("", members)]
+
+
+def as_text(value: object) -> str:
+    """Return a value as printable text: strings as they are, the rest as JSON."""
+    if isinstance(value, str):
+        return printable(value)
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+        if len(text) > FOLD_CHARACTERS:
+            text = json.dumps(value, ensure_ascii=False, default=str, indent=2)
+    except (ValueError, RecursionError):
+        text = "(a value that cannot be shown)"
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return text without what moves a terminal's or a reader's cursor."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", clean_text(text))
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return one line of at most ``limit`` characters, with … where something is missing."""
+    line = " ".join(text[: limit * 4].split())
+    return line if len(line) <= limit and len(text) <= limit * 4 else line[: limit - 1] + "…"
+
+
+def read_time(value: object) -> datetime | None:
+    """Return the moment that a number of seconds or an ISO text names, in UTC."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC) if math.isfinite(value) else None
+        read = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return read and (read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,1 @@
+"""What the service costs, and what it withstands: `make bench`, `make chaos`."""

@@ -1,0 +1,127 @@
+// What the pages gain with scripts; without them everything works by reloading.
+//   data-poll, data-poll-url   replace this region now and then, never while the page is hidden
+//   data-copy, data-copy-url   copy an element's text, or what an address answers
+//   data-item                  j and k walk over these
+//   data-key                   this key clicks (or focuses) the element
+//   data-fold                  unfolds or folds every call of a stack
+
+const SLOWEST_S = 30;
+
+// ---- polling ------------------------------------------------------------------------------------
+
+async function fragment(url) {
+  const answer = await fetch(url, { headers: { "X-Fragment": "1" } });
+  if (answer.status === 401) return null; // The session ended; a reload asks for the password.
+  if (!answer.ok) throw new Error(`status ${answer.status}`);
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return page.body.firstElementChild;
+}
+
+function changed(before, after) {
+  return before.textContent.replace(/\s+/g, " ") !== after.textContent.replace(/\s+/g, " ");
+}
+
+function follow(region, seconds = Number(region.dataset.poll)) {
+  setTimeout(async () => {
+    if (!region.isConnected) return;
+    let next = region;
+    if (!document.hidden) {
+      try {
+        const fresh = await fragment(region.dataset.pollUrl);
+        if (fresh === null) return;
+        // Only what is new moves into the page, so that a screen reader speaks only then.
+        if (changed(region, fresh) || !fresh.dataset.poll) {
+          region.replaceWith(fresh);
+          next = fresh;
+        }
+      } catch {
+        // The network or the store is away; the next round may find it again.
+      }
+    }
+    if (next.dataset.poll) follow(next, Math.min(seconds * 1.3, SLOWEST_S));
+  }, seconds * 1000);
+}
+
+document.querySelectorAll("[data-poll]").forEach((region) => follow(region));
+
+// ---- copying ------------------------------------------------------------------------------------
+
+async function copy(button) {
+  const label = button.textContent;
+  try {
+    const text = button.dataset.copyUrl
+      ? await (await fetch(button.dataset.copyUrl)).text()
+      : document.querySelector(button.dataset.copy).textContent;
+    await navigator.clipboard.writeText(text);
+    button.textContent = "copied";
+  } catch {
+    button.textContent = "not copied";
+  }
+  setTimeout(() => (button.textContent = label), 2000);
+}
+
+// Browsers have a clipboard only over https and on this machine.
+if (navigator.clipboard) {
+  document.querySelectorAll("[data-copy], [data-copy-url]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => copy(button));
+  });
+}
+
+// ---- folding ------------------------------------------------------------------------------------
+
+function foldAll() {
+  const all = [...document.querySelectorAll(".frame, .others")];
+  const open = all.some((part) => !part.open);
+  all.forEach((part) => (part.open = open));
+  document.querySelectorAll("[data-fold]").forEach((button) => {
+    button.textContent = open ? "fold all" : "unfold all";
+  });
+}
+
+document.querySelectorAll("[data-fold]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", foldAll);
+});
+
+// ---- keys ---------------------------------------------------------------------------------------
+
+function walk(step) {
+  const items = [...document.querySelectorAll("[data-item]")].filter((item) => item.offsetParent);
+  if (!items.length) return;
+  const at = items.indexOf(document.activeElement);
+  const next = at < 0 ? (step > 0 ? 0 : items.length - 1) : at + step;
+  items[Math.max(0, Math.min(next, items.length - 1))].focus();
+}
+
+function press(key) {
+  const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (!found) return false;
+  if (found.matches("input")) found.focus();
+  else found.click();
+  return true;
+}
+
+const help = document.getElementById("help");
+const keysOn = document.getElementById("keys-on");
+if (keysOn) {
+  keysOn.checked = localStorage.getItem("keys") !== "off";
+  keysOn.addEventListener("change", () => {
+    localStorage.setItem("keys", keysOn.checked ? "on" : "off");
+  });
+}
+document.querySelectorAll("[data-help]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => help.showModal());
+});
+
+const KEYS = { j: () => walk(1), k: () => walk(-1), f: foldAll, "?": () => help.showModal() };
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, dialog");
+  if (!help || typing || !keysOn.checked) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (KEYS[event.key]) KEYS[event.key]();
+  else if (!press(event.key)) return;
+  event.preventDefault();
+});

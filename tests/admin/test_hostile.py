@@ -1,0 +1,125 @@
+"""Event data is somebody else's: no page fails on it, and none of it becomes markup."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.admin.curl import curl_of
+from app.admin.highlight import highlight
+from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
+from tests.admin.hostile import insert, odd_events, script_event
+
+
+def pages_of(client: FlaskClient, event_id: str) -> list[str]:
+    issue = client.get(f"/api/events/{event_id}").json["issue_id"]
+    return [
+        "/admin/",
+        "/admin/events",
+        "/admin/issues",
+        f"/admin/issues/{issue}",
+        f"/admin/events/{event_id}",
+        f"/admin/events/{event_id}/raw",
+        f"/admin/events/{event_id}.md",
+        f"/admin/trigger?event={event_id}",
+    ]
+
+
+def test_script_in_every_field_stays_text(app: Flask, admin_client: FlaskClient) -> None:
+    event_id = insert(app, script_event())
+    for path in pages_of(admin_client, event_id):
+        answer = admin_client.get(path)
+        assert answer.status_code == 200, path
+        if answer.mimetype == "text/html":
+            assert "<script>" not in answer.text, path
+            assert "<img" not in answer.text, path
+            assert "<svg/" not in answer.text, path
+            assert "1337" not in answer.text, path
+            assert 'href="javascript:' not in answer.text, path
+
+
+def test_wrong_types_anywhere_break_no_page(app: Flask, admin_client: FlaskClient) -> None:
+    for payload in odd_events():
+        event_id = insert(app, payload)
+        for suffix in ("", "/raw", ".md"):
+            answer = admin_client.get(f"/admin/events/{event_id}{suffix}")
+            assert answer.status_code == 200, (payload, suffix)
+    for path in ("/admin/", "/admin/events", "/admin/issues"):
+        assert admin_client.get(path).status_code == 200
+
+
+def test_enormous_event_makes_a_page_of_bounded_size(app: Flask, admin_client: FlaskClient) -> None:
+    frame = {"function": "f", "filename": "a.py", "lineno": 1, "in_app": True}
+    frame |= {"context_line": "x" * 900, "pre_context": ["y = (1, 'a')"] * 50}
+    frame |= {"vars": {f"v{number}": "z" * 20 for number in range(200)}}
+    exceptions = [{"type": "E", "stacktrace": {"frames": [frame] * 5}} for _ in range(100)]
+    payload = {"exception": exceptions, "breadcrumbs": [{"message": "m" * 900}] * 2000}
+    page = admin_client.get(f"/admin/events/{insert(app, payload)}").text
+    assert "only in the raw JSON" in page
+    assert len(page) < 4_000_000
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["", "", ""],
+        ["a\rb", "\ufeffx", "\tc", "d\x0ce\u2028f"],
+        ['"""', "</code>", "'''", '"""'],
+        ["x" * 10_000, "\\"],
+        ["\r\n", "\n\n"],
+    ],
+)
+@pytest.mark.parametrize("language", ["python", "javascript", "html", "php", "text", "nonsense"])
+def test_highlighting_gives_as_many_lines_as_came_in(lines: list[str], language: str) -> None:
+    coloured = highlight(lines, language)
+    assert len(coloured) == len(lines)
+    for line, tokens in zip(lines, coloured, strict=True):
+        text = "".join(text for _, text in tokens)
+        assert text[:400] == line.replace("\r", "").replace("\n", "␊")[:400]
+
+
+def test_long_value_is_folded_and_a_huge_one_is_cut() -> None:
+    assert not show("x", "short").is_long
+    assert show("x", "y" * (FOLD_CHARACTERS + 1)).is_long
+    huge = show("x", "y" * 50_000)
+    assert (len(huge.text), huge.left_out) == (10_000, 40_000)
+
+
+def test_what_moves_the_cursor_is_not_shown() -> None:
+    assert "\x1b" not in as_text("\x1b[2J") and "\u202e" not in as_text("\u202eabc")
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"a": 1}, [("a", 1)]),
+        ([["a", 1], "b"], [("a", 1), ("1", "b")]),
+        ("text", [("", "text")]),
+        (None, []),
+        (0, [("", 0)]),
+    ],
+)
+def test_members_are_read_in_whichever_form(members: object, expected: list[object]) -> None:
+    assert pairs(members) == expected
+
+
+def test_curl_quotes_what_a_shell_would_run_and_leaves_secrets_out() -> None:
+    command = curl_of(
+        {
+            "method": "post",
+            "url": "https://example.org/a?b=$(id)",
+            "headers": [
+                ["X-Name", "'; rm -rf / #"],
+                ["Authorization", "[Filtered]"],
+                ["Host", "x"],
+            ],
+            "data": {"a": "`id`"},
+        }
+    )
+    assert command == (
+        "curl \\\n  -X POST \\\n  -H 'X-Name: '\"'\"'; rm -rf / #' \\\n"
+        "  --data-raw '{\"a\": \"`id`\"}' \\\n  'https://example.org/a?b=$(id)'"
+    )
+    assert curl_of({"url": "javascript:alert(1)"}) is None
+    assert curl_of({"url": ["http://x"]}) is None
