@@ -112,13 +112,22 @@ def _fail(batch: list[_Ticket[T, R]], error: Exception) -> None:
 class Buffer(Generic[T]):
     """A bounded queue that is emptied in batches by a thread of its own.
 
-    :param drain: called with up to :data:`MAX_BATCH` items; what it returns stays for the next
-        time. It is called with none, too, while :meth:`wake` asks for it.
+    :param drain: called with up to :data:`MAX_BATCH` items; raises :class:`StoreError` to have them
+        stay for the next time.
+    :param settle: called when the queue is empty; raises :class:`StoreError` to be called again.
     :param limit: items; beyond it the newest are refused.
     """
 
-    def __init__(self, drain: Callable[[list[T]], list[T]], *, limit: int, name: str) -> None:
+    def __init__(
+        self,
+        drain: Callable[[list[T]], None],
+        settle: Callable[[], object] = lambda: None,
+        *,
+        limit: int,
+        name: str,
+    ) -> None:
         self._drain = drain
+        self._settle = settle
         self._limit = limit
         self._name = name
         self._items: deque[T] = deque()
@@ -157,28 +166,31 @@ class Buffer(Generic[T]):
     def _is_running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def flush(self) -> None:
-        """Empty the queue now, on the caller's thread."""
+    def flush(self) -> bool:
+        """Empty the queue now; ``False`` when the store does not take it."""
         with self._draining:
-            while self._items or self._wanted.is_set():
-                self._wanted.clear()
-                before = len(self._items)
-                self._drain_once()
-                if self._items and len(self._items) >= before:
-                    return  # The store does not take them now.
+            self._wanted.clear()
+            try:
+                while self._items:
+                    self._drain_once()
+                self._settle()
+            except StoreError:
+                return False
+        return True
 
     def _drain_once(self) -> None:
         with self._mutex:
             batch = [self._items.popleft() for _ in range(min(MAX_BATCH, len(self._items)))]
-        left = self._drain(batch)
-        if left:
+        try:
+            self._drain(batch)
+        except StoreError:
             with self._mutex:
-                self._items.extendleft(reversed(left))
+                self._items.extendleft(reversed(batch))
+            raise
 
     def _run(self) -> None:
         while not self._closed.is_set():
             self._wanted.wait()
             self._closed.wait(PERIOD_S)
-            self.flush()
-            if self._items:
+            if not self.flush():
                 self._wanted.set()

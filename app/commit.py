@@ -7,15 +7,16 @@ them, and gets it back only when the busy threads of the process let it.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
-from app.db import insert
+from app.db import insert_for
 from app.delivery import books
 from app.delivery.handover import Decision, Delivery
 from app.events.tables import envelopes, events
@@ -26,6 +27,14 @@ from app.protocol.scrub import Finding
 
 # Level 1 costs a third of level 6 and keeps JSON events within a tenth of its size.
 COMPRESSION_LEVEL = 1
+
+# Statements are built once: putting one together takes longer than executing it.
+_EVENT_INSERT = events.insert()
+_KNOWN_EVENTS = (
+    select(events.c.project_id, events.c.event_id, envelopes.c.uid)
+    .join(envelopes, envelopes.c.id == events.c.envelope_id)
+    .where(tuple_(events.c.project_id, events.c.event_id).in_(bindparam("keys", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +104,8 @@ def _without_known_events(
     keys = [one.event_key for one in batch if one.event_key]
     known: dict[tuple[int, str], str] = {}
     if keys:
-        query = (
-            select(events.c.project_id, events.c.event_id, envelopes.c.uid)
-            .join(envelopes, envelopes.c.id == events.c.envelope_id)
-            .where(tuple_(events.c.project_id, events.c.event_id).in_(keys))
-        )
-        known = {(row.project_id, row.event_id): row.uid for row in conn.execute(query)}
+        found = conn.execute(_KNOWN_EVENTS, {"keys": keys})
+        known = {(project_id, event_id): uid for project_id, event_id, uid in found}
     fresh: list[Prepared] = []
     again: Counter[tuple[int, str]] = Counter()
     for one in batch:
@@ -133,9 +138,14 @@ def _insert_envelopes(
     if not fresh:
         return {}
     rows = [_envelope_row(one, decisions[one.uid]) for one in fresh]
-    statement = insert(conn, envelopes).values(rows).on_conflict_do_nothing(index_elements=["uid"])
-    found = conn.execute(statement.returning(envelopes.c.uid, envelopes.c.id))
-    return {row.uid: row.id for row in found}
+    found = conn.execute(_envelope_insert(conn.dialect.name), rows)
+    return {uid: envelope_id for uid, envelope_id in found}
+
+
+@functools.cache
+def _envelope_insert(dialect: str) -> Any:
+    statement = insert_for(dialect, envelopes).on_conflict_do_nothing(index_elements=["uid"])
+    return statement.returning(envelopes.c.uid, envelopes.c.id)
 
 
 def _insert_events(
@@ -153,7 +163,7 @@ def _insert_events(
         _event_row(one, occurrence.event, issue_id, ids[one.uid], now)
         for one, occurrence, issue_id in zip(stored, occurrences, issue_ids, strict=True)
     ]
-    conn.execute(events.insert(), rows)
+    conn.execute(_EVENT_INSERT, rows)
 
 
 def _envelope_row(prepared: Prepared, decision: Decision) -> dict[str, Any]:

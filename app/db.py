@@ -104,8 +104,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def insert(conn: Connection, table: Any) -> Any:
     """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
-    dialect: Any = sqlite if conn.dialect.name == "sqlite" else postgresql
-    statement: Insert = dialect.insert(table)
+    return insert_for(conn.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Any) -> Any:
+    """Return the INSERT of a dialect by its name, for statements that are built once and kept."""
+    module: Any = sqlite if dialect == "sqlite" else postgresql
+    statement: Insert = module.insert(table)
     return statement
 
 
@@ -159,13 +164,20 @@ class Store:
             raise StoreBusy("the store is busy: another writer of this process holds it")
         try:
             with self._translated(), self._writer().connect() as conn:
-                if self.is_sqlite:
-                    _set_foreign_keys(conn, foreign_keys)
+                if not foreign_keys:
+                    self._without_foreign_keys(conn)
                 self._begin(conn, deadline)
                 yield conn
                 conn.commit()
         finally:
             self._writers.release()
+
+    def _without_foreign_keys(self, conn: Connection) -> None:
+        if self.is_sqlite:
+            # Inside a transaction the pragma does nothing, hence before BEGIN and past SQLAlchemy.
+            driver: Any = conn.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys=OFF")
+            conn.detach()  # Never back to the pool: the next writer wants them on.
 
     def _begin(self, conn: Connection, deadline: float) -> None:
         if not self.is_sqlite:
@@ -344,12 +356,6 @@ def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
             if time.monotonic() >= deadline:
                 raise
         time.sleep(POLL_S)
-
-
-def _set_foreign_keys(conn: Connection, on: bool) -> None:
-    # Inside a transaction the pragma does nothing, hence before BEGIN and past SQLAlchemy.
-    driver: Any = conn.connection.driver_connection
-    driver.execute(f"PRAGMA foreign_keys={'ON' if on else 'OFF'}")
 
 
 def _is_busy(error: DBAPIError) -> bool:

@@ -83,7 +83,7 @@ class Intake:
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
-            self._store_later, limit=BUFFER_LIMIT, name="tracker-buffer"
+            self._store_offered, self.take_in, limit=BUFFER_LIMIT, name="tracker-buffer"
         )
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
@@ -230,21 +230,16 @@ class Intake:
             text = base64.b64encode(zlib.compress(prepared.body)).decode()
             print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)
 
-    def _store_later(self, batch: list[Envelope]) -> list[Envelope]:
-        """Store what was offered and take in what was set aside; return what must wait longer."""
+    def _store_offered(self, batch: list[Envelope]) -> None:
         with recording():
+            prepared = [self._prepare_offered(envelope) for envelope in batch]
             try:
-                prepared = [self._prepare_offered(envelope) for envelope in batch]
                 self._commit([one for one in prepared if one is not None], timeout_s=5.0)
-                if self.emergency.count():
-                    self.take_in()
             except StoreError:
-                self._buffer.wake()
-                return batch
+                raise
             except Exception:
                 log.exception("transactions or sessions of the application were not stored")
                 self._owed.count("internal_errors")
-        return []
 
     def _prepare_offered(self, envelope: Envelope) -> Prepared | None:
         with self._guarded("read an envelope"):

@@ -191,7 +191,7 @@ def test_what_is_copied_is_enough_to_serve(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "200"
-    assert "password" in done.stdout
+    assert "password" in done.stderr  # what a container writes there stands in its log, too
 
 
 @pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])

@@ -244,18 +244,41 @@ def test_buffer_keeps_what_could_not_be_stored_and_refuses_beyond_its_limit() ->
     broken = [True]
     stored: list[int] = []
 
-    def drain(items: list[int]) -> list[int]:
+    def drain(items: list[int]) -> None:
         if broken[0]:
-            return items
+            raise StoreUnavailable("gone")
         stored.extend(items)
-        return []
 
     buffer: Buffer[int] = Buffer(drain, limit=3, name="test")
     assert [buffer.offer(i) for i in range(4)] == [True, True, True, False]
-    buffer.flush()
+    assert buffer.flush() is False
     broken[0] = False
-    buffer.flush()
+    assert buffer.flush() is True
     assert stored == [0, 1, 2]
+
+
+def test_flush_ends_while_the_store_is_gone_and_events_are_set_aside(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    (tmp_path / "a-file").write_text("")
+    make_app(DATABASE_URL=f"sqlite:///{tmp_path}/a-file/store.sqlite3")
+    sentry.capture_message("set aside")
+    sentry.flush()  # used to spin for ever, and with it the end of the process
+
+
+def test_what_was_offered_is_stored_once_although_taking_in_fails(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = parts_of(app).intake
+    monkeypatch.setattr(intake.emergency, "waiting", _raise_unavailable)
+    intake.offer(Envelope({}, [Item({"type": "session"}, {"sid": "1"})]))
+    intake.flush()
+    intake.flush()
+    assert app.test_client().get("/system/status").json["accounting"]["accepted"] == 1
+
+
+def _raise_unavailable() -> None:
+    raise StoreUnavailable("gone")
 
 
 # ---- odd input ----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ against each other and against the rows that are there.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, func, select
 
-from app.db import insert, metadata
+from app.db import insert_for, metadata
 from app.events.tables import envelopes
 
 counters = Table(
@@ -59,11 +60,14 @@ def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
     if rows:
-        statement = insert(conn, counters).values(rows)
-        added = counters.c.value + statement.excluded.value
-        conn.execute(
-            statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
-        )
+        conn.execute(_addition(conn.dialect.name), rows)
+
+
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, counters)
+    added = counters.c.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
 
 
 def read_counters(conn: Connection) -> dict[str, int]:

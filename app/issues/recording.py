@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, case, func, update
 
-from app.db import insert
+from app.db import insert_for
 from app.issues.grouping import Grouping
 from app.issues.tables import issue_users, issues
 from app.protocol.event import Event
@@ -43,10 +44,16 @@ def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[
 
 
 def _count_into_issue(conn: Connection, group: list[Occurrence]) -> int:
-    statement = insert(conn, issues).values(_row(group))
+    return int(conn.execute(_upsert(conn.dialect.name), _row(group)).scalar_one())
+
+
+# Built once: putting this statement together takes longer than executing it.
+@functools.cache
+def _upsert(dialect: str) -> Any:
+    statement = insert_for(dialect, issues)
     new = statement.excluded
     # Greatest and least by CASE: the two databases name those functions differently.
-    statement = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=["project_id", "grouping_version", "grouping_hash"],
         set_={
             "title": new.title,
@@ -63,7 +70,6 @@ def _count_into_issue(conn: Connection, group: list[Occurrence]) -> int:
             "last_release": func.coalesce(new.last_release, issues.c.last_release),
         },
     ).returning(issues.c.id)
-    return int(conn.execute(statement).scalar_one())
 
 
 def _row(group: list[Occurrence]) -> dict[str, Any]:
@@ -94,12 +100,17 @@ def _count_users(conn: Connection, met: list[tuple[int, dict[str, Any]]]) -> Non
     if not pairs:
         return
     rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
-    statement = insert(conn, issue_users).values(rows).on_conflict_do_nothing()
-    new = Counter(conn.scalars(statement.returning(issue_users.c.issue_id)))
+    new = Counter(conn.scalars(_user_insert(conn.dialect.name), rows))
     for issue_id, count in new.items():
         conn.execute(
             update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + count)
         )
+
+
+@functools.cache
+def _user_insert(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_users).on_conflict_do_nothing()
+    return statement.returning(issue_users.c.issue_id)
 
 
 def _user_hash(user: dict[str, Any]) -> str:
