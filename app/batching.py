@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 from app.db import StoreBusy, StoreError
 
-# One transaction stays short enough for the 250 ms that a capture may wait: 100 events take some
+# One transaction stays short enough for the 200 ms that a capture may wait: 100 events take some
 # 60 ms on SQLite.
 MAX_BATCH = 100
 # How long what nobody waits for may stay in memory.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
@@ -10,6 +12,7 @@ from app.auth import SCOPES
 from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
 from app.verify import verify
+from app.worker import Worker
 from config import Config
 
 db_group = AppGroup("db", help="The store's schema.")
@@ -23,6 +26,7 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(group)
     app.cli.add_command(verify)
     app.cli.add_command(prune_command)
+    app.cli.add_command(worker_command)
 
 
 def print_first_credentials(config: Config, made: dict[str, str]) -> None:
@@ -65,6 +69,18 @@ def prune_command() -> None:
     with click.progressbar(length=excess(parts.store, limits), label="pruning") as bar:
         gone = prune(parts.store, limits, bar.update)
     click.echo(f"{gone} envelopes removed, {used_bytes(parts.store)} bytes in use")
+
+
+@click.command("worker")
+@with_appcontext
+def worker_command() -> None:
+    """Run the background loop alone, until SIGTERM or Ctrl-C; every web process has one, too."""
+    worker = Worker(services())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.finish())
+    click.echo(f"worker {worker.owner} runs", err=True)
+    worker.run_once()
+    worker.run_forever()
 
 
 @user_group.command("add")

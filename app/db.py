@@ -58,7 +58,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 ADVISORY_LOCK = 0x0DE7E4B1
 
 # How often a waiting writer asks again. SQLite's own busy handler sleeps up to 100 ms between two
-# tries, which starves a writer that may wait 250 ms; a refused BEGIN costs some 20 microseconds.
+# tries, which starves a writer that may wait 200 ms; a refused BEGIN costs some 20 microseconds.
 POLL_S = 0.002
 
 metadata = MetaData(
@@ -138,6 +138,7 @@ class Store:
         self._lock = threading.Lock()
         # Writers of one process queue here instead of polling against each other.
         self._writers = threading.Lock()
+        self._writing_thread: int | None = None
 
     # ---- transactions ---------------------------------------------------------------------------
 
@@ -162,6 +163,7 @@ class Store:
         deadline = time.monotonic() + timeout_s
         if not self._writers.acquire(timeout=timeout_s):
             raise StoreBusy("the store is busy: another writer of this process holds it")
+        self._writing_thread = threading.get_ident()
         try:
             with self._translated(), self._writer().connect() as conn:
                 if not foreign_keys:
@@ -170,7 +172,13 @@ class Store:
                 yield conn
                 conn.commit()
         finally:
+            self._writing_thread = None
             self._writers.release()
+
+    @property
+    def is_held_here(self) -> bool:
+        """Whether this very thread is the writer, so that waiting for the store is in vain."""
+        return self._writing_thread == threading.get_ident()
 
     def _without_foreign_keys(self, conn: Connection) -> None:
         if self.is_sqlite:

@@ -26,7 +26,7 @@ from datetime import datetime
 
 from app.batching import Buffer, GroupCommit
 from app.commit import Accepted, Prepared, commit_batch
-from app.db import Store, StoreError, utc_now
+from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
 from app.delivery.handover import Delivery, NullDelivery
 from app.emergency import EmergencyFolder, Waiting
@@ -106,6 +106,8 @@ class Intake:
                 return
             prepared = self._prepare(envelope, OWN_PROJECT_ID)
             try:
+                if self.store.is_held_here:
+                    raise StoreBusy("the store is busy: the code that failed holds it itself")
                 self._committer.submit(prepared, CAPTURE_WAIT_S)
             except Exception as error:
                 self._set_aside(prepared, error)

@@ -1,6 +1,7 @@
 """The background loop of a serving process: take in what was set aside, prune once an hour.
 
-Started by the server after the fork, ended before the process exits. A command has none.
+Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
+this loop, for another process or host. What only one may do, it does under a lease.
 """
 
 from __future__ import annotations
@@ -42,6 +43,15 @@ class Worker:
         self._stop.set()
         self._thread.join(timeout_s)
         self._parts.intake.close()
+
+    def run_forever(self) -> None:
+        """Be the loop of a process of its own, until :meth:`finish` is called."""
+        self._run()
+        self._parts.intake.close()
+
+    def finish(self) -> None:
+        """Have :meth:`run_forever` return; safe to call from a signal handler."""
+        self._stop.set()
 
     def run_once(self) -> None:
         """Do everything that is due."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import requests, scrub
+from benchmarks import held, requests, scrub
 
 
 def main() -> int:
     """Run every benchmark; 1 if a goal is missed."""
     print("scrubbing", flush=True)
     scrubbing = scrub.main()
+    print("\nan error inside an open write transaction of the application", flush=True)
+    bounded = held.main()
     print("\nrequests (about three minutes)", flush=True)
     met = requests.main()
-    return 1 if scrubbing or not met else 0
+    return 0 if met and bounded and not scrubbing else 1
 
 
 if __name__ == "__main__":

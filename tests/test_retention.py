@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
+from app.db import Store
+from app.leases import claim
 from app.protocol.envelope import Envelope, Item
 from app.retention import Limits, excess, prune, used_bytes
 from app.worker import Worker
+from config import ROOT
 from tests.conftest import parts_of
 
 NO_LIMIT = Limits(days=0, events=0, bytes=0)
@@ -129,3 +136,22 @@ def test_background_loop_takes_in_what_was_set_aside(app: Flask) -> None:
     parts.intake.emergency.put("c" * 32, 1, parts.started_at, b'{}\n{"type":"event"}\n{}\n', [])
     Worker(parts).run_once()
     assert counts(app) == (1, 1, True)
+
+
+def test_worker_command_works_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    environ = {"DATA_DIR": str(tmp_path), "ADMIN_PASSWORD": "long enough", "API_TOKEN": "t" * 20}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "worker"],
+        cwd=ROOT,
+        env={**os.environ, **environ, "SENTRY_DEBUG": "false"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr
+    with process.stderr:
+        assert "runs" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(20) == 0
+    store = Store(f"sqlite:///{tmp_path / 'devenviro.sqlite3'}")
+    assert not claim(store, "retention", "another", timedelta(hours=1))  # it held the lease
+    store.dispose()

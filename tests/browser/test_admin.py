@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.admin import trials
+from config import ROOT
 from tests.admin.hostile import script_event
 from tests.browser.conftest import Server, Watched
 
+PICTURES = ROOT / "docs" / "screenshots"
 NewPage = Callable[..., Watched]
 LISTS = ["/admin/", "/admin/events", "/admin/issues", "/admin/trigger", "/admin/status", "/docs"]
 
@@ -232,3 +236,15 @@ def test_script_in_every_field_runs_nowhere(server: Server, new_page: NewPage) -
         answer = page.request.get(f"/admin/events/{event_id}{suffix}")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert "html" not in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("name", ["start", "event"])
+def test_picture_of_the_readme_can_be_made(new_page: NewPage, tmp_path: Path, name: str) -> None:
+    # The pictures that are kept change only on demand: UPDATE_SCREENSHOTS=1 make test.
+    page = new_page().page
+    event_id = send(page, "chained", "card declined")
+    page.goto("/admin/" if name == "start" else f"/admin/events/{event_id}")
+    folder = PICTURES if os.environ.get("UPDATE_SCREENSHOTS") == "1" else tmp_path
+    page.screenshot(path=folder / f"{name}.png")
+    assert (folder / f"{name}.png").stat().st_size > 10_000
+    assert (PICTURES / f"{name}.png").exists()
