@@ -79,7 +79,7 @@ class Intake:
         self.store = store
         self.emergency = emergency
         self.delivery: Delivery = delivery or NullDelivery()
-        self._scrubber = scrubber
+        self.scrubber = scrubber
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
@@ -98,13 +98,16 @@ class Intake:
         with recording():
             return self._committer.submit(self._prepare(envelope, project_id), timeout_s)
 
-    def capture(self, envelope: Envelope) -> None:
-        """Store one of this application's own events, in the emergency folder if need be."""
+    def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
+        """Store one of this application's own events, in the emergency folder if need be.
+
+        :param known_secrets: values to take out wherever they stand.
+        """
         with recording() as already, self._guarded("capture"):
             if already:
                 self._owed.count("recursions")
                 return
-            prepared = self._prepare(envelope, OWN_PROJECT_ID)
+            prepared = self._prepare(envelope, OWN_PROJECT_ID, known_secrets)
             try:
                 if self.store.is_held_here:
                     raise StoreBusy("the store is busy: the code that failed holds it itself")
@@ -148,18 +151,20 @@ class Intake:
 
     # ---- preparing ------------------------------------------------------------------------------
 
-    def _prepare(self, envelope: Envelope, project_id: int) -> Prepared:
+    def _prepare(
+        self, envelope: Envelope, project_id: int, known_secrets: frozenset[str] = frozenset()
+    ) -> Prepared:
         received_at, started = utc_now(), time.perf_counter()
-        findings = self._scrub(envelope)
+        findings = self._scrub(envelope, known_secrets)
         scrub_ms = (time.perf_counter() - started) * 1000
         uid = uuid.uuid4().hex
         return self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
 
-    def _scrub(self, envelope: Envelope) -> list[Finding]:
+    def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
         findings: list[Finding] = []
         for item in envelope.items:
             if not isinstance(item.payload, bytes):
-                item.payload, found = self._scrubber.scrub(item.payload)
+                item.payload, found = self.scrubber.scrub(item.payload, known)
                 findings += found
         return findings
 

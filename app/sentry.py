@@ -14,6 +14,7 @@ import re
 import subprocess
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from sentry_sdk.transport import Transport
 from app.delivery.handover import NullDelivery, SdkDelivery
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
+from app.protocol.scrub_known import named_secrets
 from config import ROOT, VERSION, Config, load_config
 
 log = logging.getLogger("app.tracker")
@@ -47,6 +49,8 @@ QUIET_PATHS = re.compile(
 # Where an exception carries the id of its event, so that logging and then raising it is one event.
 _MARK = "_devenviro_event"
 
+# The secrets of the event that this context is capturing.
+_known_secrets: ContextVar[frozenset[str]] = ContextVar("known_secrets", default=frozenset())
 _filters: list[Filter] = []
 _defaults: Config | None = None
 _intake: Intake | None = None
@@ -73,7 +77,7 @@ class LocalTransport(Transport):
             log.exception("an envelope of the SDK could not be read")
             return
         if durable:
-            self._intake.capture(own)
+            self._intake.capture(own, _known_secrets.get())
         else:
             self._intake.offer(own)
 
@@ -242,6 +246,24 @@ def _drop_recorded(event: Any, hint: dict[str, Any]) -> Any:
     # As an event processor, since those run before the SDK serialises the event.
     exception = (hint.get("exc_info") or (None, None))[1]
     return None if exception is not None and _is_marked(exception) else event
+
+
+@add_global_event_processor
+def _note_secrets(event: Any, hint: dict[str, Any]) -> Any:
+    # Before the SDK's scrubber, which takes away what the copies of a secret are found by.
+    if _intake is not None:
+        try:
+            values = event.get("exception", {}).get("values", [])
+            frames = [
+                frame
+                for value in values
+                for frame in (value.get("stacktrace") or {}).get("frames", [])
+            ]
+            noted = [frame.get("vars") for frame in frames] + [event.get("request")]
+            _known_secrets.set(frozenset(named_secrets(noted, _intake.scrubber, depth=6)))
+        except Exception:
+            log.exception("the secrets of an event could not be noted")
+    return event
 
 
 def _before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:

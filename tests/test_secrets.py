@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app import access, sentry
@@ -58,7 +59,7 @@ def fails() -> None:
     try:
         raise KeyError(f"password={SECRETS['chained']}")
     except KeyError as error:
-        locals_kept = (len(password), body, dsn, pem, blob, card, shop_account, pincode)
+        locals_kept = (password, body, dsn, pem, blob, card, shop_account, pincode)
         raise RuntimeError(f"failed with token={SECRETS['message']} {len(locals_kept)}") from error
 
 
@@ -131,6 +132,16 @@ def test_planted_secrets_are_in_no_file(make_app: Callable[..., Flask], tmp_path
     for path in files:
         data = path.read_bytes()
         assert planted_in(data.decode("latin-1")) == [], path.name
+
+
+def test_planted_secrets_are_on_no_page(
+    shop: Flask, login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    event_id = send(shop)
+    client = login(shop.test_client())
+    for page in ("", "/raw", ".md"):
+        assert planted_in(client.get(f"/admin/events/{event_id}{page}").text) == []
+    assert planted_in(client.get("/admin/events").text + client.get("/admin/issues").text) == []
 
 
 def test_what_is_not_secret_is_untouched_and_the_receipt_names_paths_only(shop: Flask) -> None:

@@ -109,13 +109,14 @@ class Scrubber:
         self.keys: dict[Any, int] = {}
         self.backwards: dict[str, int] = {}
 
-    def scrub(self, payload: Any) -> tuple[Any, list[Finding]]:
+    def scrub(self, payload: Any, known: Iterable[str] = ()) -> tuple[Any, list[Finding]]:
         """Scrub an event, an item, any JSON-like value.
 
         :param payload: never changed; what has no secret in it is shared with the result.
+        :param known: secrets to take out wherever they stand.
         :return: the scrubbed value, and the receipt: outer fields first, each line once.
         """
-        walk = _Walk(self, payload)
+        walk = _Walk(self, payload, known)
         walk.collect()
         walk.apply_rules()
         walk.filter_copies()
@@ -230,7 +231,7 @@ _Place = tuple[int, Any, bool]  # index of the container, key in it, is a source
 class _Walk:
     """One payload on its way through the scrubber; parents always come before their children."""
 
-    def __init__(self, scrubber: Scrubber, payload: Any) -> None:
+    def __init__(self, scrubber: Scrubber, payload: Any, known: Iterable[str] = ()) -> None:
         self._scrubber = scrubber
         self._nodes: list[_Node] = [([payload], -1, None, 0, _PLAIN)]
         self._texts: list[str] = []
@@ -240,7 +241,7 @@ class _Walk:
         self._renames: dict[int, dict[Any, str]] = {}
         self._pair_names: dict[int, str] = {}
         self._found: list[tuple[int, Any, str]] = []
-        self._secrets: set[str] = set()
+        self._secrets: set[str] = set(known)
 
     # ------------------------------------------------------------------------------ walk
     def collect(self) -> None:
