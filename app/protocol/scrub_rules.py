@@ -476,3 +476,18 @@ def _is_end(text: str, position: int) -> bool:
     if char in "\"'`)]}>":
         return not following.isalnum()
     return char not in "([{<"
+
+
+BY_NAME = {
+    rule.name: rule
+    for rule in (
+        PRIVATE_KEY,
+        URL,
+        CREDENTIAL,
+        JWT,
+        API_KEY,
+        CARD,
+    )
+}
+# Pairs first: they take a whole value, of which a later rule would only see a part.
+ALL_RULES = ("pair", "argument", *BY_NAME)

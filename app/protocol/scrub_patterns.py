@@ -1,0 +1,63 @@
+"""Patterns of the user's own: compiled only if they cannot run away."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app.protocol.scrub_rules import FILTERED, Finder, Span
+
+_PATTERN_PART = re.compile(
+    r"""\\(?P<reference>[1-9]) | \\. | \[\^?\]?(?:\\.|[^\]\\])*+\]
+    | (?P<open>\((?P<kind>\?(?:P<\w+>|<?[=!]|[:>]|[a-z]*\)?))?) | (?P<close>\))
+    | (?P<many>[*+]|\{\d*,\}) [+?]? | (?P<some>\?|\{(?P<low>\d*),(?P<high>\d+)\}) [+?]? | \{\d+\}
+    | (?P<or>\|) | .""",
+    re.X | re.S,
+)
+# Ways to match from one position. 256 ways over 1 MB take about a second.
+_MAX_WAYS = 256
+
+
+def check_pattern(pattern: str) -> re.Pattern[str]:
+    """Compile a user's pattern, if its work is linear in the text.
+
+    Only the last thing of a pattern may repeat without a bound, because nothing behind it can fail
+    and send the match back; a group may not be repeated; bounded repeats, optional parts and
+    alternatives multiply to 256 ways at most.
+
+    :raise ValueError: it does not compile, matches the empty string, or could run away.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"scrub pattern {pattern!r} is no regular expression: {error}") from error
+    if problem := _problem_of(pattern):
+        raise ValueError(f"scrub pattern {pattern!r}: {problem}")
+    if compiled.match(""):
+        raise ValueError(f"scrub pattern {pattern!r}: expected one that never matches nothing")
+    return compiled
+
+
+def _problem_of(pattern: str) -> str:
+    ways, closed, unbounded = 1, False, False
+    for part in _PATTERN_PART.finditer(pattern):
+        if part["reference"] or (part["kind"] or "").startswith("?P="):
+            return "expected no back-references"
+        if unbounded and not part["close"]:
+            return "expected * + {n,} only at its very end; use a bound, such as {1,64}"
+        if closed and (part["many"] or part["some"] or part[0].startswith("{")):
+            return "expected no repeated group"
+        unbounded = unbounded or bool(part["many"])
+        closed = bool(part["close"])
+        if part["some"] or part["or"]:
+            ways *= 1 + int(part["high"] or 1) - int(part["low"] or 0) if part["some"] else 2
+    return "" if ways <= _MAX_WAYS else "expected less alternatives and shorter repeats"
+
+
+def finder_of(pattern: re.Pattern[str]) -> Finder:
+    def find(text: str) -> Iterator[Span]:
+        for match in pattern.finditer(text):
+            if match.end() > match.start() and match[0] not in FILTERED:
+                yield match.span()
+
+    return find

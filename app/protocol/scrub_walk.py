@@ -1,0 +1,446 @@
+"""One payload on its way through the scrubber: walked, hinted, rewritten, rebuilt."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from app.protocol import scrub_rules as rules
+from app.protocol.scrub_rules import FILTERED, SECRET
+
+if TYPE_CHECKING:
+    from app.protocol.scrub import Scrubber
+
+# Further bits of a verdict, on dict keys only.
+CODE = 16  # source lines
+EXEMPT = 32  # protocol structure, if it stands where the protocol has it
+UNSAFE = 64  # the key itself contains a secret
+
+_TRACE_TEXTS = ("data", "description")
+# 16 hex digits are all decimal in one span id of 1,800, and one in ten of those passes Luhn.
+_ID_KEYS = frozenset(
+    "event_id trace_id span_id parent_span_id segment_id profile_id profiler_id replay_id"
+    " check_in_id monitor_id sid did".split()
+)
+
+# SDKs nest 5 to 15 levels; json.dumps of the result must not run into the recursion limit.
+MAX_DEPTH = 100
+# Copies are searched for so many secrets of an event, of 8 to so many characters.
+_MAX_COPIES = 32
+
+_MAX_COPY = 4096
+_SCHEME = re.compile(r"(?:bearer|basic|token)\s+", re.I)
+# In a Cookie header, where short values are user ids and the like.
+_PART = re.compile(r"[^\s=;,&:'\"]{16,}")
+_RANDOM = re.compile(
+    r"(?=.{8})(?!0x|[0-9]{4}-[0-9]{2}-[0-9]{2}|\[Filtered)(?:(?=[^a-zA-Z]{0,256}+[a-zA-Z])(?=[^0-9]{0,256}+[0-9]).*"
+    r"|(?=.{16})(?=[\w.]{0,256}+[^\w.]).*)",
+    re.S,
+)
+# Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
+_TYPED_ATTRIBUTE = {"value", "type", "unit"}
+_MAX_PATH_PART = 200
+_SEPARATOR = "\0"
+
+# Read backwards, because the separator is rare and the name stands before it: a third of the time
+# of a search for thirty words. The other branches are the rarest letters of the well-known key
+# formats. Each expression begins with one class: `re` then skips to its characters in C.
+_BACKWARDS = re.compile(
+    r"""[:=>,%_\-zIK](?:
+      (?<=[:=>])[\s"'`\\\])!:=>\[0-9]*([\w.-]{1,100}+\\?) | (?<=,)["'`]([\w.-]{1,100}+\\?)
+    | (?<=[0-9A-Fa-f]{2}%)
+    | (?<=_)(?:[rsuop]hg|mpn|evil|tset|cesh|[su]yrtns|tap) | (?<=-)(?:[a-z]{2,3}lg|[a-z]xox)
+    | (?<=-)(?:ppax|ks|ipyp) | (?<=z)IA | (?<=I)[KS]A | (?<=[0-9a-f]K)S)""",
+    re.X,
+)
+_CREDENTIAL_HINT = re.compile(r"[BbT](?:earer|EARER|ASIC|asic|oken)[\s%+]")
+_CARD_HINT = re.compile(r"[0-9](?:[0-9]{12}|[0-9]{3}(?:[ +-]|%20)[0-9]{4})")
+_LITERAL_HINTS = (
+    ("--", "argument"),
+    ("-----BEGIN", "private_key"),
+    ("@", "url"),
+    ("eyJ", "jwt"),
+    ("SG.", "api_key"),
+    ("slack.com/", "api_key"),
+)
+
+
+class Finding(NamedTuple):
+    """One line of the scrub receipt: where something was taken out, and by which rule."""
+
+    path: str
+    rule: str
+
+
+# How a container is walked.
+_PLAIN, _SOURCE, _TRACE = range(3)
+
+_Node = tuple[Any, int, Any, int, int]  # value, index of the parent, key in it, depth, how
+_Place = tuple[int, Any, bool]  # index of the container, key in it, is a source line
+
+
+class Walk:
+    """One payload on its way through the scrubber; parents always come before their children."""
+
+    def __init__(self, scrubber: Scrubber, payload: Any, known: Iterable[str] = ()) -> None:
+        self._scrubber = scrubber
+        self._nodes: list[_Node] = [([payload], -1, None, 0, _PLAIN)]
+        self._texts: list[str] = []
+        self._places: list[_Place] = []
+        self._sources: list[int] = []
+        self._edits: dict[int, dict[Any, Any]] = {}
+        self._renames: dict[int, dict[Any, str]] = {}
+        self._pair_names: dict[int, str] = {}
+        self._found: list[tuple[int, Any, str]] = []
+        self._secrets: set[str] = set(known)
+
+    # ------------------------------------------------------------------------------ walk
+    def collect(self) -> None:
+        """Filter by name, and gather the other strings."""
+        for index, node in enumerate(self._nodes):  # grows meanwhile
+            if isinstance(node[0], dict):
+                self._collect_dict(index, node)
+            else:
+                self._collect_list(index, node)
+
+    def _collect_dict(self, index: int, node: _Node) -> None:
+        # Longer than others: this loop runs for every field, and calls cost more than its work.
+        value, _, _, depth, how = node
+        verdicts, nodes, texts, places = (
+            self._scrubber.keys,
+            self._nodes,
+            self._texts,
+            self._places,
+        )
+        for key, child in self._fields(index, value, how):
+            verdict = verdicts.get(key)
+            if verdict is None:
+                verdict = self._scrubber.verdict_of_key(key)
+            if verdict and self._is_settled(index, key, child, verdict):
+                continue
+            kind = type(child)
+            if kind is str:
+                texts.append(child)
+                places.append((index, key, False))
+            elif (kind is dict or kind is list) and depth < MAX_DEPTH:
+                if child:
+                    nodes.append((child, index, key, depth + 1, _PLAIN))
+            elif kind is not bool and kind is not float and child is not None:
+                self._collect_other(index, key, child)
+
+    def _fields(self, index: int, value: dict[Any, Any], how: int) -> Iterable[tuple[Any, Any]]:
+        """All items, but for what a ``{"name": "Cookie", "value": ...}`` settles."""
+        if how == _TRACE:
+            return [(key, value[key]) for key in _TRACE_TEXTS if key in value]
+        if "value" in value and isinstance(name := value.get("name", value.get("key")), str):
+            verdict = self._scrubber.verdict_of_name(name)
+            if verdict & SECRET and self._is_filtered(
+                index, "value", value["value"], name, verdict
+            ):
+                return [item for item in value.items() if item[0] != "value"]
+        return value.items()
+
+    def _collect_list(self, index: int, node: _Node) -> None:
+        value, parent, _, depth, how = node
+        if len(value) == 2 and self._is_named_pair(index, value, parent):
+            return
+        option = ""
+        for position, child in enumerate(value):
+            if how == _SOURCE and type(child) is str:
+                self._add_source(index, position, child)
+            elif type(child) is str:
+                if option and not rules.OPTION.match(child):
+                    verdict = self._scrubber.verdict_of_name(option)
+                    if self._is_filtered(index, position, child, option, verdict, "argument"):
+                        option = ""
+                        continue
+                option = self._secret_option(child) if "--" in child[:3] else ""
+                self._texts.append(child)
+                self._places.append((index, position, False))
+            elif isinstance(child, (dict, list)) and depth < MAX_DEPTH:
+                self._nodes.append((child, index, position, depth + 1, _PLAIN))
+            elif child is not None:
+                self._collect_other(index, position, child)
+
+    def _add_source(self, index: int, key: Any, line: str) -> None:
+        self._sources.append(len(self._texts))
+        self._texts.append(line)
+        self._places.append((index, key, True))
+
+    def _secret_option(self, text: str) -> str:
+        """The name in ``--password``, whose value is the next argument, if it is a secret one."""
+        name = text.strip("'\"")
+        is_secret = name.startswith("--") and self._scrubber.verdict_of_name(name) & SECRET
+        return name if is_secret and "=" not in name else ""
+
+    def _is_named_pair(self, index: int, value: Any, parent: int) -> bool:
+        """``[["Cookie", "a=b"], ...]``, how SDKs send headers, tags and query strings."""
+        if parent < 1 or type(value[0]) is not str or not isinstance(self._nodes[parent][0], list):
+            return False
+        verdict = self._scrubber.verdict_of_key(value[0])
+        if not verdict & SECRET or verdict & UNSAFE:
+            return False
+        self._pair_names[index] = value[0]
+        if not self._is_filtered(index, 1, value[1], value[0], verdict):
+            return False
+        self._texts.append(value[0])
+        self._places.append((index, 0, False))
+        return True
+
+    def _collect_other(self, index: int, key: Any, child: Any) -> None:
+        """Everything that is no plain JSON text or container, or stands too deep."""
+        if isinstance(child, (dict, list, tuple)):
+            if self._nodes[index][3] >= MAX_DEPTH:
+                self._filter(index, key, "depth")
+            elif child:
+                self._nodes.append((child, index, key, self._nodes[index][3] + 1, _PLAIN))
+        elif isinstance(child, (bool, float)):
+            return
+        elif isinstance(child, int):
+            # The bounds first: str() of a huge int is slow, and refused above 4,300 digits.
+            if 10**12 <= child < 10**19 and key not in _ID_KEYS and rules.is_card(str(child)):
+                self._filter(index, key, "card")
+        else:
+            self._collect_foreign(index, key, child)
+
+    def _collect_foreign(self, index: int, key: Any, child: Any) -> None:
+        """bytes and objects: JSON has none, but a log record may."""
+        try:
+            text = str(child) if isinstance(child, str) else repr(child)
+            cleaned = self._scrubber.clean(text)
+        except Exception:  # a __repr__ that raises hides nothing we could vouch for
+            self._filter(index, key, "error")
+            return
+        if cleaned != text:
+            self._filter(index, key, "pair", cleaned)
+
+    def _is_settled(self, index: int, key: Any, child: Any, verdict: int) -> bool:
+        """Act on the verdict on a key; True if nothing is left to do for its value."""
+        if verdict & UNSAFE:
+            self._rename(index, key, self._scrubber.clean(str(key)))
+            self._found.append((index, key, "key"))
+        if verdict & SECRET:
+            return self._is_filtered(index, key, child, str(key), verdict)
+        parent, depth = self._nodes[index][1], self._nodes[index][3]
+        if verdict & EXEMPT and parent == 0 and key != "trace":
+            return True
+        how = _SOURCE if verdict & CODE else _PLAIN
+        if key == "trace" and parent == 1 and self._nodes[index][2] == "contexts":
+            how = _TRACE
+        if how == _SOURCE and type(child) is str:
+            self._add_source(index, key, child)
+            return True
+        if (
+            how == _PLAIN
+            or depth >= MAX_DEPTH
+            or type(child) is not (list if how == _SOURCE else dict)
+        ):
+            return False
+        self._nodes.append((child, index, key, depth + 1, how))
+        return True
+
+    # -------------------------------------------------------------------------- by name
+    def _is_filtered(
+        self, index: int, key: Any, child: Any, name: str, verdict: int, rule: str = "name"
+    ) -> bool:
+        """Filter the value of a secret name, whole; False if it holds nothing secret."""
+        leaves = list(_leaves(child))
+        if all(_is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
+            return False
+        self._secrets.update(self._secrets_in(child))
+        replacement: Any = FILTERED
+        if isinstance(child, dict) and "value" in child and child.keys() <= _TYPED_ATTRIBUTE:
+            replacement = {**child, "value": FILTERED}  # logs, metrics and spans v2 need the type
+            if replacement == child:
+                return False
+        self._filter(index, key, rule, replacement)
+        return True
+
+    def _secrets_in(self, child: Any) -> Iterator[str]:
+        """The strings to look for elsewhere; in ``{"user_id": .., "token": ..}`` the token only."""
+        stack = [child]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, str):
+                yield node
+            elif isinstance(node, (list, tuple)):
+                stack.extend(node)
+            elif isinstance(node, dict):
+                verdict = self._scrubber.verdict_of_key
+                stack.extend(value for key, value in node.items() if verdict(key) & SECRET)
+
+    def _filter(self, index: int, key: Any, rule: str, replacement: Any = FILTERED) -> None:
+        self._edits.setdefault(index, {})[key] = replacement
+        self._found.append((index, key, rule))
+
+    def _rename(self, index: int, key: Any, new: str) -> None:
+        taken = {*self._nodes[index][0], *self._renames.get(index, {}).values()}
+        count, unique = 1, new
+        while unique in taken:
+            count += 1
+            unique = f"{new} ({count})"
+        self._renames.setdefault(index, {})[key] = unique
+
+    # -------------------------------------------------------------------------- by value
+    def apply_rules(self) -> None:
+        """Apply to each string the rules it has a hint for."""
+        for number, names in sorted(self._hints().items()):
+            index, key, is_code = self._places[number]
+            ordered = [name for name in rules.ALL_RULES if name in names]
+            if key in _ID_KEYS and "card" in ordered:
+                ordered.remove("card")
+            text, matched = self._scrubber.apply(
+                self._texts[number], ordered, code=is_code, secrets=self._secrets
+            )
+            for rule in matched:
+                self._filter(index, key, rule, text)
+
+    def _hints(self) -> dict[int, set[str]]:
+        """Which string may hold what, from a few searches over all strings at once."""
+        joined = _SEPARATOR.join(self._texts)
+        # One position more than there are strings: where the last one ends.
+        starts = [0, *accumulate(len(text) + 1 for text in self._texts)]
+        hints: dict[int, set[str]] = (
+            {number: set() for number in range(len(self._texts))}
+            if self._scrubber.has_patterns
+            else {}
+        )
+        for start, rule in self._marks(joined, starts):
+            hints.setdefault(bisect_right(starts, start) - 1, set()).add(rule)
+        for number in self._sources:
+            text = self._texts[number]
+            if len(text) >= 60 and " " not in text.strip():
+                hints.setdefault(number, set()).add("private_key")
+        return hints
+
+    def _marks(self, joined: str, starts: list[int]) -> Iterator[tuple[int, str]]:
+        yield from self._marks_backwards(joined)
+        for literal, rule in _LITERAL_HINTS:
+            position = joined.find(literal)
+            while position >= 0:
+                yield position, rule
+                # One mark a string is enough; go on behind its end.
+                behind = starts[bisect_right(starts, position)]
+                position = joined.find(literal, behind)
+        for hint, rule in ((_CREDENTIAL_HINT, "authorization"), (_CARD_HINT, "card")):
+            for match in hint.finditer(joined):
+                yield match.start(), rule
+
+    def _marks_backwards(self, joined: str) -> Iterator[tuple[int, str]]:
+        last, verdicts = len(joined) - 1, self._scrubber.backwards
+        for match in _BACKWARDS.finditer(joined[::-1]):
+            name = match[1] or match[2]
+            if name is None:
+                yield last - match.start(), "pair" if match[0] == "%" else "api_key"
+                continue
+            verdict = verdicts.get(name)
+            if verdict is None:
+                verdict = self._scrubber.verdict_of_backwards(name)
+            if verdict & SECRET:
+                yield last - match.start(), "pair"
+
+    # ---------------------------------------------------------------------------- copies
+    def filter_copies(self) -> None:
+        """Take the secrets just found out of wherever else they stand, without a name."""
+        secrets = _copyable(self._secrets)
+        if secrets and (present := self._present(secrets, self._texts)):
+            for (index, key, _), text in zip(self._places, self._texts, strict=True):
+                current = self._edits.get(index, {}).get(key, text)
+                new = _without(current, present)
+                if new != current:
+                    self._filter(index, key, "copy", new)
+        if secrets and (present := self._present(secrets, self._keys())):
+            for index, node in enumerate(self._nodes):
+                for key in node[0] if isinstance(node[0], dict) else ():
+                    self._filter_key(index, key, present)
+
+    def _keys(self) -> list[str]:
+        dicts = (node[0] for node in self._nodes if isinstance(node[0], dict))
+        return [key for value in dicts for key in value if isinstance(key, str)]
+
+    def _present(self, secrets: list[str], texts: list[str]) -> list[str]:
+        joined = _SEPARATOR.join(texts)
+        return [secret for secret in secrets if secret in joined]
+
+    def _filter_key(self, index: int, key: Any, secrets: list[str]) -> None:
+        current = self._renames.get(index, {}).get(key, key)
+        if isinstance(current, str) and (new := _without(current, secrets)) != current:
+            self._rename(index, key, new)
+            self._found.append((index, key, "copy"))
+
+    # --------------------------------------------------------------------------- rebuild
+    def rebuild(self) -> Any:
+        """The payload with its edits; containers without any are the payload's own."""
+        for index in range(len(self._nodes) - 1, -1, -1):
+            if index not in self._edits and index not in self._renames:
+                continue
+            value, parent, key = self._nodes[index][:3]
+            edits, names = self._edits.get(index, {}), self._renames.get(index, {})
+            if isinstance(value, dict):
+                new: Any = {names.get(k, k): edits.get(k, child) for k, child in value.items()}
+            else:
+                new = [edits.get(position, child) for position, child in enumerate(value)]
+            self._edits.setdefault(parent, {})[key] = new
+        root: list[Any] = self._edits.get(-1, {}).get(None) or self._nodes[0][0]
+        return root[0]
+
+    def receipt(self) -> list[Finding]:
+        """Where and by which rule, each once; a renamed key stands with its new name."""
+        lines = (Finding(self._path(index, key), rule) for index, key, rule in self._found)
+        return list(dict.fromkeys(lines))
+
+    def _path(self, index: int, key: Any) -> str:
+        parts: list[str] = []
+        while index > 0:
+            if isinstance(self._nodes[index][0], dict):
+                parts.append(f".{self._renames.get(index, {}).get(key, key)}"[:_MAX_PATH_PART])
+            else:
+                name = self._pair_names.get(index)
+                parts.append(f".{name}" if name else f"[{key}]")
+            _, index, key = self._nodes[index][:3]
+        return "".join(reversed(parts)).removeprefix(".")
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """All values in a tree, without recursion."""
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack.extend(node.values())
+        elif isinstance(node, (list, tuple)):
+            stack.extend(node)
+        else:
+            yield node
+
+
+def _is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:
+    if leaf is None or isinstance(leaf, bool):
+        return True
+    if isinstance(leaf, (int, float)):
+        return bool(verdict & rules.COUNTABLE)
+    return isinstance(leaf, str) and rules.is_harmless(name, leaf, verdict)
+
+
+def _copyable(values: Iterable[str]) -> list[str]:
+    """The secrets worth a search: the values, and what stands behind ``Bearer`` or ``sid=``.
+
+    Long enough and mixed: a letter and a digit, or 16 characters with punctuation. Reprs, module
+    paths, dates and plain words would shred the event.
+    """
+    found: set[str] = set()
+    for value in values:
+        bare = _SCHEME.sub("", value.strip("'\" "))
+        if len(bare) <= _MAX_COPY and not bare.startswith("<"):
+            found.update(part for part in (bare, *_PART.findall(bare)) if _RANDOM.fullmatch(part))
+    return sorted(found, key=lambda part: (-len(part), part))[:_MAX_COPIES]
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        if secret in text:
+            text = text.replace(secret, FILTERED)
+    return text
