@@ -27,10 +27,12 @@ class ErrorTracker:
 
         :param context: facts shown on the event as the context ``custom``.
         :return: the event id, 32 hex digits; the first one's if the exception is recorded already;
-            ``None`` only where a filter dropped it. Never raises into the caller.
+            ``None`` only where a filter dropped it. Never raises into the caller, but under test.
         """
         try:
             return sentry.capture_exception(exception, context)
         except Exception:
             log.exception("an error could not be recorded")
+            if sentry.reraises():
+                raise
             return None

@@ -127,6 +127,7 @@ class Intake:
     def close(self) -> None:
         """Store what was offered and end the thread; capturing goes on to work."""
         self._buffer.close()
+        self.delivery.close()
 
     def take_in(self) -> int:
         """Store what waits in the emergency folder and return how much of it there was."""
@@ -214,7 +215,7 @@ class Intake:
         self._owed.settle(owed)
         for prepared, (_, state) in zip(batch, written, strict=True):
             if state == "pending":
-                self.delivery.hand_over(prepared.body)
+                self.delivery.hand_over(prepared.uid, prepared.body)
         return [accepted for accepted, _ in written]
 
     # ---- when the store does not take it --------------------------------------------------------

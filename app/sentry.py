@@ -149,10 +149,12 @@ def init_sentry(
 def _connect_delivery(dsn: str | None, sample_rate: float) -> None:
     if _intake is None:
         return
+    _intake.delivery.close()
     if not dsn:
         _intake.delivery = NullDelivery()
         return
-    _intake.delivery = SdkDelivery({**sentry_sdk.get_client().options, "dsn": dsn}, sample_rate)
+    options = {**sentry_sdk.get_client().options, "dsn": dsn}
+    _intake.delivery = SdkDelivery(options, _intake.store, sample_rate)
 
 
 def find_release(config: Config) -> str:
@@ -230,6 +232,11 @@ def add_filter(function: Filter) -> Filter:
 def remove_filter(function: Filter) -> None:
     """Remove a filter."""
     _filters.remove(function)
+
+
+def reraises() -> bool:
+    """Whether the tracker's own failures are raised, as they are under test."""
+    return _defaults is not None and _defaults.testing
 
 
 def event_id_of(e: BaseException | None) -> str | None:

@@ -41,5 +41,7 @@ def trail_of(event_id: str, stored: StoredEvent | None) -> TrailView:
         return TrailView(event_id, sentence, [], None, settled=False)
     state, reason = stored.row.state, stored.row.reason or "no reason was noted"
     sentence = _SENTENCES.get(state, "Recorded here.").format(reason=reason.rstrip("."))
+    if state == "pending" and stored.row.reason:
+        sentence = f"Recorded here. Sentry does not have it: {stored.row.reason}."
     hops = trail(stored.row, stored.event)
     return TrailView(event_id, sentence, hops, state, settled=state in SETTLED)

@@ -114,7 +114,9 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
     values = dict(row._mapping)
     return {
         **{name: values[name] for name in EventSummary.model_fields if name in values},
-        "delivery": DeliveryState(state=row.state),
+        "delivery": DeliveryState(
+            state=row.state, upstream_id=row.event_id if row.state == "delivered" else None
+        ),
     }
 
 

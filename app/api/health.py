@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from flask import abort, current_app
+from flask import current_app
 from flask.typing import ResponseReturnValue
 
 from app import access
@@ -34,9 +34,8 @@ def health_live() -> ResponseReturnValue:
 @describe(Operation("Whether to send requests here", {200: Health, 503: Health}, tag="health"))
 def health_ready() -> ResponseReturnValue:
     """Answer 503 while the store cannot be used, or while the process is on its way out."""
-    if current_app.extensions.get("is_draining", bool)():
-        abort(503, description="this process is draining")
-    return _answer()
+    draining = current_app.extensions.get("is_draining", bool)()
+    return _answer({"process": "fail"} if draining else {})
 
 
 @bp.get("/health")
@@ -47,9 +46,9 @@ def health() -> ResponseReturnValue:
     return _answer()
 
 
-def _answer() -> ResponseReturnValue:
+def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
     parts = services()
-    checks = _checks(parts)
+    checks = _checks(parts) | (more or {})
     worst: Check = max(checks.values(), key=("pass", "warn", "fail").index)
     report = Health(
         status=worst,

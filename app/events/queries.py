@@ -67,7 +67,9 @@ def list_events(
 
     :param before: the row id after which the page goes on, exclusive.
     """
-    query = filter.apply(select(events, envelopes.c.state, envelopes.c.reason))
+    query = filter.apply(
+        select(events, envelopes.c.state, envelopes.c.reason, envelopes.c.settled_at)
+    )
     query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
     if before is not None:
         query = query.where(events.c.id < before)
@@ -85,7 +87,9 @@ def find_event(
     if parsed is None:
         return None
     query = (
-        select(events, envelopes.c.state, envelopes.c.reason, envelopes.c.body)
+        select(
+            events, envelopes.c.state, envelopes.c.reason, envelopes.c.settled_at, envelopes.c.body
+        )
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
         .where(events.c.event_id == parsed)
         .order_by(events.c.project_id)

@@ -38,6 +38,7 @@ envelopes = Table(
     Column("state", String(16), nullable=False),
     Column("reason", String(200)),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
     Column("size_bytes", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Index(None, "state", "id"),

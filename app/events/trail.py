@@ -38,7 +38,7 @@ def trail(row: Row[Any], event: Event) -> list[Hop]:
         Hop("captured", row.timestamp, None, True, _by(event)),
         Hop("scrubbed", scrubbed_at, round(row.scrub_ms, 2), True, _taken_out(len(row.scrubbed))),
         Hop("stored", row.stored_at, round(max(stored_ms, 0.0), 2), True, "on the disk"),
-        *_delivery(row.state, row.reason),
+        *_delivery(row),
     ]
 
 
@@ -53,9 +53,14 @@ def _taken_out(count: int) -> str:
     return "1 value taken out" if count == 1 else f"{count} values taken out"
 
 
-def _delivery(state: str, reason: str | None) -> list[Hop]:
-    if state == "local":
+def _delivery(row: Row[Any]) -> list[Hop]:
+    if row.state == "local":
         return [Hop("sent", detail="stays here: no SENTRY_DSN is set"), Hop("accepted")]
-    if state == "discarded":
-        return [Hop("sent", detail=f"not sent: {reason}"), Hop("accepted")]
-    return [Hop("sent", detail="handed to the SDK's transport"), Hop("accepted")]
+    if row.state == "discarded":
+        return [Hop("sent", detail=f"not sent: {row.reason}"), Hop("accepted")]
+    if row.settled_at is None:
+        return [Hop("sent", detail="on its way"), Hop("accepted")]
+    if row.state != "delivered":
+        return [Hop("sent", row.settled_at, ok=False, detail=row.reason or ""), Hop("accepted")]
+    ms = round(max((row.settled_at - row.stored_at) / timedelta(milliseconds=1), 0.0), 2)
+    return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from flask import Flask
+from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
@@ -77,11 +77,18 @@ def test_start_page_names_what_is_wrong(app: Flask, admin_client: FlaskClient) -
 def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry, login: Callable[..., FlaskClient]
 ) -> None:
+    mini_sentry.answer = lambda envelope: Response("{}", 503)
     app = make_app(SENTRY_DSN=mini_sentry.dsn)
     client = login(app.test_client())
     record()
+    sentry.flush()
     page = client.get("/admin/").text
     assert "Sentry has not accepted one yet" in page and "Monitoring works" not in page
+    assert "Sentry does not have it: Sentry answered 503." in page
+    mini_sentry.answer = None
+    record()
+    sentry.flush()
+    assert "Monitoring works" in client.get("/admin/").text
 
 
 @pytest.mark.parametrize(

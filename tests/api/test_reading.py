@@ -135,6 +135,13 @@ def test_health_fails_when_the_store_is_unusable_and_live_goes_on(
     assert client.get("/system/status").json["store"]["ok"] is False
 
 
+def test_process_on_its_way_out_is_not_ready_but_healthy(app: Flask, client: FlaskClient) -> None:
+    app.extensions["is_draining"] = lambda: True
+    ready = client.get("/health/ready")
+    assert (ready.status_code, ready.json["checks"]["process"]) == (503, "fail")
+    assert client.get("/health").status_code == 200
+
+
 def test_status_shows_books_and_versions_but_no_secret(make_app: Callable[..., Flask]) -> None:
     app = make_app(SENTRY_DSN="http://topsecretkey@127.0.0.1:9/42", SENTRY_SAMPLE_RATE=0.0)
     sentry.capture_message("one")
