@@ -13,7 +13,7 @@ def main() -> int:
     scrubbing = scrub.main()
     print("\nan error inside an open write transaction of the application", flush=True)
     bounded = held.main()
-    print("\nrequests (about three minutes)", flush=True)
+    print("\nrequests (about five minutes)", flush=True)
     met = requests.main()
     return 0 if met and bounded and not scrubbing else 1
 
