@@ -15,7 +15,14 @@ from pathlib import Path
 
 import urllib3
 
-from tests.serving import Server, serving, wait_for
+from tests.serving import (
+    Server,
+    make_read_only,
+    make_writable,
+    serving,
+    wait_for,
+    without_override,
+)
 
 QUICK = {"WEB_CONCURRENCY": "1"}
 
@@ -34,6 +41,7 @@ def main() -> int:
         ("SIGKILL in the middle of load, 5 times", kill_under_load),
         (f"{options.boots} x 8 workers on an empty store", lambda f: boots(f, options.boots)),
         ("a full disk, 50 errors", full_disk),
+        ("a read-only store, 50 errors", read_only),
         ("SIGTERM under load, 5 times", stop_under_load),
     ]
     results = [(name, *_run(name, row)) for name, row in rows]
@@ -120,6 +128,26 @@ def full_disk(data: Path) -> tuple[int, int]:
             _progress(i + 1, 50)
         infinity = resource.RLIM_INFINITY
         resource.prlimit(worker, resource.RLIMIT_FSIZE, (infinity, infinity))
+        wait_for(lambda: server.get("/system/status")["store"]["set_aside"] == 0)
+    return len(answered), _lost(data, answered)
+
+
+def read_only(data: Path) -> tuple[int, int]:
+    """Take the right to write the store away for a while."""
+    prefix = without_override()
+    if prefix is None:
+        print("    NOT RUN: root ignores the modes of files, and there is no setpriv")
+        return 0, 0
+    answered: list[str] = []
+    with serving(data, **QUICK) as server:
+        server.test_error("before")
+    with serving(data, prefix=prefix, **QUICK) as server:
+        make_read_only(server, data)
+        for i in range(50):
+            if server.test_error(f"read-only {i}").status == 500:
+                answered.append(f"TestError: read-only {i}")
+            _progress(i + 1, 50)
+        make_writable(data)
         wait_for(lambda: server.get("/system/status")["store"]["set_aside"] == 0)
     return len(answered), _lost(data, answered)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -126,3 +127,30 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.05)
+
+
+def without_override() -> tuple[str, ...] | None:
+    """A prefix with which root, too, meets the modes of files; ``None`` where there is no way."""
+    if os.geteuid() != 0:
+        return ()
+    if shutil.which("setpriv") is None:
+        return None
+    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+
+
+def make_read_only(server: Server, data_dir: Path) -> None:
+    """Take the right to write the store away, and have a new worker meet that."""
+    (data_dir / "emergency").mkdir(exist_ok=True)
+    for path in (data_dir, *data_dir.glob("devenviro.sqlite3*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    # What is open stays writable.
+    old = server.workers()[0]
+    old.terminate()
+    wait_for(lambda: old.pid not in [worker.pid for worker in server.workers()])
+    server.wait_answering()
+
+
+def make_writable(data_dir: Path) -> None:
+    """Give the right back."""
+    for path in (data_dir, *data_dir.glob("devenviro.sqlite3*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +15,15 @@ import pytest
 import urllib3
 
 from config import ROOT
-from tests.serving import Server, http, serving, wait_for
+from tests.serving import (
+    Server,
+    http,
+    make_read_only,
+    make_writable,
+    serving,
+    wait_for,
+    without_override,
+)
 
 
 def test_error_is_there_after_every_process_was_killed_the_moment_it_was_answered(
@@ -139,32 +146,18 @@ def test_read_only_store_leaves_answers_as_they_were_and_the_events_come_back(
     tmp_path: Path,
 ) -> None:
     data = tmp_path / "data"
+    prefix = without_override()
+    if prefix is None:
+        pytest.skip("root ignores the modes of files, and there is no setpriv to stop that")
     with serving(data) as server:
         server.test_error("before")
-    with serving(data, WEB_CONCURRENCY="1", prefix=_without_override()) as server:
-        for path in (data, *data.glob("devenviro.sqlite3*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        # What is open stays writable; a new process meets the modes.
-        old = server.workers()[0]
-        (data / "emergency").mkdir(exist_ok=True)
-        old.terminate()
-        wait_for(lambda: old.pid not in [worker.pid for worker in server.workers()])
-        server.wait_answering()
+    with serving(data, WEB_CONCURRENCY="1", prefix=prefix) as server:
+        make_read_only(server, data)
         answer = server.test_error("while it is read-only")
         assert (answer.status, bool(answer.json()["event_id"])) == (500, True)
-        for path in (data, *data.glob("devenviro.sqlite3*")):
-            path.chmod(0o700 if path.is_dir() else 0o600)
+        make_writable(data)
         expected = ["TestError: before", "TestError: while it is read-only"]
         wait_for(lambda: sorted(server.event_titles()) == expected)
-
-
-def _without_override() -> tuple[str, ...]:
-    """Root, too, is to meet the modes of files."""
-    if os.geteuid() != 0:
-        return ()
-    if shutil.which("setpriv") is None:
-        pytest.skip("root ignores the modes of files, and there is no setpriv to stop that")
-    return ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
 
 
 @pytest.fixture(autouse=True)
