@@ -60,7 +60,6 @@ admin = Rule("admin", session=True)
 diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
 shows = Rule("status", scope="read", loopback=True, session=True)
 reads = Rule("read", scope="read", loopback=True)
-writes = Rule("write", scope="write", loopback=True)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:

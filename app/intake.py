@@ -209,10 +209,13 @@ class Intake:
     def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
         if not batch:
             return []
-        owed = self._owed.peek()
-        with self.store.write(timeout_s) as conn:
-            written = commit_batch(conn, batch, self.delivery, Counter(owed), utc_now())
-        self._owed.settle(owed)
+        owed = self._owed.take()
+        try:
+            with self.store.write(timeout_s) as conn:
+                written = commit_batch(conn, batch, self.delivery, Counter(owed), utc_now())
+        except Exception:
+            self._owed.give_back(owed)
+            raise
         for prepared, (_, state) in zip(batch, written, strict=True):
             if state == "pending":
                 self.delivery.hand_over(prepared.uid, prepared.body)

@@ -40,15 +40,16 @@ class Tally:
         with self._lock:
             self._counts[name] += by
 
-    def peek(self) -> Counter[str]:
-        """Return a copy of what is owed."""
+    def take(self) -> Counter[str]:
+        """Take everything that is owed; whoever cannot write it gives it back."""
         with self._lock:
-            return Counter(self._counts)
+            taken, self._counts = self._counts, Counter()
+        return taken
 
-    def settle(self, counts: Counter[str]) -> None:
-        """Take off what was written."""
+    def give_back(self, counts: Counter[str]) -> None:
+        """Owe again what was not written."""
         with self._lock:
-            self._counts.subtract(counts)
+            self._counts.update(counts)
 
 
 def counter_of(state: str, reason: str | None = None) -> str:

@@ -100,13 +100,6 @@ def find_event(
     return None if row is None else _stored(row)
 
 
-def known_values(conn: Connection, column: str, limit: int = 100) -> list[str]:
-    """Return the values that events have in a column, for a filter to choose from."""
-    value = events.c[column]
-    query = select(value).where(value.is_not(None)).distinct().order_by(value).limit(limit)
-    return [str(found) for found in conn.scalars(query)]
-
-
 def _stored(row: Row[Any]) -> StoredEvent:
     envelope = parse_envelope(zlib.decompress(row.body))
     item = envelope.event()

@@ -9,8 +9,6 @@ from sqlalchemy import Row
 
 from app.protocol.event import Event
 
-HOPS = ("captured", "scrubbed", "stored", "sent", "accepted")
-
 
 class Hop(NamedTuple):
     """One step of an event.
