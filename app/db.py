@@ -34,10 +34,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
+    Column,
     Connection,
     DateTime,
     Engine,
     MetaData,
+    String,
+    Table,
+    Text,
     TypeDecorator,
     create_engine,
     event,
@@ -69,6 +73,14 @@ metadata = MetaData(
         "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
         "pk": "pk_%(table_name)s",
     }
+)
+
+# What a store knows of itself; ``instance_id`` is made by the migration.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
 )
 
 
@@ -239,6 +251,12 @@ class Store:
         """Return the revision the database is at, ``None`` for an empty one."""
         with self.read() as conn:
             return MigrationContext.configure(conn).get_current_revision()
+
+    def instance_id(self) -> str:
+        """Return the id that this store has had since it was made, 32 hex digits."""
+        with self.read() as conn:
+            query = select(facts.c.value).where(facts.c.name == "instance_id")
+            return str(conn.execute(query).scalar_one())
 
     def check(self) -> None:
         """Raise :class:`StoreError` unless the store answers and has the newest schema."""

@@ -6,6 +6,7 @@ is not settled. A store that is full of undelivered envelopes does not forget th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +23,8 @@ from config import Config
 # Some 20 ms of the store's only writer: a capture that comes meanwhile hardly notices.
 BITE = 200
 SETTLED = ("local", "delivered", "discarded")
+
+_STATE = envelopes.c.state
 
 Progress = Callable[[int], None]
 
@@ -126,8 +129,8 @@ def _bite(store: Store, query: Select[Any]) -> int:
                 update(issues).where(issues.c.id == issue_id).values(stored_event_count=left)
             )
         conn.execute(delete(events).where(events.c.envelope_id.in_(ids)))
-        conn.execute(delete(envelopes).where(envelopes.c.id.in_(ids)))
-        books.add(conn, {"pruned": len(ids)})
+        gone = conn.scalars(delete(envelopes).where(envelopes.c.id.in_(ids)).returning(_STATE))
+        books.add(conn, Counter(books.pruned(state) for state in gone))
     return len(ids)
 
 

@@ -57,6 +57,11 @@ def counter_of(state: str, reason: str | None = None) -> str:
     return f"discarded:{reason}" if state == "discarded" else f"state:{state}"
 
 
+def pruned(state: str) -> str:
+    """Return the name of the counter of envelopes that retention removed in this state."""
+    return f"pruned:{state}"
+
+
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
@@ -89,7 +94,7 @@ def accounting(conn: Connection) -> dict[str, Any]:
         for name, value in sorted(counted.items())
         if name.startswith("discarded:") and value
     }
-    books["balanced"] = _balanced(books, _rows(conn), counted.get("pruned", 0))
+    books["balanced"] = _balanced(books, counted, _rows(conn))
     return books
 
 
@@ -98,13 +103,13 @@ def _rows(conn: Connection) -> dict[str, int]:
     return {str(state): int(count) for state, count in conn.execute(query)}
 
 
-def _balanced(books: dict[str, Any], rows: dict[str, int], pruned: int) -> bool:
-    settled = sum(books[state] for state in STATES) + sum(books["discarded"].values())
-    undelivered_rows_are_there = all(
-        rows.get(state, 0) == books[state] for state in ("pending", "retry", "parked", "expired")
-    )
+def _balanced(books: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
+    """Hold the counters against each other, and each state's against the rows that are there."""
+    expected = {state: books[state] for state in STATES}
+    expected["discarded"] = sum(books["discarded"].values())
+    there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}
     return (
-        books["accepted"] == settled
-        and sum(rows.values()) + pruned == books["accepted"]
-        and undelivered_rows_are_there
+        books["accepted"] == sum(expected.values())
+        and there == expected
+        and not (rows.keys() - expected.keys())
     )

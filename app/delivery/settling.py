@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, update
 
 from app.db import utc_now
-from app.delivery import books
+from app.delivery import books, tables  # noqa: F401 -- the tables belong to the schema
 from app.events.tables import envelopes
 
 

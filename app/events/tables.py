@@ -19,12 +19,15 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from app.db import UtcDateTime, metadata
 
 # SQLite counts rows by itself only in a column that is exactly INTEGER.
 RowId = BigInteger().with_variant(Integer, "sqlite")
+# What is still to be sent, however many envelopes are settled.
+OUTBOX = "state IN ('pending', 'retry')"
 
 envelopes = Table(
     "envelopes",
@@ -41,7 +44,23 @@ envelopes = Table(
     Column("settled_at", UtcDateTime),
     Column("size_bytes", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    # When it is due; NULL where it waits for nothing.
+    Column("next_at", UtcDateTime),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    # 0 goes first and is never thinned (an issue's first event, what a person replayed), else 1.
+    Column("priority", Integer, nullable=False, server_default="1"),
+    Column("upstream_id", String(64)),
+    # The instances it came through, separated by commas, so that two that point at each other stop.
+    Column("via", String(500)),
     Index(None, "state", "id"),
+    Index(
+        "ix_envelopes_outbox",
+        "project_id",
+        "priority",
+        "id",
+        sqlite_where=text(OUTBOX),
+        postgresql_where=text(OUTBOX),
+    ),
 )
 
 events = Table(
