@@ -114,6 +114,19 @@ def _patterns(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _rates(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    pairs = (part.rpartition("=") for part in value.split(",") if part.strip())
+    return {name.strip(): rate.strip() for name, _, rate in pairs}
+
+
+def _named(rates: dict[str, float]) -> dict[str, float]:
+    if "" in rates:
+        raise ValueError("a rate without an exception type")
+    return rates
+
+
 def _store_bytes(value: int) -> int:
     if value != 0 and value < MIN_STORE_BYTES:
         raise ValueError("too small")
@@ -140,6 +153,7 @@ Patterns = Annotated[
 ]
 StoreBytes = Annotated[int, AfterValidator(_store_bytes)]
 Rate = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Rates = Annotated[dict[str, Rate], BeforeValidator(_rates), AfterValidator(_named)]
 Environment = Literal["development", "staging", "production", "testing"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -168,10 +182,16 @@ class Config(BaseModel):
         None, "a release name of at most 200 characters", max_length=200
     )
     SENTRY_SAMPLE_RATE: Rate = setting(1.0, RATE)
+    SENTRY_ERROR_SAMPLE_RATES: Rates = setting(
+        {}, "exception types with a number from 0 to 1, such as TimeoutError=0.1,KeyError=0.5"
+    )
     SENTRY_TRACES_SAMPLE_RATE: Rate = setting(0.1, RATE)
     SENTRY_PROFILES_SAMPLE_RATE: Rate = setting(0.1, RATE)
     SENTRY_SEND_PII: bool = setting(False, BOOL)
     SENTRY_DEBUG: bool = setting(False, BOOL)
+    SENTRY_WEB_URL: BaseUrl | None = setting(
+        None, "the address of your organization in Sentry, such as https://acme.sentry.io"
+    )
     API_HOST: str = setting("127.0.0.1", "a host name or address to listen on", max_length=255)
     API_PORT: int = setting(8000, "a port from 1 to 65535", ge=1, le=65535)
     PUBLIC_URL: BaseUrl | None = setting(None, BASE_URL)
@@ -214,6 +234,26 @@ class Config(BaseModel):
     MAX_STORE_BYTES: StoreBytes = setting(
         10 * 1024**3, "a number of bytes from 67108864 (64 MiB), 0 for no limit", le=10**15
     )
+    DELIVERY_BACKOFF_BASE_S: float = setting(
+        1.0, "seconds from 0.01 to 3600", ge=0.01, le=3600, allow_inf_nan=False
+    )
+    DELIVERY_BACKOFF_MAX_S: float = setting(
+        300.0, "seconds from 0.01 to 86400", ge=0.01, le=86400, allow_inf_nan=False
+    )
+    DELIVERY_MAX_AGE_DAYS: float = setting(
+        7.0, "days, more than 0 and at most 3650", gt=0, le=3650, allow_inf_nan=False
+    )
+    DELIVERY_BACKLOG_PER_S: float = setting(
+        50.0,
+        "envelopes a second, 0 for as many as go",
+        ge=0,
+        le=100_000,
+        allow_inf_nan=False,
+    )
+    DELIVERY_MAX_PER_ISSUE_PER_HOUR: int = setting(
+        0, "a number of events, 0 for no cap", ge=0, le=10**9
+    )
+    WORKER_IN_WEB: bool = setting(True, "on or off")
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)
     LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_upper)] = setting(
         "INFO", "one of DEBUG, INFO, WARNING, ERROR, CRITICAL"

@@ -139,6 +139,8 @@ def post_worker_init(worker):
     from app.worker import Worker
 
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
+    if not _config.WORKER_IN_WEB:
+        return
     worker.background = Worker(worker.wsgi.extensions["devenviro"])
     worker.background.start()
 
@@ -147,3 +149,5 @@ def worker_exit(server, worker):
     """Store what still waits in memory."""
     if getattr(worker, "background", None) is not None:
         worker.background.stop()
+    elif worker.wsgi is not None:
+        worker.wsgi.extensions["devenviro"].intake.close()

@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import access, admin, api, cli, errors, sentry, web
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
+from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder
 from app.intake import Intake
 from app.logs import set_up_logging
@@ -35,11 +36,19 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.from_mapping(web.flask_settings(config))
 
     store = Store(config.database_url)
-    intake = Intake(store, EmergencyFolder(config.emergency_dir), scrubber, reraise=config.testing)
+    destinations = Destinations()
+    intake = Intake(
+        store,
+        EmergencyFolder(config.emergency_dir),
+        scrubber,
+        destinations=destinations,
+        reraise=config.testing,
+    )
     app.extensions["devenviro"] = Services(
         config=config,
         store=store,
         intake=intake,
+        destinations=destinations,
         accounts=Accounts(store, config),
         throttle=LoginThrottle(store),
         release=sentry.find_release(config),

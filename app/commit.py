@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from app.db import insert_for
 from app.delivery import books
-from app.delivery.handover import Decision, Delivery
+from app.delivery.destinations import Destinations
 from app.events.tables import envelopes, events
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
@@ -72,28 +72,31 @@ class Prepared:
 
 
 def commit_batch(
-    conn: Connection, batch: list[Prepared], delivery: Delivery, counts: Counter[str], now: datetime
-) -> list[tuple[Accepted, str | None]]:
+    conn: Connection,
+    batch: list[Prepared],
+    destinations: Destinations,
+    counts: Counter[str],
+    now: datetime,
+) -> list[Accepted]:
     """Write a batch; the caller commits.
 
     :param counts: what the books owe from before; the batch's own counts are added and written.
-    :return: for each what became of it, and its state, ``None`` for what was there already.
+    :return: for each what became of it, in order.
     """
     fresh = _without_known_events(conn, batch, counts)
-    decisions = {one.uid: delivery.decide(is_error=one.event is not None) for one in fresh}
-    ids = _insert_envelopes(conn, fresh, decisions)
+    sent_on = destinations.with_dsn(conn, {one.project_id for one in fresh})
+    ids = _insert_envelopes(conn, fresh, sent_on)
     stored = [one for one in fresh if one.uid in ids]
     for one in stored:
         counts["accepted"] += 1
-        counts[books.counter_of(*decisions[one.uid])] += 1
+        counts[books.counter_of(_first_state(one, sent_on))] += 1
     _insert_events(conn, [one for one in stored if one.event], ids, now)
     books.add(conn, counts)
-    return [
-        (Accepted(one.event_id), decisions[one.uid].state)
-        if one.uid in ids
-        else (Accepted(one.event_id, duplicate=True), None)
-        for one in batch
-    ]
+    return [Accepted(one.event_id, duplicate=one.uid not in ids) for one in batch]
+
+
+def _first_state(one: Prepared, sent_on: set[int]) -> str:
+    return "pending" if one.project_id in sent_on else "local"
 
 
 def _without_known_events(
@@ -131,13 +134,11 @@ def _count_duplicates(
         )
 
 
-def _insert_envelopes(
-    conn: Connection, fresh: list[Prepared], decisions: dict[str, Decision]
-) -> dict[str, int]:
+def _insert_envelopes(conn: Connection, fresh: list[Prepared], sent_on: set[int]) -> dict[str, int]:
     """Insert what is not there by its uid; return the new ids by uid."""
     if not fresh:
         return {}
-    rows = [_envelope_row(one, decisions[one.uid]) for one in fresh]
+    rows = [_envelope_row(one, _first_state(one, sent_on)) for one in fresh]
     found = conn.execute(_envelope_insert(conn.dialect.name), rows)
     return {uid: envelope_id for uid, envelope_id in found}
 
@@ -158,22 +159,32 @@ def _insert_events(
         for one in stored
         if one.event and one.grouping
     ]
-    issue_ids = record_occurrences(conn, occurrences)
+    recorded = record_occurrences(conn, occurrences)
     rows = [
-        _event_row(one, occurrence.event, issue_id, ids[one.uid], now)
-        for one, occurrence, issue_id in zip(stored, occurrences, issue_ids, strict=True)
+        _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
+        for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
     ]
     conn.execute(_EVENT_INSERT, rows)
+    _put_first(
+        conn, [ids[one.uid] for one, issue in zip(stored, recorded, strict=True) if issue.is_first]
+    )
 
 
-def _envelope_row(prepared: Prepared, decision: Decision) -> dict[str, Any]:
+def _put_first(conn: Connection, envelope_ids: list[int]) -> None:
+    """Have the first event of an issue sent before repeats, and whatever the rates are."""
+    if envelope_ids:
+        first = update(envelopes).where(envelopes.c.id.in_(envelope_ids))
+        conn.execute(first.values(priority=0))
+
+
+def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
     return {
         "uid": prepared.uid,
         "project_id": prepared.project_id,
         "event_id": prepared.event_id,
         "item_types": prepared.item_types,
-        "state": decision.state,
-        "reason": decision.reason,
+        "state": state,
+        "next_at": prepared.received_at if state == "pending" else None,
         "received_at": prepared.received_at,
         "size_bytes": len(prepared.body),
         "body": zlib.compress(prepared.body, COMPRESSION_LEVEL),

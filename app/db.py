@@ -144,7 +144,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self._engines: tuple[Engine, Engine] | None = None
+        self._engines: tuple[Engine, Engine, Engine] | None = None
         self._pid = 0
         self._guard: IO[bytes] | None = None
         self._lock = threading.Lock()
@@ -164,10 +164,14 @@ class Store:
             yield conn
 
     @contextmanager
-    def write(self, timeout_s: float = 5.0, *, foreign_keys: bool = True) -> Iterator[Connection]:
+    def write(
+        self, timeout_s: float = 5.0, *, foreign_keys: bool = True, durable: bool = True
+    ) -> Iterator[Connection]:
         """Yield a connection as the only writer; commit at the end, roll back on an exception.
 
         :param timeout_s: seconds to wait for other writers, in all.
+        :param durable: wait for the disk; ``False`` where a power cut (no crash of a process) may
+            take back the newest of these commits, but none that others waited for.
         :param foreign_keys: off for migrations that rebuild a table, whose children would cascade.
         :raise StoreBusy: another writer held the store for that long.
         :raise StoreUnavailable: the database does not answer, or cannot write.
@@ -177,10 +181,10 @@ class Store:
             raise StoreBusy("the store is busy: another writer of this process holds it")
         self._writing_thread = threading.get_ident()
         try:
-            with self._translated(), self._writer().connect() as conn:
+            with self._translated(), self._writer(durable).connect() as conn:
                 if not foreign_keys:
                     self._without_foreign_keys(conn)
-                self._begin(conn, deadline)
+                self._begin(conn, deadline, durable)
                 yield conn
                 conn.commit()
         finally:
@@ -199,8 +203,10 @@ class Store:
             driver.execute("PRAGMA foreign_keys=OFF")
             conn.detach()  # Never back to the pool: the next writer wants them on.
 
-    def _begin(self, conn: Connection, deadline: float) -> None:
+    def _begin(self, conn: Connection, deadline: float, durable: bool) -> None:
         if not self.is_sqlite:
+            if not durable:
+                conn.execute(text("SET LOCAL synchronous_commit = off"))
             milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
             conn.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
             conn.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
@@ -310,21 +316,22 @@ class Store:
     # ---- engines --------------------------------------------------------------------------------
 
     def _reader(self) -> Engine:
-        return self._both()[0]
+        return self._all()[0]
 
-    def _writer(self) -> Engine:
-        return self._both()[1]
+    def _writer(self, durable: bool) -> Engine:
+        return self._all()[1 if durable else 2]
 
-    def _both(self) -> tuple[Engine, Engine]:
+    def _all(self) -> tuple[Engine, Engine, Engine]:
         if self._engines is None or self._pid != os.getpid():
             with self._lock:
                 if self._engines is None or self._pid != os.getpid():
                     self._engines, self._pid = self._make_engines(), os.getpid()
         return self._engines
 
-    def _make_engines(self) -> tuple[Engine, Engine]:
+    def _make_engines(self) -> tuple[Engine, Engine, Engine]:
         if self.is_sqlite:
-            return self._sqlite_engine("DEFERRED"), self._sqlite_engine("IMMEDIATE")
+            reader, writer = self._sqlite_engine("DEFERRED"), self._sqlite_engine("IMMEDIATE")
+            return reader, writer, self._sqlite_engine("IMMEDIATE", synchronous="NORMAL")
         engine = create_engine(
             self.url,
             pool_pre_ping=True,
@@ -333,12 +340,12 @@ class Store:
             pool_timeout=5,
             connect_args={"connect_timeout": 2, "application_name": "devenviro"},
         )
-        return engine, engine
+        return engine, engine, engine
 
-    def _sqlite_engine(self, mode: str) -> Engine:
+    def _sqlite_engine(self, mode: str, synchronous: str = "FULL") -> Engine:
         # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
         engine = create_engine(self.url, connect_args={"timeout": 1 if mode == "DEFERRED" else 0})
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", functools.partial(_prepare_sqlite, synchronous))
         event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(f"BEGIN {mode}"))
         return engine
 
@@ -362,11 +369,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own BEGIN is deferred and comes late; ours comes from the "begin" event.
     connection.isolation_level = None
     _enter_wal(connection)
-    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -2,7 +2,7 @@
 
     1. prepare   scrub, read, group                                   pure, on the caller's thread
     2. submit    one transaction for everyone who waits (group commit), synced to the disk
-    3. only then does the caller go on, and the envelope is handed to delivery
+    3. only then does the caller go on, and the forwarder is woken
 
 The application's own errors come through :meth:`Intake.capture`, which never raises: what the store
 does not take within the bounded wait goes, already scrubbed, to the emergency folder, and comes
@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import base64
 import logging
+import re
 import sys
 import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -28,7 +29,7 @@ from app.batching import Buffer, GroupCommit
 from app.commit import Accepted, Prepared, commit_batch
 from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
-from app.delivery.handover import Delivery, NullDelivery
+from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder, Waiting
 from app.issues.grouping import group
 from app.projects import OWN_PROJECT_ID
@@ -45,6 +46,9 @@ CAPTURE_WAIT_S = 0.25
 # Own transactions, sessions, logs and metrics that wait for their batch: some ten seconds of a busy
 # process. Beyond that they are counted and dropped; errors never are.
 BUFFER_LIMIT = 1000
+
+# Types stand in one column, separated by commas; what no type has is no part of one.
+_NO_TYPE_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
 
 _recording: ContextVar[bool] = ContextVar("recording", default=False)
 
@@ -63,7 +67,7 @@ def recording() -> Iterator[bool]:
 class Intake:
     """Accepts envelopes into one store.
 
-    :param delivery: says what state an envelope starts in, and gets it after its commit.
+    :param destinations: say which projects' envelopes wait to be sent on.
     :param reraise: under test a failure inside the tracker is raised, not swallowed.
     """
 
@@ -73,12 +77,14 @@ class Intake:
         emergency: EmergencyFolder,
         scrubber: Scrubber,
         *,
-        delivery: Delivery | None = None,
+        destinations: Destinations | None = None,
         reraise: bool = False,
     ) -> None:
         self.store = store
         self.emergency = emergency
-        self.delivery: Delivery = delivery or NullDelivery()
+        self.destinations = destinations or Destinations()
+        # Called after every commit of something new; the worker puts its wake-up here.
+        self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
@@ -127,7 +133,6 @@ class Intake:
     def close(self) -> None:
         """Store what was offered and end the thread; capturing goes on to work."""
         self._buffer.close()
-        self.delivery.close()
 
     def take_in(self) -> int:
         """Store what waits in the emergency folder and return how much of it there was."""
@@ -184,7 +189,7 @@ class Intake:
             uid=uid,
             project_id=project_id,
             received_at=received_at,
-            item_types=",".join(envelope.item_types)[:500],
+            item_types=_types_of(envelope),
             body=serialize_envelope(envelope),
             event_id=event_id,
             event=event,
@@ -212,14 +217,12 @@ class Intake:
         owed = self._owed.take()
         try:
             with self.store.write(timeout_s) as conn:
-                written = commit_batch(conn, batch, self.delivery, Counter(owed), utc_now())
+                accepted = commit_batch(conn, batch, self.destinations, Counter(owed), utc_now())
         except Exception:
             self._owed.give_back(owed)
             raise
-        for prepared, (_, state) in zip(batch, written, strict=True):
-            if state == "pending":
-                self.delivery.hand_over(prepared.uid, prepared.body)
-        return [accepted for accepted, _ in written]
+        self.stored()
+        return accepted
 
     # ---- when the store does not take it --------------------------------------------------------
 
@@ -266,6 +269,12 @@ class Intake:
             log.exception("the tracker failed to %s", doing)
             if self._reraise:
                 raise
+
+
+def _types_of(envelope: Envelope) -> str:
+    """Return the kinds of items in an envelope, each once, in a form that lists and limits read."""
+    names = (_NO_TYPE_CHARACTER.sub("_", name)[:40] for name in envelope.item_types)
+    return ",".join(list(dict.fromkeys(names))[:12])
 
 
 def _read(envelope: Envelope, received_at: datetime) -> Event | None:

@@ -28,7 +28,6 @@ from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 from sentry_sdk.scope import add_global_event_processor
 from sentry_sdk.transport import Transport
 
-from app.delivery.handover import NullDelivery, SdkDelivery
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub_known import named_secrets
@@ -82,10 +81,9 @@ class LocalTransport(Transport):
             self._intake.offer(own)
 
     def flush(self, timeout: float, callback: Any | None = None) -> None:
-        """Store what still waits for its batch, then wait for what is being sent."""
+        """Store what still waits for its batch; from the store it reaches Sentry by itself."""
         if self._intake is not None:
             self._intake.flush()
-            self._intake.delivery.flush(timeout)
 
 
 def connect(config: Config, intake: Intake) -> None:
@@ -143,18 +141,9 @@ def init_sentry(
         )
     ignore_logger("app.tracker")
     ignore_logger(UNHANDLED_LOGGER)
-    _connect_delivery(dsn, config.SENTRY_SAMPLE_RATE if sample_rate is None else sample_rate)
-
-
-def _connect_delivery(dsn: str | None, sample_rate: float) -> None:
-    if _intake is None:
-        return
-    _intake.delivery.close()
-    if not dsn:
-        _intake.delivery = NullDelivery()
-        return
-    options = {**sentry_sdk.get_client().options, "dsn": dsn}
-    _intake.delivery = SdkDelivery(options, _intake.store, sample_rate)
+    if _intake is not None:
+        rate = config.SENTRY_SAMPLE_RATE if sample_rate is None else sample_rate
+        _intake.destinations.own_dsn, _intake.destinations.sample_rate = dsn or None, rate
 
 
 def find_release(config: Config) -> str:
@@ -327,5 +316,5 @@ def _own_item(item: SdkItem) -> Item:
 
 
 def flush(timeout_s: float = 2.0) -> None:
-    """Wait until everything captured so far is stored and handed on."""
+    """Wait until everything captured so far is stored."""
     sentry_sdk.flush(timeout=timeout_s)

@@ -9,6 +9,7 @@ from flask import current_app
 
 from app.auth import Accounts, LoginThrottle
 from app.db import Store
+from app.delivery.destinations import Destinations
 from app.intake import Intake
 from config import Config
 
@@ -20,6 +21,7 @@ class Services:
     config: Config
     store: Store
     intake: Intake
+    destinations: Destinations
     accounts: Accounts
     throttle: LoginThrottle
     release: str

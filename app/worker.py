@@ -1,23 +1,25 @@
-"""The background loop of a serving process: take in what was set aside, prune once an hour.
+"""The background loops of a process: send to Sentry, take in what was set aside, prune.
 
 Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
-this loop, for another process or host. What only one may do, it does under a lease.
+these loops, for another process or host. What only one may do, it does under a lease.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
-import uuid
 from datetime import timedelta
 
 from app.db import StoreError
+from app.delivery.forwarder import Forwarder
+from app.delivery.lane import Rules
+from app.delivery.policy import Backoff
+from app.delivery.thinning import Thinning
 from app.intake import recording
 from app.leases import claim
 from app.retention import Limits, prune
 from app.services import Services
+from config import Config
 
 log = logging.getLogger("app.tracker")
 
@@ -26,28 +28,34 @@ RETENTION_EVERY = timedelta(hours=1)
 
 
 class Worker:
-    """One thread that does what has to be done besides answering."""
+    """The threads that do what has to be done besides answering."""
 
     def __init__(self, parts: Services) -> None:
         self._parts = parts
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
+        self.owner = self._forwarder.owner
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._forwarder.start()
+        self._parts.intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End the loop and store what still waits in memory."""
+        """Store what still waits in memory, settle what is on its way, end the loops."""
         self._stop.set()
-        self._thread.join(timeout_s)
         self._parts.intake.close()
+        self._forwarder.stop(timeout_s)
+        self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
-        """Be the loop of a process of its own, until :meth:`finish` is called."""
+        """Be the loops of a process of its own, until :meth:`finish` is called."""
+        self._forwarder.start()
         self._run()
         self._parts.intake.close()
+        self._forwarder.stop()
 
     def finish(self) -> None:
         """Have :meth:`run_forever` return; safe to call from a signal handler."""
@@ -70,3 +78,16 @@ class Worker:
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_S):
             self.run_once()
+
+
+def rules_of(config: Config) -> Rules:
+    """Return what the settings say about sending."""
+    return Rules(
+        backoff=Backoff(config.DELIVERY_BACKOFF_BASE_S, config.DELIVERY_BACKOFF_MAX_S),
+        thinning=Thinning(
+            type_rates=config.SENTRY_ERROR_SAMPLE_RATES,
+            per_issue_and_hour=config.DELIVERY_MAX_PER_ISSUE_PER_HOUR,
+        ),
+        backlog_per_s=config.DELIVERY_BACKLOG_PER_S,
+        max_age=timedelta(days=config.DELIVERY_MAX_AGE_DAYS),
+    )

@@ -25,14 +25,13 @@ from werkzeug.serving import make_server
 from app import sentry
 from app.db import Store, StoreBusy
 from app.delivery import books
-from app.delivery.handover import NullDelivery
 from app.events.queries import find_event
 from app.events.tables import events
+from app.protocol.dsn import Dsn
 from app.services import Services
 from app.verify import capture, checks, command, endpoints, setup
 from app.verify.checks import Check, Run, Verdict, run_checks
 from app.verify.network import dsn_parses
-from app.verify.target import Target
 from config import load_config
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
 from tests.mini_sentry import MiniSentry
@@ -65,7 +64,7 @@ def verify(make_app: Callable[..., Flask]) -> Callable[..., Outcome]:
     def run(*, delivering: bool = False, **settings: object) -> Outcome:
         app = make_app(**settings)
         if not delivering:
-            keep_here(app)
+            app
         result = app.test_cli_runner().invoke(args=["verify", "--json"])
         report = json.loads(result.stdout)
         found = {check["name"]: check for check in report["checks"]}
@@ -74,14 +73,8 @@ def verify(make_app: Callable[..., Flask]) -> Callable[..., Outcome]:
     return run
 
 
-def keep_here(app: Flask) -> Flask:
-    """Deliver nothing: what is broken on purpose is for the self-test, not for the forwarder."""
-    parts_of(app).intake.delivery = NullDelivery()
-    return app
-
-
 def run_of(app: Flask) -> Run:
-    return Run(keep_here(app), parts_of(app))
+    return Run(app, parts_of(app))
 
 
 def run_to(dsn: str) -> Run:
@@ -174,7 +167,7 @@ def test_table_has_a_word_a_name_and_the_mend_below_and_a_summary(
     make_app: Callable[..., Flask],
 ) -> None:
     dsn = f"http://publickey@127.0.0.1:{closed_port()}/42"
-    result = keep_here(make_app(SENTRY_DSN=dsn)).test_cli_runner().invoke(args=["verify"])
+    result = (make_app(SENTRY_DSN=dsn)).test_cli_runner().invoke(args=["verify"])
     assert result.exit_code == 2
     lines = result.stdout.splitlines()
     starts = [line.split("  ")[:2] for line in lines if line[:1] in "✓!✗-" and line]
@@ -222,7 +215,7 @@ def test_no_secret_is_in_the_output(make_app: Callable[..., Flask], fake: Fake) 
 
     fake.answers = echoes
     dsn = f"http://0123456789abcdef:theoldsecret@127.0.0.1:{fake.port}/42"
-    runner = keep_here(make_app(**PRODUCTION, SENTRY_DSN=dsn)).test_cli_runner()
+    runner = (make_app(**PRODUCTION, SENTRY_DSN=dsn)).test_cli_runner()
     for arguments in (["verify"], ["verify", "--json"]):
         output = runner.invoke(args=arguments).output
         assert "403: the key is disabled" in output
@@ -554,7 +547,7 @@ def test_wrong_clock_is_a_warning(seconds: int, word: str) -> None:
 def test_proxy_of_the_environment_is_not_used_and_that_is_said(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = keep_here(make_app(SENTRY_DSN=mini_sentry.dsn))
+    app = (make_app(SENTRY_DSN=mini_sentry.dsn))
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:hidden-word@127.0.0.1:{closed_port()}")
     result = app.test_cli_runner().invoke(args=["verify"])
     assert result.exit_code == 0, result.output
@@ -712,7 +705,7 @@ def test_http_to_another_machine_is_a_warning_and_to_this_one_is_not() -> None:
         "[::1]": "skip",
         "sentry.localhost": "skip",
     }.items():
-        run.target = Target.of(f"http://key@{host}/1")
+        run.target = Dsn.of(f"http://key@{host}/1")
         assert (look(run).result, look(run).blocks) == (result, False)
 
 

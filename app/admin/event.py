@@ -15,6 +15,7 @@ from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.events.queries import StoredEvent, find_event
 from app.issues.queries import find_issue
+from app.progress import follow
 from app.protocol.event import parse_event_id
 from app.services import services
 
@@ -29,7 +30,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
     :raise 404: no event has this id.
     """
     with services().store.read() as conn:
-        stored = find_event(conn, event_id)
+        progress = follow(conn, services(), event_id)
+        stored = progress.stored if progress else None
         issue = find_issue(conn, stored.row.issue_id) if stored else None
         around = neighbours(conn, stored.row) if stored else None
     if stored is None:
@@ -40,7 +42,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         row=stored.row,
         issue=issue,
         around=around,
-        trail=trail_of(stored.row.event_id, stored),
+        trail=trail_of(stored.row.event_id, progress),
     )
 
 
@@ -55,8 +57,8 @@ def show_trail(event_id: str) -> ResponseReturnValue:
     if parsed is None:
         abort(404, description="this is no event id")
     with services().store.read() as conn:
-        stored = find_event(conn, parsed)
-    return render_template("_trail.html", trail=trail_of(parsed, stored))
+        progress = follow(conn, services(), parsed)
+    return render_template("_trail.html", trail=trail_of(parsed, progress))
 
 
 @bp.get("/events/<event_id>/raw")

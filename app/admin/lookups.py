@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select
 
-from app.events.queries import EventFilter
+from app.events.queries import DELIVERY_COLUMNS, EventFilter
 from app.events.tables import envelopes, events
 
 
@@ -24,7 +24,7 @@ def events_after(
     conn: Connection, filter: EventFilter, after: int, limit: int = 50
 ) -> list[Row[Any]]:
     """Return the event rows next newer than row ``after``, newest first."""
-    query = filter.apply(select(events, envelopes.c.state, envelopes.c.reason))
+    query = filter.apply(select(events, *DELIVERY_COLUMNS))
     query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
     query = query.where(events.c.id > after).order_by(events.c.id).limit(limit)
     return list(reversed(list(conn.execute(query))))

@@ -16,8 +16,9 @@ from app.admin.trails import trail_of
 from app.admin.trigger import TriggerForm
 from app.db import utc_now
 from app.delivery.books import STATES, accounting
-from app.events.queries import EventFilter, find_event, list_events
+from app.events.queries import EventFilter, list_events
 from app.issues.queries import count_issues, list_issues
+from app.progress import follow
 from app.services import services
 from config import Config
 
@@ -50,7 +51,7 @@ def start() -> ResponseReturnValue:
     parts = services()
     with parts.store.read() as conn:
         newest = list_events(conn, EventFilter(), limit=1)
-        latest = find_event(conn, newest[0].event_id) if newest else None
+        latest = follow(conn, parts, newest[0].event_id) if newest else None
         books = accounting(conn)
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
@@ -62,8 +63,8 @@ def start() -> ResponseReturnValue:
     return render_template(
         "start.html",
         verdict=verdict(parts.config, books, figures["set_aside"], is_new=latest is None),
-        latest=latest.row if latest else None,
-        trail=trail_of(latest.row.event_id, latest) if latest else None,
+        latest=latest.stored.row if latest else None,
+        trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,
         terms=terms(books, has_sentry=parts.config.SENTRY_DSN is not None),
         figures=figures,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.events.queries import StoredEvent
-from app.events.trail import Hop, trail
+from app.events.trail import Hop, why_not_sent
+from app.progress import Progress
 
 _SENTENCES = {
     "local": "Recorded here. It is not sent on: no SENTRY_DSN is set.",
     "pending": "Recorded here and on its way to Sentry.",
-    "retry": "Recorded here. Sentry did not take it yet; it will be tried again.",
+    "retry": "Recorded here. Sentry does not have it yet: {reason}. It is tried again by itself.",
     "delivered": "Recorded here and accepted by Sentry.",
     "parked": "Recorded here. Sentry refused it: {reason}.",
     "expired": "Recorded here. It became too old to send: {reason}.",
@@ -25,6 +25,7 @@ class TrailView:
     """What `_trail.html` draws.
 
     :param hops: none while the store does not have the event yet.
+    :param url: where Sentry shows the event.
     """
 
     event_id: str
@@ -32,16 +33,18 @@ class TrailView:
     hops: list[Hop]
     state: str | None
     settled: bool
+    url: str | None = None
 
 
-def trail_of(event_id: str, stored: StoredEvent | None) -> TrailView:
+def trail_of(event_id: str, progress: Progress | None) -> TrailView:
     """Return the trail of an event that is, or soon will be, in the store."""
-    if stored is None:
+    if progress is None:
         sentence = "Not in the store yet. An event that was set aside is taken in by itself."
         return TrailView(event_id, sentence, [], None, settled=False)
-    state, reason = stored.row.state, stored.row.reason or "no reason was noted"
-    sentence = _SENTENCES.get(state, "Recorded here.").format(reason=reason.rstrip("."))
-    if state == "pending" and stored.row.reason:
-        sentence = f"Recorded here. Sentry does not have it: {stored.row.reason}."
-    hops = trail(stored.row, stored.event)
-    return TrailView(event_id, sentence, hops, state, settled=state in SETTLED)
+    row = progress.stored.row
+    reason = row.reason or "no reason was noted"
+    if row.state == "discarded":
+        reason = why_not_sent(row.reason)
+    sentence = _SENTENCES.get(row.state, "Recorded here.").format(reason=reason.rstrip("."))
+    settled, url = row.state in SETTLED, progress.upstream_url
+    return TrailView(event_id, sentence, progress.hops, row.state, settled=settled, url=url)

@@ -21,7 +21,7 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional
 from app import access
 from app.admin import bp, trials
 from app.admin.trails import TrailView, trail_of
-from app.events.queries import find_event
+from app.progress import follow
 from app.protocol.event import LEVELS, parse_event_id
 from app.services import services
 
@@ -124,5 +124,5 @@ def _asked_trail() -> TrailView | None:
     if event_id is None:
         return None
     with services().store.read() as conn:
-        stored = find_event(conn, event_id)
-    return trail_of(event_id, stored)
+        progress = follow(conn, services(), event_id)
+    return trail_of(event_id, progress)

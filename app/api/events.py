@@ -24,9 +24,9 @@ from app.api.schemas import (
     Hop,
     Level,
 )
-from app.events.queries import EventFilter, StoredEvent, find_event, list_events
-from app.events.trail import trail
+from app.events.queries import EventFilter, list_events
 from app.issues.queries import find_issue
+from app.progress import Progress, follow, upstream_url
 from app.services import services
 
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
@@ -101,26 +101,31 @@ def get_event(event_id: str) -> ResponseReturnValue:
     """
     raw = read_query(RawQuery).raw
     with services().store.read() as conn:
-        stored = find_event(conn, event_id)
-        issue = find_issue(conn, stored.row.issue_id) if stored else None
-    if stored is None or issue is None:
+        progress = follow(conn, services(), event_id)
+        issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
+    if progress is None or issue is None:
         abort(404, description="no event has this id")
     if raw:
-        return jsonify(stored.payload)
-    return answer(_detail(stored, issue))
+        return jsonify(progress.stored.payload)
+    return answer(_detail(progress, issue))
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:
     values = dict(row._mapping)
     return {
         **{name: values[name] for name in EventSummary.model_fields if name in values},
-        "delivery": DeliveryState(
-            state=row.state, upstream_id=row.event_id if row.state == "delivered" else None
-        ),
+        "delivery": _delivery(row),
     }
 
 
-def _detail(stored: StoredEvent, issue: Row[Any]) -> EventDetail:
+def _delivery(row: Row[Any]) -> DeliveryState:
+    upstream_id = (row.upstream_id or row.event_id) if row.state == "delivered" else None
+    url = upstream_url(row, services().config.SENTRY_WEB_URL)
+    return DeliveryState(state=row.state, upstream_id=upstream_id, url=url)
+
+
+def _detail(progress: Progress, issue: Row[Any]) -> EventDetail:
+    stored = progress.stored
     row, event = stored.row, stored.event
     whole: dict[str, Any] = {
         name: getattr(event, name) for name in EventDetail.model_fields if hasattr(event, name)
@@ -132,6 +137,6 @@ def _detail(stored: StoredEvent, issue: Row[Any]) -> EventDetail:
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,
         "grouping": Grouping(version=issue.grouping_version, key=issue.grouping_key),
-        "trail": [Hop(**hop._asdict()) for hop in trail(row, event)],
+        "trail": [Hop(**hop._asdict()) for hop in progress.hops],
     }
     return EventDetail(**whole)

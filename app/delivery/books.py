@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, String, Table, func, select
@@ -74,6 +74,15 @@ def _addition(dialect: str) -> Any:
     statement = insert_for(dialect, counters)
     added = counters.c.value + statement.excluded.value
     return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
+
+
+def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
+    """Count envelopes that went from one counter to another, both of :func:`counter_of`."""
+    counts: Counter[str] = Counter()
+    for before, after in changes:
+        counts[before] -= 1
+        counts[after] += 1
+    add(conn, counts)
 
 
 def read_counters(conn: Connection) -> dict[str, int]:

@@ -13,6 +13,17 @@ from app.events.tables import envelopes, events
 from app.protocol.envelope import Envelope, parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
 
+# How an event's envelope fares, for the trail and the badge of a list.
+DELIVERY_COLUMNS = (
+    envelopes.c.state,
+    envelopes.c.reason,
+    envelopes.c.settled_at,
+    envelopes.c.next_at,
+    envelopes.c.attempts,
+    envelopes.c.upstream_id,
+    envelopes.c.item_types,
+)
+
 
 @dataclass(frozen=True)
 class EventFilter:
@@ -67,9 +78,7 @@ def list_events(
 
     :param before: the row id after which the page goes on, exclusive.
     """
-    query = filter.apply(
-        select(events, envelopes.c.state, envelopes.c.reason, envelopes.c.settled_at)
-    )
+    query = filter.apply(select(events, *DELIVERY_COLUMNS))
     query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
     if before is not None:
         query = query.where(events.c.id < before)
@@ -87,9 +96,7 @@ def find_event(
     if parsed is None:
         return None
     query = (
-        select(
-            events, envelopes.c.state, envelopes.c.reason, envelopes.c.settled_at, envelopes.c.body
-        )
+        select(events, *DELIVERY_COLUMNS, envelopes.c.body)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
         .where(events.c.event_id == parsed)
         .order_by(events.c.project_id)

@@ -25,10 +25,11 @@ class Hop(NamedTuple):
     detail: str = ""
 
 
-def trail(row: Row[Any], event: Event) -> list[Hop]:
+def trail(row: Row[Any], event: Event, waits_for: str = "") -> list[Hop]:
     """Return the hops of an event.
 
-    :param row: of ``events``, with the envelope's ``state`` and ``reason``.
+    :param row: of ``events``, with the envelope's :data:`~app.events.queries.DELIVERY_COLUMNS`.
+    :param waits_for: what holds its whole destination up, in words.
     """
     scrubbed_at = row.received_at + timedelta(milliseconds=row.scrub_ms)
     stored_ms = (row.stored_at - row.received_at) / timedelta(milliseconds=1)
@@ -36,7 +37,7 @@ def trail(row: Row[Any], event: Event) -> list[Hop]:
         Hop("captured", row.timestamp, None, True, _by(event)),
         Hop("scrubbed", scrubbed_at, round(row.scrub_ms, 2), True, _taken_out(len(row.scrubbed))),
         Hop("stored", row.stored_at, round(max(stored_ms, 0.0), 2), True, "on the disk"),
-        *_delivery(row),
+        *_delivery(row, waits_for),
     ]
 
 
@@ -51,14 +52,57 @@ def _taken_out(count: int) -> str:
     return "1 value taken out" if count == 1 else f"{count} values taken out"
 
 
-def _delivery(row: Row[Any]) -> list[Hop]:
+def _delivery(row: Row[Any], waits_for: str) -> list[Hop]:
+    if row.state == "delivered":
+        ms = round(max((row.settled_at - row.stored_at) / timedelta(milliseconds=1), 0.0), 2)
+        return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
     if row.state == "local":
         return [Hop("sent", detail="stays here: no SENTRY_DSN is set"), Hop("accepted")]
     if row.state == "discarded":
-        return [Hop("sent", detail=f"not sent: {row.reason}"), Hop("accepted")]
-    if row.settled_at is None:
-        return [Hop("sent", detail="on its way"), Hop("accepted")]
-    if row.state != "delivered":
-        return [Hop("sent", row.settled_at, ok=False, detail=row.reason or ""), Hop("accepted")]
-    ms = round(max((row.settled_at - row.stored_at) / timedelta(milliseconds=1), 0.0), 2)
-    return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
+        return [Hop("sent", detail=f"not sent: {why_not_sent(row.reason)}"), Hop("accepted")]
+    if row.attempts == 0 and not (row.state == "parked" and row.reason):
+        return [Hop("sent", detail=_until_sent(row, waits_for)), Hop("accepted")]
+    return _failed(row, waits_for)
+
+
+def _failed(row: Row[Any], waits_for: str) -> list[Hop]:
+    """Return where it stopped: before Sentry, or at Sentry's answer."""
+    detail = "; ".join(filter(None, (row.reason, _what_next(row, waits_for))))
+    if _was_answered(row.reason or ""):
+        return [
+            Hop("sent", row.settled_at, ok=True),
+            Hop("accepted", row.settled_at, ok=False, detail=detail),
+        ]
+    return [Hop("sent", row.settled_at, ok=False, detail=detail), Hop("accepted")]
+
+
+def why_not_sent(reason: str | None) -> str:
+    """Return in words why an envelope was discarded."""
+    return _DISCARDED.get(reason or "", reason or "no reason was noted")
+
+
+_DISCARDED = {
+    "sample_rate": "sampled out (SENTRY_SAMPLE_RATE or SENTRY_ERROR_SAMPLE_RATES)",
+    "issue_cap": "capped (DELIVERY_MAX_PER_ISSUE_PER_HOUR): enough of its issue in this hour",
+    "by_person": "a person discarded it",
+}
+
+
+def _until_sent(row: Row[Any], waits_for: str) -> str:
+    if row.state == "expired":
+        return "too old to send; it can be replayed"
+    return waits_for or "on its way"
+
+
+def _what_next(row: Row[Any], waits_for: str) -> str:
+    if row.state == "parked":
+        return "parked: a person must look"
+    if row.state == "expired":
+        return "too old to send; it can be replayed"
+    if waits_for or row.next_at is None:
+        return waits_for
+    return f"next try at {row.next_at:%H:%M:%S} UTC"
+
+
+def _was_answered(reason: str) -> bool:
+    return reason[:3].isdigit() or reason.startswith("what answered")

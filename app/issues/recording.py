@@ -30,21 +30,33 @@ class Occurrence(NamedTuple):
         return self.project_id, self.grouping.version, self.grouping.hash
 
 
-def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[int]:
+class Recorded(NamedTuple):
+    """The issue that an event was counted into; ``is_first``: it is the issue's first event."""
+
+    issue_id: int
+    is_first: bool
+
+
+def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[Recorded]:
     """Count events into their issues, made here if they are the first.
 
-    :return: the issue's id for each, in order.
+    :return: what became of each, in order.
     """
     groups: dict[Key, list[Occurrence]] = {}
     for occurrence in occurrences:
         groups.setdefault(occurrence.key, []).append(occurrence)
-    ids = {key: _count_into_issue(conn, group) for key, group in groups.items()}
-    _count_users(conn, [(ids[one.key], one.event.user) for one in occurrences])
-    return [ids[one.key] for one in occurrences]
+    found = {key: _count_into_issue(conn, group) for key, group in groups.items()}
+    _count_users(conn, [(found[one.key].issue_id, one.event.user) for one in occurrences])
+    return [
+        Recorded(issue_id, is_new and one is groups[one.key][0])
+        for one in occurrences
+        for issue_id, is_new in [found[one.key]]
+    ]
 
 
-def _count_into_issue(conn: Connection, group: list[Occurrence]) -> int:
-    return int(conn.execute(_upsert(conn.dialect.name), _row(group)).scalar_one())
+def _count_into_issue(conn: Connection, group: list[Occurrence]) -> Recorded:
+    row = conn.execute(_upsert(conn.dialect.name), _row(group)).one()
+    return Recorded(int(row.id), row.times_seen == len(group))
 
 
 # Built once: putting this statement together takes longer than executing it.
@@ -69,7 +81,7 @@ def _upsert(dialect: str) -> Any:
             ),
             "last_release": func.coalesce(new.last_release, issues.c.last_release),
         },
-    ).returning(issues.c.id)
+    ).returning(issues.c.id, issues.c.times_seen)
 
 
 def _row(group: list[Occurrence]) -> dict[str, Any]:

@@ -9,27 +9,27 @@ https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-23.
 
 from __future__ import annotations
 
-import email.utils
 import http.client
 import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.db import utc_now
+from app.delivery.client import tls_context
+from app.protocol import rate_limits
+from app.protocol.dsn import Dsn
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.event import parse_event_id
 from app.verify import checks
 from app.verify.checks import Run, Verdict, combined, failed, passed, warned, within
-from app.verify.network import open_socket, tls_context
-from app.verify.target import Target
+from app.verify.network import open_socket
 
+CLIENT = "devenviro-verify/1"
 MAX_BODY_BYTES = 65_536
 MAX_CLOCK_SKEW = timedelta(seconds=60)
-# What Sentry names when it limits events; an entry that names nothing limits everything.
-EVENT_CATEGORIES = frozenset({"error", "default"})
 
 NOT_SENTRY = "see that host and path in SENTRY_DSN are Sentry's, and that no login page is in front"
 COPY_DSN = "copy the DSN again: Sentry, Project Settings, Client Keys; see that the key is enabled"
@@ -95,11 +95,11 @@ def _envelope(run: Run, event_id: str) -> bytes:
     return serialize_envelope(Envelope({"event_id": event_id}, [Item({"type": "event"}, event)]))
 
 
-def _post(run: Run, target: Target, body: bytes) -> Answer:
+def _post(run: Run, target: Dsn, body: bytes) -> Answer:
     headers = {
         "Content-Type": "application/x-sentry-envelope",
-        "User-Agent": "devenviro-verify/1",
-        "X-Sentry-Auth": target.authorization,
+        "User-Agent": CLIENT,
+        "X-Sentry-Auth": target.authorization(CLIENT),
         "Connection": "close",
     }
     connection = _connection(run, target)
@@ -112,7 +112,7 @@ def _post(run: Run, target: Target, body: bytes) -> Answer:
         connection.close()
 
 
-def _connection(run: Run, target: Target) -> http.client.HTTPConnection:
+def _connection(run: Run, target: Dsn) -> http.client.HTTPConnection:
     # Given an open socket, http.client neither resolves nor connects again, and uses no proxy.
     kind = http.client.HTTPSConnection if target.is_encrypted else http.client.HTTPConnection
     connection = kind(target.host, target.port, timeout=checks.TIMEOUT_S)
@@ -190,33 +190,12 @@ def _said(run: Run, answer: Answer) -> str:
 
 def _limited_until(answer: Answer) -> datetime | None:
     """Return until when ``X-Sentry-Rate-Limits`` names events, ``None`` when it does not."""
-    moments = []
-    for entry in (answer.headers.get("X-Sentry-Rate-Limits") or "").split(","):
-        seconds, *rest = entry.strip().split(":")
-        categories = set(rest[0].split(";")) - {""} if rest else set()
-        if not categories or categories & EVENT_CATEGORIES:
-            moments.append(_after(answer, seconds))
-    return max((moment for moment in moments if moment), default=None)
+    header = answer.headers.get("X-Sentry-Rate-Limits") or ""
+    return rate_limits.longest(rate_limits.parse_rate_limits(header, answer.at), ["event"])
 
 
 def _retry_after(answer: Answer) -> datetime | None:
-    value = answer.headers.get("Retry-After") or ""
-    return _after(answer, value) or _http_date(value)
-
-
-def _after(answer: Answer, seconds: str) -> datetime | None:
-    try:
-        return answer.at + timedelta(seconds=float(seconds))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        read = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    return rate_limits.parse_retry_after(answer.headers.get("Retry-After") or "", answer.at)
 
 
 def _clock(moment: datetime) -> str:
@@ -224,7 +203,7 @@ def _clock(moment: datetime) -> str:
 
 
 def _skew(answer: Answer) -> Iterator[Verdict]:
-    theirs = _http_date(answer.headers.get("Date") or "")
+    theirs = rate_limits.parse_http_date(answer.headers.get("Date") or "")
     if theirs is None or abs(answer.at - theirs) <= MAX_CLOCK_SKEW:
         return
     seconds = (answer.at - theirs).total_seconds()

@@ -17,9 +17,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from flask import Flask
 
+from app.protocol.dsn import Dsn
 from app.protocol.scrub import Scrubber
 from app.services import Services
-from app.verify.target import Target
 
 T = TypeVar("T")
 Word = Literal["pass", "warn", "fail", "skip"]
@@ -84,10 +84,10 @@ class Run:
     app: Flask
     parts: Services
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    target: Target | None = None
+    target: Dsn | None = None
     addresses: list[Any] = field(default_factory=list)
 
-    def aim(self) -> Target:
+    def aim(self) -> Dsn:
         """Return the target; only for checks that need its parsing."""
         if self.target is None:
             raise RuntimeError("the DSN was not parsed")
@@ -108,7 +108,7 @@ class Run:
         secrets = {getattr(config, name) for name, setting in fields if not setting.repr}
         secrets.add(self.parts.store.url.password)
         if config.SENTRY_DSN:
-            target = Target.of(config.SENTRY_DSN)
+            target = Dsn.of(config.SENTRY_DSN)
             secrets |= {target.key, target.secret}
         return {str(secret) for secret in secrets if secret}
 

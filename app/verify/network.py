@@ -14,11 +14,10 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-import certifi
-
+from app.delivery.client import tls_context
+from app.protocol.dsn import PORTS, Dsn
 from app.verify import checks
 from app.verify.checks import Run, Verdict, combined, failed, passed, warned, within
-from app.verify.target import PORTS, Target
 from config import Config
 
 # More addresses than that share the time so thinly that a slow one looks dead.
@@ -44,7 +43,7 @@ def dsn_parses(run: Run) -> Verdict:
     if not run.parts.config.SENTRY_DSN:
         return NO_DSN
     try:
-        target = run.target = Target.of(run.parts.config.SENTRY_DSN)
+        target = run.target = Dsn.of(run.parts.config.SENTRY_DSN)
     except ValueError as error:
         return failed(
             run.clean(str(error)), "copy the DSN again: Sentry, Project Settings, Client Keys"
@@ -60,7 +59,7 @@ def dsn_parses(run: Run) -> Verdict:
     return combined(*found)
 
 
-def _leads_here(target: Target, config: Config) -> bool:
+def _leads_here(target: Dsn, config: Config) -> bool:
     public = urlsplit(config.public_url)
     port = public.port or PORTS.get(public.scheme)
     if (target.host, target.port, target.prefix) == (public.hostname, port, public.path):
@@ -88,7 +87,7 @@ def resolves(run: Run) -> Verdict:
     return passed(f"{target.host} is {', '.join(names)}")
 
 
-def _look_up(target: Target) -> list[Any]:
+def _look_up(target: Dsn) -> list[Any]:
     return socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
 
 
@@ -164,13 +163,7 @@ def tls(run: Run) -> Verdict:
     return _certificate(version, certificate)
 
 
-def tls_context() -> ssl.SSLContext:
-    """Return what certificates are held against: the authorities the SDK trusts, too."""
-    authorities = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
-    return ssl.create_default_context(cafile=authorities or certifi.where())
-
-
-def _shake_hands(run: Run, target: Target) -> tuple[str, dict[str, Any]]:
+def _shake_hands(run: Run, target: Dsn) -> tuple[str, dict[str, Any]]:
     with (
         open_socket(run.addresses) as plain,
         tls_context().wrap_socket(plain, server_hostname=target.host) as sock,
@@ -178,7 +171,7 @@ def _shake_hands(run: Run, target: Target) -> tuple[str, dict[str, Any]]:
         return sock.version() or "TLS", dict(sock.getpeercert() or {})
 
 
-def _not_encrypted(target: Target) -> Verdict:
+def _not_encrypted(target: Dsn) -> Verdict:
     if target.is_loopback:
         return Verdict("skip", "http to this machine needs none")
     return warned(
@@ -187,7 +180,7 @@ def _not_encrypted(target: Target) -> Verdict:
     )
 
 
-def _not_trusted(target: Target, error: ssl.SSLCertVerificationError) -> Verdict:
+def _not_trusted(target: Dsn, error: ssl.SSLCertVerificationError) -> Verdict:
     detail = f"the certificate is not trusted: {error.verify_message.rstrip('.')}"
     if error.verify_code in (EXPIRED, NOT_YET_VALID):
         return failed(
@@ -200,7 +193,7 @@ def _not_trusted(target: Target, error: ssl.SSLCertVerificationError) -> Verdict
     return failed(detail, "name a file with the authority that signed it: SSL_CERT_FILE=/…/ca.pem")
 
 
-def _no_handshake(target: Target, reason: str) -> Verdict:
+def _no_handshake(target: Dsn, reason: str) -> Verdict:
     return failed(
         f"no TLS on port {target.port}: {reason}",
         "see that scheme and port in SENTRY_DSN are right: http:// has no TLS",

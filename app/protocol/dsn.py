@@ -1,4 +1,4 @@
-"""Where a DSN leads."""
+"""The DSN: where envelopes go, and the key that opens it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class Target:
+class Dsn:
     """A DSN taken apart; printing it shows neither its key nor its secret.
 
     :param prefix: the path that Sentry is served below, without a last slash.
@@ -26,7 +26,7 @@ class Target:
     secret: str | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, dsn: str) -> Target:
+    def of(cls, dsn: str) -> Dsn:
         """Take a DSN apart.
 
         :raise ValueError: it is none.
@@ -67,13 +67,14 @@ class Target:
         """The path that takes envelopes."""
         return f"{self.prefix}/api/{self.project}/envelope/"
 
-    @property
-    def authorization(self) -> str:
-        """The value of ``X-Sentry-Auth``.
+    def authorization(self, client: str) -> str:
+        """Return the value of ``X-Sentry-Auth``.
+
+        :param client: name and version of who sends, as ``name/version``.
 
         Source: https://develop.sentry.dev/sdk/foundations/transport/authentication/, 2026-11-23.
         """
-        pairs = ["sentry_version=7", "sentry_client=devenviro-verify/1", f"sentry_key={self.key}"]
+        pairs = ["sentry_version=7", f"sentry_client={client}", f"sentry_key={self.key}"]
         if self.secret:
             pairs.append(f"sentry_secret={self.secret}")
         return f"Sentry {', '.join(pairs)}"

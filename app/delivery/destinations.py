@@ -1,0 +1,173 @@
+"""Destinations: the DSN that a project's envelopes go to, and what its forwarder has learned.
+
+Project 1 is this application; its DSN is a setting. Every other project has one of its own, in its
+row, or none: then what it reports stays here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from app.db import insert
+from app.delivery.outbox import bring_forward
+from app.delivery.tables import destinations
+from app.projects import OWN_PROJECT_ID
+from app.protocol.dsn import Dsn
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a project's envelopes go. Printing it shows neither DSN nor key.
+
+    :param paused_at: since when a person has it paused.
+    :param open_since: since when its circuit is open: one probe at a time, at ``probe_at``.
+    :param cause: of the last failure, in words.
+    :param failures: in a row, of the whole destination.
+    :param limits: category to the end of its rate limit.
+    """
+
+    project_id: int
+    dsn: str | None = field(default=None, repr=False)
+    paused_at: datetime | None = None
+    open_since: datetime | None = None
+    cause: str | None = None
+    failures: int = 0
+    probe_at: datetime | None = None
+    limits: Mapping[str, datetime] = field(default_factory=dict)
+    delivered_at: datetime | None = None
+
+    @property
+    def host(self) -> str | None:
+        """Scheme, host and port it leads to; of the DSN nothing else is shown."""
+        try:
+            return Dsn.of(self.dsn).origin if self.dsn else None
+        except ValueError:
+            return None
+
+    def state(self, now: datetime) -> str:
+        """Return one word for it: ``none paused open limited closed``."""
+        if self.dsn is None:
+            return "none"
+        if self.paused_at:
+            return "paused"
+        if self.open_since:
+            return "open"
+        return "limited" if any(until > now for until in self.limits.values()) else "closed"
+
+
+class Destinations:
+    """The destinations of a store.
+
+    :param own_dsn: of project 1; ``None`` keeps its envelopes here.
+    :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.thinning`.
+    """
+
+    def __init__(self, own_dsn: str | None = None, sample_rate: float = 1.0) -> None:
+        self.own_dsn = own_dsn
+        self.sample_rate = sample_rate
+
+    def with_dsn(self, conn: Connection, project_ids: Collection[int]) -> set[int]:
+        """Return those of the projects whose envelopes go anywhere."""
+        found = {OWN_PROJECT_ID} & set(project_ids) if self.own_dsn else set()
+        others = set(project_ids) - {OWN_PROJECT_ID}
+        if others:
+            query = select(destinations.c.project_id).where(
+                destinations.c.project_id.in_(others), destinations.c.dsn.is_not(None)
+            )
+            found |= set(conn.scalars(query))
+        return found
+
+    def find(self, conn: Connection, project_id: int) -> Destination:
+        """Return the destination of a project, one without a DSN where it has none."""
+        query = select(destinations).where(destinations.c.project_id == project_id)
+        row = conn.execute(query).first()
+        return _destination(project_id, self._dsn_of(project_id, row), row)
+
+    def list(self, conn: Connection) -> list[Destination]:
+        """Return every destination that has a DSN or had one, by project."""
+        rows: dict[int, Row[Any] | None] = {
+            row.project_id: row for row in conn.execute(select(destinations))
+        }
+        if self.own_dsn:
+            rows.setdefault(OWN_PROJECT_ID, None)
+        return [
+            _destination(project_id, self._dsn_of(project_id, row), row)
+            for project_id, row in sorted(rows.items())
+        ]
+
+    def _dsn_of(self, project_id: int, row: Row[Any] | None) -> str | None:
+        if project_id == OWN_PROJECT_ID:
+            return self.own_dsn
+        return row.dsn if row else None
+
+    def save(self, conn: Connection, destination: Destination) -> None:
+        """Write what a forwarder has learned; not the DSN, not whether it is paused."""
+        values = {
+            "dsn_hash": _hash(destination.dsn),
+            "open_since": destination.open_since,
+            "cause": destination.cause,
+            "failures": destination.failures,
+            "probe_at": destination.probe_at,
+            "limits": {name: until.isoformat() for name, until in destination.limits.items()},
+            "delivered_at": destination.delivered_at,
+        }
+        _upsert(conn, destination.project_id, values)
+
+
+def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
+    """Give a project a DSN of its own, or take it away; what is queued then waits.
+
+    :raise ValueError: it is no DSN, or the project is 1, whose DSN is the setting ``SENTRY_DSN``.
+    """
+    if project_id == OWN_PROJECT_ID:
+        raise ValueError("the DSN of project 1 is the setting SENTRY_DSN")
+    if dsn is not None:
+        Dsn.of(dsn)
+    _upsert(conn, project_id, {"dsn": dsn})
+
+
+def pause(conn: Connection, project_id: int, now: datetime) -> None:
+    """Stop sending to a destination; everything is kept and queued."""
+    _upsert(conn, project_id, {"paused_at": now})
+
+
+def resume(conn: Connection, project_id: int, now: datetime) -> None:
+    """Send again, and at once: the circuit closes, whatever it was open for."""
+    statement = update(destinations).where(destinations.c.project_id == project_id)
+    conn.execute(statement.values(paused_at=None, open_since=None, probe_at=None, failures=0))
+    bring_forward(conn, project_id, now)
+
+
+def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Destination:
+    if row is None:
+        return Destination(project_id, dsn)
+    if row.dsn_hash not in (None, _hash(dsn)):
+        # Another DSN than the one it was learned with: only the pause is a person's.
+        return Destination(project_id, dsn, paused_at=row.paused_at)
+    return Destination(
+        project_id,
+        dsn,
+        paused_at=row.paused_at,
+        open_since=row.open_since,
+        cause=row.cause,
+        failures=row.failures,
+        probe_at=row.probe_at,
+        limits={name: datetime.fromisoformat(until) for name, until in row.limits.items()},
+        delivered_at=row.delivered_at,
+    )
+
+
+def _upsert(conn: Connection, project_id: int, values: dict[str, Any]) -> None:
+    new = {"limits": {}, **values, "project_id": project_id}
+    statement = insert(conn, destinations).values(new)
+    conn.execute(statement.on_conflict_do_update(index_elements=["project_id"], set_=values))
+
+
+def _hash(dsn: str | None) -> str | None:
+    return hashlib.sha256(dsn.encode()).hexdigest() if dsn else None

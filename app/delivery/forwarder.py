@@ -1,0 +1,192 @@
+"""The forwarder: the loop that takes envelopes from the outbox to Sentry.
+
+    results of the senders ──▶ one transaction: rows, ledger, books, circuits ──▶ senders are free
+    projects with an outbox ──▶ a lane each, if this process holds its lease ──▶ senders have work
+
+Every process may run one; leases see to it that one works for a destination at a time. Nothing is
+in its memory that a SIGKILL could lose: what was sent and not settled is sent again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+from app.db import Store, StoreError, utc_now
+from app.delivery import outbox, reports
+from app.delivery.destinations import Destinations
+from app.delivery.lane import Lane, Rules
+from app.delivery.sender import Sender, Sent
+from app.delivery.settling import Settlement, settle
+from app.leases import new_owner
+
+log = logging.getLogger("app.tracker")
+
+# How soon what another process stored is noticed; what this one stored wakes it at once.
+POLL_S = 0.2
+# After a failure of the store or of our own.
+PAUSE_S = 1.0
+EXPIRE_EVERY_S = 60.0
+OWING_EVERY_S = 5.0
+# A lane without work gives its threads and its lease back.
+IDLE_S = 60.0
+STOP_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Result:
+    lane: Lane
+    sender: Sender
+    sent: Sent
+
+
+class Forwarder:
+    """One for a process; its threads begin with :meth:`start`, after any fork."""
+
+    def __init__(self, store: Store, destinations: Destinations, rules: Rules) -> None:
+        self._store = store
+        self._destinations = destinations
+        self._rules = rules
+        self.owner = new_owner()
+        self._results: queue.SimpleQueue[_Result | None] = queue.SimpleQueue()
+        self._unsettled: list[_Result] = []
+        self._lanes: dict[int, Lane] = {}
+        self._worked_at: dict[int, float] = {}
+        self._owing: list[int] = []
+        self._owing_at = self._expired_at = float("-inf")
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="forwarder", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Have it look now; something was stored."""
+        self._results.put(None)
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """Send nothing more, settle what is on its way, give the leases back."""
+        self._stopping.set()
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + 1)
+
+    def run(self) -> None:
+        """Be the loop until :meth:`stop`."""
+        while not self._stopping.is_set():
+            try:
+                self._collect(POLL_S)
+                self._settle()
+                self._advance()
+            except StoreError as error:
+                log.warning("the store does not answer the forwarder: %s", error)
+                self._stopping.wait(PAUSE_S)
+            except Exception:
+                log.exception("the forwarder failed, it goes on")
+                self._stopping.wait(PAUSE_S)
+        self._finish(time.monotonic() + STOP_S)
+
+    # ---- one turn -------------------------------------------------------------------------------
+
+    def _collect(self, timeout_s: float) -> None:
+        """Wait for a result or a call to look; take everything that is there."""
+        try:
+            first = self._results.get(timeout=timeout_s)
+        except queue.Empty:
+            return
+        found = [first]
+        while True:
+            try:
+                found.append(self._results.get_nowait())
+            except queue.Empty:
+                break
+        self._unsettled += [one for one in found if one is not None]
+
+    def _settle(self) -> None:
+        """Write the results; when the store does not take them they stay for the next turn."""
+        if not self._unsettled:
+            return
+        results = self._unsettled
+        by_lane: dict[Lane, list[Sent]] = {}
+        for one in results:
+            by_lane.setdefault(one.lane, []).append(one.sent)
+        now = utc_now()
+        # Not synced: a power cut then sends some of them twice, and the drain is ten times as fast.
+        with self._store.write(durable=False) as conn:
+            settlements: list[Settlement] = []
+            for lane, sent in by_lane.items():
+                settlements += lane.settlements(conn, sent, now)
+            settle(conn, settlements, now)
+        self._unsettled = []
+        for one in results:
+            one.lane.take_back(one.sender, one.sent)
+
+    def _advance(self) -> None:
+        self._expire()
+        with self._store.read() as conn:
+            active = {*outbox.projects_with_outbox(conn), *self._projects_owing(conn)}
+        dropped: list[Settlement] = []
+        for project_id in sorted(active):
+            dropped += self._lane(project_id).step()
+        for lane in self._lanes.values():
+            lane.abort_late()
+        if dropped:
+            with self._store.write(durable=False) as conn:
+                settle(conn, dropped, utc_now())
+            self.wake()
+        self._close_idle()
+
+    def _lane(self, project_id: int) -> Lane:
+        self._worked_at[project_id] = time.monotonic()
+        if project_id not in self._lanes:
+            self._lanes[project_id] = Lane(
+                project_id, self._store, self._destinations, self._rules, self.owner, self._done
+            )
+        return self._lanes[project_id]
+
+    def _done(self, lane: Lane, sender: Sender, sent: Sent) -> None:
+        self._results.put(_Result(lane, sender, sent))
+
+    def _projects_owing(self, conn: object) -> list[int]:
+        if time.monotonic() - self._owing_at > OWING_EVERY_S:
+            self._owing_at = time.monotonic()
+            self._owing = reports.projects_owing(conn)  # type: ignore[arg-type]
+        return self._owing
+
+    def _expire(self) -> None:
+        if time.monotonic() - self._expired_at < EXPIRE_EVERY_S:
+            return
+        self._expired_at = time.monotonic()
+        before = utc_now() - self._rules.max_age
+        with self._store.read() as conn:
+            if not outbox.has_expired(conn, before):
+                return
+        with self._store.write() as conn:
+            outbox.expire(conn, before, utc_now())
+        self._expired_at = float("-inf")  # There may be more than one bite.
+
+    # ---- ending ---------------------------------------------------------------------------------
+
+    def _close_idle(self) -> None:
+        now = time.monotonic()
+        for project_id, lane in list(self._lanes.items()):
+            if now - self._worked_at[project_id] > IDLE_S and not lane.is_sending:
+                lane.close()
+                del self._lanes[project_id]
+
+    def _finish(self, deadline: float) -> None:
+        try:
+            while any(lane.is_sending for lane in self._lanes.values()) or self._unsettled:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._collect(min(left, POLL_S))
+                self._settle()
+            for lane in self._lanes.values():
+                lane.close()
+        except StoreError as error:
+            log.warning("what was on its way is sent again: the store does not answer: %s", error)

@@ -1,0 +1,86 @@
+"""The circuit: what a destination's answers teach about the destination.
+
+    closed ──refused, or failures of several envelopes──▶ open ──probe taken──▶ closed
+
+While it is open everything waits and one envelope at a time is tried, further and further apart,
+so that a Sentry that comes back is not met by all that queued. One envelope alone that always
+fails opens nothing: it may be the envelope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from app.delivery.destinations import Destination
+from app.delivery.policy import Backoff, Judgement
+from app.protocol.rate_limits import MAX_LIMIT, merged
+
+# So many different envelopes that fail without any success between them are no accident.
+FAILING_ENVELOPES = 3
+
+
+class Circuit:
+    """The memory that the rows do not need: which envelopes failed since the last success."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._failing: set[int] = set()
+
+    def learn(
+        self, destination: Destination, results: Iterable[tuple[int, Judgement]], now: datetime
+    ) -> Destination:
+        """Return the destination as it is after these results of one batch.
+
+        :param results: envelope ids with what became of them.
+        """
+        results = list(results)
+        limits = destination.limits
+        for _, judgement in results:
+            limits = merged(limits, judgement.limits, now)
+        destination = replace(destination, limits=limits)
+        answered = [judgement for _, judgement in results if _is_an_answer(judgement)]
+        if answered:
+            return self._closed(destination, answered, now)
+        failed = [(envelope_id, judgement) for envelope_id, judgement in results]
+        return self._failed(destination, failed, now) if failed else destination
+
+    def _closed(
+        self, destination: Destination, answered: list[Judgement], now: datetime
+    ) -> Destination:
+        self._failing.clear()
+        delivered = any(judgement.kind == "delivered" for judgement in answered)
+        return replace(
+            destination,
+            open_since=None,
+            cause=None,
+            failures=0,
+            probe_at=None,
+            delivered_at=now if delivered else destination.delivered_at,
+        )
+
+    def _failed(
+        self, destination: Destination, failed: list[tuple[int, Judgement]], now: datetime
+    ) -> Destination:
+        self._failing.update(envelope_id for envelope_id, _ in failed)
+        last = failed[-1][1]
+        failures = destination.failures + 1
+        opens = last.kind == "refused" or len(self._failing) >= FAILING_ENVELOPES
+        if not opens and destination.open_since is None:
+            return replace(destination, cause=last.cause, failures=failures)
+        probe_at = now + self._backoff.wait(failures)
+        if last.not_before is not None:
+            probe_at = max(probe_at, min(last.not_before, now + MAX_LIMIT))
+        return replace(
+            destination,
+            open_since=destination.open_since or now,
+            cause=last.cause,
+            failures=failures,
+            probe_at=probe_at,
+        )
+
+
+def _is_an_answer(judgement: Judgement) -> bool:
+    """Whether it shows that Sentry is there and lets us in, whatever it says to this envelope."""
+    return judgement.kind in ("delivered", "parked") or judgement.status == 429

@@ -1,0 +1,203 @@
+"""The outbox: which envelopes are due, in which order.
+
+Two queues in one: what has just come in goes at once, newest first when there is more than can be
+sent; what had to wait is the backlog and is paced, an issue's first event before its repeats.
+Whatever waits for a rate limit is passed over.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, literal, or_, select, text, update
+
+from app.delivery import books
+from app.events.tables import OUTBOX, envelopes, events
+from app.issues.tables import issues
+
+# Beyond this age what was never tried is backlog: a burst larger than can be sent in that time.
+LIVE = timedelta(seconds=10)
+# What is loaded at once stays small beside the process, however large envelopes are.
+MAX_LOADED_BYTES = 8 * 1024 * 1024
+
+
+class Due(NamedTuple):
+    """An envelope that may be sent now.
+
+    :param attempts: how often it was tried; settling needs it to be still so.
+    :param issue_id: and ``error_type``: of its event, ``None`` for other items.
+    """
+
+    id: int
+    project_id: int
+    event_id: str | None
+    item_types: tuple[str, ...]
+    attempts: int
+    priority: int
+    received_at: datetime
+    size_bytes: int
+    via: str | None
+    issue_id: int | None
+    error_type: str | None
+
+
+def projects_with_outbox(conn: Connection) -> list[int]:
+    """Return the projects that have something to send, by one index seek for each."""
+    found: list[int] = []
+    query = select(envelopes.c.project_id).where(text(OUTBOX)).order_by(envelopes.c.project_id)
+    while True:
+        after = query.where(envelopes.c.project_id > found[-1]) if found else query
+        project_id = conn.scalar(after.limit(1))
+        if project_id is None:
+            return found
+        found.append(int(project_id))
+
+
+def pick_live(
+    conn: Connection,
+    project_id: int,
+    since: datetime,
+    limit: int,
+    *,
+    limited: Collection[str] = (),
+    held: Collection[int] = (),
+) -> list[Due]:
+    """Return what came in since a moment and was never tried, in the order it came.
+
+    :param limited: item types that have to wait; the empty one means all of them.
+    :param held: ids of envelopes that are being sent.
+    """
+    found: list[Due] = []
+    for priority in (0, 1):
+        query = _due(project_id, limited, held).where(
+            envelopes.c.priority == priority, envelopes.c.attempts == 0
+        )
+        newest = conn.execute(query.order_by(envelopes.c.id.desc()).limit(limit)).all()
+        found += [due for due in map(_read, newest) if due.received_at >= since]
+    return sorted(found[:limit], key=lambda due: due.id)
+
+
+def pick_backlog(
+    conn: Connection,
+    project_id: int,
+    now: datetime,
+    limit: int,
+    *,
+    limited: Collection[str] = (),
+    held: Collection[int] = (),
+) -> list[Due]:
+    """Return what is due, first events of issues before repeats, the oldest first."""
+    query = _due(project_id, limited, held).where(envelopes.c.next_at <= now)
+    query = query.order_by(envelopes.c.priority, envelopes.c.id).limit(limit)
+    return [_read(row) for row in conn.execute(query)]
+
+
+def pick_probe(
+    conn: Connection, project_id: int, limited: Collection[str], held: Collection[int]
+) -> list[Due]:
+    """Return one envelope to try a destination with that took nothing: the least tried one.
+
+    Due or not, since what made it wait was the destination; and not always the oldest, since that
+    may be the very one that the destination chokes on.
+    """
+    query = _due(project_id, limited, held)
+    order = (envelopes.c.attempts, envelopes.c.priority, envelopes.c.id.desc())
+    return [_read(row) for row in conn.execute(query.order_by(*order).limit(1))]
+
+
+def load_bodies(conn: Connection, due: Iterable[Due]) -> dict[int, bytes]:
+    """Return stored bodies by id, still compressed; of what is large only the first ones."""
+    ids: list[int] = []
+    size = 0
+    for one in due:
+        size += one.size_bytes
+        if ids and size > MAX_LOADED_BYTES:
+            break
+        ids.append(one.id)
+    query = select(envelopes.c.id, envelopes.c.body).where(envelopes.c.id.in_(ids))
+    return {row.id: row.body for row in conn.execute(query)}
+
+
+def bring_forward(conn: Connection, project_id: int, now: datetime) -> None:
+    """Have everything due now that waits for its next try: what it waited for is over."""
+    waiting = update(envelopes).where(
+        envelopes.c.project_id == project_id,
+        envelopes.c.state == "retry",
+        envelopes.c.next_at > now,
+    )
+    conn.execute(waiting.values(next_at=now))
+
+
+def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) -> int:
+    """Give up what is older than that and was not replayed by a person; return how many."""
+    old = _waiting_since(before).limit(limit)
+    rows = conn.execute(select(envelopes.c.id, envelopes.c.state).where(envelopes.c.id.in_(old)))
+    states = {row.id: row.state for row in rows}
+    if not states:
+        return 0
+    values = {"state": "expired", "settled_at": now, "next_at": None}
+    conn.execute(update(envelopes).where(envelopes.c.id.in_(states)).values(values))
+    expired = books.counter_of("expired")
+    books.move(conn, ((books.counter_of(state), expired) for state in states.values()))
+    return len(states)
+
+
+def has_expired(conn: Connection, before: datetime) -> bool:
+    """Return whether :func:`expire` has anything to do."""
+    return conn.scalar(_waiting_since(before).limit(1)) is not None
+
+
+def unpack(body: bytes) -> bytes:
+    """Return an envelope in wire form.
+
+    :raise ValueError: the row is damaged.
+    """
+    try:
+        return zlib.decompress(body)
+    except zlib.error as error:
+        raise ValueError("the stored envelope cannot be unpacked") from error
+
+
+def _waiting_since(before: datetime) -> Select[Any]:
+    return select(envelopes.c.id).where(
+        text(OUTBOX), envelopes.c.received_at < before, envelopes.c.priority >= 0
+    )
+
+
+def _due(project_id: int, limited: Collection[str], held: Collection[int]) -> Select[Any]:
+    query = (
+        select(
+            envelopes.c.id,
+            envelopes.c.project_id,
+            envelopes.c.event_id,
+            envelopes.c.item_types,
+            envelopes.c.attempts,
+            envelopes.c.priority,
+            envelopes.c.received_at,
+            envelopes.c.size_bytes,
+            envelopes.c.via,
+            events.c.issue_id,
+            issues.c.type,
+        )
+        .outerjoin(events, events.c.envelope_id == envelopes.c.id)
+        .outerjoin(issues, issues.c.id == events.c.issue_id)
+        .where(text(OUTBOX), envelopes.c.project_id == project_id)
+    )
+    if held:
+        query = query.where(envelopes.c.id.not_in(held))
+    if limited:
+        types = literal(",") + envelopes.c.item_types + literal(",")
+        query = query.where(
+            ~or_(*(types.contains(f",{name},", autoescape=True) for name in sorted(limited)))
+        )
+    return query
+
+
+def _read(row: Any) -> Due:
+    values = dict(row._mapping)
+    values["error_type"] = values.pop("type")
+    values["item_types"] = tuple(filter(None, row.item_types.split(",")))
+    return Due(**values)

@@ -1,0 +1,173 @@
+"""What an answer of Sentry, or none at all, means for the envelope that was sent.
+
+    delivered   accepted: 2xx with a JSON object
+    retry       try again: network errors, 3xx, 408, 425, 429, 5xx, a page that is no Sentry's
+    parked      no time mends it, a person must look: 400, 413, other 4xx
+    refused     the destination as a whole does not take us: 401, 403, 404, 407, 508. The envelope
+                stays, the destination's circuit opens
+
+An SDK is told to drop on most of these; this is a store-and-forward, and drops nothing.
+
+Source: https://develop.sentry.dev/sdk/foundations/transport/envelopes/ and
+https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from app.protocol.event import clean_text, parse_event_id
+from app.protocol.rate_limits import (
+    DEFAULT_LIMIT,
+    EVERYTHING,
+    parse_rate_limits,
+    parse_retry_after,
+)
+
+Kind = Literal["delivered", "retry", "parked", "refused"]
+
+MAX_SAID = 300
+
+_REFUSALS = {
+    401: "401: the key is wrong",
+    403: "403: the key is disabled, or another project's",
+    404: "404: the path or the project does not exist there",
+    407: "407: the proxy wants a password",
+    508: "508: the DSN leads back to this service",
+}
+_MEANINGS = {
+    400: "Sentry cannot read the envelope",
+    408: "Sentry waited too long for the envelope",
+    413: "too large for Sentry",
+    425: "Sentry wants it later",
+    429: "Sentry asks to wait",
+    500: "Sentry failed",
+    502: "a proxy in front of Sentry got no answer",
+    503: "Sentry is overloaded or down",
+    504: "a proxy in front of Sentry waited too long",
+}
+_RETRIED = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer. ``body``: its beginning; ``headers``: names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """There was no answer; ``cause`` says why, in words."""
+
+    cause: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What becomes of an envelope.
+
+    :param cause: why Sentry does not have it; empty when it has.
+    :param limits: category to the end of the limit that this answer states.
+    :param not_before: the earliest moment that Sentry wants the next try at.
+    """
+
+    kind: Kind
+    cause: str = ""
+    status: int | None = None
+    upstream_id: str | None = None
+    limits: Mapping[str, datetime] = field(default_factory=dict)
+    not_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Full jitter: a random wait below a ceiling that doubles with every failure, in seconds.
+
+    Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/.
+    """
+
+    base_s: float = 1.0
+    max_s: float = 300.0
+
+    def wait(self, failures: int) -> timedelta:
+        """Return how long to wait after so many failures in a row, at least a tenth of the base."""
+        ceiling = min(self.max_s, self.base_s * 2 ** min(max(failures, 1) - 1, 30))
+        return timedelta(seconds=max(self.base_s / 10, random.uniform(0, ceiling)))  # noqa: S311
+
+
+def judge(result: Answer | Failure, now: datetime) -> Judgement:
+    """Return what a result means; it never asks for an envelope to be dropped."""
+    if isinstance(result, Failure):
+        return Judgement("retry", result.cause)
+    status = result.status
+    limits = parse_rate_limits(result.headers.get("x-sentry-rate-limits", ""), now)
+    if 200 <= status < 300:
+        return _taken(result, limits)
+    if status in _REFUSALS:
+        return Judgement("refused", _with_words(_REFUSALS[status], result), status)
+    if status == 429:
+        return _limited(result, limits, now)
+    cause = _with_words(f"{status}: {_meaning(status)}", result)
+    if 400 <= status < 500 and status not in _RETRIED:
+        return Judgement("parked", cause, status)
+    not_before = parse_retry_after(result.headers.get("retry-after", ""), now)
+    return Judgement("retry", cause, status, limits=limits, not_before=not_before)
+
+
+def _taken(answer: Answer, limits: Mapping[str, datetime]) -> Judgement:
+    content = _json(answer.body)
+    if not isinstance(content, dict):
+        kind = "an HTML page" if answer.body.lstrip().startswith(b"<") else "no JSON"
+        return Judgement(
+            "retry", f"what answered {answer.status} with {kind} is no Sentry", answer.status
+        )
+    upstream_id = parse_event_id(content.get("id"))
+    return Judgement("delivered", "", answer.status, upstream_id, limits)
+
+
+def _limited(answer: Answer, limits: Mapping[str, datetime], now: datetime) -> Judgement:
+    if not limits:
+        until = parse_retry_after(answer.headers.get("retry-after", ""), now)
+        limits = {EVERYTHING: until or now + DEFAULT_LIMIT}
+    not_before = max(limits.values())
+    cause = _with_words(f"429: Sentry asks to wait until {_clock(not_before)}", answer)
+    return Judgement("retry", cause, 429, limits=limits, not_before=not_before)
+
+
+def _meaning(status: int) -> str:
+    if 300 <= status < 400:
+        return "redirected, which is not followed"
+    generic = "Sentry refuses the envelope" if status < 500 else "Sentry failed"
+    return _MEANINGS.get(status, generic)
+
+
+def _with_words(cause: str, answer: Answer) -> str:
+    """Add what Sentry said, as one short line."""
+    content = _json(answer.body)
+    detail = content.get("detail") if isinstance(content, dict) else None
+    said = answer.headers.get("x-sentry-error") or detail
+    if 300 <= answer.status < 400:
+        # Without its query, which may hold a secret.
+        said = answer.headers.get("location", "").partition("?")[0]
+    text = " ".join(clean_text(str(said or "")).split())[:MAX_SAID]
+    line = "".join(letter for letter in text if letter.isprintable())
+    return f"{cause} ({line})" if line else cause
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

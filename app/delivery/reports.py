@@ -1,0 +1,71 @@
+"""Client reports: telling Sentry what it was spared, so that its counts stay honest.
+
+What is owed stands in ``client_reports``; it is taken off when Sentry has accepted the report, so
+a process that is killed in between reports twice rather than never.
+
+Source: https://develop.sentry.dev/sdk/telemetry/client-reports/, 2026-11-24.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from app.delivery.tables import client_reports
+from app.protocol.envelope import Envelope, Item, serialize_envelope
+
+
+class Owed(NamedTuple):
+    """So many of a category were not sent, for this reason."""
+
+    reason: str
+    category: str
+    quantity: int
+
+
+class Report(NamedTuple):
+    """What a project's Sentry is to be told."""
+
+    project_id: int
+    owed: tuple[Owed, ...]
+
+    def body(self, now: datetime) -> bytes:
+        """Return the report as an envelope, compressed as stored ones are."""
+        payload = {
+            "timestamp": now.isoformat().replace("+00:00", "Z"),
+            "discarded_events": [one._asdict() for one in self.owed],
+        }
+        item = Item({"type": "client_report"}, payload)
+        return zlib.compress(serialize_envelope(Envelope({}, [item])), 1)
+
+
+def owed_by(conn: Connection, project_id: int) -> Report | None:
+    """Return what a project's Sentry has not been told of, ``None`` when nothing."""
+    columns = (client_reports.c.reason, client_reports.c.category, client_reports.c.quantity)
+    query = select(*columns).where(client_reports.c.project_id == project_id).order_by(*columns)
+    owed = tuple(Owed(*row) for row in conn.execute(query))
+    return Report(project_id, owed) if owed else None
+
+
+def projects_owing(conn: Connection) -> list[int]:
+    """Return the projects whose Sentry has to be told something."""
+    return sorted(conn.scalars(select(client_reports.c.project_id).distinct()))
+
+
+def take_off(conn: Connection, reports: Iterable[Report]) -> None:
+    """Take off what Sentry has accepted; what was added meanwhile stays owed."""
+    table = client_reports
+    for report in reports:
+        for owed in report.owed:
+            row = (
+                (table.c.project_id == report.project_id)
+                & (table.c.reason == owed.reason)
+                & (table.c.category == owed.category)
+            )
+            less = table.c.quantity - owed.quantity
+            conn.execute(update(table).where(row).values(quantity=less))
+            conn.execute(delete(table).where(row, table.c.quantity <= 0))

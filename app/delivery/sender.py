@@ -1,0 +1,113 @@
+"""Senders: a thread for each connection, that sends one envelope and waits to be given the next.
+
+The next one is given only when the last one is settled. So a process that is killed leaves at most
+as many envelopes sent and not settled, to be sent again, as it has connections.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.db import utc_now
+from app.delivery.client import DEADLINE_S, Connection, stamped
+from app.delivery.outbox import unpack
+from app.delivery.policy import Answer, Failure
+
+log = logging.getLogger("app.tracker")
+
+
+def uptime_s() -> float:
+    """Return seconds of a clock that nobody sets and that runs while a machine sleeps."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to send.
+
+    :param token: comes back with the result.
+    :param body: as stored, compressed.
+    :param not_after: of :func:`uptime_s`; too late a job is given back, since another process may
+        have its envelope by then.
+    """
+
+    token: Any
+    body: bytes
+    via: str | None
+    not_after: float
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a job.
+
+    :param result: ``None`` when it was given back untried; ``damage`` says if it can't be sent.
+    """
+
+    token: Any
+    result: Answer | Failure | None
+    at: datetime
+    ms: float
+    damage: str | None = None
+
+
+class Sender:
+    """One connection and its thread.
+
+    :param done: called on that thread with every result.
+    """
+
+    def __init__(self, connection: Connection, done: Callable[[Sender, Sent], None]) -> None:
+        self._connection = connection
+        self._done = done
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._began: float | None = None
+
+    def give(self, job: Job) -> None:
+        """Have a job sent; only when the last one's result was settled."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sender", daemon=True)
+            self._thread.start()
+        self._jobs.put(job)
+
+    def abort_if_late(self) -> None:
+        """End an exchange that has gone on for too long."""
+        began = self._began
+        if began is not None and time.monotonic() - began > DEADLINE_S:
+            self._connection.abort()
+
+    def close(self) -> None:
+        """End the thread after what it is sending."""
+        self._jobs.put(None)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            self._done(self, self._sent(job))
+        self._connection.close()
+
+    def _sent(self, job: Job) -> Sent:
+        at, started = utc_now(), time.monotonic()
+        if uptime_s() > job.not_after:
+            return Sent(job.token, None, at, 0.0)
+        try:
+            body = stamped(unpack(job.body), at)
+        except ValueError as damage:
+            return Sent(job.token, None, at, 0.0, str(damage))
+        self._began = started
+        try:
+            result = self._connection.send(body, job.via)
+        except Exception as bug:
+            # Whatever it is, it must not end the thread: the envelope is tried again.
+            log.exception("an envelope could not be sent")
+            result = Failure(f"failed here: {type(bug).__name__}")
+        finally:
+            self._began = None
+        return Sent(job.token, result, at, round((time.monotonic() - started) * 1000, 2))
