@@ -174,6 +174,14 @@ def test_slow_one_accepts_before_it_answers(fake_sentry: FakeSentry) -> None:
     assert send(fake_sentry)[0] == 200
 
 
+def test_distant_one_is_late_in_any_mood() -> None:
+    with FakeSentry(latency_s=60) as fake:
+        fake.set_mood("503")
+        with pytest.raises(TimeoutError):
+            send(fake, timeout=0.3)
+        assert [entry["state"] for entry in fake.requests()] == ["refused"]
+
+
 def test_dripping_answer_arrives_in_pieces(fake_sentry: FakeSentry) -> None:
     fake_sentry.set_mood("drip", seconds=0.01)
     body = envelope_of("e1")

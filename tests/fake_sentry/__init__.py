@@ -33,9 +33,11 @@ class FakeSentry:
     """Start it as a context manager; it may be killed and started again on the same port.
 
     :param record: the file of its record; default one that goes with this object.
+    :param latency_s: how far away it is: every answer takes that much longer, in any mood.
     """
 
-    def __init__(self, record: Path | None = None) -> None:
+    def __init__(self, record: Path | None = None, *, latency_s: float = 0.0) -> None:
+        self._latency_s = latency_s
         self._folder = tempfile.TemporaryDirectory() if record is None else None
         path = record or Path(self._folder.name) / "record.jsonl"  # type: ignore[union-attr]
         self._path, self._reader = path, RecordReader(path)
@@ -65,6 +67,7 @@ class FakeSentry:
         """Start it, in the mood "ok", and wait until it listens."""
         command = [sys.executable, "-m", "tests.fake_sentry", "--with-parent"]
         command += ["--port", str(self.port), "--record", str(self._path)]
+        command += ["--latency-s", str(self._latency_s)]
         self.process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

@@ -22,6 +22,9 @@ def main() -> None:
         "--record", type=Path, required=True, help="file that one line of JSON a request goes to"
     )
     parser.add_argument(
+        "--latency-s", type=float, default=0.0, help="seconds that every answer takes longer"
+    )
+    parser.add_argument(
         "--with-parent", action="store_true", help="end when standard input is closed"
     )
     asyncio.run(_serve(parser.parse_args()))
@@ -29,7 +32,10 @@ def main() -> None:
 
 async def _serve(options: argparse.Namespace) -> None:
     server = Server(
-        RecordFile(options.record), port=options.port, control_port=options.control_port
+        RecordFile(options.record),
+        port=options.port,
+        control_port=options.control_port,
+        latency_s=options.latency_s,
     )
     for port in await server.start():
         print(port, flush=True)

@@ -110,10 +110,16 @@ class Connection(asyncio.Protocol):
 
 
 class Server:
-    """The fake: a door for envelopes, which may be closed, and one for whoever sets its mood."""
+    """The fake: a door for envelopes, which may be closed, and one for whoever sets its mood.
 
-    def __init__(self, record: RecordFile, *, port: int = 0, control_port: int = 0) -> None:
+    :param latency_s: how far away it is: every answer takes that much longer, in any mood.
+    """
+
+    def __init__(
+        self, record: RecordFile, *, port: int = 0, control_port: int = 0, latency_s: float = 0.0
+    ) -> None:
         self._record = record
+        self._latency_s = latency_s
         self._moody = Moody()
         # Keep the port while the door is closed.
         self._reserved = reserved_port(port)
@@ -169,7 +175,7 @@ class Server:
         elif refusal := _read(request, entry):
             entry["status"], entry["reason"] = refusal
             body = json.dumps({"detail": entry["reason"]}).encode()
-            await self._end(entry, line.send(http_answer(entry["status"], {}, body)))
+            await self._end(line, entry, line.send(http_answer(entry["status"], {}, body)))
         else:
             await self._meet_mood(line, entry, path[1])
 
@@ -177,7 +183,7 @@ class Server:
         mood = self._moody.mood_for(project, entry["item_types"])
         entry |= {"project": project, "mood": mood.name, "status": mood.answered_status}
         entry["state"] = "accepted" if mood.is_accepting else "refused"
-        await self._end(entry, behave(mood, line, entry["event_id"]))
+        await self._end(line, entry, behave(mood, line, entry["event_id"]))
 
     def _entry(self, line: Connection, request: Request, started: float) -> Entry:
         return {
@@ -203,11 +209,13 @@ class Server:
         entry["status"] = 200 if request.path == "/portal/" else 404
         entry["reason"] = "no such route"
         page = {"Content-Type": "text/html; charset=utf-8"}
-        await self._end(entry, line.send(http_answer(entry["status"], page, PAGE.encode())))
+        await self._end(line, entry, line.send(http_answer(entry["status"], page, PAGE.encode())))
 
-    async def _end(self, entry: Entry, answer: Awaitable[bool]) -> None:
+    async def _end(self, line: Connection, entry: Entry, answer: Awaitable[bool]) -> None:
         """Note, answer, note the end."""
         self._record.note(entry)
+        if self._latency_s:
+            await line.gone_within(self._latency_s)
         answered = await answer
         key = {name: entry[name] for name in ("server", "request")}
         self._record.note({**key, "ended": time.time(), "answered": answered})
