@@ -18,7 +18,9 @@ import brotli
 import pytest
 import sentry_sdk
 
+from benchmarks import upstream
 from tests.fake_sentry import FakeSentry
+from tests.fake_sentry.record import Entry
 
 AUTH = {"X-Sentry-Auth": "Sentry sentry_version=7, sentry_key=publickey"}
 Answer = tuple[int, dict[str, str], bytes]
@@ -63,14 +65,20 @@ def send(
         return post(connection, envelope_of(event_id or uuid.uuid4().hex, **how))
 
 
+def ended_requests(fake: FakeSentry) -> list[Entry]:
+    """Every request, when all have ended: the client may have its answer a moment before that."""
+    fake.wait_for(lambda fake: all(entry["ended"] for entry in fake.requests()))
+    return fake.requests()
+
+
 def test_healthy_one_answers_the_id_and_notes_what_came(fake_sentry: FakeSentry) -> None:
     event_id = uuid.uuid4().hex
     with connected(fake_sentry) as connection:
         status, _, body = post(connection, envelope_of(event_id), X_DevEnviro_Instance="web-1")
         post(connection, envelope_of(uuid.uuid4().hex))
     assert (status, json.loads(body)) == (200, {"id": event_id})
-    fake_sentry.wait_for(lambda fake: all(entry["ended"] for entry in fake.requests()))
-    first, second = fake_sentry.record()
+    first, second = ended_requests(fake_sentry)
+    assert [first, second] == fake_sentry.record()
     assert first["event_ids"] == [first["event_id"]] == [event_id]
     assert (first["item_types"], first["project"], first["answered"]) == (["event"], "42", True)
     assert (first["key"], first["key_in"], first["instance"]) == ("publickey", "header", "web-1")
@@ -140,7 +148,7 @@ def test_status_is_answered_and_nothing_is_accepted(fake_sentry: FakeSentry, nam
     fake_sentry.set_mood(name, headers={"X-Error": "told so"}, body="no")
     status, headers, body = send(fake_sentry)
     assert (status, headers["X-Error"], body) == (int(name), "told so", b"no")
-    (entry,) = fake_sentry.requests()
+    (entry,) = ended_requests(fake_sentry)
     assert (entry["state"], entry["status"], entry["answered"]) == ("refused", int(name), True)
 
 
@@ -160,8 +168,8 @@ def test_hanging_one_never_answers(fake_sentry: FakeSentry) -> None:
     fake_sentry.set_mood("hang")
     with pytest.raises(TimeoutError):
         send(fake_sentry, timeout=0.3)
-    fake_sentry.wait_for(lambda fake: fake.requests()[0]["ended"] is not None)
-    assert fake_sentry.requests()[0]["answered"] is False
+    (entry,) = ended_requests(fake_sentry)
+    assert entry["answered"] is False
     assert fake_sentry.record() == []
 
 
@@ -323,8 +331,7 @@ def test_one_after_the_other_is_no_overlap(fake_sentry: FakeSentry) -> None:
     with pytest.raises(TimeoutError):
         send(fake_sentry, "e1", timeout=0.3)
     send(fake_sentry, "e1")
-    assert len(fake_sentry.requests()) == 2
-    fake_sentry.wait_for(lambda fake: all(entry["ended"] for entry in fake.requests()))
+    assert len(ended_requests(fake_sentry)) == 2
     assert fake_sentry.overlaps() == []
 
 
@@ -341,3 +348,17 @@ def test_envelope_of_the_sdk_is_accepted(fake_sentry: FakeSentry) -> None:
     client.close()
     assert fake_sentry.event_ids() == [event_id]
     assert fake_sentry.record()[0]["project"] == "3"
+
+
+def test_changing_upstream_meets_every_mood_in_an_order_that_follows_from_the_seed(
+    fake_sentry: FakeSentry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "MOOD_S", (0.0, 0.02))
+    every = len(upstream.BAD_MOODS) + 2
+    orders = []
+    for _ in range(2):
+        with upstream.ChangingUpstream(fake_sentry, seed=3) as changing:
+            fake_sentry.wait_for(lambda _, met=changing.met: len(met) == every)
+        assert send(fake_sentry)[0] == 200
+        orders.append(list(changing.met))
+    assert orders[0] == orders[1]
