@@ -117,6 +117,17 @@ def test_stored_event_is_accepted_by_the_key_in_the_query(fake_sentry: FakeSentr
     assert (entry["event_ids"], entry["project"], entry["key_in"]) == (["e1"], "7", "query")
 
 
+def test_path_in_front_of_the_project_is_allowed_and_other_paths_are_not(
+    fake_sentry: FakeSentry,
+) -> None:
+    with connected(fake_sentry) as connection:
+        for path, status in (("/sentry/api/9/envelope/", 200), ("/api/9/minidump/", 404)):
+            connection.request("POST", path, envelope_of("e1"), AUTH)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()[:1]) == (status, b"{")
+    assert [entry["project"] for entry in fake_sentry.record()] == ["9"]
+
+
 def test_client_report_is_noted_with_its_contents(fake_sentry: FakeSentry) -> None:
     report = {"discarded_events": [{"reason": "queue_overflow", "category": "error"}]}
     with connected(fake_sentry) as connection:

@@ -15,7 +15,8 @@ from typing import Any
 
 from tests.fake_sentry.wire import BadRequest, Request
 
-PATHS = re.compile(r"/api/([^/]+)/(envelope|store)/?")
+# A DSN may have a path in front of the project.
+PATHS = re.compile(r"(?:/.*)?/api/([^/]+)/(envelope|store)/?")
 # The items that carry an event's id in their payload.
 EVENT_TYPES = frozenset({"event", "transaction", "feedback"})
 
@@ -42,7 +43,7 @@ def contents_of(request: Request, body: bytes) -> Contents:
     :raise BadRequest: it is no envelope, or no event.
     """
     try:
-        return _stored(body) if "/store" in request.path else _envelope(body)
+        return _stored(body) if request.path.rstrip("/").endswith("/store") else _envelope(body)
     except (ValueError, KeyError, TypeError, AttributeError, zlib.error) as error:
         raise BadRequest(f"invalid body: {error!r}") from error
 

@@ -206,10 +206,12 @@ class Server:
 
     async def _turn_away(self, line: Connection, request: Request, entry: Entry) -> None:
         """A path that is none of Sentry's; the page to which a redirect leads answers, though."""
-        entry["status"] = 200 if request.path == "/portal/" else 404
-        entry["reason"] = "no such route"
-        page = {"Content-Type": "text/html; charset=utf-8"}
-        await self._end(line, entry, line.send(http_answer(entry["status"], page, PAGE.encode())))
+        entry["status"], entry["reason"] = 404, "no such route"
+        type_, body = "application/json", '{"detail": "no such route"}'
+        if request.path == "/portal/":
+            entry["status"], type_, body = 200, "text/html; charset=utf-8", PAGE
+        answer = http_answer(entry["status"], {"Content-Type": type_}, body.encode())
+        await self._end(line, entry, line.send(answer))
 
     async def _end(self, line: Connection, entry: Entry, answer: Awaitable[bool]) -> None:
         """Note, answer, note the end."""
