@@ -18,6 +18,7 @@ from app import create_app
 from app.db import Store
 from app.services import Services
 from config import Config, load_config
+from tests.fake_sentry import FakeSentry
 from tests.mini_sentry import MiniSentry
 
 ADMIN_PASSWORD = "correct-horse-battery"
@@ -159,6 +160,13 @@ def admin_client(client: FlaskClient, login: Callable[[FlaskClient], FlaskClient
 @pytest.fixture
 def mini_sentry() -> Iterator[MiniSentry]:
     with MiniSentry() as server:
+        yield server
+
+
+@pytest.fixture
+def fake_sentry() -> Iterator[FakeSentry]:
+    """A fake Sentry in a process of its own, for what kills or is to be counted from outside."""
+    with FakeSentry() as server:
         yield server
 
 

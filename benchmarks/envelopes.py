@@ -1,0 +1,65 @@
+"""Envelopes as a fleet of shops would send them: ordinary events of 20 KB, of many bugs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.scrub import ordinary_event
+
+ERRORS = ("PriceMismatch", "CartExpired", "PaymentRefused", "StockMissing", "AddressInvalid")
+VERBS = ("checkout", "reserve", "refund", "ship", "sign_in", "export", "import_feed")
+USERS = 500
+# A bug's lines move a little from release to release, and it must stay one issue.
+RELEASES = 7
+
+ENCODE: dict[str, Callable[[bytes], bytes]] = {"identity": bytes, "gzip": gzip.compress}
+
+
+def event_of(bug: int, number: int) -> dict[str, Any]:
+    """An event of one bug: type, function and module are the bug's, the rest differs each time.
+
+    :param bug: which one; two bugs differ in type and in function.
+    :param number: which occurrence; message, user, release, lines and id follow from it.
+    """
+    event = ordinary_event()
+    # In letters, as grouping may take numbers for what differs between two occurrences.
+    name = "".join(chr(ord("a") + int(digit)) for digit in str(bug))
+    error, verb = ERRORS[bug % len(ERRORS)] + name.title(), f"{VERBS[bug % len(VERBS)]}_{name}"
+    release, user = number % RELEASES, f"c-{number % USERS}"
+    event |= {
+        "event_id": uuid.uuid4().hex,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "release": f"shop@1.4.{release}",
+        "transaction": f"orders.{verb}",
+        "user": {"id": user, "email": f"{user}@shop.example"},
+    }
+    exception = event["exception"]["values"][0]
+    exception |= {"type": error, "value": f"order {number}: {number % 997}.99 is not 120.99"}
+    for frame in exception["stacktrace"]["frames"]:
+        frame["lineno"] += release
+    raising = exception["stacktrace"]["frames"][-1]
+    raising |= {"function": verb, "module": f"shop.orders.{verb}", "filename": f"shop/{verb}.py"}
+    return event
+
+
+def envelope_of(event: dict[str, Any]) -> bytes:
+    """The envelope an SDK would put it into."""
+    payload = json.dumps(event).encode()
+    headers = {"event_id": event["event_id"], "sent_at": datetime.now(UTC).isoformat()}
+    item = {"type": "event", "content_type": "application/json", "length": len(payload)}
+    return b"\n".join([json.dumps(headers).encode(), json.dumps(item).encode(), payload, b""])
+
+
+def envelopes(events: int, bugs: int, encoding: str) -> Iterator[tuple[str, bytes]]:
+    """So many events of so many bugs, in turn: the id of each and its body, encoded.
+
+    :param encoding: one of ``ENCODE``.
+    """
+    for number in range(events):
+        event = event_of(number % bugs, number)
+        yield event["event_id"], ENCODE[encoding](envelope_of(event))
