@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from datetime import timedelta
 
 from app.db import StoreError
@@ -34,6 +35,7 @@ class Worker:
         self._parts = parts
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._prunes_at = 0.0
         self._forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
         self.owner = self._forwarder.owner
 
@@ -68,12 +70,21 @@ class Worker:
                 if self._parts.intake.emergency.count():
                     self._parts.store.open()
                     self._parts.intake.take_in()
-                if claim(self._parts.store, "retention", self.owner, RETENTION_EVERY):
+                if self._may_prune():
                     prune(self._parts.store, Limits.of(self._parts.config))
             except StoreError as error:
                 log.warning("the store does not answer the background loop: %s", error)
             except Exception:
                 log.exception("the background loop failed, it goes on")
+
+    def _may_prune(self) -> bool:
+        now = time.monotonic()
+        if now < self._prunes_at:
+            return False
+        # Whoever holds it prunes once in its time; the others ask again each turn.
+        mine = claim(self._parts.store, "retention", self.owner, RETENTION_EVERY)
+        self._prunes_at = now + RETENTION_EVERY.total_seconds() if mine else now
+        return mine
 
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_S):

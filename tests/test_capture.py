@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask, Response, abort
+from flask import Flask, abort
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -16,7 +16,6 @@ from app import access, sentry
 from app.error_tracker import ErrorTracker
 from app.events.tables import envelopes
 from tests.conftest import parts_of
-from tests.mini_sentry import MiniSentry
 
 
 class PaymentError(Exception):
@@ -207,72 +206,6 @@ def test_same_error_twice_is_one_issue_with_two_events_and_two_users(
     assert issue["status"] == "unresolved"
     assert issue["grouping"]["key"].startswith("PaymentError at ")
     assert issue["first_release"] == issue["last_release"] == "shop@1.2.3"
-
-
-def test_event_reaches_sentry_with_the_same_id(
-    make_app: Callable[..., Flask], mini_sentry: MiniSentry
-) -> None:
-    app = make_app(SENTRY_DSN=mini_sentry.dsn)
-    client = app.test_client()
-
-    def fails() -> None:
-        raise PaymentError("to Sentry")
-
-    route(app, fails)
-    event_id = client.get("/fails").json["event_id"]
-    mini_sentry.wait_for(lambda server: event_id in server.event_ids())
-    assert mini_sentry.event_ids() == [event_id]
-    assert mini_sentry.events()[0]["exception"]["values"][-1]["type"] == "PaymentError"
-    sentry.flush()
-    event = client.get(f"/api/events/{event_id}").json
-    assert event["delivery"] == {"state": "delivered", "upstream_id": event_id, "url": None}
-    assert [hop["ok"] for hop in event["trail"]] == [True] * 5
-    books = client.get("/system/status").json["accounting"]
-    assert (books["delivered"] >= 1, books["pending"], books["balanced"]) == (True, 0, True)
-
-
-@pytest.mark.parametrize(
-    ("answer", "cause"),
-    [
-        (Response("{}", 403, content_type="application/json"), "Sentry answered 403"),
-        (Response("{}", 503, content_type="application/json"), "Sentry answered 503"),
-        (Response("<html>", 200, content_type="text/html"), "what answered 200 is no Sentry"),
-    ],
-)
-def test_event_that_sentry_does_not_accept_stays_and_its_trail_names_the_cause(
-    make_app: Callable[..., Flask], mini_sentry: MiniSentry, answer: Response, cause: str
-) -> None:
-    mini_sentry.answer = lambda envelope: answer
-    client = make_app(SENTRY_DSN=mini_sentry.dsn).test_client()
-    event_id = sentry.capture_message("refused")
-    sentry.flush()
-    event = client.get(f"/api/events/{event_id}").json
-    assert event["delivery"]["state"] == "pending"
-    sent = event["trail"][3]
-    assert (sent["hop"], sent["ok"], sent["detail"]) == ("sent", False, cause)
-    assert client.get("/system/status").json["accounting"]["balanced"]
-
-
-def test_event_that_reaches_nobody_stays_and_its_trail_says_so(
-    make_app: Callable[..., Flask],
-) -> None:
-    client = make_app(SENTRY_DSN="http://key@127.0.0.1:1/42").test_client()
-    event_id = sentry.capture_message("nobody there")
-    sentry.flush()
-    sent = client.get(f"/api/events/{event_id}").json["trail"][3]
-    assert (sent["ok"], sent["detail"]) == (False, "not reached: MaxRetryError")
-
-
-def test_error_that_is_sampled_out_is_stored_and_counted_but_not_sent(
-    make_app: Callable[..., Flask], mini_sentry: MiniSentry
-) -> None:
-    app = make_app(SENTRY_DSN=mini_sentry.dsn, SENTRY_SAMPLE_RATE=0.0)
-    client = app.test_client()
-    event_id = sentry.capture_message("not for Sentry")
-    sentry.flush()
-    assert client.get(f"/api/events/{event_id}").json["delivery"]["state"] == "discarded"
-    assert client.get("/system/status").json["accounting"]["discarded"] == {"sample_rate": 1}
-    assert mini_sentry.events() == []
 
 
 def test_traces_enter_the_books_and_probes_make_none(make_app: Callable[..., Flask]) -> None:

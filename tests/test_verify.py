@@ -61,10 +61,8 @@ class Outcome(NamedTuple):
 def verify(make_app: Callable[..., Flask]) -> Callable[..., Outcome]:
     """Run `flask verify --json` on an application with the given settings."""
 
-    def run(*, delivering: bool = False, **settings: object) -> Outcome:
+    def run(**settings: object) -> Outcome:
         app = make_app(**settings)
-        if not delivering:
-            app
         result = app.test_cli_runner().invoke(args=["verify", "--json"])
         report = json.loads(result.stdout)
         found = {check["name"]: check for check in report["checks"]}
@@ -111,10 +109,10 @@ def closed_port() -> int:
 def test_healthy_service_with_a_sentry_passes_everything(
     verify: Callable[..., Outcome], mini_sentry: MiniSentry
 ) -> None:
-    outcome = verify(delivering=True, SENTRY_DSN=mini_sentry.dsn)
+    outcome = verify(SENTRY_DSN=mini_sentry.dsn)
     assert (outcome.code, outcome.status) == (0, "pass"), outcome.stdout
     assert list(outcome.checks) == NAMES
-    assert outcome.words() == ["pass"] * 10 + ["skip", "pass"]
+    assert outcome.words() == ["pass"] * 10 + ["skip", "pass", "pass"]
     assert "http to this machine" in outcome.checks["TLS"]["detail"]
     mini_sentry.wait_for(lambda server: len(server.events()) == 4)
     tags = {event["tags"]["verify"] for event in mini_sentry.events()}
@@ -146,7 +144,7 @@ def test_without_a_dsn_its_five_checks_are_skipped_and_nothing_is_wrong(
 ) -> None:
     outcome = verify()
     assert (outcome.code, outcome.status) == (0, "pass")
-    assert outcome.words(*DSN_CHECKS) == ["skip"] * 5
+    assert outcome.words(*DSN_CHECKS, "delivered") == ["skip"] * 6
     assert all("set SENTRY_DSN" in outcome.checks[name]["mend"] for name in DSN_CHECKS)
 
 
@@ -175,7 +173,7 @@ def test_table_has_a_word_a_name_and_the_mend_below_and_a_summary(
     failure = next(n for n, line in enumerate(lines) if line.startswith("✗ fail  connects"))
     assert "refused" in lines[failure]
     assert lines[failure + 1].strip().startswith("→ see that Sentry runs")
-    assert "fail: 9 pass, 1 fail, 2 skip." in lines[-1]
+    assert "fail: 9 pass, 1 fail, 3 skip." in lines[-1]
     assert "\x1b" not in result.stdout
 
 
@@ -547,7 +545,7 @@ def test_wrong_clock_is_a_warning(seconds: int, word: str) -> None:
 def test_proxy_of_the_environment_is_not_used_and_that_is_said(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = (make_app(SENTRY_DSN=mini_sentry.dsn))
+    app = make_app(SENTRY_DSN=mini_sentry.dsn)
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:hidden-word@127.0.0.1:{closed_port()}")
     result = app.test_cli_runner().invoke(args=["verify"])
     assert result.exit_code == 0, result.output

@@ -54,7 +54,8 @@ def _taken_out(count: int) -> str:
 
 def _delivery(row: Row[Any], waits_for: str) -> list[Hop]:
     if row.state == "delivered":
-        ms = round(max((row.settled_at - row.stored_at) / timedelta(milliseconds=1), 0.0), 2)
+        took = (row.settled_at or row.stored_at) - row.stored_at
+        ms = round(max(took / timedelta(milliseconds=1), 0.0), 2)
         return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
     if row.state == "local":
         return [Hop("sent", detail="stays here: no SENTRY_DSN is set"), Hop("accepted")]

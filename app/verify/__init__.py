@@ -6,6 +6,7 @@
     endpoints answer                           endpoints.py   through Flask, without a socket
     DSN parses · resolves · connects · TLS     network.py     the way to Sentry, hop by hop
     accepts                                    acceptance.py  what Sentry says to a real event
+    delivered                                  delivery.py    its trail, to the end
 
 Checks run in this order; :mod:`~app.verify.checks` times them, turns what they raise into a
 ``fail``, and skips those that stand on one that failed. :mod:`~app.verify.command` prints them.

@@ -63,6 +63,7 @@ def exception_captured(run: Run) -> Verdict:
             _raise_on_purpose()
         except SelfTestError as error:
             event_id = sentry.capture_exception(error, {"from": "flask verify"})
+    run.exception_id = event_id or ""
     expected = {"level": "error", "type": "SelfTestError", "newest frame": "_raise_on_purpose"}
     return _read_back(run, event_id, expected)
 

@@ -79,6 +79,7 @@ class Run:
     :param id: in the tag ``verify`` of every event of this run.
     :param target: where the DSN leads, once it is parsed.
     :param addresses: of the target's host, once it is resolved.
+    :param exception_id: of the event of the captured exception.
     """
 
     app: Flask
@@ -86,6 +87,7 @@ class Run:
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     target: Dsn | None = None
     addresses: list[Any] = field(default_factory=list)
+    exception_id: str = ""
 
     def aim(self) -> Dsn:
         """Return the target; only for checks that need its parsing."""

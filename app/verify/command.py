@@ -14,7 +14,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from app.services import services
-from app.verify import acceptance, capture, endpoints, network, setup
+from app.verify import acceptance, capture, delivery, endpoints, network, setup
 from app.verify.checks import Check, Finished, Run, Word, run_checks, worst
 from config import Config
 
@@ -31,6 +31,7 @@ CHECKS = (
     Check("connects", network.connects, "resolves"),
     Check("TLS", network.tls, "connects"),
     Check("accepts", acceptance.accepts, "TLS"),
+    Check("delivered", delivery.delivered, "accepts"),
 )
 EXIT_CODES: dict[Word, int] = {"pass": 0, "warn": 1, "fail": 2}
 MARKS: dict[Word, tuple[str, str]] = {
