@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -168,6 +170,31 @@ def fake_sentry() -> Iterator[FakeSentry]:
     """A fake Sentry in a process of its own, for what kills or is to be counted from outside."""
     with FakeSentry() as server:
         yield server
+
+
+@pytest.fixture
+def certify(tmp_path: Path) -> Callable[..., Path]:
+    """Make a certificate that is signed by itself; returns a file with its key, too."""
+    if not shutil.which("openssl"):
+        pytest.skip("NO TLS CHECK WAS TESTED: there is no openssl to make certificates with")
+
+    def make(days: int = 90, name: str = "IP:127.0.0.1") -> Path:
+        path, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+        wanted, names = tmp_path / "request.pem", tmp_path / "names.cnf"
+        names.write_text(f"subjectAltName={name}")
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        openssl("req", "-new", *kind, "-subj", "/CN=fake", "-keyout", key, "-out", wanted)
+        # Unlike `req -x509` this takes a negative number of days: expired since yesterday.
+        files = ["-in", wanted, "-signkey", key, "-out", path, "-extfile", names]
+        openssl("x509", "-req", *files, "-days", days)
+        path.write_text(path.read_text() + key.read_text())
+        return path
+
+    return make
+
+
+def openssl(*arguments: object) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
 def parts_of(app: Flask) -> Services:

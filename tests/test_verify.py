@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +17,6 @@ import pytest
 import sentry_sdk
 from flask import Flask, Response, request
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from app import sentry
 from app.db import Store, StoreBusy
@@ -33,6 +29,7 @@ from app.verify import capture, checks, command, endpoints, setup
 from app.verify.checks import Check, Run, Verdict, run_checks
 from app.verify.network import dsn_parses
 from config import load_config
+from tests.answering import Answering
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
 from tests.mini_sentry import MiniSentry
 
@@ -206,7 +203,7 @@ def test_nothing_of_the_run_stays_in_the_scope(make_app: Callable[..., Flask]) -
     assert "verify" not in stored.event.tags and stored.event.user == {}
 
 
-def test_no_secret_is_in_the_output(make_app: Callable[..., Flask], fake: Fake) -> None:
+def test_no_secret_is_in_the_output(make_app: Callable[..., Flask], fake: Answering) -> None:
     def echoes() -> Response:
         heard = f"{request.headers['X-Sentry-Auth']} {ADMIN_PASSWORD} {API_TOKEN}"
         return Response(json.dumps({"detail": heard}), 403)
@@ -443,35 +440,9 @@ def test_dsn_shows_host_prefix_and_project_and_what_leads_back_is_warned_about()
     assert dsn_parses(run_to("http://0123456789abcdef@localhost:8000/1")).result == "warn"
 
 
-class Fake:
-    """A server that answers what a test says, with TLS where it is given a certificate."""
-
-    def __init__(self, certificate: Path | None = None) -> None:
-        self.answers: Callable[[], Response] = lambda: Response("{}")
-        app = Flask("fake")
-        app.add_url_rule("/<path:path>", "any", lambda path: self.answers(), methods=["POST"])
-        context = None
-        if certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
-        self._server = make_server("127.0.0.1", 0, app, ssl_context=context)
-        self.port = self._server.port
-        self.dsn = f"{'https' if context else 'http'}://publickey@127.0.0.1:{self.port}/42"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> Fake:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
 @pytest.fixture
-def fake() -> Iterator[Fake]:
-    with Fake() as server:
+def fake() -> Iterator[Answering]:
+    with Answering() as server:
         yield server
 
 
@@ -522,7 +493,9 @@ TAKEN = json.dumps({"id": ID})
     ],
     ids=lambda value: value.status if isinstance(value, Response) else None,
 )
-def test_answer_of_sentry_is_named(fake: Fake, answer: Response, result: str, words: str) -> None:
+def test_answer_of_sentry_is_named(
+    fake: Answering, answer: Response, result: str, words: str
+) -> None:
     fake.answers = lambda: answer
     verdict = accepts(fake.dsn)
     assert (verdict.result, words in verdict.detail) == (result, True), verdict
@@ -604,35 +577,10 @@ def test_something_else_than_http_is_named() -> None:
 # ---- TLS ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def certify(tmp_path: Path) -> Callable[..., Path]:
-    """Make a certificate that is signed by itself; returns a file with its key, too."""
-    if not shutil.which("openssl"):
-        pytest.skip("NO TLS CHECK WAS TESTED: there is no openssl to make certificates with")
-
-    def make(days: int = 90, name: str = "IP:127.0.0.1") -> Path:
-        path, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-        wanted, names = tmp_path / "request.pem", tmp_path / "names.cnf"
-        names.write_text(f"subjectAltName={name}")
-        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        openssl("req", "-new", *kind, "-subj", "/CN=fake", "-keyout", key, "-out", wanted)
-        # Unlike `req -x509` this takes a negative number of days: expired since yesterday.
-        files = ["-in", wanted, "-signkey", key, "-out", path, "-extfile", names]
-        openssl("x509", "-req", *files, "-days", days)
-        path.write_text(path.read_text() + key.read_text())
-        return path
-
-    return make
-
-
-def openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
-
-
 def test_certificate_signed_by_itself_is_not_trusted_and_nothing_is_sent(
     verify: Callable[..., Outcome], certify: Callable[..., Path]
 ) -> None:
-    with Fake(certify()) as server:
+    with Answering(certify()) as server:
         outcome = verify(SENTRY_DSN=server.dsn)
     assert outcome.code == 2
     assert outcome.words(*DSN_CHECKS) == ["pass", "pass", "pass", "fail", "skip"]
@@ -645,7 +593,7 @@ def test_certificate_of_a_named_authority_is_trusted_and_sentry_accepts(
 ) -> None:
     certificate = certify()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with Fake(certificate) as server:
+    with Answering(certificate) as server:
         server.answers = lambda: Response(TAKEN)
         outcome = verify(SENTRY_DSN=server.dsn)
     assert outcome.words(*DSN_CHECKS) == ["pass"] * 5, outcome.stdout
@@ -657,7 +605,7 @@ def test_certificate_that_ends_soon_is_a_warning(
 ) -> None:
     certificate = certify(days=5)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with Fake(certificate) as server:
+    with Answering(certificate) as server:
         server.answers = lambda: Response(TAKEN)
         outcome = verify(SENTRY_DSN=server.dsn)
     assert outcome.words("TLS", "accepts") == ["warn", "pass"]
@@ -680,13 +628,13 @@ def test_certificate_that_does_not_fit_is_named(
 ) -> None:
     certificate = certify(**made)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with Fake(certificate) as server:
+    with Answering(certificate) as server:
         verdict = tls(server.dsn)
     assert verdict.result == "fail"
     assert words in verdict.detail and mend in verdict.mend
 
 
-def test_https_to_a_port_without_tls_is_named(fake: Fake) -> None:
+def test_https_to_a_port_without_tls_is_named(fake: Answering) -> None:
     verdict = tls(fake.dsn.replace("http:", "https:"))
     assert verdict.result == "fail"
     assert f"no TLS on port {fake.port}" in verdict.detail

@@ -1,0 +1,87 @@
+"""Leases: one holder at a time, and a dead one is noticed at once by those who can look."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from app.db import Store, utc_now
+from app.leases import claim, is_dead, new_owner, release
+from config import ROOT
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    store = Store(database_url)
+    store.open()
+    yield store
+    store.dispose()
+
+
+def owner_that_ended() -> str:
+    """The name that a process had which is no more."""
+    code = "from app.leases import new_owner; print(new_owner())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_lease_is_held_by_one_until_it_runs_out(store: Store) -> None:
+    one, other = new_owner(), new_owner()
+    assert claim(store, "work", one, MINUTE)
+    assert not claim(store, "work", other, MINUTE)
+    assert claim(store, "work", one, MINUTE)
+    with time_machine.travel(utc_now() + 2 * MINUTE):
+        assert claim(store, "work", other, MINUTE)
+        assert not claim(store, "work", one, MINUTE)
+
+
+def test_lease_of_a_process_that_died_is_taken_over_at_once(store: Store) -> None:
+    dead = owner_that_ended()
+    assert is_dead(dead)
+    assert claim(store, "work", dead, MINUTE)
+    assert claim(store, "work", new_owner(), MINUTE)
+
+
+@pytest.mark.parametrize(
+    "owner", ["somebody", "host:1:2:elsewhere-1:aaaa", "host:99999999:1::aaaa", "a:b:c:d:e"]
+)
+def test_owner_elsewhere_is_never_called_dead(store: Store, owner: str) -> None:
+    assert not is_dead(owner)
+    assert claim(store, "work", owner, MINUTE)
+    assert not claim(store, "work", new_owner(), MINUTE)
+
+
+def test_lease_that_is_given_back_is_free_and_only_its_owner_can(store: Store) -> None:
+    one, other = new_owner(), new_owner()
+    assert claim(store, "work", one, MINUTE)
+    release(store, "work", other)
+    assert not claim(store, "work", other, MINUTE)
+    release(store, "work", one)
+    assert claim(store, "work", other, MINUTE)
+
+
+def test_many_who_ask_at_once_for_the_lease_of_a_dead_one_get_it_once(store: Store) -> None:
+    claim(store, "work", owner_that_ended(), MINUTE)
+    got: list[bool] = []
+    barrier = threading.Barrier(6)
+
+    def ask() -> None:
+        barrier.wait()
+        got.append(claim(store, "work", new_owner(), MINUTE))
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == [False] * 5 + [True]
