@@ -37,7 +37,10 @@ TURN_TIMEOUT_S = 15.0
 # A client that is still sending does not read; cut off, it would see a broken connection and not
 # the 413. So its rest is read and thrown away, but not for ever.
 DRAIN_S = 2.0
-STEP_BYTES = 64 * 1024
+# A read waits until it has all that it asked for, so the first ones ask for little: what arrived is
+# to be seen. Later ones may wait, since what was received by then counts.
+FIRST_STEPS_BYTES = 64 * 1024
+STEP_BYTES, FIRST_STEP_BYTES = 64 * 1024, 4096
 
 _turn = threading.BoundedSemaphore(1)
 
@@ -52,15 +55,14 @@ def read_body() -> Iterator[bytearray]:
     encoding = request.headers.get("Content-Encoding", "")
     with tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=str(services().config.DATA_DIR)) as wire:
         _receive(wire)
-        body, is_large = _measured(wire, encoding)
-        if not is_large:
-            yield body
+        small = _small(wire, encoding)
+        if small is not None:
+            yield small
             return
-        del body
         if not _turn.acquire(timeout=TURN_TIMEOUT_S):
             raise Refusal(503, "too many large bodies at once", retry_after_s=RETRY_AFTER_S)
         try:
-            yield _whole(wire, encoding)
+            yield _large(wire, encoding)
         finally:
             _turn.release()
 
@@ -78,6 +80,7 @@ def _receive(wire: IO[bytes]) -> None:
     with patience.reading(request.environ.get("gunicorn.socket")) as reading:
         while piece := _read(stream, reading):
             size += len(piece)
+            reading.received = size
             if size > MAX_WIRE_BYTES or (declared or 0) > MAX_WIRE_BYTES:
                 _drain(stream, reading)
                 raise Refusal(
@@ -111,7 +114,8 @@ def _stream() -> IO[bytes]:
 
 def _read(stream: IO[bytes], reading: Reading) -> bytes:
     try:
-        return stream.read(STEP_BYTES)
+        is_first = reading.received < FIRST_STEPS_BYTES
+        return stream.read(FIRST_STEP_BYTES if is_first else STEP_BYTES)
     except Exception as error:
         # Each server has errors of its own for a chunk that is none or a client that is gone.
         if reading.expired:
@@ -131,20 +135,21 @@ def _drain(stream: IO[bytes], reading: Reading) -> None:
         return  # It is being refused already.
 
 
-def _measured(wire: IO[bytes], encoding: str) -> tuple[bytearray, bool]:
-    """Return the body if it is small; else nothing of it, and that it is large."""
-    kept, size, values = bytearray(), 0, 0
+def _small(wire: IO[bytes], encoding: str) -> bytearray | None:
+    """Return the body, ``None`` as soon as it turns out to be large."""
+    body, values = bytearray(), 0
     for piece in _inflated(wire, encoding):
-        size += len(piece)
+        body += piece
         values += piece.count(b",")
-        if size <= SMALL_BYTES:
-            kept += piece
-        elif kept:
-            kept = bytearray()
-    return kept, size > SMALL_BYTES or values > SMALL_VALUES
+        if len(body) > SMALL_BYTES or values > SMALL_VALUES:
+            return None
+    return body
 
 
-def _whole(wire: IO[bytes], encoding: str) -> bytearray:
+def _large(wire: IO[bytes], encoding: str) -> bytearray:
+    # Once to see that it is within the limit, keeping nothing, and once to have it.
+    for _ in _inflated(wire, encoding):
+        pass
     body = bytearray()
     for piece in _inflated(wire, encoding):
         body += piece

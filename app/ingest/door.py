@@ -39,7 +39,7 @@ LIMITS = Limits(
     items=100,  # Sentry's own limit for sessions; SDKs send a handful.
     header_bytes=64 * 1024,  # Trace headers and baggage come to 1 or 2 kB.
     json_bytes=10 * 1024**2,  # Sentry refuses events above 1 MiB, spans and profiles above 10.
-    json_values=200_000,  # Some 20 MiB in memory; a profile of a minute has half of that.
+    json_values=100_000,  # Some 20 MiB in memory with their scrubbed copy.
     depth=128,  # Where Relay's own parser (serde_json) stops.
 )
 # How long a client waits for its turn at the store before it is told to come back.

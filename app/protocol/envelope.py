@@ -167,7 +167,12 @@ def parse_envelope(body: bytes | bytearray, limits: Limits | None = None) -> Env
         if limits and number > limits.items:
             raise EnvelopeTooLarge(f"an envelope has at most {limits.items} items")
         headers, position = _read_headers(body, position, f"the headers of item {number}", limits)
-        payload, position = _payload(body, position, headers)
+        end, next_position = _payload_end(body, position, headers)
+        if limits and _is_json(headers) and end - position > limits.json_bytes:
+            raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_bytes} bytes")
+        with memoryview(body) as view:  # A slice of a bytearray would be one more copy.
+            payload = bytes(view[position:end])
+        position = next_position
         envelope.items.append(Item(headers, _decoded(headers, payload, limits)))
     return envelope
 
@@ -237,11 +242,14 @@ def _read_headers(
     return headers, end + 1
 
 
-def _payload(body: bytes | bytearray, position: int, headers: dict[str, Any]) -> tuple[bytes, int]:
+def _payload_end(
+    body: bytes | bytearray, position: int, headers: dict[str, Any]
+) -> tuple[int, int]:
+    """Return where the payload ends, and where the next item begins."""
     length = headers.get("length")
     if length is None:
         end = _line_end(body, position)
-        return bytes(body[position:end]), end + 1
+        return end, end + 1
     if type(length) is not int or length < 0:
         raise EnvelopeError("the length of an item is no count of bytes")
     end = position + length
@@ -249,12 +257,16 @@ def _payload(body: bytes | bytearray, position: int, headers: dict[str, Any]) ->
         raise EnvelopeError(f"an item ends {end - len(body)} bytes before its length")
     if body[end : end + 1] not in (b"\n", b""):
         raise EnvelopeError("an item is longer than its length")
-    return bytes(body[position:end]), end + 1
+    return end, end + 1
+
+
+def _is_json(headers: dict[str, Any]) -> bool:
+    kind = headers.get("type")
+    return isinstance(kind, str) and kind in JSON_ITEMS
 
 
 def _decoded(headers: dict[str, Any], payload: bytes, limits: Limits | None) -> Any:
-    kind = headers.get("type")
-    if not isinstance(kind, str) or kind not in JSON_ITEMS:
+    if not _is_json(headers):
         return payload
     if limits is None:
         try:
@@ -266,6 +278,6 @@ def _decoded(headers: dict[str, Any], payload: bytes, limits: Limits | None) -> 
     except EnvelopeTooLarge:
         raise
     except EnvelopeError as error:
-        if kind in _MIXED_ITEMS:
+        if headers["type"] in _MIXED_ITEMS:
             return payload
-        raise EnvelopeError(f"the payload of an item {kind!r}: {error}") from error
+        raise EnvelopeError(f"the payload of an item {headers['type']!r}: {error}") from error
