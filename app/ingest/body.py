@@ -127,6 +127,7 @@ def _read(stream: IO[bytes], reading: Reading) -> bytes:
 
 def _drain(stream: IO[bytes], reading: Reading) -> None:
     reading.started = time.monotonic()
+    reading.received = MAX_WIRE_BYTES  # Neither slow nor read in small steps: it has DRAIN_S.
     end = reading.started + DRAIN_S
     try:
         while not reading.expired and time.monotonic() < end and _read(stream, reading):
