@@ -1,5 +1,6 @@
 """gunicorn's settings, and the last place where a wrong one of ours can be named before a fork."""
 
+import ctypes
 import errno
 import json
 import logging
@@ -134,10 +135,26 @@ def when_ready(server):
     print(f"\n  DevEnviro ({_config.ENVIRONMENT}) at {_config.public_url}/admin/\n", flush=True)
 
 
+def _give_large_memory_back():
+    """Keep glibc from raising its thresholds with every large body that is freed.
+
+    It then serves the next ones from its heaps, which hold on to them: fifty bombs left a worker
+    60 MiB larger, and leave it 10 MiB larger with the thresholds fixed.
+    """
+    m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # Another C library, which has its own ways.
+    mallopt(m_mmap_threshold, 256 * 1024)
+    mallopt(m_trim_threshold, 1024 * 1024)
+
+
 def post_worker_init(worker):
     """Start the background loop, in the process that serves."""
     from app.worker import Worker
 
+    _give_large_memory_back()
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
     if not _config.WORKER_IN_WEB:
         return

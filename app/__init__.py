@@ -10,13 +10,14 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import access, admin, api, cli, errors, sentry, web
+from app import access, admin, api, cli, errors, ingest, sentry, web
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder
 from app.intake import Intake
 from app.logs import set_up_logging
+from app.projects import KeyRing
 from app.protocol.scrub import Scrubber
 from app.services import Services
 from config import ROOT, Config, load_config
@@ -51,6 +52,7 @@ def create_app(config: Config | None = None) -> Flask:
         destinations=destinations,
         accounts=Accounts(store, config),
         throttle=LoginThrottle(store),
+        keys=KeyRing(store),
         release=sentry.find_release(config),
         started_at=utc_now(),
     )
@@ -66,6 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
     web.init_app(app)
     admin.init_app(app, login)
     api.init_app(app, csrf)
+    ingest.init_app(app, csrf)
     cli.init_app(app)
     if config.TRUSTED_PROXIES:
         hops = config.TRUSTED_PROXIES

@@ -59,6 +59,7 @@ class Prepared:
     grouping: Grouping | None = None
     findings: list[Finding] = field(default_factory=list)
     scrub_ms: float = 0.0
+    via: str | None = None
 
     @property
     def receipt(self) -> list[dict[str, str]]:
@@ -188,6 +189,7 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
         "received_at": prepared.received_at,
         "size_bytes": len(prepared.body),
         "body": zlib.compress(prepared.body, COMPRESSION_LEVEL),
+        "via": prepared.via,
     }
 
 

@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 
 from app.batching import Buffer, GroupCommit
@@ -96,13 +97,17 @@ class Intake:
 
     # ---- doors ----------------------------------------------------------------------------------
 
-    def accept(self, envelope: Envelope, *, project_id: int, timeout_s: float) -> Accepted:
+    def accept(
+        self, envelope: Envelope, *, project_id: int, timeout_s: float, via: str | None = None
+    ) -> Accepted:
         """Store an envelope and return when it is on the disk.
 
+        :param via: the instances it came through, separated by commas.
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
-            return self._committer.submit(self._prepare(envelope, project_id), timeout_s)
+            prepared = replace(self._prepare(envelope, project_id), via=via)
+            return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
         """Store one of this application's own events, in the emergency folder if need be.

@@ -11,6 +11,7 @@ from app.auth import Accounts, LoginThrottle
 from app.db import Store
 from app.delivery.destinations import Destinations
 from app.intake import Intake
+from app.projects import KeyRing
 from config import Config
 
 
@@ -24,6 +25,7 @@ class Services:
     destinations: Destinations
     accounts: Accounts
     throttle: LoginThrottle
+    keys: KeyRing
     release: str
     started_at: datetime
 

@@ -41,9 +41,16 @@ class App(Flask):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request; probes and static files are no sessions and no transactions."""
-        if QUIET_PATHS.match(environ.get("PATH_INFO", "")):
+        if QUIET_PATHS.match(environ.get("PATH_INFO", "")) or self._may_be_tunnel(environ):
             return self.wsgi_app(environ, start_response)
         return super().__call__(environ, start_response)
+
+    def _may_be_tunnel(self, environ: WSGIEnvironment) -> bool:
+        # See app.ingest: an envelope may come to any path of one segment that is nothing else's.
+        path = environ.get("PATH_INFO", "").rstrip("/")
+        if environ["REQUEST_METHOD"] != "POST" or path.count("/") != 1:
+            return False
+        return not self.url_map.bind("").test(path, method="POST")
 
     def log_exception(self, exc_info: Any) -> None:
         """Log an unhandled error, to a logger that the SDK leaves alone.

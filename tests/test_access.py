@@ -26,8 +26,15 @@ TABLE = [
     ("/docs", "status"),
     ("/api/events", "read"),
     ("/api/issues", "read"),
+    ("/api/projects", "read"),
+    ("/api/<int:project_id>/envelope/", "key"),
+    ("/api/<int:project_id>/store/", "key"),
+    ("/api/envelope/", "key"),
+    ("/api/store/", "key"),
+    ("/<path:prefix>/api/<int:project_id>/", "key"),
+    ("/tunnel/", "key"),
 ]
-READS = ["/api/events", "/api/issues", "/system/status", "/openapi.json", "/docs"]
+READS = ["/api/events", "/api/issues", "/api/projects", "/system/status", "/openapi.json", "/docs"]
 
 
 def contract_rule(path: str) -> str | None:

@@ -7,7 +7,15 @@ from flask_wtf.csrf import CSRFProtect
 
 bp = Blueprint("api", __name__)
 
-from app.api import diagnostics, events, health, issues, openapi, system  # noqa: E402, F401 -- they add their routes to bp
+from app.api import (  # noqa: E402 -- they add their routes to bp
+    diagnostics,  # noqa: F401
+    events,  # noqa: F401
+    health,  # noqa: F401
+    issues,  # noqa: F401
+    openapi,  # noqa: F401
+    projects,  # noqa: F401
+    system,  # noqa: F401
+)
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:

@@ -187,6 +187,25 @@ class IssuePage(BaseModel):
     total: int
 
 
+class Project(BaseModel):
+    """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
+
+    id: int
+    name: str
+    dsn: str | None
+    upstream: bool
+    keys: list[str]
+    created_at: datetime
+    events_per_minute: int | None
+    retention_days: int | None
+
+
+class ProjectList(BaseModel):
+    """All projects; project 1 is this application itself."""
+
+    projects: list[Project]
+
+
 class Accounting(BaseModel):
     """The books, in envelopes since the store was made."""
 

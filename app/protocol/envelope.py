@@ -37,8 +37,34 @@ JSON_ITEMS = frozenset(
 )
 
 
+# Formats of their own may follow the JSON of these (Android's traces do); kept as they come.
+_MIXED_ITEMS = frozenset({"profile", "profile_chunk"})
+
+
 class EnvelopeError(ValueError):
     """The bytes are no envelope; the message says where they stop being one."""
+
+
+class EnvelopeTooLarge(EnvelopeError):
+    """An envelope, but more of one than is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a stranger's envelope may be.
+
+    :param header_bytes: of the envelope's header line and of each item's.
+    :param json_bytes: of one item's JSON.
+    :param json_values: in one item's JSON; each takes some 100 bytes of memory, however few it has
+        on the wire.
+    :param depth: to which its JSON is nested.
+    """
+
+    items: int
+    header_bytes: int
+    json_bytes: int
+    json_values: int
+    depth: int
 
 
 @dataclass(slots=True)
@@ -118,46 +144,112 @@ def serialize_envelope(envelope: Envelope) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-def parse_envelope(body: bytes) -> Envelope:
+def parse_envelope(body: bytes | bytearray, limits: Limits | None = None) -> Envelope:
     """Split one inflated request body into headers and items.
 
     :param body: bytes after Content-Encoding was undone; header lines are UTF-8 JSON.
+    :param limits: for what strangers send. Without them an item that should be JSON and is not
+        stays as its bytes, for whoever needs it to say what is wrong.
     :return: items in wire order; unknown item types are kept.
     :raise EnvelopeError: a header line is no JSON object, or a payload and its ``length`` differ.
+    :raise EnvelopeTooLarge: it is beyond the limits.
 
     Source: https://develop.sentry.dev/sdk/data-model/envelopes/, 2026-11-23.
     """
-    line, position = _line(body, 0)
-    envelope = Envelope(_headers(line, "the envelope's headers"))
+    headers, position = _read_headers(body, 0, "the envelope's headers", limits)
+    envelope = Envelope(headers)
     while position < len(body):
-        line, position = _line(body, position)
-        if not line.strip():
+        end = _line_end(body, position)
+        if end - position < 64 and not body[position:end].strip():
+            position = end + 1
             continue
-        headers = _headers(line, f"the headers of item {len(envelope.items) + 1}")
-        payload, position = _payload(body, position, headers)
-        envelope.items.append(Item(headers, _decoded(headers, payload)))
+        number = len(envelope.items) + 1
+        if limits and number > limits.items:
+            raise EnvelopeTooLarge(f"an envelope has at most {limits.items} items")
+        headers, position = _read_headers(body, position, f"the headers of item {number}", limits)
+        end, next_position = _payload_end(body, position, headers)
+        if limits and _is_json(headers) and end - position > limits.json_bytes:
+            raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_bytes} bytes")
+        with memoryview(body) as view:  # A slice of a bytearray would be one more copy.
+            payload = bytes(view[position:end])
+        position = next_position
+        envelope.items.append(Item(headers, _decoded(headers, payload, limits)))
     return envelope
 
 
-def _line(body: bytes, position: int) -> tuple[bytes, int]:
-    end = body.find(b"\n", position)
-    return (body[position:], len(body)) if end < 0 else (body[position:end], end + 1)
+def parse_headers(body: bytes | bytearray, limits: Limits | None = None) -> dict[str, Any]:
+    """Return the envelope's own headers without looking at its items.
+
+    :raise EnvelopeError: they are no JSON object.
+    """
+    return _read_headers(body, 0, "the envelope's headers", limits)[0]
 
 
-def _headers(line: bytes, what: str) -> dict[str, Any]:
+def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
+    """Parse the JSON of a stranger.
+
+    :raise EnvelopeTooLarge: it is too long or has too many values.
+    :raise EnvelopeError: it is no JSON, or nested too deeply.
+    """
+    if len(text) > limits.json_bytes:
+        raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_bytes} bytes")
+    # Commas in strings are counted, too: rather too many than a second parser.
+    if text.count(b",") > limits.json_values:
+        raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_values} values")
     try:
-        headers = json.loads(line)
+        value = json.loads(text)
+    except RecursionError as error:
+        raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels") from error
+    except ValueError as error:
+        raise EnvelopeError("it is no JSON") from error
+    if _is_deeper(value, limits.depth):
+        raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels")
+    return value
+
+
+def _is_deeper(value: Any, depth: int) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    while level and depth:
+        depth -= 1
+        level = [
+            member
+            for container in level
+            for member in (container.values() if isinstance(container, dict) else container)
+            if isinstance(member, dict | list)
+        ]
+    return bool(level)
+
+
+def _line_end(body: bytes | bytearray, position: int) -> int:
+    end = body.find(b"\n", position)
+    return len(body) if end < 0 else end
+
+
+def _read_headers(
+    body: bytes | bytearray, position: int, what: str, limits: Limits | None
+) -> tuple[dict[str, Any], int]:
+    end = _line_end(body, position)
+    if limits and end - position > limits.header_bytes:
+        raise EnvelopeTooLarge(f"{what} have more than {limits.header_bytes} bytes")
+    try:
+        headers = json.loads(body[position:end])
     except (ValueError, RecursionError) as error:
         raise EnvelopeError(f"{what} are no JSON") from error
     if not isinstance(headers, dict):
         raise EnvelopeError(f"{what} are no JSON object")
-    return headers
+    if limits and _is_deeper(headers, limits.depth):
+        raise EnvelopeError(f"{what} are nested too deeply")
+    return headers, end + 1
 
 
-def _payload(body: bytes, position: int, headers: dict[str, Any]) -> tuple[bytes, int]:
+def _payload_end(
+    body: bytes | bytearray, position: int, headers: dict[str, Any]
+) -> tuple[int, int]:
+    """Return where the payload ends, and where the next item begins."""
     length = headers.get("length")
     if length is None:
-        return _line(body, position)
+        end = _line_end(body, position)
+        return end, end + 1
     if type(length) is not int or length < 0:
         raise EnvelopeError("the length of an item is no count of bytes")
     end = position + length
@@ -165,13 +257,27 @@ def _payload(body: bytes, position: int, headers: dict[str, Any]) -> tuple[bytes
         raise EnvelopeError(f"an item ends {end - len(body)} bytes before its length")
     if body[end : end + 1] not in (b"\n", b""):
         raise EnvelopeError("an item is longer than its length")
-    return body[position:end], end + 1
+    return end, end + 1
 
 
-def _decoded(headers: dict[str, Any], payload: bytes) -> Any:
-    if headers.get("type") not in JSON_ITEMS:
+def _is_json(headers: dict[str, Any]) -> bool:
+    kind = headers.get("type")
+    return isinstance(kind, str) and kind in JSON_ITEMS
+
+
+def _decoded(headers: dict[str, Any], payload: bytes, limits: Limits | None) -> Any:
+    if not _is_json(headers):
         return payload
+    if limits is None:
+        try:
+            return json.loads(payload)
+        except (ValueError, RecursionError):
+            return payload
     try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        return payload  # Kept as it came; whoever needs its JSON says what is wrong with it.
+        return parse_json(payload, limits)
+    except EnvelopeTooLarge:
+        raise
+    except EnvelopeError as error:
+        if headers["type"] in _MIXED_ITEMS:
+            return payload
+        raise EnvelopeError(f"the payload of an item {headers['type']!r}: {error}") from error

@@ -1,0 +1,107 @@
+"""What a client is told: Sentry's shape of an error, and headers that let browsers read it."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+from flask import Response, json, request
+from flask.typing import ResponseReturnValue
+
+from app.db import StoreBusy, StoreError
+from app.ingest import bp
+from app.sentry import INGEST_PATHS
+
+log = logging.getLogger("app.tracker")
+
+RETRY_AFTER_S = 5
+# Any page may report: it is the key that opens the door, not the page's origin. Browsers that may
+# not read the answer tell their SDK of a network error, although the event arrived.
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "x-sentry-error, x-sentry-rate-limits, retry-after",
+}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "POST, OPTIONS",
+    "Access-Control-Allow-Headers": (
+        "x-sentry-auth, authorization, content-type, content-encoding, transfer-encoding, "
+        "x-requested-with, accept, origin, referer, sentry-trace, baggage"
+    ),
+    "Access-Control-Max-Age": "3600",
+}
+
+
+class Refusal(Exception):
+    """A request that is not taken.
+
+    :param status: of the answer.
+    :param detail: one sentence for whoever reads the SDK's debug output.
+    :param causes: what led to it, outermost first.
+    :param retry_after_s: when another try makes sense.
+    :param is_read: whether the body was read to its end; else the connection is closed after the
+        answer, since the rest of the body would be taken for the next request.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *causes: str,
+        retry_after_s: float | None = None,
+        is_read: bool = True,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.causes = status, detail, causes
+        self.retry_after_s, self.is_read = retry_after_s, is_read
+
+
+@bp.errorhandler(Refusal)
+def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
+    """Answer as Sentry does."""
+    body = {"detail": refusal.detail, "causes": list(refusal.causes)}
+    response = Response(json.dumps(body), refusal.status, content_type="application/json")
+    response.headers["X-Sentry-Error"] = _header_text(": ".join((refusal.detail, *refusal.causes)))
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
+    if not refusal.is_read:
+        response.headers["Connection"] = "close"
+    return with_cors(response)
+
+
+@bp.errorhandler(StoreError)
+def answer_store_error(error: StoreError) -> ResponseReturnValue:
+    """Answer 503: nothing was kept, and the client is told so."""
+    # Logged, not recorded as an event: there may be as many of these as there are events.
+    log.warning("the store did not take an envelope: %s", error)
+    cause = "it is busy" if isinstance(error, StoreBusy) else "it does not answer"
+    return answer_refusal(
+        Refusal(503, "the store takes nothing at the moment", cause, retry_after_s=RETRY_AFTER_S)
+    )
+
+
+def preflight() -> Response:
+    """Answer a browser that asks before it sends."""
+    return with_cors(Response(status=204, headers=PREFLIGHT))
+
+
+def with_cors(response: Response) -> Response:
+    """Let every page read the answer."""
+    response.headers.update(CORS)
+    # Else the policy of our own pages would forbid what CORS allows.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
+
+
+@bp.after_app_request
+def open_to_pages(response: Response) -> Response:
+    """Put the headers on every answer below these paths: 404 and 405, too, which have no view."""
+    if not INGEST_PATHS.match(request.path):
+        return response
+    if response.status_code >= 400 and "X-Sentry-Error" not in response.headers:
+        response.headers["X-Sentry-Error"] = response.status
+    return with_cors(response)
+
+
+def _header_text(text: str) -> str:
+    printable = (char if " " <= char <= "~" else "?" for char in text[:500])
+    return "".join(printable)

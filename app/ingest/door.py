@@ -1,0 +1,255 @@
+"""The routes of the door: whose key it is, which envelope it is, into the store, and only then 200.
+
+/api/<project>/envelope/   /api/<project>/store/     also below a prefix, also without the slash
+/api/envelope/  /api/store/                          the project is the key's
+/tunnel/ and any path of one segment that is nothing else's, for envelopes with a DSN of ours
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
+
+from app import access
+from app.db import StoreError
+from app.ingest import bp
+from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
+from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
+from app.protocol.client_auth import AuthError, DsnError, read_credentials
+from app.protocol.envelope import (
+    Envelope,
+    EnvelopeError,
+    EnvelopeTooLarge,
+    Item,
+    Limits,
+    parse_envelope,
+    parse_headers,
+    parse_json,
+)
+from app.protocol.event import parse_event_id
+from app.protocol.inflate import BodyError, BodyTooLarge, inflate_base64
+from app.services import services
+
+LIMITS = Limits(
+    items=100,  # Sentry's own limit for sessions; SDKs send a handful.
+    header_bytes=64 * 1024,  # Trace headers and baggage come to 1 or 2 kB.
+    json_bytes=10 * 1024**2,  # Sentry refuses events above 1 MiB, spans and profiles above 10.
+    json_values=100_000,  # Some 20 MiB in memory with their scrubbed copy.
+    depth=128,  # Where Relay's own parser (serde_json) stops.
+)
+# How long a client waits for its turn at the store before it is told to come back.
+ACCEPT_WAIT_S = 5.0
+# Items that are about an event; an envelope with one of them has an event id, given or made.
+EVENT_BOUND_ITEMS = frozenset(
+    {"event", "transaction", "attachment", "feedback", "user_report", "security", "replay_event"}
+)
+# Those of which an envelope has at most one, and only one of the two.
+MAIN_ITEMS = frozenset({"event", "transaction"})
+# The instances that an envelope came through: this one's id in it closes a circle.
+INSTANCE_HEADER = "X-DevEnviro-Instance"
+MAX_VIA_LENGTH = 500
+
+
+@bp.route("/api/<int:project_id>/envelope/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@bp.route(
+    "/<path:prefix>/api/<int:project_id>/envelope/",
+    methods=["POST", "OPTIONS"],
+    strict_slashes=False,
+)
+@bp.route("/api/envelope/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@bp.route("/tunnel/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@access.keyed
+def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseReturnValue:
+    """Keep an envelope.
+
+    :return: 200 ``{"id": …}`` when it is on the disk, ``{}`` when nothing in it has an event id.
+    :raise Refusal: 400, 401, 403, 408, 413, 503, 508.
+    :raise StoreError: nothing was kept; 503.
+    """
+    return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
+
+
+@bp.route("/api/<int:project_id>/store/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@bp.route(
+    "/<path:prefix>/api/<int:project_id>/store/",
+    methods=["POST", "OPTIONS"],
+    strict_slashes=False,
+)
+@bp.route("/api/store/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@access.keyed
+def take_event(project_id: int | None = None, prefix: str = "") -> ResponseReturnValue:
+    """Keep an event of an old client, which sends its JSON without an envelope.
+
+    :raise Refusal: as :func:`take_envelope`.
+    """
+    return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_around)
+
+
+def try_tunnel() -> ResponseReturnValue | None:
+    """Take an envelope at a path that nothing else has, if its DSN is one of ours.
+
+    :return: the answer, ``None`` for what remains an unknown path.
+    """
+    is_unknown = isinstance(request.routing_exception, NotFound)
+    if not is_unknown or request.method != "POST" or "/" in request.path.strip("/"):
+        return None
+    try:
+        answer = _take_tunneled()
+    except Refusal as refusal:
+        return answer_refusal(refusal)
+    except StoreError as error:
+        return answer_store_error(error)
+    return with_cors(answer) if answer else None
+
+
+# ---- steps --------------------------------------------------------------------------------------
+
+
+def _take(
+    project_id: int | None,
+    parse: Callable[[bytearray], Envelope],
+    dsn_in: Callable[[bytearray], object] | None = None,
+) -> Response:
+    """Authorize, read, authorize by what was read, keep."""
+    try:
+        via = _passed_through()
+        known = _authorized(project_id)
+        if known is None and dsn_in is None:
+            raise Refusal(401, "no public key was given")
+    except (Refusal, StoreError):
+        discard_body()
+        raise
+    with read_body() as body:
+        if dsn_in is not None:
+            known = _authorized(project_id, dsn_in(body))
+        if known is None:
+            raise Refusal(401, "no public key was given")
+        return _keep(_parsed(parse, body), known, via)
+
+
+def _take_tunneled() -> Response | None:
+    with read_body() as body:
+        try:
+            dsn = _dsn_in(body)
+            known = _authorized(None, dsn) if dsn is not None else None
+        except Refusal:
+            return None
+        return (
+            None if known is None else _keep(_parsed(_envelope_of, body), known, _passed_through())
+        )
+
+
+def _authorized(project_id: int | None, dsn: object = None) -> int | None:
+    """Return the project that the request's key opens, ``None`` when it names no key.
+
+    :param project_id: of the path.
+    :raise Refusal: 403 the key opens nothing, or another project; 400 the DSN is none.
+    """
+    try:
+        found = read_credentials(request.headers, request.args.getlist("sentry_key"), dsn)
+    except DsnError as error:
+        raise Refusal(400, "the envelope is malformed", str(error)) from error
+    except AuthError as error:
+        raise Refusal(403, "the credentials disagree", str(error)) from error
+    if found is None:
+        return None
+    project = services().keys.project_of(found.key)
+    if project is None:
+        raise Refusal(403, "the public key is unknown or revoked")
+    if {project_id, found.project_id} - {None, project}:
+        raise Refusal(403, "the public key belongs to another project")
+    return project
+
+
+def _passed_through() -> str | None:
+    """Return the instances that the envelope came through.
+
+    :raise Refusal: 508 this one is among them, or there are more than anyone chains on purpose.
+    """
+    via = request.headers.get(INSTANCE_HEADER)
+    if not via:
+        return None
+    instances = {part.strip() for part in via.split(",")}
+    if len(via) > MAX_VIA_LENGTH or services().store.instance_id() in instances:
+        raise Refusal(508, "loop detected: the DSN leads back to this service")
+    return via
+
+
+def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
+    event_id = _give_event_id(envelope)
+    if envelope.items:
+        services().intake.accept(envelope, project_id=project_id, timeout_s=ACCEPT_WAIT_S, via=via)
+    return jsonify({"id": event_id} if event_id else {})
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def _parsed(parse: Callable[[bytearray], Envelope], body: bytearray) -> Envelope:
+    try:
+        envelope = parse(body)
+    except (EnvelopeTooLarge, BodyTooLarge) as error:
+        raise Refusal(413, "the envelope is too large", str(error)) from error
+    except (EnvelopeError, BodyError) as error:
+        raise Refusal(400, "the envelope is malformed", str(error)) from error
+    body.clear()  # Its items are copies; a large one need not be in memory twice.
+    return envelope
+
+
+def _dsn_in(body: bytearray) -> object:
+    try:
+        return parse_headers(body, LIMITS).get("dsn")
+    except EnvelopeError as error:
+        status = 413 if isinstance(error, EnvelopeTooLarge) else 400
+        raise Refusal(status, "the envelope is malformed", str(error)) from error
+
+
+def _envelope_of(body: bytearray) -> Envelope:
+    envelope = parse_envelope(body, LIMITS)
+    main = [item for item in envelope.items if item.type in MAIN_ITEMS]
+    if len(main) > 1:
+        raise EnvelopeError("an envelope has at most one event or transaction")
+    if main and not isinstance(main[0].payload, dict):
+        raise EnvelopeError(f"the payload of an item {main[0].type!r} is no JSON object")
+    return envelope
+
+
+def _envelope_around(body: bytearray) -> Envelope:
+    """Put the JSON of ``/store/`` into an envelope; it may come as base64 of zlib."""
+    text: bytes | bytearray = body
+    if not body.lstrip()[:1] == b"{":
+        text = inflate_base64(bytes(body), MAX_INFLATED_BYTES)
+    payload = parse_json(text, LIMITS)
+    if not isinstance(payload, dict):
+        raise EnvelopeError("the body is no JSON object")
+    kind = "transaction" if payload.get("type") == "transaction" else "event"
+    return Envelope({}, [Item({"type": kind}, payload)])
+
+
+def _give_event_id(envelope: Envelope) -> str | None:
+    """Return the envelope's event id, and make it its header's, which wins wherever it is read.
+
+    :raise Refusal: 400 the header's is none.
+    """
+    given = envelope.headers.get("event_id")
+    event_id = parse_event_id(given)
+    if given is not None and event_id is None:
+        raise Refusal(400, "the envelope is malformed", "its event_id is no event id")
+    if event_id is None and EVENT_BOUND_ITEMS.intersection(envelope.item_types):
+        event_id = _id_in_payload(envelope) or uuid.uuid4().hex
+    if event_id:
+        envelope.headers["event_id"] = event_id
+    return event_id
+
+
+def _id_in_payload(envelope: Envelope) -> str | None:
+    payloads: list[Any] = [
+        item.payload for item in envelope.items if item.type in MAIN_ITEMS | {"feedback"}
+    ]
+    ids = (parse_event_id(one.get("event_id")) for one in payloads if isinstance(one, dict))
+    return next((found for found in ids if found), None)

@@ -1,0 +1,43 @@
+"""An application with the projects and keys of the recorded clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from app.db import Store
+from app.events.tables import envelopes, events
+from app.projects import create_project, rotate_key
+from tests.conftest import parts_of
+from tests.ingest.corpus import PROJECTS
+
+
+def add_projects(store: Store) -> None:
+    for project_id, keys in PROJECTS.items():
+        create_project(store, f"Client {project_id}", project_id, keys[0])
+        for key in keys[1:]:
+            rotate_key(store, project_id, key)
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app()
+    add_projects(parts_of(app).store)
+    return app
+
+
+@pytest.fixture
+def stored(app: Flask) -> Callable[[], tuple[int, int]]:
+    """Count the envelopes and the events that are there."""
+
+    def count() -> tuple[int, int]:
+        with parts_of(app).store.read() as conn:
+            return (
+                len(conn.execute(select(envelopes.c.id)).all()),
+                len(conn.execute(select(events.c.id)).all()),
+            )
+
+    return count
