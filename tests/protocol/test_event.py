@@ -63,7 +63,7 @@ def test_three_kinds_of_timestamps_are_read(value: object, expected: datetime) -
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("warning", "warning"), ("warn", "warning"), (40, "error"), ("log", "info"), (None, "error")]
-    + [("critical", "fatal"), ("FATAL", "fatal"), ("trace", "error"), ({}, "error")],
+    + [("critical", "fatal"), ("FATAL", "fatal"), ("trace", "debug"), ({}, "error")],
 )
 def test_levels_of_every_client_become_one_of_five(value: object, expected: str) -> None:
     assert read_level(value) == expected
