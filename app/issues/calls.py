@@ -26,7 +26,7 @@ _GENERATED = re.compile(
     r"\$\$Lambda.*?(?=\.|$)"  # Java: Foo$$Lambda$14/0x0800066840.run
     r"|\$\$\w*(?:Enhancer|FastClass|Proxy)\w*(?:\$\$\w*)*"
     r"|(?<=Accessor)\d+|(?<=Proxy)\d+"
-    r"|\$+\d+"  # lambda$main$0, Foo$1.run, fn$123
+    r"|\${1,3}\d+"  # lambda$main$0, Foo$1.run, fn$123
     r"|(?<=[a-z>|])__\d+(?:_\d+)*|(?<=DisplayClass)\d+(?:_\d+)*"  # C#: <Main>b__0_1
     r"|::h[0-9a-f]{16}$"  # Rust
     r"|(?<=\.func)\d+(?:\.(?:func)?\d+)*|-fm$"  # Go: main.handler.func1.2

@@ -43,9 +43,9 @@ _VOLATILE = re.compile(
     r"|\d{4}[-_]\d\d[-_]\d\d\S*|\d{8,}[-_.]\S*"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|(?=[0-9a-f]*\d)[0-9a-f]{7,}|[0-9a-f]{12,}"
-    r"|v?\d+(?:\.\d+)+(?:[-+.]\w+)*"
+    r"|v?\d+\.\d[\w.+-]*"
     r"|(?:release|build|deploy|rev|version|v|r)[-_.]?\d+\S*"
-    r"|[a-z]\w*[-_]v?\d+(?:\.\d+)+\S*|[a-z]+[-_]\d{4,}\S*|[a-z]+-(?=[0-9a-f]*\d)[0-9a-f]{7,}"
+    r"|[a-z]+[-_]\d{4,}\S*|[a-z]+-(?=[0-9a-f]*\d)[0-9a-f]{7,}"
     r"|tmp[-_.]?[a-z0-9_]{6,}|_mei\d+"
     r"|(?-i:(?=\D*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[\w-]{12,})",  # a build's random name
     re.IGNORECASE,
@@ -62,7 +62,12 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{6,}")
 _BASE64_HASH = re.compile(r"[-.](?P<hash>[\w-]{8})(?=\.\w{1,10}$)")
 _BASE32 = re.compile(r"(?=[A-Z]*\d)[A-Z0-9]{8,}")
 _CELL = re.compile(r"-\d+-[0-9a-f]+(?=>)")
-_COUNTED = re.compile(r"\$\d+")
+# What compilers and containers count: Foo$1, Foo$$Lambda$14/0x0800066840, <>c__DisplayClass3_0.
+_COUNTED = re.compile(
+    r"\$\$(?:Lambda|\w*(?:Enhancer|FastClass|Proxy)).*|\${1,3}\d+|(?<=Proxy)\d+|(?<=Accessor)\d+"
+    r"|(?<=DisplayClass)\d+(?:_\d+)*|(?<=>[a-z]__)\d+(?:_\d+)*"
+)
+_VERSION = re.compile(r"(?<=\w)[-_@]v?\d+\.\d[\w.+-]*$")
 
 
 def is_script(frame: Frame) -> bool:
@@ -92,10 +97,11 @@ def place(frame: Frame) -> str:
 @lru_cache(maxsize=4096)
 def stable_module(module: str) -> str:
     """Return a module's name without the hashes and numbers of what was generated."""
+    module = _COUNTED.sub("", module)
     if "/" in module or "\\" in module:
         return stable_path(module)
     folders, colon, name = module.rpartition(":")
-    return f"{folders}{colon}{_without_hash(_COUNTED.sub('', name))}"
+    return f"{folders}{colon}{_without_hash(name)}"
 
 
 @lru_cache(maxsize=4096)
@@ -104,9 +110,11 @@ def stable_path(path: str) -> str:
 
     :param path: a file's path or address, with slashes of either kind.
     """
+    path = path.removeprefix("blob:")
     *folders, name = _segments(path)
-    if path.startswith("http") and _VOLATILE.fullmatch(name) and folders:
-        *folders, name = folders  # A script inside a page, of which there is one an order.
+    folders = [_VERSION.sub("", folder) for folder in folders]
+    if path.startswith("http") and _VOLATILE.fullmatch(name):
+        name = "#"  # A script inside a page, of which there is one an order, or made in memory.
     if package := _below_package_root(folders):
         return "/".join([*package[:1], *package[1:][-1:], _stable_name(name)])
     if _ABSOLUTE.match(path):

@@ -10,7 +10,6 @@ reads for raven's clients (https://github.com/getsentry/relay), 2026-11-24.
 from __future__ import annotations
 
 import json
-import math
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -81,9 +80,9 @@ def read_timestamp(value: object) -> datetime | None:
     try:
         number = read_number(value)
         if number is not None:
-            while abs(number) > _LARGEST_SECONDS and math.isfinite(number):
-                number /= 1000
-            return datetime.fromtimestamp(number, UTC)
+            seconds = (number / unit for unit in (1, 10**3, 10**6, 10**9))
+            plausible = next((s for s in seconds if abs(s) < _LARGEST_SECONDS), None)
+            return None if plausible is None else datetime.fromtimestamp(plausible, UTC)
         read = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
         return read and (read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC))
     except (ValueError, OverflowError, OSError):

@@ -141,6 +141,29 @@ TOGETHER: dict[str, list[Payload]] = {
     "lambdas of Java": [error(py(f"org.shop.Pay:lambda$main${n}")) for n in (0, 14)]
     + [error(py("org.shop.Pay:lambda$main"))],
     "anonymous classes of Java": [error(py(f"org.shop.Pay${n}:run")) for n in (1, 2)],
+    "lambda classes of Java": [
+        error(py(f"org.shop.Pay$$Lambda${n}/0x00000008000{n}:run")) for n in (14, 97)
+    ],
+    "proxies of Spring": [
+        error(py(f"org.shop.Pay$$EnhancerBySpringCGLIB$${h}:charge")) for h in ("1a2b", "99ff")
+    ],
+    "version of a library in its folder": [
+        error(at(f"/go/pkg/mod/github.com/gin-gonic/gin@{v}/context.go", in_app=False))
+        for v in ("v1.9.1", "v1.10.0")
+    ]
+    + [error(at("/go/pkg/mod/github.com/gin-gonic/gin/context.go", in_app=False))],
+    "version of a gem": [
+        error(at(f"/usr/lib/gems/rack-{v}/lib/rack/builder.rb", in_app=False))
+        for v in ("2.2", "3.1.1")
+    ],
+    "version of the application in its folder": [
+        error(at(f"/srv/shop{v}/pay.py")) for v in ("-1.2.3", "-1.10.0-rc1", "")
+    ],
+    "script from a blob": [
+        script(f"blob:https://x.org/{id}", "pay")
+        for id in ("550e8400-e29b-41d4-a716-446655440000", "00000000-0000-4000-8000-000000000001")
+    ],
+    "script inside pages": [script(f"https://x.org/orders/{n}", "pay") for n in (17, 4711)],
     "generated accessors of Java": [
         error(py(f"org.shop.Gen:GeneratedMethodAccessor{n}"), py("org.shop.Pay:run"))
         for n in (12, 345)
