@@ -27,32 +27,37 @@ class Node:
 def grow(exceptions: list[ExceptionValue]) -> Node:
     """Return the main exception, the last of the payload, with all that hangs on it.
 
-    Without the ids of exception groups the list is a chain, the oldest cause first.
+    Without the ids of exception groups the others are the members of a main one that says it is a
+    group, else a chain, the oldest cause first. So is whatever hangs on nothing.
     """
-    main = exceptions[-1]
+    *others, main = exceptions[-MAX_NODES:]
+    others.reverse()
     children: dict[int, list[ExceptionValue]] = {}
-    for exception in reversed(exceptions[-MAX_NODES:]):
-        if exception.parent_id is not None and exception is not main:
+    for exception in others:
+        if exception.parent_id is not None:
             children.setdefault(exception.parent_id, []).append(exception)
-    if main.exception_id is None or not children:
-        older = reversed(exceptions[-MAX_NODES:-1])
-        return Node(main, causes=_distinct([Node(exception) for exception in older]))
-    return _branch(main, children, set(), 0)
+    if not children and main.is_exception_group:
+        return Node(main, members=[Node(exception) for exception in others])
+    reached: set[int] = set()
+    root = _branch(main, children, reached, 0)
+    strays = [Node(exception) for exception in others if id(exception) not in reached]
+    root.causes = _distinct([*root.causes, *strays])
+    return root
 
 
 def _branch(
     exception: ExceptionValue,
     children: dict[int, list[ExceptionValue]],
-    met: set[int],
+    reached: set[int],
     depth: int,
 ) -> Node:
     node = Node(exception)
-    own_id = exception.exception_id
-    if own_id is None or own_id in met or depth > MAX_DEPTH:
-        return node
-    met.add(own_id)
-    for child in children.get(own_id, ()):
-        branch = _branch(child, children, met, depth + 1)
+    reached.add(id(exception))
+    own_id = exception.exception_id if depth else exception.exception_id or 0
+    for child in children.get(own_id, ()) if own_id is not None and depth < MAX_DEPTH else ():
+        if id(child) in reached:
+            continue
+        branch = _branch(child, children, reached, depth + 1)
         if _is_member(child, exception):
             node.members.append(branch)
         else:

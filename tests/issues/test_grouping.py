@@ -235,6 +235,20 @@ TOGETHER: dict[str, list[Payload]] = {
         in_group(exc(type="A", value="row 1"), exc(type="B")),
         in_group(exc(type="A", value="row 7"), exc(type="A", value="row 9"), exc(type="B")),
     ],
+    "order of the members of a group without ids": [
+        chain(
+            *members, {**exc(py("shop:pay"), type="G"), "mechanism": {"is_exception_group": True}}
+        )
+        for members in ([exc(type="A"), exc(type="B")], [exc(type="B"), exc(type="A")])
+    ],
+    "ids that lead round in a circle": [
+        chain(
+            {**exc(type="A"), "mechanism": mechanism(1, 2, "x")},
+            {**exc(type="A"), "mechanism": mechanism(2, 1, "x")},
+            {**exc(py("shop:pay"), type="B"), "mechanism": mechanism(n, n, "x")},
+        )
+        for n in (0, 3)
+    ],
     "numbers, ids and addresses without a stack": [
         error(type="Gone", value=value)
         for value in (
@@ -382,6 +396,14 @@ APART: dict[str, list[Payload]] = {
         chain(exc(type="KeyError"), exc(py("shop:pay"))),
         chain(exc(type="OSError"), exc(py("shop:pay"))),
         error(py("shop:pay")),
+    ],
+    "exceptions that hang on nothing": [
+        chain(
+            {**exc(type=stray), "mechanism": mechanism(1, 99, "exceptions[0]")},
+            {**exc(type="A"), "mechanism": mechanism(2, 0, "__cause__")},
+            {**exc(py("shop:pay")), "mechanism": {"exception_id": 0}},
+        )
+        for stray in ("B", "C")
     ],
     "stack of the main exception in a chain": [
         chain(exc(py("shop:load"), type="KeyError"), exc(py(f"shop:{f}"))) for f in ("pay", "ship")
