@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.issues.parametrize import parametrize
-from app.issues.places import is_nowhere, is_script, place
+from app.issues.places import MAX_PATH, is_nowhere, is_script, place
 from app.protocol.stack import Frame
 
 # Beyond this many calls a key explains nothing any more; the newest ones are nearest to the bug.
@@ -42,7 +42,7 @@ _OUTER = re.compile(r"^.*<locals>\.|^(?:block \(\d+ levels\) in |(?:block|rescue
 # What engines write around a function's name: async, new, [as other], a receiver that is no class.
 _DECORATION = re.compile(r"^(?:async |new )+| \[as [^\]]*\]$|(?:/<)+$")
 _RECEIVER = re.compile(r"^(?:(?:Object|Module|Function|global|globalThis|window|self|exports)\.)+")
-_MINIFIED_RECEIVER = re.compile(r"^(?:[\w$]{1,2}\.)+(?=[\w$]{3})")
+_MINIFIED_RECEIVER = re.compile(r"^(?:[\w$]{1,2}\.)+(?=[\w$]{3}|\d+$)")
 _MODULE_WRAPPER = re.compile(r"[./\w@-]*\.[cm]?[jt]sx?|\d+|[0-9a-f]{4,}")
 _MINIFIED = re.compile(r"(?:[\w$]{1,2}\.)*[a-zA-Z_$][\w$]?")
 
@@ -73,8 +73,8 @@ _SDK_FUNCTION = re.compile(
 )
 # Browsers mark everything as the application's, also what bundlers put into files of their own.
 _VENDOR_FILE = re.compile(
-    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|framework|webpack-runtime|runtime|zone|jquery"
-    r"|react-dom)(?=[~.-])[\w~.-]*\.js"
+    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]*\.js"
+    r"|(?:^|/)(?:framework|runtime|webpack)(?:~main)?[.-][0-9a-f]{8,}\.js"
 )
 _OVERFLOWS = frozenset({"RecursionError", "StackOverflowError", "StackOverflowException"})
 _OVERFLOWS |= {"java.lang.StackOverflowError", "System.StackOverflowException", "SystemStackError"}
@@ -162,7 +162,7 @@ def _is_noise(calls: list[Call], index: int) -> bool:
 
 
 def _is_vendor(frame: Frame) -> bool:
-    path = (frame.filename or frame.abs_path or "")[:MAX_CONTEXT]
+    path = (frame.filename or frame.abs_path or "")[:MAX_PATH]
     return is_script(frame) and bool(_VENDOR_FILE.search(path))
 
 

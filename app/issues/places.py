@@ -21,6 +21,8 @@ _SCHEME = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,30}):/{2,3}")
 _NAMES_HOST = re.compile(r"https?|file|wss?|capacitor|ionic|webpack|turbopack|[a-z-]+-extension")
 _ABSOLUTE = re.compile(r"(?:file:/*)?(?:[a-zA-Z]:)?[\\/]")
 _POSITION = re.compile(r"(?::\d+){1,2}$")
+# What stands above these is the machinery of containers.
+_CONTAINER_ROOTS = ("rootfs", "merged")
 # Below these stand whole packages, whose names are the same wherever they are installed.
 _PACKAGE_ROOT = re.compile(
     r"(?:site-packages|dist-packages|node_modules|bower_components|gems|python\d(?:\.\d+)?)$"
@@ -60,6 +62,7 @@ _SEPARATED = re.compile(r"([.\-~])")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{6,}")
 # Vite and Rollup: eight characters of base64url, which may hold the separators themselves.
 _BASE64_HASH = re.compile(r"[-.](?P<hash>[\w-]{8})(?=\.\w{1,10}$)")
+_UNDERSCORED_HASH = re.compile(r"_(?=[0-9a-f]*\d)[0-9a-f]{8,}(?=[._-])")
 _BASE32 = re.compile(r"(?=[A-Z]*\d)[A-Z0-9]{8,}")
 _CELL = re.compile(r"-\d+-[0-9a-f]+(?=>)")
 # What compilers and containers count: Foo$1, Foo$$Lambda$14/0x0800066840, <>c__DisplayClass3_0.
@@ -113,7 +116,7 @@ def stable_path(path: str) -> str:
     path = path.removeprefix("blob:")
     *folders, name = _segments(path)
     folders = [_VERSION.sub("", folder) for folder in folders]
-    if path.startswith("http") and _VOLATILE.fullmatch(name):
+    if path.startswith("http") and "." not in name and _VOLATILE.fullmatch(name):
         name = "#"  # A script inside a page, of which there is one an order, or made in memory.
     if package := _below_package_root(folders):
         return "/".join([*package[:1], *package[1:][-1:], _stable_name(name)])
@@ -155,7 +158,9 @@ def _below_package_root(folders: list[str]) -> list[str]:
 
 
 def _below_roots(folders: list[str]) -> list[str]:
-    position = 0
+    position = max(
+        (folders.index(root) + 1 for root in _CONTAINER_ROOTS if root in folders), default=0
+    )
     while position < len(folders):
         name = folders[position].lower()
         if name in _OWNERS or (name == "users" and position == 0):
@@ -174,7 +179,7 @@ def _stable_name(name: str) -> str:
         return name
     if (found := _BASE64_HASH.search(name)) and _is_random(found["hash"]):
         name = name[: found.start()] + name[found.end() :]
-    return _without_hash(name)
+    return _without_hash(_UNDERSCORED_HASH.sub("", name))
 
 
 def _without_hash(name: str) -> str:

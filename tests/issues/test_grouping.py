@@ -89,6 +89,26 @@ TOGETHER: dict[str, list[Payload]] = {
         error(at(f"/var/lib/docker/overlay2/{id}/merged/app/shop/pay.py"))
         for id in ("0a1b2c3d4e5f60718293", "ffeeddccbbaa99887766")
     ],
+    "root of a container": [
+        error(at(f"/run/containerd/io.containerd.runtime.v2.task/{id}/rootfs/app/shop/pay.py"))
+        for id in ("0a1b2c3d4e5f60718293", "web-1")
+    ],
+    "bundle hash after an underscore": [
+        script(f"https://x.org/main_{h}.js") for h in ("3f9a1c2b", "0011aabb")
+    ],
+    "folder of a build": [
+        script(f"https://x.org/{h}/main.js") for h in ("3f9a1c2b", "0011aabb", "1.2.3", "v42")
+    ],
+    "chunk with a number and a hash": [
+        script(f"https://x.org/chunks/{name}.js") for name in ("4821-abcdef01", "77-0f0f0f0f")
+    ],
+    "modules of webpack": [
+        {
+            "platform": "javascript",
+            **error(at(FN, number), at(FN, "__webpack_require__"), at(FN, "pay")),
+        }
+        for number in ("1234", "Object.5678", "Module.90", "./src/pay.js", "t.42")
+    ],
     "bundle hash between dots": [
         script(f"https://x.org/static/js/main.{h}.js") for h in ("3f9a1c2b", "0011aabb")
     ],
@@ -337,6 +357,13 @@ APART: dict[str, list[Payload]] = {
     "files of one name in folders that everyone has": [
         error(at("/srv/app/orders/handlers/create.py", "handle")),
         error(at("/srv/app/users/handlers/create.py", "handle")),
+    ],
+    "files of the application called like a bundler's": [
+        {
+            "platform": "javascript",
+            **error(at(FN, "main"), at("https://x.org/js/runtime.js", function)),
+        }
+        for function in ("load", "store")
     ],
     "functions with a number in their name": [calls("step1"), calls("step2")],
     "classes with a number in their name": [
