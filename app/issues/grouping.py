@@ -87,7 +87,7 @@ def _only_carries_a_message(event: Event) -> bool:
         len(event.exceptions) == 1
         and not exception.type
         and bool(event.message)
-        and (exception.is_synthetic or exception.value == event.message)
+        and (exception.is_synthetic or exception.value in (None, event.message))
     )
 
 

@@ -480,6 +480,9 @@ APART: dict[str, list[Payload]] = {
     "messages of typeless exceptions": [
         {"message": m, **error(at(FN), type=None, value=m)} for m in ("disk full", "disk failed")
     ],
+    "messages beside an exception that says nothing": [
+        {"message": m, "exception": {"values": [{}]}} for m in ("disk full", "disk failed")
+    ],
     "templates of a log message": [
         {"logentry": {"message": f"{verb} %s failed", "params": ["ada"]}} for verb in ("pay", "buy")
     ],
