@@ -101,7 +101,8 @@ def read_stacks(payload: dict[str, Any]) -> Stacks:
     The stack of the crashed thread, else of the current one, belongs to the exception that names
     the issue when that has none, which is how native clients send it.
     """
-    values = read_values(payload.get("exception") or payload.get("sentry.interfaces.Exception"))
+    given = payload.get("exception") or payload.get("sentry.interfaces.Exception")
+    values = [{"value": given}] if isinstance(given, str) else read_values(given)
     exceptions = [_exception(value) for value in values]
     if exceptions and exceptions[-1].frames:
         return Stacks(exceptions)

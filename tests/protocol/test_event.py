@@ -254,6 +254,10 @@ def test_value_that_is_an_object_is_its_json() -> None:
     assert read(exception=[{"value": {"code": 5}}]).title == '{"code": 5}'
 
 
+def test_exception_that_is_a_text_is_its_value() -> None:
+    assert read(exception="it broke").title == "it broke"
+
+
 def test_tag_of_a_wrong_type_is_left_out() -> None:
     tags = {"a": True, "b": 1.5, "c": "", "d": None, "e": {}, "f": [1], "g": "x\x00"}
     assert read(tags=tags).tags == {"a": "True", "b": "1.5", "c": "", "g": "x\ufffd"}
