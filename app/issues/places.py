@@ -36,6 +36,8 @@ _ROOTS = frozenset(
     "proc snap a layers public public_html site sites service services media media0 ephemeral "
     "storage".split()
 )
+# What stands below one of these is the application's own, whatever it is called.
+_APPLICATIONS = frozenset({"app", "application", "html", "htdocs", "wwwroot", "task"})
 # Also below an application's own folder.
 _RELEASES = frozenset({"releases", "current"})
 # The folder after these is one user's, one release's; "users" only as the very first.
@@ -116,8 +118,8 @@ def stable_path(path: str) -> str:
     path = path.removeprefix("blob:")
     *folders, name = _segments(path)
     folders = [_VERSION.sub("", folder) for folder in folders]
-    if path.startswith("http") and "." not in name and _VOLATILE.fullmatch(name):
-        name = "#"  # A script inside a page, of which there is one an order, or made in memory.
+    if path.startswith(("http", "webpack")) and "." not in name and _VOLATILE.fullmatch(name):
+        name = "#"  # Inside a page, of which there is one an order; or a module by its number.
     if package := _below_package_root(folders):
         return "/".join([*package[:1], *package[1:][-1:], _stable_name(name)])
     if _ABSOLUTE.match(path):
@@ -165,8 +167,12 @@ def _below_roots(folders: list[str]) -> list[str]:
         name = folders[position].lower()
         if name in _OWNERS or (name == "users" and position == 0):
             position += 2
-        elif name in _ROOTS or _VOLATILE.fullmatch(name):
+        elif (
+            name in _ROOTS or _VOLATILE.fullmatch(name) or folders[: position + 1] == ["usr", "src"]
+        ):
             position += 1
+            if name in _APPLICATIONS:
+                break
         else:
             break
     return [folder for folder in folders[position:] if folder.lower() not in _RELEASES]

@@ -183,6 +183,12 @@ TOGETHER: dict[str, list[Payload]] = {
         script(f"blob:https://x.org/{id}", "pay")
         for id in ("550e8400-e29b-41d4-a716-446655440000", "00000000-0000-4000-8000-000000000001")
     ],
+    "modules of webpack by their number": [
+        script(f"webpack-internal:///{n}", "pay") for n in (17, 4711)
+    ],
+    "package called like the folder it is in": [
+        error(at(f"{root}/app/pay.py")) for root in ("/home/ada/app", "/opt/app", "/usr/src/app")
+    ],
     "script inside pages": [script(f"https://x.org/orders/{n}", "pay") for n in (17, 4711)],
     "generated accessors of Java": [
         error(py(f"org.shop.Gen:GeneratedMethodAccessor{n}"), py("org.shop.Pay:run"))
@@ -353,6 +359,9 @@ APART: dict[str, list[Payload]] = {
     "files of one name": [
         error(at("/srv/app/orders/views.py", "index")),
         error(at("/srv/app/users/views.py", "index")),
+    ],
+    "files of one name in an application's folders that are roots elsewhere": [
+        error(at(f"/opt/app/{folder}pay.py")) for folder in ("shared/", "services/", "lib/", "")
     ],
     "files of one name in folders that everyone has": [
         error(at("/srv/app/orders/handlers/create.py", "handle")),
