@@ -46,7 +46,7 @@ def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[
     for occurrence in occurrences:
         groups.setdefault(occurrence.key, []).append(occurrence)
     found = {key: _count_into_issue(conn, group) for key, group in groups.items()}
-    _count_users(conn, [(found[one.key].issue_id, one.event.user) for one in occurrences])
+    _count_users(conn, [(found[one.key].issue_id, one.event.user_identity) for one in occurrences])
     return [
         Recorded(issue_id, is_new and one is groups[one.key][0])
         for one in occurrences
@@ -107,8 +107,8 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
     }
 
 
-def _count_users(conn: Connection, met: list[tuple[int, dict[str, Any]]]) -> None:
-    pairs = {(issue_id, _user_hash(user)) for issue_id, user in met if _user_hash(user)}
+def _count_users(conn: Connection, met: list[tuple[int, str | None]]) -> None:
+    pairs = {(issue_id, _hash(identity)) for issue_id, identity in met if identity}
     if not pairs:
         return
     rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
@@ -125,8 +125,5 @@ def _user_insert(dialect: str) -> Any:
     return statement.returning(issue_users.c.issue_id)
 
 
-def _user_hash(user: dict[str, Any]) -> str:
-    who = next(
-        (user[key] for key in ("id", "username", "email", "ip_address") if user.get(key)), ""
-    )
-    return hashlib.sha256(str(who).encode("utf-8", "replace")).hexdigest()[:32] if who else ""
+def _hash(identity: str) -> str:
+    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]

@@ -1,0 +1,100 @@
+"""Messages without what changes from event to event: ids, numbers, addresses, quoted values.
+
+Every search here is linear: no repeat stands inside another one, and the text is cut beforehand.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from app.protocol.event import first_line
+
+# A longer message is some kind of data; its beginning tells messages apart well enough.
+MAX_MESSAGE = 200
+# Read further than that, so that a longer id does not shift what is cut away.
+_MAX_READ = 1000
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
+_CLOCK = r"\d{1,2}:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?(?:[AaPp][Mm]\b|GMT|UTC|Z|[+-]\d\d:?\d\d))?"
+_UUID = r"(?P<uuid>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"
+_NUMBER = (
+    r"(?P<number>(?:(?<![\w.)\]-])[+-])?(?<![^\W_])\d+(?:[.,:/-]\d+)*(?:[eE][+-]?\d+)?"
+    r"(?:%|(?:[KMGT]i?B|[kMG]?bytes?|[kmgt]b|[numµ]s|sec|min|hrs?|px|[smhdBKMG])\b|(?!\w)))"
+    r"|(?P<word>(?<![^\W_])[^\W_]*\d[^\W_]*(?:[_-][^\W_]*\d[^\W_]*)*)"
+)
+_VARIABLE = re.compile(
+    r"(?P<quoted>(?<!\w)'[^'\n]{1,200}'(?!\w)|\"[^\"\n]{0,200}\"(?P<key>\s?:)?"
+    r"|(?<!\w)`[^`\n]{1,200}`|“[^”\n]{1,200}”|«[^»\n]{1,200}»)"
+    r"|(?P<url>\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s'\"<>()\[\]{},;]+)"
+    r"|(?P<email>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{1,64})"
+    rf"|{_UUID}"
+    rf"|(?P<date>\b\d{{4}}-\d\d-\d\d(?:[T ]{_CLOCK})?"
+    rf"|\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{{0,6}},? )?(?:\d{{1,2}}[ /-]{_MONTH}|{_MONTH}"
+    rf" \d{{1,2}}\b)(?:,?[ /-]\d{{4}})?(?:[ :,]{{1,2}}{_CLOCK})?(?: \d{{4}}\b)?)"
+    r"|(?P<ip>(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?(?:/\d{1,2})?"
+    r"|(?=[a-fA-F:]{0,19}\d)(?:(?:[0-9a-fA-F]{0,4}:){3,7}[0-9a-fA-F]{0,4}"
+    r"|[0-9a-fA-F]{0,4}::[0-9a-fA-F]{1,4}))(?![\w:]))"
+    rf"|(?P<time>\b{_CLOCK}(?![\w:]))"
+    r"|(?P<path>(?<![\w/\\.~<])(?:~|\.{1,2}|[a-zA-Z]:)?[\\/][\w.@~+%=-]+[\\/][\w.@~+%=:\\/-]*"
+    r"|(?<![\w/\\.<])[a-zA-Z]:[\\/][\w.@~+%=-]+)"
+    r"|(?P<hex>\b0[xX][0-9a-fA-F]+\b)"
+    r"|(?P<token>(?<![\w-])[a-zA-Z0-9_-]{16,}={0,2})"
+    rf"|{_NUMBER}"
+)
+# What a token can hold that is no token as a whole.
+_PIECES = re.compile(f"{_UUID}|{_NUMBER}")
+_CASES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[_-]")
+# A list of three is the same list as one of five.
+_REPEATED = re.compile(r"(<[a-z]+>)(?:(?:, ?|; ?| )\1)+")
+_RUNS = re.compile(r"\d+|[^\d]+")
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
+
+
+def parametrize(message: str) -> str:
+    """Return the first line of a message with its variable parts replaced by their kind."""
+    return _parametrize(first_line(message[: _MAX_READ * 4])[:_MAX_READ])
+
+
+@lru_cache(maxsize=1024)
+def _parametrize(line: str) -> str:
+    text = _VARIABLE.sub(_kind, " ".join(line.split()))
+    return _REPEATED.sub(r"\1", text)[:MAX_MESSAGE]
+
+
+def _kind(match: re.Match[str]) -> str:
+    kind = match.lastgroup or ""
+    if kind == "quoted" and match["key"]:
+        return match[0]  # The name of a JSON member tells messages apart; its value does not.
+    if kind == "word":
+        return _word(match[0])
+    if kind == "token":
+        return _token(match[0])
+    if kind == "url":
+        trailing = match[0][len(match[0].rstrip(".!?:")) :]
+        return f"<url>{trailing}"
+    return {"time": "<date>"}.get(kind, f"<{kind}>")
+
+
+def _token(token: str) -> str:
+    pieces = _PIECES.sub(_kind, token)
+    return "<number>" if _is_random(token) and "<uuid>" not in pieces else pieces
+
+
+def _word(word: str) -> str:
+    """Tell an id from a name that ends in a number: ``8fK2x9`` has no name in it, ``user17`` has.
+
+    An id is written as a number is, since of ids that look alike some have digits only.
+    """
+    runs = _RUNS.findall(word)
+    longest_name = max((len(run) for run in runs if not run.isdigit()), default=0)
+    is_hex = len(word) >= 6 and _HEXADECIMAL.fullmatch(word)
+    is_id = len(runs) > 3 and longest_name < 4
+    if is_hex or is_id or (len(word) >= 16 and (len(runs) > 5 or _is_random(word))):
+        return "<number>"
+    return "".join("<number>" if run.isdigit() else run for run in runs)
+
+
+def _is_random(token: str) -> bool:
+    """Tell what was drawn at random, which changes its case every other letter, from long names."""
+    return len(_CASES.findall(token)) * 2.3 > len(token)

@@ -1,0 +1,210 @@
+"""Where code is, without what a deployment changes: release folders, users, hosts, bundle hashes.
+
+https://cdn.example.org/static/js/main.3f9a1c2b.js?v=7  ->  static/js/main.js
+/srv/releases/20260101/shop/pay.py                      ->  shop/pay.py
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from app.protocol.stack import Frame
+
+MAX_PATH = 1000
+# Modules that name no place: the same word for every script there is.
+_NO_MODULES = frozenset({"", "?", "__main__", "__mp_main__", "<unknown module>", "<unknown>"})
+_NO_FILES = frozenset({"", "?", "<anonymous>", "native", "[native code]", "native code", "unknown"})
+_SCRIPT_FILE = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|jsbundle|bundle)$", re.IGNORECASE)
+
+_SCHEME = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,30}):/{2,3}")
+_NAMES_HOST = re.compile(r"https?|file|wss?|capacitor|ionic|webpack|turbopack|[a-z-]+-extension")
+_ABSOLUTE = re.compile(r"(?:file:/*)?(?:[a-zA-Z]:)?[\\/]")
+_POSITION = re.compile(r"(?::\d+){1,2}$")
+# What stands above these is the machinery of containers.
+_CONTAINER_ROOTS = ("rootfs", "merged")
+# Below these stand whole packages, whose names are the same wherever they are installed.
+_PACKAGE_ROOT = re.compile(
+    r"(?:site-packages|dist-packages|node_modules|bower_components|gems|python\d(?:\.\d+)?)$"
+)
+# Where deployments and developers keep applications; a name of these says nothing about the code.
+_ROOTS = frozenset(
+    "home opt srv var www usr local root tmp private mnt data app apps application code work "
+    "workspace workspaces builds build github runner _work releases current deploy deploys "
+    "deployment deployments shared task html htdocs inetpub wwwroot volumes overlay overlay2 "
+    "merged diff docker containerd containers projects repos git dev checkout sources lib "
+    "proc snap a layers public public_html site sites service services media media0 ephemeral "
+    "storage".split()
+)
+# What stands below one of these is the application's own, whatever it is called.
+_APPLICATIONS = frozenset({"app", "application", "html", "htdocs", "wwwroot", "task"})
+# Also below an application's own folder.
+_RELEASES = frozenset({"releases", "current"})
+# The folder after these is one user's, one release's; "users" only as the very first.
+_OWNERS = frozenset({"home", "releases", "containers", "volumes", "overlay2", "deployments"})
+_VOLATILE = re.compile(
+    r"\d+"  # an id, a date, an epoch
+    r"|\d{4}[-_]\d\d[-_]\d\d\S*|\d{8,}[-_.]\S*"
+    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+    r"|(?=[0-9a-f]*\d)[0-9a-f]{7,}|[0-9a-f]{12,}"
+    r"|v?\d+\.\d[\w.+-]*"
+    r"|(?:release|build|deploy|rev|version|v|r)[-_.]?\d+\S*"
+    r"|[a-z]+[-_]\d{4,}\S*|[a-z]+-(?=[0-9a-f]*\d)[0-9a-f]{7,}"
+    r"|tmp[-_.]?[a-z0-9_]{6,}|_mei\d+"
+    r"|(?-i:(?=\D*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[\w-]{12,})",  # a build's random name
+    re.IGNORECASE,
+)
+# Names that half of all projects have; such a folder is told with the one around it.
+_GENERIC = frozenset(
+    "src lib dist out app build cjs esm es js static assets chunks pages components main java "
+    "handlers controllers views models routes api services utils helpers core common server client "
+    "internal pkg cmd tests".split()
+)
+_SEPARATED = re.compile(r"([.\-~])")
+_HEXADECIMAL = re.compile(r"[0-9a-fA-F]{6,}")
+# Vite and Rollup: eight characters of base64url, which may hold the separators themselves.
+_BASE64_HASH = re.compile(r"[-.](?P<hash>[\w-]{8})(?=\.\w{1,10}$)")
+_UNDERSCORED_HASH = re.compile(r"_(?=[0-9a-f]*\d)[0-9a-f]{8,}(?=[._-])")
+_BASE32 = re.compile(r"(?=[A-Z]*\d)[A-Z0-9]{8,}")
+_CELL = re.compile(r"-\d+-[0-9a-f]+(?=>)")
+# What compilers and containers count: Foo$1, Foo$$Lambda$14/0x0800066840, <>c__DisplayClass3_0.
+_COUNTED = re.compile(
+    r"\$\$(?:Lambda|\w*(?:Enhancer|FastClass|Proxy)).*|\${1,3}\d+|(?<=Proxy)\d+|(?<=Accessor)\d+"
+    r"|(?<=DisplayClass)\d+(?:_\d+)*|(?<=>[a-z]__)\d+(?:_\d+)*"
+)
+_VERSION = re.compile(r"(?<=\w)[-_@]v?\d+\.\d[\w.+-]*$")
+
+
+def is_script(frame: Frame) -> bool:
+    """Return whether the frame is JavaScript, whose bundlers rename files and functions."""
+    path = frame.filename or frame.abs_path or ""
+    return bool(_SCRIPT_FILE.search(path[:MAX_PATH].partition("?")[0]))
+
+
+def is_nowhere(frame: Frame) -> bool:
+    """Return whether the frame is a built-in of its runtime, or says nothing at all."""
+    if _module(frame) or frame.package:
+        return False
+    path = frame.filename or frame.abs_path
+    if not path:
+        return not frame.function
+    return path in _NO_FILES or path.startswith("native ")
+
+
+def place(frame: Frame) -> str:
+    """Return the module of a frame, else its file, else its binary; ``?`` where none is known."""
+    if module := _module(frame):
+        return stable_module(module[:MAX_PATH])
+    path = frame.filename if frame.filename not in _NO_FILES else frame.abs_path
+    return stable_path(((path or frame.package) or "?")[:MAX_PATH])
+
+
+@lru_cache(maxsize=4096)
+def stable_module(module: str) -> str:
+    """Return a module's name without the hashes and numbers of what was generated."""
+    module = _COUNTED.sub("", module)
+    if "/" in module or "\\" in module:
+        return stable_path(module)
+    folders, colon, name = module.rpartition(":")
+    return f"{folders}{colon}{_without_hash(name)}"
+
+
+@lru_cache(maxsize=4096)
+def stable_path(path: str) -> str:
+    """Return the end of a path that is the same for every release, user and host.
+
+    :param path: a file's path or address, with slashes of either kind.
+    """
+    path = path.removeprefix("blob:")
+    *folders, name = _segments(path)
+    folders = [_VERSION.sub("", folder) for folder in folders]
+    if path.startswith(("http", "webpack")) and "." not in name and _VOLATILE.fullmatch(name):
+        name = "#"  # Inside a page, of which there is one an order; or a module by its number.
+    if package := _below_package_root(folders):
+        return "/".join([*package[:1], *package[1:][-1:], _stable_name(name)])
+    if _ABSOLUTE.match(path):
+        folders = _below_roots(folders)
+    folders = [folder for folder in folders if not _VOLATILE.fullmatch(folder)]
+    kept = folders[-2:] if folders and folders[-1].lower() in _GENERIC else folders[-1:]
+    return "/".join([*kept, _stable_name(name)])
+
+
+def _module(frame: Frame) -> str | None:
+    return None if (frame.module or "") in _NO_MODULES else frame.module
+
+
+def _segments(path: str) -> list[str]:
+    path = path.replace("\\", "/")
+    if scheme := _SCHEME.match(path):
+        path = path[scheme.end() :]
+        if _NAMES_HOST.fullmatch(scheme["scheme"].lower()) and not scheme[0].endswith("///"):
+            path = path.partition("/")[2] or path
+    if scheme or _SCRIPT_FILE.search(path.partition("?")[0]):
+        path = path.partition("?")[0].partition("#")[0]
+    path = _POSITION.sub("", path)
+    segments = [
+        part
+        for part in path.split("/")
+        if part not in ("", ".", "..", "~") and not (part[0] == "(" and part[-1] == ")")
+    ]
+    if segments and re.fullmatch(r"[a-zA-Z]:", segments[0]):
+        segments = segments[1:]
+    return segments or [path or "?"]
+
+
+def _below_package_root(folders: list[str]) -> list[str]:
+    for position in range(len(folders) - 1, -1, -1):
+        if _PACKAGE_ROOT.match(folders[position]):
+            return folders[position + 1 :]
+    return []
+
+
+def _below_roots(folders: list[str]) -> list[str]:
+    position = max(
+        (folders.index(root) + 1 for root in _CONTAINER_ROOTS if root in folders), default=0
+    )
+    while position < len(folders):
+        name = folders[position].lower()
+        if name in _OWNERS or (name == "users" and position == 0):
+            position += 2
+        elif (
+            name in _ROOTS or _VOLATILE.fullmatch(name) or folders[: position + 1] == ["usr", "src"]
+        ):
+            position += 1
+            if name in _APPLICATIONS:
+                break
+        else:
+            break
+    return [folder for folder in folders[position:] if folder.lower() not in _RELEASES]
+
+
+def _stable_name(name: str) -> str:
+    if name.startswith("<"):  # <ipython-input-12-3f9a1c2b>, <string>
+        return _CELL.sub("", name)
+    if not _SCRIPT_FILE.search(name):
+        return name
+    if (found := _BASE64_HASH.search(name)) and _is_random(found["hash"]):
+        name = name[: found.start()] + name[found.end() :]
+    return _without_hash(_UNDERSCORED_HASH.sub("", name))
+
+
+def _without_hash(name: str) -> str:
+    """Take out the parts between dots and dashes that a bundler computed or counted."""
+    pieces = _SEPARATED.split(name)
+    kept = ["#" if _is_hash(pieces[0]) else pieces[0]]
+    for separator, piece in zip(pieces[1::2], pieces[2::2], strict=True):
+        if not _is_hash(piece):
+            kept += [separator, piece]
+    return "".join(kept)
+
+
+def _is_hash(piece: str) -> bool:
+    if _HEXADECIMAL.fullmatch(piece):
+        return len(piece) >= 8 or any(char.isdigit() for char in piece)
+    return piece.isdigit() or bool(_BASE32.fullmatch(piece))
+
+
+def _is_random(piece: str) -> bool:
+    """Tell eight characters that were drawn from a word of eight letters in camel case."""
+    capitals = sum(char.isupper() for char in piece)
+    return capitals > 2 or (capitals > 0 and any(char.isdigit() for char in piece))

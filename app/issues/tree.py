@@ -1,0 +1,84 @@
+"""The exceptions of an event as they hang together: what caused what, what a group holds.
+
+Source: https://develop.sentry.dev/sdk/data-model/event-payloads/exception/ (Exception Groups),
+2026-11-24.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from app.protocol.event import ExceptionValue
+
+# A client may send thousands of them, in any shape; whoever reads sees no more than these.
+MAX_NODES = 200
+MAX_DEPTH = 10
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One exception with the causes that led to it, nearest first, and the members it groups."""
+
+    exception: ExceptionValue
+    causes: list[Node] = field(default_factory=list)
+    members: list[Node] = field(default_factory=list)
+
+
+def grow(exceptions: list[ExceptionValue]) -> Node:
+    """Return the main exception, the last of the payload, with all that hangs on it.
+
+    Without the ids of exception groups the others are the members of a main one that says it is a
+    group, else a chain, the oldest cause first. So is whatever hangs on nothing.
+    """
+    *others, main = exceptions[-MAX_NODES:]
+    others.reverse()
+    children: dict[int, list[ExceptionValue]] = {}
+    for exception in others:
+        if exception.parent_id is not None:
+            children.setdefault(exception.parent_id, []).append(exception)
+    if not children and main.is_exception_group:
+        return Node(main, members=[Node(exception) for exception in others])
+    reached: set[int] = set()
+    root = _branch(main, children, reached, 0)
+    strays = [Node(exception) for exception in others if id(exception) not in reached]
+    root.causes = _distinct([*root.causes, *strays])
+    return root
+
+
+def _branch(
+    exception: ExceptionValue,
+    children: dict[int, list[ExceptionValue]],
+    reached: set[int],
+    depth: int,
+) -> Node:
+    node = Node(exception)
+    reached.add(id(exception))
+    own_id = exception.exception_id if depth else exception.exception_id or 0
+    for child in children.get(own_id, ()) if own_id is not None and depth < MAX_DEPTH else ():
+        if id(child) in reached:
+            continue
+        branch = _branch(child, children, reached, depth + 1)
+        if _is_member(child, exception):
+            node.members.append(branch)
+        else:
+            # A chain is flat: the cause of a cause belongs to the same line of them.
+            causes, branch.causes = branch.causes, []
+            node.causes += [branch, *causes]
+    node.causes = _distinct(node.causes)
+    return node
+
+
+def _is_member(child: ExceptionValue, parent: ExceptionValue) -> bool:
+    source = child.source or ""
+    if source.startswith(("exceptions[", "errors[")):
+        return True
+    return parent.is_exception_group and source not in ("__cause__", "__context__", "cause")
+
+
+def _distinct(causes: list[Node]) -> list[Node]:
+    """Leave out a cause that is of the type of the one before: an attempt that was repeated."""
+    kept: list[Node] = []
+    for node in causes:
+        if not kept or node.members or node.exception.type != kept[-1].exception.type:
+            kept.append(node)
+    return kept

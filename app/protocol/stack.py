@@ -1,0 +1,191 @@
+"""Stacks: the calls that led to an error, and the exceptions that carry them.
+
+payload ── exception{values} ─┐
+        ── threads ───────────┼── exceptions, cause first, each with its frames
+        ── stacktrace ────────┘   else the frames of the event itself
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.protocol.lenient import (
+    clean_text,
+    read_anything,
+    read_dict,
+    read_int,
+    read_list,
+    read_pairs,
+    read_text,
+    read_values,
+)
+
+# Where package managers and runtimes put what the application did not write. Matched against
+# paths with forward slashes, in lower case.
+_LIBRARY_PATH = re.compile(
+    r"(?:^|/)(?:site-packages|dist-packages|node_modules|bower_components|vendor|gems|\.cargo"
+    r"|\.rustup|\.m2|\.nuget|go/pkg/mod)/"
+    r"|(?:^|/)lib(?:64)?/(?:python\d(?:\.\d+)?|ruby)/"
+    r"|^(?:node:|internal/|<frozen |/rustc/|\[native code\]|native$|<anonymous>$|webpack/bootstrap)"
+    r"|^(?:/usr)?/lib(?:64|32)?/|^/system/library/|/usr/local/go/src/|^[a-z]:/windows/"
+)
+_LIBRARY_MODULE = re.compile(
+    r"(?:javax?|jdk|sun|com\.sun|kotlinx?|scala|android|androidx|dalvik|org\.springframework"
+    r"|org\.apache|org\.hibernate|io\.netty|system|microsoft|runtime|importlib|threading"
+    r"|concurrent\.futures|asyncio)(?:[._$]|$)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One call of a stack, with the source around its line where the client had it."""
+
+    function: str | None
+    module: str | None
+    filename: str | None
+    abs_path: str | None
+    lineno: int | None
+    colno: int | None
+    in_app: bool
+    context_line: str | None
+    pre_context: list[str]
+    post_context: list[str]
+    vars: dict[str, Any]
+    package: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionValue:
+    """One exception of a chain; ``frames`` run from the oldest call to the newest.
+
+    :param exception_id: with ``parent_id`` the place in a tree, where the client tells it.
+    :param source: the attribute of the parent that holds it: ``__cause__``, ``exceptions[0]`` …
+    :param is_synthetic: the client made it up to carry a stack; nothing was raised.
+    """
+
+    type: str | None
+    value: str | None
+    module: str | None
+    mechanism: str | None
+    handled: bool | None
+    frames: list[Frame]
+    exception_id: int | None = None
+    parent_id: int | None = None
+    source: str | None = None
+    is_exception_group: bool = False
+    is_synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """What a payload holds of stacks.
+
+    :param loose: the frames of an event that has no exception to carry them.
+    """
+
+    exceptions: list[ExceptionValue] = field(default_factory=list)
+    loose: list[Frame] = field(default_factory=list)
+
+
+def top_frame(frames: list[Frame]) -> Frame | None:
+    """Return the newest frame of the application, else the newest of all."""
+    candidates = [frame for frame in frames if frame.in_app] or frames
+    return candidates[-1] if candidates else None
+
+
+def read_stacks(payload: dict[str, Any]) -> Stacks:
+    """Read the exceptions of a payload and the stack that stands beside them.
+
+    The stack of the crashed thread, else of the current one, belongs to the exception that names
+    the issue when that has none, which is how native clients send it.
+    """
+    given = payload.get("exception") or payload.get("sentry.interfaces.Exception")
+    values = [{"value": given}] if isinstance(given, str) else read_values(given)
+    exceptions = [_exception(value) for value in values]
+    if exceptions and exceptions[-1].frames:
+        return Stacks(exceptions)
+    loose = _loose_frames(payload)
+    if not exceptions or not loose:
+        return Stacks(exceptions, loose)
+    return Stacks([*exceptions[:-1], replace(exceptions[-1], frames=loose)])
+
+
+def _loose_frames(payload: dict[str, Any]) -> list[Frame]:
+    own = payload.get("stacktrace") or payload.get("sentry.interfaces.Stacktrace")
+    if frames := _frames(own):
+        return frames
+    threads = read_values(payload.get("threads") or payload.get("sentry.interfaces.Threads"))
+    with_stack = [thread for thread in threads if _raw_frames(thread.get("stacktrace"))]
+    if not with_stack:
+        return []
+    thread = next(
+        (one for flag in ("crashed", "current", "main") for one in with_stack if one.get(flag)),
+        with_stack[0] if len(with_stack) == 1 else {},
+    )
+    return _frames(thread.get("stacktrace"))
+
+
+def _exception(value: dict[str, Any]) -> ExceptionValue:
+    mechanism = read_dict(value.get("mechanism"))
+    handled = mechanism.get("handled")
+    return ExceptionValue(
+        type=read_text(value.get("type")),
+        value=read_anything(value.get("value")),
+        module=read_text(value.get("module")),
+        mechanism=read_text(mechanism.get("type")),
+        handled=handled if isinstance(handled, bool) else None,
+        frames=_frames(value.get("stacktrace")) or _frames(value.get("raw_stacktrace")),
+        exception_id=read_int(mechanism.get("exception_id")),
+        parent_id=read_int(mechanism.get("parent_id")),
+        source=read_text(mechanism.get("source")),
+        is_exception_group=mechanism.get("is_exception_group") is True,
+        is_synthetic=mechanism.get("synthetic") is True,
+    )
+
+
+def _raw_frames(stack: object) -> list[dict[str, Any]]:
+    frames = read_list(read_dict(stack).get("frames"))
+    return [frame for frame in frames if isinstance(frame, dict)]
+
+
+def _frames(stack: object) -> list[Frame]:
+    raw = _raw_frames(stack)
+    # A client that marks one call as the application's has decided about the others, too.
+    is_marked = any(frame.get("in_app") is True for frame in raw)
+    return [_frame(frame, is_marked) for frame in raw]
+
+
+def _frame(frame: dict[str, Any], is_marked: bool) -> Frame:
+    get = frame.get
+    return Frame(
+        function=read_text(get("function")),
+        module=read_text(get("module")),
+        filename=read_text(get("filename")),
+        abs_path=read_text(get("abs_path")),
+        lineno=read_int(get("lineno")),
+        colno=read_int(get("colno")),
+        in_app=get("in_app") is True
+        or (not is_marked and get("in_app") is not False and _is_own(frame)),
+        context_line=_line(get("context_line")),
+        pre_context=[_line(line) or "" for line in read_list(get("pre_context"))],
+        post_context=[_line(line) or "" for line in read_list(get("post_context"))],
+        vars=read_pairs(get("vars")),
+        package=read_text(get("package")),
+    )
+
+
+def _is_own(frame: dict[str, Any]) -> bool:
+    """Guess whether the application wrote the code of a frame whose client did not say."""
+    module = frame.get("module")
+    if isinstance(module, str) and _LIBRARY_MODULE.match(module[:200].lower()):
+        return False
+    path = frame.get("abs_path") or frame.get("filename") or frame.get("package")
+    if not isinstance(path, str):
+        return bool(module or frame.get("function"))
+    return not _LIBRARY_PATH.search(path[:1000].replace("\\", "/").lower())
+
+
+def _line(value: object) -> str | None:
+    return clean_text(value) if isinstance(value, str) else None
