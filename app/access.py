@@ -15,7 +15,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from flask import Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -62,6 +62,7 @@ admin = Rule("admin", session=True)
 diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
 shows = Rule("status", scope="read", loopback=True, session=True)
 reads = Rule("read", scope="read", loopback=True)
+writes = Rule("write", scope="write", loopback=True)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:
@@ -102,6 +103,14 @@ def enforce() -> ResponseReturnValue | None:
     return None
 
 
+def caller() -> str:
+    """Return who makes this request, for the history of what they change."""
+    if current_user.is_authenticated:
+        return str(current_user.username)
+    name = services().accounts.token_name(_bearer() or "")
+    return f"token:{name}" if name else "loopback"
+
+
 def _check_host() -> None:
     # Probes come by address, hence not for them.
     allowed = services().config.ALLOWED_HOSTS
@@ -134,14 +143,19 @@ def _is_loopback(address: str | None) -> bool:
 
 
 def _check_token(rule: Rule) -> None:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token.strip():
+    token = _bearer()
+    if token is None:
         _refuse(_missing_token())
-    scopes = services().accounts.token_scopes(token.strip())
+    scopes = services().accounts.token_scopes(token)
     if scopes is None:
         _refuse("the token is unknown or revoked")
     if rule.scope not in (scopes or ()):
         abort(403, description=f"the token lacks the scope {rule.scope!r}")
+
+
+def _bearer() -> str | None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (token.strip() or None) if kind.lower() == "bearer" else None
 
 
 def _missing_token() -> str:
@@ -150,5 +164,5 @@ def _missing_token() -> str:
     return "an API token is needed: `Authorization: Bearer …`"
 
 
-def _refuse(detail: str) -> None:
+def _refuse(detail: str) -> NoReturn:
     raise Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer", {"realm": "devenviro"}))

@@ -154,6 +154,17 @@ class Accounts:
             scopes = conn.execute(query).scalar()
         return None if scopes is None else frozenset(scopes.split(","))
 
+    def token_name(self, token: str) -> str | None:
+        """Return what a token that works is called, ``None`` when it is none of ours."""
+        configured = self._config.API_TOKEN
+        if configured and hmac.compare_digest(configured.encode(), token.encode()):
+            return "API_TOKEN"
+        with self._store.read() as conn:
+            query = select(api_tokens.c.name).where(
+                api_tokens.c.token_hash == _digest(token), api_tokens.c.revoked_at.is_(None)
+            )
+            return conn.execute(query).scalar()
+
     def has_tokens(self) -> bool:
         """Return whether any token works at all."""
         if self._config.API_TOKEN:

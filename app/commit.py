@@ -160,7 +160,7 @@ def _insert_events(
         for one in stored
         if one.event and one.grouping
     ]
-    recorded = record_occurrences(conn, occurrences)
+    recorded = record_occurrences(conn, occurrences, now)
     rows = [
         _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
         for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)

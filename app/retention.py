@@ -1,4 +1,4 @@
-"""Retention: what is old, too many or too large goes, in small bites.
+"""Retention: what is old, too many, too large or deleted by a person goes, in small bites.
 
 Kept whatever the limits say: the first and the last event of every issue, and every envelope that
 is not settled. A store that is full of undelivered envelopes does not forget them.
@@ -7,7 +7,7 @@ is not settled. A store that is full of undelivered envelopes does not forget th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,14 +17,17 @@ from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, sele
 from app.db import Store, utc_now
 from app.delivery import books
 from app.events.tables import envelopes, events
-from app.issues.tables import issues
+from app.issues.tables import DELETED, issue_hours, issue_users, issues
 from config import Config
 
 # Some 20 ms of the store's only writer: a capture that comes meanwhile hardly notices.
 BITE = 200
 SETTLED = ("local", "delivered", "discarded")
+# Sparklines show a day; a week of hours leaves room for pages that show more of them.
+HOURS_KEPT = timedelta(days=7)
 
 _STATE = envelopes.c.state
+_DELETED = select(issues.c.id).where(issues.c.status == DELETED)
 
 Progress = Callable[[int], None]
 
@@ -48,11 +51,26 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
 
     :param progress: called after every bite with the number that went.
     """
+    with store.write() as conn:
+        conn.execute(delete(issue_hours).where(issue_hours.c.hour < utc_now() - HOURS_KEPT))
     return (
         _by_age(store, limits.days, progress)
         + _by_count(store, limits.events, progress)
         + _by_bytes(store, limits.bytes, progress)
     )
+
+
+def bury(store: Store, at_most: int | None = None) -> int:
+    """Remove what is left of deleted issues and return how many bites that took.
+
+    An envelope that is still to be delivered stays, and is, although its event is gone.
+
+    :param at_most: bites; what is left then is for the next time.
+    """
+    bites = 0
+    while (at_most is None or bites < at_most) and _bury_bite(store):
+        bites += 1
+    return bites
 
 
 def excess(store: Store, limits: Limits) -> int:
@@ -130,8 +148,42 @@ def _bite(store: Store, query: Select[Any]) -> int:
             )
         conn.execute(delete(events).where(events.c.envelope_id.in_(ids)))
         gone = conn.scalars(delete(envelopes).where(envelopes.c.id.in_(ids)).returning(_STATE))
-        books.add(conn, Counter(books.pruned(state) for state in gone))
+        _count_pruned(conn, gone)
     return len(ids)
+
+
+def _bury_bite(store: Store) -> bool:
+    """Remove events of one deleted issue, then its users, then itself; whether there was any."""
+    with store.read() as conn:  # Nothing to do is the usual case, and no reason to wait for a turn.
+        if conn.execute(_DELETED.limit(1)).first() is None:
+            return False
+    with store.write() as conn:
+        issue_id = conn.execute(_DELETED.limit(1)).scalar()
+        if issue_id is None:
+            return False
+        of_issue = select(events.c.envelope_id).where(events.c.issue_id == issue_id)
+        ids = list(conn.scalars(of_issue.order_by(events.c.id).limit(BITE)))
+        if ids:
+            _remove_of_deleted(conn, ids)
+            return True
+        users = select(issue_users.c.user_hash).where(issue_users.c.issue_id == issue_id)
+        hashes = list(conn.scalars(users.limit(10 * BITE)))
+        if hashes:
+            of_users = issue_users.c.user_hash.in_(hashes)
+            conn.execute(delete(issue_users).where(issue_users.c.issue_id == issue_id, of_users))
+            return True
+        conn.execute(delete(issues).where(issues.c.id == issue_id))
+    return True
+
+
+def _remove_of_deleted(conn: Connection, envelope_ids: list[int]) -> None:
+    conn.execute(delete(events).where(events.c.envelope_id.in_(envelope_ids)))
+    settled = envelopes.c.id.in_(envelope_ids), envelopes.c.state.in_(SETTLED)
+    _count_pruned(conn, conn.scalars(delete(envelopes).where(*settled).returning(_STATE)))
+
+
+def _count_pruned(conn: Connection, states: Iterable[str]) -> None:
+    books.add(conn, Counter(books.pruned(state) for state in states))
 
 
 def _older_than(days: int) -> Select[Any]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, func, select
 from app.db import StoreError, utc_now
 from app.delivery import books
 from app.events.tables import events
-from app.issues.tables import issues
+from app.issues.tables import STATUSES, issues
 from app.services import Services
 from config import VERSION, Config
 
@@ -64,7 +64,9 @@ def stored(conn: Connection) -> dict[str, Any]:
         "counters": books.read_counters(conn),
         "rows": {
             "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
-            "issues": conn.execute(select(func.count()).select_from(issues)).scalar_one(),
+            "issues": conn.execute(
+                select(func.count()).where(issues.c.status.in_(STATUSES))
+            ).scalar_one(),
         },
     }
 

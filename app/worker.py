@@ -1,4 +1,5 @@
-"""The background loops of a process: send to Sentry, take in what was set aside, prune.
+"""The background loops of a process: send to Sentry, take in what was set aside, remove what was
+deleted, prune.
 
 Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
 these loops, for another process or host. What only one may do, it does under a lease.
@@ -18,7 +19,7 @@ from app.delivery.policy import Backoff
 from app.delivery.thinning import Thinning
 from app.intake import recording
 from app.leases import claim
-from app.retention import Limits, prune
+from app.retention import Limits, bury, prune
 from app.services import Services
 from config import Config
 
@@ -70,6 +71,7 @@ class Worker:
                 if self._parts.intake.emergency.count():
                     self._parts.store.open()
                     self._parts.intake.take_in()
+                bury(self._parts.store)
                 if self._may_prune():
                     prune(self._parts.store, Limits.of(self._parts.config))
             except StoreError as error:

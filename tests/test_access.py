@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import access
+from app import access, sentry
 from tests.conftest import API_TOKEN, parts_of
 
 # The contract's table: a prefix and the rule of what lies below it, most specific first.
@@ -34,22 +34,36 @@ TABLE = [
     ("/<path:prefix>/api/<int:project_id>/", "key"),
     ("/tunnel/", "key"),
 ]
+WRITES = [
+    ("PATCH", "/api/issues/1", {"status": "resolved"}),
+    ("DELETE", "/api/issues/1", {}),
+    ("PATCH", "/api/issues", {"ids": [1], "status": "resolved"}),
+    ("DELETE", "/api/issues", {"ids": [1]}),
+    ("POST", "/api/issues/1/comments", {"text": "seen"}),
+]
 READS = ["/api/events", "/api/issues", "/api/projects", "/system/status", "/openapi.json", "/docs"]
 
 
-def contract_rule(path: str) -> str | None:
+# What below /api/ is no write whatever its method is.
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+def contract_rule(path: str, methods: Iterable[str]) -> str | None:
     if path == "/":
         return "open"
-    return next((rule for prefix, rule in TABLE if path.startswith(prefix)), None)
+    rule = next((rule for prefix, rule in TABLE if path.startswith(prefix)), None)
+    return "write" if rule == "read" and not READING.issuperset(methods) else rule
 
 
 def test_every_route_has_the_rule_of_the_contract(app: Flask) -> None:
     with app.app_context():
         stated = {
-            rule.rule: getattr(access.rule_of(rule.endpoint), "name", None)
+            (rule.rule, *sorted(rule.methods or ())): getattr(
+                access.rule_of(rule.endpoint), "name", None
+            )
             for rule in app.url_map.iter_rules()
         }
-    assert stated == {path: contract_rule(path) for path in stated}
+    assert stated == {(path, *methods): contract_rule(path, methods) for path, *methods in stated}
 
 
 def test_route_without_a_rule_is_refused(app: Flask) -> None:
@@ -94,6 +108,39 @@ def test_token_without_the_scope_is_refused_with_403(production: Flask) -> None:
     answer = client.get("/sentry-debug", headers=headers)
     assert (answer.status_code, answer.content_type) == (403, "application/problem+json")
     assert "diagnostics" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_write_wants_a_token_of_its_scope(
+    production: Flask, method: str, path: str, body: dict
+) -> None:
+    sentry.capture_message("one")
+    client, accounts = production.test_client(), parts_of(production).accounts
+    tokens = {scope: accounts.create_token(scope, (scope,)) for scope in ("read", "write")}
+
+    def status(token: str | None) -> int:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return client.open(path, method=method, json=body, headers=headers).status_code
+
+    assert (status(None), status("wrong"), status(tokens["read"])) == (401, 401, 403)
+    assert client.get("/api/issues/1", headers=bearer(tokens["read"])).json["status"] == (
+        "unresolved"
+    )
+    assert status(tokens["write"]) in (200, 201, 204)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES)
+def test_loopback_writes_json_without_a_token_and_nothing_else(
+    client: FlaskClient, method: str, path: str, body: dict
+) -> None:
+    sentry.capture_message("one")
+    forged = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    assert client.open(path, method=method, data="{}", headers=forged).status_code == 401
+    assert client.open(path, method=method, json=body).status_code in (200, 201, 204)
 
 
 def test_revoked_token_is_refused(production: Flask) -> None:

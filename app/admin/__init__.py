@@ -4,7 +4,9 @@
     start      is monitoring working?
     trigger    errors on request (what each one does: trials)
     events     the list and one event (how it is shown: event_view, values, highlight)
-    issues     the list and one issue
+    issues     the list (a day of each: sparkline)
+    issue      one of them, with an event, its tags, its history
+    triage     resolve, ignore, reopen, delete, comment
     status     the service, the machine, the store, in words
 
 Every view asks inside ``with services().store.read()`` and renders after it, so that no page keeps
@@ -30,10 +32,12 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 from app.admin import (  # noqa: E402 -- they add their routes to bp
     event,  # noqa: F401
     events,  # noqa: F401
+    issue,  # noqa: F401
     issues,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
+    triage,  # noqa: F401
     trigger,  # noqa: F401
 )
 

@@ -33,7 +33,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
         progress = follow(conn, services(), event_id)
         stored = progress.stored if progress else None
         issue = find_issue(conn, stored.row.issue_id) if stored else None
-        around = neighbours(conn, stored.row) if stored else None
+        total = issue.stored_event_count if issue else 1
+        around = neighbours(conn, stored.row, total) if stored else None
     if stored is None:
         abort(404, description=UNKNOWN)
     return render_template(

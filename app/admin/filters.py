@@ -10,6 +10,9 @@ from app.db import utc_now
 
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
+_KINDS = {"first_seen": "First seen", "regressed": "Came back", "commented": "Comment"} | {
+    kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
+}
 _SIZES = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -76,6 +79,16 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def percent(share: float) -> str:
+    """Return a share of 1 as ``37%``, ``<1%`` for what rounds to none."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def kind_of_transition(kind: str) -> str:
+    """Return what happened to an issue as a person says it."""
+    return _KINDS.get(kind, kind)
+
+
 def short_release(release: str) -> str:
     """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
     is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
@@ -95,5 +108,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "milliseconds": milliseconds,
     "plural": plural,
+    "percent": percent,
+    "kind_of_transition": kind_of_transition,
     "short_release": short_release,
 }

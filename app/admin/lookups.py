@@ -5,18 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from app.events.queries import DELIVERY_COLUMNS, EventFilter
 from app.events.tables import envelopes, events
 
+# How far from either end of its issue an event is still counted.
+MAX_STEPS = 1000
+
 
 class Neighbours(NamedTuple):
-    """Where an event stands among those of its issue; ``position`` 1 is the oldest."""
+    """Where an event stands among those of its issue.
+
+    :param position: 1 is the oldest; ``None`` for one far from both ends.
+    """
 
     newer: str | None
     older: str | None
-    position: int
+    position: int | None
     total: int
 
 
@@ -58,16 +64,30 @@ def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
     }
 
 
-def neighbours(conn: Connection, row: Row[Any]) -> Neighbours:
+def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     """Return the events before and after one in its issue.
 
     :param row: of ``events``.
+    :param total: how many the issue has; counting them takes longer than showing one.
     """
-    same_issue = events.c.issue_id == row.issue_id
-    ids = select(events.c.event_id).where(same_issue).limit(1)
-    is_older = case((events.c.id <= row.id, 1), else_=0)
-    counts = select(func.count(), func.coalesce(func.sum(is_older), 0))
-    total, position = conn.execute(counts.where(same_issue)).one()
-    newer = ids.where(events.c.id > row.id).order_by(events.c.id)
-    older = ids.where(events.c.id < row.id).order_by(events.c.id.desc())
-    return Neighbours(conn.scalar(newer), conn.scalar(older), int(position), int(total))
+    columns = events.c
+    same_issue = columns.issue_id == row.issue_id
+    ids = select(columns.event_id).where(same_issue).limit(1)
+    newer = conn.scalar(ids.where(columns.id > row.id).order_by(columns.id))
+    older = conn.scalar(ids.where(columns.id < row.id).order_by(columns.id.desc()))
+    before = select(columns.id).where(same_issue, columns.id < row.id).order_by(columns.id.desc())
+    after = select(columns.id).where(same_issue, columns.id > row.id).order_by(columns.id)
+    counts = (
+        select(func.count()).select_from(side.limit(MAX_STEPS).subquery()).scalar_subquery()
+        for side in (before, after)
+    )
+    steps_before, steps_after = conn.execute(select(*counts)).one()
+    if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
+        total = steps_before + 1 + steps_after
+    return Neighbours(newer, older, _position(steps_before, steps_after, total), total)
+
+
+def _position(before: int, after: int, total: int) -> int | None:
+    if before < MAX_STEPS:
+        return before + 1
+    return total - after if after < MAX_STEPS else None

@@ -12,17 +12,19 @@ from app import access
 from app.admin import bp
 from app.admin.filters import plural
 from app.admin.lookups import count_since
+from app.admin.sparkline import sparklines
 from app.admin.trails import trail_of
 from app.admin.trigger import TriggerForm
 from app.db import utc_now
 from app.delivery.books import STATES, accounting
 from app.events.queries import EventFilter, list_events
-from app.issues.queries import count_issues, list_issues
+from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
 from app.progress import follow
 from app.services import services
 from config import Config
 
 RECENT_ISSUES = 5
+OPEN = IssueFilter(status="unresolved")
 
 
 class Verdict(NamedTuple):
@@ -55,9 +57,10 @@ def start() -> ResponseReturnValue:
         books = accounting(conn)
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
-            "issues": count_issues(conn, "unresolved"),
+            "issues": count_issues(conn, OPEN),
         }
-        issues = list_issues(conn, status="unresolved", limit=RECENT_ISSUES)
+        issues = list_issues(conn, OPEN, limit=RECENT_ISSUES)
+        hours = hours_of(conn, [issue.id for issue in issues], utc_now())
     figures["store"] = parts.store.size_bytes()
     figures["set_aside"] = parts.intake.emergency.count()
     return render_template(
@@ -69,6 +72,7 @@ def start() -> ResponseReturnValue:
         terms=terms(books, has_sentry=parts.config.SENTRY_DSN is not None),
         figures=figures,
         issues=issues,
+        sparklines=sparklines(hours),
         form=TriggerForm(),
     )
 

@@ -124,6 +124,13 @@ def _delivery(row: Row[Any]) -> DeliveryState:
     return DeliveryState(state=row.state, upstream_id=upstream_id, url=url)
 
 
+def grouping_of(issue: Row[Any]) -> Grouping:
+    """Return why an issue's events are one."""
+    return Grouping(
+        version=issue.grouping_version, key=issue.grouping_key, reason=issue.grouping_reason
+    )
+
+
 def _detail(progress: Progress, issue: Row[Any]) -> EventDetail:
     stored = progress.stored
     row, event = stored.row, stored.event
@@ -136,7 +143,7 @@ def _detail(progress: Progress, issue: Row[Any]) -> EventDetail:
         "attachments": stored.attachments,
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,
-        "grouping": Grouping(version=issue.grouping_version, key=issue.grouping_key),
+        "grouping": grouping_of(issue),
         "trail": [Hop(**hop._asdict()) for hop in progress.hops],
     }
     return EventDetail(**whole)

@@ -1,4 +1,4 @@
-"""Issues: lists and one."""
+"""Issues: lists, one, its history and its tags."""
 
 from __future__ import annotations
 
@@ -8,27 +8,82 @@ from typing import Annotated, Any, Literal
 from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from app import access
 from app.api import bp
-from app.api.events import Limit
+from app.api.events import Limit, RowNumber, grouping_of
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.api.schemas import Grouping, Issue, IssuePage
+from app.api.schemas import (
+    Issue,
+    IssuePage,
+    IssueTags,
+    Level,
+    Tag,
+    TagValue,
+    Transition,
+    TransitionPage,
+)
+from app.db import utc_now
 from app.errors import FieldErrors
-from app.issues.queries import count_issues, find_issue, list_issues
+from app.issues.queries import (
+    IssueFilter,
+    count_issues,
+    cursor_of,
+    find_issue,
+    hours_of,
+    list_issues,
+    read_cursor,
+    tags_of,
+    transitions_of,
+)
 from app.services import services
+
+UNKNOWN = "no issue has this id"
+# Beyond it a count is not cheap any more.
+MAX_TOTAL = 10_000
+
+Status = Literal["unresolved", "resolved", "ignored"]
 
 
 class IssueQuery(Query):
-    """What a list of issues is narrowed to."""
+    """What a list of issues is narrowed to, and how it is sorted."""
 
     limit: Limit = 50
     cursor: (
-        Annotated[str, Field(max_length=100, description="`next` of the page before.")] | None
+        Annotated[
+            str, Field(max_length=100, description="`next` of the page before, sorted the same.")
+        ]
+        | None
     ) = None
-    status: Literal["unresolved", "resolved", "ignored"] | None = None
+    sort: Annotated[
+        Literal["last_seen", "first_seen", "times_seen", "users"],
+        Field(description="What comes first: the largest of it."),
+    ] = "last_seen"
+    status: Status | None = None
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    level: Level | None = None
+    environment: (
+        Annotated[str, Field(max_length=200, description="Of any of its events.")] | None
+    ) = None
+    release: Annotated[str, Field(max_length=250, description="Of any of its events.")] | None = (
+        None
+    )
+    q: (
+        Annotated[
+            str,
+            Field(max_length=500, description="Part of title, culprit, type; or an event's id."),
+        ]
+        | None
+    ) = None
+
+
+class TransitionQuery(Query):
+    """A page of an issue's history."""
+
+    limit: Limit = 50
+    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
 
 
 @bp.get("/api/issues")
@@ -45,13 +100,14 @@ class IssueQuery(Query):
 def get_issues() -> ResponseReturnValue:
     """Return a page of issues."""
     query = read_query(IssueQuery)
-    before = _read_cursor(query.cursor) if query.cursor else None
+    chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
+    after = _after(query)
     with services().store.read() as conn:
-        rows = list_issues(conn, status=query.status, before=before, limit=query.limit + 1)
-        total = count_issues(conn, query.status)
-    page = rows[: query.limit]
-    more = _cursor(page[-1]) if len(rows) > query.limit else None
-    return answer(IssuePage(issues=[_issue(row) for row in page], next=more, total=total))
+        rows = list_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit + 1)
+        total = count_issues(conn, chosen, MAX_TOTAL + 1)
+        found = shapes(conn, rows[: query.limit])
+    more = cursor_of(rows[query.limit - 1], query.sort) if len(rows) > query.limit else None
+    return answer(IssuePage(issues=found, next=more, total=total if total <= MAX_TOTAL else None))
 
 
 @bp.get("/api/issues/<int:issue_id>")
@@ -62,35 +118,90 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    row = None
-    if issue_id < 2**63:
-        with services().store.read() as conn:
-            row = find_issue(conn, issue_id)
-    if row is None:
-        abort(404, description="no issue has this id")
-    return answer(_issue(row))
+    with services().store.read() as conn:
+        found = shapes(conn, [_found(conn, issue_id)])
+    return answer(found[0])
 
 
-def _issue(row: Row[Any]) -> Issue:
+@bp.get("/api/issues/<int:issue_id>/tags")
+@access.reads
+@describe(
+    Operation(
+        "How often each tag had which value", {200: IssueTags}, problems=(404, 503), tag="issues"
+    )
+)
+def get_issue_tags(issue_id: int) -> ResponseReturnValue:
+    """Return an issue's tags.
+
+    :raise 404: no issue has this id.
+    """
+    with services().store.read() as conn:
+        _found(conn, issue_id)
+        tags = tags_of(conn, issue_id)
+    return answer(
+        IssueTags(
+            tags=[
+                Tag(
+                    key=tag.key,
+                    times_seen=tag.times_seen,
+                    values=[TagValue(**value._asdict()) for value in tag.values],
+                    other=tag.rest.times_seen if tag.rest else 0,
+                )
+                for tag in tags
+            ]
+        )
+    )
+
+
+@bp.get("/api/issues/<int:issue_id>/transitions")
+@access.reads
+@describe(
+    Operation(
+        "What happened to an issue, newest first",
+        {200: TransitionPage},
+        query=TransitionQuery,
+        problems=(404, 422, 503),
+        tag="issues",
+    )
+)
+def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
+    """Return a page of an issue's history.
+
+    :raise 404: no issue has this id.
+    """
+    query = read_query(TransitionQuery)
+    with services().store.read() as conn:
+        _found(conn, issue_id)
+        rows = transitions_of(conn, issue_id, before=query.cursor, limit=query.limit + 1)
+    more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
+    found = [Transition(**row._mapping) for row in rows[: query.limit]]
+    return answer(TransitionPage(transitions=found, next=more))
+
+
+def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
+    """Return issue rows in the shape that callers get, with one question for all of them."""
+    hours = hours_of(conn, [row.id for row in rows], utc_now())
+    return [_issue(row, hours[row.id]) for row in rows]
+
+
+def _issue(row: Row[Any], hours: list[int]) -> Issue:
     values = dict(row._mapping)
     fields = {name: values[name] for name in Issue.model_fields if name in values}
-    return Issue(**fields, grouping=Grouping(version=row.grouping_version, key=row.grouping_key))
+    return Issue(**fields, grouping=grouping_of(row), hours=hours)
 
 
-def _cursor(row: Row[Any]) -> str:
-    return f"{row.last_seen.isoformat()}~{row.id}"
+def _found(conn: Connection, issue_id: int) -> Row[Any]:
+    row = find_issue(conn, issue_id)
+    if row is None:
+        abort(404, description=UNKNOWN)
+    return row
 
 
-def _read_cursor(cursor: str) -> tuple[datetime, int]:
-    moment, _, issue_id = cursor.partition("~")
+def _after(query: IssueQuery) -> tuple[datetime | int, int] | None:
+    if query.cursor is None:
+        return None
     try:
-        # A "+" of the time zone arrives as a space when it was not escaped.
-        read = datetime.fromisoformat(moment.replace(" ", "+"))
-        number = int(issue_id)
-        if read.tzinfo is None or not 0 < number < 2**63:
-            raise ValueError("no cursor of ours")
+        return read_cursor(query.cursor, query.sort)
     except ValueError:
-        raise FieldErrors(
-            [{"field": "cursor", "message": "the `next` of a page is expected"}]
-        ) from None
-    return read, number
+        message = "the `next` of a page of the same sorting is expected"
+        raise FieldErrors([{"field": "cursor", "message": message}]) from None

@@ -40,12 +40,12 @@ PROBLEMS = {
 class Operation:
     """What a route says of itself.
 
-    :param answers: status to the model of its body.
+    :param answers: status to the model of its body, ``None`` where there is none.
     :param problems: statuses that answer problem details, besides those of its access rule.
     """
 
     summary: str
-    answers: dict[int, type[BaseModel]]
+    answers: dict[int, type[BaseModel] | None]
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
@@ -83,7 +83,7 @@ def document() -> dict[str, Any]:
         for method in METHODS:
             if method.upper() in (rule.methods or ()):
                 paths.setdefault(path, {})[method] = _operation(operation, rule.rule, rule.endpoint)
-        models |= {*operation.answers.values(), *filter(None, [operation.body])}
+        models |= {model for model in (*operation.answers.values(), operation.body) if model}
     _, schemas = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=REFERENCE,
@@ -128,7 +128,9 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
-def _response(model: type[BaseModel]) -> dict[str, Any]:
+def _response(model: type[BaseModel] | None) -> dict[str, Any]:
+    if model is None:
+        return {"description": "Done; there is nothing to say."}
     description = (model.__doc__ or model.__name__).splitlines()[0]
     media = "application/problem+json" if model is Problem else "application/json"
     return {"description": description, "content": {media: {"schema": _reference(model)}}}

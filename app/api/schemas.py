@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
@@ -79,10 +79,11 @@ class DeliveryState(BaseModel):
 
 
 class Grouping(BaseModel):
-    """Why an event belongs to its issue."""
+    """Why an event belongs to its issue; ``reason`` is null for issues of before there was one."""
 
     version: str
     key: str
+    reason: str | None
 
 
 class EventSummary(BaseModel):
@@ -177,6 +178,7 @@ class Issue(BaseModel):
     first_release: str | None
     last_release: str | None
     grouping: Grouping
+    hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
 
 
 class IssuePage(BaseModel):
@@ -184,7 +186,58 @@ class IssuePage(BaseModel):
 
     issues: list[Issue]
     next: str | None
-    total: int
+    total: int | None = Field(description="How many there are, null beyond 10,000.")
+
+
+class Transition(BaseModel):
+    """Something that happened to an issue."""
+
+    id: int
+    issue_id: int
+    at: datetime
+    kind: str = Field(
+        description="first_seen, resolved, reopened, ignored, regressed or commented."
+    )
+    actor: str | None = Field(description="A user, a token; null for the service itself.")
+    event_id: str | None
+    note: str | None
+    release: str | None
+
+
+class TransitionPage(BaseModel):
+    """A page of an issue's history, newest first."""
+
+    transitions: list[Transition]
+    next: str | None
+
+
+class Changed(BaseModel):
+    """Ids of the issues that changed; what was so already is left out."""
+
+    changed: list[int]
+
+
+class TagValue(BaseModel):
+    """A value; `share` is of the events that have the tag, from 0 to 1."""
+
+    value: str
+    times_seen: int
+    share: float
+
+
+class Tag(BaseModel):
+    """A tag with its most frequent values."""
+
+    key: str
+    times_seen: int
+    values: list[TagValue]
+    other: int = Field(description="Events with any other value.")
+
+
+class IssueTags(BaseModel):
+    """The tags of an issue's events, since they are counted."""
+
+    tags: list[Tag]
 
 
 class Project(BaseModel):

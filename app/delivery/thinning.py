@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 from app.db import insert
 from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
+from app.issues.tables import issues
 
 SAMPLED = "sample_rate"
 CAPPED = "issue_cap"
@@ -84,12 +85,15 @@ def hour_of(moment: datetime) -> datetime:
 def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> None:
     """Count events of these issues as sent in this hour, one for each mention."""
     counts = Counter(issue_ids)
-    if not counts:
-        return
+    # A person may have deleted an issue while its event was on its way.
+    there = set(conn.scalars(select(issues.c.id).where(issues.c.id.in_(counts)))) if counts else ()
     rows = [
         {"issue_id": issue_id, "hour": hour_of(now), "sent": count}
         for issue_id, count in sorted(counts.items())
+        if issue_id in there
     ]
+    if not rows:
+        return
     statement = insert(conn, issue_deliveries)
     more = issue_deliveries.c.sent + statement.excluded.sent
     statement = statement.on_conflict_do_update(

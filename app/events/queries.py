@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from app.events.tables import envelopes, events
+from app.projects import projects
 from app.protocol.envelope import Envelope, parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
 
@@ -98,7 +99,8 @@ def find_event(
     query = (
         select(events, *DELIVERY_COLUMNS, envelopes.c.body)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
-        .where(events.c.event_id == parsed)
+        # By project, as the index is: without one, every event would be looked at.
+        .where(events.c.project_id.in_(select(projects.c.id)), events.c.event_id == parsed)
         .order_by(events.c.project_id)
     )
     if project_id is not None:

@@ -1,51 +1,263 @@
-"""Reading issues."""
+"""Reading issues: pages of a list, one, its history, its tags and its hours.
+
+Every question reads a bounded number of rows by an index, whatever the store holds, unless a filter
+has to look into each issue.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, exists, func, literal, or_, select, tuple_
 
-from app.issues.tables import issues
+from app.events.tables import events
+from app.issues.tables import DELETED, STATUSES, issue_hours, issue_tags, issues, transitions
+from app.projects import projects
+from app.protocol.event import clean_text, parse_event_id
 
-STATUSES = ("unresolved", "resolved", "ignored")
+# What a list is sorted by, the largest first.
+SORTS = ("last_seen", "first_seen", "times_seen", "users")
+MAX_ROW_NUMBER = 2**63
+MAX_COUNT = 2**31
+HOURS = 24
+
+Cursor = tuple[datetime | int, int]
+
+
+@dataclass(frozen=True)
+class IssueFilter:
+    """What a list is narrowed to; ``None`` means whatever.
+
+    :param text: part of title, culprit or type in any case, or the id of one of its events.
+    :param environment: of any of its events; so is ``release``.
+    """
+
+    status: str | None = None
+    project_id: int | None = None
+    level: str | None = None
+    release: str | None = None
+    environment: str | None = None
+    text: str | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return a query over ``issues`` narrowed to this filter, but for its status."""
+        if self.project_id is not None:
+            query = query.where(issues.c.project_id == self.project_id)
+        if self.level is not None:
+            query = query.where(issues.c.level == self.level)
+        if self.environment is not None:
+            query = query.where(_has_tag("environment", self.environment))
+        if self.release is not None:
+            release = clean_text(self.release)
+            # The tags may have no place for a release any more that the issue itself still names.
+            known = or_(issues.c.first_release == release, issues.c.last_release == release)
+            query = query.where(or_(known, _has_tag("release", release)))
+        return query.where(_contains(clean_text(self.text))) if self.text else query
+
+
+EVERYTHING = IssueFilter()
+
+
+class TagShare(NamedTuple):
+    """A value of a tag; ``share`` from 0 to 1 of the events that have the tag."""
+
+    value: str
+    times_seen: int
+    share: float
+
+
+class Tag(NamedTuple):
+    """A tag of an issue.
+
+    :param values: the most frequent ones, the first of them first.
+    :param rest: events with any other value, and their share.
+    """
+
+    key: str
+    times_seen: int
+    values: list[TagShare]
+    rest: TagShare | None
 
 
 def list_issues(
     conn: Connection,
+    filter: IssueFilter = EVERYTHING,
     *,
-    status: str | None = None,
-    before: tuple[datetime, int] | None = None,
+    sort: str = "last_seen",
+    after: Cursor | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return issue rows, the one seen last first.
+    """Return issue rows, those with the largest ``sort`` first.
 
-    :param before: ``(last_seen, id)`` of the row after which the page goes on.
+    :param sort: one of :data:`SORTS`.
+    :param after: where the page before ended, as :func:`read_cursor` returns it.
     """
-    query = select(issues)
-    if status is not None:
-        query = query.where(issues.c.status == status)
-    if before is not None:
-        last_seen, issue_id = before
-        query = query.where(
-            or_(
-                issues.c.last_seen < last_seen,
-                and_(issues.c.last_seen == last_seen, issues.c.id < issue_id),
-            )
-        )
-    query = query.order_by(issues.c.last_seen.desc(), issues.c.id.desc()).limit(limit)
-    return list(conn.execute(query))
+    column = issues.c[sort]
+    query = filter.apply(select(issues)).order_by(column.desc(), issues.c.id.desc()).limit(limit)
+    if after is not None:
+        value, issue_id = after
+        end = tuple_(literal(value, column.type), literal(issue_id, issues.c.id.type))
+        query = query.where(tuple_(column, issues.c.id) < end)
+    # An index ends early for one status at a time; merged here for all of them.
+    rows = [
+        row
+        for status in ([filter.status] if filter.status else STATUSES)
+        for row in conn.execute(query.where(issues.c.status == status))
+    ]
+    return sorted(rows, key=lambda row: (getattr(row, sort), row.id), reverse=True)[:limit]
+
+
+def cursor_of(row: Row[Any], sort: str = "last_seen") -> str:
+    """Return where a page ends, for the address of the next one."""
+    value = getattr(row, sort)
+    return f"{value.isoformat() if isinstance(value, datetime) else value}~{row.id}"
+
+
+def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
+    """Read what :func:`cursor_of` returned for the same sorting.
+
+    :raise ValueError: it is none of ours.
+    """
+    text, _, issue_id = cursor.partition("~")
+    value = _moment(text) if sort in ("last_seen", "first_seen") else int(text)
+    number = int(issue_id)
+    if not 0 < number < MAX_ROW_NUMBER or (isinstance(value, int) and not 0 <= value < MAX_COUNT):
+        raise ValueError("no cursor of ours")
+    return value, number
 
 
 def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return one issue, ``None`` when it is not there."""
-    return conn.execute(select(issues).where(issues.c.id == issue_id)).first()
+    if not 0 < issue_id < MAX_ROW_NUMBER:
+        return None
+    query = select(issues).where(issues.c.id == issue_id, issues.c.status != DELETED)
+    return conn.execute(query).first()
 
 
-def count_issues(conn: Connection, status: str | None = None) -> int:
-    """Return how many issues there are."""
-    query = select(func.count()).select_from(issues)
-    if status is not None:
-        query = query.where(issues.c.status == status)
-    return int(conn.execute(query).scalar_one())
+def count_issues(conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000) -> int:
+    """Return how many issues there are, counting no further than ``at_most``."""
+    return sum(
+        count_by_status(
+            conn, filter, at_most, [filter.status] if filter.status else STATUSES
+        ).values()
+    )
+
+
+def count_by_status(
+    conn: Connection,
+    filter: IssueFilter = EVERYTHING,
+    at_most: int = 1000,
+    statuses: Iterable[str] = STATUSES,
+) -> dict[str, int]:
+    """Return how many issues there are of each status, counting no further than ``at_most``."""
+    counts = [_count(replace(filter, status=status), at_most).label(status) for status in statuses]
+    return {
+        name: int(count) for name, count in conn.execute(select(*counts)).one()._mapping.items()
+    }
+
+
+def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
+    """Return the events of each issue in the last 24 hours, an hour each, oldest first."""
+    last = now.replace(minute=0, second=0, microsecond=0)
+    columns = issue_hours.c
+    query = select(columns.issue_id, columns.hour, columns.events).where(
+        columns.issue_id.in_(issue_ids), columns.hour > last - timedelta(hours=HOURS)
+    )
+    hours = {issue_id: [0] * HOURS for issue_id in issue_ids}
+    for issue_id, hour, count in conn.execute(query) if issue_ids else ():
+        ago = int((last - hour).total_seconds()) // 3600
+        if 0 <= ago < HOURS:  # A clock that went back leaves hours that are still to come.
+            hours[issue_id][HOURS - 1 - ago] = count
+    return hours
+
+
+def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
+    """Return an issue's tags by name, each with its ``top`` most frequent values."""
+    columns = issue_tags.c
+    ranked = (
+        select(
+            columns.key,
+            columns.value,
+            columns.times_seen,
+            func.sum(columns.times_seen).over(partition_by=columns.key).label("total"),
+            func.row_number()
+            .over(
+                partition_by=columns.key,
+                # The empty value stands for many, so it is never among the most frequent.
+                order_by=((columns.value == "").asc(), columns.times_seen.desc(), columns.value),
+            )
+            .label("rank"),
+        )
+        .where(columns.issue_id == issue_id)
+        .subquery()
+    )
+    query = select(ranked).where(ranked.c.rank <= top).order_by(ranked.c.key, ranked.c.rank)
+    found: dict[str, list[Row[Any]]] = {}
+    for row in conn.execute(query):
+        found.setdefault(row.key, []).append(row)
+    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+
+
+def transitions_of(
+    conn: Connection, issue_id: int, *, before: int | None = None, limit: int = 50
+) -> list[Row[Any]]:
+    """Return an issue's history, newest first.
+
+    :param before: the row id after which the page goes on, exclusive.
+    """
+    query = select(transitions).where(transitions.c.issue_id == issue_id)
+    if before is not None:
+        query = query.where(transitions.c.id < before)
+    return list(conn.execute(query.order_by(transitions.c.id.desc()).limit(limit)))
+
+
+def find_transition(conn: Connection, transition_id: int) -> Row[Any]:
+    """Return a row of some issue's history that is known to be there."""
+    return conn.execute(select(transitions).where(transitions.c.id == transition_id)).one()
+
+
+def _tag(key: str, total: int, rows: list[Row[Any]]) -> Tag:
+    values = [
+        TagShare(row.value, row.times_seen, row.times_seen / total) for row in rows if row.value
+    ]
+    rest = total - sum(value.times_seen for value in values)
+    return Tag(key, total, values, TagShare("", rest, rest / total) if rest else None)
+
+
+def _count(filter: IssueFilter, at_most: int) -> Any:
+    found = filter.apply(select(issues.c.id)).where(issues.c.status == filter.status)
+    return select(func.count()).select_from(found.limit(at_most).subquery()).scalar_subquery()
+
+
+def _has_tag(key: str, value: str) -> Any:
+    columns = issue_tags.c
+    return exists().where(
+        and_(columns.issue_id == issues.c.id, columns.key == key, columns.value == value)
+    )
+
+
+def _contains(text: str) -> Any:
+    columns = (issues.c.title, issues.c.culprit, issues.c.type)
+    matches = [column.icontains(text, autoescape=True) for column in columns]
+    event_id = parse_event_id(text)
+    if event_id is None:
+        return or_(*matches)
+    # By project, as the index is.
+    of_event = select(events.c.issue_id).where(
+        events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+    )
+    return or_(*matches, issues.c.id.in_(of_event))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        # A "+" of the time zone arrives as a space when it was not escaped.
+        read = datetime.fromisoformat(text.replace(" ", "+"))
+        if read.tzinfo is None:
+            raise ValueError("no cursor of ours")
+        return read.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no cursor of ours") from error

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, func, update
+from sqlalchemy import Connection, Row, case, func, update
 
-from app.db import insert_for
+from app.db import insert_for, utc_now
+from app.issues.counting import count_hours, count_tags
 from app.issues.grouping import Grouping
-from app.issues.tables import issue_users, issues
+from app.issues.tables import issue_users, issues, transitions
 from app.protocol.event import Event
 
 Key = tuple[int, str, str]
@@ -31,32 +33,73 @@ class Occurrence(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """The issue that an event was counted into; ``is_first``: it is the issue's first event."""
+    """What became of an occurrence. ``is_first``: it made its issue."""
 
     issue_id: int
     is_first: bool
 
 
-def record_occurrences(conn: Connection, occurrences: list[Occurrence]) -> list[Recorded]:
+def record_occurrences(
+    conn: Connection, occurrences: list[Occurrence], now: datetime | None = None
+) -> list[Recorded]:
     """Count events into their issues, made here if they are the first.
 
-    :return: what became of each, in order.
+    A resolved issue that recurs is open again and regressed, by a row in its history; an ignored
+    one is counted and stays ignored.
+
+    :param now: the transaction's time.
+    :return: for each, in order.
     """
+    now = now or utc_now()
     groups: dict[Key, list[Occurrence]] = {}
     for occurrence in occurrences:
         groups.setdefault(occurrence.key, []).append(occurrence)
-    found = {key: _count_into_issue(conn, group) for key, group in groups.items()}
-    _count_users(conn, [(found[one.key].issue_id, one.event.user_identity) for one in occurrences])
-    return [
-        Recorded(issue_id, is_new and one is groups[one.key][0])
-        for one in occurrences
-        for issue_id, is_new in [found[one.key]]
+    counted = {key: _count_into_issue(conn, group) for key, group in groups.items()}
+    _write_history(conn, [(counted[key], group[0].event) for key, group in groups.items()], now)
+    met = [(counted[one.key].id, one.event) for one in occurrences]
+    _count_users(conn, [(issue_id, event.user_identity) for issue_id, event in met])
+    count_hours(conn, [issue_id for issue_id, _ in met], now)
+    count_tags(conn, met)
+    firsts = {id(group[0]) for key, group in groups.items() if counted[key].is_new}
+    return [Recorded(counted[one.key].id, id(one) in firsts) for one in occurrences]
+
+
+class _Counted(NamedTuple):
+    id: int
+    is_new: bool
+    recurs: bool
+
+
+def _count_into_issue(conn: Connection, group: list[Occurrence]) -> _Counted:
+    row: Row[Any] = conn.execute(_upsert(conn.dialect.name), _row(group)).one()
+    # An issue that was there had been seen before, so its count is beyond this batch's.
+    return _Counted(row.id, row.times_seen == len(group), row.status == "resolved")
+
+
+def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now: datetime) -> None:
+    """Write a row for each issue that is new or recurs, and open again what was resolved."""
+    rows = [
+        {
+            "issue_id": issue.id,
+            "at": now,
+            "kind": "first_seen" if issue.is_new else "regressed",
+            "event_id": event.event_id,
+            "release": event.release and event.release[:250],
+        }
+        for issue, event in counted
+        if issue.is_new or issue.recurs
     ]
+    if rows:
+        conn.execute(_TRANSITION_INSERT, rows)
+    # Sound without a condition: Store.write makes this the only writer until the commit.
+    back = [issue.id for issue, _ in counted if issue.recurs]
+    if back:
+        conn.execute(
+            update(issues).where(issues.c.id.in_(back)).values(status="unresolved", regressed=True)
+        )
 
 
-def _count_into_issue(conn: Connection, group: list[Occurrence]) -> Recorded:
-    row = conn.execute(_upsert(conn.dialect.name), _row(group)).one()
-    return Recorded(int(row.id), row.times_seen == len(group))
+_TRANSITION_INSERT = transitions.insert()
 
 
 # Built once: putting this statement together takes longer than executing it.
@@ -81,7 +124,7 @@ def _upsert(dialect: str) -> Any:
             ),
             "last_release": func.coalesce(new.last_release, issues.c.last_release),
         },
-    ).returning(issues.c.id, issues.c.times_seen)
+    ).returning(issues.c.id, issues.c.times_seen, issues.c.status)
 
 
 def _row(group: list[Occurrence]) -> dict[str, Any]:
@@ -93,6 +136,7 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
         "grouping_version": grouping.version,
         "grouping_hash": grouping.hash,
         "grouping_key": grouping.key,
+        "grouping_reason": grouping.reason[:200],
         "title": latest.title[:500],
         "culprit": latest.culprit[:500],
         "type": latest.type[:200],

@@ -1,4 +1,4 @@
-"""Tables of this package: the issues and the users they touched."""
+"""Tables of this package: the issues, whom they touched, what became of them, and their counts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from sqlalchemy import (
 from app.db import UtcDateTime, metadata
 from app.events.tables import RowId
 
+# One of UNRESOLVED, RESOLVED, IGNORED; an issue that is DELETED is gone for everyone but retention,
+# which removes what is left of it.
+STATUSES = ("unresolved", "resolved", "ignored")
+DELETED = "deleted"
+
 issues = Table(
     "issues",
     metadata,
@@ -26,6 +31,8 @@ issues = Table(
     Column("grouping_version", String(8), nullable=False),
     Column("grouping_hash", String(64), nullable=False),
     Column("grouping_key", Text, nullable=False),
+    # What decided; NULL for issues older than this column.
+    Column("grouping_reason", String(200)),
     Column("title", String(500), nullable=False),
     Column("culprit", String(500), nullable=False),
     Column("type", String(200), nullable=False),
@@ -40,7 +47,11 @@ issues = Table(
     Column("first_release", String(250)),
     Column("last_release", String(250)),
     UniqueConstraint("project_id", "grouping_version", "grouping_hash"),
+    # One for each way the list is sorted, so that a page reads no more rows than it shows.
     Index(None, "status", "last_seen", "id"),
+    Index(None, "status", "first_seen", "id"),
+    Index(None, "status", "times_seen", "id"),
+    Index(None, "status", "users", "id"),
 )
 
 # Who met an issue: a hash of the user's id, so that counting needs no copy of the personal data.
@@ -49,4 +60,45 @@ issue_users = Table(
     metadata,
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("user_hash", String(32), primary_key=True),
+)
+
+# What happened to an issue, a row each: its history, and what alerts are made of.
+transitions = Table(
+    "transitions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # first_seen, resolved, reopened, ignored, regressed, commented.
+    Column("kind", String(16), nullable=False),
+    # A user's name, a token's name; NULL where the service did it.
+    Column("actor", String(200)),
+    # The event that caused it, which may be pruned since.
+    Column("event_id", String(32)),
+    Column("note", Text),
+    Column("release", String(250)),
+    Index(None, "issue_id", "id"),
+)
+
+# Events an hour, by when they were stored, for the sparklines.
+issue_hours = Table(
+    "issue_hours",
+    metadata,
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("hour", UtcDateTime, primary_key=True),
+    Column("events", Integer, nullable=False),
+    Index(None, "hour"),
+    sqlite_with_rowid=False,
+)
+
+# How often a tag had a value; the empty value stands for all those beyond the bounds that
+# recording keeps to.
+issue_tags = Table(
+    "issue_tags",
+    metadata,
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("value", String(200), primary_key=True),
+    Column("times_seen", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )

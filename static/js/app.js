@@ -4,6 +4,7 @@
 //   data-item                  j and k walk over these
 //   data-key                   this key clicks (or focuses) the element
 //   data-fold                  unfolds or folds every call of a stack
+//   data-pick                  chooses every row of the form with this id
 
 const SLOWEST_S = 30;
 
@@ -82,6 +83,16 @@ function foldAll() {
 document.querySelectorAll("[data-fold]").forEach((button) => {
   button.hidden = false;
   button.addEventListener("click", foldAll);
+});
+
+// ---- choosing rows ------------------------------------------------------------------------------
+
+document.querySelectorAll("[data-pick]").forEach((all) => {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    const boxes = document.querySelectorAll(`input[name=ids][form="${CSS.escape(all.dataset.pick)}"]`);
+    boxes.forEach((box) => (box.checked = all.checked));
+  });
 });
 
 // ---- keys ---------------------------------------------------------------------------------------

@@ -1,0 +1,102 @@
+"""One issue: an event of it, its counts and tags, why it is one, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
+
+from app import access
+from app.admin import bp
+from app.admin.event_view import EventView, view_of
+from app.admin.issues import project_names
+from app.admin.lookups import Neighbours, neighbours
+from app.admin.sparkline import sparkline
+from app.admin.trails import TrailView, trail_of
+from app.db import utc_now
+from app.events.queries import EventFilter, list_events
+from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
+from app.issues.triage import MAX_NOTE
+from app.progress import follow
+from app.services import services
+
+RECENT_EVENTS = 25
+RECENT_HISTORY = 20
+UNKNOWN = "no issue has this id; it may have been deleted since"
+
+
+@dataclass(frozen=True)
+class ShownEvent:
+    """The event that an issue's page shows."""
+
+    row: Row[Any]
+    view: EventView
+    trail: TrailView
+    around: Neighbours
+
+
+@bp.get("/issues/<int:issue_id>")
+@access.admin
+def show_issue(issue_id: int) -> ResponseReturnValue:
+    """Show one issue with its latest event, or the one that ``?event=`` names.
+
+    :raise 404: no issue has this id.
+    """
+    with services().store.read() as conn:
+        issue = find_issue(conn, issue_id)
+        if issue is None:
+            abort(404, description=UNKNOWN)
+        events = _events(conn, issue_id)
+        history = transitions_of(
+            conn, issue_id, before=_row_number("history"), limit=RECENT_HISTORY + 1
+        )
+        context = {
+            "event": _shown(conn, issue, events),
+            "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
+            "tags": tags_of(conn, issue_id),
+            "projects": project_names(conn),
+        }
+    return render_template(
+        "issue.html",
+        issue=issue,
+        rows=events[:RECENT_EVENTS],
+        is_first=_row_number("before") is None,
+        older=events[RECENT_EVENTS - 1].id if len(events) > RECENT_EVENTS else None,
+        history=history[:RECENT_HISTORY],
+        older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
+        is_chosen="event" in request.args,
+        max_note=MAX_NOTE,
+        **context,
+    )
+
+
+def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
+    before = _row_number("before")
+    return list_events(conn, EventFilter(issue_id=issue_id), before=before, limit=RECENT_EVENTS + 1)
+
+
+def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEvent | None:
+    progress = follow(conn, services(), request.args.get("event", ""))
+    if progress is None or progress.stored.row.issue_id != issue.id:
+        newest = events
+        if _row_number("before") is not None:
+            newest = list_events(conn, EventFilter(issue_id=issue.id), limit=1)
+        progress = follow(conn, services(), newest[0].event_id) if newest else None
+    if progress is None:
+        return None
+    row = progress.stored.row
+    return ShownEvent(
+        row,
+        view_of(progress.stored),
+        trail_of(row.event_id, progress),
+        neighbours(conn, row, issue.stored_event_count),
+    )
+
+
+def _row_number(name: str) -> int | None:
+    text = request.args.get(name, "")
+    # Beyond 64 bits no database has a row.
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

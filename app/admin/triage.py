@@ -1,0 +1,152 @@
+"""What people do with issues from the pages: one, the chosen ones, or all that match."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import Connection, func, select
+
+from app import access
+from app.admin import bp
+from app.admin.filters import plural
+from app.admin.issue import UNKNOWN
+from app.admin.issues import IssueChoice, read_choice
+from app.issues import triage
+from app.issues.queries import MAX_ROW_NUMBER, count_issues, find_issue
+from app.issues.tables import STATUSES, issues
+from app.retention import bury
+from app.services import services
+
+log = logging.getLogger("app.tracker")
+
+# The verb of a button, the status it leads to, and what is said when it is done.
+ACTIONS = {
+    "resolve": ("resolved", "resolved"),
+    "ignore": ("ignored", "ignored"),
+    "reopen": ("unresolved", "open again"),
+}
+MAX_IDS = 1000
+TITLES_SHOWN = 10
+# What a request waits for when it deletes; the background loop removes the rest.
+BITES_AT_ONCE = 5
+
+
+@bp.post("/issues/<int:issue_id>/status")
+@access.admin
+def set_status(issue_id: int) -> ResponseReturnValue:
+    """Resolve, ignore or reopen one issue and return to its page.
+
+    :raise 400: there is no such action. :raise 404: no issue has this id.
+    """
+    status, done = ACTIONS.get(request.form.get("action", "")) or abort(400)
+    with services().store.write() as conn:
+        if find_issue(conn, issue_id) is None:
+            abort(404, description=UNKNOWN)
+        triage.set_status(conn, [issue_id], status, current_user.username)
+    flash(f"The issue is {done}.", "note")
+    return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
+
+
+@bp.post("/issues/<int:issue_id>/comments")
+@access.admin
+def comment(issue_id: int) -> ResponseReturnValue:
+    """Write a comment and return to the issue.
+
+    :raise 404: no issue has this id.
+    """
+    text = request.form.get("text", "").strip()
+    if len(text) > triage.MAX_NOTE:
+        flash(f"A comment has at most {triage.MAX_NOTE:,} characters; it was not kept.", "warning")
+    elif text:
+        with services().store.write() as conn:
+            # Browsers send line breaks as CR LF.
+            note = text.replace("\r\n", "\n")
+            if triage.comment(conn, issue_id, note, current_user.username) is None:
+                abort(404, description=UNKNOWN)
+    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="history"), 303)
+
+
+@bp.post("/issues/change")
+@access.admin
+def change_issues() -> ResponseReturnValue:
+    """Resolve, ignore, reopen or delete the chosen issues and return to the list.
+
+    What deletes asks first, with a page of its own.
+
+    :raise 400: there is no such action.
+    """
+    action, choice = request.form.get("action", ""), read_choice(request.form)
+    is_every = request.form.get("scope") == "matching"
+    ids = _ids()
+    if not ids and not is_every:
+        flash("No issue was chosen.", "warning")
+    elif action == "delete" and request.form.get("sure") != "yes":
+        return _ask(choice, ids, is_every)
+    else:
+        _change(action, _every(choice) if is_every else [ids])
+    parameters: dict[str, Any] = {**choice.values}
+    return redirect(url_for("admin.list_of_issues", **parameters), 303)
+
+
+def _change(action: str, bites: Iterable[list[int]]) -> None:
+    changed: list[int] = []
+    for ids in bites:
+        with services().store.write() as conn:
+            changed += _apply(conn, action, ids)
+    if action != "delete":
+        flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action][1]}.", "note")
+        return
+    # Their history goes with them, so the log is what tells afterwards.
+    log.info("issues deleted by %s: %s", current_user.username, changed)
+    bury(services().store, at_most=BITES_AT_ONCE)
+    flash(f"{plural(len(changed), 'issue')} deleted.", "note")
+
+
+def _apply(conn: Connection, action: str, ids: list[int]) -> list[int]:
+    if action == "delete":
+        return triage.delete(conn, ids)
+    status, _ = ACTIONS.get(action) or abort(400)
+    return triage.set_status(conn, ids, status, current_user.username)
+
+
+def _ids() -> list[int]:
+    texts = request.form.getlist("ids")[:MAX_IDS]
+    numbers = {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 20}
+    return sorted(number for number in numbers if 0 < number < MAX_ROW_NUMBER)
+
+
+def _highest() -> int:
+    text = request.form.get("highest", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+def _every(choice: IssueChoice) -> Iterable[list[int]]:
+    return triage.in_bites(services().store, choice.filter, _highest())
+
+
+def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:
+    """Show what would be deleted, with the button that does it."""
+    shown: dict[str, Any] = {"events": None, "titles": []}
+    with services().store.read() as conn:
+        if is_every:
+            count = count_issues(conn, choice.filter)
+        else:
+            known = issues.c.id.in_(ids), issues.c.status.in_(STATUSES)
+            columns = func.count(), func.coalesce(func.sum(issues.c.stored_event_count), 0)
+            count, shown["events"] = conn.execute(select(*columns).where(*known)).one()
+            titles = select(issues.c.title).where(*known).order_by(issues.c.id.desc())
+            shown["titles"] = list(conn.scalars(titles.limit(TITLES_SHOWN)))
+    return render_template(
+        "issues_delete.html",
+        choice=choice,
+        ids=[] if is_every else ids,
+        is_every=is_every,
+        highest=_highest(),
+        count=count,
+        **shown,
+    )

@@ -1,0 +1,207 @@
+"""Triage: resolve, ignore, reopen, delete, comment; one issue or many."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Annotated
+
+from flask import Response, abort
+from flask.typing import ResponseReturnValue
+from pydantic import Field, model_validator
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.events import RowNumber
+from app.api.issues import UNKNOWN, Status, shapes
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Body, read_body
+from app.api.schemas import Changed, Issue, Level, Transition
+from app.issues import triage
+from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
+from app.retention import bury
+from app.services import services
+
+log = logging.getLogger("app.tracker")
+
+# What a request waits for when it deletes; the background loop removes the rest.
+BITES_AT_ONCE = 5
+
+Change = Callable[[Connection, list[int]], list[int]]
+
+
+class StatusBody(Body):
+    """The status that an issue shall have."""
+
+    status: Status
+
+
+class CommentBody(Body):
+    """A comment."""
+
+    text: Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
+
+
+class Where(Body):
+    """Every issue that matches, as the list is narrowed."""
+
+    status: Status | None = None
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    level: Level | None = None
+    environment: Annotated[str, Field(max_length=200)] | None = None
+    release: Annotated[str, Field(max_length=250)] | None = None
+    q: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Selection(Body):
+    """Which issues: by their ids, or every one that matches."""
+
+    ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
+    where: Where | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Selection:
+        if (self.ids is None) == (self.where is None):
+            raise ValueError("either `ids` or `where` is expected")
+        return self
+
+
+class BulkStatusBody(Selection):
+    """The status that many issues shall have."""
+
+    status: Status
+
+
+@bp.patch("/api/issues/<int:issue_id>")
+@access.writes
+@describe(
+    Operation(
+        "Resolve, ignore or reopen an issue",
+        {200: Issue},
+        body=StatusBody,
+        problems=(404, 413, 415, 422, 503),
+        tag="issues",
+    )
+)
+def patch_issue(issue_id: int) -> ResponseReturnValue:
+    """Bring an issue to a status and return it; nothing changes if it has that already.
+
+    :raise 404: no issue has this id.
+    """
+    status, actor = read_body(StatusBody).status, access.caller()
+    with services().store.write() as conn:
+        row = find_issue(conn, issue_id)
+        if row is None:
+            abort(404, description=UNKNOWN)
+        if triage.set_status(conn, [issue_id], status, actor):
+            row = find_issue(conn, issue_id)
+        found = shapes(conn, [row] if row else [])
+    return answer(found[0])
+
+
+@bp.delete("/api/issues/<int:issue_id>")
+@access.writes
+@describe(
+    Operation("Delete an issue and its events", {204: None}, problems=(404, 503), tag="issues")
+)
+def delete_issue(issue_id: int) -> ResponseReturnValue:
+    """Delete an issue with its events; envelopes that are still to be delivered are delivered.
+
+    :raise 404: no issue has this id.
+    """
+    gone = []
+    if issue_id < MAX_ROW_NUMBER:
+        with services().store.write() as conn:
+            gone = triage.delete(conn, [issue_id])
+    if not gone:
+        abort(404, description=UNKNOWN)
+    _bury(gone)
+    return Response(status=204)
+
+
+@bp.patch("/api/issues")
+@access.writes
+@describe(
+    Operation(
+        "Resolve, ignore or reopen many issues",
+        {200: Changed},
+        body=BulkStatusBody,
+        problems=(413, 415, 422, 503),
+        tag="issues",
+    )
+)
+def patch_issues() -> ResponseReturnValue:
+    """Bring issues to a status and return the ids of those that had another."""
+    body, actor = read_body(BulkStatusBody), access.caller()
+    changed = _change(body, lambda conn, ids: triage.set_status(conn, ids, body.status, actor))
+    return answer(Changed(changed=changed))
+
+
+@bp.delete("/api/issues")
+@access.writes
+@describe(
+    Operation(
+        "Delete many issues and their events",
+        {200: Changed},
+        body=Selection,
+        problems=(413, 415, 422, 503),
+        tag="issues",
+    )
+)
+def delete_issues() -> ResponseReturnValue:
+    """Delete issues and return the ids of those that were there."""
+    gone = _change(read_body(Selection), triage.delete)
+    _bury(gone)
+    return answer(Changed(changed=gone))
+
+
+@bp.post("/api/issues/<int:issue_id>/comments")
+@access.writes
+@describe(
+    Operation(
+        "Comment on an issue",
+        {201: Transition},
+        body=CommentBody,
+        problems=(404, 413, 415, 422, 503),
+        tag="issues",
+    )
+)
+def post_comment(issue_id: int) -> ResponseReturnValue:
+    """Write a comment into an issue's history.
+
+    :raise 404: no issue has this id.
+    """
+    text, actor = read_body(CommentBody).text, access.caller()
+    with services().store.write() as conn:
+        comment_id = triage.comment(conn, issue_id, text, actor)
+        if comment_id is None:
+            abort(404, description=UNKNOWN)
+        row = find_transition(conn, comment_id)
+    return answer(Transition(**row._mapping), 201)
+
+
+def _change(selection: Selection, change: Change) -> list[int]:
+    changed: list[int] = []
+    for ids in _bites(selection):
+        with services().store.write() as conn:
+            changed += change(conn, ids)
+    return changed
+
+
+def _bites(selection: Selection) -> Iterable[list[int]]:
+    if selection.ids is not None:
+        return [selection.ids]
+    where = selection.where or Where()
+    store = services().store
+    with store.read() as conn:
+        highest = triage.highest_id(conn)
+    return triage.in_bites(
+        store, IssueFilter(text=where.q, **where.model_dump(exclude={"q"})), highest
+    )
+
+
+def _bury(gone: list[int]) -> None:
+    # Their history goes with them, so the log is what tells afterwards.
+    log.info("issues deleted by %s: %s", access.caller(), gone)
+    bury(services().store, at_most=BITES_AT_ONCE)

@@ -1,0 +1,105 @@
+"""Counts of an issue beside its own row: events by the hour, and how often a tag had a value.
+
+Both are bounded whatever clients send: an hour is that of this service's clock, and an issue has at
+most MAX_KEYS keys with MAX_VALUES values each; the rest of a key's values share one row, whose
+value is empty.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, case, distinct, exists, func, or_, select
+
+from app.db import insert_for
+from app.issues.tables import issue_hours, issue_tags
+from app.protocol.event import Event
+
+# 2,000 rows an issue at most; reading and ranking all of them takes about a millisecond.
+MAX_KEYS = 40
+MAX_VALUES = 50
+KEY_LENGTH = 64
+VALUE_LENGTH = 200
+
+Pair = tuple[str, str]
+
+
+def count_hours(conn: Connection, issue_ids: Iterable[int], now: datetime) -> None:
+    """Count one event for each id into this hour."""
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    rows = [
+        {"issue_id": issue_id, "hour": hour, "events": events}
+        for issue_id, events in sorted(Counter(issue_ids).items())
+    ]
+    if rows:
+        conn.execute(_hour_upsert(conn.dialect.name), rows)
+
+
+def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
+    """Count the tags of events into their issues."""
+    counts = Counter((issue_id, *pair) for issue_id, event in met for pair in pairs_of(event))
+    rows = [
+        {"of": issue_id, "named": key, "being": value, "times": times}
+        for (issue_id, key, value), times in sorted(counts.items())
+    ]
+    if rows:
+        conn.execute(_tag_upsert(conn.dialect.name), rows)
+
+
+def pairs_of(event: Event) -> list[Pair]:
+    """Return an event's tags, after those that every event has; the longest cut, none empty."""
+    own = {
+        "level": event.level,
+        "environment": event.environment,
+        "release": event.release,
+        "server_name": event.server_name,
+    }
+    tags = {**own, **{key: value for key, value in event.tags.items() if key not in own}}
+    cut = ((key[:KEY_LENGTH], (value or "")[:VALUE_LENGTH]) for key, value in tags.items())
+    return list(islice(((key, value) for key, value in cut if key and value), MAX_KEYS))
+
+
+# Built once: putting these statements together takes longer than executing them.
+@functools.cache
+def _hour_upsert(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_hours)
+    added = issue_hours.c.events + statement.excluded.events
+    return statement.on_conflict_do_update(
+        index_elements=["issue_id", "hour"], set_={"events": added}
+    )
+
+
+@functools.cache
+def _tag_upsert(dialect: str) -> Any:
+    """One statement that counts and keeps the bounds, so that nothing is read before.
+
+    What is there already is found first; the counting that a new value or key costs looks at
+    MAX_VALUES, respectively all rows of the issue.
+    """
+    columns = issue_tags.c
+    issue_id = bindparam("of", type_=columns.issue_id.type)
+    key = bindparam("named", type_=columns.key.type)
+    value = bindparam("being", type_=columns.value.type)
+    of_issue = columns.issue_id == issue_id
+    of_key = and_(of_issue, columns.key == key)
+    values = select(func.count()).where(of_key).correlate(None).scalar_subquery()
+    keys = select(func.count(distinct(columns.key))).where(of_issue).correlate(None)
+    has_place = or_(exists().where(of_key, columns.value == value), values < MAX_VALUES)
+    row = select(
+        issue_id,
+        key,
+        case((has_place, value), else_=""),
+        bindparam("times", type_=columns.times_seen.type),
+    ).where(or_(exists().where(of_key), keys.scalar_subquery() < MAX_KEYS))
+    statement = insert_for(dialect, issue_tags).from_select(
+        ["issue_id", "key", "value", "times_seen"], row
+    )
+    added = columns.times_seen + statement.excluded.times_seen
+    return statement.on_conflict_do_update(
+        index_elements=["issue_id", "key", "value"], set_={"times_seen": added}
+    )

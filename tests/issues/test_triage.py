@@ -1,0 +1,206 @@
+"""Resolve, ignore, reopen, comment, delete: what changes, what is written, what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from app import sentry
+from app.db import Store, utc_now
+from app.delivery.books import accounting
+from app.events.tables import envelopes, events
+from app.issues import triage
+from app.issues.queries import (
+    IssueFilter,
+    count_issues,
+    find_issue,
+    list_issues,
+    transitions_of,
+)
+from app.issues.tables import issue_hours, issue_tags, issue_users, issues, transitions
+from app.retention import Limits, bury, prune
+from app.worker import Worker
+from tests.conftest import parts_of
+from tests.delivering import books_of, deliver
+from tests.mini_sentry import MiniSentry
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    return parts_of(app).store
+
+
+def capture(*messages: str) -> list[str]:
+    return [str(sentry.capture_message(message)) for message in messages]
+
+
+def history(store: Store, issue_id: int = 1) -> list[tuple[str, str | None]]:
+    with store.read() as conn:
+        return [(row.kind, row.actor) for row in transitions_of(conn, issue_id)][::-1]
+
+
+def rows_of(store: Store, table) -> int:
+    with store.read() as conn:
+        return conn.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_each_change_is_a_row_with_its_actor(store: Store) -> None:
+    capture("one")
+    with store.write() as conn:
+        assert triage.resolve(conn, [1], "ada") == [1]
+        assert triage.reopen(conn, [1], None) == [1]
+        assert triage.ignore(conn, [1], "token:ci") == [1]
+    assert history(store)[1:] == [("resolved", "ada"), ("reopened", None), ("ignored", "token:ci")]
+
+
+def test_doing_again_what_is_done_changes_nothing_and_writes_no_row(store: Store) -> None:
+    capture("one", "two")
+    with store.write() as conn:
+        triage.resolve(conn, [1], "ada")
+        assert triage.resolve(conn, [1, 2, 77], "bob") == [2]  # the unknown one is left out
+        assert triage.reopen(conn, [77], "bob") == []
+    assert history(store)[1:] == [("resolved", "ada")]
+    assert history(store, 2)[1:] == [("resolved", "bob")]
+
+
+def test_everything_that_matches_is_changed_in_bites_but_what_came_later_is_not(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triage, "BITE", 2)
+    capture("shop a", "shop b", "other", "shop c", "shop d", "shop e")
+    with store.read() as conn:
+        highest = triage.highest_id(conn)
+    capture("shop late")
+    sizes = []
+    for ids in triage.in_bites(store, IssueFilter(text="shop"), highest):
+        sizes.append(len(ids))
+        with store.write() as conn:
+            triage.resolve(conn, ids, "ada")
+    assert sizes == [2, 2, 1]
+    with store.read() as conn:
+        open_ones = [row.title for row in list_issues(conn, IssueFilter(status="unresolved"))]
+    assert open_ones == ["shop late", "other"]
+
+
+def test_comment_is_kept_and_cut_and_needs_its_issue(store: Store) -> None:
+    capture("one")
+    with store.write() as conn:
+        assert triage.comment(conn, 1, "seen\x00 " + "x" * 20_000, "ada")
+        assert triage.comment(conn, 77, "seen", "ada") is None
+    with store.read() as conn:
+        row = transitions_of(conn, 1)[0]
+    assert (row.kind, row.actor, len(row.note)) == ("commented", "ada", triage.MAX_NOTE)
+    assert "\x00" not in row.note
+
+
+# ---- deleting -----------------------------------------------------------------------------------
+
+
+def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retention.BITE", 2)
+    sentry.set_user_context("u1")
+    capture("one", "one", "one", "two")
+    with store.write() as conn:
+        assert triage.delete(conn, [1, 77]) == [1]
+    with store.read() as conn:
+        assert find_issue(conn, 1) is None
+        (other,) = list_issues(conn)
+        assert (other.title, count_issues(conn)) == ("two", 1)
+    assert bury(store) == 4  # two bites of events, one of users, the issue
+    assert rows_of(store, events) == rows_of(store, envelopes) == 1
+    for table in (issues, transitions, issue_users, issue_hours):
+        assert rows_of(store, table) == 1, table
+    with store.read() as conn:
+        assert set(conn.scalars(select(issue_tags.c.issue_id))) == {other.id}
+        books = accounting(conn)
+    assert (books["accepted"], books["local"], books["balanced"]) == (4, 4, True)
+
+
+def test_error_that_happens_after_its_issue_was_deleted_makes_a_new_one(store: Store) -> None:
+    capture("one")
+    with store.write() as conn:
+        triage.delete(conn, [1])
+    capture("one")  # before anything was removed
+    bury(store)
+    with store.read() as conn:
+        (issue,) = list_issues(conn)
+    assert (issue.times_seen, issue.stored_event_count, issue.status) == (1, 1, "unresolved")
+    assert history(store, issue.id) == [("first_seen", None)]
+
+
+@pytest.mark.parametrize("state", ["pending", "retry", "parked", "expired"])
+def test_envelope_still_to_be_delivered_outlives_its_issue(
+    app: Flask, store: Store, state: str
+) -> None:
+    waiting, _ = capture("one", "one")
+    with store.write() as conn:
+        of_first = envelopes.c.event_id == waiting
+        conn.execute(update(envelopes).where(of_first).values(state=state))
+        conn.exec_driver_sql("UPDATE counters SET value = 1 WHERE name = 'state:local'")
+        conn.exec_driver_sql(f"INSERT INTO counters (name, value) VALUES ('state:{state}', 1)")
+        triage.delete(conn, [1])
+    bury(store)
+    with store.read() as conn:
+        assert list(conn.scalars(select(envelopes.c.event_id))) == [waiting]
+        assert accounting(conn)["balanced"]
+    client = app.test_client()
+    assert client.get(f"/api/events/{waiting}").status_code == 404
+    assert client.get("/api/events").json["events"] == []
+    assert client.get("/system/status").json["accounting"]["balanced"]
+
+
+@pytest.mark.parametrize("when", ["before it is sent", "while it is sent"])
+def test_event_whose_issue_was_deleted_is_delivered_and_then_pruned(
+    make_app: Callable[..., Flask], mini_sentry: MiniSentry, when: str
+) -> None:
+    app = make_app(SENTRY_DSN=mini_sentry.dsn)
+    store = parts_of(app).store
+    (event_id,) = capture("one")
+
+    def remove(*_: object) -> None:
+        with store.write() as conn:
+            triage.delete(conn, [1])
+        bury(store)
+
+    if when == "before it is sent":
+        remove()
+    else:
+        mini_sentry.answer = remove
+    deliver(app)
+    assert mini_sentry.event_ids() == [event_id]
+    assert rows_of(store, events) == rows_of(store, issues) == 0
+    assert books_of(app)["delivered"] == 1
+    with time_machine.travel(utc_now() + timedelta(days=50)):
+        assert prune(store, Limits(days=30, events=0, bytes=0)) == 1
+    books = books_of(app)
+    assert (books["delivered"], books["balanced"]) == (1, True)
+
+
+def test_background_loop_removes_what_a_request_left(
+    app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.retention.BITE", 1)
+    capture("one", "one", "one")
+    with store.write() as conn:
+        triage.delete(conn, [1])
+    assert bury(store, at_most=1) == 1
+    assert rows_of(store, events) == 2
+    Worker(parts_of(app)).run_once()
+    assert rows_of(store, events) == rows_of(store, issues) == 0
+
+
+def test_hours_are_pruned_after_a_week(store: Store) -> None:
+    capture("one")
+    with time_machine.travel(utc_now() + timedelta(days=6)):
+        prune(store, Limits(days=0, events=0, bytes=0))
+        assert rows_of(store, issue_hours) == 1
+    with time_machine.travel(utc_now() + timedelta(days=8)):
+        prune(store, Limits(days=0, events=0, bytes=0))
+    assert rows_of(store, issue_hours) == 0
