@@ -73,7 +73,7 @@ class IssueQuery(Query):
     q: (
         Annotated[
             str,
-            Field(max_length=500, description="Part of title, culprit, type; or an event's id."),
+            Field(max_length=500, description="Part of title or culprit; or an event's id."),
         ]
         | None
     ) = None

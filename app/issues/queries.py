@@ -31,7 +31,7 @@ Cursor = tuple[datetime | int, int]
 class IssueFilter:
     """What a list is narrowed to; ``None`` means whatever.
 
-    :param text: part of title, culprit or type in any case, or the id of one of its events.
+    :param text: part of title or culprit in any case, or the id of one of its events.
     :param environment: of any of its events; so is ``release``.
     """
 
@@ -49,7 +49,7 @@ class IssueFilter:
         if self.level is not None:
             query = query.where(issues.c.level == self.level)
         if self.environment is not None:
-            query = query.where(_has_tag("environment", self.environment))
+            query = query.where(_has_tag("environment", clean_text(self.environment)))
         if self.release is not None:
             release = clean_text(self.release)
             # The tags may have no place for a release any more that the issue itself still names.
@@ -240,7 +240,7 @@ def _has_tag(key: str, value: str) -> Any:
 
 
 def _contains(text: str) -> Any:
-    columns = (issues.c.title, issues.c.culprit, issues.c.type)
+    columns = (issues.c.title, issues.c.culprit)
     matches = [column.icontains(text, autoescape=True) for column in columns]
     event_id = parse_event_id(text)
     if event_id is None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, String, cast, func, literal, select, update
 
 from app.db import Store, utc_now
-from app.issues.queries import IssueFilter
+from app.issues.queries import IssueFilter, find_issue
 from app.issues.tables import DELETED, STATUSES, issues, transitions
 from app.protocol.event import clean_text
 
@@ -81,8 +81,7 @@ def comment(
 
     :param text: at most MAX_NOTE characters, the rest is cut.
     """
-    query = select(issues.c.id).where(issues.c.id == issue_id, issues.c.status != DELETED)
-    if conn.execute(query).first() is None:
+    if find_issue(conn, issue_id) is None:
         return None
     return _write(conn, [issue_id], "commented", actor, now, clean_text(text)[:MAX_NOTE])[0]
 
