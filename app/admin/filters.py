@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from app.admin.values import shorten
 from app.db import utc_now
 
 # Up to so many seconds, in units of so many, called so.
@@ -109,6 +110,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "milliseconds": milliseconds,
     "plural": plural,
     "percent": percent,
+    "shorten": shorten,
     "kind_of_transition": kind_of_transition,
     "short_release": short_release,
 }

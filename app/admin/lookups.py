@@ -75,8 +75,8 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     ids = select(columns.event_id).where(same_issue).limit(1)
     newer = conn.scalar(ids.where(columns.id > row.id).order_by(columns.id))
     older = conn.scalar(ids.where(columns.id < row.id).order_by(columns.id.desc()))
-    before = select(columns.id).where(same_issue, columns.id < row.id).order_by(columns.id.desc())
-    after = select(columns.id).where(same_issue, columns.id > row.id).order_by(columns.id)
+    before = select(columns.id).where(same_issue, columns.id < row.id)
+    after = select(columns.id).where(same_issue, columns.id > row.id)
     counts = (
         select(func.count()).select_from(side.limit(MAX_STEPS).subquery()).scalar_subquery()
         for side in (before, after)

@@ -102,7 +102,8 @@ def _change(action: str, bites: Iterable[list[int]]) -> None:
         flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action][1]}.", "note")
         return
     # Their history goes with them, so the log is what tells afterwards.
-    log.info("issues deleted by %s: %s", current_user.username, changed)
+    actor = current_user.username
+    log.info("%s issues deleted by %s: %s …", len(changed), actor, changed[:20])
     bury(services().store, at_most=BITES_AT_ONCE)
     flash(f"{plural(len(changed), 'issue')} deleted.", "note")
 

@@ -203,5 +203,5 @@ def _bites(selection: Selection) -> Iterable[list[int]]:
 
 def _bury(gone: list[int]) -> None:
     # Their history goes with them, so the log is what tells afterwards.
-    log.info("issues deleted by %s: %s", access.caller(), gone)
+    log.info("%s issues deleted by %s: %s …", len(gone), access.caller(), gone[:20])
     bury(services().store, at_most=BITES_AT_ONCE)

@@ -290,7 +290,7 @@ def test_lists_read_an_index_for_every_sorting(app: Flask) -> None:
         if statement.startswith("SELECT"):
             asked.append((statement, parameters))
 
-    engine = store._both()[0]
+    engine = store._reader()
     sqlalchemy_event.listen(engine, "before_cursor_execute", note)
     with store.read() as conn:
         for sort in SORTS:

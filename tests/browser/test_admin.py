@@ -83,6 +83,12 @@ def filled(server: Server) -> str:
     )  # fmt: skip
 
 
+def issue_of(watched: Watched, event_id: str) -> str:
+    """Return the path of the issue that an event belongs to."""
+    link = watched.go(f"/admin/events/{event_id}").get_by_role("link", name="its issue")
+    return str(link.get_attribute("href"))
+
+
 @pytest.mark.parametrize("kind", trials.KINDS)
 def test_error_of_each_kind_is_found_in_the_list_and_its_frame_is_read(
     new_page: NewPage, kind: str
@@ -135,7 +141,8 @@ def test_pages_are_accessible_and_nothing_scrolls_sideways(
     new_page: NewPage, filled: str, theme: str, width: int
 ) -> None:
     watched = new_page(width=width, theme=theme)
-    for path in [*LISTS, f"/admin/events/{filled}"]:
+    issue = issue_of(watched, filled)
+    for path in [*LISTS, f"/admin/events/{filled}", issue]:
         page = watched.go(path)
         found = Axe().run(page).response["violations"]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], path
@@ -171,6 +178,56 @@ def test_everything_works_without_scripts(new_page: NewPage, filled: str) -> Non
     page.get_by_role("button", name="dark").click()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
     assert "without+scripts" in page.url or "without%20scripts" in page.url
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_issues_are_chosen_and_changed_and_the_row_still_opens(
+    server: Server, new_page: NewPage, scripts: bool, width: int
+) -> None:
+    # Words, since numbers do not tell messages apart.
+    about = f"to be chosen {scripts} {'wide' if width > 1000 else 'narrow'}"
+    names = [f"{about} {letter}" for letter in "abc"]
+    for name in names:
+        server.insert({"message": name, "level": "info"})
+    page = new_page(width=width, java_script_enabled=scripts).page
+    page.goto(f"/admin/issues?q={about}")
+    row = page.locator("table.issues tbody tr", has_text=names[1])
+    row.get_by_role("checkbox").check()  # although the whole row is a link
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.get_by_role("status").first).to_have_text("1 issue now resolved.")
+    expect(page.locator("a.target")).to_have_text([names[2], names[0]])
+    every = page.get_by_label("Choose every issue of this page")
+    if scripts and width > 1000:
+        every.check()
+        expect(page.locator("input[name=ids]:checked")).to_have_count(2)
+    else:
+        for box in page.locator("input[name=ids]").all():
+            box.check()
+    page.get_by_role("button", name="Delete …").click()
+    expect(page.locator("h1")).to_have_text("Delete 2 issues and 2 events?")
+    assert Axe().run(page).response["violations"] == [] if scripts else True
+    page.get_by_role("link", name="Keep them").click()
+    expect(page.locator("a.target")).to_have_count(2)
+    page.locator("table.issues tbody tr").first.click(position={"x": 300, "y": 15})
+    expect(page.locator("h1")).to_have_text(names[2])
+
+
+def test_issue_is_commented_resolved_and_deleted_without_scripts(
+    server: Server, new_page: NewPage
+) -> None:
+    server.insert({"message": "a passing trouble", "tags": {"shop": "books"}})
+    page = new_page(java_script_enabled=False).page
+    page.goto("/admin/issues?q=a passing trouble")
+    page.locator("a.target").click()
+    page.get_by_label("Comment").fill("known since Monday")
+    page.get_by_role("button", name="Comment").click()
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator(".history li").first).to_contain_text("Resolved by admin")
+    expect(page.locator(".history")).to_contain_text("known since Monday")
+    page.get_by_role("button", name="Delete …").click()
+    page.get_by_role("button", name="Delete 1 issue").click()
+    expect(page.get_by_role("status").first).to_have_text("1 issue deleted.")
 
 
 def test_automatic_theme_follows_the_system(new_page: NewPage) -> None:

@@ -1,0 +1,372 @@
+"""The issue list and page: what they show, where they lead, and what their buttons do."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event as sqlalchemy_event
+
+from app import sentry
+from app.admin.filters import percent
+from app.admin.issues import MAX_COUNT, PAGE_SIZE
+from app.admin.sparkline import sparkline
+from app.db import utc_now
+from app.issues import triage
+from app.issues.tables import issues
+from app.projects import projects
+from tests.admin.hostile import insert, script_event
+from tests.conftest import csrf_token, parts_of
+
+
+def titles(page: str) -> list[str]:
+    return [unescape(t) for t in re.findall(r'class="target"[^>]*>([^<]+)<', page)]
+
+
+def tabs(page: str) -> dict[str, str]:
+    nav = page[page.index('class="tabs"') : page.index("</nav>", page.index('class="tabs"'))]
+    return dict(re.findall(r'>(\w+) <span class="count">([^<]+)<', nav))
+
+
+def post(client: FlaskClient, path: str, **data: Any) -> Any:
+    """Send a form as the page would, and follow where it leads."""
+    data["csrf_token"] = csrf_token(client, "/admin/")
+    return client.post(path, data=data, follow_redirects=True)
+
+
+def id_of(client: FlaskClient, title: str) -> int:
+    found = client.get("/api/issues", query_string={"q": title}).json["issues"]
+    return int(found[0]["id"])
+
+
+def history(page: str) -> list[str]:
+    rows = re.findall(r'<li data-kind="\w+"><b>([^<]+)</b>( by [^<]+?)? <', page)
+    return [f"{kind}{actor}" for kind, actor in rows]
+
+
+def fill(app: Flask, count: int, **fields: Any) -> None:
+    row = {
+        "project_id": 1, "grouping_version": "0", "grouping_key": "k", "culprit": "c",
+        "type": "T", "level": "error", "times_seen": 1, "stored_event_count": 0, "users": 0,
+        "first_seen": utc_now(), "last_seen": utc_now(),
+    }  # fmt: skip
+    rows = [
+        {**row, "title": f"issue {n:04}", "grouping_hash": f"h{n}", **fields} for n in range(count)
+    ]
+    with parts_of(app).store.write() as conn:
+        conn.execute(issues.insert(), rows)
+
+
+# ---- the list -----------------------------------------------------------------------------------
+
+
+def test_list_shows_what_one_chooses_by(admin_client: FlaskClient) -> None:
+    sentry.set_user_context("u1")
+    sentry.capture_message("one", level="warning")
+    page = admin_client.get("/admin/issues").text
+    row = page[page.index("<tbody>") : page.index("</tbody>")]
+    for expected in (">one<", "warning", "unresolved", "1 event in 24 hours", "shop@1.2.3"):
+        assert expected in row, expected
+    assert row.count("<time ") == 2
+    assert len(re.findall(r"M\d+ 18v-\d+", row)) == 24
+
+
+def test_tabs_count_each_status_and_lead_to_it(admin_client: FlaskClient) -> None:
+    for name in "abcd":
+        sentry.capture_message(name)
+    post(admin_client, "/admin/issues/change", action="resolve", ids=[id_of(admin_client, "a")])
+    post(admin_client, "/admin/issues/change", action="ignore", ids=[id_of(admin_client, "b")])
+    page = admin_client.get("/admin/issues").text
+    assert tabs(page) == {"Open": "2", "Resolved": "1", "Ignored": "1", "All": "4"}
+    assert titles(page) == ["d", "c"]
+    assert titles(admin_client.get("/admin/issues?status=resolved").text) == ["a"]
+    assert titles(admin_client.get("/admin/issues?status=all").text) == ["d", "c", "b", "a"]
+
+
+def test_tabs_count_no_further_than_they_show(app: Flask, admin_client: FlaskClient) -> None:
+    fill(app, MAX_COUNT + 5)
+    assert tabs(admin_client.get("/admin/issues").text)["Open"] == "999+"
+
+
+def test_filter_and_sorting_stand_in_every_address_of_the_page(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    fill(app, PAGE_SIZE + 10, level="fatal")
+    fill(app, 1, title="other", grouping_hash="x")
+    page = admin_client.get("/admin/issues?q=issue&level=fatal&sort=times_seen").text
+    assert tabs(page)["Open"] == str(PAGE_SIZE + 10)
+    for address in re.findall(r'href="(/admin/issues\?[^"]+)"', page):
+        assert "q=issue" in address and "level=fatal" in address and "sort=times_seen" in address
+    older = unescape(re.search(r'href="([^"]+)" rel="next"', page)[1])
+    second = admin_client.get(older).text
+    assert len(titles(second)) == 10 and "other" not in titles(second)
+    assert not set(titles(second)) & set(titles(page))
+    first = unescape(re.search(r'href="([^"]+)" rel="prev"', second)[1])
+    assert titles(admin_client.get(first).text) == titles(page)
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [("last_seen", "acb"), ("first_seen", "cba"), ("times_seen", "abc"), ("users", "bac")],
+)
+def test_list_is_sorted_as_asked(
+    app: Flask, admin_client: FlaskClient, sort: str, expected: str
+) -> None:
+    for name, users in [("a", 1), ("b", 3), ("a", 1), ("a", 1), ("a", 1), ("c", 0), ("a", 1)]:
+        for user in range(1, users + 1) or (None,):
+            insert(app, {"message": name, "user": {"id": user and f"u{user}"}})
+    assert "".join(titles(admin_client.get(f"/admin/issues?sort={sort}").text)) == expected
+
+
+def test_projects_are_told_apart_once_there_are_two(app: Flask, admin_client: FlaskClient) -> None:
+    fill(app, 1)
+    assert 'name="project"' not in admin_client.get("/admin/issues").text
+    with parts_of(app).store.write() as conn:
+        conn.execute(projects.insert().values(id=2, name="the shop", created_at=utc_now()))
+    fill(app, 1, title="of the shop", project_id=2)
+    page = admin_client.get("/admin/issues").text
+    assert 'name="project"' in page and '<span class="chip">the shop</span>' in page
+    assert titles(admin_client.get("/admin/issues?project=2").text) == ["of the shop"]
+
+
+def test_each_emptiness_of_the_list_says_something_else(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    never = admin_client.get("/admin/issues").text
+    fill(app, 1)
+    for query, words in [
+        ("status=ignored", "No issue is ignored."),
+        ("q=nothing&level=fatal", "No issue that is open matches"),
+        ("status=all&q=nothing", "No issue matches"),
+        ("before=2001-01-01T00:00:00%2B00:00~1", "There are no more issues."),
+    ]:
+        page = admin_client.get(f"/admin/issues?{query}").text
+        assert words in page, query
+        assert page.count('class="empty"') == 1 and titles(page) == []
+    assert "No error has been recorded yet." in never and "/admin/trigger" in never
+    with parts_of(app).store.write() as conn:
+        triage.resolve(conn, [1], "ada")
+    assert "No issue is open." in admin_client.get("/admin/issues").text
+
+
+def test_wrong_parameters_are_named_and_left_out(app: Flask, admin_client: FlaskClient) -> None:
+    fill(app, 1)
+    query = "status=gone&sort=luck&level=loud&project=x&before=nonsense&environment=%00"
+    page = admin_client.get(f"/admin/issues?{query}")
+    assert page.status_code == 200
+    assert page.text.count("It was left out.") == 4
+
+
+# ---- many at once -------------------------------------------------------------------------------
+
+
+def test_chosen_issues_are_changed_and_the_list_comes_back_as_it_was(
+    admin_client: FlaskClient,
+) -> None:
+    for name in ("shop a", "shop b", "shop c"):
+        sentry.capture_message(name)
+    chosen = [id_of(admin_client, "shop a"), id_of(admin_client, "shop b")]
+    answer = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen, q="shop")
+    assert answer.request.full_path == "/admin/issues?q=shop"
+    assert "2 issues now resolved." in answer.text and titles(answer.text) == ["shop c"]
+    page = admin_client.get(f"/admin/issues/{chosen[0]}").text
+    assert history(page) == ["Resolved by admin", "First seen"]
+    again = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen)
+    assert "0 issues now resolved." in again.text
+
+
+def test_all_that_match_are_changed_on_every_page_but_what_came_later(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    fill(app, PAGE_SIZE + 5)
+    page = admin_client.get("/admin/issues?q=issue").text
+    highest = re.search(r'name="highest" value="(\d+)"', page)[1]
+    fill(app, 1, title="issue late", grouping_hash="late")
+    answer = post(
+        admin_client, "/admin/issues/change",
+        action="ignore", scope="matching", highest=highest, q="issue",
+    )  # fmt: skip
+    assert "55 issues now ignored." in answer.text
+    assert titles(answer.text) == ["issue late"]
+
+
+def test_nothing_chosen_changes_nothing_and_says_so(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    for ids in ([], ["x", "-1", "9" * 30, "²"]):
+        answer = post(admin_client, "/admin/issues/change", action="resolve", ids=ids)
+        assert "No issue was chosen." in answer.text
+    assert titles(admin_client.get("/admin/issues").text) == ["one"]
+
+
+def test_unknown_action_is_refused(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    number = id_of(admin_client, "one")
+    assert post(admin_client, "/admin/issues/change", action="x", ids=[number]).status_code == 400
+    assert post(admin_client, f"/admin/issues/{number}/status", action="x").status_code == 400
+    assert post(admin_client, "/admin/issues/777/status", action="resolve").status_code == 404
+    assert post(admin_client, "/admin/issues/777/comments", text="x").status_code == 404
+
+
+def test_deleting_asks_first_and_then_removes(admin_client: FlaskClient) -> None:
+    for name in ("one", "one", "two"):
+        sentry.capture_message(name)
+    number = id_of(admin_client, "one")
+    asked = post(admin_client, "/admin/issues/change", action="delete", ids=[number, 777])
+    assert "Delete 1 issue and 2 events?" in asked.text and "<li>one</li>" in asked.text
+    assert len(titles(admin_client.get("/admin/issues").text)) == 2
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', asked.text))
+    assert fields["sure"] == "yes"
+    gone = post(
+        admin_client, "/admin/issues/change", action="delete", ids=[number], sure=fields["sure"]
+    )
+    assert "1 issue deleted." in gone.text and titles(gone.text) == ["two"]
+    assert admin_client.get(f"/admin/issues/{number}").status_code == 404
+    assert titles(admin_client.get("/admin/events").text) == ["two"]
+
+
+@pytest.mark.parametrize("path", ["/admin/issues/change", "/admin/issues/1/status"])
+def test_change_without_the_token_of_the_form_is_refused(
+    admin_client: FlaskClient, path: str
+) -> None:
+    sentry.capture_message("one")
+    answer = admin_client.post(path, data={"action": "resolve", "ids": ["1"]})
+    assert answer.status_code == 400
+    assert titles(admin_client.get("/admin/issues").text) == ["one"]
+
+
+# ---- one issue ----------------------------------------------------------------------------------
+
+
+def test_issue_page_shows_the_latest_event_and_walks_to_the_others(
+    admin_client: FlaskClient,
+) -> None:
+    ids = [str(sentry.capture_message("same")) for _ in range(3)]
+    path = f"/admin/issues/{id_of(admin_client, 'same')}"
+    latest = admin_client.get(path).text
+    assert "Latest event" in latest and "event 3 of 3" in latest
+    assert f'href="/admin/events/{ids[2]}">open it whole' in latest
+    older = re.search(r'href="([^"]+)" rel="prev"', latest)[1]
+    assert older == f"{path}?event={ids[1]}"
+    chosen = admin_client.get(older).text
+    assert "event 2 of 3" in chosen and f"trail-{ids[1]}" in chosen
+    assert f'href="{path}?event={ids[2]}" rel="next"' in chosen
+
+
+def test_event_of_another_issue_is_not_shown_as_one_of_this(admin_client: FlaskClient) -> None:
+    foreign = sentry.capture_message("another")
+    sentry.capture_message("this")
+    page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'this')}?event={foreign}").text
+    assert f"trail-{foreign}" not in page and "Latest event" not in page
+
+
+def test_tags_are_shown_with_their_shares(app: Flask, admin_client: FlaskClient) -> None:
+    for shop in ("books", "books", "books", "toys"):
+        insert(app, {"message": "x", "tags": {"shop": shop}})
+    page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}").text
+    tags = page[page.index("<h2>Tags</h2>") : page.index("<h2>Grouped by</h2>")]
+    shown = re.findall(r'share-value">([^<]+)</span><span class="share">([^<]+)<', tags)
+    assert ("books", "75%") in shown and ("toys", "25%") in shown
+
+
+def test_status_is_changed_from_the_page_and_stands_in_the_history(
+    admin_client: FlaskClient,
+) -> None:
+    sentry.capture_message("one")
+    path = f"/admin/issues/{id_of(admin_client, 'one')}"
+    done = post(admin_client, f"{path}/status", action="resolve")
+    assert done.request.path == path and "The issue is resolved." in done.text
+    assert ">Reopen<" in done.text and ">Resolve<" not in done.text
+    sentry.capture_message("one")
+    page = admin_client.get(path).text
+    assert 'data-state="regressed"' in page
+    assert history(page) == ["Came back", "Resolved by admin", "First seen"]
+
+
+def test_comment_is_kept_as_text(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    path = f"/admin/issues/{id_of(admin_client, 'one')}"
+    page = post(admin_client, f"{path}/comments", text="<b>a</b>\r\nb").text
+    assert "&lt;b&gt;a&lt;/b&gt;\nb" in page and history(page)[0] == "Comment by admin"
+    assert len(history(post(admin_client, f"{path}/comments", text="  ").text)) == 2
+    long = post(admin_client, f"{path}/comments", text="x" * 10_001).text
+    assert "it was not kept" in long and len(history(long)) == 2
+
+
+def test_long_history_goes_on_on_the_next_page(app: Flask, admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    number = id_of(admin_client, "one")
+    with parts_of(app).store.write() as conn:
+        for count in range(25):
+            triage.comment(conn, number, f"comment {count}", "ada")
+    first = admin_client.get(f"/admin/issues/{number}").text
+    assert "comment 24" in first and "comment 5<" in first and "comment 4<" not in first
+    older = re.search(r'href="([^"]+)">Older history', first)[1]
+    assert history(admin_client.get(unescape(older)).text)[-1] == "First seen"
+
+
+def test_script_in_tags_comments_and_names_stays_text(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    event_id = insert(app, script_event())
+    number = admin_client.get(f"/api/events/{event_id}").json["issue_id"]
+    page = post(admin_client, f"/admin/issues/{number}/comments", text="<script>x</script>").text
+    asked = post(admin_client, "/admin/issues/change", action="delete", ids=[number]).text
+    searched = admin_client.get("/admin/issues", query_string={"q": "<script>x</script>"}).text
+    for text in (page, asked, searched):
+        assert "<script>" not in text and "<img" not in text and "<svg/" not in text
+
+
+# ---- what it costs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["unresolved", "all"])
+def test_pages_ask_as_often_for_fifty_issues_as_for_one(
+    app: Flask, admin_client: FlaskClient, status: str
+) -> None:
+    asked: list[str] = []
+
+    def note(conn: object, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith(("SELECT", "WITH")):
+            asked.append(statement)
+
+    def ask(path: str) -> int:
+        asked.clear()
+        assert admin_client.get(path).status_code == 200
+        return len(asked)
+
+    sentry.capture_message("one")
+    sqlalchemy_event.listen(parts_of(app).store._reader(), "before_cursor_execute", note)
+    path = f"/admin/issues?status={status}"
+    issue = f"/admin/issues/{id_of(admin_client, 'one')}"
+    before = ask(path), ask(issue)
+    fill(app, PAGE_SIZE * 2)
+    for number in range(40):
+        insert(app, {"message": "one", "tags": {f"k{number}": "v"}})
+    assert (ask(path), ask(issue)) == before
+    assert max(before) <= 13
+
+
+@pytest.mark.parametrize(
+    ("hours", "label", "tallest"),
+    [
+        ([0] * 24, "no events in 24 hours", 1),
+        ([0] * 23 + [1], "1 event in 24 hours, at most 1 an hour", 18),
+        ([1, 1000] + [0] * 22, "1,001 events in 24 hours, at most 1,000 an hour", 18),
+    ],
+)
+def test_sparkline_says_what_it_shows(hours: list[int], label: str, tallest: int) -> None:
+    line = sparkline(hours)
+    heights = [int(height) for height in re.findall(r"v-(\d+)", line.path)]
+    assert (line.label, len(heights), max(heights)) == (label, 24, tallest)
+    assert all((height > 1) == bool(count) for height, count in zip(heights, hours, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0, "0%"), (0.001, "<1%"), (0.374, "37%"), (1.0, "100%")]
+)
+def test_share_is_a_whole_percentage(share: float, text: str) -> None:
+    assert percent(share) == text
