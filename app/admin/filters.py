@@ -11,7 +11,7 @@ from app.db import utc_now
 
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
-_KINDS = {"first_seen": "First seen", "regressed": "Came back", "commented": "Comment"} | {
+_KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
     kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
 }
 _SIZES = ("KiB", "MiB", "GiB", "TiB")

@@ -283,7 +283,7 @@ def test_status_is_changed_from_the_page_and_stands_in_the_history(
     sentry.capture_message("one")
     page = admin_client.get(path).text
     assert 'data-state="regressed"' in page
-    assert history(page) == ["Came back", "Resolved by admin", "First seen"]
+    assert history(page) == ["Regressed", "Resolved by admin", "First seen"]
 
 
 def test_comment_is_kept_as_text(admin_client: FlaskClient) -> None:
