@@ -267,9 +267,15 @@ def test_tags_are_shown_with_their_shares(app: Flask, admin_client: FlaskClient)
     for shop in ("books", "books", "books", "toys"):
         insert(app, {"message": "x", "tags": {"shop": shop}})
     page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}").text
-    tags = page[page.index("<h2>Tags</h2>") : page.index("<h2>Grouped by</h2>")]
+    tags = page[page.index("<h2>Tags</h2>") : page.index("<h2>Grouped by")]
     shown = re.findall(r'share-value">([^<]+)</span><span class="share">([^<]+)<', tags)
     assert ("books", "75%") in shown and ("toys", "25%") in shown
+
+
+def test_page_says_why_its_events_are_one_issue(app: Flask, admin_client: FlaskClient) -> None:
+    insert(app, {"message": "x", "fingerprint": ["checkout"]})
+    page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}").text
+    assert "Grouped by: fingerprint of the client" in page and "checkout" in page
 
 
 def test_status_is_changed_from_the_page_and_stands_in_the_history(

@@ -42,12 +42,12 @@ def test_filters_narrow_the_list_and_the_total(app: Flask, client: FlaskClient) 
     with parts_of(app).store.write() as conn:
         conn.execute(projects.insert().values(id=2, name="shop", created_at=utc_now()))
     send(app, "100% full", level="fatal", environment="prod", release="shop@1")
-    send(app, "100 full", level="info", environment="test", release="shop@2")
+    send(app, "100 is full", level="info", environment="test", release="shop@2")
     send(app, "of the shop", project_id=2, release="shop@1")
     for query, expected in [
         ({"level": "fatal"}, ["100% full"]),
         ({"q": "0% FULL"}, ["100% full"]),
-        ({"environment": "test"}, ["100 full"]),
+        ({"environment": "test"}, ["100 is full"]),
         ({"release": "shop@1"}, ["of the shop", "100% full"]),
         ({"project_id": 2}, ["of the shop"]),
         ({"project_id": 2, "level": "fatal"}, []),
