@@ -62,6 +62,11 @@ def pruned(state: str) -> str:
     return f"pruned:{state}"
 
 
+def attempted(state: str) -> str:
+    """Return the name of the counter of attempts that ended in this state."""
+    return f"attempts:{state}"
+
+
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]

@@ -34,6 +34,8 @@ TIMEOUT_S = 10.0
 # Of the whole exchange, against an answer that drips.
 DEADLINE_S = 30.0
 MAX_ANSWER_BYTES = 65_536
+# Keys are 32 hex digits; what is this short is no secret, and may stand in any word.
+MIN_KEY_LENGTH = 8
 CLIENT = "devenviro/1"
 INSTANCE_HEADER = "X-DevEnviro-Instance"
 # A sixth of the CPU of level 9, for an eighth more bytes (a 20 KB event).
@@ -95,7 +97,7 @@ class Connection:
         if not is_whole or response.headers.get("Connection", "").lower() == "close":
             self.close()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status, headers, content)
+        return without_keys(Answer(response.status, headers, content), self._dsn)
 
     def _headers(self, via: str | None) -> dict[str, str]:
         return {
@@ -157,6 +159,16 @@ _CAUSES: tuple[tuple[Any, str], ...] = (
     ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
     (http.client.HTTPException, "what answers does not speak HTTP"),
 )
+
+
+def without_keys(answer: Answer, dsn: Dsn) -> Answer:
+    """Return an answer without the DSN's keys, which a server may repeat in what it says."""
+    headers, body = dict(answer.headers), answer.body
+    for key in (dsn.key, dsn.secret or ""):
+        if len(key) >= MIN_KEY_LENGTH:
+            headers = {name: value.replace(key, "[key]") for name, value in headers.items()}
+            body = body.replace(key.encode(), b"[key]")
+    return Answer(answer.status, headers, body)
 
 
 def stamped(body: bytes, sent_at: datetime) -> bytes:

@@ -157,3 +157,4 @@ def _note_attempts(conn: Connection, settlements: list[Settlement]) -> None:
     ]
     if rows:
         conn.execute(attempts.insert(), rows)
+        books.add(conn, Counter(books.attempted(str(row["state"])) for row in rows))

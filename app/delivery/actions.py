@@ -1,0 +1,239 @@
+"""What people do to deliveries: replay, discard, pause, resume. Every act is a line in the log.
+
+    ActionError
+    ├── UnknownDelivery   no such envelope, or no such project
+    └── DoesNotFit        not in this state, or there is nowhere to send it to
+
+An envelope may be on its way at that very moment. Settling is conditional on state and number of
+attempts (:mod:`app.delivery.settling`), therefore:
+
+- One that waits keeps its attempts and its state when it is replayed; only its turn comes sooner.
+  Its forwarder holds it while it sends, so nobody sends it a second time meanwhile, and what comes
+  back settles it as ever.
+- One that was settled begins anew. Should an answer to an earlier try still come, "accepted" wins,
+  as it does over a discard; any other answer at worst makes it wait for its next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from app.db import Store, utc_now
+from app.delivery import books
+from app.delivery import destinations as own
+from app.delivery.destinations import Destination, Destinations
+from app.delivery.ledger import DeliveryFilter
+from app.delivery.settling import WAITING, owe_reports
+from app.events.tables import envelopes
+from app.projects import projects
+
+log = logging.getLogger("app.tracker")
+
+# Some 50 ms of the store's only writer: whoever waits for it hardly notices.
+BITE = 500
+# Goes before everything else, is never thinned and never too old.
+REPLAYED = -1
+BY_PERSON = "by_person"
+
+DISCARDABLE = (*WAITING, "parked", "expired")
+REPLAYABLE = (*WAITING, "parked", "expired", "discarded", "local")
+# What a filter that names no state means: what waits for a person, or for its next turn. Not what
+# was left out on purpose, nor what was never meant to go.
+REPLAYED_BY_DEFAULT = ("retry", "parked", "expired")
+
+_COLUMNS: tuple[Any, ...] = (
+    envelopes.c.id,
+    envelopes.c.project_id,
+    envelopes.c.item_types,
+    envelopes.c.state,
+    envelopes.c.reason,
+)
+_Act = Callable[[Connection, list[Row[Any]]], int]
+
+
+class ActionError(Exception):
+    """It was not done; the text says why."""
+
+
+class UnknownDelivery(ActionError):
+    """There is no such envelope or project."""
+
+
+class DoesNotFit(ActionError):
+    """The envelope's state, or its project, does not allow it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How many envelopes it was done to, and how many have no DSN to go to."""
+
+    done: int
+    skipped: int = 0
+
+
+def replay_one(
+    store: Store, destinations: Destinations, envelope_id: int, actor: str, *, force: bool = False
+) -> None:
+    """Have an envelope sent again, or at once.
+
+    :param force: even if Sentry has accepted it; it knows an event by its id and keeps one.
+    :raise UnknownDelivery: no envelope has this id.
+    :raise DoesNotFit: it is delivered, or its project has no DSN.
+    """
+    with store.write() as conn:
+        row = _one(conn, envelope_id)
+        if row.state == "delivered" and not force:
+            raise DoesNotFit("Sentry has accepted it; it is sent again only by force")
+        if not _replay(conn, destinations, [row]):
+            raise DoesNotFit(f"project {row.project_id} has no DSN to send it to")
+    log.info("%s replayed envelope %d (%s)", actor, envelope_id, row.state)
+
+
+def replay(
+    store: Store,
+    destinations: Destinations,
+    filter: DeliveryFilter,
+    actor: str,
+    *,
+    force: bool = False,
+) -> Outcome:
+    """Have the envelopes of a filter sent again, or at once; those without a DSN are skipped.
+
+    Without a state and without ids it means :data:`REPLAYED_BY_DEFAULT`.
+
+    :param force: also those that Sentry has accepted, where they are asked for by state or id.
+    """
+    is_exact = filter.state is not None or filter.ids is not None
+    states = REPLAYABLE if is_exact else REPLAYED_BY_DEFAULT
+    if force and is_exact:
+        states = (*states, "delivered")
+    outcome = _in_bites(store, filter, states, lambda conn, rows: _replay(conn, destinations, rows))
+    _tell(actor, "replayed", outcome, filter)
+    return outcome
+
+
+def discard_one(store: Store, destinations: Destinations, envelope_id: int, actor: str) -> None:
+    """Give an envelope up; it stays here, and can be replayed.
+
+    :raise UnknownDelivery: no envelope has this id.
+    :raise DoesNotFit: it is delivered, local, or discarded already.
+    """
+    with store.write() as conn:
+        row = _one(conn, envelope_id)
+        if row.state not in DISCARDABLE:
+            raise DoesNotFit(f"it is {row.state}; only what is still to be sent can be discarded")
+        _discard(conn, destinations, [row])
+    log.info("%s discarded envelope %d (%s)", actor, envelope_id, row.state)
+
+
+def discard(
+    store: Store, destinations: Destinations, filter: DeliveryFilter, actor: str
+) -> Outcome:
+    """Give up those envelopes of a filter that are still to be sent."""
+    outcome = _in_bites(
+        store, filter, DISCARDABLE, lambda conn, rows: _discard(conn, destinations, rows)
+    )
+    _tell(actor, "discarded", outcome, filter)
+    return outcome
+
+
+def pause(store: Store, destinations: Destinations, project_id: int, actor: str) -> Destination:
+    """Stop sending to a project's destination; everything is kept and queued.
+
+    :raise UnknownDelivery: there is no such project. :raise DoesNotFit: it has no DSN.
+    """
+    return _set(store, destinations, project_id, actor, "paused", own.pause)
+
+
+def resume(store: Store, destinations: Destinations, project_id: int, actor: str) -> Destination:
+    """Send again, and at once; an open circuit closes.
+
+    :raise UnknownDelivery: there is no such project. :raise DoesNotFit: it has no DSN.
+    """
+    return _set(store, destinations, project_id, actor, "resumed", own.resume)
+
+
+def _set(
+    store: Store,
+    destinations: Destinations,
+    project_id: int,
+    actor: str,
+    word: str,
+    change: Callable[[Connection, int, datetime], None],
+) -> Destination:
+    with store.write() as conn:
+        known = select(projects.c.id).where(projects.c.id == project_id)
+        if conn.scalar(known) is None:
+            raise UnknownDelivery("no project has this id")
+        if destinations.find(conn, project_id).dsn is None:
+            raise DoesNotFit("the project has no DSN: nothing is sent for it")
+        change(conn, project_id, utc_now())
+        destination = destinations.find(conn, project_id)
+    log.info("%s %s delivery for project %d", actor, word, project_id)
+    return destination
+
+
+def _one(conn: Connection, envelope_id: int) -> Row[Any]:
+    row: Row[Any] | None = None
+    if 0 < envelope_id < 2**63:
+        row = conn.execute(select(*_COLUMNS).where(envelopes.c.id == envelope_id)).first()
+    if row is None:
+        raise UnknownDelivery("no envelope has this id")
+    return row
+
+
+def _in_bites(store: Store, filter: DeliveryFilter, states: Collection[str], act: _Act) -> Outcome:
+    """Do it to what is there now, a transaction for every bite."""
+    chosen = filter.apply(select(*_COLUMNS)).where(envelopes.c.state.in_(states))
+    with store.read() as conn:
+        newest = conn.scalar(select(func.max(envelopes.c.id))) or 0
+    done = skipped = last = 0
+    while True:
+        bite = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
+        with store.write() as conn:
+            rows = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
+            count = act(conn, rows) if rows else 0
+        done, skipped = done + count, skipped + len(rows) - count
+        if len(rows) < BITE:
+            return Outcome(done, skipped)
+        last = rows[-1].id
+
+
+def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:
+    with_dsn = destinations.with_dsn(conn, {row.project_id for row in rows})
+    rows = [row for row in rows if row.project_id in with_dsn]
+    settled = [row for row in rows if row.state not in WAITING]
+    soon = {"next_at": utc_now(), "priority": REPLAYED}
+    _update(conn, rows, soon)
+    anew = {"state": "pending", "attempts": 0}
+    _update(conn, settled, anew | dict.fromkeys(("reason", "settled_at", "upstream_id")))
+    pending = books.counter_of("pending")
+    books.move(conn, ((books.counter_of(row.state, row.reason), pending) for row in settled))
+    return len(rows)
+
+
+def _discard(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:
+    values = {"state": "discarded", "reason": BY_PERSON, "settled_at": utc_now(), "next_at": None}
+    _update(conn, rows, values)
+    discarded = books.counter_of("discarded", BY_PERSON)
+    books.move(conn, ((books.counter_of(row.state, row.reason), discarded) for row in rows))
+    told = destinations.with_dsn(conn, {row.project_id for row in rows})
+    owe_reports(conn, [(row, BY_PERSON) for row in rows if row.project_id in told])
+    return len(rows)
+
+
+def _update(conn: Connection, rows: list[Row[Any]], values: dict[str, Any]) -> None:
+    if rows:
+        chosen = envelopes.c.id.in_([row.id for row in rows])
+        conn.execute(update(envelopes).where(chosen).values(values))
+
+
+def _tell(actor: str, word: str, outcome: Outcome, filter: DeliveryFilter) -> None:
+    what = {name: str(value)[:200] for name, value in filter.given.items()}
+    log.info("%s %s %d envelopes of %s", actor, word, outcome.done, what)
