@@ -22,6 +22,7 @@ TABLE = [
     ("/test-error", "diagnostics"),
     ("/sentry-debug", "diagnostics"),
     ("/system/status", "status"),
+    ("/metrics", "status"),
     ("/openapi.json", "status"),
     ("/docs", "status"),
     ("/api/events", "read"),
@@ -33,6 +34,19 @@ TABLE = [
     ("/api/store/", "key"),
     ("/<path:prefix>/api/<int:project_id>/", "key"),
     ("/tunnel/", "key"),
+    ("/api/deliveries", "read"),
+]
+READS = [
+    "/api/events",
+    "/api/issues",
+    "/api/projects",
+    "/api/deliveries",
+    "/api/deliveries.csv",
+    "/api/deliveries/overview",
+    "/system/status",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
 ]
 WRITES = [
     ("PATCH", "/api/issues/1", {"status": "resolved"}),
@@ -40,8 +54,9 @@ WRITES = [
     ("PATCH", "/api/issues", {"ids": [1], "status": "resolved"}),
     ("DELETE", "/api/issues", {"ids": [1]}),
     ("POST", "/api/issues/1/comments", {"text": "seen"}),
+    ("POST", "/api/deliveries/replay", {"state": "parked"}),
+    ("POST", "/api/deliveries/discard", {"state": "parked"}),
 ]
-READS = ["/api/events", "/api/issues", "/api/projects", "/system/status", "/openapi.json", "/docs"]
 
 
 # What below /api/ is no write whatever its method is.

@@ -8,10 +8,13 @@ from flask_wtf.csrf import CSRFProtect
 bp = Blueprint("api", __name__)
 
 from app.api import (  # noqa: E402 -- they add their routes to bp
+    deliveries,  # noqa: F401
+    delivery_actions,  # noqa: F401
     diagnostics,  # noqa: F401
     events,  # noqa: F401
     health,  # noqa: F401
     issues,  # noqa: F401
+    metrics,  # noqa: F401
     openapi,  # noqa: F401
     projects,  # noqa: F401
     system,  # noqa: F401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ PROBLEMS = {
     401: "A token is needed, or the one that was sent does not work.",
     403: "The token lacks the scope.",
     404: "There is no such thing.",
+    409: "Its state does not allow it.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "A field is wrong; `errors` names it.",
@@ -40,13 +41,15 @@ PROBLEMS = {
 class Operation:
     """What a route says of itself.
 
-    :param answers: status to the model of its body, ``None`` where there is none.
+    :param answers: status to the model of its body, to the media type of one that is no JSON, or
+        ``None`` where there is none.
     :param problems: statuses that answer problem details, besides those of its access rule.
     """
 
     summary: str
-    answers: dict[int, type[BaseModel] | None]
+    answers: Mapping[int, type[BaseModel] | str | None]
     body: type[BaseModel] | None = None
+    body_required: bool = True
     query: type[BaseModel] | None = None
     problems: tuple[int, ...] = ()
     tag: str = "system"
@@ -83,7 +86,8 @@ def document() -> dict[str, Any]:
         for method in METHODS:
             if method.upper() in (rule.methods or ()):
                 paths.setdefault(path, {})[method] = _operation(operation, rule.rule, rule.endpoint)
-        models |= {model for model in (*operation.answers.values(), operation.body) if model}
+        bodies = (*operation.answers.values(), operation.body)
+        models |= {model for model in bodies if model and not isinstance(model, str)}
     _, schemas = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=REFERENCE,
@@ -117,7 +121,7 @@ def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]
     }
     if operation.body:
         content = {"application/json": {"schema": _reference(operation.body)}}
-        result["requestBody"] = {"required": True, "content": content}
+        result["requestBody"] = {"required": operation.body_required, "content": content}
     if guard and guard.scope:
         result["security"] = [{"token": []}, *([{}] if guard.loopback else [])]
         result["description"] = f"Scope of the token: `{guard.scope}`."
@@ -128,9 +132,11 @@ def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REFERENCE.format(model=model.__name__)}
 
 
-def _response(model: type[BaseModel] | None) -> dict[str, Any]:
+def _response(model: type[BaseModel] | str | None) -> dict[str, Any]:
     if model is None:
         return {"description": "Done; there is nothing to say."}
+    if isinstance(model, str):
+        return {"description": "Text.", "content": {model: {"schema": {"type": "string"}}}}
     description = (model.__doc__ or model.__name__).splitlines()[0]
     media = "application/problem+json" if model is Problem else "application/json"
     return {"description": description, "content": {media: {"schema": _reference(model)}}}

@@ -273,6 +273,90 @@ class Accounting(BaseModel):
     balanced: bool
 
 
+class Attempt(BaseModel):
+    """One try to send an envelope; ``state`` is what it became by it."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+    ms: float
+    next_at: datetime | None
+    state: str
+
+
+class Delivery(BaseModel):
+    """An envelope and its way to Sentry; in a list with its last attempt alone."""
+
+    id: int
+    project_id: int
+    event_id: str | None
+    item_types: list[str]
+    state: str
+    reason: str | None
+    attempts: list[Attempt]
+    attempt_count: int
+    received_at: datetime
+    next_at: datetime | None
+    settled_at: datetime | None
+    size_bytes: int
+    upstream_id: str | None
+    destination: str | None
+
+
+class DeliveryPage(BaseModel):
+    """A page of deliveries, newest first; ``total`` where only a state narrows them."""
+
+    deliveries: list[Delivery]
+    next: str | None
+    total: int | None
+
+
+class DestinationState(BaseModel):
+    """Where a project's envelopes go, and what holds them up."""
+
+    project_id: int
+    host: str | None
+    state: Literal["none", "paused", "open", "limited", "closed"]
+    cause: str | None
+    paused_at: datetime | None
+    open_since: datetime | None
+    probe_at: datetime | None
+    limits: dict[str, datetime]
+    delivered_at: datetime | None
+
+
+class Owed(BaseModel):
+    """What Sentry has still to be told that it was not sent."""
+
+    project_id: int
+    reason: str
+    category: str
+    quantity: int
+
+
+class DeliveryOverview(BaseModel):
+    """How delivery is as a whole."""
+
+    counts: dict[str, int]
+    oldest_waiting_at: datetime | None
+    delivered_per_minute: float
+    destinations: list[DestinationState]
+    owed: list[Owed]
+
+
+class Replayed(BaseModel):
+    """How many envelopes are sent again; ``skipped`` have no DSN to go to."""
+
+    replayed: int
+    skipped: int
+
+
+class Discarded(BaseModel):
+    """How many envelopes were given up."""
+
+    discarded: int
+
+
 class SystemStatus(BaseModel):
     """How the service, the machine and the store are."""
 

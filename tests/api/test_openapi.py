@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -34,7 +35,7 @@ def schema(make_app: Callable[..., Flask]) -> schemathesis.BaseSchema:
 def test_every_route_of_the_api_is_described(app: Flask, client: FlaskClient) -> None:
     described = set(client.get("/openapi.json").json["paths"])
     routes = {
-        rule.rule.replace("<int:issue_id>", "{issue_id}").replace("<event_id>", "{event_id}")
+        re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for rule in app.url_map.iter_rules()
         if rule.endpoint.startswith(f"{bp.name}.")
     }

@@ -1,0 +1,281 @@
+"""Deliveries: the ledger as JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask import Response, abort
+from flask.typing import ResponseReturnValue
+from pydantic import AwareDatetime, Field
+from sqlalchemy import Connection, Row
+
+from app import access
+from app.api import bp
+from app.api.events import Limit, RowNumber
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import (
+    Attempt,
+    Delivery,
+    DeliveryOverview,
+    DeliveryPage,
+    DestinationState,
+    Owed,
+)
+from app.db import utc_now
+from app.delivery.destinations import Destination
+from app.delivery.ledger import (
+    DeliveryFilter,
+    counts_by_state,
+    find_delivery,
+    last_attempts,
+    list_deliveries,
+    overview,
+)
+from app.services import Services, services
+
+State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
+ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
+
+CSV_PAGE = 500
+CSV_COLUMNS = (
+    "id",
+    "project_id",
+    "event_id",
+    "item_types",
+    "state",
+    "reason",
+    "attempts",
+    "last_at",
+    "last_status",
+    "last_error",
+    "last_ms",
+    "received_at",
+    "next_at",
+    "settled_at",
+    "size_bytes",
+    "upstream_id",
+    "destination",
+)
+# What a spreadsheet takes for a formula. Source: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+class _Narrowing(Query):
+    state: State | None = None
+    project_id: ProjectId | None = None
+    item_type: Annotated[str, Field(max_length=64, description="Of one of its items.")] | None = (
+        None
+    )
+    reason: (
+        Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")] | None
+    ) = None
+    event_id: Annotated[str, Field(max_length=36, description="Of the event in it.")] | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
+
+
+class DeliveryQuery(_Narrowing):
+    """What a list of deliveries is narrowed to."""
+
+    limit: Limit = 50
+
+
+class CsvQuery(_Narrowing):
+    """What a file of deliveries is narrowed to; to go on, `cursor` is the last id of the file."""
+
+    limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
+
+
+@bp.get("/api/deliveries")
+@access.reads
+@describe(
+    Operation(
+        "Deliveries, newest first, each with its last attempt",
+        {200: DeliveryPage},
+        query=DeliveryQuery,
+        problems=(422, 503),
+        tag="deliveries",
+    )
+)
+def get_deliveries() -> ResponseReturnValue:
+    """Return a page of deliveries."""
+    query = read_query(DeliveryQuery)
+    chosen = _filter(query)
+    with services().store.read() as conn:
+        rows = list_deliveries(conn, chosen, before=query.cursor, limit=query.limit + 1)
+        page = _deliveries(conn, services(), rows[: query.limit])
+        total = _total(conn, chosen)
+    more = str(page[-1].id) if len(rows) > query.limit else None
+    return answer(DeliveryPage(deliveries=page, next=more, total=total))
+
+
+@bp.get("/api/deliveries.csv")
+@access.reads
+@describe(
+    Operation(
+        "Deliveries as a file, newest first, each with its last attempt",
+        {200: "text/csv"},
+        query=CsvQuery,
+        problems=(422, 503),
+        tag="deliveries",
+    )
+)
+def get_deliveries_csv() -> ResponseReturnValue:
+    """Return deliveries as CSV, read and sent in pages."""
+    query = read_query(CsvQuery)
+    lines = _csv(services(), _filter(query), query.cursor, query.limit)
+    first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
+    response = Response(_chained(first, lines), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
+    return response
+
+
+@bp.get("/api/deliveries/overview")
+@access.reads
+@describe(
+    Operation(
+        "How delivery is: counts, rate, destinations with circuit and limits",
+        {200: DeliveryOverview},
+        problems=(503,),
+        tag="deliveries",
+    )
+)
+def get_delivery_overview() -> ResponseReturnValue:
+    """Return how delivery is as a whole."""
+    now = utc_now()
+    with services().store.read() as conn:
+        found = overview(conn, services().destinations, now)
+    report = DeliveryOverview(
+        counts=found.counts,
+        oldest_waiting_at=found.oldest_at,
+        delivered_per_minute=found.per_minute,
+        destinations=[destination_state(one, now) for one in found.destinations],
+        owed=[Owed(**row._mapping) for row in found.owed],
+    )
+    return answer(report)
+
+
+@bp.get("/api/deliveries/<int:envelope_id>")
+@access.reads
+@describe(
+    Operation(
+        "One delivery with its newest 200 attempts",
+        {200: Delivery},
+        problems=(404, 503),
+        tag="deliveries",
+    )
+)
+def get_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Return one delivery.
+
+    :raise 404: no envelope has this id.
+    """
+    with services().store.read() as conn:
+        found = find_delivery(conn, envelope_id)
+        hosts = _hosts(conn, services())
+    if found is None:
+        abort(404, description="no envelope has this id")
+    return answer(_delivery(found.row, found.attempts, found.attempt_count, hosts))
+
+
+def destination_state(destination: Destination, now: datetime) -> DestinationState:
+    """Return a destination as the API shows it: of its DSN the host alone."""
+    names = ("project_id", "host", "cause", "paused_at", "open_since", "probe_at", "delivered_at")
+    values = {name: getattr(destination, name) for name in names}
+    limits = {name or "all": until for name, until in destination.limits.items() if until > now}
+    return DestinationState(**values, state=destination.state(now), limits=limits)
+
+
+def _filter(query: _Narrowing) -> DeliveryFilter:
+    return DeliveryFilter(**query.model_dump(exclude={"limit", "cursor"}))
+
+
+def _total(conn: Connection, chosen: DeliveryFilter) -> int | None:
+    if chosen.given.keys() - {"state"}:
+        return None
+    counts = counts_by_state(conn)
+    return counts[chosen.state] if chosen.state else sum(counts.values())
+
+
+def _deliveries(conn: Connection, parts: Services, rows: list[Row[Any]]) -> list[Delivery]:
+    last, hosts = last_attempts(conn, [row.id for row in rows]), _hosts(conn, parts)
+    return [
+        _delivery(row, [last[row.id].attempt], last[row.id].total, hosts)
+        if row.id in last
+        else _delivery(row, [], 0, hosts)
+        for row in rows
+    ]
+
+
+def _hosts(conn: Connection, parts: Services) -> dict[int, str | None]:
+    return {one.project_id: one.host for one in parts.destinations.list(conn)}
+
+
+def _delivery(
+    row: Row[Any], attempts: list[Row[Any]], count: int, hosts: dict[int, str | None]
+) -> Delivery:
+    values = dict(row._mapping) | {
+        "item_types": [name for name in row.item_types.split(",") if name],
+        "attempts": [Attempt(**one._mapping) for one in attempts],
+        "attempt_count": count,
+        "destination": hosts.get(row.project_id),
+    }
+    return Delivery(**{name: values[name] for name in Delivery.model_fields})
+
+
+# ---- CSV ----------------------------------------------------------------------------------------
+
+
+def _csv(parts: Services, chosen: DeliveryFilter, before: int | None, limit: int) -> Iterator[str]:
+    """Yield the file in parts; each is read in a transaction of its own."""
+    head = True
+    while limit > 0:
+        with parts.store.read() as conn:
+            rows = list_deliveries(conn, chosen, before=before, limit=min(CSV_PAGE, limit))
+            page = _deliveries(conn, parts, rows)
+        yield _lines(page, head=head)
+        if len(rows) < CSV_PAGE:
+            return
+        head, limit, before = False, limit - len(rows), rows[-1].id
+
+
+def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _lines(page: list[Delivery], *, head: bool) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if head:
+        writer.writerow(CSV_COLUMNS)
+    writer.writerows([_cell(value) for value in _row(one)] for one in page)
+    return text.getvalue()
+
+
+def _row(one: Delivery) -> list[Any]:
+    last = one.attempts[0] if one.attempts else None
+    values = one.model_dump() | {
+        "item_types": " ".join(one.item_types),
+        "attempts": one.attempt_count,
+        "last_at": last and last.at,
+        "last_status": last and last.status,
+        "last_error": last and last.error,
+        "last_ms": last and last.ms,
+    }
+    return [values[name] for name in CSV_COLUMNS]
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value

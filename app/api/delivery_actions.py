@@ -1,0 +1,230 @@
+"""What programs do to deliveries: replay, discard, pause, resume."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Response, abort, request
+from flask.typing import ResponseReturnValue
+from pydantic import AwareDatetime, Field, model_validator
+
+from app import access
+from app.api import bp
+from app.api.deliveries import ProjectId, State, destination_state
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Body, read_body
+from app.api.schemas import DestinationState, Discarded, Replayed
+from app.db import utc_now
+from app.delivery import actions
+from app.delivery.actions import ActionError, UnknownDelivery
+from app.delivery.ledger import DeliveryFilter
+from app.services import services
+
+# JSON has no dates; everything else is strict.
+Moment = Annotated[AwareDatetime, Field(strict=False)]
+RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+
+
+class DeliveryChoice(Body):
+    """Which deliveries: by their ids, or by a filter."""
+
+    ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
+    state: State | None = None
+    project_id: ProjectId | None = None
+    item_type: Annotated[str, Field(max_length=64)] | None = None
+    reason: Annotated[str, Field(max_length=200)] | None = None
+    event_id: Annotated[str, Field(max_length=36)] | None = None
+    since: Moment | None = None
+    until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _names_some(self) -> DeliveryChoice:
+        given = self.filter.given.keys()
+        if not given:
+            raise ValueError("`ids` or a filter is expected; an empty one would mean everything")
+        if "ids" in given and len(given) > 1:
+            raise ValueError("either `ids` or a filter is expected, not both")
+        return self
+
+    @property
+    def filter(self) -> DeliveryFilter:
+        """The same, for the store."""
+        values = self.model_dump(exclude={"force"})
+        return DeliveryFilter(**values | {"ids": tuple(self.ids) if self.ids else None})
+
+
+class ReplayBody(DeliveryChoice):
+    """Which deliveries are sent again: by their ids, or by a filter."""
+
+    force: bool = False
+
+
+class DiscardBody(DeliveryChoice):
+    """Which deliveries are given up: by their ids, or by a filter with a state."""
+
+    @model_validator(mode="after")
+    def _names_a_state(self) -> DiscardBody:
+        if self.ids is None and self.state is None:
+            raise ValueError("a filter to discard by names a `state`")
+        return self
+
+
+class ForceBody(Body):
+    """Whether to send it even if Sentry has accepted it."""
+
+    force: bool = False
+
+
+class EmptyBody(Body):
+    """Nothing is said beyond the address."""
+
+
+class ProjectBody(Body):
+    """Whose delivery."""
+
+    project_id: ProjectId
+
+
+@bp.post("/api/deliveries/replay")
+@access.writes
+@describe(
+    Operation(
+        "Send deliveries again: parked, expired, waiting; discarded and local by state or ids",
+        {200: Replayed},
+        body=ReplayBody,
+        problems=(413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def replay_deliveries() -> ResponseReturnValue:
+    """Send the chosen ones again."""
+    body, parts = read_body(ReplayBody), services()
+    outcome = actions.replay(
+        parts.store, parts.destinations, body.filter, _actor(), force=body.force
+    )
+    return answer(Replayed(replayed=outcome.done, skipped=outcome.skipped))
+
+
+@bp.post("/api/deliveries/discard")
+@access.writes
+@describe(
+    Operation(
+        "Give deliveries up that are still to be sent; they stay here",
+        {200: Discarded},
+        body=DiscardBody,
+        problems=(413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def discard_deliveries() -> ResponseReturnValue:
+    """Give up the chosen ones."""
+    body, parts = read_body(DiscardBody), services()
+    outcome = actions.discard(parts.store, parts.destinations, body.filter, _actor())
+    return answer(Discarded(discarded=outcome.done))
+
+
+@bp.post("/api/deliveries/<int:envelope_id>/replay")
+@access.writes
+@describe(
+    Operation(
+        "Send one delivery again, or at once",
+        {200: Replayed},
+        body=ForceBody,
+        body_required=False,
+        problems=(404, 409, 413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def replay_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Send one again.
+
+    :raise 404: no envelope has this id. :raise 409: it is delivered, or has no DSN to go to.
+    """
+    force, parts = read_body(ForceBody, optional=True).force, services()
+    try:
+        actions.replay_one(parts.store, parts.destinations, envelope_id, _actor(), force=force)
+    except ActionError as error:
+        return _refused(error)
+    return answer(Replayed(replayed=1, skipped=0))
+
+
+@bp.post("/api/deliveries/<int:envelope_id>/discard")
+@access.writes
+@describe(
+    Operation(
+        "Give one delivery up; it stays here",
+        {200: Discarded},
+        body=EmptyBody,
+        body_required=False,
+        problems=(404, 409, 413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def discard_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Give one up.
+
+    :raise 404: no envelope has this id. :raise 409: it is delivered, local or discarded.
+    """
+    parts = services()
+    read_body(EmptyBody, optional=True)
+    try:
+        actions.discard_one(parts.store, parts.destinations, envelope_id, _actor())
+    except ActionError as error:
+        return _refused(error)
+    return answer(Discarded(discarded=1))
+
+
+@bp.post("/api/deliveries/pause")
+@access.writes
+@describe(
+    Operation(
+        "Stop sending to a project's destination; everything is kept",
+        {200: DestinationState},
+        body=ProjectBody,
+        problems=(404, 409, 413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def pause_delivery() -> ResponseReturnValue:
+    """Stop sending.
+
+    :raise 404: there is no such project. :raise 409: it has no DSN.
+    """
+    body, parts = read_body(ProjectBody), services()
+    try:
+        found = actions.pause(parts.store, parts.destinations, body.project_id, _actor())
+    except ActionError as error:
+        return _refused(error)
+    return answer(destination_state(found, utc_now()))
+
+
+@bp.post("/api/deliveries/resume")
+@access.writes
+@describe(
+    Operation(
+        "Send again, and at once; an open circuit closes",
+        {200: DestinationState},
+        body=ProjectBody,
+        problems=(404, 409, 413, 415, 422, 503),
+        tag="deliveries",
+    )
+)
+def resume_delivery() -> ResponseReturnValue:
+    """Send again.
+
+    :raise 404: there is no such project. :raise 409: it has no DSN.
+    """
+    body, parts = read_body(ProjectBody), services()
+    try:
+        found = actions.resume(parts.store, parts.destinations, body.project_id, _actor())
+    except ActionError as error:
+        return _refused(error)
+    return answer(destination_state(found, utc_now()))
+
+
+def _refused(error: ActionError) -> Response:
+    abort(404 if isinstance(error, UnknownDelivery) else 409, description=str(error))
+
+
+def _actor() -> str:
+    return "an API token" if "Authorization" in request.headers else "a caller on this machine"

@@ -1,0 +1,140 @@
+"""Metrics for Prometheus, rendered from the store by whichever process is asked.
+
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/, format 0.0.4, 2026-11-24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.openapi import Operation, describe
+from app.db import utc_now
+from app.delivery import books, ledger
+from app.delivery.ledger import Overview
+from app.services import Services, services
+from config import VERSION
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "devenviro_"
+
+# Counters that make a metric together: its name and kind, the label, the prefix of their names.
+_BY_PREFIX = (
+    # No counter in Prometheus' sense: what a person replays is taken off.
+    ("discarded_total", "gauge", "reason", "discarded:", "Envelopes not sent on purpose."),
+    ("pruned_total", "counter", "state", "pruned:", "Envelopes that retention removed."),
+    ("attempts_total", "counter", "state", "attempts:", "Attempts, by what came of the envelope."),
+)
+# Every other one is a `devenviro_counter_total`.
+_OWN = ("accepted", "state:", *(prefix for _, _, _, prefix, _ in _BY_PREFIX))
+
+
+@dataclass
+class Metric:
+    """One metric with its samples: values by their labels."""
+
+    name: str
+    kind: str
+    help: str
+    samples: list[tuple[Mapping[str, object], float]] = field(default_factory=list)
+
+    def add(self, value: float, **labels: object) -> Metric:
+        """Add a sample."""
+        self.samples.append((labels, value))
+        return self
+
+    def text(self) -> str:
+        """Return it in the text format."""
+        name = PREFIX + self.name
+        lines = [f"# HELP {name} {self.help}", f"# TYPE {name} {self.kind}"]
+        lines += [f"{name}{_labels(labels)} {value}" for labels, value in self.samples]
+        return "\n".join(lines) + "\n"
+
+
+@bp.get("/metrics")
+@access.shows
+@describe(Operation("Metrics for Prometheus", {200: "text/plain"}, problems=(503,)))
+def metrics() -> ResponseReturnValue:
+    """Return the metrics."""
+    parts, now = services(), utc_now()
+    with parts.store.read() as conn:
+        overview = ledger.overview(conn, parts.destinations, now)
+        found = [*_of_books(conn), *_of_delivery(overview, now)]
+    found += _of_service(parts)
+    return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
+
+
+def _of_books(conn: Connection) -> Iterator[Metric]:
+    accounts, counters = books.accounting(conn), books.read_counters(conn)
+    yield _one("accepted_total", "counter", "Envelopes accepted.", accounts["accepted"])
+    states = Metric("envelopes", "gauge", "Envelopes by state, removed ones included.")
+    for state in books.STATES:
+        states.add(accounts[state], state=state)
+    yield states.add(sum(accounts["discarded"].values()), state="discarded")
+    for name, kind, label, prefix, text in _BY_PREFIX:
+        metric = Metric(name, kind, text)
+        for counter, value in sorted(counters.items()):
+            if counter.startswith(prefix):
+                metric.add(value, **{label: counter.removeprefix(prefix)})
+        yield metric
+    others = Metric("counter_total", "counter", "Other counts since the store was made.")
+    for counter, value in sorted(counters.items()):
+        if not counter.startswith(_OWN):
+            others.add(value, name=counter)
+    yield others
+    balanced = int(accounts["balanced"])
+    yield _one("books_balanced", "gauge", "1 if every envelope is accounted for.", balanced)
+
+
+def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
+    oldest = (now - found.oldest_at).total_seconds() if found.oldest_at else 0.0
+    yield _one(
+        "outbox_oldest_age_seconds", "gauge", "Age of the oldest waiting envelope.", max(oldest, 0)
+    )
+    up = Metric("destination_up", "gauge", "1 if it takes envelopes: neither open nor paused.")
+    is_open = Metric("circuit_open", "gauge", "1 while only probes are sent.")
+    paused = Metric("destination_paused", "gauge", "1 while a person has it paused.")
+    limited = Metric("destination_limited_seconds", "gauge", "Until a rate limit ends.")
+    for one in found.destinations:
+        state, project = one.state(now), one.project_id
+        up.add(int(state in ("closed", "limited")), project=project)
+        is_open.add(int(one.open_since is not None), project=project)
+        paused.add(int(one.paused_at is not None), project=project)
+        for category, until in one.limits.items():
+            seconds = max((until - now).total_seconds(), 0.0)
+            limited.add(seconds, project=project, category=category or "all")
+    yield from (up, is_open, paused, limited)
+    owed = Metric("client_reports_owed", "gauge", "Items Sentry is still to be told of.")
+    for row in found.owed:
+        owed.add(row.quantity, project=row.project_id, reason=row.reason, category=row.category)
+    yield owed
+
+
+def _of_service(parts: Services) -> Iterator[Metric]:
+    info = Metric("build_info", "gauge", "What runs.")
+    environment = parts.config.ENVIRONMENT
+    yield info.add(1, version=VERSION, release=parts.release, environment=environment)
+    yield _one("store_bytes", "gauge", "What the store takes on disk.", parts.store.size_bytes())
+    set_aside = parts.intake.emergency.count()
+    yield _one("set_aside", "gauge", "Events in the emergency folder.", set_aside)
+
+
+def _one(name: str, kind: str, text: str, value: float) -> Metric:
+    return Metric(name, kind, text).add(value)
+
+
+def _labels(labels: Mapping[str, object]) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escape(str(value))}"' for name, value in labels.items()) + "}"
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
