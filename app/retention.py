@@ -1,7 +1,8 @@
 """Retention: what is old, too many, too large or deleted by a person goes, in small bites.
 
 Kept whatever the limits say: the first and the last event of every issue, and every envelope that
-is not settled. A store that is full of undelivered envelopes does not forget them.
+is not settled. A store that is full of undelivered envelopes does not forget them. Of the ledger
+goes what is older than RETENTION_DAYS, also where its envelope stays.
 """
 
 from __future__ import annotations
@@ -12,16 +13,34 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from app.db import Store, utc_now
 from app.delivery import books
+from app.delivery.tables import attempts, issue_deliveries
 from app.events.tables import envelopes, events
 from app.issues.tables import DELETED, issue_hours, issue_users, issues
 from config import Config
 
 # Some 20 ms of the store's only writer: a capture that comes meanwhile hardly notices.
 BITE = 200
+# Rows of the ledger are small, and nothing depends on them.
+LEDGER_BITE = 1000
+# The cap looks at the hour that it is.
+SENT_HOURS_KEPT = timedelta(days=2)
 SETTLED = ("local", "delivered", "discarded")
 # Sparklines show a day; a week of hours leaves room for pages that show more of them.
 HOURS_KEPT = timedelta(days=7)
@@ -49,10 +68,13 @@ class Limits:
 def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> int:
     """Remove what is beyond the limits and return how many envelopes went.
 
+    The ledger's old rows go with them and are not counted.
+
     :param progress: called after every bite with the number that went.
     """
     with store.write() as conn:
         conn.execute(delete(issue_hours).where(issue_hours.c.hour < utc_now() - HOURS_KEPT))
+    _ledger(store, limits.days)
     return (
         _by_age(store, limits.days, progress)
         + _by_count(store, limits.events, progress)
@@ -95,6 +117,24 @@ def used_bytes(store: Store) -> int:
             return (pages[0] - pages[1]) * pages[2]
         stored = func.coalesce(func.sum(func.length(envelopes.c.body)), 0)
         return int(conn.execute(select(stored)).scalar_one())
+
+
+def _ledger(store: Store, days: int) -> None:
+    """Remove old attempts, and how much was sent in hours that no cap looks at any more."""
+    now = utc_now()
+    past = now - SENT_HOURS_KEPT
+    hour = (issue_deliveries.c.issue_id, issue_deliveries.c.hour)
+    _rows(store, issue_deliveries, hour, issue_deliveries.c.hour < past)
+    if days:
+        _rows(store, attempts, (attempts.c.id,), attempts.c.at < now - timedelta(days=days))
+
+
+def _rows(store: Store, table: Table, key: tuple[Column[Any], ...], old: Any) -> None:
+    while True:
+        with store.write() as conn:
+            bite = select(*key).where(old).limit(LEDGER_BITE)
+            if conn.execute(delete(table).where(tuple_(*key).in_(bite))).rowcount < LEDGER_BITE:
+                return
 
 
 def _by_age(store: Store, days: int, progress: Progress) -> int:

@@ -4,6 +4,7 @@
     start      is monitoring working?
     trigger    errors on request (what each one does: trials)
     events     the list and one event (how it is shown: event_view, values, highlight)
+    deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
     triage     resolve, ignore, reopen, delete, comment
@@ -30,6 +31,8 @@ THEMES = ("auto", "light", "dark")
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
+    deliveries,  # noqa: F401
+    delivery_actions,  # noqa: F401
     event,  # noqa: F401
     events,  # noqa: F401
     issue,  # noqa: F401

@@ -55,7 +55,7 @@ class Choice:
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events."""
     choice = read_choice()
-    before, after = _row_number("before"), _row_number("after")
+    before, after = row_number("before"), row_number("after")
     with services().store.read() as conn:
         if (found := _asked_by_id(conn, choice)) is not None:
             return redirect(url_for("admin.show_event", event_id=found))
@@ -80,7 +80,7 @@ def list_of_events() -> ResponseReturnValue:
 @access.admin
 def news() -> ResponseReturnValue:
     """Say how many events came since a list was shown."""
-    after = _row_number("after") or 0
+    after = row_number("after") or 0
     choice = read_choice()
     with services().store.read() as conn:
         count = count_after(conn, filter_of(choice), after)
@@ -106,7 +106,7 @@ def _problem(name: str, value: str) -> str | None:
         return f"There is no level “{value}”."
     if name == "period" and value not in PERIODS:
         return f"There is no period “{value}”."
-    if name in ("from", "to") and _moment(value) is None:
+    if name in ("from", "to") and moment_of(value) is None:
         return f"“{value}” is no date and time."
     return None
 
@@ -114,7 +114,7 @@ def _problem(name: str, value: str) -> str | None:
 def filter_of(choice: Choice, now: datetime | None = None) -> EventFilter:
     """Return what a choice means to the store."""
     values = choice.values
-    since = _moment(values.get("from", ""))
+    since = moment_of(values.get("from", ""))
     if since is None and "period" in values:
         since = (now or utc_now()) - PERIODS[values["period"]][1]
     return EventFilter(
@@ -123,11 +123,12 @@ def filter_of(choice: Choice, now: datetime | None = None) -> EventFilter:
         release=values.get("release"),
         text=values.get("q"),
         since=since,
-        until=_moment(values.get("to", "")),
+        until=moment_of(values.get("to", "")),
     )
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """Read what a date and time field sends; ``None`` when it is none."""
     # What <input type="datetime-local"> sends has no time zone; the pages speak UTC.
     try:
         read = datetime.fromisoformat(text)
@@ -136,7 +137,8 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _row_number(name: str) -> int | None:
+def row_number(name: str) -> int | None:
+    """Read a row's number out of the address; ``None`` when it is none."""
     text = request.args.get(name, "")
     # Beyond 64 bits no database has a row.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.events.queries import DELIVERY_COLUMNS, EventFilter
 from app.events.tables import envelopes, events
+from app.projects import projects
 
 # How far from either end of its issue an event is still counted.
 MAX_STEPS = 1000
@@ -51,6 +52,11 @@ def count_since(conn: Connection, moment: datetime) -> int:
 def has_events(conn: Connection) -> bool:
     """Tell whether any event was ever stored and not pruned."""
     return conn.execute(select(events.c.id).limit(1)).first() is not None
+
+
+def project_names(conn: Connection) -> dict[int, str]:
+    """Return the names of the projects by id."""
+    return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
 
 
 def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:

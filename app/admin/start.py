@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -17,9 +18,10 @@ from app.admin.trails import trail_of
 from app.admin.trigger import TriggerForm
 from app.db import utc_now
 from app.delivery.books import STATES, accounting
+from app.delivery.destinations import Destination
 from app.events.queries import EventFilter, list_events
 from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
-from app.progress import follow
+from app.progress import follow, held_up_by
 from app.services import services
 from config import Config
 
@@ -55,6 +57,7 @@ def start() -> ResponseReturnValue:
         newest = list_events(conn, EventFilter(), limit=1)
         latest = follow(conn, parts, newest[0].event_id) if newest else None
         books = accounting(conn)
+        held = _held_up(parts.destinations.list(conn))
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
             "issues": count_issues(conn, OPEN),
@@ -65,7 +68,7 @@ def start() -> ResponseReturnValue:
     figures["set_aside"] = parts.intake.emergency.count()
     return render_template(
         "start.html",
-        verdict=verdict(parts.config, books, figures["set_aside"], is_new=latest is None),
+        verdict=verdict(parts.config, books, figures["set_aside"], held, is_new=latest is None),
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,
@@ -77,9 +80,15 @@ def start() -> ResponseReturnValue:
     )
 
 
-def verdict(config: Config, books: dict[str, Any], set_aside: int, *, is_new: bool) -> Verdict:
-    """Return whether monitoring works, in words."""
+def verdict(
+    config: Config, books: dict[str, Any], set_aside: int, held: list[str], *, is_new: bool
+) -> Verdict:
+    """Return whether monitoring works, in words.
+
+    :param held: what destinations wait for, each in words.
+    """
     troubles = _troubles(books, set_aside)
+    troubles += [f"Delivery: {cause}." for cause in held]
     if troubles:
         return Verdict("bad", "Monitoring needs a look", troubles)
     if is_new:
@@ -98,6 +107,14 @@ def _with_sentry(config: Config, books: dict[str, Any]) -> Verdict:
         # Not "works": nothing has shown yet that the other end takes anything.
         return Verdict("new", "Errors are recorded; Sentry has not accepted one yet", sentences)
     return Verdict("good", "Monitoring works", sentences)
+
+
+def _held_up(destinations: Iterable[Destination]) -> list[str]:
+    """Return what destinations wait for that take nothing at all; a rate limit is no trouble."""
+    now = utc_now()
+    return [
+        held_up_by(one, "", now) for one in destinations if one.state(now) in ("open", "paused")
+    ]
 
 
 def _troubles(books: dict[str, Any], set_aside: int) -> list[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from app.events.trail import Hop, why_not_sent
 from app.progress import Progress
@@ -26,6 +29,7 @@ class TrailView:
 
     :param hops: none while the store does not have the event yet.
     :param url: where Sentry shows the event.
+    :param envelope_id: of the delivery that the event is part of.
     """
 
     event_id: str
@@ -34,6 +38,7 @@ class TrailView:
     state: str | None
     settled: bool
     url: str | None = None
+    envelope_id: int | None = None
 
 
 def trail_of(event_id: str, progress: Progress | None) -> TrailView:
@@ -42,9 +47,23 @@ def trail_of(event_id: str, progress: Progress | None) -> TrailView:
         sentence = "Not in the store yet. An event that was set aside is taken in by itself."
         return TrailView(event_id, sentence, [], None, settled=False)
     row = progress.stored.row
+    return TrailView(
+        event_id,
+        sentence_of(row),
+        progress.hops,
+        row.state,
+        settled=row.state in SETTLED,
+        url=progress.upstream_url,
+        envelope_id=row.envelope_id,
+    )
+
+
+def sentence_of(row: Row[Any]) -> str:
+    """Return what became of an envelope so far, in words.
+
+    :param row: with ``state`` and ``reason``.
+    """
     reason = row.reason or "no reason was noted"
     if row.state == "discarded":
         reason = why_not_sent(row.reason)
-    sentence = _SENTENCES.get(row.state, "Recorded here.").format(reason=reason.rstrip("."))
-    settled, url = row.state in SETTLED, progress.upstream_url
-    return TrailView(event_id, sentence, progress.hops, row.state, settled=settled, url=url)
+    return _SENTENCES.get(row.state, "Recorded here.").format(reason=reason.rstrip("."))

@@ -37,7 +37,7 @@ def trail(row: Row[Any], event: Event, waits_for: str = "") -> list[Hop]:
         Hop("captured", row.timestamp, None, True, _by(event)),
         Hop("scrubbed", scrubbed_at, round(row.scrub_ms, 2), True, _taken_out(len(row.scrubbed))),
         Hop("stored", row.stored_at, round(max(stored_ms, 0.0), 2), True, "on the disk"),
-        *_delivery(row, waits_for),
+        *delivery_hops(row, row.stored_at, waits_for),
     ]
 
 
@@ -52,9 +52,13 @@ def _taken_out(count: int) -> str:
     return "1 value taken out" if count == 1 else f"{count} values taken out"
 
 
-def _delivery(row: Row[Any], waits_for: str) -> list[Hop]:
+def delivery_hops(row: Row[Any], stored_at: datetime, waits_for: str = "") -> list[Hop]:
+    """Return the hops of an envelope from the disk to Sentry.
+
+    :param row: with the :data:`~app.events.queries.DELIVERY_COLUMNS`.
+    """
     if row.state == "delivered":
-        took = (row.settled_at or row.stored_at) - row.stored_at
+        took = (row.settled_at or stored_at) - stored_at
         ms = round(max(took / timedelta(milliseconds=1), 0.0), 2)
         return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
     if row.state == "local":

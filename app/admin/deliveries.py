@@ -1,0 +1,196 @@
+"""Deliveries: how envelopes go to Sentry, the ledger, and one envelope with its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import abort, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
+
+from app import access
+from app.admin import bp
+from app.admin.events import Choice, moment_of, row_number
+from app.admin.lookups import project_names
+from app.admin.trails import sentence_of
+from app.db import utc_now
+from app.delivery.actions import DISCARDABLE, REPLAYABLE
+from app.delivery.destinations import Destination
+from app.delivery.ledger import (
+    STATES,
+    Delivery,
+    DeliveryFilter,
+    find_delivery,
+    last_attempts,
+    list_deliveries,
+    overview,
+)
+from app.delivery.settling import WAITING
+from app.events.trail import Hop, delivery_hops, why_not_sent
+from app.progress import held_up_by
+from app.protocol.event import clean_text
+from app.services import services
+
+PAGE_SIZE = 50
+NAMES = ("state", "project", "item", "reason", "event", "from", "to")
+MAX_LENGTHS = {"reason": 200, "item": 64}
+UNKNOWN = "no envelope has this id; it may have been removed since"
+
+_WORDS = {
+    "closed": "sending",
+    "limited": "rate limited",
+    "open": "circuit open",
+    "paused": "paused",
+    "none": "no DSN",
+}
+
+
+@dataclass(frozen=True)
+class DestinationView:
+    """One destination as its card shows it.
+
+    :param cause: what it waits for, in words; empty when nothing holds it up.
+    :param limits: categories and the end of their limit, the longest first.
+    """
+
+    project_id: int
+    name: str
+    host: str | None
+    state: str
+    word: str
+    cause: str
+    probe_at: datetime | None
+    limits: list[tuple[str, datetime]]
+    delivered_at: datetime | None
+
+
+@bp.get("/deliveries")
+@access.admin
+def list_of_deliveries() -> ResponseReturnValue:
+    """Show how delivery is, and a page of the ledger."""
+    choice = read_choice(request.args)
+    before, now = row_number("before"), utc_now()
+    with services().store.read() as conn:
+        found = overview(conn, services().destinations, now)
+        rows = list_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE + 1)
+        tries = last_attempts(conn, [row.id for row in rows])
+        names = project_names(conn)
+    page = rows[:PAGE_SIZE]
+    state = choice.values.get("state")
+    return render_template(
+        "deliveries.html",
+        overview=found,
+        destinations=[view_of(one, names, now) for one in found.destinations],
+        owed=sum(row.quantity for row in found.owed),
+        choice=choice,
+        states=STATES,
+        projects=names,
+        rows=page,
+        tries=tries,
+        now=now,
+        why=why_not_sent,
+        can_replay=state in REPLAYABLE or (state is None and choice.narrows),
+        can_discard=state in DISCARDABLE,
+        is_first=before is None,
+        older=page[-1].id if len(rows) > PAGE_SIZE else None,
+    )
+
+
+@bp.get("/deliveries/<int:envelope_id>")
+@access.admin
+def show_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Show one envelope with its attempts.
+
+    :raise 404: no envelope has this id.
+    """
+    now = utc_now()
+    with services().store.read() as conn:
+        found = find_delivery(conn, envelope_id)
+        destination = _destination_of(conn, found)
+        names = project_names(conn)
+    if found is None or destination is None:
+        abort(404, description=UNKNOWN)
+    row = found.row
+    return render_template(
+        "delivery.html",
+        delivery=found,
+        row=row,
+        destination=view_of(destination, names, now),
+        hops=hops_of(row, destination, now),
+        sentence=sentence_of(row),
+        is_waiting=row.state in WAITING,
+        can_replay=row.state in REPLAYABLE and destination.dsn is not None,
+        can_force=row.state == "delivered" and destination.dsn is not None,
+        can_discard=row.state in DISCARDABLE,
+    )
+
+
+def read_choice(given: Mapping[str, str]) -> Choice:
+    """Read a filter out of an address or a form; what is wrong is left out and told."""
+    choice = Choice()
+    for name in NAMES:
+        value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
+        if not value:
+            continue
+        if problem := _problem(name, value):
+            choice.problems.append(problem)
+        else:
+            choice.values[name] = value
+    return choice
+
+
+def _problem(name: str, value: str) -> str | None:
+    if name == "state" and value not in STATES:
+        return f"There is no state “{value}”."
+    if name == "project" and not (value.isascii() and value.isdigit() and len(value) < 10):
+        return f"“{value}” is no project's number."
+    if name in ("from", "to") and moment_of(value) is None:
+        return f"“{value}” is no date and time."
+    return None
+
+
+def filter_of(choice: Choice) -> DeliveryFilter:
+    """Return what a choice means to the store."""
+    values = choice.values
+    return DeliveryFilter(
+        state=values.get("state"),
+        project_id=int(values["project"]) if "project" in values else None,
+        item_type=values.get("item"),
+        reason=values.get("reason"),
+        event_id=values.get("event"),
+        since=moment_of(values.get("from", "")),
+        until=moment_of(values.get("to", "")),
+    )
+
+
+def view_of(destination: Destination, names: Mapping[int, str], now: datetime) -> DestinationView:
+    """Return a destination as its card shows it."""
+    state, project_id = destination.state(now), destination.project_id
+    limits = [(name or "everything", until) for name, until in destination.limits.items()]
+    return DestinationView(
+        project_id=project_id,
+        name=names.get(project_id, f"project {project_id}"),
+        host=destination.host,
+        state=state,
+        word=_WORDS[state],
+        cause=held_up_by(destination, "", now),
+        probe_at=destination.probe_at if state == "open" else None,
+        limits=sorted(
+            (one for one in limits if one[1] > now), key=lambda one: one[1], reverse=True
+        ),
+        delivered_at=destination.delivered_at,
+    )
+
+
+def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]:
+    """Return the hops of an envelope, from the disk on."""
+    waits_for = held_up_by(destination, row.item_types, now) if row.state in WAITING else ""
+    stored = Hop("stored", row.received_at, None, True, "on the disk")
+    return [stored, *delivery_hops(row, row.received_at, waits_for)]
+
+
+def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:
+    return services().destinations.find(conn, found.row.project_id) if found else None

@@ -1,0 +1,127 @@
+"""What people do on the pages of deliveries: replay, discard, pause, resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import access
+from app.admin import bp
+from app.admin.deliveries import filter_of, read_choice
+from app.admin.filters import plural
+from app.delivery import actions
+from app.delivery.actions import ActionError, UnknownDelivery
+from app.services import services
+
+
+@bp.post("/deliveries/replay")
+@access.admin
+def replay_deliveries() -> ResponseReturnValue:
+    """Send again what a filter names, and lead back to the list.
+
+    :raise 400: it names nothing, or what cannot be read.
+    """
+    choice = read_choice(request.form)
+    if choice.problems or not choice.narrows:
+        abort(400, description="a filter is expected")
+    parts = services()
+    outcome = actions.replay(parts.store, parts.destinations, filter_of(choice), _actor())
+    flash(f"{plural(outcome.done, 'envelope')} sent again, or as soon as Sentry takes them.")
+    if outcome.skipped:
+        flash(f"{plural(outcome.skipped, 'envelope')} left: no DSN to send to.", "warning")
+    values: dict[str, Any] = {**choice.values}
+    return redirect(url_for("admin.list_of_deliveries", **values), 303)
+
+
+@bp.post("/deliveries/discard")
+@access.admin
+def discard_deliveries() -> ResponseReturnValue:
+    """Give up what a filter names, and lead back to the list.
+
+    :raise 400: it names no state, or what cannot be read.
+    """
+    choice = read_choice(request.form)
+    if choice.problems or "state" not in choice.values:
+        abort(400, description="a filter with a state is expected")
+    parts = services()
+    outcome = actions.discard(parts.store, parts.destinations, filter_of(choice), _actor())
+    flash(f"{plural(outcome.done, 'envelope')} discarded. They stay here and can be replayed.")
+    return redirect(url_for("admin.list_of_deliveries", state="discarded"), 303)
+
+
+@bp.post("/deliveries/<int:envelope_id>/replay")
+@access.admin
+def replay_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Send one again, and lead back to it.
+
+    :raise 404: no envelope has this id.
+    """
+    parts, force = services(), request.form.get("force") == "yes"
+    try:
+        actions.replay_one(parts.store, parts.destinations, envelope_id, _actor(), force=force)
+        flash("It is sent again, or as soon as Sentry takes it.")
+    except ActionError as error:
+        _tell(error)
+    return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
+
+
+@bp.post("/deliveries/<int:envelope_id>/discard")
+@access.admin
+def discard_delivery(envelope_id: int) -> ResponseReturnValue:
+    """Give one up, and lead back to it.
+
+    :raise 404: no envelope has this id.
+    """
+    parts = services()
+    try:
+        actions.discard_one(parts.store, parts.destinations, envelope_id, _actor())
+        flash("It is discarded. It stays here and can be replayed.")
+    except ActionError as error:
+        _tell(error)
+    return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
+
+
+@bp.post("/destinations/<int:project_id>/pause")
+@access.admin
+def pause_delivery(project_id: int) -> ResponseReturnValue:
+    """Stop sending to a destination.
+
+    :raise 404: there is no such project.
+    """
+    parts = services()
+    try:
+        actions.pause(parts.store, parts.destinations, project_id, _actor())
+        flash("Delivery is paused. Everything is kept and queued.")
+    except ActionError as error:
+        _tell(error)
+    return redirect(url_for("admin.list_of_deliveries"), 303)
+
+
+@bp.post("/destinations/<int:project_id>/resume")
+@access.admin
+def resume_delivery(project_id: int) -> ResponseReturnValue:
+    """Send again, and at once.
+
+    :raise 404: there is no such project.
+    """
+    parts = services()
+    try:
+        actions.resume(parts.store, parts.destinations, project_id, _actor())
+        flash("Delivery goes on, beginning with what waits.")
+    except ActionError as error:
+        _tell(error)
+    return redirect(url_for("admin.list_of_deliveries"), 303)
+
+
+def _tell(error: ActionError) -> None:
+    """Say why it was not done; the page behind shows the state."""
+    if isinstance(error, UnknownDelivery):
+        abort(404, description=str(error))
+    flash(f"Not done: {error}.", "warning")
+
+
+def _actor() -> str:
+    return f"admin {current_user.username}"
