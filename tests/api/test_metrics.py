@@ -1,0 +1,186 @@
+"""/metrics and /health: what they say is what is there, and a tampered store is told of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.api.metrics import Metric
+from app.db import utc_now
+from app.delivery import actions
+from app.delivery.destinations import set_dsn
+from tests.conftest import parts_of
+from tests.delivering import books_of, deliver, forwarding
+from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns
+from tests.mini_sentry import MiniSentry
+from tests.serving import wait_for
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (-?[0-9.e+-]+)")
+
+
+@pytest.fixture
+def shop(make_app: Callable[..., Flask], mini_sentry: MiniSentry) -> Flask:
+    return make_app(SENTRY_DSN=mini_sentry.dsn, DELIVERY_BACKOFF_BASE_S=0.01)
+
+
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health keeps nothing from one question to the next."""
+    monkeypatch.setattr("app.api.health.CACHE_S", -1)
+    monkeypatch.setattr("app.api.health.BOOKS_EVERY_S", -1)
+    monkeypatch.setattr("app.api.health.BOOKS_SHARE", 0)
+
+
+def read(text: str) -> dict[str, float]:
+    """Read the text format strictly; keys are names with their labels as written."""
+    samples: dict[str, float] = {}
+    typed: list[str] = []
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            typed.append(line.split()[2])
+            assert line.split()[3] in ("counter", "gauge")
+        elif not line.startswith("# HELP "):
+            found = SAMPLE.fullmatch(line)
+            assert found, line
+            assert found[1] == typed[-1], "samples of a metric stand together"
+            key = f"{found[1]}{{{found[2]}}}" if found[2] else found[1]
+            assert key not in samples, key
+            samples[key.removeprefix("devenviro_")] = float(found[3])
+    assert len(typed) == len(set(typed))
+    return samples
+
+
+def metrics_of(app: Flask) -> dict[str, float]:
+    answer = app.test_client().get("/metrics")
+    assert answer.status_code == 200
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    return read(answer.text)
+
+
+def test_metrics_say_where_envelopes_are(shop: Flask, mini_sentry: MiniSentry) -> None:
+    for _ in range(3):
+        accept(shop)
+    deliver(shop)
+    park(shop, mini_sentry, 2)
+    accept(shop)
+    parts = parts_of(shop)
+    accept(shop, "given up")
+    actions.discard_one(parts.store, parts.destinations, rows_of(shop)[0].id, "a test")
+    found = metrics_of(shop)
+    assert found["accepted_total"] == 7
+    states = {"delivered": 3, "parked": 2, "pending": 1, "discarded": 1, "local": 0, "retry": 0}
+    assert {state: found[f'envelopes{{state="{state}"}}'] for state in states} == states
+    assert found['discarded_total{reason="by_person"}'] == 1
+    assert found['attempts_total{state="delivered"}'] == 3
+    assert found["books_balanced"] == 1
+    assert 0 <= found["outbox_oldest_age_seconds"] < 60
+    assert found['destination_up{project="1"}'] == 1
+    assert found['circuit_open{project="1"}'] == 0
+    assert found['client_reports_owed{project="1",reason="by_person",category="error"}'] == 1
+    assert found["store_bytes"] > 0
+
+
+def test_metrics_of_an_empty_store_are_well_formed(app: Flask) -> None:
+    found = metrics_of(app)
+    assert (found["accepted_total"], found["outbox_oldest_age_seconds"]) == (0, 0)
+
+
+def test_metrics_and_health_tell_of_a_circuit_and_a_pause(
+    shop: Flask, mini_sentry: MiniSentry, fresh: None
+) -> None:
+    mini_sentry.answer = answering(401)
+    accept(shop)
+    with forwarding(shop):
+        wait_for(lambda: metrics_of(shop).get('circuit_open{project="1"}') == 1)
+    assert metrics_of(shop)['destination_up{project="1"}'] == 0
+    assert health_of(shop)["delivery"] == "warn"
+    parts = parts_of(shop)
+    actions.resume(parts.store, parts.destinations, 1, "a test")
+    assert health_of(shop)["delivery"] == "pass"
+    actions.pause(parts.store, parts.destinations, 1, "a test")
+    assert health_of(shop)["delivery"] == "warn"
+    assert metrics_of(shop)['destination_paused{project="1"}'] == 1
+
+
+def test_labels_are_escaped() -> None:
+    metric = Metric("m", "gauge", "text").add(1, reason='a "b"\\\nc')
+    assert metric.text().splitlines()[-1] == r'devenviro_m{reason="a \"b\"\\\nc"} 1'
+
+
+def health_of(app: Flask) -> dict[str, str]:
+    answer = app.test_client().get("/health")
+    assert answer.status_code == 200 == app.test_client().get("/health/ready").status_code
+    checks: dict[str, str] = answer.json["checks"]
+    assert answer.json["status"] == ("warn" if "warn" in checks.values() else "pass")
+    return checks
+
+
+def test_health_warns_of_what_waits_for_long(shop: Flask, fresh: None) -> None:
+    accept(shop)
+    assert health_of(shop)["delivery"] == "pass"
+    set_columns(shop, received_at=utc_now() - timedelta(minutes=16))
+    assert health_of(shop)["delivery"] == "warn"
+
+
+def test_destination_without_a_dsn_is_no_trouble(shop: Flask, fresh: None) -> None:
+    add_project(shop, 2, "https://key@sentry.example/7")
+    with parts_of(shop).store.write() as conn:
+        set_dsn(conn, 2, None)
+    assert health_of(shop)["delivery"] == "pass"
+    assert metrics_of(shop)['destination_up{project="2"}'] == 0
+
+
+@pytest.mark.parametrize(
+    "tampering",
+    [
+        "UPDATE counters SET value = value + 1 WHERE name = 'accepted'",
+        "UPDATE counters SET value = value - 1 WHERE name = 'state:delivered'",
+        "UPDATE envelopes SET state = 'local' WHERE id = 1",
+        "UPDATE envelopes SET state = 'nowhere' WHERE id = 1",
+        "DELETE FROM counters WHERE name = 'state:delivered'",
+    ],
+)
+def test_tampered_store_unbalances_the_books_wherever_they_are_shown(
+    shop: Flask,
+    fresh: None,
+    login: Callable[[FlaskClient], FlaskClient],
+    tampering: str,
+) -> None:
+    for _ in range(3):
+        accept(shop)
+    deliver(shop)
+    client = login(shop.test_client())
+    assert books_of(shop)["balanced"] and health_of(shop)["books"] == "pass"
+    assert "not balanced" not in client.get("/admin/").text
+    with parts_of(shop).store.write() as conn:
+        conn.exec_driver_sql(tampering)
+    assert health_of(shop)["books"] == "warn"
+    assert metrics_of(shop)["books_balanced"] == 0
+    assert client.get("/system/status").json["accounting"]["balanced"] is False
+    for page in ("/admin/", "/admin/status"):
+        assert "not balanced" in client.get(page).text
+
+
+def test_books_are_not_counted_anew_for_every_probe(
+    shop: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.api.health.CACHE_S", -1)
+    counted: list[object] = []
+    real = books_of
+
+    def counting(conn: object) -> dict[str, object]:
+        counted.append(conn)
+        return real(shop)
+
+    monkeypatch.setattr("app.api.health.accounting", counting)
+    for _ in range(5):
+        assert health_of(shop)["books"] == "pass"
+    assert len(counted) == 1

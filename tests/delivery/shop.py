@@ -1,0 +1,68 @@
+"""Envelopes in the states that tests of the ledger need, brought there by delivery itself."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from flask import Flask, Response
+from sqlalchemy import Row
+
+from app.delivery.destinations import set_dsn
+from app.delivery.ledger import DeliveryFilter, list_deliveries
+from app.events.tables import envelopes
+from app.projects import projects
+from app.protocol.envelope import Envelope, Item
+from tests.conftest import parts_of
+from tests.delivering import deliver
+from tests.mini_sentry import MiniSentry
+
+Answer = Callable[[Envelope], Response | None]
+
+
+def accept(app: Flask, message: str = "declined", kind: str = "event", project_id: int = 1) -> str:
+    """Take in an envelope with one item; return its event id."""
+    event_id = uuid.uuid4().hex
+    content = {"message": message} if kind == "event" else {"sid": message}
+    payload = {"event_id": event_id, **content}
+    envelope = Envelope({"event_id": event_id}, [Item({"type": kind}, payload)])
+    parts_of(app).intake.accept(envelope, project_id=project_id, timeout_s=10)
+    return event_id
+
+
+def add_project(app: Flask, project_id: int, dsn: str | None) -> None:
+    parts = parts_of(app)
+    with parts.store.write() as conn:
+        row = {"id": project_id, "name": f"shop {project_id}", "created_at": parts.started_at}
+        conn.execute(projects.insert().values(row))
+        if dsn:
+            set_dsn(conn, project_id, dsn)
+
+
+def answering(status: int, detail: str = "no") -> Answer:
+    return lambda envelope: Response(f'{{"detail": "{detail}"}}', status)
+
+
+def park(app: Flask, mini_sentry: MiniSentry, count: int = 1, detail: str = "no") -> None:
+    """Have Sentry refuse some envelopes for good."""
+    mini_sentry.answer = answering(400, detail)
+    for number in range(count):
+        accept(app, f"refused {number}")
+    deliver(app)
+    mini_sentry.answer = None
+
+
+def rows_of(app: Flask, **filter: object) -> list[Row]:
+    with parts_of(app).store.read() as conn:
+        return list_deliveries(conn, DeliveryFilter(**filter), limit=10_000)
+
+
+def states_of(app: Flask) -> list[str]:
+    """The states of all envelopes, oldest first."""
+    return [row.state for row in reversed(rows_of(app))]
+
+
+def set_columns(app: Flask, **values: object) -> None:
+    """Write into every envelope's row, behind the back of the books."""
+    with parts_of(app).store.write() as conn:
+        conn.execute(envelopes.update().values(values))
