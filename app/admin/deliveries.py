@@ -30,7 +30,7 @@ from app.delivery.ledger import (
 )
 from app.delivery.settling import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
-from app.progress import held_up_by
+from app.progress import held_up_by, upstream_url
 from app.protocol.event import clean_text
 from app.services import services
 
@@ -121,6 +121,7 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         destination=view_of(destination, names, now),
         hops=hops_of(row, destination, now),
         sentence=sentence_of(row),
+        upstream_url=_upstream_url(row),
         is_waiting=row.state in WAITING,
         can_replay=row.state in REPLAYABLE and destination.dsn is not None,
         can_force=row.state == "delivered" and destination.dsn is not None,
@@ -194,3 +195,8 @@ def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]
 
 def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:
     return services().destinations.find(conn, found.row.project_id) if found else None
+
+
+def _upstream_url(row: Row[Any]) -> str | None:
+    """Return where Sentry shows its event; nothing to open where it has none."""
+    return upstream_url(row, services().config.SENTRY_WEB_URL) if row.title else None

@@ -35,8 +35,10 @@ from app.projects import projects
 
 log = logging.getLogger("app.tracker")
 
-# Some 50 ms of the store's only writer: whoever waits for it hardly notices.
+# Some 50 ms of the store's only writer, with envelopes of 6 KB: whoever waits hardly notices.
 BITE = 500
+# SQLite writes a row anew as a whole, its body included.
+BITE_BYTES = 4 * 1024 * 1024
 # Goes before everything else, is never thinned and never too old.
 REPLAYED = -1
 BY_PERSON = "by_person"
@@ -53,6 +55,7 @@ _COLUMNS: tuple[Any, ...] = (
     envelopes.c.item_types,
     envelopes.c.state,
     envelopes.c.reason,
+    envelopes.c.size_bytes,
 )
 _Act = Callable[[Connection, list[Row[Any]]], int]
 
@@ -197,12 +200,23 @@ def _in_bites(store: Store, filter: DeliveryFilter, states: Collection[str], act
     while True:
         bite = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
         with store.write() as conn:
-            rows = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
+            found = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
+            rows = _mouthful(found)
             count = act(conn, rows) if rows else 0
         done, skipped = done + count, skipped + len(rows) - count
-        if len(rows) < BITE:
+        if len(rows) == len(found) < BITE:
             return Outcome(done, skipped)
         last = rows[-1].id
+
+
+def _mouthful(rows: list[Row[Any]]) -> list[Row[Any]]:
+    """Return the first of these rows, at least one, as many as are written in one go."""
+    size = 0
+    for count, row in enumerate(rows):
+        size += row.size_bytes
+        if count and size > BITE_BYTES:
+            return rows[:count]
+    return rows
 
 
 def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:

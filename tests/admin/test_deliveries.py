@@ -228,3 +228,15 @@ def test_script_in_title_and_reason_stays_text(shop: Flask, person: FlaskClient)
     for path in (PATH, f"{PATH}/1", f"{PATH}?reason=%22><script>", "/admin/"):
         page = person.get(path).text
         assert "<script>window" not in page and '"><script>' not in page, path
+
+
+def test_delivered_envelope_leads_to_sentry(
+    make_app: Callable[..., Flask],
+    mini_sentry: MiniSentry,
+    login: Callable[[FlaskClient], FlaskClient],
+) -> None:
+    app = make_app(SENTRY_DSN=mini_sentry.dsn, SENTRY_WEB_URL="https://sentry.example/shop")
+    event_id = accept(app)
+    deliver(app)
+    page = login(app.test_client()).get(f"{PATH}/{rows_of(app)[0].id}").text
+    assert f'href="https://sentry.example/shop/issues/?query={event_id}"' in page

@@ -78,10 +78,15 @@ def test_parked_envelope_that_is_replayed_is_delivered_and_keeps_its_ledger(
     assert len(mini_sentry.event_ids()) == 1
 
 
+@pytest.mark.parametrize(("limit", "value"), [("BITE", 2), ("BITE", 5), ("BITE_BYTES", 1)])
 def test_all_parked_are_replayed_in_bites_and_others_are_left(
-    shop: Flask, mini_sentry: MiniSentry, monkeypatch: pytest.MonkeyPatch
+    shop: Flask,
+    mini_sentry: MiniSentry,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    value: int,
 ) -> None:
-    monkeypatch.setattr("app.delivery.actions.BITE", 2)
+    monkeypatch.setattr(f"app.delivery.actions.{limit}", value)
     accept(shop)
     deliver(shop)
     park(shop, mini_sentry, 5)
