@@ -105,7 +105,8 @@ def _what_next(row: Row[Any], waits_for: str) -> str:
     if row.state == "expired":
         return "too old to send; it can be replayed"
     if waits_for or row.next_at is None:
-        return waits_for
+        # Its own cause stands before it already.
+        return waits_for.replace(f" ({row.reason})", "")
     return f"next try at {row.next_at:%H:%M:%S} UTC"
 
 
