@@ -90,7 +90,7 @@ class Sender:
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._done(self, self._sent(job))
+            self._done(self, self._result_of(job))
         self._connection.close()
 
     def _sent(self, job: Job) -> Sent:
@@ -104,10 +104,14 @@ class Sender:
         self._began = started
         try:
             result = self._connection.send(body, job.via)
-        except Exception as bug:
-            # Whatever it is, it must not end the thread: the envelope is tried again.
-            log.exception("an envelope could not be sent")
-            result = Failure(f"failed here: {type(bug).__name__}")
         finally:
             self._began = None
         return Sent(job.token, result, at, round((time.monotonic() - started) * 1000, 2))
+
+    def _result_of(self, job: Job) -> Sent:
+        try:
+            return self._sent(job)
+        except Exception as bug:
+            # Whatever it is, it must not end the thread: the envelope is tried again.
+            log.exception("an envelope could not be sent")
+            return Sent(job.token, Failure(f"failed here: {type(bug).__name__}"), utc_now(), 0.0)
