@@ -9,7 +9,7 @@ from the next step on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -232,15 +232,8 @@ class Lane:
                 if isinstance(token, Report) and judgement.kind in ("delivered", "parked")
             ),
         )
-        thinning.count_sent(
-            conn,
-            (
-                token.issue_id
-                for token, _, _ in judged
-                if isinstance(token, Due) and token.issue_id is not None and not token.attempts
-            ),
-            now,
-        )
+        if self._rules.thinning.per_issue_and_hour:
+            thinning.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
         damaged = [_damaged(one) for one in results if one.damage]
         return damaged + [
             self._settlement(token, one, judgement, now)
@@ -291,6 +284,11 @@ class Lane:
         """Whether any result is still to come."""
         return self._busy
 
+    @property
+    def sending(self) -> int:
+        """How many results are still to come or to be settled."""
+        return len(self._senders) - len(self._free)
+
     def abort_late(self) -> None:
         """End exchanges that have gone on for too long."""
         for sender in self._senders:
@@ -335,6 +333,12 @@ class Pace:
 def worker_of(owner: str) -> str:
     """Return what the ledger calls a process: ``host:pid``."""
     return ":".join(owner.split(":")[:2])
+
+
+def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
+    """Return the issue of each event that was sent for the first time."""
+    events = (one for one in tokens if isinstance(one, Due) and not one.attempts)
+    return [one.issue_id for one in events if one.issue_id is not None]
 
 
 def _damaged(sent: Sent) -> Settlement:

@@ -6,15 +6,17 @@ out depends on its id alone, so that asking again gives the same answer.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.db import insert
+from app.db import insert_for
 from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
 from app.issues.tables import issues
@@ -92,14 +94,15 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
         for issue_id, count in sorted(counts.items())
         if issue_id in there
     ]
-    if not rows:
-        return
-    statement = insert(conn, issue_deliveries)
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+
+
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_deliveries)
     more = issue_deliveries.c.sent + statement.excluded.sent
-    statement = statement.on_conflict_do_update(
-        index_elements=["issue_id", "hour"], set_={"sent": more}
-    )
-    conn.execute(statement, rows)
+    return statement.on_conflict_do_update(index_elements=["issue_id", "hour"], set_={"sent": more})
 
 
 def _may_be_thinned(due: Due) -> bool:
