@@ -20,7 +20,6 @@ from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
 
-
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 
 
