@@ -332,6 +332,18 @@ def test_cap_lets_so_many_of_an_issue_through_in_an_hour(
     assert len(mini_sentry.events()) == 5
 
 
+def test_cap_counts_the_first_event_that_goes_in_one_batch_with_its_repeats(
+    make_app: Callable[..., Flask], mini_sentry: MiniSentry
+) -> None:
+    app = make_app(SENTRY_DSN=mini_sentry.dsn, DELIVERY_MAX_PER_ISSUE_PER_HOUR=1)
+    with time_machine.travel(utc_now().replace(minute=10), tick=True):
+        for _ in range(4):
+            sentry.capture_message("noisy")
+        deliver(app)
+    assert len(mini_sentry.events()) == 1
+    assert books_of(app)["discarded"] == {"issue_cap": 3}
+
+
 def test_what_was_spared_is_told_to_sentry_as_client_reports(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry
 ) -> None:
