@@ -30,8 +30,11 @@ from app.delivery.thinning import Thinning
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
 
-# Kept-alive connections to one Sentry; also how many envelopes a SIGKILL may have sent twice.
-CONNECTIONS = 4
+# Kept-alive connections to one Sentry, opened when they are needed; also how many envelopes a
+# SIGKILL may have sent twice. The SDK has one, so over any distance a drain is at best as many
+# times faster; and one transaction settles what all of them have: 4, 8 and 16 drain 660, 800 and
+# 950 envelopes a second on a busy machine of two cores.
+CONNECTIONS = 16
 LEASE = timedelta(seconds=60)
 RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
