@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -25,7 +26,7 @@ from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.serving import WorkerProcess, wait_for
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.02, "DELIVERY_BACKOFF_MAX_S": 0.05}
 
@@ -93,6 +94,22 @@ def test_envelope_is_sent_as_it_was_stored_with_a_new_sent_at_and_without_our_ds
     assert arrived.items[0].headers["odd"] is True
     instance = mini_sentry.headers[0]["X-Devenviro-Instance"]
     assert instance == parts_of(app).store.instance_id()
+
+
+def test_what_a_worker_sends_on_carries_no_trace_of_this_application(
+    make_app: Callable[..., Flask], mini_sentry: MiniSentry, tmp_path: Path, database_url: str
+) -> None:
+    settings = {"SENTRY_DSN": mini_sentry.dsn, "DATABASE_URL": database_url}
+    make_app(**settings)
+    sentry.capture_message("to Sentry")
+    worker = WorkerProcess(tmp_path / "data", **settings)
+    try:
+        wait_for(lambda: bool(mini_sentry.headers))
+    finally:
+        worker.stop()
+    sent = {name.lower() for name in mini_sentry.headers[0]}
+    assert "x-sentry-auth" in sent
+    assert not sent & {"sentry-trace", "baggage", "traceparent"}
 
 
 @pytest.mark.parametrize(
