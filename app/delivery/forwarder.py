@@ -102,22 +102,20 @@ class Forwarder:
         try:
             first = self._results.get(timeout=timeout_s)
         except queue.Empty:
+            self._has_to_look = True
             return
-        found = [first]
-        linger_until = time.monotonic() + LINGER_S
+        found, linger_until = [first], time.monotonic() + LINGER_S
+        # Other senders may soon be done, too: one transaction is to settle all of them.
+        awaited = sum(lane.sending for lane in self._lanes.values()) - 1 if first else 0
         while True:
-            left = linger_until - time.monotonic() if self._awaits_more(found) else 0.0
+            left = max(0.0, linger_until - time.monotonic()) if awaited > 0 else 0.0
             try:
-                found.append(self._results.get(timeout=max(0.0, left)))
+                found.append(self._results.get(timeout=left))
             except queue.Empty:
                 break
+            awaited -= found[-1] is not None
         self._has_to_look |= None in found
         self._unsettled += [one for one in found if one is not None]
-
-    def _awaits_more(self, found: list[_Result | None]) -> bool:
-        """Whether other senders may soon be done, too, so that one transaction settles them all."""
-        came = sum(one is not None for one in found)
-        return 0 < came < sum(lane.sending for lane in self._lanes.values())
 
     def _settle(self) -> None:
         """Write the results; when the store does not take them they stay for the next turn."""

@@ -55,7 +55,7 @@ class Thinning:
         reasons = {one.id: SAMPLED for one in asked if self._is_sampled_out(one)}
         if self.per_issue_and_hour:
             rest = [one for one in asked if one.id not in reasons]
-            # An issue's first event goes in any case, and counts, though it may go with its repeats.
+            # An issue's first event goes in any case, and counts, also beside its repeats.
             going = [*on_their_way, *(one for one in due if not _may_be_thinned(one))]
             reasons |= self._capped(conn, rest, going, now)
         return reasons
