@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import held, pages, requests, scrub
+from benchmarks import backlog, drain, held, pages, requests, scrub
 
 
 def main() -> int:
@@ -17,7 +17,11 @@ def main() -> int:
     dear = pages.main()
     print("\nrequests (about five minutes)", flush=True)
     met = requests.main()
-    return 0 if met and bounded and not scrubbing and not dear else 1
+    print("\nqueued envelopes to a healthy Sentry (two minutes)", flush=True)
+    drains = drain.main()
+    print("\nthe backlog of an outage (four minutes)", flush=True)
+    overtakes = backlog.main()
+    return 0 if met and bounded and drains and overtakes and not scrubbing and not dear else 1
 
 
 if __name__ == "__main__":

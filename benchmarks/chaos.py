@@ -1,190 +1,50 @@
-"""`make chaos`: kill it, fill it, start it eight times at once, and count what is lost.
+"""`make chaos`: everything that can go wrong, and what is lost by it.
 
-Every figure is counted from what the service answered against what it shows afterwards.
+store   kill it, fill it, start it eight times at once                     chaos_store.py
+table   what Sentry does to the SDK alone, and to the doors of this service  chaos_table.py
+run     minutes of all of it at once, callers at both doors                  chaos_run.py
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
-import urllib3
+from benchmarks import chaos_run, chaos_store, chaos_table
 
-from tests.serving import (
-    Server,
-    make_read_only,
-    make_writable,
-    serving,
-    wait_for,
-    without_override,
-)
-
-QUICK = {"WEB_CONCURRENCY": "1"}
+PARTS = ("table", "run", "store")
 
 
 def main() -> int:
-    """Run every row and print the table; 1 if anything was lost or went wrong."""
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, help="SIGKILLs right after an answer")
-    parser.add_argument("--boots", type=int, default=20, help="starts of 8 workers, empty store")
+    """Run every part, or the ones that are named; 1 if anything was lost or went wrong."""
+    plan = chaos_run.Plan()
+    parser = argparse.ArgumentParser(
+        prog="make chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    say = parser.add_argument
+    say("parts", nargs="*", choices=[*PARTS, []], help="(all of them)")
+    say("--events", type=int, default=plan.events, help="of the run, at least (%(default)s)")
+    say("--kills", type=int, default=plan.kills, help="SIGKILLs of run and store (%(default)s)")
+    say("--seed", type=int, default=plan.seed, help="of the run (%(default)s)")
+    say("--boots", type=int, default=20, help="starts of 8 workers, empty store (%(default)s)")
     options = parser.parse_args()
-    rows: list[tuple[str, Callable[[Path], tuple[int, int]]]] = [
-        (
-            f"{options.kills} x SIGKILL right after the answer",
-            lambda folder: kill_after_answer(folder, options.kills),
-        ),
-        ("SIGKILL in the middle of load, 5 times", kill_under_load),
-        (f"{options.boots} x 8 workers on an empty store", lambda f: boots(f, options.boots)),
-        ("a full disk, 50 errors", full_disk),
-        ("a read-only store, 50 errors", read_only),
-        ("SIGTERM under load, 5 times", stop_under_load),
-    ]
-    results = [(name, *_run(name, row)) for name, row in rows]
-    print(f"\n  {'what happens':42} {'answered':>9} {'lost':>6}")
-    for name, answered, lost in results:
-        print(f"  {name:42} {answered:9} {lost:6}")
-    return 1 if any(lost for _, _, lost in results) else 0
+    kept = [_run(part, options) for part in options.parts or PARTS]
+    return 0 if all(kept) else 1
 
 
-def _run(name: str, row: Callable[[Path], tuple[int, int]]) -> tuple[int, int]:
-    print(f"  {name} …", flush=True)
+def _run(part: str, options: argparse.Namespace) -> bool:
+    if part == "table":
+        print("\nthe table, at both doors (two minutes)", flush=True)
+        return chaos_table.main()
+    if part == "store":
+        print("\nthe store", flush=True)
+        return chaos_store.main(options.kills, options.boots)
+    print("\neverything at once (some minutes)", flush=True)
+    plan = chaos_run.Plan(options.events, options.kills, options.seed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        return row(Path(folder) / "data")
-
-
-def kill_after_answer(data: Path, times: int) -> tuple[int, int]:
-    """Kill every process the moment an error is answered, and look after the next start."""
-    answered: list[str] = []
-    for i in range(times):
-        server = Server(data, **QUICK)
-        server.wait_ready()
-        if server.test_error(f"kill {i}").status == 500:
-            answered.append(f"TestError: kill {i}")
-        server.kill_all()
-        _progress(i + 1, times)
-    return len(answered), _lost(data, answered)
-
-
-def kill_under_load(data: Path) -> tuple[int, int]:
-    """Kill every process while eight callers are being answered."""
-    answered: list[str] = []
-    for round_ in range(5):
-        server = Server(data)
-        server.wait_ready()
-        before = len(answered)
-        callers = _callers(server, answered, f"load {round_}")
-        wait_for(lambda before=before: len(answered) > before + 40)  # type: ignore[misc]
-        server.kill_all()
-        for caller in callers:
-            caller.join()
-        _progress(round_ + 1, 5)
-    return len(answered), _lost(data, answered)
-
-
-def stop_under_load(data: Path) -> tuple[int, int]:
-    """Stop it politely while eight callers are being answered."""
-    answered: list[str] = []
-    for round_ in range(5):
-        with serving(data) as server:
-            before = len(answered)
-            callers = _callers(server, answered, f"stop {round_}")
-            wait_for(lambda before=before: len(answered) > before + 40)  # type: ignore[misc]
-        for caller in callers:
-            caller.join()
-        _progress(round_ + 1, 5)
-    return len(answered), _lost(data, answered)
-
-
-def boots(data: Path, times: int) -> tuple[int, int]:
-    """Start eight workers at once on an empty store; count starts with an error in the log."""
-    wrong = 0
-    for i in range(times):
-        folder = data.with_name(f"data-{i}")
-        with serving(folder, WEB_CONCURRENCY="8") as server:
-            wait_for(lambda server=server: len(server.workers()) == 8)  # type: ignore[misc]
-            server.test_error("hello")
-        log = server.log.read_text()
-        wrong += any(word in log for word in ("locked", "OperationalError", "failed to boot"))
-        _progress(i + 1, times)
-    return times, wrong
-
-
-def full_disk(data: Path) -> tuple[int, int]:
-    """Have the kernel refuse every write to the store; the errors come back by themselves."""
-    answered: list[str] = []
-    with serving(data, **QUICK) as server:
-        server.test_error("before")
-        worker = server.workers()[0].pid
-        size = (data / "devenviro.sqlite3-wal").stat().st_size
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        for i in range(50):
-            if server.test_error(f"full {i}").status == 500:
-                answered.append(f"TestError: full {i}")
-            _progress(i + 1, 50)
-        infinity = resource.RLIM_INFINITY
-        resource.prlimit(worker, resource.RLIMIT_FSIZE, (infinity, infinity))
-        wait_for(lambda: server.get("/system/status")["store"]["set_aside"] == 0)
-    return len(answered), _lost(data, answered)
-
-
-def read_only(data: Path) -> tuple[int, int]:
-    """Take the right to write the store away for a while."""
-    prefix = without_override()
-    if prefix is None:
-        print("    NOT RUN: root ignores the modes of files, and there is no setpriv")
-        return 0, 0
-    answered: list[str] = []
-    with serving(data, **QUICK) as server:
-        server.test_error("before")
-    with serving(data, prefix=prefix, **QUICK) as server:
-        make_read_only(server, data)
-        for i in range(50):
-            if server.test_error(f"read-only {i}").status == 500:
-                answered.append(f"TestError: read-only {i}")
-            _progress(i + 1, 50)
-        make_writable(data)
-        wait_for(lambda: server.get("/system/status")["store"]["set_aside"] == 0)
-    return len(answered), _lost(data, answered)
-
-
-def _callers(server: Server, answered: list[str], name: str) -> list[threading.Thread]:
-    def call(caller: int) -> None:
-        for i in range(100_000):
-            try:
-                if server.test_error(f"{name} {caller} {i}").status == 500:
-                    answered.append(f"TestError: {name} {caller} {i}")
-            except urllib3.exceptions.HTTPError:
-                return
-
-    threads = [threading.Thread(target=call, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def _lost(data: Path, answered: list[str]) -> int:
-    """Start once more and count what was answered and is not there; unbalanced books count, too."""
-    with serving(data, **QUICK) as server:
-        shown: set[str] = set()
-        cursor = ""
-        while True:
-            page = server.get(f"/api/events?limit=1000{cursor}")
-            shown |= {event["title"] for event in page["events"]}
-            if page["next"] is None:
-                break
-            cursor = f"&cursor={page['next']}"
-        balanced = server.get("/system/status")["accounting"]["balanced"]
-    return len(set(answered) - shown) + (not balanced)
-
-
-def _progress(done: int, of: int) -> None:
-    if sys.stdout.isatty():
-        print(f"\r    {done} of {of}", end="\n" if done == of else "", flush=True)
+        return chaos_run.report(chaos_run.run(plan, Path(folder) / "data"))
 
 
 if __name__ == "__main__":

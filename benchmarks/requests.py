@@ -70,7 +70,7 @@ def _measure(mode: str, figures: Figures) -> None:
             _load(server.port, "/bench/fine", count=FINE_REQUESTS)
             time.sleep(SETTLE_S)
             figures.fine_cpu_us.append((_cpu_s(worker) - before) / FINE_REQUESTS * 1e6)
-            raised, seconds = _load(server.port, "/bench/raises", seconds=RAISE_S)
+            raised, seconds = raise_errors(server.port, RAISE_S)
             figures.raising_per_s.append(raised / seconds)
             figures.raised += raised
             time.sleep(SETTLE_S)
@@ -79,6 +79,11 @@ def _measure(mode: str, figures: Figures) -> None:
         finally:
             server.stop()
         figures.arrived += len(sentry.events())
+
+
+def raise_errors(port: int, seconds: float) -> tuple[int, float]:
+    """Have the raising route asked for so long; return answers and seconds."""
+    return _load(port, "/bench/raises", seconds=seconds)
 
 
 def _load(port: int, path: str, *, count: int = 0, seconds: float = 0.0) -> tuple[int, float]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Protocol
@@ -101,14 +101,20 @@ SCENARIOS = (
 )
 
 
-class SdkAlone:
-    """A process that has nothing but the SDK, told by lines what to capture."""
+class CapturingProcess:
+    """A process told by lines what to capture, which says by lines what it captured.
 
-    def __init__(self, dsn: str) -> None:
+    :param module: what it runs; its main function ends in :func:`be_the_program`.
+    """
+
+    def __init__(
+        self, module: str, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.event_ids: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.sdk_alone", "--capture-to", dsn],
+            [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
+            env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,17 +138,21 @@ class SdkAlone:
         """Let it send what it still has, and exit."""
         self._process.communicate(timeout=FLUSH_TIMEOUT_S + 5)
 
+    def kill(self) -> None:
+        """End it whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
 
 @contextmanager
-def sdk_alone(dsn: str) -> Iterator[SdkAlone]:
+def sdk_alone(dsn: str) -> Iterator[CapturingProcess]:
     """The SDK alone, ended when the scenario is over."""
-    program = SdkAlone(dsn)
+    program = CapturingProcess("benchmarks.sdk_alone", "--capture-to", dsn)
     try:
         yield program
         program.end()
     finally:
-        program._process.kill()
-        program._process.wait()
+        program.kill()
 
 
 def measure(scenario: Scenario, latency_s: float = LATENCY_S) -> Row:
@@ -159,8 +169,8 @@ def rows(latency_s: float = LATENCY_S) -> Iterator[Row]:
     return (measure(scenario, latency_s) for scenario in SCENARIOS)
 
 
-def _be_the_program(dsn: str) -> None:
-    sentry_sdk.init(dsn=dsn)
+def be_the_program() -> None:
+    """Capture what the lines on stdin say; with `die` in the end by SIGKILL."""
     for line in sys.stdin:
         count, every_s, then = line.split()
         for number in range(int(count)):
@@ -169,7 +179,6 @@ def _be_the_program(dsn: str) -> None:
         if then == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         print("done", flush=True)
-    sentry_sdk.flush(timeout=FLUSH_TIMEOUT_S)
 
 
 def _capture(number: int) -> str | None:
@@ -189,7 +198,9 @@ def main() -> None:
     parser.add_argument("--capture-to", metavar="DSN", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.capture_to:
-        return _be_the_program(options.capture_to)
+        sentry_sdk.init(dsn=options.capture_to)
+        be_the_program()
+        return sentry_sdk.flush(timeout=FLUSH_TIMEOUT_S)
     if not options.json:
         print(f"  {'what happens to the SDK alone':42} {'captured':>9} {'arrived':>9} {'lost':>6}")
     for row in rows(options.latency_s):

@@ -29,6 +29,7 @@ BAD_MOODS: tuple[dict[str, Any], ...] = (
     {"name": "refused"},
     {"name": "slow", "seconds": 1.0},
     {"name": "drip", "seconds": 0.01},
+    {"name": "413", "only_every": 10},
     {"name": "html"},
     {"name": "redirect"},
     {"name": "broken"},
@@ -36,6 +37,8 @@ BAD_MOODS: tuple[dict[str, Any], ...] = (
     {"name": "big_body", "size": 8 * 2**20},
     {"name": "ok", "closes": True},
 )
+# A 429 that does not say for how long holds everything for a minute: met once, by one request.
+ONCE: tuple[dict[str, Any], ...] = ({"name": "429", "times": 1},)
 # It is restarted as well, as whatever runs it would be; the record goes on.
 KILL = {"name": "killed"}
 
@@ -44,11 +47,23 @@ class ChangingUpstream:
     """Changes the mood of a fake in a thread, for as long as this context lasts; healthy after it.
 
     :param seed: the same seed gives the same moods in the same order, for the same times.
+    :param once: moods of the beginning that do not come again.
+    :param mood_s: how long each lasts, between the first and the second number of seconds.
     """
 
-    def __init__(self, fake: FakeSentry, seed: int) -> None:
+    def __init__(
+        self,
+        fake: FakeSentry,
+        seed: int,
+        once: tuple[dict[str, Any], ...] = (),
+        mood_s: tuple[float, float] | None = None,
+    ) -> None:
         self.met: Counter[str] = Counter()
+        # How often every mood was met.
+        self.rounds = 0
+        self._mood_s = mood_s or MOOD_S
         self._fake = fake
+        self._once = once
         self._random = random.Random(seed)
         self._is_over = threading.Event()
         self._error: Exception | None = None
@@ -67,10 +82,13 @@ class ChangingUpstream:
 
     def _change(self) -> None:
         try:
+            moods = [*self._once, *self._shuffled()]
             while not self._is_over.is_set():
-                for mood in self._shuffled():
+                for mood in moods:
                     self._be(mood)
                     self._be({"name": "ok"})
+                self.rounds += 1
+                moods = self._shuffled()
         except Exception as error:
             self._error = error
 
@@ -80,7 +98,7 @@ class ChangingUpstream:
 
     def _be(self, mood: dict[str, Any]) -> None:
         # Drawn even when it is over: the draws have to stay the same.
-        seconds = self._random.uniform(*MOOD_S)
+        seconds = self._random.uniform(*self._mood_s)
         if self._is_over.is_set():
             return
         self.met[" ".join(str(value) for value in mood.values())] += 1

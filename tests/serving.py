@@ -28,34 +28,45 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def settings(data_dir: Path) -> dict[str, str]:
+    """The environment of a process that needs nothing else on the machine."""
+    return {
+        **os.environ,
+        "ENVIRONMENT": "development",
+        "SENTRY_DEBUG": "false",
+        "SENTRY_TRACES_SAMPLE_RATE": "0",
+        "DATA_DIR": str(data_dir),
+        "ADMIN_PASSWORD": "correct-horse-battery",
+        "API_TOKEN": "t" * 20,
+        "HOME": str(data_dir.parent),
+    }
+
+
 class Server:
     """A gunicorn of this application on a port of its own.
 
     :param prefix: a command that runs it, such as one that takes privileges away.
+    :param port: of one that was here before; by default a free one.
     :param environ: settings, on top of ones that need nothing else on the machine.
     """
 
     def __init__(
-        self, data_dir: Path, *, prefix: Sequence[str] = (), app: str = "wsgi:app", **environ: str
+        self,
+        data_dir: Path,
+        *,
+        prefix: Sequence[str] = (),
+        app: str = "wsgi:app",
+        port: int | None = None,
+        **environ: str,
     ) -> None:
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
-        settings = {
-            "ENVIRONMENT": "development",
-            "SENTRY_DEBUG": "false",
-            "SENTRY_TRACES_SAMPLE_RATE": "0",
-            "DATA_DIR": str(data_dir),
-            "API_PORT": str(self.port),
-            "ADMIN_PASSWORD": "correct-horse-battery",
-            "API_TOKEN": "t" * 20,
-            "HOME": str(data_dir.parent),
-        }
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "gunicorn", app],
                 cwd=ROOT,
-                env={**os.environ, **settings, **environ},
+                env=settings(data_dir) | {"API_PORT": str(self.port)} | environ,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -103,6 +114,33 @@ class Server:
         for member in family:
             member.send_signal(signal.SIGKILL)
         psutil.wait_procs(family, timeout=10)
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+
+
+class WorkerProcess:
+    """A `flask worker` of this application; it runs as soon as it is made.
+
+    :param environ: settings, as for :class:`Server`.
+    """
+
+    def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.log = data_dir.parent / f"{data_dir.name}-worker.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
+                cwd=ROOT,
+                env=settings(data_dir) | environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def kill(self) -> None:
+        self.process.kill()
         self.process.wait(10)
 
     def stop(self) -> None:

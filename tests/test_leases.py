@@ -8,12 +8,14 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
+import psutil
 import pytest
 import time_machine
 
 from app.db import Store, utc_now
 from app.leases import claim, is_dead, new_owner, release
 from config import ROOT
+from tests.serving import wait_for
 
 MINUTE = timedelta(minutes=1)
 
@@ -50,6 +52,28 @@ def test_lease_of_a_process_that_died_is_taken_over_at_once(store: Store) -> Non
     assert is_dead(dead)
     assert claim(store, "work", dead, MINUTE)
     assert claim(store, "work", new_owner(), MINUTE)
+
+
+def test_process_that_ended_and_nobody_waited_for_is_dead() -> None:
+    code = "from app.leases import new_owner; print(new_owner())"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        owner = process.stdout.read().strip()
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert is_dead(owner)
+
+
+def test_process_goes_on_to_live_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = new_owner()
+    # What the kernel calls the time of the boot moves with the clock.
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 0.0)
+    assert not is_dead(owner)
+
+
+def test_pid_that_another_process_has_now_is_dead() -> None:
+    host, pid, started, where, rest = new_owner().split(":")
+    assert is_dead(":".join([host, pid, str(int(started) + 1), where, rest]))
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,10 @@ def stamped(body: bytes, sent_at: datetime) -> bytes:
     :raise ValueError: its first line is no JSON object.
     """
     line, _, items = body.partition(b"\n")
-    headers = json.loads(line)
+    try:
+        headers = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("the envelope's headers are nested too deep") from error
     if not isinstance(headers, dict):
         raise ValueError("the envelope's headers are no JSON object")
     headers.pop("dsn", None)

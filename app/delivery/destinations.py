@@ -12,13 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from app.db import insert
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
+
+_ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,7 @@ class Destinations:
 
     def find(self, conn: Connection, project_id: int) -> Destination:
         """Return the destination of a project, one without a DSN where it has none."""
-        query = select(destinations).where(destinations.c.project_id == project_id)
-        row = conn.execute(query).first()
+        row = conn.execute(_ONE, {"project_id": project_id}).first()
         return _destination(project_id, self._dsn_of(project_id, row), row)
 
     def list(self, conn: Connection) -> list[Destination]:

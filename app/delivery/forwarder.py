@@ -27,6 +27,9 @@ log = logging.getLogger("app.tracker")
 
 # How soon what another process stored is noticed; what this one stored wakes it at once.
 POLL_S = 0.2
+# How long the first result waits for those of the other senders: a transaction costs the same for
+# one as for all of them, and this is nothing beside a round trip to a Sentry elsewhere.
+LINGER_S = 0.003
 # After a failure of the store or of our own.
 PAUSE_S = 1.0
 EXPIRE_EVERY_S = 60.0
@@ -56,7 +59,9 @@ class Forwarder:
         self._lanes: dict[int, Lane] = {}
         self._worked_at: dict[int, float] = {}
         self._owing: list[int] = []
-        self._owing_at = self._expired_at = float("-inf")
+        self._active: list[int] = []
+        self._has_to_look = True
+        self._owing_at = self._expired_at = self._looked_at = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self.run, name="forwarder", daemon=True)
 
@@ -97,13 +102,19 @@ class Forwarder:
         try:
             first = self._results.get(timeout=timeout_s)
         except queue.Empty:
+            self._has_to_look = True
             return
-        found = [first]
+        found, linger_until = [first], time.monotonic() + LINGER_S
+        # Other senders may soon be done, too: one transaction is to settle all of them.
+        awaited = sum(lane.sending for lane in self._lanes.values()) - 1 if first else 0
         while True:
+            left = max(0.0, linger_until - time.monotonic()) if awaited > 0 else 0.0
             try:
-                found.append(self._results.get_nowait())
+                found.append(self._results.get(timeout=left))
             except queue.Empty:
                 break
+            awaited -= found[-1] is not None
+        self._has_to_look |= None in found
         self._unsettled += [one for one in found if one is not None]
 
     def _settle(self) -> None:
@@ -127,10 +138,8 @@ class Forwarder:
 
     def _advance(self) -> None:
         self._expire()
-        with self._store.read() as conn:
-            active = {*outbox.projects_with_outbox(conn), *self._projects_owing(conn)}
         dropped: list[Settlement] = []
-        for project_id in sorted(active):
+        for project_id in self._active_projects():
             dropped += self._lane(project_id).step()
         for lane in self._lanes.values():
             lane.abort_late()
@@ -139,6 +148,15 @@ class Forwarder:
                 settle(conn, dropped, utc_now())
             self.wake()
         self._close_idle()
+
+    def _active_projects(self) -> list[int]:
+        """The projects with anything to send; asked anew when something was stored, and often."""
+        if self._has_to_look or time.monotonic() - self._looked_at > POLL_S:
+            self._has_to_look = False
+            with self._store.read() as conn:
+                active = {*outbox.projects_with_outbox(conn), *self._projects_owing(conn)}
+            self._active, self._looked_at = sorted(active), time.monotonic()
+        return self._active
 
     def _lane(self, project_id: int) -> Lane:
         self._worked_at[project_id] = time.monotonic()

@@ -9,7 +9,7 @@ from the next step on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,8 +30,11 @@ from app.delivery.thinning import Thinning
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
 
-# Kept-alive connections to one Sentry; also how many envelopes a SIGKILL may have sent twice.
-CONNECTIONS = 4
+# Kept-alive connections to one Sentry, opened when they are needed; also how many envelopes a
+# SIGKILL may have sent twice. The SDK has one, so over any distance a drain is at best as many
+# times faster; and one transaction settles what all of them have: 4, 8 and 16 drain 660, 800 and
+# 950 envelopes a second on a busy machine of two cores.
+CONNECTIONS = 16
 LEASE = timedelta(seconds=60)
 RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
@@ -232,15 +235,8 @@ class Lane:
                 if isinstance(token, Report) and judgement.kind in ("delivered", "parked")
             ),
         )
-        thinning.count_sent(
-            conn,
-            (
-                token.issue_id
-                for token, _, _ in judged
-                if isinstance(token, Due) and token.issue_id is not None and not token.attempts
-            ),
-            now,
-        )
+        if self._rules.thinning.per_issue_and_hour:
+            thinning.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
         damaged = [_damaged(one) for one in results if one.damage]
         return damaged + [
             self._settlement(token, one, judgement, now)
@@ -291,6 +287,11 @@ class Lane:
         """Whether any result is still to come."""
         return self._busy
 
+    @property
+    def sending(self) -> int:
+        """How many results are still to come or to be settled."""
+        return len(self._senders) - len(self._free)
+
     def abort_late(self) -> None:
         """End exchanges that have gone on for too long."""
         for sender in self._senders:
@@ -335,6 +336,12 @@ class Pace:
 def worker_of(owner: str) -> str:
     """Return what the ledger calls a process: ``host:pid``."""
     return ":".join(owner.split(":")[:2])
+
+
+def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
+    """Return the issue of each event that was sent for the first time."""
+    events = (one for one in tokens if isinstance(one, Due) and not one.attempts)
+    return [one.issue_id for one in events if one.issue_id is not None]
 
 
 def _damaged(sent: Sent) -> Settlement:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.delivery.destinations import Destination
 from app.delivery.policy import Backoff, Judgement
@@ -19,6 +19,9 @@ from app.protocol.rate_limits import MAX_LIMIT, merged
 
 # So many different envelopes that fail without any success between them are no accident.
 FAILING_ENVELOPES = 3
+
+# A moment that people read; written for every answer it would be one more row in each transaction.
+DELIVERED_AT_EVERY = timedelta(seconds=1)
 
 
 class Circuit:
@@ -51,6 +54,8 @@ class Circuit:
     ) -> Destination:
         self._failing.clear()
         delivered = any(judgement.kind == "delivered" for judgement in answered)
+        if destination.delivered_at and now - destination.delivered_at < DELIVERED_AT_EVERY:
+            delivered = False
         return replace(
             destination,
             open_since=None,

@@ -7,12 +7,13 @@ Whatever waits for a rate limit is passed over.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, literal, or_, select, text, update
+from sqlalchemy import Connection, Integer, Select, bindparam, literal, or_, select, text, update
 
 from app.delivery import books
 from app.events.tables import OUTBOX, envelopes, events
@@ -22,6 +23,19 @@ from app.issues.tables import issues
 LIVE = timedelta(seconds=10)
 # What is loaded at once stays small beside the process, however large envelopes are.
 MAX_LOADED_BYTES = 8 * 1024 * 1024
+
+
+# Statements are built once: while a backlog drains, putting them together took longer than
+# executing them.
+_NEXT_PROJECT = (
+    select(envelopes.c.project_id)
+    .where(text(OUTBOX), envelopes.c.project_id > bindparam("project_id"))
+    .order_by(envelopes.c.project_id)
+    .limit(1)
+)
+_BODIES = select(envelopes.c.id, envelopes.c.body).where(
+    envelopes.c.id.in_(bindparam("ids", expanding=True))
+)
 
 
 class Due(NamedTuple):
@@ -47,10 +61,9 @@ class Due(NamedTuple):
 def projects_with_outbox(conn: Connection) -> list[int]:
     """Return the projects that have something to send, by one index seek for each."""
     found: list[int] = []
-    query = select(envelopes.c.project_id).where(text(OUTBOX)).order_by(envelopes.c.project_id)
     while True:
-        after = query.where(envelopes.c.project_id > found[-1]) if found else query
-        project_id = conn.scalar(after.limit(1))
+        after = {"project_id": found[-1] if found else 0}
+        project_id = conn.scalar(_NEXT_PROJECT, after)
         if project_id is None:
             return found
         found.append(int(project_id))
@@ -70,12 +83,10 @@ def pick_live(
     :param limited: item types that have to wait; the empty one means all of them.
     :param held: ids of envelopes that are being sent.
     """
-    found: list[Due] = []
+    query, found = _live(tuple(sorted(limited))), list[Due]()
     for priority in (0, 1):
-        query = _due(project_id, limited, held).where(
-            envelopes.c.priority == priority, envelopes.c.attempts == 0
-        )
-        newest = conn.execute(query.order_by(envelopes.c.id.desc()).limit(limit)).all()
+        values = {"project_id": project_id, "priority": priority, "held": held, "count": limit}
+        newest = conn.execute(query, values).all()
         found += [due for due in map(_read, newest) if due.received_at >= since]
     return sorted(found[:limit], key=lambda due: due.id)
 
@@ -90,9 +101,8 @@ def pick_backlog(
     held: Collection[int] = (),
 ) -> list[Due]:
     """Return what is due, first events of issues before repeats, the oldest first."""
-    query = _due(project_id, limited, held).where(envelopes.c.next_at <= now)
-    query = query.order_by(envelopes.c.priority, envelopes.c.id).limit(limit)
-    return [_read(row) for row in conn.execute(query)]
+    values = {"project_id": project_id, "now": now, "held": held, "count": limit}
+    return [_read(row) for row in conn.execute(_backlog(tuple(sorted(limited))), values)]
 
 
 def pick_probe(
@@ -103,9 +113,10 @@ def pick_probe(
     Due or not, since what made it wait was the destination; and not always the oldest, since that
     may be the very one that the destination chokes on.
     """
-    query = _due(project_id, limited, held)
     order = (envelopes.c.attempts, envelopes.c.priority, envelopes.c.id.desc())
-    return [_read(row) for row in conn.execute(query.order_by(*order).limit(1))]
+    query = _due(tuple(sorted(limited))).order_by(*order)
+    values = {"project_id": project_id, "held": held, "count": 1}
+    return [_read(row) for row in conn.execute(query, values)]
 
 
 def load_bodies(conn: Connection, due: Iterable[Due]) -> dict[int, bytes]:
@@ -117,8 +128,7 @@ def load_bodies(conn: Connection, due: Iterable[Due]) -> dict[int, bytes]:
         if ids and size > MAX_LOADED_BYTES:
             break
         ids.append(one.id)
-    query = select(envelopes.c.id, envelopes.c.body).where(envelopes.c.id.in_(ids))
-    return {row.id: row.body for row in conn.execute(query)}
+    return {row.id: row.body for row in conn.execute(_BODIES, {"ids": ids})}
 
 
 def bring_forward(conn: Connection, project_id: int, now: datetime) -> None:
@@ -167,7 +177,7 @@ def _waiting_since(before: datetime) -> Select[Any]:
     )
 
 
-def _due(project_id: int, limited: Collection[str], held: Collection[int]) -> Select[Any]:
+def _due(limited: tuple[str, ...]) -> Select[Any]:
     query = (
         select(
             envelopes.c.id,
@@ -184,20 +194,32 @@ def _due(project_id: int, limited: Collection[str], held: Collection[int]) -> Se
         )
         .outerjoin(events, events.c.envelope_id == envelopes.c.id)
         .outerjoin(issues, issues.c.id == events.c.issue_id)
-        .where(text(OUTBOX), envelopes.c.project_id == project_id)
+        .where(text(OUTBOX), envelopes.c.project_id == bindparam("project_id"))
+        .where(envelopes.c.id.not_in(bindparam("held", expanding=True)))
+        .limit(bindparam("count", type_=Integer))
     )
-    if held:
-        query = query.where(envelopes.c.id.not_in(held))
     if limited:
         types = literal(",") + envelopes.c.item_types + literal(",")
         query = query.where(
-            ~or_(*(types.contains(f",{name},", autoescape=True) for name in sorted(limited)))
+            ~or_(*(types.contains(f",{name},", autoescape=True) for name in limited))
         )
     return query
 
 
+@functools.lru_cache(maxsize=32)
+def _live(limited: tuple[str, ...]) -> Select[Any]:
+    untried = _due(limited).where(envelopes.c.attempts == 0)
+    return untried.where(envelopes.c.priority == bindparam("priority")).order_by(
+        envelopes.c.id.desc()
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _backlog(limited: tuple[str, ...]) -> Select[Any]:
+    due = _due(limited).where(envelopes.c.next_at <= bindparam("now"))
+    return due.order_by(envelopes.c.priority, envelopes.c.id)
+
+
 def _read(row: Any) -> Due:
-    values = dict(row._mapping)
-    values["error_type"] = values.pop("type")
-    values["item_types"] = tuple(filter(None, row.item_types.split(",")))
-    return Due(**values)
+    due = Due(*row)
+    return due._replace(item_types=tuple(filter(None, row.item_types.split(","))))

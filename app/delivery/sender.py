@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sentry_sdk
+
 from app.db import utc_now
 from app.delivery.client import DEADLINE_S, Connection, stamped
 from app.delivery.outbox import unpack
@@ -89,9 +91,13 @@ class Sender:
         self._jobs.put(None)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._done(self, self._sent(job))
-        self._connection.close()
+        with sentry_sdk.new_scope() as scope:
+            # The SDK watches every HTTP client of the process: it would put breadcrumbs and spans
+            # of ours beside the application's, and its trace headers into what we send on.
+            scope.set_client(_unwatched())
+            while (job := self._jobs.get()) is not None:
+                self._done(self, self._result_of(job))
+            self._connection.close()
 
     def _sent(self, job: Job) -> Sent:
         at, started = utc_now(), time.monotonic()
@@ -104,10 +110,20 @@ class Sender:
         self._began = started
         try:
             result = self._connection.send(body, job.via)
-        except Exception as bug:
-            # Whatever it is, it must not end the thread: the envelope is tried again.
-            log.exception("an envelope could not be sent")
-            result = Failure(f"failed here: {type(bug).__name__}")
         finally:
             self._began = None
         return Sent(job.token, result, at, round((time.monotonic() - started) * 1000, 2))
+
+    def _result_of(self, job: Job) -> Sent:
+        try:
+            return self._sent(job)
+        except Exception as bug:
+            # Whatever it is, it must not end the thread: the envelope is tried again.
+            log.exception("an envelope could not be sent")
+            return Sent(job.token, Failure(f"failed here: {type(bug).__name__}"), utc_now(), 0.0)
+
+
+def _unwatched() -> sentry_sdk.Client:
+    """A client without integrations; one that is not active would be passed over."""
+    # An empty string, since for None the SDK reads SENTRY_DSN itself.
+    return sentry_sdk.Client(dsn="", default_integrations=False, auto_enabling_integrations=False)

@@ -52,6 +52,16 @@ class Settlement:
     attempt: Attempt | None = None
 
 
+# Statements are built once: putting one together takes longer than executing it.
+_ROWS: Select[Any] = select(
+    envelopes.c.id,
+    envelopes.c.project_id,
+    envelopes.c.state,
+    envelopes.c.reason,
+    envelopes.c.attempts,
+    envelopes.c.item_types,
+).where(envelopes.c.id.in_(bindparam("ids", expanding=True)))
+_INSERT_ATTEMPTS = attempts.insert()
 _UPDATE = (
     update(envelopes)
     .where(envelopes.c.id == bindparam("row_id"))
@@ -100,15 +110,7 @@ def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> 
 
 
 def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:
-    query: Select[Any] = select(
-        envelopes.c.id,
-        envelopes.c.project_id,
-        envelopes.c.state,
-        envelopes.c.reason,
-        envelopes.c.attempts,
-        envelopes.c.item_types,
-    )
-    return {row.id: row for row in conn.execute(query.where(envelopes.c.id.in_(ids)))}
+    return {row.id: row for row in conn.execute(_ROWS, {"ids": ids})}
 
 
 def _holds(one: Settlement, row: Row[Any]) -> bool:
@@ -156,5 +158,5 @@ def _note_attempts(conn: Connection, settlements: list[Settlement]) -> None:
         if one.attempt is not None
     ]
     if rows:
-        conn.execute(attempts.insert(), rows)
+        conn.execute(_INSERT_ATTEMPTS, rows)
         books.add(conn, Counter(books.attempted(str(row["state"])) for row in rows))

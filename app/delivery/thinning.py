@@ -6,15 +6,17 @@ out depends on its id alone, so that asking again gives the same answer.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.db import insert
+from app.db import insert_for
 from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
 from app.issues.tables import issues
@@ -48,11 +50,14 @@ class Thinning:
 
         :param on_their_way: what was let through and is not settled yet.
         """
+        due = list(due)
         asked = [one for one in due if _may_be_thinned(one)] if self.is_active else []
         reasons = {one.id: SAMPLED for one in asked if self._is_sampled_out(one)}
         if self.per_issue_and_hour:
             rest = [one for one in asked if one.id not in reasons]
-            reasons |= self._capped(conn, rest, on_their_way, now)
+            # An issue's first event goes in any case, and counts, also beside its repeats.
+            going = [*on_their_way, *(one for one in due if not _may_be_thinned(one))]
+            reasons |= self._capped(conn, rest, going, now)
         return reasons
 
     def _is_sampled_out(self, due: Due) -> bool:
@@ -60,7 +65,7 @@ class Thinning:
         return rate < 1 and _share(due.event_id or "") >= rate
 
     def _capped(
-        self, conn: Connection, asked: list[Due], on_their_way: Iterable[Due], now: datetime
+        self, conn: Connection, asked: list[Due], going: Iterable[Due], now: datetime
     ) -> dict[int, str]:
         issue_ids = {one.issue_id for one in asked}
         query = select(issue_deliveries.c.issue_id, issue_deliveries.c.sent)
@@ -68,7 +73,7 @@ class Thinning:
             issue_deliveries.c.issue_id.in_(issue_ids), issue_deliveries.c.hour == hour_of(now)
         )
         sent: Counter[int | None] = Counter({row.issue_id: row.sent for row in conn.execute(query)})
-        sent.update(one.issue_id for one in on_their_way if one.attempts == 0)
+        sent.update(one.issue_id for one in going if one.attempts == 0)
         reasons: dict[int, str] = {}
         for one in asked:
             if sent[one.issue_id] >= self.per_issue_and_hour:
@@ -92,14 +97,15 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
         for issue_id, count in sorted(counts.items())
         if issue_id in there
     ]
-    if not rows:
-        return
-    statement = insert(conn, issue_deliveries)
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+
+
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_deliveries)
     more = issue_deliveries.c.sent + statement.excluded.sent
-    statement = statement.on_conflict_do_update(
-        index_elements=["issue_id", "hour"], set_={"sent": more}
-    )
-    conn.execute(statement, rows)
+    return statement.on_conflict_do_update(index_elements=["issue_id", "hour"], set_={"sent": more})
 
 
 def _may_be_thinned(due: Due) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 import time_machine
@@ -25,7 +25,7 @@ from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.serving import WorkerProcess, wait_for
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.02, "DELIVERY_BACKOFF_MAX_S": 0.05}
 
@@ -93,6 +93,22 @@ def test_envelope_is_sent_as_it_was_stored_with_a_new_sent_at_and_without_our_ds
     assert arrived.items[0].headers["odd"] is True
     instance = mini_sentry.headers[0]["X-Devenviro-Instance"]
     assert instance == parts_of(app).store.instance_id()
+
+
+def test_what_a_worker_sends_on_carries_no_trace_of_this_application(
+    make_app: Callable[..., Flask], mini_sentry: MiniSentry, tmp_path: Path, database_url: str
+) -> None:
+    settings = {"SENTRY_DSN": mini_sentry.dsn, "DATABASE_URL": database_url}
+    make_app(**settings)
+    sentry.capture_message("to Sentry")
+    worker = WorkerProcess(tmp_path / "data", **settings)
+    try:
+        wait_for(lambda: bool(mini_sentry.headers))
+    finally:
+        worker.stop()
+    sent = {name.lower() for name in mini_sentry.headers[0]}
+    assert "x-sentry-auth" in sent
+    assert not sent & {"sentry-trace", "baggage", "traceparent"}
 
 
 @pytest.mark.parametrize(
@@ -272,7 +288,7 @@ def test_envelope_that_always_fails_does_not_hold_up_the_others(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry
 ) -> None:
     mini_sentry.answer = lambda envelope: (
-        answered(500) if "poison" in json.dumps(envelope.items[0].payload) else None
+        answered(500) if envelope.items[0].payload["message"] == "poison" else None
     )
     app = make_app(SENTRY_DSN=mini_sentry.dsn, **FAST)
     client = app.test_client()
@@ -330,6 +346,18 @@ def test_cap_lets_so_many_of_an_issue_through_in_an_hour(
         sentry.capture_message("noisy")
         deliver(app)
     assert len(mini_sentry.events()) == 5
+
+
+def test_cap_counts_the_first_event_that_goes_in_one_batch_with_its_repeats(
+    make_app: Callable[..., Flask], mini_sentry: MiniSentry
+) -> None:
+    app = make_app(SENTRY_DSN=mini_sentry.dsn, DELIVERY_MAX_PER_ISSUE_PER_HOUR=1)
+    with time_machine.travel(utc_now().replace(minute=10), tick=True):
+        for _ in range(4):
+            sentry.capture_message("noisy")
+        deliver(app)
+    assert len(mini_sentry.events()) == 1
+    assert books_of(app)["discarded"] == {"issue_cap": 3}
 
 
 def test_what_was_spared_is_told_to_sentry_as_client_reports(

@@ -69,10 +69,11 @@ class Connection(asyncio.Protocol):
         self._is_writable.set()
 
     async def send(self, data: bytes) -> bool:
-        if not self.gone.is_set():
+        # A write that failed closes the transport at once, and says that it is gone only later.
+        if not self._transport.is_closing():
             self._transport.write(data)
             await self._is_writable.wait()
-        return not self.gone.is_set()
+        return not self._transport.is_closing()
 
     def reset(self) -> None:
         if self.gone.is_set():

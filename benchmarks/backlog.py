@@ -1,0 +1,190 @@
+"""After an outage: 10,000 envelopes of 200 issues are queued, and the service is used meanwhile.
+
+The destination is paused and resumed in turns, so that the pages of one process are measured with
+and without the drain in the same minutes. What is measured last is that everything arrives, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.cookiejar
+import re
+import statistics
+import sys
+import tempfile
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from app.db import Store, utc_now
+from app.delivery import destinations
+from app.delivery.outbox import LIVE
+from benchmarks.queued import lost, queue_envelopes
+from tests.fake_sentry import FakeSentry
+from tests.serving import Server, WorkerProcess, settings, wait_for
+
+QUEUED = 10_000
+ISSUES = 200
+ROUNDS = 4
+WINDOW_S = 12.0
+# At once after a resume goes what half a second allows; the pace is measured after that.
+SETTLED_S = 2.0
+PER_S = 50.0
+LATENCY_S = 0.05
+PAGES = ("/admin/", "/admin/issues", "/admin/events", "/admin/status")
+BETWEEN_LIVE_S = 0.5
+
+
+@dataclass
+class Figures:
+    """Milliseconds and envelopes a second, of all rounds."""
+
+    paused_ms: list[float] = field(default_factory=list)
+    draining_ms: list[float] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    drained_per_s: list[float] = field(default_factory=list)
+    live_ids: dict[str, float] = field(default_factory=dict)
+
+
+def main(queued: int = QUEUED) -> bool:
+    """Measure and print; return whether the goals are met."""
+    figures = Figures()
+    with (
+        FakeSentry(latency_s=LATENCY_S) as fake,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
+        data = Path(folder) / "data"
+        event_ids = queue_envelopes(data, fake.dsn(), queued, ISSUES)
+        # What is younger would go as live.
+        time.sleep(LIVE.total_seconds())
+        with _paused_service(data, fake.dsn()) as (server, store):
+            for round_ in range(ROUNDS):
+                print(f"  round {round_ + 1} of {ROUNDS}", flush=True)
+                _measure(server, store, fake, figures)
+        _drain_the_rest(data, store, fake, queued + len(figures.live_ids))
+        missed = lost([*event_ids, *figures.live_ids], fake.event_ids())
+        return _report(figures, fake, missed)
+
+
+@contextmanager
+def _paused_service(data: Path, dsn: str) -> Iterator[tuple[Server, Store]]:
+    store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
+    with store.write() as conn:
+        destinations.pause(conn, 1, utc_now())
+    server = Server(data, SENTRY_DSN=dsn, WEB_CONCURRENCY="1", DELIVERY_BACKLOG_PER_S=str(PER_S))
+    try:
+        server.wait_ready()
+        yield server, store
+    finally:
+        server.stop()
+        store.dispose()
+
+
+def _measure(server: Server, store: Store, fake: FakeSentry, figures: Figures) -> None:
+    """One window while the destination is paused, one while the backlog drains."""
+    person = _Person(server.url)
+    person.look_for(SETTLED_S)
+    paused = person.look_for(WINDOW_S)
+    with store.write() as conn:
+        destinations.resume(conn, 1, utc_now())
+    person.look_for(SETTLED_S)
+    started = time.time()
+    draining = person.look_for(WINDOW_S, server, figures.live_ids)
+    ended = time.time()
+    person.look_for(SETTLED_S)
+    with store.write() as conn:
+        destinations.pause(conn, 1, utc_now())
+    figures.paused_ms += paused
+    figures.draining_ms += draining
+    figures.ratios.append(statistics.median(draining) / statistics.median(paused))
+    figures.drained_per_s.append(_drained(fake, figures, started, ended) / (ended - started))
+
+
+def _drained(fake: FakeSentry, figures: Figures, started: float, ended: float) -> int:
+    return sum(
+        started <= entry["at"] < ended and entry["event_id"] not in figures.live_ids
+        for entry in fake.record()
+    )
+
+
+class _Person:
+    """Someone logged in, who looks at one page after the other."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        jar = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self._browser = urllib.request.build_opener(jar)
+        page = self._open("/admin/login")
+        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
+        assert token is not None
+        password = settings(Path())["ADMIN_PASSWORD"]
+        form = {"username": "admin", "password": password, "csrf_token": token[1]}
+        self._open("/admin/login", urllib.parse.urlencode(form).encode())
+
+    def _open(self, path: str, data: bytes | None = None) -> str:
+        with self._browser.open(self._url + path, data, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def look_for(
+        self, seconds: float, server: Server | None = None, live_ids: dict[str, float] | None = None
+    ) -> list[float]:
+        """Look at pages for so long; return the milliseconds that each took.
+
+        :param live_ids: an error happens twice a second, and its id and moment are put here.
+        """
+        started, times = time.monotonic(), list[float]()
+        next_error = started
+        while time.monotonic() - started < seconds:
+            for path in PAGES:
+                before = time.perf_counter()
+                self._open(path)
+                times.append((time.perf_counter() - before) * 1000)
+            if server is not None and live_ids is not None and time.monotonic() >= next_error:
+                next_error += BETWEEN_LIVE_S
+                at = time.time()
+                live_ids[server.test_error("live").json()["event_id"]] = at
+        return times
+
+
+def _drain_the_rest(data: Path, store: Store, fake: FakeSentry, expected: int) -> None:
+    with store.write() as conn:
+        destinations.resume(conn, 1, utc_now())
+    store.dispose()
+    worker = WorkerProcess(data, SENTRY_DSN=fake.dsn(), DELIVERY_BACKLOG_PER_S="0")
+    try:
+        wait_for(lambda: len(fake.event_ids()) >= expected, timeout_s=300)
+    finally:
+        worker.stop()
+
+
+def _report(figures: Figures, fake: FakeSentry, missed: int) -> bool:
+    arrived = {entry["event_id"]: entry["at"] for entry in reversed(fake.record())}
+    live_ms = [(arrived[id_] - at) * 1000 for id_, at in figures.live_ids.items()]
+    pace, ratio = statistics.median(figures.drained_per_s), statistics.median(figures.ratios)
+    print(
+        f"  pages: paused {statistics.median(figures.paused_ms):.1f} ms,"
+        f" draining {statistics.median(figures.draining_ms):.1f} ms (medians)\n"
+        f"  a live event is with Sentry, {LATENCY_S * 1000:.0f} ms away, after"
+        f" {statistics.median(live_ms):.0f} ms (median), {max(live_ms):.0f} ms (at worst)"
+    )
+    goals = {
+        f"the backlog drains at {pace:.1f}/s ({PER_S:.0f} ± 15 %)": abs(pace / PER_S - 1) <= 0.15,
+        f"a page takes {ratio:.2f} of what it takes without the drain (at most 1.5)": ratio <= 1.5,
+        f"of {len(live_ms)} live events the last was there after {max(live_ms):.0f} ms, the"
+        " backlog after minutes (at most 2000)": max(live_ms) <= 2000,
+        f"lost {missed}, sent twice {len(fake.repeats())} (none)": not missed
+        and not fake.repeats(),
+    }
+    for text, met in goals.items():
+        print(f"  {'met   ' if met else 'MISSED'}  {text}")
+    return all(goals.values())
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.backlog", description=__doc__)
+    parser.add_argument("--events", type=int, default=QUEUED, help="queued (%(default)s)")
+    sys.exit(not main(parser.parse_args().events))

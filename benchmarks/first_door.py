@@ -1,0 +1,22 @@
+"""This application as a process that captures its own errors, told by lines, as the SDK is.
+
+It sends as a web process does: from its background threads, while it lives.
+"""
+
+from __future__ import annotations
+
+from app import create_app
+from app.worker import Worker
+from benchmarks.sdk_alone import be_the_program
+
+
+def main() -> None:
+    """Capture what stdin says, and stop as a web process stops."""
+    worker = Worker(create_app().extensions["devenviro"])
+    worker.start()
+    be_the_program()
+    worker.stop()
+
+
+if __name__ == "__main__":
+    main()
