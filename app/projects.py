@@ -16,6 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import (
@@ -24,6 +25,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Row,
     String,
     Table,
     Update,
@@ -69,8 +71,10 @@ project_keys = Table(
     Index(None, "project_id"),
 )
 
-_OF_KEY = select(project_keys.c.project_id).where(
-    project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None)
+_OF_KEY = (
+    select(project_keys.c.project_id, projects.c.events_per_minute)
+    .join(projects, projects.c.id == project_keys.c.project_id)
+    .where(project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None))
 )
 
 
@@ -165,10 +169,8 @@ def revoke_key(store: Store, project_id: int, key: str) -> None:
 
 def project_of_key(conn: Connection, key: str) -> int | None:
     """Return the id of the project that a key opens, ``None`` for one that opens none."""
-    if not _KEY.fullmatch(key):
-        return None
-    found: int | None = conn.execute(_OF_KEY, {"key": key}).scalar()
-    return found
+    found = _opened_by(conn, key)
+    return found.project_id if found else None
 
 
 def dsn_of(public_url: str, project_id: int, key: str) -> str:
@@ -178,12 +180,13 @@ def dsn_of(public_url: str, project_id: int, key: str) -> str:
 
 
 class KeyRing:
-    """Which project a key opens, remembered for :data:`KEY_CACHE_S`."""
+    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         # Only keys that exist, hence bounded by their number.
         self._known: dict[str, tuple[int, float]] = {}
+        self._quotas: dict[int, int | None] = {}
 
     def project_of(self, key: str) -> int | None:
         """Return the id of the project that a key opens, ``None`` for one that opens none.
@@ -194,12 +197,24 @@ class KeyRing:
         if time.monotonic() < until:
             return project_id
         with self._store.read() as conn:
-            found = project_of_key(conn, key)
+            found = _opened_by(conn, key)
         if found is None:
             self._known.pop(key, None)
-        else:
-            self._known[key] = (found, time.monotonic() + KEY_CACHE_S)
-        return found
+            return None
+        self._known[key] = (found.project_id, time.monotonic() + KEY_CACHE_S)
+        self._quotas[found.project_id] = found.events_per_minute or None
+        return int(found.project_id)
+
+    def quota_of(self, project_id: int) -> int | None:
+        """Return how many envelopes a project may send in a minute, ``None`` for any number.
+
+        :param project_id: as :meth:`project_of` has just returned it.
+        """
+        return self._quotas.get(project_id)
+
+
+def _opened_by(conn: Connection, key: str) -> Row[Any, Any] | None:
+    return conn.execute(_OF_KEY, {"key": key}).first() if _KEY.fullmatch(key) else None
 
 
 def _find(conn: Connection, project_id: int) -> Project:
