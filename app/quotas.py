@@ -23,6 +23,9 @@ WINDOW = timedelta(minutes=1)
 # not use up what errors need, and a check-in that was refused looks like a job that did not run.
 UNLIMITED_ITEMS = frozenset({"client_report", "session", "sessions", "check_in"})
 
+# What the counters of refused envelopes begin with; the project's id follows.
+REFUSED = "refused:quota:"
+
 quota_windows = Table(
     "quota_windows",
     metadata,
@@ -35,7 +38,7 @@ quota_windows = Table(
 
 def refused_counter(project_id: int) -> str:
     """Return the name of the counter of envelopes that a project's quota kept out."""
-    return f"refused:quota:{project_id}"
+    return f"{REFUSED}{project_id}"
 
 
 def is_limited(item_types: Iterable[str]) -> bool:
