@@ -207,7 +207,8 @@ def test_key_of_an_upstream_is_in_no_answer_page_or_log(
     paths = ["/api/projects", "/api/projects/42", "/system/status", "/openapi.json"]
     texts += [client.get(path).text for path in paths]
     login(client)
-    for path in ["/admin/", "/admin/status"]:
+    pages = ["/admin/", "/admin/status", "/admin/projects", "/admin/projects/42"]
+    for path in [*pages, "/admin/projects/42/setup", "/admin/projects/42/upstream/remove"]:
         page = client.get(path)
         assert page.status_code == 200, path
         texts.append(page.text)
