@@ -58,7 +58,8 @@ class Change(TypedDict, total=False):
 class Figures:
     """What a project has sent.
 
-    :param events: ever seen; :param issues: that are there.
+    :param events: ever seen.
+    :param issues: that are there.
     :param refused: envelopes that its quota kept out.
     """
 
@@ -88,7 +89,8 @@ def enroll(
     """Make a project and return its id.
 
     :param change: at least its name.
-    :param project_id: by default the next one that is free; :param key: by default a new one.
+    :param project_id: by default the next one that is free.
+    :param key: by default a new one.
     :raise Taken: the id or the key is. :raise ProjectError: a field is wrong; it names it.
     """
     checked = _checked(config, change)

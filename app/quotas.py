@@ -54,7 +54,8 @@ def window_end(now: datetime) -> datetime:
 def admit(conn: Connection, project_id: int, wanted: int, limit: int, now: datetime) -> int:
     """Count envelopes against a quota and return how many of them are within it.
 
-    :param wanted: how many there are; :param limit: how many a minute may have.
+    :param wanted: how many there are.
+    :param limit: how many a minute may have.
     :return: from 0 to ``wanted``.
     """
     minute = now.replace(second=0, microsecond=0)

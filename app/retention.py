@@ -1,9 +1,9 @@
 """Retention: what is old, too many, too large or deleted by a person goes, in small bites.
 
-A project may have days of its own, more or fewer than RETENTION_DAYS. Kept whatever the limits
-say: the first and the last event of every issue, and every envelope that
-is not settled. A store that is full of undelivered envelopes does not forget them. Of the ledger
-goes what is older than RETENTION_DAYS, also where its envelope stays.
+A project may have days of its own, more or fewer than RETENTION_DAYS. Kept whatever the limits say:
+the first and the last event of every issue, and every envelope that is not settled. A store that is
+full of undelivered envelopes does not forget them. Of the ledger goes what is older than
+RETENTION_DAYS, also where its envelope stays.
 """
 
 from __future__ import annotations
