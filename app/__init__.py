@@ -19,6 +19,7 @@ from app.intake import Intake
 from app.logs import set_up_logging
 from app.projects import KeyRing
 from app.protocol.scrub import Scrubber
+from app.quotas import QuotaGate
 from app.services import Services
 from config import ROOT, Config, load_config
 
@@ -53,6 +54,7 @@ def create_app(config: Config | None = None) -> Flask:
         accounts=Accounts(store, config),
         throttle=LoginThrottle(store),
         keys=KeyRing(store),
+        quotas=QuotaGate(),
         release=sentry.find_release(config),
         started_at=utc_now(),
     )

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
-from app.projects import (
-    ProjectError,
-    create_project,
-    dsn_of,
-    list_projects,
-    rename_project,
-    revoke_key,
-    rotate_key,
-)
+from app.project_commands import project_group
 from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
 from app.verify import verify
@@ -29,7 +19,6 @@ from config import Config
 db_group = AppGroup("db", help="The store's schema.")
 user_group = AppGroup("user", help="People who may log in to the admin pages.")
 token_group = AppGroup("token", help="API tokens.")
-project_group = AppGroup("project", help="Programs that report here, and their keys.")
 
 
 def init_app(app: Flask) -> None:
@@ -143,68 +132,3 @@ def revoke_token(name: str) -> None:
     if not services().accounts.revoke_token(name):
         raise click.UsageError(f"there is no token named {name} that works")
     click.echo(f"the token {name} is revoked")
-
-
-@contextmanager
-def _project_errors() -> Iterator[None]:
-    try:
-        yield
-    except ProjectError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _show_project(project_id: int, name: str, keys: list[str]) -> None:
-    click.echo(f"{project_id}  {name}")
-    for key in keys:
-        click.echo(f"    {dsn_of(services().config.public_url, project_id, key)}")
-
-
-@project_group.command("create")
-@click.argument("name")
-@click.option("--id", "project_id", type=int, help="By default the next one that is free.")
-@click.option("--key", help="A key to take over, by default a new one.")
-def create_project_command(name: str, project_id: int | None, key: str | None) -> None:
-    """Make a project and print the DSN that its program reports with."""
-    with _project_errors():
-        project = create_project(services().store, name, project_id, key)
-    _show_project(project.id, project.name, project.keys)
-
-
-@project_group.command("list")
-def list_projects_command() -> None:
-    """Print the projects and the DSNs that work."""
-    with services().store.read() as conn:
-        found = list_projects(conn)
-    for project in found:
-        _show_project(project.id, project.name, project.keys)
-
-
-@project_group.command("rename")
-@click.argument("project_id", type=int)
-@click.argument("name")
-def rename_project_command(project_id: int, name: str) -> None:
-    """Give a project another name."""
-    with _project_errors():
-        rename_project(services().store, project_id, name)
-    click.echo(f"project {project_id} is renamed")
-
-
-@project_group.command("rotate")
-@click.argument("project_id", type=int)
-@click.option("--key", help="A key to take over, by default a new one.")
-@click.option("--revoke", is_flag=True, help="The keys before it stop working.")
-def rotate_key_command(project_id: int, key: str | None, revoke: bool) -> None:
-    """Make another key and print its DSN; the old ones work until they are revoked."""
-    with _project_errors():
-        key = rotate_key(services().store, project_id, key, revoke=revoke)
-    click.echo(dsn_of(services().config.public_url, project_id, key))
-
-
-@project_group.command("revoke")
-@click.argument("project_id", type=int)
-@click.argument("key")
-def revoke_key_command(project_id: int, key: str) -> None:
-    """Make a key stop working."""
-    with _project_errors():
-        revoke_key(services().store, project_id, key)
-    click.echo(f"the key {key} is revoked")

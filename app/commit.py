@@ -24,6 +24,7 @@ from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
 from app.protocol.event import Event
 from app.protocol.scrub import Finding
+from app.quotas import admit, refused_counter, window_end
 
 # Level 1 costs a third of level 6 and keeps JSON events within a tenth of its size.
 COMPRESSION_LEVEL = 1
@@ -39,15 +40,23 @@ _KNOWN_EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of an envelope. ``duplicate``: it, or its event, was there already."""
+    """What became of an envelope.
+
+    :param duplicate: it, or its event, was there already.
+    :param refused_until: it was beyond its project's quota, and not stored.
+    """
 
     event_id: str | None
     duplicate: bool = False
+    refused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An envelope as it will be stored: scrubbed, read and grouped."""
+    """An envelope as it will be stored: scrubbed, read and grouped.
+
+    :param quota: how many of its project may come in a minute; ``None`` where it does not count.
+    """
 
     uid: str
     project_id: int
@@ -60,6 +69,7 @@ class Prepared:
     findings: list[Finding] = field(default_factory=list)
     scrub_ms: float = 0.0
     via: str | None = None
+    quota: int | None = None
 
     @property
     def receipt(self) -> list[dict[str, str]]:
@@ -84,7 +94,8 @@ def commit_batch(
     :param counts: what the books owe from before; the batch's own counts are added and written.
     :return: for each what became of it, in order.
     """
-    fresh = _without_known_events(conn, batch, counts)
+    taken = _within_quotas(conn, batch, counts, now)
+    fresh = _without_known_events(conn, taken, counts)
     sent_on = destinations.with_dsn(conn, {one.project_id for one in fresh})
     ids = _insert_envelopes(conn, fresh, sent_on)
     stored = [one for one in fresh if one.uid in ids]
@@ -93,11 +104,39 @@ def commit_batch(
         counts[books.counter_of(_first_state(one, sent_on))] += 1
     _insert_events(conn, [one for one in stored if one.event], ids, now)
     books.add(conn, counts)
-    return [Accepted(one.event_id, duplicate=one.uid not in ids) for one in batch]
+    within = {one.uid for one in taken}
+    return [
+        Accepted(one.event_id, duplicate=one.uid not in ids)
+        if one.uid in within
+        else Accepted(one.event_id, refused_until=window_end(now))
+        for one in batch
+    ]
 
 
 def _first_state(one: Prepared, sent_on: set[int]) -> str:
     return "pending" if one.project_id in sent_on else "local"
+
+
+def _within_quotas(
+    conn: Connection, batch: list[Prepared], counts: Counter[str], now: datetime
+) -> list[Prepared]:
+    """Leave out what is beyond a project's quota; count it.
+
+    Before duplicates are told: one of an event that is refused here must not be taken for stored.
+    """
+    limits = {one.project_id: one.quota for one in batch if one.quota is not None}
+    left = {}
+    for project_id, limit in limits.items():
+        wanted = sum(one.project_id == project_id and one.quota is not None for one in batch)
+        left[project_id] = admit(conn, project_id, wanted, limit, now)
+        counts[refused_counter(project_id)] += wanted - left[project_id]
+    taken = []
+    for one in batch:
+        if one.quota is not None:
+            left[one.project_id] -= 1
+        if one.quota is None or left[one.project_id] >= 0:
+            taken.append(one)
+    return taken
 
 
 def _without_known_events(

@@ -90,7 +90,7 @@ class Intake:
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
-            self._store_offered, self.take_in, limit=BUFFER_LIMIT, name="tracker-buffer"
+            self._store_offered, self._settle, limit=BUFFER_LIMIT, name="tracker-buffer"
         )
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
@@ -98,15 +98,23 @@ class Intake:
     # ---- doors ----------------------------------------------------------------------------------
 
     def accept(
-        self, envelope: Envelope, *, project_id: int, timeout_s: float, via: str | None = None
+        self,
+        envelope: Envelope,
+        *,
+        project_id: int,
+        timeout_s: float,
+        via: str | None = None,
+        quota: int | None = None,
     ) -> Accepted:
         """Store an envelope and return when it is on the disk.
 
         :param via: the instances it came through, separated by commas.
+        :param quota: how many envelopes of its project may come in a minute; beyond it nothing is
+            stored, and the answer says so (``refused_until``).
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
-            prepared = replace(self._prepare(envelope, project_id), via=via)
+            prepared = replace(self._prepare(envelope, project_id), via=via, quota=quota)
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
@@ -131,6 +139,11 @@ class Intake:
         if _recording.get() or not self._buffer.offer(envelope):
             self._owed.count("buffer_overflow")
 
+    def count(self, name: str) -> None:
+        """Add one to a counter of the books, in the store within a second or two."""
+        self._owed.count(name)
+        self._buffer.wake()
+
     def flush(self) -> None:
         """Store what was offered, now."""
         self._buffer.flush()
@@ -146,6 +159,19 @@ class Intake:
             for waiting in self.emergency.waiting():
                 taken += self._take_in_one(waiting)
         return taken
+
+    def _settle(self) -> None:
+        self.take_in()
+        owed = self._owed.take()
+        if not owed:
+            return
+        try:
+            # A power cut may take them back: they are counts, and nobody was told of them.
+            with self.store.write(durable=False) as conn:
+                books.add(conn, owed)
+        except Exception:
+            self._owed.give_back(owed)
+            raise
 
     def _take_in_one(self, waiting: Waiting) -> int:
         try:

@@ -6,7 +6,9 @@ loses nothing.
 
 Errors::
 
-    ProjectError   what was asked for cannot be: no such project, a name or key that is taken
+    ProjectError       what was asked for cannot be; ``field`` names what is wrong with it
+    ├── NoSuchProject  no such project, or no such key of it
+    └── Taken          the id or the key belongs to another one
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import (
@@ -24,6 +27,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Row,
     String,
     Table,
     Update,
@@ -69,13 +73,30 @@ project_keys = Table(
     Index(None, "project_id"),
 )
 
-_OF_KEY = select(project_keys.c.project_id).where(
-    project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None)
+_OF_KEY = (
+    select(project_keys.c.project_id, projects.c.events_per_minute)
+    .join(projects, projects.c.id == project_keys.c.project_id)
+    .where(project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None))
 )
 
 
 class ProjectError(ValueError):
-    """What was asked of a project cannot be done; the message says why."""
+    """What was asked of a project cannot be done; the message says why.
+
+    :param field: what is wrong, where it is one field.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NoSuchProject(ProjectError):
+    """There is no such project, or it has no such key."""
+
+
+class Taken(ProjectError):
+    """Another project has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +120,39 @@ def create_project(
     :param key: taken over from elsewhere; by default a new one, 32 hex digits.
     :raise ProjectError: the id or the key is taken, or one of the three cannot be used.
     """
-    name = _checked_name(name)
-    if project_id is not None and not 0 < project_id <= MAX_PROJECT_ID:
-        raise ProjectError(f"the id of a project is between 1 and {MAX_PROJECT_ID}")
     with store.write() as conn:
-        # Find-then-create is sound here: Store.write makes this the only writer.
-        newest = conn.scalar(select(func.max(projects.c.id))) or 0
-        project_id = project_id or newest + 1
-        row = {"id": project_id, "name": name, "created_at": utc_now()}
-        if not inserted(conn, insert_into(conn, projects).values(row)):
-            raise ProjectError(f"there is a project {project_id} already")
-        _add_key(conn, project_id, key)
-        return _find(conn, project_id)
+        return find_project(conn, add_project(conn, name, project_id, key))
+
+
+def add_project(
+    conn: Connection, name: str, project_id: int | None = None, key: str | None = None
+) -> int:
+    """Add a project with a key inside the caller's writing transaction, and return its id.
+
+    :raise ProjectError: as :func:`create_project`.
+    """
+    name = checked_name(name)
+    # Find-then-create is sound here: Store.write makes this the only writer.
+    newest = conn.scalar(select(func.max(projects.c.id))) or 0
+    project_id = newest + 1 if project_id is None else project_id
+    if not 0 < project_id <= MAX_PROJECT_ID:
+        raise ProjectError(f"the id of a project is between 1 and {MAX_PROJECT_ID}", "id")
+    row = {"id": project_id, "name": name, "created_at": utc_now()}
+    if not inserted(conn, insert_into(conn, projects).values(row)):
+        raise Taken(f"there is a project {project_id} already", "id")
+    _add_key(conn, project_id, key)
+    return project_id
+
+
+def find_project(conn: Connection, project_id: int) -> Project:
+    """Return a project with the keys that work.
+
+    :raise NoSuchProject: there is none.
+    """
+    for project in list_projects(conn):
+        if project.id == project_id:
+            return project
+    raise NoSuchProject(f"there is no project {project_id}")
 
 
 def list_projects(conn: Connection) -> list[Project]:
@@ -132,8 +174,8 @@ def rename_project(store: Store, project_id: int, name: str) -> None:
     """
     statement = update(projects).where(projects.c.id == project_id)
     with store.write() as conn:
-        if not conn.execute(statement.values(name=_checked_name(name))).rowcount:
-            raise ProjectError(f"there is no project {project_id}")
+        find_project(conn, project_id)
+        conn.execute(statement.values(name=checked_name(name)))
 
 
 def rotate_key(
@@ -146,7 +188,7 @@ def rotate_key(
     :raise ProjectError: there is no such project, or the key is taken or cannot be used.
     """
     with store.write() as conn:
-        _find(conn, project_id)
+        find_project(conn, project_id)
         if revoke:
             conn.execute(_revocation(project_id).values(revoked_at=utc_now()))
         return _add_key(conn, project_id, key)
@@ -159,16 +201,15 @@ def revoke_key(store: Store, project_id: int, key: str) -> None:
     """
     statement = _revocation(project_id).where(project_keys.c.public_key == key)
     with store.write() as conn:
-        if not conn.execute(statement.values(revoked_at=utc_now())).rowcount:
-            raise ProjectError(f"project {project_id} has no such key that works")
+        if key not in find_project(conn, project_id).keys:
+            raise NoSuchProject(f"project {project_id} has no such key that works")
+        conn.execute(statement.values(revoked_at=utc_now()))
 
 
 def project_of_key(conn: Connection, key: str) -> int | None:
     """Return the id of the project that a key opens, ``None`` for one that opens none."""
-    if not _KEY.fullmatch(key):
-        return None
-    found: int | None = conn.execute(_OF_KEY, {"key": key}).scalar()
-    return found
+    found = _opened_by(conn, key)
+    return found.project_id if found else None
 
 
 def dsn_of(public_url: str, project_id: int, key: str) -> str:
@@ -178,12 +219,13 @@ def dsn_of(public_url: str, project_id: int, key: str) -> str:
 
 
 class KeyRing:
-    """Which project a key opens, remembered for :data:`KEY_CACHE_S`."""
+    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         # Only keys that exist, hence bounded by their number.
         self._known: dict[str, tuple[int, float]] = {}
+        self._quotas: dict[int, int | None] = {}
 
     def project_of(self, key: str) -> int | None:
         """Return the id of the project that a key opens, ``None`` for one that opens none.
@@ -194,28 +236,33 @@ class KeyRing:
         if time.monotonic() < until:
             return project_id
         with self._store.read() as conn:
-            found = project_of_key(conn, key)
+            found = _opened_by(conn, key)
         if found is None:
             self._known.pop(key, None)
-        else:
-            self._known[key] = (found, time.monotonic() + KEY_CACHE_S)
-        return found
+            return None
+        self._known[key] = (found.project_id, time.monotonic() + KEY_CACHE_S)
+        self._quotas[found.project_id] = found.events_per_minute or None
+        return int(found.project_id)
+
+    def quota_of(self, project_id: int) -> int | None:
+        """Return how many envelopes a project may send in a minute, ``None`` for any number.
+
+        :param project_id: as :meth:`project_of` has just returned it.
+        """
+        return self._quotas.get(project_id)
 
 
-def _find(conn: Connection, project_id: int) -> Project:
-    for project in list_projects(conn):
-        if project.id == project_id:
-            return project
-    raise ProjectError(f"there is no project {project_id}")
+def _opened_by(conn: Connection, key: str) -> Row[Any, Any] | None:
+    return conn.execute(_OF_KEY, {"key": key}).first() if _KEY.fullmatch(key) else None
 
 
 def _add_key(conn: Connection, project_id: int, key: str | None) -> str:
     key = key or uuid.uuid4().hex
     if not _KEY.fullmatch(key):
-        raise ProjectError("a key is up to 64 letters, digits, - and _")
+        raise ProjectError("a key is up to 64 letters, digits, - and _", "key")
     row = {"project_id": project_id, "public_key": key, "created_at": utc_now()}
     if not inserted(conn, insert_into(conn, project_keys).values(row)):
-        raise ProjectError("this key is taken")
+        raise Taken("this key is taken", "key")
     return key
 
 
@@ -225,8 +272,12 @@ def _revocation(project_id: int) -> Update:
     )
 
 
-def _checked_name(name: str) -> str:
+def checked_name(name: str) -> str:
+    """Return a name without the spaces around it.
+
+    :raise ProjectError: it is none.
+    """
     name = name.strip()
-    if not 0 < len(name) <= MAX_NAME_LENGTH or "\x00" in name:
-        raise ProjectError(f"a name has 1 to {MAX_NAME_LENGTH} characters")
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise ProjectError(f"1 to {MAX_NAME_LENGTH} characters are expected", "name")
     return name

@@ -1,8 +1,9 @@
 """Retention: what is old, too many, too large or deleted by a person goes, in small bites.
 
-Kept whatever the limits say: the first and the last event of every issue, and every envelope that
-is not settled. A store that is full of undelivered envelopes does not forget them. Of the ledger
-goes what is older than RETENTION_DAYS, also where its envelope stays.
+A project may have days of its own, more or fewer than RETENTION_DAYS. Kept whatever the limits say:
+the first and the last event of every issue, and every envelope that is not settled. A store that is
+full of undelivered envelopes does not forget them. Of the ledger goes what is older than
+RETENTION_DAYS, also where its envelope stays.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
 from app.events.tables import envelopes, events
 from app.issues.tables import DELETED, issue_hours, issue_users, issues
+from app.projects import projects
 from config import Config
 
 # Some 20 ms of the store's only writer: a capture that comes meanwhile hardly notices.
@@ -99,9 +101,9 @@ def excess(store: Store, limits: Limits) -> int:
     """Return about how many envelopes are beyond the limits, for a progress bar."""
     with store.read() as conn:
         old = 0
-        if limits.days:
-            candidates = _older_than(limits.days).subquery()
-            old = conn.execute(select(func.count()).select_from(candidates)).scalar_one()
+        for query in _too_old(conn, limits.days):
+            candidates = select(func.count()).select_from(query.subquery())
+            old += int(conn.execute(candidates).scalar_one())
         many = _count(conn) - limits.events if limits.events else 0
     return max(old, many, 0)
 
@@ -138,7 +140,20 @@ def _rows(store: Store, table: Table, key: tuple[Column[Any], ...], old: Any) ->
 
 
 def _by_age(store: Store, days: int, progress: Progress) -> int:
-    return _all(store, _older_than(days), progress) if days else 0
+    with store.read() as conn:
+        queries = _too_old(conn, days)
+    return sum(_all(store, query, progress) for query in queries)
+
+
+def _too_old(conn: Connection, days: int) -> list[Select[Any]]:
+    """Return what is beyond its days: of the projects that have their own, and of the others."""
+    query = select(projects.c.id, projects.c.retention_days)
+    own = conn.execute(query.where(projects.c.retention_days.is_not(None))).all()
+    found = [_older_than(row.retention_days, row.id) for row in own if row.retention_days]
+    if days:
+        with_own = [row.id for row in own]
+        found.append(_older_than(days).where(envelopes.c.project_id.not_in(with_own)))
+    return found
 
 
 def _by_count(store: Store, limit: int, progress: Progress) -> int:
@@ -226,8 +241,9 @@ def _count_pruned(conn: Connection, states: Iterable[str]) -> None:
     books.add(conn, Counter(books.pruned(state) for state in states))
 
 
-def _older_than(days: int) -> Select[Any]:
-    return _prunable().where(envelopes.c.received_at < utc_now() - timedelta(days=days))
+def _older_than(days: int, project_id: int | None = None) -> Select[Any]:
+    old = _prunable().where(envelopes.c.received_at < utc_now() - timedelta(days=days))
+    return old if project_id is None else old.where(envelopes.c.project_id == project_id)
 
 
 def _prunable() -> Select[Any]:

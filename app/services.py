@@ -12,6 +12,7 @@ from app.db import Store
 from app.delivery.destinations import Destinations
 from app.intake import Intake
 from app.projects import KeyRing
+from app.quotas import QuotaGate
 from config import Config
 
 
@@ -26,6 +27,7 @@ class Services:
     accounts: Accounts
     throttle: LoginThrottle
     keys: KeyRing
+    quotas: QuotaGate
     release: str
     started_at: datetime
 

@@ -8,7 +8,8 @@ import app.delivery.books
 import app.events.tables
 import app.issues.tables
 import app.leases
-import app.projects  # noqa: F401
+import app.projects
+import app.quotas  # noqa: F401
 from app.db import metadata
 
 connection = context.config.attributes["connection"]

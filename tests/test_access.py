@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import access, sentry
+from app.projects import rotate_key
 from tests.conftest import API_TOKEN, parts_of
 
 # The contract's table: a prefix and the rule of what lies below it, most specific first.
@@ -56,6 +57,10 @@ WRITES = [
     ("POST", "/api/issues/1/comments", {"text": "seen"}),
     ("POST", "/api/deliveries/replay", {"state": "parked"}),
     ("POST", "/api/deliveries/discard", {"state": "parked"}),
+    ("POST", "/api/projects", {"name": "Shop"}),
+    ("PATCH", "/api/projects/1", {"name": "Shop"}),
+    ("POST", "/api/projects/1/keys", {}),
+    ("DELETE", f"/api/projects/1/keys/{'a' * 32}", {}),
 ]
 
 
@@ -130,6 +135,7 @@ def test_write_wants_a_token_of_its_scope(
     production: Flask, method: str, path: str, body: dict
 ) -> None:
     sentry.capture_message("one")
+    rotate_key(parts_of(production).store, 1, "a" * 32)
     client, accounts = production.test_client(), parts_of(production).accounts
     tokens = {scope: accounts.create_token(scope, (scope,)) for scope in ("read", "write")}
 
@@ -150,9 +156,10 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)
 def test_loopback_writes_json_without_a_token_and_nothing_else(
-    client: FlaskClient, method: str, path: str, body: dict
+    app: Flask, client: FlaskClient, method: str, path: str, body: dict
 ) -> None:
     sentry.capture_message("one")
+    rotate_key(parts_of(app).store, 1, "a" * 32)
     forged = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
     assert client.open(path, method=method, data="{}", headers=forged).status_code == 401
     assert client.open(path, method=method, json=body).status_code in (200, 201, 204)

@@ -9,11 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import urllib3
+from sqlalchemy import update
 
+from app.db import Store
+from app.projects import create_project, projects
 from config import ROOT
 from tests.serving import (
     Server,
@@ -164,3 +168,21 @@ def test_read_only_store_leaves_answers_as_they_were_and_the_events_come_back(
 def _no_leftovers() -> Iterator[None]:
     yield
     http.clear()
+
+
+def test_processes_share_the_count_of_a_quota(tmp_path: Path, database_url: str) -> None:
+    with serving(tmp_path / "data", DATABASE_URL=database_url, WEB_CONCURRENCY="3") as server:
+        store = Store(database_url)
+        key = create_project(store, "Shop", 42).keys[0]
+        with store.write() as conn:
+            conn.execute(update(projects).values(events_per_minute=10))
+        store.dispose()
+        url = f"{server.url}/api/42/envelope/?sentry_key={key}"
+        body = b'{}\n{"type":"event"}\n{"message":"one of many"}\n'
+        with ThreadPoolExecutor(8) as threads:
+            answers = threads.map(lambda _: http.request("POST", url, body=body), range(60))
+            codes = [answer.status for answer in answers]
+        books = server.get("/system/status")["accounting"]
+    # A minute may end while they are sent.
+    assert codes.count(200) in (10, 20) and codes.count(429) == 60 - codes.count(200)
+    assert books["accepted"] == codes.count(200) and books["balanced"]

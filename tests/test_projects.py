@@ -14,6 +14,7 @@ from app.projects import ProjectError, create_project, dsn_of, project_of_key, r
 from tests.conftest import parts_of
 
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
+UPSTREAM = "https://5ec2e7ca11ab1e0f@o1.sentry.example/77"
 
 
 def opens(app: Flask, key: str) -> int | None:
@@ -49,6 +50,15 @@ def test_project_is_taken_over_with_its_id_and_key(app: Flask, runner: FlaskCliR
         ["rename", "9", "Shop"],
         ["rotate", "9"],
         ["revoke", "1", KEY],
+        ["revoke", str(2**40), KEY],
+        ["upstream", "9", "--none"],
+        ["upstream", "1", UPSTREAM],
+        ["upstream", "1", "no-dsn"],
+        ["upstream", "1", UPSTREAM, "--none"],
+        ["quota", "1", "-1"],
+        ["quota", "9", "1"],
+        ["retention", "1", "40000"],
+        ["retention", str(2**40), "1"],
     ],
 )
 def test_what_cannot_be_done_says_so_and_changes_nothing(
@@ -115,6 +125,37 @@ def test_projects_are_listed_with_their_dsn(
 def test_renamed_project_is_listed_by_its_new_name(runner: FlaskCliRunner) -> None:
     assert runner.invoke(args=["project", "rename", "1", "This one"]).exit_code == 0
     assert "1  This one\n" in runner.invoke(args=["project", "list"]).output
+
+
+def test_command_sets_upstream_quota_and_days_of_a_project(
+    app: Flask, client: FlaskClient, runner: FlaskCliRunner
+) -> None:
+    create_project(parts_of(app).store, "Shop", 42, KEY)
+    asked = runner.invoke(args=["project", "upstream", "42"], input=f"{UPSTREAM}\n")
+    outputs = [asked.output]
+    for args in (["quota", "42", "600"], ["retention", "42", "7"], ["list"]):
+        done = runner.invoke(args=["project", *args])
+        assert done.exit_code == 0, done.output
+        outputs.append(done.output)
+    assert "5ec2e7ca11ab1e0f" not in "".join(outputs)
+    for line in ("sent on to https://o1.sentry.example", "at most 600", "kept for 7 days"):
+        assert line in outputs[-1]
+    found = client.get("/api/projects/42").json
+    assert (found["upstream"], found["events_per_minute"], found["retention_days"]) == (
+        True,
+        600,
+        7,
+    )
+    runner.invoke(args=["project", "upstream", "42", "--none"])
+    runner.invoke(args=["project", "quota", "42", "0"])
+    shown = runner.invoke(args=["project", "retention", "42"]).output
+    assert shown == f"42  Shop\n    http://{KEY}@127.0.0.1:8000/42\n"
+
+
+@pytest.mark.parametrize("command", ["create", "upstream", "quota", "retention", "rotate"])
+def test_help_of_a_command_says_what_it_does(runner: FlaskCliRunner, command: str) -> None:
+    done = runner.invoke(args=["project", command, "--help"])
+    assert done.exit_code == 0 and len(done.output.splitlines()) > 5
 
 
 def test_dsn_keeps_port_and_path_of_the_public_url() -> None:

@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.db import Store
+from app.events.tables import envelopes
 from app.leases import leases
+from app.projects import create_project, projects
 from app.protocol.envelope import Envelope, Item
 from app.retention import Limits, excess, prune, used_bytes
 from app.worker import Worker
@@ -27,13 +30,15 @@ from tests.conftest import parts_of
 NO_LIMIT = Limits(days=0, events=0, bytes=0)
 
 
-def fill(app: Flask, count: int, message: str = "the same", padding: int = 0) -> None:
+def fill(
+    app: Flask, count: int, message: str = "the same", padding: int = 0, project_id: int = 1
+) -> None:
     intake = parts_of(app).intake
     for _ in range(count):
         # Random, since what repeats is compressed away.
         payload = {"message": message, "extra": {"padding": secrets.token_urlsafe(padding)}}
         item = Item({"type": "event"}, payload)
-        intake.accept(Envelope({}, [item]), project_id=1, timeout_s=10)
+        intake.accept(Envelope({}, [item]), project_id=project_id, timeout_s=10)
 
 
 def session(app: Flask) -> None:
@@ -63,6 +68,54 @@ def test_old_events_go_but_the_first_and_last_of_an_issue(app: Flask) -> None:
         "seen once": 1,
     }
     assert {issue["times_seen"] for issue in issues} == {7, 1}
+
+
+def set_days(app: Flask, project_id: int, days: int | None) -> None:
+    with parts_of(app).store.write() as conn:
+        statement = update(projects).where(projects.c.id == project_id)
+        conn.execute(statement.values(retention_days=days))
+
+
+def test_days_of_a_project_win_over_the_settings(app: Flask) -> None:
+    store = parts_of(app).store
+    days = {2: 7, 3: 365, 4: 0, 5: None}  # 0 is no limit; None is as RETENTION_DAYS says.
+    for project_id, own in days.items():
+        create_project(store, f"Project {project_id}", project_id)
+        set_days(app, project_id, own)
+    with time_machine.travel("2026-01-01T00:00:00Z"):
+        for project_id in days:
+            fill(app, 5, project_id=project_id)
+    limits = Limits(days=90, events=0, bytes=0)
+
+    def pruned_at(moment: str) -> tuple[int, int]:
+        with time_machine.travel(moment):
+            beyond = excess(store, limits)
+            return beyond, prune(store, limits)
+
+    # Of five events of an issue the first and the last stay, hence three each.
+    assert pruned_at("2026-01-07T00:00:00Z") == (0, 0)
+    assert pruned_at("2026-01-09T00:00:00Z") == (3, 3)
+    assert kept(app) == {2: 2, 3: 5, 4: 5, 5: 5}
+    assert pruned_at("2026-04-02T00:00:00Z") == (3, 3)
+    assert kept(app) == {2: 2, 3: 5, 4: 5, 5: 2}
+    assert pruned_at("2030-01-01T00:00:00Z") == (3, 3)
+    assert kept(app) == {2: 2, 3: 2, 4: 5, 5: 2}
+    assert counts(app)[2]
+
+
+def test_days_of_a_project_hold_without_any_in_the_settings(app: Flask) -> None:
+    create_project(parts_of(app).store, "Shop", 2)
+    set_days(app, 2, 7)
+    with time_machine.travel("2026-01-01T00:00:00Z"):
+        fill(app, 3, project_id=1)
+        fill(app, 3, project_id=2)
+    assert prune(parts_of(app).store, NO_LIMIT) == 1
+    assert kept(app) == {1: 3, 2: 2}
+
+
+def kept(app: Flask) -> dict[int, int]:
+    with parts_of(app).store.read() as conn:
+        return dict(Counter(conn.scalars(select(envelopes.c.project_id))))
 
 
 def test_count_is_brought_down_to_the_limit_in_bites(

@@ -8,6 +8,7 @@
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
     triage     resolve, ignore, reopen, delete, comment
+    projects   the list, one with its keys and limits, and what a program needs (project_setup)
     status     the service, the machine, the store, in words
 
 Every view asks inside ``with services().store.read()`` and renders after it, so that no page keeps
@@ -37,6 +38,8 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     events,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    project_setup,  # noqa: F401
+    projects,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401

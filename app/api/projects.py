@@ -1,17 +1,89 @@
-"""Projects: the list, with what a program needs to report to each."""
+"""Projects: the list and one, with what a program needs to report to it; made, changed, keyed.
+
+The DSN of an upstream can be written and not read: an answer tells its host.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, cast
+
+from flask import abort
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, select
+from pydantic import Field
 
 from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.schemas import Project, ProjectList
-from app.delivery.tables import destinations
-from app.projects import OWN_PROJECT_ID, dsn_of, list_projects
+from app.api.requests import Body, read_body
+from app.api.schemas import Project, ProjectDetail, ProjectKey, ProjectList
+from app.enrollment import (
+    MAX_DSN_LENGTH,
+    MAX_EVENTS_PER_MINUTE,
+    MAX_RETENTION_DAYS,
+    Change,
+    Enrolled,
+    amend,
+    enroll,
+    find_enrolled,
+    list_enrolled,
+)
+from app.errors import FieldErrors
+from app.projects import (
+    MAX_NAME_LENGTH,
+    MAX_PROJECT_ID,
+    NoSuchProject,
+    ProjectError,
+    Taken,
+    dsn_of,
+    revoke_key,
+    rotate_key,
+)
 from app.services import services
+
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
+Quota = Annotated[int, Field(ge=0, le=MAX_EVENTS_PER_MINUTE, description="0 or null for no limit.")]
+Days = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_RETENTION_DAYS,
+        description="0 for no limit, null for what RETENTION_DAYS says.",
+    ),
+]
+UpstreamDsn = Annotated[
+    str,
+    Field(
+        max_length=MAX_DSN_LENGTH,
+        description="Where its events are sent on to; null to send none. It is never shown again.",
+    ),
+]
+
+
+class ProjectChange(Body):
+    """What is to be changed; what is not named stays."""
+
+    name: Name | None = None
+    upstream_dsn: UpstreamDsn | None = None
+    events_per_minute: Quota | None = None
+    retention_days: Days | None = None
+
+
+class NewProject(ProjectChange):
+    """A project to be made."""
+
+    name: Name
+    id: Annotated[int, Field(ge=1, le=MAX_PROJECT_ID)] | None = None
+    key: Key | None = None
+
+
+class NewKey(Body):
+    """A key to be made; `key` takes one over from elsewhere, `revoke` ends those before it."""
+
+    key: Key | None = None
+    revoke: bool = False
 
 
 @bp.get("/api/projects")
@@ -19,27 +91,147 @@ from app.services import services
 @describe(Operation("Projects", {200: ProjectList}, problems=(503,), tag="projects"))
 def get_projects() -> ResponseReturnValue:
     """Return all projects."""
-    config = services().config
     with services().store.read() as conn:
-        found, upstream = list_projects(conn), _with_upstream(conn)
-    if config.SENTRY_DSN:
-        upstream.add(OWN_PROJECT_ID)
-    rows = [
-        Project(
-            id=one.id,
-            name=one.name,
-            dsn=dsn_of(config.public_url, one.id, one.keys[-1]) if one.keys else None,
-            upstream=one.id in upstream,
-            keys=one.keys,
-            created_at=one.created_at,
-            events_per_minute=one.events_per_minute or None,
-            retention_days=one.retention_days,
-        )
-        for one in found
-    ]
-    return answer(ProjectList(projects=rows))
+        found = list_enrolled(conn, services().destinations)
+    return answer(ProjectList(projects=[Project(**_fields(one)) for one in found]))
 
 
-def _with_upstream(conn: Connection) -> set[int]:
-    query = select(destinations.c.project_id).where(destinations.c.dsn.is_not(None))
-    return set(conn.execute(query).scalars())
+@bp.get("/api/projects/<int:project_id>")
+@access.reads
+@describe(
+    Operation(
+        "One project, with its figures", {200: ProjectDetail}, problems=(404, 503), tag="projects"
+    )
+)
+def get_project(project_id: int) -> ResponseReturnValue:
+    """Return one project.
+
+    :raise 404: there is none with this id.
+    """
+    with _refusals():
+        return _answered(project_id)
+
+
+@bp.post("/api/projects")
+@access.writes
+@describe(
+    Operation(
+        "Make a project with a key",
+        {201: ProjectDetail},
+        body=NewProject,
+        problems=(400, 409, 413, 415, 422, 503),
+        tag="projects",
+    )
+)
+def post_project() -> ResponseReturnValue:
+    """Make a project.
+
+    :raise 409: its id or key is taken. :raise 422: a field is wrong.
+    """
+    body = read_body(NewProject)
+    change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
+    with _refusals():
+        project_id = enroll(services().store, services().config, change, body.id, body.key)
+        return _answered(project_id, 201)
+
+
+@bp.patch("/api/projects/<int:project_id>")
+@access.writes
+@describe(
+    Operation(
+        "Change a project",
+        {200: ProjectDetail},
+        body=ProjectChange,
+        problems=(400, 404, 413, 415, 422, 503),
+        tag="projects",
+    )
+)
+def patch_project(project_id: int) -> ResponseReturnValue:
+    """Change what is named; the DSN of project 1 is a setting.
+
+    :raise 404: there is no such project. :raise 422: a field is wrong.
+    """
+    change = read_body(ProjectChange).model_dump(exclude_unset=True)
+    if "name" in change and change["name"] is None:
+        raise FieldErrors([{"field": "name", "message": "a project has a name"}])
+    with _refusals():
+        amend(services().store, services().config, project_id, cast(Change, change))
+        return _answered(project_id)
+
+
+@bp.post("/api/projects/<int:project_id>/keys")
+@access.writes
+@describe(
+    Operation(
+        "Make another key",
+        {201: ProjectKey},
+        body=NewKey,
+        problems=(400, 404, 409, 413, 415, 422, 503),
+        tag="projects",
+    )
+)
+def post_key(project_id: int) -> ResponseReturnValue:
+    """Make another key; the old ones work until they are revoked.
+
+    :raise 404: there is no such project. :raise 409: the key is taken.
+    """
+    body = read_body(NewKey)
+    with _refusals():
+        key = rotate_key(services().store, project_id, body.key, revoke=body.revoke)
+    dsn = dsn_of(services().config.public_url, project_id, key)
+    return answer(ProjectKey(project_id=project_id, public_key=key, dsn=dsn), 201)
+
+
+@bp.delete("/api/projects/<int:project_id>/keys/<public_key>")
+@access.writes
+@describe(Operation("Revoke a key", {200: ProjectDetail}, problems=(404, 503), tag="projects"))
+def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
+    """Make a key stop working; the answer has those that still do.
+
+    :raise 404: the project has no such key that works.
+    """
+    with _refusals():
+        revoke_key(services().store, project_id, public_key)
+        return _answered(project_id)
+
+
+def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
+    with services().store.read() as conn:
+        one = find_enrolled(conn, services().destinations, project_id)
+    figures = {
+        "events": one.figures.events,
+        "issues": one.figures.issues,
+        "first_seen": one.figures.first_seen,
+        "last_seen": one.figures.last_seen,
+        "refused_by_quota": one.figures.refused,
+    }
+    return answer(ProjectDetail(**_fields(one), **figures), status)
+
+
+def _fields(one: Enrolled) -> dict[str, Any]:
+    project, keys = one.project, one.project.keys
+    public_url = services().config.public_url
+    return {
+        "id": project.id,
+        "name": project.name,
+        "dsn": dsn_of(public_url, project.id, keys[-1]) if keys else None,
+        "upstream": one.destination.dsn is not None,
+        "upstream_host": one.destination.host,
+        "keys": keys,
+        "created_at": project.created_at,
+        "events_per_minute": project.events_per_minute or None,
+        "retention_days": project.retention_days,
+    }
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Answer what cannot be done: 404, 409, or 422 with the field."""
+    try:
+        yield
+    except NoSuchProject as error:
+        abort(404, description=str(error))
+    except Taken as error:
+        abort(409, description=str(error))
+    except ProjectError as error:
+        raise FieldErrors([{"field": error.field or "body", "message": str(error)}]) from None

@@ -247,10 +247,29 @@ class Project(BaseModel):
     name: str
     dsn: str | None
     upstream: bool
+    upstream_host: str | None
     keys: list[str]
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+
+
+class ProjectDetail(Project):
+    """A project with its figures; `refused_by_quota` counts envelopes."""
+
+    events: int
+    issues: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    refused_by_quota: int
+
+
+class ProjectKey(BaseModel):
+    """A key that was made, and the DSN with it."""
+
+    project_id: int
+    public_key: str
+    dsn: str
 
 
 class ProjectList(BaseModel):

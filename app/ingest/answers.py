@@ -38,6 +38,7 @@ class Refusal(Exception):
     :param detail: one sentence for whoever reads the SDK's debug output.
     :param causes: what led to it, outermost first.
     :param retry_after_s: when another try makes sense.
+    :param limited: which kinds of data have to wait that long, as ``X-Sentry-Rate-Limits`` says it.
     :param is_read: whether the body was read to its end; else the connection is closed after the
         answer, since the rest of the body would be taken for the next request.
     """
@@ -48,11 +49,12 @@ class Refusal(Exception):
         detail: str,
         *causes: str,
         retry_after_s: float | None = None,
+        limited: str | None = None,
         is_read: bool = True,
     ) -> None:
         super().__init__(detail)
         self.status, self.detail, self.causes = status, detail, causes
-        self.retry_after_s, self.is_read = retry_after_s, is_read
+        self.retry_after_s, self.limited, self.is_read = retry_after_s, limited, is_read
 
 
 @bp.errorhandler(Refusal)
@@ -62,7 +64,10 @@ def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
     response = Response(json.dumps(body), refusal.status, content_type="application/json")
     response.headers["X-Sentry-Error"] = _header_text(": ".join((refusal.detail, *refusal.causes)))
     if refusal.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(refusal.retry_after_s)))
+        seconds = max(1, math.ceil(refusal.retry_after_s))
+        response.headers["Retry-After"] = str(seconds)
+        if refusal.limited is not None:
+            response.headers["X-Sentry-Rate-Limits"] = f"{seconds}:{refusal.limited}"
     if not refusal.is_read:
         response.headers["Connection"] = "close"
     return with_cors(response)

@@ -17,7 +17,7 @@ from werkzeug.exceptions import NotFound
 
 from app import access
 from app.db import StoreError
-from app.ingest import bp
+from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
 from app.protocol.client_auth import AuthError, DsnError, read_credentials
@@ -68,7 +68,7 @@ def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseRe
     """Keep an envelope.
 
     :return: 200 ``{"id": …}`` when it is on the disk, ``{}`` when nothing in it has an event id.
-    :raise Refusal: 400, 401, 403, 408, 413, 503, 508.
+    :raise Refusal: 400, 401, 403, 408, 413, 429, 503, 508.
     :raise StoreError: nothing was kept; 503.
     """
     return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
@@ -183,7 +183,13 @@ def _passed_through() -> str | None:
 def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     event_id = _give_event_id(envelope)
     if envelope.items:
-        services().intake.accept(envelope, project_id=project_id, timeout_s=ACCEPT_WAIT_S, via=via)
+        limit = quota.check(envelope, project_id)
+        accepted = services().intake.accept(
+            envelope, project_id=project_id, timeout_s=ACCEPT_WAIT_S, via=via, quota=limit
+        )
+        if limit is not None and accepted.refused_until is not None:
+            services().quotas.shut(project_id, limit, accepted.refused_until)
+            raise quota.over_quota(envelope, accepted.refused_until)
     return jsonify({"id": event_id} if event_id else {})
 
 

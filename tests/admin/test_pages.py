@@ -20,7 +20,18 @@ from tests.conftest import csrf_token, parts_of
 from tests.delivering import deliver, deliver_until
 from tests.mini_sentry import MiniSentry
 
-PAGES = ["/admin/", "/admin/events", "/admin/issues", "/admin/trigger", "/admin/status", "/docs"]
+PAGES = [
+    "/admin/",
+    "/admin/events",
+    "/admin/issues",
+    "/admin/projects",
+    "/admin/projects/new",
+    "/admin/projects/1",
+    "/admin/projects/1/setup",
+    "/admin/trigger",
+    "/admin/status",
+    "/docs",
+]
 
 
 def record(message: str = "declined") -> str:

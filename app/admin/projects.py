@@ -1,0 +1,240 @@
+"""Projects: the list, a new one, and one with its keys, its upstream and its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
+from wtforms import IntegerField, PasswordField, StringField
+from wtforms.validators import InputRequired, Length, NumberRange, Optional
+
+from app import access
+from app.admin import bp
+from app.db import utc_now
+from app.enrollment import (
+    MAX_DSN_LENGTH,
+    MAX_EVENTS_PER_MINUTE,
+    MAX_RETENTION_DAYS,
+    Change,
+    Enrolled,
+    amend,
+    enroll,
+    find_enrolled,
+    list_enrolled,
+)
+from app.projects import (
+    MAX_NAME_LENGTH,
+    OWN_PROJECT_ID,
+    NoSuchProject,
+    ProjectError,
+    dsn_of,
+    revoke_key,
+    rotate_key,
+)
+from app.services import services
+
+# A destination's state to the words of its badge.
+STATES = {
+    "none": ("local", "stays here"),
+    "closed": ("on", "sending"),
+    "paused": ("paused", "paused"),
+    "open": ("open", "circuit open"),
+    "limited": ("limited", "rate limited"),
+}
+
+
+class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """What a project is called, may send and keeps."""
+
+    name = StringField(
+        "Name",
+        [InputRequired("A project has a name."), Length(max=MAX_NAME_LENGTH)],
+        render_kw={"autocomplete": "off"},
+    )
+    events_per_minute = IntegerField(
+        "Events a minute",
+        [Optional(), NumberRange(0, MAX_EVENTS_PER_MINUTE, "A number from 0 is expected.")],
+        description="Beyond it the program is told to wait (429). Empty for no limit.",
+        render_kw={"inputmode": "numeric"},
+    )
+    retention_days = IntegerField(
+        "Kept for days",
+        [Optional(), NumberRange(0, MAX_RETENTION_DAYS, "A number of days from 0 is expected.")],
+        render_kw={"inputmode": "numeric"},
+    )
+
+    def change(self) -> Change:
+        """Return what was asked for."""
+        return {
+            "name": self.name.data,
+            "events_per_minute": self.events_per_minute.data or None,
+            "retention_days": self.retention_days.data,
+        }
+
+
+class UpstreamForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """Where a project's events are sent on to. Never filled in: the DSN is not shown again."""
+
+    upstream_dsn = PasswordField(
+        "DSN of a Sentry project",
+        [InputRequired("A DSN such as https://key@host/1 is expected."), Length(max=2000)],
+        description="Kept and never shown again.",
+        render_kw={"autocomplete": "off", "spellcheck": "false"},
+    )
+
+
+class NewProjectForm(SettingsForm):
+    """A project to be made."""
+
+    upstream_dsn = PasswordField(
+        "DSN of a Sentry project",
+        [Optional(), Length(max=MAX_DSN_LENGTH)],
+        description="Where its events are sent on to. Empty to keep them here only.",
+        render_kw={"autocomplete": "off", "spellcheck": "false"},
+    )
+
+    def change(self) -> Change:
+        """Return what was asked for."""
+        asked = super().change()
+        if self.upstream_dsn.data:
+            asked["upstream_dsn"] = self.upstream_dsn.data
+        return asked
+
+
+@bp.get("/projects")
+@access.admin
+def list_of_projects() -> ResponseReturnValue:
+    """Show every project."""
+    now = utc_now()
+    with services().store.read() as conn:
+        found = list_enrolled(conn, services().destinations)
+    rows = [(one, *STATES[one.destination.state(now)]) for one in found]
+    return render_template("projects.html", rows=rows)
+
+
+@bp.route("/projects/new", methods=["GET", "POST"])
+@access.admin
+def new_project() -> ResponseReturnValue:
+    """Ask for a project; make it on POST and go on to its set-up page (303)."""
+    form = NewProjectForm()
+    if form.validate_on_submit():
+        try:
+            made = enroll(services().store, services().config, form.change())
+            return redirect(url_for("admin.set_up_project", project_id=made), 303)
+        except ProjectError as error:
+            _tell(form, error)
+    _explain_days(form)
+    return render_template("project_new.html", form=form), 422 if form.errors else 200
+
+
+@bp.route("/projects/<int:project_id>", methods=["GET", "POST"])
+@access.admin
+def show_project(project_id: int) -> ResponseReturnValue:
+    """Show one project; change its name and limits on POST (303).
+
+    :raise 404: there is no such project.
+    """
+    one = _found(project_id)
+    form = SettingsForm(obj=one.project)
+    if form.validate_on_submit():
+        try:
+            amend(services().store, services().config, project_id, form.change())
+            flash("Saved.")
+            return redirect(url_for("admin.show_project", project_id=project_id), 303)
+        except ProjectError as error:
+            _tell(form, error)
+    return _page(one, form, UpstreamForm(formdata=None))
+
+
+@bp.post("/projects/<int:project_id>/upstream")
+@access.admin
+def set_upstream(project_id: int) -> ResponseReturnValue:
+    """Keep the DSN that a project's events are sent on to (303)."""
+    one, form = _found(project_id), UpstreamForm()
+    if form.validate():
+        try:
+            change: Change = {"upstream_dsn": form.upstream_dsn.data}
+            amend(services().store, services().config, project_id, change)
+            flash("Saved. What comes from now on is sent on.")
+            return redirect(url_for("admin.show_project", project_id=project_id), 303)
+        except ProjectError as error:
+            _tell(form, error)
+    return _page(one, SettingsForm(formdata=None, obj=one.project), form)
+
+
+@bp.route("/projects/<int:project_id>/upstream/remove", methods=["GET", "POST"])
+@access.admin
+def remove_upstream(project_id: int) -> ResponseReturnValue:
+    """Ask whether to send nothing on any more; do so on POST (303)."""
+    one, form = _found(project_id), FlaskForm()
+    if project_id == OWN_PROJECT_ID or one.destination.dsn is None:
+        abort(404, description="this project has no DSN that could be taken away here")
+    if not form.validate_on_submit():
+        return render_template("project_upstream_remove.html", one=one)
+    amend(services().store, services().config, project_id, {"upstream_dsn": None})
+    flash("Nothing is sent on any more.")
+    return redirect(url_for("admin.show_project", project_id=project_id), 303)
+
+
+@bp.post("/projects/<int:project_id>/keys")
+@access.admin
+def add_key(project_id: int) -> ResponseReturnValue:
+    """Make another key (303); the old ones work until they are revoked."""
+    _found(project_id)
+    rotate_key(services().store, project_id)
+    flash("Made. The keys before it work until they are revoked.")
+    return redirect(url_for("admin.show_project", project_id=project_id, _anchor="keys"), 303)
+
+
+@bp.route("/projects/<int:project_id>/keys/<key>/revoke", methods=["GET", "POST"])
+@access.admin
+def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
+    """Ask whether a key is to stop working; have it so on POST (303).
+
+    :raise 404: the project has no such key that works.
+    """
+    one, form = _found(project_id), FlaskForm()
+    if key not in one.project.keys:
+        abort(404, description="the project has no such key that works")
+    if not form.validate_on_submit():
+        return render_template("project_key_revoke.html", one=one, key=key)
+    revoke_key(services().store, project_id, key)
+    flash("Revoked. Programs that still use it are answered 403.")
+    return redirect(url_for("admin.show_project", project_id=project_id, _anchor="keys"), 303)
+
+
+def _found(project_id: int) -> Enrolled:
+    try:
+        with services().store.read() as conn:
+            return find_enrolled(conn, services().destinations, project_id)
+    except NoSuchProject as error:
+        abort(404, description=str(error))
+
+
+def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
+    _explain_days(form)
+    project, config = one.project, services().config
+    page = render_template(
+        "project.html",
+        one=one,
+        form=form,
+        upstream=upstream,
+        badge=STATES[one.destination.state(utc_now())],
+        dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
+        is_own=project.id == OWN_PROJECT_ID,
+    )
+    return page, 422 if form.errors or upstream.errors else 200
+
+
+def _explain_days(form: SettingsForm) -> None:
+    days = services().config.RETENTION_DAYS
+    usual = f"{days} days" if days else "any number of them"
+    form.retention_days.description = f"0 for no limit. Empty for RETENTION_DAYS: {usual}."
+
+
+def _tell(form: Any, error: ProjectError) -> None:
+    field = form[error.field] if error.field in form else next(iter(form))
+    text = str(error)
+    field.errors = (*field.errors, f"{text[:1].upper()}{text[1:]}.")

@@ -1,0 +1,52 @@
+"""What a project over its quota is told: 429, and how long which kinds of data have to wait."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from app.db import utc_now
+from app.ingest.answers import Refusal
+from app.protocol.envelope import Envelope
+from app.protocol.rate_limits import categories_of
+from app.quotas import UNLIMITED_ITEMS, is_limited, refused_counter
+from app.services import services
+
+# Categories stand in a header, and an item's type may be any text.
+_CATEGORY = re.compile(r"[a-z0-9_]{1,40}")
+
+
+def check(envelope: Envelope, project_id: int) -> int | None:
+    """Return the quota that an envelope has to be counted against, ``None`` without one.
+
+    :raise Refusal: 429 it is known to be used up.
+    """
+    limit = services().keys.quota_of(project_id)
+    if limit is None or not is_limited(envelope.item_types):
+        return None
+    until = services().quotas.shut_until(project_id, limit, utc_now())
+    if until is not None:
+        services().intake.count(refused_counter(project_id))
+        raise over_quota(envelope, until)
+    return limit
+
+
+def over_quota(envelope: Envelope, until: datetime) -> Refusal:
+    """Return the refusal of an envelope.
+
+    Source: https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
+    """
+    wait_s = (until - utc_now()).total_seconds()
+    categories = ";".join(_categories(envelope)) or "default"
+    return Refusal(
+        429,
+        "the project is over its quota",
+        retry_after_s=wait_s,
+        limited=f"{categories}:project:quota",
+    )
+
+
+def _categories(envelope: Envelope) -> list[str]:
+    kinds = [kind for kind in envelope.item_types if kind not in UNLIMITED_ITEMS]
+    named = [name for kind in kinds for name in categories_of(kind) if _CATEGORY.fullmatch(name)]
+    return list(dict.fromkeys(named))

@@ -1,0 +1,102 @@
+"""Quotas: how many envelopes of a project are taken in a minute, counted across processes.
+
+A minute is the clock's; what two of them allow may come within two seconds. There is one row for
+each project that has a quota, written in the transaction that stores what it counts, so that the
+count costs no commit of its own and is never more than what is on the disk.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, bindparam, case
+
+from app.db import UtcDateTime, insert_for, metadata
+
+WINDOW = timedelta(minutes=1)
+# What is never limited. Client reports say what was lost and, by Sentry's rule, always pass.
+# Sessions and check-ins come at a rate of their own, not with errors: a flood of page views must
+# not use up what errors need, and a check-in that was refused looks like a job that did not run.
+UNLIMITED_ITEMS = frozenset({"client_report", "session", "sessions", "check_in"})
+
+# What the counters of refused envelopes begin with; the project's id follows.
+REFUSED = "refused:quota:"
+
+quota_windows = Table(
+    "quota_windows",
+    metadata,
+    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
+    Column("minute", UtcDateTime, nullable=False),
+    # What asked to be taken in this minute; beyond the quota it goes on counting.
+    Column("asked", Integer, nullable=False),
+)
+
+
+def refused_counter(project_id: int) -> str:
+    """Return the name of the counter of envelopes that a project's quota kept out."""
+    return f"{REFUSED}{project_id}"
+
+
+def is_limited(item_types: Iterable[str]) -> bool:
+    """Tell whether an envelope with items of these types counts against a quota."""
+    return not UNLIMITED_ITEMS.issuperset(item_types)
+
+
+def window_end(now: datetime) -> datetime:
+    """Return when the minute ends in which a moment lies."""
+    return now.replace(second=0, microsecond=0) + WINDOW
+
+
+def admit(conn: Connection, project_id: int, wanted: int, limit: int, now: datetime) -> int:
+    """Count envelopes against a quota and return how many of them are within it.
+
+    :param wanted: how many there are.
+    :param limit: how many a minute may have.
+    :return: from 0 to ``wanted``.
+    """
+    minute = now.replace(second=0, microsecond=0)
+    row = {"project_id": project_id, "minute": minute, "asked": wanted}
+    asked = int(conn.execute(_count(conn.dialect.name), row).scalar_one())
+    return max(0, min(wanted, limit - (asked - wanted)))
+
+
+@functools.cache
+def _count(dialect: str) -> Any:
+    names = ("project_id", "minute", "asked")
+    statement = insert_for(dialect, quota_windows).values({name: bindparam(name) for name in names})
+    new = statement.excluded
+    before = case((quota_windows.c.minute == new.minute, quota_windows.c.asked), else_=0)
+    counted = {"minute": new.minute, "asked": before + new.asked}
+    statement = statement.on_conflict_do_update(index_elements=["project_id"], set_=counted)
+    return statement.returning(quota_windows.c.asked)
+
+
+class QuotaGate:
+    """What this process knows of quotas that are used up, so that a flood of envelopes that will
+    be refused costs neither scrubbing nor the store.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # Project to the quota it has used up, and until when; bounded by the number of projects.
+        self._shut: dict[int, tuple[int, datetime]] = {}
+
+    def shut(self, project_id: int, limit: int, until: datetime) -> None:
+        """Remember that a quota is used up."""
+        with self._lock:
+            self._shut[project_id] = (limit, until)
+
+    def shut_until(self, project_id: int, limit: int, now: datetime) -> datetime | None:
+        """Return until when a project's quota is used up, ``None`` where it is not known to be.
+
+        :param limit: the quota as it is now: a person may have raised it meanwhile.
+        """
+        with self._lock:
+            known, until = self._shut.get(project_id, (limit, now))
+        # Not beyond the window: a clock that was set back must not shut the gate for longer.
+        is_shut = known == limit and now < until <= now + WINDOW
+        return until if is_shut else None
