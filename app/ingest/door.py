@@ -20,7 +20,7 @@ from app.db import StoreError
 from app.ingest import bp
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
-from app.protocol.client_auth import AuthError, DsnError, read_credentials
+from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
 from app.protocol.envelope import (
     Envelope,
     EnvelopeError,
@@ -183,7 +183,13 @@ def _passed_through() -> str | None:
 def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     event_id = _give_event_id(envelope)
     if envelope.items:
-        services().intake.accept(envelope, project_id=project_id, timeout_s=ACCEPT_WAIT_S, via=via)
+        services().intake.accept(
+            envelope,
+            project_id=project_id,
+            timeout_s=ACCEPT_WAIT_S,
+            via=via,
+            client=read_client_name(request.headers, request.args.get("sentry_client")),
+        )
     return jsonify({"id": event_id} if event_id else {})
 
 

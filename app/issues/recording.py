@@ -129,6 +129,7 @@ def _upsert(dialect: str) -> Any:
 
 def _row(group: list[Occurrence]) -> dict[str, Any]:
     latest, grouping = group[-1].event, group[-1].grouping
+    is_ignored = all(one.grouping.ignored_by for one in group)
     seen = [one.event.timestamp for one in group]
     release = latest.release and latest.release[:250]
     return {
@@ -141,6 +142,8 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
         "culprit": latest.culprit[:500],
         "type": latest.type[:200],
         "level": latest.level,
+        # Counts for a new issue alone: what a person looks at is not taken out of their sight.
+        "status": "ignored" if is_ignored else "unresolved",
         "times_seen": len(group),
         "stored_event_count": len(group),
         "users": 0,
