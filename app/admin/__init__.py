@@ -7,6 +7,7 @@
     deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
+    rules      rules of grouping, and what one would do
     triage     resolve, ignore, reopen, delete, comment
     status     the service, the machine, the store, in words
 
@@ -37,6 +38,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     events,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    rules,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401

@@ -144,10 +144,12 @@ class EventDetail(EventSummary):
     request: dict[str, Any]
     sdk: dict[str, Any]
     exceptions: list[ExceptionValue]
+    stack: list[Frame]
     breadcrumbs: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
     scrubbed: list[dict[str, str]]
     grouping: Grouping
+    ignored_by: str | None
     duplicates: int
     trail: list[Hop]
 

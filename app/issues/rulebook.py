@@ -172,7 +172,7 @@ def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRul
 def place_rule(conn: Connection, rule_id: int, place: int) -> None:
     """Put a rule at a place in the order, counted from 1; those after it move on."""
     ids = [rule.id for rule in list_rules(conn) if rule.id != rule_id]
-    ids.insert(max(0, place - 1), rule_id)
+    ids.insert(min(max(0, place - 1), len(ids)), rule_id)
     for position, id in enumerate(ids, 1):
         same = grouping_rules.c.id == id
         conn.execute(update(grouping_rules).where(same).values(position=position))

@@ -14,8 +14,7 @@ from sqlalchemy import insert, select
 from app.db import Store, StoreUnavailable, utc_now
 from app.events.tables import events
 from app.issues import rulebook
-from app.issues.explain import reason_of
-from app.issues.queries import find_issue
+from app.issues.queries import find_issue, transitions_of
 from app.issues.rule_text import parse_rule
 from app.issues.rulebook import (
     MAX_RULES,
@@ -30,11 +29,12 @@ from app.issues.rulebook import (
     remove_rule,
 )
 from app.issues.tables import issues
+from app.issues.triage import set_status
 from app.issues.trial import Trial, try_rule
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
-from tests.issues.making import calls, error, py, read
+from tests.issues.making import calls, error, py
 
 TIMEOUT = "type:TimeoutError -> timeout-{{ transaction }}"
 
@@ -165,6 +165,27 @@ def test_issue_that_a_person_looks_at_is_not_ignored_by_a_rule(app: Flask) -> No
     assert issue_of(app, row).status == "unresolved"
 
 
+def test_ignored_event_does_not_reopen_what_is_resolved(app: Flask) -> None:
+    row = accept(app, {"message": "health check failed"})
+    with parts_of(app).store.write() as conn:
+        set_status(conn, [row.issue_id], "resolved", "admin")
+    keep(parts_of(app).store, 'message:"*health*"')
+    parts_of(app).intake.rules.forget()
+    accept(app, {"message": "health check failed"})
+    assert issue_of(app, row).status == "resolved"
+
+
+def test_history_says_which_rule_ignored_an_issue(app: Flask) -> None:
+    keep(parts_of(app).store, 'message:"*health*"', name="probes")
+    row = accept(app, {"message": "health check failed"})
+    with parts_of(app).store.read() as conn:
+        history = transitions_of(conn, row.issue_id, before=None, limit=9)
+    assert [(one.kind, one.actor) for one in history] == [
+        ("ignored", "rule: probes"),
+        ("first_seen", None),
+    ]
+
+
 def test_rule_that_cannot_be_read_is_skipped_and_logged(
     app: Flask, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -207,28 +228,6 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
-
-
-# ---- why ----------------------------------------------------------------------------------------
-
-
-def test_reason_is_told_as_long_as_what_decided_is_there(app: Flask) -> None:
-    store, book = parts_of(app).store, parts_of(app).intake.rules
-    payload = calls("charge", type="TimeoutError")
-    event_row = accept(app, payload)
-    rule = keep(store, TIMEOUT, name="timeouts")
-    book.forget()
-    by_rule = accept(app, payload)
-    assert _reason(app, event_row, payload) == "stack trace"
-    assert _reason(app, by_rule, payload) == "rule: timeouts"
-    with store.write() as conn:
-        remove_rule(conn, rule.id)
-    book.forget()
-    assert _reason(app, by_rule, payload) is None
-
-
-def _reason(app: Flask, row: Any, payload: dict[str, Any]) -> str | None:
-    return reason_of(read(payload), issue_of(app, row), parts_of(app).intake.rules.rules_of(1))
 
 
 # ---- trying -------------------------------------------------------------------------------------
