@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -359,6 +359,17 @@ class Discarded(BaseModel):
     discarded: int
 
 
+class ClientLoss(BaseModel):
+    """What a client says that it lost, or left out as it was set up to."""
+
+    project_id: int
+    client: str
+    reason: str
+    category: str
+    quantity: int
+    last_day: date
+
+
 class SystemStatus(BaseModel):
     """How the service, the machine and the store are."""
 
@@ -370,4 +381,6 @@ class SystemStatus(BaseModel):
     sentry: dict[str, Any]
     accounting: Accounting | None
     counters: dict[str, int]
+    items: dict[str, int]
+    client_losses: list[ClientLoss]
     versions: dict[str, str]
