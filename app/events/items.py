@@ -66,7 +66,7 @@ item_counts = Table(
     # One of ITEM_TYPES, or OTHER.
     Column("item_type", String(40), primary_key=True),
     Column("day", Date, primary_key=True),
-    Column("items", BigInteger, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -127,9 +127,9 @@ def count_types(item_types: Iterable[str]) -> Counter[str]:
 
 def count_items(conn: Connection, counts: Counter[ItemKey], day: date) -> None:
     """Add to the counts of a day."""
-    rows = [{**key._asdict(), "day": day, "items": n} for key, n in sorted(counts.items())]
+    rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
     if rows:
-        conn.execute(_addition(conn.dialect.name, item_counts, "items"), rows)
+        conn.execute(_addition(conn.dialect.name, item_counts), rows)
 
 
 def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
@@ -138,7 +138,7 @@ def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
         counts = _bounded(conn, counts, project_id, day)
     rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
     if rows:
-        conn.execute(_addition(conn.dialect.name, client_losses, "quantity"), rows)
+        conn.execute(_addition(conn.dialect.name, client_losses), rows)
 
 
 def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, int]:
@@ -146,12 +146,12 @@ def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, 
 
     :param project_id: only those of this project.
     """
-    total = func.sum(item_counts.c.items)
+    total = func.sum(item_counts.c.quantity)
     query = select(item_counts.c.item_type, total).group_by(item_counts.c.item_type)
     if project_id is not None:
         query = query.where(item_counts.c.project_id == project_id)
     rows = conn.execute(query.order_by(total.desc(), item_counts.c.item_type))
-    return {item_type: int(items) for item_type, items in rows}
+    return {item_type: int(quantity) for item_type, quantity in rows}
 
 
 def losses(conn: Connection, project_id: int | None = None, limit: int = 100) -> list[ClientLoss]:
@@ -177,11 +177,11 @@ def forget_before(conn: Connection, day: date) -> None:
 
 
 @functools.cache
-def _addition(dialect: str, table: Table, count: str) -> Any:
+def _addition(dialect: str, table: Table) -> Any:
     statement = insert_for(dialect, table)
-    added = table.c[count] + statement.excluded[count]
+    added = table.c.quantity + statement.excluded.quantity
     return statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key], set_={count: added}
+        index_elements=[column.name for column in table.primary_key], set_={"quantity": added}
     )
 
 
