@@ -14,7 +14,7 @@ from app.admin.lookups import neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.downloads import download
-from app.events.attachments import attachments_of, find_attachment
+from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
 from app.issues.queries import find_issue
 from app.progress import follow
@@ -38,6 +38,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         total = issue.stored_event_count if issue else 1
         around = neighbours(conn, stored.row, total) if stored else None
         attached = [one.described() for one in attachments_of(conn, stored.row)] if stored else []
+        unlisted = unlisted_envelopes(conn, stored.row) if stored else 0
     if stored is None:
         abort(404, description=UNKNOWN)
     return render_template(
@@ -46,6 +47,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         row=stored.row,
         issue=issue,
         attachments=attachments_shown(attached),
+        unlisted=unlisted,
         around=around,
         trail=trail_of(stored.row.event_id, progress),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
@@ -44,6 +44,18 @@ def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
     :param row: of the event, with the ``body`` of its envelope.
     """
     yield from _attachments_in(row.body)
+    for id in _others(conn, row)[0]:
+        body = conn.scalar(select(envelopes.c.body).where(envelopes.c.id == id))
+        yield from _attachments_in(body) if body else ()
+
+
+def unlisted_envelopes(conn: Connection, row: Row[Any]) -> int:
+    """Return how many envelopes with attachments of an event are kept and not looked into."""
+    return _others(conn, row)[1]
+
+
+def _others(conn: Connection, row: Row[Any]) -> tuple[list[int], int]:
+    """Return the other envelopes that are looked into, and how many more there are."""
     table = envelopes.c
     query = select(table.id, table.size_bytes).where(
         table.event_id == row.event_id,
@@ -51,13 +63,10 @@ def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
         table.id != row.envelope_id,
         table.item_types.contains("attachment"),
     )
-    left = MAX_BYTES
-    for id, size_bytes in conn.execute(query.order_by(table.id).limit(MAX_ENVELOPES)).all():
-        left -= size_bytes
-        if left < 0:
-            return
-        body = conn.scalar(select(table.body).where(table.id == id))
-        yield from _attachments_in(body) if body else ()
+    found = conn.execute(query.order_by(table.id)).all()
+    sizes = accumulate(size_bytes for _, size_bytes in found)
+    within = [id for (id, _), size in zip(found, sizes, strict=True) if size <= MAX_BYTES]
+    return within[:MAX_ENVELOPES], len(found) - len(within[:MAX_ENVELOPES])
 
 
 def find_attachment(conn: Connection, row: Row[Any], number: int) -> Attachment | None:

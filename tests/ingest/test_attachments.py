@@ -38,6 +38,18 @@ def test_attachments_are_found_wherever_they_came(client: FlaskClient) -> None:
     assert client.get(f"{PATH}/3").status_code == 404
 
 
+def test_what_is_beyond_a_page_is_told(
+    client: FlaskClient, login: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post(client, envelope(event_id=EVENT_ID))
+    for number in range(3):
+        post(client, attached(b"x", filename=f"{number}.txt"))
+    monkeypatch.setattr("app.events.attachments.MAX_ENVELOPES", 1)
+    assert names(client) == ["0.txt"]
+    page = login(client).get(f"/admin/events/{EVENT_ID}").text
+    assert "2 more envelopes with attachments of this event are kept" in page
+
+
 def test_attachment_of_another_project_is_not_the_events(client: FlaskClient) -> None:
     post(client, envelope(event_id=EVENT_ID))
     auth = {"X-Sentry-Auth": f"Sentry sentry_key={OTHER_KEY}"}
