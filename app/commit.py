@@ -19,9 +19,11 @@ from sqlalchemy import Connection, bindparam, select, tuple_, update
 from app.db import insert_for
 from app.delivery import books
 from app.delivery.destinations import Destinations
+from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
 from app.events.tables import envelopes, events
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
+from app.protocol.client_report import Loss
 from app.protocol.event import Event
 from app.protocol.scrub import Finding
 from app.quotas import admit, refused_counter, window_end
@@ -70,6 +72,9 @@ class Prepared:
     scrub_ms: float = 0.0
     via: str | None = None
     quota: int | None = None
+    items: Counter[str] = field(default_factory=Counter)
+    losses: list[Loss] = field(default_factory=list)
+    client: str | None = None
 
     @property
     def receipt(self) -> list[dict[str, str]]:
@@ -103,6 +108,7 @@ def commit_batch(
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
     _insert_events(conn, [one for one in stored if one.event], ids, now)
+    _count_the_rest(conn, stored, now)
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
@@ -210,6 +216,19 @@ def _insert_events(
     )
 
 
+def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> None:
+    items: Counter[ItemKey] = Counter()
+    lost: Counter[LossKey] = Counter()
+    for one in stored:
+        for item_type, count in one.items.items():
+            items[ItemKey(one.project_id, item_type)] += count
+        for loss in one.losses:
+            client = one.client or UNKNOWN_CLIENT
+            lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
+    count_items(conn, items, now.date())
+    count_losses(conn, lost, now.date())
+
+
 def _put_first(conn: Connection, envelope_ids: list[int]) -> None:
     """Have the first event of an issue sent before repeats, and whatever the rates are."""
     if envelope_ids:
@@ -235,6 +254,7 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
 def _event_row(
     prepared: Prepared, event: Event, issue_id: int, envelope_id: int, now: datetime
 ) -> dict[str, Any]:
+    ignored_by = prepared.grouping and prepared.grouping.ignored_by
     return {
         "event_id": event.event_id,
         "project_id": prepared.project_id,
@@ -254,4 +274,5 @@ def _event_row(
         "scrub_ms": prepared.scrub_ms,
         "scrubbed": prepared.receipt,
         "duplicates": 0,
+        "ignored_by": ignored_by and ignored_by[:200],
     }

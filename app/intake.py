@@ -32,8 +32,11 @@ from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder, Waiting
+from app.events.items import count_types
 from app.issues.grouping import group
+from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
+from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.scrub import Finding, Scrubber
@@ -87,6 +90,7 @@ class Intake:
         # Called after every commit of something new; the worker puts its wake-up here.
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
+        self.rules = RuleBook(store)
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
@@ -105,16 +109,20 @@ class Intake:
         timeout_s: float,
         via: str | None = None,
         quota: int | None = None,
+        client: str | None = None,
     ) -> Accepted:
         """Store an envelope and return when it is on the disk.
 
         :param via: the instances it came through, separated by commas.
         :param quota: how many envelopes of its project may come in a minute; beyond it nothing is
             stored, and the answer says so (``refused_until``).
+        :param client: what the client calls itself, ``name/version``.
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
-            prepared = replace(self._prepare(envelope, project_id), via=via, quota=quota)
+            named = read_client(envelope, client)
+            prepared = self._prepare(envelope, project_id)
+            prepared = replace(prepared, via=via, quota=quota, client=named)
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
@@ -221,10 +229,12 @@ class Intake:
             project_id=project_id,
             received_at=received_at,
             item_types=_types_of(envelope),
+            items=count_types(envelope.item_types),
+            losses=read_losses(envelope),
             body=serialize_envelope(envelope),
             event_id=event_id,
             event=event,
-            grouping=group(event) if event else None,
+            grouping=group(event, self.rules.rules_of(project_id)) if event else None,
             findings=findings,
             scrub_ms=scrub_ms,
         )

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
+from app.events.items import forget_before
 from app.events.tables import envelopes, events
 from app.issues.tables import DELETED, issue_hours, issue_users, issues
 from app.projects import projects
@@ -46,6 +47,8 @@ SENT_HOURS_KEPT = timedelta(days=2)
 SETTLED = ("local", "delivered", "discarded")
 # Sparklines show a day; a week of hours leaves room for pages that show more of them.
 HOURS_KEPT = timedelta(days=7)
+# Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
+COUNTS_KEPT = timedelta(days=90)
 
 _STATE = envelopes.c.state
 _DELETED = select(issues.c.id).where(issues.c.status == DELETED)
@@ -76,6 +79,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     """
     with store.write() as conn:
         conn.execute(delete(issue_hours).where(issue_hours.c.hour < utc_now() - HOURS_KEPT))
+        forget_before(conn, (utc_now() - COUNTS_KEPT).date())
     _ledger(store, limits.days)
     return (
         _by_age(store, limits.days, progress)

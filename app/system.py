@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 
 from app.db import StoreError, utc_now
 from app.delivery import books
+from app.events.items import items_by_type, losses
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
 from app.services import Services
@@ -41,6 +42,8 @@ def status(parts: Services) -> dict[str, Any]:
         "store": {"kind": parts.store.url.get_backend_name(), "ok": False},
         "accounting": None,
         "counters": {},
+        "items": {},
+        "client_losses": [],
     }
     try:
         with parts.store.read() as conn:
@@ -62,6 +65,8 @@ def stored(conn: Connection) -> dict[str, Any]:
     return {
         "accounting": books.accounting(conn),
         "counters": books.read_counters(conn),
+        "items": items_by_type(conn),
+        "client_losses": [loss._asdict() for loss in losses(conn)],
         "rows": {
             "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
             "issues": conn.execute(

@@ -5,7 +5,9 @@ from alembic import context
 # Every module with tables, so that a comparison with the database sees all of them.
 import app.auth
 import app.delivery.books
+import app.events.items
 import app.events.tables
+import app.issues.rulebook
 import app.issues.tables
 import app.leases
 import app.projects

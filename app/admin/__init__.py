@@ -7,6 +7,7 @@
     deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
+    rules      rules of grouping, and what one would do
     triage     resolve, ignore, reopen, delete, comment
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
     status     the service, the machine, the store, in words
@@ -40,6 +41,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     issues,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    rules,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401

@@ -9,10 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from app import access
 from app.admin import bp
-from app.admin.event_view import view_of
+from app.admin.event_view import attachments_shown, view_of
 from app.admin.lookups import neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
+from app.downloads import download
+from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
 from app.issues.queries import find_issue
 from app.progress import follow
@@ -35,6 +37,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
         issue = find_issue(conn, stored.row.issue_id) if stored else None
         total = issue.stored_event_count if issue else 1
         around = neighbours(conn, stored.row, total) if stored else None
+        attached = [one.described() for one in attachments_of(conn, stored.row)] if stored else []
+        unlisted = unlisted_envelopes(conn, stored.row) if stored else 0
     if stored is None:
         abort(404, description=UNKNOWN)
     return render_template(
@@ -42,6 +46,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
         view=view_of(stored),
         row=stored.row,
         issue=issue,
+        attachments=attachments_shown(attached),
+        unlisted=unlisted,
         around=around,
         trail=trail_of(stored.row.event_id, progress),
     )
@@ -81,6 +87,22 @@ def show_markdown(event_id: str) -> ResponseReturnValue:
     :raise 404: no event has this id.
     """
     return Response(markdown_of(_find(event_id)), content_type="text/markdown; charset=utf-8")
+
+
+@bp.get("/events/<event_id>/attachments/<int:number>")
+@access.admin
+def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
+    """Return an attachment as a file to be saved.
+
+    :param number: its place among the event's attachments, from 0.
+    :raise 404: there is no such event, or not so many attachments.
+    """
+    with services().store.read() as conn:
+        stored = find_event(conn, event_id)
+        found = find_attachment(conn, stored.row, number) if stored else None
+    if found is None:
+        abort(404, description="the event has no such attachment")
+    return download(found)
 
 
 def _find(event_id: str) -> StoredEvent:

@@ -6,8 +6,8 @@ StoredEvent ── EventView ── stacks (newest exception first) ── parts
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -112,7 +112,6 @@ class EventView:
     modules: list[Shown]
     sdk: str
     receipt: list[dict[str, str]]
-    attachments: list[dict[str, Any]] = field(default_factory=list)
 
 
 def view_of(stored: StoredEvent) -> EventView:
@@ -125,7 +124,7 @@ def view_of(stored: StoredEvent) -> EventView:
         value=printable((exception.value if exception else event.message) or ""),
         where=_where(top_frame(exception.frames)) if exception else "",
         event=event,
-        stacks=_stacks(event, _sources(stored.payload, len(event.exceptions))),
+        stacks=_stacks(event, _sources(stored.payload, len(event.exceptions))) or _loose(event),
         breadcrumbs=[_breadcrumb(crumb) for crumb in reversed(breadcrumbs)],
         breadcrumbs_left_out=len(event.breadcrumbs) - len(breadcrumbs),
         user=show_all(event.user),
@@ -140,7 +139,6 @@ def view_of(stored: StoredEvent) -> EventView:
         modules=sorted(show_all(event.modules, 1000), key=lambda module: module.name.lower()),
         sdk=" ".join(as_text(event.sdk[n]) for n in ("name", "version") if event.sdk.get(n))[:200],
         receipt=list(stored.row.scrubbed),
-        attachments=[_attachment(attachment) for attachment in stored.attachments],
     )
 
 
@@ -173,6 +171,14 @@ def _stacks(event: Event, sources: list[str]) -> list[Stack]:
         stacks.append(_stack(exception, relation, event.platform, budget))
         budget = max(0, budget - len(exception.frames))
     return stacks
+
+
+def _loose(event: Event) -> list[Stack]:
+    """Return the stack of an event without an exception: of its thread, or beside its message."""
+    if not event.stack:
+        return []
+    calls = ExceptionValue(None, event.message, None, None, None, event.stack)
+    return [replace(_stack(calls, "", event.platform, MAX_FRAMES), type="")]
 
 
 def _sources(payload: dict[str, Any], count: int) -> list[str]:
@@ -259,6 +265,11 @@ def _breadcrumb(crumb: dict[str, Any]) -> Breadcrumb:
 def _sections(members: dict[str, Any]) -> list[Section]:
     shown = [Section(as_text(name)[:100], show_all(value)) for name, value in members.items()]
     return [section for section in shown if section.members][:50]
+
+
+def attachments_shown(described: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return attachments as a page names them."""
+    return [_attachment(one) for one in described]
 
 
 def _attachment(attachment: dict[str, Any]) -> dict[str, Any]:

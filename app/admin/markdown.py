@@ -29,6 +29,8 @@ def markdown_of(stored: StoredEvent) -> str:
         parts += _exception(exception, "Exception" if position == 0 else "Caused by")
     if not event.exceptions and event.message:
         parts += ["## Message", _fenced(printable(event.message)[:MAX_MESSAGE])]
+    if not event.exceptions and event.stack:
+        parts += ["## Stack", *_calls(event.stack)]
     if crumbs := list(_breadcrumbs(event)):
         parts += ["## Breadcrumbs", "\n".join(crumbs)]
     return "\n\n".join(parts) + "\n"
@@ -58,11 +60,14 @@ def _exception(exception: ExceptionValue, heading: str) -> list[str]:
     parts = [f"## {heading}: {_line(exception.type or '(no type)', 200)}"]
     if exception.value:
         parts.append(_fenced(printable(exception.value)[:MAX_MESSAGE]))
-    if exception.frames:
-        newest = list(reversed(_most_telling(exception.frames)))
-        parts += ["Most recent call first:", _fenced("\n".join(map(_call, newest)))]
-        if variables := _variables(newest):
-            parts += ["Variables of the most recent call:", "\n".join(variables)]
+    return parts + (_calls(exception.frames) if exception.frames else [])
+
+
+def _calls(frames: list[Frame]) -> list[str]:
+    newest = list(reversed(_most_telling(frames)))
+    parts = ["Most recent call first:", _fenced("\n".join(map(_call, newest)))]
+    if variables := _variables(newest):
+        parts += ["Variables of the most recent call:", "\n".join(variables)]
     return parts
 
 

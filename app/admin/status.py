@@ -12,6 +12,7 @@ from app import access, system
 from app.admin import bp
 from app.admin.filters import plural, size
 from app.admin.start import terms
+from app.events.items import ClientLoss
 from app.services import services
 
 GIB = 1024**3
@@ -42,6 +43,7 @@ def status() -> ResponseReturnValue:
         books=books,
         terms=terms(books, has_sentry=has_sentry) if books else [],
         findings=list(findings(report)),
+        losses=[ClientLoss(**loss) for loss in report["client_losses"]],
     )
 
 

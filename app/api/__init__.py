@@ -17,6 +17,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     metrics,  # noqa: F401
     openapi,  # noqa: F401
     projects,  # noqa: F401
+    rules,  # noqa: F401
     system,  # noqa: F401
     triage,  # noqa: F401
 )

@@ -20,11 +20,14 @@ from app.api.schemas import (
     EventPage,
     EventSummary,
     ExceptionValue,
+    Frame,
     Grouping,
     Hop,
     Level,
 )
-from app.events.queries import EventFilter, list_events
+from app.downloads import download
+from app.events.attachments import attachments_of, find_attachment
+from app.events.queries import EventFilter, find_event, list_events
 from app.issues.queries import find_issue
 from app.progress import Progress, follow, upstream_url
 from app.services import services
@@ -103,11 +106,36 @@ def get_event(event_id: str) -> ResponseReturnValue:
     with services().store.read() as conn:
         progress = follow(conn, services(), event_id)
         issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
+        of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
+        attached = [attachment.described() for attachment in of_event]
     if progress is None or issue is None:
         abort(404, description="no event has this id")
     if raw:
         return jsonify(progress.stored.payload)
-    return answer(_detail(progress, issue))
+    return answer(_detail(progress, issue, attached))
+
+
+@bp.get("/api/events/<event_id>/attachments/<int:number>")
+@access.reads
+@describe(
+    Operation(
+        "An attachment of an event, to be saved",
+        {200: "application/octet-stream"},
+        problems=(404, 503),
+        tag="events",
+    )
+)
+def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
+    """Return an attachment, by its place in the event's `attachments`, from 0.
+
+    :raise 404: there is no such event, or not so many attachments.
+    """
+    with services().store.read() as conn:
+        stored = find_event(conn, event_id)
+        found = find_attachment(conn, stored.row, number) if stored else None
+    if found is None:
+        abort(404, description="the event has no such attachment")
+    return download(found)
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:
@@ -131,7 +159,7 @@ def grouping_of(issue: Row[Any]) -> Grouping:
     )
 
 
-def _detail(progress: Progress, issue: Row[Any]) -> EventDetail:
+def _detail(progress: Progress, issue: Row[Any], attached: list[dict[str, Any]]) -> EventDetail:
     stored = progress.stored
     row, event = stored.row, stored.event
     whole: dict[str, Any] = {
@@ -140,10 +168,12 @@ def _detail(progress: Progress, issue: Row[Any]) -> EventDetail:
     whole |= _summary(row)
     whole |= {
         "exceptions": [ExceptionValue(**asdict(exception)) for exception in event.exceptions],
-        "attachments": stored.attachments,
+        "attachments": attached,
+        "stack": [Frame(**asdict(frame)) for frame in event.stack],
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,
         "grouping": grouping_of(issue),
+        "ignored_by": row.ignored_by,
         "trail": [Hop(**hop._asdict()) for hop in progress.hops],
     }
     return EventDetail(**whole)

@@ -136,7 +136,7 @@ def _response(model: type[BaseModel] | str | None) -> dict[str, Any]:
     if model is None:
         return {"description": "Done; there is nothing to say."}
     if isinstance(model, str):
-        return {"description": "Text.", "content": {model: {"schema": {"type": "string"}}}}
+        return {"description": "No JSON.", "content": {model: {"schema": {"type": "string"}}}}
     description = (model.__doc__ or model.__name__).splitlines()[0]
     media = "application/problem+json" if model is Problem else "application/json"
     return {"description": description, "content": {media: {"schema": _reference(model)}}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
@@ -144,10 +144,12 @@ class EventDetail(EventSummary):
     request: dict[str, Any]
     sdk: dict[str, Any]
     exceptions: list[ExceptionValue]
+    stack: list[Frame]
     breadcrumbs: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
     scrubbed: list[dict[str, str]]
     grouping: Grouping
+    ignored_by: str | None
     duplicates: int
     trail: list[Hop]
 
@@ -376,6 +378,17 @@ class Discarded(BaseModel):
     discarded: int
 
 
+class ClientLoss(BaseModel):
+    """What a client says that it lost, or left out as it was set up to."""
+
+    project_id: int
+    client: str
+    reason: str
+    category: str
+    quantity: int
+    last_day: date
+
+
 class SystemStatus(BaseModel):
     """How the service, the machine and the store are."""
 
@@ -387,4 +400,6 @@ class SystemStatus(BaseModel):
     sentry: dict[str, Any]
     accounting: Accounting | None
     counters: dict[str, int]
+    items: dict[str, int]
+    client_losses: list[ClientLoss]
     versions: dict[str, str]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, or_, select
 
 from app.events.tables import envelopes, events
 from app.projects import projects
-from app.protocol.envelope import Envelope, parse_envelope
+from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
 
 # How an event's envelope fares, for the trail and the badge of a list.
@@ -63,13 +63,11 @@ class StoredEvent:
 
     :param row: its row, with the envelope's ``state`` and ``reason``.
     :param payload: the event as it was stored, scrubbed.
-    :param attachments: ``{"filename", "content_type", "size"}`` each, size in bytes.
     """
 
     row: Row[Any]
     event: Event
     payload: dict[str, Any]
-    attachments: list[dict[str, Any]]
 
 
 def list_events(
@@ -114,19 +112,7 @@ def _stored(row: Row[Any]) -> StoredEvent:
     item = envelope.event()
     payload = item.payload if item else {}
     event = read_event(payload, event_id=row.event_id, received_at=row.received_at)
-    return StoredEvent(row, event, payload, _attachments(envelope))
-
-
-def _attachments(envelope: Envelope) -> list[dict[str, Any]]:
-    return [
-        {
-            "filename": item.headers.get("filename"),
-            "content_type": item.headers.get("content_type"),
-            "size": len(item.payload),
-        }
-        for item in envelope.items
-        if item.type == "attachment" and isinstance(item.payload, bytes)
-    ]
+    return StoredEvent(row, event, payload)
 
 
 def _contains(text: str) -> Any:

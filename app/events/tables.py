@@ -36,7 +36,7 @@ envelopes = Table(
     # Given at the door, so that an envelope taken in twice (from an emergency file) is one row.
     Column("uid", String(32), nullable=False, unique=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("event_id", String(32)),
+    Column("event_id", String(32), index=True),
     Column("item_types", String(500), nullable=False),
     Column("state", String(16), nullable=False),
     Column("reason", String(200)),
@@ -85,6 +85,8 @@ events = Table(
     Column("scrub_ms", Float, nullable=False),
     Column("scrubbed", JSON, nullable=False),
     Column("duplicates", Integer, nullable=False, default=0),
+    # The name of the user's rule that said so.
+    Column("ignored_by", String(200)),
     UniqueConstraint("project_id", "event_id"),
     Index(None, "issue_id", "id"),
     Index(None, "envelope_id"),

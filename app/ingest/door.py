@@ -20,7 +20,7 @@ from app.db import StoreError
 from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
-from app.protocol.client_auth import AuthError, DsnError, read_credentials
+from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
 from app.protocol.envelope import (
     Envelope,
     EnvelopeError,
@@ -185,7 +185,12 @@ def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     if envelope.items:
         limit = quota.check(envelope, project_id)
         accepted = services().intake.accept(
-            envelope, project_id=project_id, timeout_s=ACCEPT_WAIT_S, via=via, quota=limit
+            envelope,
+            project_id=project_id,
+            timeout_s=ACCEPT_WAIT_S,
+            via=via,
+            quota=limit,
+            client=read_client_name(request.headers, request.args.get("sentry_client")),
         )
         if limit is not None and accepted.refused_until is not None:
             services().quotas.shut(project_id, limit, accepted.refused_until)

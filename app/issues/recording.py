@@ -45,7 +45,8 @@ def record_occurrences(
     """Count events into their issues, made here if they are the first.
 
     A resolved issue that recurs is open again and regressed, by a row in its history; an ignored
-    one is counted and stays ignored.
+    one is counted and stays ignored. Events that a rule ignores make an ignored issue if it is new,
+    and leave one that is there as it is.
 
     :param now: the transaction's time.
     :return: for each, in order.
@@ -68,26 +69,34 @@ class _Counted(NamedTuple):
     id: int
     is_new: bool
     recurs: bool
+    ignored_by: str | None
 
 
 def _count_into_issue(conn: Connection, group: list[Occurrence]) -> _Counted:
     row: Row[Any] = conn.execute(_upsert(conn.dialect.name), _row(group)).one()
     # An issue that was there had been seen before, so its count is beyond this batch's.
-    return _Counted(row.id, row.times_seen == len(group), row.status == "resolved")
+    is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
+    recurs = row.status == "resolved" and not ignored_by
+    return _Counted(row.id, is_new, recurs, ignored_by if is_new else None)
+
+
+def _ignored_by(group: list[Occurrence]) -> str | None:
+    """Return the rule that ignores all of these events, ``None`` when one of them is not."""
+    rules = [one.grouping.ignored_by for one in group]
+    return rules[0] if all(rules) else None
 
 
 def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now: datetime) -> None:
     """Write a row for each issue that is new or recurs, and open again what was resolved."""
     rows = [
-        {
-            "issue_id": issue.id,
-            "at": now,
-            "kind": "first_seen" if issue.is_new else "regressed",
-            "event_id": event.event_id,
-            "release": event.release and event.release[:250],
-        }
+        _transition(issue, event, now, "first_seen" if issue.is_new else "regressed")
         for issue, event in counted
         if issue.is_new or issue.recurs
+    ]
+    rows += [
+        _transition(issue, event, now, "ignored", f"rule: {issue.ignored_by}")
+        for issue, event in counted
+        if issue.ignored_by
     ]
     if rows:
         conn.execute(_TRANSITION_INSERT, rows)
@@ -97,6 +106,19 @@ def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now:
         conn.execute(
             update(issues).where(issues.c.id.in_(back)).values(status="unresolved", regressed=True)
         )
+
+
+def _transition(
+    issue: _Counted, event: Event, now: datetime, kind: str, actor: str | None = None
+) -> dict[str, Any]:
+    return {
+        "issue_id": issue.id,
+        "at": now,
+        "kind": kind,
+        "actor": actor and actor[:200],
+        "event_id": event.event_id,
+        "release": event.release and event.release[:250],
+    }
 
 
 _TRANSITION_INSERT = transitions.insert()
@@ -141,6 +163,8 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
         "culprit": latest.culprit[:500],
         "type": latest.type[:200],
         "level": latest.level,
+        # Counts for a new issue alone: what a person looks at is not taken out of their sight.
+        "status": "ignored" if _ignored_by(group) else "unresolved",
         "times_seen": len(group),
         "stored_event_count": len(group),
         "users": 0,

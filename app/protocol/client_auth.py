@@ -57,8 +57,8 @@ def read_credentials(
     :raise DsnError: the DSN is none.
     """
     named = [
-        *_keys_of_header(headers.get("X-Sentry-Auth")),
-        *_keys_of_header(headers.get("Authorization")),
+        *_values_of_header(headers.get("X-Sentry-Auth"), "sentry_key"),
+        *_values_of_header(headers.get("Authorization"), "sentry_key"),
         *query_keys,
     ]
     found = [Credentials(key) for key in named if key]
@@ -67,6 +67,17 @@ def read_credentials(
     if len({credentials.key for credentials in found}) > 1:
         raise AuthError("the request names different public keys")
     return found[-1] if found else None
+
+
+def read_client_name(headers: Headers, query: str | None = None) -> str | None:
+    """Return what the client calls itself beside its key, as ``name/version``.
+
+    :param query: ``sentry_client`` of the query string.
+    """
+    for name in ("X-Sentry-Auth", "Authorization"):
+        if found := _values_of_header(headers.get(name), "sentry_client"):
+            return found[0]
+    return query
 
 
 def read_dsn(dsn: object) -> Credentials:
@@ -84,7 +95,7 @@ def read_dsn(dsn: object) -> Credentials:
     return Credentials(key, int(project))
 
 
-def _keys_of_header(value: str | None) -> list[str]:
+def _values_of_header(value: str | None, wanted: str) -> list[str]:
     scheme = _SCHEME.match(value or "")
     if value is None or scheme is None:
         return []  # A proxy's own Authorization is none of ours.
@@ -93,5 +104,5 @@ def _keys_of_header(value: str | None) -> list[str]:
     return [
         text.strip(" \t\"'")
         for name, _, text in pairs
-        if name.lower().removeprefix("sentry ").strip() == "sentry_key"
+        if name.lower().removeprefix("sentry ").strip() == wanted
     ]

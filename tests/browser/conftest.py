@@ -41,13 +41,19 @@ class Server:
     url: str
     data_dir: Path
 
-    def insert(self, payload: dict[str, Any], event_id: str | None = None) -> str:
+    def insert(
+        self,
+        payload: dict[str, Any],
+        event_id: str | None = None,
+        attachments: dict[str, bytes] | None = None,
+    ) -> str:
         """Store an event from outside, as another program's would be, and return its id."""
         event_id = event_id or uuid.uuid4().hex
         store = Store(f"sqlite:///{self.data_dir / 'devenviro.sqlite3'}")
         intake = Intake(store, EmergencyFolder(self.data_dir / "emergency"), Scrubber())
-        item = Item({"type": "event"}, payload)
-        envelope = Envelope({"event_id": event_id}, [item])
+        envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
+        for name, content in (attachments or {}).items():
+            envelope.items.append(Item({"type": "attachment", "filename": name}, content))
         intake.accept(envelope, project_id=OWN_PROJECT_ID, timeout_s=10)
         store.dispose()
         return event_id

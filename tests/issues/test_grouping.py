@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.issues.grouping import GROUPING_VERSION, Grouping, group
@@ -676,7 +676,7 @@ def test_deep_stack_gives_a_key_that_can_be_read() -> None:
         max_size=6,
     )
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_payload_is_too_strange_to_be_grouped(payload: Payload) -> None:
     event = read(payload)
     assert group(event).hash and event.title and isinstance(event.culprit, str)

@@ -1,0 +1,188 @@
+"""Rules of grouping: the list, one of them as a form, and what it would do before it does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf import FlaskForm
+from sqlalchemy import Connection
+from wtforms import RadioField, SelectChoice, SelectField, StringField
+from wtforms.validators import InputRequired, Length
+
+from app import access
+from app.admin import bp
+from app.issues import rulebook
+from app.issues.rule_text import MAX_TEXT, parse_rule
+from app.issues.rulebook import MAX_NAME, RuleError, StoredRule
+from app.issues.trial import MAX_EVENTS, Trial, try_rule
+from app.projects import list_projects
+from app.services import services
+
+UNKNOWN = "no rule has this id; it may have been deleted since"
+KINDS = [SelectChoice("fingerprint", "Fingerprint"), SelectChoice("ignore", "Ignore")]
+
+
+class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """One rule as a person writes it."""
+
+    kind = RadioField("Kind", [InputRequired()], choices=KINDS, default="fingerprint")
+    text = StringField(
+        "Rule",
+        [InputRequired(), Length(max=MAX_TEXT)],
+        render_kw={"placeholder": 'type:TimeoutError path:"*/shop/*" -> timeout-{{ transaction }}'},
+    )
+    name = StringField(
+        "Name", [Length(max=MAX_NAME)], description="Shown where it decided; else its text is."
+    )
+    project = SelectField("Project", coerce=int)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what was filled in, as the rule book takes it."""
+        return {
+            "kind": self.kind.data,
+            "text": self.text.data or "",
+            "name": self.name.data or "",
+            "project_id": self.project.data or None,
+        }
+
+    def blame(self, error: RuleError) -> None:
+        """Show what is wrong at its field."""
+        field = {"project_id": self.project}.get(error.field) or self[error.field]
+        field.errors = [*field.errors, str(error)]
+
+
+@bp.route("/rules", methods=["GET", "POST"])
+@access.admin
+def list_of_rules() -> ResponseReturnValue:
+    """Show all rules and the form of a new one; try it or add it on POST (303)."""
+    return _page(None)
+
+
+@bp.route("/rules/<int:rule_id>", methods=["GET", "POST"])
+@access.admin
+def show_rule(rule_id: int) -> ResponseReturnValue:
+    """Show one rule as a form; try the change or save it on POST (303).
+
+    :raise 404: no rule has this id.
+    """
+    with services().store.read() as conn:
+        rule = _find(conn, rule_id)
+    return _page(rule)
+
+
+@bp.post("/rules/<int:rule_id>/place")
+@access.admin
+def place_rule(rule_id: int) -> ResponseReturnValue:
+    """Move a rule up or down."""
+    place = request.form.get("place", 1, int)
+    with services().store.write() as conn:
+        rulebook.place_rule(conn, _find(conn, rule_id).id, place)
+    return _back()
+
+
+@bp.post("/rules/<int:rule_id>/enabled")
+@access.admin
+def enable_rule(rule_id: int) -> ResponseReturnValue:
+    """Switch a rule on or off."""
+    enabled = request.form.get("enabled") == "yes"
+    with services().store.write() as conn:
+        rulebook.change_rule(conn, _find(conn, rule_id), enabled=enabled)
+    return _back()
+
+
+@bp.post("/rules/<int:rule_id>/delete")
+@access.admin
+def delete_rule(rule_id: int) -> ResponseReturnValue:
+    """Delete a rule; issues stay as they are."""
+    with services().store.write() as conn:
+        rulebook.remove_rule(conn, rule_id)
+    flash("The rule is deleted; issues that it made stay as they are.", "note")
+    return _back()
+
+
+# ---- steps --------------------------------------------------------------------------------------
+
+
+def _page(rule: StoredRule | None) -> ResponseReturnValue:
+    form, trial = _form(rule), None
+    status = 200
+    if request.method == "POST":
+        done = form.validate() and _do(form, rule)
+        if done is True:
+            return _back()
+        trial = done or None
+        status = 200 if trial else 422
+    with services().store.read() as conn:
+        rules, names = rulebook.list_rules(conn), _projects(conn)
+    page = "rule.html" if rule else "rules.html"
+    return render_template(
+        page,
+        rule=rule,
+        rules=rules,
+        form=form,
+        trial=trial,
+        projects=names,
+        max_events=MAX_EVENTS,
+    ), status
+
+
+def _form(rule: StoredRule | None) -> RuleForm:
+    given: dict[str, Any] = {}
+    if rule is not None:
+        given = {"kind": rule.kind, "text": rule.text, "name": rule.name}
+        given["project"] = rule.project_id or 0
+    form = RuleForm(data=given)
+    with services().store.read() as conn:
+        names = {0: "All projects", **_projects(conn)}
+    form.project.choices = [SelectChoice(id, name) for id, name in names.items()]
+    return form
+
+
+def _do(form: RuleForm, rule: StoredRule | None) -> Trial | bool:
+    """Try what was filled in, or keep it; ``False`` when it is no rule."""
+    try:
+        if request.form.get("do") == "try":
+            return _try(form.fields(), rule)
+        _keep(form.fields(), rule)
+        return True
+    except RuleError as error:
+        form.blame(error)
+        return False
+
+
+def _try(fields: dict[str, Any], rule: StoredRule | None) -> Trial:
+    with services().store.read() as conn:
+        values = rulebook.checked(conn, **fields)
+        wanted = parse_rule(
+            values["text"], kind=values["kind"], id=rule.id if rule else 0, name=values["name"]
+        )
+        kept = rulebook.list_rules(conn)
+        return try_rule(conn, wanted, kept, project_id=values["project_id"])
+
+
+def _keep(fields: dict[str, Any], rule: StoredRule | None) -> None:
+    with services().store.write() as conn:
+        if rule is None:
+            rulebook.add_rule(conn, **fields, created_by=current_user.username)
+        else:
+            rulebook.change_rule(conn, _find(conn, rule.id), **fields)
+    flash("The rule is saved; it applies to events that come from now on.", "note")
+
+
+def _find(conn: Connection, rule_id: int) -> StoredRule:
+    rule = rulebook.find_rule(conn, rule_id)
+    if rule is None:
+        abort(404, description=UNKNOWN)
+    return rule
+
+
+def _projects(conn: Connection) -> dict[int, str]:
+    return {project.id: project.name for project in list_projects(conn)}
+
+
+def _back() -> ResponseReturnValue:
+    services().intake.rules.forget()
+    return redirect(url_for("admin.list_of_rules"), 303)

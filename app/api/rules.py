@@ -1,0 +1,269 @@
+"""Rules of grouping: which events get a fingerprint of theirs, which are ignored; kept or tried."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask import Response, abort
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, Field
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Body, Query, read_body, read_query
+from app.api.schemas import Grouping
+from app.errors import FieldErrors
+from app.issues import rulebook
+from app.issues.rule_text import MAX_TEXT, parse_rule
+from app.issues.rulebook import MAX_NAME, RuleError, StoredRule
+from app.issues.trial import MAX_EVENTS, Move, try_rule
+from app.services import services
+
+UNKNOWN = "no rule has this id"
+ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
+RuleKind = Literal["fingerprint", "ignore"]
+RuleName = Annotated[str, Field(max_length=MAX_NAME)]
+RuleText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT,
+        description='As `type:TimeoutError path:"*/shop/*" -> timeout, {{ transaction }}`; a rule '
+        "that ignores has no arrow.",
+    ),
+]
+Place = Annotated[
+    int, Field(ge=1, lt=2**31, description="In the order in which rules are tried, from 1.")
+]
+
+
+class GroupingRule(BaseModel):
+    """A rule; without a project it is for all of them."""
+
+    id: int
+    project_id: int | None
+    kind: RuleKind
+    name: str
+    text: str
+    position: int
+    enabled: bool
+    created_at: datetime
+    created_by: str | None
+
+
+class RuleList(BaseModel):
+    """All rules, in the order in which they are tried."""
+
+    rules: list[GroupingRule]
+    next: str | None = None
+
+
+class RuleQuery(Query):
+    """Which rules."""
+
+    project_id: ProjectId | None = None
+
+
+class RuleBody(Body):
+    """A new rule, tried after those that are there."""
+
+    kind: RuleKind
+    text: RuleText
+    name: RuleName = ""
+    project_id: ProjectId | None = None
+    enabled: bool = True
+
+
+class RuleChange(Body):
+    """What is to be changed of a rule."""
+
+    kind: RuleKind | None = None
+    text: RuleText | None = None
+    name: RuleName | None = None
+    project_id: ProjectId | None = None
+    enabled: bool | None = None
+    position: Place | None = None
+
+
+class TrialBody(Body):
+    """A rule that is tried and not kept."""
+
+    kind: RuleKind
+    text: RuleText
+    name: RuleName = ""
+    project_id: ProjectId | None = None
+    rule_id: Annotated[
+        int | None, Field(ge=1, lt=2**31, description="The rule in whose place it is tried.")
+    ] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = MAX_EVENTS
+
+
+class RuleMove(BaseModel):
+    """Events that are in one issue, and where they would be; `issue_id` null is a new issue."""
+
+    count: int
+    event_ids: list[str]
+    from_issue_id: int
+    from_title: str
+    issue_id: int | None
+    grouping: Grouping
+    ignored_by: str | None
+
+
+class TrialResult(BaseModel):
+    """What a rule would do with the newest events; nothing is changed."""
+
+    tried: int
+    matched: int
+    moves: list[RuleMove]
+
+
+@bp.get("/api/rules")
+@access.reads
+@describe(
+    Operation(
+        "Rules of grouping, in their order",
+        {200: RuleList},
+        query=RuleQuery,
+        problems=(422, 503),
+        tag="rules",
+    )
+)
+def get_rules() -> ResponseReturnValue:
+    """Return the rules, all or those that a project's events are tried on."""
+    project_id = read_query(RuleQuery).project_id
+    with services().store.read() as conn:
+        found = rulebook.list_rules(conn, project_id)
+    return answer(RuleList(rules=[_shape(rule) for rule in found]))
+
+
+@bp.post("/api/rules")
+@access.writes
+@describe(
+    Operation(
+        "Add a rule; it applies to events that come from now on",
+        {201: GroupingRule},
+        body=RuleBody,
+        problems=(413, 415, 422, 503),
+        tag="rules",
+    )
+)
+def post_rule() -> ResponseReturnValue:
+    """Keep a rule.
+
+    :raise FieldErrors: it is no rule (422); the message says where.
+    """
+    body = read_body(RuleBody)
+    with services().store.write() as conn:
+        added = _asked(rulebook.add_rule, conn, **body.model_dump(), created_by=access.caller())
+    services().intake.rules.forget()
+    return answer(_shape(added), 201)
+
+
+@bp.patch("/api/rules/<int:rule_id>")
+@access.writes
+@describe(
+    Operation(
+        "Change a rule, move it, switch it on or off",
+        {200: GroupingRule},
+        body=RuleChange,
+        problems=(404, 413, 415, 422, 503),
+        tag="rules",
+    )
+)
+def patch_rule(rule_id: int) -> ResponseReturnValue:
+    """Change what is named and return the rule.
+
+    :raise 404: no rule has this id. :raise FieldErrors: it is no rule any more (422).
+    """
+    changes = read_body(RuleChange).model_dump(exclude_unset=True)
+    place = changes.pop("position", None)
+    # Only of the project null says something: all of them.
+    changes = {k: v for k, v in changes.items() if v is not None or k == "project_id"}
+    with services().store.write() as conn:
+        changed = _asked(rulebook.change_rule, conn, _find(conn, rule_id), **changes)
+        if place is not None:
+            rulebook.place_rule(conn, rule_id, place)
+            changed = _find(conn, rule_id)
+    services().intake.rules.forget()
+    return answer(_shape(changed))
+
+
+@bp.delete("/api/rules/<int:rule_id>")
+@access.writes
+@describe(
+    Operation(
+        "Delete a rule; issues stay as they are", {204: None}, problems=(404, 503), tag="rules"
+    )
+)
+def delete_rule(rule_id: int) -> ResponseReturnValue:
+    """Remove a rule.
+
+    :raise 404: no rule has this id.
+    """
+    with services().store.write() as conn:
+        if not rulebook.remove_rule(conn, rule_id):
+            abort(404, description=UNKNOWN)
+    services().intake.rules.forget()
+    return Response(status=204)
+
+
+@bp.post("/api/rules/try")
+@access.writes
+@describe(
+    Operation(
+        "Try a rule on the newest events without keeping it",
+        {200: TrialResult},
+        body=TrialBody,
+        problems=(413, 415, 422, 503),
+        tag="rules",
+    )
+)
+def post_trial() -> ResponseReturnValue:
+    """Return what a rule would do.
+
+    :raise FieldErrors: it is no rule (422).
+    """
+    body = read_body(TrialBody)
+    given = body.model_dump(include={"kind", "text", "name", "project_id"})
+    with services().store.read() as conn:
+        _asked(rulebook.checked, conn, **given)
+        rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)
+        kept = rulebook.list_rules(conn)
+        trial = try_rule(conn, rule, kept, project_id=body.project_id, limit=body.limit)
+    moves = [_move(move) for move in trial.moves]
+    return answer(TrialResult(tried=trial.tried, matched=trial.matched, moves=moves))
+
+
+def _asked(change: Any, *arguments: Any, **fields: Any) -> Any:
+    try:
+        return change(*arguments, **fields)
+    except RuleError as error:
+        raise FieldErrors([{"field": error.field, "message": str(error)}]) from error
+
+
+def _find(conn: Connection, rule_id: int) -> StoredRule:
+    rule = rulebook.find_rule(conn, rule_id)
+    if rule is None:
+        abort(404, description=UNKNOWN)
+    return rule
+
+
+def _shape(rule: StoredRule) -> GroupingRule:
+    return GroupingRule(**{name: getattr(rule, name) for name in GroupingRule.model_fields})
+
+
+def _move(move: Move) -> RuleMove:
+    grouping = move.grouping
+    return RuleMove(
+        count=move.count,
+        event_ids=move.event_ids,
+        from_issue_id=move.from_issue_id,
+        from_title=move.from_title,
+        issue_id=move.issue_id,
+        grouping=Grouping(version=grouping.version, key=grouping.key, reason=grouping.reason),
+        ignored_by=grouping.ignored_by,
+    )

@@ -1,0 +1,167 @@
+"""Trying a rule on stored events: what it would do, without doing it.
+
+newest events ── read again ── grouped without and with the rule ── moves: from issue to issue
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select, tuple_
+
+from app.events.tables import envelopes, events
+from app.issues.grouping import Grouping, group
+from app.issues.rulebook import StoredRule
+from app.issues.rules import Rule, matches
+from app.issues.tables import issues
+from app.protocol.envelope import parse_envelope
+from app.protocol.event import Event, read_event
+
+MAX_EVENTS = 500
+# Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
+MAX_BYTES = 32 * 1024**2
+# Bodies that are in memory at once.
+BITE = 50
+# Events of a move that are named, to look at.
+EXAMPLES = 5
+
+
+@dataclass
+class Move:
+    """Events that are in one issue and would have one key.
+
+    :param grouping: of these events, if the rule were kept.
+    :param issue_id: the issue that has this key now; ``None``: it would be a new one.
+    :param event_ids: of the newest of them.
+    """
+
+    project_id: int
+    from_issue_id: int
+    from_title: str
+    from_key: str
+    grouping: Grouping
+    issue_id: int | None = None
+    count: int = 0
+    event_ids: list[str] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What the issue is alone with that they would be in."""
+        return self.project_id, self.grouping.version, self.grouping.hash
+
+    @property
+    def stays(self) -> bool:
+        """Whether they would be in the issue that they are in."""
+        return self.issue_id == self.from_issue_id
+
+
+@dataclass
+class Trial:
+    """What a rule would do.
+
+    :param tried: how many events it was tried on.
+    :param matched: how many of them match; of those an earlier rule may decide all the same.
+    :param moves: of those that match, the largest first.
+    """
+
+    tried: int
+    matched: int
+    moves: list[Move]
+
+
+class _Stored(NamedTuple):
+    event: Event
+    row: Row[Any]
+
+
+def try_rule(
+    conn: Connection,
+    rule: Rule,
+    kept: Sequence[StoredRule],
+    *,
+    project_id: int | None = None,
+    limit: int = MAX_EVENTS,
+) -> Trial:
+    """Return what a rule would do with the newest events.
+
+    :param rule: stands in the place of the kept rule that has its id, else after all others.
+    :param kept: the rules that there are, in their order.
+    :param project_id: of the events; by default they are of any project.
+    :param limit: count of events, at most :data:`MAX_EVENTS`; large ones count for several.
+    """
+    tried = 0
+    moves: dict[tuple[int, Grouping], Move] = {}
+    of_project: dict[int, list[Rule]] = {}
+    for event, row in _newest(conn, project_id, min(limit, MAX_EVENTS)):
+        tried += 1
+        if not matches(rule, event):
+            continue
+        if row.project_id not in of_project:
+            of_project[row.project_id] = _with(rule, kept, row.project_id)
+        grouping = group(event, of_project[row.project_id])
+        start = Move(row.project_id, row.issue_id, row.title, row.grouping_key, grouping)
+        move = moves.setdefault((row.issue_id, grouping), start)
+        move.count += 1
+        move.event_ids = [*move.event_ids, event.event_id][:EXAMPLES]
+    largest_first = sorted(moves.values(), key=lambda move: -move.count)
+    _find_issues(conn, largest_first)
+    return Trial(tried, sum(move.count for move in largest_first), largest_first)
+
+
+def _with(rule: Rule, kept: Iterable[StoredRule], project_id: int) -> list[Rule]:
+    rules: list[Rule] = []
+    for one in kept:
+        if one.id == rule.id:
+            rules.append(rule)
+        elif one.enabled and one.applies_to(project_id):
+            with suppress(ValueError):  # As the intake skips it.
+                rules.append(one.read())
+    return rules if rule in rules else [*rules, rule]
+
+
+def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_Stored]:
+    query = select(events.c.id, envelopes.c.size_bytes)
+    query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
+    if project_id is not None:
+        query = query.where(events.c.project_id == project_id)
+    left, ids = MAX_BYTES, []
+    for id, size_bytes in conn.execute(query.order_by(events.c.id.desc()).limit(limit)):
+        left -= size_bytes
+        if left < 0:
+            break
+        ids.append(id)
+    for start in range(0, len(ids), BITE):
+        yield from _read(conn, ids[start : start + BITE])
+
+
+def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
+    of_event = (events.c.event_id, events.c.project_id, events.c.issue_id, events.c.received_at)
+    query = (
+        select(*of_event, envelopes.c.body, issues.c.title, issues.c.grouping_key)
+        .join(envelopes, envelopes.c.id == events.c.envelope_id)
+        .join(issues, issues.c.id == events.c.issue_id)
+        .where(events.c.id.in_(ids))
+        .order_by(events.c.id.desc())
+    )
+    rows: Sequence[Any] = conn.execute(query).all()
+    for row in rows:
+        item = parse_envelope(zlib.decompress(row.body)).event()
+        if item is not None:
+            yield _Stored(
+                read_event(item.payload, event_id=row.event_id, received_at=row.received_at), row
+            )
+
+
+def _find_issues(conn: Connection, moves: list[Move]) -> None:
+    """Note which of the keys are issues already."""
+    columns = (issues.c.project_id, issues.c.grouping_version, issues.c.grouping_hash)
+    rows = conn.execute(
+        select(issues.c.id, *columns).where(tuple_(*columns).in_([move.key for move in moves]))
+    )
+    found = {tuple(key): issue_id for issue_id, *key in rows}
+    for move in moves:
+        move.issue_id = found.get(move.key)

@@ -1,0 +1,66 @@
+"""Client reports: what a client says that it lost, or left out, before it could be sent.
+
+Source: https://develop.sentry.dev/sdk/telemetry/client-reports/, 2026-11-24.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from app.protocol.envelope import Envelope
+from app.protocol.lenient import read_dict, read_int, read_list, read_name
+
+# SDKs know some ten reasons and as many categories; more of them is no report.
+MAX_LOSSES = 100
+MAX_WORD = 64
+MAX_CLIENT = 100
+# Whatever adds up to more than this in one report was never lost.
+MAX_QUANTITY = 10**9
+_NO_CLIENT_CHARACTER = re.compile(r"[^\w.@/+ -]", re.ASCII)
+_NO_WORD_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
+
+
+class Loss(NamedTuple):
+    """So many of a category, for this reason, in the words of the protocol."""
+
+    reason: str
+    category: str
+    quantity: int
+
+
+def read_losses(envelope: Envelope) -> list[Loss]:
+    """Return what the client reports of an envelope say, an entry that is none left out."""
+    losses: list[Loss] = []
+    for item in envelope.items:
+        if item.type == "client_report":
+            losses += _losses(read_dict(item.payload).get("discarded_events"))
+    return losses[:MAX_LOSSES]
+
+
+def read_client(envelope: Envelope, given: str | None = None) -> str | None:
+    """Return which client sent an envelope, as ``name version``.
+
+    :param given: what it called itself where it named its key: ``name/version``.
+    """
+    sdk = read_dict(envelope.headers.get("sdk"))
+    name, version = read_name(sdk.get("name")), read_name(sdk.get("version"))
+    text = f"{name} {version or ''}" if name else (given or "").replace("/", " ", 1)
+    return _NO_CLIENT_CHARACTER.sub("_", text.strip())[:MAX_CLIENT] or None
+
+
+def _losses(entries: Any) -> list[Loss]:
+    read = [_loss(read_dict(entry)) for entry in read_list(entries)[:MAX_LOSSES]]
+    return [loss for loss in read if loss]
+
+
+def _loss(entry: dict[str, Any]) -> Loss | None:
+    quantity = read_int(entry.get("quantity"))
+    reason, category = _word(entry.get("reason")), _word(entry.get("category"))
+    if quantity is None or not 0 < quantity <= MAX_QUANTITY or not reason:
+        return None
+    return Loss(reason, category or "default", quantity)
+
+
+def _word(value: object) -> str:
+    return _NO_WORD_CHARACTER.sub("_", read_name(value) or "")[:MAX_WORD]
