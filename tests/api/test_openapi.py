@@ -82,7 +82,8 @@ def _answers_as_described(operation: schemathesis.APIOperation, there: dict[str,
     @given(case=operation.as_strategy())
     @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
     def conforms(case: schemathesis.Case) -> None:
-        case.path_parameters = {name: there[name] for name in case.path_parameters}
+        given = case.path_parameters
+        case.path_parameters = {name: there.get(name, value) for name, value in given.items()}
         # What some client sent has no shape that a document could tell.
         case.query.pop("raw", None)
         case.call_and_validate(checks=CHECKS, headers=HEADERS)
@@ -101,5 +102,6 @@ def _fill(app: Flask) -> dict[str, Any]:
         "issue_id": row.issue_id,
         "envelope_id": row.envelope_id,
         "rule_id": rule.id,
+        "project_id": row.project_id,
         "number": 0,
     }
