@@ -24,6 +24,7 @@ from app.enrollment import (
     find_enrolled,
     list_enrolled,
 )
+from app.events.items import losses
 from app.projects import (
     MAX_NAME_LENGTH,
     OWN_PROJECT_ID,
@@ -216,6 +217,8 @@ def _found(project_id: int) -> Enrolled:
 def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
     _explain_days(form)
     project, config = one.project, services().config
+    with services().store.read() as conn:
+        lost = losses(conn, project.id)
     page = render_template(
         "project.html",
         one=one,
@@ -224,6 +227,7 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
         badge=STATES[one.destination.state(utc_now())],
         dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
         is_own=project.id == OWN_PROJECT_ID,
+        losses=lost,
     )
     return page, 422 if form.errors or upstream.errors else 200
 

@@ -59,7 +59,10 @@ def test_loss_is_told_with_the_name_of_the_client(client: FlaskClient, login: An
     [loss] = status(client)["client_losses"]
     assert loss["client"] == "sentry.python 2.75.0" and loss["quantity"] == 34
     page = login(client).get("/admin/status").text
-    assert "<b>sentry.python 2.75.0</b> lost 34 events by <code>queue_overflow</code>" in page
+    told = "<b>sentry.python 2.75.0</b> lost 34 events by <code>queue_overflow</code>"
+    assert told in page
+    assert told in client.get("/admin/projects/42").text
+    assert told not in client.get("/admin/projects/43").text
 
 
 @pytest.mark.parametrize("one", [one for one in load() if "client_report" in one.name])
