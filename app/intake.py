@@ -18,7 +18,6 @@ import re
 import sys
 import time
 import uuid
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
+from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
 
 # The SDK does not capture this logger: the tracker never records itself.
@@ -224,6 +224,7 @@ class Intake:
     ) -> Prepared:
         event = _read(envelope, received_at)
         event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
+        body = serialize_envelope(envelope)
         return Prepared(
             uid=uid,
             project_id=project_id,
@@ -231,7 +232,8 @@ class Intake:
             item_types=_types_of(envelope),
             items=count_types(envelope.item_types),
             losses=read_losses(envelope),
-            body=serialize_envelope(envelope),
+            packed=pack(body),
+            size_bytes=len(body),
             event_id=event_id,
             event=event,
             grouping=group(event, self.rules.rules_of(project_id)) if event else None,
@@ -282,7 +284,7 @@ class Intake:
         except OSError as worse:
             # The last resort: whatever collects stderr has it, compressed and scrubbed.
             self._owed.count("emergency:stderr")
-            text = base64.b64encode(zlib.compress(prepared.body)).decode()
+            text = base64.b64encode(prepared.packed).decode()
             print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)
 
     def _store_offered(self, batch: list[Envelope]) -> None:
