@@ -183,7 +183,8 @@ class Intake:
 
     def _take_in_one(self, waiting: Waiting) -> int:
         try:
-            self._commit([self._restored(waiting)], timeout_s=5.0)
+            restored = self._restored(waiting)
+            self._commit(lambda: [restored], timeout_s=5.0)
         except StoreError:
             raise
         except Exception:
@@ -254,13 +255,12 @@ class Intake:
 
     # ---- committing -----------------------------------------------------------------------------
 
-    def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
-        if not batch:
-            return []
+    def _commit(self, take: Callable[[], list[Prepared]], timeout_s: float) -> list[Accepted]:
         owed = self._owed.take()
         try:
             with self.store.write(timeout_s) as conn:
-                accepted = commit_batch(conn, batch, self.destinations, Counter(owed), utc_now())
+                counts = Counter(owed)
+                accepted = commit_batch(conn, take(), self.destinations, counts, utc_now())
         except Exception:
             self._owed.give_back(owed)
             raise
@@ -289,9 +289,11 @@ class Intake:
 
     def _store_offered(self, batch: list[Envelope]) -> None:
         with recording():
-            prepared = [self._prepare_offered(envelope) for envelope in batch]
+            tried = [self._prepare_offered(envelope) for envelope in batch]
+            prepared = [one for one in tried if one is not None]
             try:
-                self._commit([one for one in prepared if one is not None], timeout_s=5.0)
+                if prepared:
+                    self._commit(lambda: prepared, timeout_s=5.0)
             except StoreError:
                 raise
             except Exception:
