@@ -43,11 +43,13 @@ class Accepted:
 
     :param duplicate: it, or its event, was there already.
     :param refused_until: it was beyond its project's quota, and not stored.
+    :param is_due: it is to be sent on.
     """
 
     event_id: str | None
     duplicate: bool = False
     refused_until: datetime | None = None
+    is_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,11 @@ def commit_batch(
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
-        Accepted(one.event_id, duplicate=one.uid not in ids)
+        Accepted(
+            one.event_id,
+            duplicate=one.uid not in ids,
+            is_due=one.uid in ids and one.project_id in sent_on,
+        )
         if one.uid in within
         else Accepted(one.event_id, refused_until=window_end(now))
         for one in batch

@@ -87,7 +87,7 @@ class Intake:
         self.store = store
         self.emergency = emergency
         self.destinations = destinations or Destinations()
-        # Called after every commit of something new; the worker puts its wake-up here.
+        # Called after every commit of something to send on; the worker puts its wake-up here.
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
         self.rules = RuleBook(store)
@@ -264,7 +264,8 @@ class Intake:
         except Exception:
             self._owed.give_back(owed)
             raise
-        self.stored()
+        if any(one.is_due for one in accepted):
+            self.stored()
         return accepted
 
     # ---- when the store does not take it --------------------------------------------------------

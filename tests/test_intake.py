@@ -389,3 +389,15 @@ def test_transaction_is_stored_soon_without_being_waited_for(
 
     assert accepted() == 0
     wait_until(lambda: accepted() == 1)
+
+
+def test_forwarder_is_woken_only_for_what_is_to_be_sent(make_app: Callable[..., Flask]) -> None:
+    woken: list[str | None] = []
+    for dsn in (None, "http://key@127.0.0.1:9/1"):
+        app = make_app(SENTRY_DSN=dsn)
+        intake = parts_of(app).intake
+        intake.stored = lambda dsn=dsn: woken.append(dsn)  # type: ignore[misc]
+        for _ in range(2):
+            intake.accept(envelope("b" * 32 if dsn else "a" * 32), project_id=1, timeout_s=5)
+    # Not for the second one either, which was there already.
+    assert woken == ["http://key@127.0.0.1:9/1"]
