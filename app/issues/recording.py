@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, update
+from sqlalchemy import Connection, Row, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
 from app.issues.counting import count_hours, count_tags
@@ -181,10 +181,15 @@ def _count_users(conn: Connection, met: list[tuple[int, str | None]]) -> None:
         return
     rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
     new = Counter(conn.scalars(_user_insert(conn.dialect.name), rows))
-    for issue_id, count in new.items():
-        conn.execute(
-            update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + count)
-        )
+    if new:
+        conn.execute(_USERS_ADDED, [{"of": of, "more": more} for of, more in new.items()])
+
+
+_USERS_ADDED = (
+    update(issues)
+    .where(issues.c.id == bindparam("of"))
+    .values(users=issues.c.users + bindparam("more"))
+)
 
 
 @functools.cache

@@ -18,8 +18,8 @@ from app.issues.rulebook import StoredRule
 from app.issues.rules import Rule, matches
 from app.issues.tables import issues
 from app.protocol.envelope import parse_envelope
-from app.protocol.packing import unpack
 from app.protocol.event import Event, read_event
+from app.protocol.packing import unpack
 
 MAX_EVENTS = 500
 # Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
