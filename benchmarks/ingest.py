@@ -32,7 +32,7 @@ CONNECTIONS, BUGS, WEB_PROCESSES = 16, 200, 2
 # How much is sent between two looks, while the store is filled.
 FILL_STEP = 10_000
 VISIBLE_TRIES = 50
-# gunicorn's, four threads each: what they hold besides is the interpreter and its modules.
+# gunicorn's, eight threads each: what they hold besides is the interpreter and its modules.
 LIMIT_RSS_MIB = 160
 
 

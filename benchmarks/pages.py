@@ -27,6 +27,7 @@ from app.db import Store, utc_now
 from app.delivery import books
 from app.events.tables import envelopes, events
 from app.issues.tables import issue_hours, issue_tags, issue_users, issues, transitions
+from app.protocol.packing import pack
 from config import load_config
 
 SIZES = (10_000, 200_000)
