@@ -9,7 +9,7 @@ endif
 .DEFAULT_GOAL := help
 
 help: ## Show what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -34,6 +34,15 @@ run: $(VENV)/.installed ## Run the service (RELOAD=1 restarts it on every change
 test: $(VENV)/.installed-dev ## Run the test suite
 	@$(BIN)/python -m pytest
 
+tests/clients/node_modules/.installed: tests/clients/package-lock.json
+	@echo "installing clients of other languages (once) …"
+	@cd tests/clients && npm ci --ignore-scripts --no-progress
+	@touch $@
+
+# Without npm or node the Python client still runs, and the summary says what did not.
+test-clients: $(VENV)/.installed-dev $(if $(shell command -v npm),tests/clients/node_modules/.installed) ## Run Sentry's own clients against a running service
+	@$(BIN)/python -m pytest tests/clients
+
 lint: $(VENV)/.installed-dev ## Check style, types and the layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -52,4 +61,4 @@ lock: ## Compile requirements*.in into the locked files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help run test lint bench chaos lock
+.PHONY: help run test test-clients lint bench chaos lock

@@ -28,7 +28,9 @@ bind = (
 wsgi_app = "wsgi:app"
 workers = _config.WEB_CONCURRENCY
 worker_class = "gthread"
-threads = 4
+# Who waits for the disk takes no CPU, and the more of them wait, the fewer transactions they need:
+# with 16 connections to two processes eight threads keep 1.3 times the events that four do.
+threads = 8
 # The SDK, the engines and every thread are made in the worker; a preloaded application would share
 # its locks and its queue with all of them.
 preload_app = False
@@ -155,6 +157,9 @@ def post_worker_init(worker):
     from app.worker import Worker
 
     _give_large_memory_back()
+    # By default 5 ms. A thread gives up the interpreter's lock with every statement and every fsync
+    # and stands behind the busy threads to get it back, while others wait for its transaction.
+    sys.setswitchinterval(0.0005)
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
     if not _config.WORKER_IN_WEB:
         return

@@ -42,11 +42,12 @@ class _Ticket(Generic[T, R]):
 class GroupCommit(Generic[T, R]):
     """Turns many waiting callers into few transactions.
 
-    :param commit: takes items and the seconds it may wait for the store, commits them all in one
-        transaction, and returns one result for each, in order.
+    :param commit: takes a function and the seconds it may wait for the store. It calls the function
+        when the store is its own, so that whoever came during the wait comes along; commits what
+        that returns in one transaction, and returns one result for each, in order.
     """
 
-    def __init__(self, commit: Callable[[list[T], float], list[R]]) -> None:
+    def __init__(self, commit: Callable[[Callable[[], list[T]], float], list[R]]) -> None:
         self._commit = commit
         self._mutex = threading.Lock()
         self._turn = threading.Lock()
@@ -64,14 +65,14 @@ class GroupCommit(Generic[T, R]):
         if self._turn.acquire(timeout=timeout_s):
             try:
                 while not ticket.settled:
-                    self._lead(max(0.0, deadline - time.monotonic()))
+                    self._lead(ticket, max(0.0, deadline - time.monotonic()))
             finally:
                 self._turn.release()
         return self._outcome(ticket)
 
     def _outcome(self, ticket: _Ticket[T, R]) -> R:
         with self._mutex:
-            if not ticket.settled and ticket in self._waiting:
+            if ticket in self._waiting:
                 self._waiting.remove(ticket)
         if ticket.error is not None:
             raise ticket.error
@@ -80,17 +81,27 @@ class GroupCommit(Generic[T, R]):
             raise StoreBusy("the store is busy: no turn within the bounded wait")
         return ticket.result  # type: ignore[return-value]  # settled without an error
 
-    def _lead(self, timeout_s: float) -> None:
-        with self._mutex:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+    def _lead(self, own: _Ticket[T, R], timeout_s: float) -> None:
+        batch: list[_Ticket[T, R]] = []
+
+        def take() -> list[T]:
+            with self._mutex:
+                batch[:], self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            return [ticket.item for ticket in batch]
+
         try:
-            results = self._commit([ticket.item for ticket in batch], timeout_s)
+            results = self._commit(take, timeout_s)
+        except StoreBusy as error:
+            # The others may have longer to wait.
+            _fail(batch or [own], error)
         except StoreError as error:
+            if not batch:
+                take()
             _fail(batch, error)
         except Exception as error:
             # One of them is poisoned: each for itself, so that it takes no other one with it.
-            if len(batch) == 1:
-                _fail(batch, error)
+            if len(batch) <= 1:
+                _fail(batch or [own], error)
             for ticket in batch if len(batch) > 1 else ():
                 self._alone(ticket, timeout_s)
         else:
@@ -99,7 +110,7 @@ class GroupCommit(Generic[T, R]):
 
     def _alone(self, ticket: _Ticket[T, R], timeout_s: float) -> None:
         try:
-            ticket.settle(self._commit([ticket.item], timeout_s)[0])
+            ticket.settle(self._commit(lambda: [ticket.item], timeout_s)[0])
         except Exception as error:
             ticket.settle(error=error)
 

@@ -8,7 +8,6 @@ them, and gets it back only when the busy threads of the process let it.
 from __future__ import annotations
 
 import functools
-import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,11 +24,9 @@ from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
+from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
 from app.quotas import admit, refused_counter, window_end
-
-# Level 1 costs a third of level 6 and keeps JSON events within a tenth of its size.
-COMPRESSION_LEVEL = 1
 
 # Statements are built once: putting one together takes longer than executing it.
 _EVENT_INSERT = events.insert()
@@ -46,11 +43,13 @@ class Accepted:
 
     :param duplicate: it, or its event, was there already.
     :param refused_until: it was beyond its project's quota, and not stored.
+    :param is_due: it is to be sent on.
     """
 
     event_id: str | None
     duplicate: bool = False
     refused_until: datetime | None = None
+    is_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,9 @@ class Prepared:
     project_id: int
     received_at: datetime
     item_types: str
-    body: bytes
+    # Compressed on its thread before the transaction, which is short because others wait for it.
+    packed: bytes
+    size_bytes: int
     event_id: str | None
     event: Event | None = None
     grouping: Grouping | None = None
@@ -75,6 +76,11 @@ class Prepared:
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
     client: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The envelope in wire form."""
+        return unpack(self.packed)
 
     @property
     def receipt(self) -> list[dict[str, str]]:
@@ -112,7 +118,11 @@ def commit_batch(
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
-        Accepted(one.event_id, duplicate=one.uid not in ids)
+        Accepted(
+            one.event_id,
+            duplicate=one.uid not in ids,
+            is_due=one.uid in ids and one.project_id in sent_on,
+        )
         if one.uid in within
         else Accepted(one.event_id, refused_until=window_end(now))
         for one in batch
@@ -245,8 +255,8 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
         "state": state,
         "next_at": prepared.received_at if state == "pending" else None,
         "received_at": prepared.received_at,
-        "size_bytes": len(prepared.body),
-        "body": zlib.compress(prepared.body, COMPRESSION_LEVEL),
+        "size_bytes": prepared.size_bytes,
+        "body": prepared.packed,
         "via": prepared.via,
     }
 

@@ -18,7 +18,6 @@ import re
 import sys
 import time
 import uuid
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +38,7 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
+from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
 
 # The SDK does not capture this logger: the tracker never records itself.
@@ -87,7 +87,7 @@ class Intake:
         self.store = store
         self.emergency = emergency
         self.destinations = destinations or Destinations()
-        # Called after every commit of something new; the worker puts its wake-up here.
+        # Called after every commit of something to send on; the worker puts its wake-up here.
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
         self.rules = RuleBook(store)
@@ -183,7 +183,8 @@ class Intake:
 
     def _take_in_one(self, waiting: Waiting) -> int:
         try:
-            self._commit([self._restored(waiting)], timeout_s=5.0)
+            restored = self._restored(waiting)
+            self._commit(lambda: [restored], timeout_s=5.0)
         except StoreError:
             raise
         except Exception:
@@ -224,6 +225,7 @@ class Intake:
     ) -> Prepared:
         event = _read(envelope, received_at)
         event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
+        body = serialize_envelope(envelope)
         return Prepared(
             uid=uid,
             project_id=project_id,
@@ -231,7 +233,8 @@ class Intake:
             item_types=_types_of(envelope),
             items=count_types(envelope.item_types),
             losses=read_losses(envelope),
-            body=serialize_envelope(envelope),
+            packed=pack(body),
+            size_bytes=len(body),
             event_id=event_id,
             event=event,
             grouping=group(event, self.rules.rules_of(project_id)) if event else None,
@@ -252,17 +255,17 @@ class Intake:
 
     # ---- committing -----------------------------------------------------------------------------
 
-    def _commit(self, batch: list[Prepared], timeout_s: float) -> list[Accepted]:
-        if not batch:
-            return []
+    def _commit(self, take: Callable[[], list[Prepared]], timeout_s: float) -> list[Accepted]:
         owed = self._owed.take()
         try:
             with self.store.write(timeout_s) as conn:
-                accepted = commit_batch(conn, batch, self.destinations, Counter(owed), utc_now())
+                counts = Counter(owed)
+                accepted = commit_batch(conn, take(), self.destinations, counts, utc_now())
         except Exception:
             self._owed.give_back(owed)
             raise
-        self.stored()
+        if any(one.is_due for one in accepted):
+            self.stored()
         return accepted
 
     # ---- when the store does not take it --------------------------------------------------------
@@ -282,14 +285,16 @@ class Intake:
         except OSError as worse:
             # The last resort: whatever collects stderr has it, compressed and scrubbed.
             self._owed.count("emergency:stderr")
-            text = base64.b64encode(zlib.compress(prepared.body)).decode()
+            text = base64.b64encode(prepared.packed).decode()
             print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)
 
     def _store_offered(self, batch: list[Envelope]) -> None:
         with recording():
-            prepared = [self._prepare_offered(envelope) for envelope in batch]
+            tried = [self._prepare_offered(envelope) for envelope in batch]
+            prepared = [one for one in tried if one is not None]
             try:
-                self._commit([one for one in prepared if one is not None], timeout_s=5.0)
+                if prepared:
+                    self._commit(lambda: prepared, timeout_s=5.0)
             except StoreError:
                 raise
             except Exception:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import sentry_sdk
-from flask import Flask
+from flask import Flask, request
 
 from app import access, create_app
 
@@ -25,6 +25,14 @@ def raises() -> None:
     """A request that fails as an unhandled error, some calls deep."""
     order = {"id": 17, "items": ["book"] * 5}
     _price(order, 3)
+
+
+# By its path one of the door's own: no SDK around it, the same headers.
+@app.post("/bench/api/1/envelope/")
+@access.anyone
+def only_reads() -> dict[str, int]:
+    """A request whose body is read and nothing else."""
+    return {"bytes": len(request.get_data())}
 
 
 def _price(order: dict[str, object], depth: int) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import urllib3
 
+from benchmarks.chaos_door import kill_door
 from tests.serving import (
     Server,
     make_read_only,
@@ -38,6 +39,7 @@ def main(kills: int = 100, boots_of_8: int = 20) -> bool:
             lambda folder: kill_after_answer(folder, kills),
         ),
         ("SIGKILL in the middle of load, 5 times", kill_under_load),
+        ("SIGKILL of anything, load at the HTTP door, 20 times", lambda f: kill_door(f, 20)),
         (f"{boots_of_8} x 8 workers on an empty store", lambda f: boots(f, boots_of_8)),
         ("a full disk, 50 errors", full_disk),
         ("a read-only store, 50 errors", read_only),

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 import uuid
-import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from app.db import Store, utc_now
 from app.delivery import books
 from app.events.tables import envelopes, events
 from app.issues.tables import issue_hours, issue_tags, issue_users, issues, transitions
+from app.protocol.packing import pack
 from config import load_config
 
 SIZES = (10_000, 200_000)
@@ -111,7 +111,7 @@ def fill(store: Store, size: int) -> str:
             [_hour(number, ago, now) for number in _issues() for ago in range(24)],
         )
         books.add(conn, {"accepted": size, "state:local": size})
-    body = zlib.compress(_envelope(), 1)
+    body = pack(_envelope())
     ids = [uuid.uuid4().hex for _ in range(size)]
     for start in range(0, size, CHUNK):
         with store.write(60) as conn:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -201,7 +202,8 @@ def test_same_event_id_twice_is_one_row_and_a_counter(app: Flask) -> None:
 def test_poisoned_item_fails_alone() -> None:
     entered, release = threading.Event(), threading.Event()
 
-    def commit(items: list[str], timeout_s: float) -> list[str]:
+    def commit(take: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        items = take()
         if items == ["first"]:
             entered.set()
             release.wait(5)
@@ -233,11 +235,67 @@ def test_poisoned_item_fails_alone() -> None:
 
 
 def test_failure_of_the_store_reaches_everyone_who_waited() -> None:
-    def commit(items: list[str], timeout_s: float) -> list[str]:
+    refusing, go_on = threading.Event(), threading.Event()
+
+    def commit(take: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        refusing.set()
+        go_on.wait(5)
         raise StoreUnavailable("gone")
 
-    with pytest.raises(StoreUnavailable):
-        GroupCommit(commit).submit("x", 1.0)
+    group: GroupCommit[str, str] = GroupCommit(commit)
+    with ThreadPoolExecutor(3) as pool:
+        leader = pool.submit(group.submit, "a", 5.0)
+        refusing.wait(5)
+        followers = [pool.submit(group.submit, item, 5.0) for item in ("b", "c")]
+        wait_until(lambda: len(group._waiting) == 3)
+        go_on.set()
+        for one in (leader, *followers):
+            assert isinstance(one.exception(5), StoreUnavailable)
+
+
+def test_whoever_came_while_the_store_was_busy_is_in_the_same_transaction() -> None:
+    waiting, go_on = threading.Event(), threading.Event()
+    batches: list[list[str]] = []
+
+    def commit(take: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        waiting.set()
+        go_on.wait(5)
+        batches.append(take())
+        return batches[-1]
+
+    group: GroupCommit[str, str] = GroupCommit(commit)
+    with ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(group.submit, "a", 5.0)]
+        waiting.wait(5)
+        found += [pool.submit(group.submit, item, 5.0) for item in ("b", "c")]
+        wait_until(lambda: len(group._waiting) == 3)
+        go_on.set()
+        assert [one.result(5) for one in found] == ["a", "b", "c"]
+    assert [sorted(batch) for batch in batches] == [["a", "b", "c"]]
+
+
+def test_one_that_may_not_wait_any_longer_takes_no_other_one_with_it() -> None:
+    leading, go_on = threading.Event(), threading.Event()
+    committed: list[str] = []
+
+    def commit(take: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        if not go_on.is_set():
+            leading.set()
+            go_on.wait(5)
+            raise StoreBusy("held")
+        committed.extend(items := take())
+        return items
+
+    group: GroupCommit[str, str] = GroupCommit(commit)
+    with ThreadPoolExecutor(2) as pool:
+        hasty = pool.submit(group.submit, "hasty", 0.2)
+        leading.wait(5)
+        patient = pool.submit(group.submit, "patient", 5.0)
+        wait_until(lambda: len(group._waiting) == 2)
+        go_on.set()
+        assert isinstance(hasty.exception(5), StoreBusy)
+        assert patient.result(5) == "patient"
+    assert "patient" in committed and committed.count("hasty") <= 1
 
 
 def test_buffer_keeps_what_could_not_be_stored_and_refuses_beyond_its_limit() -> None:
@@ -331,3 +389,15 @@ def test_transaction_is_stored_soon_without_being_waited_for(
 
     assert accepted() == 0
     wait_until(lambda: accepted() == 1)
+
+
+def test_forwarder_is_woken_only_for_what_is_to_be_sent(make_app: Callable[..., Flask]) -> None:
+    woken: list[str | None] = []
+    for dsn in (None, "http://key@127.0.0.1:9/1"):
+        app = make_app(SENTRY_DSN=dsn)
+        intake = parts_of(app).intake
+        intake.stored = lambda dsn=dsn: woken.append(dsn)  # type: ignore[misc]
+        for _ in range(2):
+            intake.accept(envelope("b" * 32 if dsn else "a" * 32), project_id=1, timeout_s=5)
+    # Not for the second one either, which was there already.
+    assert woken == ["http://key@127.0.0.1:9/1"]

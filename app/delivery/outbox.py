@@ -8,7 +8,6 @@ Whatever waits for a rate limit is passed over.
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -158,17 +157,6 @@ def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) 
 def has_expired(conn: Connection, before: datetime) -> bool:
     """Return whether :func:`expire` has anything to do."""
     return conn.scalar(_waiting_since(before).limit(1)) is not None
-
-
-def unpack(body: bytes) -> bytes:
-    """Return an envelope in wire form.
-
-    :raise ValueError: the row is damaged.
-    """
-    try:
-        return zlib.decompress(body)
-    except zlib.error as error:
-        raise ValueError("the stored envelope cannot be unpacked") from error
 
 
 def _waiting_since(before: datetime) -> Select[Any]:

@@ -8,7 +8,6 @@ Source: https://develop.sentry.dev/sdk/telemetry/client-reports/, 2026-11-24.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope, Item, serialize_envelope
+from app.protocol.packing import pack
 
 
 class Owed(NamedTuple):
@@ -40,7 +40,7 @@ class Report(NamedTuple):
             "discarded_events": [one._asdict() for one in self.owed],
         }
         item = Item({"type": "client_report"}, payload)
-        return zlib.compress(serialize_envelope(Envelope({}, [item])), 1)
+        return pack(serialize_envelope(Envelope({}, [item])))
 
 
 def owed_by(conn: Connection, project_id: int) -> Report | None:

@@ -19,8 +19,8 @@ import sentry_sdk
 
 from app.db import utc_now
 from app.delivery.client import DEADLINE_S, Connection, stamped
-from app.delivery.outbox import unpack
 from app.delivery.policy import Answer, Failure
+from app.protocol.packing import unpack
 
 log = logging.getLogger("app.tracker")
 

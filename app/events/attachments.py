@@ -6,7 +6,6 @@ door refuses as a whole (413) beyond 40 MiB, so that no part of one is ever drop
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from itertools import accumulate, islice
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.events.tables import envelopes
 from app.protocol.envelope import parse_envelope
+from app.protocol.packing import unpack
 
 # Other envelopes of an event that are looked into.
 MAX_ENVELOPES = 20
@@ -80,6 +80,6 @@ def find_attachment(conn: Connection, row: Row[Any], number: int) -> Attachment 
 def _attachments_in(body: bytes) -> list[Attachment]:
     return [
         Attachment(item.headers.get("filename"), item.headers.get("content_type"), item.payload)
-        for item in parse_envelope(zlib.decompress(body)).items
+        for item in parse_envelope(unpack(body)).items
         if item.type == "attachment" and isinstance(item.payload, bytes)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,6 +12,7 @@ from app.events.tables import envelopes, events
 from app.projects import projects
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
+from app.protocol.packing import unpack
 
 # How an event's envelope fares, for the trail and the badge of a list.
 DELIVERY_COLUMNS = (
@@ -108,7 +108,7 @@ def find_event(
 
 
 def _stored(row: Row[Any]) -> StoredEvent:
-    envelope = parse_envelope(zlib.decompress(row.body))
+    envelope = parse_envelope(unpack(row.body))
     item = envelope.event()
     payload = item.payload if item else {}
     event = read_event(payload, event_id=row.event_id, received_at=row.received_at)

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 
 # A phone that sends 20 MiB needs 5 Mbit/s for that.
 READ_TIMEOUT_S = 30.0
-# With all but one of gunicorn's four threads waiting for bodies, those give way that send next to
+# With all but one of gunicorn's eight threads waiting for bodies, those give way that send next to
 # nothing; an ordinary event comes whole with its headers.
-CROWD = 3
+CROWD = 7
 GRACE_S = 0.5
 MIN_BYTES_PER_S = 16 * 1024
 CHECK_EVERY_S = 0.1

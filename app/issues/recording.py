@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, case, func, update
+from sqlalchemy import Connection, Row, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
 from app.issues.counting import count_hours, count_tags
@@ -55,7 +55,7 @@ def record_occurrences(
     groups: dict[Key, list[Occurrence]] = {}
     for occurrence in occurrences:
         groups.setdefault(occurrence.key, []).append(occurrence)
-    counted = {key: _count_into_issue(conn, group) for key, group in groups.items()}
+    counted = _count_into_issues(conn, groups)
     _write_history(conn, [(counted[key], group[0].event) for key, group in groups.items()], now)
     met = [(counted[one.key].id, one.event) for one in occurrences]
     _count_users(conn, [(issue_id, event.user_identity) for issue_id, event in met])
@@ -72,8 +72,21 @@ class _Counted(NamedTuple):
     ignored_by: str | None
 
 
-def _count_into_issue(conn: Connection, group: list[Occurrence]) -> _Counted:
-    row: Row[Any] = conn.execute(_upsert(conn.dialect.name), _row(group)).one()
+def _count_into_issues(
+    conn: Connection, groups: dict[Key, list[Occurrence]]
+) -> dict[Key, _Counted]:
+    if not groups:
+        return {}
+    found = conn.execute(_upsert(conn.dialect.name), [_row(group) for group in groups.values()])
+    # Told by their keys, since the rows come back in whatever order.
+    return {key: _counted(row, groups[key]) for row in found for key in [_key_of(row)]}
+
+
+def _key_of(row: Row[Any]) -> Key:
+    return row.project_id, row.grouping_version, row.grouping_hash
+
+
+def _counted(row: Row[Any], group: list[Occurrence]) -> _Counted:
     # An issue that was there had been seen before, so its count is beyond this batch's.
     is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
     recurs = row.status == "resolved" and not ignored_by
@@ -146,7 +159,14 @@ def _upsert(dialect: str) -> Any:
             ),
             "last_release": func.coalesce(new.last_release, issues.c.last_release),
         },
-    ).returning(issues.c.id, issues.c.times_seen, issues.c.status)
+    ).returning(
+        issues.c.project_id,
+        issues.c.grouping_version,
+        issues.c.grouping_hash,
+        issues.c.id,
+        issues.c.times_seen,
+        issues.c.status,
+    )
 
 
 def _row(group: list[Occurrence]) -> dict[str, Any]:
@@ -181,10 +201,15 @@ def _count_users(conn: Connection, met: list[tuple[int, str | None]]) -> None:
         return
     rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
     new = Counter(conn.scalars(_user_insert(conn.dialect.name), rows))
-    for issue_id, count in new.items():
-        conn.execute(
-            update(issues).where(issues.c.id == issue_id).values(users=issues.c.users + count)
-        )
+    if new:
+        conn.execute(_USERS_ADDED, [{"of": of, "more": more} for of, more in new.items()])
+
+
+_USERS_ADDED = (
+    update(issues)
+    .where(issues.c.id == bindparam("of"))
+    .values(users=issues.c.users + bindparam("more"))
+)
 
 
 @functools.cache

@@ -5,7 +5,6 @@ newest events ── read again ── grouped without and with the rule ── 
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from app.issues.rules import Rule, matches
 from app.issues.tables import issues
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, read_event
+from app.protocol.packing import unpack
 
 MAX_EVENTS = 500
 # Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
@@ -149,7 +149,7 @@ def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
     )
     rows: Sequence[Any] = conn.execute(query).all()
     for row in rows:
-        item = parse_envelope(zlib.decompress(row.body)).event()
+        item = parse_envelope(unpack(row.body)).event()
         if item is not None:
             yield _Stored(
                 read_event(item.payload, event_id=row.event_id, received_at=row.received_at), row

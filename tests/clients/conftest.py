@@ -1,0 +1,142 @@
+"""One service for all clients, a project for each test, and the clients that npm installs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.db import Store
+from app.events.tables import envelopes
+from app.projects import create_project
+from tests.serving import Server, serving
+
+HERE = Path(__file__).parent
+PROGRAMS = HERE / "programs"
+BIN = HERE / "node_modules" / ".bin"
+NO_CLIENTS = next(
+    (
+        reason
+        for is_there, reason in (
+            (shutil.which("node"), "there is no node"),
+            (BIN.is_dir(), "npm installed nothing into tests/clients/node_modules"),
+        )
+        if not is_there
+    ),
+    None,
+)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if NO_CLIENTS:
+        terminalreporter.write_line(
+            f"THE CLIENTS OF OTHER LANGUAGES DID NOT RUN: {NO_CLIENTS}.", red=True, bold=True
+        )
+
+
+@dataclass
+class Program:
+    """A project that a client reports to, and what the service has of it."""
+
+    server: Server
+    store: Store
+    id: int
+    dsn: str
+
+    @property
+    def wrong_dsn(self) -> str:
+        """The same project with a key that opens nothing."""
+        return self.dsn.replace(self.dsn.split("@")[0], "http://" + "0" * 32)
+
+    def event(self, event_id: str) -> dict[str, Any]:
+        """One event as the API shows it."""
+        event: dict[str, Any] = self.server.get(f"/api/events/{event_id}")
+        assert event.get("project_id") == self.id, event
+        return event
+
+    def events(self) -> list[dict[str, Any]]:
+        """Its events, newest first."""
+        found = self.server.get(f"/api/events?limit=1000&project_id={self.id}")
+        return list(found["events"])
+
+    def issue(self, issue_id: int) -> dict[str, Any]:
+        """One issue as the API shows it."""
+        issue: dict[str, Any] = self.server.get(f"/api/issues/{issue_id}")
+        return issue
+
+    def kinds(self) -> set[str]:
+        """The types of all items that were kept."""
+        query = select(envelopes.c.item_types).where(envelopes.c.project_id == self.id)
+        with self.store.read() as conn:
+            return {kind for types in conn.scalars(query) for kind in types.split(",")}
+
+    def statuses(self) -> set[int]:
+        """What the service answered on the way in, to whomever, by its own log."""
+        lines = [line for line in self.server.log.read_text().splitlines() if line[:1] == "{"]
+        path = f"/api/{self.id}/envelope/"
+        requests = [json.loads(line) for line in lines]
+        return {one["status"] for one in requests if one.get("path") == path}
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("clients") / "data"
+
+
+@pytest.fixture(scope="session")
+def server(data_dir: Path) -> Iterator[Server]:
+    """The service, as `make run` starts it."""
+    with serving(data_dir, SENTRY_DSN="") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def store(server: Server, data_dir: Path) -> Iterator[Store]:
+    store = Store(f"sqlite:///{data_dir / 'devenviro.sqlite3'}")
+    yield store
+    store.dispose()
+
+
+@pytest.fixture
+def program(server: Server, store: Store) -> Program:
+    """A project of its own, with the DSN that the API tells."""
+    project = create_project(store, f"shop {uuid.uuid4().hex[:8]}")
+    listed = {one["id"]: one["dsn"] for one in server.get("/api/projects")["projects"]}
+    return Program(server, store, project.id, listed[project.id])
+
+
+@pytest.fixture
+def run_client(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a client in a process of its own, with nothing of this process's settings."""
+
+    def run(
+        *command: object, check: bool = True, **environ: str
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **environ}
+        done = subprocess.run(
+            [str(part) for part in command],
+            env=clean,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def needs_npm() -> None:
+    if NO_CLIENTS:
+        pytest.skip(NO_CLIENTS)
