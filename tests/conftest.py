@@ -15,6 +15,7 @@ import pytest
 import sentry_sdk
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
+from hypothesis import HealthCheck, settings
 
 from app import create_app
 from app.db import Store
@@ -25,6 +26,9 @@ from tests.mini_sentry import MiniSentry
 
 ADMIN_PASSWORD = "correct-horse-battery"
 API_TOKEN = "a-token-for-tests-only"
+# How fast inputs are made and tried is the machine's matter; what they show is ours.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 SERVER_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 

@@ -89,7 +89,7 @@ class Lane:
         self._reported_at = 0.0
         # What came in before this moment had to wait, and is backlog.
         self._live_since = utc_now()
-        self._had_to_wait = False
+        self._waited_until: datetime | None = None
 
     # ---- giving out -----------------------------------------------------------------------------
 
@@ -120,15 +120,17 @@ class Lane:
 
     def _may_send(self, destination: Destination, now: datetime) -> bool:
         """Tell whether anything may go now; note that what waits meanwhile is backlog."""
-        waits = destination.dsn is None or destination.paused_at or destination.open_since
-        if not waits and self._had_to_wait:
-            self._live_since = now
-        self._had_to_wait = bool(waits)
         if destination.dsn is None or destination.paused_at:
+            self._waited_until = now
             return False
         if destination.open_since is None:
+            self._live_since = max(self._live_since, self._waited_until or self._live_since)
+            self._waited_until = None
             return True
-        return not self._busy and (destination.probe_at is None or destination.probe_at <= now)
+        probes = not self._busy and (destination.probe_at is None or destination.probe_at <= now)
+        # What comes after a probe that gets through has not had to wait.
+        self._waited_until = now if probes else self._waited_until or now
+        return probes
 
     @property
     def _busy(self) -> bool:

@@ -170,7 +170,7 @@ def test_old_attempts_go_in_bites_and_their_envelopes_stay(
 def test_hours_that_no_cap_looks_at_any_more_go(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry
 ) -> None:
-    app = make_app(SENTRY_DSN=mini_sentry.dsn)
+    app = make_app(SENTRY_DSN=mini_sentry.dsn, DELIVERY_MAX_PER_ISSUE_PER_HOUR=100)
     accept(app)
     deliver(app)
     with parts_of(app).store.write() as conn:
