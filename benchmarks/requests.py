@@ -81,25 +81,27 @@ def _measure(mode: str, figures: Figures) -> None:
         figures.arrived += len(sentry.events())
 
 
-def raise_errors(port: int, seconds: float) -> tuple[int, float]:
+def raise_errors(port: int, seconds: float, clients: int = CLIENTS) -> tuple[int, float]:
     """Have the raising route asked for so long; return answers and seconds."""
-    return _load(port, "/bench/raises", seconds=seconds)
+    return _load(port, "/bench/raises", seconds=seconds, clients=clients)
 
 
-def _load(port: int, path: str, *, count: int = 0, seconds: float = 0.0) -> tuple[int, float]:
+def _load(
+    port: int, path: str, *, count: int = 0, seconds: float = 0.0, clients: int = CLIENTS
+) -> tuple[int, float]:
     """Ask from several connections; return how many answers came in how many seconds."""
-    done = [0] * CLIENTS
+    done = [0] * clients
     started = time.monotonic()
 
     def ask(client: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        while done[client] < count / CLIENTS if count else time.monotonic() - started < seconds:
+        while done[client] < count / clients if count else time.monotonic() - started < seconds:
             connection.request("GET", path)
             connection.getresponse().read()
             done[client] += 1
         connection.close()
 
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(CLIENTS)]
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -202,7 +202,9 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels") from error
     except ValueError as error:
         raise EnvelopeError("it is no JSON") from error
-    if _is_deeper(value, limits.depth):
+    # Looked at only where there are as many brackets: walking an ordinary event costs 0.15 ms.
+    may_be_deeper = text.count(b"[") + text.count(b"{") > limits.depth
+    if may_be_deeper and _is_deeper(value, limits.depth):
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels")
     return value
 
