@@ -192,13 +192,13 @@ class Forwarder:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for project_id, lane in list(self._lanes.items()):
-            if now - self._worked_at[project_id] > IDLE_S and not lane.is_sending:
+            if now - self._worked_at[project_id] > IDLE_S and not lane.sending:
                 lane.close()
                 del self._lanes[project_id]
 
     def _finish(self, deadline: float) -> None:
         try:
-            while any(lane.is_sending for lane in self._lanes.values()) or self._unsettled:
+            while any(lane.sending for lane in self._lanes.values()) or self._unsettled:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     break

@@ -127,14 +127,10 @@ class Lane:
             self._live_since = max(self._live_since, self._waited_until or self._live_since)
             self._waited_until = None
             return True
-        probes = not self._busy and (destination.probe_at is None or destination.probe_at <= now)
+        probes = not self.sending and (destination.probe_at is None or destination.probe_at <= now)
         # What comes after a probe that gets through has not had to wait.
         self._waited_until = now if probes else self._waited_until or now
         return probes
-
-    @property
-    def _busy(self) -> bool:
-        return len(self._free) < len(self._senders)
 
     def _holds_lease(self) -> bool:
         """Hold the lease, and long enough for an exchange that begins now."""
@@ -156,7 +152,7 @@ class Lane:
         """Have senders for the DSN that holds now, once those of another one have ended."""
         if destination.dsn == self._dsn:
             return True
-        if self._busy:
+        if self.sending:
             return False
         self._close_senders()
         dsn, instance_id = Dsn.of(destination.dsn or ""), self._store.instance_id()
@@ -283,11 +279,6 @@ class Lane:
         return max(moment, min(named, now + MAX_LIMIT)) if named else moment
 
     # ---- ending ---------------------------------------------------------------------------------
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether any result is still to come."""
-        return self._busy
 
     @property
     def sending(self) -> int:
