@@ -56,7 +56,7 @@ class Connection:
         self._connection: HTTPConnection | None = None
         self._target = dsn.path
         self._proxy_headers: dict[str, str] = {}
-        self._aborted = False
+        self._aborted = self._is_ended = False
 
     def send(self, body: bytes, via: str | None = None) -> Answer | Failure:
         """Send an envelope; never raises for what the network or the other end does.
@@ -69,7 +69,7 @@ class Connection:
             return self._exchange(gzip.compress(body, GZIP_LEVEL), via)
         except (HTTPError, http.client.HTTPException, OSError) as error:
             self.close()
-            return Failure("no answer in time" if self._aborted else cause_of(error))
+            return Failure(self._why() or cause_of(error))
 
     def abort(self) -> None:
         """End an exchange that takes too long; from another thread."""
@@ -80,6 +80,11 @@ class Connection:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 self.close()  # It is closed already.
+
+    def end(self) -> None:
+        """End an exchange before its answer, and let no other one begin; from another thread."""
+        self._is_ended = True
+        self.abort()
 
     def close(self) -> None:
         """Close it; the next envelope opens a new one."""
@@ -115,7 +120,14 @@ class Connection:
         if self._connection is None:
             self._connection = self._opened()
             self._connection.connect()
+        if self._is_ended:
+            raise ConnectionAbortedError
         return self._connection
+
+    def _why(self) -> str | None:
+        if self._is_ended:
+            return "this process ended before an answer came"
+        return "no answer in time" if self._aborted else None
 
     def _opened(self) -> HTTPConnection:
         dsn, proxy = self._dsn, _proxy_for(self._dsn)

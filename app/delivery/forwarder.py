@@ -36,7 +36,9 @@ EXPIRE_EVERY_S = 60.0
 OWING_EVERY_S = 5.0
 # A lane without work gives its threads and its lease back.
 IDLE_S = 60.0
+# How long answers are awaited when the process ends, and then the ends of what was not answered.
 STOP_S = 2.0
+END_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Forwarder:
             except Exception:
                 log.exception("the forwarder failed, it goes on")
                 self._stopping.wait(PAUSE_S)
-        self._finish(time.monotonic() + STOP_S)
+        self._finish()
 
     # ---- one turn -------------------------------------------------------------------------------
 
@@ -196,15 +198,23 @@ class Forwarder:
                 lane.close()
                 del self._lanes[project_id]
 
-    def _finish(self, deadline: float) -> None:
+    def _finish(self) -> None:
+        """Settle what is on its way, or end it, and give the leases back only then."""
         try:
-            while any(lane.sending for lane in self._lanes.values()) or self._unsettled:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._collect(min(left, POLL_S))
-                self._settle()
+            self._await_results(STOP_S)
+            for lane in self._lanes.values():
+                lane.end_exchanges()
+            self._await_results(END_S)
             for lane in self._lanes.values():
                 lane.close()
         except StoreError as error:
             log.warning("what was on its way is sent again: the store does not answer: %s", error)
+
+    def _await_results(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while any(lane.sending for lane in self._lanes.values()) or self._unsettled:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._collect(min(left, POLL_S))
+            self._settle()

@@ -290,11 +290,20 @@ class Lane:
         for sender in self._senders:
             sender.abort_if_late()
 
+    def end_exchanges(self) -> None:
+        """End what is still being sent; its results come as of any other failure."""
+        for sender in self._senders:
+            sender.end()
+
     def close(self) -> None:
-        """End the senders, and give the lease back, if it is still ours."""
+        """End the senders, and give the lease back, if it is still ours and nothing is being sent.
+
+        While something is, another process must not begin to send the same.
+        """
+        is_sending = bool(self.sending)
         self._close_senders()
         self._dsn = None
-        if self._lease_until > uptime_s():
+        if self._lease_until > uptime_s() and not is_sending:
             self._lease_until = 0.0
             leases.release(self._store, self._lease, self._owner)
 

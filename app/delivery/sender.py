@@ -86,6 +86,10 @@ class Sender:
         if began is not None and time.monotonic() - began > DEADLINE_S:
             self._connection.abort()
 
+    def end(self) -> None:
+        """End the exchange that goes on, and send nothing more."""
+        self._connection.end()
+
     def close(self) -> None:
         """End the thread after what it is sending."""
         self._jobs.put(None)
