@@ -17,7 +17,7 @@ def main() -> int:
     dear = pages.main()
     print("\nrequests (about five minutes)", flush=True)
     met = requests.main()
-    print("\ninsights (four minutes)", flush=True)
+    print("\ninsights", flush=True)
     cheap = insights.main()
     print("\nqueued envelopes to a healthy Sentry (two minutes)", flush=True)
     drains = drain.main()

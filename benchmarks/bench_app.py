@@ -1,4 +1,4 @@
-"""The application as benchmarks serve it: as it is, with another SDK or none, or uncounted."""
+"""The application as the benchmark serves it: as it is, with the SDK as it comes, or without."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import os
 import sentry_sdk
 from flask import Flask, request
 
-from app import access, create_app, intake
-from app.insights import observer
+from app import access, create_app
 
 app = create_app()
 
@@ -55,19 +54,8 @@ def _use_the_sdk_as_it_comes() -> None:
     app.log_exception = Flask.log_exception.__get__(app)  # type: ignore[method-assign]
 
 
-def _count_nothing() -> None:
-    """Take the insights out: of requests, and of the transactions that come to the door."""
-    for hooks in (app.after_request_funcs, app.teardown_request_funcs):
-        hooks[None] = [
-            hook for hook in hooks[None] if getattr(hook, "__module__", "") != observer.__name__
-        ]
-    intake.read_timings = lambda envelope: []
-
-
 mode = os.environ.get("BENCH_MODE", "ours")
 if mode == "sdk":
     _use_the_sdk_as_it_comes()
 elif mode == "none":
     sentry_sdk.get_global_scope().set_client(None)
-if os.environ.get("BENCH_INSIGHTS") == "off":
-    _count_nothing()

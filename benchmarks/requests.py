@@ -11,7 +11,6 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,13 +63,13 @@ def _measure(mode: str, figures: Figures) -> None:
         )
         try:
             server.wait_ready()
-            load(server.port, "/bench/fine", count=200)
+            _load(server.port, "/bench/fine", count=200)
             worker = server.workers()[0]
             time.sleep(SETTLE_S)
-            before = cpu_s(worker)
-            load(server.port, "/bench/fine", count=FINE_REQUESTS)
+            before = _cpu_s(worker)
+            _load(server.port, "/bench/fine", count=FINE_REQUESTS)
             time.sleep(SETTLE_S)
-            figures.fine_cpu_us.append((cpu_s(worker) - before) / FINE_REQUESTS * 1e6)
+            figures.fine_cpu_us.append((_cpu_s(worker) - before) / FINE_REQUESTS * 1e6)
             raised, seconds = raise_errors(server.port, RAISE_S)
             figures.raising_per_s.append(raised / seconds)
             figures.raised += raised
@@ -84,33 +83,20 @@ def _measure(mode: str, figures: Figures) -> None:
 
 def raise_errors(port: int, seconds: float, clients: int = CLIENTS) -> tuple[int, float]:
     """Have the raising route asked for so long; return answers and seconds."""
-    return load(port, "/bench/raises", seconds=seconds, clients=clients)
+    return _load(port, "/bench/raises", seconds=seconds, clients=clients)
 
 
-def load(
-    port: int,
-    path: str,
-    *,
-    count: int = 0,
-    seconds: float = 0.0,
-    clients: int = CLIENTS,
-    bodies: Sequence[bytes] = (),
+def _load(
+    port: int, path: str, *, count: int = 0, seconds: float = 0.0, clients: int = CLIENTS
 ) -> tuple[int, float]:
-    """Ask from several connections; return how many answers came in how many seconds.
-
-    :param bodies: each of them is posted, once.
-    """
+    """Ask from several connections; return how many answers came in how many seconds."""
     done = [0] * clients
     started = time.monotonic()
-    count = count or len(bodies)
 
     def ask(client: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         while done[client] < count / clients if count else time.monotonic() - started < seconds:
-            if bodies:
-                connection.request("POST", path, bodies[client + done[client] * clients])
-            else:
-                connection.request("GET", path)
+            connection.request("GET", path)
             connection.getresponse().read()
             done[client] += 1
         connection.close()
@@ -123,13 +109,12 @@ def load(
     return sum(done), time.monotonic() - started
 
 
-def cpu_s(process: psutil.Process) -> float:
-    """Return the CPU that a process has used."""
+def _cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 
 
-def ratio(ours: list[float], theirs: list[float]) -> float:
+def _ratio(ours: list[float], theirs: list[float]) -> float:
     """The median of the rounds' ratios: the two of one round met the same noise."""
     return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
 
@@ -143,8 +128,8 @@ def _report(figures: dict[str, Figures]) -> bool:
             f" {found.arrived:9} {found.rss_mib:9.0f}"
         )
     ours, sdk = figures["ours"], figures["sdk"]
-    cpu = ratio(ours.fine_cpu_us, sdk.fine_cpu_us)
-    rate = ratio(ours.raising_per_s, sdk.raising_per_s)
+    cpu = _ratio(ours.fine_cpu_us, sdk.fine_cpu_us)
+    rate = _ratio(ours.raising_per_s, sdk.raising_per_s)
     goals = {
         f"a successful request costs {cpu:.2f} of the CPU it has with the SDK as it comes"
         " (at most 1)": cpu <= 1.0,
