@@ -15,6 +15,7 @@ from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder
+from app.insights.observer import Observer
 from app.intake import Intake
 from app.logs import set_up_logging
 from app.projects import KeyRing
@@ -46,6 +47,7 @@ def create_app(config: Config | None = None) -> Flask:
         destinations=destinations,
         reraise=config.testing,
     )
+    release = sentry.find_release(config)
     app.extensions["devenviro"] = Services(
         config=config,
         store=store,
@@ -55,7 +57,7 @@ def create_app(config: Config | None = None) -> Flask:
         throttle=LoginThrottle(store),
         keys=KeyRing(store),
         quotas=QuotaGate(),
-        release=sentry.find_release(config),
+        release=release,
         started_at=utc_now(),
     )
     sentry.connect(config, intake)
@@ -68,6 +70,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.before_request(access.enforce)
     errors.init_app(app)
     web.init_app(app)
+    Observer(intake, release, config.ENVIRONMENT).init_app(app)
     admin.init_app(app, login)
     api.init_app(app, csrf)
     ingest.init_app(app, csrf)

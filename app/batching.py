@@ -166,6 +166,11 @@ class Buffer(Generic[T]):
                     self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                     self._thread.start()
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether its work is still to begin, so that it will see what was put down before."""
+        return self._wanted.is_set()
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Empty the queue a last time and end the thread."""
         self._closed.set()

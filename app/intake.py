@@ -32,6 +32,8 @@ from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder, Waiting
 from app.events.items import count_types
+from app.events.observations import Observations
+from app.events.timings import TimingBook
 from app.issues.grouping import group
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
@@ -40,6 +42,7 @@ from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
+from app.protocol.transaction import Timing, read_timings
 
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
@@ -98,6 +101,8 @@ class Intake:
         )
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
+        self._observed = Observations(OWN_PROJECT_ID)
+        self._timing_book = TimingBook()
 
     # ---- doors ----------------------------------------------------------------------------------
 
@@ -122,7 +127,9 @@ class Intake:
         with recording():
             named = read_client(envelope, client)
             prepared = self._prepare(envelope, project_id)
-            prepared = replace(prepared, via=via, quota=quota, client=named)
+            prepared = replace(
+                prepared, via=via, quota=quota, client=named, timings=read_timings(envelope)
+            )
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
@@ -152,6 +159,14 @@ class Intake:
         self._owed.count(name)
         self._buffer.wake()
 
+    def observe(self, timing: Timing) -> None:
+        """Count a request that this application answered, in the store within a second or two."""
+        if not self._observed.add(timing):
+            self._owed.count("buffer_overflow")
+        # Asked first, since waking costs more than all the rest of it.
+        if not self._buffer.is_woken:
+            self._buffer.wake()
+
     def flush(self) -> None:
         """Store what was offered, now."""
         self._buffer.flush()
@@ -170,15 +185,17 @@ class Intake:
 
     def _settle(self) -> None:
         self.take_in()
-        owed = self._owed.take()
-        if not owed:
+        owed, observed = self._owed.take(), self._observed.take()
+        if not owed and not observed:
             return
         try:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
                 books.add(conn, owed)
+                self._timing_book.add(conn, observed)
         except Exception:
             self._owed.give_back(owed)
+            self._observed.give_back(observed)
             raise
 
     def _take_in_one(self, waiting: Waiting) -> int:
@@ -260,7 +277,9 @@ class Intake:
         try:
             with self.store.write(timeout_s) as conn:
                 counts = Counter(owed)
-                accepted = commit_batch(conn, take(), self.destinations, counts, utc_now())
+                accepted = commit_batch(
+                    conn, take(), self.destinations, self._timing_book, counts, utc_now()
+                )
         except Exception:
             self._owed.give_back(owed)
             raise

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
+from app.events import ageing
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
 from app.issues.tables import DELETED, issue_hours, issue_users, issues
@@ -49,6 +50,9 @@ SETTLED = ("local", "delivered", "discarded")
 HOURS_KEPT = timedelta(days=7)
 # Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
 COUNTS_KEPT = timedelta(days=90)
+# How long requests took: by the minute for what is looked into, then by the hour.
+MINUTES_KEPT = timedelta(days=2)
+TIMINGS_KEPT = timedelta(days=90)
 
 _STATE = envelopes.c.state
 _DELETED = select(issues.c.id).where(issues.c.status == DELETED)
@@ -80,6 +84,8 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     with store.write() as conn:
         conn.execute(delete(issue_hours).where(issue_hours.c.hour < utc_now() - HOURS_KEPT))
         forget_before(conn, (utc_now() - COUNTS_KEPT).date())
+    ageing.roll_up(store, (utc_now() - MINUTES_KEPT).date())
+    ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
     _ledger(store, limits.days)
     return (
         _by_age(store, limits.days, progress)

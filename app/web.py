@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app import access
+from app.insights.observer import STARTED
 from app.sentry import QUIET_PATHS, UNHANDLED_LOGGER
 from config import Config
 
@@ -40,9 +42,10 @@ class App(Flask):
     """Flask, with the SDK's middleware only where something happens that it should see."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a request; probes and static files are no sessions and no transactions."""
+        """Serve a request; probes and static files are not traced, and counted nowhere."""
         if QUIET_PATHS.match(environ.get("PATH_INFO", "")) or self._may_be_tunnel(environ):
             return self.wsgi_app(environ, start_response)
+        environ[STARTED] = time.perf_counter()
         return super().__call__(environ, start_response)
 
     def _may_be_tunnel(self, environ: WSGIEnvironment) -> bool:

@@ -48,11 +48,32 @@ def event_of(bug: int, number: int) -> dict[str, Any]:
     return event
 
 
+def transaction_of(number: int) -> dict[str, Any]:
+    """A transaction of one of seven routes, with ten spans, of 10 to 200 ms."""
+    now = datetime.now(UTC).timestamp()
+    trace = {"trace_id": uuid.uuid4().hex, "span_id": "b" * 16, "op": "http.server"}
+    span = {**trace, "op": "db.sql.query", "description": "SELECT * FROM orders WHERE id = %s"}
+    failed = number % 50 == 0
+    return {
+        "type": "transaction",
+        "event_id": uuid.uuid4().hex,
+        "transaction": f"orders.{VERBS[number % len(VERBS)]}",
+        "release": f"shop@1.4.{number % 2}",
+        "environment": "production",
+        "start_timestamp": now - 0.01 * (1 + number % 20),
+        "timestamp": now,
+        "contexts": {"trace": {**trace, "status": "internal_error" if failed else "ok"}},
+        "spans": [{**span, "start_timestamp": now - 0.005, "timestamp": now}] * 10,
+        "sdk": {"name": "sentry.python.flask", "version": "2.75.0"},
+    }
+
+
 def envelope_of(event: dict[str, Any]) -> bytes:
-    """The envelope an SDK would put it into."""
+    """The envelope an SDK would put an event or a transaction into."""
     payload = json.dumps(event).encode()
     headers = {"event_id": event["event_id"], "sent_at": datetime.now(UTC).isoformat()}
-    item = {"type": "event", "content_type": "application/json", "length": len(payload)}
+    kind = event.get("type", "event")
+    item = {"type": kind, "content_type": "application/json", "length": len(payload)}
     return b"\n".join([json.dumps(headers).encode(), json.dumps(item).encode(), payload, b""])
 
 

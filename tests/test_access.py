@@ -37,6 +37,7 @@ TABLE = [
     ("/<path:prefix>/api/<int:project_id>/", "key"),
     ("/tunnel/", "key"),
     ("/api/deliveries", "read"),
+    ("/api/performance", "read"),
 ]
 READS = [
     "/api/events",
@@ -46,6 +47,7 @@ READS = [
     "/api/deliveries",
     "/api/deliveries.csv",
     "/api/deliveries/overview",
+    "/api/performance",
     "/system/status",
     "/metrics",
     "/openapi.json",

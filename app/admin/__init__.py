@@ -7,6 +7,7 @@
     deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
+    performance how fast, how often, how many failed (charts)
     rules      rules of grouping, and what one would do
     triage     resolve, ignore, reopen, delete, comment
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
@@ -41,6 +42,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     events,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
     rules,  # noqa: F401

@@ -16,6 +16,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     issues,  # noqa: F401
     metrics,  # noqa: F401
     openapi,  # noqa: F401
+    performance,  # noqa: F401
     projects,  # noqa: F401
     rules,  # noqa: F401
     system,  # noqa: F401

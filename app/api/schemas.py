@@ -242,6 +242,35 @@ class IssueTags(BaseModel):
     tags: list[Tag]
 
 
+class Performance(BaseModel):
+    """What was counted of one transaction, one release, or one step of time.
+
+    A percentile is null where no duration is known, and at most 2.5 % off.
+    """
+
+    transaction: str | None = Field(description="Null unless it is counted by transaction.")
+    release: str | None = Field(description="Null unless counted by release; may be empty.")
+    at: datetime | None = Field(description="Where the step begins; null unless by time.")
+    requests: int
+    failures: int
+    failure_rate: float = Field(description="From 0 to 1.")
+    per_minute: float
+    p50_ms: float | None
+    p75_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class PerformancePage(BaseModel):
+    """A page of figures, and the window they are of: `since` counts, `until` does not."""
+
+    performance: list[Performance]
+    next: str | None
+    total: int
+    since: datetime
+    until: datetime
+
+
 class Project(BaseModel):
     """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
 

@@ -58,6 +58,7 @@ def pairs_of(event: Event) -> list[Pair]:
         "environment": event.environment,
         "release": event.release,
         "server_name": event.server_name,
+        "transaction": event.transaction,
     }
     tags = {**own, **{key: value for key, value in event.tags.items() if key not in own}}
     cut = ((key[:KEY_LENGTH], (value or "")[:VALUE_LENGTH]) for key, value in tags.items())

@@ -33,6 +33,8 @@ class IssueFilter:
 
     :param text: part of title or culprit in any case, or the id of one of its events.
     :param environment: of any of its events; so is ``release``.
+    :param transactions: any of its events is of one of these; of those before they were counted,
+        the last one.
     """
 
     status: str | None = None
@@ -41,6 +43,7 @@ class IssueFilter:
     release: str | None = None
     environment: str | None = None
     text: str | None = None
+    transactions: tuple[str, ...] | None = None
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return a query over ``issues`` narrowed to this filter, but for its status."""
@@ -55,6 +58,10 @@ class IssueFilter:
             # The tags may have no place for a release any more that the issue itself still names.
             known = or_(issues.c.first_release == release, issues.c.last_release == release)
             query = query.where(or_(known, _has_tag("release", release)))
+        if self.transactions is not None:
+            names = [clean_text(name) for name in self.transactions]
+            is_last = issues.c.culprit.in_(names)
+            query = query.where(or_(is_last, _has_tag("transaction", *names)))
         return query.where(_contains(clean_text(self.text))) if self.text else query
 
 
@@ -232,10 +239,10 @@ def _count(filter: IssueFilter, at_most: int) -> Any:
     return select(func.count()).select_from(found.limit(at_most).subquery()).scalar_subquery()
 
 
-def _has_tag(key: str, value: str) -> Any:
+def _has_tag(key: str, *values: str) -> Any:
     columns = issue_tags.c
     return exists().where(
-        and_(columns.issue_id == issues.c.id, columns.key == key, columns.value == value)
+        and_(columns.issue_id == issues.c.id, columns.key == key, columns.value.in_(values))
     )
 
 

@@ -18,14 +18,14 @@ SCRIPT = (
 LINK = "javascript:window.ran=1"
 
 
-def insert(app: Flask, payload: dict[str, Any]) -> str:
+def insert(app: Flask, payload: dict[str, Any], project_id: int = OWN_PROJECT_ID) -> str:
     """Store an event past the SDK and return its id."""
     event_id = uuid.uuid4().hex
     envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
     envelope.items.append(
         Item({"type": "attachment", "filename": SCRIPT, "content_type": SCRIPT}, b"x" * 2000)
     )
-    parts_of(app).intake.accept(envelope, project_id=OWN_PROJECT_ID, timeout_s=5)
+    parts_of(app).intake.accept(envelope, project_id=project_id, timeout_s=5)
     return event_id
 
 

@@ -17,7 +17,15 @@ from tests.browser.conftest import Server, Watched
 
 PICTURES = ROOT / "docs" / "screenshots"
 NewPage = Callable[..., Watched]
-LISTS = ["/admin/", "/admin/events", "/admin/issues", "/admin/trigger", "/admin/status", "/docs"]
+LISTS = [
+    "/admin/",
+    "/admin/events",
+    "/admin/issues",
+    "/admin/performance",
+    "/admin/trigger",
+    "/admin/status",
+    "/docs",
+]
 
 
 def send(page: Page, kind: str, message: str) -> str:

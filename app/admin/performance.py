@@ -1,0 +1,182 @@
+"""Performance: how fast a project answers, how often, how much fails; by transaction and release.
+
+One page for all transactions and for one of them: the address says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import current_app, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
+
+from app import access
+from app.admin import bp
+from app.admin.charts import charts
+from app.admin.lookups import project_names
+from app.admin.sparkline import sparklines
+from app.db import utc_now
+from app.insights.performance import (
+    PERIODS,
+    Selection,
+    Sort,
+    has_any,
+    options_of,
+    over_time,
+    ranked,
+    survey,
+    total_of,
+    window_of,
+)
+from app.issues.queries import IssueFilter, hours_of, list_issues
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.services import services
+
+PAGE_SIZE = 50
+# How many releases stand beside each other, and how many issues of one transaction.
+RELEASES, ISSUES = 10, 10
+SORTS: dict[Sort, str] = {
+    "slowest": "Slowest first",
+    "failing": "Most failing first",
+    "busiest": "Busiest first",
+}
+DEFAULTS = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
+NARROWING = ("transaction", "release", "environment")
+MAX_LENGTHS = {"transaction": 200, "release": 250, "environment": 64}
+
+
+@dataclass
+class PerformanceChoice:
+    """What the address asks for.
+
+    :param values: the parameters that differ from what is shown without any.
+    :param problems: what could not be read and was left out, in words.
+    """
+
+    values: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def of(self, name: str) -> str:
+        """Return what is chosen, if only by default; empty where nothing is."""
+        return self.values.get(name, DEFAULTS.get(name, ""))
+
+    @property
+    def project_id(self) -> int:
+        """The project that is looked at."""
+        return int(self.of("project"))
+
+    @property
+    def sort(self) -> Sort:
+        """What comes first."""
+        return next((sort for sort in SORTS if sort == self.of("sort")), "slowest")
+
+    @property
+    def narrowing(self) -> dict[str, str]:
+        """What leaves requests out, besides project and time."""
+        return {name: value for name, value in self.values.items() if name in NARROWING}
+
+    def selection(self, now: datetime) -> Selection:
+        """Return what the choice means to the store."""
+        since, until = window_of(self.of("period"), now)
+        return Selection(self.project_id, since, until, **self.narrowing)
+
+    def but(self, **changed: str) -> dict[str, str]:
+        """Return the parameters of an address that differs in what is given; empty is none."""
+        values = {**self.values, **changed}
+        return {name: v for name, v in values.items() if v and DEFAULTS.get(name) != v}
+
+
+@bp.get("/performance")
+@access.admin
+def performance() -> ResponseReturnValue:
+    """Show a project's requests over time, its transactions and releases."""
+    choice, now = read_choice(request.args), utc_now()
+    selection, step = choice.selection(now), PERIODS[choice.of("period")].step
+    first = _first_line()
+    with services().store.read() as conn:
+        found = _found(conn, choice, selection)
+        issues = _issues(conn, choice)
+        hours = hours_of(conn, [row.id for row in issues], now)
+    lines = found.pop("lines")
+    return render_template(
+        "performance.html",
+        choice=choice,
+        periods=PERIODS,
+        sorts=SORTS,
+        minutes=(selection.until - selection.since).total_seconds() / 60,
+        charts=charts(found.pop("steps"), selection.since, step),
+        lines=lines[first : first + PAGE_SIZE],
+        is_first=first == 0,
+        after=first + PAGE_SIZE if len(lines) > first + PAGE_SIZE else None,
+        is_own=choice.project_id == OWN_PROJECT_ID,
+        issues=issues,
+        sparklines=sparklines(hours),
+        **found,
+    )
+
+
+def read_choice(given: Mapping[str, str]) -> PerformanceChoice:
+    """Read the choice out of an address; what is wrong is left out and told."""
+    choice = PerformanceChoice()
+    for name in (*DEFAULTS, *NARROWING):
+        value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
+        if not value or DEFAULTS.get(name) == value:
+            continue
+        if _is_known(name, value):
+            choice.values[name] = value
+        else:
+            choice.problems.append(f"There is no {name} “{value}”.")
+    return choice
+
+
+def _is_known(name: str, value: str) -> bool:
+    if name == "project":
+        return value.isascii() and value.isdigit() and len(value) < 10
+    known = {"period": tuple(PERIODS), "sort": tuple(SORTS)}
+    return name not in known or value in known[name]
+
+
+def _first_line() -> int:
+    text = request.args.get("after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
+
+
+def _found(conn: Connection, choice: PerformanceChoice, selection: Selection) -> dict[str, Any]:
+    """Return what was counted; the transactions only where none is chosen."""
+    found = survey(conn, selection)
+    return {
+        "lines": [] if selection.transaction else ranked(found["transaction"], choice.sort),
+        "releases": ranked(found["release"], "busiest")[:RELEASES],
+        "total": total_of(found["release"]),
+        "steps": over_time(conn, selection, PERIODS[choice.of("period")].step),
+        "options": options_of(conn, selection.project_id, selection.since),
+        "any_at_all": has_any(conn, selection.project_id),
+        "projects": project_names(conn),
+    }
+
+
+def _issues(conn: Connection, choice: PerformanceChoice) -> list[Row[Any]]:
+    """Return the open issues of the chosen transaction."""
+    name = choice.of("transaction")
+    if not name:
+        return []
+    names = _names_of(name) if choice.project_id == OWN_PROJECT_ID else (name,)
+    chosen = IssueFilter(
+        status="unresolved",
+        project_id=choice.project_id,
+        release=choice.values.get("release"),
+        environment=choice.values.get("environment"),
+        transactions=names,
+    )
+    return list_issues(conn, chosen, limit=ISSUES)
+
+
+def _names_of(rule: str) -> tuple[str, ...]:
+    """Return what events call a route of this application: its endpoints."""
+    rules = current_app.url_map.iter_rules()
+    return (rule, *sorted({one.endpoint for one in rules if one.rule == rule}))

@@ -1,0 +1,119 @@
+"""Performance: throughput, failures and percentiles, by transaction, by release, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.events import Limit
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import Performance, PerformancePage
+from app.db import utc_now
+from app.insights.performance import (
+    PERIODS,
+    Percentiles,
+    Rate,
+    Selection,
+    Sort,
+    figures_by,
+    over_time,
+    ranked,
+    window_of,
+)
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.services import services
+
+Name = Annotated[str, Field(max_length=250)]
+
+
+class PerformanceQuery(Query):
+    """What is looked at, and how it is told apart."""
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
+    period: Annotated[
+        Literal["hour", "day", "week", "quarter"],
+        Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
+    ] = "hour"
+    by: Literal["transaction", "release", "time"] = "transaction"
+    sort: Annotated[
+        Sort, Field(description="What comes first; by p95, by failure rate. Not for time.")
+    ] = "slowest"
+    transaction: Name | None = None
+    release: Name | None = None
+    environment: Name | None = None
+
+
+@bp.get("/api/performance")
+@access.reads
+@describe(
+    Operation(
+        "How fast, how often, how many failed",
+        {200: PerformancePage},
+        query=PerformanceQuery,
+        problems=(422, 503),
+        tag="insights",
+    )
+)
+def get_performance() -> ResponseReturnValue:
+    """Return a page of figures."""
+    query = read_query(PerformanceQuery)
+    since, until = window_of(query.period, utc_now())
+    names = {
+        name: value if value is None else clean_text(value)
+        for name, value in query.model_dump(
+            include={"transaction", "release", "environment"}
+        ).items()
+    }
+    with services().store.read() as conn:
+        found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
+    end = query.cursor + query.limit
+    return answer(
+        PerformancePage(
+            performance=found[query.cursor : end],
+            next=str(end) if end < len(found) else None,
+            total=len(found),
+            since=since,
+            until=until,
+        )
+    )
+
+
+def _shapes(
+    conn: Connection, query: PerformanceQuery, selection: Selection
+) -> Iterator[Performance]:
+    step = PERIODS[query.period].step
+    if query.by == "time":
+        for number, one in enumerate(over_time(conn, selection, step)):
+            at = selection.since + number * step
+            yield _shape(one.rate, one.percentiles, step, at=at)
+        return
+    length = selection.until - selection.since
+    for line in ranked(figures_by(conn, selection, query.by), query.sort):
+        yield _shape(line.rate, line.percentiles, length, **{query.by: line.name})
+
+
+def _shape(
+    rate: Rate, percentiles: Percentiles, length: timedelta, **named: str | datetime
+) -> Performance:
+    values: dict[str, Any] = {"transaction": None, "release": None, "at": None, **named}
+    for name, value in percentiles._asdict().items():
+        if name != "measured":
+            values[name] = None if value is None else round(value, 3)
+    return Performance(
+        requests=rate.requests,
+        failures=rate.failures,
+        failure_rate=round(rate.share, 6),
+        per_minute=round(rate.requests / (length.total_seconds() / 60), 3),
+        **values,
+    )

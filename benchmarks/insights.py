@@ -1,0 +1,131 @@
+"""What insights cost: a request of the application, and a transaction that comes to the door.
+
+    python -m benchmarks.insights
+
+In one process and without a server, whose own work would hide it: blocks of requests that are
+counted take turns with blocks that are not, and the median of their ratios in CPU is told. The
+blocks are short, so that the two of a pair meet the same noise; between servers that take turns by
+the second the ratio moved by a tenth. Each block is written at its end, as if a second were over.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import EnvironBuilder
+
+from app import access, create_app, intake
+from app.insights import observer
+from app.projects import create_project
+from benchmarks.envelopes import envelope_of, transaction_of
+from config import load_config
+
+PAIRS = 60
+# What a process answers in a second of moderate load; the first blocks warm up.
+REQUESTS, ENVELOPES, WARM = 200, 50, 3
+LIMIT = 1.05
+
+
+class Bench:
+    """An application whose insights can be switched off."""
+
+    def __init__(self, folder: Path) -> None:
+        self.app = create_app(
+            load_config({}, ENVIRONMENT="testing", DATA_DIR=folder, SENTRY_TRACES_SAMPLE_RATE=0.1)
+        )
+        self.app.get("/fine")(access.anyone(lambda: {"ok": True}))
+        self._parts = self.app.extensions["devenviro"]
+        project = create_project(self._parts.store, "shop")
+        self._door = f"/api/{project.id}/envelope/?sentry_key={project.keys[0]}"
+        self._numbers = iter(range(10**9))
+
+    def requests_us(self) -> float:
+        """Have the cheapest request answered; return the CPU of one, in microseconds."""
+        environ = EnvironBuilder("/fine").get_environ()
+        return self._cpu_us([dict(environ) for _ in range(REQUESTS)])
+
+    def envelopes_us(self) -> float:
+        """The same of a transaction with ten spans, alone in its commit."""
+        numbers = [next(self._numbers) for _ in range(ENVELOPES)]
+        return self._cpu_us([self._posted(envelope_of(transaction_of(n))) for n in numbers])
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._parts.intake.close()
+        self._parts.store.dispose()
+
+    def _posted(self, body: bytes) -> dict[str, Any]:
+        builder = EnvironBuilder(self._door, method="POST", input_stream=BytesIO(body))
+        return {**builder.get_environ(), "CONTENT_LENGTH": str(len(body))}
+
+    def _cpu_us(self, environs: list[dict[str, Any]]) -> float:
+        started = time.process_time()
+        for environ in environs:
+            answer = self.app(environ, _is_fine)
+            list(answer)
+            answer.close()  # type: ignore[attr-defined]
+        self._parts.intake.flush()
+        return (time.process_time() - started) / len(environs) * 1e6
+
+
+def _is_fine(status: str, headers: object, exc_info: object = None) -> Callable[[bytes], object]:
+    assert status.startswith("200"), status
+    return lambda data: None
+
+
+@contextmanager
+def uncounted(app: Flask) -> Iterator[None]:
+    """Take the insights out of requests, and out of what comes to the door."""
+    hooks = app.after_request_funcs[None], app.teardown_request_funcs[None]
+    kept, reads = [list(some) for some in hooks], intake.read_timings
+    for some in hooks:
+        some[:] = [one for one in some if one.__module__ != observer.__name__]
+    intake.read_timings = lambda envelope: []
+    try:
+        yield
+    finally:
+        intake.read_timings = reads
+        for some, before in zip(hooks, kept, strict=True):
+            some[:] = before
+
+
+def compare(app: Flask, measure: Callable[[], float]) -> tuple[float, float]:
+    """Return the microseconds where it is counted, and how many times those of where it is not."""
+    pairs = []
+    for number in range(WARM + PAIRS):
+        counted = measure() if number % 2 else 0.0
+        with uncounted(app):
+            plain = measure()
+        pairs.append((counted or measure(), plain))
+    pairs = pairs[WARM:]
+    ratio = statistics.median(counted / plain for counted, plain in pairs)
+    return statistics.median(counted for counted, _ in pairs), ratio
+
+
+def main() -> bool:
+    """Measure and print; return whether the goal is met."""
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        request_us, request = compare(bench.app, bench.requests_us)
+        envelope_us, envelope = compare(bench.app, bench.envelopes_us)
+        bench.close()
+    met = request <= LIMIT
+    print(
+        f"  {'met   ' if met else 'MISSED'}  counting makes a request of {request_us:.0f} us of CPU"
+        f" {request:.3f} times as dear (at most {LIMIT})\n"
+        f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times"
+    )
+    return met
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
