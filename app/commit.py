@@ -20,10 +20,12 @@ from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
 from app.events.tables import envelopes, events
+from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
+from app.protocol.feedback import Feedback
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
 from app.quotas import admit, refused_counter, window_end
@@ -76,6 +78,7 @@ class Prepared:
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
     client: str | None = None
+    feedback: list[Feedback] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:
@@ -114,6 +117,14 @@ def commit_batch(
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
     _insert_events(conn, [one for one in stored if one.event], ids, now)
+    record_feedback(
+        conn,
+        [
+            Received(one.project_id, ids[one.uid], one.received_at, said)
+            for one in stored
+            for said in one.feedback
+        ],
+    )
     _count_the_rest(conn, stored, now)
     books.add(conn, counts)
     within = {one.uid for one in taken}
