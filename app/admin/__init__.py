@@ -7,6 +7,7 @@
     deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
+    feedback   what people said of errors
     rules      rules of grouping, and what one would do
     triage     resolve, ignore, reopen, delete, comment
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
@@ -39,6 +40,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     delivery_actions,  # noqa: F401
     event,  # noqa: F401
     events,  # noqa: F401
+    feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
     project_setup,  # noqa: F401

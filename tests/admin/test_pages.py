@@ -24,6 +24,7 @@ PAGES = [
     "/admin/",
     "/admin/events",
     "/admin/issues",
+    "/admin/feedback",
     "/admin/projects",
     "/admin/projects/new",
     "/admin/projects/1",
