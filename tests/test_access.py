@@ -17,6 +17,7 @@ TABLE = [
     ("/health", "open"),
     ("/static/", "open"),
     ("/bootstrap/", "open"),
+    ("/feedback/", "open"),
     ("/admin/login", "open"),
     ("/admin/highlight.css", "open"),
     ("/admin/", "admin"),

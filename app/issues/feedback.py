@@ -163,11 +163,10 @@ def has_feedback(conn: Connection, project_id: int, event_id: str) -> bool:
     return conn.execute(select(feedback.c.id).where(*is_it)).first() is not None
 
 
-def nth_newest_at(conn: Connection, project_id: int, source: str, n: int) -> datetime | None:
-    """Return when the ``n``-th newest feedback of a source came, ``None`` if there are fewer."""
-    of_source = feedback.c.project_id == project_id, feedback.c.source == source
-    query = select(feedback.c.received_at).where(*of_source).order_by(feedback.c.id.desc())
-    return conn.execute(query.offset(n - 1).limit(1)).scalar()
+def nth_newest_at(conn: Connection, project_id: int, n: int) -> datetime | None:
+    """Return when the ``n``-th newest feedback of a project came, ``None`` if there are fewer."""
+    query = select(feedback.c.received_at).where(feedback.c.project_id == project_id)
+    return conn.execute(query.order_by(feedback.c.id.desc()).offset(n - 1).limit(1)).scalar()
 
 
 def _issues_of(

@@ -59,7 +59,7 @@ def test_issue_and_event_show_the_newest_and_lead_to_all(
 def test_long_message_is_folded(app: Flask, admin_client: FlaskClient) -> None:
     send(app, feedback_item("word " * 500))
     short, whole = sayings(admin_client.get("/admin/feedback").text)
-    assert len(short) == 601 and len(whole) == 2499
+    assert len(short) == 301 and len(whole) == 2499
 
 
 def test_list_is_narrowed_and_paged(
