@@ -10,7 +10,7 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import access, admin, api, cli, errors, ingest, sentry, web
+from app import access, admin, api, cli, errors, feedback, ingest, sentry, web
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
@@ -71,6 +71,7 @@ def create_app(config: Config | None = None) -> Flask:
     errors.init_app(app)
     web.init_app(app)
     Observer(intake, release, config.ENVIRONMENT).init_app(app)
+    feedback.init_app(app, csrf)
     admin.init_app(app, login)
     api.init_app(app, csrf)
     ingest.init_app(app, csrf)

@@ -21,10 +21,12 @@ from app.delivery.destinations import Destinations
 from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
 from app.events.tables import envelopes, events
 from app.events.timings import Timed, TimingBook, minute_of, timed
+from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
+from app.protocol.feedback import Feedback
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
 from app.protocol.transaction import Timing
@@ -84,6 +86,7 @@ class Prepared:
     losses: list[Loss] = field(default_factory=list)
     client: str | None = None
     timings: list[Timing] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
 
     @property
     def body(self) -> bytes:
@@ -123,6 +126,14 @@ def commit_batch(
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
     _insert_events(conn, [one for one in stored if one.event], ids, now)
+    record_feedback(
+        conn,
+        [
+            Received(one.project_id, ids[one.uid], one.received_at, said)
+            for one in stored
+            for said in one.feedback
+        ],
+    )
     _count_the_rest(conn, stored, now)
     timing_book.add(conn, _timed(conn, stored))
     books.add(conn, counts)

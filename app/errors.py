@@ -14,13 +14,14 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.http import HTTP_STATUS_CODES
 
+from app import feedback
 from app.db import StoreError
 from app.error_tracker import ErrorTracker
 from app.sentry import event_id_of
 
 PROBLEM_TYPE = "application/problem+json"
 # The pages of people; everything else answers programs.
-PAGES = ("/admin", "/docs")
+PAGES = ("/admin", "/docs", "/feedback/")
 RETRY_AFTER_S = 5
 
 
@@ -109,6 +110,12 @@ def _wants_page() -> bool:
 def _page(status: int, detail: str, event_id: str | None, csrf: bool = False) -> Response:
     title = HTTP_STATUS_CODES.get(status, "Error")
     text = render_template(
-        "error.html", status=status, title=title, detail=detail, event_id=event_id, csrf=csrf
+        "error.html",
+        status=status,
+        title=title,
+        detail=detail,
+        event_id=event_id,
+        csrf=csrf,
+        form=feedback.form_about(event_id) if event_id else None,
     )
     return Response(text, status=status, content_type="text/html; charset=utf-8")

@@ -40,6 +40,7 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
+from app.protocol.feedback import is_feedback, read_feedback
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.transaction import Timing, read_timings
@@ -250,6 +251,7 @@ class Intake:
             item_types=_types_of(envelope),
             items=count_types(envelope.item_types),
             losses=read_losses(envelope),
+            feedback=read_feedback(envelope),
             packed=pack(body),
             size_bytes=len(body),
             event_id=event_id,
@@ -344,7 +346,7 @@ def _types_of(envelope: Envelope) -> str:
 
 def _read(envelope: Envelope, received_at: datetime) -> Event | None:
     item = envelope.event()
-    if item is None:
+    if item is None or is_feedback(item):
         return None
     event_id = (
         parse_event_id(envelope.headers.get("event_id"))

@@ -35,6 +35,7 @@ from app.delivery.tables import attempts, issue_deliveries
 from app.events import ageing
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
+from app.issues.feedback import feedback
 from app.issues.tables import DELETED, issue_hours, issue_users, issues
 from app.projects import projects
 from config import Config
@@ -218,7 +219,10 @@ def _bite(store: Store, query: Select[Any]) -> int:
 
 
 def _bury_bite(store: Store) -> bool:
-    """Remove events of one deleted issue, then its users, then itself; whether there was any."""
+    """Remove events of one deleted issue, then what was said of them, its users, then itself.
+
+    :return: whether there was any.
+    """
     with store.read() as conn:  # Nothing to do is the usual case, and no reason to wait for a turn.
         if conn.execute(_DELETED.limit(1)).first() is None:
             return False
@@ -228,6 +232,7 @@ def _bury_bite(store: Store) -> bool:
             return False
         of_issue = select(events.c.envelope_id).where(events.c.issue_id == issue_id)
         ids = list(conn.scalars(of_issue.order_by(events.c.id).limit(BITE)))
+        ids = ids or list(conn.scalars(_envelopes_of_feedback(issue_id).limit(BITE)))
         if ids:
             _remove_of_deleted(conn, ids)
             return True
@@ -241,8 +246,15 @@ def _bury_bite(store: Store) -> bool:
     return True
 
 
+def _envelopes_of_feedback(issue_id: int) -> Select[Any]:
+    # One that came with an event goes with that, which may be another issue's.
+    has_event = exists().where(events.c.envelope_id == feedback.c.envelope_id)
+    return select(feedback.c.envelope_id).where(feedback.c.issue_id == issue_id, ~has_event)
+
+
 def _remove_of_deleted(conn: Connection, envelope_ids: list[int]) -> None:
-    conn.execute(delete(events).where(events.c.envelope_id.in_(envelope_ids)))
+    for table in (events, feedback):
+        conn.execute(delete(table).where(table.c.envelope_id.in_(envelope_ids)))
     settled = envelopes.c.id.in_(envelope_ids), envelopes.c.state.in_(SETTLED)
     _count_pruned(conn, conn.scalars(delete(envelopes).where(*settled).returning(_STATE)))
 

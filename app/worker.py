@@ -18,6 +18,7 @@ from app.delivery.lane import Rules
 from app.delivery.policy import Backoff
 from app.delivery.thinning import Thinning
 from app.intake import recording
+from app.issues.feedback import adopt
 from app.leases import claim
 from app.retention import Limits, bury, prune
 from app.services import Services
@@ -72,6 +73,7 @@ class Worker:
                     self._parts.store.open()
                     self._parts.intake.take_in()
                 bury(self._parts.store)
+                adopt(self._parts.store)
                 if self._may_prune():
                     prune(self._parts.store, Limits.of(self._parts.config))
             except StoreError as error:

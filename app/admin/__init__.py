@@ -8,6 +8,7 @@
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
     performance how fast, how often, how many failed (charts)
+    feedback   what people said of errors
     rules      rules of grouping, and what one would do
     triage     resolve, ignore, reopen, delete, comment
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
@@ -40,6 +41,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     delivery_actions,  # noqa: F401
     event,  # noqa: F401
     events,  # noqa: F401
+    feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
     performance,  # noqa: F401

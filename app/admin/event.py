@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from flask import Response, abort, render_template
 from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
 
 from app import access
 from app.admin import bp
 from app.admin.event_view import attachments_shown, view_of
+from app.admin.feedback import SHOWN_BESIDE
 from app.admin.lookups import neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
+from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.queries import find_issue
 from app.progress import follow
 from app.protocol.event import parse_event_id
@@ -39,6 +43,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         around = neighbours(conn, stored.row, total) if stored else None
         attached = [one.described() for one in attachments_of(conn, stored.row)] if stored else []
         unlisted = unlisted_envelopes(conn, stored.row) if stored else 0
+        said = _said_of(conn, stored.row) if stored else []
     if stored is None:
         abort(404, description=UNKNOWN)
     return render_template(
@@ -48,6 +53,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
         issue=issue,
         attachments=attachments_shown(attached),
         unlisted=unlisted,
+        feedback=said,
+        shown_feedback=SHOWN_BESIDE,
         around=around,
         trail=trail_of(stored.row.event_id, progress),
     )
@@ -103,6 +110,11 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
     if found is None:
         abort(404, description="the event has no such attachment")
     return download(found)
+
+
+def _said_of(conn: Connection, row: Row[Any]) -> list[Row[Any]]:
+    about = FeedbackFilter(project_id=row.project_id, event_id=row.event_id)
+    return list_feedback(conn, about, limit=SHOWN_BESIDE + 1)
 
 
 def _find(event_id: str) -> StoredEvent:

@@ -12,12 +12,14 @@ from sqlalchemy import Connection, Row
 from app import access
 from app.admin import bp
 from app.admin.event_view import EventView, view_of
+from app.admin.feedback import SHOWN_BESIDE
 from app.admin.issues import project_names
 from app.admin.lookups import Neighbours, neighbours
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.db import utc_now
 from app.events.queries import EventFilter, list_events
+from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
 from app.issues.triage import MAX_NOTE
 from app.progress import follow
@@ -57,6 +59,9 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
+            "feedback": list_feedback(
+                conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
+            ),
             "projects": project_names(conn),
         }
     return render_template(
@@ -69,6 +74,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
         is_chosen="event" in request.args,
         max_note=MAX_NOTE,
+        shown_feedback=SHOWN_BESIDE,
         **context,
     )
 

@@ -12,6 +12,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     delivery_actions,  # noqa: F401
     diagnostics,  # noqa: F401
     events,  # noqa: F401
+    feedback,  # noqa: F401
     health,  # noqa: F401
     issues,  # noqa: F401
     metrics,  # noqa: F401

@@ -105,6 +105,33 @@ class EventSummary(BaseModel):
     delivery: DeliveryState
 
 
+class Feedback(BaseModel):
+    """What somebody said of an error.
+
+    `event_id` is its own, null for a user report; `associated_event_id` and `issue_id` say what it
+    is about, where that is known.
+    """
+
+    id: int
+    project_id: int
+    event_id: str | None
+    associated_event_id: str | None
+    issue_id: int | None
+    message: str
+    name: str | None
+    email: str | None
+    url: str | None
+    source: str | None
+    received_at: datetime
+
+
+class FeedbackPage(BaseModel):
+    """A page of feedback, newest first."""
+
+    feedback: list[Feedback]
+    next: str | None
+
+
 class Frame(BaseModel):
     """One call, oldest first in its list."""
 

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from app.admin.curl import curl_of
 from app.admin.highlight import highlight
 from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
-from tests.admin.hostile import insert, odd_events, script_event
+from tests.admin.hostile import LINK, SCRIPT, insert, odd_events, script_event
+from tests.saying import feedback_item, send
 
 
 def pages_of(client: FlaskClient, event_id: str) -> list[str]:
@@ -18,6 +19,7 @@ def pages_of(client: FlaskClient, event_id: str) -> list[str]:
         "/admin/",
         "/admin/events",
         "/admin/issues",
+        "/admin/feedback",
         f"/admin/issues/{issue}",
         f"/admin/events/{event_id}",
         f"/admin/events/{event_id}/raw",
@@ -28,6 +30,8 @@ def pages_of(client: FlaskClient, event_id: str) -> list[str]:
 
 def test_script_in_every_field_stays_text(app: Flask, admin_client: FlaskClient) -> None:
     event_id = insert(app, script_event())
+    said = {"name": SCRIPT, "contact_email": SCRIPT, "url": LINK, "source": SCRIPT}
+    send(app, feedback_item(SCRIPT * 5, event_id, **said))
     for path in pages_of(admin_client, event_id):
         answer = admin_client.get(path)
         assert answer.status_code == 200, path

@@ -26,6 +26,7 @@ PAGES = [
     "/admin/events",
     "/admin/issues",
     "/admin/performance",
+    "/admin/feedback",
     "/admin/projects",
     "/admin/projects/new",
     "/admin/projects/1",

@@ -125,14 +125,19 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def session_state(server: Server, browser: Browser) -> Any:
-    """The cookies of a login through the form, made once: hashing a password takes its time."""
-    context = browser.new_context(base_url=server.url)
+    """The cookies of a login, made once: hashing a password takes its time."""
+    return log_in(browser, server.url)
+
+
+def log_in(browser: Browser, url: str) -> Any:
+    """Log in through the form and return the cookies."""
+    context = browser.new_context(base_url=url)
     page = context.new_page()
     page.goto("/admin/login?next=/admin/status")
     page.get_by_label("User name").fill("admin")
     page.get_by_label("Password").fill(ADMIN_PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    assert page.url == f"{server.url}/admin/status"
+    assert page.url == f"{url}/admin/status"
     state = context.storage_state()
     context.close()
     return state

@@ -1,0 +1,61 @@
+"""Feedback: what people said of errors, newest first, narrowed by what stands in the address."""
+
+from __future__ import annotations
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from app import access
+from app.admin import bp
+from app.admin.events import Choice, row_number
+from app.admin.lookups import project_names
+from app.issues.feedback import FeedbackFilter, list_feedback
+from app.protocol.event import clean_text
+from app.services import services
+
+PAGE_SIZE = 50
+MAX_TEXT = 500
+# On the page of an issue or an event; a link leads to the rest.
+SHOWN_BESIDE = 3
+
+
+@bp.get("/feedback")
+@access.admin
+def list_of_feedback() -> ResponseReturnValue:
+    """Show a page of feedback."""
+    choice, before = read_choice(), row_number("before")
+    with services().store.read() as conn:
+        rows = list_feedback(conn, filter_of(choice), before=before, limit=PAGE_SIZE + 1)
+        names = project_names(conn)
+    page = rows[:PAGE_SIZE]
+    return render_template(
+        "feedback.html",
+        rows=page,
+        choice=choice,
+        projects=names,
+        is_first=before is None,
+        older=page[-1].id if len(rows) > PAGE_SIZE else None,
+    )
+
+
+def read_choice() -> Choice:
+    """Read the filter out of the address; what is wrong is left out and told."""
+    choice = Choice()
+    if text := clean_text(request.args.get("q", "").strip())[:MAX_TEXT]:
+        choice.values["q"] = text
+    for name in ("project", "issue"):
+        given = request.args.get(name, "").strip()
+        if given and row_number(name):
+            choice.values[name] = given
+        elif given:
+            choice.problems.append(f"There is no {name} “{clean_text(given[:40])}”.")
+    return choice
+
+
+def filter_of(choice: Choice) -> FeedbackFilter:
+    """Return what a choice means to the store."""
+    return FeedbackFilter(
+        project_id=int(choice.values["project"]) if "project" in choice.values else None,
+        issue_id=int(choice.values["issue"]) if "issue" in choice.values else None,
+        text=choice.values.get("q"),
+    )

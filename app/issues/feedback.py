@@ -1,0 +1,205 @@
+"""Feedback: a row for each thing that somebody said of an error, beside the envelope it came in.
+
+A row is written with its envelope and goes with it. It names the issue of the event that it is
+about; where that event comes later, :func:`adopt` puts the name in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    and_,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+
+from app.db import Store, UtcDateTime, insert, metadata
+from app.events.tables import RowId, events
+from app.issues.tables import DELETED, issues
+from app.protocol.event import clean_text, parse_event_id
+from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL, Feedback
+
+# Feedback about an event that is not there (yet); how much of it, the newest first, is looked at
+# again. What was sampled out by its client never comes.
+WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
+MAX_ADOPTED = 500
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("envelope_id", RowId, ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
+    # Its own; NULL for what SDKs call a user report.
+    Column("event_id", String(32)),
+    Column("associated_event_id", String(32)),
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
+    Column("message", Text, nullable=False),
+    Column("name", String(MAX_NAME)),
+    Column("email", String(MAX_EMAIL)),
+    Column("url", String(MAX_URL)),
+    Column("source", String(MAX_SOURCE)),
+    Column("received_at", UtcDateTime, nullable=False),
+    # The same feedback, sent again because its answer was lost, is one row.
+    UniqueConstraint("project_id", "event_id"),
+    Index(None, "project_id", "id"),
+    Index(None, "issue_id", "id"),
+    Index(None, "associated_event_id"),
+    Index(None, "envelope_id"),
+    Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
+)
+
+
+class Received(NamedTuple):
+    """One feedback, and the envelope that it came in."""
+
+    project_id: int
+    envelope_id: int
+    received_at: datetime
+    feedback: Feedback
+
+
+@dataclass(frozen=True)
+class FeedbackFilter:
+    """What a list is narrowed to; ``None`` means whatever.
+
+    :param event_id: of the event it is about.
+    :param text: part of message, name or e-mail in any case; or an event's id.
+    """
+
+    project_id: int | None = None
+    issue_id: int | None = None
+    event_id: str | None = None
+    text: str | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return the query narrowed to this filter."""
+        if self.project_id is not None:
+            query = query.where(feedback.c.project_id == self.project_id)
+        if self.issue_id is not None:
+            query = query.where(feedback.c.issue_id == self.issue_id)
+        if self.event_id is not None:
+            query = query.where(feedback.c.associated_event_id == self.event_id)
+        return query.where(_contains(clean_text(self.text))) if self.text else query
+
+
+EVERYTHING = FeedbackFilter()
+
+
+def record_feedback(conn: Connection, received: Iterable[Received]) -> None:
+    """Write rows; events of the same transaction are to be there already."""
+    rows = [
+        {
+            "project_id": one.project_id,
+            "envelope_id": one.envelope_id,
+            "received_at": one.received_at,
+            **asdict(one.feedback),
+        }
+        for one in received
+    ]
+    if not rows:
+        return
+    known = _issues_of(conn, {(row["project_id"], row["associated_event_id"]) for row in rows})
+    for row in rows:
+        row["issue_id"] = known.get((row["project_id"], row["associated_event_id"]))
+    conn.execute(insert(conn, feedback).on_conflict_do_nothing(), rows)
+
+
+def adopt(store: Store) -> int:
+    """Give feedback the issue of an event that came after it; return how much there was."""
+    with store.read() as conn:  # Nothing to do is the usual case, and no reason to wait for a turn.
+        found = _adoptable(conn)
+    if not found:
+        return 0
+    with store.write() as conn:
+        for row in _adoptable(conn):
+            its_row = update(feedback).where(feedback.c.id == row.id)
+            conn.execute(its_row.values(issue_id=row.issue_id))
+    return len(found)
+
+
+def list_feedback(
+    conn: Connection,
+    filter: FeedbackFilter = EVERYTHING,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Row[Any]]:
+    """Return rows of feedback with the ``title`` of their issue, newest first.
+
+    :param before: the row id after which the page goes on, exclusive.
+    """
+    query = filter.apply(
+        select(feedback, issues.c.title)
+        .outerjoin(issues, issues.c.id == feedback.c.issue_id)
+        .where(or_(feedback.c.issue_id.is_(None), issues.c.status != DELETED))
+    )
+    if before is not None:
+        query = query.where(feedback.c.id < before)
+    return list(conn.execute(query.order_by(feedback.c.id.desc()).limit(limit)))
+
+
+def has_feedback(conn: Connection, project_id: int, event_id: str) -> bool:
+    """Tell whether a feedback is there, by its own id."""
+    is_it = feedback.c.project_id == project_id, feedback.c.event_id == event_id
+    return conn.execute(select(feedback.c.id).where(*is_it)).first() is not None
+
+
+def nth_newest_at(conn: Connection, project_id: int, n: int) -> datetime | None:
+    """Return when the ``n``-th newest feedback of a project came, ``None`` if there are fewer."""
+    query = select(feedback.c.received_at).where(feedback.c.project_id == project_id)
+    return conn.execute(query.order_by(feedback.c.id.desc()).offset(n - 1).limit(1)).scalar()
+
+
+def _issues_of(
+    conn: Connection, about: Iterable[tuple[int, str | None]]
+) -> dict[tuple[int, str], int]:
+    keys = [key for key in about if key[1] is not None]
+    key = tuple_(events.c.project_id, events.c.event_id)
+    query = select(events.c.project_id, events.c.event_id, events.c.issue_id)
+    rows = conn.execute(query.where(key.in_(keys))) if keys else ()
+    return {(project_id, event_id): issue_id for project_id, event_id, issue_id in rows}
+
+
+def _adoptable(conn: Connection) -> list[Row[Any]]:
+    of = feedback.c
+    waiting = (
+        select(of.id, of.project_id, of.associated_event_id)
+        .where(text(WAITS))
+        .order_by(of.id.desc())
+        .limit(MAX_ADOPTED)
+        .subquery()
+    )
+    its_event = and_(
+        events.c.project_id == waiting.c.project_id,
+        events.c.event_id == waiting.c.associated_event_id,
+    )
+    query = select(waiting.c.id, events.c.issue_id).join(events, its_event)
+    return list(conn.execute(query))
+
+
+def _contains(text: str) -> Any:
+    columns = (feedback.c.message, feedback.c.name, feedback.c.email)
+    matches = [column.icontains(text, autoescape=True) for column in columns]
+    event_id = parse_event_id(text)
+    if event_id is not None:
+        matches += [feedback.c.event_id == event_id, feedback.c.associated_event_id == event_id]
+    return or_(*matches)

@@ -1,0 +1,82 @@
+"""The feedback page, and what people said on the pages of an issue and an event."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import sentry
+from app.admin import feedback
+from app.projects import create_project
+from tests.conftest import parts_of
+from tests.saying import feedback_item, report_item, send
+
+
+def sayings(page: str) -> list[str]:
+    return [unescape(text) for text in re.findall(r'<p class="said wrap">([^<]*)</p>', page)]
+
+
+def test_page_without_feedback_says_how_to_ask_for_it(admin_client: FlaskClient) -> None:
+    page = admin_client.get("/admin/feedback").text
+    assert "Nobody has said anything yet" in page and "captureFeedback" in page
+    assert 'href="/admin/feedback"' in admin_client.get("/admin/issues").text
+
+
+def test_list_leads_to_the_issue_and_says_where_there_is_none(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    event_id = str(sentry.capture_message("it broke"))
+    send(app, feedback_item("the button is dead", event_id, name="Ada", contact_email="a@x.org"))
+    send(app, report_item("no trace", "f" * 32))
+    send(app, feedback_item("nice shop"))
+    page = admin_client.get("/admin/feedback").text
+    assert sayings(page) == ["nice shop", "no trace", "the button is dead"]
+    assert f'href="/admin/issues/1?event={event_id}">it broke</a>' in page
+    assert "no event<" in page and "an event that is not here" in page
+    assert "<b>Ada</b>" in page and "a@x.org" in page
+
+
+def test_issue_and_event_show_the_newest_and_lead_to_all(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    event_id, other = (str(sentry.capture_message("it broke")) for _ in range(2))
+    for n in range(feedback.SHOWN_BESIDE + 1):
+        send(app, feedback_item(f"said {n}", event_id))
+    issue = admin_client.get("/admin/issues/1").text
+    assert sayings(issue) == ["said 3", "said 2", "said 1"]
+    event = admin_client.get(f"/admin/events/{event_id}").text
+    assert sayings(event) == sayings(issue)
+    for page in (issue, event):
+        leads_to = re.search(r'href="(/admin/feedback\?[^"]+)">All of it', page)
+        assert leads_to and len(sayings(admin_client.get(leads_to[1]).text)) == 4
+    assert "What people said" not in admin_client.get(f"/admin/events/{other}").text
+
+
+def test_long_message_is_folded(app: Flask, admin_client: FlaskClient) -> None:
+    send(app, feedback_item("word " * 500))
+    short, whole = sayings(admin_client.get("/admin/feedback").text)
+    assert len(short) == 301 and len(whole) == 2499
+
+
+def test_list_is_narrowed_and_paged(
+    app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feedback, "PAGE_SIZE", 2)
+    create_project(parts_of(app).store, "Shop", 2)
+    send(app, feedback_item("elsewhere"), project_id=2)
+    for n in range(3):
+        send(app, feedback_item(f"said {n}"))
+    first = admin_client.get("/admin/feedback?q=SAID&project=1").text
+    assert sayings(first) == ["said 2", "said 1"]
+    older = unescape(re.search(r'href="([^"]+)" rel="next"', first)[1])
+    assert sayings(admin_client.get(older).text) == ["said 0"]
+    assert sayings(admin_client.get("/admin/feedback?project=2").text) == ["elsewhere"]
+    nothing = admin_client.get("/admin/feedback?q=nothing").text
+    assert "No feedback matches" in nothing and 'href="/admin/feedback">Show all' in nothing
+    wrong = admin_client.get("/admin/feedback?project=x")
+    assert wrong.status_code == 200 and "There is no project “x”." in wrong.text
+    assert "There is no older feedback" in admin_client.get("/admin/feedback?before=1").text

@@ -1,0 +1,75 @@
+"""GET /api/feedback: what people said, newest first, narrowed as asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import sentry
+from app.projects import create_project
+from tests.conftest import parts_of
+from tests.saying import feedback_item, report_item, send
+
+
+def messages(client: FlaskClient, **query: Any) -> list[str]:
+    answer = client.get("/api/feedback", query_string=query)
+    assert answer.status_code == 200, answer.text
+    return [row["message"] for row in answer.json["feedback"]]
+
+
+def test_feedback_is_told_whole(app: Flask, client: FlaskClient) -> None:
+    event_id = str(sentry.capture_message("it broke"))
+    said = {"name": "Ada", "contact_email": "a@x.org", "url": "https://x.org/", "source": "widget"}
+    item = feedback_item("the button is dead", event_id, **said)
+    send(app, item)
+    [row] = client.get("/api/feedback").json["feedback"]
+    assert row.pop("received_at").endswith("Z")
+    assert row == {
+        "id": 1,
+        "project_id": 1,
+        "event_id": item.payload["event_id"],
+        "associated_event_id": event_id,
+        "issue_id": 1,
+        "message": "the button is dead",
+        "name": "Ada",
+        "email": "a@x.org",
+        "url": "https://x.org/",
+        "source": "widget",
+    }
+
+
+def test_pages_lead_from_the_newest_to_the_oldest(app: Flask, client: FlaskClient) -> None:
+    for n in range(5):
+        send(app, report_item(f"said {n}"))
+    found, cursor, pages = [], None, 0
+    while pages == 0 or cursor:
+        query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = client.get("/api/feedback", query_string=query).json
+        found += [row["message"] for row in page["feedback"]]
+        cursor, pages = page["next"], pages + 1
+    assert found == [f"said {n}" for n in (4, 3, 2, 1, 0)] and pages == 3
+
+
+def test_list_is_narrowed_as_asked(app: Flask, client: FlaskClient) -> None:
+    create_project(parts_of(app).store, "Shop", 2)
+    event_id = str(sentry.capture_message("it broke"))
+    send(app, feedback_item("50% dead", event_id, name="Ada"))
+    send(app, report_item("slow", "f" * 32, email="bob@x.org"))
+    send(app, feedback_item("elsewhere"), project_id=2)
+    assert messages(client, issue_id=1) == messages(client, event_id=event_id) == ["50% dead"]
+    assert messages(client, project_id=2) == ["elsewhere"]
+    assert messages(client, q="ADA") == messages(client, q="0% d") == ["50% dead"]
+    assert messages(client, q="bob@") == messages(client, q="F" * 32) == ["slow"]
+    assert messages(client, q="%") == ["50% dead"] and messages(client, issue_id=2) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("limit", "1001"), ("cursor", "x"), ("event_id", "x"), ("colour", "red")]
+)
+def test_wrong_parameter_is_named(client: FlaskClient, name: str, value: str) -> None:
+    answer = client.get("/api/feedback", query_string={name: value})
+    assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
+    assert [error["field"] for error in answer.json["errors"]] == [name]

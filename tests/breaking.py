@@ -1,0 +1,25 @@
+"""The application with a page that fails, for whoever tests what people see then."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app import access, create_app
+
+PATH = "/admin/broken"
+
+
+def with_broken_page(app: Flask) -> Flask:
+    """Add a page that fails for everyone, whatever is asked of it."""
+
+    @app.route(PATH, methods=["GET", "POST"])
+    @access.anyone
+    def broken() -> str:
+        raise ValueError("the shop is on fire")
+
+    return app
+
+
+def served() -> Flask:
+    """What gunicorn serves."""
+    return with_broken_page(create_app())
