@@ -11,6 +11,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, api, cli, errors, ingest, sentry, web
+from app.alerts.courier import Courier
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
@@ -55,6 +56,7 @@ def create_app(config: Config | None = None) -> Flask:
         throttle=LoginThrottle(store),
         keys=KeyRing(store),
         quotas=QuotaGate(),
+        courier=Courier.of(store, config),
         release=sentry.find_release(config),
         started_at=utc_now(),
     )

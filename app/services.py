@@ -7,6 +7,7 @@ from datetime import datetime
 
 from flask import current_app
 
+from app.alerts.courier import Courier
 from app.auth import Accounts, LoginThrottle
 from app.db import Store
 from app.delivery.destinations import Destinations
@@ -28,6 +29,7 @@ class Services:
     throttle: LoginThrottle
     keys: KeyRing
     quotas: QuotaGate
+    courier: Courier
     release: str
     started_at: datetime
 

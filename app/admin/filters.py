@@ -14,6 +14,7 @@ _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 8640
 _KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
     kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
 }
+_ALERTS = {"test": "Test"}
 _SIZES = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -90,6 +91,11 @@ def kind_of_transition(kind: str) -> str:
     return _KINDS.get(kind, kind)
 
 
+def alert_kind(kind: str) -> str:
+    """Return what a notice or a rule is about as a person says it."""
+    return _ALERTS.get(kind, kind)
+
+
 def short_release(release: str) -> str:
     """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
     is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
@@ -112,5 +118,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
+    "alert_kind": alert_kind,
     "short_release": short_release,
 }

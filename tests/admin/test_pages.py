@@ -28,6 +28,8 @@ PAGES = [
     "/admin/projects/new",
     "/admin/projects/1",
     "/admin/projects/1/setup",
+    "/admin/alerts",
+    "/admin/alerts/channels",
     "/admin/trigger",
     "/admin/status",
     "/docs",
