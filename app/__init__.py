@@ -12,6 +12,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, api, cli, errors, ingest, sentry, web
 from app.alerts.courier import Courier
+from app.alerts.figures import NullFigures
+from app.alerts.rules import ensure_presets
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
@@ -57,6 +59,7 @@ def create_app(config: Config | None = None) -> Flask:
         keys=KeyRing(store),
         quotas=QuotaGate(),
         courier=Courier.of(store, config),
+        figures=NullFigures(),
         release=sentry.find_release(config),
         started_at=utc_now(),
     )
@@ -83,12 +86,13 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _open_store(app: Flask) -> None:
-    """Migrate, make the first credentials, take in what waits; a broken store stops no start."""
+    """Migrate, make what there has to be, take in what waits; a broken store stops no start."""
     parts: Services = app.extensions["devenviro"]
     try:
         parts.store.open()
         if parts.config.ENVIRONMENT == "development":
             cli.print_first_credentials(parts.config, parts.accounts.first_credentials())
+        ensure_presets(parts.store)
         parts.intake.take_in()
     except (StoreError, OSError) as error:
         logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

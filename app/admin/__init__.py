@@ -35,6 +35,7 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
     alert_channels,  # noqa: F401
+    alert_rules,  # noqa: F401
     alerts,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401

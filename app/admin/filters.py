@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.admin.values import shorten
+from app.alerts.kinds import KINDS
 from app.db import utc_now
 
 # Up to so many seconds, in units of so many, called so.
@@ -14,7 +15,6 @@ _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 8640
 _KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
     kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
 }
-_ALERTS = {"test": "Test"}
 _SIZES = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -93,7 +93,7 @@ def kind_of_transition(kind: str) -> str:
 
 def alert_kind(kind: str) -> str:
     """Return what a notice or a rule is about as a person says it."""
-    return _ALERTS.get(kind, kind)
+    return KINDS[kind].words if kind in KINDS else kind.capitalize()
 
 
 def short_release(release: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select
 
 from app.alerts.channels import Channel, find_channel
-from app.alerts.tables import notice_sendings, notices
+from app.alerts.tables import alert_rules, notice_sendings, notices
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
 from app.projects import projects
@@ -27,6 +27,7 @@ NOTICE_HEADER = "X-DevEnviro-Notice"
 TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
 SIGNATURE_HEADER = "X-DevEnviro-Signature"
 
+_OF_RULE = ("id", "name", "kind", "threshold", "minimum", "window_minutes", "filters")
 _OF_ISSUE = (
     *("id", "title", "culprit", "type", "level", "status", "times_seen", "users"),
     *("first_seen", "last_seen", "first_release", "last_release"),
@@ -39,7 +40,7 @@ class Letter:
     """A notice on its way out by one channel.
 
     :param sending: the row, with its notice's.
-    :param about: ``project``, ``issue``, ``event``: what is known of each, or ``None``.
+    :param about: ``rule``, ``project``, ``issue``, ``event``: what is known of each, or ``None``.
     :param links: to pages, by what they show.
     """
 
@@ -49,17 +50,16 @@ class Letter:
     links: Mapping[str, str]
 
 
-def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter | None:
-    """Return what is to be sent, ``None`` where nothing is."""
+def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
+    """Return what is to be sent."""
     query = select(
         *(column for column in notices.c if column.name != "id"), *notice_sendings.c
     ).join(notices, notices.c.id == notice_sendings.c.notice_id)
-    row = conn.execute(query.where(notice_sendings.c.id == sending_id)).first()
-    if row is None:
-        return None
+    row = conn.execute(query.where(notice_sendings.c.id == sending_id)).one()
     of_event = (events.c.project_id == row.project_id) & (events.c.event_id == row.event_id)
     of_issue = (issues.c.id == row.issue_id) & issues.c.status.in_(STATUSES)
     about = {
+        "rule": _one(conn, alert_rules, _OF_RULE, alert_rules.c.id == row.rule_id),
         "project": _one(conn, projects, ("id", "name"), projects.c.id == row.project_id),
         "issue": _one(conn, issues, _OF_ISSUE, of_issue) if row.issue_id else None,
         "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
@@ -77,6 +77,8 @@ def _one(
 
 def _links(row: Row[Any], about: Mapping[str, Any], public_url: str) -> dict[str, str]:
     links = {"notice": f"{public_url}/admin/alerts/{row.notice_id}"}
+    if about["rule"]:
+        links["rule"] = f"{public_url}/admin/alerts/rules/{row.rule_id}"
     if about["issue"]:
         links["issue"] = f"{public_url}/admin/issues/{row.issue_id}"
     if about["event"]:

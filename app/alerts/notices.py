@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, text, update
+from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
 from app.alerts.channels import Channel
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_sendings, notices
 from app.delivery.policy import Backoff
+from app.leases import is_dead
 from app.projects import projects
 from app.protocol.event import clean_text
 
@@ -32,8 +33,9 @@ MAX_AGE = timedelta(days=3)
 BACKOFF = Backoff(5.0, 600.0)
 # Shown for a quarter, as counts are.
 KEPT = timedelta(days=90)
-# A test is sent by whoever asked for it; should that fail, by the loop.
-TEST_IS_OURS_FOR = timedelta(minutes=2)
+# For how long who takes a sending has it alone: longer than any exchange lasts. Whoever finds it
+# after that sends it again, since the one who took it has gone.
+TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 TEST = "test"
 
@@ -55,15 +57,18 @@ def raise_notice(
     draft: Draft,
     channels: Iterable[Channel],
     now: datetime,
-    first_try_at: datetime | None = None,
+    *,
+    rule_id: int | None = None,
+    taken_by: str | None = None,
 ) -> int:
     """Write a notice, to be sent by these channels, and return its id.
 
-    :param first_try_at: by default now.
+    :param taken_by: who sends it at once; by default whoever comes first.
     """
     values = {
         "uid": uuid.uuid4().hex,
         "project_id": draft.project_id,
+        "rule_id": rule_id,
         "kind": draft.kind,
         "at": now,
         "title": one_line(draft.title, MAX_TITLE),
@@ -80,7 +85,8 @@ def raise_notice(
             "channel_name": channel.name,
             "state": "pending",
             "attempts": 0,
-            "next_at": first_try_at or now,
+            "next_at": now + TAKEN_FOR if taken_by else now,
+            "taken_by": taken_by,
         }
         for channel in channels
     ]
@@ -110,6 +116,7 @@ def settle(
             reason=None if outcome.is_sent else note,
             attempts=sending.attempts + 1,
             next_at=next_at,
+            taken_by=None,
             settled_at=now,
         )
     )
@@ -127,11 +134,34 @@ def _state_after(sending: Row[Any], outcome: Outcome, now: datetime) -> str:
     return "expired" if now - sending.at > MAX_AGE else "retry"
 
 
+def take(conn: Connection, sending_id: int, owner: str, now: datetime) -> bool:
+    """Take a sending that is free for :data:`TAKEN_FOR`; ``False`` where another one has it.
+
+    :param owner: of :func:`app.leases.new_owner`.
+    """
+    free = _free(now).where(notice_sendings.c.id == sending_id)
+    if not any(_is_free(row, now) for row in conn.execute(free)):
+        return False
+    taken = update(notice_sendings).where(notice_sendings.c.id == sending_id)
+    conn.execute(taken.values(next_at=now + TAKEN_FOR, taken_by=owner))
+    return True
+
+
 def due(conn: Connection, now: datetime, limit: int) -> list[Row[Any]]:
     """Return ``id`` and ``channel_id`` of what is to be sent now, the longest waiting first."""
-    query = select(notice_sendings.c.id, notice_sendings.c.channel_id)
-    query = query.where(text(UNSENT), notice_sendings.c.next_at <= now)
-    return list(conn.execute(query.order_by(notice_sendings.c.next_at).limit(limit)))
+    rows = conn.execute(_free(now).order_by(notice_sendings.c.next_at).limit(limit))
+    return [row for row in rows if _is_free(row, now)]
+
+
+def _free(now: datetime) -> Any:
+    columns = notice_sendings.c
+    query = select(columns.id, columns.channel_id, columns.next_at, columns.taken_by)
+    return query.where(text(UNSENT), or_(columns.next_at <= now, columns.taken_by.is_not(None)))
+
+
+def _is_free(row: Row[Any], now: datetime) -> bool:
+    # On the same machine it is seen at once that whoever took it has gone.
+    return bool(row.next_at <= now) or is_dead(row.taken_by or "")
 
 
 def forget_before(conn: Connection, moment: datetime) -> None:
@@ -143,7 +173,12 @@ def forget_before(conn: Connection, moment: datetime) -> None:
 
 
 def list_notices(
-    conn: Connection, *, project_id: int | None = None, before: int | None = None, limit: int = 50
+    conn: Connection,
+    *,
+    project_id: int | None = None,
+    rule_id: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
 ) -> list[Row[Any]]:
     """Return notices with the names of their projects, the newest first.
 
@@ -152,6 +187,8 @@ def list_notices(
     query = _notices()
     if project_id is not None:
         query = query.where(notices.c.project_id == project_id)
+    if rule_id is not None:
+        query = query.where(notices.c.rule_id == rule_id)
     if before is not None:
         query = query.where(notices.c.id < before)
     return list(conn.execute(query.order_by(notices.c.id.desc()).limit(limit)))

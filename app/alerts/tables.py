@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Float,
@@ -38,6 +39,41 @@ alert_channels = Table(
     Column("created_by", String(200)),
 )
 
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    # Its name among those that a project has from the start; NULL for one that a person made.
+    Column("preset", String(32)),
+    # Empty: it is called as its kind is.
+    Column("name", String(200), nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    # In the unit of its kind; NULL where that has none, as the next two.
+    Column("threshold", Float),
+    Column("minimum", Integer),
+    Column("window_minutes", Integer),
+    Column("cooldown_minutes", Integer, nullable=False),
+    # Name of a filter to its value.
+    Column("filters", JSON, nullable=False),
+    # NULL: by every channel that is on.
+    Column("channel_ids", JSON(none_as_null=True)),
+    # As it was evaluated last: unknown, ok, firing, no_data.
+    Column("state", String(16), nullable=False),
+    Column("value", Float),
+    Column("detail", String(300)),
+    Column("evaluated_at", UtcDateTime),
+    Column("noticed_at", UtcDateTime),
+    # What matched within the cool-down and is told when that is over, and the first of it.
+    Column("held", Integer, nullable=False),
+    Column("held_issue_id", RowId),
+    Column("held_event_id", String(32)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(200)),
+    UniqueConstraint("project_id", "preset"),
+)
+
 notices = Table(
     "notices",
     metadata,
@@ -46,6 +82,7 @@ notices = Table(
     Column("uid", String(32), nullable=False, unique=True),
     # NULL for a test.
     Column("project_id", Integer, ForeignKey("projects.id")),
+    Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="SET NULL"), index=True),
     # The kind of its rule, or "test".
     Column("kind", String(16), nullable=False),
     Column("at", UtcDateTime, nullable=False),
@@ -73,6 +110,8 @@ notice_sendings = Table(
     Column("reason", String(300)),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime),
+    # Who tries it at the moment, as in leases.
+    Column("taken_by", String(100)),
     Column("settled_at", UtcDateTime),
     UniqueConstraint("notice_id", "channel_id"),
     Index(None, "channel_id"),

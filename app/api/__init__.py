@@ -9,6 +9,7 @@ bp = Blueprint("api", __name__)
 
 from app.api import (  # noqa: E402 -- they add their routes to bp
     alert_channels,  # noqa: F401
+    alert_rules,  # noqa: F401
     alerts,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401

@@ -61,6 +61,7 @@ class Notice(BaseModel):
     title: str
     text: str
     project_id: int | None
+    rule_id: int | None
     issue_id: int | None
     event_id: str | None
     sendings: list[NoticeSending]

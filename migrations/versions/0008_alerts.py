@@ -1,4 +1,4 @@
-"""Channels, notices, and how each of them was sent.
+"""Rules and channels of alerts, notices and how each was sent; which transitions they have to tell.
 
 Revision ID: 0008
 Revises: 0006
@@ -10,6 +10,7 @@ from alembic import op
 TIME = sa.DateTime(timezone=True)
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 UNSENT = sa.text("state IN ('pending', 'retry')")
+ALERTS_DUE = sa.text("alerts_due IS NOT NULL")
 
 revision = "0008"
 down_revision = "0006"
@@ -31,10 +32,41 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_channels")),
     )
     op.create_table(
+        "alert_rules",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("project_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("preset", sa.String(length=32), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("threshold", sa.Float(), nullable=True),
+        sa.Column("minimum", sa.Integer(), nullable=True),
+        sa.Column("window_minutes", sa.Integer(), nullable=True),
+        sa.Column("cooldown_minutes", sa.Integer(), nullable=False),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("channel_ids", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("value", sa.Float(), nullable=True),
+        sa.Column("detail", sa.String(length=300), nullable=True),
+        sa.Column("evaluated_at", TIME, nullable=True),
+        sa.Column("noticed_at", TIME, nullable=True),
+        sa.Column("held", sa.Integer(), nullable=False),
+        sa.Column("held_issue_id", ROW_ID, nullable=True),
+        sa.Column("held_event_id", sa.String(length=32), nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("created_by", sa.String(length=200), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_alert_rules_project_id_projects")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alert_rules")),
+        sa.UniqueConstraint("project_id", "preset", name=op.f("uq_alert_rules_project_id_preset")),
+    )
+    op.create_table(
         "notices",
         sa.Column("id", ROW_ID, nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("project_id", sa.Integer(), nullable=True),
+        sa.Column("rule_id", sa.Integer(), nullable=True),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("at", TIME, nullable=False),
         sa.Column("title", sa.String(length=300), nullable=False),
@@ -44,11 +76,18 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["project_id"], ["projects.id"], name=op.f("fk_notices_project_id_projects")
         ),
+        sa.ForeignKeyConstraint(
+            ["rule_id"],
+            ["alert_rules.id"],
+            name=op.f("fk_notices_rule_id_alert_rules"),
+            ondelete="SET NULL",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
         sa.UniqueConstraint("uid", name=op.f("uq_notices_uid")),
     )
     op.create_index(op.f("ix_notices_project_id_id"), "notices", ["project_id", "id"])
     op.create_index(op.f("ix_notices_at"), "notices", ["at"])
+    op.create_index(op.f("ix_notices_rule_id"), "notices", ["rule_id"])
     op.create_table(
         "notice_sendings",
         sa.Column("id", ROW_ID, nullable=False),
@@ -60,6 +99,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(length=300), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_at", TIME, nullable=True),
+        sa.Column("taken_by", sa.String(length=100), nullable=True),
         sa.Column("settled_at", TIME, nullable=True),
         sa.ForeignKeyConstraint(
             ["notice_id"],
@@ -106,4 +146,12 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_notice_attempts_sending_id_id"), "notice_attempts", ["sending_id", "id"]
+    )
+    op.add_column("transitions", sa.Column("alerts_due", sa.Boolean(), nullable=True))
+    op.create_index(
+        "ix_transitions_alerts_due",
+        "transitions",
+        ["id"],
+        sqlite_where=ALERTS_DUE,
+        postgresql_where=ALERTS_DUE,
     )
