@@ -7,6 +7,7 @@ the WSGI application, the best of several rounds; bytes are those of the answer'
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -278,4 +279,6 @@ def _cost(store: Store, client: FlaskClient, path: str) -> Cost:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2]))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=__doc__)
+    parser.add_argument("url", nargs="?", default="", help="PostgreSQL URLs, with {size} in them")
+    sys.exit(main(parser.parse_args().url))

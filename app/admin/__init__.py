@@ -27,6 +27,8 @@ from jinja2 import StrictUndefined
 
 from app.admin import filters
 from app.auth import User
+from app.db import StoreError, utc_now
+from app.projects import OWN_PROJECT_ID
 from app.services import services
 
 THEMES = ("auto", "light", "dark")
@@ -72,12 +74,39 @@ def init_app(app: Flask, login: LoginManager) -> None:
 
 
 def _frame_of_page() -> dict[str, Any]:
-    """Return what is on top of every page; from the settings alone."""
+    """Return what is on top of every page; asks the store only when a page asks for ``reach``."""
     config = services().config
     theme = request.cookies.get("theme", "auto")
     return {
         "environment": config.ENVIRONMENT,
         "sentry_is_set_up": config.SENTRY_DSN is not None,
+        "reach": _reach,
         "theme": theme if theme in THEMES else "auto",
         "themes": THEMES,
     }
+
+
+def _reach() -> tuple[str, str, str]:
+    """Return how Sentry is reached: state and words of the badge, and what there is to know."""
+    parts, now = services(), utc_now()
+    if parts.config.SENTRY_DSN is None:
+        return "off", "no Sentry", "SENTRY_DSN is not set: what happens stays here"
+    try:
+        with parts.store.read() as conn:
+            own = parts.destinations.find(conn, OWN_PROJECT_ID)
+    except StoreError:
+        return "off", "Sentry unknown", "The store does not answer"
+    state = own.state(now)
+    if state == "closed" and own.failures:
+        state = "open"
+    if state == "closed" and own.delivered_at is None:
+        return "off", "Sentry set up", "Nothing was sent there yet"
+    return state, _REACH[state], own.cause or ""
+
+
+_REACH = {
+    "closed": "Sentry reached",
+    "limited": "Sentry limits us",
+    "open": "Sentry not reached",
+    "paused": "Sentry paused",
+}

@@ -1,7 +1,7 @@
 """The forwarder: the loop that takes envelopes from the outbox to Sentry.
 
-    results of the senders ──▶ one transaction: rows, ledger, books, circuits ──▶ senders are free
-    projects with an outbox ──▶ a lane each, if this process holds its lease ──▶ senders have work
+    results of exchanges ──▶ one transaction: rows, ledger, books, circuits ──▶ room for the next
+    projects with an outbox ──▶ a lane each, if this process holds its lease ──▶ exchanges begin
 
 Every process may run one; leases see to it that one works for a destination at a time. Nothing is
 in its memory that a SIGKILL could lose: what was sent and not settled is sent again.
@@ -10,16 +10,14 @@ in its memory that a SIGKILL could lose: what was sent and not settled is sent a
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from dataclasses import dataclass
 
 from app.db import Store, StoreError, utc_now
 from app.delivery import outbox, reports
 from app.delivery.destinations import Destinations
+from app.delivery.exchanges import Exchanges, Sent
 from app.delivery.lane import Lane, Rules
-from app.delivery.sender import Sender, Sent
 from app.delivery.settling import Settlement, settle
 from app.leases import new_owner
 
@@ -27,23 +25,14 @@ log = logging.getLogger("app.tracker")
 
 # How soon what another process stored is noticed; what this one stored wakes it at once.
 POLL_S = 0.2
-# How long the first result waits for those of the other senders: a transaction costs the same for
-# one as for all of them, and this is nothing beside a round trip to a Sentry elsewhere.
-LINGER_S = 0.003
 # After a failure of the store or of our own.
 PAUSE_S = 1.0
 EXPIRE_EVERY_S = 60.0
 OWING_EVERY_S = 5.0
-# A lane without work gives its threads and its lease back.
+# A lane without work gives its connections and its lease back.
 IDLE_S = 60.0
+# How long answers are awaited when the process ends.
 STOP_S = 2.0
-
-
-@dataclass(frozen=True)
-class _Result:
-    lane: Lane
-    sender: Sender
-    sent: Sent
 
 
 class Forwarder:
@@ -54,8 +43,8 @@ class Forwarder:
         self._destinations = destinations
         self._rules = rules
         self.owner = new_owner()
-        self._results: queue.SimpleQueue[_Result | None] = queue.SimpleQueue()
-        self._unsettled: list[_Result] = []
+        self._exchanges: Exchanges
+        self._unsettled: list[Sent] = []
         self._lanes: dict[int, Lane] = {}
         self._worked_at: dict[int, float] = {}
         self._owing: list[int] = []
@@ -67,11 +56,14 @@ class Forwarder:
 
     def start(self) -> None:
         """Begin."""
+        self._exchanges = Exchanges()
         self._thread.start()
 
     def wake(self) -> None:
         """Have it look now; something was stored."""
-        self._results.put(None)
+        self._has_to_look = True
+        if self._thread.is_alive():
+            self._exchanges.wake()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
         """Send nothing more, settle what is on its way, give the leases back."""
@@ -84,7 +76,7 @@ class Forwarder:
         """Be the loop until :meth:`stop`."""
         while not self._stopping.is_set():
             try:
-                self._collect(POLL_S)
+                self._unsettled += self._exchanges.results(POLL_S)
                 self._settle()
                 self._advance()
             except StoreError as error:
@@ -93,29 +85,9 @@ class Forwarder:
             except Exception:
                 log.exception("the forwarder failed, it goes on")
                 self._stopping.wait(PAUSE_S)
-        self._finish(time.monotonic() + STOP_S)
+        self._finish()
 
     # ---- one turn -------------------------------------------------------------------------------
-
-    def _collect(self, timeout_s: float) -> None:
-        """Wait for a result or a call to look; take everything that is there."""
-        try:
-            first = self._results.get(timeout=timeout_s)
-        except queue.Empty:
-            self._has_to_look = True
-            return
-        found, linger_until = [first], time.monotonic() + LINGER_S
-        # Other senders may soon be done, too: one transaction is to settle all of them.
-        awaited = sum(lane.sending for lane in self._lanes.values()) - 1 if first else 0
-        while True:
-            left = max(0.0, linger_until - time.monotonic()) if awaited > 0 else 0.0
-            try:
-                found.append(self._results.get(timeout=left))
-            except queue.Empty:
-                break
-            awaited -= found[-1] is not None
-        self._has_to_look |= None in found
-        self._unsettled += [one for one in found if one is not None]
 
     def _settle(self) -> None:
         """Write the results; when the store does not take them they stay for the next turn."""
@@ -124,7 +96,7 @@ class Forwarder:
         results = self._unsettled
         by_lane: dict[Lane, list[Sent]] = {}
         for one in results:
-            by_lane.setdefault(one.lane, []).append(one.sent)
+            by_lane.setdefault(one.owner, []).append(one)
         now = utc_now()
         # Not synced: a power cut then sends some of them twice, and the drain is ten times as fast.
         with self._store.write(durable=False) as conn:
@@ -134,15 +106,13 @@ class Forwarder:
             settle(conn, settlements, now)
         self._unsettled = []
         for one in results:
-            one.lane.take_back(one.sender, one.sent)
+            one.owner.take_back(one)
 
     def _advance(self) -> None:
         self._expire()
         dropped: list[Settlement] = []
         for project_id in self._active_projects():
             dropped += self._lane(project_id).step()
-        for lane in self._lanes.values():
-            lane.abort_late()
         if dropped:
             with self._store.write(durable=False) as conn:
                 settle(conn, dropped, utc_now())
@@ -162,12 +132,14 @@ class Forwarder:
         self._worked_at[project_id] = time.monotonic()
         if project_id not in self._lanes:
             self._lanes[project_id] = Lane(
-                project_id, self._store, self._destinations, self._rules, self.owner, self._done
+                project_id,
+                self._store,
+                self._destinations,
+                self._rules,
+                self.owner,
+                self._exchanges,
             )
         return self._lanes[project_id]
-
-    def _done(self, lane: Lane, sender: Sender, sent: Sent) -> None:
-        self._results.put(_Result(lane, sender, sent))
 
     def _projects_owing(self, conn: object) -> list[int]:
         if time.monotonic() - self._owing_at > OWING_EVERY_S:
@@ -192,19 +164,28 @@ class Forwarder:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for project_id, lane in list(self._lanes.items()):
-            if now - self._worked_at[project_id] > IDLE_S and not lane.sending:
+            if now - self._worked_at[project_id] > IDLE_S and not lane.is_sending:
                 lane.close()
                 del self._lanes[project_id]
+                if not self._lanes:
+                    self._exchanges.close_connections()
 
-    def _finish(self, deadline: float) -> None:
+    def _finish(self) -> None:
+        """Settle what is on its way, or end it, and give the leases back only then."""
         try:
-            while any(lane.sending for lane in self._lanes.values()) or self._unsettled:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    break
-                self._collect(min(left, POLL_S))
+            deadline = time.monotonic() + STOP_S
+            while self._is_sending() and (left := deadline - time.monotonic()) > 0:
+                self._unsettled += self._exchanges.results(min(left, POLL_S))
                 self._settle()
+            self._exchanges.end_all("this process ended before an answer came")
+            self._unsettled += self._exchanges.results(0)
+            self._settle()
             for lane in self._lanes.values():
                 lane.close()
         except StoreError as error:
             log.warning("what was on its way is sent again: the store does not answer: %s", error)
+        finally:
+            self._exchanges.close()
+
+    def _is_sending(self) -> bool:
+        return any(lane.is_sending for lane in self._lanes.values())

@@ -1,6 +1,6 @@
 """A lane: everything of one destination that one process does while it holds the lease.
 
-    step      lease → pick what is due → thin → give it to the senders
+    step      lease → pick what is due → thin → begin to send it
     settled   results → rows, ledger, books, circuit and limits, in one transaction of the forwarder
 
 The database is the only memory that counts: whatever a person or another process changed holds
@@ -9,7 +9,7 @@ from the next step on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -18,13 +18,14 @@ from sqlalchemy import Connection as DbConnection
 from app import leases
 from app.db import Store, utc_now
 from app.delivery import outbox, reports, thinning
-from app.delivery.client import DEADLINE_S, Connection
+from app.delivery.client import DEADLINE_S
 from app.delivery.destinations import Destination, Destinations
+from app.delivery.exchanges import Exchanges, Route, Sent
 from app.delivery.learning import Circuit
 from app.delivery.outbox import Due
+from app.delivery.pace import AT_A_TIME, Pace, uptime_s
 from app.delivery.policy import Backoff, Judgement, judge
 from app.delivery.reports import Report
-from app.delivery.sender import Job, Sender, Sent, uptime_s
 from app.delivery.settling import Attempt, Settlement
 from app.delivery.thinning import Thinning
 from app.protocol.dsn import Dsn
@@ -32,16 +33,13 @@ from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longe
 
 # Kept-alive connections to one Sentry, opened when they are needed; also how many envelopes a
 # SIGKILL may have sent twice. The SDK has one, so over any distance a drain is at best as many
-# times faster; and one transaction settles what all of them have: 4, 8 and 16 drain 660, 800 and
-# 950 envelopes a second on a busy machine of two cores.
+# times faster; and one transaction settles what all of them have.
 CONNECTIONS = 16
 LEASE = timedelta(seconds=60)
 RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
 # How often a process asks for a lease that another one holds.
 ASK_AGAIN_S = 1.0
-# How many are looked at at once where some are thinned out.
-AT_A_TIME = 100
 
 
 @dataclass(frozen=True)
@@ -58,10 +56,7 @@ class Rules:
 
 
 class Lane:
-    """The way to one destination.
-
-    :param done: called, on a sender's thread, with every result.
-    """
+    """The way to one destination."""
 
     def __init__(
         self,
@@ -70,19 +65,18 @@ class Lane:
         destinations: Destinations,
         rules: Rules,
         owner: str,
-        done: Callable[[Lane, Sender, Sent], None],
+        exchanges: Exchanges,
     ) -> None:
         self.project_id = project_id
         self._store = store
         self._destinations = destinations
         self._rules = rules
         self._owner = owner
-        self._done = done
+        self._exchanges = exchanges
         self._circuit = Circuit(rules.backoff)
         self._dsn: str | None = None
-        self._senders: list[Sender] = []
-        self._free: list[Sender] = []
-        self._sending: dict[int, Due] = {}
+        self._route: Route | None = None
+        self._sending: list[Due | Report] = []
         self._lease_until = 0.0
         self._asked_at = 0.0
         self._pace = Pace(rules.backlog_per_s)
@@ -94,7 +88,7 @@ class Lane:
     # ---- giving out -----------------------------------------------------------------------------
 
     def step(self) -> list[Settlement]:
-        """Give the free senders what is due; return what is not to be sent, to be settled."""
+        """Begin to send what is due; return what is not to be sent, to be settled."""
         now = utc_now()
         with self._store.read() as conn:
             destination = self._destinations.find(conn, self.project_id)
@@ -112,10 +106,9 @@ class Lane:
             report = self._report(conn, destination, now)
         for one in chosen:
             if one.id in bodies:
-                self._sending[one.id] = one
-                self._give(one, bodies[one.id], one.via)
+                self._send(one, bodies[one.id], one.via)
         if report is not None and self._free:
-            self._give(report, report.body(now), None)
+            self._send(report, report.body(now), None)
         return list(thinned.values())
 
     def _may_send(self, destination: Destination, now: datetime) -> bool:
@@ -127,7 +120,7 @@ class Lane:
             self._live_since = max(self._live_since, self._waited_until or self._live_since)
             self._waited_until = None
             return True
-        probes = not self.sending and (destination.probe_at is None or destination.probe_at <= now)
+        probes = not self._sending and (destination.probe_at is None or destination.probe_at <= now)
         # What comes after a probe that gets through has not had to wait.
         self._waited_until = now if probes else self._waited_until or now
         return probes
@@ -142,47 +135,46 @@ class Lane:
                 self._live_since = utc_now() if is_new else self._live_since
             else:
                 self._lease_until, self._asked_at = 0.0, now + ASK_AGAIN_S
-        return self._lease_until - uptime_s() > DEADLINE_S
+        return self._lease_lasts(DEADLINE_S)
+
+    def _lease_lasts(self, seconds: float) -> bool:
+        return self._lease_until - uptime_s() > seconds
 
     @property
     def _lease(self) -> str:
         return f"delivery:{self.project_id}"
 
     def _is_connected_to(self, destination: Destination) -> bool:
-        """Have senders for the DSN that holds now, once those of another one have ended."""
+        """Have a route to the DSN that holds now, once what goes to another one has ended."""
         if destination.dsn == self._dsn:
             return True
-        if self.sending:
+        if self._sending:
             return False
-        self._close_senders()
-        dsn, instance_id = Dsn.of(destination.dsn or ""), self._store.instance_id()
-        self._senders = [
-            Sender(Connection(dsn, instance_id), self._finished) for _ in range(CONNECTIONS)
-        ]
-        self._free, self._dsn = list(self._senders), destination.dsn
+        self._close_route()
+        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id())
+        self._dsn = destination.dsn
         return True
-
-    def _finished(self, sender: Sender, sent: Sent) -> None:
-        self._done(self, sender, sent)
 
     def _candidates(
         self, conn: DbConnection, destination: Destination, now: datetime
     ) -> tuple[list[Due], list[Due]]:
         """Return what has just come in, and what had to wait."""
-        limited, held = limited_types(destination.limits, now), list(self._sending)
+        limited = limited_types(destination.limits, now)
+        held = [one.id for one in self._sending if isinstance(one, Due)]
         if destination.limits.get(EVERYTHING, now) > now:
             return [], []
         if destination.open_since is not None:
             return [], outbox.pick_probe(conn, self.project_id, limited, held)
         since = max(now - outbox.LIVE, self._live_since)
-        count = AT_A_TIME if self._thinning.is_active else len(self._free)
+        count = AT_A_TIME if self._thinning.is_active else self._free
         backlog = outbox.pick_backlog(conn, self.project_id, now, count, limited=limited, held=held)
         live = outbox.pick_live(conn, self.project_id, since, count, limited=limited, held=held)
         young = {one.id for one in live}
         return live, [one for one in backlog if one.id not in young]
 
     def _thin(self, conn: DbConnection, due: list[Due], now: datetime) -> dict[int, Settlement]:
-        reasons = self._thinning.decide(conn, due, self._sending.values(), now)
+        sending = [one for one in self._sending if isinstance(one, Due)]
+        reasons = self._thinning.decide(conn, due, sending, now)
         return {
             one.id: Settlement(one.id, one.attempts, "discarded", reasons[one.id])
             for one in due
@@ -194,8 +186,8 @@ class Lane:
         return replace(self._rules.thinning, sample_rate=self._destinations.sample_rate)
 
     def _choose(self, live: list[Due], backlog: list[Due]) -> list[Due]:
-        """Share the free senders: live events first, but what had to wait is never starved."""
-        free = len(self._free)
+        """Share what is free: live events first, but what had to wait is never starved."""
+        free = self._free
         paced = backlog[: self._pace.allowance()]
         share = min(len(paced), max(1, free // 4, free - len(live)))
         self._pace.spend(share)
@@ -213,9 +205,16 @@ class Lane:
         self._reported_at = uptime_s()
         return reports.owed_by(conn, self.project_id)
 
-    def _give(self, token: Due | Report, body: bytes, via: str | None) -> None:
-        not_after = self._lease_until - DEADLINE_S
-        self._free.pop().give(Job(token, body, via, not_after))
+    def _send(self, token: Due | Report, body: bytes, via: str | None) -> None:
+        # Another process may hold the lease by the time this one goes on.
+        if self._route is not None and self._lease_lasts(DEADLINE_S):
+            self._sending.append(token)
+            self._exchanges.begin(self, token, self._route, body, via)
+
+    @property
+    def _free(self) -> int:
+        """How many more may be under way."""
+        return CONNECTIONS - len(self._sending)
 
     # ---- taking back ----------------------------------------------------------------------------
 
@@ -235,19 +234,16 @@ class Lane:
         )
         if self._rules.thinning.per_issue_and_hour:
             thinning.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
-        damaged = [_damaged(one) for one in results if one.damage]
+        damaged = [_damaged(one) for one in results if one.damage is not None]
         return damaged + [
             self._settlement(token, one, judgement, now)
             for token, one, judgement in judged
             if isinstance(token, Due)
         ]
 
-    def take_back(self, sender: Sender, sent: Sent) -> None:
-        """Have a sender free again; its result is settled."""
-        if isinstance(sent.token, Due):
-            self._sending.pop(sent.token.id, None)
-        if sender in self._senders:
-            self._free.append(sender)
+    def take_back(self, sent: Sent) -> None:
+        """Have its place free again; the result is settled."""
+        self._sending.remove(sent.token)
 
     def _learn(
         self, conn: DbConnection, judged: list[tuple[Due | Report, Judgement]], now: datetime
@@ -281,49 +277,24 @@ class Lane:
     # ---- ending ---------------------------------------------------------------------------------
 
     @property
-    def sending(self) -> int:
-        """How many results are still to come or to be settled."""
-        return len(self._senders) - len(self._free)
-
-    def abort_late(self) -> None:
-        """End exchanges that have gone on for too long."""
-        for sender in self._senders:
-            sender.abort_if_late()
+    def is_sending(self) -> bool:
+        """Whether results are still to come or to be settled."""
+        return bool(self._sending)
 
     def close(self) -> None:
-        """End the senders, and give the lease back, if it is still ours."""
-        self._close_senders()
-        self._dsn = None
-        if self._lease_until > uptime_s():
+        """Give the lease back, if it is still ours and nothing is being sent.
+
+        While something is, another process must not begin to send the same.
+        """
+        self._close_route()
+        if self._lease_until > uptime_s() and not self._sending:
             self._lease_until = 0.0
             leases.release(self._store, self._lease, self._owner)
 
-    def _close_senders(self) -> None:
-        for sender in self._senders:
-            sender.close()
-        self._senders, self._free = [], []
-
-
-class Pace:
-    """How many of the backlog may go now: a bucket that fills with so many a second."""
-
-    def __init__(self, per_s: float) -> None:
-        self._per_s = per_s
-        self._full = max(1.0, per_s / 2)
-        self._tokens, self._at = self._full, uptime_s()
-
-    def allowance(self) -> int:
-        """Return how many may go now."""
-        if not self._per_s:
-            return AT_A_TIME
-        now = uptime_s()
-        self._tokens = min(self._full, self._tokens + (now - self._at) * self._per_s)
-        self._at = now
-        return int(self._tokens)
-
-    def spend(self, count: int) -> None:
-        """Take out what goes."""
-        self._tokens -= count if self._per_s else 0
+    def _close_route(self) -> None:
+        if self._route is not None:
+            self._route.close()
+        self._route = self._dsn = None
 
 
 def worker_of(owner: str) -> str:

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app.protocol.envelope import Envelope, Item
 from tests.admin.hostile import script_event
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import books_of, deliver, forwarding
+from tests.delivering import books_of, deliver, deliver_until, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -106,6 +106,23 @@ def test_open_circuit_is_explained_and_a_person_tries_at_once(
     assert "Delivery goes on" in press(person, "/admin/destinations/1/resume")
     deliver(shop)
     assert states_of(shop) == ["delivered"]
+
+
+def test_top_of_every_page_says_whether_sentry_is_reached(
+    shop: Flask, person: FlaskClient, mini_sentry: MiniSentry
+) -> None:
+    def badge() -> str:
+        found = re.search(r'<a class="state"[^>]*>([^<]+)</a>', person.get("/admin/").text)
+        assert found
+        return found[1]
+
+    assert badge() == "Sentry set up"
+    mini_sentry.answer = answering(401)
+    accept(shop)
+    deliver_until(shop, lambda: badge() == "Sentry not reached")
+    mini_sentry.answer = None
+    deliver(shop)
+    assert badge() == "Sentry reached"
 
 
 def test_paused_delivery_says_so_and_is_resumed(shop: Flask, person: FlaskClient) -> None:

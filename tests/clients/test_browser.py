@@ -47,14 +47,14 @@ def origin(needs_npm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     subprocess.run([BIN / "esbuild", PROGRAMS / "browser.js", *bundle], check=True)
     page = '<!doctype html><link rel="icon" href="data:,"><script src="shop.js"></script>'
     (folder / "index.html").write_text(page)
-    handler = functools.partial(_Quiet, directory=str(folder))
+    handler = functools.partial(Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
+class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         pass
 

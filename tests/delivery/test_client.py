@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,17 +13,39 @@ import pytest
 from flask import Response
 
 from app.delivery import client
-from app.delivery.client import Connection, stamped
+from app.delivery.client import stamped
+from app.delivery.exchanges import Exchanges, Route
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
+from app.protocol.packing import pack
 from tests.answering import Answering
 from tests.mini_sentry import MiniSentry
 
 BODY = b'{"event_id":"9ec79c33ec9942ab8353589fcb2e04dc"}\n{"type":"session","length":2}\n{}\n'
 
 
-def connection_to(dsn: str) -> Connection:
-    return Connection(Dsn.of(dsn), "i" * 32)
+@contextmanager
+def sending_to(dsn: str) -> Iterator[Callable[[], Answer | Failure]]:
+    """Send one envelope after the other, as the forwarder does."""
+    exchanges, route = Exchanges(), Route(Dsn.of(dsn), "i" * 32)
+
+    def send() -> Answer | Failure:
+        exchanges.begin(None, None, route, pack(BODY), None)
+        while not (results := exchanges.results(60)):
+            pass
+        assert results[0].result is not None
+        return results[0].result
+
+    try:
+        yield send
+    finally:
+        route.close()
+        exchanges.close()
+
+
+def send_to(dsn: str) -> Answer | Failure:
+    with sending_to(dsn) as send:
+        return send()
 
 
 @contextmanager
@@ -50,22 +73,25 @@ def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def test_one_connection_serves_many_envelopes(mini_sentry: MiniSentry) -> None:
-    connection = connection_to(mini_sentry.dsn)
-    results = [connection.send(BODY) for _ in range(3)]
-    connection.close()
+    with sending_to(mini_sentry.dsn) as send:
+        results = [send() for _ in range(3)]
     assert [getattr(result, "status", None) for result in results] == [200, 200, 200]
 
 
 def test_connection_that_was_closed_meanwhile_is_opened_again() -> None:
+    closed = threading.Event()
+
     def talk(peer: socket.socket) -> None:
         peer.recv(65536)
         peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        peer.shutdown(socket.SHUT_RDWR)
+        closed.set()
 
-    with raw_server(talk) as dsn:
-        connection = connection_to(dsn)
-        assert isinstance(connection.send(BODY), Answer)
-        assert isinstance(connection.send(BODY), Answer)
-        connection.close()
+    with raw_server(talk) as dsn, sending_to(dsn) as send:
+        for _ in range(3):
+            assert isinstance(send(), Answer)
+            assert closed.wait(10)
+            closed.clear()
 
 
 def test_certificate_of_nobody_is_not_trusted_and_nothing_is_sent(
@@ -74,7 +100,7 @@ def test_certificate_of_nobody_is_not_trusted_and_nothing_is_sent(
     asked: list[int] = []
     with Answering(certify()) as server:
         server.answers = lambda: asked.append(1) or Response("{}")
-        result = connection_to(server.dsn).send(BODY)
+        result = send_to(server.dsn)
     assert isinstance(result, Failure) and result.cause.startswith("TLS: ")
     assert asked == []
 
@@ -85,7 +111,7 @@ def test_certificate_for_another_name_is_not_trusted(
     certificate = certify(name="DNS:sentry.example.org")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Answering(certificate) as server:
-        result = connection_to(server.dsn).send(BODY)
+        result = send_to(server.dsn)
     assert isinstance(result, Failure) and result.cause.startswith("TLS: ")
 
 
@@ -95,9 +121,7 @@ def test_certificate_of_a_named_authority_is_trusted(
     certificate = certify()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     with Answering(certificate) as server:
-        connection = connection_to(server.dsn)
-        result = connection.send(BODY)
-        connection.close()
+        result = send_to(server.dsn)
     assert isinstance(result, Answer) and result.status == 200
 
 
@@ -114,9 +138,7 @@ def test_proxy_for_http_gets_the_whole_address_and_its_password(
         proxy = dsn.replace("secretkey@", "ada:p%40ss@").rpartition("/")[0]
         monkeypatch.setenv("http_proxy", proxy)
         monkeypatch.delenv("no_proxy", raising=False)
-        connection = connection_to("http://key@sentry.example.org/42")
-        result = connection.send(BODY)
-        connection.close()
+        result = send_to("http://key@sentry.example.org/42")
     assert isinstance(result, Answer), result
     assert seen[0].startswith(b"POST http://sentry.example.org/api/42/envelope/ HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic YWRhOnBAc3M=" in seen[0]  # ada:p@ss
@@ -140,9 +162,7 @@ def test_proxy_for_https_opens_a_tunnel_and_does_not_see_the_key(
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         monkeypatch.setenv("https_proxy", proxy.replace("secretkey@", "").rpartition("/")[0])
         monkeypatch.delenv("no_proxy", raising=False)
-        connection = connection_to(server.dsn)
-        result = connection.send(BODY)
-        connection.close()
+        result = send_to(server.dsn)
     assert isinstance(result, Answer) and result.status == 200, result
     assert seen[0].startswith(f"CONNECT 127.0.0.1:{server.port} ".encode())
     assert b"publickey" not in seen[0]
@@ -162,7 +182,7 @@ def test_host_of_no_proxy_is_reached_directly(
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    assert isinstance(connection_to(mini_sentry.dsn).send(BODY), Answer)
+    assert isinstance(send_to(mini_sentry.dsn), Answer)
 
 
 @pytest.mark.parametrize(
@@ -179,41 +199,53 @@ def test_broken_answer_is_a_cause_in_words(answer: bytes, cause: str) -> None:
         peer.sendall(answer)
 
     with raw_server(talk) as dsn:
-        result = connection_to(dsn).send(BODY)
+        result = send_to(dsn)
     assert isinstance(result, Failure), result
     assert cause in result.cause and "secretkey" not in result.cause
 
 
 def test_answer_that_never_comes_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(client, "TIMEOUT_S", 1)
     over = threading.Event()
     with raw_server(lambda peer: (peer.recv(65536), over.wait(10))) as dsn:  # type: ignore[func-returns-value]
-        result = connection_to(dsn).send(BODY)
+        result = send_to(dsn)
         over.set()
     assert result == Failure("no answer in time")
 
 
-def test_exchange_that_drips_on_is_aborted_from_outside() -> None:
-    dripping, over = threading.Event(), threading.Event()
+def test_answer_that_drips_on_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "DEADLINE_S", 1)
+    over = threading.Event()
 
     def talk(peer: socket.socket) -> None:
         peer.recv(65536)
         for byte in b"HTTP/1.1 200 OK\r\nX: " + b"y" * 10_000:
             peer.sendall(bytes([byte]))
-            dripping.set()
             if over.wait(0.05):
                 return
 
     with raw_server(talk) as dsn:
-        connection = connection_to(dsn)
-        results: list[Answer | Failure] = []
-        thread = threading.Thread(target=lambda: results.append(connection.send(BODY)))
-        thread.start()
-        assert dripping.wait(10)
-        connection.abort()
-        thread.join(10)
+        result = send_to(dsn)
         over.set()
-    assert results == [Failure("no answer in time")]
+    assert result == Failure("no answer in time")
+
+
+def test_kept_alive_connection_that_ends_meanwhile_is_no_reason_to_send_twice_unseen() -> None:
+    bodies: list[bytes] = []
+
+    def talk(peer: socket.socket) -> None:
+        bodies.append(peer.recv(65536))
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        bodies.append(peer.recv(65536))  # Taken, and never answered.
+
+    with raw_server(talk) as dsn, sending_to(dsn) as send:
+        assert isinstance(send(), Answer)
+        assert send() == Failure("the connection was closed without an answer")
+    assert [BODY.partition(b"\n")[2] in _inflated(body) for body in bodies] == [True, True]
+
+
+def _inflated(request: bytes) -> bytes:
+    return gzip.decompress(request.partition(b"\r\n\r\n")[2])
 
 
 def test_answer_of_many_megabytes_is_read_no_further_than_needed() -> None:
@@ -226,7 +258,7 @@ def test_answer_of_many_megabytes_is_read_no_further_than_needed() -> None:
             sent.append(peer.send(b"x" * 100_000))
 
     with raw_server(talk) as dsn:
-        result = connection_to(dsn).send(BODY)
+        result = send_to(dsn)
     assert isinstance(result, Answer) and result.status == 400
     assert sum(sent) < 20_000_000
 

@@ -12,10 +12,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.delivery.lane import CONNECTIONS
+from app.delivery.tables import attempts
 from app.leases import leases
 from app.sentry import capture_message
 from tests.conftest import parts_of
-from tests.delivering import books_of, waiting_projects
+from tests.delivering import books_of, deliver, forwarding, waiting_projects
 from tests.fake_sentry import FakeSentry
 from tests.serving import Server, WorkerProcess, serving, wait_for
 
@@ -99,3 +100,20 @@ def test_holder_that_is_killed_is_relieved_long_before_its_lease_runs_out(
     assert set(fake_sentry.event_ids()) == set(captured)
     assert len(fake_sentry.repeats()) <= CONNECTIONS
     assert books_of(fleet.app)["balanced"]
+
+
+def test_forwarder_that_stops_ends_what_hangs_before_another_one_sends_it(
+    make_app: Callable[..., Flask], fake_sentry: FakeSentry
+) -> None:
+    app = make_app(SENTRY_DSN=fake_sentry.dsn(), DELIVERY_BACKOFF_BASE_S="0.05")
+    fake_sentry.set_mood("hang", times=3)
+    with forwarding(app):
+        for number in range(3):
+            capture_message(f"hangs {number}")
+        fake_sentry.wait_for(lambda fake: len(fake.requests()) == 3)
+    deliver(app)
+    assert len(fake_sentry.event_ids()) == 3
+    assert fake_sentry.overlaps() == []
+    with parts_of(app).store.read() as conn:
+        causes = conn.scalars(select(attempts.c.error).where(attempts.c.error.is_not(None)))
+        assert set(causes) == {"this process ended before an answer came"}
