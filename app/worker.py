@@ -29,6 +29,8 @@ from config import Config
 log = logging.getLogger("app.tracker")
 
 PERIOD_S = 10.0
+# A webhook that hangs is no reason to be killed by the server, which waits for a few seconds.
+ALERTS_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 
 
@@ -54,9 +56,10 @@ class Worker:
     def stop(self, timeout_s: float = 2.0) -> None:
         """Store what still waits in memory, settle what is on its way, end the loops."""
         self._stop.set()
+        self._alerts.finish()
         self._parts.intake.close()
-        self._alerts.stop(timeout_s)
         self._forwarder.stop(timeout_s)
+        self._alerts.stop(ALERTS_STOP_S)
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:

@@ -40,7 +40,7 @@ STATES = {
     "unknown": "not evaluated yet",
     "ok": "quiet",
     "firing": "firing",
-    "no_data": "no data yet",
+    "no_data": "no data",
 }
 _LIMITS = {
     "frequency": "{rule.threshold:,.0f} events of one issue",
@@ -48,8 +48,8 @@ _LIMITS = {
     "error_rate": "above {rule.threshold:g} %",
     "p95": "above {rule.threshold:,g} ms",
     "crash_free": "below {rule.threshold:g} %",
-    "outbox_age": "{rule.threshold:g} minutes",
-    "circuit_open": "{rule.threshold:g} minutes",
+    "outbox_age": "for {rule.threshold:g} minutes",
+    "circuit_open": "for {rule.threshold:g} minutes",
     "disk": "below {rule.threshold:g} % free",
 }
 _LEVELS = [SelectChoice("", "any"), *(SelectChoice(name, f"{name} or worse") for name in LEVELS)]

@@ -10,6 +10,7 @@ from app.admin import bp
 from app.admin.events import row_number
 from app.alerts import notices
 from app.alerts.channels import list_channels
+from app.db import utc_now
 from app.issues.queries import find_issue
 from app.services import services
 
@@ -50,4 +51,6 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
         sendings = notices.sendings_of(conn, [notice_id]).get(notice_id, [])
         tries = notices.attempts_of(conn, [one.id for one in sendings])
         issue = find_issue(conn, row.issue_id) if row.issue_id else None
-    return render_template("alert.html", row=row, sendings=sendings, tries=tries, issue=issue)
+    return render_template(
+        "alert.html", row=row, sendings=sendings, tries=tries, issue=issue, now=utc_now()
+    )

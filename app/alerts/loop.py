@@ -46,9 +46,16 @@ class AlertLoop:
         """Begin."""
         self._thread.start()
 
-    def stop(self, timeout_s: float = 2.0) -> None:
-        """Begin nothing more and give the lease back."""
+    def finish(self) -> None:
+        """Have it begin nothing more."""
         self._stopping.set()
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Begin nothing more, wait for what is being sent, and give the lease back.
+
+        What takes longer is sent again by whoever comes next.
+        """
+        self.finish()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, getaddresses
 
 from app.alerts.outcomes import Outcome
-from app.delivery.client import cause_of, tls_context
+from app.delivery.client import tls_context
 from config import Config
 
 TIMEOUT_S = 10.0
@@ -129,6 +129,12 @@ def _cause(error: Exception) -> str:
         return "the mail server refuses the message"
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return "the mail server does not offer what SMTP_TLS or SMTP_USERNAME ask for"
-    if isinstance(error, ssl.SSLError) or not isinstance(error, smtplib.SMTPException):
-        return cause_of(error)
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}"
+    if isinstance(error, socket.gaierror):
+        return "DNS: the name of the mail server does not resolve"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     return "the mail server broke off"

@@ -31,7 +31,7 @@ DAYS = 7
 # know; without that no more than the threshold.
 MAX_LOOKED_AT = 10_000
 # Issues that are looked into, the busiest first; one is enough for a notice.
-MAX_CANDIDATES = 100
+MAX_CANDIDATES = 50
 # Live envelopes and first events; what a person replays may be as old as it is.
 _PRIORITIES = (0, 1)
 
@@ -101,11 +101,12 @@ def _frequency(rule: AlertRule, question: Question) -> Reading:
             break
         if not _is_wanted(rule, issue):
             continue
-        count, event_id = _count_since(question.conn, rule, issue.id, since, needed)
+        count, last = _count_since(question.conn, rule, issue.id, since, needed)
         most = max(most, count)
         if count >= needed:
             times = f"{needed:,} events or more within {window} minutes"
             title = f"{times}: {issue.title}"
+            event_id = _event_id(question.conn, last)
             return Reading(count, True, f"{times}.", title, issue.id, event_id)
     return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
 
@@ -143,20 +144,27 @@ def _is_wanted(rule: AlertRule, issue: Any) -> bool:
 
 def _count_since(
     conn: Connection, rule: AlertRule, issue_id: int, since: datetime, needed: int
-) -> tuple[int, str | None]:
-    is_narrowed = not {"environment", "release"}.isdisjoint(rule.filters)
+) -> tuple[int, int | None]:
+    """Return how many of an issue's newest events a rule counts, and the last one's row."""
+    wanted = rule.filters
+    is_narrowed = not {"environment", "release"}.isdisjoint(wanted)
     newest = (
-        select(events.c.event_id, events.c.stored_at, events.c.environment, events.c.release)
+        select(events.c.id, events.c.stored_at, events.c.environment, events.c.release)
         .where(events.c.issue_id == issue_id)
         .order_by(events.c.id.desc())
         .limit(MAX_LOOKED_AT if is_narrowed else needed)
+        .subquery()
     )
-    count, event_id = 0, None
-    for row in conn.execute(newest):
-        environment = rule.filters.get("environment") in (None, row.environment)
-        if row.stored_at > since and environment and rule.matches("release", row.release):
-            count, event_id = count + 1, event_id or row.event_id
-    return count, event_id
+    query = select(newest.c.release, func.count(), func.max(newest.c.id))
+    query = query.where(newest.c.stored_at > since).group_by(newest.c.release)
+    if "environment" in wanted:
+        query = query.where(newest.c.environment == wanted["environment"])
+    found = [row for row in conn.execute(query) if rule.matches("release", row[0])]
+    return sum(row[1] for row in found), max((row[2] for row in found), default=None)
+
+
+def _event_id(conn: Connection, row_id: int | None) -> str | None:
+    return conn.scalar(select(events.c.event_id).where(events.c.id == row_id))
 
 
 def _spike(rule: AlertRule, question: Question) -> Reading:

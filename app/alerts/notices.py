@@ -120,7 +120,7 @@ def settle(
             settled_at=now,
         )
     )
-    attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "note": note}
+    attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "error": note}
     attempt |= {"ms": (now - began).total_seconds() * 1000, "state": state, "next_at": next_at}
     conn.execute(notice_attempts.insert().values(attempt))
     return state

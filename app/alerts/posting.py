@@ -1,25 +1,20 @@
-"""One POST to a target: by an address validated for it, without redirects, in bounded time.
+"""One POST to a target: to an address validated for it, without redirects, in bounded time.
 
 The name stands in ``Host`` and is what the certificate is held against; the connection goes to the
-address. No proxy is used: it would resolve the name again, by itself.
+address, and curl resolves nothing. No proxy is used: it would resolve the name again, by itself.
 """
 
 from __future__ import annotations
 
-import http.client
-import socket
-import threading
 from collections.abc import Mapping
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+import pycurl
 
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
-from app.delivery.client import cause_of, tls_context
+from app.delivery.client import authorities, cause_of, new_handle
 
-# Of one wait, and of the whole exchange, against an answer that drips.
-TIMEOUT_S = 10.0
+# Of the whole exchange, against an answer that drips.
 DEADLINE_S = 20.0
 # What answers is not looked at and never shown: it may be anything that listens somewhere.
 MAX_ANSWER_BYTES = 4096
@@ -49,53 +44,59 @@ class Poster:
             return Outcome(False, note=f"not sent: {error}", is_final=True)
         outcome = Outcome(False)
         for address in addresses[:MAX_ADDRESSES]:
-            sent = _Exchange(target, address, self._deadline_s)
-            outcome = sent.run(body, headers)
-            if sent.was_connected:
+            exchange = _Exchange(target, address, self._deadline_s)
+            outcome = exchange.run(body, headers)
+            if exchange.was_connected:
                 break
         return outcome
 
 
 class _Exchange:
     def __init__(self, target: Target, address: str, deadline_s: float) -> None:
-        self._target = target
-        self._connection = _connection(target, address)
-        self._timer = threading.Timer(deadline_s, self._abort)
-        self._timer.daemon = True
-        self._aborted = False
+        self._curl = curl = new_handle(f"{target.origin}{target.path}")
+        host = f"[{address}]" if ":" in address else address
+        for option, value in (
+            # Whatever the URL says: two readers of one may differ about what its host is.
+            (pycurl.CONNECT_TO, [f"::{host}:{target.port}"]),
+            (pycurl.PROXY, ""),
+            (pycurl.CAINFO, authorities()),
+            (pycurl.USERAGENT, USER_AGENT),
+            (pycurl.PATH_AS_IS, True),
+            (pycurl.FORBID_REUSE, True),
+            (pycurl.TIMEOUT_MS, int(deadline_s * 1000)),
+            (pycurl.HEADERFUNCTION, self._take_header),
+            (pycurl.WRITEFUNCTION, self._take_content),
+        ):
+            curl.setopt(option, value)
+        self._has_answered = self._is_interim = False
+        self._taken = 0
         self.was_connected = False
 
     def run(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        self._timer.start()
+        curl = self._curl
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        curl.setopt(pycurl.HTTPHEADER, [*lines, "Expect:"])
+        curl.setopt(pycurl.POSTFIELDS, body)
+        cause = "the connection was closed within the answer"
         try:
-            self._connection.connect()
-            self.was_connected = True
-            outcome = self._ask(body, headers)
-        except (HTTPError, http.client.HTTPException, OSError) as error:
-            outcome = Outcome(False, note=cause_of(error))
-        finally:
-            self._timer.cancel()
-            self._connection.close()
-        # What was cut off may read as an answer: headers end where the connection does.
-        return Outcome(False, note="no answer in time") if self._aborted else outcome
+            curl.perform()
+        except pycurl.error as error:
+            cause = cause_of(curl, *error.args)
+        self.was_connected = curl.getinfo(pycurl.CONNECT_TIME) > 0
+        status = curl.getinfo(pycurl.RESPONSE_CODE)
+        curl.close()
+        # The status decides once it is there whole, however the rest of the answer goes.
+        return _judged(status) if self._has_answered else Outcome(False, note=cause)
 
-    def _ask(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        own = {"Host": self._target.authority, "User-Agent": USER_AGENT, "Connection": "close"}
-        self._connection.request(
-            "POST", self._target.path, body=body, headers={**headers, **own}, preload_content=False
-        )
-        response = self._connection.getresponse()
-        response.read1(MAX_ANSWER_BYTES)
-        return _judged(int(response.status))
+    def _take_header(self, line: bytes) -> None:
+        # The line of the status of an interim answer (1xx) is followed by another.
+        if line.startswith(b"HTTP/"):
+            self._is_interim = line.partition(b" ")[2].startswith(b"1")
+        self._has_answered |= line == b"\r\n" and not self._is_interim
 
-    def _abort(self) -> None:
-        self._aborted = True
-        sock = getattr(self._connection, "sock", None)
-        if sock is not None:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                self._connection.close()
+    def _take_content(self, part: bytes) -> int:
+        self._taken += len(part)
+        return len(part) if self._taken <= MAX_ANSWER_BYTES else 0
 
 
 def _judged(status: int) -> Outcome:
@@ -104,15 +105,3 @@ def _judged(status: int) -> Outcome:
     if 300 <= status < 400:
         return Outcome(False, status, "redirected, which is not followed")
     return Outcome(False, status, f"answered {status}")
-
-
-def _connection(target: Target, address: str) -> HTTPConnection:
-    if target.is_encrypted:
-        return HTTPSConnection(
-            address,
-            target.port,
-            timeout=TIMEOUT_S,
-            ssl_context=tls_context(),
-            server_hostname=target.host,
-        )
-    return HTTPConnection(address, target.port, timeout=TIMEOUT_S)

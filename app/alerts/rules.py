@@ -114,7 +114,8 @@ def list_rules(
         query = query.where(alert_rules.c.project_id == project_id)
     if enabled is not None:
         query = query.where(alert_rules.c.enabled.is_(enabled))
-    rows = conn.execute(query.order_by(alert_rules.c.project_id, alert_rules.c.id))
+    own_last = alert_rules.c.preset.is_(None)
+    rows = conn.execute(query.order_by(alert_rules.c.project_id, own_last, alert_rules.c.id))
     return [AlertRule(**row._mapping) for row in rows]
 
 

@@ -134,7 +134,7 @@ notice_attempts = Table(
     Column("ms", Float, nullable=False),
     # Of HTTP or SMTP.
     Column("status", Integer),
-    Column("note", String(300)),
+    Column("error", String(300)),
     Column("state", String(16), nullable=False),
     Column("next_at", UtcDateTime),
     Index(None, "sending_id", "id"),

@@ -27,7 +27,7 @@ class NoticeAttempt(BaseModel):
     at: datetime
     ms: float
     status: int | None
-    note: str | None
+    error: str | None
     state: str
     next_at: datetime | None
 

@@ -133,7 +133,7 @@ def upgrade() -> None:
         sa.Column("at", TIME, nullable=False),
         sa.Column("ms", sa.Float(), nullable=False),
         sa.Column("status", sa.Integer(), nullable=True),
-        sa.Column("note", sa.String(length=300), nullable=True),
+        sa.Column("error", sa.String(length=300), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("next_at", TIME, nullable=True),
         sa.ForeignKeyConstraint(

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,6 @@ from tests.receiving import MailServer, Receiver
 CHANNELS = "/api/alerts/channels"
 TOKEN_PATH = "/services/T0/B0/very-secret-path"
 SECRET = "a-signing-secret-of-mine"
-
-
-@pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app(ALERTS_ALLOW_PRIVATE_TARGETS=True)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield server
 
 
 def add(client: FlaskClient, **fields: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,17 +37,6 @@ from tests.receiving import Receiver
 from tests.serving import WorkerProcess, free_port, wait_for
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-def app(make_app: Callable[..., Flask]) -> Flask:
-    return make_app(ALERTS_ALLOW_PRIVATE_TARGETS=True)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield server
 
 
 def test_notice_of_an_issue_says_what_it_is_about(app: Flask, receiver: Receiver) -> None:
@@ -116,6 +105,20 @@ def test_wait_grows_with_every_failure_and_ends_after_three_days(
         send_due(app)
         [one] = sendings(app)
         assert (one.state, one.reason, one.next_at) == ("expired", "answered 503", None)
+
+
+def test_old_notices_are_forgotten_with_how_they_were_sent(app: Flask, receiver: Receiver) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        add_webhook(app, receiver.url)
+        only(app, "new_issue")
+        store_events(app, calls("charge"))
+        evaluate(app)
+        send_due(app)
+        clock.shift(timedelta(days=89))
+        assert alerts_of(parts_of(app), "one").run_once() and sendings(app)
+        clock.shift(timedelta(days=2))
+        alerts_of(parts_of(app), "one").run_once()
+        assert titles(app) == [] and sendings(app) == []
 
 
 def clock_now() -> datetime:

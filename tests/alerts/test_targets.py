@@ -6,7 +6,6 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from flask import Response
@@ -123,12 +122,6 @@ FINE = {
 }
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        yield server
-
-
 @pytest.mark.parametrize(
     "url", [*HOSTILE.values(), *MALFORMED.values()], ids=[*HOSTILE, *MALFORMED]
 )
@@ -234,6 +227,30 @@ def test_answer_that_never_ends_its_headers_ends_at_the_deadline() -> None:
         poster = Poster(Targets(True), deadline_s=0.5)
         outcome = poster.post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
     assert (outcome.is_sent, outcome.note) == (False, "no answer in time")
+
+
+def test_status_decides_however_the_rest_of_the_answer_goes() -> None:
+    # What was accepted and is sent again would be told twice.
+    for answer, is_sent in (
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\ncut", True),
+        (b"HTTP/1.1 503 No\r\nContent-Length: 99\r\n\r\ncut", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000, True),
+        (b"HTTP/1.1 200 OK\r\nX-Cut: ", False),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", False),
+        (b"I am no HTTP", False),
+        (b"", False),
+    ):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            threading.Thread(target=_say, args=(server, answer), daemon=True).start()
+            url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+            assert Poster(Targets(True)).post(url, b"{}", {}).is_sent is is_sent, answer[:30]
+
+
+def _say(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.recv(65_536)
+        connection.sendall(answer)
 
 
 def _drip(server: socket.socket) -> None:
