@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from flask import Flask, Response, request
 from werkzeug.serving import make_server
@@ -33,7 +33,23 @@ class Received:
         return json.loads(self.body)
 
 
-class Receiver:
+class _Served:
+    """A server in a thread of its own while a test needs it."""
+
+    _server: socketserver.BaseServer
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Receiver(_Served):
     """A web server that keeps what is posted to it.
 
     :param port: of one that was here before; by default a free one.
@@ -53,24 +69,14 @@ class Receiver:
         self._server = make_server("127.0.0.1", port, app, threaded=True, ssl_context=context)
         self.port = self._server.port
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def _take(self, path: str) -> Response:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(f"/{path}", headers, request.get_data()))
         return self.answer()
 
-    def __enter__(self) -> Receiver:
-        self._thread.start()
-        return self
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class MailServer:
+class MailServer(_Served):
     """A mail server that keeps what it is sent.
 
     :param certificate: offers STARTTLS with it.
@@ -102,16 +108,6 @@ class MailServer:
 
         self._server = Server(("127.0.0.1", 0), Handler)
         self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> MailServer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class _Session:

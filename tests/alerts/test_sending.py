@@ -14,7 +14,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from app.alerts import measures, rules
-from app.alerts.tables import alert_rules, notices
 from app.events.tables import events
 from app.issues.grouping import group
 from app.issues.recording import Occurrence, record_occurrences
@@ -209,14 +208,13 @@ def test_channel_that_hangs_does_not_hold_up_the_others(app: Flask, receiver: Re
 def test_channel_that_is_off_gets_nothing_and_a_rule_may_choose(
     app: Flask, client: FlaskClient, receiver: Receiver
 ) -> None:
-    one, other, off = (add_webhook(app, f"{receiver.url}/{name}", name) for name in "abc")
+    _, other, off = (add_webhook(app, f"{receiver.url}/{name}", name) for name in "abc")
     client.patch(f"/api/alerts/channels/{off.id}", json={"enabled": False})
     only(app, "new_issue", channel_ids=[other.id, off.id])
     store_events(app, calls("charge"))
     evaluate(app)
     send_due(app)
     assert [got.path for got in receiver.received] == ["/b"]
-    assert one.id != other.id
 
 
 # ---- many processes, and what is killed ---------------------------------------------------------
@@ -307,12 +305,3 @@ def test_notice_of_a_process_that_is_killed_between_sending_and_settling_is_sent
     first, second = receiver.received
     assert first.json["id"] == second.json["id"]
     assert titles(app) == ["New issue: ValueError: declined"]
-    assert len(count_by_rule(app)) == 1
-
-
-def count_by_rule(app: Flask) -> dict[int, int]:
-    query = select(alert_rules.c.id, func.count()).join(
-        notices, notices.c.rule_id == alert_rules.c.id
-    )
-    with parts_of(app).store.read() as conn:
-        return {row[0]: row[1] for row in conn.execute(query.group_by(alert_rules.c.id))}
