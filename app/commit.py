@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from app.db import insert_for
 from app.delivery import books
@@ -30,10 +30,12 @@ from app.quotas import admit, refused_counter, window_end
 
 # Statements are built once: putting one together takes longer than executing it.
 _EVENT_INSERT = events.insert()
+# By project: for pairs of project and id SQLite reads the whole table.
 _KNOWN_EVENTS = (
     select(events.c.project_id, events.c.event_id, envelopes.c.uid)
     .join(envelopes, envelopes.c.id == events.c.envelope_id)
-    .where(tuple_(events.c.project_id, events.c.event_id).in_(bindparam("keys", expanding=True)))
+    .where(events.c.project_id == bindparam("project_id"))
+    .where(events.c.event_id.in_(bindparam("event_ids", expanding=True)))
 )
 
 
@@ -160,11 +162,7 @@ def _without_known_events(
 ) -> list[Prepared]:
     """Leave out envelopes whose event is stored, or stands twice in the batch; count those."""
     # Find-then-create is sound here: Store.write makes this the only writer until the commit.
-    keys = [one.event_key for one in batch if one.event_key]
-    known: dict[tuple[int, str], str] = {}
-    if keys:
-        found = conn.execute(_KNOWN_EVENTS, {"keys": keys})
-        known = {(project_id, event_id): uid for project_id, event_id, uid in found}
+    known = _known_events(conn, [one.event_key for one in batch if one.event_key])
     fresh: list[Prepared] = []
     again: Counter[tuple[int, str]] = Counter()
     for one in batch:
@@ -176,6 +174,20 @@ def _without_known_events(
             again[key] += 1
     _count_duplicates(conn, again, counts)
     return fresh
+
+
+def _known_events(conn: Connection, keys: list[tuple[int, str]]) -> dict[tuple[int, str], str]:
+    """Return those that are stored, with the uid of their envelope."""
+    by_project: dict[int, list[str]] = {}
+    for project_id, event_id in keys:
+        by_project.setdefault(project_id, []).append(event_id)
+    return {
+        (project_id, event_id): uid
+        for of, ids in by_project.items()
+        for project_id, event_id, uid in conn.execute(
+            _KNOWN_EVENTS, {"project_id": of, "event_ids": ids}
+        )
+    }
 
 
 def _count_duplicates(

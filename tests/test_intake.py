@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sentry_sdk
 from flask import Flask
+from sqlalchemy import event as sqlalchemy_event
 
 from app import access, sentry
 from app.batching import Buffer, GroupCommit
@@ -197,6 +198,31 @@ def test_same_event_id_twice_is_one_row_and_a_counter(app: Flask) -> None:
     status = client.get("/system/status").json
     assert status["counters"]["duplicates"] == 1
     assert (status["accounting"]["accepted"], status["accounting"]["balanced"]) == (1, True)
+
+
+def test_accepting_a_batch_reads_no_table_from_end_to_end(
+    make_app: Callable[..., Flask], tmp_path: Path
+) -> None:
+    parts = parts_of(make_app(DATABASE_URL=f"sqlite:///{tmp_path / 'plans.sqlite3'}"))
+    sent: list[tuple[str, tuple]] = []
+
+    def note(conn, cursor, statement, parameters, *_) -> None:
+        if isinstance(parameters, list):  # Rows of one statement that is executed for each.
+            parameters = parameters[0]
+        sent.append((statement, parameters))
+
+    engine = parts.store._writer(durable=True)
+    batch = [parts.intake._prepare(envelope(digit * 32, digit), 1) for digit in "abc"]
+    sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+    parts.intake._commit(lambda: batch, timeout_s=5.0)
+    sqlalchemy_event.remove(engine, "before_cursor_execute", note)
+    asked = [one for one in sent if not one[0].startswith("BEGIN")]
+    assert len(asked) > 5
+    with parts.store.read() as conn:
+        for statement, parameters in asked:
+            plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            steps = [step for *_, step in plan if "CONSTANT ROW" not in step]
+            assert not [step for step in steps if step.startswith("SCAN")], (statement, steps)
 
 
 def test_poisoned_item_fails_alone() -> None:

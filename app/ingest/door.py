@@ -125,8 +125,9 @@ def _take(
         discard_body()
         raise
     with read_body() as body:
-        if dsn_in is not None:
-            known = _authorized(project_id, dsn_in(body))
+        dsn = dsn_in(body) if dsn_in is not None else None
+        if dsn is not None:
+            known = _authorized(project_id, dsn)
         if known is None:
             raise Refusal(401, "no public key was given")
         return _keep(_parsed(parse, body), known, via)

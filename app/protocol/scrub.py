@@ -1,10 +1,11 @@
 """Nothing secret on disk: take secrets out of an event before it is stored, forwarded or logged.
 
 The path of a payload: **walk** it once, breadth first, filter what has a secret *name* and collect
-every other string → **hint**: search all strings, joined, for what a rule could start at (nearly
-nothing matches, and the search runs in C) → **apply** the rules to the few strings with a hint →
-**copies**: look for the values just taken out wherever else they stand → **rebuild** only the
-containers that changed. The receipt says where and by which rule, never what.
+every other string → **hint**: search all strings that are new, joined, for what a rule could start
+at (nearly nothing matches, and the search runs in C) → **apply** the rules to the few strings with
+a hint → **copies**: look for the values just taken out wherever else they stand → **remember** the
+short strings that stay as they are, since frames and names come again with the next event →
+**rebuild** only the containers that changed. The receipt says where and by which rule, never what.
 
 Rules on the receipt: ``name`` (a field, header, pair), ``pair`` (inside a text), ``argument``
 (a command line), ``private_key``, ``url``, ``authorization``, ``jwt``, ``api_key``, ``card``,
@@ -52,6 +53,9 @@ class Scrubber:
         # Read by the walk without a call: verdicts on keys, and on names spelled backwards.
         self.keys: dict[Any, int] = {}
         self.backwards: dict[str, int] = {}
+        # Texts that no rule finds anything in; lines of source apart, which are read otherwise.
+        self.clean_texts: set[str] = set()
+        self.clean_lines: set[str] = set()
 
     def scrub(self, payload: Any, known: Iterable[str] = ()) -> tuple[Any, list[Finding]]:
         """Scrub an event, an item, any JSON-like value.
@@ -64,6 +68,7 @@ class Scrubber:
         walk.collect()
         walk.apply_rules()
         walk.filter_copies()
+        walk.remember()
         return walk.rebuild(), walk.receipt()
 
     def scrub_text(self, text: str) -> str:

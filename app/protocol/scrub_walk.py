@@ -32,6 +32,9 @@ MAX_DEPTH = 100
 _MAX_COPIES = 32
 
 _MAX_COPY = 4096
+# Lines of source, names, paths: these many of so many characters take some 3 MiB, and one payload
+# may add as many again.
+_MAX_CLEAN, _MAX_CLEAN_LENGTH = 16_384, 160
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+", re.I)
 # In a Cookie header, where short values are user ids and the like.
 _PART = re.compile(r"[^\s=;,&:'\"]{16,}")
@@ -90,7 +93,8 @@ class Walk:
         self._nodes: list[_Node] = [([payload], -1, None, 0, _PLAIN)]
         self._texts: list[str] = []
         self._places: list[_Place] = []
-        self._sources: list[int] = []
+        # Which of the texts no earlier payload had.
+        self._unknown: list[int] = []
         self._edits: dict[int, dict[Any, Any]] = {}
         self._renames: dict[int, dict[Any, str]] = {}
         self._pair_names: dict[int, str] = {}
@@ -166,7 +170,6 @@ class Walk:
                 self._collect_other(index, position, child)
 
     def _add_source(self, index: int, key: Any, line: str) -> None:
-        self._sources.append(len(self._texts))
         self._texts.append(line)
         self._places.append((index, key, True))
 
@@ -286,7 +289,13 @@ class Walk:
 
     # -------------------------------------------------------------------------- by value
     def apply_rules(self) -> None:
-        """Apply to each string the rules it has a hint for."""
+        """Apply to each string that is new the rules it has a hint for."""
+        texts, lines = self._scrubber.clean_texts, self._scrubber.clean_lines
+        self._unknown = [
+            number
+            for number, (text, place) in enumerate(zip(self._texts, self._places, strict=True))
+            if text not in (lines if place[2] else texts)
+        ]
         for number, names in sorted(self._hints().items()):
             index, key, is_code = self._places[number]
             ordered = [name for name in rules.ALL_RULES if name in names]
@@ -299,20 +308,19 @@ class Walk:
                 self._filter(index, key, rule, text)
 
     def _hints(self) -> dict[int, set[str]]:
-        """Which string may hold what, from a few searches over all strings at once."""
-        joined = _SEPARATOR.join(self._texts)
+        """Which string may hold what, from a few searches over all new strings at once."""
+        texts = [self._texts[number] for number in self._unknown]
         # One position more than there are strings: where the last one ends.
-        starts = [0, *accumulate(len(text) + 1 for text in self._texts)]
+        starts = [0, *accumulate(len(text) + 1 for text in texts)]
         hints: dict[int, set[str]] = (
-            {number: set() for number in range(len(self._texts))}
-            if self._scrubber.has_patterns
-            else {}
+            {number: set() for number in self._unknown} if self._scrubber.has_patterns else {}
         )
-        for start, rule in self._marks(joined, starts):
-            hints.setdefault(bisect_right(starts, start) - 1, set()).add(rule)
-        for number in self._sources:
-            text = self._texts[number]
-            if len(text) >= 60 and " " not in text.strip():
+        for start, rule in self._marks(_SEPARATOR.join(texts), starts) if texts else ():
+            number = self._unknown[bisect_right(starts, start) - 1]
+            hints.setdefault(number, set()).add(rule)
+        for number, text in zip(self._unknown, texts, strict=True):
+            is_code = self._places[number][2]
+            if is_code and len(text) >= 60 and " " not in text.strip():
                 hints.setdefault(number, set()).add("private_key")
         return hints
 
@@ -356,6 +364,19 @@ class Walk:
             for index, node in enumerate(self._nodes):
                 for key in node[0] if isinstance(node[0], dict) else ():
                     self._filter_key(index, key, present)
+
+    def remember(self) -> None:
+        """Have the texts that stay as they are pass at once where they come again."""
+        texts, lines = self._scrubber.clean_texts, self._scrubber.clean_lines
+        for known in (texts, lines):
+            if len(known) >= _MAX_CLEAN:
+                known.clear()
+        for number in self._unknown[:_MAX_CLEAN]:
+            text, (index, key, is_code) = self._texts[number], self._places[number]
+            # What stands under a name of ids has been spared a rule.
+            if len(text) <= _MAX_CLEAN_LENGTH and key not in _ID_KEYS:
+                if index not in self._edits or key not in self._edits[index]:
+                    (lines if is_code else texts).add(text)
 
     def _keys(self) -> list[str]:
         dicts = (node[0] for node in self._nodes if isinstance(node[0], dict))

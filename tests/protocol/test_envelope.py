@@ -18,10 +18,19 @@ from app.protocol.envelope import (
     serialize_envelope,
 )
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
+
+def json_of(text: st.SearchStrategy[str], floats: st.SearchStrategy[float]) -> st.SearchStrategy:
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | text | floats,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+        max_leaves=10,
+    )
+
+
+JSON = json_of(st.text(), st.floats(allow_nan=False))
+STORABLE = json_of(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+    st.floats(allow_nan=False, allow_infinity=False),
 )
 
 
@@ -47,6 +56,19 @@ def test_json_that_is_written_is_standard_and_storable(value: object) -> None:
     read = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
     assert "\x00" not in json.dumps(read, ensure_ascii=False)
     json.dumps(read, ensure_ascii=False).encode()  # raises for half a surrogate pair
+
+
+@given(STORABLE)
+def test_json_that_is_written_reads_as_what_it_was(value: object) -> None:
+    assert json.loads(dump_json(value)) == value
+
+
+@pytest.mark.parametrize("depth", [1, 100, 400])
+def test_json_of_any_depth_that_is_kept_is_written(depth: int) -> None:
+    value: object = "bottom"
+    for _ in range(depth):
+        value = {"a": [value]}
+    assert json.loads(dump_json(value)) == value
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from app.protocol.inflate import BodyError, inflate, inflate_base64
 from app.protocol.rate_limits import parse_rate_limits, parse_retry_after
 from app.protocol.scrub import Scrubber
 from tests.ingest.corpus import load
+from tests.protocol.corpus import ENTRIES, envelope_of
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 # Time is bounded by the number of examples; a deadline would measure the machine.
@@ -121,6 +122,43 @@ def take_in(body: bytes) -> None:
 @given(st.binary(max_size=400) | envelopes() | damaged())
 def test_body_is_taken_in_or_refused(body: bytes) -> None:
     take_in(body)
+
+
+# What rules begin at, and what makes them think better of it.
+PARTS = (
+    "token password user= = : => , ' \" [ ] ( ) -- Bearer Basic eyJhbGciOi .ab .cd @ :// https a b "
+    "4111111111111111 4111 1111 ABABABABAB xoxb- abcdefgh12 AKIA0123456789ABCDEF KD-1234 customer "
+    "-----BEGIN PRIVATE KEY----- \\n %22 \0"
+).split(" ")
+TEXTS = st.lists(st.sampled_from([*PARTS, " ", "Q" * 60]), max_size=6).map("".join)
+PLACES = ["message", "context_line", "post_context", "span_id", "password", "value", "name", "x"]
+SCRUBBABLE = st.recursive(
+    TEXTS | st.integers(0, 10**19),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(PLACES) | TEXTS, inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+SETTINGS: list[dict[str, Any]] = [{}, {"keys": ["customer"], "patterns": [r"KD-\d{4}"]}]
+# Of all examples, so that nearly every text has been seen before, wherever it stood then.
+EXPERIENCED = [Scrubber(**own) for own in SETTINGS]
+
+
+@bounded
+@given(st.lists(SCRUBBABLE, max_size=3))
+def test_scrubber_that_has_seen_much_finds_what_a_new_one_finds(payloads: list[Any]) -> None:
+    for experienced, own in zip(EXPERIENCED, SETTINGS, strict=True):
+        for payload in [*payloads, *payloads]:
+            assert experienced.scrub(payload) == Scrubber(**own).scrub(payload)
+
+
+def test_events_of_real_clients_are_scrubbed_the_same_when_they_come_again() -> None:
+    experienced = Scrubber()
+    for entry in [*ENTRIES, *ENTRIES]:
+        for item in envelope_of(entry).items:
+            if not isinstance(item.payload, bytes):
+                assert experienced.scrub(item.payload) == Scrubber().scrub(item.payload)
 
 
 @bounded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import zstandard
@@ -13,6 +14,12 @@ from app.protocol.packing import MAX_BYTES, pack, unpack
 @pytest.mark.parametrize("body", [b"", b'{"event_id":"a"}\n' * 1000, bytes(range(256)) * 7])
 def test_bodies_come_back_from_both_forms(body: bytes) -> None:
     assert unpack(pack(body)) == unpack(zlib.compress(body, 1)) == body
+
+
+def test_bodies_packed_by_many_threads_at_once_come_back() -> None:
+    bodies = [b'{"event_id":"%d"}\n' % number * (number * 40) for number in range(100)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda body: unpack(pack(body)), bodies)) == bodies
 
 
 @pytest.mark.parametrize("form", [pack, zlib.compress])

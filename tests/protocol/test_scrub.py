@@ -646,6 +646,42 @@ def test_flood_of_names_does_not_fill_the_memory() -> None:
     assert len(small.backwards) <= 4096
 
 
+def test_flood_of_texts_does_not_fill_the_memory() -> None:
+    small = Scrubber()
+    for start in (0, 20_000, 40_000):
+        small.scrub([f"text {n}" for n in range(start, start + 20_000)])
+        assert len(small.clean_texts) <= 2 * 16_384
+
+
+# ------------------------------------------------------------------------------ what is remembered
+def test_only_short_texts_that_stay_as_they_are_are_remembered() -> None:
+    fresh = Scrubber()
+    fresh.scrub({"a": "plain", "b": "token=abc", "c": "on k7xR2mQ9 it is", "d": "x" * 161})
+    fresh.scrub({"password": "k7xR2mQ9", "e": "it was k7xR2mQ9", "trace_id": "4" * 32})
+    assert fresh.clean_texts == {"plain", "on k7xR2mQ9 it is"}
+
+
+def test_text_that_was_clean_before_is_filtered_where_it_is_a_secret_now() -> None:
+    fresh = Scrubber()
+    assert fresh.scrub({"a": "k7xR2mQ9"})[1] == []
+    assert fresh.scrub({"a": "k7xR2mQ9", "b": {"password": "k7xR2mQ9"}})[0] == {
+        "a": F,
+        "b": {"password": F},
+    }
+
+
+def test_line_of_source_that_was_clean_is_filtered_in_a_text() -> None:
+    fresh = Scrubber()
+    assert fresh.scrub({"context_line": "token = abcdef"})[1] == []
+    assert fresh.scrub({"message": "token = abcdef"})[0] == {"message": f"token = {F}"}
+
+
+def test_card_that_an_id_may_look_like_is_filtered_elsewhere() -> None:
+    fresh = Scrubber()
+    assert fresh.scrub({"span_id": CARD})[1] == []
+    assert fresh.scrub({"message": CARD})[0] == {"message": F}
+
+
 # -------------------------------------------------------------------------------------- settings
 def test_own_key_is_filtered_in_every_spelling() -> None:
     own = Scrubber(keys=["customer_number", "Kundennummer", "пароль"])
