@@ -155,6 +155,8 @@ StoreBytes = Annotated[int, AfterValidator(_store_bytes)]
 Rate = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Rates = Annotated[dict[str, Rate], BeforeValidator(_rates), AfterValidator(_named)]
 Environment = Literal["development", "staging", "production", "testing"]
+SmtpTls = Literal["starttls", "tls", "off"]
+MailAddress = Annotated[str, Field(pattern=r"^[!-?A-~]+@[!-?A-~]+$")]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 RATE = "a number from 0 to 1"
@@ -252,6 +254,22 @@ class Config(BaseModel):
     )
     DELIVERY_MAX_PER_ISSUE_PER_HOUR: int = setting(
         0, "a number of events, 0 for no cap", ge=0, le=10**9
+    )
+    ALERTS_EVALUATE_EVERY_S: float = setting(
+        60.0, "seconds from 1 to 3600", ge=1, le=3600, allow_inf_nan=False
+    )
+    ALERTS_ALLOW_PRIVATE_TARGETS: bool = setting(False, BOOL)
+    SMTP_HOST: str | None = setting(
+        None, "the name or address of a mail server", min_length=1, max_length=255
+    )
+    SMTP_PORT: int = setting(587, "a port from 1 to 65535", ge=1, le=65535)
+    SMTP_TLS: Annotated[SmtpTls, BeforeValidator(_lower)] = setting(
+        "starttls", "starttls, tls or off"
+    )
+    SMTP_USERNAME: str | None = setting(None, "a user name", max_length=255)
+    SMTP_PASSWORD: str | None = setting(None, "a password", max_length=1000, repr=False)
+    SMTP_FROM: MailAddress | None = setting(
+        None, "a mail address such as alerts@example.org", max_length=254
     )
     WORKER_IN_WEB: bool = setting(True, "on or off")
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)

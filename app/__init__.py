@@ -11,6 +11,9 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, api, cli, errors, feedback, ingest, sentry, web
+from app.alerts.courier import Courier
+from app.alerts.figures import MeasuredFigures
+from app.alerts.rules import ensure_presets
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
@@ -57,6 +60,8 @@ def create_app(config: Config | None = None) -> Flask:
         throttle=LoginThrottle(store),
         keys=KeyRing(store),
         quotas=QuotaGate(),
+        courier=Courier.of(store, config),
+        figures=MeasuredFigures(),
         release=release,
         started_at=utc_now(),
     )
@@ -85,12 +90,13 @@ def create_app(config: Config | None = None) -> Flask:
 
 
 def _open_store(app: Flask) -> None:
-    """Migrate, make the first credentials, take in what waits; a broken store stops no start."""
+    """Migrate, make what there has to be, take in what waits; a broken store stops no start."""
     parts: Services = app.extensions["devenviro"]
     try:
         parts.store.open()
         if parts.config.ENVIRONMENT == "development":
             cli.print_first_credentials(parts.config, parts.accounts.first_credentials())
+        ensure_presets(parts.store)
         parts.intake.take_in()
     except (StoreError, OSError) as error:
         logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

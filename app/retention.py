@@ -47,8 +47,8 @@ LEDGER_BITE = 1000
 # The cap looks at the hour that it is.
 SENT_HOURS_KEPT = timedelta(days=2)
 SETTLED = ("local", "delivered", "discarded")
-# Sparklines show a day; a week of hours leaves room for pages that show more of them.
-HOURS_KEPT = timedelta(days=7)
+# Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
+HOURS_KEPT = timedelta(days=8)
 # Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
 COUNTS_KEPT = timedelta(days=90)
 # How long requests took: by the minute for what is looked into, then by the hour.

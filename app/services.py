@@ -7,6 +7,8 @@ from datetime import datetime
 
 from flask import current_app
 
+from app.alerts.courier import Courier
+from app.alerts.figures import Figures
 from app.auth import Accounts, LoginThrottle
 from app.db import Store
 from app.delivery.destinations import Destinations
@@ -28,6 +30,8 @@ class Services:
     throttle: LoginThrottle
     keys: KeyRing
     quotas: QuotaGate
+    courier: Courier
+    figures: Figures
     release: str
     started_at: datetime
 

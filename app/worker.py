@@ -1,5 +1,5 @@
-"""The background loops of a process: send to Sentry, take in what was set aside, remove what was
-deleted, prune.
+"""The background loops of a process: send to Sentry, evaluate alerts and send notices, take in what
+was set aside, remove what was deleted, prune.
 
 Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
 these loops, for another process or host. What only one may do, it does under a lease.
@@ -12,6 +12,9 @@ import threading
 import time
 from datetime import timedelta
 
+from app.alerts.evaluation import Evaluator
+from app.alerts.loop import AlertLoop
+from app.alerts.measures import Parts
 from app.db import StoreError
 from app.delivery.forwarder import Forwarder
 from app.delivery.lane import Rules
@@ -27,6 +30,8 @@ from config import Config
 log = logging.getLogger("app.tracker")
 
 PERIOD_S = 10.0
+# A webhook that hangs is no reason to be killed by the server, which waits for a few seconds.
+ALERTS_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 
 
@@ -40,25 +45,31 @@ class Worker:
         self._prunes_at = 0.0
         self._forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
         self.owner = self._forwarder.owner
+        self._alerts = alerts_of(parts, self.owner)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
         self._forwarder.start()
+        self._alerts.start()
         self._parts.intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Store what still waits in memory, settle what is on its way, end the loops."""
         self._stop.set()
+        self._alerts.finish()
         self._parts.intake.close()
         self._forwarder.stop(timeout_s)
+        self._alerts.stop(ALERTS_STOP_S)
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
         """Be the loops of a process of its own, until :meth:`finish` is called."""
         self._forwarder.start()
+        self._alerts.start()
         self._run()
         self._parts.intake.close()
+        self._alerts.stop()
         self._forwarder.stop()
 
     def finish(self) -> None:
@@ -93,6 +104,14 @@ class Worker:
     def _run(self) -> None:
         while not self._stop.wait(PERIOD_S):
             self.run_once()
+
+
+def alerts_of(parts: Services, owner: str) -> AlertLoop:
+    """Return the loop that evaluates and sends alerts."""
+    every_s = parts.config.ALERTS_EVALUATE_EVERY_S
+    measured = Parts(parts.destinations, parts.config.DATA_DIR, parts.figures)
+    evaluator = Evaluator(parts.store, measured, every_s)
+    return AlertLoop(parts.store, parts.courier, evaluator, every_s, owner)
 
 
 def rules_of(config: Config) -> Rules:

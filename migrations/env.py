@@ -3,6 +3,7 @@
 from alembic import context
 
 # Every module with tables, so that a comparison with the database sees all of them.
+import app.alerts.tables
 import app.auth
 import app.delivery.books
 import app.events.items

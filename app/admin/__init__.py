@@ -10,6 +10,7 @@
     performance how fast, how often, how many failed (charts)
     feedback   what people said of errors
     rules      rules of grouping, and what one would do
+    alerts     notices, and one of them with every attempt (where they go: alert_channels)
     triage     resolve, ignore, reopen, delete, comment
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
     status     the service, the machine, the store, in words
@@ -37,6 +38,9 @@ THEMES = ("auto", "light", "dark")
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
+    alert_channels,  # noqa: F401
+    alert_rules,  # noqa: F401
+    alerts,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
     event,  # noqa: F401

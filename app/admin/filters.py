@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.admin.values import shorten
+from app.alerts.kinds import KINDS
 from app.db import utc_now
 
 # Up to so many seconds, in units of so many, called so.
@@ -90,6 +91,11 @@ def kind_of_transition(kind: str) -> str:
     return _KINDS.get(kind, kind)
 
 
+def alert_kind(kind: str) -> str:
+    """Return what a notice or a rule is about as a person says it."""
+    return KINDS[kind].words if kind in KINDS else kind.capitalize()
+
+
 def short_release(release: str) -> str:
     """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
     is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
@@ -112,5 +118,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
+    "alert_kind": alert_kind,
     "short_release": short_release,
 }

@@ -8,6 +8,9 @@ from flask_wtf.csrf import CSRFProtect
 bp = Blueprint("api", __name__)
 
 from app.api import (  # noqa: E402 -- they add their routes to bp
+    alert_channels,  # noqa: F401
+    alert_rules,  # noqa: F401
+    alerts,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
     diagnostics,  # noqa: F401

@@ -56,7 +56,7 @@ class Line:
         self._body = io.BytesIO()
         self._header_lines: list[bytes] = []
         self._content = b""
-        self.curl = _handle(f"{dsn.origin}{dsn.path}")
+        self.curl = new_handle(f"{dsn.origin}{dsn.path}")
         _trust_and_proxy(self.curl, dsn)
         self.curl.setopt(pycurl.READFUNCTION, lambda size: self._body.read(size))
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header_line)
@@ -83,7 +83,7 @@ class Line:
         """
         # What is longer than we look at is cut off by us.
         if error not in (pycurl.E_OK, pycurl.E_WRITE_ERROR):
-            return Failure(self._cause(error, message))
+            return Failure(cause_of(self.curl, error, message))
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         return without_keys(
             Answer(status, _headers_of(self._header_lines), self._content), self._dsn
@@ -112,17 +112,6 @@ class Line:
     def _take_content(self, part: bytes) -> int:
         self._content += part[: MAX_ANSWER_BYTES - len(self._content)]
         return len(part) if len(self._content) < MAX_ANSWER_BYTES else 0
-
-    def _cause(self, error: int, message: str) -> str:
-        if error in _TLS:
-            return f"TLS: {message.removeprefix('SSL certificate problem: ') or 'failed'}"
-        answered = self.curl.getinfo(pycurl.HTTP_CONNECTCODE)
-        if answered // 100 not in (0, 2):
-            return f"the proxy answers {answered}"
-        number = self.curl.getinfo(pycurl.OS_ERRNO)
-        if error == pycurl.E_COULDNT_CONNECT and number not in (0, errno.ECONNREFUSED):
-            return f"not reached: {os.strerror(number)}"
-        return _CAUSES.get(error, f"not reached: {message or error}")
 
 
 _DNS = "DNS: the name of the host does not resolve"
@@ -154,6 +143,22 @@ _TLS = frozenset(
         pycurl.E_SSL_INVALIDCERTSTATUS,
     }
 )
+
+
+def cause_of(curl: pycurl.Curl, error: int, message: str) -> str:
+    """Return why an exchange had no answer, in words, without any address or key.
+
+    :param error: curl's number and words of it.
+    """
+    if error in _TLS:
+        return f"TLS: {message.removeprefix('SSL certificate problem: ') or 'failed'}"
+    answered = curl.getinfo(pycurl.HTTP_CONNECTCODE)
+    if answered // 100 not in (0, 2):
+        return f"the proxy answers {answered}"
+    number = curl.getinfo(pycurl.OS_ERRNO)
+    if error == pycurl.E_COULDNT_CONNECT and number not in (0, errno.ECONNREFUSED):
+        return f"not reached: {os.strerror(number)}"
+    return _CAUSES.get(error, f"not reached: {message or error}")
 
 
 def authorities() -> str:
@@ -195,7 +200,8 @@ def stamped(body: bytes, sent_at: datetime) -> bytes:
     return json.dumps(headers).encode() + b"\n" + items
 
 
-def _handle(url: str) -> pycurl.Curl:
+def new_handle(url: str) -> pycurl.Curl:
+    """Return a handle that posts to a URL, in bounded time and without redirects."""
     curl = pycurl.Curl()
     for option, value in (
         (pycurl.URL, url),

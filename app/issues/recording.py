@@ -131,6 +131,7 @@ def _transition(
         "actor": actor and actor[:200],
         "event_id": event.event_id,
         "release": event.release and event.release[:250],
+        "alerts_due": None if issue.ignored_by else True,
     }
 
 

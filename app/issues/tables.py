@@ -13,6 +13,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 
 from app.db import UtcDateTime, metadata
@@ -22,6 +23,8 @@ from app.events.tables import RowId
 # which removes what is left of it.
 STATUSES = ("unresolved", "resolved", "ignored")
 DELETED = "deleted"
+# What alerts are still to be made of.
+ALERTS_DUE = "alerts_due IS NOT NULL"
 
 issues = Table(
     "issues",
@@ -77,7 +80,16 @@ transitions = Table(
     Column("event_id", String(32)),
     Column("note", Text),
     Column("release", String(250)),
+    # NULL where alerts have nothing to look at, or have. No number to read on from would do: SQLite
+    # gives the ids of rows that a deleted issue took along to the next ones.
+    Column("alerts_due", Boolean),
     Index(None, "issue_id", "id"),
+    Index(
+        "ix_transitions_alerts_due",
+        "id",
+        sqlite_where=text(ALERTS_DUE),
+        postgresql_where=text(ALERTS_DUE),
+    ),
 )
 
 # Events an hour, by when they were stored, for the sparklines.

@@ -1,0 +1,135 @@
+"""A turn: every rule once.
+
+    news      what the queue has, told or held       one transaction a bite
+    measures  read without holding anybody up, then written: states, and notices of what is wrong
+
+A rule that was evaluated lately is passed over, so that a turn that another process began, or one
+after a lease changed hands, repeats nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, update
+
+from app.alerts.channels import list_channels
+from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
+from app.alerts.news import tell_news
+from app.alerts.notices import Draft
+from app.alerts.rules import AlertRule, ensure_presets, list_rules, speak
+from app.alerts.tables import alert_rules
+from app.db import Store, StoreError, utc_now
+
+log = logging.getLogger("app.tracker")
+
+# Clocks of hosts differ, and a turn does not begin on the dot.
+SLACK = 0.9
+MAX_DETAIL = 300
+# Holding counters against rows takes the longer the more there are; at most this part of the time.
+BOOKS_SHARE = 100
+
+_STATES = (
+    update(alert_rules)
+    .where(alert_rules.c.id == bindparam("rule_id"))
+    .values({name: bindparam(name) for name in ("state", "value", "detail", "evaluated_at")})
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    rule: AlertRule
+    reading: Reading
+
+
+class Evaluator:
+    """Evaluates the rules of a store.
+
+    :param every_s: how often.
+    """
+
+    def __init__(self, store: Store, parts: Parts, every_s: float) -> None:
+        self._store = store
+        self._parts = parts
+        self._every = timedelta(seconds=every_s)
+        self._books_at = float("-inf")
+
+    def turn(self) -> int:
+        """Evaluate what is due and return how many rules that were.
+
+        :raise StoreError: the store does not answer; the next turn does what this one did not.
+        """
+        ensure_presets(self._store)
+        now = utc_now()
+        tell_news(self._store, now)
+        found = self._measure(now)
+        if found:
+            with self._store.write() as conn:
+                _write(conn, found, now)
+        return len(found)
+
+    def _measure(self, now: datetime) -> list[_Found]:
+        before = now - self._every * SLACK
+        found = []
+        with self._store.read() as conn:
+            question = Question(conn, now, self._parts)
+            for rule in list_rules(conn, enabled=True):
+                if rule.evaluated_at is None or rule.evaluated_at <= before:
+                    reading = self._read(rule, question)
+                    found += [_Found(rule, reading)] if reading else []
+        return found
+
+    def _read(self, rule: AlertRule, question: Question) -> Reading | None:
+        if rule.kind not in MEASURED:
+            return Reading(None, False, "Told when it happens.")
+        if rule.kind == "books" and time.monotonic() < self._books_at:
+            return None
+        began = time.monotonic()
+        try:
+            return measure(rule, question)
+        except StoreError:
+            raise
+        except Exception:
+            # One rule that fails must not keep the others from being evaluated.
+            log.exception("rule %s could not be evaluated", rule.id)
+            return Reading(None, False, "It could not be evaluated; the log says why.")
+        finally:
+            if rule.kind == "books":
+                self._books_at = time.monotonic() + (time.monotonic() - began) * BOOKS_SHARE
+
+
+def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
+    conn.execute(_STATES, [_state(one, now) for one in found])
+    channels = list_channels(conn)
+    for one in found:
+        if one.reading.is_breach and one.rule.may_speak(now):
+            speak(conn, one.rule, _draft(one), channels, now)
+
+
+def _state(one: _Found, now: datetime) -> dict[str, Any]:
+    rule, reading = one.rule, one.reading
+    is_known = reading.value is not None or rule.kind not in MEASURED
+    state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
+    return {
+        "rule_id": rule.id,
+        "state": state,
+        "value": reading.value,
+        "detail": reading.detail[:MAX_DETAIL],
+        "evaluated_at": now,
+    }
+
+
+def _draft(one: _Found) -> Draft:
+    rule, reading = one.rule, one.reading
+    return Draft(
+        kind=rule.kind,
+        title=reading.title,
+        text=f"{rule.title}: {reading.detail}",
+        project_id=rule.project_id,
+        issue_id=reading.issue_id,
+        event_id=reading.event_id,
+    )

@@ -1,0 +1,140 @@
+"""Mail: a notice as a message to the server that the settings name."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import socket
+import ssl
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import formatdate, getaddresses
+
+from app.alerts.outcomes import Outcome
+from app.delivery.client import tls_context
+from config import Config
+
+TIMEOUT_S = 10.0
+MAX_RECIPIENTS = 20
+
+
+class AddressError(ValueError):
+    """This is no list of mail addresses."""
+
+
+@dataclass(frozen=True)
+class Mailer:
+    """A mail server. Printing it shows no password.
+
+    :param tls: ``starttls``, ``tls`` or ``off``.
+    """
+
+    host: str
+    port: int
+    sender: str
+    tls: str = "starttls"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, config: Config) -> Mailer | None:
+        """Return the mailer of a configuration, ``None`` where no server is set."""
+        if not config.SMTP_HOST:
+            return None
+        return cls(
+            host=config.SMTP_HOST,
+            port=config.SMTP_PORT,
+            sender=config.SMTP_FROM or f"devenviro@{socket.gethostname()}",
+            tls=config.SMTP_TLS,
+            username=config.SMTP_USERNAME,
+            password=config.SMTP_PASSWORD,
+        )
+
+    def send(self, to: str, subject: str, text: str, uid: str) -> Outcome:
+        """Hand a message to the server; never raises for what that does.
+
+        :param to: of :func:`addresses`.
+        :param uid: the same for the same message, so that one sent twice can be told.
+        """
+        message = EmailMessage()
+        message["From"], message["To"], message["Subject"] = self.sender, to, subject
+        message["Date"] = formatdate()
+        message["Message-ID"] = f"<{uid}@devenviro>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text)
+        try:
+            server = self._connected()
+            try:
+                # Raises only if every address is refused.
+                refused = server.send_message(message)
+            finally:
+                _leave(server)
+        except (OSError, smtplib.SMTPException) as error:
+            return Outcome(False, getattr(error, "smtp_code", None), _cause(error))
+        note = f"{len(refused)} of the addresses were refused" if refused else ""
+        return Outcome(True, 250, note)
+
+    def _connected(self) -> smtplib.SMTP:
+        if self.tls == "tls":
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                self.host, self.port, timeout=TIMEOUT_S, context=tls_context()
+            )
+        else:
+            server = smtplib.SMTP(self.host, self.port, timeout=TIMEOUT_S)
+        try:
+            if self.tls == "starttls":
+                server.starttls(context=tls_context())
+            if self.username:
+                server.login(self.username, self.password or "")
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+
+def addresses(text: str) -> str:
+    """Return mail addresses, separated by commas, as they are kept.
+
+    :raise AddressError: one of them is none, or there are too many.
+    """
+    if not text.isascii() or not text.isprintable():
+        raise AddressError("mail addresses in ASCII are expected")
+    found = [address.strip() for _, address in getaddresses(text.split(","))]
+    if not found or not all(_is_address(address) for address in found):
+        raise AddressError("mail addresses, separated by commas, are expected")
+    if len(found) > MAX_RECIPIENTS:
+        raise AddressError(f"at most {MAX_RECIPIENTS} addresses are expected")
+    return ", ".join(dict.fromkeys(found))
+
+
+def _is_address(text: str) -> bool:
+    user, _, domain = text.rpartition("@")
+    return bool(user and domain) and len(text) <= 254 and not set(text) & set(' "<>()[]:;,\\')
+
+
+def _leave(server: smtplib.SMTP) -> None:
+    # The message was taken or not before this; how the server says good-bye changes neither.
+    with contextlib.suppress(OSError, smtplib.SMTPException):
+        server.quit()
+    server.close()
+
+
+def _cause(error: Exception) -> str:
+    """Return what the server said, or why there is none, without any password."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return "the mail server refuses the login"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return "the mail server refuses every address"
+    if isinstance(error, smtplib.SMTPResponseException):
+        return "the mail server refuses the message"
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return "the mail server does not offer what SMTP_TLS or SMTP_USERNAME ask for"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}"
+    if isinstance(error, socket.gaierror):
+        return "DNS: the name of the mail server does not resolve"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused: nothing listens there"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return "the mail server broke off"

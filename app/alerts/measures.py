@@ -1,0 +1,309 @@
+"""What is measured: each kind of rule against what the store and the machine say.
+
+Every question reads what counters know and a bounded number of rows besides, so that a turn costs
+the same with a million events as with a thousand; what several rules ask is asked once a turn.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from app.alerts.figures import Figure, Figures
+from app.alerts.rules import AlertRule
+from app.delivery.books import accounting
+from app.delivery.destinations import Destinations
+from app.events.tables import OUTBOX, envelopes, events
+from app.issues.tables import issue_hours, issues
+from app.projects import projects
+
+HOUR = timedelta(hours=1)
+# The same hour of so many days before is what is usual for it.
+DAYS = 7
+# Of an issue so many of the newest events are looked at, where a rule is narrowed by what only they
+# know; without that no more than the threshold.
+MAX_LOOKED_AT = 10_000
+# Issues that are looked into, the busiest first; one is enough for a notice.
+MAX_CANDIDATES = 50
+# Live envelopes and first events; what a person replays may be as old as it is.
+_PRIORITIES = (0, 1)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What there is to measure besides the store.
+
+    :param folder: the disk it lies on is looked at.
+    """
+
+    destinations: Destinations
+    folder: Path
+    figures: Figures
+
+
+@dataclass
+class Question:
+    """One turn's look at the store; ``known`` keeps what was asked already."""
+
+    conn: Connection
+    now: datetime
+    parts: Parts
+    known: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, key: Any, ask: Callable[[], Any]) -> Any:
+        """Return what was found for a key in this turn, asking the first time."""
+        if key not in self.known:
+            self.known[key] = ask()
+        return self.known[key]
+
+
+class Reading(NamedTuple):
+    """What a rule found.
+
+    :param value: ``None``: nothing is known.
+    :param title: of the notice; the detail is its text.
+    """
+
+    value: float | None
+    is_breach: bool
+    detail: str
+    title: str = ""
+    issue_id: int | None = None
+    event_id: str | None = None
+
+
+def measure(rule: AlertRule, question: Question) -> Reading:
+    """Return what a rule that measures finds now."""
+    return _MEASURES[rule.kind](rule, question)
+
+
+# ---- events -------------------------------------------------------------------------------------
+
+
+def _frequency(rule: AlertRule, question: Question) -> Reading:
+    """Count an issue's events within the window, exactly.
+
+    The counts by the hour say which issues may have enough: those of every hour that the window
+    touches are at least those of the window. Of these the events themselves are asked.
+    """
+    window, needed = rule.window_minutes or 0, int(rule.threshold or 0)
+    since = question.now - timedelta(minutes=window)
+    most = 0
+    for issue in _busy_issues(rule.project_id, since, question):
+        if issue.events < needed:
+            break
+        if not _is_wanted(rule, issue):
+            continue
+        count, last = _count_since(question.conn, rule, issue.id, since, needed)
+        most = max(most, count)
+        if count >= needed:
+            times = f"{needed:,} events or more within {window} minutes"
+            title = f"{times}: {issue.title}"
+            event_id = _event_id(question.conn, last)
+            return Reading(count, True, f"{times}.", title, issue.id, event_id)
+    return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
+
+
+def _busy_issues(project_id: int, since: datetime, question: Question) -> list[Any]:
+    first = since.replace(minute=0, second=0, microsecond=0)
+    total = func.sum(issue_hours.c.events).label("events")
+
+    def ask() -> list[Any]:
+        query = (
+            select(
+                issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status, total
+            )
+            .join(issues, issues.c.id == issue_hours.c.issue_id)
+            .where(issue_hours.c.hour >= first, issues.c.project_id == project_id)
+            .where(issues.c.status.in_(("unresolved", "resolved")))
+            .group_by(issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status)
+            .order_by(total.desc())
+            .limit(MAX_CANDIDATES)
+        )
+        return list(question.conn.execute(query))
+
+    found: list[Any] = question.once(("busy", project_id, first), ask)
+    return found
+
+
+def _is_wanted(rule: AlertRule, issue: Any) -> bool:
+    message = issue.title.removeprefix(f"{issue.type}: ")
+    return (
+        issue.level in rule.levels
+        and rule.matches("type", issue.type)
+        and rule.matches("message", issue.title, message)
+    )
+
+
+def _count_since(
+    conn: Connection, rule: AlertRule, issue_id: int, since: datetime, needed: int
+) -> tuple[int, int | None]:
+    """Return how many of an issue's newest events a rule counts, and the last one's row."""
+    wanted = rule.filters
+    is_narrowed = not {"environment", "release"}.isdisjoint(wanted)
+    newest = (
+        select(events.c.id, events.c.stored_at, events.c.environment, events.c.release)
+        .where(events.c.issue_id == issue_id)
+        .order_by(events.c.id.desc())
+        .limit(MAX_LOOKED_AT if is_narrowed else needed)
+        .subquery()
+    )
+    query = select(newest.c.release, func.count(), func.max(newest.c.id))
+    query = query.where(newest.c.stored_at > since).group_by(newest.c.release)
+    if "environment" in wanted:
+        query = query.where(newest.c.environment == wanted["environment"])
+    found = [row for row in conn.execute(query) if rule.matches("release", row[0])]
+    return sum(row[1] for row in found), max((row[2] for row in found), default=None)
+
+
+def _event_id(conn: Connection, row_id: int | None) -> str | None:
+    return conn.scalar(select(events.c.event_id).where(events.c.id == row_id))
+
+
+def _spike(rule: AlertRule, question: Question) -> Reading:
+    """Hold this hour's events against the same hour of the days before: their median."""
+    hour = question.now.replace(minute=0, second=0, microsecond=0)
+    born = select(projects.c.created_at).where(projects.c.id == rule.project_id)
+    days = min(DAYS, (hour - question.conn.execute(born).scalar_one()) // timedelta(days=1))
+    if days < 1:
+        return Reading(None, False, "No data yet: what is usual is known after a day.")
+    counts = _counts_by_hour(hour, rule.levels, question)
+    count = counts.get((rule.project_id, hour), 0)
+    before = [
+        counts.get((rule.project_id, hour - timedelta(days=day)), 0) for day in range(1, days + 1)
+    ]
+    usual = float(median(before))
+    limit = max(float(rule.minimum or 0), usual * (rule.threshold or 1))
+    detail = f"{count:,} events this hour, usually {usual:,.0f}; told from {limit:,.0f} on."
+    title = f"Spike: {count:,} events this hour, usually {usual:,.0f}"
+    return Reading(count, count >= limit and count > usual, detail, title)
+
+
+def _counts_by_hour(
+    hour: datetime, levels: tuple[str, ...], question: Question
+) -> dict[tuple[int, datetime], int]:
+    hours = [hour - timedelta(days=day) for day in range(DAYS + 1)]
+
+    def ask() -> dict[tuple[int, datetime], int]:
+        total = func.sum(issue_hours.c.events)
+        query = (
+            select(issues.c.project_id, issue_hours.c.hour, total)
+            .join(issues, issues.c.id == issue_hours.c.issue_id)
+            .where(issue_hours.c.hour.in_(hours), issues.c.level.in_(levels))
+            .where(issues.c.status.in_(("unresolved", "resolved")))
+            .group_by(issues.c.project_id, issue_hours.c.hour)
+        )
+        return {(row[0], row[1]): int(row[2]) for row in question.conn.execute(query)}
+
+    found: dict[tuple[int, datetime], int] = question.once(("hours", hour, levels), ask)
+    return found
+
+
+# ---- requests and sessions ----------------------------------------------------------------------
+
+
+def _error_rate(rule: AlertRule, question: Question) -> Reading:
+    figure = question.parts.figures.error_rate(*_asked(rule, question))
+    return _held_against(rule, figure, "Error rate of {value:.1f} %", above=True)
+
+
+def _p95(rule: AlertRule, question: Question) -> Reading:
+    figure = question.parts.figures.p95(*_asked(rule, question))
+    return _held_against(rule, figure, "p95 of {value:,.0f} ms", above=True)
+
+
+def _crash_free(rule: AlertRule, question: Question) -> Reading:
+    figure = question.parts.figures.crash_free(*_asked(rule, question))
+    return _held_against(rule, figure, "{value:.2f} % of sessions without a crash", above=False)
+
+
+def _asked(rule: AlertRule, question: Question) -> tuple[Connection, int, datetime, datetime]:
+    since = question.now - timedelta(minutes=rule.window_minutes or 0)
+    return question.conn, rule.project_id, since, question.now
+
+
+def _held_against(rule: AlertRule, figure: Figure | None, words: str, above: bool) -> Reading:
+    of, minimum, threshold = rule.about.of, rule.minimum or 0, rule.threshold or 0.0
+    if figure is None or figure.of == 0:
+        return Reading(None, False, f"No data yet: no {of} within {rule.window_minutes} minutes.")
+    said = words.format(value=figure.value)
+    detail = f"{said} within {rule.window_minutes} minutes, of {figure.of:,} {of}."
+    if figure.of < minimum:
+        return Reading(None, False, f"{detail} Too few to tell: {minimum:,} are needed.")
+    is_breach = figure.value > threshold if above else figure.value < threshold
+    return Reading(figure.value, is_breach, detail, said)
+
+
+# ---- the pipeline -------------------------------------------------------------------------------
+
+
+def _outbox_age(rule: AlertRule, question: Question) -> Reading:
+    oldest = [
+        question.conn.scalar(
+            select(envelopes.c.received_at)
+            .where(text(OUTBOX), envelopes.c.project_id == rule.project_id)
+            .where(envelopes.c.priority == priority)
+            .order_by(envelopes.c.id)
+            .limit(1)
+        )
+        for priority in _PRIORITIES
+    ]
+    since = min((moment for moment in oldest if moment is not None), default=None)
+    if since is None:
+        return Reading(0, False, "Nothing waits for Sentry.")
+    minutes = _minutes(question.now - since)
+    said = f"An envelope has waited for Sentry for {minutes:,.0f} minutes"
+    return Reading(minutes, minutes >= (rule.threshold or 0), f"{said}.", said)
+
+
+def _circuit_open(rule: AlertRule, question: Question) -> Reading:
+    destination = question.parts.destinations.find(question.conn, rule.project_id)
+    if destination.state(question.now) != "open" or destination.open_since is None:
+        return Reading(0, False, "The circuit is closed.")
+    minutes = _minutes(question.now - destination.open_since)
+    said = f"Sentry has taken nothing for {minutes:,.0f} minutes"
+    detail = f"{said}: {destination.cause or 'no cause is known'}."
+    return Reading(minutes, minutes >= (rule.threshold or 0), detail, said)
+
+
+def _disk(rule: AlertRule, question: Question) -> Reading:
+    folder = question.parts.folder
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    usage = shutil.disk_usage(existing)
+    free = 100 * usage.free / usage.total
+    said = f"{free:.1f} % of the disk is free"
+    detail = f"{said}, {usage.free / 2**30:,.1f} GiB."
+    return Reading(free, free < (rule.threshold or 0), detail, said)
+
+
+def _books(rule: AlertRule, question: Question) -> Reading:
+    books = accounting(question.conn)
+    if books["balanced"]:
+        return Reading(0, False, "The books balance.")
+    said = "The books of envelopes do not balance"
+    return Reading(1, True, f"{said}: the status page shows them.", said)
+
+
+def _minutes(time: timedelta) -> float:
+    return max(0.0, time / timedelta(minutes=1))
+
+
+_MEASURES: dict[str, Callable[[AlertRule, Question], Reading]] = {
+    "frequency": _frequency,
+    "spike": _spike,
+    "error_rate": _error_rate,
+    "p95": _p95,
+    "crash_free": _crash_free,
+    "outbox_age": _outbox_age,
+    "circuit_open": _circuit_open,
+    "disk": _disk,
+    "books": _books,
+}
+MEASURED = tuple(_MEASURES)

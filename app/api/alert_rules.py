@@ -1,0 +1,240 @@
+"""Rules of alerts: what is watched in each project, and how each was evaluated last."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask import Response, abort
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from app import access
+from app.alerts import rules
+from app.alerts.kinds import KINDS
+from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
+from app.api import bp
+from app.api.alert_channels import refusals
+from app.api.alerts import ProjectId
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Body, Query, read_body, read_query
+from app.issues.rules import MAX_PATTERN
+from app.services import services
+
+UNKNOWN = "no rule has this id"
+
+RuleKind = Literal[
+    "new_issue",
+    "regression",
+    "frequency",
+    "spike",
+    "error_rate",
+    "p95",
+    "crash_free",
+    "outbox_age",
+    "circuit_open",
+    "disk",
+    "books",
+]
+Pattern = Annotated[str, Field(max_length=MAX_PATTERN)]
+Name = Annotated[str, Field(max_length=MAX_NAME, description="Empty: called as its kind is.")]
+Threshold = Annotated[
+    float,
+    Field(
+        description="In the unit of its kind: "
+        + ", ".join(f"{name} {kind.unit}" for name, kind in KINDS.items() if kind.unit)
+        + "."
+    ),
+]
+Minimum = Annotated[
+    int,
+    Field(ge=1, le=MAX_MINIMUM, description="Of events, requests or sessions."),
+]
+Window = Annotated[int, Field(ge=1, le=MAX_MINUTES)]
+Cooldown = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=MAX_COOLDOWN,
+        description="For so long, and at least its window, it says nothing more.",
+    ),
+]
+ChannelIds = Annotated[
+    list[Annotated[int, Field(ge=1, lt=2**31)]],
+    Field(max_length=50, description="Null: every channel that is on."),
+]
+
+
+class AlertFilters(BaseModel):
+    """What a rule is narrowed to: level at least; release, type and message as globs."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    level: Pattern | None = None
+    environment: Pattern | None = None
+    release: Pattern | None = None
+    type: Pattern | None = None
+    message: Pattern | None = None
+
+
+class WatchRule(BaseModel):
+    """A rule; `preset` names one that is there from the start, `state` how it was found last."""
+
+    id: int
+    project_id: int
+    kind: RuleKind
+    preset: str | None
+    name: str
+    enabled: bool
+    threshold: float | None
+    unit: str
+    minimum: int | None
+    window_minutes: int | None
+    cooldown_minutes: int
+    filters: AlertFilters
+    channel_ids: list[int] | None
+    state: Literal["unknown", "ok", "firing", "no_data"]
+    value: float | None
+    detail: str | None
+    evaluated_at: datetime | None
+    noticed_at: datetime | None
+    held: int
+    created_at: datetime
+    created_by: str | None
+
+
+class WatchRuleList(BaseModel):
+    """Rules by project, those from the start first."""
+
+    rules: list[WatchRule]
+    next: str | None = None
+
+
+class WatchRuleQuery(Query):
+    """Which rules."""
+
+    project_id: ProjectId | None = None
+
+
+class WatchRuleChange(Body):
+    """What is to be changed of a rule."""
+
+    name: Name | None = None
+    enabled: bool | None = None
+    threshold: Threshold | None = None
+    minimum: Minimum | None = None
+    window_minutes: Window | None = None
+    cooldown_minutes: Cooldown | None = None
+    filters: AlertFilters | None = None
+    channel_ids: ChannelIds | None = None
+
+
+class WatchRuleBody(WatchRuleChange):
+    """A new rule; what is not named starts as its kind says."""
+
+    project_id: ProjectId
+    kind: RuleKind
+
+
+@bp.get("/api/alerts/rules")
+@access.reads
+@describe(
+    Operation(
+        "Rules of alerts, each as it was evaluated last",
+        {200: WatchRuleList},
+        query=WatchRuleQuery,
+        problems=(422, 503),
+        tag="alerts",
+    )
+)
+def get_alert_rules() -> ResponseReturnValue:
+    """Return rules, all or those of a project."""
+    project_id = read_query(WatchRuleQuery).project_id
+    rules.ensure_presets(services().store)
+    with services().store.read() as conn:
+        found = rules.list_rules(conn, project_id)
+    return answer(WatchRuleList(rules=[_shape(rule) for rule in found]))
+
+
+@bp.post("/api/alerts/rules")
+@access.writes
+@describe(
+    Operation(
+        "Add a rule",
+        {201: WatchRule},
+        body=WatchRuleBody,
+        problems=(413, 415, 422, 503),
+        tag="alerts",
+    )
+)
+def post_alert_rule() -> ResponseReturnValue:
+    """Keep a rule.
+
+    :raise FieldErrors: a field is wrong, or not one of its kind (422).
+    """
+    body = read_body(WatchRuleBody)
+    with services().store.write() as conn, refusals():
+        made = rules.add_rule(conn, **_named(body), created_by=access.caller())
+    return answer(_shape(made), 201)
+
+
+@bp.patch("/api/alerts/rules/<int:rule_id>")
+@access.writes
+@describe(
+    Operation(
+        "Change a rule, switch it on or off",
+        {200: WatchRule},
+        body=WatchRuleChange,
+        problems=(404, 413, 415, 422, 503),
+        tag="alerts",
+    )
+)
+def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
+    """Change what is named and return the rule.
+
+    :raise 404: no rule has this id. :raise FieldErrors: a field is wrong (422).
+    """
+    body = read_body(WatchRuleChange)
+    with services().store.write() as conn, refusals():
+        changed = rules.change_rule(conn, _find(conn, rule_id), _named(body))
+    return answer(_shape(changed))
+
+
+@bp.delete("/api/alerts/rules/<int:rule_id>")
+@access.writes
+@describe(
+    Operation(
+        "Delete a rule that a person made; one from the start is switched off instead",
+        {204: None},
+        problems=(404, 422, 503),
+        tag="alerts",
+    )
+)
+def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
+    """Remove a rule.
+
+    :raise 404: no rule has this id. :raise FieldErrors: it is there from the start (422).
+    """
+    with services().store.write() as conn, refusals():
+        rules.remove_rule(conn, _find(conn, rule_id))
+    return Response(status=204)
+
+
+def _named(body: WatchRuleChange) -> dict[str, Any]:
+    """Return what was named; of channels alone null says something: every one that is on."""
+    given = body.model_dump(exclude_unset=True)
+    return {k: v for k, v in given.items() if v is not None or k == "channel_ids"}
+
+
+def _find(conn: Connection, rule_id: int) -> AlertRule:
+    rule = rules.find_rule(conn, rule_id)
+    if rule is None:
+        abort(404, description=UNKNOWN)
+    return rule
+
+
+def _shape(rule: AlertRule) -> WatchRule:
+    names = WatchRule.model_fields.keys() - {"unit", "filters"}
+    values = {name: getattr(rule, name) for name in names}
+    return WatchRule(**values, unit=rule.about.unit, filters=AlertFilters(**rule.filters))

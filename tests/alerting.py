@@ -1,0 +1,86 @@
+"""Alerts as a test drives them: events, rules, turns, and what arrived."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Row, select
+
+from app.alerts import channels, notices, rules
+from app.alerts.channels import Channel
+from app.alerts.evaluation import Evaluator
+from app.alerts.figures import Figures
+from app.alerts.measures import Parts
+from app.alerts.rules import AlertRule
+from app.alerts.tables import notices as notices_table
+from app.protocol.envelope import Envelope, Item
+from tests.conftest import parts_of
+from tests.issues.making import Payload
+
+
+def store_events(app: Flask, *payloads: Payload, project_id: int = 1) -> list[str]:
+    """Store events as another program's, and return their ids."""
+    ids = []
+    for payload in payloads:
+        event_id = uuid.uuid4().hex
+        envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
+        parts_of(app).intake.accept(envelope, project_id=project_id, timeout_s=10)
+        ids.append(event_id)
+    return ids
+
+
+def evaluator_of(app: Flask, figures: Figures | None = None) -> Evaluator:
+    parts = parts_of(app)
+    measured = Parts(parts.destinations, parts.config.DATA_DIR, figures or parts.figures)
+    return Evaluator(parts.store, measured, parts.config.ALERTS_EVALUATE_EVERY_S)
+
+
+def evaluate(app: Flask, figures: Figures | None = None) -> None:
+    evaluator_of(app, figures).turn()
+
+
+def send_due(app: Flask) -> int:
+    return parts_of(app).courier.send_due(threading.Event())
+
+
+def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
+    wanted = channels.checked(parts_of(app).courier.targets, kind="webhook", name=name, url=url)
+    with parts_of(app).store.write() as conn:
+        return channels.add_channel(conn, wanted)
+
+
+def add_rule(app: Flask, kind: str, project_id: int = 1, **fields: Any) -> AlertRule:
+    with parts_of(app).store.write() as conn:
+        return rules.add_rule(conn, project_id=project_id, kind=kind, **fields)
+
+
+def only(app: Flask, kind: str, **fields: Any) -> AlertRule:
+    """Switch off what is there from the start, and add a rule."""
+    rules.ensure_presets(parts_of(app).store)
+    with parts_of(app).store.write() as conn:
+        for rule in rules.list_rules(conn):
+            rules.change_rule(conn, rule, {"enabled": False})
+    return add_rule(app, kind, **fields)
+
+
+def rule_now(app: Flask, rule: AlertRule) -> AlertRule:
+    with parts_of(app).store.read() as conn:
+        found = rules.find_rule(conn, rule.id)
+    assert found
+    return found
+
+
+def titles(app: Flask) -> list[str]:
+    """Titles of all notices, the oldest first."""
+    with parts_of(app).store.read() as conn:
+        return list(conn.scalars(select(notices_table.c.title).order_by(notices_table.c.id)))
+
+
+def sendings(app: Flask) -> list[Row[Any]]:
+    with parts_of(app).store.read() as conn:
+        ids = [row.id for row in notices.list_notices(conn, limit=1000)]
+        found = notices.sendings_of(conn, ids)
+    return [one for id in sorted(found) for one in found[id]]

@@ -1,0 +1,315 @@
+"""Channels: kept, shown without their secrets, and what arrives by each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask, Response
+from flask.testing import FlaskClient
+
+from app.alerts.channels import find_channel
+from app.alerts.mail import AddressError, Mailer, addresses
+from app.alerts.notices import one_line
+from app.alerts.posting import Poster
+from app.alerts.targets import Targets
+from tests.conftest import csrf_token, parts_of
+from tests.receiving import MailServer, Receiver
+
+CHANNELS = "/api/alerts/channels"
+TOKEN_PATH = "/services/T0/B0/very-secret-path"
+SECRET = "a-signing-secret-of-mine"
+
+
+def add(client: FlaskClient, **fields: Any) -> Any:
+    answer = client.post(CHANNELS, json={"name": "Ops", **fields})
+    assert answer.status_code == 201, answer.text
+    return answer.json
+
+
+def send_test(client: FlaskClient, channel_id: int) -> Any:
+    answer = client.post(f"{CHANNELS}/{channel_id}/test", json={})
+    assert answer.status_code == 200, answer.text
+    return client.get(f"/api/alerts/{answer.json['notice_id']}").json
+
+
+# ---- what arrives -------------------------------------------------------------------------------
+
+
+def test_webhook_is_sent_signed_json(client: FlaskClient, receiver: Receiver) -> None:
+    made = add(client, kind="webhook", url=f"{receiver.url}/hook?key=1", secret=SECRET)
+    notice = send_test(client, made["id"])
+    [got] = receiver.received
+    timestamp = got.headers["x-devenviro-timestamp"]
+    signed = hmac.new(SECRET.encode(), timestamp.encode() + got.body, hashlib.sha256).hexdigest()
+    assert got.headers["x-devenviro-signature"] == f"sha256={signed}"
+    assert abs(int(timestamp) - time.time()) < 60
+    assert got.json["title"] == "Test of Ops" and got.json["kind"] == "test"
+    assert got.json["id"] == got.headers["x-devenviro-notice"] == notice["uid"]
+    assert got.json["links"]["notice"].endswith(f"/admin/alerts/{notice['id']}")
+    [way] = notice["sendings"]
+    assert (way["state"], way["attempts"], way["tries"][0]["status"]) == ("delivered", 1, 200)
+
+
+def test_slack_is_sent_its_own_body_with_nothing_in_it_that_slack_would_act_on(
+    client: FlaskClient, receiver: Receiver
+) -> None:
+    made = add(client, kind="slack", name="<!channel> & co", url=receiver.url + TOKEN_PATH)
+    send_test(client, made["id"])
+    [got] = receiver.received
+    assert got.path == TOKEN_PATH and list(got.json) == ["text"]
+    assert "&lt;!channel&gt; &amp; co" in got.json["text"]
+    assert "<http" in got.json["text"] and "x-devenviro-signature" not in got.headers
+
+
+def test_mail_is_sent_encrypted_and_after_a_login(
+    make_app: Callable[..., Flask],
+    certify: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate = certify()
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with MailServer(certificate, login=("me", "mail-password")) as server:
+        client = make_app(
+            SMTP_HOST="127.0.0.1",
+            SMTP_PORT=server.port,
+            SMTP_USERNAME="me",
+            SMTP_PASSWORD="mail-password",
+            SMTP_FROM="alerts@example.org",
+        ).test_client()
+        made = add(client, kind="email", to="ops@example.org, Dev@example.org")
+        notice = send_test(client, made["id"])
+        [mail] = server.received
+        assert server.recipients == [["ops@example.org", "Dev@example.org"]]
+        assert server.was_encrypted == [True]
+    assert mail["Subject"] == "[DevEnviro] Test of Ops" and mail["From"] == "alerts@example.org"
+    assert mail["Message-ID"] == f"<{notice['uid']}@devenviro>"
+    assert f"/admin/alerts/{notice['id']}" in mail.get_content()
+    assert notice["sendings"][0]["state"] == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "no mail server is set: SMTP_HOST"),
+        ({"SMTP_HOST": "127.0.0.1", "SMTP_TLS": "starttls"}, "SMTP_TLS"),
+        ({"SMTP_HOST": "127.0.0.1", "SMTP_TLS": "off", "SMTP_USERNAME": "me"}, "SMTP_USERNAME"),
+    ],
+)
+def test_mail_that_cannot_be_sent_says_which_setting_is_wrong(
+    make_app: Callable[..., Flask], settings: dict[str, object], words: str
+) -> None:
+    with MailServer() as server:
+        client = make_app(SMTP_PORT=server.port, **settings).test_client()
+        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        assert server.received == []
+    [way] = notice["sendings"]
+    assert way["state"] == "parked" and words in way["reason"]
+
+
+def test_mail_login_that_fails_is_told_without_the_password() -> None:
+    with MailServer(login=("me", "right")) as server:
+        mailer = Mailer("127.0.0.1", server.port, "a@example.org", "off", "me", "wrong-password")
+        outcome = mailer.send("ops@example.org", "s", "t", "1")
+    assert (outcome.is_sent, outcome.status) == (False, 535)
+    assert "login" in outcome.note and "wrong-password" not in outcome.note + repr(mailer)
+
+
+def test_mail_that_some_have_is_not_sent_to_them_again() -> None:
+    with MailServer() as server:
+        server.unknown = {"gone@example.org"}
+        mailer = Mailer("127.0.0.1", server.port, "a@example.org", "off")
+        outcome = mailer.send("gone@example.org, ops@example.org", "s", "t", "1")
+        assert outcome.is_sent and outcome.note == "1 of the addresses were refused"
+        assert server.recipients == [["ops@example.org"]]
+        assert not mailer.send("gone@example.org", "s", "t", "1").is_sent
+
+
+def test_title_with_line_breaks_makes_no_header_of_a_mail() -> None:
+    assert one_line("a\r\nBcc: all@example.org\x00\x1b[0m\u2028b", 300) == (
+        "a Bcc: all@example.org�[0m b"
+    )
+    assert len(one_line("x" * 400, 300)) == 300
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "ops", "@example.org", "a@b@", "a b@example.org", "a@example.org\nBcc: b@example.org", ","]
+    + [", ".join(f"a{n}@example.org" for n in range(21)), "ä@example.org", "<a@example.org>x"],
+)
+def test_what_is_no_list_of_addresses_is_refused(text: str) -> None:
+    with pytest.raises(AddressError):
+        addresses(text)
+
+
+def test_certificate_is_held_against_the_name_not_the_address(
+    certify: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = certify(name="DNS:hook.invalid")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    poster = Poster(Targets(True, resolve=lambda *_: ["127.0.0.1"]))
+    with Receiver(certificate) as server:
+        assert poster.post(f"https://hook.invalid:{server.port}/", b"{}", {}).is_sent
+        other = poster.post(f"https://other.invalid:{server.port}/", b"{}", {})
+        assert not other.is_sent and other.note.startswith("TLS: ")
+        assert len(server.received) == 1
+
+
+def test_failed_test_says_why_and_is_not_tried_again(
+    client: FlaskClient, receiver: Receiver
+) -> None:
+    made = add(client, kind="webhook", url=receiver.url)
+    receiver.answer = lambda: Response("internal things", 500)
+    notice = send_test(client, made["id"])
+    [way] = notice["sendings"]
+    assert (way["state"], way["reason"], way["next_at"]) == ("parked", "answered 500", None)
+    assert "internal things" not in str(notice)
+
+
+def test_proxy_of_the_environment_is_not_asked(
+    client: FlaskClient, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
+    made = add(client, kind="webhook", url=receiver.url)
+    assert send_test(client, made["id"])["sendings"][0]["state"] == "delivered"
+
+
+# ---- what is kept and shown ---------------------------------------------------------------------
+
+
+def test_secrets_are_shown_once_and_never_again(
+    app: Flask,
+    client: FlaskClient,
+    login: Callable[..., FlaskClient],
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    made = add(client, kind="webhook", url=receiver.url + TOKEN_PATH)
+    assert made["address"] == f"{receiver.url}/…" and len(made["secret"]) > 30
+    receiver.answer = lambda: Response("no", 500)
+    notice = send_test(client, made["id"])
+    shown = [client.get(CHANNELS).text, str(notice), client.get("/api/alerts").text]
+    admin = login(app.test_client())
+    for page in (f"/admin/alerts/{notice['id']}", "/admin/alerts/channels", "/admin/alerts"):
+        shown.append(admin.get(page).text)
+    shown.append(admin.get(f"/admin/alerts/channels/{made['id']}").text)
+    # The receiver here says itself what it was asked for.
+    shown += [log.getMessage() for log in caplog.records if log.name != "werkzeug"]
+    with parts_of(app).store.read() as conn:
+        shown.append(repr(find_channel(conn, made["id"])))
+    for text in shown:
+        assert "very-secret-path" not in text and made["secret"] not in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"kind": "pigeon", "to": "x"}, "kind"),
+        ({"kind": "webhook"}, "url"),
+        ({"kind": "webhook", "to": "ops@example.org"}, "url"),
+        ({"kind": "webhook", "url": "https://127.0.0.1/", "to": "a@example.org"}, "to"),
+        ({"kind": "webhook", "url": "file:///etc/passwd"}, "url"),
+        ({"kind": "webhook", "url": "http://127.0.0.1/", "secret": "short"}, "secret"),
+        ({"kind": "slack", "url": "http://169.254.169.254/"}, "url"),
+        ({"kind": "slack", "url": "http://127.0.0.1/", "secret": SECRET}, "secret"),
+        ({"kind": "email", "to": "ops"}, "to"),
+        ({"kind": "email", "url": "https://example.org/"}, "to"),
+        ({"kind": "email", "to": "ops@example.org", "name": " "}, "name"),
+    ],
+)
+def test_wrong_channel_is_refused_at_its_field_and_not_kept(
+    client: FlaskClient, fields: dict[str, str], field: str
+) -> None:
+    answer = client.post(CHANNELS, json={"name": "Ops", **fields})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json["errors"]] == [field]
+    assert client.get(CHANNELS).json["channels"] == []
+
+
+def test_private_target_is_refused_without_the_setting(make_app: Callable[..., Flask]) -> None:
+    client = make_app().test_client()
+    fields = {"kind": "webhook", "name": "Ops", "url": "http://127.0.0.1:9000/very-secret-path"}
+    answer = client.post(CHANNELS, json=fields)
+    assert answer.status_code == 422
+    assert "ALERTS_ALLOW_PRIVATE_TARGETS" in answer.text and "very-secret" not in answer.text
+
+
+def test_target_that_was_kept_while_private_ones_were_allowed_is_refused_at_sending(
+    make_app: Callable[..., Flask], receiver: Receiver
+) -> None:
+    made = add(
+        make_app(ALERTS_ALLOW_PRIVATE_TARGETS=True).test_client(), kind="webhook", url=receiver.url
+    )
+    notice = send_test(make_app().test_client(), made["id"])
+    [way] = notice["sendings"]
+    assert way["state"] == "parked" and way["reason"].startswith("not sent: ")
+    assert receiver.received == []
+
+
+def test_channel_is_changed_switched_off_and_deleted(
+    client: FlaskClient, receiver: Receiver
+) -> None:
+    made = add(client, kind="webhook", url=receiver.url)
+    path = f"{CHANNELS}/{made['id']}"
+    changed = client.patch(
+        path, json={"name": "Night", "enabled": False, "url": receiver.url + "/n"}
+    )
+    assert (changed.json["name"], changed.json["enabled"]) == ("Night", False)
+    notice = send_test(client, made["id"])
+    assert receiver.received[0].path == "/n"
+    assert client.patch(path, json={"to": "ops@example.org"}).status_code == 422
+    assert client.patch(path, json={"url": "http://169.254.169.254/"}).status_code == 422
+    assert client.delete(path, json={}).status_code == 204
+    assert client.delete(path, json={}).status_code == 404
+    assert client.patch(path, json={}).status_code == 404
+    [way] = client.get(f"/api/alerts/{notice['id']}").json["sendings"]
+    assert (way["channel_name"], way["channel_id"], way["state"]) == ("Night", None, "delivered")
+
+
+# ---- pages --------------------------------------------------------------------------------------
+
+
+def send_form(client: FlaskClient, path: str, **fields: str) -> Any:
+    token = csrf_token(client, "/admin/alerts/channels")
+    return client.post(path, data={**fields, "csrf_token": token})
+
+
+def test_channel_is_made_tested_and_deleted_on_the_pages(
+    admin_client: FlaskClient, receiver: Receiver
+) -> None:
+    page = "/admin/alerts/channels"
+    fields = {"kind": "webhook", "name": "Ops", "address": receiver.url + TOKEN_PATH}
+    made = send_form(admin_client, page, **fields)
+    assert made.status_code == 201 and "shown this one time" in made.text
+    assert made.text.count("very-secret-path") == 0
+    tested = send_form(admin_client, f"{page}/1/test")
+    assert tested.status_code == 303
+    shown = admin_client.get(tested.headers["Location"]).text
+    assert "The test was sent by Ops" in shown and "delivered" in shown
+    assert send_form(admin_client, f"{page}/1", name="Night", address="").status_code == 303
+    assert send_form(admin_client, f"{page}/1/enabled", enabled="no").status_code == 303
+    listed = admin_client.get(page).text
+    assert "Night" in listed and "switch on" in listed
+    assert send_form(admin_client, f"{page}/1/delete").status_code == 303
+    assert "There are no channels" in admin_client.get(page).text
+    assert "Test of Ops" in admin_client.get("/admin/alerts").text
+
+
+def test_fault_stands_at_the_address(admin_client: FlaskClient) -> None:
+    fields = {"kind": "slack", "name": "Ops", "address": "http://169.254.169.254/x"}
+    page = send_form(admin_client, "/admin/alerts/channels", **fields)
+    assert page.status_code == 422
+    assert "The host has an address that is never sent to." in page.text
+
+
+def test_unknown_notice_and_channel_are_404(admin_client: FlaskClient) -> None:
+    for number in ("7", str(2**63), "9" * 400):
+        for path in ("/admin/alerts/", "/admin/alerts/channels/", "/api/alerts/"):
+            assert admin_client.get(path + number).status_code in (404, 405), path
