@@ -21,6 +21,7 @@ from app.events.tables import envelopes
 from app.projects import create_project, projects
 from tests.alerting import add_rule, evaluate, only, rule_now, store_events, titles
 from tests.conftest import parts_of
+from tests.insights.stream import Request
 from tests.issues.making import calls
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -191,6 +192,25 @@ def test_figure_that_nobody_measures_is_no_data_in_words(app: Flask, kind: str) 
     evaluate(app)
     now = rule_now(app, rule)
     assert (titles(app), now.state) == ([], "no_data") and "No data yet" in str(now.detail)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"), [("error_rate", "Error rate of 10.0 %"), ("p95", "p95 of ")]
+)
+def test_transactions_that_a_project_sends_are_what_is_measured(
+    app: Flask, kind: str, said: str
+) -> None:
+    project = create_project(parts_of(app).store, "Shop")
+    rule = only(app, kind, project_id=project.id)
+    for number in range(100):
+        request = Request("/cart", "1.0", ms=3000.0, failed=not number % 10)
+        parts_of(app).intake.accept(
+            request.envelope(f"{number:032x}"), project_id=project.id, timeout_s=10
+        )
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
+        evaluate(app)
+    assert rule_now(app, rule).state == "firing"
+    assert [title.startswith(said) for title in titles(app)] == [True]
 
 
 # ---- the pipeline -------------------------------------------------------------------------------
