@@ -40,6 +40,7 @@ from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL, Feed
 # Feedback about an event that is not there (yet); how much of it, the newest first, is looked at
 # again. What was sampled out by its client never comes.
 WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
+HAS_ISSUE = "issue_id IS NOT NULL"
 MAX_ADOPTED = 500
 
 feedback = Table(
@@ -61,8 +62,16 @@ feedback = Table(
     # The same feedback, sent again because its answer was lost, is one row.
     UniqueConstraint("project_id", "event_id"),
     Index(None, "project_id", "id"),
-    Index(None, "issue_id", "id"),
-    Index(None, "associated_event_id"),
+    # Without what has none: SQLite would look for what waits among all of that, too.
+    Index(
+        "ix_feedback_issue",
+        "issue_id",
+        "id",
+        sqlite_where=text(HAS_ISSUE),
+        postgresql_where=text(HAS_ISSUE),
+    ),
+    # With the project, or SQLite reads all feedback of the project for that of one event.
+    Index(None, "associated_event_id", "project_id"),
     Index(None, "envelope_id"),
     Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )

@@ -9,7 +9,6 @@ from alembic import op
 
 TIME = sa.DateTime(timezone=True)
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
 
 revision = "0008"
 down_revision = "0007"
@@ -40,19 +39,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback")),
         sa.UniqueConstraint("project_id", "event_id", name=op.f("uq_feedback_project_id_event_id")),
     )
-    for columns in (
-        ["project_id", "id"],
-        ["issue_id", "id"],
-        ["associated_event_id"],
-        ["envelope_id"],
-    ):
+    for columns in (["project_id", "id"], ["associated_event_id", "project_id"], ["envelope_id"]):
         op.create_index(op.f(f"ix_feedback_{'_'.join(columns)}"), "feedback", columns)
+    _create_partial("ix_feedback_issue", ["issue_id", "id"], "issue_id IS NOT NULL")
+    _create_partial(
+        "ix_feedback_waiting", ["id"], "issue_id IS NULL AND associated_event_id IS NOT NULL"
+    )
+
+
+def _create_partial(name: str, columns: list[str], where: str) -> None:
     op.create_index(
-        "ix_feedback_waiting",
+        name,
         "feedback",
-        ["id"],
-        sqlite_where=sa.text(WAITS),
-        postgresql_where=sa.text(WAITS),
+        columns,
+        sqlite_where=sa.text(where),
+        postgresql_where=sa.text(where),
     )
 
 

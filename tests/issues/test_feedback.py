@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from app import sentry
 from app.db import Store, utc_now
 from app.events.tables import envelopes, events
 from app.issues import triage
-from app.issues.feedback import feedback
+from app.issues.feedback import FeedbackFilter, _adoptable, feedback, list_feedback
 from app.issues.queries import count_issues
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
@@ -226,3 +228,39 @@ def test_feedback_keeps_its_issue_when_its_event_is_pruned(app: Flask, store: St
     with time_machine.travel(utc_now() + timedelta(days=31)):
         assert prune(store, Limits(days=30, events=0, bytes=0)) == 1
     assert [row.title for row in said(app, issue_id=1)] == ["it broke"]
+
+
+# ---- cost ---------------------------------------------------------------------------------------
+
+
+def test_pages_read_no_more_the_more_feedback_there_is(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    store.open()
+    before = _steps(store)
+    with store.write() as conn:
+        row = {"project_id": 1, "envelope_id": 1, "message": "x", "received_at": utc_now()}
+        conn.exec_driver_sql(
+            "INSERT INTO envelopes (id, uid, project_id, item_types, state, received_at,"
+            " size_bytes, body) VALUES (1, 'u', 1, 'feedback', 'local', '2026-11-24', 1, '')"
+        )
+        conn.execute(feedback.insert(), [row] * 3000)
+    after = _steps(store)
+    assert [name for name in before if after[name] > before[name] + 50] == []
+    store.dispose()
+
+
+def _steps(store: Store) -> dict[str, int]:
+    """What questions cost that find nothing, in tens of steps of SQLite's machine."""
+    about = FeedbackFilter(project_id=1, event_id=UNKNOWN_ID)
+    counted: Counter[str] = Counter()
+    with store.read() as conn:
+        driver: Any = conn.connection.driver_connection
+        for name, ask in {
+            "event": lambda: list_feedback(conn, about),
+            "issue": lambda: list_feedback(conn, FeedbackFilter(issue_id=1)),
+            "waiting": lambda: _adoptable(conn),
+        }.items():
+            driver.set_progress_handler(lambda name=name: counted.update([name]), 10)
+            assert ask() == []
+            driver.set_progress_handler(None, 0)
+        return {name: counted[name] for name in ("event", "issue", "waiting")}
