@@ -6,7 +6,6 @@ One page for all transactions and for one of them: the address says which.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +16,7 @@ from sqlalchemy import Connection, Row
 from app import access
 from app.admin import bp
 from app.admin.charts import charts
+from app.admin.events import Choice
 from app.admin.lookups import project_names
 from app.admin.sparkline import sparklines
 from app.db import utc_now
@@ -50,16 +50,8 @@ NARROWING = ("transaction", "release", "environment")
 MAX_LENGTHS = {"transaction": 200, "release": 250, "environment": 64}
 
 
-@dataclass
-class PerformanceChoice:
-    """What the address asks for.
-
-    :param values: the parameters that differ from what is shown without any.
-    :param problems: what could not be read and was left out, in words.
-    """
-
-    values: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+class PerformanceChoice(Choice):
+    """What the address asks for; its values differ from what is shown without any."""
 
     def of(self, name: str) -> str:
         """Return what is chosen, if only by default; empty where nothing is."""
