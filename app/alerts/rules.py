@@ -181,13 +181,16 @@ def remove_rule(conn: Connection, rule: AlertRule) -> None:
 def ensure_presets(store: Store) -> None:
     """Give every project the rules it has from the start, those that are not there yet."""
     with store.read() as conn:
-        missing = _missing(conn)
-    if missing:
-        with store.write() as conn:
+        is_complete = not _missing(conn)
+    if is_complete:
+        return
+    with store.write() as conn:
+        # Another process that starts may have given them meanwhile.
+        if missing := _missing(conn):
             statement = insert_or_not(conn, alert_rules).on_conflict_do_nothing(
                 index_elements=["project_id", "preset"]
             )
-            conn.execute(statement, _missing(conn))
+            conn.execute(statement, missing)
 
 
 def _missing(conn: Connection) -> list[dict[str, Any]]:
