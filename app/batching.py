@@ -1,9 +1,10 @@
 """How writers share a transaction.
 
 :class:`GroupCommit` is for those who wait: the first becomes the leader and commits for everyone
-who came meanwhile, the others find their outcome settled. A lock and a list, no thread that a fork
-could lose. :class:`Buffer` is for those who do not wait: a bounded queue that a thread, started
-by the first who needs it, empties at least once a second.
+who came meanwhile, the others are called when their outcome is there, or when it is their turn to
+lead. A lock and a list, no thread that a fork could lose. :class:`Buffer` is for those who do not
+wait: a bounded queue that a thread, started by the first who needs it, empties at least once a
+second.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from app.db import StoreBusy, StoreError
@@ -28,15 +29,30 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def _held() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(slots=True, eq=False)
 class _Ticket(Generic[T, R]):
+    """An item and its outcome.
+
+    :param leads: whether its caller is to commit for everyone who waits.
+    :param call: held until its caller has something to do: to lead, or to take the outcome.
+    """
+
     item: T
+    leads: bool = False
     result: R | None = None
     error: Exception | None = None
     settled: bool = False
+    call: threading.Lock = field(default_factory=_held)
 
     def settle(self, result: R | None = None, error: Exception | None = None) -> None:
         self.result, self.error, self.settled = result, error, True
+        self.call.release()
 
 
 class GroupCommit(Generic[T, R]):
@@ -50,7 +66,7 @@ class GroupCommit(Generic[T, R]):
     def __init__(self, commit: Callable[[Callable[[], list[T]], float], list[R]]) -> None:
         self._commit = commit
         self._mutex = threading.Lock()
-        self._turn = threading.Lock()
+        self._is_led = False
         self._waiting: list[_Ticket[T, R]] = []
 
     def submit(self, item: T, timeout_s: float) -> R:
@@ -62,18 +78,36 @@ class GroupCommit(Generic[T, R]):
         deadline = time.monotonic() + timeout_s
         with self._mutex:
             self._waiting.append(ticket)
-        if self._turn.acquire(timeout=timeout_s):
+            ticket.leads, self._is_led = not self._is_led, True
+        # Each is called by itself. In a queue for one lock those whose outcome was there would wait
+        # for the next leader, and their answers with them.
+        if ticket.leads or self._is_called(ticket, timeout_s):
             try:
-                while not ticket.settled:
-                    self._lead(ticket, max(0.0, deadline - time.monotonic()))
+                self._lead(ticket, max(0.0, deadline - time.monotonic()))
             finally:
-                self._turn.release()
+                self._hand_on(ticket)
         return self._outcome(ticket)
 
-    def _outcome(self, ticket: _Ticket[T, R]) -> R:
+    def _is_called(self, ticket: _Ticket[T, R], timeout_s: float) -> bool:
+        """Wait; return whether it is this one's turn to lead."""
+        ticket.call.acquire(timeout=timeout_s)
         with self._mutex:
-            if ticket in self._waiting:
+            if not ticket.leads and ticket in self._waiting:
                 self._waiting.remove(ticket)
+            return ticket.leads
+
+    def _hand_on(self, own: _Ticket[T, R]) -> None:
+        with self._mutex:
+            if own in self._waiting:
+                self._waiting.remove(own)
+            if not self._waiting:
+                self._is_led = False
+                return
+            successor = self._waiting[0]
+            successor.leads = True
+        successor.call.release()
+
+    def _outcome(self, ticket: _Ticket[T, R]) -> R:
         if ticket.error is not None:
             raise ticket.error
         if not ticket.settled:

@@ -324,6 +324,59 @@ def test_one_that_may_not_wait_any_longer_takes_no_other_one_with_it() -> None:
     assert "patient" in committed and committed.count("hasty") <= 1
 
 
+def test_whoever_is_committed_is_answered_while_the_next_ones_are_being_committed() -> None:
+    entered = {item: threading.Event() for item in ("a", "b", "late")}
+    go_on = {item: threading.Event() for item in entered}
+
+    def commit(take: Callable[[], list[str]], timeout_s: float) -> list[str]:
+        items = take()
+        for item in entered.keys() & items:
+            entered[item].set()
+            go_on[item].wait(5)
+        return items
+
+    group: GroupCommit[str, str] = GroupCommit(commit)
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(group.submit, "a", 5.0)]
+        entered["a"].wait(5)
+        found += [pool.submit(group.submit, item, 5.0) for item in "bcdef"]
+        wait_until(lambda: len(group._waiting) == 5)
+        go_on["a"].set()
+        entered["b"].wait(5)
+        late = pool.submit(group.submit, "late", 5.0)
+        wait_until(lambda: len(group._waiting) == 1)
+        go_on["b"].set()
+        entered["late"].wait(5)
+        assert [one.result(1) for one in found] == [*"abcdef"]
+        go_on["late"].set()
+        assert late.result(5) == "late"
+
+
+def test_caller_that_stops_waiting_while_it_is_called_loses_nobody() -> None:
+    committed: list[int] = []
+    lock = threading.Lock()
+
+    def commit(take: Callable[[], list[int]], timeout_s: float) -> list[int]:
+        items = take()
+        with lock:
+            committed.extend(items)
+        return items
+
+    group: GroupCommit[int, int] = GroupCommit(commit)
+
+    def submit(number: int) -> bool:
+        try:
+            # Some for next to no time: they give up just when it is their turn.
+            return group.submit(number, 5.0 if number % 3 else 1e-5 * (number % 7)) == number
+        except StoreBusy:
+            return False
+
+    with ThreadPoolExecutor(8) as pool:
+        answered = list(pool.map(submit, range(3000)))
+    assert all(answered[number] for number in range(3000) if number % 3)
+    assert len(committed) == len(set(committed)) and not group._waiting and not group._is_led
+
+
 def test_buffer_keeps_what_could_not_be_stored_and_refuses_beyond_its_limit() -> None:
     broken = [True]
     stored: list[int] = []
