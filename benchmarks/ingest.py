@@ -32,6 +32,9 @@ CONNECTIONS, BUGS, WEB_PROCESSES = 16, 200, 2
 # How much is sent between two looks, while the store is filled.
 FILL_STEP = 10_000
 VISIBLE_TRIES = 50
+# An event may cost so much where the request that only reads costs so much: the goal is of one
+# machine, and how fast another one is just now shows in the same run.
+MAX_CPU_MS, READING_CPU_MS = 3.0, 0.7
 # gunicorn's, eight threads each: what they hold besides is the interpreter and its modules.
 LIMIT_RSS_MIB = 160
 
@@ -200,10 +203,13 @@ def _goals(
     figures: Figures, issues: int, kept: int, balanced: bool, accepted: int
 ) -> dict[str, bool]:
     rate, p99 = figures.ratio("rate"), figures.ratio("p99")
-    cpu, size = statistics.median(figures.keeping.cpu_ms), figures.event_bytes / 1024
+    cpu, reading = (statistics.median(s.cpu_ms) for s in (figures.keeping, figures.reading))
+    size, allowed = figures.event_bytes / 1024, MAX_CPU_MS * max(1.0, reading / READING_CPU_MS)
     return {
         f"it keeps {rate:.2f} of what the other only reads (at least 0.25, aim 0.4)": rate >= 0.25,
-        f"an event costs {cpu:.2f} ms of CPU (at most 3)": cpu <= 3,
+        f"an event costs {cpu:.2f} ms of CPU, {cpu / reading:.1f} times the other's (at most"
+        f" {MAX_CPU_MS:.0f} where that costs {READING_CPU_MS}, so {allowed:.2f} here)": cpu
+        <= allowed,
         f"its p99 is {p99:.1f} times the other's (at most 8, aim 4)": p99 <= 8,
         f"an event takes {size:.2f} KB of disk (at most 4)": size <= 4,
         f"{BUGS} bugs are {issues} issues (as many)": issues == BUGS,
