@@ -1,7 +1,7 @@
 """One exchange with Sentry: an envelope goes out, an answer or a cause comes back.
 
 libcurl speaks HTTP: its connections are driven by one thread (:mod:`app.delivery.exchanges`) and
-cost a third of what a thread with :mod:`http.client` for each of them did.
+cost half the CPU of a thread with :mod:`http.client` for each of them.
 
 Certificates are verified. The authorities of ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` are
 trusted, else certifi's; the proxy of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` is used: the
