@@ -80,7 +80,8 @@ def test_holder_that_is_stopped_hands_over_without_a_duplicate(
     wait_for(lambda: len(fake_sentry.event_ids()) > 10)
     before = fleet.owner()
     fleet.holder().terminate()
-    wait_for(lambda: fleet.owner() not in (None, before))
+    # On a busy machine it may have sent everything before it is stopped.
+    wait_for(lambda: fleet.owner() not in (None, before) or not waiting_projects(fleet.app))
     wait_for(lambda: not waiting_projects(fleet.app))
     assert sorted(fake_sentry.event_ids()) == sorted(captured)
     assert fake_sentry.repeats() == fake_sentry.overlaps() == []
@@ -94,8 +95,8 @@ def test_holder_that_is_killed_is_relieved_long_before_its_lease_runs_out(
     wait_for(lambda: len(fake_sentry.event_ids()) > 10)
     before = fleet.owner()
     fleet.holder().send_signal(signal.SIGKILL)
-    # A lease lasts 60 s, waiting here 30.
-    wait_for(lambda: fleet.owner() not in (None, before))
+    # A lease lasts 60 s.
+    wait_for(lambda: fleet.owner() not in (None, before), timeout_s=30)
     wait_for(lambda: not waiting_projects(fleet.app))
     assert set(fake_sentry.event_ids()) == set(captured)
     assert len(fake_sentry.repeats()) <= CONNECTIONS
