@@ -52,7 +52,6 @@ _LIMITS = {
     "circuit_open": "for {rule.threshold:g} minutes",
     "disk": "below {rule.threshold:g} % free",
 }
-_LEVELS = [SelectChoice("", "any"), *(SelectChoice(name, f"{name} or worse") for name in LEVELS)]
 _FILTERS = ("level", "environment", "release", "type", "message")
 
 
