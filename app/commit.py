@@ -19,17 +19,17 @@ from app.db import insert_for
 from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
+from app.events.measuring import MeasureBooks, Measured
 from app.events.tables import envelopes, events
-from app.events.timings import Timed, TimingBook, minute_of, timed
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
 from app.protocol.feedback import Feedback
+from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.protocol.transaction import Timing
 from app.quotas import admit, refused_counter, window_end
 
 # Statements are built once: putting one together takes longer than executing it.
@@ -41,9 +41,6 @@ _KNOWN_EVENTS = (
     .where(events.c.project_id == bindparam("project_id"))
     .where(events.c.event_id.in_(bindparam("event_ids", expanding=True)))
 )
-_ENVELOPES_OF_EVENTS = select(
-    envelopes.c.project_id, envelopes.c.event_id, envelopes.c.uid, envelopes.c.item_types
-).where(envelopes.c.event_id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Prepared:
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
     client: str | None = None
-    timings: list[Timing] = field(default_factory=list)
+    measures: Measures = NOTHING
     feedback: list[Feedback] = field(default_factory=list)
 
     @property
@@ -99,6 +96,11 @@ class Prepared:
         return [finding._asdict() for finding in self.findings]
 
     @property
+    def measured(self) -> Measured:
+        """What is counted of it beside its event."""
+        return Measured(self.project_id, self.uid, self.event_id, self.received_at, self.measures)
+
+    @property
     def event_key(self) -> tuple[int, str] | None:
         """What an event must be alone with; ``None`` without an event."""
         return (self.project_id, self.event.event_id) if self.event else None
@@ -108,7 +110,7 @@ def commit_batch(
     conn: Connection,
     batch: list[Prepared],
     destinations: Destinations,
-    timing_book: TimingBook,
+    measure_books: MeasureBooks,
     counts: Counter[str],
     now: datetime,
 ) -> list[Accepted]:
@@ -135,7 +137,7 @@ def commit_batch(
         ],
     )
     _count_the_rest(conn, stored, now)
-    timing_book.add(conn, _timed(conn, stored))
+    measure_books.add(conn, [one.measured for one in stored])
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
@@ -268,34 +270,6 @@ def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> 
             lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
     count_items(conn, items, now.date())
     count_losses(conn, lost, now.date())
-
-
-def _timed(conn: Connection, stored: list[Prepared]) -> Counter[Timed]:
-    """Count transactions, each once however often its envelope came."""
-    known = _known_transactions(conn, stored)
-    counts: Counter[Timed] = Counter()
-    for one in stored:
-        if one.timings and one.event_id:
-            key = one.project_id, one.event_id
-            if key in known:
-                continue
-            known.add(key)
-        minute = minute_of(one.received_at)
-        counts.update(timed(one.project_id, timing, minute) for timing in one.timings)
-    return counts
-
-
-def _known_transactions(conn: Connection, stored: list[Prepared]) -> set[tuple[int, str]]:
-    """Return the projects and ids of those that came before, in an envelope of another batch."""
-    ids = [one.event_id for one in stored if one.timings and one.event_id]
-    if not ids:
-        return set()
-    own = {one.uid for one in stored}
-    return {
-        (project_id, event_id)
-        for project_id, event_id, uid, types in conn.execute(_ENVELOPES_OF_EVENTS, {"ids": ids})
-        if uid not in own and "transaction" in types.split(",")
-    }
 
 
 def _put_first(conn: Connection, envelope_ids: list[int]) -> None:

@@ -32,8 +32,8 @@ from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder, Waiting
 from app.events.items import count_types
+from app.events.measuring import MeasureBooks
 from app.events.observations import Observations
-from app.events.timings import TimingBook
 from app.issues.grouping import group
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
@@ -41,9 +41,10 @@ from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.feedback import is_feedback, read_feedback
+from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
-from app.protocol.transaction import Timing, read_timings
+from app.protocol.transaction import Timing
 
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
@@ -103,7 +104,7 @@ class Intake:
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
         self._observed = Observations(OWN_PROJECT_ID)
-        self._timing_book = TimingBook()
+        self._measure_books = MeasureBooks()
 
     # ---- doors ----------------------------------------------------------------------------------
 
@@ -128,9 +129,8 @@ class Intake:
         with recording():
             named = read_client(envelope, client)
             prepared = self._prepare(envelope, project_id)
-            prepared = replace(
-                prepared, via=via, quota=quota, client=named, timings=read_timings(envelope)
-            )
+            measures = with_timings(prepared.measures, envelope)
+            prepared = replace(prepared, via=via, quota=quota, client=named, measures=measures)
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
@@ -193,7 +193,7 @@ class Intake:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
                 books.add(conn, owed)
-                self._timing_book.add(conn, observed)
+                self._measure_books.timings.add(conn, observed)
         except Exception:
             self._owed.give_back(owed)
             self._observed.give_back(observed)
@@ -259,6 +259,7 @@ class Intake:
             grouping=group(event, self.rules.rules_of(project_id)) if event else None,
             findings=findings,
             scrub_ms=scrub_ms,
+            measures=read_measures(envelope),
         )
 
     def _restored(self, waiting: Waiting) -> Prepared:
@@ -280,7 +281,7 @@ class Intake:
             with self.store.write(timeout_s) as conn:
                 counts = Counter(owed)
                 accepted = commit_batch(
-                    conn, take(), self.destinations, self._timing_book, counts, utc_now()
+                    conn, take(), self.destinations, self._measure_books, counts, utc_now()
                 )
         except Exception:
             self._owed.give_back(owed)

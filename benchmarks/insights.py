@@ -26,6 +26,7 @@ from werkzeug.test import EnvironBuilder
 from app import access, create_app, intake
 from app.insights import observer
 from app.projects import create_project
+from app.protocol.measures import NOTHING
 from benchmarks.envelopes import envelope_of, transaction_of
 from config import load_config
 
@@ -86,14 +87,16 @@ def _is_fine(status: str, headers: object, exc_info: object = None) -> Callable[
 def uncounted(app: Flask) -> Iterator[None]:
     """Take the insights out of requests, and out of what comes to the door."""
     hooks = app.after_request_funcs[None], app.teardown_request_funcs[None]
-    kept, reads = [list(some) for some in hooks], intake.read_timings
+    kept = [list(some) for some in hooks]
+    reads = intake.read_measures, intake.with_timings
     for some in hooks:
         some[:] = [one for one in some if one.__module__ != observer.__name__]
-    intake.read_timings = lambda envelope: []
+    intake.read_measures = lambda envelope: NOTHING
+    intake.with_timings = lambda measures, envelope: measures
     try:
         yield
     finally:
-        intake.read_timings = reads
+        intake.read_measures, intake.with_timings = reads
         for some, before in zip(hooks, kept, strict=True):
             some[:] = before
 
