@@ -80,16 +80,21 @@ class MailServer(_Served):
     """A mail server that keeps what it is sent.
 
     :param certificate: offers STARTTLS with it.
+    :param encrypted: from the start, so that STARTTLS is not offered.
     :param login: the user and password it wants, if any.
     """
 
     def __init__(
-        self, certificate: Path | None = None, login: tuple[str, str] | None = None
+        self,
+        certificate: Path | None = None,
+        login: tuple[str, str] | None = None,
+        *,
+        encrypted: bool = False,
     ) -> None:
         self.received: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.was_encrypted: list[bool] = []
-        self.certificate, self.login = certificate, login
+        self.certificate, self.login, self.encrypted = certificate, login, encrypted
         # Addresses that it does not take.
         self.unknown: set[str] = set()
         outer = self
@@ -98,6 +103,8 @@ class MailServer(_Served):
             def handle(self) -> None:
                 session = _Session(outer, self.request)
                 with contextlib.suppress(OSError):
+                    if outer.encrypted:
+                        session.encrypt()
                     session.run()
                 session.file.close()
                 session.sock.close()
@@ -147,6 +154,9 @@ class _Session:
 
     def do_starttls(self, rest: str) -> None:
         self.say("220 go ahead")
+        self.encrypt()
+
+    def encrypt(self) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(str(self.server.certificate))
         self.sock = context.wrap_socket(self.sock, server_side=True)

@@ -24,10 +24,10 @@ from app import access
 from app.admin import bp
 from app.admin.lookups import project_names
 from app.alerts import rules
+from app.alerts.archive import list_notices
 from app.alerts.channels import list_channels
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, Kind
-from app.alerts.notices import list_notices
 from app.alerts.rules import MAX_NAME, AlertRule
 from app.issues.rules import MAX_PATTERN
 from app.projects import OWN_PROJECT_ID

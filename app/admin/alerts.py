@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from flask import abort, render_template
+from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from app import access
 from app.admin import bp
 from app.admin.events import row_number
-from app.alerts import notices
+from app.admin.filters import plural
+from app.alerts import archive
 from app.alerts.channels import list_channels
+from app.alerts.notices import send_again
 from app.db import utc_now
 from app.issues.queries import find_issue
 from app.services import services
 
 PAGE_SIZE = 50
+UNKNOWN = "no notice has this id; it may have been removed since"
 
 
 @bp.get("/alerts")
@@ -23,8 +26,8 @@ def list_of_alerts() -> ResponseReturnValue:
     """Show notices, the newest first."""
     before = row_number("before")
     with services().store.read() as conn:
-        rows = notices.list_notices(conn, before=before, limit=PAGE_SIZE + 1)
-        sendings = notices.sendings_of(conn, [row.id for row in rows])
+        rows = archive.list_notices(conn, before=before, limit=PAGE_SIZE + 1)
+        sendings = archive.sendings_of(conn, [row.id for row in rows])
         channels = list_channels(conn)
     page = rows[:PAGE_SIZE]
     return render_template(
@@ -45,12 +48,29 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
     :raise 404: no notice has this id.
     """
     with services().store.read() as conn:
-        row = notices.find_notice(conn, notice_id)
-        if row is None:
-            abort(404, description="no notice has this id; it may have been removed since")
-        sendings = notices.sendings_of(conn, [notice_id]).get(notice_id, [])
-        tries = notices.attempts_of(conn, [one.id for one in sendings])
-        issue = find_issue(conn, row.issue_id) if row.issue_id else None
+        story = archive.find_story(conn, notice_id)
+        if story is None:
+            abort(404, description=UNKNOWN)
+        issue_id = story.notice.issue_id
+        issue = find_issue(conn, issue_id) if issue_id else None
     return render_template(
-        "alert.html", row=row, sendings=sendings, tries=tries, issue=issue, now=utc_now()
+        "alert.html", row=story.notice, ways=story.ways, issue=issue, now=utc_now()
     )
+
+
+@bp.post("/alerts/<int:notice_id>/send")
+@access.admin
+def send_notice_again(notice_id: int) -> ResponseReturnValue:
+    """Have what was given up of a notice sent again, and lead back to it.
+
+    :raise 404: no notice has this id.
+    """
+    with services().store.write() as conn:
+        if archive.find_notice(conn, notice_id) is None:
+            abort(404, description=UNKNOWN)
+        ways = send_again(conn, notice_id, utc_now())
+    if ways:
+        flash(f"It goes out again by {plural(ways, 'channel')}, within seconds.")
+    else:
+        flash("Nothing of it was left to send.", "warning")
+    return redirect(url_for("admin.show_alert", notice_id=notice_id), 303)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 
-from app.alerts import messages, notices
+from app.alerts import archive, messages, notices
 from app.alerts.channels import Channel
 from app.alerts.mail import Mailer
 from app.alerts.messages import Letter
@@ -115,7 +115,7 @@ class Courier:
         draft = Draft(TEST, f"Test of {channel.name}", "If you can read this, notices arrive here.")
         with self._store.write() as conn:
             notice_id = notices.raise_notice(conn, draft, [channel], now, taken_by=self._owner)
-            [sending] = notices.sendings_of(conn, [notice_id])[notice_id]
+            [sending] = archive.sendings_of(conn, [notice_id])[notice_id]
         return notice_id, self._send_taken(sending.id)
 
     def _send_taken(self, sending_id: int) -> str:

@@ -20,14 +20,11 @@ from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_sendings, notices
 from app.delivery.policy import Backoff
 from app.leases import is_dead
-from app.projects import projects
 from app.protocol.event import clean_text
 
 MAX_TITLE = 300
 MAX_TEXT = 2000
 MAX_NOTE = 300
-# Attempts of one sending that are shown.
-MAX_ATTEMPTS = 50
 # A webhook that is down for a weekend still gets them; what is older nobody wants to be told.
 MAX_AGE = timedelta(days=3)
 BACKOFF = Backoff(5.0, 600.0)
@@ -38,6 +35,9 @@ KEPT = timedelta(days=90)
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 TEST = "test"
+# Health warns of what waits so long, and for so long of what was given up.
+LATE = timedelta(minutes=15)
+LATELY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -164,61 +164,35 @@ def _is_free(row: Row[Any], now: datetime) -> bool:
     return bool(row.next_at <= now) or is_dead(row.taken_by or "")
 
 
+def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
+    """Have what was given up of a notice sent now, and return by how many channels.
+
+    What waits only has its turn sooner. What was sent is left alone, and so is what goes to a
+    channel that is there no more.
+    """
+    columns = notice_sendings.c
+    stays = columns.state.in_((*WAITING, "parked", "expired")), columns.channel_id.is_not(None)
+    again = update(notice_sendings).where(columns.notice_id == notice_id, *stays)
+    again = again.where(columns.taken_by.is_(None))
+    values = {"state": "pending", "reason": None, "next_at": now, "settled_at": None}
+    return int(conn.execute(again.values(values)).rowcount)
+
+
+def is_stuck(conn: Connection, now: datetime) -> bool:
+    """Tell whether a notice waits for longer than a channel hiccups, or was given up lately."""
+    late = notices.c.at < now - LATE
+    waits = select(1).select_from(notice_sendings.join(notices)).where(text(UNSENT), late)
+    lost = select(1).select_from(notice_sendings.join(notices))
+    # The first condition is one that an index knows.
+    lost = lost.where(notices.c.at > now - MAX_AGE - LATELY, notices.c.kind != TEST)
+    lost = lost.where(notice_sendings.c.settled_at > now - LATELY)
+    lost = lost.where(notice_sendings.c.state.in_(("parked", "expired")))
+    return any(conn.execute(query.limit(1)).first() for query in (waits, lost))
+
+
 def forget_before(conn: Connection, moment: datetime) -> None:
     """Remove notices from before a moment, and how they were sent."""
     conn.execute(delete(notices).where(notices.c.at < moment))
-
-
-# ---- reading ------------------------------------------------------------------------------------
-
-
-def list_notices(
-    conn: Connection,
-    *,
-    project_id: int | None = None,
-    rule_id: int | None = None,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[Row[Any]]:
-    """Return notices with the names of their projects, the newest first.
-
-    :param before: an id; only those older than it.
-    """
-    query = _notices()
-    if project_id is not None:
-        query = query.where(notices.c.project_id == project_id)
-    if rule_id is not None:
-        query = query.where(notices.c.rule_id == rule_id)
-    if before is not None:
-        query = query.where(notices.c.id < before)
-    return list(conn.execute(query.order_by(notices.c.id.desc()).limit(limit)))
-
-
-def find_notice(conn: Connection, notice_id: int) -> Row[Any] | None:
-    """Return one notice, ``None`` when it is not there."""
-    if not 0 < notice_id < 2**63:
-        return None
-    return conn.execute(_notices().where(notices.c.id == notice_id)).first()
-
-
-def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return how notices went out, by notice."""
-    query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_sendings.c.id)):
-        found.setdefault(row.notice_id, []).append(row)
-    return found
-
-
-def attempts_of(conn: Connection, sending_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return the newest attempts of sendings, by sending, the newest first."""
-    query = select(notice_attempts).where(notice_attempts.c.sending_id.in_(list(sending_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_attempts.c.id.desc())):
-        of_one = found.setdefault(row.sending_id, [])
-        if len(of_one) < MAX_ATTEMPTS:
-            of_one.append(row)
-    return found
 
 
 def one_line(value: str, limit: int) -> str:
@@ -226,9 +200,3 @@ def one_line(value: str, limit: int) -> str:
     line = " ".join(clean_text(value).split())
     line = "".join(letter for letter in line if letter.isprintable())
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def _notices() -> Any:
-    return select(*notices.c, projects.c.name.label("project_name")).outerjoin(
-        projects, projects.c.id == notices.c.project_id
-    )

@@ -11,12 +11,17 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from app import access
-from app.alerts import notices
+from app.alerts import archive
+from app.alerts.archive import WayOut
+from app.alerts.notices import send_again
 from app.api import bp
 from app.api.events import Limit, RowNumber
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import EmptyBody, Query, read_body, read_query
+from app.db import utc_now
 from app.services import services
+
+UNKNOWN = "no notice has this id"
 
 ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -80,6 +85,12 @@ class NoticePage(BaseModel):
     next: str | None = None
 
 
+class SentAgain(BaseModel):
+    """By how many channels a notice goes out again."""
+
+    channels: int
+
+
 class NoticeQuery(Query):
     """Which notices."""
 
@@ -103,11 +114,11 @@ def get_alerts() -> ResponseReturnValue:
     """Return a page of notices."""
     query = read_query(NoticeQuery)
     with services().store.read() as conn:
-        rows = notices.list_notices(
+        rows = archive.list_notices(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
         )
         page = rows[: query.limit]
-        sendings = notices.sendings_of(conn, [row.id for row in page])
+        sendings = archive.sendings_of(conn, [row.id for row in page])
     found = [
         Notice(**_fields(row, Notice), sendings=[_sending(one) for one in sendings.get(row.id, [])])
         for row in page
@@ -130,18 +141,41 @@ def get_alert(notice_id: int) -> ResponseReturnValue:
     :raise 404: there is none with this id.
     """
     with services().store.read() as conn:
-        row = notices.find_notice(conn, notice_id)
-        if row is None:
-            abort(404, description="no notice has this id")
-        sendings = notices.sendings_of(conn, [notice_id]).get(notice_id, [])
-        tries = notices.attempts_of(conn, [one.id for one in sendings])
-    ways = [_detail(one, tries.get(one.id, [])) for one in sendings]
-    return answer(NoticeDetail(**_fields(row, Notice), sendings=ways))
+        story = archive.find_story(conn, notice_id)
+    if story is None:
+        abort(404, description=UNKNOWN)
+    ways = [_detail(way) for way in story.ways]
+    return answer(NoticeDetail(**_fields(story.notice, Notice), sendings=ways))
 
 
-def _detail(row: Row[Any], tries: list[Row[Any]]) -> SendingDetail:
-    found = [NoticeAttempt(**_fields(one, NoticeAttempt)) for one in tries]
-    return SendingDetail(**_fields(row, NoticeSending), tries=found)
+@bp.post("/api/alerts/<int:notice_id>/send")
+@access.writes
+@describe(
+    Operation(
+        "Send what was given up of a notice again; what was sent already is not",
+        {200: SentAgain},
+        body=EmptyBody,
+        body_required=False,
+        problems=(404, 413, 415, 422, 503),
+        tag="alerts",
+    )
+)
+def send_alert_again(notice_id: int) -> ResponseReturnValue:
+    """Have a notice sent again by the channels that failed.
+
+    :raise 404: there is none with this id.
+    """
+    read_body(EmptyBody, optional=True)
+    with services().store.write() as conn:
+        if archive.find_notice(conn, notice_id) is None:
+            abort(404, description=UNKNOWN)
+        ways = send_again(conn, notice_id, utc_now())
+    return answer(SentAgain(channels=ways))
+
+
+def _detail(way: WayOut) -> SendingDetail:
+    found = [NoticeAttempt(**_fields(one, NoticeAttempt)) for one in way.attempts]
+    return SendingDetail(**_fields(way.sending, NoticeSending), tries=found)
 
 
 def _sending(row: Row[Any]) -> NoticeSending:

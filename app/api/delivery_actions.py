@@ -12,7 +12,7 @@ from app import access
 from app.api import bp
 from app.api.deliveries import ProjectId, State, destination_state
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
+from app.api.requests import Body, EmptyBody, read_body
 from app.api.schemas import DestinationState, Discarded, Replayed
 from app.db import utc_now
 from app.delivery import actions
@@ -73,10 +73,6 @@ class ForceBody(Body):
     """Whether to send it even if Sentry has accepted it."""
 
     force: bool = False
-
-
-class EmptyBody(Body):
-    """Nothing is said beyond the address."""
 
 
 class ProjectBody(Body):

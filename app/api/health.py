@@ -10,6 +10,7 @@ from flask import current_app
 from flask.typing import ResponseReturnValue
 
 from app import access
+from app.alerts.notices import is_stuck
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.schemas import Check, Health, Liveness, SentryState
@@ -97,8 +98,10 @@ def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
 def run_checks(parts: Services) -> dict[str, Check]:
     """Ask every part but the books how it is, now."""
     store = _store(parts)
+    # Neither is known while the store does not answer.
     delivery = "warn" if store == "fail" else _delivery(parts)
-    return {"store": store, "emergency": _emergency(parts), "delivery": delivery}
+    alerts = "warn" if store == "fail" else _alerts(parts)
+    return {"store": store, "emergency": _emergency(parts), "delivery": delivery, "alerts": alerts}
 
 
 def _store(parts: Services) -> Check:
@@ -124,6 +127,15 @@ def _delivery(parts: Services) -> Check:
         return "warn"
     is_late = oldest is not None and now - oldest > OLDEST
     return "warn" if is_late or {"open", "paused"}.intersection(states) else "pass"
+
+
+def _alerts(parts: Services) -> Check:
+    """Warn while notices do not go out, or some were given up within the last day."""
+    try:
+        with parts.store.read() as conn:
+            return "warn" if is_stuck(conn, utc_now()) else "pass"
+    except StoreError:
+        return "warn"
 
 
 def _books(parts: Services) -> Check:

@@ -21,6 +21,10 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
+class EmptyBody(Body):
+    """Nothing is said beyond the address."""
+
+
 class Query(BaseModel):
     """A query string: text that reads as the field's type."""
 

@@ -68,17 +68,21 @@ def test_slack_is_sent_its_own_body_with_nothing_in_it_that_slack_would_act_on(
     assert "<http" in got.json["text"] and "x-devenviro-signature" not in got.headers
 
 
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
 def test_mail_is_sent_encrypted_and_after_a_login(
     make_app: Callable[..., Flask],
     certify: Callable[..., Path],
     monkeypatch: pytest.MonkeyPatch,
+    tls: str,
 ) -> None:
     certificate = certify()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with MailServer(certificate, login=("me", "mail-password")) as server:
+    login = ("me", "mail-password")
+    with MailServer(certificate, login, encrypted=tls == "tls") as server:
         client = make_app(
             SMTP_HOST="127.0.0.1",
             SMTP_PORT=server.port,
+            SMTP_TLS=tls,
             SMTP_USERNAME="me",
             SMTP_PASSWORD="mail-password",
             SMTP_FROM="alerts@example.org",
@@ -92,6 +96,23 @@ def test_mail_is_sent_encrypted_and_after_a_login(
     assert mail["Message-ID"] == f"<{notice['uid']}@devenviro>"
     assert f"/admin/alerts/{notice['id']}" in mail.get_content()
     assert notice["sendings"][0]["state"] == "delivered"
+
+
+def test_mail_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
+    make_app: Callable[..., Flask], certify: Callable[..., Path]
+) -> None:
+    with MailServer(certify(), login=("me", "mail-password"), encrypted=True) as server:
+        client = make_app(
+            SMTP_HOST="127.0.0.1",
+            SMTP_PORT=server.port,
+            SMTP_TLS="tls",
+            SMTP_USERNAME="me",
+            SMTP_PASSWORD="mail-password",
+        ).test_client()
+        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        assert server.received == []
+    [way] = notice["sendings"]
+    assert way["state"] == "parked" and way["reason"].startswith("TLS: ")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.alerts import measures, rules
+from app.alerts import channels, measures, rules
+from app.alerts.channels import Channel
 from app.events.tables import events
 from app.issues.grouping import group
 from app.issues.recording import Occurrence, record_occurrences
@@ -30,7 +31,7 @@ from tests.alerting import (
     store_events,
     titles,
 )
-from tests.conftest import parts_of
+from tests.conftest import csrf_token, parts_of
 from tests.issues.making import calls, read
 from tests.receiving import Receiver
 from tests.serving import WorkerProcess, free_port, wait_for
@@ -246,6 +247,63 @@ def test_two_hosts_evaluate_each_rule_once_and_send_once(
     assert len(measured) == 1
     assert titles(hosts[0]) == ["New issue: ValueError: declined"]
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("way", ["page", "api"])
+def test_notice_that_was_given_up_warns_and_goes_out_once_more_when_a_person_says_so(
+    app: Flask, admin_client: FlaskClient, receiver: Receiver, way: str
+) -> None:
+    failing = add_webhook(app, receiver.url, "off for an hour")
+    with Receiver() as other:
+        add_webhook(app, other.url, "on")
+        only(app, "new_issue")
+        store_events(app, calls("charge", value="declined"))
+        evaluate(app)
+        assert alerts_health(app) == "pass"
+        switch(app, failing, enabled=False)
+        send_due(app)
+        assert {one.state for one in sendings(app)} == {"parked", "delivered"}
+        assert alerts_health(app) == "warn"
+        switch(app, failing, enabled=True)
+        [notice_id] = {one.notice_id for one in sendings(app)}
+        again(admin_client, way, notice_id)
+        send_due(app)
+        assert {one.state for one in sendings(app)} == {"delivered"}
+        assert alerts_health(app) == "pass"
+        # Nothing is left of it to send, to nobody.
+        again(admin_client, way, notice_id)
+        assert send_due(app) == 0
+        assert (len(receiver.received), len(other.received)) == (1, 1)
+
+
+def test_notice_that_waits_for_long_warns(app: Flask) -> None:
+    add_webhook(app, f"http://127.0.0.1:{free_port()}/hook")
+    only(app, "new_issue")
+    store_events(app, calls("charge", value="declined"))
+    evaluate(app)
+    send_due(app)
+    assert alerts_health(app) == "pass"
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=16)):
+        assert alerts_health(app) == "warn"
+
+
+def alerts_health(app: Flask) -> str:
+    app.extensions.pop("health", None)  # What it found before holds for two seconds.
+    return str(app.test_client().get("/health").json["checks"]["alerts"])
+
+
+def switch(app: Flask, channel: Channel, *, enabled: bool) -> None:
+    with parts_of(app).store.write() as conn:
+        channels.change_channel(conn, channel, {"enabled": enabled})
+
+
+def again(admin_client: FlaskClient, way: str, notice_id: int) -> None:
+    if way == "api":
+        assert admin_client.post(f"/api/alerts/{notice_id}/send", json={}).status_code == 200
+        return
+    form = {"csrf_token": csrf_token(admin_client, f"/admin/alerts/{notice_id}")}
+    answer = admin_client.post(f"/admin/alerts/{notice_id}/send", data=form, follow_redirects=True)
+    assert "goes out again" in answer.text or "Nothing of it was left" in answer.text
 
 
 def test_two_that_evaluate_at_the_same_time_tell_once(
