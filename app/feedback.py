@@ -142,9 +142,11 @@ def _keep(event_id: str, form: FeedbackForm, url: str) -> ResponseReturnValue:
     wait = limit_at + HOUR - utc_now() if limit_at else timedelta()
     if wait > timedelta():
         return _page(event_id, form, "full"), 429, {"Retry-After": str(wait.seconds + 1)}
-    # Two at once may both come here: they have one id, and so one row, here and at Sentry.
+    # Two at once may both come here: they have one id, and so one envelope and one row.
     envelope = Envelope({"event_id": own_id}, [_item(own_id, event_id, form, url)])
-    services().intake.accept(envelope, project_id=OWN_PROJECT_ID, timeout_s=ACCEPT_WAIT_S)
+    services().intake.accept(
+        envelope, project_id=OWN_PROJECT_ID, timeout_s=ACCEPT_WAIT_S, uid=own_id
+    )
     return _page(event_id, form, "kept")
 
 

@@ -117,6 +117,7 @@ class Intake:
         via: str | None = None,
         quota: int | None = None,
         client: str | None = None,
+        uid: str | None = None,
     ) -> Accepted:
         """Store an envelope and return when it is on the disk.
 
@@ -124,6 +125,7 @@ class Intake:
         :param quota: how many envelopes of its project may come in a minute; beyond it nothing is
             stored, and the answer says so (``refused_until``).
         :param client: what the client calls itself, ``name/version``.
+        :param uid: what its envelope is alone with, 32 hex digits; the same again is not stored.
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
@@ -131,6 +133,8 @@ class Intake:
             prepared = self._prepare(envelope, project_id)
             measures = with_timings(prepared.measures, envelope)
             prepared = replace(prepared, via=via, quota=quota, client=named, measures=measures)
+            if uid is not None:
+                prepared = replace(prepared, uid=uid)
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:

@@ -87,6 +87,20 @@ def test_secret_in_the_form_is_taken_out(app: Flask, client: FlaskClient) -> Non
     assert "4111" not in said(app)[0].message
 
 
+def test_form_that_is_sent_twice_at_once_is_one_feedback_and_one_envelope(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    action, hidden = fail(client)
+    # Each looked before the other had written.
+    monkeypatch.setattr(feedback, "has_feedback", lambda *_: False)
+    for _ in range(2):
+        answer = client.post(action, data={**hidden, "message": "it is dead"})
+        assert answer.status_code == 200
+    books = books_of(app)
+    assert (books["accepted"], books["balanced"]) == (2, True)  # The error and the feedback.
+    assert len(said(app)) == 1
+
+
 # ---- whom it lets in ----------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,12 @@ from sqlalchemy import event as sqlalchemy_event
 
 from app import access, sentry
 from app.batching import Buffer, GroupCommit
-from app.db import StoreBusy, StoreUnavailable
+from app.commit import Prepared
+from app.db import StoreBusy, StoreUnavailable, utc_now
 from app.delivery import books
+from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
+from app.protocol.measures import with_timings
 from tests.conftest import parts_of
 
 
@@ -212,7 +216,7 @@ def test_accepting_a_batch_reads_no_table_from_end_to_end(
         sent.append((statement, parameters))
 
     engine = parts.store._writer(durable=True)
-    batch = [parts.intake._prepare(envelope(digit * 32, digit), 1) for digit in "abc"]
+    batch = [prepared_of(parts.intake, one) for one in one_of_each_kind()]
     sqlalchemy_event.listen(engine, "before_cursor_execute", note)
     parts.intake._commit(lambda: batch, timeout_s=5.0)
     sqlalchemy_event.remove(engine, "before_cursor_execute", note)
@@ -223,6 +227,28 @@ def test_accepting_a_batch_reads_no_table_from_end_to_end(
             plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
             steps = [step for *_, step in plan if "CONSTANT ROW" not in step]
             assert not [step for step in steps if step.startswith("SCAN")], (statement, steps)
+
+
+def one_of_each_kind() -> list[Envelope]:
+    """Two events, and whatever else is counted or kept beside its envelope, twice each."""
+    now = utc_now().timestamp()
+    request = {"transaction": "GET /", "start_timestamp": now - 1, "timestamp": now}
+    said = {"event_id": "f" * 32, "name": "Ada", "comments": "it broke"}
+    items = {"transaction": request, "user_report": said}
+    return [
+        envelope("a" * 32, "one"),
+        envelope("b" * 32, "another"),
+        *(
+            Envelope({"event_id": digit * 32}, [Item({"type": kind}, payload)])
+            for kind, payload in items.items()
+            for digit in "cd"
+        ),
+    ]
+
+
+def prepared_of(intake: Intake, envelope: Envelope) -> Prepared:
+    prepared = intake._prepare(envelope, 1)
+    return replace(prepared, measures=with_timings(prepared.measures, envelope))
 
 
 def test_poisoned_item_fails_alone() -> None:

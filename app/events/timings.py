@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -32,7 +32,6 @@ from sqlalchemy import (
     false,
     func,
     select,
-    tuple_,
 )
 
 from app.db import insert_for, metadata
@@ -156,14 +155,26 @@ class TimingBook:
 
 
 _NAMES = tuple(timing_series.c[name] for name in Series._fields)
+# By project and day: for a list of tuples SQLite reads the whole table.
 _FIND = select(*_NAMES, timing_series.c.id).where(
-    tuple_(*_NAMES).in_(bindparam("series", expanding=True))
+    timing_series.c.project_id == bindparam("project_id"),
+    timing_series.c.day == bindparam("day"),
+    timing_series.c.transaction.in_(bindparam("transactions", expanding=True)),
 )
 
 
-def _find(conn: Connection, wanted: Iterable[Series]) -> dict[Series, int]:
-    rows = conn.execute(_FIND, {"series": sorted(wanted)})
-    return {Series(*names): series_id for *names, series_id in rows}
+def _find(conn: Connection, wanted: Collection[Series]) -> dict[Series, int]:
+    by_day: dict[tuple[int, date], set[str]] = {}
+    for one in wanted:
+        by_day.setdefault((one.project_id, one.day), set()).add(one.transaction)
+    found = {
+        Series(*names): series_id
+        for (project_id, day), transactions in sorted(by_day.items())
+        for *names, series_id in conn.execute(
+            _FIND, {"project_id": project_id, "day": day, "transactions": sorted(transactions)}
+        )
+    }
+    return {one: found[one] for one in wanted if one in found}
 
 
 def _make(conn: Connection, missing: set[Series]) -> dict[Series, int]:

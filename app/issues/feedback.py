@@ -24,10 +24,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     and_,
+    bindparam,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 
@@ -178,14 +178,27 @@ def nth_newest_at(conn: Connection, project_id: int, n: int) -> datetime | None:
     return conn.execute(query.order_by(feedback.c.id.desc()).offset(n - 1).limit(1)).scalar()
 
 
+_ISSUES_OF = select(events.c.event_id, events.c.issue_id).where(
+    events.c.project_id == bindparam("project_id"),
+    events.c.event_id.in_(bindparam("event_ids", expanding=True)),
+)
+
+
 def _issues_of(
     conn: Connection, about: Iterable[tuple[int, str | None]]
 ) -> dict[tuple[int, str], int]:
-    keys = [key for key in about if key[1] is not None]
-    key = tuple_(events.c.project_id, events.c.event_id)
-    query = select(events.c.project_id, events.c.event_id, events.c.issue_id)
-    rows = conn.execute(query.where(key.in_(keys))) if keys else ()
-    return {(project_id, event_id): issue_id for project_id, event_id, issue_id in rows}
+    # By project: for a list of pairs SQLite reads the whole table.
+    by_project: dict[int, list[str]] = {}
+    for project_id, event_id in about:
+        if event_id is not None:
+            by_project.setdefault(project_id, []).append(event_id)
+    return {
+        (project_id, event_id): issue_id
+        for project_id, ids in by_project.items()
+        for event_id, issue_id in conn.execute(
+            _ISSUES_OF, {"project_id": project_id, "event_ids": ids}
+        )
+    }
 
 
 def _adoptable(conn: Connection) -> list[Row[Any]]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, select
 
 from app.events.tables import envelopes, events
 from app.issues.grouping import Grouping, group
@@ -158,10 +158,15 @@ def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
 
 def _find_issues(conn: Connection, moves: list[Move]) -> None:
     """Note which of the keys are issues already."""
-    columns = (issues.c.project_id, issues.c.grouping_version, issues.c.grouping_hash)
-    rows = conn.execute(
-        select(issues.c.id, *columns).where(tuple_(*columns).in_([move.key for move in moves]))
+    columns = issues.c
+    query = select(
+        columns.id, columns.project_id, columns.grouping_version, columns.grouping_hash
+    ).where(
+        # Apart, for a list of tuples has SQLite read the whole table; what is too much is left out.
+        columns.project_id.in_({move.key[0] for move in moves}),
+        columns.grouping_version.in_({move.key[1] for move in moves}),
+        columns.grouping_hash.in_({move.key[2] for move in moves}),
     )
-    found = {tuple(key): issue_id for issue_id, *key in rows}
+    found = {tuple(key): issue_id for issue_id, *key in conn.execute(query)}
     for move in moves:
         move.issue_id = found.get(move.key)
