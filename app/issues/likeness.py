@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 
 from app.issues.calls import Call, own_calls
 from app.issues.said import lines_of, split_type, words_of
+from app.issues.tracebacks import read_traceback
 from app.protocol.event import Event
 
 # A change of what terms are made of gets a new one; issues are then read again.
@@ -72,8 +73,12 @@ def terms_of(event: Event) -> tuple[str, ...]:
     """Return what an event is compared by, sorted; empty when it says nothing."""
     exceptions = event.exceptions
     main = exceptions[-1] if exceptions else None
-    terms = _terms_of_calls(_calls(event))
-    said = [split_type(line) for line in lines_of((main and main.value) or event.message or "")]
+    text = (main and main.value) or event.message or ""
+    calls = _calls(event)
+    if not calls and (logged := read_traceback(text)):
+        text, calls = logged.said, own_calls(logged.frames, _is_foreign)
+    terms = _terms_of_calls(calls)
+    said = [split_type(line) for line in lines_of(text)]
     type = (main and main.type) or next((type for type, _ in said if type), "")
     terms += [_term("t", _last(type))] if type else []
     terms += [_term("k", _last(cause.type)) for cause in exceptions[-3:-1] if cause.type]
