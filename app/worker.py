@@ -21,6 +21,7 @@ from app.delivery.lane import Rules
 from app.delivery.policy import Backoff
 from app.delivery.thinning import Thinning
 from app.intake import recording
+from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
 from app.leases import claim
 from app.retention import Limits, bury, prune
@@ -33,6 +34,9 @@ PERIOD_S = 10.0
 # A webhook that hangs is no reason to be killed by the server, which waits for a few seconds.
 ALERTS_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
+# Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
+READ_IN_A_TURN = 300
+COMPARING_LASTS = timedelta(minutes=1)
 
 
 class Worker:
@@ -85,12 +89,21 @@ class Worker:
                     self._parts.intake.take_in()
                 bury(self._parts.store)
                 adopt(self._parts.store)
+                self._compare()
                 if self._may_prune():
                     prune(self._parts.store, Limits.of(self._parts.config))
             except StoreError as error:
                 log.warning("the store does not answer the background loop: %s", error)
             except Exception:
                 log.exception("the background loop failed, it goes on")
+
+    def _compare(self) -> None:
+        store = self._parts.store
+        with store.read() as conn:  # Nothing to do is the usual case, and needs no lease.
+            if not unread(conn, 1):
+                return
+        if claim(store, "comparing", self.owner, COMPARING_LASTS):
+            read_unread(store, READ_IN_A_TURN)
 
     def _may_prune(self) -> bool:
         now = time.monotonic()

@@ -96,6 +96,14 @@ def alert_kind(kind: str) -> str:
     return KINDS[kind].words if kind in KINDS else kind.capitalize()
 
 
+def in_common(shared: list[str]) -> str:
+    """Return what two issues have in common as ``same function, type and message``."""
+    same = [name for name in shared if name != "words"]
+    text = " and ".join(filter(None, [", ".join(same[:-1]), *same[-1:]]))
+    parts = [f"same {text}" if text else "", "some of the words" if "words" in shared else ""]
+    return ", ".join(filter(None, parts))
+
+
 def short_release(release: str) -> str:
     """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
     is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
@@ -119,5 +127,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
     "alert_kind": alert_kind,
+    "in_common": in_common,
     "short_release": short_release,
 }

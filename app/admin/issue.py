@@ -19,14 +19,17 @@ from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.db import utc_now
 from app.events.queries import EventFilter, list_events
+from app.issues.comparing import catch_up
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
+from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.triage import MAX_NOTE
 from app.progress import follow
 from app.services import services
 
 RECENT_EVENTS = 25
 RECENT_HISTORY = 20
+SIMILAR = 3
 UNKNOWN = "no issue has this id; it may have been deleted since"
 
 
@@ -47,6 +50,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
+    all_compared = catch_up(services().store)
     with services().store.read() as conn:
         issue = find_issue(conn, issue_id)
         if issue is None:
@@ -59,6 +63,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
+            "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
             "feedback": list_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
             ),
@@ -74,6 +79,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
         is_chosen="event" in request.args,
         max_note=MAX_NOTE,
+        all_compared=all_compared,
         shown_feedback=SHOWN_BESIDE,
         **context,
     )

@@ -23,6 +23,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     projects,  # noqa: F401
     rules,  # noqa: F401
+    similar,  # noqa: F401
     system,  # noqa: F401
     triage,  # noqa: F401
 )

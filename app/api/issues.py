@@ -119,7 +119,7 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     with services().store.read() as conn:
-        found = shapes(conn, [_found(conn, issue_id)])
+        found = shapes(conn, [found_issue(conn, issue_id)])
     return answer(found[0])
 
 
@@ -136,7 +136,7 @@ def get_issue_tags(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     with services().store.read() as conn:
-        _found(conn, issue_id)
+        found_issue(conn, issue_id)
         tags = tags_of(conn, issue_id)
     return answer(
         IssueTags(
@@ -171,7 +171,7 @@ def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
     """
     query = read_query(TransitionQuery)
     with services().store.read() as conn:
-        _found(conn, issue_id)
+        found_issue(conn, issue_id)
         rows = transitions_of(conn, issue_id, before=query.cursor, limit=query.limit + 1)
     more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
     found = [Transition(**row._mapping) for row in rows[: query.limit]]
@@ -190,7 +190,11 @@ def _issue(row: Row[Any], hours: list[int]) -> Issue:
     return Issue(**fields, grouping=grouping_of(row), hours=hours)
 
 
-def _found(conn: Connection, issue_id: int) -> Row[Any]:
+def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
+    """Return one issue.
+
+    :raise 404: no issue has this id.
+    """
     row = find_issue(conn, issue_id)
     if row is None:
         abort(404, description=UNKNOWN)

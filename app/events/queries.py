@@ -107,12 +107,18 @@ def find_event(
     return None if row is None else _stored(row)
 
 
-def _stored(row: Row[Any]) -> StoredEvent:
-    envelope = parse_envelope(unpack(row.body))
-    item = envelope.event()
+def read_stored(body: bytes, event_id: str, received_at: datetime) -> tuple[Event, dict[str, Any]]:
+    """Read an event and its payload out of a stored envelope.
+
+    :raise ValueError: the envelope is damaged.
+    """
+    item = parse_envelope(unpack(body)).event()
     payload = item.payload if item else {}
-    event = read_event(payload, event_id=row.event_id, received_at=row.received_at)
-    return StoredEvent(row, event, payload)
+    return read_event(payload, event_id=event_id, received_at=received_at), payload
+
+
+def _stored(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(row, *read_stored(row.body, row.event_id, row.received_at))
 
 
 def _contains(text: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -125,6 +126,21 @@ def crash_call(frames: list[Frame]) -> Call | None:
     told = [frame for frame in frames if not is_nowhere(frame)]
     own = [frame for frame in told if frame.in_app and not _is_vendor(frame)]
     return _call((own or told)[-1]) if told else None
+
+
+def own_calls(frames: list[Frame], is_foreign: Callable[[str], bool]) -> list[Call]:
+    """Return the calls of the application that a person wrote, newest first.
+
+    :param is_foreign: tells by its place that a call is none of the application's; asked where the
+        client makes no difference. If nothing else is left, such calls are returned as well.
+    """
+    recent = [frame for frame in frames[-MAX_FRAMES:] if not is_nowhere(frame)]
+    own = [frame for frame in recent if frame.in_app and not _is_vendor(frame)]
+    calls = [_call(frame) for frame in own or recent]
+    if len(calls) == len(recent):
+        calls = [call for call in calls if not is_foreign(call.place)] or calls
+    kept = [calls[index] for index in range(len(calls)) if not _is_noise(calls, index)]
+    return kept[::-1]
 
 
 @lru_cache(maxsize=8192)

@@ -6,6 +6,7 @@ Every search here is linear: no repeat stands inside another one, and the text i
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from app.protocol.event import first_line
@@ -60,6 +61,21 @@ def parametrize(message: str) -> str:
 def _parametrize(line: str) -> str:
     text = _VARIABLE.sub(_kind, " ".join(line.split()))
     return _REPEATED.sub(r"\1", text)[:MAX_MESSAGE]
+
+
+def substitute(line: str, replacements: Mapping[str, Callable[[str], str]]) -> str:
+    """Return a line with its variable parts replaced, some of them as the caller likes.
+
+    :param line: one line, of bounded length.
+    :param replacements: from a kind (``quoted``, ``url``, ``path`` …) to what makes another text of
+        what was found; the other kinds are named as :func:`parametrize` does.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        own = replacements.get(match.lastgroup or "")
+        return own(match[0]) if own else _kind(match)
+
+    return _VARIABLE.sub(replace, " ".join(line.split()))
 
 
 def _kind(match: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -112,5 +113,35 @@ issue_tags = Table(
     Column("key", String(64), primary_key=True),
     Column("value", String(200), primary_key=True),
     Column("times_seen", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# What an issue is compared by with others of its project (`likeness.py`), written after the event.
+issue_likeness = Table(
+    "issue_likeness",
+    metadata,
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    # Of the rules that made the terms; what older ones made is made again.
+    Column("version", Integer, nullable=False),
+    # Separated by spaces; empty where its event says nothing.
+    Column("terms", Text, nullable=False),
+    Index(None, "project_id"),
+    Index(None, "version"),
+)
+
+# The same the other way round: which issues have a term, by its hash.
+issue_terms = Table(
+    "issue_terms",
+    metadata,
+    Column("project_id", Integer, primary_key=True),
+    Column("term", BigInteger, primary_key=True),
+    Column(
+        "issue_id",
+        RowId,
+        ForeignKey("issue_likeness.issue_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Index(None, "issue_id"),
     sqlite_with_rowid=False,
 )

@@ -1,0 +1,79 @@
+"""Issues like one, and how they ended."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from sqlalchemy import Row
+
+from app import access
+from app.api import bp
+from app.api.events import Limit
+from app.api.issues import found_issue
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import Comment, Resolution, SimilarIssue, SimilarIssuePage
+from app.issues.comparing import catch_up
+from app.issues.similar import MIN_SCORE, Similar, similar_to
+from app.services import services
+
+
+class SimilarQuery(Query):
+    """How many, and how much alike."""
+
+    limit: Limit = 50
+    min_score: Annotated[
+        float, Field(ge=0, le=1, allow_inf_nan=False, description="What is less alike is left out.")
+    ] = MIN_SCORE
+
+
+@bp.get("/api/issues/<int:issue_id>/similar")
+@access.reads
+@describe(
+    Operation(
+        "Issues of the same project that broke at a like place, saying the like, the most alike"
+        " first, and how they ended",
+        {200: SimilarIssuePage},
+        query=SimilarQuery,
+        problems=(404, 422, 503),
+        tag="issues",
+    )
+)
+def get_similar_issues(issue_id: int) -> ResponseReturnValue:
+    """Return the issues that are like one.
+
+    :raise 404: no issue has this id.
+    """
+    query = read_query(SimilarQuery)
+    store = services().store
+    complete = catch_up(store)
+    with store.read() as conn:
+        issue = found_issue(conn, issue_id)
+        found = similar_to(conn, issue, min_score=query.min_score, limit=query.limit)
+    return answer(
+        SimilarIssuePage(
+            similar=[_shape(one) for one in found], next=None, total=len(found), complete=complete
+        )
+    )
+
+
+def _shape(one: Similar) -> SimilarIssue:
+    values = dict(one.issue._mapping)
+    fields = {name: values[name] for name in SimilarIssue.model_fields if name in values}
+    return SimilarIssue(
+        **fields,
+        score=one.score,
+        shared=one.shared,
+        resolved=_resolution(one.resolved) if one.resolved else None,
+        last_comment=_comment(one.comment) if one.comment else None,
+    )
+
+
+def _resolution(row: Row[Any]) -> Resolution:
+    return Resolution(at=row.at, by=row.actor, release=row.release, note=row.note)
+
+
+def _comment(row: Row[Any]) -> Comment:
+    return Comment(at=row.at, by=row.actor, text=row.note or "")

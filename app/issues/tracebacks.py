@@ -1,0 +1,113 @@
+"""Stacks that were logged as text: the calls and the line that says what went wrong.
+
+lines ── those that name a call, in the form of some language ── frames, oldest first
+      ── the line that stands before or behind them ── what was said
+
+Grouping takes such a message as it is; here its calls are worth as much as those of an SDK.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from app.protocol.stack import Frame, read_stacks
+
+MAX_LINES = 300
+MAX_LINE = 500
+
+# Each is tried on one line of bounded length; no repeat stands inside another one.
+_PYTHON = re.compile(r'\s*File "(?P<file>[^"]{1,300})", line \d+(?:, in (?P<function>.{1,200}))?$')
+_FORMS = (
+    # at total (/srv/shop/cart.js:12:7)   at com.acme.Cart.total(Cart.java:12)   at /srv/cart.js:1:2
+    re.compile(
+        r"\s*at (?=.*[./\\])(?:(?P<function>[^()]{1,200}) ?\()?(?P<file>[^()]{1,300}?):\d+(?::\d+)?"
+        r"\)?$"
+    ),
+    # at Shop.Cart.Total(Int32 id) in C:\src\Cart.cs:line 12   at java.lang.Thread.run(Native)
+    re.compile(
+        r"\s*at (?P<function>[^()\s]{1,200}\.[^()\s.]{1,100})\([^()]{0,200}\)"
+        r"(?: in (?P<file>.{1,300}):line \d+)?$"
+    ),
+    # cart.rb:12:in `total'
+    re.compile(
+        r"\s*(?:\d+: )?(?:from )?(?P<file>[^:]{1,300}\.rb):\d+:in [`'](?P<function>[^'`]{1,200})'"
+    ),
+    # #0 /srv/shop/Cart.php(12): App\Cart->total()
+    re.compile(r"#\d+ (?P<file>[^()]{1,300})\(\d+\): (?P<function>[^()]{1,200})\("),
+)
+# github.com/acme/shop.(*Cart).Total(0xc000, 0x1), and its file on the line after it.
+_GO = re.compile(
+    r"(?:created by )?(?P<function>[\w./-]{1,200}\.(?:\(\*?\w{1,100}\)\.)?[\w.]{1,100})"
+    r"(?:\((?:0x|\{|\.\.\.|\))| in goroutine)"
+)
+_GO_FILE = re.compile(r"\t\S{1,300}\.go:\d+")
+_RUBY_ERROR = re.compile(
+    r".{1,300}\.rb:\d+:in [`'][^'`]{1,200}': (?P<said>.{1,400}?)(?: \((?P<type>[\w:]{1,100})\))?$"
+)
+# What stands between the error and its calls and says nothing.
+_HEADINGS = re.compile(r"(?:stack ?trace|traceback|goroutine \d+|backtrace|call stack|\[)", re.I)
+_JVM_FILE = re.compile(r"\w{1,100}\.(?:java|kt|scala|groovy)")
+
+
+class Traceback(NamedTuple):
+    """A stack out of a text.
+
+    :param said: the line with type and message of the error, as it was printed.
+    :param frames: oldest first.
+    """
+
+    said: str
+    frames: list[Frame]
+
+
+def read_traceback(text: str) -> Traceback | None:
+    """Return the stack that a text holds, ``None`` where it holds none."""
+    lines = [line.rstrip()[:MAX_LINE] for line in text.splitlines()[:MAX_LINES]]
+    after = [*lines[1:], ""]
+    found = [(n, call) for n, line in enumerate(lines) if (call := _call(line, after[n]))]
+    if len(lines) < 2 or not found:
+        return None
+    first, is_python = found[0][0], any("in_python" in call for _, call in found)
+    calls = [call for _, call in found]
+    said = _after(lines, found[-1][0]) if is_python else _before(lines, first)
+    stack = {"stacktrace": {"frames": calls if is_python else calls[::-1]}}
+    return Traceback(said, read_stacks(stack).loose)
+
+
+def _call(line: str, next_line: str) -> dict[str, Any] | None:
+    if found := _PYTHON.match(line):
+        return {"filename": found["file"], "function": found["function"], "in_python": True}
+    for form in (_GO,) if _GO_FILE.match(next_line) else _FORMS:
+        if found := form.match(line):
+            named = found.groupdict()
+            return _named((named["function"] or "").strip(), named.get("file") or "")
+    return None
+
+
+def _named(function: str, file: str) -> dict[str, Any]:
+    """Tell the module from the name where a language writes both as one."""
+    if not file or _JVM_FILE.fullmatch(file):
+        folder, slash, name = function.rpartition("/")
+        if "/" in function or function.startswith(
+            "main."
+        ):  # Go: the package ends at its first dot.
+            package, _, name = name.partition(".")
+            return {"module": f"{folder}{slash}{package}", "function": name}
+        module, _, name = function.rpartition(".")
+        return {"module": module, "function": name, "filename": file or None}
+    return {"filename": file, "function": function or None}
+
+
+def _after(lines: list[str], last: int) -> str:
+    """Return the first line behind the calls that is not indented, as their source is."""
+    return next((line for line in lines[last + 1 :] if line and not line[0].isspace()), "")
+
+
+def _before(lines: list[str], first: int) -> str:
+    """Return the line above the first call; Ruby says it in the line of that call."""
+    if found := _RUBY_ERROR.match(lines[first]):
+        return f"{found['type'] or ''}: {found['said']}".lstrip(": ")
+    above = [line.strip() for line in lines[:first]]
+    said = [line for line in above if line and not _HEADINGS.match(line)]
+    return said[-1] if said else ""

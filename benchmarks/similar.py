@@ -1,0 +1,163 @@
+"""What "similar issues" costs a page among 10,000 issues of a project, and an issue to be read.
+
+    python -m benchmarks.similar
+
+CPU of this process (the application and SQLite). Two stores: one of 10,000 different errors of a
+large program, and one where all have nearly everything in common, as fingerprints with an id in
+them make of one bug. The stores are filled past the intake with what issues are compared by.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert
+
+from app import create_app
+from app.db import Store, utc_now
+from app.issues.comparing import read_unread, unread
+from app.issues.likeness import VERSION, hash_of, terms_of
+from app.issues.queries import find_issue
+from app.issues.similar import similar_to
+from app.issues.tables import issue_likeness, issue_terms, issues
+from app.protocol.envelope import Envelope, Item
+from app.protocol.event import read_event
+from benchmarks.envelopes import event_of
+from config import load_config
+
+ISSUES = 10_000
+ASKED = 60
+READ = 200
+MAX_MS = 20.0
+WORDS = (
+    "order customer price stock invoice payment address cart refund voucher parcel label export "
+    "import feed article currency tax account session token queue mail template report total line "
+    "connection refused timeout missing invalid unexpected unknown duplicate expired locked empty "
+    "null response request status value key column row file stream limit exceeded denied closed"
+).split()
+TYPES = "KeyError ValueError TypeError OperationalError TimeoutError PermissionError".split()
+
+
+def different(number: int) -> dict[str, Any]:
+    """Return the payload of one of 10,000 bugs: 400 modules, 3,000 functions, a few types."""
+    rng = random.Random(number)
+    module, function = f"shop.part_{_name(rng, 400)}", f"do_{_name(rng, 3000)}"
+    callers = [("shop.web", "handle"), (f"shop.part_{_name(rng, 400)}", "call")]
+    frames = [
+        {"module": module, "function": function, "in_app": True}
+        for module, function in (*callers, (module, function))
+    ]
+    value = " ".join(rng.sample(WORDS, rng.randint(4, 10)))
+    error = {"type": rng.choice(TYPES), "value": value, "stacktrace": {"frames": frames}}
+    return {"exception": {"values": [error]}}
+
+
+def alike(number: int) -> dict[str, Any]:
+    """Return the payload of one bug; one word of the message is another one in each issue."""
+    payload = different(0)
+    payload["exception"]["values"][0]["value"] += f" {_name(random.Random(number), 10**6)}"
+    return payload
+
+
+def _name(rng: random.Random, of: int) -> str:
+    # In letters, since numbers are taken for what differs from event to event.
+    return "".join(chr(ord("a") + int(digit)) for digit in str(rng.randrange(of)))
+
+
+def fill(store: Store, payload_of: Callable[[int], dict[str, Any]]) -> None:
+    """Put 10,000 issues into an empty store, and what they are compared by."""
+    now = utc_now()
+    read = [
+        (number, terms_of(read_event(payload_of(number), event_id="a" * 32, received_at=now)))
+        for number in range(1, ISSUES + 1)
+    ]
+    with store.write(60) as conn:
+        conn.execute(insert(issues), [_issue(number, now) for number, _ in read])
+        of = {"project_id": 1, "version": VERSION}
+        rows = [{**of, "issue_id": number, "terms": " ".join(terms)} for number, terms in read]
+        conn.execute(insert(issue_likeness), rows)
+        postings = [
+            {"project_id": 1, "issue_id": number, "term": term}
+            for number, terms in read
+            for term in {hash_of(term) for term in terms}
+        ]
+        conn.execute(insert(issue_terms), postings)
+        if not store.is_sqlite:
+            conn.exec_driver_sql("SELECT setval('issues_id_seq', (SELECT max(id) FROM issues))")
+            conn.exec_driver_sql("ANALYZE")
+
+
+def _issue(number: int, now: Any) -> dict[str, Any]:
+    counts = {"times_seen": 1, "stored_event_count": 0, "users": 0}
+    seen = {"first_seen": now, "last_seen": now}
+    key = {"grouping_version": "1", "grouping_hash": f"{number:064}", "grouping_key": "a bug"}
+    shown = {"title": "ValueError: a bug", "culprit": "shop", "type": "ValueError"}
+    of = {"id": number, "project_id": 1, "level": "error", "status": "unresolved"}
+    return {**of, **key, **shown, **counts, **seen}
+
+
+def asking_ms(store: Store) -> list[float]:
+    """Return what it costs to compare, of issues all over the store; with nothing left to read."""
+    took = []
+    for number in range(1, ISSUES + 1, ISSUES // ASKED):
+        started = time.process_time()
+        with store.read() as conn:
+            unread(conn, 1)
+            issue = find_issue(conn, number)
+            assert issue is not None
+            similar_to(conn, issue)
+        took.append((time.process_time() - started) * 1000)
+    return took
+
+
+def reading_ms(parts: Any) -> float:
+    """Return what it costs to read an issue with an ordinary event of 16 KB."""
+    for number in range(READ):
+        payload = event_of(number, 0)
+        envelope = Envelope({"event_id": payload["event_id"]}, [Item({"type": "event"}, payload)])
+        parts.intake.accept(envelope, project_id=1, timeout_s=10)
+    started = time.process_time()
+    assert read_unread(parts.store, READ) == READ
+    return (time.process_time() - started) * 1000 / READ
+
+
+def measure(
+    payload_of: Callable[[int], dict[str, Any]], url: str = ""
+) -> tuple[float, float, float]:
+    """Return median and 95th percentile of asking, and what reading costs an issue, in ms."""
+    with tempfile.TemporaryDirectory(prefix="bench-similar-") as folder:
+        given = {"ENVIRONMENT": "testing", "DATA_DIR": Path(folder)}
+        app = create_app(load_config({}, **given, **({"DATABASE_URL": url} if url else {})))
+        parts = app.extensions["devenviro"]
+        fill(parts.store, payload_of)
+        asking_ms(parts.store)
+        took = sorted(asking_ms(parts.store))
+        reading = reading_ms(parts)
+        parts.intake.close()
+        parts.store.dispose()
+    return statistics.median(took), took[len(took) * 95 // 100], reading
+
+
+def main() -> bool:
+    """Measure and print; return whether the goal is met."""
+    met = True
+    for name, payload_of in (("all different", different), ("nearly all alike", alike)):
+        median, high, reading = measure(payload_of)
+        met &= high <= MAX_MS
+        print(
+            f"  {'met   ' if high <= MAX_MS else 'MISSED'}  {ISSUES:,} issues, {name}: similar ones"
+            f" of one {median:.1f} ms of CPU, p95 {high:.1f} (at most {MAX_MS:.0f});"
+            f" reading one {reading:.2f} ms"
+        )
+    return met
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
