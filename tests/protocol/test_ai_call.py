@@ -6,14 +6,41 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from app.protocol.ai_call import MAX_CALLS, UNNAMED, AiCall, Tokens, kind_of, read_ai_calls
+from app.protocol.ai_call import (
+    MAX_CALLS,
+    MAX_TOKENS,
+    UNNAMED,
+    AiCall,
+    Tokens,
+    kind_of,
+    read_ai_calls,
+)
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
 
+NAMES = (
+    "op data status trace_id span_id start_timestamp timestamp end_timestamp measurements value "
+    "attributes sentry.op sentry.release ai_total_tokens_used gen_ai.operation.name "
+    "gen_ai.request.model gen_ai.usage.input_tokens gen_ai.usage.total_tokens"
+).split()
 START, END = 1795457965.5, 1795457965.75
 TRACE, SPAN = "ab" * 16, "cd" * 8
 SECRET = "what nobody shall read"
+STRANGE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.sampled_from(["gen_ai.chat", "ai.run", 10**400, "\ud800", "9" * 30, TRACE]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 CHAT = {
     "gen_ai.operation.name": "chat",
     "gen_ai.provider.name": "openai",
@@ -181,3 +208,20 @@ def test_of_ten_thousand_calls_in_an_envelope_the_first_thousand_count() -> None
     items = [Item({"type": "transaction"}, {"spans": spans}), Item({"type": "span"}, streamed({}))]
     found = read_ai_calls(Envelope({}, items))
     assert [call.span_id for call in found] == [one["span_id"] for one in spans[:MAX_CALLS]]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), STRANGE), STRANGE, STRANGE)
+def test_whatever_a_span_holds_is_read_as_a_database_can_keep_it(
+    one: dict[str, Any], other: Any, names: Any
+) -> None:
+    spans, contexts = [{"op": "gen_ai.chat", **one}, one, other], {"trace": one}
+    items = [
+        Item({"type": "transaction"}, {"spans": spans, "contexts": contexts, "release": names}),
+        Item({"type": "span"}, {"items": [{"attributes": one}, one, other]}),
+        Item({"type": "span"}, {"items": other}),
+    ]
+    for call in read_ai_calls(Envelope({}, items)):
+        texts = [value for value in call if isinstance(value, str)]
+        assert "\x00" not in "".join(texts).encode().decode()
+        assert all(n is None or 0 <= n <= 2 * MAX_TOKENS for n in call.tokens)
+        assert call.ms is None or 0 <= call.ms < 2 * 86_400_000
