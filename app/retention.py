@@ -3,7 +3,7 @@
 A project may have days of its own, more or fewer than RETENTION_DAYS. Kept whatever the limits say:
 the first and the last event of every issue, and every envelope that is not settled. A store that is
 full of undelivered envelopes does not forget them. Of the ledger goes what is older than
-RETENTION_DAYS, also where its envelope stays.
+RETENTION_DAYS, also where its envelope stays, and so do single AI calls.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
 from app.events import ageing
+from app.events.ai_calls import ai_calls
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
 from app.issues.feedback import feedback
@@ -133,13 +134,15 @@ def used_bytes(store: Store) -> int:
 
 
 def _ledger(store: Store, days: int) -> None:
-    """Remove old attempts, and how much was sent in hours that no cap looks at any more."""
+    """Remove old attempts and AI calls, and counts of hours that no cap looks at any more."""
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     hour = (issue_deliveries.c.issue_id, issue_deliveries.c.hour)
     _rows(store, issue_deliveries, hour, issue_deliveries.c.hour < past)
     if days:
         _rows(store, attempts, (attempts.c.id,), attempts.c.at < now - timedelta(days=days))
+        old = ai_calls.c.received_at < now - timedelta(days=days)
+        _rows(store, ai_calls, (ai_calls.c.id,), old)
 
 
 def _rows(store: Store, table: Table, key: tuple[Column[Any], ...], old: Any) -> None:

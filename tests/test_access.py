@@ -41,6 +41,7 @@ TABLE = [
     ("/tunnel/", "key"),
     ("/api/deliveries", "read"),
     ("/api/performance", "read"),
+    ("/api/ai-calls", "read"),
 ]
 READS = [
     "/api/events",
@@ -55,6 +56,7 @@ READS = [
     "/api/deliveries.csv",
     "/api/deliveries/overview",
     "/api/performance",
+    "/api/ai-calls",
     "/system/status",
     "/metrics",
     "/openapi.json",

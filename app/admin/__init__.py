@@ -8,6 +8,7 @@
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
     performance how fast, how often, how many failed (charts)
+    ai_calls   what models, agents and tools took (call_charts)
     feedback   what people said of errors
     rules      rules of grouping, and what one would do
     alerts     notices, and one of them with every attempt (where they go: alert_channels)
@@ -38,6 +39,7 @@ THEMES = ("auto", "light", "dark")
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
+    ai_calls,  # noqa: F401
     alert_channels,  # noqa: F401
     alert_rules,  # noqa: F401
     alerts,  # noqa: F401

@@ -52,33 +52,39 @@ class Charts(NamedTuple):
     durations_label: str
 
 
-def charts(steps: Sequence[Figures], since: datetime, step: timedelta) -> Charts:
-    """Return the charts of the figures of each step, oldest first, of which there are some."""
+def charts(
+    steps: Sequence[Figures], since: datetime, step: timedelta, noun: str = "request"
+) -> Charts:
+    """Return the charts of the figures of each step, oldest first, of which there are some.
+
+    :param noun: what was counted.
+    """
     rates = [one.rate for one in steps]
     found = [one.percentiles for one in steps]
     most = max((rate.requests for rate in rates), default=0)
     slowest = max((one.p95_ms or 0 for one in found), default=0)
-    moments = [_moment(since + number * step, step) for number in range(len(steps))]
-    words = [_words(*one) for one in zip(moments, rates, found, strict=True)]
+    moments = [moment_of(since + number * step, step) for number in range(len(steps))]
+    words = [_words(noun, *one) for one in zip(moments, rates, found, strict=True)]
     total = Rate(sum(r.requests for r in rates), sum(r.failures for r in rates))
     return Charts(
         width=len(steps) * STEP,
-        requests=_bars([rate.requests for rate in rates], most),
-        failures=_bars([rate.failures for rate in rates], most),
+        requests=bars([rate.requests for rate in rates], most),
+        failures=bars([rate.failures for rate in rates], most),
         most=most,
         p50=_line([one.p50_ms for one in found], slowest),
         p95=_line([one.p95_ms for one in found], slowest),
         slowest=milliseconds(slowest),
         ends=(moments[0], moments[-1]),
         marks=[Mark(number * STEP, text) for number, text in enumerate(words)],
-        requests_label=f"{plural(total.requests, 'request')}, {total.failures:,} failed; at most"
-        f" {most:,} in {_span(step)}",
-        durations_label=f"Median and 95th percentile of every {_span(step)}; the highest is"
+        requests_label=f"{plural(total.requests, noun)}, {total.failures:,} failed; at most"
+        f" {most:,} in {span_of(step)}",
+        durations_label=f"Median and 95th percentile of every {span_of(step)}; the highest is"
         f" {milliseconds(slowest)}",
     )
 
 
-def _bars(counts: list[int], most: int) -> str:
+def bars(counts: list[int], most: int) -> str:
+    """Return the path of a bar for each step, none where nothing was counted."""
     return "".join(
         f"M{number * STEP + 1} {HEIGHT}v-{max(count / most * HEIGHT * _USED, _LEAST):.1f}"
         f"h{STEP - 2}V{HEIGHT}z"
@@ -98,10 +104,10 @@ def _line(values: list[float | None], highest: float) -> str:
     return "".join(parts)
 
 
-def _words(moment: str, rate: Rate, found: Percentiles) -> str:
+def _words(noun: str, moment: str, rate: Rate, found: Percentiles) -> str:
     if not rate.requests:
-        return f"{moment}: no request"
-    text = f"{moment}: {plural(rate.requests, 'request')}"
+        return f"{moment}: no {noun}"
+    text = f"{moment}: {plural(rate.requests, noun)}"
     if rate.failures:
         text += f", {rate.failures:,} failed ({percent(rate.share)})"
     if found.p50_ms is not None and found.p95_ms is not None:
@@ -109,14 +115,16 @@ def _words(moment: str, rate: Rate, found: Percentiles) -> str:
     return text
 
 
-def _moment(moment: datetime, step: timedelta) -> str:
+def moment_of(moment: datetime, step: timedelta) -> str:
+    """Return where a step begins, as text."""
     date = f"{moment.day} {moment:%b}"
     return date if step >= timedelta(days=1) else f"{date} {moment:%H:%M}"
 
 
-def _span(step: timedelta) -> str:
+def span_of(step: timedelta) -> str:
+    """Return how long a step is, as text."""
     minutes = int(step.total_seconds()) // 60
-    names = {1: "1 minute", 24 * 60: "1 day"}
+    names = {1: "1 minute", 60: "1 hour", 24 * 60: "1 day"}
     return names.get(minutes) or (
         f"{minutes} minutes" if minutes < 60 else f"{minutes // 60} hours"
     )

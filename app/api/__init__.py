@@ -8,6 +8,7 @@ from flask_wtf.csrf import CSRFProtect
 bp = Blueprint("api", __name__)
 
 from app.api import (  # noqa: E402 -- they add their routes to bp
+    ai_calls,  # noqa: F401
     alert_channels,  # noqa: F401
     alert_rules,  # noqa: F401
     alerts,  # noqa: F401

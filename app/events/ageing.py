@@ -1,4 +1,4 @@
-"""Timings grow old: minutes become hours, and go in the end; in bites, as nobody may wait long.
+"""Counts grow old: minutes become hours, and go in the end; in bites, as nobody may wait long.
 
 What is added to an hour and taken from its minutes is one transaction, so a count is never seen
 twice or not at all.
@@ -10,9 +10,10 @@ import functools
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, select, tuple_, update
 
 from app.db import Store
+from app.events.ai_calls import ai_hours, ai_series
 from app.events.timings import add_on_conflict, timing_series, timings
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
@@ -43,16 +44,21 @@ def roll_up(store: Store, before: date) -> None:
 
 
 def forget(store: Store, before: date) -> None:
-    """Remove the days before one, which are rolled up."""
-    key = timings.c.series_id, timings.c.minute, timings.c.bucket
+    """Remove the days before one: of timings those that are rolled up, and of AI calls."""
+    _forget(store, timing_series, timings, _of_days(before, rolled=True))
+    _forget(store, ai_series, ai_hours, select(ai_series.c.id).where(ai_series.c.day < before))
+
+
+def _forget(store: Store, series: Table, counts: Table, old: Any) -> None:
+    key = tuple(counts.primary_key)
     while True:
         with store.write() as conn:
-            ids = list(conn.scalars(_of_days(before, rolled=True).limit(BITE // 10)))
+            ids = list(conn.scalars(old.limit(BITE // 10)))
             if not ids:
                 return
-            bite = select(*key).where(timings.c.series_id.in_(ids)).limit(BITE)
-            if conn.execute(delete(timings).where(tuple_(*key).in_(bite))).rowcount < BITE:
-                conn.execute(delete(timing_series).where(timing_series.c.id.in_(ids)))
+            bite = select(*key).where(counts.c.series_id.in_(ids)).limit(BITE)
+            if conn.execute(delete(counts).where(tuple_(*key).in_(bite))).rowcount < BITE:
+                conn.execute(delete(series).where(series.c.id.in_(ids)))
 
 
 def _of_days(before: date, *, rolled: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
+from app.events.ai_calls import CallBook, Received
 from app.events.tables import envelopes
 from app.events.timings import Timed, TimingBook, minute_of, timed
 from app.protocol.measures import Measures
@@ -33,25 +34,43 @@ class MeasureBooks:
 
     def __init__(self) -> None:
         self.timings = TimingBook()
+        self.calls = CallBook()
 
     def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
         """Count what envelopes hold that were stored just now; the caller commits."""
-        self.timings.add(conn, _timed(conn, [one for one in stored if one.measures.timings]))
+        of_spans = [one for one in stored if one.measures.timings or one.measures.calls]
+        once = _once(conn, of_spans)
+        self.timings.add(conn, _timed(once))
+        self.calls.add(conn, _calls(once))
 
 
-def _timed(conn: Connection, stored: list[Measured]) -> Counter[Timed]:
-    """Count transactions, each once however often its envelope came."""
+def _once(conn: Connection, stored: list[Measured]) -> list[Measured]:
+    """Return each transaction once, however often its envelope came."""
     known = _known_transactions(conn, stored)
+    found = []
+    for one in stored:
+        key = one.project_id, one.event_id or ""
+        if key not in known:
+            found.append(one)
+        if one.event_id:
+            known.add((one.project_id, one.event_id))
+    return found
+
+
+def _timed(stored: list[Measured]) -> Counter[Timed]:
     counts: Counter[Timed] = Counter()
     for one in stored:
-        if one.event_id:
-            key = one.project_id, one.event_id
-            if key in known:
-                continue
-            known.add(key)
         minute = minute_of(one.received_at)
         counts.update(timed(one.project_id, timing, minute) for timing in one.measures.timings)
     return counts
+
+
+def _calls(stored: list[Measured]) -> list[Received]:
+    return [
+        Received(one.project_id, one.uid, one.received_at, call)
+        for one in stored
+        for call in one.measures.calls
+    ]
 
 
 def _known_transactions(conn: Connection, stored: list[Measured]) -> set[tuple[int, str]]:

@@ -127,9 +127,11 @@ class Line(NamedTuple):
     percentiles: Percentiles
 
 
-def window_of(period: str, now: datetime) -> tuple[datetime, datetime]:
-    """Return ``since`` and ``until`` of one of :data:`PERIODS`: whole steps, the last one begun."""
-    _, length, step = PERIODS[period]
+def window_of(
+    period: str, now: datetime, periods: Mapping[str, Period] = PERIODS
+) -> tuple[datetime, datetime]:
+    """Return ``since`` and ``until`` of one of the periods: whole steps, the last one begun."""
+    _, length, step = periods[period]
     begun = int(now.timestamp() // step.total_seconds()) + 1
     until = datetime.fromtimestamp(begun * step.total_seconds(), UTC)
     return until - length, until
@@ -197,8 +199,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
     minutes, first = int(step.total_seconds()) // 60, minute_of(selection.since)
     steps = -(-(minute_of(selection.until) - first) // minutes)
     found = [Figures() for _ in range(steps)]
-    # Written out: to PostgreSQL a parameter of GROUP BY is another one than that of SELECT.
-    number = (timings.c.minute - _written(first)) // _written(minutes)
+    number = (timings.c.minute - written_out(first)) // written_out(minutes)
     for position, *row in conn.execute(_grouped(selection, number)):
         found[position].add(*row)
     return found
@@ -233,7 +234,8 @@ def has_any(conn: Connection, project_id: int) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def _written(number: int) -> BindParameter[int]:
+def written_out(number: int) -> BindParameter[int]:
+    """Return a number for SELECT and GROUP BY, whose parameters PostgreSQL takes for two."""
     return literal(number, Integer, literal_execute=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from app.protocol.ai_call import AiCall, read_ai_calls
 from app.protocol.envelope import Envelope
 from app.protocol.transaction import Timing, read_timings
 
@@ -13,9 +14,11 @@ class Measures(NamedTuple):
 
     :param timings: only of what came through the second door; this application's own requests are
         counted as they are answered.
+    :param calls: what was asked of models, agents and tools, as spans say.
     """
 
     timings: list[Timing] = []
+    calls: list[AiCall] = []
 
 
 NOTHING = Measures()
@@ -26,7 +29,8 @@ def read_measures(envelope: Envelope) -> Measures:
 
     Whatever is strange in it counts as nothing.
     """
-    return NOTHING
+    calls = read_ai_calls(envelope)
+    return Measures(calls=calls) if calls else NOTHING
 
 
 def with_timings(measures: Measures, envelope: Envelope) -> Measures:

@@ -76,8 +76,8 @@ def _of_transaction(payload: dict[str, Any]) -> Timing:
         read_name(payload.get("transaction")),
         read_name(payload.get("release")),
         read_name(payload.get("environment")),
-        _milliseconds(payload.get("start_timestamp"), payload.get("timestamp")),
-        _is_failure(trace.get("status")),
+        milliseconds(payload.get("start_timestamp"), payload.get("timestamp")),
+        is_failure(trace.get("status")),
     )
 
 
@@ -87,8 +87,8 @@ def _of_segment(span: dict[str, Any]) -> Timing:
         read_name(span.get("name")),
         _attribute(attributes, "sentry.release"),
         _attribute(attributes, "sentry.environment"),
-        _milliseconds(span.get("start_timestamp"), span.get("end_timestamp")),
-        _is_failure(span.get("status")),
+        milliseconds(span.get("start_timestamp"), span.get("end_timestamp")),
+        is_failure(span.get("status")),
     )
 
 
@@ -96,12 +96,14 @@ def _attribute(attributes: dict[str, Any], name: str) -> str | None:
     return read_name(read_dict(attributes.get(name)).get("value"))
 
 
-def _milliseconds(start: object, end: object) -> float | None:
+def milliseconds(start: object, end: object) -> float | None:
+    """Return how long it was from one moment to another; ``None`` where one of them is none."""
     began, ended = read_timestamp(start), read_timestamp(end)
     return None if began is None or ended is None else (ended - began).total_seconds() * 1000
 
 
-def _is_failure(status: object) -> bool:
+def is_failure(status: object) -> bool:
+    """Tell whether a span or a transaction of this status failed."""
     # Without a status it is unknown how it ended, which is no failure.
     name = status.strip().lower() if isinstance(status, str) else ""
     return bool(name) and name not in NO_FAILURES

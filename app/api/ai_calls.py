@@ -1,0 +1,112 @@
+"""AI calls: their tokens and durations and how many failed, by model, by operation, over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.events import Limit
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import AiCalls, AiCallsPage
+from app.db import utc_now
+from app.insights.ai_calls import (
+    PERIODS,
+    CallFigures,
+    Selection,
+    Sort,
+    over_time,
+    ranked,
+    survey,
+)
+from app.insights.performance import window_of
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.services import services
+
+Name = Annotated[str, Field(max_length=250)]
+NAMES = ("model", "operation", "release", "environment")
+
+
+class AiCallsQuery(Query):
+    """What is looked at, and how it is told apart."""
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
+    period: Annotated[
+        Literal["day", "week", "quarter"],
+        Field(description="The last 24 hours, 7 days or 90 days, and the step by time."),
+    ] = "day"
+    by: Literal["model", "operation", "time"] = "model"
+    sort: Annotated[
+        Sort, Field(description="What comes first; slowest is by p95. Not for time.")
+    ] = "busiest"
+    model: Name | None = None
+    operation: Name | None = None
+    release: Name | None = None
+    environment: Name | None = None
+
+
+@bp.get("/api/ai-calls")
+@access.reads
+@describe(
+    Operation(
+        "AI calls: tokens, durations, failures",
+        {200: AiCallsPage},
+        query=AiCallsQuery,
+        problems=(422, 503),
+        tag="insights",
+    )
+)
+def get_ai_calls() -> ResponseReturnValue:
+    """Return a page of figures."""
+    query = read_query(AiCallsQuery)
+    since, until = window_of(query.period, utc_now(), PERIODS)
+    names = query.model_dump(include=set(NAMES), exclude_none=True)
+    names = {name: clean_text(value) for name, value in names.items()}
+    with services().store.read() as conn:
+        found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
+    end = query.cursor + query.limit
+    return answer(
+        AiCallsPage(
+            ai_calls=found[query.cursor : end],
+            next=str(end) if end < len(found) else None,
+            total=len(found),
+            since=since,
+            until=until,
+        )
+    )
+
+
+def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
+    if query.by == "time":
+        step, of = PERIODS[query.period].step, selection.headline
+        for number, one in enumerate(over_time(conn, of, step)):
+            yield _shape(one, at=selection.since + number * step, kind=of.kind)
+        return
+    for line in ranked(survey(conn, selection)[query.by], query.sort):
+        yield _shape(line.figures, kind=line.kind, **{query.by: line.name})
+
+
+def _shape(figures: CallFigures, **named: str | datetime | None) -> AiCalls:
+    values: dict[str, Any] = {"model": None, "operation": None, "at": None, **named}
+    for name, value in figures.percentiles._asdict().items():
+        if name != "measured":
+            values[name] = None if value is None else round(value, 3)
+    return AiCalls(
+        calls=figures.requests,
+        failures=figures.failures,
+        failure_rate=round(figures.rate.share, 6),
+        input_tokens=figures.input_tokens,
+        output_tokens=figures.output_tokens,
+        total_tokens=figures.total_tokens,
+        **values,
+    )

@@ -1,0 +1,332 @@
+"""AI calls: the newest of each project one by one, and all of them counted by the hour.
+
+A **series** is a project's calls of one kind, operation and model, in one release and environment,
+on one day (UTC, of this service's clock). It has a row for each hour and bucket of
+durations (:mod:`.buckets`), so that any number of processes, hours and series add up by SUM.
+
+Bounded whatever clients send: a day takes MAX_SERIES of a project; what is beyond them is counted
+as one model of its kind, OTHER. Of single calls a project keeps the newest KEPT, and up to some
+TRIM_EVERY more for each process that takes them.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    UniqueConstraint,
+    bindparam,
+    delete,
+    func,
+    select,
+    tuple_,
+)
+
+from app.db import UtcDateTime, insert_for, metadata
+from app.events.buckets import bucket_of
+from app.events.tables import RowId
+from app.events.timings import day_of, minute_of
+from app.protocol.ai_call import AiCall
+
+# Twenty models in five operations, four releases and two environments fill some of it.
+MAX_SERIES = 2000
+OTHER = "<other>"
+# Series whose numbers a process remembers.
+MAX_KNOWN = 20_000
+# Single calls of a project: of a day or two of a busy one, some 4 MB.
+KEPT = 10_000
+TRIM_EVERY = 1000
+# Series asked for at once: each is seven parameters, of which a statement has 32,766 on SQLite.
+_AT_ONCE = 500
+
+ai_calls = Table(
+    "ai_calls",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    # Of the envelope it came in, which may be gone sooner.
+    Column("envelope_uid", String(32), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("operation", String(64), nullable=False),
+    Column("model", String(120), nullable=False),
+    Column("answered_by", String(120)),
+    Column("provider", String(120)),
+    Column("agent", String(120)),
+    Column("tool", String(120)),
+    Column("release", String(250), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("ms", Float),
+    Column("failed", Boolean, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("total_tokens", BigInteger),
+    Column("trace_id", String(32)),
+    Column("span_id", String(16)),
+    # NULLs are alone with nothing: a call without ids is another one each time.
+    UniqueConstraint("project_id", "trace_id", "span_id"),
+    Index(None, "project_id", "id"),
+    # What grows old is found by it.
+    Index(None, "received_at"),
+)
+
+ai_series = Table(
+    "ai_series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("day", Date, nullable=False, index=True),
+    Column("kind", String(8), nullable=False),
+    Column("operation", String(64), nullable=False),
+    # Empty where there is none: NULLs would not be alone with anything.
+    Column("model", String(120), nullable=False),
+    Column("release", String(250), nullable=False),
+    Column("environment", String(64), nullable=False),
+    UniqueConstraint(
+        "project_id",
+        "day",
+        "kind",
+        "operation",
+        "model",
+        "release",
+        "environment",
+        name="uq_ai_series",
+    ),
+)
+
+ai_hours = Table(
+    "ai_hours",
+    metadata,
+    Column("series_id", Integer, ForeignKey("ai_series.id"), primary_key=True),
+    # Since 1970.
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("calls", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("total_tokens", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+SUMS = ("calls", "failures", "input_tokens", "output_tokens", "total_tokens")
+
+
+class Received(NamedTuple):
+    """A call, and when and in what it came."""
+
+    project_id: int
+    envelope_uid: str
+    received_at: datetime
+    call: AiCall
+
+
+class Series(NamedTuple):
+    """What a series is alone with."""
+
+    project_id: int
+    day: date
+    kind: str
+    operation: str
+    model: str
+    release: str
+    environment: str
+
+
+class _Row(NamedTuple):
+    """What a row of counts is alone with."""
+
+    series: Series
+    hour: int
+    bucket: int
+
+
+def hour_of(moment: datetime) -> int:
+    """Return the hour of a moment, counted since 1970."""
+    return minute_of(moment) // 60
+
+
+class CallBook:
+    """Counts into the rows of one store."""
+
+    def __init__(self) -> None:
+        self._known: dict[Series, int] = {}
+        self._since_trim: Counter[int] = Counter()
+
+    def add(self, conn: Connection, received: Sequence[Received]) -> None:
+        """Keep calls and count those that are new; the caller commits.
+
+        One of the same trace and span as one that is kept is none.
+        """
+        if not received:
+            return
+        counts: dict[_Row, Counter[str]] = {}
+        for one in _kept(conn, received):
+            counts.setdefault(_row_of(one), Counter()).update(_amounts(one.call))
+        self._count(conn, counts)
+        self._trim(conn, received)
+
+    def _count(self, conn: Connection, counts: dict[_Row, Counter[str]]) -> None:
+        ids = self._ids(conn, {row.series for row in counts})
+        sums: dict[tuple[int, int, int], Counter[str]] = {}
+        for row, amounts in counts.items():
+            # Several series may be one: that of what is beyond the bound.
+            sums.setdefault((ids[row.series], row.hour, row.bucket), Counter()).update(amounts)
+        values = [
+            {**dict(zip(("series_id", "hour", "bucket"), key, strict=True)), **_all(amounts)}
+            for key, amounts in sorted(sums.items())
+        ]
+        if values:
+            conn.execute(_addition(conn.dialect.name), values)
+
+    def _ids(self, conn: Connection, wanted: set[Series]) -> dict[Series, int]:
+        ids = {one: self._known[one] for one in wanted if one in self._known}
+        if missing := wanted - ids.keys():
+            found = _find(conn, missing)
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            self._known.update(found)
+            # Those that are made here are not remembered: this transaction may be rolled back.
+            ids |= found | _make(conn, missing - found.keys())
+        return ids
+
+    def _trim(self, conn: Connection, received: Sequence[Received]) -> None:
+        self._since_trim.update(one.project_id for one in received)
+        for project_id in {one.project_id for one in received}:
+            if self._since_trim[project_id] >= TRIM_EVERY:
+                conn.execute(_TRIM, {"of": project_id, "kept": KEPT})
+                self._since_trim[project_id] = 0
+
+
+def _row_of(one: Received) -> _Row:
+    call, hour = one.call, hour_of(one.received_at)
+    names = call.kind, call.operation, call.model, call.release, call.environment
+    series = Series(one.project_id, day_of(hour * 60), *names)
+    return _Row(series, hour, bucket_of(call.ms))
+
+
+def _amounts(call: AiCall) -> dict[str, int]:
+    tokens = {f"{name}_tokens": count or 0 for name, count in call.tokens._asdict().items()}
+    return {"calls": 1, "failures": int(call.failed), **tokens}
+
+
+def _all(amounts: Counter[str]) -> dict[str, int]:
+    return {name: amounts[name] for name in SUMS}
+
+
+# ---- single calls -------------------------------------------------------------------------------
+
+
+def _kept(conn: Connection, received: Sequence[Received]) -> list[Received]:
+    """Insert calls and return those that were not there; ones without ids always are new."""
+    rows = conn.execute(_call_insert(conn.dialect.name), [_call_row(one) for one in received])
+    new = {tuple(row) for row in rows}
+    fresh = []
+    for one in received:
+        key = one.project_id, one.call.trace_id, one.call.span_id
+        if None in key or key in new:
+            fresh.append(one)
+            new.discard(key)
+    return fresh
+
+
+def _call_row(one: Received) -> dict[str, Any]:
+    row = one.call._asdict() | one._asdict()
+    del row["call"], row["tokens"]
+    return row | {f"{name}_tokens": n for name, n in one.call.tokens._asdict().items()}
+
+
+@functools.cache
+def _call_insert(dialect: str) -> Any:
+    key = ai_calls.c.project_id, ai_calls.c.trace_id, ai_calls.c.span_id
+    statement = insert_for(dialect, ai_calls).on_conflict_do_nothing(index_elements=key)
+    return statement.returning(*key)
+
+
+_OF = bindparam("of", type_=Integer)
+_OLDEST_KEPT = (
+    select(ai_calls.c.id)
+    .where(ai_calls.c.project_id == _OF)
+    .order_by(ai_calls.c.id.desc())
+    .offset(bindparam("kept", type_=Integer))
+    .limit(1)
+    .scalar_subquery()
+)
+_TRIM = delete(ai_calls).where(ai_calls.c.project_id == _OF, ai_calls.c.id <= _OLDEST_KEPT)
+
+
+# ---- series -------------------------------------------------------------------------------------
+
+_NAMES = tuple(ai_series.c[name] for name in Series._fields)
+_FIND = select(*_NAMES, ai_series.c.id).where(
+    tuple_(*_NAMES).in_(bindparam("series", expanding=True))
+)
+_INSERT = ai_series.insert().returning(*_NAMES, ai_series.c.id)
+
+
+def _find(conn: Connection, wanted: Iterable[Series]) -> dict[Series, int]:
+    asked = sorted(wanted)
+    return {
+        Series(*names): series_id
+        for first in range(0, len(asked), _AT_ONCE)
+        for *names, series_id in conn.execute(_FIND, {"series": asked[first : first + _AT_ONCE]})
+    }
+
+
+def _make(conn: Connection, missing: set[Series]) -> dict[Series, int]:
+    """Make series as far as their days have room; those beyond get the number of OTHER."""
+    made: dict[Series, int] = {}
+    for project_id, day in sorted({(one.project_id, one.day) for one in missing}):
+        new = sorted(one for one in missing if (one.project_id, one.day) == (project_id, day))
+        room = max(0, MAX_SERIES - _how_many(conn, project_id, day))
+        made |= _insert(conn, new[:room])
+        others = {
+            kind: _other(conn, project_id, day, kind) for kind in {one.kind for one in new[room:]}
+        }
+        made |= {one: others[one.kind] for one in new[room:]}
+    return made
+
+
+def _how_many(conn: Connection, project_id: int, day: date) -> int:
+    of_day = ai_series.c.project_id == project_id, ai_series.c.day == day
+    return conn.scalar(select(func.count()).select_from(ai_series).where(*of_day)) or 0
+
+
+def _other(conn: Connection, project_id: int, day: date, kind: str) -> int:
+    # Of the same kind, or what models took would not add up any more.
+    other = Series(project_id, day, kind, OTHER, OTHER, "", "")
+    found = _find(conn, [other]) or _insert(conn, [other])
+    return found[other]
+
+
+def _insert(conn: Connection, series: list[Series]) -> dict[Series, int]:
+    if not series:
+        return {}
+    rows = conn.execute(_INSERT, [one._asdict() for one in series])
+    return {Series(*names): series_id for *names, series_id in rows}
+
+
+# Built once: putting this statement together takes longer than executing it.
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, ai_hours)
+    added = {name: ai_hours.c[name] + statement.excluded[name] for name in SUMS}
+    return statement.on_conflict_do_update(
+        index_elements=["series_id", "hour", "bucket"], set_=added
+    )
