@@ -27,7 +27,7 @@ WORTH_SHOWING = 0.5
 # Issues that are looked at whole.
 CANDIDATES = 30
 # What as many issues have in common leads to none of them.
-COMMON = 1000
+COMMON = 500
 # What others have besides only makes them less alike; how common it is beyond this changes little.
 COMMON_BESIDES = 200
 # Rows of the index that one question adds up: less than a millisecond of SQLite for each thousand.
