@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import BindParameter, Column, Connection, Integer, Select, func, literal, select
 
 from app.events.buckets import UNKNOWN, percentiles
-from app.events.timings import day_of, minute_of, timing_series, timings
+from app.events.series import day_of, minute_of
+from app.events.timings import timing_series, timings
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 By = Literal["transaction", "release"]
@@ -197,8 +198,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
     minutes, first = int(step.total_seconds()) // 60, minute_of(selection.since)
     steps = -(-(minute_of(selection.until) - first) // minutes)
     found = [Figures() for _ in range(steps)]
-    # Written out: to PostgreSQL a parameter of GROUP BY is another one than that of SELECT.
-    number = (timings.c.minute - _written(first)) // _written(minutes)
+    number = number_of_step(timings.c.minute, first, step)
     for position, *row in conn.execute(_grouped(selection, number)):
         found[position].add(*row)
     return found
@@ -231,6 +231,12 @@ def has_any(conn: Connection, project_id: int) -> bool:
     """Tell whether anything of a project was counted and not removed since."""
     query = select(timing_series.c.id).where(timing_series.c.project_id == project_id)
     return conn.execute(query.limit(1)).first() is not None
+
+
+def number_of_step(minute: Column[int], first: int, step: timedelta) -> Any:
+    """Return an expression for the number of the step, from 0, that a minute is in."""
+    # Written out: to PostgreSQL a parameter of GROUP BY is another one than that of SELECT.
+    return (minute - _written(first)) // _written(int(step.total_seconds()) // 60)
 
 
 def _written(number: int) -> BindParameter[int]:

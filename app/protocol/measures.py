@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.protocol.envelope import Envelope
+from app.protocol.metrics import Metric, read_metrics
 from app.protocol.transaction import Timing, read_timings
 
 
@@ -13,9 +14,11 @@ class Measures(NamedTuple):
 
     :param timings: only of what came through the second door; this application's own requests are
         counted as they are answered.
+    :param metrics: custom metrics.
     """
 
     timings: list[Timing] = []
+    metrics: list[Metric] = []
 
 
 NOTHING = Measures()
@@ -26,7 +29,8 @@ def read_measures(envelope: Envelope) -> Measures:
 
     Whatever is strange in it counts as nothing.
     """
-    return NOTHING
+    metrics = read_metrics(envelope)
+    return Measures(metrics=metrics) if metrics else NOTHING
 
 
 def with_timings(measures: Measures, envelope: Envelope) -> Measures:
