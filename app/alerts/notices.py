@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, or_, select, text, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, text, update
 
 from app.alerts.channels import Channel
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_sendings, notices
+from app.delivery import books
 from app.delivery.policy import Backoff
 from app.leases import is_dead
 from app.projects import projects
@@ -37,6 +38,7 @@ KEPT = timedelta(days=90)
 # after that sends it again, since the one who took it has gone.
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
+STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
 TEST = "test"
 
 
@@ -123,6 +125,7 @@ def settle(
     attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "error": note}
     attempt |= {"ms": (now - began).total_seconds() * 1000, "state": state, "next_at": next_at}
     conn.execute(notice_attempts.insert().values(attempt))
+    books.add(conn, {books.noticed(state): 1})
     return state
 
 
@@ -170,6 +173,13 @@ def forget_before(conn: Connection, moment: datetime) -> None:
 
 
 # ---- reading ------------------------------------------------------------------------------------
+
+
+def count_by_state(conn: Connection) -> dict[str, int]:
+    """Return how many sendings of notices, one for each channel, are in each of :data:`STATES`."""
+    states = notice_sendings.c.state
+    rows = conn.execute(select(states, func.count()).group_by(states))
+    return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
 
 def list_notices(
