@@ -41,6 +41,7 @@ TABLE = [
     ("/tunnel/", "key"),
     ("/api/deliveries", "read"),
     ("/api/performance", "read"),
+    ("/api/metrics", "read"),
 ]
 READS = [
     "/api/events",
@@ -55,6 +56,7 @@ READS = [
     "/api/deliveries.csv",
     "/api/deliveries/overview",
     "/api/performance",
+    "/api/metrics",
     "/system/status",
     "/metrics",
     "/openapi.json",

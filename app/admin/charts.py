@@ -58,7 +58,7 @@ def charts(steps: Sequence[Figures], since: datetime, step: timedelta) -> Charts
     found = [one.percentiles for one in steps]
     most = max((rate.requests for rate in rates), default=0)
     slowest = max((one.p95_ms or 0 for one in found), default=0)
-    moments = [_moment(since + number * step, step) for number in range(len(steps))]
+    moments = [moment_of(since + number * step, step) for number in range(len(steps))]
     words = [_words(*one) for one in zip(moments, rates, found, strict=True)]
     total = Rate(sum(r.requests for r in rates), sum(r.failures for r in rates))
     return Charts(
@@ -72,8 +72,8 @@ def charts(steps: Sequence[Figures], since: datetime, step: timedelta) -> Charts
         ends=(moments[0], moments[-1]),
         marks=[Mark(number * STEP, text) for number, text in enumerate(words)],
         requests_label=f"{plural(total.requests, 'request')}, {total.failures:,} failed; at most"
-        f" {most:,} in {_span(step)}",
-        durations_label=f"Median and 95th percentile of every {_span(step)}; the highest is"
+        f" {most:,} in {span_of(step)}",
+        durations_label=f"Median and 95th percentile of every {span_of(step)}; the highest is"
         f" {milliseconds(slowest)}",
     )
 
@@ -109,12 +109,14 @@ def _words(moment: str, rate: Rate, found: Percentiles) -> str:
     return text
 
 
-def _moment(moment: datetime, step: timedelta) -> str:
+def moment_of(moment: datetime, step: timedelta) -> str:
+    """Return where a step begins, as short as the step allows."""
     date = f"{moment.day} {moment:%b}"
     return date if step >= timedelta(days=1) else f"{date} {moment:%H:%M}"
 
 
-def _span(step: timedelta) -> str:
+def span_of(step: timedelta) -> str:
+    """Return how long a step is, in words."""
     minutes = int(step.total_seconds()) // 60
     names = {1: "1 minute", 24 * 60: "1 day"}
     return names.get(minutes) or (

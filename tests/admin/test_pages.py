@@ -26,6 +26,7 @@ PAGES = [
     "/admin/events",
     "/admin/issues",
     "/admin/performance",
+    "/admin/metrics",
     "/admin/feedback",
     "/admin/projects",
     "/admin/projects/new",

@@ -22,6 +22,7 @@ LISTS = [
     "/admin/events",
     "/admin/issues",
     "/admin/performance",
+    "/admin/metrics",
     "/admin/trigger",
     "/admin/status",
     "/docs",
