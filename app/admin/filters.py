@@ -102,6 +102,8 @@ def quantity(value: float | None, unit: str = "") -> str:
     """Return a value in four digits with the sign of its unit, as ``187.3 ms`` or ``1,204``."""
     if value is None:
         return "unknown"
+    if unit == "byte" and 1024 <= abs(value) < 1e15:
+        return size(value)
     if value and not 1e-3 <= abs(value) < 1e15:
         text = f"{value:.3g}"
     else:

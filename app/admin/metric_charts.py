@@ -38,6 +38,7 @@ class Curve(NamedTuple):
 class MetricChart(NamedTuple):
     """What the template draws.
 
+    :param zero: path of the line where 0 is, where that is not at the bottom, else empty.
     :param top: the highest value; ``bottom`` the lowest where that is below 0, else empty.
     :param ends: the first and the last step, as text.
     :param label: what is seen, in words.
@@ -46,6 +47,7 @@ class MetricChart(NamedTuple):
     title: str
     width: int
     curves: list[Curve]
+    zero: str
     top: str
     bottom: str
     ends: tuple[str, str]
@@ -161,6 +163,7 @@ class _Frame:
             title=title,
             width=len(self._steps) * STEP,
             curves=curves,
+            zero=f"M0 {scale.y(0):.1f}h{len(self._steps) * STEP}" if scale.lowest < 0 else "",
             top=high,
             bottom=low if scale.lowest < 0 else "",
             ends=(self._moments[0], self._moments[-1]),

@@ -71,6 +71,7 @@ def test_counter_is_drawn_from_zero_in_both_directions() -> None:
     assert [int(x) for x, _, _ in found] == [1, 2 * STEP + 1, 3 * STEP + 1]
     assert [float(up) for _, _, up in found] == [pytest.approx(-47), pytest.approx(47), -1.5]
     assert zero == pytest.approx(53)
+    assert drawn.zero == "M0 53.0h40"
     assert (drawn.top, drawn.bottom) == ("40 euro", "-40 euro")
     assert [mark.title for mark in drawn.marks] == [
         "1 Mar 12:00: 40 euro in 2 values",
@@ -108,6 +109,7 @@ def test_sparkline_has_a_bar_for_what_is_there_and_a_dot_for_what_is_not() -> No
         (187.31, "millisecond", "187.3 ms"),
         (1203.7, "", "1,204"),
         (0, "byte", "0 B"),
+        (33_008_362, "byte", "31 MiB"),
         (-0.00004, "ratio", "-4e-05"),
         (12.5, "percent", "12.5%"),
         (9e39, "bananas", "9e+39 bananas"),
