@@ -7,20 +7,21 @@ for all the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, Table, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Table, bindparam, func, select
 
 # Series whose numbers a process remembers; asking for them is most of what a count costs.
 MAX_KNOWN = 20_000
-# Asked for at a time: a statement has at most 32,766 parameters on SQLite.
-_ASKED = 1000
+# Names asked for at a time: a statement has at most 32,766 parameters on SQLite.
+_ASKED = 10_000
 
 
-# What a series is alone with: columns of its table, of which the first two are project_id and day.
+# What a series is alone with: columns of its table, in the order of its unique index, of which the
+# first ones are project_id, day and a name.
 K = TypeVar("K", bound=NamedTuple)
 
 
@@ -46,8 +47,11 @@ class SeriesBook(Generic[K]):
         self._known: dict[K, int] = {}
         # Built once: putting a statement together takes longer than executing it.
         names = [table.c[name] for name in key._fields]
-        asked = tuple_(*names).in_(bindparam("series", expanding=True))
-        self._select = select(*names, table.c.id).where(asked)
+        # By project, day and name: for a list of tuples SQLite reads the whole table.
+        project_id, day, name, *_ = names
+        asked = project_id == bindparam("project_id"), day == bindparam("day")
+        named = name.in_(bindparam("names", expanding=True))
+        self._select = select(*names, table.c.id).where(*asked, named)
         self._insertion = table.insert().returning(*names, table.c.id)
 
     def ids(self, conn: Connection, wanted: set[K]) -> dict[K, int]:
@@ -62,13 +66,16 @@ class SeriesBook(Generic[K]):
             ids |= found | self._make(conn, missing - found.keys())
         return ids
 
-    def _find(self, conn: Connection, wanted: Iterable[K]) -> dict[K, int]:
+    def _find(self, conn: Connection, wanted: Collection[K]) -> dict[K, int]:
+        by_day: dict[tuple[int, date], set[str]] = {}
+        for project_id, day, name, *_ in wanted:
+            by_day.setdefault((project_id, day), set()).add(name)
         found: dict[K, int] = {}
-        asked = sorted(wanted)
-        for first in range(0, len(asked), _ASKED):
-            some = {"series": asked[first : first + _ASKED]}
-            found |= self._numbers(conn.execute(self._select, some))
-        return found
+        for (project_id, day), names in sorted(by_day.items()):
+            for some in _in_bites(sorted(names)):
+                asked = {"project_id": project_id, "day": day, "names": some}
+                found |= self._numbers(conn.execute(self._select, asked))
+        return {one: found[one] for one in wanted if one in found}
 
     def _make(self, conn: Connection, missing: set[K]) -> dict[K, int]:
         """Make series as far as their days have room; those beyond get the number of another."""
@@ -111,3 +118,8 @@ def minute_of(moment: datetime) -> int:
 def day_of(minute: int) -> date:
     """Return the day, in UTC, of a minute."""
     return datetime.fromtimestamp(minute * 60, UTC).date()
+
+
+def _in_bites(names: list[str]) -> Iterator[list[str]]:
+    for first in range(0, len(names), _ASKED):
+        yield names[first : first + _ASKED]
