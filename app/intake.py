@@ -191,13 +191,13 @@ class Intake:
     def _settle(self) -> None:
         self.take_in()
         owed, observed = self._owed.take(), self._observed.take()
-        if not owed and not observed:
+        if not owed and not observed.rows:
             return
         try:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
-                books.add(conn, owed)
-                self._measure_books.timings.add(conn, observed)
+                books.add(conn, owed + observed.counters)
+                self._measure_books.timings.add(conn, observed.rows)
         except Exception:
             self._owed.give_back(owed)
             self._observed.give_back(observed)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, func, select
 from app.db import StoreError, utc_now
 from app.delivery import books
 from app.events.items import items_by_type, losses
+from app.events.observations import PREFIX
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
 from app.services import Services
@@ -64,7 +65,11 @@ def stored(conn: Connection) -> dict[str, Any]:
     """Return the books, the counters and the number of rows."""
     return {
         "accounting": books.accounting(conn),
-        "counters": books.read_counters(conn),
+        "counters": {
+            name: value
+            for name, value in books.read_counters(conn).items()
+            if not name.startswith(PREFIX)  # Of requests: /metrics puts them together.
+        },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
         "rows": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -66,6 +67,35 @@ def transaction_of(number: int) -> dict[str, Any]:
         "spans": [{**span, "start_timestamp": now - 0.005, "timestamp": now}] * 10,
         "sdk": {"name": "sentry.python.flask", "version": "2.75.0"},
     }
+
+
+def metrics_of(number: int) -> bytes:
+    """The envelope of a hundred values of six metrics, as an SDK gathers them in some seconds."""
+    now, chance = datetime.now(UTC).timestamp(), random.Random(number)
+    kinds = ("counter", "gauge", "distribution")
+    names = {
+        "sentry.environment": "production",
+        "sentry.release": f"shop@1.4.{number % RELEASES}",
+        "sentry.sdk.name": "sentry.python.flask",
+        "sentry.sdk.version": "2.75.0",
+        "server.address": "web-01",
+    }
+    attributes = {name: {"value": value, "type": "string"} for name, value in names.items()}
+    items = [
+        {
+            "timestamp": now,
+            "trace_id": "c" * 32,
+            "name": f"shop.{kinds[one % 3]}.{one % 2}",
+            "type": kinds[one % 3],
+            "value": round(chance.lognormvariate(4, 1), 3),
+            "attributes": attributes,
+        }
+        for one in range(100)
+    ]
+    payload = json.dumps({"version": 2, "items": items}).encode()
+    kind = "application/vnd.sentry.items.trace-metric+json"
+    item = {"type": "trace_metric", "item_count": 100, "content_type": kind, "length": len(payload)}
+    return b"\n".join([b"{}", json.dumps(item).encode(), payload, b""])
 
 
 def envelope_of(event: dict[str, Any]) -> bytes:

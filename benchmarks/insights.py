@@ -1,4 +1,4 @@
-"""What insights cost: a request of the application, and a transaction that comes to the door.
+"""What insights cost: a request of the application, and what comes to the door.
 
     python -m benchmarks.insights
 
@@ -27,7 +27,7 @@ from app import access, create_app, intake
 from app.insights import observer
 from app.projects import create_project
 from app.protocol.measures import NOTHING
-from benchmarks.envelopes import envelope_of, transaction_of
+from benchmarks.envelopes import envelope_of, event_of, metrics_of, transaction_of
 from config import load_config
 
 PAIRS = 60
@@ -58,6 +58,15 @@ class Bench:
         """The same of a transaction with ten spans, alone in its commit."""
         numbers = [next(self._numbers) for _ in range(ENVELOPES)]
         return self._cpu_us([self._posted(envelope_of(transaction_of(n))) for n in numbers])
+
+    def metrics_us(self) -> float:
+        """The same of a hundred values of metrics."""
+        return self._cpu_us([self._posted(metrics_of(next(self._numbers))) for _ in range(20)])
+
+    def events_us(self) -> float:
+        """The same of an ordinary event, in which there is nothing to measure."""
+        numbers = [next(self._numbers) for _ in range(20)]
+        return self._cpu_us([self._posted(envelope_of(event_of(n % 50, n))) for n in numbers])
 
     def close(self) -> None:
         """Write what is left."""
@@ -120,12 +129,16 @@ def main() -> bool:
         bench = Bench(Path(folder))
         request_us, request = compare(bench.app, bench.requests_us)
         envelope_us, envelope = compare(bench.app, bench.envelopes_us)
+        metrics_us, metrics = compare(bench.app, bench.metrics_us)
+        event_us, event = compare(bench.app, bench.events_us)
         bench.close()
     met = request <= LIMIT
     print(
         f"  {'met   ' if met else 'MISSED'}  counting makes a request of {request_us:.0f} us of CPU"
         f" {request:.3f} times as dear (at most {LIMIT})\n"
-        f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times"
+        f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times,\n"
+        f"          a hundred values of metrics, of {metrics_us:.0f} us, {metrics:.3f} times,\n"
+        f"          an event without any of it, of {event_us:.0f} us, {event:.3f} times"
     )
     return met
 

@@ -42,6 +42,7 @@ TABLE = [
     ("/api/deliveries", "read"),
     ("/api/performance", "read"),
     ("/api/ai-calls", "read"),
+    ("/api/metrics", "read"),
 ]
 READS = [
     "/api/events",
@@ -57,6 +58,7 @@ READS = [
     "/api/deliveries/overview",
     "/api/performance",
     "/api/ai-calls",
+    "/api/metrics",
     "/system/status",
     "/metrics",
     "/openapi.json",

@@ -233,8 +233,14 @@ def one_of_each_kind() -> list[Envelope]:
     """Two events, and whatever else is counted or kept beside its envelope, twice each."""
     now = utc_now().timestamp()
     request = {"transaction": "GET /", "start_timestamp": now - 1, "timestamp": now}
+    asked = {"op": "gen_ai.chat", "trace_id": "c" * 32, "span_id": "d" * 16, **request}
     said = {"event_id": "f" * 32, "name": "Ada", "comments": "it broke"}
-    items = {"transaction": request, "user_report": said}
+    measured = {"name": "latency", "type": "distribution", "value": 3.5, "timestamp": now}
+    items = {
+        "transaction": request | {"spans": [asked]},
+        "user_report": said,
+        "trace_metric": {"items": [measured]},
+    }
     return [
         envelope("a" * 32, "one"),
         envelope("b" * 32, "another"),

@@ -9,6 +9,7 @@
     issue      one of them, with an event, its tags, its history
     performance how fast, how often, how many failed (charts)
     ai_calls   what models, agents and tools took (call_charts)
+    metrics    what programs count and measure themselves (metric_charts)
     feedback   what people said of errors
     rules      rules of grouping, and what one would do
     alerts     notices, and one of them with every attempt (where they go: alert_channels)
@@ -50,6 +51,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    metrics,  # noqa: F401
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401

@@ -15,6 +15,28 @@ _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 8640
 _KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
     kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
 }
+# Source: https://develop.sentry.dev/sdk/foundations/state-management/scopes/attributes/ (Units),
+# 2026-11-24. Any other unit stands as it was sent.
+_UNITS = {
+    "nanosecond": "ns",
+    "microsecond": "µs",
+    "millisecond": "ms",
+    "second": "s",
+    "minute": "min",
+    "hour": "h",
+    "day": "d",
+    "byte": "B",
+    "kilobyte": "kB",
+    "kibibyte": "KiB",
+    "megabyte": "MB",
+    "mebibyte": "MiB",
+    "gigabyte": "GB",
+    "gibibyte": "GiB",
+    "terabyte": "TB",
+    "tebibyte": "TiB",
+    "percent": "%",
+    "ratio": "",
+}
 _SIZES = ("KiB", "MiB", "GiB", "TiB")
 
 
@@ -76,6 +98,20 @@ def milliseconds(value: float) -> str:
     return f"{value:.2f} ms" if value < 10 else f"{value:.0f} ms"
 
 
+def quantity(value: float | None, unit: str = "") -> str:
+    """Return a value in four digits with the sign of its unit, as ``187.3 ms`` or ``1,204``."""
+    if value is None:
+        return "unknown"
+    if unit == "byte" and 1024 <= abs(value) < 1e15:
+        return size(value)
+    if value and not 1e-3 <= abs(value) < 1e15:
+        text = f"{value:.3g}"
+    else:
+        text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    sign = _UNITS.get(unit, unit)
+    return text + sign if sign == "%" else f"{text} {sign}".rstrip()
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun, as ``1 event`` or ``2,000 events``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
@@ -124,6 +160,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "milliseconds": milliseconds,
     "plural": plural,
     "percent": percent,
+    "quantity": quantity,
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
     "alert_kind": alert_kind,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from flask import current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -45,17 +45,21 @@ SORTS: dict[Sort, str] = {
     "failing": "Most failing first",
     "busiest": "Busiest first",
 }
-DEFAULTS = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
-NARROWING = ("transaction", "release", "environment")
-MAX_LENGTHS = {"transaction": 200, "release": 250, "environment": 64}
+MAX_LENGTHS = {"transaction": 200, "name": 200, "release": 250, "environment": 64}
 
 
-class PerformanceChoice(Choice):
+class InsightChoice(Choice):
     """What the address asks for; its values differ from what is shown without any."""
+
+    defaults: ClassVar[dict[str, str]]
+    # What leaves things out, besides project and time.
+    narrows_by: ClassVar[tuple[str, ...]]
+    # What a value may be, where that is a choice of few.
+    known: ClassVar[dict[str, tuple[str, ...]]]
 
     def of(self, name: str) -> str:
         """Return what is chosen, if only by default; empty where nothing is."""
-        return self.values.get(name, DEFAULTS.get(name, ""))
+        return self.values.get(name, self.defaults.get(name, ""))
 
     @property
     def project_id(self) -> int:
@@ -63,33 +67,58 @@ class PerformanceChoice(Choice):
         return int(self.of("project"))
 
     @property
+    def narrowing(self) -> dict[str, str]:
+        """What leaves something out, besides project and time."""
+        return {name: value for name, value in self.values.items() if name in self.narrows_by}
+
+    def but(self, **changed: str) -> dict[str, str]:
+        """Return the parameters of an address that differs in what is given; empty is none."""
+        values = {**self.values, **changed}
+        return {name: v for name, v in values.items() if v and self.defaults.get(name) != v}
+
+    def read(self, given: Mapping[str, str]) -> Self:
+        """Read the choice out of an address; what is wrong is left out and told."""
+        for name in (*self.defaults, *self.narrows_by):
+            value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
+            if not value or self.defaults.get(name) == value:
+                continue
+            if self._is_known(name, value):
+                self.values[name] = value
+            else:
+                self.problems.append(f"There is no {name} “{value}”.")
+        return self
+
+    def _is_known(self, name: str, value: str) -> bool:
+        if name == "project":
+            return value.isascii() and value.isdigit() and len(value) < 10
+        return name not in self.known or value in self.known[name]
+
+
+class PerformanceChoice(InsightChoice):
+    """What is looked at of requests, and what comes first."""
+
+    defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
+    narrows_by: ClassVar = ("transaction", "release", "environment")
+    known: ClassVar = {"period": tuple(PERIODS), "sort": tuple(SORTS)}
+
+    @property
     def sort(self) -> Sort:
         """What comes first."""
         return next((sort for sort in SORTS if sort == self.of("sort")), "slowest")
-
-    @property
-    def narrowing(self) -> dict[str, str]:
-        """What leaves requests out, besides project and time."""
-        return {name: value for name, value in self.values.items() if name in NARROWING}
 
     def selection(self, now: datetime) -> Selection:
         """Return what the choice means to the store."""
         since, until = window_of(self.of("period"), now)
         return Selection(self.project_id, since, until, **self.narrowing)
 
-    def but(self, **changed: str) -> dict[str, str]:
-        """Return the parameters of an address that differs in what is given; empty is none."""
-        values = {**self.values, **changed}
-        return {name: v for name, v in values.items() if v and DEFAULTS.get(name) != v}
-
 
 @bp.get("/performance")
 @access.admin
 def performance() -> ResponseReturnValue:
     """Show a project's requests over time, its transactions and releases."""
-    choice, now = read_choice(request.args), utc_now()
+    choice, now = PerformanceChoice().read(request.args), utc_now()
     selection, step = choice.selection(now), PERIODS[choice.of("period")].step
-    first = _first_line()
+    first = first_line()
     with services().store.read() as conn:
         found = _found(conn, choice, selection)
         issues = _issues(conn, choice)
@@ -112,28 +141,8 @@ def performance() -> ResponseReturnValue:
     )
 
 
-def read_choice(given: Mapping[str, str]) -> PerformanceChoice:
-    """Read the choice out of an address; what is wrong is left out and told."""
-    choice = PerformanceChoice()
-    for name in (*DEFAULTS, *NARROWING):
-        value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
-        if not value or DEFAULTS.get(name) == value:
-            continue
-        if _is_known(name, value):
-            choice.values[name] = value
-        else:
-            choice.problems.append(f"There is no {name} “{value}”.")
-    return choice
-
-
-def _is_known(name: str, value: str) -> bool:
-    if name == "project":
-        return value.isascii() and value.isdigit() and len(value) < 10
-    known = {"period": tuple(PERIODS), "sort": tuple(SORTS)}
-    return name not in known or value in known[name]
-
-
-def _first_line() -> int:
+def first_line() -> int:
+    """Return the number of the line that a page of a list begins with."""
     text = request.args.get("after", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
 

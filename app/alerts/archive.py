@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
+from app.alerts.notices import STATES
 from app.alerts.tables import notice_attempts, notice_sendings, notices
 from app.projects import projects
 
@@ -26,6 +27,13 @@ class Story(NamedTuple):
 
     notice: Row[Any]
     ways: list[WayOut]
+
+
+def count_by_state(conn: Connection) -> dict[str, int]:
+    """Return how many sendings of notices, one for each channel, are in each of :data:`STATES`."""
+    states = notice_sendings.c.state
+    rows = conn.execute(select(states, func.count()).group_by(states))
+    return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
 
 def list_notices(

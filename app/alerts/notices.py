@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Row, delete, or_, select, text, update
 from app.alerts.channels import Channel
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_sendings, notices
+from app.delivery import books
 from app.delivery.policy import Backoff
 from app.leases import is_dead
 from app.protocol.event import clean_text
@@ -34,6 +35,7 @@ KEPT = timedelta(days=90)
 # after that sends it again, since the one who took it has gone.
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
+STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
 TEST = "test"
 # Health warns of what waits so long, and for so long of what was given up.
 LATE = timedelta(minutes=15)
@@ -123,6 +125,7 @@ def settle(
     attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "error": note}
     attempt |= {"ms": (now - began).total_seconds() * 1000, "state": state, "next_at": next_at}
     conn.execute(notice_attempts.insert().values(attempt))
+    books.add(conn, {books.noticed(state): 1})
     return state
 
 

@@ -12,6 +12,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     alert_channels,  # noqa: F401
     alert_rules,  # noqa: F401
     alerts,  # noqa: F401
+    custom_metrics,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
     diagnostics,  # noqa: F401

@@ -14,11 +14,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app import access
+from app.alerts import archive
 from app.api import bp
 from app.api.openapi import Operation, describe
 from app.db import utc_now
 from app.delivery import books, ledger
 from app.delivery.ledger import Overview
+from app.delivery.settling import WAITING
+from app.events import observations
 from app.services import Services, services
 from config import VERSION
 
@@ -31,30 +34,42 @@ _BY_PREFIX = (
     ("discarded_total", "gauge", "reason", "discarded:", "Envelopes not sent on purpose."),
     ("pruned_total", "counter", "state", "pruned:", "Envelopes that retention removed."),
     ("attempts_total", "counter", "state", "attempts:", "Attempts, by what came of the envelope."),
+    (
+        "notice_attempts_total",
+        "counter",
+        "state",
+        "notice_attempts:",
+        "Attempts to send a notice, by what came of it.",
+    ),
 )
 # Every other one is a `devenviro_counter_total`.
-_OWN = ("accepted", "state:", *(prefix for _, _, _, prefix, _ in _BY_PREFIX))
+_OWN = ("accepted", "state:", observations.PREFIX, *(prefix for _, _, _, prefix, _ in _BY_PREFIX))
 
 
 @dataclass
 class Metric:
-    """One metric with its samples: values by their labels."""
+    """One metric with its samples: values by their labels.
+
+    :param kind: counter, gauge or histogram.
+    """
 
     name: str
     kind: str
     help: str
-    samples: list[tuple[Mapping[str, object], float]] = field(default_factory=list)
+    samples: list[tuple[str, Mapping[str, object], float]] = field(default_factory=list)
 
-    def add(self, value: float, **labels: object) -> Metric:
-        """Add a sample."""
-        self.samples.append((labels, value))
+    def add(self, value: float, suffix: str = "", /, **labels: object) -> Metric:
+        """Add a sample; a histogram's have a suffix to their name."""
+        self.samples.append((suffix, labels, value))
         return self
 
     def text(self) -> str:
         """Return it in the text format."""
         name = PREFIX + self.name
         lines = [f"# HELP {name} {self.help}", f"# TYPE {name} {self.kind}"]
-        lines += [f"{name}{_labels(labels)} {value}" for labels, value in self.samples]
+        lines += [
+            f"{name}{suffix}{_labels(labels)} {value}" for suffix, labels, value in self.samples
+        ]
         return "\n".join(lines) + "\n"
 
 
@@ -66,13 +81,15 @@ def metrics() -> ResponseReturnValue:
     parts, now = services(), utc_now()
     with parts.store.read() as conn:
         overview = ledger.overview(conn, parts.destinations, now)
-        found = [*_of_books(conn), *_of_delivery(overview, now)]
+        counters = books.read_counters(conn)
+        found = [*_of_books(conn, counters), *_of_delivery(overview, now), *_of_ages(conn, now)]
+        found += [*_of_requests(counters), _of_notices(conn)]
     found += _of_service(parts)
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
 
-def _of_books(conn: Connection) -> Iterator[Metric]:
-    accounts, counters = books.accounting(conn), books.read_counters(conn)
+def _of_books(conn: Connection, counters: Mapping[str, int]) -> Iterator[Metric]:
+    accounts = books.accounting(conn)
     yield _one("accepted_total", "counter", "Envelopes accepted.", accounts["accepted"])
     states = Metric("envelopes", "gauge", "Envelopes by state, removed ones included.")
     for state in books.STATES:
@@ -115,6 +132,41 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
     for row in found.owed:
         owed.add(row.quantity, project=row.project_id, reason=row.reason, category=row.category)
     yield owed
+
+
+def _of_ages(conn: Connection, now: datetime) -> Iterator[Metric]:
+    ages = Metric(
+        "oldest_envelope_age_seconds",
+        "gauge",
+        "Age of the oldest envelope in a state that it is to leave; 0 where there is none.",
+    )
+    for state, oldest in ledger.oldest_by_state(conn, (*WAITING, "parked")).items():
+        ages.add(max((now - oldest).total_seconds(), 0.0) if oldest else 0.0, state=state)
+    yield ages
+
+
+def _of_requests(counters: Mapping[str, int]) -> Iterator[Metric]:
+    """Of this application's own requests, by counters that only grow; timings grow old and go."""
+    durations = Metric(
+        "request_duration_seconds",
+        "histogram",
+        "How long this application's requests took, but for ingest, static files and probes.",
+    )
+    below = 0
+    for bound, counter in zip((*observations.BOUNDS_S, "+Inf"), observations.BUCKETS, strict=True):
+        below += counters.get(counter, 0)
+        durations.add(below, "_bucket", le=bound)
+    durations.add(counters.get(observations.SUM_US, 0) / 1e6, "_sum")
+    yield durations.add(below, "_count")
+    failed = counters.get(observations.FAILED, 0)
+    yield _one("requests_failed_total", "counter", "Those answered with 500 or more.", failed)
+
+
+def _of_notices(conn: Connection) -> Metric:
+    found = Metric("notices", "gauge", "Notices of the last 90 days by state, one a channel.")
+    for state, count in archive.count_by_state(conn).items():
+        found.add(count, state=state)
+    return found
 
 
 def _of_service(parts: Services) -> Iterator[Metric]:

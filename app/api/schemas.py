@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
+MetricType = Literal["counter", "gauge", "distribution"]
 
 
 class FieldError(BaseModel):
@@ -379,6 +380,41 @@ class AiCallsPage(BaseModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     ai_calls: list[AiCalls]
+    next: str | None
+    total: int
+    since: datetime
+    until: datetime
+
+
+class CustomMetric(BaseModel):
+    """What was counted of a metric, in all, in one release, or in one step of time.
+
+    A figure is null where there is no value, `last` but for gauges, and percentiles but for
+    distributions; those are at most 2.5 % off.
+    """
+
+    name: str
+    type: MetricType
+    unit: str = Field(description="Empty where there is none.")
+    release: str | None = Field(description="Null unless counted by release; may be empty.")
+    at: datetime | None = Field(description="Where the step begins; null unless by time.")
+    count: int = Field(description="How many values.")
+    sum: float
+    average: float | None
+    least: float | None
+    most: float | None
+    last: float | None
+    last_at: datetime | None
+    p50: float | None
+    p75: float | None
+    p95: float | None
+    p99: float | None
+
+
+class CustomMetricsPage(BaseModel):
+    """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
+
+    metrics: list[CustomMetric]
     next: str | None
     total: int
     since: datetime

@@ -67,6 +67,11 @@ def attempted(state: str) -> str:
     return f"attempts:{state}"
 
 
+def noticed(state: str) -> str:
+    """Return the name of the counter of attempts to send a notice that ended in this state."""
+    return f"notice_attempts:{state}"
+
+
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]

@@ -6,7 +6,7 @@ page costs the same however large the store is.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -189,16 +189,21 @@ def counts_by_state(conn: Connection) -> dict[str, int]:
 
 def oldest_waiting(conn: Connection) -> datetime | None:
     """Return when the oldest envelope that is still to be sent was received."""
-    found = [
-        conn.scalar(
+    found = oldest_by_state(conn, WAITING).values()
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, datetime | None]:
+    """Return when the oldest envelope in each of these states was received."""
+    return {
+        state: conn.scalar(
             select(envelopes.c.received_at)
             .where(envelopes.c.state == state)
             .order_by(envelopes.c.id)
             .limit(1)
         )
-        for state in WAITING
-    ]
-    return min((moment for moment in found if moment is not None), default=None)
+        for state in states
+    }
 
 
 def overview(conn: Connection, destinations: Destinations, now: datetime) -> Overview:

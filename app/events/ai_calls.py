@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -33,27 +33,21 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     delete,
-    func,
     select,
-    tuple_,
 )
 
 from app.db import UtcDateTime, insert_for, metadata
 from app.events.buckets import bucket_of
+from app.events.series import SeriesBook, day_of, minute_of
 from app.events.tables import RowId
-from app.events.timings import day_of, minute_of
 from app.protocol.ai_call import AiCall
 
 # Twenty models in five operations, four releases and two environments fill some of it.
 MAX_SERIES = 2000
 OTHER = "<other>"
-# Series whose numbers a process remembers.
-MAX_KNOWN = 20_000
 # Single calls of a project: of a day or two of a busy one, some 4 MB.
 KEPT = 10_000
 TRIM_EVERY = 1000
-# Series asked for at once: each is seven parameters, of which a statement has 32,766 on SQLite.
-_AT_ONCE = 500
 
 ai_calls = Table(
     "ai_calls",
@@ -166,7 +160,7 @@ class CallBook:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._known: dict[Series, int] = {}
+        self._series = SeriesBook(ai_series, Series, lambda: MAX_SERIES, _other)
         self._since_trim: Counter[int] = Counter()
 
     def add(self, conn: Connection, received: Sequence[Received]) -> None:
@@ -183,7 +177,7 @@ class CallBook:
         self._trim(conn, received)
 
     def _count(self, conn: Connection, counts: dict[_Row, Counter[str]]) -> None:
-        ids = self._ids(conn, {row.series for row in counts})
+        ids = self._series.ids(conn, {row.series for row in counts})
         sums: dict[tuple[int, int, int], Counter[str]] = {}
         for row, amounts in counts.items():
             # Several series may be one: that of what is beyond the bound.
@@ -194,17 +188,6 @@ class CallBook:
         ]
         if values:
             conn.execute(_addition(conn.dialect.name), values)
-
-    def _ids(self, conn: Connection, wanted: set[Series]) -> dict[Series, int]:
-        ids = {one: self._known[one] for one in wanted if one in self._known}
-        if missing := wanted - ids.keys():
-            found = _find(conn, missing)
-            if len(self._known) > MAX_KNOWN:
-                self._known.clear()
-            self._known.update(found)
-            # Those that are made here are not remembered: this transaction may be rolled back.
-            ids |= found | _make(conn, missing - found.keys())
-        return ids
 
     def _trim(self, conn: Connection, received: Sequence[Received]) -> None:
         self._since_trim.update(one.project_id for one in received)
@@ -271,55 +254,12 @@ _OLDEST_KEPT = (
 _TRIM = delete(ai_calls).where(ai_calls.c.project_id == _OF, ai_calls.c.id <= _OLDEST_KEPT)
 
 
-# ---- series -------------------------------------------------------------------------------------
-
-_NAMES = tuple(ai_series.c[name] for name in Series._fields)
-_FIND = select(*_NAMES, ai_series.c.id).where(
-    tuple_(*_NAMES).in_(bindparam("series", expanding=True))
-)
-_INSERT = ai_series.insert().returning(*_NAMES, ai_series.c.id)
+# ---- counts -------------------------------------------------------------------------------------
 
 
-def _find(conn: Connection, wanted: Iterable[Series]) -> dict[Series, int]:
-    asked = sorted(wanted)
-    return {
-        Series(*names): series_id
-        for first in range(0, len(asked), _AT_ONCE)
-        for *names, series_id in conn.execute(_FIND, {"series": asked[first : first + _AT_ONCE]})
-    }
-
-
-def _make(conn: Connection, missing: set[Series]) -> dict[Series, int]:
-    """Make series as far as their days have room; those beyond get the number of OTHER."""
-    made: dict[Series, int] = {}
-    for project_id, day in sorted({(one.project_id, one.day) for one in missing}):
-        new = sorted(one for one in missing if (one.project_id, one.day) == (project_id, day))
-        room = max(0, MAX_SERIES - _how_many(conn, project_id, day))
-        made |= _insert(conn, new[:room])
-        others = {
-            kind: _other(conn, project_id, day, kind) for kind in {one.kind for one in new[room:]}
-        }
-        made |= {one: others[one.kind] for one in new[room:]}
-    return made
-
-
-def _how_many(conn: Connection, project_id: int, day: date) -> int:
-    of_day = ai_series.c.project_id == project_id, ai_series.c.day == day
-    return conn.scalar(select(func.count()).select_from(ai_series).where(*of_day)) or 0
-
-
-def _other(conn: Connection, project_id: int, day: date, kind: str) -> int:
+def _other(one: Series) -> Series:
     # Of the same kind, or what models took would not add up any more.
-    other = Series(project_id, day, kind, OTHER, OTHER, "", "")
-    found = _find(conn, [other]) or _insert(conn, [other])
-    return found[other]
-
-
-def _insert(conn: Connection, series: list[Series]) -> dict[Series, int]:
-    if not series:
-        return {}
-    rows = conn.execute(_INSERT, [one._asdict() for one in series])
-    return {Series(*names): series_id for *names, series_id in rows}
+    return Series(one.project_id, one.day, one.kind, OTHER, OTHER, "", "")
 
 
 # Built once: putting this statement together takes longer than executing it.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from app.events.ai_calls import CallBook, Received
+from app.events.metrics import MetricBook, Sent
+from app.events.series import minute_of
 from app.events.tables import envelopes
-from app.events.timings import Timed, TimingBook, minute_of, timed
+from app.events.timings import Timed, TimingBook, timed
+from app.protocol import metrics
 from app.protocol.measures import Measures
 
 _ENVELOPES_OF_EVENTS = select(
@@ -34,30 +37,21 @@ class MeasureBooks:
 
     def __init__(self) -> None:
         self.timings = TimingBook()
+        self.metrics = MetricBook()
         self.calls = CallBook()
 
     def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
-        """Count what envelopes hold that were stored just now; the caller commits."""
+        """Count what envelopes hold that were stored just now, each event's once however often its
+        envelope came; the caller commits."""
         of_spans = [one for one in stored if one.measures.timings or one.measures.calls]
-        once = _once(conn, of_spans)
+        once = list(_once(conn, of_spans, "transaction"))
         self.timings.add(conn, _timed(once))
         self.calls.add(conn, _calls(once))
+        measured = [one for one in stored if one.measures.metrics]
+        self.metrics.add(conn, _sent(_once(conn, measured, metrics.ITEM_TYPE)))
 
 
-def _once(conn: Connection, stored: list[Measured]) -> list[Measured]:
-    """Return each transaction once, however often its envelope came."""
-    known = _known_transactions(conn, stored)
-    found = []
-    for one in stored:
-        key = one.project_id, one.event_id or ""
-        if key not in known:
-            found.append(one)
-        if one.event_id:
-            known.add((one.project_id, one.event_id))
-    return found
-
-
-def _timed(stored: list[Measured]) -> Counter[Timed]:
+def _timed(stored: Iterable[Measured]) -> Counter[Timed]:
     counts: Counter[Timed] = Counter()
     for one in stored:
         minute = minute_of(one.received_at)
@@ -65,7 +59,15 @@ def _timed(stored: list[Measured]) -> Counter[Timed]:
     return counts
 
 
-def _calls(stored: list[Measured]) -> list[Received]:
+def _sent(stored: Iterable[Measured]) -> list[Sent]:
+    return [
+        Sent(one.project_id, one.received_at, metric)
+        for one in stored
+        for metric in one.measures.metrics
+    ]
+
+
+def _calls(stored: Iterable[Measured]) -> list[Received]:
     return [
         Received(one.project_id, one.uid, one.received_at, call)
         for one in stored
@@ -73,7 +75,21 @@ def _calls(stored: list[Measured]) -> list[Received]:
     ]
 
 
-def _known_transactions(conn: Connection, stored: list[Measured]) -> set[tuple[int, str]]:
+def _once(conn: Connection, stored: Sequence[Measured], item_type: str) -> Iterator[Measured]:
+    """Leave out those whose event id came before with such an item; without an id, none."""
+    known = _known_events(conn, stored, item_type)
+    for one in stored:
+        if one.event_id:
+            key = one.project_id, one.event_id
+            if key in known:
+                continue
+            known.add(key)
+        yield one
+
+
+def _known_events(
+    conn: Connection, stored: Sequence[Measured], item_type: str
+) -> set[tuple[int, str]]:
     """Return the projects and ids of those that came before, in an envelope of another batch."""
     ids = [one.event_id for one in stored if one.event_id]
     if not ids:
@@ -82,5 +98,5 @@ def _known_transactions(conn: Connection, stored: list[Measured]) -> set[tuple[i
     return {
         (project_id, event_id)
         for project_id, event_id, uid, types in conn.execute(_ENVELOPES_OF_EVENTS, {"ids": ids})
-        if uid not in own and "transaction" in types.split(",")
+        if uid not in own and item_type in types.split(",")
     }

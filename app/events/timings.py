@@ -1,7 +1,7 @@
 """How long requests and transactions took and how many failed, counted by the minute.
 
-A **series** is what a project calls a transaction, in one release and environment, on one day (UTC,
-of this service's clock). It has a row for each minute and bucket of durations (:mod:`.buckets`), so
+A **series** (:mod:`.series`) is what a project calls a transaction, in one release and environment,
+on one day. It has a row for each minute and bucket of durations (:mod:`.buckets`), so
 that any number of processes, minutes and series add up by SUM.
 
 Bounded whatever clients send: a day takes MAX_SERIES of a project; what is beyond them is counted
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -28,21 +28,17 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    bindparam,
     false,
-    func,
-    select,
 )
 
 from app.db import insert_for, metadata
 from app.events.buckets import bucket_of
+from app.events.series import SeriesBook, day_of
 from app.protocol.transaction import Timing
 
 # Some 120 routes in four releases and two environments fill half of it.
 MAX_SERIES = 2000
 OTHER = "<other>"
-# Series whose numbers a process remembers; asking for them is most of what a count costs.
-MAX_KNOWN = 20_000
 
 timing_series = Table(
     "timing_series",
@@ -106,17 +102,6 @@ class Timed(NamedTuple):
         return Series(self.project_id, day_of(self.minute), *names)
 
 
-def minute_of(moment: datetime) -> int:
-    """Return the minute of a moment, counted since 1970."""
-    return int(moment.timestamp()) // 60
-
-
-@functools.lru_cache(maxsize=4096)
-def day_of(minute: int) -> date:
-    """Return the day, in UTC, of a minute."""
-    return datetime.fromtimestamp(minute * 60, UTC).date()
-
-
 def timed(project_id: int, timing: Timing, minute: int) -> Timed:
     """Return what a transaction counts as, that came in this minute."""
     names = timing.transaction, timing.release, timing.environment
@@ -127,14 +112,14 @@ class TimingBook:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._known: dict[Series, int] = {}
+        self._series = SeriesBook(timing_series, Series, lambda: MAX_SERIES, _other)
 
     def add(self, conn: Connection, counts: Counter[Timed]) -> None:
         """Add to what was counted; the caller commits."""
         if not counts:
             return
         series = {one: one.series for one in counts}
-        ids = self._ids(conn, set(series.values()))
+        ids = self._series.ids(conn, set(series.values()))
         rows: dict[RowKey, tuple[int, int]] = {}
         for one, count in counts.items():
             key = ids[series[one]], one.minute, one.bucket
@@ -142,72 +127,9 @@ class TimingBook:
             rows[key] = requests + count, failures + (count if one.failed else 0)
         add_rows(conn, rows)
 
-    def _ids(self, conn: Connection, wanted: set[Series]) -> dict[Series, int]:
-        ids = {one: self._known[one] for one in wanted if one in self._known}
-        if missing := wanted - ids.keys():
-            found = _find(conn, missing)
-            if len(self._known) > MAX_KNOWN:
-                self._known.clear()
-            self._known.update(found)
-            # Those that are made here are not remembered: this transaction may be rolled back.
-            ids |= found | _make(conn, missing - found.keys())
-        return ids
 
-
-_NAMES = tuple(timing_series.c[name] for name in Series._fields)
-# By project and day: for a list of tuples SQLite reads the whole table.
-_FIND = select(*_NAMES, timing_series.c.id).where(
-    timing_series.c.project_id == bindparam("project_id"),
-    timing_series.c.day == bindparam("day"),
-    timing_series.c.transaction.in_(bindparam("transactions", expanding=True)),
-)
-
-
-def _find(conn: Connection, wanted: Collection[Series]) -> dict[Series, int]:
-    by_day: dict[tuple[int, date], set[str]] = {}
-    for one in wanted:
-        by_day.setdefault((one.project_id, one.day), set()).add(one.transaction)
-    found = {
-        Series(*names): series_id
-        for (project_id, day), transactions in sorted(by_day.items())
-        for *names, series_id in conn.execute(
-            _FIND, {"project_id": project_id, "day": day, "transactions": sorted(transactions)}
-        )
-    }
-    return {one: found[one] for one in wanted if one in found}
-
-
-def _make(conn: Connection, missing: set[Series]) -> dict[Series, int]:
-    """Make series as far as their days have room; those beyond get the number of OTHER."""
-    made: dict[Series, int] = {}
-    for project_id, day in sorted({(one.project_id, one.day) for one in missing}):
-        new = sorted(one for one in missing if (one.project_id, one.day) == (project_id, day))
-        room = max(0, MAX_SERIES - _how_many(conn, project_id, day))
-        made |= _insert(conn, new[:room])
-        if beyond := new[room:]:
-            made |= dict.fromkeys(beyond, _other(conn, project_id, day))
-    return made
-
-
-def _how_many(conn: Connection, project_id: int, day: date) -> int:
-    of_day = timing_series.c.project_id == project_id, timing_series.c.day == day
-    return conn.scalar(select(func.count()).select_from(timing_series).where(*of_day)) or 0
-
-
-def _other(conn: Connection, project_id: int, day: date) -> int:
-    other = Series(project_id, day, OTHER, "", "")
-    found = _find(conn, [other]) or _insert(conn, [other])
-    return found[other]
-
-
-def _insert(conn: Connection, series: list[Series]) -> dict[Series, int]:
-    if not series:
-        return {}
-    rows = conn.execute(_INSERT, [one._asdict() for one in series])
-    return {Series(*names): series_id for *names, series_id in rows}
-
-
-_INSERT = timing_series.insert().returning(*_NAMES, timing_series.c.id)
+def _other(series: Series) -> Series:
+    return Series(series.project_id, series.day, OTHER, "", "")
 
 
 def add_rows(conn: Connection, rows: Mapping[RowKey, tuple[int, int]]) -> None:

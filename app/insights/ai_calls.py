@@ -16,8 +16,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Column, Connection, Row, Select, func, select
 
 from app.events.ai_calls import SUMS, ai_calls, ai_hours, ai_series, hour_of
+from app.events.series import day_of
 from app.events.tables import envelopes
-from app.events.timings import day_of
 from app.insights.performance import PERIODS as ALL_PERIODS
 from app.insights.performance import Figures, written_out
 from app.protocol.ai_call import Kind

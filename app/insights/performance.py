@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import BindParameter, Column, Connection, Integer, Select, func, literal, select
 
 from app.events.buckets import UNKNOWN, percentiles
-from app.events.timings import day_of, minute_of, timing_series, timings
+from app.events.series import day_of, minute_of
+from app.events.timings import timing_series, timings
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 By = Literal["transaction", "release"]
@@ -199,7 +200,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
     minutes, first = int(step.total_seconds()) // 60, minute_of(selection.since)
     steps = -(-(minute_of(selection.until) - first) // minutes)
     found = [Figures() for _ in range(steps)]
-    number = (timings.c.minute - written_out(first)) // written_out(minutes)
+    number = number_of_step(timings.c.minute, first, step)
     for position, *row in conn.execute(_grouped(selection, number)):
         found[position].add(*row)
     return found
@@ -232,6 +233,11 @@ def has_any(conn: Connection, project_id: int) -> bool:
     """Tell whether anything of a project was counted and not removed since."""
     query = select(timing_series.c.id).where(timing_series.c.project_id == project_id)
     return conn.execute(query.limit(1)).first() is not None
+
+
+def number_of_step(minute: Column[int], first: int, step: timedelta) -> Any:
+    """Return an expression for the number of the step, from 0, that a minute is in."""
+    return (minute - written_out(first)) // written_out(int(step.total_seconds()) // 60)
 
 
 def written_out(number: int) -> BindParameter[int]:

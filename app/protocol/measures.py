@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from app.protocol.ai_call import AiCall, read_ai_calls
 from app.protocol.envelope import Envelope
+from app.protocol.metrics import Metric, read_metrics
 from app.protocol.transaction import Timing, read_timings
 
 
@@ -14,10 +15,12 @@ class Measures(NamedTuple):
 
     :param timings: only of what came through the second door; this application's own requests are
         counted as they are answered.
+    :param metrics: custom metrics.
     :param calls: what was asked of models, agents and tools, as spans say.
     """
 
     timings: list[Timing] = []
+    metrics: list[Metric] = []
     calls: list[AiCall] = []
 
 
@@ -29,8 +32,8 @@ def read_measures(envelope: Envelope) -> Measures:
 
     Whatever is strange in it counts as nothing.
     """
-    calls = read_ai_calls(envelope)
-    return Measures(calls=calls) if calls else NOTHING
+    found = Measures(metrics=read_metrics(envelope), calls=read_ai_calls(envelope))
+    return found if any(found) else NOTHING
 
 
 def with_timings(measures: Measures, envelope: Envelope) -> Measures:

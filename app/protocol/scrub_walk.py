@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.protocol import scrub_rules as rules
+from app.protocol.metrics import is_measurement
 from app.protocol.scrub_rules import FILTERED, SECRET
 
 if TYPE_CHECKING:
@@ -141,8 +142,10 @@ class Walk:
             return [(key, value[key]) for key in _TRACE_TEXTS if key in value]
         if "value" in value and isinstance(name := value.get("name", value.get("key")), str):
             verdict = self._scrubber.verdict_of_name(name)
-            if verdict & SECRET and self._is_filtered(
-                index, "value", value["value"], name, verdict
+            if (
+                verdict & SECRET
+                and not is_measurement(value)
+                and self._is_filtered(index, "value", value["value"], name, verdict)
             ):
                 return [item for item in value.items() if item[0] != "value"]
         return value.items()

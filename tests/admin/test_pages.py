@@ -27,6 +27,7 @@ PAGES = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/metrics",
     "/admin/feedback",
     "/admin/projects",
     "/admin/projects/new",

@@ -31,6 +31,7 @@ from tests.alerting import (
     store_events,
     titles,
 )
+from tests.api.test_metrics import metrics_of
 from tests.conftest import csrf_token, parts_of
 from tests.issues.making import calls, read
 from tests.receiving import Receiver
@@ -363,3 +364,20 @@ def test_notice_of_a_process_that_is_killed_between_sending_and_settling_is_sent
     first, second = receiver.received
     assert first.json["id"] == second.json["id"]
     assert titles(app) == ["New issue: ValueError: declined"]
+
+
+def test_notices_are_told_by_state_and_attempts_by_what_came_of_them(
+    app: Flask, receiver: Receiver
+) -> None:
+    empty = metrics_of(app)
+    assert empty['notices{state="pending"}'] == empty['notices{state="delivered"}'] == 0
+    add_webhook(app, receiver.url)
+    only(app, "new_issue")
+    store_events(app, calls("charge", value="declined"))
+    evaluate(app)
+    assert metrics_of(app)['notices{state="pending"}'] == 1
+    receiver.answer = lambda: Response("down", 500)
+    send_due(app)
+    found = metrics_of(app)
+    assert found['notices{state="retry"}'] == found['notice_attempts_total{state="retry"}'] == 1
+    assert found['notices{state="pending"}'] == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -14,6 +16,9 @@ from app.api.metrics import Metric
 from app.db import utc_now
 from app.delivery import actions
 from app.delivery.destinations import set_dsn
+from app.events.observations import BOUNDS_S
+from app.protocol.transaction import Timing
+from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns
@@ -22,6 +27,9 @@ from tests.serving import wait_for
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
+WAITS = ("pending", "retry", "parked")
+# What the names of a metric's samples may end with, by its type.
+SUFFIXES = {"counter": ("",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 SAMPLE = re.compile(rf"({NAME})(?:\{{({LABEL}(?:,{LABEL})*)\}})? (-?[0-9.e+-]+)")
 
 
@@ -42,20 +50,40 @@ def read(text: str) -> dict[str, float]:
     """Read the text format strictly; keys are names with their labels as written."""
     samples: dict[str, float] = {}
     typed: list[str] = []
+    helped = ""
     assert text.endswith("\n")
     for line in text.splitlines():
-        if line.startswith("# TYPE "):
+        if line.startswith("# HELP "):
+            helped, words = line.split(" ", 3)[2:]
+            assert words
+        elif line.startswith("# TYPE "):
             typed.append(line.split()[2])
-            assert line.split()[3] in ("counter", "gauge")
-        elif not line.startswith("# HELP "):
+            assert typed[-1] == helped, "the help of a metric stands before its type"
+            kind = line.split()[3]
+            assert kind in SUFFIXES
+        else:
             found = SAMPLE.fullmatch(line)
             assert found, line
-            assert found[1] == typed[-1], "samples of a metric stand together"
+            assert found[1].removeprefix(typed[-1]) in SUFFIXES[kind], "those of a metric together"
             key = f"{found[1]}{{{found[2]}}}" if found[2] else found[1]
             assert key not in samples, key
             samples[key.removeprefix("devenviro_")] = float(found[3])
     assert len(typed) == len(set(typed))
     return samples
+
+
+def buckets_of(samples: dict[str, float], name: str) -> dict[float, float]:
+    """Return a histogram's buckets, once it is seen that it is one."""
+    prefix = f'{name}_bucket{{le="'
+    found = {
+        float(key.removeprefix(prefix).removesuffix('"}')): value
+        for key, value in samples.items()
+        if key.startswith(prefix)
+    }
+    assert list(found) == sorted(found) and list(found)[-1] == math.inf
+    assert list(found.values()) == sorted(found.values()), "each has what is in those before"
+    assert found[math.inf] == samples[f"{name}_count"]
+    return found
 
 
 def metrics_of(app: Flask) -> dict[str, float]:
@@ -82,6 +110,8 @@ def test_metrics_say_where_envelopes_are(shop: Flask, mini_sentry: MiniSentry) -
     assert found['attempts_total{state="delivered"}'] == 3
     assert found["books_balanced"] == 1
     assert 0 <= found["outbox_oldest_age_seconds"] < 60
+    ages = {state: found[f'oldest_envelope_age_seconds{{state="{state}"}}'] for state in WAITS}
+    assert ages["retry"] == 0 and 0 < ages["pending"] < ages["parked"] < 60
     assert found['destination_up{project="1"}'] == 1
     assert found['circuit_open{project="1"}'] == 0
     assert found['client_reports_owed{project="1",reason="by_person",category="error"}'] == 1
@@ -91,6 +121,30 @@ def test_metrics_say_where_envelopes_are(shop: Flask, mini_sentry: MiniSentry) -
 def test_metrics_of_an_empty_store_are_well_formed(app: Flask) -> None:
     found = metrics_of(app)
     assert (found["accepted_total"], found["outbox_oldest_age_seconds"]) == (0, 0)
+
+
+def test_durations_of_requests_are_a_histogram_that_never_falls(app: Flask) -> None:
+    intake = parts_of(app).intake
+    sent = [0.4, 5, 5.1, 99, 3000, 60_000]
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        for ms in sent:
+            intake.observe(Timing("/cart", "1", "live", ms, failed=ms == 99))
+        intake.observe(Timing("/cart", "1", "live", None, failed=True))  # of unknown duration
+        intake.flush()
+        first = metrics_of(app)
+    name = "request_duration_seconds"
+    buckets = buckets_of(first, name)
+    assert buckets == {
+        bound: sum(ms / 1000 <= bound for ms in sent) for bound in (*BOUNDS_S, math.inf)
+    }
+    assert first[f"{name}_sum"] == pytest.approx(sum(sent) / 1000)
+    assert first["requests_failed_total"] == 2
+    with time_machine.travel("2026-07-01T12:00:00Z"):  # The minutes have gone, after ninety days.
+        prune(parts_of(app).store, Limits(0, 0, 0))
+    intake.observe(Timing("/cart", "1", "live", 1.0, failed=False))
+    intake.flush()
+    assert buckets_of(metrics_of(app), name)[0.005] == buckets[0.005] + 1
+    assert not any(key.startswith("counter_total") and "requests:" in key for key in first)
 
 
 def test_metrics_and_health_tell_of_a_circuit_and_a_pause(

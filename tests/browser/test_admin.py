@@ -23,6 +23,7 @@ LISTS = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/metrics",
     "/admin/trigger",
     "/admin/status",
     "/docs",

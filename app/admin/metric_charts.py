@@ -1,0 +1,218 @@
+"""Charts of custom metrics, in the box and with the titles of :mod:`.charts`.
+
+A counter is drawn as bars of its sum, a gauge as its average with the range from its least to its
+most around it, a distribution as median and 95th percentile, and how many values there were.
+0 is always in the picture, for heights to be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from app.admin.charts import HEIGHT, STEP, Mark, moment_of, span_of
+from app.admin.filters import plural, quantity
+from app.admin.sparkline import BAR_WIDTH, Sparkline
+from app.admin.sparkline import HEIGHT as SPARKLINE_HEIGHT
+from app.insights.metrics import Line, MetricFigures, MetricName
+from app.protocol.metrics import COUNTER, DISTRIBUTION, GAUGE
+
+# Of the height: the highest value stays off the top, for the line's own width.
+_USED = 0.94
+# What is there is to be seen, however small it is beside the rest.
+_LEAST = 1.5
+_BARS = 24
+
+Values = Sequence[float | None]
+
+
+class Curve(NamedTuple):
+    """One of a chart's paths; ``style`` is a class of the stylesheet, ``name`` is its key."""
+
+    name: str
+    style: str
+    path: str
+
+
+class MetricChart(NamedTuple):
+    """What the template draws.
+
+    :param zero: path of the line where 0 is, where that is not at the bottom, else empty.
+    :param top: the highest value; ``bottom`` the lowest where that is below 0, else empty.
+    :param ends: the first and the last step, as text.
+    :param label: what is seen, in words.
+    """
+
+    title: str
+    width: int
+    curves: list[Curve]
+    zero: str
+    top: str
+    bottom: str
+    ends: tuple[str, str]
+    marks: list[Mark]
+    label: str
+
+
+class Scale:
+    """Where values stand in a box: 0 and all of them are in it."""
+
+    def __init__(self, values: Values, height: float, used: float = 1.0) -> None:
+        known = [value for value in values if value is not None]
+        self.lowest = min(known, default=0.0)
+        self.highest = max(known, default=0.0)
+        self._bottom = min(self.lowest, 0.0)
+        self._range = max(self.highest, 0.0) - self._bottom
+        self._height, self._used = height, used
+
+    def y(self, value: float) -> float:
+        """Return how far from the top a value is."""
+        share = (value - self._bottom) / self._range if self._range else 0.0
+        return self._height * (1 - share * self._used)
+
+
+def metric_charts(
+    metric: MetricName, steps: Sequence[MetricFigures], since: datetime, step: timedelta
+) -> list[MetricChart]:
+    """Return the charts of a metric's figures of each step, oldest first."""
+    moments = [moment_of(since + number * step, step) for number in range(len(steps))]
+    frame = _Frame(metric, steps, moments, span_of(step))
+    if metric.type == COUNTER:
+        return [frame.sums()]
+    return [frame.range() if metric.type == GAUGE else frame.percentiles(), frame.counts()]
+
+
+def metric_sparkline(line: Line) -> Sparkline:
+    """Return 24 bars of a metric: of a counter's sums, else of averages."""
+    groups = [MetricFigures() for _ in range(_BARS)]
+    for number, figures in enumerate(line.steps):
+        groups[number * _BARS // len(line.steps)].add(figures)
+    is_counter = line.metric.type == COUNTER
+    values = [one.sum if is_counter and one.count else one.average for one in groups]
+    scale = Scale(values, SPARKLINE_HEIGHT)
+    bars = (
+        f"M{number * BAR_WIDTH + 1} {SPARKLINE_HEIGHT}v-{_bar(scale, value)}"
+        for number, value in enumerate(values)
+    )
+    word, unit = "sum" if is_counter else "average", line.metric.unit
+    low, high = quantity(scale.lowest, unit), quantity(scale.highest, unit)
+    return Sparkline("".join(bars), f"{word} over time, from {low} to {high}")
+
+
+def _bar(scale: Scale, value: float | None) -> int:
+    # One value is to be seen beside a large one, hence twice the dot of a step without any.
+    return 1 if value is None else max(2, round(SPARKLINE_HEIGHT - scale.y(value)))
+
+
+class _Frame:
+    """What the charts of one metric have in common."""
+
+    def __init__(
+        self,
+        metric: MetricName,
+        steps: Sequence[MetricFigures],
+        moments: list[str],
+        span: str,
+    ) -> None:
+        self._unit, self._steps, self._moments, self._span = metric.unit, steps, moments, span
+        self._marks = [
+            Mark(number * STEP, f"{moment}: {words_of(metric, one)}")
+            for number, (moment, one) in enumerate(zip(moments, steps, strict=True))
+        ]
+
+    def sums(self) -> MetricChart:
+        sums = [one.sum if one.count else None for one in self._steps]
+        scale = Scale(sums, HEIGHT, _USED)
+        words = f"Sum of every {self._span}"
+        return self._chart("Total", [Curve("", "requests", _bars(sums, scale))], scale, words)
+
+    def counts(self) -> MetricChart:
+        counts = [float(one.count) or None for one in self._steps]
+        scale = Scale(counts, HEIGHT, _USED)
+        words, curve = f"Values in every {self._span}", Curve("", "requests", _bars(counts, scale))
+        return self._chart("Values", [curve], scale, words, unit="")
+
+    def range(self) -> MetricChart:
+        low = [one.least if one.count else None for one in self._steps]
+        high = [one.most if one.count else None for one in self._steps]
+        scale = Scale([*low, *high], HEIGHT, _USED)
+        curves = [
+            Curve("least to most", "band", _band(low, high, scale)),
+            Curve("average", "p50", _line([one.average for one in self._steps], scale)),
+        ]
+        return self._chart("Value", curves, scale, f"Average and range of every {self._span}")
+
+    def percentiles(self) -> MetricChart:
+        found = [one.percentiles for one in self._steps]
+        median, p95 = [one[0] for one in found], [one[2] for one in found]
+        scale = Scale([*median, *p95], HEIGHT, _USED)
+        curves = [
+            Curve("p95", "p95", _line(p95, scale)),
+            Curve("median", "p50", _line(median, scale)),
+        ]
+        words = f"Median and 95th percentile of every {self._span}"
+        return self._chart("Value", curves, scale, words)
+
+    def _chart(
+        self, title: str, curves: list[Curve], scale: Scale, words: str, unit: str | None = None
+    ) -> MetricChart:
+        unit = self._unit if unit is None else unit
+        low, high = quantity(scale.lowest, unit), quantity(scale.highest, unit)
+        return MetricChart(
+            title=title,
+            width=len(self._steps) * STEP,
+            curves=curves,
+            zero=f"M0 {scale.y(0):.1f}h{len(self._steps) * STEP}" if scale.lowest < 0 else "",
+            top=high,
+            bottom=low if scale.lowest < 0 else "",
+            ends=(self._moments[0], self._moments[-1]),
+            marks=self._marks,
+            label=f"{words}, from {low} to {high}",
+        )
+
+
+def words_of(metric: MetricName, figures: MetricFigures) -> str:
+    """Return what was counted of a metric, in words."""
+    if not figures.count:
+        return "no value"
+    unit, text = metric.unit, plural(figures.count, "value")
+    if metric.type == COUNTER:
+        return f"{quantity(figures.sum, unit)} in {text}"
+    if metric.type == DISTRIBUTION:
+        median, _, p95, _ = figures.percentiles
+        return f"{text}, median {quantity(median, unit)}, p95 {quantity(p95, unit)}"
+    low, high = quantity(figures.least, unit), quantity(figures.most, unit)
+    average = quantity(figures.average, unit)
+    return f"{text} from {low} to {high}, average {average}, last {quantity(figures.last, unit)}"
+
+
+def _bars(values: Values, scale: Scale) -> str:
+    """Return a bar from 0 for each value; what is not seen otherwise is a line."""
+    zero, parts = scale.y(0), []
+    for number, value in enumerate(values):
+        if value is not None:
+            height = zero - scale.y(value)
+            if abs(height) < _LEAST:
+                height = _LEAST if height >= 0 else -_LEAST
+            parts.append(f"M{number * STEP + 1} {zero:.1f}v{-height:.1f}h{STEP - 2}v{height:.1f}z")
+    return "".join(parts)
+
+
+def _band(low: Values, high: Values, scale: Scale) -> str:
+    parts = []
+    for number, (least, most) in enumerate(zip(low, high, strict=True)):
+        if least is not None and most is not None:
+            top, bottom = scale.y(most), scale.y(least)
+            parts.append(f"M{number * STEP} {top:.1f}h{STEP}V{max(bottom, top + 1):.1f}h-{STEP}z")
+    return "".join(parts)
+
+
+def _line(values: Values, scale: Scale) -> str:
+    """Return a step for each value, joined to the one before; a gap where there is none."""
+    parts, joined = [], False
+    for number, value in enumerate(values):
+        if value is not None:
+            parts.append(f"{'L' if joined else 'M'}{number * STEP} {scale.y(value):.1f}h{STEP}")
+        joined = value is not None
+    return "".join(parts)

@@ -1,0 +1,179 @@
+"""Custom metrics: what projects count and measure, in all, by release, over time.
+
+Not what Prometheus reads: those are :mod:`.metrics`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+from sqlalchemy import Connection
+
+from app import access
+from app.api import bp
+from app.api.events import Limit
+from app.api.openapi import Operation, answer, describe
+from app.api.requests import Query, read_query
+from app.api.schemas import CustomMetric, CustomMetricsPage, MetricType
+from app.db import utc_now
+from app.errors import FieldErrors
+from app.insights.metrics import (
+    MetricFigures,
+    MetricName,
+    MetricSelection,
+    detail_of,
+    lines_of,
+    names_of,
+)
+from app.insights.performance import PERIODS, window_of
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.services import services
+
+Name = Annotated[str, Field(max_length=250)]
+# What `lines_of` takes at a time: it has the figures of each step of each metric at hand.
+_AT_A_TIME = 50
+# As app.insights.metrics has them.
+_PERCENTILES = ("p50", "p75", "p95", "p99")
+
+
+class MetricsQuery(Query):
+    """What is looked at, and how it is told apart."""
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
+    period: Annotated[
+        Literal["hour", "day", "week", "quarter"],
+        Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
+    ] = "hour"
+    by: Annotated[
+        Literal["metric", "release", "time"],
+        Field(description="`release` and `time` tell one metric apart: they need name and type."),
+    ] = "metric"
+    name: Name | None = None
+    type: MetricType | None = None
+    unit: Annotated[str, Field(max_length=40, description="Of its metric; may be empty.")] = ""
+    release: Name | None = None
+    environment: Name | None = None
+
+
+@bp.get("/api/metrics")
+@access.reads
+@describe(
+    Operation(
+        "What projects count and measure themselves",
+        {200: CustomMetricsPage},
+        query=MetricsQuery,
+        problems=(422, 503),
+        tag="insights",
+    )
+)
+def get_custom_metrics() -> ResponseReturnValue:
+    """Return a page of metrics."""
+    query = read_query(MetricsQuery)
+    _check(query)
+    since, until = window_of(query.period, utc_now())
+    selection = MetricSelection(
+        query.project_id,
+        since,
+        until,
+        name=_clean(query.name),
+        type=query.type,
+        # Where no metric is named every unit is meant.
+        unit=_clean(query.unit) if query.unit or query.by != "metric" else None,
+        release=_clean(query.release),
+        environment=_clean(query.environment),
+    )
+    with services().store.read() as conn:
+        shapes = _all if query.by == "metric" else _apart
+        found, total = shapes(conn, query, selection)
+    end = query.cursor + query.limit
+    return answer(
+        CustomMetricsPage(
+            metrics=found,
+            next=str(end) if end < total else None,
+            total=total,
+            since=since,
+            until=until,
+        )
+    )
+
+
+def _check(query: MetricsQuery) -> None:
+    missing = [name for name in ("name", "type") if getattr(query, name) is None]
+    if query.by != "metric" and missing:
+        message = f"needed to tell a metric apart by {query.by}"
+        raise FieldErrors([{"field": name, "message": message} for name in missing])
+
+
+def _clean(value: str | None) -> str | None:
+    return value if value is None else clean_text(value)
+
+
+def _all(
+    conn: Connection, query: MetricsQuery, selection: MetricSelection
+) -> tuple[list[CustomMetric], int]:
+    """Return the metrics of a page, and how many there are."""
+    names, step = names_of(conn, selection), PERIODS[query.period].step
+    shown = names[query.cursor : query.cursor + query.limit]
+    found = [
+        _shape(line.metric, line.figures)
+        for first in range(0, len(shown), _AT_A_TIME)
+        for line in lines_of(conn, selection, shown[first : first + _AT_A_TIME], step)
+    ]
+    return found, len(names)
+
+
+def _apart(
+    conn: Connection, query: MetricsQuery, selection: MetricSelection
+) -> tuple[Sequence[CustomMetric], int]:
+    """Return a page of one metric's releases or steps, and how many there are."""
+    shapes = list(_parts(conn, query, selection))
+    return shapes[query.cursor : query.cursor + query.limit], len(shapes)
+
+
+def _parts(
+    conn: Connection, query: MetricsQuery, selection: MetricSelection
+) -> Iterator[CustomMetric]:
+    step = PERIODS[query.period].step
+    detail = detail_of(conn, selection, step)
+    metric = MetricName(selection.name or "", query.type or "", selection.unit or "")
+    if query.by == "time":
+        for number, figures in enumerate(detail.steps):
+            yield _shape(metric, figures, at=selection.since + number * step)
+        return
+    for release, figures in sorted(detail.releases.items()):
+        yield _shape(metric, figures, release=release)
+
+
+def _shape(
+    metric: MetricName,
+    figures: MetricFigures,
+    *,
+    release: str | None = None,
+    at: datetime | None = None,
+) -> CustomMetric:
+    shares = dict(zip(_PERCENTILES, figures.percentiles, strict=True))
+    return CustomMetric.model_validate(
+        {
+            **metric._asdict(),
+            **shares,
+            "release": release,
+            "at": at,
+            "count": figures.count,
+            "sum": figures.sum,
+            "average": figures.average,
+            "least": figures.least if figures.count else None,
+            "most": figures.most if figures.count else None,
+            "last": figures.last,
+            "last_at": datetime.fromtimestamp(figures.last_at, UTC)
+            if math.isfinite(figures.last_at)
+            else None,
+        }
+    )

@@ -1,0 +1,267 @@
+"""Custom metrics: which there are, and the figures of each, in all, by release, over time.
+
+Moments are aware and mean what they do for :mod:`.performance`. A counter is told by its sum, a
+gauge by its last value, a distribution by its percentiles, which are at most 2.44 % off; how many
+values there were, their average, the least and the most are told of every metric.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Connection, Select, Table, func, select, tuple_
+
+from app.events.buckets import value_percentiles
+from app.events.metrics import metric_buckets, metric_points, metric_series
+from app.events.series import day_of, minute_of
+from app.insights.performance import number_of_step
+from app.protocol.metrics import DISTRIBUTION, GAUGE
+
+SHARES = (0.5, 0.75, 0.95, 0.99)
+
+
+class MetricName(NamedTuple):
+    """What a person calls one metric; ``unit`` may be empty."""
+
+    name: str
+    type: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class MetricSelection:
+    """What is looked at; ``None`` means whatever."""
+
+    project_id: int
+    since: datetime
+    until: datetime
+    name: str | None = None
+    type: str | None = None
+    unit: str | None = None
+    release: str | None = None
+    environment: str | None = None
+
+    @property
+    def minutes(self) -> tuple[int, int]:
+        """The first minute, and the first that does not count any more."""
+        return minute_of(self.since), minute_of(self.until)
+
+    def steps(self, step: timedelta) -> int:
+        """Return how many steps there are from ``since`` to ``until``."""
+        first, end = self.minutes
+        return -(-(end - first) * 60 // int(step.total_seconds()))
+
+    def series(self, *columns: Column[Any]) -> Select[Any]:
+        """Select from the series that may have such minutes."""
+        first, end = self.minutes
+        of, query = metric_series.c, select(*columns)
+        query = query.where(of.project_id == self.project_id)
+        query = query.where(of.day.between(day_of(first), day_of(end)))
+        for name in ("name", "type", "unit", "release", "environment"):
+            if (value := getattr(self, name)) is not None:
+                query = query.where(of[name] == value)
+        return query
+
+
+@dataclass
+class MetricFigures:
+    """What was counted of one thing; adds up.
+
+    :param last: the newest value, ``None`` where there was none; told of gauges alone.
+    :param last_at: when that was, in seconds since 1970.
+    :param buckets: of a distribution's values.
+    """
+
+    count: int = 0
+    sum: float = 0.0
+    least: float = math.inf
+    most: float = -math.inf
+    last: float | None = None
+    last_at: float = -math.inf
+    buckets: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def average(self) -> float | None:
+        """The sum over the count."""
+        return self.sum / self.count if self.count else None
+
+    @property
+    def percentiles(self) -> list[float | None]:
+        """The values that :data:`SHARES` of all do not exceed, as far as they are known."""
+        found = value_percentiles(self.buckets, SHARES)
+        # A bucket's middle may lie beyond all that is in it; what is told never does.
+        return [min(max(one, self.least), self.most) for one in found] or [None] * len(SHARES)
+
+    def add(self, other: MetricFigures) -> None:
+        """Add what was counted of another part of it."""
+        self.count += other.count
+        self.sum += other.sum
+        self.least = min(self.least, other.least)
+        self.most = max(self.most, other.most)
+        if other.last_at >= self.last_at and other.last is not None:
+            self.last, self.last_at = other.last, other.last_at
+        self.buckets.update(other.buckets)
+
+
+class Line(NamedTuple):
+    """What a list shows of one metric: its figures, in all and of each step of time."""
+
+    metric: MetricName
+    figures: MetricFigures
+    steps: list[MetricFigures]
+
+
+class Detail(NamedTuple):
+    """One metric, or several, looked at together."""
+
+    total: MetricFigures
+    steps: list[MetricFigures]
+    releases: dict[str, MetricFigures]
+
+
+def names_of(conn: Connection, selection: MetricSelection) -> list[MetricName]:
+    """Return the metrics that had values in this time, by name."""
+    columns = metric_series.c
+    first, end = selection.minutes
+    values = metric_points.c.series_id == columns.id, metric_points.c.minute.between(first, end - 1)
+    query = selection.series(columns.name, columns.type, columns.unit).distinct()
+    had_any = select(metric_points.c.series_id).where(*values).exists()
+    return sorted(MetricName(*row) for row in conn.execute(query.where(had_any)))
+
+
+def lines_of(
+    conn: Connection, selection: MetricSelection, metrics: Sequence[MetricName], step: timedelta
+) -> list[Line]:
+    """Return the lines of some of the selected metrics, of which there should be few, in order.
+
+    Percentiles are told of the whole time, not of its steps.
+    """
+    of, names = metric_series.c, tuple(metrics)
+    chosen = tuple_(of.name, of.type, of.unit).in_(names)
+    series = selection.series(of.id, of.name, of.type, of.unit).where(chosen)
+    metric_of = {number: MetricName(*name) for number, *name in conn.execute(series)}
+    ids = selection.series(of.id).where(chosen)
+    lines = {one: Line(one, MetricFigures(), _empty(selection, step)) for one in names}
+    for series_id, number, figures in _points(conn, selection, ids, step):
+        line = lines[metric_of[series_id]]
+        line.figures.add(figures)
+        line.steps[number].add(figures)
+    for series_id, bucket, quantity in _buckets(conn, selection, ids):
+        lines[metric_of[series_id]].figures.buckets[bucket] += quantity
+    return [lines[one] for one in names]
+
+
+def detail_of(conn: Connection, selection: MetricSelection, step: timedelta) -> Detail:
+    """Return the figures of what is selected, in all, over time and by release."""
+    of = metric_series.c
+    release_of = {row.id: row.release for row in conn.execute(selection.series(of.id, of.release))}
+    found = Detail(MetricFigures(), _empty(selection, step), {})
+    ids = selection.series(of.id)
+
+    def parts(series_id: int, number: int) -> tuple[MetricFigures, ...]:
+        by_release = found.releases.setdefault(release_of[series_id], MetricFigures())
+        return found.total, found.steps[number], by_release
+
+    for series_id, number, figures in _points(conn, selection, ids, step):
+        for part in parts(series_id, number):
+            part.add(figures)
+    for series_id, number, bucket, quantity in _buckets(conn, selection, ids, step):
+        for part in parts(series_id, number):
+            part.buckets[bucket] += quantity
+    return found
+
+
+def options_of(conn: Connection, project_id: int, since: datetime) -> dict[str, list[str]]:
+    """Return the releases and environments that a project's metrics had, to choose from."""
+    of = metric_series.c
+    query = select(of.release, of.environment).distinct()
+    query = query.where(of.project_id == project_id, of.day >= day_of(minute_of(since)))
+    rows = conn.execute(query).all()
+    return {
+        "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
+        "environment": sorted({row.environment for row in rows if row.environment}),
+    }
+
+
+def has_any(conn: Connection, project_id: int) -> bool:
+    """Tell whether any metric of a project was counted and not removed since."""
+    query = select(metric_series.c.id).where(metric_series.c.project_id == project_id)
+    return conn.execute(query.limit(1)).first() is not None
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+# A series, the number of a step, and what was counted of them.
+_Row = tuple[int, int, MetricFigures]
+
+
+def _empty(selection: MetricSelection, step: timedelta) -> list[MetricFigures]:
+    return [MetricFigures() for _ in range(selection.steps(step))]
+
+
+def _points(
+    conn: Connection, selection: MetricSelection, ids: Select[Any], step: timedelta
+) -> Iterator[_Row]:
+    """Yield what was counted in each series and step, without buckets."""
+    columns, number = metric_points.c, _number(metric_points, selection, step)
+    sums = func.sum(columns.quantity), func.sum(columns.sum)
+    ends = func.min(columns.least), func.max(columns.most)
+    query = select(columns.series_id, number, *sums, *ends)
+    grouped = _within(query, metric_points, selection, ids).group_by(columns.series_id, number)
+    newest = _newest(conn, selection, ids, step)
+    for series_id, position, quantity, total, least, most in conn.execute(grouped):
+        last, last_at = newest.get((series_id, position), (None, -math.inf))
+        figures = MetricFigures(int(quantity), total, least, most, last, last_at)
+        yield series_id, position, figures
+
+
+def _newest(
+    conn: Connection, selection: MetricSelection, ids: Select[Any], step: timedelta
+) -> Mapping[tuple[int, int], tuple[float, float]]:
+    """Return the last value and its moment of each gauge and step."""
+    columns, number = metric_points.c, _number(metric_points, selection, step)
+    rank = func.row_number().over(
+        partition_by=(columns.series_id, number),
+        order_by=(columns.last_at.desc(), columns.minute.desc()),
+    )
+    query = select(
+        columns.series_id, number.label("number"), columns.last, columns.last_at, rank.label("rank")
+    )
+    gauges = ids.where(metric_series.c.type == GAUGE)
+    ranked = _within(query, metric_points, selection, gauges).subquery()
+    rows = conn.execute(select(ranked).where(ranked.c.rank == 1))
+    return {(row.series_id, row.number): (row.last, row.last_at) for row in rows}
+
+
+def _buckets(
+    conn: Connection,
+    selection: MetricSelection,
+    ids: Select[Any],
+    step: timedelta | None = None,
+) -> Iterator[tuple[int, ...]]:
+    """Yield series, number of the step if there are steps, bucket and how many values it has."""
+    columns, by = metric_buckets.c, [metric_buckets.c.series_id]
+    if step:
+        by.append(_number(metric_buckets, selection, step))
+    by.append(columns.bucket)
+    distributions = ids.where(metric_series.c.type == DISTRIBUTION)
+    query = select(*by, func.sum(columns.quantity))
+    for row in conn.execute(_within(query, metric_buckets, selection, distributions).group_by(*by)):
+        yield tuple(int(value) for value in row)
+
+
+def _number(table: Table, selection: MetricSelection, step: timedelta) -> Any:
+    return number_of_step(table.c.minute, selection.minutes[0], step)
+
+
+def _within(
+    query: Select[Any], table: Table, selection: MetricSelection, ids: Select[Any]
+) -> Select[Any]:
+    first, end = selection.minutes
+    minute = table.c.minute
+    return query.where(table.c.series_id.in_(ids), minute >= first, minute < end)
