@@ -271,6 +271,12 @@ class Config(BaseModel):
     SMTP_FROM: MailAddress | None = setting(
         None, "a mail address such as alerts@example.org", max_length=254
     )
+    EMBEDDER: str = setting(
+        "wordllama",
+        "wordllama, or module:factory of another one",
+        pattern=r"^(wordllama|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        max_length=200,
+    )
     WORKER_IN_WEB: bool = setting(True, "on or off")
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)
     LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_upper)] = setting(

@@ -41,6 +41,7 @@ TABLE = [
     ("/tunnel/", "key"),
     ("/api/deliveries", "read"),
     ("/api/performance", "read"),
+    ("/memories", "memories"),
 ]
 READS = [
     "/api/events",

@@ -7,3 +7,9 @@
 
 Nothing here is made before the fork: models and clients are loaded when they are first used.
 """
+
+import os
+
+# Before NumPy is loaded: vectors of one user are a product of less than a millisecond, and its
+# library would give each process a thread for each core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
