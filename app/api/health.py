@@ -98,7 +98,14 @@ def run_checks(parts: Services) -> dict[str, Check]:
     """Ask every part but the books how it is, now."""
     store = _store(parts)
     delivery = "warn" if store == "fail" else _delivery(parts)
-    return {"store": store, "emergency": _emergency(parts), "delivery": delivery}
+    checks: dict[str, Check] = {
+        "store": store,
+        "emergency": _emergency(parts),
+        "delivery": delivery,
+    }
+    if parts.config.QDRANT_URL is not None:
+        checks["vectors"] = _vectors(parts)
+    return checks
 
 
 def _store(parts: Services) -> Check:
@@ -124,6 +131,11 @@ def _delivery(parts: Services) -> Check:
         return "warn"
     is_late = oldest is not None and now - oldest > OLDEST
     return "warn" if is_late or {"open", "paused"}.intersection(states) else "pass"
+
+
+def _vectors(parts: Services) -> Check:
+    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
+    return "pass" if parts.memories.watch.see().problem is None else "warn"
 
 
 def _books(parts: Services) -> Check:

@@ -26,6 +26,8 @@ from app.vectors.errors import IndexFailure
 from app.vectors.exact import ExactIndex
 from app.vectors.index import Index, Match, Query, Space, Vector
 from app.vectors.packing import pack, unpack
+from app.vectors.qdrant import index_of
+from app.vectors.watch import Watch
 from config import Config
 
 log = logging.getLogger("app.memory")
@@ -86,11 +88,12 @@ class Memories:
         self.embedders = embedders
         self.index: Index = index or ExactIndex(StoredRows(store))
         self.gate = Gate(self.index, self._note_lost)
+        self.watch = Watch(self.index)
 
     @classmethod
     def of(cls, store: Store, config: Config) -> Memories:
         """Return the memories of a configuration."""
-        return cls(store, EmbedderSource(config.EMBEDDER))
+        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config))
 
     # ---- verbs ----------------------------------------------------------------------------------
 

@@ -72,10 +72,14 @@ class Space(NamedTuple):
 
 
 class IndexState(NamedTuple):
-    """What an index says of itself; ``version`` and ``points`` are ``None`` where it has none."""
+    """What an index says of itself; ``version`` and ``points`` are ``None`` where it has none.
+
+    :param warning: what is not as it should be although it works.
+    """
 
     version: str | None
     points: int | None
+    warning: str | None = None
 
 
 class Index(Protocol):

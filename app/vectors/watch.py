@@ -26,6 +26,11 @@ class Seen(NamedTuple):
     failure: str | None
     state: IndexState | None
 
+    @property
+    def problem(self) -> str | None:
+        """Why somebody should have a look, in words."""
+        return self.failure or (self.state.warning if self.state else None)
+
 
 class Watch:
     """Asks an index in a thread of its own, one at a time, and keeps what it answers."""

@@ -16,6 +16,7 @@ from app.vectors.index import IndexState, Match, Point, Query, Space
 from app.vectors.qdrant import collection, filters
 from app.vectors.qdrant.collection import Layout
 from app.vectors.qdrant.connection import Address, Connection
+from app.vectors.qdrant.version import version_problem
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -99,10 +100,10 @@ class QdrantIndex:
         """Ask for the version and, once a collection is in use, for the number of its points."""
         version = self._call(lambda client: client.info().version, timeout_s=CHECK_S)
         if self._space is None:
-            return IndexState(version, None)
+            return IndexState(version, None, version_problem(version))
         name = self._name()
         points = self._call(lambda client: client.count(name, exact=True).count, timeout_s=CHECK_S)
-        return IndexState(version, points)
+        return IndexState(version, points, version_problem(version))
 
     def ids(self, after: str | None, limit: int) -> list[str]:
         """Return a page of ids, in Qdrant's order."""

@@ -19,7 +19,7 @@ def version_problem(server: str) -> str | None:
     major, minor = _numbers(client)
     if _numbers(server)[0] == major and abs(_numbers(server)[1] - minor) <= 1:
         return None
-    return f"this release needs Qdrant {major}.{minor - 1} to {major}.{minor + 1}"
+    return f"Qdrant {major}.{minor - 1} to {major}.{minor + 1} is expected"
 
 
 def _numbers(version: str) -> tuple[int, int]:
