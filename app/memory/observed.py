@@ -51,7 +51,7 @@ def operation(name: str, user_id: str, **facts: Any) -> Iterator[dict[str, Any]]
 def index_span(system: str, operation: str) -> Iterator[Span]:
     """Make a span of a call of the index.
 
-    Source: https://opentelemetry.io/docs/specs/semconv/database/, 2026-11-27.
+    Source: https://opentelemetry.io/docs/specs/semconv/database/, 2026-11-26.
     """
     with sentry_sdk.start_span(op=OP.DB, name=f"{operation} memories") as span:
         span.set_data(SPANDATA.DB_SYSTEM, system)
@@ -65,7 +65,7 @@ def index_span(system: str, operation: str) -> Iterator[Span]:
 def embedding_span(embedder: Embedder) -> Iterator[Span]:
     """Make a span of embedding a text; whoever embeds adds the tokens.
 
-    Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/, 2026-11-27.
+    Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/, 2026-11-26.
     """
     with sentry_sdk.start_span(op=OP.GEN_AI_EMBEDDINGS, name=f"embeddings {embedder.name}") as span:
         span.set_data(SPANDATA.GEN_AI_OPERATION_NAME, "embeddings")

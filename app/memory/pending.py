@@ -116,6 +116,12 @@ def settle_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
     conn.execute(update(memories).where(_OF.id.in_(ids)).values(indexed_in=None))
 
 
+def has_removals(conn: Connection, before: datetime) -> bool:
+    """Tell whether something was removed before a moment that an index still has to forget."""
+    query = select(memory_removals.c.id).where(memory_removals.c.removed_at < before)
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def forget_removals(conn: Connection, before: datetime) -> None:
     """Drop what an index that nobody uses any more would have had to forget."""
     conn.execute(delete(memory_removals).where(memory_removals.c.removed_at < before))

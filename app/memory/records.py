@@ -160,6 +160,11 @@ def totals(conn: Connection) -> tuple[int, int]:
     return int(users), int(stored)
 
 
+def known(conn: Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of these ids that are there, whoever's they are."""
+    return set(conn.scalars(select(_OF.id).where(_OF.id.in_(ids))))
+
+
 # ---- writing ------------------------------------------------------------------------------------
 
 
