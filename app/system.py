@@ -20,7 +20,9 @@ from app.delivery import books
 from app.events.items import items_by_type, losses
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
+from app.memory import pending, records
 from app.services import Services
+from app.vectors.watch import Seen
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -40,6 +42,7 @@ def status(parts: Services) -> dict[str, Any]:
         "sentry": sentry(parts.config, parts.release),
         "versions": versions(),
         "store": {"kind": parts.store.url.get_backend_name(), "ok": False},
+        "vectors": vectors(parts),
         "accounting": None,
         "counters": {},
         "items": {},
@@ -48,6 +51,7 @@ def status(parts: Services) -> dict[str, Any]:
     try:
         with parts.store.read() as conn:
             report |= stored(conn)
+            report["vectors"] |= memories(conn, parts)
         report["store"] |= {
             "ok": True,
             "size_bytes": parts.store.size_bytes(),
@@ -73,6 +77,36 @@ def stored(conn: Connection) -> dict[str, Any]:
                 select(func.count()).where(issues.c.status.in_(STATUSES))
             ).scalar_one(),
         },
+    }
+
+
+def vectors(parts: Services) -> dict[str, Any]:
+    """Return how embedder and index of memories are, as far as that is known without a wait."""
+    kept = parts.memories
+    seen = kept.watch.see() if parts.config.QDRANT_URL else Seen(None, None)
+    qdrant = urlsplit(parts.config.QDRANT_URL or "")
+    return {
+        "index": kept.index.system,
+        "host": qdrant.netloc or None,
+        "ok": seen.failure is None,
+        "problem": seen.problem,
+        "version": seen.state.version if seen.state else None,
+        "points": seen.state.points if seen.state else None,
+        "embedder": kept.embedders.state,
+        "memories": None,
+        "waiting": None,
+        "to_remove": None,
+    }
+
+
+def memories(conn: Connection, parts: Services) -> dict[str, int]:
+    """Return how many memories there are, and what the index has still to learn of them."""
+    _, stored = records.totals(conn)
+    name = parts.memories.index.identity
+    return {
+        "memories": stored,
+        "waiting": pending.count_lacking(conn, name) if name else 0,
+        "to_remove": pending.count_removals(conn, name) if name else 0,
     }
 
 

@@ -13,7 +13,7 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access
+from app import access, system
 from app.api import bp
 from app.api.openapi import Operation, describe
 from app.db import utc_now
@@ -66,7 +66,7 @@ def metrics() -> ResponseReturnValue:
     parts, now = services(), utc_now()
     with parts.store.read() as conn:
         overview = ledger.overview(conn, parts.destinations, now)
-        found = [*_of_books(conn), *_of_delivery(overview, now)]
+        found = [*_of_books(conn), *_of_delivery(overview, now), *_of_memories(conn, parts)]
     found += _of_service(parts)
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
@@ -115,6 +115,17 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
     for row in found.owed:
         owed.add(row.quantity, project=row.project_id, reason=row.reason, category=row.category)
     yield owed
+
+
+def _of_memories(conn: Connection, parts: Services) -> Iterator[Metric]:
+    counts = system.memories(conn, parts)
+    yield _one("memories", "gauge", "Memories that are kept.", counts["memories"])
+    waiting, to_remove = counts["waiting"], counts["to_remove"]
+    yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", waiting)
+    yield _one("memories_to_remove", "gauge", "Removals the index has not seen yet.", to_remove)
+    if parts.config.QDRANT_URL is not None:
+        is_up = parts.memories.watch.see().failure is None
+        yield _one("index_up", "gauge", "1 if Qdrant answers.", int(is_up))
 
 
 def _of_service(parts: Services) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ class Gate:
         self._space: Space | None = None
         self._closed_until = float("-inf")
         self._cause: IndexFailure | None = None
+        self._failures = 0
 
     @property
     def failure(self) -> IndexFailure | None:
@@ -57,8 +58,7 @@ class Gate:
             with index_span(self.index.system, operation):
                 result = self._ready(space, function)
         except IndexFailure as error:
-            self._cause = error
-            self._closed_until = time.monotonic() + min(error.retry_after_s, MAX_CLOSED_S)
+            self._close(error)
             raise
         self._closed_until = float("-inf")
         return result
@@ -75,8 +75,22 @@ class Gate:
     def _prepare(self, space: Space) -> None:
         if self._space == space:
             return
+        failures = self._failures
         with self._lock:
-            if self._space != space:
+            # Who waited for another one's failure does not try the same after it, one by one.
+            if self._failures != failures and self._cause is not None:
+                raise IndexUnavailable(str(self._cause)) from self._cause
+            if self._space == space:
+                return
+            try:
                 if self.index.prepare(space):
                     self._lost()
-                self._space = space
+            except IndexFailure as error:
+                self._close(error)
+                raise
+            self._space = space
+
+    def _close(self, error: IndexFailure) -> None:
+        self._failures += 1
+        self._cause = error
+        self._closed_until = time.monotonic() + min(error.retry_after_s, MAX_CLOSED_S)
