@@ -58,10 +58,13 @@ class Connection:
         :param timeout_s: seconds for the whole; by default the address's.
         :raise IndexFailure: whatever went wrong.
         """
+        # The first time this takes seconds, and is no reason to turn others away.
+        client, deadline = self._client()
         if not self._slots.acquire(timeout=SLOT_WAIT_S):
             raise IndexUnavailable("Qdrant has too many calls of this process under way")
         try:
-            return self._call(do, timeout_s or self.address.timeout_s)
+            deadline.within(timeout_s or self.address.timeout_s)
+            return self._call(do, client)
         finally:
             self._slots.release()
 
@@ -72,9 +75,7 @@ class Connection:
         if made is not None and made[0] == os.getpid():
             made[1].close()
 
-    def _call(self, do: Callable[[QdrantClient], T], timeout_s: float) -> T:
-        client, deadline = self._client()
-        deadline.within(timeout_s)
+    def _call(self, do: Callable[[QdrantClient], T], client: QdrantClient) -> T:
         try:
             found = do(client)
         except Exception as error:
