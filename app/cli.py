@@ -9,7 +9,6 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
-from app.memory.records import totals
 from app.memory.upkeep import Upkeep
 from app.project_commands import project_group
 from app.retention import Limits, excess, prune, used_bytes
@@ -96,11 +95,11 @@ def reindex_memories() -> None:
     """Make vectors of another EMBEDDER anew from the texts, and the index from the vectors."""
     found = services().memories
     upkeep = Upkeep(found)
-    with found.store.read() as conn:
-        _, stored = totals(conn)
     try:
         found.embedders.get(COMMAND_WAIT_S)
-        length = upkeep.foreign() + (stored if found.index.identity else 0)
+        state = found.state()
+        stored = state.memories
+        length = state.foreign + (stored if found.index.identity else 0)
         with click.progressbar(length=length, label="indexing") as bar:
             embedded, indexed = upkeep.reindex(bar.update)
     except VectorError as error:

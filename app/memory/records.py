@@ -165,6 +165,23 @@ def known(conn: Connection, ids: Sequence[str]) -> set[str]:
     return set(conn.scalars(select(_OF.id).where(_OF.id.in_(ids))))
 
 
+def is_foreign(model: str) -> Any:
+    """Return the condition that a vector is of another model."""
+    # Not `!=`, for which no database uses an index.
+    return or_(_OF.model < model, _OF.model > model)
+
+
+def count_foreign(conn: Connection, model: str) -> int:
+    """Return how many memories have vectors of another model."""
+    return int(conn.execute(select(func.count()).where(is_foreign(model))).scalar_one())
+
+
+def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
+    """Return ``id, user_id, content, version`` of memories with vectors of another model."""
+    query = select(_OF.id, _OF.user_id, _OF.content, _OF.version).where(is_foreign(model))
+    return list(conn.execute(query.limit(limit)))
+
+
 # ---- writing ------------------------------------------------------------------------------------
 
 

@@ -68,6 +68,28 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True)
+class State:
+    """How the memory service is.
+
+    :param index: what it is, ``sqlite``, ``postgresql``, ``qdrant``.
+    :param lacking: memories that the index has not got yet.
+    :param removals: memories that it has still to forget.
+    :param foreign: memories whose vectors are of another model than the embedder's.
+    :param failure: why the index is left alone at the moment, as this process found it.
+    """
+
+    users: int
+    memories: int
+    index: str
+    embedder: str
+    model: str | None
+    lacking: int
+    removals: int
+    foreign: int
+    failure: str | None
+
+
+@dataclass(frozen=True)
 class Wanted:
     """What a search is narrowed to; ``min_score`` is a cosine."""
 
@@ -182,6 +204,23 @@ class Memories:
             return self.index.waiting(user_id)
         with self.store.read() as conn:
             return pending.count_lacking(conn, str(self.index.identity), user_id)
+
+    def state(self) -> State:
+        """Return how everything is, of all users; asks SQL alone."""
+        name, space = self.index.identity, self.embedders.space
+        with self.store.read() as conn:
+            users, stored = records.totals(conn)
+            return State(
+                users=users,
+                memories=stored,
+                index=self.index.system,
+                embedder=self.embedders.state,
+                model=space.model if space else None,
+                lacking=pending.count_lacking(conn, name) if name else 0,
+                removals=pending.count_removals(conn, name) if name else 0,
+                foreign=records.count_foreign(conn, space.model) if space else 0,
+                failure=str(self.gate.failure) if self.gate.failure else None,
+            )
 
     def _embed(self, text: str) -> tuple[Space, Vector]:
         embedder: Embedder = self.embedders.get()

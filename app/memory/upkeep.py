@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import select
 
 from app.db import utc_now
 from app.memory import pending, records
@@ -84,15 +84,6 @@ class Upkeep:
         self._forget_strangers()
         return embedded, indexed
 
-    def foreign(self) -> int:
-        """Return how many memories have vectors of another model, as far as that is known."""
-        space = self._of.embedders.space
-        if space is None:
-            return 0
-        with self._store.read() as conn:
-            query = select(func.count()).where(_is_foreign(space))
-            return int(conn.execute(query).scalar_one())
-
     # ---- steps; each yields how many memories a bite was --------------------------------------
 
     def _sweeping(self) -> Iterator[int]:
@@ -116,7 +107,7 @@ class Upkeep:
         embedder: Embedder | None = None
         while True:
             with self._store.read() as conn:
-                rows = _foreign_rows(conn, space)
+                rows = records.list_foreign(conn, space.model, EMBED_BITE)
             if not rows:
                 return
             embedder = embedder or self._of.embedders.get()
@@ -217,14 +208,3 @@ def _told(bites: Iterator[int], progress: Progress) -> Iterator[int]:
     for count in bites:
         progress(count)
         yield count
-
-
-def _is_foreign(space: Space) -> Any:
-    # Not `!=`, for which no database uses an index.
-    return or_(memories.c.model < space.model, memories.c.model > space.model)
-
-
-def _foreign_rows(conn: Connection, space: Space) -> list[Any]:
-    of = memories.c
-    query = select(of.id, of.user_id, of.content, of.version).where(_is_foreign(space))
-    return list(conn.execute(query.limit(EMBED_BITE)))

@@ -27,6 +27,7 @@ PAGES = [
     "/admin/issues",
     "/admin/performance",
     "/admin/feedback",
+    "/admin/memories",
     "/admin/projects",
     "/admin/projects/new",
     "/admin/projects/1",
