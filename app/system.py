@@ -20,12 +20,13 @@ from app.delivery import books
 from app.events.items import items_by_type, losses
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
-from app.memory import pending, records
 from app.services import Services
 from app.vectors.watch import Seen
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
+# Of the memories, without a store to ask each is unknown.
+COUNTS = ("memories", "waiting", "to_remove", "to_embed")
 PACKAGES = ("flask", "werkzeug", "sentry-sdk", "gunicorn", "sqlalchemy", "alembic", "psycopg")
 
 _process = psutil.Process()
@@ -51,7 +52,7 @@ def status(parts: Services) -> dict[str, Any]:
     try:
         with parts.store.read() as conn:
             report |= stored(conn)
-            report["vectors"] |= memories(conn, parts)
+        report["vectors"] |= memories(parts)
         report["store"] |= {
             "ok": True,
             "size_bytes": parts.store.size_bytes(),
@@ -93,21 +94,15 @@ def vectors(parts: Services) -> dict[str, Any]:
         "version": seen.state.version if seen.state else None,
         "points": seen.state.points if seen.state else None,
         "embedder": kept.embedders.state,
-        "memories": None,
-        "waiting": None,
-        "to_remove": None,
+        **dict.fromkeys(COUNTS),
     }
 
 
-def memories(conn: Connection, parts: Services) -> dict[str, int]:
+def memories(parts: Services) -> dict[str, int]:
     """Return how many memories there are, and what the index has still to learn of them."""
-    _, stored = records.totals(conn)
-    name = parts.memories.index.identity
-    return {
-        "memories": stored,
-        "waiting": pending.count_lacking(conn, name) if name else 0,
-        "to_remove": pending.count_removals(conn, name) if name else 0,
-    }
+    state = parts.memories.state()
+    counts = (state.memories, state.lacking, state.removals, state.foreign)
+    return dict(zip(COUNTS, counts, strict=True))
 
 
 def service(parts: Services) -> dict[str, Any]:

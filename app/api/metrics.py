@@ -66,8 +66,8 @@ def metrics() -> ResponseReturnValue:
     parts, now = services(), utc_now()
     with parts.store.read() as conn:
         overview = ledger.overview(conn, parts.destinations, now)
-        found = [*_of_books(conn), *_of_delivery(overview, now), *_of_memories(conn, parts)]
-    found += _of_service(parts)
+        found = [*_of_books(conn), *_of_delivery(overview, now)]
+    found += [*_of_memories(parts), *_of_service(parts)]
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
 
@@ -117,8 +117,8 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
     yield owed
 
 
-def _of_memories(conn: Connection, parts: Services) -> Iterator[Metric]:
-    counts = system.memories(conn, parts)
+def _of_memories(parts: Services) -> Iterator[Metric]:
+    counts = system.memories(parts)
     yield _one("memories", "gauge", "Memories that are kept.", counts["memories"])
     waiting, to_remove = counts["waiting"], counts["to_remove"]
     yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", waiting)

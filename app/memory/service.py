@@ -75,7 +75,7 @@ class State:
     :param lacking: memories that the index has not got yet.
     :param removals: memories that it has still to forget.
     :param foreign: memories whose vectors are of another model than the embedder's.
-    :param failure: why the index is left alone at the moment, as this process found it.
+    :param failure: why the index does not work, as this process found it last.
     """
 
     users: int
@@ -206,8 +206,10 @@ class Memories:
             return pending.count_lacking(conn, str(self.index.identity), user_id)
 
     def state(self) -> State:
-        """Return how everything is, of all users; asks SQL alone."""
+        """Return how everything is, of all users; nobody waits for an index for it."""
         name, space = self.index.identity, self.embedders.space
+        closed = self.gate.failure
+        failure = str(closed) if closed else name and self.watch.see().failure
         with self.store.read() as conn:
             users, stored = records.totals(conn)
             return State(
@@ -219,7 +221,7 @@ class Memories:
                 lacking=pending.count_lacking(conn, name) if name else 0,
                 removals=pending.count_removals(conn, name) if name else 0,
                 foreign=records.count_foreign(conn, space.model) if space else 0,
-                failure=str(self.gate.failure) if self.gate.failure else None,
+                failure=failure,
             )
 
     def _embed(self, text: str) -> tuple[Space, Vector]:
