@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import logging
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -153,8 +156,9 @@ def test_qdrant_that_lost_everything_is_filled_after_preparing(
     index.prepare(SPACE)
     index.put([point("a")])
     fake_qdrant.contract.wipe()
+    assert index.check().points == 0
     for name, call in CALLS.items():
-        if name != "prepare":
+        if name not in ("prepare", "check"):
             with pytest.raises(IndexMissing):
                 call(index)
     assert index.prepare(SPACE) is True
@@ -176,6 +180,8 @@ def test_wrong_address_is_named(
     index = index_on(url=url.format(port=fake_qdrant.url.rpartition(":")[2]))
     with pytest.raises(IndexFailure, match=words):
         index.prepare(SPACE)
+    path = urlsplit(url).path
+    assert all(asked.startswith(f"{path}/collections/") for _, asked in fake_qdrant.requests)
 
 
 def test_certificate_that_nobody_signed_is_named(
@@ -243,7 +249,12 @@ def test_answer_without_end_is_not_read(
     fake_qdrant: FakeQdrant, index_on: MakeIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1000)
-    fake_qdrant.mood = answers(200, b" " * 100_000)
+    told = {"title": "qdrant", "version": "1.20.0", "more": "x" * 2000}
+    fake_qdrant.mood = answers(200, told)
+    with pytest.raises(IndexRejected, match=NONSENSE):
+        index_on().check()
+    bomb = gzip.compress(json.dumps(told).encode())
+    fake_qdrant.mood = answers(200, bomb, {"Content-Encoding": "gzip"})
     with pytest.raises(IndexRejected, match=NONSENSE):
         index_on().check()
 

@@ -25,6 +25,8 @@ T = TypeVar("T")
 # Of a web process's eight threads; the others go on with what needs no Qdrant.
 MAX_CALLS = 4
 SLOT_WAIT_S = 0.25
+# What is compressed has no size until it is unpacked.
+PLAIN = {"Accept-Encoding": "identity"}
 
 _log = logging.getLogger("app.vectors.qdrant")
 
@@ -108,10 +110,11 @@ def _make(address: Address) -> tuple[QdrantClient, Deadline]:
     from app.vectors.qdrant.transport import Deadline, DeadlineTransport
 
     deadline = Deadline()
+    # As a header: the client warns of a key without TLS, which the settings have looked at.
+    key = {"api-key": address.api_key} if address.api_key else {}
     client = QdrantClient(
         url=address.url,
-        # As a header: the client warns of a key without TLS, which the settings have looked at.
-        headers={"api-key": address.api_key} if address.api_key else None,
+        headers={**PLAIN, **key},
         # In a thread of its own, with warnings for people who do not see them.
         check_compatibility=False,
         trust_env=False,

@@ -102,7 +102,12 @@ class QdrantIndex:
         if self._space is None:
             return IndexState(version, None, version_problem(version))
         name = self._name()
-        points = self._call(lambda client: client.count(name, exact=True).count, timeout_s=CHECK_S)
+        try:
+            points = self._call(
+                lambda client: client.count(name, exact=True).count, timeout_s=CHECK_S
+            )
+        except IndexMissing:
+            points = 0  # The next call of another kind has it made anew.
         return IndexState(version, points, version_problem(version))
 
     def ids(self, after: str | None, limit: int) -> list[str]:

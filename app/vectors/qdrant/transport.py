@@ -70,6 +70,8 @@ class DeadlineTransport(httpx.BaseTransport):
         )
         answer = self._sent(asked)
         try:
+            if any(name.lower() == b"content-encoding" for name, _ in answer.headers):
+                raise ValueError("the answer is compressed, which was not asked for")
             body = _bounded(answer.iter_stream())
         finally:
             answer.close()
