@@ -27,7 +27,16 @@ from config import VERSION, Config
 CGROUP = Path("/sys/fs/cgroup")
 # Of the memories, without a store to ask each is unknown.
 COUNTS = ("memories", "waiting", "to_remove", "to_embed")
-PACKAGES = ("flask", "werkzeug", "sentry-sdk", "gunicorn", "sqlalchemy", "alembic", "psycopg")
+PACKAGES = (
+    "flask",
+    "werkzeug",
+    "sentry-sdk",
+    "gunicorn",
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
+    "qdrant-client",
+)
 
 _process = psutil.Process()
 _process.cpu_percent(None)  # The first reading is always 0; the next one is since this.
