@@ -52,16 +52,23 @@ def find_point(conn: Connection, id: str) -> Any:
 
 
 def lacking(conn: Connection, name: str, model: str, limit: int = BITE) -> list[Row[Any]]:
-    """Return memories of a model that an index does not hold, as they are to be put into it."""
-    query = select(*_COLUMNS).where(_is_not_in(name), _OF.model == model)
-    return list(conn.execute(query.limit(limit)))
+    """Return memories of a model that an index does not hold, as they are to be put into it.
+
+    None where only those of other models are next, which have to be embedded first.
+    """
+    # The model is no condition: SQLite would read all memories by it.
+    rows: list[Row[Any]] = list(
+        conn.execute(select(*_COLUMNS, _OF.model).where(_is_not_in(name)).limit(limit))
+    )
+    return [row for row in rows if row.model == model]
 
 
 def count_lacking(conn: Connection, name: str, user_id: str | None = None) -> int:
     """Return how many memories an index does not hold, of one user or of all."""
     query = select(func.count()).where(_is_not_in(name))
     if user_id is not None:
-        query = query.where(_OF.user_id == user_id)
+        # Mostly none is missing: an expression keeps SQLite from reading all of the user's rows.
+        query = query.where(_OF.user_id.concat("") == user_id)
     return int(conn.execute(query).scalar_one())
 
 

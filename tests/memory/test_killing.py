@@ -38,9 +38,11 @@ def test_killed_while_writing_loses_no_acknowledged_memory(
     with serving(tmp_path / "data", DATABASE_URL=database_url) as again:
         there = {one["id"]: one["content"] for one in listed(again)}
         assert [pair for pair in kept if there.get(pair[0]) != pair[1]] == []
-        body = {"query": kept[-1][1], "user_id": "ada", "limit": 1}
+        # The model does not know the order of words: others say the same numbers, and the same.
+        body = {"query": kept[-1][1], "user_id": "ada", "min_score": 0.999, "limit": 100}
         answer = http.request("POST", f"{again.url}/memories/search", json=body, timeout=20).json()
-        assert answer["results"][0]["id"] == kept[-1][0] and answer["waiting"] == 0
+        assert kept[-1][0] in {result["id"] for result in answer["results"]}
+        assert answer["waiting"] == 0
 
 
 def listed(server: Server) -> list[dict[str, str]]:

@@ -7,7 +7,10 @@ from app.vectors.embedder import EmbedderSource, embed
 # What an agent or a person noted, and how somebody asks for it later. Written once, not tuned.
 PAIRS = [
     ("Marta cannot eat anything with peanuts", "Which food is our colleague allergic to?"),
-    ("The nightly backup of the orders database starts at 02:30", "When do we save copies of data?"),
+    (
+        "The nightly backup of the orders starts at half past two",
+        "When do we save copies of data?",
+    ),
     ("Prefer short answers without bullet lists", "What style of reply does the person like?"),
     ("The staging server was moved to Frankfurt in March", "Where is the test machine hosted?"),
     ("Jonas rides his bicycle to the office every day", "How does he commute to work?"),
@@ -21,7 +24,10 @@ PAIRS = [
     ("Meeting room Blue has no projector", "Where can we not show slides?"),
     ("The checkout fails when the cart has more than 99 items", "Bug with too many products"),
     ("She would rather be called by phone than get e-mail", "How should I contact her?"),
-    ("The flight to Lisbon leaves on Tuesday at six in the morning", "When is the plane departing?"),
+    (
+        "The flight to Lisbon leaves on Tuesday at six o'clock",
+        "When is the plane departing?",
+    ),
     ("Use tabs instead of spaces in the legacy repository", "Indentation rule of the old code"),
     ("The landlord raised the rent of the warehouse by five percent", "Storage got more expensive"),
     ("Ibrahim is away on parental leave until September", "Who is absent with a new baby?"),
