@@ -141,7 +141,7 @@ def test_status_tells_host_and_counts_and_no_key(
     answer = client.get("/system/status")
     vectors = answer.json["vectors"]
     assert (vectors["index"], vectors["host"]) == ("qdrant", qdrant.url.partition("//")[2])
-    assert (vectors["ok"], vectors["problem"]) == (False, "Qdrant answered 503")
+    assert (vectors["ok"], vectors["problem"]) == (False, "Qdrant answered 503: its log says why")
     assert (vectors["memories"], vectors["waiting"], vectors["to_remove"]) == (1, 1, 0)
     assert KEY not in answer.text
     assert "devenviro_memories_waiting 1" in client.get("/metrics").text

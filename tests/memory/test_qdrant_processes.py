@@ -28,7 +28,7 @@ def test_processes_start_without_qdrant_and_use_it_as_soon_as_it_is_there(tmp_pa
             status, kept = send(server, "/memories", content="tea at five")
             assert (status, kept["indexed"]) == (201, False)
             assert send(server, "/memories/search", query="tea")[0] == 503
-            wait_for(lambda: vectors(server)["problem"] == "nobody listens at QDRANT_URL")
+            wait_for(lambda: "nobody listens" in (vectors(server)["problem"] or ""))
             qdrant.start()
             wait_for(lambda: len(qdrant.points()) == 1, 30)
             wait_for(lambda: send(server, "/memories/search", query="tea")[0] == 200, 30)

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
+from qdrant_client import models
 
 from app.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
 from app.vectors.qdrant import QdrantIndex, transport
+from app.vectors.qdrant.filters import of_query, of_user
 from app.vectors.qdrant.version import version_problem
 from config import ROOT
 from tests.fake_qdrant import FakeQdrant
@@ -230,7 +232,8 @@ def test_cause_that_goes_on_is_logged_once_and_its_end_too(
     fake_qdrant.mood = None
     index.check()
     assert [record.message for record in caplog.records if record.name.startswith("app.")] == [
-        'the index of memories failed: Qdrant answered 500 (500 {"status": {"error": '
+        "the index of memories failed: Qdrant answered 500: its log says why "
+        '(500 {"status": {"error": '
         '"wal is full"}, "time": 0.0})',
         "Qdrant answers again",
     ]
@@ -412,3 +415,14 @@ def test_client_is_imported_with_the_first_call_only() -> None:
 )
 def test_version_that_is_too_far_away_is_named(server: str, fits: bool) -> None:
     assert (version_problem(server) is None) is fits
+
+
+def test_filters_are_made_in_one_place_which_names_the_user() -> None:
+    folder = ROOT / "app"
+    makers = {path.name for path in folder.rglob("*.py") if "models.Filter(" in path.read_text()}
+    assert makers == {"filters.py"}
+    for made in (of_user("ada"), of_query(query()), of_query(query(kind="k", tags=("a", "b")))):
+        first = made.must[0]  # type: ignore[index]
+        assert isinstance(first, models.FieldCondition)
+        assert (first.key, first.match) == ("user_id", models.MatchValue(value="ada"))
+        assert made.should is None

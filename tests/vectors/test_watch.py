@@ -31,7 +31,7 @@ def test_failure_is_seen_with_what_was_known_before_and_recovery_too(
     assert before.state is not None
     assert before.state.version == "1.20.0"
     fake_qdrant.mood = refuses(503, "no")
-    assert watched.see(wait_s=10) == ("Qdrant answered 503", before.state)
+    assert watched.see(wait_s=10) == ("Qdrant answered 503: its log says why", before.state)
     fake_qdrant.mood = None
     assert watched.see(wait_s=10) == before
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from app.vectors.errors import IndexFailure, IndexUnavailable
-from app.vectors.qdrant.failures import ClosedHere, failure_of, server_words
+from app.vectors.qdrant.failures import BUSY_HERE, ClosedHere, failure_of, server_words
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -63,7 +63,7 @@ class Connection:
         # The first time this takes seconds, and is no reason to turn others away.
         client, deadline = self._client()
         if not self._slots.acquire(timeout=SLOT_WAIT_S):
-            raise IndexUnavailable("Qdrant has too many calls of this process under way")
+            raise IndexUnavailable(BUSY_HERE)
         try:
             deadline.within(timeout_s or self.address.timeout_s)
             return self._call(do, client)

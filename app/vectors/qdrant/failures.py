@@ -29,18 +29,21 @@ from app.vectors.errors import (
 
 # A server that names hours is asked again after this all the same.
 MAX_RETRY_AFTER_S = 300
-NOT_QDRANT = "what answers at QDRANT_URL does not answer as Qdrant does"
+NOT_QDRANT = (
+    "what answers at QDRANT_URL does not answer as Qdrant does: correct the address, or the proxy"
+)
+BUSY_HERE = "Qdrant has too many calls of this process under way: try again in a moment"
 _TEMPORARY = {
-    408: "did not get the request in time",
-    409: "is busy with another change",
-    425: "answered 425",
-    429: "has too much to do",
+    408: "did not get the request in time: look at its load",
+    409: "is busy with another change: try again in a moment",
+    425: "answered 425: try again in a moment",
+    429: "has too much to do: try again later, or look at its limits",
 }
 _REFUSALS = {
-    401: "Qdrant wants an API key, or another one (QDRANT_API_KEY)",
-    403: "the API key may not do that (QDRANT_API_KEY)",
-    404: "there is no Qdrant at QDRANT_URL",
-    413: "Qdrant takes no request that large",
+    401: "Qdrant wants an API key, or another one: set QDRANT_API_KEY",
+    403: "the API key may not do that: QDRANT_API_KEY needs the right to make collections",
+    404: "there is no Qdrant at QDRANT_URL: correct port and path",
+    413: "Qdrant takes no request that large: raise its limit",
 }
 
 
@@ -89,27 +92,29 @@ def _of_the_network(error: BaseException) -> IndexFailure | None:
     if isinstance(error, httpcore.ConnectError | OSError):
         return IndexUnavailable(_unreachable(error))
     if isinstance(error, httpcore.PoolTimeout):
-        return IndexUnavailable("Qdrant has too many calls of this process under way")
+        return IndexUnavailable(BUSY_HERE)
     if isinstance(error, httpcore.TimeoutException):
-        return IndexUnavailable("Qdrant did not answer in time")
+        return IndexUnavailable(
+            "Qdrant did not answer in time: look at its load, or raise QDRANT_TIMEOUT_S"
+        )
     if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError):
-        return IndexUnavailable("Qdrant broke the connection off")
+        return IndexUnavailable("Qdrant broke the connection off: look whether it restarts")
     if isinstance(error, RuntimeError) and "closed" in str(error):
-        return ClosedHere("the connection to Qdrant was closed here")
+        return ClosedHere("the connection to Qdrant was closed here: try again")
     return None
 
 
 def _unreachable(error: BaseException) -> str:
     causes = list(_causes(error))
     if any(isinstance(one, socket.gaierror) for one in causes):
-        return "the name in QDRANT_URL cannot be resolved"
+        return "the name in QDRANT_URL cannot be resolved: correct it, or the network"
     if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
-        return "the certificate of Qdrant is not trusted"
+        return "the certificate of Qdrant is not trusted: SSL_CERT_FILE names authorities"
     if any(isinstance(one, ssl.SSLError) for one in causes):
-        return "Qdrant does not speak TLS at QDRANT_URL"
+        return "Qdrant does not speak TLS at QDRANT_URL: use http:, or another port"
     if any(isinstance(one, ConnectionRefusedError) for one in causes):
-        return "nobody listens at QDRANT_URL"
-    return "Qdrant cannot be reached"
+        return "nobody listens at QDRANT_URL: start Qdrant, or correct the address"
+    return "Qdrant cannot be reached: look at QDRANT_URL and the network"
 
 
 def _of_an_answer(error: BaseException) -> IndexFailure | None:
@@ -135,13 +140,17 @@ def _answered(error: BaseException) -> Answered | None:
 def _of_status(answered: Answered) -> IndexFailure:
     status = answered.status
     if status in _TEMPORARY or status >= 500:
-        words = f"Qdrant {_TEMPORARY.get(status, f'answered {status}')}"
+        words = f"Qdrant {_TEMPORARY.get(status, f'answered {status}: its log says why')}"
         return IndexUnavailable(words, _seconds(answered.retry_after))
     if status == 404 and _is_of_qdrant(answered.text):
-        return IndexMissing("Qdrant has no collection for these memories")
+        return IndexMissing(
+            "Qdrant has no collection for these memories: it is made with the next call"
+        )
     if 300 <= status < 400:
         return IndexRejected("QDRANT_URL leads elsewhere: set it to where it leads")
-    return IndexRejected(_REFUSALS.get(status, f"Qdrant refused what it was asked ({status})"))
+    return IndexRejected(
+        _REFUSALS.get(status, f"Qdrant refused what it was asked ({status}): the log says why")
+    )
 
 
 def _is_of_qdrant(text: str) -> bool:
