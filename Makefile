@@ -45,6 +45,11 @@ tests/clients/node_modules/.installed: tests/clients/package-lock.json
 test-clients: $(VENV)/.installed-dev $(if $(shell command -v npm),tests/clients/node_modules/.installed) ## Run Sentry's own clients against a running service
 	@$(BIN)/python -m pytest tests/clients
 
+# Without QDRANT_TEST_URL (and QDRANT_TEST_API_KEY, if it wants one) the summary says what did not run.
+# Its collections are named tests-… and removed again.
+test-qdrant: $(VENV)/.installed-dev ## Run the tests of the index against a real Qdrant, QDRANT_TEST_URL
+	@$(BIN)/python -m pytest tests/vectors -m live_qdrant
+
 lint: $(VENV)/.installed-dev ## Check style, types and the layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -63,4 +68,4 @@ lock: ## Compile requirements*.in into the locked files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help run test test-clients lint bench chaos lock
+.PHONY: help run test test-clients test-qdrant lint bench chaos lock

@@ -9,6 +9,7 @@ application, because ``gunicorn.conf.py`` reads this module in the master, befor
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from sqlalchemy.engine import make_url
@@ -98,6 +100,32 @@ def _database_url(value: str) -> str:
     raise ValueError("not a database that is supported")
 
 
+def _qdrant_url(value: str) -> str:
+    # Without a port the client takes 6333, with https as well, which hardly anybody means by such
+    # a URL; without a scheme it takes the host's name for one.
+    parts = urlsplit(_base_url(value))
+    if not parts.port or parts.username is not None or parts.fragment or " " in value:
+        raise ValueError("not the URL of a Qdrant")
+    return value.rstrip("/")
+
+
+def _qdrant_key(value: str, info: ValidationInfo) -> str:
+    parts = urlsplit(info.data.get("QDRANT_URL") or "https:")
+    if parts.scheme == "http" and not _is_private(parts.hostname or ""):
+        raise ValueError("everybody on the way could read it")
+    return value
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is of this machine or a private network, as far as its name tells."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        pass
+    # A name without a dot is a service of compose's network or a host of this one.
+    return "." not in host or host.endswith((".local", ".internal", ".localhost", ".svc"))
+
+
 def _split(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -144,6 +172,8 @@ def _upper(value: Any) -> Any:
 Dsn = Annotated[str, AfterValidator(_dsn)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+QdrantUrl = Annotated[str, AfterValidator(_qdrant_url)]
+QdrantKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), AfterValidator(_qdrant_key)]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Patterns = Annotated[
@@ -225,6 +255,24 @@ class Config(BaseModel):
     DATABASE_URL: DatabaseUrl | None = setting(
         None, "sqlite:///file or postgresql://user:password@host/name", repr=False
     )
+    QDRANT_URL: QdrantUrl | None = setting(
+        None, "http or https with host and port, such as http://qdrant:6333"
+    )
+    QDRANT_API_KEY: QdrantKey | None = setting(
+        None,
+        "printable characters, and https in QDRANT_URL unless it leads to a private network",
+        repr=False,
+    )
+    QDRANT_TIMEOUT_S: float = setting(
+        2.0, "seconds from 0.1 to 60", ge=0.1, le=60, allow_inf_nan=False
+    )
+    QDRANT_COLLECTION: str = setting(
+        "devenviro",
+        "1 to 30 lower-case letters, digits and hyphens",
+        pattern=r"^[a-z0-9][a-z0-9-]{0,29}$",
+    )
+    QDRANT_SHARD_NUMBER: int | None = setting(None, "a number from 1 to 1024", ge=1, le=1024)
+    QDRANT_REPLICATION_FACTOR: int = setting(1, "a number from 1 to 32", ge=1, le=32)
     SCRUB_KEYS: Names = setting((), "names of fields, separated by commas")
     SCRUB_PATTERNS: Patterns = setting(
         (), "regular expressions without nested repeats, separated by whitespace"
@@ -270,6 +318,12 @@ class Config(BaseModel):
     SMTP_PASSWORD: str | None = setting(None, "a password", max_length=1000, repr=False)
     SMTP_FROM: MailAddress | None = setting(
         None, "a mail address such as alerts@example.org", max_length=254
+    )
+    EMBEDDER: str = setting(
+        "wordllama",
+        "wordllama, or module:factory of another one",
+        pattern=r"^(wordllama|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
+        max_length=200,
     )
     WORKER_IN_WEB: bool = setting(True, "on or off")
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)

@@ -21,6 +21,7 @@ from app.emergency import EmergencyFolder
 from app.insights.observer import Observer
 from app.intake import Intake
 from app.logs import set_up_logging
+from app.memory.service import Memories
 from app.projects import KeyRing
 from app.protocol.scrub import Scrubber
 from app.quotas import QuotaGate
@@ -62,6 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
         quotas=QuotaGate(),
         courier=Courier.of(store, config),
         figures=MeasuredFigures(),
+        memories=Memories.of(store, config),
         release=release,
         started_at=utc_now(),
     )

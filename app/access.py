@@ -63,6 +63,7 @@ diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
 shows = Rule("status", scope="read", loopback=True, session=True)
 reads = Rule("read", scope="read", loopback=True)
 writes = Rule("write", scope="write", loopback=True)
+remembers = Rule("memories", scope="memories", loopback=True)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:

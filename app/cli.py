@@ -9,21 +9,27 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
+from app.memory.upkeep import Upkeep
 from app.project_commands import project_group
 from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
+from app.vectors.errors import VectorError
 from app.verify import verify
 from app.worker import Worker
 from config import Config
 
+# Somebody who waits for a command waits for its model, too.
+COMMAND_WAIT_S = 120.0
+
 db_group = AppGroup("db", help="The store's schema.")
 user_group = AppGroup("user", help="People who may log in to the admin pages.")
 token_group = AppGroup("token", help="API tokens.")
+memory_group = AppGroup("memory", help="The memory service.")
 
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (db_group, user_group, token_group, project_group):
+    for group in (db_group, user_group, token_group, project_group, memory_group):
         app.cli.add_command(group)
     app.cli.add_command(verify)
     app.cli.add_command(prune_command)
@@ -82,6 +88,25 @@ def worker_command() -> None:
     click.echo(f"worker {worker.owner} runs", err=True)
     worker.run_once()
     worker.run_forever()
+
+
+@memory_group.command("reindex")
+def reindex_memories() -> None:
+    """Make vectors of another EMBEDDER anew from the texts, and the index from the vectors."""
+    found = services().memories
+    upkeep = Upkeep(found)
+    try:
+        found.embedders.get(COMMAND_WAIT_S)
+        state = found.state()
+        stored = state.memories
+        length = state.foreign + (stored if found.index.identity else 0)
+        with click.progressbar(length=length, label="indexing") as bar:
+            embedded, indexed = upkeep.reindex(bar.update)
+    except VectorError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{stored} memories: {embedded} embedded anew, {indexed} put into the index")
+    if found.index.identity is None:
+        click.echo("exact search reads the rows themselves: there is no index to be made")
 
 
 @user_group.command("add")

@@ -18,6 +18,7 @@ from app import feedback
 from app.db import StoreError
 from app.error_tracker import ErrorTracker
 from app.sentry import event_id_of
+from app.vectors.errors import VectorError
 
 PROBLEM_TYPE = "application/problem+json"
 # The pages of people; everything else answers programs.
@@ -41,6 +42,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(FieldErrors, answer_field_errors)
     app.register_error_handler(StoreError, answer_store_error)
+    app.register_error_handler(VectorError, answer_vector_error)
 
 
 def problem(status: int, detail: str = "", **more: Any) -> Response:
@@ -94,6 +96,20 @@ def answer_store_error(error: StoreError) -> ResponseReturnValue:
     detail = "the store does not answer at the moment"
     response = _page(503, detail, None) if _wants_page() else problem(503, detail)
     response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def answer_vector_error(error: VectorError) -> ResponseReturnValue:
+    """Answer 503: embedder or index do not answer; the echo of a failure names its event."""
+    cause = error.__cause__
+    echoes = isinstance(cause, VectorError)
+    event_id = event_id_of(cause) if echoes else ErrorTracker().log_error(error)
+    if _wants_page():
+        response = _page(503, str(error), event_id)
+    else:
+        links = event_id and links_of(event_id)
+        response = problem(503, str(error), event_id=event_id, links=links)
+    response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 
 

@@ -13,6 +13,7 @@ from app.auth import Accounts, LoginThrottle
 from app.db import Store
 from app.delivery.destinations import Destinations
 from app.intake import Intake
+from app.memory.service import Memories
 from app.projects import KeyRing
 from app.quotas import QuotaGate
 from config import Config
@@ -32,6 +33,7 @@ class Services:
     quotas: QuotaGate
     courier: Courier
     figures: Figures
+    memories: Memories
     release: str
     started_at: datetime
 

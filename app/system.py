@@ -22,10 +22,22 @@ from app.events.observations import PREFIX
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
 from app.services import Services
+from app.vectors.watch import Seen
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
-PACKAGES = ("flask", "werkzeug", "sentry-sdk", "gunicorn", "sqlalchemy", "alembic", "psycopg")
+# Of the memories, without a store to ask each is unknown.
+COUNTS = ("memories", "waiting", "to_remove", "to_embed")
+PACKAGES = (
+    "flask",
+    "werkzeug",
+    "sentry-sdk",
+    "gunicorn",
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
+    "qdrant-client",
+)
 
 _process = psutil.Process()
 _process.cpu_percent(None)  # The first reading is always 0; the next one is since this.
@@ -41,6 +53,7 @@ def status(parts: Services) -> dict[str, Any]:
         "sentry": sentry(parts.config, parts.release),
         "versions": versions(),
         "store": {"kind": parts.store.url.get_backend_name(), "ok": False},
+        "vectors": vectors(parts),
         "accounting": None,
         "counters": {},
         "items": {},
@@ -49,6 +62,7 @@ def status(parts: Services) -> dict[str, Any]:
     try:
         with parts.store.read() as conn:
             report |= stored(conn)
+        report["vectors"] |= memories(parts)
         report["store"] |= {
             "ok": True,
             "size_bytes": parts.store.size_bytes(),
@@ -79,6 +93,30 @@ def stored(conn: Connection) -> dict[str, Any]:
             ).scalar_one(),
         },
     }
+
+
+def vectors(parts: Services) -> dict[str, Any]:
+    """Return how embedder and index of memories are, as far as that is known without a wait."""
+    kept = parts.memories
+    seen = kept.watch.see() if parts.config.QDRANT_URL else Seen(None, None)
+    qdrant = urlsplit(parts.config.QDRANT_URL or "")
+    return {
+        "index": kept.index.system,
+        "host": qdrant.netloc or None,
+        "ok": seen.failure is None,
+        "problem": seen.problem,
+        "version": seen.state.version if seen.state else None,
+        "points": seen.state.points if seen.state else None,
+        "embedder": kept.embedders.state,
+        **dict.fromkeys(COUNTS),
+    }
+
+
+def memories(parts: Services) -> dict[str, int]:
+    """Return how many memories there are, and what the index has still to learn of them."""
+    state = parts.memories.state()
+    counts = (state.memories, state.lacking, state.removals, state.foreign)
+    return dict(zip(COUNTS, counts, strict=True))
 
 
 def service(parts: Services) -> dict[str, Any]:

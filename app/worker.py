@@ -1,5 +1,5 @@
-"""The background loops of a process: send to Sentry, evaluate alerts and send notices, take in what
-was set aside, remove what was deleted, prune.
+"""The background loops of a process: send to Sentry, evaluate alerts and send notices, bring
+memories and their index together, take in what was set aside, remove what was deleted, prune.
 
 Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
 these loops, for another process or host. What only one may do, it does under a lease.
@@ -24,6 +24,8 @@ from app.intake import recording
 from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
 from app.leases import claim
+from app.memory.loop import MemoryLoop
+from app.memory.upkeep import Upkeep
 from app.retention import Limits, bury, prune
 from app.services import Services
 from config import Config
@@ -33,6 +35,8 @@ log = logging.getLogger("app.tracker")
 PERIOD_S = 10.0
 # A webhook that hangs is no reason to be killed by the server, which waits for a few seconds.
 ALERTS_STOP_S = 0.5
+# The same of an index that does not answer.
+MEMORIES_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 # Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
 READ_IN_A_TURN = 300
@@ -50,30 +54,37 @@ class Worker:
         self._forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
         self.owner = self._forwarder.owner
         self._alerts = alerts_of(parts, self.owner)
+        self._memories = MemoryLoop(parts.store, Upkeep(parts.memories), self.owner)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
         self._forwarder.start()
         self._alerts.start()
+        self._memories.start()
         self._parts.intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Store what still waits in memory, settle what is on its way, end the loops."""
         self._stop.set()
         self._alerts.finish()
+        self._memories.finish()
         self._parts.intake.close()
         self._forwarder.stop(timeout_s)
         self._alerts.stop(ALERTS_STOP_S)
+        self._memories.stop(MEMORIES_STOP_S)
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
         """Be the loops of a process of its own, until :meth:`finish` is called."""
         self._forwarder.start()
         self._alerts.start()
+        self._memories.start()
         self._run()
+        self._memories.finish()
         self._parts.intake.close()
         self._alerts.stop()
+        self._memories.stop()
         self._forwarder.stop()
 
     def finish(self) -> None:

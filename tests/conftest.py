@@ -50,6 +50,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             red=True,
             bold=True,
         )
+    skipped = terminalreporter.getreports("skipped")
+    if any("live_qdrant" in report.keywords for report in skipped):
+        terminalreporter.write_line(
+            "NO REAL QDRANT WAS ASKED, only the contract server. Set QDRANT_TEST_URL and run "
+            "`make test-qdrant`.",
+            yellow=True,
+            bold=True,
+        )
 
 
 @pytest.fixture(scope="session")

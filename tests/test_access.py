@@ -43,6 +43,7 @@ TABLE = [
     ("/api/performance", "read"),
     ("/api/ai-calls", "read"),
     ("/api/metrics", "read"),
+    ("/memories", "memories"),
 ]
 READS = [
     "/api/events",
@@ -59,6 +60,7 @@ READS = [
     "/api/performance",
     "/api/ai-calls",
     "/api/metrics",
+    "/memories?user_id=ada",
     "/system/status",
     "/metrics",
     "/openapi.json",
@@ -147,6 +149,15 @@ def test_token_without_the_scope_is_refused_with_403(production: Flask) -> None:
     answer = client.get("/sentry-debug", headers=headers)
     assert (answer.status_code, answer.content_type) == (403, "application/problem+json")
     assert "diagnostics" in answer.json["detail"]
+
+
+def test_memories_want_a_token_of_their_scope(production: Flask) -> None:
+    client, accounts = production.test_client(), parts_of(production).accounts
+    body = {"content": "tea", "user_id": "ada"}
+    for scope, status in [("read", 403), ("write", 403), ("memories", 201)]:
+        headers = bearer(accounts.create_token(scope, (scope,)))
+        assert client.post("/memories", json=body, headers=headers).status_code == status
+    assert client.post("/memories", json=body).status_code == 401
 
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES)

@@ -69,6 +69,21 @@ def test_no_start_without_secrets_where_they_are_needed(environment: str) -> Non
     ("name", "value"),
     [
         ("ENVIRONMENT", "prod"),
+        ("QDRANT_URL", "vectors:6333"),
+        ("QDRANT_URL", "http://vectors"),
+        ("QDRANT_URL", "https://x.cloud.qdrant.io"),
+        ("QDRANT_URL", "http://qdrant:0"),
+        ("QDRANT_URL", "grpc://qdrant:6334"),
+        ("QDRANT_URL", "http://key@qdrant:6333"),
+        ("QDRANT_URL", "http://qdrant :6333"),
+        ("QDRANT_URL", "http://qdrant:6333?key=1"),
+        ("QDRANT_API_KEY", "two words"),
+        ("QDRANT_API_KEY", "schlüssel"),
+        ("QDRANT_TIMEOUT_S", "0"),
+        ("QDRANT_COLLECTION", "../other"),
+        ("QDRANT_COLLECTION", "our_notes"),
+        ("QDRANT_SHARD_NUMBER", "0"),
+        ("QDRANT_REPLICATION_FACTOR", "many"),
         ("SENTRY_DSN", "https://sentry.example.org/1"),
         ("SENTRY_DSN", "https://key@sentry.example.org/project"),
         ("SENTRY_DSN", "nonsense"),
@@ -106,6 +121,23 @@ def test_wrong_value_is_named_with_what_was_expected_and_not_repeated(
 def test_all_wrong_values_are_named_at_once() -> None:
     found = problems({"API_PORT": "x", "SENTRY_DSN": "y", "LOG_LEVEL": "z", "ENVIRONMENT": "q"})
     assert set(found) == {"API_PORT", "SENTRY_DSN", "LOG_LEVEL", "ENVIRONMENT"}
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["qdrant", "localhost", "10.1.2.3", "[::1]", "100.64.0.1", "qdrant.ns.svc", "q.internal"],
+)
+def test_key_of_qdrant_goes_without_tls_through_private_networks(host: str) -> None:
+    config = load_config({"QDRANT_URL": f"http://{host}:6333/", "QDRANT_API_KEY": "key"})
+    assert config.QDRANT_URL == f"http://{host}:6333"
+
+
+@pytest.mark.parametrize("host", ["qdrant.example.org", "8.8.8.8", "127.0.0.1.example.org"])
+def test_key_of_qdrant_goes_nowhere_else_without_tls(host: str) -> None:
+    found = problems({"QDRANT_URL": f"http://{host}:6333", "QDRANT_API_KEY": "s3cret"})
+    assert set(found) == {"QDRANT_API_KEY"}
+    assert "https" in found["QDRANT_API_KEY"]
+    assert load_config({"QDRANT_URL": f"https://{host}:6333", "QDRANT_API_KEY": "s3cret"})
 
 
 def test_secrets_are_not_in_the_repr() -> None:

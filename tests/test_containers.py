@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -67,9 +68,12 @@ def compose(environ: dict[str, str] | None = None) -> dict[str, Any]:
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
-        return (environ or {}).get(match["name"]) or match["default"]
+        given = (environ or {}).get(match["name"])
+        if match["operator"] == "+":
+            return match["word"] if given else ""
+        return given or match["word"]
 
-    pattern = r"\$\$|\$\{(?P<name>\w+):-(?P<default>[^}]*)\}"
+    pattern = r"\$\$|\$\{(?P<name>\w+):(?P<operator>[-+])(?P<word>[^}]*)\}"
     text = re.sub(pattern, value, (ROOT / "docker-compose.yml").read_text())
     loaded: dict[str, Any] = yaml.safe_load(text)
     return loaded
@@ -77,6 +81,12 @@ def compose(environ: dict[str, str] | None = None) -> dict[str, Any]:
 
 def env_example() -> dict[str, str]:
     return {name: value or "" for name, value in dotenv_values(ROOT / ".env.example").items()}
+
+
+def environment_of_qdrant(env_file: dict[str, str]) -> dict[str, str]:
+    """Return what is set for it; a line without a value would pass one on, and there is none."""
+    lines = compose(env_file)["services"]["qdrant"]["environment"]
+    return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def environment_of_the_api(env_file: dict[str, str]) -> dict[str, str]:
@@ -303,7 +313,7 @@ def test_everything_that_is_written_lies_in_a_named_volume() -> None:
     }
     assert sources == set(loaded["volumes"])
     assert mounts["api"] == of_the_image("VOLUME") == ["/data"]
-    init_file = loaded["services"]["qdrant"]["environment"]["QDRANT_INIT_FILE_PATH"]
+    init_file = environment_of_qdrant({})["QDRANT_INIT_FILE_PATH"]
     assert any(init_file.startswith(mount + "/") for mount in mounts["qdrant"])
 
 
@@ -326,6 +336,31 @@ def test_database_of_the_profile_is_one_the_service_can_use() -> None:
     )
     assert url == "postgresql://devenviro:s3cret@postgres/devenviro"
     assert load_config(environment_of_the_api(environ | {"DATABASE_URL": url})).DATABASE_URL
+
+
+def test_api_searches_memories_in_the_qdrant_of_compose_unless_another_one_is_set() -> None:
+    config = load_config(environment_of_the_api(env_example()))
+    url = urlsplit(config.QDRANT_URL or "")
+    qdrant = compose()["services"][url.hostname]
+    assert str(url.port) in qdrant["expose"]
+    assert set(qdrant["networks"]) <= set(compose()["services"]["api"]["networks"])
+    other = env_example() | {"QDRANT_URL": "https://cluster.example.org:6333"}
+    assert load_config(environment_of_the_api(other)).QDRANT_URL == other["QDRANT_URL"]
+
+
+def test_worker_fills_the_same_qdrant() -> None:
+    services = compose()["services"]
+    assert set(services["qdrant"]["networks"]) <= set(services["worker"]["networks"])
+    urls = {services[name]["environment"]["QDRANT_URL"] for name in ("api", "worker")}
+    assert urls == {"http://qdrant:6333"}
+
+
+@pytest.mark.parametrize("key", ["", "letters-and-digits-1"])
+def test_key_of_qdrant_is_one_line_for_both_sides_and_an_empty_one_is_none(key: str) -> None:
+    environ = env_example() | {"QDRANT_API_KEY": key}
+    config = load_config(environment_of_the_api(environ))
+    assert config.QDRANT_API_KEY == environment_of_qdrant(environ).get("QDRANT__SERVICE__API_KEY")
+    assert config.QDRANT_API_KEY == (key or None)
 
 
 def test_docker_waits_longer_than_gunicorn_needs_to_stop() -> None:

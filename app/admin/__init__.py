@@ -11,6 +11,7 @@
     ai_calls   what models, agents and tools took (call_charts)
     metrics    what programs count and measure themselves (metric_charts)
     feedback   what people said of errors
+    memories   whose there are, what they say, how the index is
     rules      rules of grouping, and what one would do
     alerts     notices, and one of them with every attempt (where they go: alert_channels)
     triage     resolve, ignore, reopen, delete, comment
@@ -51,6 +52,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    memories,  # noqa: F401
     metrics,  # noqa: F401
     performance,  # noqa: F401
     project_setup,  # noqa: F401

@@ -53,6 +53,7 @@ def findings(report: dict[str, Any]) -> Iterator[Finding]:
     :param report: of :func:`app.system.status`.
     """
     yield from _of_store(report)
+    yield from _of_vectors(report["vectors"])
     yield from _of_machine(report["machine"])
     yield from _of_counters(report["counters"])
     if not report["sentry"]["enabled"]:
@@ -82,6 +83,16 @@ def _of_store(report: dict[str, Any]) -> Iterator[Finding]:
             "bad",
             f"{plural(store['set_aside'], 'event')} set aside in the emergency folder.",
             "They are taken in when the store answers; a restart takes them in at once.",
+        )
+
+
+def _of_vectors(vectors: dict[str, Any]) -> Iterator[Finding]:
+    if vectors["problem"]:
+        yield Finding(
+            "note" if vectors["ok"] else "bad",
+            f"The index of memories: {vectors['problem']}.",
+            "Memories are kept meanwhile, and put there when it works; docs/troubleshooting.md "
+            "has the mend.",
         )
 
 

@@ -20,6 +20,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     health,  # noqa: F401
     issues,  # noqa: F401
+    memories,  # noqa: F401
     metrics,  # noqa: F401
     openapi,  # noqa: F401
     performance,  # noqa: F401

@@ -101,7 +101,15 @@ def run_checks(parts: Services) -> dict[str, Check]:
     # Neither is known while the store does not answer.
     delivery = "warn" if store == "fail" else _delivery(parts)
     alerts = "warn" if store == "fail" else _alerts(parts)
-    return {"store": store, "emergency": _emergency(parts), "delivery": delivery, "alerts": alerts}
+    checks: dict[str, Check] = {
+        "store": store,
+        "emergency": _emergency(parts),
+        "delivery": delivery,
+        "alerts": alerts,
+    }
+    if parts.config.QDRANT_URL is not None:
+        checks["vectors"] = _vectors(parts)
+    return checks
 
 
 def _store(parts: Services) -> Check:
@@ -136,6 +144,11 @@ def _alerts(parts: Services) -> Check:
             return "warn" if is_stuck(conn, utc_now()) else "pass"
     except StoreError:
         return "warn"
+
+
+def _vectors(parts: Services) -> Check:
+    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
+    return "pass" if parts.memories.watch.see().problem is None else "warn"
 
 
 def _books(parts: Services) -> Check:

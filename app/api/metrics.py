@@ -13,7 +13,7 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access
+from app import access, system
 from app.alerts import archive
 from app.api import bp
 from app.api.openapi import Operation, describe
@@ -84,7 +84,7 @@ def metrics() -> ResponseReturnValue:
         counters = books.read_counters(conn)
         found = [*_of_books(conn, counters), *_of_delivery(overview, now), *_of_ages(conn, now)]
         found += [*_of_requests(counters), _of_notices(conn)]
-    found += _of_service(parts)
+    found += [*_of_memories(parts), *_of_service(parts)]
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
 
@@ -167,6 +167,17 @@ def _of_notices(conn: Connection) -> Metric:
     for state, count in archive.count_by_state(conn).items():
         found.add(count, state=state)
     return found
+
+
+def _of_memories(parts: Services) -> Iterator[Metric]:
+    counts = system.memories(parts)
+    yield _one("memories", "gauge", "Memories that are kept.", counts["memories"])
+    waiting, to_remove = counts["waiting"], counts["to_remove"]
+    yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", waiting)
+    yield _one("memories_to_remove", "gauge", "Removals the index has not seen yet.", to_remove)
+    if parts.config.QDRANT_URL is not None:
+        is_up = parts.memories.watch.see().failure is None
+        yield _one("index_up", "gauge", "1 if Qdrant answers.", int(is_up))
 
 
 def _of_service(parts: Services) -> Iterator[Metric]:

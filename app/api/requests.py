@@ -31,21 +31,23 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def read_body(model: type[Model], *, optional: bool = False) -> Model:
+def read_body(
+    model: type[Model], *, optional: bool = False, max_bytes: int = MAX_BODY_BYTES
+) -> Model:
     """Return the request's JSON body.
 
     :param optional: no body at all stands for an empty object.
-    :raise 400: it is no JSON object. :raise 413: it is longer than 64 KiB.
+    :raise 400: it is no JSON object. :raise 413: it is longer than ``max_bytes``, 64 KiB.
     :raise 415: it is not called JSON. :raise FieldErrors: a field is wrong (422).
     """
     # Read here, since Werkzeug cuts a chunked body that is too long without a word.
-    raw = request.stream.read(MAX_BODY_BYTES + 1)
+    raw = request.stream.read(max_bytes + 1)
     if optional and not raw:
         return _validated(model, {})
     if not request.is_json:
         abort(415, description="Content-Type: application/json is expected")
-    if len(raw) > MAX_BODY_BYTES:
-        abort(413, description=f"at most {MAX_BODY_BYTES} bytes are expected")
+    if len(raw) > max_bytes:
+        abort(413, description=f"at most {max_bytes} bytes are expected")
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):

@@ -576,6 +576,7 @@ class SystemStatus(BaseModel):
     machine: dict[str, Any]
     cgroup: dict[str, Any] | None
     store: dict[str, Any]
+    vectors: dict[str, Any]
     sentry: dict[str, Any]
     accounting: Accounting | None
     counters: dict[str, int]

@@ -29,6 +29,7 @@ PAGES = [
     "/admin/ai-calls",
     "/admin/metrics",
     "/admin/feedback",
+    "/admin/memories",
     "/admin/projects",
     "/admin/projects/new",
     "/admin/projects/1",

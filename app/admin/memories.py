@@ -1,0 +1,145 @@
+"""Memories: whose there are, what they say, how the index is; and deleting them.
+
+Users are named in the address' query, since they may be called anything.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf import FlaskForm
+
+from app import access
+from app.admin import bp
+from app.admin.events import row_number
+from app.admin.filters import plural
+from app.admin.status import Finding
+from app.memory import records
+from app.memory.content import MAX_CONTENT, MAX_USER_ID
+from app.memory.service import Found, State, Wanted
+from app.protocol.event import clean_text
+from app.services import services
+from app.vectors.errors import VectorError
+
+log = logging.getLogger("app.tracker")
+
+PAGE_SIZE = 50
+SHOWN_HITS = 20
+UNKNOWN = "there is no such memory (any more)"
+
+
+@bp.get("/memories")
+@access.admin
+def list_of_memory_users() -> ResponseReturnValue:
+    """Show who has memories, and how the index is."""
+    text, after = _text("q", MAX_USER_ID), request.args.get("after") or None
+    state = services().memories.state()
+    with services().store.read() as conn:
+        users = records.list_users(
+            conn, text, after=clean_text(after) if after else None, limit=PAGE_SIZE + 1
+        )
+    page = users[:PAGE_SIZE]
+    return render_template(
+        "memories.html",
+        users=page,
+        text=text,
+        state=state,
+        findings=list(findings(state)),
+        is_first=after is None,
+        next=page[-1].user_id if len(users) > PAGE_SIZE else None,
+    )
+
+
+@bp.get("/memories/user")
+@access.admin
+def show_memories() -> ResponseReturnValue:
+    """Show a user's memories, newest first, or those near what is searched for."""
+    user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
+    found, problem = _found(user, text) if text else (None, None)
+    with services().store.read() as conn:
+        rows = records.list_memories(conn, user, before=before, limit=PAGE_SIZE + 1)
+        total = records.count(conn, user)
+    page = rows[:PAGE_SIZE]
+    return render_template(
+        "memories_of_user.html",
+        user=user,
+        text=text,
+        found=found,
+        problem=problem,
+        rows=page,
+        total=total,
+        is_indexed=services().memories.is_indexed,
+        is_first=before is None,
+        older=page[-1].seq if len(rows) > PAGE_SIZE else None,
+    )
+
+
+@bp.route("/memories/user/delete", methods=["GET", "POST"])
+@access.admin
+def delete_memories() -> ResponseReturnValue:
+    """Ask whether a memory, or all of a user, are to be deleted; delete them on POST (303).
+
+    :raise 404: there is nothing to be deleted.
+    """
+    user, id, form = _user(), request.values.get("id"), FlaskForm()
+    with services().store.read() as conn:
+        row = records.find(conn, user, clean_text(id)) if id else None
+        total = records.count(conn, user)
+    if total == 0 or (id and row is None):
+        abort(404, description=UNKNOWN)
+    if not form.validate_on_submit():
+        return render_template("memories_delete.html", user=user, row=row, total=total)
+    if row is not None:
+        services().memories.remove(user, row.id)
+        flash("The memory is deleted.", "note")
+        return redirect(url_for("admin.show_memories", user=user), 303)
+    gone = services().memories.remove_user(user)
+    log.info("%s deleted all %d memories of a user", current_user.username, gone)
+    flash(f"{plural(gone, 'memory', 'memories')} deleted.", "note")
+    return redirect(url_for("admin.list_of_memory_users"), 303)
+
+
+def findings(state: State) -> Iterator[Finding]:
+    """Yield what deserves a look."""
+    if state.failure is not None:
+        yield Finding("bad", "The index does not work:", f"{state.failure}.")
+    if state.embedder == "failed":
+        yield Finding("bad", "The embedder does not load.", "The log says why; EMBEDDER names it.")
+    if state.lacking:
+        yield Finding(
+            "note",
+            f"{plural(state.lacking, 'memory', 'memories')} not in the index yet.",
+            "They are put there by themselves; searches do not find them until then.",
+        )
+    if state.foreign:
+        yield Finding(
+            "note",
+            f"{plural(state.foreign, 'memory', 'memories')} of another embedder.",
+            "They are embedded anew by themselves; `flask memory reindex` does it at once.",
+        )
+    if state.removals:
+        yield Finding(
+            "note",
+            f"{plural(state.removals, 'deleted memory', 'deleted memories')} still in the index.",
+            "They are removed there by themselves; nobody finds them.",
+        )
+
+
+def _found(user: str, text: str) -> tuple[Found | None, str | None]:
+    try:
+        return services().memories.search(user, text, Wanted(limit=SHOWN_HITS)), None
+    except VectorError as error:
+        return None, str(error)
+
+
+def _user() -> str:
+    user = clean_text(request.values.get("user", ""))[:MAX_USER_ID]
+    return user or abort(404, description="no user is named")
+
+
+def _text(name: str, at_most: int) -> str:
+    return clean_text(request.args.get(name, "").strip())[:at_most]

@@ -1,0 +1,96 @@
+"""The gate before an index: after a failure it leaves the index alone for a moment.
+
+An index that does not answer would hold every request for its whole timeout; with it closed, only
+one call in a few seconds does, and whoever comes meanwhile is told at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.memory.observed import index_span
+from app.vectors.errors import IndexFailure, IndexMissing, IndexUnavailable
+from app.vectors.index import Index, Space
+
+T = TypeVar("T")
+
+# At most; what the index itself asks for (Retry-After) may be an hour, and it may recover sooner.
+MAX_CLOSED_S = 60
+
+
+class Gate:
+    """Calls one index for a process.
+
+    :param lost: called when the index was made anew, hence is empty.
+    """
+
+    def __init__(self, index: Index, lost: Callable[[], None]) -> None:
+        self.index = index
+        self._lost = lost
+        self._lock = threading.Lock()
+        self._space: Space | None = None
+        self._closed_until = float("-inf")
+        self._cause: IndexFailure | None = None
+        self._failures = 0
+
+    @property
+    def failure(self) -> IndexFailure | None:
+        """Why it is closed, ``None`` while it is open."""
+        return self._cause if time.monotonic() < self._closed_until else None
+
+    def call(
+        self, operation: str, space: Space, function: Callable[[], T], *, knocks: bool = False
+    ) -> T:
+        """Call a function of the index, made ready for a space.
+
+        :param operation: its name, for the span.
+        :param knocks: whether to ask although it is closed, as the background does.
+        :raise IndexFailure: it failed, or the gate is closed after an earlier failure.
+        """
+        cause = self.failure
+        if cause is not None and not knocks:
+            left = max(1, round(self._closed_until - time.monotonic()))
+            raise IndexUnavailable(str(cause), left) from cause
+        try:
+            with index_span(self.index.system, operation):
+                result = self._ready(space, function)
+        except IndexFailure as error:
+            self._close(error)
+            raise
+        self._closed_until = float("-inf")
+        return result
+
+    def _ready(self, space: Space, function: Callable[[], T]) -> T:
+        self._prepare(space)
+        try:
+            return function()
+        except IndexMissing:
+            self._space = None
+            self._prepare(space)
+            return function()
+
+    def _prepare(self, space: Space) -> None:
+        if self._space == space:
+            return
+        failures = self._failures
+        with self._lock:
+            # Who waited for another one's failure does not try the same after it, one by one.
+            if self._failures != failures and self._cause is not None:
+                raise IndexUnavailable(str(self._cause)) from self._cause
+            if self._space == space:
+                return
+            try:
+                if self.index.prepare(space):
+                    self._lost()
+            except IndexFailure as error:
+                self._close(error)
+                raise
+            self._space = space
+
+    def _close(self, error: IndexFailure) -> None:
+        self._failures += 1
+        self._cause = error
+        self._closed_until = time.monotonic() + min(error.retry_after_s, MAX_CLOSED_S)

@@ -1,0 +1,374 @@
+"""Memories as rows. Every writing function is called inside ``store.write()``, whose transaction is
+the only writer: what it finds stays true until it commits, hence two requests with the same content
+make one memory.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from app.db import insert, utc_now
+from app.memory.content import NAMESPACE, Draft, digest_of, id_of
+from app.memory.errors import SameContent, TooMany
+from app.memory.tables import memories, memory_removals, memory_users
+
+# Of a user; searched without an index in 4 ms, read for the first time in half a second.
+MAX_PER_USER = 50_000
+# Rows that a transaction removes: some 20 ms of the store's only writer.
+BITE = 500
+
+_OF = memories.c
+# What a memory is to its readers: without the vector, which is a kilobyte.
+SHOWN = tuple(
+    _OF[name]
+    for name in (
+        "seq",
+        "id",
+        "user_id",
+        "content",
+        "kind",
+        "tags",
+        "metadata",
+        "created_at",
+        "updated_at",
+        "expires_at",
+        "version",
+        "indexed_in",
+    )
+)
+
+_BY_IDS = select(*SHOWN, _OF.vector, _OF.model).where(_OF.id.in_(bindparam("ids", expanding=True)))
+
+
+class Embedding(NamedTuple):
+    """A packed vector and whose space it is of."""
+
+    vector: bytes
+    model: str
+
+
+class Kept(NamedTuple):
+    """A memory that was kept, and whether it is a new one."""
+
+    row: Row[Any]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which memories of a user a list shows."""
+
+    kind: str | None = None
+    text: str | None = None
+
+
+class UserCount(NamedTuple):
+    """How many memories a user has."""
+
+    user_id: str
+    memories: int
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def alive(now: datetime) -> Any:
+    """Return the condition that a memory has not expired."""
+    return or_(_OF.expires_at.is_(None), _OF.expires_at > now)
+
+
+def find(conn: Connection, user_id: str, id: str) -> Row[Any] | None:
+    """Return a memory; ``None`` where the user has none of this id, or it expired."""
+    query = select(*SHOWN).where(_OF.id == id, _OF.user_id == user_id, alive(utc_now()))
+    return conn.execute(query).first()
+
+
+def find_all(conn: Connection, user_id: str, ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Return a user's memories of these ids that have not expired, with their vectors."""
+    # By the ids alone: with the user in the condition SQLite reads all of the user's rows instead.
+    rows: list[Row[Any]] = list(conn.execute(_BY_IDS, {"ids": list(ids)}))
+    now = utc_now()
+    return {
+        row.id: row
+        for row in rows
+        if row.user_id == user_id and (row.expires_at is None or row.expires_at > now)
+    }
+
+
+def list_memories(
+    conn: Connection,
+    user_id: str,
+    filter: Filter = Filter(),  # noqa: B008 -- frozen
+    *,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Row[Any]]:
+    """Return a user's memories, newest first.
+
+    :param before: the ``seq`` after which the page goes on, exclusive.
+    """
+    query = select(*SHOWN).where(_OF.user_id == user_id, alive(utc_now()))
+    if filter.kind is not None:
+        query = query.where(_OF.kind == filter.kind)
+    if filter.text is not None:
+        query = query.where(_OF.content.icontains(filter.text, autoescape=True))
+    if before is not None:
+        query = query.where(_OF.seq < before)
+    return list(conn.execute(query.order_by(_OF.seq.desc()).limit(limit)))
+
+
+def count(conn: Connection, user_id: str) -> int:
+    """Return how many memories a user has; those that expired are not counted."""
+    # Few have expired and are not swept yet, and they are to be found by that: an expression of the
+    # user keeps SQLite from reading all of the user's rows instead.
+    of_user = _OF.user_id.concat("") == user_id
+    expired = select(func.count()).where(_OF.expires_at <= utc_now(), of_user)
+    query = select(memory_users.c.memories - expired.scalar_subquery())
+    return conn.scalar(query.where(memory_users.c.user_id == user_id)) or 0
+
+
+def list_users(
+    conn: Connection, text: str | None = None, *, after: str | None = None, limit: int = 50
+) -> list[UserCount]:
+    """Return users with their counts, by name.
+
+    :param text: part of the name. :param after: the name after which the page goes on, exclusive.
+    """
+    query = select(memory_users.c.user_id, memory_users.c.memories)
+    if text:
+        query = query.where(memory_users.c.user_id.icontains(text, autoescape=True))
+    if after is not None:
+        query = query.where(memory_users.c.user_id > after)
+    rows = conn.execute(query.order_by(memory_users.c.user_id).limit(limit))
+    return [UserCount(*row) for row in rows]
+
+
+def totals(conn: Connection) -> tuple[int, int]:
+    """Return how many users there are, and how many memories."""
+    query = select(func.count(), func.coalesce(func.sum(memory_users.c.memories), 0))
+    users, stored = conn.execute(query.select_from(memory_users)).one()
+    return int(users), int(stored)
+
+
+def known(conn: Connection, ids: Sequence[str]) -> set[str]:
+    """Return those of these ids that are there, whoever's they are."""
+    return set(conn.scalars(select(_OF.id).where(_OF.id.in_(ids))))
+
+
+def is_foreign(model: str) -> Any:
+    """Return the condition that a vector is of another model."""
+    # Not `!=`, for which no database uses an index.
+    return or_(_OF.model < model, _OF.model > model)
+
+
+def count_foreign(conn: Connection, model: str) -> int:
+    """Return how many memories have vectors of another model."""
+    return int(conn.execute(select(func.count()).where(is_foreign(model))).scalar_one())
+
+
+def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
+    """Return ``id, user_id, content, version`` of memories with vectors of another model."""
+    query = select(_OF.id, _OF.user_id, _OF.content, _OF.version).where(is_foreign(model))
+    return list(conn.execute(query.limit(limit)))
+
+
+# ---- writing ------------------------------------------------------------------------------------
+
+
+def keep(
+    conn: Connection, user_id: str, draft: Draft, embedding: Embedding, given: frozenset[str]
+) -> Kept:
+    """Keep a memory; the same content keeps its id, and takes what was given anew.
+
+    :param given: names of the fields that replace those of a memory that is there.
+    :raise TooMany: the user has as many as are kept.
+    """
+    now, digest = utc_now(), digest_of(draft.content)
+    same = _by_digest(conn, user_id, digest)
+    values = _values(draft, embedding, now)
+    if same is None:
+        version = _count(conn, user_id, 1)
+        values |= {
+            "id": _free_id(conn, id_of(user_id, draft.content)),
+            "user_id": user_id,
+            "digest": digest,
+            "created_at": now,
+            "version": version,
+        }
+        made = conn.execute(memories.insert().values(values).returning(*SHOWN)).one()
+        return Kept(made, True)
+    is_new = same.expires_at is not None and same.expires_at <= now
+    if is_new:  # It was gone to everybody; only nobody has swept it yet.
+        values |= {"created_at": now}
+    else:
+        names = {"kind", "tags", "metadata", "expires_at"} - given | {"content"}
+        values = {name: value for name, value in values.items() if name not in names}
+    return Kept(_change(conn, user_id, same.id, values), is_new)
+
+
+def change(
+    conn: Connection,
+    user_id: str,
+    id: str,
+    draft: Draft,
+    embedding: Embedding,
+    index_name: str | None,
+) -> Row[Any] | None:
+    """Replace a memory by another content; return it, ``None`` where there is none.
+
+    :param index_name: of the index of today, as for :func:`remove`.
+    :raise SameContent: another memory of the user has it.
+    """
+    if find(conn, user_id, id) is None:
+        return None
+    digest = digest_of(draft.content)
+    same = _by_digest(conn, user_id, digest)
+    now = utc_now()
+    if same is not None and same.id != id:
+        if same.expires_at is None or same.expires_at > now:
+            raise SameContent(same.id)
+        _remove(conn, user_id, [same.id], index_name)
+    values = _values(draft, embedding, now) | {"digest": digest}
+    return _change(conn, user_id, id, values)
+
+
+def remove(conn: Connection, user_id: str, id: str, index_name: str | None) -> bool:
+    """Remove a memory; return whether it was there and had not expired.
+
+    :param index_name: of the index of today, which has to forget it; ``None`` for none.
+    """
+    was_seen = find(conn, user_id, id) is not None
+    _remove(conn, user_id, [id], index_name)
+    return was_seen
+
+
+def remove_user(conn: Connection, user_id: str, index_name: str | None) -> int:
+    """Remove all memories of a user; return how many had not expired."""
+    seen = select(func.count()).where(_OF.user_id == user_id, alive(utc_now()))
+    gone = int(conn.execute(seen).scalar_one())
+    _note_removals(conn, _OF.user_id == user_id, index_name)
+    conn.execute(delete(memories).where(_OF.user_id == user_id))
+    conn.execute(delete(memory_users).where(memory_users.c.user_id == user_id))
+    return gone
+
+
+def sweep(conn: Connection, index_name: str | None) -> int:
+    """Remove a bite of what expired; return how many went."""
+    old = select(_OF.user_id, _OF.id).where(_OF.expires_at <= utc_now())
+    by_user: dict[str, list[str]] = {}
+    for user_id, id in conn.execute(old.order_by(_OF.expires_at).limit(BITE)):
+        by_user.setdefault(user_id, []).append(id)
+    for user_id, ids in sorted(by_user.items()):
+        _remove(conn, user_id, ids, index_name)
+    return sum(map(len, by_user.values()))
+
+
+def has_expired(conn: Connection) -> bool:
+    """Tell whether there is anything to sweep."""
+    return (
+        conn.execute(select(_OF.id).where(_OF.expires_at <= utc_now()).limit(1)).first() is not None
+    )
+
+
+def set_vector(conn: Connection, user_id: str, id: str, version: int, embedding: Embedding) -> bool:
+    """Give a memory a vector of another model, unless it was changed since it was read."""
+    same = select(_OF.id).where(_OF.id == id, _OF.version == version)
+    if conn.execute(same).first() is None:
+        return False
+    _change(conn, user_id, id, embedding._asdict())
+    return True
+
+
+def _values(draft: Draft, embedding: Embedding, now: datetime) -> dict[str, Any]:
+    return {
+        "content": draft.content,
+        "kind": draft.kind,
+        "tags": list(draft.tags),
+        "metadata": draft.metadata,
+        "expires_at": draft.expires_at,
+        "updated_at": now,
+        **embedding._asdict(),
+    }
+
+
+def _change(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> Row[Any]:
+    values = values | {"version": _count(conn, user_id, 0), "indexed_in": None}
+    statement = update(memories).where(_OF.id == id, _OF.user_id == user_id)
+    return conn.execute(statement.values(values).returning(*SHOWN)).one()
+
+
+def _remove(conn: Connection, user_id: str, ids: Sequence[str], index_name: str | None) -> None:
+    own = and_(_OF.user_id == user_id, _OF.id.in_(ids))
+    _note_removals(conn, own, index_name)
+    gone = conn.execute(delete(memories).where(own)).rowcount
+    if gone:
+        _count(conn, user_id, -gone)
+
+
+def _by_digest(conn: Connection, user_id: str, digest: str) -> Any:
+    query = select(_OF.id, _OF.expires_at)
+    return conn.execute(query.where(_OF.user_id == user_id, _OF.digest == digest)).first()
+
+
+def _free_id(conn: Connection, id: str) -> str:
+    # Taken where the memory that had this content was changed to say something else.
+    while conn.execute(select(exists().where(_OF.id == id))).scalar_one():
+        id = str(uuid.uuid5(NAMESPACE, id))
+    return id
+
+
+def _count(conn: Connection, user_id: str, more: int) -> int:
+    """Add to a user's number of memories, removing a row that is down to 0; return its version."""
+    of = memory_users.c
+    now_us = time.time_ns() // 1000
+    statement = insert(conn, memory_users).values(user_id=user_id, version=now_us, memories=more)
+    version = case((of.version >= now_us, of.version + 1), else_=literal(now_us))
+    statement = statement.on_conflict_do_update(
+        index_elements=["user_id"], set_={"version": version, "memories": of.memories + more}
+    ).returning(of.version, of.memories)
+    row = conn.execute(statement).one()
+    if row.memories > MAX_PER_USER and more > 0:
+        raise TooMany(
+            f"the user has {MAX_PER_USER} memories, the most that are kept: delete some, or have"
+            " some expire"
+        )
+    if row.memories <= 0:
+        conn.execute(delete(memory_users).where(of.user_id == user_id))
+    return int(row.version)
+
+
+def _note_removals(conn: Connection, own: Any, index_name: str | None) -> None:
+    """Note which index has to forget what is about to be removed.
+
+    That which holds it, and that of today, to which it may be on its way.
+    """
+    names = [_OF.indexed_in] if index_name is None else [_OF.indexed_in, literal(index_name)]
+    now = literal(utc_now(), memory_removals.c.removed_at.type)
+    for name in names:
+        ids = select(_OF.id, name, now).where(own, name.is_not(None))
+        statement = insert(conn, memory_removals)
+        statement = statement.from_select(["id", "index_name", "removed_at"], ids)
+        latest = {"removed_at": statement.excluded.removed_at}
+        conn.execute(
+            statement.on_conflict_do_update(index_elements=["id", "index_name"], set_=latest)
+        )

@@ -1,0 +1,296 @@
+"""Memories: the verbs that routes, pages and commands call.
+
+Everything is written to SQL first and is kept from then on. With an index of its own it is then put
+there, within the request and in a bounded time; what that missed is made up for by the background.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row
+
+from app.db import Store
+from app.error_tracker import ErrorTracker
+from app.memory import pending, records
+from app.memory.content import Draft
+from app.memory.gate import Gate
+from app.memory.observed import embedding_span, note_tokens, operation
+from app.memory.rows import StoredRows
+from app.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.vectors.errors import IndexFailure
+from app.vectors.exact import ExactIndex
+from app.vectors.index import Index, Match, Query, Space, Vector
+from app.vectors.packing import pack, unpack
+from app.vectors.qdrant import index_of
+from app.vectors.watch import Watch
+from config import Config
+
+log = logging.getLogger("app.memory")
+
+# Two sentences that differ in a word or two are this close.
+DUPLICATE_SCORE = 0.95
+
+
+class Stored(NamedTuple):
+    """A memory as it was stored.
+
+    :param indexed: whether searches find it already.
+    :param duplicate_of: the id of another one that says nearly the same.
+    """
+
+    row: Row[Any]
+    is_new: bool
+    indexed: bool
+    duplicate_of: str | None
+
+
+class Hit(NamedTuple):
+    """A memory that was found; ``score`` is the cosine."""
+
+    row: Row[Any]
+    score: float
+
+
+class Found(NamedTuple):
+    """What a search found, best first.
+
+    :param waiting: how many memories of the user were not searched, since the index has not got
+        them yet or another model made their vectors.
+    """
+
+    hits: list[Hit]
+    waiting: int
+
+
+@dataclass(frozen=True)
+class State:
+    """How the memory service is.
+
+    :param index: what it is, ``sqlite``, ``postgresql``, ``qdrant``.
+    :param lacking: memories that the index has not got yet.
+    :param removals: memories that it has still to forget.
+    :param foreign: memories whose vectors are of another model than the embedder's.
+    :param failure: why the index does not work, as this process found it last.
+    """
+
+    users: int
+    memories: int
+    index: str
+    embedder: str
+    model: str | None
+    lacking: int
+    removals: int
+    foreign: int
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a search is narrowed to; ``min_score`` is a cosine."""
+
+    limit: int = 10
+    min_score: float | None = None
+    kind: str | None = None
+    tags: tuple[str, ...] = field(default=())
+
+
+class Memories:
+    """The memories of one store.
+
+    :param index: where they are searched; by default the rows themselves.
+    """
+
+    def __init__(self, store: Store, embedders: EmbedderSource, index: Index | None = None) -> None:
+        self.store = store
+        self.embedders = embedders
+        self.index: Index = index or ExactIndex(StoredRows(store))
+        self.gate = Gate(self.index, self._note_lost)
+        self.watch = Watch(self.index)
+
+    @classmethod
+    def of(cls, store: Store, config: Config) -> Memories:
+        """Return the memories of a configuration."""
+        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config))
+
+    # ---- verbs ----------------------------------------------------------------------------------
+
+    def add(self, user_id: str, draft: Draft, given: frozenset[str] = frozenset()) -> Stored:
+        """Keep a memory; the same content of the same user keeps its id.
+
+        :param given: names of the fields that replace those of a memory that is there.
+        :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
+        :raise app.memory.errors.TooMany: the user has as many as are kept.
+        """
+        with operation("add", user_id, characters=len(draft.content)) as facts:
+            space, vector = self._embed(draft.content)
+            embedding = records.Embedding(pack(vector), space.model)
+            with self.store.write() as conn:
+                kept = records.keep(conn, user_id, draft, embedding, given)
+            duplicate = self._near(space, vector, kept.row)
+            indexed = self._put(space, kept.row.id)
+            facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
+            return Stored(kept.row, kept.is_new, indexed, duplicate)
+
+    def change(self, user_id: str, id: str, draft: Draft) -> Stored | None:
+        """Replace a memory; ``None`` where the user has none of this id.
+
+        :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
+        :raise app.memory.errors.SameContent: another memory of the user has this content.
+        """
+        with operation("change", user_id, id=id, characters=len(draft.content)) as facts:
+            space, vector = self._embed(draft.content)
+            embedding = records.Embedding(pack(vector), space.model)
+            with self.store.write() as conn:
+                row = records.change(conn, user_id, id, draft, embedding, self.index.identity)
+            if row is None:
+                return None
+            duplicate = self._near(space, vector, row)
+            facts["indexed"] = indexed = self._put(space, id)
+            return Stored(row, False, indexed, duplicate)
+
+    def search(self, user_id: str, text: str, wanted: Wanted) -> Found:
+        """Return a user's memories that are near a text in what they mean.
+
+        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        """
+        with operation("search", user_id, limit=wanted.limit) as facts:
+            space, vector = self._embed(text)
+            query = Query(
+                vector,
+                user_id,
+                wanted.limit,
+                int(time.time()),
+                wanted.min_score,
+                wanted.kind,
+                wanted.tags,
+            )
+            matches = self.gate.call("search", space, lambda: self.index.search(query))
+            found = Found(self._read(space, query, matches), self.waiting(user_id))
+            facts |= {"found": len(found.hits), "waiting": found.waiting}
+            return found
+
+    def remove(self, user_id: str, id: str) -> bool:
+        """Remove a memory; return whether the user had it."""
+        with operation("remove", user_id, id=id):
+            with self.store.write() as conn:
+                was_there = records.remove(conn, user_id, id, self.index.identity)
+            if was_there:
+                self._forget(lambda: self.index.remove([id]))
+            return was_there
+
+    def remove_user(self, user_id: str) -> int:
+        """Remove everything of a user; return how many memories they had."""
+        with operation("remove_user", user_id) as facts:
+            with self.store.write() as conn:
+                gone = records.remove_user(conn, user_id, self.index.identity)
+            self._forget(lambda: self.index.remove_user(user_id))
+            facts["removed"] = gone
+            return gone
+
+    # ---- what an index lacks --------------------------------------------------------------------
+
+    def is_indexed(self, row: Any) -> bool:
+        """Tell whether searches find a memory."""
+        return self.index.identity is None or row.indexed_in == self.index.identity
+
+    def waiting(self, user_id: str) -> int:
+        """Return how many memories of a user searches do not find yet."""
+        if isinstance(self.index, ExactIndex):
+            return self.index.waiting(user_id)
+        with self.store.read() as conn:
+            return pending.count_lacking(conn, str(self.index.identity), user_id)
+
+    def state(self) -> State:
+        """Return how everything is, of all users; nobody waits for an index for it."""
+        name, space = self.index.identity, self.embedders.space
+        closed = self.gate.failure
+        failure = str(closed) if closed else name and self.watch.see().failure
+        with self.store.read() as conn:
+            users, stored = records.totals(conn)
+            return State(
+                users=users,
+                memories=stored,
+                index=self.index.system,
+                embedder=self.embedders.state,
+                model=space.model if space else None,
+                lacking=pending.count_lacking(conn, name) if name else 0,
+                removals=pending.count_removals(conn, name) if name else 0,
+                foreign=records.count_foreign(conn, space.model) if space else 0,
+                failure=failure,
+            )
+
+    def _embed(self, text: str) -> tuple[Space, Vector]:
+        embedder: Embedder = self.embedders.get()
+        with embedding_span(embedder) as span:
+            vectors, tokens = embed(embedder, [text])
+            note_tokens(span, tokens)
+        return space_of(embedder), vectors[0]
+
+    def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
+        """Return another memory that says nearly the same; an index that is down knows none."""
+        query = Query(vector, row.user_id, 2, int(time.time()), DUPLICATE_SCORE)
+        try:
+            matches = self.gate.call("search", space, lambda: self.index.search(query))
+        except IndexFailure as error:
+            self._report(error)
+            return None
+        hits = self._read(space, query, [match for match in matches if match.id != row.id])
+        return hits[0].row.id if hits else None
+
+    def _read(self, space: Space, query: Query, matches: list[Match]) -> list[Hit]:
+        """Return what SQL has of what an index found, by the scores of today's vectors."""
+        with self.store.read() as conn:
+            rows = records.find_all(conn, query.user_id, [match.id for match in matches])
+        hits = []
+        for match in matches:
+            row = rows.get(match.id)
+            if row is None or row.model != space.model:
+                continue
+            score = min(float(unpack(row.vector) @ query.vector), 1.0)
+            if query.min_score is None or score >= query.min_score - 1e-6:
+                hits.append(Hit(row, score))
+        return sorted(hits, key=lambda hit: -hit.score)
+
+    def _put(self, space: Space, id: str) -> bool:
+        """Put a memory into the index; return whether it is there."""
+        name = self.index.identity
+        if name is None:
+            return True
+        with self.store.read() as conn:
+            row = pending.find_point(conn, id)
+        if row is None:
+            return False
+        point = pending.point_of(row)
+        try:
+            self.gate.call("upsert", space, lambda: self.index.put([point]))
+        except IndexFailure as error:
+            self._report(error)
+            return False
+        with self.store.write(durable=False) as conn:
+            return pending.mark(conn, name, [(id, row.version)]) == 1
+
+    def _forget(self, function: Callable[[], None]) -> None:
+        """Have the index forget now; what that misses is noted, and done by the background."""
+        space = self.embedders.space
+        if space is None:  # Only the embedder knows, and this is no reason to load it.
+            return
+        try:
+            self.gate.call("delete", space, function)
+        except IndexFailure as error:
+            self._report(error)
+
+    def _report(self, error: IndexFailure) -> None:
+        # The echo of a failure that is recorded already is no other one.
+        if not isinstance(error.__cause__, IndexFailure):
+            ErrorTracker().log_error(error)
+        log.warning("the index of memories failed: %s", error)
+
+    def _note_lost(self) -> None:
+        if (name := self.index.identity) is not None:
+            with self.store.write() as conn:
+                pending.note_lost(conn, name)

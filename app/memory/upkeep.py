@@ -1,0 +1,210 @@
+"""Upkeep: vectors and index are brought to what SQL says, a bite at a time.
+
+    sweep      what expired goes
+    re-embed   another model's vectors are made anew from the texts
+    reset      of an index that was lost, nothing is there any more
+    removals   what was removed here goes there, too
+    lacking    what is here and not there is put there
+
+Each step is one or no call of the index and short transactions; all may be repeated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import select
+
+from app.db import utc_now
+from app.memory import pending, records
+from app.memory.service import Memories
+from app.memory.tables import memories
+from app.vectors.embedder import Embedder, embed, space_of
+from app.vectors.index import Space
+from app.vectors.packing import pack
+
+# A request may be putting what another one removes, and for so long at most: until then a removal
+# is not done for good.
+SETTLES_AFTER = timedelta(seconds=30)
+# An index that nobody asks any more, such as one that was switched off, is given up.
+REMOVALS_KEPT = timedelta(days=90)
+# Texts that are embedded between two looks at the store.
+EMBED_BITE = 50
+# How often the index is asked how much it holds, while there is nothing else to do.
+COUNT_EVERY_S = 300.0
+# Bites of each kind in a turn, so that none of them waits for another.
+BITES = 20
+
+T = TypeVar("T")
+Progress = Callable[[int], None]
+
+
+def _no_progress(count: int) -> None:
+    pass
+
+
+class Upkeep:
+    """What has to be done for the memories of one store."""
+
+    def __init__(self, memories: Memories) -> None:
+        self._of = memories
+        self._store = memories.store
+        self._counts_at = float("-inf")
+
+    def turn(self, stopping: Callable[[], bool] = lambda: False) -> None:
+        """Do what is due.
+
+        :param stopping: asked between bites.
+        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        """
+        for step in (self._sweeping(), self._embedding(), self._indexing()):
+            for _ in zip(range(BITES), step, strict=False):
+                if stopping():
+                    return
+
+    def reindex(self, progress: Progress = _no_progress) -> tuple[int, int]:
+        """Make the vectors of another model anew, and the whole index; as long as that takes.
+
+        :param progress: called after every bite with the number of memories.
+        :return: how many were embedded anew, and how many put into the index.
+        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        """
+        embedded = sum(_told(self._embedding(), progress))
+        name = self._of.index.identity
+        if name is None:
+            return embedded, 0
+        with self._store.write() as conn:
+            pending.note_lost(conn, name)
+        for _ in self._resetting():
+            pass
+        indexed = sum(_told(self._lacking(name), progress))
+        self._forget_strangers()
+        return embedded, indexed
+
+    # ---- steps; each yields how many memories a bite was --------------------------------------
+
+    def _sweeping(self) -> Iterator[int]:
+        while True:
+            with self._store.read() as conn:  # Mostly nothing, and no reason to take a turn.
+                if not records.has_expired(conn):
+                    break
+            with self._store.write() as conn:
+                yield records.sweep(conn, self._of.index.identity)
+        with self._store.read() as conn:
+            before = utc_now() - REMOVALS_KEPT
+            old = pending.has_removals(conn, before)
+        if old:
+            with self._store.write() as conn:
+                pending.forget_removals(conn, before)
+
+    def _embedding(self) -> Iterator[int]:
+        if not self._has_any():
+            return
+        space = self._space()
+        embedder: Embedder | None = None
+        while True:
+            with self._store.read() as conn:
+                rows = records.list_foreign(conn, space.model, EMBED_BITE)
+            if not rows:
+                return
+            embedder = embedder or self._of.embedders.get()
+            vectors = embed(embedder, [row.content for row in rows]).vectors
+            with self._store.write() as conn:
+                for row, vector in zip(rows, vectors, strict=True):
+                    embedding = records.Embedding(pack(vector), space.model)
+                    records.set_vector(conn, row.user_id, row.id, row.version, embedding)
+            yield len(rows)
+
+    def _indexing(self) -> Iterator[int]:
+        name = self._of.index.identity
+        if name is None:
+            return
+        yield from self._resetting()
+        yield from self._removals(name)
+        yield from self._lacking(name)
+        self._compare(name)
+
+    def _resetting(self) -> Iterator[int]:
+        while True:
+            with self._store.read() as conn:
+                note = pending.lost(conn)
+            if note is None:
+                return
+            with self._store.write() as conn:
+                yield pending.reset(conn, note)
+
+    def _removals(self, name: str) -> Iterator[int]:
+        while True:
+            with self._store.read() as conn:
+                ids = pending.removals(conn, name, utc_now() - SETTLES_AFTER)
+            if not ids:
+                return
+            self._remove(ids)
+            with self._store.write() as conn:
+                pending.settle_removals(conn, name, ids)
+            yield len(ids)
+
+    def _lacking(self, name: str) -> Iterator[int]:
+        while self._has_any():
+            with self._store.read() as conn:
+                rows = pending.lacking(conn, name, self._space().model)
+            if not rows:
+                return
+            self._put(rows)
+            with self._store.write(durable=False) as conn:
+                pending.mark(conn, name, [(row.id, row.version) for row in rows])
+            yield len(rows)
+
+    def _compare(self, name: str) -> None:
+        """Note an index that lost some of what it held; asked seldom, and with nothing to do."""
+        now = time.monotonic()
+        if now < self._counts_at or not self._has_any():
+            return
+        self._counts_at = now + COUNT_EVERY_S
+        with self._store.read() as conn:
+            held = pending.count_held(conn, name)
+        points = self._call("count", self._of.index.check).points
+        with self._store.read() as conn:
+            held = min(held, pending.count_held(conn, name))
+        if points is not None and points < held:
+            with self._store.write() as conn:
+                pending.note_lost(conn, name)
+
+    def _forget_strangers(self) -> None:
+        """Remove from the index what SQL does not have."""
+        ids = self._ids(None)
+        while ids:
+            with self._store.read() as conn:
+                known = records.known(conn, ids)
+            if strangers := [id for id in ids if id not in known]:
+                self._remove(strangers)
+            ids = self._ids(ids[-1])
+
+    def _ids(self, after: str | None) -> list[str]:
+        return self._call("scroll", lambda: self._of.index.ids(after, pending.BITE))
+
+    def _put(self, rows: list[Any]) -> None:
+        points = [pending.point_of(row) for row in rows]
+        self._call("upsert", lambda: self._of.index.put(points))
+
+    def _remove(self, ids: list[str]) -> None:
+        self._call("delete", lambda: self._of.index.remove(ids))
+
+    def _call(self, operation: str, function: Callable[[], T]) -> T:
+        return self._of.gate.call(operation, self._space(), function, knocks=True)
+
+    def _space(self) -> Space:
+        return self._of.embedders.space or space_of(self._of.embedders.get())
+
+    def _has_any(self) -> bool:
+        with self._store.read() as conn:
+            return conn.execute(select(memories.c.id).limit(1)).first() is not None
+
+
+def _told(bites: Iterator[int], progress: Progress) -> Iterator[int]:
+    for count in bites:
+        progress(count)
+        yield count

@@ -1,0 +1,151 @@
+"""How requests reach Qdrant: HTTP over a pool of connections, with a deadline for the whole.
+
+httpx bounds every single wait, so that a server that sends a byte now and then would hold a thread
+for ever. Here all waits of a request share one deadline, and an answer has a largest size. The
+proxies of the environment are not used: an index stands in a private network.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+from collections.abc import Iterable
+
+import certifi
+import httpcore
+import httpx
+
+# A page of ids takes 40 kB; nothing that is asked for here comes near this.
+MAX_ANSWER_BYTES = 32 * 1024**2
+# Idle connections are closed before a balancer in between forgets them without a word.
+KEEPALIVE_S = 20.0
+
+
+class Deadline(threading.local):
+    """When the request that this thread makes has to be over."""
+
+    def __init__(self) -> None:
+        self.at = float("inf")
+
+    def within(self, seconds: float) -> None:
+        """Set it to some seconds from now."""
+        self.at = time.monotonic() + seconds
+
+    def left(self, timeout_s: float | None, error: type[Exception]) -> float:
+        """Return for how long to wait.
+
+        :raise Exception: the one given, if the time is over.
+        """
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise error("the deadline is over")
+        return left if timeout_s is None else min(left, timeout_s)
+
+
+class DeadlineTransport(httpx.BaseTransport):
+    """Sends requests; a failure is raised as httpcore's error, which is the cause itself."""
+
+    def __init__(self, deadline: Deadline, max_connections: int) -> None:
+        self._deadline = deadline
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(cafile=_authorities()),
+            max_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_S,
+            network_backend=_Backend(deadline),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and read the whole answer."""
+        url = request.url
+        asked = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions={"timeout": {"pool": self._deadline.left(None, httpcore.PoolTimeout)}},
+        )
+        answer = self._sent(asked)
+        try:
+            if any(name.lower() == b"content-encoding" for name, _ in answer.headers):
+                raise ValueError("the answer is compressed, which was not asked for")
+            body = _bounded(answer.iter_stream())
+        finally:
+            answer.close()
+        return httpx.Response(answer.status, headers=answer.headers, content=body)
+
+    def _sent(self, asked: httpcore.Request) -> httpcore.Response:
+        # The other end may close a kept connection just when a request goes out on it. Whatever is
+        # asked of an index may be asked twice.
+        try:
+            return self._pool.handle_request(asked)
+        except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
+            return self._pool.handle_request(asked)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Opens connections whose every wait keeps to the deadline of the thread that waits."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._deadline.left(timeout, httpcore.ConnectTimeout)
+        stream = self._inner.connect_tcp(host, port, left, local_address, socket_options)
+        return _Stream(stream, self._deadline)
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._inner, self._deadline = inner, deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, self._deadline.left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, self._deadline.left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        left = self._deadline.left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
+
+
+def _bounded(chunks: Iterable[bytes]) -> bytes:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ValueError("the answer is larger than anything that was asked for")
+    return bytes(body)
+
+
+def _authorities() -> str:
+    # As on the way to Sentry (app/delivery/client.py).
+    named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return named or certifi.where()

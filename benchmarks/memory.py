@@ -1,0 +1,162 @@
+"""What searching memories costs: 10,000 of fifty users, and 10,000 of one.
+
+    python -m benchmarks.memory
+
+Four web processes on SQLite with exact search. Four clients search one after the other, in other
+words than anything that is kept, and every tenth request keeps a memory, so that what the processes
+hold in memory has to be brought up to date. Told are the milliseconds of a whole request, embedding
+included, and what of them is CPU; and the same of the index alone in one process.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import urllib3
+
+from app.db import Store
+from app.memory import records
+from app.memory.content import Draft
+from app.memory.rows import StoredRows
+from app.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.vectors.exact import ExactIndex
+from app.vectors.index import Query
+from app.vectors.packing import pack
+from benchmarks.load import percentiles
+from tests.serving import serving
+
+MEMORIES, CLIENTS, REQUESTS, PROCESSES = 10_000, 4, 400, 4
+LIMIT_MS = 30.0
+WORDS = (
+    "the nightly backup of orders starts before invoices are printed and Marta who cannot eat"
+    " peanuts prefers short answers while the staging server in Frankfurt restarts its queue after"
+    " deploys so nobody releases on Friday unless Jonas rides home early and calls the supplier"
+).split()
+
+
+def main() -> bool:
+    """Measure and print; return whether the goals are met."""
+    # wordllama has the root logger print everything.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    embedder = EmbedderSource().get(60)
+    met = [_measure(embedder, users) for users in (50, 1)]
+    return all(met)
+
+
+def _measure(embedder: Embedder, users: int) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        fill(data, embedder, users)
+        cold, warm, changed = alone(data, embedder)
+        latencies, cpu_ms = served(data, users)
+    figures = percentiles(latencies)
+    met = figures["p95"] <= LIMIT_MS
+    print(
+        f"  {'met   ' if met else 'MISSED'}  {MEMORIES:,} memories of {users}: a request takes"
+        f" {figures['p50']:.1f} ms, p95 {figures['p95']:.1f} (at most {LIMIT_MS:.0f}),"
+        f" {cpu_ms:.1f} of CPU\n"
+        f"          the index alone, ms of CPU: {cold:.1f} for the first search of a user,"
+        f" {warm:.2f} for the next, {changed:.2f} after a write",
+        flush=True,
+    )
+    return met
+
+
+def text(number: int) -> str:
+    """Return a note of a dozen words, another one for each number."""
+    return " ".join(WORDS[(number * 7 + n * (1 + number % 13)) % len(WORDS)] for n in range(12))
+
+
+def fill(data: Path, embedder: Embedder, users: int) -> None:
+    """Store the memories as requests would, without their commits."""
+    store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
+    store.open()
+    model = space_of(embedder).model
+    notes = [f"{text(number)} {number}" for number in range(MEMORIES)]
+    vectors = embed(embedder, notes).vectors
+    with store.write() as conn:
+        for number, (note, vector) in enumerate(zip(notes, vectors, strict=True)):
+            user, draft = f"user-{number % users}", Draft(note, tags=("note",))
+            embedding = records.Embedding(pack(vector), model)
+            records.keep(conn, user, draft, embedding, frozenset())
+    store.dispose()
+
+
+def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
+    """Return the CPU of a search in ms: the first, the next, and one after a write."""
+    store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
+    index = ExactIndex(StoredRows(store))
+    space = space_of(embedder)
+    index.prepare(space)
+    vectors = embed(embedder, [text(number) for number in range(21)]).vectors
+    queries = [Query(vector, "user-0", 10, int(time.time())) for vector in vectors]
+    cold = _cpu_ms(lambda: index.search(queries[0]))
+    warm = statistics.median(_cpu_ms(lambda q=q: index.search(q)) for q in queries)
+    after_writes = []
+    for number, query in enumerate(queries):
+        with store.write() as conn:
+            embedding = records.Embedding(pack(vectors[number]), space.model)
+            records.keep(conn, "user-0", Draft(f"new {number}"), embedding, frozenset())
+        after_writes.append(_cpu_ms(lambda q=query: index.search(q)))
+    store.dispose()
+    return cold, warm, statistics.median(after_writes)
+
+
+def served(data: Path, users: int) -> tuple[list[float], float]:
+    """Return milliseconds of requests that searched, and the CPU of one on the average."""
+    latencies: list[float] = []
+    with serving(data, WEB_CONCURRENCY=str(PROCESSES), SENTRY_DSN="") as server:
+        _run(server.url, users, [])  # Every process loads its model, and what it searches.
+        workers = server.workers()
+        before = sum(_cpu_s(worker) for worker in workers)
+        _run(server.url, users, latencies)
+        cpu_s = sum(_cpu_s(worker) for worker in workers) - before
+    return latencies, cpu_s * 1000 / (CLIENTS * REQUESTS)
+
+
+def _run(url: str, users: int, latencies: list[float]) -> None:
+    clients = [
+        threading.Thread(target=_client, args=(url, users, n, latencies)) for n in range(CLIENTS)
+    ]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+
+
+def _client(url: str, users: int, client: int, latencies: list[float]) -> None:
+    pool = urllib3.PoolManager()
+    for number in range(REQUESTS):
+        note, user = text(number * CLIENTS + client + 1), f"user-{(number + client) % users}"
+        body: dict[str, Any] = {"user_id": user}
+        if number % 10 == 0:
+            keeps = body | {"content": f"{note} {client} {time.time()}"}
+            assert pool.request("POST", f"{url}/memories", json=keeps).status == 201
+        began = time.perf_counter()
+        answer = pool.request("POST", f"{url}/memories/search", json=body | {"query": note})
+        latencies.append((time.perf_counter() - began) * 1000)
+        assert answer.status == 200 and answer.json()["results"], answer.data
+
+
+def _cpu_ms(function: Any) -> float:
+    began = time.process_time()
+    function()
+    return (time.process_time() - began) * 1000
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)
