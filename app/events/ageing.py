@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, select, tuple_, update
 
 from app.db import Store
-from app.events.timings import add_on_conflict, timing_series, timings
+from app.events.series import add_on_conflict
+from app.events.timings import timing_series, timings
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
 BITE = 2000
@@ -87,5 +88,5 @@ def _addition(dialect: str) -> Any:
     sums = func.sum(timings.c.requests), func.sum(timings.c.failures)
     hours = select(_OF, _HOUR, timings.c.bucket, *sums).where(*_REST).group_by(timings.c.bucket)
     return add_on_conflict(
-        dialect, lambda statement: statement.from_select(timings.c.keys(), hours)
+        dialect, timings, lambda statement: statement.from_select(timings.c.keys(), hours)
     )

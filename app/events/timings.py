@@ -4,17 +4,17 @@ A **series** is what a project calls a transaction, in one release and environme
 of this service's clock). It has a row for each minute and bucket of durations (:mod:`.buckets`), so
 that any number of processes, minutes and series add up by SUM.
 
-Bounded whatever clients send: a day takes MAX_SERIES of a project; what is beyond them is counted
-as one transaction, OTHER. Clocks of clients make no minutes: it is the door's that counts.
+Bounded whatever clients send: a day takes MAX_SERIES of a project, see :mod:`.series`. Clocks of
+clients make no minutes: it is the door's that counts.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -28,22 +28,16 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    bindparam,
     false,
-    func,
-    select,
-    tuple_,
 )
 
-from app.db import insert_for, metadata
+from app.db import metadata
 from app.events.buckets import bucket_of
+from app.events.series import SeriesBook, adding
 from app.protocol.transaction import Timing
 
 # Some 120 routes in four releases and two environments fill half of it.
 MAX_SERIES = 2000
-OTHER = "<other>"
-# Series whose numbers a process remembers; asking for them is most of what a count costs.
-MAX_KNOWN = 20_000
 
 timing_series = Table(
     "timing_series",
@@ -128,75 +122,20 @@ class TimingBook:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._known: dict[Series, int] = {}
+        self._series = SeriesBook(timing_series, Series, Series._fields)
 
     def add(self, conn: Connection, counts: Counter[Timed]) -> None:
         """Add to what was counted; the caller commits."""
         if not counts:
             return
         series = {one: one.series for one in counts}
-        ids = self._ids(conn, set(series.values()))
+        ids = self._series.ids(conn, set(series.values()), MAX_SERIES)
         rows: dict[RowKey, tuple[int, int]] = {}
         for one, count in counts.items():
             key = ids[series[one]], one.minute, one.bucket
             requests, failures = rows.get(key, (0, 0))
             rows[key] = requests + count, failures + (count if one.failed else 0)
         add_rows(conn, rows)
-
-    def _ids(self, conn: Connection, wanted: set[Series]) -> dict[Series, int]:
-        ids = {one: self._known[one] for one in wanted if one in self._known}
-        if missing := wanted - ids.keys():
-            found = _find(conn, missing)
-            if len(self._known) > MAX_KNOWN:
-                self._known.clear()
-            self._known.update(found)
-            # Those that are made here are not remembered: this transaction may be rolled back.
-            ids |= found | _make(conn, missing - found.keys())
-        return ids
-
-
-_NAMES = tuple(timing_series.c[name] for name in Series._fields)
-_FIND = select(*_NAMES, timing_series.c.id).where(
-    tuple_(*_NAMES).in_(bindparam("series", expanding=True))
-)
-
-
-def _find(conn: Connection, wanted: Iterable[Series]) -> dict[Series, int]:
-    rows = conn.execute(_FIND, {"series": sorted(wanted)})
-    return {Series(*names): series_id for *names, series_id in rows}
-
-
-def _make(conn: Connection, missing: set[Series]) -> dict[Series, int]:
-    """Make series as far as their days have room; those beyond get the number of OTHER."""
-    made: dict[Series, int] = {}
-    for project_id, day in sorted({(one.project_id, one.day) for one in missing}):
-        new = sorted(one for one in missing if (one.project_id, one.day) == (project_id, day))
-        room = max(0, MAX_SERIES - _how_many(conn, project_id, day))
-        made |= _insert(conn, new[:room])
-        if beyond := new[room:]:
-            made |= dict.fromkeys(beyond, _other(conn, project_id, day))
-    return made
-
-
-def _how_many(conn: Connection, project_id: int, day: date) -> int:
-    of_day = timing_series.c.project_id == project_id, timing_series.c.day == day
-    return conn.scalar(select(func.count()).select_from(timing_series).where(*of_day)) or 0
-
-
-def _other(conn: Connection, project_id: int, day: date) -> int:
-    other = Series(project_id, day, OTHER, "", "")
-    found = _find(conn, [other]) or _insert(conn, [other])
-    return found[other]
-
-
-def _insert(conn: Connection, series: list[Series]) -> dict[Series, int]:
-    if not series:
-        return {}
-    rows = conn.execute(_INSERT, [one._asdict() for one in series])
-    return {Series(*names): series_id for *names, series_id in rows}
-
-
-_INSERT = timing_series.insert().returning(*_NAMES, timing_series.c.id)
 
 
 def add_rows(conn: Connection, rows: Mapping[RowKey, tuple[int, int]]) -> None:
@@ -205,22 +144,4 @@ def add_rows(conn: Connection, rows: Mapping[RowKey, tuple[int, int]]) -> None:
     values = [
         dict(zip(names, (*key, *counts), strict=True)) for key, counts in sorted(rows.items())
     ]
-    conn.execute(_addition(conn.dialect.name), values)
-
-
-def add_on_conflict(dialect: str, rows: Callable[[Any], Any] = lambda insert: insert) -> Any:
-    """Return an INSERT that adds to rows that are there.
-
-    :param rows: puts them into the statement; by default they are its parameters.
-    """
-    statement = rows(insert_for(dialect, timings))
-    added = {name: timings.c[name] + statement.excluded[name] for name in ("requests", "failures")}
-    return statement.on_conflict_do_update(
-        index_elements=["series_id", "minute", "bucket"], set_=added
-    )
-
-
-# Built once: putting this statement together takes longer than executing it.
-@functools.cache
-def _addition(dialect: str) -> Any:
-    return add_on_conflict(dialect)
+    conn.execute(adding(conn.dialect.name, timings), values)

@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 from app.db import Store, utc_now
 from app.events import timings as timings_module
 from app.events.buckets import UNKNOWN, bucket_of, duration_of, percentiles
-from app.events.timings import OTHER, minute_of, timed, timing_series, timings
+from app.events.series import OTHER
+from app.events.timings import minute_of, timed, timing_series, timings
 from app.insights.performance import (
     Figures,
     Percentiles,
