@@ -7,6 +7,7 @@ import app.alerts.tables
 import app.auth
 import app.delivery.books
 import app.events.items
+import app.events.sessions
 import app.events.tables
 import app.issues.rulebook
 import app.issues.tables

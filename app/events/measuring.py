@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
+from app.events.sessions import SessionBook, Told
 from app.events.tables import envelopes
 from app.events.timings import Timed, TimingBook, minute_of, timed
 from app.protocol.measures import Measures
@@ -33,10 +34,17 @@ class MeasureBooks:
 
     def __init__(self) -> None:
         self.timings = TimingBook()
+        self.sessions = SessionBook()
 
     def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
         """Count what envelopes hold that were stored just now; the caller commits."""
         self.timings.add(conn, _timed(conn, [one for one in stored if one.measures.timings]))
+        self.sessions.add(conn, [told for one in stored for told in _told(one)])
+
+
+def _told(one: Measured) -> Iterator[Told]:
+    for sessions in one.measures.sessions:
+        yield Told(one.project_id, minute_of(one.received_at), sessions)
 
 
 def _timed(conn: Connection, stored: list[Measured]) -> Counter[Timed]:

@@ -2,7 +2,8 @@
 
     observer     this application's own requests, counted as they are answered
     performance  rates and percentiles, by transaction, by release, over time
+    health       sessions and users without a crash, by release, over time
 
 The rows themselves are written by the transaction that accepts an envelope, hence below
-(:mod:`app.events.timings`).
+(:mod:`app.events.timings`, :mod:`app.events.sessions`).
 """

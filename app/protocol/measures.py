@@ -1,10 +1,11 @@
-"""What an envelope adds to the figures that are kept beside events: how long requests took …"""
+"""What an envelope adds to the figures that are kept beside events: timings, sessions …"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from app.protocol.envelope import Envelope
+from app.protocol.session import Sessions, read_sessions
 from app.protocol.transaction import Timing, read_timings
 
 
@@ -16,6 +17,7 @@ class Measures(NamedTuple):
     """
 
     timings: list[Timing] = []
+    sessions: list[Sessions] = []
 
 
 NOTHING = Measures()
@@ -26,7 +28,8 @@ def read_measures(envelope: Envelope) -> Measures:
 
     Whatever is strange in it counts as nothing.
     """
-    return NOTHING
+    sessions = read_sessions(envelope)
+    return Measures(sessions=sessions) if sessions else NOTHING
 
 
 def with_timings(measures: Measures, envelope: Envelope) -> Measures:
