@@ -1,4 +1,4 @@
-"""What insights cost: a request of the application, and a transaction that comes to the door.
+"""What insights cost: a request of the application, a transaction and a session at the door.
 
     python -m benchmarks.insights
 
@@ -27,7 +27,7 @@ from app import access, create_app, intake
 from app.insights import observer
 from app.projects import create_project
 from app.protocol.measures import NOTHING
-from benchmarks.envelopes import envelope_of, transaction_of
+from benchmarks.envelopes import envelope_of, session_of, transaction_of
 from config import load_config
 
 PAIRS = 60
@@ -58,6 +58,11 @@ class Bench:
         """The same of a transaction with ten spans, alone in its commit."""
         numbers = [next(self._numbers) for _ in range(ENVELOPES)]
         return self._cpu_us([self._posted(envelope_of(transaction_of(n))) for n in numbers])
+
+    def sessions_us(self) -> float:
+        """The same of a session that ends, of a user."""
+        numbers = [next(self._numbers) for _ in range(ENVELOPES)]
+        return self._cpu_us([self._posted(session_of(n)) for n in numbers])
 
     def close(self) -> None:
         """Write what is left."""
@@ -120,12 +125,14 @@ def main() -> bool:
         bench = Bench(Path(folder))
         request_us, request = compare(bench.app, bench.requests_us)
         envelope_us, envelope = compare(bench.app, bench.envelopes_us)
+        session_us, session = compare(bench.app, bench.sessions_us)
         bench.close()
     met = request <= LIMIT
     print(
         f"  {'met   ' if met else 'MISSED'}  counting makes a request of {request_us:.0f} us of CPU"
         f" {request:.3f} times as dear (at most {LIMIT})\n"
-        f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times"
+        f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times\n"
+        f"          and a session at the door, of {session_us:.0f} us, {session:.3f} times"
     )
     return met
 

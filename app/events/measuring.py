@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -39,12 +39,15 @@ class MeasureBooks:
     def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
         """Count what envelopes hold that were stored just now; the caller commits."""
         self.timings.add(conn, _timed(conn, [one for one in stored if one.measures.timings]))
-        self.sessions.add(conn, [told for one in stored for told in _told(one)])
+        self.sessions.add(conn, _told([one for one in stored if one.measures.sessions]))
 
 
-def _told(one: Measured) -> Iterator[Told]:
-    for sessions in one.measures.sessions:
-        yield Told(one.project_id, minute_of(one.received_at), sessions)
+def _told(stored: list[Measured]) -> list[Told]:
+    return [
+        Told(one.project_id, minute_of(one.received_at), sessions)
+        for one in stored
+        for sessions in one.measures.sessions
+    ]
 
 
 def _timed(conn: Connection, stored: list[Measured]) -> Counter[Timed]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, case, distinct, func, literal, select
+from sqlalchemy import Connection, Integer, Select, case, func, literal, select
 
 from app.events.sessions import session_counts, session_series, session_users
 from app.events.timings import day_of, minute_of
@@ -93,7 +93,7 @@ def health_by_release(
     of = session_series.c.release
     counted = conn.execute(_counts(selection, of).group_by(of))
     found = {release: Counts(*map(int, row)) for release, *row in counted}
-    users = {release: row for release, *row in conn.execute(_users(selection, of).group_by(of))}
+    users = {release: row for release, *row in conn.execute(_users(selection, of))}
     return {release: Health(*one, *users.get(release, Users())) for release, one in found.items()}
 
 
@@ -161,7 +161,7 @@ def users_by_day(
     """Return the users of each day that has any."""
     selection = Selection(project_id, since, until, release, environment)
     of = session_series.c.day
-    return {day: Users(*row) for day, *row in conn.execute(_users(selection, of).group_by(of))}
+    return {day: Users(*row) for day, *row in conn.execute(_users(selection, of))}
 
 
 def options_of(conn: Connection, project_id: int, since: datetime) -> dict[str, list[str]]:
@@ -191,10 +191,13 @@ def _counts(selection: Selection, *by: Any) -> Select[Any]:
 
 def _users(selection: Selection, *by: Any) -> Select[Any]:
     of = session_users.c
-    crashed = distinct(case((of.crashed > 0, of.user_hash)))
-    query = select(*by, func.count(distinct(of.user_hash)), func.count(crashed))
-    query = query.join_from(session_series, session_users)
-    return query.where(*_of_series(selection), of.sessions > 0)
+    # Each user once first: counting distinct ones takes SQLite up to a quarter longer.
+    each = select(*by, func.max(of.crashed).label("met")).join_from(session_series, session_users)
+    each = each.where(*_of_series(selection), of.sessions > 0).group_by(*by, of.user_hash)
+    user = each.subquery().c
+    names = [user[one.name] for one in by]
+    query = select(*names, func.count(), func.count(case((user.met > 0, 1))))
+    return query.group_by(*names)
 
 
 def _of_series(selection: Selection) -> list[Any]:

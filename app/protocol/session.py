@@ -33,6 +33,7 @@ _AGGREGATED = {
 MAX_QUANTITY = 1_000_000
 # Of one envelope. Each is a row to be written while others wait.
 MAX_USERS = 1000
+_KINDS = frozenset({"session", "sessions"})
 _RELEASE_LENGTH, _ENVIRONMENT_LENGTH = 250, 64
 
 
@@ -55,13 +56,16 @@ class Sessions(NamedTuple):
 
 def read_sessions(envelope: Envelope) -> list[Sessions]:
     """Return what an envelope says of sessions, in order; users beyond the bound are left out."""
-    told = [one for item in envelope.items for one in _of_item(item.type, item.payload)]
-    return told[:MAX_USERS] + [one._replace(did=None) for one in told[MAX_USERS:]]
+    told: list[Sessions] = []
+    for item in envelope.items:
+        if item.type in _KINDS and isinstance(item.payload, dict):
+            told += _of_item(item.type, item.payload)
+    if len(told) > MAX_USERS:
+        told[MAX_USERS:] = [one._replace(did=None) for one in told[MAX_USERS:]]
+    return told
 
 
-def _of_item(kind: str, payload: Any) -> Iterator[Sessions]:
-    if kind not in ("session", "sessions") or not isinstance(payload, dict):
-        return
+def _of_item(kind: str, payload: dict[str, Any]) -> Iterator[Sessions]:
     attributes = read_dict(payload.get("attrs"))
     release = (read_name(attributes.get("release")) or "")[:_RELEASE_LENGTH]
     environment = (read_name(attributes.get("environment")) or "")[:_ENVIRONMENT_LENGTH]
