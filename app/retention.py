@@ -32,7 +32,7 @@ from sqlalchemy import (
 from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
-from app.events import ageing
+from app.events import ageing, session_ageing
 from app.events.ai_calls import ai_calls
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
@@ -54,7 +54,10 @@ HOURS_KEPT = timedelta(days=8)
 COUNTS_KEPT = timedelta(days=90)
 # How long requests took: by the minute for what is looked into, then by the hour.
 MINUTES_KEPT = timedelta(days=2)
+# So do counts of sessions and of their users.
 TIMINGS_KEPT = timedelta(days=90)
+# As long may a client still say how a session went; Sentry takes updates for as many days.
+SESSIONS_OPEN = timedelta(days=5)
 
 _STATE = envelopes.c.state
 _DELETED = select(issues.c.id).where(issues.c.status == DELETED)
@@ -88,6 +91,8 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
         forget_before(conn, (utc_now() - COUNTS_KEPT).date())
     ageing.roll_up(store, (utc_now() - MINUTES_KEPT).date())
     ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
+    session_ageing.settle(store, (utc_now() - SESSIONS_OPEN).date())
+    session_ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
     _ledger(store, limits.days)
     return (
         _by_age(store, limits.days, progress)

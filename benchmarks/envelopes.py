@@ -98,6 +98,25 @@ def metrics_of(number: int) -> bytes:
     return b"\n".join([b"{}", json.dumps(item).encode(), payload, b""])
 
 
+def session_of(number: int) -> bytes:
+    """An envelope with a session of one of so many users, as it ends; one in fifty crashes."""
+    now = datetime.now(UTC).isoformat()
+    payload = {
+        "sid": uuid.uuid4().hex,
+        "did": f"c-{number % USERS}",
+        "init": True,
+        "started": now,
+        "timestamp": now,
+        "duration": 12.5,
+        "status": "exited" if number % 50 else "crashed",
+        "errors": 0 if number % 50 else 1,
+        "attrs": {"release": f"shop@1.4.{number % 2}", "environment": "production"},
+    }
+    sdk = {"name": "sentry.javascript.browser", "version": "11.12.0"}
+    lines = {"sent_at": now, "sdk": sdk}, {"type": "session"}, payload
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
 def envelope_of(event: dict[str, Any]) -> bytes:
     """The envelope an SDK would put an event or a transaction into."""
     payload = json.dumps(event).encode()

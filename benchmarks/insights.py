@@ -27,7 +27,7 @@ from app import access, create_app, intake
 from app.insights import observer
 from app.projects import create_project
 from app.protocol.measures import NOTHING
-from benchmarks.envelopes import envelope_of, event_of, metrics_of, transaction_of
+from benchmarks.envelopes import envelope_of, event_of, metrics_of, session_of, transaction_of
 from config import load_config
 
 PAIRS = 60
@@ -67,6 +67,11 @@ class Bench:
         """The same of an ordinary event, in which there is nothing to measure."""
         numbers = [next(self._numbers) for _ in range(20)]
         return self._cpu_us([self._posted(envelope_of(event_of(n % 50, n))) for n in numbers])
+
+    def sessions_us(self) -> float:
+        """The same of a session that ends, of a user."""
+        numbers = [next(self._numbers) for _ in range(ENVELOPES)]
+        return self._cpu_us([self._posted(session_of(n)) for n in numbers])
 
     def close(self) -> None:
         """Write what is left."""
@@ -131,12 +136,14 @@ def main() -> bool:
         envelope_us, envelope = compare(bench.app, bench.envelopes_us)
         metrics_us, metrics = compare(bench.app, bench.metrics_us)
         event_us, event = compare(bench.app, bench.events_us)
+        session_us, session = compare(bench.app, bench.sessions_us)
         bench.close()
     met = request <= LIMIT
     print(
         f"  {'met   ' if met else 'MISSED'}  counting makes a request of {request_us:.0f} us of CPU"
         f" {request:.3f} times as dear (at most {LIMIT})\n"
         f"          and a transaction at the door, of {envelope_us:.0f} us, {envelope:.3f} times,\n"
+        f"          a session, of {session_us:.0f} us, {session:.3f} times,\n"
         f"          a hundred values of metrics, of {metrics_us:.0f} us, {metrics:.3f} times,\n"
         f"          an event without any of it, of {event_us:.0f} us, {event:.3f} times"
     )

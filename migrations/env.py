@@ -8,6 +8,7 @@ import app.auth
 import app.delivery.books
 import app.events.items
 import app.events.metrics
+import app.events.sessions
 import app.events.tables
 import app.issues.rulebook
 import app.issues.tables

@@ -236,7 +236,9 @@ def one_of_each_kind() -> list[Envelope]:
     asked = {"op": "gen_ai.chat", "trace_id": "c" * 32, "span_id": "d" * 16, **request}
     said = {"event_id": "f" * 32, "name": "Ada", "comments": "it broke"}
     measured = {"name": "latency", "type": "distribution", "value": 3.5, "timestamp": now}
+    visit = {"sid": "e" * 32, "did": "ada", "init": True, "attrs": {"release": "1.0"}}
     items = {
+        "session": visit,
         "transaction": request | {"spans": [asked]},
         "user_report": said,
         "trace_metric": {"items": [measured]},

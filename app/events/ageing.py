@@ -28,6 +28,7 @@ from app.db import Store
 from app.events import metrics, timings
 from app.events.ai_calls import ai_hours, ai_series
 from app.events.metrics import metric_buckets, metric_points, metric_series
+from app.events.series import add_on_conflict
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
 BITE = 2000
@@ -87,6 +88,10 @@ def _last_of_hour() -> ColumnElement[Any]:
     return select(of.c.last).where(*_rest(of)).order_by(*newest).limit(1).scalar_subquery()
 
 
+def _adding(table: Table) -> Callable[[str, Callable[[Any], Any]], Any]:
+    return lambda dialect, rows: add_on_conflict(dialect, table, rows)
+
+
 _TIMED = timings.timings
 _POINTS, _BUCKETS = metric_points.c, metric_buckets.c
 AGED = (
@@ -96,7 +101,7 @@ AGED = (
             Rows(
                 _TIMED,
                 (func.sum(_TIMED.c.requests), func.sum(_TIMED.c.failures)),
-                timings.add_on_conflict,
+                _adding(_TIMED),
             ),
         ),
     ),
@@ -118,7 +123,7 @@ AGED = (
             Rows(
                 metric_buckets,
                 (func.sum(_BUCKETS.quantity),),
-                functools.partial(metrics.add_on_conflict, metric_buckets),
+                _adding(metric_buckets),
             ),
         ),
     ),

@@ -38,13 +38,12 @@ from sqlalchemy import (
 
 from app.db import UtcDateTime, insert_for, metadata
 from app.events.buckets import bucket_of
-from app.events.series import SeriesBook, day_of, minute_of
+from app.events.series import OTHER, SeriesBook, adding, day_of, minute_of
 from app.events.tables import RowId
 from app.protocol.ai_call import AiCall
 
 # Twenty models in five operations, four releases and two environments fill some of it.
 MAX_SERIES = 2000
-OTHER = "<other>"
 # Single calls of a project: of a day or two of a busy one, some 4 MB.
 KEPT = 10_000
 TRIM_EVERY = 1000
@@ -187,7 +186,7 @@ class CallBook:
             for key, amounts in sorted(sums.items())
         ]
         if values:
-            conn.execute(_addition(conn.dialect.name), values)
+            conn.execute(adding(conn.dialect.name, ai_hours), values)
 
     def _trim(self, conn: Connection, received: Sequence[Received]) -> None:
         self._since_trim.update(one.project_id for one in received)
@@ -260,13 +259,3 @@ _TRIM = delete(ai_calls).where(ai_calls.c.project_id == _OF, ai_calls.c.id <= _O
 def _other(one: Series) -> Series:
     # Of the same kind, or what models took would not add up any more.
     return Series(one.project_id, one.day, one.kind, OTHER, OTHER, "", "")
-
-
-# Built once: putting this statement together takes longer than executing it.
-@functools.cache
-def _addition(dialect: str) -> Any:
-    statement = insert_for(dialect, ai_hours)
-    added = {name: ai_hours.c[name] + statement.excluded[name] for name in SUMS}
-    return statement.on_conflict_do_update(
-        index_elements=["series_id", "hour", "bucket"], set_=added
-    )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, select
 from app.events.ai_calls import CallBook, Received
 from app.events.metrics import MetricBook, Sent
 from app.events.series import minute_of
+from app.events.sessions import SessionBook, Told
 from app.events.tables import envelopes
 from app.events.timings import Timed, TimingBook, timed
 from app.protocol import metrics
@@ -39,6 +40,7 @@ class MeasureBooks:
         self.timings = TimingBook()
         self.metrics = MetricBook()
         self.calls = CallBook()
+        self.sessions = SessionBook()
 
     def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
         """Count what envelopes hold that were stored just now, each event's once however often its
@@ -49,6 +51,7 @@ class MeasureBooks:
         self.calls.add(conn, _calls(once))
         measured = [one for one in stored if one.measures.metrics]
         self.metrics.add(conn, _sent(_once(conn, measured, metrics.ITEM_TYPE)))
+        self.sessions.add(conn, _told(stored))
 
 
 def _timed(stored: Iterable[Measured]) -> Counter[Timed]:
@@ -64,6 +67,14 @@ def _sent(stored: Iterable[Measured]) -> list[Sent]:
         Sent(one.project_id, one.received_at, metric)
         for one in stored
         for metric in one.measures.metrics
+    ]
+
+
+def _told(stored: Iterable[Measured]) -> list[Told]:
+    return [
+        Told(one.project_id, minute_of(one.received_at), sessions)
+        for one in stored
+        for sessions in one.measures.sessions
     ]
 
 

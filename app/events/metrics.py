@@ -39,12 +39,11 @@ from sqlalchemy import (
 
 from app.db import insert_for, metadata
 from app.events.buckets import value_bucket_of
-from app.events.series import SeriesBook, day_of, minute_of
+from app.events.series import OTHER, SeriesBook, day_of, minute_of
 from app.protocol.metrics import DISTRIBUTION, Metric
 
 # Some 250 metrics in four releases and two environments.
 MAX_SERIES = 2000
-OTHER = "<other>"
 
 metric_series = Table(
     "metric_series",

@@ -7,13 +7,17 @@ for all the rest.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, func, select
 
+from app.db import insert_for
+
+# What series beyond the bound are called.
+OTHER = "<other>"
 # Series whose numbers a process remembers; asking for them is most of what a count costs.
 MAX_KNOWN = 20_000
 # Names asked for at a time: a statement has at most 32,766 parameters on SQLite.
@@ -109,12 +113,32 @@ class SeriesBook(Generic[K]):
         return {self._key(*names): series_id for *names, series_id in rows}
 
 
+def add_on_conflict(
+    dialect: str, table: Table, rows: Callable[[Any], Any] = lambda insert: insert
+) -> Any:
+    """Return an INSERT that adds to rows that are there: all columns but those of the key.
+
+    :param rows: puts them into the statement; by default they are its parameters.
+    """
+    statement = rows(insert_for(dialect, table))
+    key = [column.name for column in table.primary_key]
+    counts = [column for column in table.c if column.name not in key]
+    added = {column.name: column + statement.excluded[column.name] for column in counts}
+    return statement.on_conflict_do_update(index_elements=key, set_=added)
+
+
+@functools.cache
+def adding(dialect: str, table: Table) -> Any:
+    """Return :func:`add_on_conflict`, built once: that takes longer than executing it."""
+    return add_on_conflict(dialect, table)
+
+
 def minute_of(moment: datetime) -> int:
     """Return the minute of a moment, counted since 1970."""
     return int(moment.timestamp()) // 60
 
 
-@lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=4096)
 def day_of(minute: int) -> date:
     """Return the day, in UTC, of a minute."""
     return datetime.fromtimestamp(minute * 60, UTC).date()

@@ -10,11 +10,10 @@ as one transaction, OTHER. Clocks of clients make no minutes: it is the door's t
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
     Boolean,
@@ -31,14 +30,13 @@ from sqlalchemy import (
     false,
 )
 
-from app.db import insert_for, metadata
+from app.db import metadata
 from app.events.buckets import bucket_of
-from app.events.series import SeriesBook, day_of
+from app.events.series import OTHER, SeriesBook, adding, day_of
 from app.protocol.transaction import Timing
 
 # Some 120 routes in four releases and two environments fill half of it.
 MAX_SERIES = 2000
-OTHER = "<other>"
 
 timing_series = Table(
     "timing_series",
@@ -138,22 +136,4 @@ def add_rows(conn: Connection, rows: Mapping[RowKey, tuple[int, int]]) -> None:
     values = [
         dict(zip(names, (*key, *counts), strict=True)) for key, counts in sorted(rows.items())
     ]
-    conn.execute(_addition(conn.dialect.name), values)
-
-
-def add_on_conflict(dialect: str, rows: Callable[[Any], Any] = lambda insert: insert) -> Any:
-    """Return an INSERT that adds to rows that are there.
-
-    :param rows: puts them into the statement; by default they are its parameters.
-    """
-    statement = rows(insert_for(dialect, timings))
-    added = {name: timings.c[name] + statement.excluded[name] for name in ("requests", "failures")}
-    return statement.on_conflict_do_update(
-        index_elements=["series_id", "minute", "bucket"], set_=added
-    )
-
-
-# Built once: putting this statement together takes longer than executing it.
-@functools.cache
-def _addition(dialect: str) -> Any:
-    return add_on_conflict(dialect)
+    conn.execute(adding(conn.dialect.name, timings), values)

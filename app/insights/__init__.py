@@ -2,8 +2,10 @@
 
     observer     this application's own requests, counted as they are answered
     performance  rates and percentiles, by transaction, by release, over time
+    health       sessions and users without a crash, by release, over time
+    metrics      what programs count and measure themselves
     ai_calls     calls of models, agents and tools: tokens, durations, failures
 
 The rows themselves are written by the transaction that accepts an envelope, hence below
-(:mod:`app.events.timings`, :mod:`app.events.ai_calls`).
+(:mod:`app.events.measuring`).
 """

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 
@@ -19,9 +20,11 @@ from app.delivery.books import counters
 from app.delivery.tables import destinations
 from app.events.tables import envelopes
 from app.projects import create_project, projects
+from app.protocol.envelope import Item, serialize_envelope
 from tests.alerting import add_rule, evaluate, only, rule_now, store_events, titles
 from tests.conftest import parts_of
 from tests.insights.stream import Request
+from tests.insights.visits import Update, envelope, group
 from tests.issues.making import calls
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -211,6 +214,33 @@ def test_transactions_that_a_project_sends_are_what_is_measured(
         evaluate(app)
     assert rule_now(app, rule).state == "firing"
     assert [title.startswith(said) for title in titles(app)] == [True]
+
+
+def test_crashed_sessions_that_clients_tell_are_what_is_measured(
+    app: Flask, client: FlaskClient
+) -> None:
+    project = create_project(parts_of(app).store, "Shop")
+    door = f"/api/{project.id}/envelope/?sentry_key={project.keys[0]}"
+
+    def tell(*items: Item) -> None:
+        assert client.post(door, data=serialize_envelope(envelope(*items))).status_code == 200
+
+    with time_machine.travel(NOON, tick=False) as clock:
+        rule = only(app, "crash_free", project_id=project.id)
+        tell(group(exited=98, errored=1), Update("a" * 32, status="ok").item())
+        clock.shift(timedelta(minutes=1))
+        evaluate(app)
+        assert (titles(app), rule_now(app, rule).value) == ([], 100)
+        tell(Update("a" * 32, status="crashed").item())
+        clock.shift(timedelta(minutes=1))
+        evaluate(app)
+        assert (titles(app), rule_now(app, rule).value) == ([], 99)  # Not below its threshold.
+        tell(Update("b" * 32, status="crashed").item())
+        clock.shift(timedelta(minutes=1))
+        evaluate(app)
+    assert titles(app) == ["98.02 % of sessions without a crash"]
+    assert rule_now(app, rule).state == "firing"
+    assert "of 101 sessions" in str(rule_now(app, rule).detail)
 
 
 # ---- the pipeline -------------------------------------------------------------------------------
