@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,12 +19,15 @@ from sqlalchemy import Connection, bindparam, select, update
 from app.db import insert_for
 from app.delivery import books
 from app.delivery.destinations import Destinations
+from app.events.affected import UserBook
 from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
+from app.events.releases import Release, ReleaseBook, release_of
 from app.events.tables import envelopes, events
 from app.events.timings import Timed, TimingBook, minute_of, timed
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
+from app.issues.triage import settle_awaiting
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
 from app.protocol.feedback import Feedback
@@ -44,6 +48,15 @@ _KNOWN_EVENTS = (
 _ENVELOPES_OF_EVENTS = select(
     envelopes.c.project_id, envelopes.c.event_id, envelopes.c.uid, envelopes.c.item_types
 ).where(envelopes.c.event_id.in_(bindparam("ids", expanding=True)))
+
+
+class Remembered:
+    """What a process remembers of its store, so that it asks once."""
+
+    def __init__(self) -> None:
+        self.timings = TimingBook()
+        self.releases = ReleaseBook()
+        self.users = UserBook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +121,7 @@ def commit_batch(
     conn: Connection,
     batch: list[Prepared],
     destinations: Destinations,
-    timing_book: TimingBook,
+    remembered: Remembered,
     counts: Counter[str],
     now: datetime,
 ) -> list[Accepted]:
@@ -125,7 +138,9 @@ def commit_batch(
     for one in stored:
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
-    _insert_events(conn, [one for one in stored if one.event], ids, now)
+    releases = see_releases(conn, _releases_of(stored), remembered, now)
+    of_events = [one for one in stored if one.event]
+    _insert_events(conn, of_events, ids, releases, remembered, now)
     record_feedback(
         conn,
         [
@@ -135,7 +150,7 @@ def commit_batch(
         ],
     )
     _count_the_rest(conn, stored, now)
-    timing_book.add(conn, _timed(conn, stored))
+    remembered.timings.add(conn, _timed(conn, stored))
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
@@ -236,17 +251,43 @@ def _envelope_insert(dialect: str) -> Any:
     return statement.returning(envelopes.c.uid, envelopes.c.id)
 
 
+def see_releases(
+    conn: Connection, heard: Iterable[Release | None], remembered: Remembered, now: datetime
+) -> dict[Release, int]:
+    """Note releases and return their numbers; what was resolved in the next one has its name then.
+
+    :param heard: in order; before the events of theirs are counted.
+    """
+    seen = remembered.releases.see(conn, heard, now)
+    if seen.made:
+        settle_awaiting(conn, seen.made)
+    return seen.ids
+
+
+def _releases_of(stored: list[Prepared]) -> Iterator[Release | None]:
+    for one in stored:
+        if one.event:
+            yield release_of(one.project_id, one.event.release)
+        for timing in one.timings:
+            yield release_of(one.project_id, timing.release)
+
+
 def _insert_events(
-    conn: Connection, stored: list[Prepared], ids: dict[str, int], now: datetime
+    conn: Connection,
+    stored: list[Prepared],
+    ids: dict[str, int],
+    releases: dict[Release, int],
+    remembered: Remembered,
+    now: datetime,
 ) -> None:
     if not stored:
         return
     occurrences = [
-        Occurrence(one.project_id, one.event, one.grouping)
+        Occurrence(one.project_id, one.event, one.grouping, _number_of(one, releases))
         for one in stored
         if one.event and one.grouping
     ]
-    recorded = record_occurrences(conn, occurrences, now)
+    recorded = record_occurrences(conn, occurrences, now, remembered.users)
     rows = [
         _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
         for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
@@ -255,6 +296,11 @@ def _insert_events(
     _put_first(
         conn, [ids[one.uid] for one, issue in zip(stored, recorded, strict=True) if issue.is_first]
     )
+
+
+def _number_of(one: Prepared, releases: dict[Release, int]) -> int | None:
+    release = one.event and release_of(one.project_id, one.event.release)
+    return releases.get(release) if release else None
 
 
 def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> None:
