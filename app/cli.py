@@ -10,6 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
 from app.project_commands import project_group
+from app.release_commands import release_group
 from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
 from app.verify import verify
@@ -23,7 +24,7 @@ token_group = AppGroup("token", help="API tokens.")
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (db_group, user_group, token_group, project_group):
+    for group in (db_group, user_group, token_group, project_group, release_group):
         app.cli.add_command(group)
     app.cli.add_command(verify)
     app.cli.add_command(prune_command)

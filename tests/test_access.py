@@ -41,6 +41,7 @@ TABLE = [
     ("/tunnel/", "key"),
     ("/api/deliveries", "read"),
     ("/api/performance", "read"),
+    ("/api/releases", "read"),
 ]
 READS = [
     "/api/events",
@@ -55,6 +56,7 @@ READS = [
     "/api/deliveries.csv",
     "/api/deliveries/overview",
     "/api/performance",
+    "/api/releases",
     "/system/status",
     "/metrics",
     "/openapi.json",
@@ -66,6 +68,7 @@ WRITES = [
     ("PATCH", "/api/issues", {"ids": [1], "status": "resolved"}),
     ("DELETE", "/api/issues", {"ids": [1]}),
     ("POST", "/api/issues/1/comments", {"text": "seen"}),
+    ("POST", "/api/releases", {"version": "shop@2"}),
     ("POST", "/api/rules", {"kind": "ignore", "text": "level:debug"}),
     ("POST", "/api/rules/try", {"kind": "ignore", "text": "level:debug"}),
     ("POST", "/api/alerts/rules", {"project_id": 1, "kind": "new_issue"}),

@@ -8,6 +8,7 @@
     issues     the list (a day of each: sparkline)
     issue      one of them, with an event, its tags, its history
     performance how fast, how often, how many failed (charts)
+    releases   since when, what each brought, and one of them
     feedback   what people said of errors
     rules      rules of grouping, and what one would do
     alerts     notices, and one of them with every attempt (where they go: alert_channels)
@@ -51,6 +52,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    releases,  # noqa: F401
     rules,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401

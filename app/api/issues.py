@@ -187,7 +187,8 @@ def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
 def _issue(row: Row[Any], hours: list[int]) -> Issue:
     values = dict(row._mapping)
     fields = {name: values[name] for name in Issue.model_fields if name in values}
-    return Issue(**fields, grouping=grouping_of(row), hours=hours)
+    awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
+    return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping_of(row), hours=hours)
 
 
 def _found(conn: Connection, issue_id: int) -> Row[Any]:

@@ -201,11 +201,18 @@ class Issue(BaseModel):
     regressed: bool
     times_seen: int
     stored_event_count: int
-    users: int
+    users: int = Field(description="Exact up to 10,000; more say only that there are more.")
     first_seen: datetime
     last_seen: datetime
     first_release: str | None
     last_release: str | None
+    resolved_in: str | None = Field(
+        description="The release without it; resolved plainly, the newest one of that time."
+    )
+    resolved_in_next_release: bool = Field(
+        description="Resolved in the release after those of that time; `resolved_in` names it once"
+        " it appears. Null until then."
+    )
     grouping: Grouping
     hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
 

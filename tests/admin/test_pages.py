@@ -26,6 +26,7 @@ PAGES = [
     "/admin/events",
     "/admin/issues",
     "/admin/performance",
+    "/admin/releases",
     "/admin/feedback",
     "/admin/projects",
     "/admin/projects/new",

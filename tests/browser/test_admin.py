@@ -22,6 +22,7 @@ LISTS = [
     "/admin/events",
     "/admin/issues",
     "/admin/performance",
+    "/admin/releases",
     "/admin/trigger",
     "/admin/status",
     "/docs",
