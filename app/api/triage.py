@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
@@ -38,9 +38,8 @@ class StatusDetails(Body):
     """In which release an issue is resolved: at most one of both."""
 
     in_next_release: Annotated[
-        Literal[True] | None,
-        Field(alias="inNextRelease", description="In the one that appears next."),
-    ] = None
+        bool, Field(alias="inNextRelease", description="In the one that appears next.")
+    ] = False
     in_release: Annotated[
         str | None,
         Field(alias="inRelease", min_length=1, max_length=250, description="In this one."),
@@ -74,7 +73,7 @@ class StatusBody(Body):
         """Where it is resolved."""
         details = self.details or StatusDetails()
         version = details.in_release
-        return triage.Fix(bool(details.in_next_release), version and clean_text(version))
+        return triage.Fix(details.in_next_release, version and clean_text(version))
 
 
 class CommentBody(Body):
