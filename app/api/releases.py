@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
@@ -12,11 +12,12 @@ from pydantic import BaseModel, Field
 from app import access
 from app.api import bp
 from app.api.events import Limit
+from app.api.issues import day_shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, Query, read_body, read_query
+from app.api.schemas import DayUsers
 from app.db import utc_now
 from app.errors import FieldErrors
-from app.events.affected import date_of
 from app.insights.releases import (
     ReleaseError,
     ReleaseFigures,
@@ -68,13 +69,6 @@ class Release(BaseModel):
     )
     release_before: str | None = Field(description="That which became known before it.")
     crash_free_sessions_before: float | None = Field(description="Of that one, from 0 to 1.")
-
-
-class DayUsers(BaseModel):
-    """How many users met an error on a day (UTC)."""
-
-    day: date
-    users: int
 
 
 class ReleaseDetail(Release):
@@ -192,8 +186,7 @@ def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
             abort(404, description=UNKNOWN)
         (figures,) = figures_of(conn, [row], now, environment)
         days = users_of_days(conn, subject_of(row), now)
-    by_day = [DayUsers(day=date_of(day), users=users) for day, users in days]
-    return ReleaseDetail(**_values(figures), users_by_day=by_day)
+    return ReleaseDetail(**_values(figures), users_by_day=day_shapes(days))
 
 
 def _values(one: ReleaseFigures) -> dict[str, Any]:

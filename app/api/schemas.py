@@ -225,6 +225,19 @@ class IssuePage(BaseModel):
     total: int | None = Field(description="How many there are, null beyond 10,000.")
 
 
+class DayUsers(BaseModel):
+    """How many users met an error on a day (UTC); 10,000 or more say only that there are more."""
+
+    day: date
+    users: int
+
+
+class IssueUsers(BaseModel):
+    """The users of an issue by day, of the last 30, the oldest first."""
+
+    users: list[DayUsers]
+
+
 class Transition(BaseModel):
     """Something that happened to an issue."""
 

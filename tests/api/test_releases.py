@@ -71,6 +71,13 @@ def test_pages_follow_each_other_and_a_version_is_found_by_its_name(
     assert client.get(f"/api/releases/{10**30}").status_code == 404
 
 
+def test_issue_tells_its_users_by_day(shop: Flask, client: FlaskClient) -> None:
+    (issue,) = client.get(f"/api/issues?project_id={SHOP}&release=shop@2").json["issues"]
+    days = client.get(f"/api/issues/{issue['id']}/users").json["users"]
+    assert (len(days), [one["users"] for one in days[-2:]], issue["users"]) == (30, [0, 3], 3)
+    assert client.get("/api/issues/77/users").status_code == 404
+
+
 def test_announcing_makes_a_release_once(shop: Flask, client: FlaskClient) -> None:
     body = {"version": "shop@3", "project_id": SHOP}
     made = client.post("/api/releases", json=body)
