@@ -92,15 +92,19 @@ class ReleaseBook:
     def see(self, conn: Connection, heard: Iterable[Release | None], now: datetime) -> Seen:
         """Note releases, made where they are new; the caller commits.
 
-        :param heard: in order, with repeats; ``None`` is left out.
+        :param heard: in order, with repeats; ``None`` is left out, and so is what is beyond
+            MAX_RELEASES that are to be looked up.
         """
         wanted = dict.fromkeys(one for one in heard if one is not None)
-        ids, stale = {}, []
+        ids: dict[Release, int] = {}
+        stale: list[Release] = []
         for one in wanted:
             number, written = self._known.get(one, (0, now))
             if number and abs(now - written) < TOUCHED_EVERY:
                 ids[one] = number
-            else:
+            elif (
+                len(stale) < MAX_RELEASES
+            ):  # Nobody deploys more at once, and statements have limits.
                 stale.append(one)
         if not stale:
             return Seen(ids, {})
@@ -125,7 +129,10 @@ def make(
     announced_at: datetime | None = None,
     announced_by: str | None = None,
 ) -> dict[Release, int]:
-    """Make releases that are not there, and room for them; return their numbers in order."""
+    """Make releases that are not there, and room for them; return their numbers in order.
+
+    :param missing: at most MAX_RELEASES.
+    """
     by_project: dict[int, list[Release]] = {}
     for one in missing:
         by_project.setdefault(one.project_id, []).append(one)
@@ -137,8 +144,8 @@ def make(
     }
     rows = []
     for project_id, new in by_project.items():
-        _make_room(conn, project_id, len(new[:MAX_RELEASES]))
-        rows += [{**one._asdict(), **values} for one in new[:MAX_RELEASES]]
+        _make_room(conn, project_id, len(new))
+        rows += [{**one._asdict(), **values} for one in new]
     if not rows:
         return {}
     found = conn.execute(_INSERT, rows)
