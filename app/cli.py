@@ -11,6 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 from app.auth import SCOPES
 from app.memory.upkeep import Upkeep
 from app.project_commands import project_group
+from app.release_commands import release_group
 from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
 from app.vectors.errors import VectorError
@@ -29,7 +30,8 @@ memory_group = AppGroup("memory", help="The memory service.")
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
-    for group in (db_group, user_group, token_group, project_group, memory_group):
+    groups = db_group, user_group, token_group, project_group, release_group, memory_group
+    for group in groups:
         app.cli.add_command(group)
     app.cli.add_command(verify)
     app.cli.add_command(prune_command)

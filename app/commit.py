@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,12 +19,15 @@ from sqlalchemy import Connection, bindparam, select, update
 from app.db import insert_for
 from app.delivery import books
 from app.delivery.destinations import Destinations
+from app.events.affected import UserBook
 from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
 from app.events.measuring import MeasureBooks, Measured
+from app.events.releases import Release, ReleaseBook, release_of
 from app.events.tables import envelopes, events
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
+from app.issues.triage import settle_awaiting
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
 from app.protocol.feedback import Feedback
@@ -41,6 +45,15 @@ _KNOWN_EVENTS = (
     .where(events.c.project_id == bindparam("project_id"))
     .where(events.c.event_id.in_(bindparam("event_ids", expanding=True)))
 )
+
+
+class Remembered:
+    """What a process remembers of its store, so that it asks once."""
+
+    def __init__(self) -> None:
+        self.measures = MeasureBooks()
+        self.releases = ReleaseBook()
+        self.users = UserBook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ def commit_batch(
     conn: Connection,
     batch: list[Prepared],
     destinations: Destinations,
-    measure_books: MeasureBooks,
+    remembered: Remembered,
     counts: Counter[str],
     now: datetime,
 ) -> list[Accepted]:
@@ -127,7 +140,9 @@ def commit_batch(
     for one in stored:
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
-    _insert_events(conn, [one for one in stored if one.event], ids, now)
+    releases = see_releases(conn, _releases_of(stored), remembered, now)
+    of_events = [one for one in stored if one.event]
+    _insert_events(conn, of_events, ids, releases, remembered, now)
     record_feedback(
         conn,
         [
@@ -137,7 +152,7 @@ def commit_batch(
         ],
     )
     _count_the_rest(conn, stored, now)
-    measure_books.add(conn, [one.measured for one in stored])
+    remembered.measures.add(conn, [one.measured for one in stored])
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
@@ -238,17 +253,45 @@ def _envelope_insert(dialect: str) -> Any:
     return statement.returning(envelopes.c.uid, envelopes.c.id)
 
 
+def see_releases(
+    conn: Connection, heard: Iterable[Release | None], remembered: Remembered, now: datetime
+) -> dict[Release, int]:
+    """Note releases and return their numbers; what was resolved in the next one has its name then.
+
+    :param heard: in order; before the events of theirs are counted.
+    """
+    seen = remembered.releases.see(conn, heard, now)
+    if seen.made:
+        settle_awaiting(conn, seen.made)
+    return seen.ids
+
+
+def _releases_of(stored: list[Prepared]) -> Iterator[Release | None]:
+    for one in stored:
+        if one.event:
+            yield release_of(one.project_id, one.event.release)
+        for timing in one.measures.timings:
+            yield release_of(one.project_id, timing.release)
+        for sessions in one.measures.sessions:
+            yield release_of(one.project_id, sessions.release)
+
+
 def _insert_events(
-    conn: Connection, stored: list[Prepared], ids: dict[str, int], now: datetime
+    conn: Connection,
+    stored: list[Prepared],
+    ids: dict[str, int],
+    releases: dict[Release, int],
+    remembered: Remembered,
+    now: datetime,
 ) -> None:
     if not stored:
         return
     occurrences = [
-        Occurrence(one.project_id, one.event, one.grouping)
+        Occurrence(one.project_id, one.event, one.grouping, _number_of(one, releases))
         for one in stored
         if one.event and one.grouping
     ]
-    recorded = record_occurrences(conn, occurrences, now)
+    recorded = record_occurrences(conn, occurrences, now, remembered.users)
     rows = [
         _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
         for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
@@ -257,6 +300,11 @@ def _insert_events(
     _put_first(
         conn, [ids[one.uid] for one, issue in zip(stored, recorded, strict=True) if issue.is_first]
     )
+
+
+def _number_of(one: Prepared, releases: dict[Release, int]) -> int | None:
+    release = one.event and release_of(one.project_id, one.event.release)
+    return releases.get(release) if release else None
 
 
 def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> None:

@@ -26,14 +26,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from app.batching import Buffer, GroupCommit
-from app.commit import Accepted, Prepared, commit_batch
+from app.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
 from app.delivery.destinations import Destinations
 from app.emergency import EmergencyFolder, Waiting
 from app.events.items import count_types
-from app.events.measuring import MeasureBooks
 from app.events.observations import Observations
+from app.events.releases import release_of
 from app.issues.grouping import group
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
@@ -104,7 +104,7 @@ class Intake:
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
         self._observed = Observations(OWN_PROJECT_ID)
-        self._measure_books = MeasureBooks()
+        self._remembered = Remembered()
 
     # ---- doors ----------------------------------------------------------------------------------
 
@@ -197,7 +197,9 @@ class Intake:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
                 books.add(conn, owed + observed.counters)
-                self._measure_books.timings.add(conn, observed.rows)
+                self._remembered.measures.timings.add(conn, observed.rows)
+                heard = (release_of(one.project_id, one.release) for one in observed.rows)
+                see_releases(conn, heard, self._remembered, utc_now())
         except Exception:
             self._owed.give_back(owed)
             self._observed.give_back(observed)
@@ -285,7 +287,7 @@ class Intake:
             with self.store.write(timeout_s) as conn:
                 counts = Counter(owed)
                 accepted = commit_batch(
-                    conn, take(), self.destinations, self._measure_books, counts, utc_now()
+                    conn, take(), self.destinations, self._remembered, counts, utc_now()
                 )
         except Exception:
             self._owed.give_back(owed)

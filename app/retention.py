@@ -32,12 +32,13 @@ from sqlalchemy import (
 from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
-from app.events import ageing, session_ageing
+from app.events import ageing, session_ageing, user_ageing
+from app.events.affected import ISSUE, MAX_USERS, Subject, affected_days, day_number, of_subject
 from app.events.ai_calls import ai_calls
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
 from app.issues.feedback import feedback
-from app.issues.tables import DELETED, issue_hours, issue_users, issues
+from app.issues.tables import DELETED, STATUSES, issue_hours, issues
 from app.projects import projects
 from config import Config
 
@@ -58,6 +59,8 @@ MINUTES_KEPT = timedelta(days=2)
 TIMINGS_KEPT = timedelta(days=90)
 # As long may a client still say how a session went; Sentry takes updates for as many days.
 SESSIONS_OPEN = timedelta(days=5)
+# Whom issues and releases met, and on which days.
+USERS_KEPT = timedelta(days=90)
 
 _STATE = envelopes.c.state
 _DELETED = select(issues.c.id).where(issues.c.status == DELETED)
@@ -93,6 +96,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
     session_ageing.settle(store, (utc_now() - SESSIONS_OPEN).date())
     session_ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
+    _users(store)
     _ledger(store, limits.days)
     return (
         _by_age(store, limits.days, progress)
@@ -136,6 +140,16 @@ def used_bytes(store: Store) -> int:
             return (pages[0] - pages[1]) * pages[2]
         stored = func.coalesce(func.sum(func.length(envelopes.c.body)), 0)
         return int(conn.execute(select(stored)).scalar_one())
+
+
+def _users(store: Store) -> None:
+    """Remove who was not met for long, and who is beyond what is counted."""
+    now = utc_now()
+    user_ageing.forget_users(store, day_number(now - USERS_KEPT))
+    many = issues.c.status.in_(STATUSES), issues.c.users >= MAX_USERS
+    with store.read() as conn:
+        full = list(conn.scalars(select(issues.c.id).where(*many)))
+    user_ageing.forget_beyond(store, full, day_number(now))
 
 
 def _ledger(store: Store, days: int) -> None:
@@ -244,12 +258,10 @@ def _bury_bite(store: Store) -> bool:
         if ids:
             _remove_of_deleted(conn, ids)
             return True
-        users = select(issue_users.c.user_hash).where(issue_users.c.issue_id == issue_id)
-        hashes = list(conn.scalars(users.limit(10 * BITE)))
-        if hashes:
-            of_users = issue_users.c.user_hash.in_(hashes)
-            conn.execute(delete(issue_users).where(issue_users.c.issue_id == issue_id, of_users))
+        subject = Subject(ISSUE, issue_id)
+        if user_ageing.forget_some(conn, subject):
             return True
+        conn.execute(delete(affected_days).where(*of_subject(affected_days, subject)))
         conn.execute(delete(issues).where(issues.c.id == issue_id))
     return True
 

@@ -26,8 +26,9 @@ from sqlalchemy import insert
 from app import create_app
 from app.db import Store, utc_now
 from app.delivery import books
+from app.events.affected import ISSUE, affected_users
 from app.events.tables import envelopes, events
-from app.issues.tables import issue_hours, issue_tags, issue_users, issues, transitions
+from app.issues.tables import issue_hours, issue_tags, issues, transitions
 from app.protocol.packing import pack
 from config import load_config
 
@@ -105,7 +106,9 @@ def fill(store: Store, size: int) -> str:
     with store.write(60) as conn:
         conn.execute(insert(issues), [_issue(number, size, now) for number in range(1, ISSUES + 1)])
         conn.execute(insert(transitions), [_first_seen(number, now) for number in _issues()])
-        conn.execute(insert(issue_users), [_user(number, u) for number in _issues() for u in _u()])
+        conn.execute(
+            insert(affected_users), [_user(number, u) for number in _issues() for u in _u()]
+        )
         conn.execute(insert(issue_tags), [_tag(n, k, v) for n in _issues() for k, v in _tags()])
         conn.execute(
             insert(issue_hours),
@@ -168,7 +171,8 @@ def _first_seen(number: int, now: datetime) -> dict[str, object]:
 
 
 def _user(number: int, user: int) -> dict[str, object]:
-    return {"issue_id": number, "user_hash": f"{user:032}"}
+    of_issue = {"kind": ISSUE, "of_id": number, "user_hash": f"{user:032}"}
+    return {**of_issue, "first_day": 0, "last_day": 0}
 
 
 def _tag(number: int, key: str, value: str) -> dict[str, object]:

@@ -44,6 +44,7 @@ TABLE = [
     ("/api/ai-calls", "read"),
     ("/api/metrics", "read"),
     ("/memories", "memories"),
+    ("/api/releases", "read"),
 ]
 READS = [
     "/api/events",
@@ -61,6 +62,7 @@ READS = [
     "/api/ai-calls",
     "/api/metrics",
     "/memories?user_id=ada",
+    "/api/releases",
     "/system/status",
     "/metrics",
     "/openapi.json",
@@ -72,6 +74,7 @@ WRITES = [
     ("PATCH", "/api/issues", {"ids": [1], "status": "resolved"}),
     ("DELETE", "/api/issues", {"ids": [1]}),
     ("POST", "/api/issues/1/comments", {"text": "seen"}),
+    ("POST", "/api/releases", {"version": "shop@2"}),
     ("POST", "/api/rules", {"kind": "ignore", "text": "level:debug"}),
     ("POST", "/api/rules/try", {"kind": "ignore", "text": "level:debug"}),
     ("POST", "/api/alerts/rules", {"project_id": 1, "kind": "new_issue"}),

@@ -10,6 +10,7 @@
     performance how fast, how often, how many failed (charts)
     ai_calls   what models, agents and tools took (call_charts)
     metrics    what programs count and measure themselves (metric_charts)
+    releases   since when, what each brought, and one of them
     feedback   what people said of errors
     memories   whose there are, what they say, how the index is
     rules      rules of grouping, and what one would do
@@ -57,6 +58,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    releases,  # noqa: F401
     rules,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from app.admin.filters import milliseconds, percent, plural
+from app.admin.filters import milliseconds, percent, plural, users
+from app.events.affected import date_of
 from app.insights.performance import Figures, Percentiles, Rate
 
 STEP = 10
@@ -80,6 +81,38 @@ def charts(
         f" {most:,} in {span_of(step)}",
         durations_label=f"Median and 95th percentile of every {span_of(step)}; the highest is"
         f" {milliseconds(slowest)}",
+    )
+
+
+class DayBars(NamedTuple):
+    """Bars of a count for each day; like :class:`Charts`."""
+
+    width: int
+    path: str
+    most: int
+    ends: tuple[str, str]
+    marks: list[Mark]
+    label: str
+
+
+def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
+    """Return the bars of how many users each day had.
+
+    :param days: days since 1970 with their users, oldest first, of which there are some.
+    """
+    most = max(count for _, count in days)
+    dates = [f"{one.day} {one:%b}" for one in (date_of(day) for day, _ in days)]
+    words = [
+        f"{date}: {users(count)} {'user' if count == 1 else 'users'}"
+        for date, (_, count) in zip(dates, days, strict=True)
+    ]
+    return DayBars(
+        width=len(days) * STEP,
+        path=bars([count for _, count in days], most),
+        most=most,
+        ends=(dates[0], dates[-1]),
+        marks=[Mark(number * STEP, text) for number, text in enumerate(words)],
+        label=f"Users of each of {len(days)} days; at most {users(most)}",
     )
 
 

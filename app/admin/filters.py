@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from app.admin.values import shorten
 from app.alerts.kinds import KINDS
 from app.db import utc_now
+from app.events.affected import MAX_USERS
 
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
@@ -122,6 +124,22 @@ def percent(share: float) -> str:
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
+def crash_free(share: float) -> str:
+    """Return a share of 1 as ``99.43%``; rounded down, so that only all are 100%."""
+    return f"{math.floor(share * 10_000) / 100:.2f}%"
+
+
+def points(change: float) -> str:
+    """Return a change of a share as ``+0.31``, in hundredths of it."""
+    text = f"{change * 100:+.2f}"
+    return "±0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
+
+
+def users(count: int) -> str:
+    """Return a count of users as ``1,204``, ``10,000+`` for what is not counted any more."""
+    return f"{count:,}" if count < MAX_USERS else f"{MAX_USERS:,}+"
+
+
 def kind_of_transition(kind: str) -> str:
     """Return what happened to an issue as a person says it."""
     return _KINDS.get(kind, kind)
@@ -161,6 +179,9 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "plural": plural,
     "percent": percent,
     "quantity": quantity,
+    "crash_free": crash_free,
+    "points": points,
+    "users": users,
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
     "alert_kind": alert_kind,

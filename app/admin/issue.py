@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app import access
 from app.admin import bp
+from app.admin.charts import user_bars
 from app.admin.event_view import EventView, view_of
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.issues import project_names
@@ -18,7 +19,9 @@ from app.admin.lookups import Neighbours, neighbours
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.db import utc_now
+from app.events.affected import ISSUE, Subject
 from app.events.queries import EventFilter, list_events
+from app.insights.releases import users_of_days
 from app.issues.comparing import catch_up
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
@@ -64,6 +67,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
+            "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
             "feedback": list_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
             ),

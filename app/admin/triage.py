@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -24,11 +24,20 @@ from app.services import services
 
 log = logging.getLogger("app.tracker")
 
-# The verb of a button, the status it leads to, and what is said when it is done.
+
+class Action(NamedTuple):
+    """What a button does: the status it leads to, and what is said when it is done."""
+
+    status: str
+    done: str
+    fix: triage.Fix = triage.PLAINLY
+
+
 ACTIONS = {
-    "resolve": ("resolved", "resolved"),
-    "ignore": ("ignored", "ignored"),
-    "reopen": ("unresolved", "open again"),
+    "resolve": Action("resolved", "resolved"),
+    "resolve_next": Action("resolved", "resolved in the next release", triage.Fix(in_next=True)),
+    "ignore": Action("ignored", "ignored"),
+    "reopen": Action("unresolved", "open again"),
 }
 MAX_IDS = 1000
 TITLES_SHOWN = 10
@@ -43,12 +52,12 @@ def set_status(issue_id: int) -> ResponseReturnValue:
 
     :raise 400: there is no such action. :raise 404: no issue has this id.
     """
-    status, done = ACTIONS.get(request.form.get("action", "")) or abort(400)
+    action = ACTIONS.get(request.form.get("action", "")) or abort(400)
     with services().store.write() as conn:
         if find_issue(conn, issue_id) is None:
             abort(404, description=UNKNOWN)
-        triage.set_status(conn, [issue_id], status, current_user.username)
-    flash(f"The issue is {done}.", "note")
+        triage.set_status(conn, [issue_id], action.status, current_user.username, fix=action.fix)
+    flash(f"The issue is {action.done}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
 
 
@@ -99,7 +108,7 @@ def _change(action: str, bites: Iterable[list[int]]) -> None:
         with services().store.write() as conn:
             changed += _apply(conn, action, ids)
     if action != "delete":
-        flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action][1]}.", "note")
+        flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action].done}.", "note")
         return
     # Their history goes with them, so the log is what tells afterwards.
     actor = current_user.username
@@ -111,8 +120,8 @@ def _change(action: str, bites: Iterable[list[int]]) -> None:
 def _apply(conn: Connection, action: str, ids: list[int]) -> list[int]:
     if action == "delete":
         return triage.delete(conn, ids)
-    status, _ = ACTIONS.get(action) or abort(400)
-    return triage.set_status(conn, ids, status, current_user.username)
+    found = ACTIONS.get(action) or abort(400)
+    return triage.set_status(conn, ids, found.status, current_user.username, fix=found.fix)
 
 
 def _ids() -> list[int]:

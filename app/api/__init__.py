@@ -25,6 +25,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     openapi,  # noqa: F401
     performance,  # noqa: F401
     projects,  # noqa: F401
+    releases,  # noqa: F401
     rules,  # noqa: F401
     similar,  # noqa: F401
     system,  # noqa: F401

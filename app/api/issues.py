@@ -16,9 +16,11 @@ from app.api.events import Limit, RowNumber, grouping_of
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import (
+    DayUsers,
     Issue,
     IssuePage,
     IssueTags,
+    IssueUsers,
     Level,
     Tag,
     TagValue,
@@ -27,6 +29,8 @@ from app.api.schemas import (
 )
 from app.db import utc_now
 from app.errors import FieldErrors
+from app.events.affected import ISSUE, Subject, date_of
+from app.insights.releases import users_of_days
 from app.issues.queries import (
     IssueFilter,
     count_issues,
@@ -153,6 +157,22 @@ def get_issue_tags(issue_id: int) -> ResponseReturnValue:
     )
 
 
+@bp.get("/api/issues/<int:issue_id>/users")
+@access.reads
+@describe(
+    Operation("How many users met it, by day", {200: IssueUsers}, problems=(404, 503), tag="issues")
+)
+def get_issue_users(issue_id: int) -> ResponseReturnValue:
+    """Return an issue's users by day.
+
+    :raise 404: no issue has this id.
+    """
+    with services().store.read() as conn:
+        found_issue(conn, issue_id)
+        days = users_of_days(conn, Subject(ISSUE, issue_id), utc_now())
+    return answer(IssueUsers(users=day_shapes(days)))
+
+
 @bp.get("/api/issues/<int:issue_id>/transitions")
 @access.reads
 @describe(
@@ -178,6 +198,11 @@ def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
     return answer(TransitionPage(transitions=found, next=more))
 
 
+def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
+    """Return days and their users in the shape that callers get."""
+    return [DayUsers(day=date_of(day), users=users) for day, users in days]
+
+
 def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
     """Return issue rows in the shape that callers get, with one question for all of them."""
     hours = hours_of(conn, [row.id for row in rows], utc_now())
@@ -187,7 +212,8 @@ def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
 def _issue(row: Row[Any], hours: list[int]) -> Issue:
     values = dict(row._mapping)
     fields = {name: values[name] for name in Issue.model_fields if name in values}
-    return Issue(**fields, grouping=grouping_of(row), hours=hours)
+    awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
+    return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping_of(row), hours=hours)
 
 
 def found_issue(conn: Connection, issue_id: int) -> Row[Any]:

@@ -202,11 +202,18 @@ class Issue(BaseModel):
     regressed: bool
     times_seen: int
     stored_event_count: int
-    users: int
+    users: int = Field(description="Exact up to 10,000; more say only that there are more.")
     first_seen: datetime
     last_seen: datetime
     first_release: str | None
     last_release: str | None
+    resolved_in: str | None = Field(
+        description="The release without it; resolved plainly, the newest one of that time."
+    )
+    resolved_in_next_release: bool = Field(
+        description="Resolved in the release after those of that time; `resolved_in` names it once"
+        " it appears. Null until then."
+    )
     grouping: Grouping
     hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
 
@@ -217,6 +224,19 @@ class IssuePage(BaseModel):
     issues: list[Issue]
     next: str | None
     total: int | None = Field(description="How many there are, null beyond 10,000.")
+
+
+class DayUsers(BaseModel):
+    """How many users met an error on a day (UTC); 10,000 or more say only that there are more."""
+
+    day: date
+    users: int
+
+
+class IssueUsers(BaseModel):
+    """The users of an issue by day, of the last 30, the oldest first."""
+
+    users: list[DayUsers]
 
 
 class Transition(BaseModel):

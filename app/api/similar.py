@@ -66,13 +66,15 @@ def _shape(one: Similar) -> SimilarIssue:
         **fields,
         score=one.score,
         shared=one.shared,
-        resolved=_resolution(one.resolved) if one.resolved else None,
+        resolved=_resolution(one.resolved, one.issue) if one.resolved else None,
         last_comment=_comment(one.comment) if one.comment else None,
     )
 
 
-def _resolution(row: Row[Any]) -> Resolution:
-    return Resolution(at=row.at, by=row.actor, release=row.release, note=row.note)
+def _resolution(row: Row[Any], issue: Row[Any]) -> Resolution:
+    # What was resolved in the next release has its name since that came.
+    release = row.release or issue.resolved_in
+    return Resolution(at=row.at, by=row.actor, release=release, note=row.note)
 
 
 def _comment(row: Row[Any]) -> Comment:

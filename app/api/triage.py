@@ -18,8 +18,11 @@ from app.api.issues import UNKNOWN, Status, shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, read_body
 from app.api.schemas import Changed, Issue, Level, Transition
+from app.errors import FieldErrors
+from app.insights.releases import list_releases
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
+from app.protocol.event import clean_text
 from app.retention import bury
 from app.services import services
 
@@ -31,10 +34,46 @@ BITES_AT_ONCE = 5
 Change = Callable[[Connection, list[int]], list[int]]
 
 
+class StatusDetails(Body):
+    """In which release an issue is resolved: at most one of both."""
+
+    in_next_release: Annotated[
+        bool, Field(alias="inNextRelease", description="In the one that appears next.")
+    ] = False
+    in_release: Annotated[
+        str | None,
+        Field(alias="inRelease", min_length=1, max_length=250, description="In this one."),
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> StatusDetails:
+        if self.in_next_release and self.in_release is not None:
+            raise ValueError("either `inNextRelease` or `inRelease` is expected")
+        return self
+
+
 class StatusBody(Body):
-    """The status that an issue shall have."""
+    """The status that an issue shall have.
+
+    One that is resolved in a release comes back only with an event of that release or of one that
+    became known after it; without `statusDetails` any event brings it back.
+    """
 
     status: Status
+    details: Annotated[StatusDetails | None, Field(alias="statusDetails")] = None
+
+    @model_validator(mode="after")
+    def _only_resolved_has_details(self) -> StatusBody:
+        if self.details and self.status != "resolved":
+            raise ValueError("`statusDetails` are those of the status `resolved`")
+        return self
+
+    @property
+    def fix(self) -> triage.Fix:
+        """Where it is resolved."""
+        details = self.details or StatusDetails()
+        version = details.in_release
+        return triage.Fix(details.in_next_release, version and clean_text(version))
 
 
 class CommentBody(Body):
@@ -67,10 +106,8 @@ class Selection(Body):
         return self
 
 
-class BulkStatusBody(Selection):
+class BulkStatusBody(Selection, StatusBody):
     """The status that many issues shall have."""
-
-    status: Status
 
 
 @bp.patch("/api/issues/<int:issue_id>")
@@ -89,12 +126,13 @@ def patch_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    status, actor = read_body(StatusBody).status, access.caller()
+    body, actor = read_body(StatusBody), access.caller()
     with services().store.write() as conn:
         row = find_issue(conn, issue_id)
         if row is None:
             abort(404, description=UNKNOWN)
-        if triage.set_status(conn, [issue_id], status, actor):
+        _check_release(conn, row.project_id, body.fix)
+        if triage.set_status(conn, [issue_id], body.status, actor, fix=body.fix):
             row = find_issue(conn, issue_id)
         found = shapes(conn, [row] if row else [])
     return answer(found[0])
@@ -132,9 +170,14 @@ def delete_issue(issue_id: int) -> ResponseReturnValue:
     )
 )
 def patch_issues() -> ResponseReturnValue:
-    """Bring issues to a status and return the ids of those that had another."""
+    """Bring issues to a status and return the ids of those that had another.
+
+    Issues of projects that do not have the release they shall be resolved in stay as they are.
+    """
     body, actor = read_body(BulkStatusBody), access.caller()
-    changed = _change(body, lambda conn, ids: triage.set_status(conn, ids, body.status, actor))
+    changed = _change(
+        body, lambda conn, ids: triage.set_status(conn, ids, body.status, actor, fix=body.fix)
+    )
     return answer(Changed(changed=changed))
 
 
@@ -179,6 +222,12 @@ def post_comment(issue_id: int) -> ResponseReturnValue:
             abort(404, description=UNKNOWN)
         row = find_transition(conn, comment_id)
     return answer(Transition(**row._mapping), 201)
+
+
+def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:
+    if fix.version and not list_releases(conn, project_id, version=fix.version, limit=1):
+        message = "a release of the issue's project is expected: it was neither seen nor announced"
+        raise FieldErrors([{"field": "statusDetails.inRelease", "message": message}])
 
 
 def _change(selection: Selection, change: Change) -> list[int]:

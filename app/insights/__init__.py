@@ -5,6 +5,7 @@
     health       sessions and users without a crash, by release, over time
     metrics      what programs count and measure themselves
     ai_calls     calls of models, agents and tools: tokens, durations, failures
+    releases     since when, what they brought, the users they touched
 
 The rows themselves are written by the transaction that accepts an envelope, hence below
 (:mod:`app.events.measuring`).

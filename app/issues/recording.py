@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
+from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
 from app.issues.counting import count_hours, count_tags
 from app.issues.grouping import Grouping
-from app.issues.tables import issue_users, issues, transitions
+from app.issues.tables import issues, transitions
 from app.protocol.event import Event
 
 Key = tuple[int, str, str]
 
 
 class Occurrence(NamedTuple):
-    """An event and the issue that it belongs to."""
+    """An event and the issue that it belongs to.
+
+    :param release_id: the number of its release; ``None`` where it names none.
+    """
 
     project_id: int
     event: Event
     grouping: Grouping
+    release_id: int | None = None
 
     @property
     def key(self) -> Key:
@@ -40,15 +43,20 @@ class Recorded(NamedTuple):
 
 
 def record_occurrences(
-    conn: Connection, occurrences: list[Occurrence], now: datetime | None = None
+    conn: Connection,
+    occurrences: list[Occurrence],
+    now: datetime | None = None,
+    users: UserBook | None = None,
 ) -> list[Recorded]:
     """Count events into their issues, made here if they are the first.
 
-    A resolved issue that recurs is open again and regressed, by a row in its history; an ignored
-    one is counted and stays ignored. Events that a rule ignores make an ignored issue if it is new,
-    and leave one that is there as it is.
+    A resolved issue that recurs is open again and regressed, by a row in its history; one that was
+    resolved in a release only if it recurs in that one or in one that became known after it. An
+    ignored one is counted and stays ignored. Events that a rule ignores make an ignored issue if it
+    is new, and leave one that is there as it is.
 
     :param now: the transaction's time.
+    :param users: counts whom they met, and remembers of whom there are too many.
     :return: for each, in order.
     """
     now = now or utc_now()
@@ -58,7 +66,7 @@ def record_occurrences(
     counted = _count_into_issues(conn, groups)
     _write_history(conn, [(counted[key], group[0].event) for key, group in groups.items()], now)
     met = [(counted[one.key].id, one.event) for one in occurrences]
-    _count_users(conn, [(issue_id, event.user_identity) for issue_id, event in met])
+    _count_users(conn, [(one, counted[one.key].id) for one in occurrences], users, now)
     count_hours(conn, [issue_id for issue_id, _ in met], now)
     count_tags(conn, met)
     firsts = {id(group[0]) for key, group in groups.items() if counted[key].is_new}
@@ -68,7 +76,8 @@ def record_occurrences(
 class _Counted(NamedTuple):
     id: int
     is_new: bool
-    recurs: bool
+    # The event that brings it back, if one does.
+    regressed_by: Event | None
     ignored_by: str | None
 
 
@@ -89,8 +98,20 @@ def _key_of(row: Row[Any]) -> Key:
 def _counted(row: Row[Any], group: list[Occurrence]) -> _Counted:
     # An issue that was there had been seen before, so its count is beyond this batch's.
     is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
-    recurs = row.status == "resolved" and not ignored_by
-    return _Counted(row.id, is_new, recurs, ignored_by if is_new else None)
+    is_over = row.status == "resolved" and not ignored_by
+    regressed_by = _brings_back(group, row.resolved_after) if is_over else None
+    return _Counted(row.id, is_new, regressed_by, ignored_by if is_new else None)
+
+
+def _brings_back(group: list[Occurrence], resolved_after: int | None) -> Event | None:
+    """Return the first event that is not of a release which may still have the issue.
+
+    One without a release does not say that it is of a newer one.
+    """
+    for one in group:
+        if resolved_after is None or (one.release_id or 0) > resolved_after:
+            return one.event
+    return None
 
 
 def _ignored_by(group: list[Occurrence]) -> str | None:
@@ -102,9 +123,10 @@ def _ignored_by(group: list[Occurrence]) -> str | None:
 def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now: datetime) -> None:
     """Write a row for each issue that is new or recurs, and open again what was resolved."""
     rows = [
-        _transition(issue, event, now, "first_seen" if issue.is_new else "regressed")
-        for issue, event in counted
-        if issue.is_new or issue.recurs
+        _transition(issue, issue.regressed_by or first, now, kind)
+        for issue, first in counted
+        for kind in ["first_seen" if issue.is_new else "regressed"]
+        if issue.is_new or issue.regressed_by
     ]
     rows += [
         _transition(issue, event, now, "ignored", f"rule: {issue.ignored_by}")
@@ -114,11 +136,10 @@ def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now:
     if rows:
         conn.execute(_TRANSITION_INSERT, rows)
     # Sound without a condition: Store.write makes this the only writer until the commit.
-    back = [issue.id for issue, _ in counted if issue.recurs]
+    back = [issue.id for issue, _ in counted if issue.regressed_by]
     if back:
-        conn.execute(
-            update(issues).where(issues.c.id.in_(back)).values(status="unresolved", regressed=True)
-        )
+        is_open = {"status": "unresolved", "resolved_after": None, "resolved_in": None}
+        conn.execute(update(issues).where(issues.c.id.in_(back)).values(**is_open, regressed=True))
 
 
 def _transition(
@@ -167,6 +188,7 @@ def _upsert(dialect: str) -> Any:
         issues.c.id,
         issues.c.times_seen,
         issues.c.status,
+        issues.c.resolved_after,
     )
 
 
@@ -196,12 +218,20 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
     }
 
 
-def _count_users(conn: Connection, met: list[tuple[int, str | None]]) -> None:
-    pairs = {(issue_id, _hash(identity)) for issue_id, identity in met if identity}
-    if not pairs:
-        return
-    rows = [{"issue_id": issue_id, "user_hash": who} for issue_id, who in sorted(pairs)]
-    new = Counter(conn.scalars(_user_insert(conn.dialect.name), rows))
+def _count_users(
+    conn: Connection,
+    met: list[tuple[Occurrence, int]],
+    users: UserBook | None,
+    now: datetime,
+) -> None:
+    rows = []
+    for one, issue_id in met:
+        if identity := one.event.user_identity:
+            who = hash_of(identity)
+            rows.append((ISSUE, issue_id, who))
+            if one.release_id is not None:
+                rows.append((RELEASE, one.release_id, who))
+    new = (users or UserBook()).count(conn, rows, now)
     if new:
         conn.execute(_USERS_ADDED, [{"of": of, "more": more} for of, more in new.items()])
 
@@ -211,13 +241,3 @@ _USERS_ADDED = (
     .where(issues.c.id == bindparam("of"))
     .values(users=issues.c.users + bindparam("more"))
 )
-
-
-@functools.cache
-def _user_insert(dialect: str) -> Any:
-    statement = insert_for(dialect, issue_users).on_conflict_do_nothing()
-    return statement.returning(issue_users.c.issue_id)
-
-
-def _hash(identity: str) -> str:
-    return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Tables of this package: the issues, whom they touched, what became of them, and their counts."""
+"""Tables of this package: the issues, what became of them, and their counts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ STATUSES = ("unresolved", "resolved", "ignored")
 DELETED = "deleted"
 # What alerts are still to be made of.
 ALERTS_DUE = "alerts_due IS NOT NULL"
+# Resolved in the next release, which has not appeared yet.
+AWAITS_RELEASE = "resolved_after IS NOT NULL AND resolved_in IS NULL"
+IS_RESOLVED_IN = "resolved_in IS NOT NULL"
+HAS_REGRESSED = "kind = 'regressed'"
 
 issues = Table(
     "issues",
@@ -50,20 +54,31 @@ issues = Table(
     Column("last_seen", UtcDateTime, nullable=False),
     Column("first_release", String(250)),
     Column("last_release", String(250)),
+    # The number of the last release that may still have it; NULL where no release may.
+    Column("resolved_after", Integer),
+    # The release without it: where it was resolved plainly, the newest one of that time.
+    Column("resolved_in", String(250)),
     UniqueConstraint("project_id", "grouping_version", "grouping_hash"),
     # One for each way the list is sorted, so that a page reads no more rows than it shows.
     Index(None, "status", "last_seen", "id"),
     Index(None, "status", "first_seen", "id"),
     Index(None, "status", "times_seen", "id"),
     Index(None, "status", "users", "id"),
-)
-
-# Who met an issue: a hash of the user's id, so that counting needs no copy of the personal data.
-issue_users = Table(
-    "issue_users",
-    metadata,
-    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
-    Column("user_hash", String(32), primary_key=True),
+    # What a release brought, took away, and is waited for by.
+    Index(None, "project_id", "first_release"),
+    Index(
+        "ix_issues_resolved_in",
+        "project_id",
+        "resolved_in",
+        sqlite_where=text(IS_RESOLVED_IN),
+        postgresql_where=text(IS_RESOLVED_IN),
+    ),
+    Index(
+        "ix_issues_awaiting_release",
+        "project_id",
+        sqlite_where=text(AWAITS_RELEASE),
+        postgresql_where=text(AWAITS_RELEASE),
+    ),
 )
 
 # What happened to an issue, a row each: its history, and what alerts are made of.
@@ -90,6 +105,12 @@ transitions = Table(
         "id",
         sqlite_where=text(ALERTS_DUE),
         postgresql_where=text(ALERTS_DUE),
+    ),
+    Index(
+        "ix_transitions_regressed_in",
+        "release",
+        sqlite_where=text(HAS_REGRESSED),
+        postgresql_where=text(HAS_REGRESSED),
     ),
 )
 

@@ -2,19 +2,23 @@
 
 Each change is a row in the issue's history, in the transaction that makes it, with who made it.
 Doing again what is done already changes nothing and writes no row.
+
+An issue is resolved plainly, and then comes back with whatever event; or in a release, and then
+only with an event of that release or of one that became known after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, String, cast, func, literal, select, update
+from sqlalchemy import Connection, String, cast, func, literal, null, or_, select, text, update
 
 from app.db import Store, utc_now
+from app.events.releases import Release, releases
 from app.issues.queries import IssueFilter, find_issue
-from app.issues.tables import DELETED, STATUSES, issues, transitions
+from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
 from app.protocol.event import clean_text
 
 MAX_NOTE = 10_000
@@ -23,6 +27,21 @@ BITE = 500
 
 # What a status is reached by.
 KINDS = {"unresolved": "reopened", "resolved": "resolved", "ignored": "ignored"}
+# The note in the history of what is resolved in a release that there is not yet.
+IN_NEXT_RELEASE = "in the next release"
+
+
+class Fix(NamedTuple):
+    """In which release an issue is resolved; by default in none that matters.
+
+    :param version: of a release that the issue's project has.
+    """
+
+    in_next: bool = False
+    version: str | None = None
+
+
+PLAINLY = Fix()
 
 
 def resolve(
@@ -52,26 +71,58 @@ def set_status(
     status: str,
     actor: str | None,
     now: datetime | None = None,
+    fix: Fix = PLAINLY,
 ) -> list[int]:
     """Bring issues to a status.
 
     :param status: one of :data:`STATUSES`.
     :param actor: a user's or a token's name, ``None`` for the service.
-    :return: ids of those that had another, in order; unknown ids are left out.
+    :param fix: where they are resolved. Issues of projects that have no such release are left out.
+    :return: ids of those that had another, or were resolved in another way, in order; unknown ids
+        are left out.
     """
     columns = issues.c
     others = [other for other in STATUSES if other != status]
-    changed = sorted(
-        conn.scalars(
-            update(issues)
-            .where(columns.id.in_(issue_ids), columns.status.in_(others))
-            # Whatever a person decided, the issue is not what came back by itself any more.
-            .values(status=status, regressed=False)
-            .returning(columns.id)
-        )
+    after, version = _release_of(fix) if status == "resolved" else (null(), null())
+    is_other = or_(columns.status.in_(others), columns.resolved_after.is_distinct_from(after))
+    changing = update(issues).where(
+        columns.id.in_(issue_ids), columns.status.in_(STATUSES), is_other
     )
-    _write(conn, changed, KINDS[status], actor, now)
-    return changed
+    if fix.version is not None:
+        changing = changing.where(after.is_not(None))
+    # Whatever a person decided, the issue is not what came back by itself any more.
+    values = {"status": status, "regressed": False, "resolved_after": after, "resolved_in": version}
+    found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
+    changed = sorted((row.id, row.resolved_in) for row in found)
+    note = IN_NEXT_RELEASE if fix.in_next else None
+    _write(conn, changed, KINDS[status], actor, now, note)
+    return [issue_id for issue_id, _ in changed]
+
+
+def settle_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
+    """Name the release in the issues that are resolved in the next one, as these just appeared.
+
+    :param made: new releases, the oldest first.
+    """
+    nearest: dict[int, str] = {}
+    for project_id, version in made:
+        nearest.setdefault(project_id, version)
+    for project_id, version in nearest.items():
+        waiting = issues.c.project_id == project_id, text(AWAITS_RELEASE)
+        conn.execute(update(issues).where(*waiting).values(resolved_in=version))
+
+
+def _release_of(fix: Fix) -> tuple[Any, Any]:
+    """Return what an issue remembers of a fix: the last release before it, and its version."""
+    of_project = releases.c.project_id == issues.c.project_id
+    newest = select(releases.c.version).where(of_project).order_by(releases.c.id.desc()).limit(1)
+    if fix.in_next:
+        last = select(func.coalesce(func.max(releases.c.id), 0)).where(of_project)
+        return last.scalar_subquery(), null()
+    if fix.version is not None:
+        before = select(releases.c.id - 1).where(of_project, releases.c.version == fix.version)
+        return before.scalar_subquery(), literal(fix.version)
+    return null(), newest.scalar_subquery()
 
 
 def comment(
@@ -83,7 +134,7 @@ def comment(
     """
     if find_issue(conn, issue_id) is None:
         return None
-    return _write(conn, [issue_id], "commented", actor, now, clean_text(text)[:MAX_NOTE])[0]
+    return _write(conn, [(issue_id, None)], "commented", actor, now, clean_text(text)[:MAX_NOTE])[0]
 
 
 def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
@@ -128,15 +179,16 @@ def highest_id(conn: Connection) -> int:
 
 def _write(
     conn: Connection,
-    issue_ids: list[int],
+    changed: list[tuple[int, str | None]],
     kind: str,
     actor: str | None,
     now: datetime | None,
     note: str | None = None,
 ) -> list[int]:
+    at = now or utc_now()
+    shared = {"at": at, "kind": kind, "actor": actor, "note": note}
     rows: list[dict[str, Any]] = [
-        {"issue_id": issue_id, "at": now or utc_now(), "kind": kind, "actor": actor, "note": note}
-        for issue_id in issue_ids
+        {"issue_id": issue_id, "release": release, **shared} for issue_id, release in changed
     ]
     if not rows:
         return []

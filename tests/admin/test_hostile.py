@@ -19,6 +19,8 @@ def pages_of(client: FlaskClient, event_id: str) -> list[str]:
         "/admin/",
         "/admin/events",
         "/admin/issues",
+        "/admin/releases",
+        "/admin/releases/1",
         "/admin/feedback",
         f"/admin/issues/{issue}",
         f"/admin/events/{event_id}",

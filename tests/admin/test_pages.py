@@ -28,6 +28,7 @@ PAGES = [
     "/admin/performance",
     "/admin/ai-calls",
     "/admin/metrics",
+    "/admin/releases",
     "/admin/feedback",
     "/admin/memories",
     "/admin/projects",

@@ -24,6 +24,7 @@ LISTS = [
     "/admin/performance",
     "/admin/ai-calls",
     "/admin/metrics",
+    "/admin/releases",
     "/admin/trigger",
     "/admin/status",
     "/docs",

@@ -96,7 +96,7 @@ def test_answer_says_how_alike_what_is_shared_and_how_it_ended(
     assert one["shared"] == ["function", "module", "type", "message"]
     assert one["last_release"] == "shop@1.0"
     assert one["resolved"].pop("at").endswith("Z") and one["last_comment"].pop("at").endswith("Z")
-    assert one["resolved"] == {"by": "ann", "release": None, "note": None}
+    assert one["resolved"] == {"by": "ann", "release": "shop@1.0", "note": None}
     assert one["last_comment"] == {"by": "bob", "text": "the price list was empty"}
     with store.write() as conn:
         is_it = transitions.c.issue_id == old, transitions.c.kind == "resolved"

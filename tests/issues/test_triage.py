@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from app import sentry
 from app.db import Store, utc_now
 from app.delivery.books import accounting
+from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
 from app.issues import triage
 from app.issues.queries import (
@@ -22,7 +23,7 @@ from app.issues.queries import (
     list_issues,
     transitions_of,
 )
-from app.issues.tables import issue_hours, issue_tags, issue_users, issues, transitions
+from app.issues.tables import issue_hours, issue_tags, issues, transitions
 from app.retention import Limits, bury, prune
 from app.worker import Worker
 from tests.conftest import parts_of
@@ -115,8 +116,12 @@ def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
         assert (other.title, count_issues(conn)) == ("two", 1)
     assert bury(store) == 4  # two bites of events, one of users, the issue
     assert rows_of(store, events) == rows_of(store, envelopes) == 1
-    for table in (issues, transitions, issue_users, issue_hours):
+    for table in (issues, transitions, issue_hours):
         assert rows_of(store, table) == 1, table
+    for counted in (affected_users, affected_days):
+        with store.read() as conn:
+            of_issues = select(counted.c.of_id).where(counted.c.kind == ISSUE)
+            assert list(conn.scalars(of_issues)) == [other.id], counted
     with store.read() as conn:
         assert set(conn.scalars(select(issue_tags.c.issue_id))) == {other.id}
         books = accounting(conn)

@@ -1,0 +1,133 @@
+"""Releases: since when each is there, what it brought, how its sessions ended; and one of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection, Row
+
+from app import access
+from app.admin import bp
+from app.admin.charts import user_bars
+from app.admin.events import Choice, row_number
+from app.admin.lookups import project_names, recent_values
+from app.admin.sparkline import sparklines
+from app.db import utc_now
+from app.insights.performance import options_of
+from app.insights.releases import (
+    HEALTH_OF,
+    figures_of,
+    find_release,
+    list_releases,
+    subject_of,
+    users_of_days,
+)
+from app.issues.by_release import What, issues_of_release
+from app.issues.queries import hours_of
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.services import services
+
+PAGE_SIZE = 50
+# Of each kind, on the page of a release.
+ISSUES = 10
+UNKNOWN = "no release has this id; only so many are kept of each project"
+SECTIONS: dict[What, str] = {
+    "new": "New issues",
+    "regressed": "Regressed issues",
+    "resolved": "Resolved issues",
+}
+
+
+class ReleaseChoice(Choice):
+    """What the address asks for."""
+
+    @property
+    def project_id(self) -> int:
+        """The project that is looked at."""
+        return int(self.values.get("project", OWN_PROJECT_ID))
+
+    @property
+    def environment(self) -> str | None:
+        """The environment whose sessions are looked at; ``None`` for any."""
+        return self.values.get("environment")
+
+
+@bp.get("/releases")
+@access.admin
+def list_of_releases() -> ResponseReturnValue:
+    """Show a page of releases, or the one that ``?version=`` names."""
+    choice, now, before = read_choice(), utc_now(), row_number("before")
+    with services().store.read() as conn:
+        if version := clean_text(request.args.get("version", ""))[:250]:
+            for row in list_releases(conn, choice.project_id, version=version, limit=1):
+                return redirect(url_for("admin.show_release", release_id=row.id))
+        rows = list_releases(conn, choice.project_id, before=before, limit=PAGE_SIZE + 1)
+        page = rows[:PAGE_SIZE]
+        context = {
+            "figures": figures_of(conn, page, now, choice.environment),
+            "environments": _environments(conn, choice.project_id, now),
+            "projects": project_names(conn),
+        }
+    if version:
+        flash(f"Of the release “{version}” nothing is kept.", "warning")
+    return render_template(
+        "releases.html",
+        choice=choice,
+        is_first=before is None,
+        older=page[-1].id if len(rows) > PAGE_SIZE else None,
+        **context,
+    )
+
+
+@bp.get("/releases/<int:release_id>")
+@access.admin
+def show_release(release_id: int) -> ResponseReturnValue:
+    """Show one release.
+
+    :raise 404: no release has this id.
+    """
+    choice, now = read_choice(), utc_now()
+    with services().store.read() as conn:
+        row = find_release(conn, release_id)
+        if row is None:
+            abort(404, description=UNKNOWN)
+        (one,) = figures_of(conn, [row], now, choice.environment)
+        found = {
+            what: issues_of_release(conn, row.project_id, row.version, what, ISSUES)
+            for what in SECTIONS
+        }
+        context = {
+            "days": user_bars(users_of_days(conn, subject_of(row), now)),
+            "sparklines": sparklines(hours_of(conn, _ids(found), now)),
+            "environments": _environments(conn, row.project_id, now),
+            "projects": project_names(conn),
+        }
+    return render_template(
+        "release.html", one=one, row=row, choice=choice, sections=SECTIONS, found=found, **context
+    )
+
+
+def read_choice() -> ReleaseChoice:
+    """Read the choice out of an address; what is wrong is left out and told."""
+    choice = ReleaseChoice()
+    given = clean_text(request.args.get("project", "").strip())[:40]
+    if given.isascii() and given.isdigit() and len(given) < 10:
+        choice.values["project"] = given
+    elif given:
+        choice.problems.append(f"There is no project “{given}”.")
+    if environment := clean_text(request.args.get("environment", "").strip())[:64]:
+        choice.values["environment"] = environment
+    return choice
+
+
+def _environments(conn: Connection, project_id: int, now: datetime) -> list[str]:
+    known = {*options_of(conn, project_id, now - HEALTH_OF)["environment"]}
+    return sorted(known | {*recent_values(conn)["environment"]})
+
+
+def _ids(found: dict[What, list[Row[Any]]]) -> list[int]:
+    return sorted({issue.id for issues in found.values() for issue in issues})

@@ -1,0 +1,68 @@
+"""What releases brought: issues that were new in them, came back in them, are resolved in them.
+
+A release is a project and a version; issues name it by its version, since they outlive it. Each
+question finds its rows by an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, func, select, text
+
+from app.issues.tables import HAS_REGRESSED, IS_RESOLVED_IN, STATUSES, issues, transitions
+
+What = Literal["new", "regressed", "resolved"]
+
+
+class IssueCounts(NamedTuple):
+    """Issues of a release, those that were deleted left out.
+
+    :param new: whose first event was of it.
+    :param regressed: that came back with an event of it, whatever became of them since.
+    :param resolved: that are resolved in it, and have not come back.
+    """
+
+    new: int = 0
+    regressed: int = 0
+    resolved: int = 0
+
+
+def counts_by_release(
+    conn: Connection, project_id: int, versions: Sequence[str]
+) -> dict[str, IssueCounts]:
+    """Return the counts of each of some releases of a project."""
+    found: dict[str, dict[str, int]] = {version: {} for version in versions}
+    whats: tuple[What, ...] = ("new", "regressed", "resolved")
+    for what in whats if versions else ():
+        query, version = _of_releases(what, project_id, versions)
+        counted = query.with_only_columns(version, func.count(issues.c.id.distinct()))
+        for name, count in conn.execute(counted.group_by(version)):
+            found[name][what] = count
+    return {version: IssueCounts(**counts) for version, counts in found.items()}
+
+
+def issues_of_release(
+    conn: Connection, project_id: int, version: str, what: What, limit: int
+) -> list[Row[Any]]:
+    """Return issues of a release, the one seen last first."""
+    query, _ = _of_releases(what, project_id, [version])
+    ids = query.with_only_columns(issues.c.id)
+    newest = select(issues).where(issues.c.id.in_(ids))
+    newest = newest.order_by(issues.c.last_seen.desc(), issues.c.id.desc()).limit(limit)
+    return list(conn.execute(newest))
+
+
+def _of_releases(what: What, project_id: int, versions: Sequence[str]) -> tuple[Select[Any], Any]:
+    """Return a query for issues of releases, and what says of which one they are."""
+    of_project = issues.c.project_id == project_id, issues.c.status.in_(STATUSES)
+    query = select(issues.c.id).where(*of_project)
+    if what == "new":
+        return query.where(issues.c.first_release.in_(versions)), issues.c.first_release
+    if what == "resolved":
+        resolved = issues.c.status == "resolved", text(IS_RESOLVED_IN)
+        return query.where(*resolved, issues.c.resolved_in.in_(versions)), issues.c.resolved_in
+    query = query.join(transitions, transitions.c.issue_id == issues.c.id)
+    version = transitions.c.release
+    return query.where(text(HAS_REGRESSED), version.in_(versions)), version
