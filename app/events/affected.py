@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Column,
     Connection,
@@ -29,14 +31,20 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal_column,
     select,
+    true,
 )
 
 from app.db import insert_for, metadata
 
 MAX_USERS = 10_000
-# A process looks how many users today has after it added so many. The count itself could tell with
-# each of them, but RETURNING makes that statement three times as dear.
+# A process looks how many users today has after it added so many; reading each count back would
+# add to what an event costs.
 LOOKS_AFTER = 1000
 # Subjects that a process counts for itself.
 MAX_KNOWN = 20_000
@@ -114,16 +122,12 @@ class UserBook:
         today = day_number(now)
         if today != self._today:
             self._today, self._full, self._added = today, set(), Counter()
-        rows = [
-            {"kind": kind, "of_id": of_id, "user_hash": who, "first_day": today, "last_day": today}
-            for kind, of_id, who in sorted(set(met))
-            if (kind, of_id) not in self._full
-        ]
+        rows = [(*one, today, today) for one in sorted(set(met)) if one[:2] not in self._full]
         if not rows:
             return Counter()
         came: Counter[tuple[int, int]] = Counter()
         new: Counter[tuple[int, int]] = Counter()
-        for kind, of_id, first_day in conn.execute(_meeting(conn.dialect.name), rows):
+        for kind, of_id, first_day in conn.execute(_meeting(conn.dialect.name), _given(rows)):
             came[kind, of_id] += 1
             if first_day == today:
                 new[kind, of_id] += 1
@@ -152,18 +156,42 @@ def _add(
 ) -> None:
     counts = {(*one, today): users for one, users in came.items()}
     counts |= {(*one, EVER): users for one, users in new.items() if one[0] == RELEASE}
-    rows = [
-        {"kind": kind, "of_id": of_id, "day": day, "users": users}
-        for (kind, of_id, day), users in sorted(counts.items())
-    ]
-    conn.execute(_addition(conn.dialect.name), rows)
+    rows = [(*key, users) for key, users in sorted(counts.items())]
+    conn.execute(_addition(conn.dialect.name), _given(rows))
+
+
+def _given(rows: Sequence[tuple[int | str, ...]]) -> dict[str, str]:
+    return {"rows": json.dumps(rows)}
+
+
+def _insert(dialect: str, table: Table) -> Any:
+    """Return an INSERT of rows that come as one parameter, a JSON array of arrays.
+
+    Bound value by value, the two rows of one event took 33 us of CPU instead of 25.
+    """
+    rows = bindparam("rows", type_=Text)
+    if dialect == "sqlite":
+        row = func.json_each(rows).table_valued("value").c.value
+        values: list[Any] = [
+            func.json_extract(row, literal_column(f"'$[{n}]'")) for n in _positions(table)
+        ]
+    else:
+        row = func.json_array_elements(cast(rows, JSON)).table_valued("value").c.value
+        texts = [row.op("->>")(literal_column(str(n))) for n in _positions(table)]
+        values = [cast(text, column.type) for text, column in zip(texts, table.c, strict=True)]
+    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT.
+    return insert_for(dialect, table).from_select(table.c.keys(), select(*values).where(true()))
+
+
+def _positions(table: Table) -> range:
+    return range(len(table.c))
 
 
 # Built once: putting these statements together takes longer than executing them.
 @functools.cache
 def _meeting(dialect: str) -> Any:
     """Return who is new, or back on another day; whoever came today already has no row."""
-    columns, statement = affected_users.c, insert_for(dialect, affected_users)
+    columns, statement = affected_users.c, _insert(dialect, affected_users)
     return statement.on_conflict_do_update(
         index_elements=["kind", "of_id", "user_hash"],
         set_={"last_day": statement.excluded.last_day},
@@ -173,7 +201,7 @@ def _meeting(dialect: str) -> Any:
 
 @functools.cache
 def _addition(dialect: str) -> Any:
-    columns, statement = affected_days.c, insert_for(dialect, affected_days)
+    columns, statement = affected_days.c, _insert(dialect, affected_days)
     return statement.on_conflict_do_update(
         index_elements=["kind", "of_id", "day"],
         set_={"users": columns.users + statement.excluded.users},
