@@ -302,7 +302,7 @@ def test_issue_page_shows_what_was_known_of_the_like(
     page = " ".join(admin_client.get(f"/admin/issues/{new}").text.split())
     assert "100% alike" in page and f'href="/admin/issues/{old}"' in page
     assert "same function, module, type and message" in page
-    assert "by ann, last seen in <code>shop@1.0</code>" in page
+    assert "by ann in <code>shop@1.0</code>" in page
     assert "&lt;b&gt;the price list" in page
     page = admin_client.get(f"/admin/issues/{other}").text
     assert "None of this project is even half alike." in page
