@@ -3,7 +3,7 @@
 The release *before* another one is that which became known next before it, in the same project:
 by when they were seen first or announced, whichever was earlier. Versions are not compared.
 
-Sessions are those of the last 90 days; the share of a release is that of the last 24 hours.
+Sessions are those of the last 14 days; the share of a release is that of the last 24 hours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.issues.triage import settle_awaiting
 from app.projects import projects
 from app.protocol.event import clean_text
 
-HEALTH_OF = timedelta(days=90)
+HEALTH_OF = timedelta(days=14)
 SHARE_OF = timedelta(days=1)
 # Days that a page draws.
 DAYS = 30
@@ -118,8 +118,10 @@ def figures_of(
     ]
     counts = counts_by_release(conn, project_id, [row.version for row in rows])
     users = users_of_releases(conn, [row.id for row in rows])
-    health = health_by_release(conn, project_id, now - HEALTH_OF, now, environment)
-    recent = health_by_release(conn, project_id, now - SHARE_OF, now, environment)
+    # The minute that runs counts, too: who sends a first session looks for it at once.
+    until = now + timedelta(minutes=1)
+    health = health_by_release(conn, project_id, now - HEALTH_OF, until, environment)
+    recent = health_by_release(conn, project_id, now - SHARE_OF, until, environment)
     total = sum(one.sessions for one in recent.values())
     return [
         ReleaseFigures(

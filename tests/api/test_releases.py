@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
-from app.insights.health import Health
 from app.projects import create_project
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
+from tests.insights.visits import Update, envelope
 
 SHOP = 7
 PATH = f"/api/releases?project_id={SHOP}"
@@ -29,26 +30,33 @@ def shop(app: Flask) -> Flask:
     return app
 
 
+def visit(app: Flask, release: str, crashed: int, fine: int, users: int) -> None:
+    """Have sessions come in by so many users, of whom the first ones have those that crash."""
+    for number in range(crashed + fine):
+        status = "crashed" if number < crashed else "exited"
+        update = Update(uuid.uuid4().hex, release, did=f"u{number % users}", status=status)
+        parts_of(app).intake.accept(envelope(update.item()), project_id=SHOP, timeout_s=10)
+
+
 def test_list_tells_what_each_release_brought_the_newest_first(
-    shop: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    shop: Flask, client: FlaskClient
 ) -> None:
-    ended = {"shop@2": Health(200, 3, users=50, crashed_users=5), ODD: Health(100, 2)}
-    monkeypatch.setattr("app.insights.releases.health_by_release", lambda conn, *given: ended)
+    visit(shop, ODD, crashed=1, fine=9, users=10)
+    visit(shop, "shop@2", crashed=2, fine=38, users=10)
+    visit(shop, "shop@3", crashed=0, fine=1, users=1)
     page = client.get(PATH).json
-    assert (page["total"], page["next"]) == (3, None)
+    assert (page["total"], page["next"]) == (4, None)
+    # One that only its sessions name is there, too.
     assert [(one["version"], one["users"]) for one in page["releases"]] == [
-        ("shop@2", 3), (ODD, 2), ("shop@1", 1),
+        ("shop@3", 0), ("shop@2", 3), (ODD, 2), ("shop@1", 1),
     ]  # fmt: skip
-    newest = page["releases"][0]
-    assert (newest["new_issues"], newest["regressed_issues"], newest["resolved_issues"]) == (
-        1,
-        0,
-        0,
-    )
-    assert (newest["crash_free_sessions"], newest["crash_free_users"]) == (0.985, 0.9)
-    assert (newest["release_before"], newest["crash_free_sessions_before"]) == (ODD, 0.98)
-    assert newest["share"] == pytest.approx(2 / 3)
-    assert page["releases"][2]["crash_free_sessions"] is None
+    newest = page["releases"][1]
+    brought = [newest[f"{kind}_issues"] for kind in ("new", "regressed", "resolved")]
+    assert brought == [1, 0, 0]
+    assert (newest["crash_free_sessions"], newest["crash_free_users"]) == (0.95, 0.8)
+    assert (newest["release_before"], newest["crash_free_sessions_before"]) == (ODD, 0.9)
+    assert newest["share"] == pytest.approx(40 / 51)
+    assert page["releases"][3]["crash_free_sessions"] is None
 
 
 def test_pages_follow_each_other_and_a_version_is_found_by_its_name(

@@ -363,7 +363,9 @@ def test_questions_find_releases_by_an_index(app: Flask, store: Store) -> None:
             for line in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")
         ]
     assert len(seen) > 6
-    assert not [plan for plan in plans if plan.startswith("SCAN")], plans
+    # What a subquery found is read from end to end, tables are not.
+    whole = [plan for plan in plans if plan.startswith("SCAN") and "SCAN anon_" not in plan]
+    assert not whole, plans
 
 
 def test_version_is_cut_as_it_is_everywhere() -> None:
