@@ -133,6 +133,11 @@ def _is_trusted_loopback() -> bool:
         return False  # It came through a proxy that stands on this machine.
     if not host_is_trusted(request.host, [*LOOPBACK_NAMES, *services().config.ALLOWED_HOSTS]):
         return False  # A foreign page that rebinds its name to this machine.
+    return _is_read_or_json()
+
+
+def _is_read_or_json() -> bool:
+    # What a form of a foreign page sends is neither.
     return request.method in {"GET", "HEAD", "OPTIONS"} or request.is_json
 
 
@@ -162,7 +167,11 @@ def _bearer() -> str | None:
 def _missing_token() -> str:
     if not services().accounts.has_tokens():
         return "no API token is configured: set API_TOKEN or run `flask token create`"
-    return "an API token is needed: `Authorization: Bearer …`"
+    text = "an API token is needed: `Authorization: Bearer …`"
+    if services().config.trusts_loopback and _is_loopback(request.remote_addr):
+        if not _is_read_or_json():
+            text += "; from this machine `Content-Type: application/json` will do"
+    return text
 
 
 def _refuse(detail: str) -> NoReturn:

@@ -228,6 +228,7 @@ def test_loopback_write_without_a_json_body_is_refused(client: FlaskClient) -> N
     # What a form of a foreign page could send.
     answer = client.post("/test-error", data={"error_type": "message", "message": "x"})
     assert answer.status_code == 401
+    assert "`Content-Type: application/json` will do" in answer.json["detail"]
 
 
 def test_host_outside_allowed_hosts_is_refused_but_for_probes(
