@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Row
 
 from app import access
 from app.admin import bp
-from app.admin.events import Choice, moment_of, row_number
+from app.admin.choices import Choice
+from app.admin.events import moment_of, row_number
 from app.admin.lookups import project_names
 from app.admin.trails import sentence_of
 from app.db import utc_now

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app import access
 from app.admin import bp
+from app.admin.choices import Choice
 from app.admin.lookups import count_after, events_after, has_events, recent_values
 from app.db import utc_now
 from app.events.queries import EventFilter, find_event, list_events
@@ -26,28 +26,6 @@ PERIODS = {
 }
 NAMES = ("q", "level", "environment", "release", "period", "from", "to")
 MAX_LENGTHS = {"q": 500, "environment": 64, "release": 250}
-
-
-@dataclass
-class Choice:
-    """What the address asks for.
-
-    :param values: the form's fields, as far as they could be read.
-    :param problems: what could not be read and was left out, in words.
-    """
-
-    values: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def narrows(self) -> bool:
-        """Whether anything is left out of the list."""
-        return bool(self.values)
-
-    @property
-    def only_period(self) -> bool:
-        """Whether the list is narrowed by time alone."""
-        return self.narrows and self.values.keys() <= {"period", "from", "to"}
 
 
 @bp.get("/events")

@@ -7,7 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from app import access
 from app.admin import bp
-from app.admin.events import Choice, row_number
+from app.admin.choices import Choice
+from app.admin.events import row_number
 from app.admin.lookups import project_names
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.protocol.event import clean_text

@@ -14,8 +14,7 @@ from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.event_view import EventView, view_of
 from app.admin.feedback import SHOWN_BESIDE
-from app.admin.issues import project_names
-from app.admin.lookups import Neighbours, neighbours
+from app.admin.lookups import Neighbours, neighbours, project_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.db import utc_now

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import replace
+from typing import ClassVar, NamedTuple
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, select
 
 from app import access
 from app.admin import bp
-from app.admin.lookups import recent_values
+from app.admin.choices import DefaultedChoice
+from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
 from app.db import utc_now
 from app.issues.queries import (
@@ -26,8 +25,7 @@ from app.issues.queries import (
 )
 from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
-from app.projects import projects
-from app.protocol.event import LEVELS, clean_text
+from app.protocol.event import LEVELS
 from app.services import services
 
 PAGE_SIZE = 50
@@ -39,8 +37,6 @@ SORTS = {
     "times_seen": "Events",
     "users": "Users",
 }
-DEFAULTS = {"status": "unresolved", "sort": "last_seen"}
-MAX_LENGTHS = {"q": 500, "environment": 64, "release": 250}
 
 
 class Tab(NamedTuple):
@@ -51,31 +47,22 @@ class Tab(NamedTuple):
     number: str
 
 
-@dataclass
-class IssueChoice:
-    """What the address asks for.
+class IssueChoice(DefaultedChoice):
+    """Which issues, and what comes first; by default the open ones, seen last."""
 
-    :param values: the parameters that differ from what is shown without any.
-    :param problems: what could not be read and was left out, in words.
-    """
-
-    values: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    defaults: ClassVar = {"status": "unresolved", "sort": "last_seen"}
+    narrows_by: ClassVar = ("project", "level", "environment", "release", "q")
+    known: ClassVar = {"status": (*STATUSES, "all"), "sort": tuple(SORTS), "level": LEVELS}
 
     @property
     def status(self) -> str:
         """The tab: a status, or ``all``."""
-        return self.values.get("status", DEFAULTS["status"])
+        return self.of("status")
 
     @property
     def sort(self) -> str:
         """The column that the list is sorted by."""
-        return self.values.get("sort", DEFAULTS["sort"])
-
-    @property
-    def narrowing(self) -> dict[str, str]:
-        """What leaves issues out, besides the tab."""
-        return {name: value for name, value in self.values.items() if name not in DEFAULTS}
+        return self.of("sort")
 
     @property
     def filter(self) -> IssueFilter:
@@ -89,17 +76,12 @@ class IssueChoice:
             text=self.values.get("q"),
         )
 
-    def but(self, **changed: str) -> dict[str, str]:
-        """Return the parameters of an address that differs in what is given."""
-        values = {**self.values, **changed}
-        return {name: value for name, value in values.items() if DEFAULTS.get(name) != value}
-
 
 @bp.get("/issues")
 @access.admin
 def list_of_issues() -> ResponseReturnValue:
     """Show a page of issues; the open ones, seen last, unless something else is asked for."""
-    choice = read_choice(request.args)
+    choice = IssueChoice().read(request.args)
     after = _read_after(choice.sort)
     with services().store.read() as conn:
         rows = list_issues(conn, choice.filter, sort=choice.sort, after=after, limit=PAGE_SIZE + 1)
@@ -124,33 +106,6 @@ def list_of_issues() -> ResponseReturnValue:
         is_first=after is None,
         older=cursor_of(page[-1], choice.sort) if len(rows) > PAGE_SIZE else None,
     )
-
-
-def read_choice(given: Mapping[str, str]) -> IssueChoice:
-    """Read the choice out of an address or a form; what is wrong is left out and told."""
-    choice = IssueChoice()
-    for name in ("status", "sort", "project", "level", "environment", "release", "q"):
-        value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
-        if not value or DEFAULTS.get(name) == value:
-            continue
-        if _is_known(name, value):
-            choice.values[name] = value
-        else:
-            choice.problems.append(f"There is no {name} “{value}”.")
-    return choice
-
-
-def project_names(conn: Connection) -> dict[int, str]:
-    """Return the projects by id."""
-    query = select(projects.c.id, projects.c.name).order_by(projects.c.id).limit(500)
-    return {project_id: name for project_id, name in conn.execute(query)}
-
-
-def _is_known(name: str, value: str) -> bool:
-    if name == "project":
-        return value.isascii() and value.isdigit() and len(value) < 10
-    known = {"status": (*STATUSES, "all"), "sort": tuple(SORTS), "level": LEVELS}
-    return name not in known or value in known[name]
 
 
 def _tabs(counts: dict[str, int]) -> list[Tab]:

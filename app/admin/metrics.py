@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 
 from app import access
 from app.admin import bp
+from app.admin.choices import ProjectChoice
 from app.admin.lookups import project_names
 from app.admin.metric_charts import metric_charts, metric_sparkline
-from app.admin.performance import InsightChoice, first_line
+from app.admin.performance import first_line
 from app.db import utc_now
 from app.insights.metrics import (
     MetricName,
@@ -37,7 +38,7 @@ PAGE_SIZE = 50
 RELEASES = 10
 
 
-class MetricsChoice(InsightChoice):
+class MetricsChoice(ProjectChoice):
     """What is looked at of metrics; ``name`` with ``type`` and ``unit`` is one of them."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour"}

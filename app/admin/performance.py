@@ -5,9 +5,8 @@ One page for all transactions and for one of them: the address says which.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from flask import current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, Row
 from app import access
 from app.admin import bp
 from app.admin.charts import charts
-from app.admin.events import Choice
+from app.admin.choices import ProjectChoice
 from app.admin.lookups import project_names
 from app.admin.sparkline import sparklines
 from app.db import utc_now
@@ -34,7 +33,6 @@ from app.insights.performance import (
 )
 from app.issues.queries import IssueFilter, hours_of, list_issues
 from app.projects import OWN_PROJECT_ID
-from app.protocol.event import clean_text
 from app.services import services
 
 PAGE_SIZE = 50
@@ -45,56 +43,9 @@ SORTS: dict[Sort, str] = {
     "failing": "Most failing first",
     "busiest": "Busiest first",
 }
-MAX_LENGTHS = {"transaction": 200, "name": 200, "release": 250, "environment": 64}
 
 
-class InsightChoice(Choice):
-    """What the address asks for; its values differ from what is shown without any."""
-
-    defaults: ClassVar[dict[str, str]]
-    # What leaves things out, besides project and time.
-    narrows_by: ClassVar[tuple[str, ...]]
-    # What a value may be, where that is a choice of few.
-    known: ClassVar[dict[str, tuple[str, ...]]]
-
-    def of(self, name: str) -> str:
-        """Return what is chosen, if only by default; empty where nothing is."""
-        return self.values.get(name, self.defaults.get(name, ""))
-
-    @property
-    def project_id(self) -> int:
-        """The project that is looked at."""
-        return int(self.of("project"))
-
-    @property
-    def narrowing(self) -> dict[str, str]:
-        """What leaves something out, besides project and time."""
-        return {name: value for name, value in self.values.items() if name in self.narrows_by}
-
-    def but(self, **changed: str) -> dict[str, str]:
-        """Return the parameters of an address that differs in what is given; empty is none."""
-        values = {**self.values, **changed}
-        return {name: v for name, v in values.items() if v and self.defaults.get(name) != v}
-
-    def read(self, given: Mapping[str, str]) -> Self:
-        """Read the choice out of an address; what is wrong is left out and told."""
-        for name in (*self.defaults, *self.narrows_by):
-            value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
-            if not value or self.defaults.get(name) == value:
-                continue
-            if self._is_known(name, value):
-                self.values[name] = value
-            else:
-                self.problems.append(f"There is no {name} “{value}”.")
-        return self
-
-    def _is_known(self, name: str, value: str) -> bool:
-        if name == "project":
-            return value.isascii() and value.isdigit() and len(value) < 10
-        return name not in self.known or value in self.known[name]
-
-
-class PerformanceChoice(InsightChoice):
+class PerformanceChoice(ProjectChoice):
     """What is looked at of requests, and what comes first."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row
 from app import access
 from app.admin import bp
 from app.admin.charts import user_bars
-from app.admin.events import Choice, row_number
+from app.admin.choices import ProjectChoice
+from app.admin.events import row_number
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
 from app.db import utc_now
@@ -42,17 +43,15 @@ SECTIONS: dict[What, str] = {
 }
 
 
-class ReleaseChoice(Choice):
-    """What the address asks for."""
+class ReleaseChoice(ProjectChoice):
+    """Whose releases, and the environment whose sessions are looked at."""
 
-    @property
-    def project_id(self) -> int:
-        """The project that is looked at."""
-        return int(self.values.get("project", OWN_PROJECT_ID))
+    defaults: ClassVar = {"project": str(OWN_PROJECT_ID)}
+    narrows_by: ClassVar = ("environment",)
 
     @property
     def environment(self) -> str | None:
-        """The environment whose sessions are looked at; ``None`` for any."""
+        """The environment; ``None`` for any."""
         return self.values.get("environment")
 
 
@@ -60,7 +59,7 @@ class ReleaseChoice(Choice):
 @access.admin
 def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases, or the one that ``?version=`` names."""
-    choice, now, before = read_choice(), utc_now(), row_number("before")
+    choice, now, before = ReleaseChoice().read(request.args), utc_now(), row_number("before")
     with services().store.read() as conn:
         if version := clean_text(request.args.get("version", ""))[:250]:
             for row in list_releases(conn, choice.project_id, version=version, limit=1):
@@ -90,7 +89,7 @@ def show_release(release_id: int) -> ResponseReturnValue:
 
     :raise 404: no release has this id.
     """
-    choice, now = read_choice(), utc_now()
+    choice, now = ReleaseChoice().read(request.args), utc_now()
     with services().store.read() as conn:
         row = find_release(conn, release_id)
         if row is None:
@@ -109,19 +108,6 @@ def show_release(release_id: int) -> ResponseReturnValue:
     return render_template(
         "release.html", one=one, row=row, choice=choice, sections=SECTIONS, found=found, **context
     )
-
-
-def read_choice() -> ReleaseChoice:
-    """Read the choice out of an address; what is wrong is left out and told."""
-    choice = ReleaseChoice()
-    given = clean_text(request.args.get("project", "").strip())[:40]
-    if given.isascii() and given.isdigit() and len(given) < 10:
-        choice.values["project"] = given
-    elif given:
-        choice.problems.append(f"There is no project “{given}”.")
-    if environment := clean_text(request.args.get("environment", "").strip())[:64]:
-        choice.values["environment"] = environment
-    return choice
 
 
 def _environments(conn: Connection, project_id: int, now: datetime) -> list[str]:

@@ -15,7 +15,7 @@ from app import access
 from app.admin import bp
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
-from app.admin.issues import IssueChoice, read_choice
+from app.admin.issues import IssueChoice
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_issues, find_issue
 from app.issues.tables import STATUSES, issues
@@ -89,7 +89,7 @@ def change_issues() -> ResponseReturnValue:
 
     :raise 400: there is no such action.
     """
-    action, choice = request.form.get("action", ""), read_choice(request.form)
+    action, choice = request.form.get("action", ""), IssueChoice().read(request.form)
     is_every = request.form.get("scope") == "matching"
     ids = _ids()
     if not ids and not is_every:
