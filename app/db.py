@@ -1,6 +1,7 @@
 """The store: one database, a deferred way to read it and an immediate way to write it.
 
-    read()   a deferred transaction, rolled back at the end; close it before rendering
+    read()   a deferred transaction that sees one state of the store, rolled back at the end;
+             close it before rendering
     write()  one writer at a time, waiting at most ``timeout_s``; commits at the end
 
 On SQLite a writer is alone because of ``BEGIN IMMEDIATE`` (processes take turns, see
@@ -360,7 +361,11 @@ class Store:
             pool_timeout=5,
             connect_args={"connect_timeout": 2, "application_name": "devenviro"},
         )
-        return engine, engine, engine
+        # As on SQLite: what two statements of one read find belongs together.
+        reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return reader, engine, engine
 
     def _sqlite_engine(self, mode: str, synchronous: str = "FULL") -> Engine:
         # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.

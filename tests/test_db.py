@@ -92,6 +92,17 @@ def test_exception_in_a_write_rolls_everything_back(store: Store) -> None:
         assert conn.execute(select(counters)).all() == []
 
 
+def test_two_statements_of_one_read_see_the_same_state_of_the_store(store: Store) -> None:
+    count = select(func.count()).select_from(counters)
+    with store.read() as conn:
+        assert conn.scalar(count) == 0
+        with store.write() as other:
+            other.execute(insert(other, counters).values(name="x", value=1))
+        assert conn.scalar(count) == 0
+    with store.read() as conn:
+        assert conn.scalar(count) == 1
+
+
 def test_writer_waits_for_another_one_and_gives_up_in_time(store: Store) -> None:
     other = Store(store.url.render_as_string(hide_password=False))
     with store.write():

@@ -50,32 +50,32 @@ class Gate:
         :param knocks: whether to ask although it is closed, as the background does.
         :raise IndexFailure: it failed, or the gate is closed after an earlier failure.
         """
-        cause = self.failure
+        # Before the look at it: who sees it open knows of no failure since.
+        failures, cause = self._failures, self.failure
         if cause is not None and not knocks:
             left = max(1, round(self._closed_until - time.monotonic()))
             raise IndexUnavailable(str(cause), left) from cause
         try:
             with index_span(self.index.system, operation):
-                result = self._ready(space, function)
+                result = self._ready(space, function, failures)
         except IndexFailure as error:
             self._close(error)
             raise
         self._closed_until = float("-inf")
         return result
 
-    def _ready(self, space: Space, function: Callable[[], T]) -> T:
-        self._prepare(space)
+    def _ready(self, space: Space, function: Callable[[], T], failures: int) -> T:
+        self._prepare(space, failures)
         try:
             return function()
         except IndexMissing:
             self._space = None
-            self._prepare(space)
+            self._prepare(space, self._failures)
             return function()
 
-    def _prepare(self, space: Space) -> None:
+    def _prepare(self, space: Space, failures: int) -> None:
         if self._space == space:
             return
-        failures = self._failures
         with self._lock:
             # Who waited for another one's failure does not try the same after it, one by one.
             if self._failures != failures and self._cause is not None:

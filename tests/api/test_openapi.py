@@ -27,9 +27,6 @@ CHECKS = (
 )
 
 
-# The SDK's thread that sends metrics waits for a random time, while Hypothesis watches `random`.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-
 HEADERS = {"Authorization": f"Bearer {API_TOKEN}"}
 
 

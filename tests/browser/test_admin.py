@@ -205,7 +205,7 @@ def test_issues_are_chosen_and_changed_and_the_row_still_opens(
     page.goto(f"/admin/issues?q={about}")
     row = page.locator("table.issues tbody tr", has_text=names[1])
     row.get_by_role("checkbox").check()  # although the whole row is a link
-    page.get_by_role("button", name="Resolve").click()
+    page.get_by_role("button", name="Resolve", exact=True).click()
     expect(page.get_by_role("status").first).to_have_text("1 issue now resolved.")
     expect(page.locator("a.target")).to_have_text([names[2], names[0]])
     every = page.get_by_label("Choose every issue of this page")
@@ -233,7 +233,7 @@ def test_issue_is_commented_resolved_and_deleted_without_scripts(
     page.locator("a.target").click()
     page.get_by_label("Comment").fill("known since Monday")
     page.get_by_role("button", name="Comment").click()
-    page.get_by_role("button", name="Resolve").click()
+    page.get_by_role("button", name="Resolve", exact=True).click()
     expect(page.locator(".history li").first).to_contain_text("Resolved by admin")
     expect(page.locator(".history")).to_contain_text("known since Monday")
     page.get_by_role("button", name="Delete …").click()
