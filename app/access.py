@@ -165,13 +165,14 @@ def _bearer() -> str | None:
 
 
 def _missing_token() -> str:
-    if not services().accounts.has_tokens():
-        return "no API token is configured: set API_TOKEN or run `flask token create`"
     text = "an API token is needed: `Authorization: Bearer …`"
-    if services().config.trusts_loopback and _is_loopback(request.remote_addr):
-        if not _is_read_or_json():
-            text += "; from this machine `Content-Type: application/json` will do"
+    if not services().accounts.has_tokens():
+        text = "no API token is configured: set API_TOKEN or run `flask token create`"
+    is_near = services().config.trusts_loopback and _is_loopback(request.remote_addr)
+    if is_near and not _is_read_or_json():
+        text += "; from this machine `Content-Type: application/json` will do"
     return text
+
 
 
 def _refuse(detail: str) -> NoReturn:
