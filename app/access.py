@@ -174,6 +174,5 @@ def _missing_token() -> str:
     return text
 
 
-
 def _refuse(detail: str) -> NoReturn:
     raise Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer", {"realm": "devenviro"}))
