@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask.typing import ResponseReturnValue
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app import access
@@ -15,7 +15,6 @@ from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.api.schemas import AiCalls, AiCallsPage
 from app.db import utc_now
 from app.insights.ai_calls import (
     PERIODS,
@@ -33,6 +32,42 @@ from app.services import services
 
 Name = Annotated[str, Field(max_length=250)]
 NAMES = ("model", "operation", "release", "environment")
+
+
+class AiCalls(BaseModel):
+    """What was counted of the AI calls of one model, one operation, or one step of time.
+
+    Where no operation is chosen, by model and by time those of models alone are counted: spans of
+    agents enclose those of their calls, tokens included. A percentile is null where no duration is
+    known, and at most 2.5 % off.
+    """
+
+    model: str | None = Field(description="Null unless counted by model; may be empty.")
+    operation: str | None = Field(description="Null unless it is counted by operation.")
+    kind: Literal["model", "agent", "tool", "handoff"] | None = Field(
+        description="What does the work; null by time where an operation is chosen."
+    )
+    at: datetime | None = Field(description="Where the step begins; null unless by time.")
+    calls: int
+    failures: int
+    failure_rate: float = Field(description="From 0 to 1.")
+    input_tokens: int = Field(description="Of the calls that say so; cached ones included.")
+    output_tokens: int = Field(description="Of the calls that say so; of reasoning, too.")
+    total_tokens: int
+    p50_ms: float | None
+    p75_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class AiCallsPage(BaseModel):
+    """A page of figures, and the window they are of: `since` counts, `until` does not."""
+
+    ai_calls: list[AiCalls]
+    next: str | None
+    total: int
+    since: datetime
+    until: datetime
 
 
 class AiCallsQuery(Query):

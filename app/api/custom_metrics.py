@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from flask.typing import ResponseReturnValue
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app import access
@@ -19,7 +19,6 @@ from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.api.schemas import CustomMetric, CustomMetricsPage, MetricType
 from app.db import utc_now
 from app.errors import FieldErrors
 from app.insights.metrics import (
@@ -35,11 +34,48 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.services import services
 
+MetricType = Literal["counter", "gauge", "distribution"]
+
 Name = Annotated[str, Field(max_length=250)]
 # What `lines_of` takes at a time: it has the figures of each step of each metric at hand.
 _AT_A_TIME = 50
 # As app.insights.metrics has them.
 _PERCENTILES = ("p50", "p75", "p95", "p99")
+
+
+class CustomMetric(BaseModel):
+    """What was counted of a metric, in all, in one release, or in one step of time.
+
+    A figure is null where there is no value, `last` but for gauges, and percentiles but for
+    distributions; those are at most 2.5 % off.
+    """
+
+    name: str
+    type: MetricType
+    unit: str = Field(description="Empty where there is none.")
+    release: str | None = Field(description="Null unless counted by release; may be empty.")
+    at: datetime | None = Field(description="Where the step begins; null unless by time.")
+    count: int = Field(description="How many values.")
+    sum: float
+    average: float | None
+    least: float | None
+    most: float | None
+    last: float | None
+    last_at: datetime | None
+    p50: float | None
+    p75: float | None
+    p95: float | None
+    p99: float | None
+
+
+class CustomMetricsPage(BaseModel):
+    """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
+
+    metrics: list[CustomMetric]
+    next: str | None
+    total: int
+    since: datetime
+    until: datetime
 
 
 class MetricsQuery(Query):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from flask.typing import ResponseReturnValue
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app import access
@@ -15,7 +15,6 @@ from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.api.schemas import Performance, PerformancePage
 from app.db import utc_now
 from app.insights.performance import (
     PERIODS,
@@ -33,6 +32,35 @@ from app.protocol.event import clean_text
 from app.services import services
 
 Name = Annotated[str, Field(max_length=250)]
+
+
+class Performance(BaseModel):
+    """What was counted of one transaction, one release, or one step of time.
+
+    A percentile is null where no duration is known, and at most 2.5 % off.
+    """
+
+    transaction: str | None = Field(description="Null unless it is counted by transaction.")
+    release: str | None = Field(description="Null unless counted by release; may be empty.")
+    at: datetime | None = Field(description="Where the step begins; null unless by time.")
+    requests: int
+    failures: int
+    failure_rate: float = Field(description="From 0 to 1.")
+    per_minute: float
+    p50_ms: float | None
+    p75_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class PerformancePage(BaseModel):
+    """A page of figures, and the window they are of: `since` counts, `until` does not."""
+
+    performance: list[Performance]
+    next: str | None
+    total: int
+    since: datetime
+    until: datetime
 
 
 class PerformanceQuery(Query):

@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
-MetricType = Literal["counter", "gauge", "distribution"]
 
 
 class FieldError(BaseModel):
@@ -254,57 +253,6 @@ class Transition(BaseModel):
     release: str | None
 
 
-class Resolution(BaseModel):
-    """When an issue was resolved; `by` is null for the service, `release` where none was named."""
-
-    at: datetime
-    by: str | None
-    release: str | None
-    note: str | None
-
-
-class Comment(BaseModel):
-    """What a person wrote of an issue."""
-
-    at: datetime
-    by: str | None
-    text: str
-
-
-class SimilarIssue(BaseModel):
-    """An issue that is like another one, and how it ended."""
-
-    id: int
-    project_id: int
-    title: str
-    culprit: str
-    type: str
-    level: Level
-    status: Literal["unresolved", "resolved", "ignored"]
-    regressed: bool
-    times_seen: int
-    first_seen: datetime
-    last_seen: datetime
-    last_release: str | None = Field(description="In which it was seen last.")
-    score: float = Field(description="How alike the two are, from 0 to 1. Nothing is merged by it.")
-    shared: list[Literal["function", "module", "type", "message", "words"]] = Field(
-        description="What both have: most of the message, or some words of it."
-    )
-    resolved: Resolution | None = Field(description="Null unless it is resolved.")
-    last_comment: Comment | None
-
-
-class SimilarIssuePage(BaseModel):
-    """Issues like one; all of them, there is no other page."""
-
-    similar: list[SimilarIssue]
-    next: None
-    total: int
-    complete: bool = Field(
-        description="False while issues of the store wait to be compared; ask again."
-    )
-
-
 class TransitionPage(BaseModel):
     """A page of an issue's history, newest first."""
 
@@ -339,106 +287,6 @@ class IssueTags(BaseModel):
     """The tags of an issue's events, since they are counted."""
 
     tags: list[Tag]
-
-
-class Performance(BaseModel):
-    """What was counted of one transaction, one release, or one step of time.
-
-    A percentile is null where no duration is known, and at most 2.5 % off.
-    """
-
-    transaction: str | None = Field(description="Null unless it is counted by transaction.")
-    release: str | None = Field(description="Null unless counted by release; may be empty.")
-    at: datetime | None = Field(description="Where the step begins; null unless by time.")
-    requests: int
-    failures: int
-    failure_rate: float = Field(description="From 0 to 1.")
-    per_minute: float
-    p50_ms: float | None
-    p75_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-
-
-class PerformancePage(BaseModel):
-    """A page of figures, and the window they are of: `since` counts, `until` does not."""
-
-    performance: list[Performance]
-    next: str | None
-    total: int
-    since: datetime
-    until: datetime
-
-
-class AiCalls(BaseModel):
-    """What was counted of the AI calls of one model, one operation, or one step of time.
-
-    Where no operation is chosen, by model and by time those of models alone are counted: spans of
-    agents enclose those of their calls, tokens included. A percentile is null where no duration is
-    known, and at most 2.5 % off.
-    """
-
-    model: str | None = Field(description="Null unless counted by model; may be empty.")
-    operation: str | None = Field(description="Null unless it is counted by operation.")
-    kind: Literal["model", "agent", "tool", "handoff"] | None = Field(
-        description="What does the work; null by time where an operation is chosen."
-    )
-    at: datetime | None = Field(description="Where the step begins; null unless by time.")
-    calls: int
-    failures: int
-    failure_rate: float = Field(description="From 0 to 1.")
-    input_tokens: int = Field(description="Of the calls that say so; cached ones included.")
-    output_tokens: int = Field(description="Of the calls that say so; of reasoning, too.")
-    total_tokens: int
-    p50_ms: float | None
-    p75_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-
-
-class AiCallsPage(BaseModel):
-    """A page of figures, and the window they are of: `since` counts, `until` does not."""
-
-    ai_calls: list[AiCalls]
-    next: str | None
-    total: int
-    since: datetime
-    until: datetime
-
-
-class CustomMetric(BaseModel):
-    """What was counted of a metric, in all, in one release, or in one step of time.
-
-    A figure is null where there is no value, `last` but for gauges, and percentiles but for
-    distributions; those are at most 2.5 % off.
-    """
-
-    name: str
-    type: MetricType
-    unit: str = Field(description="Empty where there is none.")
-    release: str | None = Field(description="Null unless counted by release; may be empty.")
-    at: datetime | None = Field(description="Where the step begins; null unless by time.")
-    count: int = Field(description="How many values.")
-    sum: float
-    average: float | None
-    least: float | None
-    most: float | None
-    last: float | None
-    last_at: datetime | None
-    p50: float | None
-    p75: float | None
-    p95: float | None
-    p99: float | None
-
-
-class CustomMetricsPage(BaseModel):
-    """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
-
-    metrics: list[CustomMetric]
-    next: str | None
-    total: int
-    since: datetime
-    until: datetime
 
 
 class Project(BaseModel):

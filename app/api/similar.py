@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from flask.typing import ResponseReturnValue
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from app import access
@@ -14,10 +15,61 @@ from app.api.events import Limit
 from app.api.issues import found_issue
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.api.schemas import Comment, Resolution, SimilarIssue, SimilarIssuePage
+from app.api.schemas import Level
 from app.issues.comparing import catch_up
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.services import services
+
+
+class Resolution(BaseModel):
+    """When an issue was resolved; `by` is null for the service, `release` where none was named."""
+
+    at: datetime
+    by: str | None
+    release: str | None
+    note: str | None
+
+
+class Comment(BaseModel):
+    """What a person wrote of an issue."""
+
+    at: datetime
+    by: str | None
+    text: str
+
+
+class SimilarIssue(BaseModel):
+    """An issue that is like another one, and how it ended."""
+
+    id: int
+    project_id: int
+    title: str
+    culprit: str
+    type: str
+    level: Level
+    status: Literal["unresolved", "resolved", "ignored"]
+    regressed: bool
+    times_seen: int
+    first_seen: datetime
+    last_seen: datetime
+    last_release: str | None = Field(description="In which it was seen last.")
+    score: float = Field(description="How alike the two are, from 0 to 1. Nothing is merged by it.")
+    shared: list[Literal["function", "module", "type", "message", "words"]] = Field(
+        description="What both have: most of the message, or some words of it."
+    )
+    resolved: Resolution | None = Field(description="Null unless it is resolved.")
+    last_comment: Comment | None
+
+
+class SimilarIssuePage(BaseModel):
+    """Issues like one; all of them, there is no other page."""
+
+    similar: list[SimilarIssue]
+    next: None
+    total: int
+    complete: bool = Field(
+        description="False while issues of the store wait to be compared; ask again."
+    )
 
 
 class SimilarQuery(Query):
