@@ -15,17 +15,14 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
-    Column,
     Connection,
     Select,
-    Table,
     and_,
     delete,
     exists,
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 
@@ -156,20 +153,11 @@ def _ledger(store: Store, days: int) -> None:
     """Remove old attempts and AI calls, and counts of hours that no cap looks at any more."""
     now = utc_now()
     past = now - SENT_HOURS_KEPT
-    hour = (issue_deliveries.c.issue_id, issue_deliveries.c.hour)
-    _rows(store, issue_deliveries, hour, issue_deliveries.c.hour < past)
+    ageing.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
     if days:
-        _rows(store, attempts, (attempts.c.id,), attempts.c.at < now - timedelta(days=days))
-        old = ai_calls.c.received_at < now - timedelta(days=days)
-        _rows(store, ai_calls, (ai_calls.c.id,), old)
-
-
-def _rows(store: Store, table: Table, key: tuple[Column[Any], ...], old: Any) -> None:
-    while True:
-        with store.write() as conn:
-            bite = select(*key).where(old).limit(LEDGER_BITE)
-            if conn.execute(delete(table).where(tuple_(*key).in_(bite))).rowcount < LEDGER_BITE:
-                return
+        old = now - timedelta(days=days)
+        ageing.remove(store, attempts, attempts.c.at < old, LEDGER_BITE)
+        ageing.remove(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
 
 
 def _by_age(store: Store, days: int, progress: Progress) -> int:

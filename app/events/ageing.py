@@ -154,6 +154,19 @@ def _roll_up(store: Store, aged: Aged, before: date) -> None:
             return
 
 
+def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
+    """Remove the rows that a condition names, in bites.
+
+    :param bite: rows that a transaction removes.
+    """
+    key = tuple(table.primary_key)
+    some = select(*key).where(old).limit(bite)
+    while True:
+        with store.write() as conn:
+            if conn.execute(delete(table).where(tuple_(*key).in_(some))).rowcount < bite:
+                return
+
+
 def _forget(store: Store, series: Table, tables: Sequence[Table], old: Any) -> None:
     while True:
         with store.write() as conn:

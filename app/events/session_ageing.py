@@ -13,21 +13,18 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Connection,
-    Table,
     bindparam,
     delete,
     func,
     select,
-    tuple_,
     update,
 )
 
 from app.db import Store
+from app.events.ageing import BITE, remove
 from app.events.series import add_on_conflict
 from app.events.sessions import known_sessions, session_counts, session_series, session_users
 
-# Rows that a transaction removes: some 20 ms of the store's only writer.
-BITE = 2000
 # A series has at most 1440 minutes.
 SERIES_BITE = 2
 
@@ -42,7 +39,7 @@ def settle(store: Store, before: date) -> None:
     In this order: what moves a session moves it in its minute.
     """
     first_minute = before.toordinal() - date(1970, 1, 1).toordinal()
-    _remove(store, known_sessions, known_sessions.c.minute < first_minute * 1440)
+    remove(store, known_sessions, known_sessions.c.minute < first_minute * 1440)
     old = _of_days(before, rolled=False).limit(SERIES_BITE)
     while True:
         with store.write() as conn:
@@ -60,7 +57,7 @@ def forget(store: Store, before: date) -> None:
         if not ids:
             return
         for table in (session_users, session_counts):
-            _remove(store, table, table.c.series_id.in_(ids))
+            remove(store, table, table.c.series_id.in_(ids))
         with store.write() as conn:
             conn.execute(delete(session_series).where(session_series.c.id.in_(ids)))
 
@@ -86,12 +83,3 @@ def _hours(dialect: str) -> Any:
     return add_on_conflict(
         dialect, session_counts, lambda statement: statement.from_select(of.keys(), hours)
     )
-
-
-def _remove(store: Store, table: Table, old: Any) -> None:
-    key = tuple(table.primary_key)
-    while True:
-        with store.write() as conn:
-            bite = select(*key).where(old).limit(BITE)
-            if conn.execute(delete(table).where(tuple_(*key).in_(bite))).rowcount < BITE:
-                return
