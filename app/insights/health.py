@@ -91,10 +91,23 @@ def health_by_release(
     """Return the health of each release that had sessions."""
     selection = Selection(project_id, since, until, environment=environment)
     of = session_series.c.release
-    counted = conn.execute(_counts(selection, of).group_by(of))
-    found = {release: Counts(*map(int, row)) for release, *row in counted}
+    found = sessions_by_release(conn, project_id, since, until, environment)
     users = {release: row for release, *row in conn.execute(_users(selection, of))}
     return {release: Health(*one, *users.get(release, Users())) for release, one in found.items()}
+
+
+def sessions_by_release(
+    conn: Connection,
+    project_id: int,
+    since: datetime,
+    until: datetime,
+    environment: str | None = None,
+) -> dict[str, Counts]:
+    """Return the sessions of each release that had some; they are found faster than users."""
+    selection = Selection(project_id, since, until, environment=environment)
+    of = session_series.c.release
+    counted = conn.execute(_counts(selection, of).group_by(of))
+    return {release: Counts(*map(int, row)) for release, *row in counted}
 
 
 def health_of(

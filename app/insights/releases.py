@@ -22,7 +22,7 @@ from app.events.affected import (
     users_of_releases,
 )
 from app.events.releases import VERSION_LENGTH, Release, make, releases
-from app.insights.health import Health, health_by_release
+from app.insights.health import Counts, Health, health_by_release, sessions_by_release
 from app.issues.by_release import IssueCounts, counts_by_release
 from app.issues.triage import settle_awaiting
 from app.projects import projects
@@ -121,7 +121,7 @@ def figures_of(
     # The minute that runs counts, too: who sends a first session looks for it at once.
     until = now + timedelta(minutes=1)
     health = health_by_release(conn, project_id, now - HEALTH_OF, until, environment)
-    recent = health_by_release(conn, project_id, now - SHARE_OF, until, environment)
+    recent = sessions_by_release(conn, project_id, now - SHARE_OF, until, environment)
     total = sum(one.sessions for one in recent.values())
     return [
         ReleaseFigures(
@@ -129,7 +129,7 @@ def figures_of(
             issues=counts[row.version],
             users=users.get(row.id, 0),
             health=health.get(row.version, Health()),
-            share=recent.get(row.version, Health()).sessions / total if total else None,
+            share=recent.get(row.version, Counts()).sessions / total if total else None,
             before=before,
             health_before=health.get(before.version, Health()) if before else Health(),
         )

@@ -8,12 +8,12 @@ from flask.testing import FlaskClient
 
 from app.admin.filters import crash_free, points
 from app.db import utc_now
-from app.insights.health import Health
 from app.insights.releases import announce
 from app.issues import triage
 from app.projects import create_project
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
+from tests.insights.visits import envelope, group
 
 SHOP = 7
 ODD = "../shop/web@2+<b>"
@@ -37,11 +37,12 @@ def shop(app: Flask) -> Flask:
     return app
 
 
-def test_list_and_page_show_what_a_release_brought(
-    shop: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended = {ODD: Health(1000, 4, 1, 7, 100, 3), "shop@1": Health(1000, 1)}
-    monkeypatch.setattr("app.insights.releases.health_by_release", lambda conn, *given: ended)
+def test_list_and_page_show_what_a_release_brought(shop: Flask, admin_client: FlaskClient) -> None:
+    # A thousand sessions of each; of one, a hundred with a user, three of whom met a crash.
+    ended = [group(ODD, did=f"u{n}", **{"crashed" if n < 3 else "exited": 1}) for n in range(100)]
+    ended.append(group(ODD, exited=891, errored=7, abnormal=1, crashed=1))
+    ended.append(group("shop@1", exited=999, crashed=1))
+    parts_of(shop).intake.accept(envelope(*ended), project_id=SHOP, timeout_s=10)
     page = admin_client.get(f"/admin/releases?project={SHOP}").text
     assert page.index("shop@3") < page.index("shop/web@2") < page.index("shop@1")
     assert "announced, not seen yet" in page and "no sessions" in page

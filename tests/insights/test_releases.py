@@ -20,7 +20,6 @@ from app.db import Store, utc_now
 from app.events import releases as releases_module
 from app.events.affected import ISSUE, Subject, day_number, users_by_day
 from app.events.releases import Release, ReleaseBook, release_of, releases
-from app.insights.health import Health
 from app.insights.releases import (
     ReleaseError,
     announce,
@@ -36,6 +35,7 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.insights.stream import Request
+from tests.insights.visits import envelope, group
 
 SHOP = 7
 START = datetime(2026, 11, 10, 8, 0, tzinfo=UTC)
@@ -322,14 +322,12 @@ def test_version_that_no_client_could_send_is_not_announced(store: Store, versio
 
 
 def test_release_is_held_against_the_one_that_became_known_before_it(
-    app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
+    app: Flask, store: Store
 ) -> None:
     for version in ("shop@2", "shop@10", "shop@9"):
         send(app, "bug", version)
-    ended = {"shop@2": Health(100, 10), "shop@10": Health(300, 3), "shop@9": Health()}
-    monkeypatch.setattr(
-        "app.insights.releases.health_by_release", lambda conn, *given: ended if given else {}
-    )
+    ended = group("shop@2", exited=90, crashed=10), group("shop@10", exited=297, crashed=3)
+    parts_of(app).intake.accept(envelope(*ended), project_id=SHOP, timeout_s=10)
     with store.read() as conn:
         rows = list_releases(conn, SHOP)
         nine, ten, two = figures_of(conn, rows, utc_now())
