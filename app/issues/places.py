@@ -1,6 +1,6 @@
 """Where code is, without what a deployment changes: release folders, users, hosts, bundle hashes.
 
-https://cdn.example.org/static/js/main.3f9a1c2b.js?v=7  ->  static/js/main.js
+https://shop.example.org/static/js/main.3f9a1c2b.js?v=7  ->  static/js/main.js
 /srv/releases/20260101/shop/pay.py                      ->  shop/pay.py
 """
 

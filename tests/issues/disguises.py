@@ -285,6 +285,6 @@ def _value(name: str, rng: random.Random) -> str:
         "ip": f"10.{n(0, 255)}.{n(0, 255)}.{n(1, 255)}",
         "port": str(n(1024, 65535)),
         "url": f"https://cdn{n(1, 9)}.shop.example",
-        "path": rng.choice(["/var/exports", "/tmp/out", "/mnt/data/7/pdf"]),
+        "path": rng.choice(["/var/exports", "/srv/out", "/mnt/data/7/pdf"]),
         "id": rng.choice(ids),
     }[name]

@@ -283,7 +283,7 @@ TOGETHER: dict[str, list[Payload]] = {
         )
     ],
     "quoted value": [error(value="no key 'a'"), error(value="no key 'some other'")],
-    "file in a message": [error(value=f"cannot open {p}") for p in ("/var/a.csv", "/tmp/x/b.csv")],
+    "file in a message": [error(value=f"cannot open {p}") for p in ("/var/a.csv", "/srv/x/b.csv")],
     "moment in a message": [
         error(value=f"expired at {moment}")
         for moment in ("2026-01-01T00:00:00Z", "2026-12-31 23:59:59.123456+01:00")
