@@ -17,9 +17,9 @@ from app.alerts.rules import ensure_presets
 from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
-from app.emergency import EmergencyFolder
 from app.insights.observer import Observer
 from app.intake import Intake
+from app.intake.emergency import EmergencyFolder
 from app.logs import set_up_logging
 from app.memory.service import Memories
 from app.projects import KeyRing

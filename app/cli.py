@@ -9,10 +9,10 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
+from app.intake.retention import Limits, excess, prune, used_bytes
 from app.memory.upkeep import Upkeep
 from app.project_commands import project_group
 from app.release_commands import release_group
-from app.retention import Limits, excess, prune, used_bytes
 from app.services import services
 from app.vectors.errors import VectorError
 from app.verify import verify

@@ -21,12 +21,12 @@ from app.delivery.lane import Rules
 from app.delivery.policy import Backoff
 from app.delivery.thinning import Thinning
 from app.intake import recording
+from app.intake.retention import Limits, bury, prune
 from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
 from app.leases import claim
 from app.memory.loop import MemoryLoop
 from app.memory.upkeep import Upkeep
-from app.retention import Limits, bury, prune
 from app.services import Services
 from config import Config
 

@@ -2,6 +2,7 @@
 
 store   kill it, fill it, start it eight times at once                     chaos_store.py
 table   what Sentry does to the SDK alone, and to the doors of this service  chaos_table.py
+attacks what hostile clients do to a running service                       attacks/
 run     minutes of all of it at once, callers at both doors                  chaos_run.py
 """
 
@@ -12,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import chaos_run, chaos_store, chaos_table
+from benchmarks import attacks, chaos_run, chaos_store, chaos_table
 
-PARTS = ("table", "run", "store")
+PARTS = ("table", "run", "store", "attacks")
 
 
 def main() -> int:
@@ -41,6 +42,9 @@ def _run(part: str, options: argparse.Namespace) -> bool:
     if part == "store":
         print("\nthe store", flush=True)
         return chaos_store.main(options.kills, options.boots)
+    if part == "attacks":
+        print("\nattacks (some minutes)", flush=True)
+        return attacks.main()
     print("\neverything at once (some minutes)", flush=True)
     plan = chaos_run.Plan(options.events, options.kills, options.seed)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

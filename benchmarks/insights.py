@@ -23,8 +23,9 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import EnvironBuilder
 
-from app import access, create_app, intake
+from app import access, create_app
 from app.insights import observer
+from app.intake import service as intake
 from app.projects import create_project
 from app.protocol.measures import NOTHING
 from benchmarks.envelopes import envelope_of, event_of, metrics_of, session_of, transaction_of

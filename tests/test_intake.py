@@ -17,11 +17,11 @@ from flask import Flask
 from sqlalchemy import event as sqlalchemy_event
 
 from app import access, sentry
-from app.batching import Buffer, GroupCommit
-from app.commit import Prepared
 from app.db import StoreBusy, StoreUnavailable, utc_now
 from app.delivery import books
 from app.intake import Intake
+from app.intake.batching import Buffer, GroupCommit
+from app.intake.commit import Prepared
 from app.protocol.envelope import Envelope, Item
 from app.protocol.measures import with_timings
 from tests.conftest import parts_of

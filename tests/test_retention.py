@@ -19,10 +19,10 @@ from sqlalchemy import select, update
 
 from app.db import Store
 from app.events.tables import envelopes
+from app.intake.retention import Limits, excess, prune, used_bytes
 from app.leases import leases
 from app.projects import create_project, projects
 from app.protocol.envelope import Envelope, Item
-from app.retention import Limits, excess, prune, used_bytes
 from app.worker import Worker
 from config import ROOT
 from tests.conftest import parts_of
@@ -121,7 +121,7 @@ def kept(app: Flask) -> dict[int, int]:
 def test_count_is_brought_down_to_the_limit_in_bites(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.retention.BITE", 3)
+    monkeypatch.setattr("app.intake.retention.BITE", 3)
     fill(app, 12)
     bites: list[int] = []
     limits = Limits(days=0, events=5, bytes=0)

@@ -16,10 +16,10 @@ from app.admin import bp
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueChoice
+from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_issues, find_issue
 from app.issues.tables import STATUSES, issues
-from app.retention import bury
 from app.services import services
 
 log = logging.getLogger("app.tracker")

@@ -20,10 +20,10 @@ from app.api.requests import Body, read_body
 from app.api.schemas import Changed, Issue, Level, Transition
 from app.errors import FieldErrors
 from app.insights.releases import list_releases
+from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
 from app.protocol.event import clean_text
-from app.retention import bury
 from app.services import services
 
 log = logging.getLogger("app.tracker")

@@ -141,7 +141,7 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     """Delete issues and return those that were there.
 
     They are out of every list at once, and an event that comes now makes a new issue. Their rows
-    are removed by :func:`app.retention.bury`, in bites, since one may have any number of events.
+    are removed by :func:`app.intake.retention.bury`, in batches: one may have any number of events.
     """
     columns = issues.c
     statement = (

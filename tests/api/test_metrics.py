@@ -17,8 +17,8 @@ from app.db import utc_now
 from app.delivery import actions
 from app.delivery.destinations import set_dsn
 from app.events.observations import BOUNDS_S
+from app.intake.retention import Limits, prune
 from app.protocol.transaction import Timing
-from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns

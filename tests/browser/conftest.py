@@ -18,8 +18,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from app.db import Store
-from app.emergency import EmergencyFolder
 from app.intake import Intake
+from app.intake.emergency import EmergencyFolder
 from app.projects import OWN_PROJECT_ID
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber

@@ -19,7 +19,7 @@ from app.delivery.ledger import (
     overview,
 )
 from app.delivery.tables import attempts
-from app.retention import Limits, prune
+from app.intake.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, states_of
@@ -154,7 +154,7 @@ def test_counts_leave_out_what_retention_removed(shop: Flask) -> None:
 def test_old_attempts_go_in_bites_and_their_envelopes_stay(
     shop: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.retention.LEDGER_BITE", 2)
+    monkeypatch.setattr("app.intake.retention.LEDGER_BITE", 2)
     accept(shop)
     envelope_id, now = rows_of(shop)[0].id, utc_now()
     row = {"envelope_id": envelope_id, "ms": 1.0, "state": "retry", "worker": "a:1"}

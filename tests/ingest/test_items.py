@@ -22,9 +22,9 @@ from app.events.items import (
     items_by_type,
     losses,
 )
+from app.intake.retention import Limits, prune
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, Item
-from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.ingest.corpus import load
 from tests.ingest.test_door import EVENT_ID, envelope, post

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from app.db import Store
-from app.emergency import EmergencyFolder
 from app.intake import Intake
+from app.intake.emergency import EmergencyFolder
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
 

@@ -27,7 +27,7 @@ from app.events.affected import (
     users_of_releases,
 )
 from app.events.releases import Release, make
-from app.retention import USERS_KEPT, Limits, prune
+from app.intake.retention import USERS_KEPT, Limits, prune
 from tests.conftest import parts_of
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -27,9 +27,9 @@ from app.insights.ai_calls import (
     total_of,
 )
 from app.intake import Intake
+from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope
-from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.insights.ai_stream import Call, calls, envelopes, stream, transaction
 from tests.insights.stream import TOLERANCE, exact

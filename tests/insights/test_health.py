@@ -37,10 +37,10 @@ from app.insights.health import (
     over_time,
     users_by_day,
 )
+from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.measures import read_measures
-from app.retention import Limits, prune
 from app.sentry import flush
 from tests.conftest import parts_of
 from tests.insights.visits import Update, Visit, envelope, figures, group, visits

@@ -32,12 +32,12 @@ from app.insights.metrics import (
     options_of,
 )
 from app.intake import Intake
+from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import parse_envelope
 from app.protocol.measures import NOTHING, read_measures
 from app.protocol.metrics import MetricKey, read_metrics
 from app.protocol.packing import unpack
-from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.ingest.corpus import FOLDER
 from tests.insights.metrics_stream import UNITS, Value, envelope, values

@@ -33,9 +33,9 @@ from app.insights.performance import (
     totals,
 )
 from app.intake import Intake
+from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.transaction import Timing
-from app.retention import Limits, prune
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, Request, exact, feed, requests
 

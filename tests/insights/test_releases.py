@@ -15,7 +15,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.commit import Remembered, see_releases
 from app.db import Store, utc_now
 from app.events import releases as releases_module
 from app.events.affected import ISSUE, Subject, day_number, users_by_day
@@ -28,6 +27,7 @@ from app.insights.releases import (
     list_releases,
     subject_of,
 )
+from app.intake.commit import Remembered, see_releases
 from app.issues import triage
 from app.issues.by_release import issues_of_release
 from app.issues.queries import list_issues

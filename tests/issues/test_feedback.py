@@ -18,13 +18,13 @@ from sqlalchemy import func, select, update
 from app import sentry
 from app.db import Store, utc_now
 from app.events.tables import envelopes, events
+from app.intake.retention import Limits, bury, prune
 from app.issues import triage
 from app.issues.feedback import FeedbackFilter, _adoptable, feedback, list_feedback
 from app.issues.queries import count_issues
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.feedback import MAX_MESSAGE, read_feedback
-from app.retention import Limits, bury, prune
 from app.worker import Worker
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver
@@ -176,7 +176,7 @@ def test_feedback_goes_on_to_sentry(
 def test_feedback_goes_with_its_deleted_issue_and_that_of_others_stays(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.retention.BITE", 2)
+    monkeypatch.setattr("app.intake.retention.BITE", 2)
     event_id, other = capture("one"), capture("two")
     for n in range(5):
         send(app, feedback_item(f"said {n}", event_id))

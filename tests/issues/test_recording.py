@@ -116,7 +116,7 @@ SENDER = """
 import sys
 from pathlib import Path
 from app.db import Store
-from app.emergency import EmergencyFolder
+from app.intake.emergency import EmergencyFolder
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber

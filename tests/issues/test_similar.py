@@ -13,12 +13,12 @@ from sqlalchemy import func, select, update
 
 from app.db import Store
 from app.events.tables import envelopes
+from app.intake.retention import bury
 from app.issues import comparing, triage
 from app.issues.comparing import read_unread
 from app.issues.likeness import VERSION
 from app.issues.tables import issue_likeness, issue_terms, transitions
 from app.projects import create_project
-from app.retention import bury
 from app.worker import Worker
 from tests.admin.hostile import insert, odd_events
 from tests.conftest import parts_of

@@ -15,6 +15,7 @@ from app.db import Store, utc_now
 from app.delivery.books import accounting
 from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
+from app.intake.retention import Limits, bury, prune
 from app.issues import triage
 from app.issues.queries import (
     IssueFilter,
@@ -24,7 +25,6 @@ from app.issues.queries import (
     transitions_of,
 )
 from app.issues.tables import issue_hours, issue_tags, issues, transitions
-from app.retention import Limits, bury, prune
 from app.worker import Worker
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver
@@ -105,7 +105,7 @@ def test_comment_is_kept_and_cut_and_needs_its_issue(store: Store) -> None:
 def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.retention.BITE", 2)
+    monkeypatch.setattr("app.intake.retention.BITE", 2)
     sentry.set_user_context("u1")
     capture("one", "one", "one", "two")
     with store.write() as conn:
@@ -191,7 +191,7 @@ def test_event_whose_issue_was_deleted_is_delivered_and_then_pruned(
 def test_background_loop_removes_what_a_request_left(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.retention.BITE", 1)
+    monkeypatch.setattr("app.intake.retention.BITE", 1)
     capture("one", "one", "one")
     with store.write() as conn:
         triage.delete(conn, [1])

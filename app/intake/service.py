@@ -25,15 +25,15 @@ from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 
-from app.batching import Buffer, GroupCommit
-from app.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
 from app.delivery.destinations import Destinations
-from app.emergency import EmergencyFolder, Waiting
 from app.events.items import count_types
 from app.events.observations import Observations
 from app.events.releases import release_of
+from app.intake.batching import Buffer, GroupCommit
+from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
+from app.intake.emergency import EmergencyFolder, Waiting
 from app.issues.grouping import group
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
