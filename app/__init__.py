@@ -11,10 +11,10 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, api, cli, errors, feedback, ingest, sentry, web
+from app.accounts import Accounts, LoginThrottle
 from app.alerts.courier import Courier
 from app.alerts.figures import MeasuredFigures
 from app.alerts.rules import ensure_presets
-from app.auth import Accounts, LoginThrottle
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
 from app.insights.observer import Observer

@@ -8,7 +8,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
-from app.auth import SCOPES
+from app.accounts import SCOPES
 from app.intake.retention import Limits, excess, prune, used_bytes
 from app.memory.upkeep import Upkeep
 from app.project_commands import project_group

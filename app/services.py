@@ -7,9 +7,9 @@ from datetime import datetime
 
 from flask import current_app
 
+from app.accounts import Accounts, LoginThrottle
 from app.alerts.courier import Courier
 from app.alerts.figures import Figures
-from app.auth import Accounts, LoginThrottle
 from app.db import Store
 from app.delivery.destinations import Destinations
 from app.intake import Intake

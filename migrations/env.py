@@ -3,8 +3,8 @@
 from alembic import context
 
 # Every module with tables, so that a comparison with the database sees all of them.
+import app.accounts.tables
 import app.alerts.tables
-import app.auth
 import app.delivery.books
 import app.events.items
 import app.events.metrics

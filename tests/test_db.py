@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import func, select
 
-import app.auth
+import app.accounts.tables
 import app.delivery.books
 import app.issues.tables
 import app.leases  # noqa: F401 -- registers its tables

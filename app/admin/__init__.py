@@ -31,8 +31,8 @@ from flask import Blueprint, Flask, request
 from flask_login import LoginManager, current_user
 from jinja2 import StrictUndefined
 
+from app.accounts import User
 from app.admin import filters
-from app.auth import User
 from app.db import StoreError, utc_now
 from app.projects import OWN_PROJECT_ID
 from app.services import services

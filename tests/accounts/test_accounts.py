@@ -10,7 +10,7 @@ import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from app.auth import FREE_FAILURES, MAX_LOCK
+from app.accounts.throttle import FREE_FAILURES, MAX_LOCK
 from tests.conftest import ADMIN_PASSWORD, parts_of
 
 

@@ -1,0 +1,114 @@
+"""People who may log in, their passwords, and which sessions are theirs.
+
+The password in ``ADMIN_PASSWORD``, if set, is the admin's; without one the account in the store
+has its own, made on the first start in development. Passwords are kept as scrypt hashes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from flask_login import UserMixin
+from sqlalchemy import select
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from app.accounts.tables import users
+from app.db import Store, insert, inserted, utc_now
+from config import Config
+
+
+@dataclass(frozen=True)
+class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
+    """A person who is logged in. ``id`` changes with the password and at every logout."""
+
+    username: str
+    id: str
+
+
+class Users:
+    """The users of one store.
+
+    :param config: whose admin, if set, stands above the store's.
+    """
+
+    def __init__(self, store: Store, config: Config) -> None:
+        self._store = store
+        self._config = config
+
+    def authenticate(self, username: str, password: str) -> User | None:
+        """Return the user, ``None`` when name or password is wrong; takes as long for both."""
+        row = self._row(username)
+        configured = self._configured(username)
+        if configured is not None:
+            right = hmac.compare_digest(configured.encode(), password.encode())
+        else:
+            known = row[0] if row else None
+            right = check_password_hash(known or _dummy_hash(), password) and known is not None
+        if not right:
+            return None
+        if row is None:
+            self.set_session_key(username)
+        return self.user(username)
+
+    def user(self, username: str) -> User | None:
+        """Return a user by name, with the id that a valid session has now."""
+        row = self._row(username)
+        if row is None:
+            return None
+        secret = self._configured(username) or row[0] or ""
+        digest = hashlib.sha256(f"{row[1]}:{secret}".encode()).hexdigest()[:32]
+        return User(username, f"{username}:{digest}")
+
+    def user_of_session(self, session_id: str) -> User | None:
+        """Return the user whom a session belongs to, ``None`` once it has ended."""
+        user = self.user(session_id.rpartition(":")[0])
+        valid = user is not None and hmac.compare_digest(user.id.encode(), session_id.encode())
+        return user if valid else None
+
+    def set_session_key(self, username: str) -> None:
+        """End every session of a user; the account is made where it is new."""
+        self._upsert(username, {"session_key": secrets.token_hex(16)})
+
+    def set_password(self, username: str, password: str) -> None:
+        """Set a password and end every session that was opened with the old one."""
+        values = {
+            "password_hash": generate_password_hash(password),
+            "session_key": secrets.token_hex(16),
+        }
+        self._upsert(username, values)
+
+    def _upsert(self, username: str, values: dict[str, str]) -> None:
+        with self._store.write() as conn:
+            statement = insert(conn, users).values(
+                username=username, created_at=utc_now(), **values
+            )
+            conn.execute(statement.on_conflict_do_update(index_elements=["username"], set_=values))
+
+    def _configured(self, username: str) -> str | None:
+        return self._config.ADMIN_PASSWORD if username == self._config.ADMIN_USERNAME else None
+
+    def _row(self, username: str) -> tuple[str | None, str] | None:
+        with self._store.read() as conn:
+            query = select(users.c.password_hash, users.c.session_key)
+            row = conn.execute(query.where(users.c.username == username)).first()
+        return (row.password_hash, row.session_key) if row else None
+
+    def _create_user(self, username: str, password: str) -> bool:
+        row = {
+            "username": username,
+            "password_hash": generate_password_hash(password),
+            "session_key": secrets.token_hex(16),
+            "created_at": utc_now(),
+        }
+        with self._store.write() as conn:
+            return inserted(conn, insert(conn, users).values(row))
+
+
+@functools.cache
+def _dummy_hash() -> str:
+    # Checked where there is no account, so that the time of the answer does not tell.
+    return generate_password_hash(secrets.token_urlsafe(12))
