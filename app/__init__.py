@@ -11,7 +11,7 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, api, cli, errors, feedback, ingest, sentry, web
-from app.accounts import Accounts, LoginThrottle
+from app.accounts import Accounts, Logins
 from app.alerts.courier import Courier
 from app.alerts.figures import MeasuredFigures
 from app.alerts.rules import ensure_presets
@@ -52,13 +52,14 @@ def create_app(config: Config | None = None) -> Flask:
         reraise=config.testing,
     )
     release = sentry.find_release(config)
+    accounts = Accounts(store, config)
     app.extensions["devenviro"] = Services(
         config=config,
         store=store,
         intake=intake,
         destinations=destinations,
-        accounts=Accounts(store, config),
-        throttle=LoginThrottle(store),
+        accounts=accounts,
+        logins=Logins(store, accounts),
         keys=KeyRing(store),
         quotas=QuotaGate(),
         courier=Courier.of(store, config),

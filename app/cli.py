@@ -127,6 +127,14 @@ def change_password(username: str, password: str) -> None:
     _set_password(username, password)
 
 
+@user_group.command("unlock")
+@click.argument("username")
+def unlock_user(username: str) -> None:
+    """Let a person try to log in at once who has to wait after too many wrong passwords."""
+    count = services().logins.throttle.unlock(username)
+    click.echo(f"{username} may log in at once; locks taken away: {count}")
+
+
 def _set_password(username: str, password: str) -> None:
     config = services().config
     if len(password) < 8:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from flask import current_app
 
-from app.accounts import Accounts, LoginThrottle
+from app.accounts import Accounts, Logins
 from app.alerts.courier import Courier
 from app.alerts.figures import Figures
 from app.db import Store
@@ -28,7 +28,7 @@ class Services:
     intake: Intake
     destinations: Destinations
     accounts: Accounts
-    throttle: LoginThrottle
+    logins: Logins
     keys: KeyRing
     quotas: QuotaGate
     courier: Courier

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Integer, String, Table, Text
+from sqlalchemy import Column, Index, Integer, String, Table, Text
 
 from app.db import UtcDateTime, metadata
 
@@ -28,11 +28,15 @@ api_tokens = Table(
     Column("revoked_at", UtcDateTime),
 )
 
+# How many passwords were tried for a name from a source. Both are kept as hashes; an empty one
+# stands for all of them: of an address whatever name it tries, of a name wherever it is tried.
 login_attempts = Table(
     "login_attempts",
     metadata,
-    Column("key", String(64), primary_key=True),
+    Column("name_hash", String(64), primary_key=True),
+    Column("source_hash", String(64), primary_key=True),
     Column("failures", Integer, nullable=False),
     Column("last_at", UtcDateTime, nullable=False),
     Column("locked_until", UtcDateTime),
+    Index(None, "last_at"),
 )

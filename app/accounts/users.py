@@ -6,7 +6,6 @@ has its own, made on the first start in development. Passwords are kept as scryp
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import hmac
 import secrets
@@ -19,6 +18,10 @@ from werkzeug.security import check_password_hash, generate_password_hash
 from app.accounts.tables import users
 from app.db import Store, insert, inserted, utc_now
 from config import Config
+
+PASSWORD_METHOD = "scrypt:32768:8:1"  # noqa: S105 -- the name of a method
+# Checked where there is no hash of an account; no password is known to match it.
+UNMATCHED_HASH = f"{PASSWORD_METHOD}$n0b0dysAccount00${'5a' * 64}"
 
 
 @dataclass(frozen=True)
@@ -40,19 +43,33 @@ class Users:
         self._config = config
 
     def authenticate(self, username: str, password: str) -> User | None:
-        """Return the user, ``None`` when name or password is wrong; takes as long for both."""
+        """Return the user, ``None`` when name or password is wrong.
+
+        Every call costs one check of an scrypt hash, whether the name is known, unknown or has its
+        password in ``ADMIN_PASSWORD``, so that its time says nothing about the name.
+        """
         row = self._row(username)
         configured = self._configured(username)
+        known = row[0] if row else None
+        right = check_password_hash(known or UNMATCHED_HASH, password) and known is not None
         if configured is not None:
-            right = hmac.compare_digest(configured.encode(), password.encode())
-        else:
-            known = row[0] if row else None
-            right = check_password_hash(known or _dummy_hash(), password) and known is not None
+            right = hmac.compare_digest(_bytes(configured), _bytes(password))
         if not right:
             return None
         if row is None:
             self.set_session_key(username)
         return self.user(username)
+
+    def password_mark(self, username: str) -> str | None:
+        """Return what changes with a user's password and with nothing else; to sign with only.
+
+        :return: a hash that a guess of the password could be held against: never send it.
+        """
+        row = self._row(username)
+        secret = self._configured(username) or (row[0] if row else None)
+        if secret is None:
+            return None
+        return hashlib.sha256(_bytes(f"{username}:{secret}")).hexdigest()
 
     def user(self, username: str) -> User | None:
         """Return a user by name, with the id that a valid session has now."""
@@ -76,7 +93,7 @@ class Users:
     def set_password(self, username: str, password: str) -> None:
         """Set a password and end every session that was opened with the old one."""
         values = {
-            "password_hash": generate_password_hash(password),
+            "password_hash": _hash_of(password),
             "session_key": secrets.token_hex(16),
         }
         self._upsert(username, values)
@@ -100,7 +117,7 @@ class Users:
     def _create_user(self, username: str, password: str) -> bool:
         row = {
             "username": username,
-            "password_hash": generate_password_hash(password),
+            "password_hash": _hash_of(password),
             "session_key": secrets.token_hex(16),
             "created_at": utc_now(),
         }
@@ -108,7 +125,9 @@ class Users:
             return inserted(conn, insert(conn, users).values(row))
 
 
-@functools.cache
-def _dummy_hash() -> str:
-    # Checked where there is no account, so that the time of the answer does not tell.
-    return generate_password_hash(secrets.token_urlsafe(12))
+def _hash_of(password: str) -> str:
+    return generate_password_hash(password, method=PASSWORD_METHOD)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

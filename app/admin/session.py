@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import secrets
 from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 from flask import (
     Response,
+    current_app,
     flash,
     make_response,
     redirect,
@@ -20,10 +22,13 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user, logout_user
 from flask_wtf import FlaskForm
+from werkzeug.wrappers import Response as BaseResponse
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
 from app import access
+from app.accounts import Attempt, KnownBrowsers, LoginRefused
+from app.accounts.login import KNOWN_BROWSER_AGE, LoginLocked
 from app.admin import THEMES, bp, filters
 from app.admin.highlight import style_sheet
 from app.protocol.event import clean_text
@@ -31,6 +36,8 @@ from app.services import services
 
 THEME_MAX_AGE = timedelta(days=365)
 CSS_MAX_AGE = 3600
+# Marks a browser that has logged in: the tries of strangers do not lock it, see app.accounts.
+BROWSER_COOKIE = "devenviro_browser"
 # What browsers take for a slash, drop, or refuse in an address.
 _UNSAFE = re.compile(r"[\\\x00-\x20\x7f-\xa0\u2028\u2029]")
 
@@ -67,25 +74,48 @@ def login() -> ResponseReturnValue:
 def _try(form: LoginForm) -> ResponseReturnValue:
     # PostgreSQL takes no NUL in a text.
     name = clean_text(form.username.data)
-    keys = f"ip:{request.remote_addr}", f"user:{name.lower()}"
-    wait = services().throttle.locked_for(*keys)
-    if wait > timedelta():
-        return _locked(form, wait)
-    user = services().accounts.authenticate(name, form.password.data)
+    browser = _known_browsers().read(request.cookies.get(BROWSER_COOKIE), name)
+    try:
+        attempt = Attempt(name, request.remote_addr, browser)
+        user = services().logins.log_in(attempt, form.password.data)
+    except LoginRefused as refused:
+        return _refused(form, refused)
     if user is None:
-        services().throttle.failed(*keys)
         return _login_page(form, "The user name or the password is wrong."), 401
-    services().throttle.succeeded(*keys)
     # Nothing that was in the session before it belonged to somebody stays.
     session.clear()
     login_user(user)
     session.permanent = True
-    return redirect(safe_path(form.next.data) or url_for("admin.start"), 303)
+    response = redirect(safe_path(form.next.data) or url_for("admin.start"), 303)
+    _remember_browser(response, user.username, browser or secrets.token_hex(16))
+    return response
 
 
-def _locked(form: LoginForm, wait: timedelta) -> ResponseReturnValue:
-    seconds = math.ceil(wait.total_seconds())
-    text = f"Too many tries. The next one counts in {filters.duration(seconds)}."
+def _known_browsers() -> KnownBrowsers:
+    return KnownBrowsers(services().accounts, current_app.secret_key or "")
+
+
+def _remember_browser(response: BaseResponse, username: str, browser: str) -> None:
+    response.set_cookie(
+        BROWSER_COOKIE,
+        _known_browsers().sign(username, browser),
+        max_age=KNOWN_BROWSER_AGE,
+        path=url_for("admin.login"),
+        httponly=True,
+        samesite="Lax",
+        secure=current_app.config["SESSION_COOKIE_SECURE"],
+    )
+
+
+def _refused(form: LoginForm, refused: LoginRefused) -> ResponseReturnValue:
+    seconds = math.ceil(refused.wait.total_seconds())
+    wait = filters.duration(seconds)
+    text = f"Too many people log in at this moment. Try again in {wait}."
+    if isinstance(refused, LoginLocked):
+        text = (
+            f"Too many tries: this one was not checked. Try again in {wait}. "
+            "On the server, `flask user unlock NAME` ends the wait."
+        )
     return _login_page(form, text), 429, {"Retry-After": str(seconds)}
 
 

@@ -1,16 +1,15 @@
-"""Accounts, tokens and the throttle."""
+"""Accounts and tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-import time_machine
 from flask import Flask
 from flask.testing import FlaskCliRunner
+from werkzeug.security import check_password_hash
 
-from app.accounts.throttle import FREE_FAILURES, MAX_LOCK
+from app.accounts.users import PASSWORD_METHOD, UNMATCHED_HASH
 from tests.conftest import ADMIN_PASSWORD, parts_of
 
 
@@ -58,25 +57,34 @@ def test_first_start_makes_credentials_once_and_keeps_only_hashes(
             assert made["password"] not in rows and made["token"] not in rows
 
 
-def test_throttle_locks_after_a_few_failures_and_forgets(app: Flask) -> None:
-    throttle = parts_of(app).throttle
-    with time_machine.travel("2026-11-23T12:00:00Z", tick=False) as clock:
-        for _ in range(FREE_FAILURES - 1):
-            throttle.failed("ip:1", "user:admin")
-        assert throttle.locked_for("ip:1") <= timedelta()
-        throttle.failed("ip:1", "user:admin")
-        first = throttle.locked_for("ip:1", "user:admin")
-        throttle.failed("ip:1")
-        assert timedelta() < first < throttle.locked_for("ip:1")
-        for _ in range(30):
-            throttle.failed("ip:1")
-        assert throttle.locked_for("ip:1") == MAX_LOCK
-        assert throttle.locked_for("ip:2") <= timedelta()
-        clock.shift(MAX_LOCK)
-        assert throttle.locked_for("ip:1") <= timedelta()
-        throttle.succeeded("ip:1")
-        throttle.failed("ip:1")
-        assert throttle.locked_for("ip:1") <= timedelta()
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("configured", [None, ADMIN_PASSWORD])
+@pytest.mark.parametrize("name", ["admin", "ada", "nobody"])
+def test_every_try_costs_one_hash_check_whatever_the_name(
+    make_app: Callable[..., Flask],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    configured: str | None,
+    stored: bool,
+) -> None:
+    accounts = parts_of(make_app(ADMIN_PASSWORD=configured)).accounts
+    if stored:
+        accounts.set_password("admin", "a password in the store")
+        accounts.set_password("ada", "her own password")
+    checked: list[str] = []
+
+    def check(hashed: str, password: str) -> bool:
+        checked.append(hashed)
+        return check_password_hash(hashed, password)
+
+    def make(*_: str, **__: str) -> str:
+        raise AssertionError("a hash was made while a password was tried")
+
+    monkeypatch.setattr("app.accounts.users.check_password_hash", check)
+    monkeypatch.setattr("app.accounts.users.generate_password_hash", make)
+    assert accounts.authenticate(name, "wrong-horse") is None
+    assert [hashed.split("$")[0] for hashed in checked] == [PASSWORD_METHOD]
+    assert len(checked[0]) == len(UNMATCHED_HASH)
 
 
 def test_commands_set_passwords_and_say_what_is_wrong(app: Flask, runner: FlaskCliRunner) -> None:

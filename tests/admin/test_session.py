@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 from werkzeug.test import TestResponse
 
-from app.admin.session import safe_path
-from tests.conftest import ADMIN_PASSWORD, csrf_token
+from app.accounts.login import CHECKS_AT_ONCE, WAITING_CHECKS
+from app.accounts.throttle import FREE_FAILURES
+from app.admin.session import BROWSER_COOKIE, safe_path
+from tests.conftest import ADMIN_PASSWORD, csrf_token, parts_of
 
 Login = Callable[[FlaskClient], FlaskClient]
 
@@ -57,6 +61,120 @@ def test_sixth_try_waits_and_says_how_long(client: FlaskClient) -> None:
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
     assert "Too many tries" in answer.text
+
+
+def test_busy_login_is_429_and_counts_nobody(app: Flask, client: FlaskClient) -> None:
+    with ExitStack() as stack:
+        for _ in range(CHECKS_AT_ONCE + WAITING_CHECKS):
+            stack.enter_context(taken_slot(app))
+        for _ in range(10):
+            answer = try_login(client)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (429, "5")
+            assert "Too many people log in" in answer.text
+    assert try_login(client).status_code == 303
+
+
+@contextmanager
+def taken_slot(app: Flask) -> Iterator[None]:
+    """Hold a place of the checks, as a thread does that has one or waits for it."""
+    entered = parts_of(app).logins._strangers._entered
+    assert entered.acquire(blocking=False)
+    yield
+    entered.release()
+
+
+def guess(app: Flask, address: str, times: int = FREE_FAILURES + 1, name: str = "admin") -> int:
+    """Guess passwords from a browser that nobody knows; return the last status."""
+    client = app.test_client()
+    client.environ_base["REMOTE_ADDR"] = address
+    return [
+        try_login(client, username=name, password="wrong-horse").status_code for _ in range(times)
+    ][-1]
+
+
+def test_guesses_from_elsewhere_do_not_lock_the_owner_out(app: Flask, client: FlaskClient) -> None:
+    assert [guess(app, f"192.0.2.{last}") for last in (1, 2)] == [429, 429]
+    assert try_login(client).status_code == 303
+
+
+@pytest.fixture
+def known(app: Flask, login: Login) -> FlaskClient:
+    """A browser that has logged in before, and whose session has ended."""
+    client = login(app.test_client())
+    client.delete_cookie("devenviro_session")
+    return client
+
+
+def test_browser_that_logged_in_before_is_let_through_from_a_locked_address(
+    app: Flask, known: FlaskClient
+) -> None:
+    assert guess(app, "127.0.0.1") == 429
+    assert try_login(app.test_client()).status_code == 429
+    assert try_login(known).status_code == 303
+    assert try_login(app.test_client()).status_code == 429  # it took no stranger's lock away
+
+
+def test_known_browser_is_known_as_its_own_user_only(app: Flask, known: FlaskClient) -> None:
+    accounts = parts_of(app).accounts
+    accounts.set_password("ada", "her own password")
+    assert guess(app, "127.0.0.1", name="ada") == 429
+    assert try_login(known, username="ada", password="her own password").status_code == 429
+
+
+def test_new_password_makes_known_browsers_unknown(make_app: Callable[..., Flask]) -> None:
+    app = make_app(ADMIN_PASSWORD=None)
+    accounts, client = parts_of(app).accounts, app.test_client()
+    accounts.set_password("admin", "the first one")
+    assert try_login(client, password="the first one").status_code == 303
+    client.delete_cookie("devenviro_session")
+    assert guess(app, "127.0.0.1") == 429
+    accounts.set_password("admin", "the second one")
+    assert try_login(client, password="the second one").status_code == 429
+
+
+def test_logging_out_everywhere_leaves_the_browser_known(app: Flask, known: FlaskClient) -> None:
+    parts_of(app).accounts.set_session_key("admin")
+    assert guess(app, "127.0.0.1") == 429
+    assert try_login(known).status_code == 303
+
+
+@pytest.mark.parametrize("value", ["", "x", "a.b.c", "W10.aaaa.bbbb", "é" * 10, "a" * 3000])
+def test_forged_cookie_makes_no_known_browser(app: Flask, value: str) -> None:
+    client = app.test_client()
+    client.set_cookie(BROWSER_COOKIE, value, path="/admin/login")
+    assert guess(app, "127.0.0.1") == 429
+    assert try_login(client).status_code == 429
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_cookie_of_a_known_browser_is_kept_from_scripts_and_other_sites(
+    make_app: Callable[..., Flask], scheme: str
+) -> None:
+    client = make_app(PUBLIC_URL=f"{scheme}://localhost").test_client()
+    data = {"username": "admin", "password": ADMIN_PASSWORD}
+    page = client.get("/admin/login", base_url=f"{scheme}://localhost").text
+    data["csrf_token"] = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)[1]  # type: ignore[index]
+    headers = {"Referer": f"{scheme}://localhost/admin/login"}
+    answer = client.post(
+        "/admin/login", data=data, base_url=f"{scheme}://localhost", headers=headers
+    )
+    cookies = [line for line in answer.headers.getlist("Set-Cookie") if BROWSER_COOKIE in line]
+    assert len(cookies) == 1
+    pairs = [part.strip().partition("=") for part in cookies[0].split(";")]
+    parts = {name: value for name, _, value in pairs}
+    assert {"HttpOnly", "SameSite", "Path", "Max-Age"} <= set(parts)
+    assert (parts["SameSite"], parts["Path"]) == ("Lax", "/admin/login")
+    assert int(parts["Max-Age"]) >= 180 * 86400
+    assert ("Secure" in parts) == (scheme == "https")
+
+
+def test_unlock_lets_a_name_in_at_once(
+    app: Flask, client: FlaskClient, runner: FlaskCliRunner
+) -> None:
+    assert guess(app, "127.0.0.1") == 429
+    unlocked = runner.invoke(args=["user", "unlock", "admin"])
+    assert (unlocked.exit_code, "admin may log in" in unlocked.output) == (0, True)
+    assert try_login(client).status_code == 303
 
 
 def test_login_without_a_csrf_token_is_refused_with_a_page(client: FlaskClient) -> None:
