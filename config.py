@@ -350,6 +350,17 @@ class Config(BaseModel):
         return not self.needs_secrets
 
     @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """The host names that pages are served under; none for any.
+
+        Where secrets are needed, the one of ``PUBLIC_URL`` unless others are set.
+        """
+        if self.ALLOWED_HOSTS or not self.needs_secrets or self.PUBLIC_URL is None:
+            return self.ALLOWED_HOSTS
+        host = urlsplit(self.PUBLIC_URL).hostname or ""
+        return (f"[{host}]" if ":" in host else host,)
+
+    @property
     def database_url(self) -> str:
         """The SQLAlchemy URL, by default a SQLite file in ``DATA_DIR``."""
         return self.DATABASE_URL or f"sqlite:///{self.DATA_DIR / 'devenviro.sqlite3'}"

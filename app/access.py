@@ -6,13 +6,14 @@
 
 A route without a rule is refused, and a test walks the URL map against the contract's table. In
 development and testing callers on this machine need no token for what says ``loopback``: the peer
-is a loopback address, nothing was forwarded, ``Host`` is a name of this machine, and a write has a
-JSON body, which no form of a foreign page can send.
+is a loopback address, nothing was forwarded, ``Host`` is a name of this machine, and no page of
+another site made the request.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
@@ -30,7 +31,17 @@ from app.services import services
 View = TypeVar("View", bound=Callable[..., Any])
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
-FORWARDED_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
+# What only a proxy adds: its own name, the caller's address, or the request as it was before. The
+# rule looks at words of the name, since every product has headers of its own.
+FORWARDING_HEADER = re.compile(
+    r"(^|-)(via|forwarded|forwarder|forward|original|originating|real|proxy|proxyuser|envoy|amzn|arr"
+    r"|azure|appengine|cloud|varnish|traefik|rewrite|cluster|upstream|remote)(-|$)"
+    r"|^(cf|cdn|fastly|akamai|fly|x-vercel|x-nf|x-cdn)-|(^|-)(ip|ips|addr|ipcountry)$"
+    r"|^(x-url-scheme|x-scheme|x-host|x-server|front-end-https)$",
+    re.IGNORECASE,
+)
+# A page of another port or subdomain of this site may send these, whose answer it cannot read.
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # Pages that Flask and its extensions bring, which have no place for a rule of ours.
 OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
 
@@ -84,10 +95,10 @@ def enforce() -> ResponseReturnValue | None:
     if request.endpoint is None:
         return None  # Nothing was found: 404 and 405 are for everyone.
     rule = rule_of(request.endpoint)
-    if not request.endpoint.startswith("api.health"):
-        _check_host()
     if rule is None:
         abort(403, description="this route states no access rule")
+    if _is_of_browsers(rule):
+        _check_host()
     if rule is anyone or rule is keyed:
         return None
     if rule.session and current_user.is_authenticated:
@@ -112,11 +123,26 @@ def caller() -> str:
     return f"token:{name}" if name else "loopback"
 
 
+def _is_of_browsers(rule: Rule) -> bool:
+    """Whether a browser calls by what it keeps, and not a program by a key or a token.
+
+    Probes and programs often call by an address or an internal name, which opens nothing for them.
+    """
+    if rule is keyed or (request.endpoint or "").startswith("api.health"):
+        return False
+    return rule.scope is None or (
+        rule.session and _bearer() is None and current_user.is_authenticated
+    )
+
+
 def _check_host() -> None:
-    # Probes come by address, hence not for them.
-    allowed = services().config.ALLOWED_HOSTS
+    allowed = services().config.allowed_hosts
     if allowed and not host_is_trusted(request.host, [*allowed]):
-        abort(400, description="Host is not one of ALLOWED_HOSTS")
+        abort(
+            400,
+            description="the host name of this address is not one that is served: add it to "
+            "ALLOWED_HOSTS, which is the host of PUBLIC_URL if it is not set",
+        )
 
 
 def _to_login() -> ResponseReturnValue:
@@ -129,16 +155,51 @@ def _to_login() -> ResponseReturnValue:
 def _is_trusted_loopback() -> bool:
     if not services().config.trusts_loopback or not _is_loopback(request.remote_addr):
         return False
-    if any(header in request.headers for header in FORWARDED_HEADERS):
-        return False  # It came through a proxy that stands on this machine.
+    if _is_forwarded() or not _is_of_this_site():
+        return False
     if not host_is_trusted(request.host, [*LOOPBACK_NAMES, *services().config.ALLOWED_HOSTS]):
         return False  # A foreign page that rebinds its name to this machine.
-    return _is_read_or_json()
+    return _is_beyond_forms()
 
 
-def _is_read_or_json() -> bool:
-    # What a form of a foreign page sends is neither.
-    return request.method in {"GET", "HEAD", "OPTIONS"} or request.is_json
+def _is_forwarded() -> bool:
+    """Whether it came through a proxy on this machine, which stands for a whole network.
+
+    A plain ``proxy_pass`` of nginx adds no header, but speaks HTTP/1.0, as no browser does.
+    """
+    if request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
+        return True
+    return any(FORWARDING_HEADER.search(name) for name in request.headers.keys())
+
+
+def _is_of_this_site() -> bool:
+    """Whether no page of elsewhere made the request, as far as browsers tell.
+
+    Source: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, read 2026-11-27.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none").lower()
+    origin = request.headers.get("Origin")
+    if site == "cross-site" or (origin and origin != request.host_url.rstrip("/")):
+        return False
+    return request.method in READING or site in {"none", "same-origin"}
+
+
+def _is_beyond_forms() -> bool:
+    # A form of a foreign page can send a POST, but neither JSON nor another method.
+    return request.method != "POST" or request.is_json
+
+
+def needs_no_content_type() -> bool:
+    """Return whether a body is taken for JSON though ``curl -X PATCH -d`` called it a form.
+
+    On this machine, in development: no page of another site can send these methods.
+    """
+    is_curls_default = request.mimetype in {"", "application/x-www-form-urlencoded"}
+    return (
+        request.method in {"PATCH", "PUT", "DELETE"}
+        and is_curls_default
+        and (_is_trusted_loopback())
+    )
 
 
 def _is_loopback(address: str | None) -> bool:
@@ -169,7 +230,7 @@ def _missing_token() -> str:
     if not services().accounts.has_tokens():
         text = "no API token is configured: set API_TOKEN or run `flask token create`"
     is_near = services().config.trusts_loopback and _is_loopback(request.remote_addr)
-    if is_near and not _is_read_or_json():
+    if is_near and not _is_beyond_forms():
         text += "; from this machine `Content-Type: application/json` will do"
     return text
 

@@ -224,6 +224,106 @@ def test_development_wants_a_token_when(client: FlaskClient, why: str, options: 
     assert client.get("/api/events").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "header",
+    """Via Forwarded X-Forwarded-For X-Forwarded-Host X-Forwarded-Proto X-Forwarded-Port X-Forwarded
+    X-Forwarded-Prefix X-Forwarded-Client-Cert Forwarded-For X-Real-IP X-Original-URL
+    X-Original-Host X-Original-Forwarded-For X-Original-For X-Rewrite-URL X-Client-IP
+    Client-IP X-Cluster-Client-IP
+    CF-Connecting-IP CF-Ray CDN-Loop True-Client-IP Fastly-Client-IP X-Envoy-External-Address
+    X-Envoy-Original-Path X-ProxyUser-Ip X-Proxy-Host Proxy-Connection X-Amzn-Trace-Id X-ARR-SSL
+    X-Azure-ClientIP X-AppEngine-User-IP X-Cloud-Trace-Context X-Varnish X-Remote-Addr
+    X-Originating-IP WL-Proxy-Client-IP X-Scheme X-Vercel-Id Fly-Client-IP""".split(),
+)
+def test_what_a_proxy_passed_on_needs_a_token(app: Flask, header: str) -> None:
+    with app.test_request_context("/api/events", headers={header: "127.0.0.1"}):
+        assert not access._is_trusted_loopback()
+
+
+def test_what_browsers_and_tools_send_themselves_needs_no_token(client: FlaskClient) -> None:
+    headers = {
+        "User-Agent": "Mozilla/5.0",
+        "Accept": "*/*",
+        "Accept-Encoding": "gzip",
+        "Accept-Language": "en",
+        "Cache-Control": "no-cache",
+        "Cookie": "theme=dark",
+        "DNT": "1",
+        "Origin": "http://localhost",
+        "Priority": "u=0, i",
+        "Referer": "http://localhost/docs",
+        "Sec-CH-UA-Platform": '"Linux"',
+        "Sec-Fetch-Dest": "empty",
+        "Sec-Fetch-Mode": "cors",
+        "Sec-Fetch-Site": "same-origin",
+        "Sec-GPC": "1",
+        "Upgrade-Insecure-Requests": "1",
+        "X-Request-Id": "1",
+        "X-Requested-With": "XMLHttpRequest",
+        "baggage": "a=b",
+        "sentry-trace": f"{'a' * 32}-{'b' * 16}-0",
+        "traceparent": f"00-{'a' * 32}-{'b' * 16}-00",
+    }
+    assert client.get("/api/events", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/0.9", ""])
+def test_plain_proxy_pass_needs_a_token(client: FlaskClient, version: str) -> None:
+    answer = client.get("/api/events", environ_overrides={"SERVER_PROTOCOL": version})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "reads", "writes"),
+    [
+        ({"Sec-Fetch-Site": "none"}, True, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True, True),
+        ({"Sec-Fetch-Site": "same-site"}, True, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False, False),
+        ({"Sec-Fetch-Site": "Cross-Site"}, False, False),
+        ({"Sec-Fetch-Site": "something else"}, True, False),
+        ({"Origin": "http://localhost"}, True, True),
+        ({"Origin": "http://localhost:3000"}, False, False),
+        ({"Origin": "https://localhost"}, False, False),
+        ({"Origin": "null"}, False, False),
+    ],
+)
+def test_pages_of_other_sites_need_a_token(
+    client: FlaskClient, headers: dict, reads: bool, writes: bool
+) -> None:
+    def is_refused(method: str, path: str) -> bool:
+        return client.open(path, method=method, json={}, headers=headers).status_code == 401
+
+    assert is_refused("GET", "/api/events") == (not reads)
+    for method in ("POST", "PATCH", "DELETE"):
+        assert is_refused(method, "/api/issues" if method != "POST" else "/api/rules") == (
+            not writes
+        )
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded"])
+def test_curl_on_this_machine_needs_a_json_header_for_post_only(
+    client: FlaskClient, content_type: str | None
+) -> None:
+    def send(method: str, path: str, body: str = "") -> int:
+        return client.open(path, method=method, data=body, content_type=content_type).status_code
+
+    sentry.capture_message("one")
+    note = client.post("/memories", json={"content": "tea", "user_id": "ada"}).json["id"]
+    assert send("PATCH", "/api/issues/1", '{"status": "resolved"}') == 200
+    assert send("PUT", f"/memories/{note}?user_id=ada", '{"content": "coffee"}') == 200
+    assert send("DELETE", "/api/issues", '{"ids": [1]}') == 200
+    assert send("DELETE", f"/memories/{note}?user_id=ada") in (200, 204)
+    assert send("POST", "/api/rules", '{"kind": "ignore", "text": "level:debug"}') == 401
+
+
+def test_token_needs_the_json_header_for_every_method(production: Flask) -> None:
+    answer = production.test_client().patch(
+        "/api/issues/1", data='{"status": "resolved"}', headers=bearer(API_TOKEN)
+    )
+    assert answer.status_code == 415
+
+
 def test_loopback_write_without_a_json_body_is_refused(client: FlaskClient) -> None:
     # What a form of a foreign page could send.
     answer = client.post("/test-error", data={"error_type": "message", "message": "x"})
@@ -231,13 +331,60 @@ def test_loopback_write_without_a_json_body_is_refused(client: FlaskClient) -> N
     assert "`Content-Type: application/json` will do" in answer.json["detail"]
 
 
-def test_host_outside_allowed_hosts_is_refused_but_for_probes(
-    make_app: Callable[..., Flask],
+HOSTS = [
+    {"ALLOWED_HOSTS": ("errors.example.org",)},
+    {"ENVIRONMENT": "production", "PUBLIC_URL": "https://errors.example.org:8443/base"},
+    {"ENVIRONMENT": "staging", "PUBLIC_URL": "https://errors.example.org"},
+]
+
+
+@pytest.mark.parametrize("settings", HOSTS)
+def test_pages_are_served_under_the_names_of_people_only(
+    make_app: Callable[..., Flask], settings: dict
 ) -> None:
-    client = make_app(ALLOWED_HOSTS=("errors.example.org",)).test_client()
-    assert client.get("/admin/login", headers={"Host": "other.example"}).status_code == 400
+    client = make_app(SECRET_KEY="s" * 32, API_TOKEN=API_TOKEN, **settings).test_client()
+    inside = {"Host": "10.0.0.7:8000"}
+    for path in ("/admin/login", "/admin/", "/", "/feedback/" + "a" * 32):
+        answer = client.get(path, headers=inside)
+        assert answer.status_code in (400, 405), path
+    assert "ALLOWED_HOSTS" in client.get("/admin/login", headers=inside).text
     assert client.get("/admin/login", headers={"Host": "errors.example.org"}).status_code == 200
-    assert client.get("/health", headers={"Host": "10.0.0.7"}).status_code == 200
+
+
+@pytest.mark.parametrize("settings", HOSTS)
+def test_programs_are_served_under_every_name(
+    make_app: Callable[..., Flask], settings: dict
+) -> None:
+    app = make_app(SECRET_KEY="s" * 32, API_TOKEN=API_TOKEN, **settings)
+    client, inside = app.test_client(), {"Host": "10.0.0.7:8000"}
+    key = rotate_key(parts_of(app).store, 1, "a" * 32)
+    for path in ("/health", "/health/live", "/health/ready"):
+        assert client.get(path, headers=inside).status_code == 200
+    for path in READS:
+        assert client.get(path, headers=inside | bearer(API_TOKEN)).status_code == 200
+        assert client.get(path, headers=inside).status_code == 401
+    sent = client.post(f"/api/1/store/?sentry_key={key}", json={"message": "one"}, headers=inside)
+    assert sent.status_code == 200
+
+
+def test_api_call_by_a_login_is_refused_under_another_name(
+    make_app: Callable[..., Flask], login: Callable[[FlaskClient], FlaskClient]
+) -> None:
+    app = make_app(ENVIRONMENT="production", SECRET_KEY="s" * 32, PUBLIC_URL="http://localhost")
+    client = login(app.test_client())
+    cookie = client.get_cookie("devenviro_session")
+    assert cookie and client.get("/system/status").status_code == 200
+    headers = {"Host": "10.0.0.7", "Cookie": f"{cookie.key}={cookie.value}"}
+    answer = app.test_client(use_cookies=False).get("/system/status", headers=headers)
+    assert answer.status_code == 400 and "ALLOWED_HOSTS" in answer.json["detail"]
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_without_a_public_url_every_name_is_served(
+    make_app: Callable[..., Flask], environment: str
+) -> None:
+    client = make_app(ENVIRONMENT=environment, SECRET_KEY="s" * 32).test_client()
+    assert client.get("/admin/login", headers={"Host": "anything.example"}).status_code == 200
 
 
 def test_admin_pages_lead_to_the_login(client: FlaskClient) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from flask import abort, request
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from app import access
 from app.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -44,7 +45,7 @@ def read_body(
     raw = request.stream.read(max_bytes + 1)
     if optional and not raw:
         return _validated(model, {})
-    if not request.is_json:
+    if not request.is_json and not access.needs_no_content_type():
         abort(415, description="Content-Type: application/json is expected")
     if len(raw) > max_bytes:
         abort(413, description=f"at most {max_bytes} bytes are expected")
