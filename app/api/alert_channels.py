@@ -19,7 +19,7 @@ from app.alerts.errors import AlertError
 from app.alerts.targets import MAX_URL
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
+from app.api.requests import Body, PatchBody, read_body, unchanged
 from app.errors import FieldErrors
 from app.services import services
 
@@ -85,14 +85,14 @@ class ChannelBody(Body):
     enabled: bool = True
 
 
-class ChannelChange(Body):
-    """What is to be changed of a channel."""
+class ChannelChange(PatchBody):
+    """What is to be changed of a channel; none of it can be cleared."""
 
-    name: ChannelName | None = None
-    url: Url | None = None
-    to: To | None = None
-    secret: Secret | None = None
-    enabled: bool | None = None
+    name: ChannelName = unchanged()
+    url: Url = unchanged()
+    to: To = unchanged()
+    secret: Secret = unchanged()
+    enabled: bool = unchanged()
 
 
 class TestResult(BaseModel):
@@ -157,7 +157,7 @@ def patch_channel(channel_id: int) -> ResponseReturnValue:
 
     :raise 404: no channel has this id. :raise FieldErrors: a field is wrong (422).
     """
-    given = read_body(ChannelChange).model_dump(exclude_none=True)
+    given = read_body(ChannelChange).changes()
     with services().store.read() as conn:
         channel = _find(conn, channel_id)
     with refusals():

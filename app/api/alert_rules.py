@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
@@ -18,7 +18,7 @@ from app.api import bp
 from app.api.alert_channels import refusals
 from app.api.alerts import ProjectId
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, Query, read_body, read_query
+from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
 from app.issues.rules import MAX_PATTERN
 from app.services import services
 
@@ -117,9 +117,24 @@ class WatchRuleQuery(Query):
     project_id: ProjectId | None = None
 
 
-class WatchRuleChange(Body):
+class WatchRuleChange(PatchBody):
     """What is to be changed of a rule."""
 
+    name: Name | None = None
+    enabled: bool = unchanged()
+    threshold: Threshold = unchanged()
+    minimum: Minimum = unchanged()
+    window_minutes: Window = unchanged()
+    cooldown_minutes: Cooldown = unchanged()
+    filters: AlertFilters | None = None
+    channel_ids: ChannelIds | None = None
+
+
+class WatchRuleBody(Body):
+    """A new rule; what is null or not named starts as its kind says."""
+
+    project_id: ProjectId
+    kind: RuleKind
     name: Name | None = None
     enabled: bool | None = None
     threshold: Threshold | None = None
@@ -128,13 +143,6 @@ class WatchRuleChange(Body):
     cooldown_minutes: Cooldown | None = None
     filters: AlertFilters | None = None
     channel_ids: ChannelIds | None = None
-
-
-class WatchRuleBody(WatchRuleChange):
-    """A new rule; what is not named starts as its kind says."""
-
-    project_id: ProjectId
-    kind: RuleKind
 
 
 @bp.get("/api/alerts/rules")
@@ -174,8 +182,10 @@ def post_alert_rule() -> ResponseReturnValue:
     :raise FieldErrors: a field is wrong, or not one of its kind (422).
     """
     body = read_body(WatchRuleBody)
+    given = body.model_dump(exclude_unset=True)
+    given = {k: v for k, v in given.items() if v is not None or k == "channel_ids"}
     with services().store.write() as conn, refusals():
-        made = rules.add_rule(conn, **_named(body), created_by=access.caller())
+        made = rules.add_rule(conn, **given, created_by=access.caller())
     return answer(_shape(made), 201)
 
 
@@ -195,9 +205,11 @@ def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id. :raise FieldErrors: a field is wrong (422).
     """
-    body = read_body(WatchRuleChange)
+    changes = read_body(WatchRuleChange).changes()
+    if "name" in changes:
+        changes["name"] = changes["name"] or ""
     with services().store.write() as conn, refusals():
-        changed = rules.change_rule(conn, _find(conn, rule_id), _named(body))
+        changed = rules.change_rule(conn, _find(conn, rule_id), changes)
     return answer(_shape(changed))
 
 
@@ -219,12 +231,6 @@ def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     with services().store.write() as conn, refusals():
         rules.remove_rule(conn, _find(conn, rule_id))
     return Response(status=204)
-
-
-def _named(body: WatchRuleChange) -> dict[str, Any]:
-    """Return what was named; of channels alone null says something: every one that is on."""
-    given = body.model_dump(exclude_unset=True)
-    return {k: v for k, v in given.items() if v is not None or k == "channel_ids"}
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:

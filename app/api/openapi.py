@@ -23,6 +23,10 @@ View = TypeVar("View", bound=Callable[..., Any])
 REFERENCE = "#/components/schemas/{model}"
 METHODS = ("get", "post", "patch", "put", "delete")
 PATH_TYPES = {"string": "string", "int": "integer"}
+NULL_CLEARS = (
+    "A field that is not named stays as it is. `null` clears a field: its value goes, or becomes "
+    "the default. For a field that cannot be cleared, null is refused with 422."
+)
 PROBLEMS = {
     400: "The body is no JSON, or the Host is not allowed.",
     401: "A token is needed, or the one that was sent does not work.",
@@ -86,6 +90,8 @@ def document() -> dict[str, Any]:
         for method in METHODS:
             if method.upper() in (rule.methods or ()):
                 paths.setdefault(path, {})[method] = _operation(operation, rule.rule, rule.endpoint)
+                if method == "patch":
+                    paths[path][method]["description"] += f" {NULL_CLEARS}"
         bodies = (*operation.answers.values(), operation.body)
         models |= {model for model in bodies if model and not isinstance(model, str)}
     _, schemas = models_json_schema(

@@ -16,7 +16,7 @@ from pydantic import Field
 from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
+from app.api.requests import Body, PatchBody, read_body, unchanged
 from app.api.schemas import Project, ProjectDetail, ProjectKey, ProjectList
 from app.enrollment import (
     MAX_DSN_LENGTH,
@@ -62,10 +62,10 @@ UpstreamDsn = Annotated[
 ]
 
 
-class ProjectChange(Body):
+class ProjectChange(PatchBody):
     """What is to be changed; what is not named stays."""
 
-    name: Name | None = None
+    name: Name = unchanged()
     upstream_dsn: UpstreamDsn | None = None
     events_per_minute: Quota | None = None
     retention_days: Days | None = None
@@ -151,9 +151,7 @@ def patch_project(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project. :raise 422: a field is wrong.
     """
-    change = read_body(ProjectChange).model_dump(exclude_unset=True)
-    if "name" in change and change["name"] is None:
-        raise FieldErrors([{"field": "name", "message": "a project has a name"}])
+    change = read_body(ProjectChange).changes()
     with _refusals():
         amend(services().store, services().config, project_id, cast(Change, change))
         return _answered(project_id)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, Query, read_body, read_query
+from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
 from app.api.schemas import Grouping
 from app.errors import FieldErrors
 from app.issues import rulebook
@@ -77,15 +77,15 @@ class RuleBody(Body):
     enabled: bool = True
 
 
-class RuleChange(Body):
-    """What is to be changed of a rule."""
+class RuleChange(PatchBody):
+    """What is to be changed of a rule; without a project it is for all of them."""
 
-    kind: RuleKind | None = None
-    text: RuleText | None = None
+    kind: RuleKind = unchanged()
+    text: RuleText = unchanged()
     name: RuleName | None = None
     project_id: ProjectId | None = None
-    enabled: bool | None = None
-    position: Place | None = None
+    enabled: bool = unchanged()
+    position: Place = unchanged()
 
 
 class TrialBody(Body):
@@ -179,10 +179,10 @@ def patch_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id. :raise FieldErrors: it is no rule any more (422).
     """
-    changes = read_body(RuleChange).model_dump(exclude_unset=True)
+    changes = read_body(RuleChange).changes()
     place = changes.pop("position", None)
-    # Only of the project null says something: all of them.
-    changes = {k: v for k, v in changes.items() if v is not None or k == "project_id"}
+    if "name" in changes:
+        changes["name"] = changes["name"] or ""
     with services().store.write() as conn:
         changed = _asked(rulebook.change_rule, conn, _find(conn, rule_id), **changes)
         if place is not None:

@@ -16,7 +16,7 @@ from app.api import bp
 from app.api.events import RowNumber
 from app.api.issues import UNKNOWN, Status, shapes
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
+from app.api.requests import Body, PatchBody, read_body
 from app.api.schemas import Changed, Issue, Level, Transition
 from app.errors import FieldErrors
 from app.insights.releases import list_releases
@@ -52,7 +52,7 @@ class StatusDetails(Body):
         return self
 
 
-class StatusBody(Body):
+class StatusBody(PatchBody):
     """The status that an issue shall have.
 
     One that is resolved in a release comes back only with an event of that release or of one that

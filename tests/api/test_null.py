@@ -1,0 +1,151 @@
+"""What null means in a PATCH: it clears the field, or is refused, everywhere."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import sentry
+
+
+class Sample(NamedTuple):
+    """A thing that can be patched.
+
+    :param path: of the thing that :func:`make` makes.
+    :param filled: a value for each field.
+    :param always: what has to be in every body.
+    :param shown: the field of the answer that shows a field, where it is called otherwise.
+    """
+
+    path: str
+    filled: dict[str, Any]
+    always: dict[str, Any] = {}
+    shown: dict[str, str] = {}
+
+
+FILTERS = {"level": "error", "environment": "live", "release": "1", "type": "T", "message": "m"}
+SAMPLES = {
+    "/api/issues/{issue_id}": Sample(
+        "/api/issues/1",
+        {"status": "resolved", "statusDetails": {"inNextRelease": True}},
+        {"status": "resolved"},
+        {"statusDetails": "resolved_in_next_release"},
+    ),
+    "/api/issues": Sample(
+        "/api/issues",
+        {"status": "resolved", "statusDetails": {"inNextRelease": True}},
+        {"status": "resolved", "ids": [1]},
+    ),
+    "/api/projects/{project_id}": Sample(
+        "/api/projects/2",
+        {
+            "name": "Shop",
+            "upstream_dsn": "https://key@example.org/1",
+            "events_per_minute": 5,
+            "retention_days": 5,
+        },
+        shown={"upstream_dsn": "upstream_host"},
+    ),
+    "/api/rules/{rule_id}": Sample(
+        "/api/rules/1",
+        {
+            "kind": "ignore",
+            "text": "level:debug",
+            "name": "Debug",
+            "project_id": 1,
+            "enabled": True,
+            "position": 1,
+        },
+    ),
+    "/api/alerts/channels/{channel_id}": Sample(
+        "/api/alerts/channels/1",
+        {"name": "Ops", "to": "ops@example.org", "enabled": True},
+    ),
+    "/api/alerts/rules/{rule_id}": Sample(
+        "/api/alerts/rules/1",
+        {
+            "name": "Many",
+            "enabled": True,
+            "threshold": 5,
+            "minimum": 1,
+            "window_minutes": 5,
+            "cooldown_minutes": 5,
+            "filters": FILTERS,
+            "channel_ids": [1],
+        },
+    ),
+}
+# Which issues, not what becomes of them.
+CHOOSING = {"/api/issues": {"ids", "where"}}
+# Fields that only channels of another kind have.
+OF_OTHERS = {"/api/alerts/channels/{channel_id}": {"url", "secret"}}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    return client.get("/openapi.json").json
+
+
+def make(client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    client.post("/api/projects", json={"name": "Shop", "id": 2})
+    client.post("/api/rules", json={"kind": "ignore", "text": "level:debug"})
+    channel = {"kind": "email", "name": "Ops", "to": "ops@example.org"}
+    client.post("/api/alerts/channels", json=channel)
+    client.get("/api/alerts/rules")
+
+
+def patched_schemas(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    schemas = document["components"]["schemas"]
+    found = {}
+    for path, methods in document["paths"].items():
+        if "patch" in methods:
+            content = methods["patch"]["requestBody"]["content"]["application/json"]
+            found[path] = schemas[content["schema"]["$ref"].rpartition("/")[2]]["properties"]
+    return found
+
+
+def takes_null(schema: dict[str, Any]) -> bool:
+    return {"type": "null"} in schema.get("anyOf", [])
+
+
+def is_clear(value: Any) -> bool:
+    return not value or (isinstance(value, dict) and not any(value.values()))
+
+
+def test_every_patch_has_a_sample_of_each_field(document: dict[str, Any]) -> None:
+    found = patched_schemas(document)
+    assert found.keys() == SAMPLES.keys()
+    for path, fields in found.items():
+        beside = CHOOSING.get(path, set()) | OF_OTHERS.get(path, set())
+        assert set(fields) - beside == set(SAMPLES[path].filled), path
+        assert "`null` clears a field" in document["paths"][path]["patch"]["description"]
+
+
+def test_null_clears_the_field_or_is_refused_for_it(
+    app: Flask, client: FlaskClient, document: dict[str, Any]
+) -> None:
+    make(client)
+    for path, fields in patched_schemas(document).items():
+        sample = SAMPLES[path]
+        for name in set(fields) - CHOOSING.get(path, set()):
+            body = {**sample.always, name: None}
+            if not takes_null(fields[name]):
+                refused = client.patch(sample.path, json=body)
+                assert refused.status_code == 422, (path, name)
+                wrong = {"field": name, "message": "this field cannot be cleared"}
+                assert refused.json["errors"] == [wrong]
+                continue
+            filled = client.patch(sample.path, json={**sample.always, name: sample.filled[name]})
+            assert filled.status_code == 200, (path, name, filled.text)
+            cleared = client.patch(sample.path, json=body)
+            assert cleared.status_code == 200, (path, name, cleared.text)
+            if path in CHOOSING:
+                assert cleared.json["changed"] == [1]
+                continue
+            shown = sample.shown.get(name, name)
+            assert not is_clear(filled.json[shown]), (path, name)
+            assert is_clear(cleared.json[shown]), (path, name)
