@@ -117,10 +117,12 @@ def enforce() -> ResponseReturnValue | None:
 
 def caller() -> str:
     """Return who makes this request, for the history of what they change."""
-    if current_user.is_authenticated:
-        return str(current_user.username)
-    name = services().accounts.token_name(_bearer() or "")
-    return f"token:{name}" if name else "loopback"
+    # The token first: where both are sent, it is what opened the route.
+    token = _bearer()
+    name = token and services().accounts.token_name(token)
+    if name:
+        return f"token:{name}"
+    return str(current_user.username) if current_user.is_authenticated else "loopback"
 
 
 def _is_of_browsers(rule: Rule) -> bool:

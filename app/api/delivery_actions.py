@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Response, abort, request
+from flask import Response, abort
 from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -96,7 +96,7 @@ def replay_deliveries() -> ResponseReturnValue:
     """Send the chosen ones again."""
     body, parts = read_body(ReplayBody), services()
     outcome = actions.replay(
-        parts.store, parts.destinations, body.filter, _actor(), force=body.force
+        parts.store, parts.destinations, body.filter, access.caller(), force=body.force
     )
     return answer(Replayed(replayed=outcome.done, skipped=outcome.skipped))
 
@@ -115,7 +115,7 @@ def replay_deliveries() -> ResponseReturnValue:
 def discard_deliveries() -> ResponseReturnValue:
     """Give up the chosen ones."""
     body, parts = read_body(DiscardBody), services()
-    outcome = actions.discard(parts.store, parts.destinations, body.filter, _actor())
+    outcome = actions.discard(parts.store, parts.destinations, body.filter, access.caller())
     return answer(Discarded(discarded=outcome.done))
 
 
@@ -138,7 +138,9 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
     """
     force, parts = read_body(ForceBody, optional=True).force, services()
     try:
-        actions.replay_one(parts.store, parts.destinations, envelope_id, _actor(), force=force)
+        actions.replay_one(
+            parts.store, parts.destinations, envelope_id, access.caller(), force=force
+        )
     except ActionError as error:
         return _refused(error)
     return answer(Replayed(replayed=1, skipped=0))
@@ -164,7 +166,7 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
     parts = services()
     read_body(EmptyBody, optional=True)
     try:
-        actions.discard_one(parts.store, parts.destinations, envelope_id, _actor())
+        actions.discard_one(parts.store, parts.destinations, envelope_id, access.caller())
     except ActionError as error:
         return _refused(error)
     return answer(Discarded(discarded=1))
@@ -188,7 +190,7 @@ def pause_delivery() -> ResponseReturnValue:
     """
     body, parts = read_body(ProjectBody), services()
     try:
-        found = actions.pause(parts.store, parts.destinations, body.project_id, _actor())
+        found = actions.pause(parts.store, parts.destinations, body.project_id, access.caller())
     except ActionError as error:
         return _refused(error)
     return answer(destination_state(found, utc_now()))
@@ -212,7 +214,7 @@ def resume_delivery() -> ResponseReturnValue:
     """
     body, parts = read_body(ProjectBody), services()
     try:
-        found = actions.resume(parts.store, parts.destinations, body.project_id, _actor())
+        found = actions.resume(parts.store, parts.destinations, body.project_id, access.caller())
     except ActionError as error:
         return _refused(error)
     return answer(destination_state(found, utc_now()))
@@ -220,7 +222,3 @@ def resume_delivery() -> ResponseReturnValue:
 
 def _refused(error: ActionError) -> Response:
     abort(404 if isinstance(error, UnknownDelivery) else 409, description=str(error))
-
-
-def _actor() -> str:
-    return "an API token" if "Authorization" in request.headers else "a caller on this machine"

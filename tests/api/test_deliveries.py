@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Callable
 
 import pytest
@@ -142,6 +143,36 @@ def test_no_cell_of_the_file_is_a_formula(shop: Flask, caller: FlaskClient, begi
 
 
 # ---- what is done -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("replay", {"ids": [1]}),
+        ("1/replay", {}),
+        ("pause", {"project_id": 1}),
+        ("resume", {"project_id": 1}),
+        ("discard", {"ids": [1]}),
+        ("1/discard", {}),
+    ],
+)
+def test_history_names_the_token_that_did_it(
+    shop: Flask, caller: FlaskClient, caplog: pytest.LogCaptureFixture, path: str, body: dict
+) -> None:
+    accept(shop)
+    token = parts_of(shop).accounts.create_token("night-shift", ("write",))
+    for headers, actor in [
+        ({"Authorization": f"Bearer {token}"}, "token:night-shift"),
+        ({}, "loopback"),
+    ]:
+        caplog.clear()
+        with caplog.at_level(logging.INFO, logger="app.tracker"):
+            caller.post(f"/api/deliveries/{path}", json=body, headers=headers)
+            caller.post("/api/deliveries/1/replay", json={}, headers=headers)
+        lines = [record.getMessage() for record in caplog.records if record.name == "app.tracker"]
+        assert len(lines) == 2
+        assert all(line.startswith(f"{actor} ") for line in lines)
+        assert token not in caplog.text
 
 
 def test_replay_and_discard_by_ids_and_by_filter_return_counts(
