@@ -182,7 +182,7 @@ class Exchanges:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         for curl, error, message in self._finished():
             exchange = self._running[curl]
-            self._take_off(exchange, exchange.line.result(error, message))
+            self._take_off(exchange, _result_of(exchange, error, message))
             exchange.route.free.append(exchange.line)
         return is_woken
 
@@ -218,6 +218,15 @@ class Exchanges:
 
     def _set_timer(self, timeout_ms: int) -> None:
         self._timer_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
+
+
+def _result_of(exchange: _Exchange, error: int, message: str) -> Answer | Failure:
+    try:
+        return exchange.line.result(error, message)
+    except Exception as bug:
+        # What cannot be read must hold up neither its place nor the other answers.
+        log.exception("an answer could not be read")
+        return Failure(f"failed here: {type(bug).__name__}")
 
 
 def _for_curl(events: int) -> int:
