@@ -28,6 +28,7 @@ from app.delivery.policy import Backoff, Judgement, judge
 from app.delivery.reports import Report
 from app.delivery.settling import Attempt, Settlement
 from app.delivery.thinning import Thinning
+from app.protocol.addresses import check_upstream_address
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
 
@@ -77,6 +78,7 @@ class Lane:
         self._exchanges = exchanges
         self._circuit = Circuit(rules.backoff)
         self._dsn: str | None = None
+        self._is_checked = False
         self._route: Route | None = None
         self._sending: list[Due | Report] = []
         # Sent, but their results could not be written yet: not sent again, and in nobody's place.
@@ -157,14 +159,18 @@ class Lane:
 
     def _is_connected_to(self, destination: Destination) -> bool:
         """Have a route to the DSN that holds now, once what goes to another one has ended."""
-        if destination.dsn == self._dsn:
+        if (destination.dsn, destination.checked) == (self._dsn, self._is_checked):
             return True
         if self._sending:
             return False
         self._close_route()
-        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id())
-        self._dsn = destination.dsn
+        check = self._check_address if destination.checked else None
+        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id(), check)
+        self._dsn, self._is_checked = destination.dsn, destination.checked
         return True
+
+    def _check_address(self, address: str) -> None:
+        check_upstream_address(address, allow_private=self._destinations.allow_private)
 
     def _candidates(
         self, conn: DbConnection, destination: Destination, now: datetime
