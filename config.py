@@ -306,6 +306,7 @@ class Config(BaseModel):
     ALERTS_EVALUATE_EVERY_S: float = setting(
         60.0, "seconds from 1 to 3600", ge=1, le=3600, allow_inf_nan=False
     )
+    UPSTREAM_ALLOW_PRIVATE: bool = setting(True, "on or off")
     ALERTS_ALLOW_PRIVATE_TARGETS: bool = setting(False, BOOL)
     SMTP_HOST: str | None = setting(
         None, "the name or address of a mail server", min_length=1, max_length=255

@@ -43,7 +43,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.from_mapping(web.flask_settings(config))
 
     store = Store(config.database_url)
-    destinations = Destinations()
+    destinations = Destinations(allow_private=config.UPSTREAM_ALLOW_PRIVATE)
     intake = Intake(
         store,
         EmergencyFolder(config.emergency_dir),

@@ -29,6 +29,7 @@ from app.projects import (
     list_projects,
     projects,
 )
+from app.protocol.addresses import AddressError, check_upstream
 from app.protocol.dsn import PORTS, Dsn
 from app.quotas import REFUSED
 from config import Config
@@ -181,6 +182,10 @@ def _checked_dsn(config: Config, text: str) -> str:
     except ValueError:
         # Not the reason, which may repeat a part of it.
         raise ProjectError("a DSN such as https://key@host/1 is expected", "upstream_dsn") from None
+    try:
+        check_upstream(dsn, allow_private=config.UPSTREAM_ALLOW_PRIVATE)
+    except AddressError as error:
+        raise ProjectError(f"this DSN is not sent to: {error}", "upstream_dsn") from None
     if leads_here(dsn, config):
         raise ProjectError("this DSN leads back to this service", "upstream_dsn")
     return text

@@ -93,20 +93,32 @@ class Worker:
 
     def run_once(self) -> None:
         """Do everything that is due."""
+        store = self._parts.store
         with recording():
-            try:
-                if self._parts.intake.emergency.count():
-                    self._parts.store.open()
-                    self._parts.intake.take_in()
-                bury(self._parts.store)
-                adopt(self._parts.store)
-                self._compare()
-                if self._may_prune():
-                    prune(self._parts.store, Limits.of(self._parts.config))
-            except StoreError as error:
-                log.warning("the store does not answer the background loop: %s", error)
-            except Exception:
-                log.exception("the background loop failed, it goes on")
+            for work in (
+                self._take_in,
+                lambda: bury(store),
+                lambda: adopt(store),
+                self._compare,
+                self._prune,
+            ):
+                try:
+                    work()
+                except StoreError as error:
+                    log.warning("the store does not answer the background loop: %s", error)
+                    return
+                except Exception:
+                    # One kind of work that fails must not keep the others from being done.
+                    log.exception("the background loop failed, it goes on")
+
+    def _take_in(self) -> None:
+        if self._parts.intake.emergency.count():
+            self._parts.store.open()
+            self._parts.intake.take_in()
+
+    def _prune(self) -> None:
+        if self._may_prune():
+            prune(self._parts.store, Limits.of(self._parts.config))
 
     def _compare(self) -> None:
         store = self._parts.store

@@ -6,13 +6,16 @@ longer than that waits, is sent again by whoever comes next.
 
 from __future__ import annotations
 
+import logging
 import time
 
 from app.alerts.courier import Courier
 from app.alerts.evaluation import Evaluator
 from app.alerts.notices import KEPT, forget_before
-from app.db import Store, utc_now
+from app.db import Store, StoreError, utc_now
 from app.loops import LeasedLoop
+
+log = logging.getLogger("app.tracker")
 
 FORGET_EVERY_S = 3600.0
 
@@ -41,9 +44,17 @@ class AlertLoop(LeasedLoop):
         if now >= self._evaluates_at:
             # Before the turn: one that fails is not begun again at once.
             self._evaluates_at = now + self._every_s
-            self._evaluator.turn()
+            self._evaluate()
         if now >= self._forgets_at:
             self._forgets_at = now + FORGET_EVERY_S
             with self.store.write(durable=False) as conn:
                 forget_before(conn, utc_now() - KEPT)
         self._courier.send_due(self.stopping)
+
+    def _evaluate(self) -> None:
+        try:
+            self._evaluator.turn()
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("rules could not be evaluated, what is due is sent")

@@ -6,10 +6,7 @@
 A host is sent to by an address that was checked for that very sending, so that a name whose
 answer changes leads nowhere else. Public addresses are allowed, private ones by
 ``ALERTS_ALLOW_PRIVATE_TARGETS``; link-local and metadata addresses, multicast, what is reserved,
-and IPv6 forms that carry an IPv4 address never are.
-
-Ports: 80, 443 and those from 1024 on. Below them other protocols than HTTP listen, some of which
-take a POST for commands.
+and IPv6 forms that carry an IPv4 address never are. The rules: :mod:`app.protocol.addresses`.
 """
 
 from __future__ import annotations
@@ -18,51 +15,17 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
 
-MAX_URL = 2000
-LOWEST_PORT = 1024
-PORTS = {"http": 80, "https": 443}
+from app.protocol.addresses import AddressError, check_address, check_host, check_port
+from app.protocol.dsn import PORTS
 
-Address = IPv4Address | IPv6Address
+MAX_URL = 2000
+
 Resolve = Callable[[str, int], Iterable[str]]
 
-# A name as DNS has it. What is written in another alphabet may be normalised to digits and dots.
-_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
-# A host that ends so is an address to some part of the system, whatever it looks like: 2130706433,
-# 0x7f.1, 127.1. Source: https://url.spec.whatwg.org/#ends-in-a-number-checker.
-_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")
 # Printable ASCII but for what parsers disagree about.
 _URL = re.compile(r"[!-~]+")
-
-_PRIVATE = tuple(
-    map(
-        ip_network,
-        (
-            *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),
-            *("::1/128", "fc00::/7"),
-        ),
-    )
-)
-# Source: https://www.iana.org/assignments/iana-ipv4-special-registry and the one of IPv6.
-_NEVER = tuple(
-    map(
-        ip_network,
-        (
-            # This network, link-local with most metadata services, protocol assignments (in them
-            # Oracle's metadata), documentation, benchmarks, 6to4 relays, multicast, reserved.
-            *("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24"),
-            *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
-            # Metadata outside of it: Azure's, Alibaba's, and Amazon's by IPv6.
-            *("168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32"),
-            # Teredo and other protocols, 6to4, documentation.
-            *("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20"),
-        ),
-    )
-)
-# All that is given out; mapped, compatible, NAT64, link-local and multicast lie outside of it.
-_IPV6 = ip_network("2000::/3")
 
 
 class TargetError(ValueError):
@@ -119,27 +82,13 @@ def parse(url: str) -> Target:
     if "@" in parts.netloc:
         raise TargetError("the URL must hold no user name or password")
     port = PORTS[parts.scheme] if port is None else port
-    if port not in PORTS.values() and port < LOWEST_PORT:
-        raise TargetError(f"the port is 80, 443 or one from {LOWEST_PORT} on")
+    try:
+        check_port(port)
+        host = check_host(parts.hostname or "")
+    except AddressError as error:
+        raise TargetError(str(error)) from None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Target(parts.scheme, _host(parts.hostname or ""), port, path)
-
-
-def _host(host: str) -> str:
-    host = host.removesuffix(".")
-    if ":" in host:
-        try:
-            return str(IPv6Address(host if "%" not in host else ""))
-        except ValueError:
-            raise TargetError("the host is no IPv6 address") from None
-    if _NUMBER.fullmatch(host):
-        try:
-            return str(IPv4Address(host))
-        except ValueError:
-            raise TargetError("an address is written as four decimal numbers") from None
-    if not _NAME.fullmatch(host) or len(host) > 253:
-        raise TargetError("the host is no name")
-    return host
+    return Target(parts.scheme, host, port, path)
 
 
 class Targets:
@@ -180,20 +129,11 @@ class Targets:
 
     def _check(self, text: str) -> None:
         try:
-            address = ip_address(text)
-        except ValueError:  # An address with a zone: link-local.
-            raise TargetError("the host has an address that is never sent to") from None
-        if any(address in network for network in _PRIVATE) and not _is_never(address):
-            if not self._allow_private:
-                raise TargetError(
-                    "the host has a private address, which ALERTS_ALLOW_PRIVATE_TARGETS would allow"
-                )
-        elif _is_never(address) or (address.version == 6 and address not in _IPV6):
-            raise TargetError("the host has an address that is never sent to")
-
-
-def _is_never(address: Address) -> bool:
-    return any(address in network for network in _NEVER)
+            check_address(
+                text, allow_private=self._allow_private, setting="ALERTS_ALLOW_PRIVATE_TARGETS"
+            )
+        except AddressError as error:
+            raise TargetError(str(error)) from None
 
 
 def _system_addresses(host: str, port: int) -> list[str]:

@@ -14,9 +14,11 @@ import errno
 import io
 import json
 import os
+import socket
 import ssl
 import urllib.request
 import zlib
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,7 +27,10 @@ import certifi
 import pycurl
 
 from app.delivery.policy import Answer, Failure
+from app.protocol.addresses import AddressError
 from app.protocol.dsn import Dsn
+
+CheckAddress = Callable[[str], None]
 
 # Of one wait: for the connection, for the next bytes of the answer. A Sentry that needs longer is
 # not well, and the envelope is safe here.
@@ -48,9 +53,12 @@ class Line:
     """One curl handle for exchanges with one DSN, one after the other.
 
     :param instance_id: of this store; it tells us our own envelopes when they come back.
+    :param check: raises ``AddressError`` for an address that no connection may be made to. It is
+        asked for every new connection, with the very address that this one would go to, so that a
+        name whose answer changes leads nowhere else. Not where a proxy is set, which resolves.
     """
 
-    def __init__(self, dsn: Dsn, instance_id: str) -> None:
+    def __init__(self, dsn: Dsn, instance_id: str, check: CheckAddress | None = None) -> None:
         self._dsn = dsn
         self._instance_id = instance_id
         self._body = io.BytesIO()
@@ -58,6 +66,9 @@ class Line:
         self._content = b""
         self.curl = new_handle(f"{dsn.origin}{dsn.path}")
         _trust_and_proxy(self.curl, dsn)
+        self._check, self._refused = check, ""
+        if check is not None and _proxy_for(dsn) is None:
+            self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
         self.curl.setopt(pycurl.READFUNCTION, lambda size: self._body.read(size))
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header_line)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_content)
@@ -72,6 +83,7 @@ class Line:
         """
         data = zlib.compress(body, GZIP_LEVEL, wbits=31)
         self._body, self._header_lines, self._content = io.BytesIO(data), [], b""
+        self._refused = ""
         self.curl.setopt(pycurl.POSTFIELDSIZE, len(data))
         self.curl.setopt(pycurl.HTTPHEADER, self._headers(via))
         self.curl.setopt(pycurl.FRESH_CONNECT, is_fresh)
@@ -83,7 +95,8 @@ class Line:
         """
         # What is longer than we look at is cut off by us.
         if error not in (pycurl.E_OK, pycurl.E_WRITE_ERROR):
-            return Failure(cause_of(self.curl, error, message))
+            refused = f"not sent: {self._refused}" if self._refused else ""
+            return Failure(refused or cause_of(self.curl, error, message))
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         return without_keys(
             Answer(status, _headers_of(self._header_lines), self._content), self._dsn
@@ -103,6 +116,17 @@ class Line:
             # Sent at once, instead of asking first whether it may be.
             "Expect:",
         ]
+
+    def _open_socket(self, purpose: int, address: Any) -> Any:
+        """Open the socket of a connection, if its address is allowed; curl takes a copy of it."""
+        family, kind, protocol, where = address
+        try:
+            if self._check is not None:
+                self._check(str(where[0]))
+            return socket.socket(family, kind, protocol)
+        except (AddressError, OSError) as error:
+            self._refused = str(error)
+            return pycurl.SOCKET_BAD
 
     def _take_header_line(self, line: bytes) -> None:
         if line.startswith(b"HTTP/"):

@@ -6,8 +6,9 @@ row, or none: then what it reports stays here.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,7 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
+_MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
 # Built once: in every transaction that accepts envelopes, where putting it together takes longer
 # than executing it.
 _WITH_DSN = select(destinations.c.project_id).where(
@@ -37,6 +39,8 @@ class Destination:
     :param cause: of the last failure, in words.
     :param failures: in a row, of the whole destination.
     :param limits: category to the end of its rate limit.
+    :param checked: whether addresses are checked for each connection: not for what was set before
+        there was such a check, and not for the setting SENTRY_DSN.
     """
 
     project_id: int
@@ -48,6 +52,7 @@ class Destination:
     probe_at: datetime | None = None
     limits: Mapping[str, datetime] = field(default_factory=dict)
     delivered_at: datetime | None = None
+    checked: bool = False
 
     @property
     def host(self) -> str | None:
@@ -72,11 +77,15 @@ class Destinations:
     """The destinations of a store.
 
     :param own_dsn: of project 1; ``None`` keeps its envelopes here.
+    :param allow_private: whether a project's DSN may lead to private networks and this machine.
     :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.thinning`.
     """
 
-    def __init__(self, own_dsn: str | None = None, sample_rate: float = 1.0) -> None:
+    def __init__(
+        self, own_dsn: str | None = None, sample_rate: float = 1.0, allow_private: bool = True
+    ) -> None:
         self.own_dsn = own_dsn
+        self.allow_private = allow_private
         self.sample_rate = sample_rate
 
     def with_dsn(self, conn: Connection, project_ids: Collection[int]) -> set[int]:
@@ -91,6 +100,24 @@ class Destinations:
         """Return the destination of a project, one without a DSN where it has none."""
         row = conn.execute(_ONE, {"project_id": project_id}).first()
         return _destination(project_id, self._dsn_of(project_id, row), row)
+
+    def find_all(self, conn: Connection, project_ids: Collection[int]) -> list[Destination]:
+        """Return destinations in the order asked for, without those whose row cannot be read.
+
+        One statement for all of them, unless a row is damaged.
+        """
+        try:
+            rows = {row.project_id: row for row in conn.execute(_MANY, {"ids": project_ids})}
+            return [
+                _destination(one, self._dsn_of(one, rows.get(one)), rows.get(one))
+                for one in project_ids
+            ]
+        except (ValueError, TypeError, AttributeError):
+            return [one for project_id in project_ids for one in self._readable(conn, project_id)]
+
+    def _readable(self, conn: Connection, project_id: int) -> Iterator[Destination]:
+        with contextlib.suppress(ValueError, TypeError, AttributeError):
+            yield self.find(conn, project_id)
 
     def list(self, conn: Connection) -> list[Destination]:
         """Return every destination that has a DSN or had one, by project."""
@@ -132,7 +159,7 @@ def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
         raise ValueError("the DSN of project 1 is the setting SENTRY_DSN")
     if dsn is not None:
         Dsn.of(dsn)
-    _upsert(conn, project_id, {"dsn": dsn})
+    _upsert(conn, project_id, {"dsn": dsn, "checked": True})
 
 
 def pause(conn: Connection, project_id: int, now: datetime) -> None:
@@ -150,9 +177,10 @@ def resume(conn: Connection, project_id: int, now: datetime) -> None:
 def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Destination:
     if row is None:
         return Destination(project_id, dsn)
+    checked = row.checked and project_id != OWN_PROJECT_ID
     if row.dsn_hash not in (None, _hash(dsn)):
         # Another DSN than the one it was learned with: only the pause is a person's.
-        return Destination(project_id, dsn, paused_at=row.paused_at)
+        return Destination(project_id, dsn, paused_at=row.paused_at, checked=checked)
     return Destination(
         project_id,
         dsn,
@@ -163,6 +191,7 @@ def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Dest
         probe_at=row.probe_at,
         limits={name: datetime.fromisoformat(until) for name, until in row.limits.items()},
         delivered_at=row.delivered_at,
+        checked=checked,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pycurl
 
 from app.db import utc_now
-from app.delivery.client import Line, stamped
+from app.delivery.client import CheckAddress, Line, stamped
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
 from app.protocol.packing import unpack
@@ -48,16 +48,20 @@ class Sent:
 
 
 class Route:
-    """The way to one DSN: lines that are free are kept for the next envelopes."""
+    """The way to one DSN: lines that are free are kept for the next envelopes.
 
-    def __init__(self, dsn: Dsn, instance_id: str) -> None:
+    :param check: of the address of each connection, see :class:`app.delivery.client.Line`.
+    """
+
+    def __init__(self, dsn: Dsn, instance_id: str, check: CheckAddress | None = None) -> None:
         self._dsn = dsn
+        self._check = check
         self._instance_id = instance_id
         self.free: list[Line] = []
 
     def line(self) -> Line:
         """Return a line that is free, or a new one."""
-        return self.free.pop() if self.free else Line(self._dsn, self._instance_id)
+        return self.free.pop() if self.free else Line(self._dsn, self._instance_id, self._check)
 
     def close(self) -> None:
         """Close what is free."""
@@ -182,7 +186,7 @@ class Exchanges:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         for curl, error, message in self._finished():
             exchange = self._running[curl]
-            self._take_off(exchange, exchange.line.result(error, message))
+            self._take_off(exchange, _result_of(exchange, error, message))
             exchange.route.free.append(exchange.line)
         return is_woken
 
@@ -218,6 +222,15 @@ class Exchanges:
 
     def _set_timer(self, timeout_ms: int) -> None:
         self._timer_at = None if timeout_ms < 0 else time.monotonic() + timeout_ms / 1000
+
+
+def _result_of(exchange: _Exchange, error: int, message: str) -> Answer | Failure:
+    try:
+        return exchange.line.result(error, message)
+    except Exception as bug:
+        # What cannot be read must hold up neither its place nor the other answers.
+        log.exception("an answer could not be read")
+        return Failure(f"failed here: {type(bug).__name__}")
 
 
 def _for_curl(events: int) -> int:

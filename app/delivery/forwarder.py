@@ -1,7 +1,7 @@
 """The forwarder: the loop that takes envelopes from the outbox to Sentry.
 
     results of exchanges ──▶ one transaction: rows, ledger, books, circuits ──▶ room for the next
-    projects with an outbox ──▶ a lane each, if this process holds its lease ──▶ exchanges begin
+    projects with something due ──▶ a lane each, if this process holds its lease ──▶ exchanges begin
 
 Every process may run one; leases see to it that one works for a destination at a time. Nothing is
 in its memory that a SIGKILL could lose: what was sent and not settled is sent again.
@@ -13,11 +13,14 @@ import logging
 import threading
 import time
 
+from sqlalchemy import Connection
+
 from app.db import Store, StoreError, utc_now
 from app.delivery import outbox, reports
-from app.delivery.destinations import Destinations
-from app.delivery.exchanges import Exchanges, Sent
+from app.delivery.destinations import Destination, Destinations
+from app.delivery.exchanges import Exchanges
 from app.delivery.lane import Lane, Rules
+from app.delivery.results import Results
 from app.delivery.settling import Settlement, settle
 from app.leases import new_owner
 
@@ -27,6 +30,8 @@ log = logging.getLogger("app.tracker")
 POLL_S = 0.2
 # After a failure of the store or of our own.
 PAUSE_S = 1.0
+# How long a project is left alone after its own part of a run failed.
+FAILED_REST_S = 5.0
 EXPIRE_EVERY_S = 60.0
 OWING_EVERY_S = 5.0
 # A lane without work gives its connections and its lease back.
@@ -44,11 +49,14 @@ class Forwarder:
         self._rules = rules
         self.owner = new_owner()
         self._exchanges: Exchanges
-        self._unsettled: list[Sent] = []
+        self._results = Results(store)
+        # How often the loop has gone round since the process began.
+        self.runs = 0
         self._lanes: dict[int, Lane] = {}
         self._worked_at: dict[int, float] = {}
         self._owing: list[int] = []
-        self._active: list[int] = []
+        self._due: list[int] = []
+        self._rests: dict[int, float] = {}
         self._has_to_look = True
         self._owing_at = self._expired_at = self._looked_at = float("-inf")
         self._stopping = threading.Event()
@@ -76,9 +84,10 @@ class Forwarder:
         """Be the loop until :meth:`stop`."""
         while not self._stopping.is_set():
             try:
-                self._unsettled += self._exchanges.results(POLL_S)
-                self._settle()
+                self._results.add(self._exchanges.results(POLL_S))
+                self._results.write()
                 self._advance()
+                self.runs += 1
             except StoreError as error:
                 log.warning("the store does not answer the forwarder: %s", error)
                 self._stopping.wait(PAUSE_S)
@@ -89,44 +98,70 @@ class Forwarder:
 
     # ---- one turn -------------------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        """Write the results; when the store does not take them they stay for the next turn."""
-        if not self._unsettled:
-            return
-        results = self._unsettled
-        by_lane: dict[Lane, list[Sent]] = {}
-        for one in results:
-            by_lane.setdefault(one.owner, []).append(one)
-        now = utc_now()
-        # Not synced: a power cut then sends some of them twice, and the drain is ten times as fast.
-        with self._store.write(durable=False) as conn:
-            settlements: list[Settlement] = []
-            for lane, sent in by_lane.items():
-                settlements += lane.settlements(conn, sent, now)
-            settle(conn, settlements, now)
-        self._unsettled = []
-        for one in results:
-            one.owner.take_back(one)
-
     def _advance(self) -> None:
         self._expire()
         dropped: list[Settlement] = []
-        for project_id in self._active_projects():
-            dropped += self._lane(project_id).step()
+        for destination in self._due_destinations():
+            try:
+                dropped += self._lane(destination.project_id).step(destination)
+            except StoreError:
+                raise
+            except Exception:
+                self._rest(destination.project_id)
         if dropped:
-            with self._store.write(durable=False) as conn:
-                settle(conn, dropped, utc_now())
+            self._drop(dropped)
             self.wake()
         self._close_idle()
 
-    def _active_projects(self) -> list[int]:
-        """The projects with anything to send; asked anew when something was stored, and often."""
+    def _due_destinations(self) -> list[Destination]:
+        """Return the destinations with anything to send now, as the store has them now."""
+        resting = {
+            project_id for project_id, until in self._rests.items() if until > time.monotonic()
+        }
+        due = [project_id for project_id in self._due_projects() if project_id not in resting]
+        if not due:
+            return []
+        with self._store.read() as conn:
+            found = self._destinations.find_all(conn, due)
+        for project_id in set(due) - {one.project_id for one in found}:
+            self._rest(project_id, "the row of a destination cannot be read")
+        return found
+
+    def _due_projects(self) -> list[int]:
+        """The projects with anything to send; asked anew when something was stored, and often.
+
+        One statement, however many projects have something that is not due.
+        """
         if self._has_to_look or time.monotonic() - self._looked_at > POLL_S:
             self._has_to_look = False
             with self._store.read() as conn:
-                active = {*outbox.projects_with_outbox(conn), *self._projects_owing(conn)}
-            self._active, self._looked_at = sorted(active), time.monotonic()
-        return self._active
+                due = {*outbox.due_projects(conn, utc_now()), *self._projects_owing(conn)}
+            self._due, self._looked_at = sorted(due), time.monotonic()
+        return self._due
+
+    def _rest(self, project_id: int, what: str = "a destination failed") -> None:
+        """Leave a project alone for a while, so that the others go on."""
+        log.error("%s, the others go on", what, exc_info=True, extra={"project_id": project_id})
+        self._rests[project_id] = time.monotonic() + FAILED_REST_S
+
+    def _drop(self, dropped: list[Settlement]) -> None:
+        """Write what is not to be sent: together, or what can be written of it."""
+        try:
+            self._write(dropped)
+        except StoreError:
+            raise
+        except Exception:
+            for one in dropped:
+                try:
+                    self._write([one])
+                except StoreError:
+                    raise
+                except Exception:
+                    log.exception("an envelope that is not sent could not be marked, it waits")
+
+    def _write(self, settlements: list[Settlement]) -> None:
+        with self._store.write(durable=False) as conn:
+            settle(conn, settlements, utc_now())
 
     def _lane(self, project_id: int) -> Lane:
         self._worked_at[project_id] = time.monotonic()
@@ -141,11 +176,13 @@ class Forwarder:
             )
         return self._lanes[project_id]
 
-    def _projects_owing(self, conn: object) -> list[int]:
+    def _projects_owing(self, conn: Connection) -> list[int]:
+        """Return the projects whose Sentry is to be told something now."""
         if time.monotonic() - self._owing_at > OWING_EVERY_S:
             self._owing_at = time.monotonic()
-            self._owing = reports.projects_owing(conn)  # type: ignore[arg-type]
-        return self._owing
+            self._owing = reports.projects_owing(conn)
+        lanes = ((project_id, self._lanes.get(project_id)) for project_id in self._owing)
+        return [project_id for project_id, lane in lanes if lane is None or lane.may_report()]
 
     def _expire(self) -> None:
         if time.monotonic() - self._expired_at < EXPIRE_EVERY_S:
@@ -164,7 +201,7 @@ class Forwarder:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for project_id, lane in list(self._lanes.items()):
-            if now - self._worked_at[project_id] > IDLE_S and not lane.is_sending:
+            if now - self._worked_at[project_id] > IDLE_S and lane.is_idle:
                 lane.close()
                 del self._lanes[project_id]
                 if not self._lanes:
@@ -175,11 +212,11 @@ class Forwarder:
         try:
             deadline = time.monotonic() + STOP_S
             while self._is_sending() and (left := deadline - time.monotonic()) > 0:
-                self._unsettled += self._exchanges.results(min(left, POLL_S))
-                self._settle()
+                self._results.add(self._exchanges.results(min(left, POLL_S)))
+                self._results.write()
             self._exchanges.end_all("this process ended before an answer came")
-            self._unsettled += self._exchanges.results(0)
-            self._settle()
+            self._results.add(self._exchanges.results(0))
+            self._results.write(is_last=True)
             for lane in self._lanes.values():
                 lane.close()
         except StoreError as error:

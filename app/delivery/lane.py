@@ -28,6 +28,7 @@ from app.delivery.policy import Backoff, Judgement, judge
 from app.delivery.reports import Report
 from app.delivery.settling import Attempt, Settlement
 from app.delivery.thinning import Thinning
+from app.protocol.addresses import check_upstream_address
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
 
@@ -40,6 +41,8 @@ RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
 # How often a process asks for a lease that another one holds.
 ASK_AGAIN_S = 1.0
+# How often a lane looks whose due envelopes all wait for a rate limit of their category.
+LIMITED_REST_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,24 +78,31 @@ class Lane:
         self._exchanges = exchanges
         self._circuit = Circuit(rules.backoff)
         self._dsn: str | None = None
+        self._is_checked = False
         self._route: Route | None = None
         self._sending: list[Due | Report] = []
+        # Sent, but their results could not be written yet: not sent again, and in nobody's place.
+        self._apart: list[Due | Report] = []
         self._lease_until = 0.0
         self._asked_at = 0.0
         self._pace = Pace(rules.backlog_per_s)
         self._reported_at = 0.0
+        self._rests_until = 0.0
         # What came in before this moment had to wait, and is backlog.
         self._live_since = utc_now()
         self._waited_until: datetime | None = None
 
     # ---- giving out -----------------------------------------------------------------------------
 
-    def step(self) -> list[Settlement]:
-        """Begin to send what is due; return what is not to be sent, to be settled."""
+    def step(self, destination: Destination) -> list[Settlement]:
+        """Begin to send what is due; return what is not to be sent, to be settled.
+
+        :param destination: as the store has it now.
+        """
         now = utc_now()
-        with self._store.read() as conn:
-            destination = self._destinations.find(conn, self.project_id)
-        if not self._may_send(destination, now) or not self._holds_lease():
+        if not self._may_send(destination, now) or uptime_s() < self._rests_until:
+            return []
+        if destination.limits.get(EVERYTHING, now) > now or not self._holds_lease():
             return []
         if not self._is_connected_to(destination) or not self._free:
             return []
@@ -104,6 +114,9 @@ class Lane:
             )
             bodies = outbox.load_bodies(conn, chosen) if chosen else {}
             report = self._report(conn, destination, now)
+        if destination.limits and not live and not backlog:
+            # What is due waits for a limit of its category: looked for less often.
+            self._rests_until = uptime_s() + LIMITED_REST_S
         for one in chosen:
             if one.id in bodies:
                 self._send(one, bodies[one.id], one.via)
@@ -146,21 +159,25 @@ class Lane:
 
     def _is_connected_to(self, destination: Destination) -> bool:
         """Have a route to the DSN that holds now, once what goes to another one has ended."""
-        if destination.dsn == self._dsn:
+        if (destination.dsn, destination.checked) == (self._dsn, self._is_checked):
             return True
         if self._sending:
             return False
         self._close_route()
-        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id())
-        self._dsn = destination.dsn
+        check = self._check_address if destination.checked else None
+        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id(), check)
+        self._dsn, self._is_checked = destination.dsn, destination.checked
         return True
+
+    def _check_address(self, address: str) -> None:
+        check_upstream_address(address, allow_private=self._destinations.allow_private)
 
     def _candidates(
         self, conn: DbConnection, destination: Destination, now: datetime
     ) -> tuple[list[Due], list[Due]]:
         """Return what has just come in, and what had to wait."""
         limited = limited_types(destination.limits, now)
-        held = [one.id for one in self._sending if isinstance(one, Due)]
+        held = [one.id for one in (*self._sending, *self._apart) if isinstance(one, Due)]
         if destination.limits.get(EVERYTHING, now) > now:
             return [], []
         if destination.open_since is not None:
@@ -194,15 +211,11 @@ class Lane:
         return [*live[: free - share], *paced[:share]][:free]
 
     def _report(self, conn: DbConnection, destination: Destination, now: datetime) -> Report | None:
-        limited = limited_types(destination.limits, now)
-        if (
-            destination.open_since is not None
-            or uptime_s() - self._reported_at < REPORT_EVERY_S
-            or "client_report" in limited
-            or destination.limits.get(EVERYTHING, now) > now
-        ):
+        if destination.open_since is not None or not self.may_report():
             return None
         self._reported_at = uptime_s()
+        if "client_report" in limited_types(destination.limits, now):
+            return None
         return reports.owed_by(conn, self.project_id)
 
     def _send(self, token: Due | Report, body: bytes, via: str | None) -> None:
@@ -236,14 +249,21 @@ class Lane:
             thinning.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
         damaged = [_damaged(one) for one in results if one.damage is not None]
         return damaged + [
-            self._settlement(token, one, judgement, now)
+            self.settlement(token, one, judgement, now)
             for token, one, judgement in judged
             if isinstance(token, Due)
         ]
 
     def take_back(self, sent: Sent) -> None:
         """Have its place free again; the result is settled."""
-        self._sending.remove(sent.token)
+        tokens = self._sending if sent.token in self._sending else self._apart
+        tokens.remove(sent.token)
+
+    def set_apart(self, sent: Sent) -> None:
+        """Have its place free again, although the result is not settled."""
+        if sent.token in self._sending:
+            self._sending.remove(sent.token)
+            self._apart.append(sent.token)
 
     def _learn(
         self, conn: DbConnection, judged: list[tuple[Due | Report, Judgement]], now: datetime
@@ -256,7 +276,8 @@ class Lane:
         if before.open_since is not None and after.open_since is None:
             outbox.bring_forward(conn, self.project_id, now)
 
-    def _settlement(self, due: Due, sent: Sent, judgement: Judgement, now: datetime) -> Settlement:
+    def settlement(self, due: Due, sent: Sent, judgement: Judgement, now: datetime) -> Settlement:
+        """Return what an envelope becomes by one attempt."""
         state = "retry" if judgement.kind == "refused" else judgement.kind
         error = judgement.cause or None
         return Settlement(
@@ -280,6 +301,15 @@ class Lane:
     def is_sending(self) -> bool:
         """Whether results are still to come or to be settled."""
         return bool(self._sending)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing has to be remembered."""
+        return not self._sending and not self._apart
+
+    def may_report(self) -> bool:
+        """Return whether it is time to ask for a client report."""
+        return uptime_s() - self._reported_at >= REPORT_EVERY_S
 
     def close(self) -> None:
         """Give the lease back, if it is still ours and nothing is being sent.

@@ -12,9 +12,24 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, bindparam, literal, or_, select, text, update
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
+from app.db import UtcDateTime
 from app.delivery import books
+from app.delivery.tables import destinations
 from app.events.tables import OUTBOX, envelopes, events
 from app.issues.tables import issues
 
@@ -26,12 +41,32 @@ MAX_LOADED_BYTES = 8 * 1024 * 1024
 
 # Statements are built once: while a backlog drains, putting them together took longer than
 # executing them.
-_NEXT_PROJECT = (
-    select(envelopes.c.project_id)
-    .where(text(OUTBOX), envelopes.c.project_id > bindparam("project_id"))
-    .order_by(envelopes.c.project_id)
-    .limit(1)
-)
+def _all_waiting() -> CTE:
+    """Build the list of projects that have an outbox: an index seek for each of them."""
+    query = select(func.min(envelopes.c.project_id).label("id")).where(text(OUTBOX))
+    found = query.cte("waiting", recursive=True)
+    after = select(func.min(envelopes.c.project_id)).where(
+        text(OUTBOX), envelopes.c.project_id > found.c.id
+    )
+    return found.union_all(select(after.scalar_subquery()).where(found.c.id.is_not(None)))
+
+
+def _all_due(waiting: CTE) -> Select[Any]:
+    now = bindparam("now", type_=UtcDateTime)
+    is_due = exists().where(
+        text(OUTBOX), envelopes.c.project_id == waiting.c.id, envelopes.c.next_at <= now
+    )
+    may_probe = exists().where(
+        destinations.c.project_id == waiting.c.id,
+        destinations.c.open_since.is_not(None),
+        or_(destinations.c.probe_at.is_(None), destinations.c.probe_at <= now),
+    )
+    return select(waiting.c.id).where(or_(is_due, may_probe)).order_by(waiting.c.id)
+
+
+_WAITING = _all_waiting()
+_WAITING_PROJECTS = select(_WAITING.c.id).where(_WAITING.c.id.is_not(None)).order_by(_WAITING.c.id)
+_DUE_PROJECTS = _all_due(_WAITING)
 _BODIES = select(envelopes.c.id, envelopes.c.body).where(
     envelopes.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -58,14 +93,16 @@ class Due(NamedTuple):
 
 
 def projects_with_outbox(conn: Connection) -> list[int]:
-    """Return the projects that have something to send, by one index seek for each."""
-    found: list[int] = []
-    while True:
-        after = {"project_id": found[-1] if found else 0}
-        project_id = conn.scalar(_NEXT_PROJECT, after)
-        if project_id is None:
-            return found
-        found.append(int(project_id))
+    """Return the projects that have something to send, now or later."""
+    return list(conn.scalars(_WAITING_PROJECTS))
+
+
+def due_projects(conn: Connection, now: datetime) -> list[int]:
+    """Return the projects with anything to send now, in one statement.
+
+    That is what is due, and where a destination takes nothing what a probe may be sent of.
+    """
+    return list(conn.scalars(_DUE_PROJECTS, {"now": now}))
 
 
 def pick_live(

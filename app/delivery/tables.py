@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from app.db import UtcDateTime, metadata
@@ -40,6 +42,8 @@ destinations = Table(
     # Category to the moment its limit ends, as ISO text; the empty category means all of them.
     Column("limits", JSON, nullable=False),
     Column("delivered_at", UtcDateTime),
+    # Whether the DSN was checked when it was set; those of earlier versions were not, and go on.
+    Column("checked", Boolean, nullable=False, server_default=false()),
 )
 
 attempts = Table(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
+
+log = logging.getLogger("app.tracker")
 
 SUFFIX = ".envelope"
 
@@ -76,19 +79,22 @@ class EmergencyFolder:
         """Yield what waits, oldest first; a file that another process took in is passed."""
         for path in sorted(self._paths(), key=_modified):
             try:
-                record = json.loads(path.read_bytes())
-                yield Waiting(
-                    path,
-                    record["uid"],
-                    record["project_id"],
-                    datetime.fromisoformat(record["received_at"]),
-                    base64.b64decode(record["body"]),
-                    record["scrubbed"],
-                )
+                waiting = _read(path)
             except FileNotFoundError:
                 continue
-            except (ValueError, KeyError, TypeError):
-                self.quarantine(path)
+            except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError):
+                self._set_aside(path)
+            except OSError as error:
+                # It may be readable later; the others need not wait for it.
+                log.warning("a file of the emergency folder cannot be read: %s", error.strerror)
+            else:
+                yield waiting
+
+    def _set_aside(self, path: Path) -> None:
+        try:
+            self.quarantine(path)
+        except OSError as error:
+            log.warning("a damaged file of the emergency folder stays: %s", error.strerror)
 
     def quarantine(self, path: Path) -> None:
         """Put a file that cannot be taken in out of the way, kept for a person to look at."""
@@ -108,10 +114,31 @@ class EmergencyFolder:
             return []  # Not made yet, or not readable: then nothing was put there either.
 
 
+def _read(path: Path) -> Waiting:
+    """Read one file.
+
+    :raise ValueError: and ``KeyError``, ``TypeError``: its content is damaged.
+    """
+    record = json.loads(path.read_bytes())
+    received_at = datetime.fromisoformat(record["received_at"])
+    waiting = Waiting(
+        path,
+        record["uid"],
+        record["project_id"],
+        received_at,
+        base64.b64decode(record["body"]),
+        record["scrubbed"],
+    )
+    kinds = ((waiting.uid, str), (waiting.project_id, int), (waiting.scrubbed, list))
+    if not all(isinstance(value, kind) for value, kind in kinds) or received_at.tzinfo is None:
+        raise ValueError("a value has the wrong type")
+    return waiting
+
+
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 

@@ -20,7 +20,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
@@ -213,9 +213,15 @@ class Intake:
             raise
         except Exception:
             log.exception("a file of the emergency folder cannot be stored, it stays as .damaged")
-            self.emergency.quarantine(waiting.path)
+            with suppress(OSError):
+                self.emergency.quarantine(waiting.path)
             return 0
-        waiting.path.unlink(missing_ok=True)
+        try:
+            waiting.path.unlink(missing_ok=True)
+        except OSError as error:
+            # Taken in again it is the same envelope.
+            log.warning("a file of the emergency folder cannot be removed: %s", error.strerror)
+            return 0
         self._owed.count("emergency:taken_in")
         return 1
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app.db import utc_now
+from app.db import StoreError, utc_now
 from app.memory import pending, records
 from app.memory.service import Memories
 from app.memory.tables import memories
@@ -60,10 +60,18 @@ class Upkeep:
         :param stopping: asked between bites.
         :raise app.vectors.errors.VectorError: embedder or index do not answer.
         """
+        failed: list[Exception] = []
         for step in (self._sweeping(), self._embedding(), self._indexing()):
-            for _ in zip(range(BITES), step, strict=False):
-                if stopping():
-                    return
+            try:
+                for _ in zip(range(BITES), step, strict=False):
+                    if stopping():
+                        return
+            except StoreError:
+                raise
+            except Exception as error:
+                failed.append(error)  # Another step may well go on.
+        if failed:
+            raise failed[0]
 
     def reindex(self, progress: Progress = _no_progress) -> tuple[int, int]:
         """Make the vectors of another model anew, and the whole index; as long as that takes.

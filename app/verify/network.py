@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.delivery.client import tls_context
+from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import PORTS, Dsn
 from app.verify import checks
 from app.verify.checks import Run, Verdict, combined, failed, passed, warned, within
@@ -31,6 +32,8 @@ NO_DSN = Verdict(
     "set SENTRY_DSN to the DSN of a Sentry project",
     blocks=True,
 )
+
+_UNUSUAL = "see that SENTRY_DSN leads to a Sentry; nothing is changed by itself"
 
 # OpenSSL's X509_V_ERR_… that have a mend of their own.
 # Source: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/, 2026-11-23.
@@ -56,6 +59,10 @@ def dsn_parses(run: Run) -> Verdict:
                 "SENTRY_DSN is for a project in Sentry; the DSNs made here are for other programs",
             )
         )
+    try:
+        check_upstream(target, allow_private=run.parts.config.UPSTREAM_ALLOW_PRIVATE)
+    except AddressError as error:
+        found.append(warned(f"as a project's DSN it would be refused: {error}", _UNUSUAL))
     return combined(*found)
 
 
@@ -84,7 +91,13 @@ def resolves(run: Run) -> Verdict:
     names = [str(address[4][0]) for address in run.addresses]
     if names == [target.host]:
         return passed(f"{target.host} is an address already")
-    return passed(f"{target.host} is {', '.join(names)}")
+    summary = passed(f"{target.host} is {', '.join(names)}")
+    try:
+        for name in names:
+            check_upstream_address(name, allow_private=run.parts.config.UPSTREAM_ALLOW_PRIVATE)
+    except AddressError as error:
+        return combined(summary, warned(f"it goes on, but {error}", _UNUSUAL))
+    return summary
 
 
 def _look_up(target: Dsn) -> list[Any]:

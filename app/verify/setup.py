@@ -11,6 +11,8 @@ from pathlib import Path
 
 from app.db import StoreBusy, StoreError
 from app.delivery import books
+from app.protocol.addresses import check_upstream
+from app.protocol.dsn import Dsn
 from app.verify.checks import Run, Verdict, combined, failed, passed, warned
 from config import VERSION, Config
 
@@ -101,7 +103,7 @@ def store(run: Run) -> Verdict:
         summary = _summary(run)
     except StoreError as error:
         return failed(run.clean(str(error)), _store_mend(run, error))
-    return combined(summary, *_room(run), *_set_aside(run))
+    return combined(summary, *_room(run), *_set_aside(run), *_upstreams(run))
 
 
 def _summary(run: Run) -> Verdict:
@@ -140,3 +142,19 @@ def _set_aside(run: Run) -> Iterator[Verdict]:
             f"{count} set aside in {run.parts.intake.emergency.path}, not in the store yet",
             "they are taken in at the next start; if they stay, look into the log for the reason",
         )
+
+
+def _upstreams(run: Run) -> Iterator[Verdict]:
+    """Name the projects whose DSN would be refused today; those of before the check go on."""
+    with run.parts.store.read() as conn:
+        found = [one for one in run.parts.destinations.list(conn) if one.project_id != 1]
+    for one in found:
+        try:
+            if one.dsn and not one.checked:
+                allow_private = run.parts.config.UPSTREAM_ALLOW_PRIVATE
+                check_upstream(Dsn.of(one.dsn), allow_private=allow_private)
+        except ValueError as error:
+            yield warned(
+                f"the DSN of project {one.project_id} would be refused today: {error}",
+                "it goes on; set another one by `flask project upstream` if it is not meant",
+            )

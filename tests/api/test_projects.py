@@ -108,7 +108,11 @@ def test_dsn_that_leads_here_is_known_by_the_public_address(make_app: Callable[.
     for dsn in ("https://k@ONE.example/errors/1", "https://k@one.example:443/errors/deeper/1"):
         assert wrong_fields(make(client, upstream_dsn=dsn)) == ["upstream_dsn"]
     # Sentry itself may stand on the same host, or on this machine.
-    for dsn in ("https://k@one.example/sentry/1", "https://k@one.example/1", "http://k@[::1]:9/1"):
+    for dsn in (
+        "https://k@one.example/sentry/1",
+        "https://k@one.example/1",
+        "http://k@[::1]:9009/1",
+    ):
         assert make(client, upstream_dsn=dsn).status_code == 201
 
 
@@ -126,7 +130,7 @@ def test_patch_changes_what_it_names_and_nothing_else(client: FlaskClient) -> No
         ({"name": " Books "}, {"name": "Books", "upstream_host": HOST, "events_per_minute": 600}),
         ({"events_per_minute": 0}, {"events_per_minute": None, "retention_days": 7}),
         ({"retention_days": None}, {"retention_days": None, "upstream": True}),
-        ({"upstream_dsn": "http://k@127.0.0.1:9/1"}, {"upstream_host": "http://127.0.0.1:9"}),
+        ({"upstream_dsn": "http://k@127.0.0.1:9009/1"}, {"upstream_host": "http://127.0.0.1:9009"}),
         ({"upstream_dsn": None}, {"upstream": False, "upstream_host": None, "name": "Books"}),
         ({}, {"name": "Books"}),
     ]
