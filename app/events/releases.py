@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     ForeignKey,
@@ -25,6 +26,7 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     delete,
+    false,
     func,
     select,
     update,
@@ -52,6 +54,8 @@ releases = Table(
     # NULL where it appeared by itself.
     Column("announced_at", UtcDateTime),
     Column("announced_by", String(200)),
+    # Whether an event named it, or only sessions and transactions did.
+    Column("has_events", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "version"),
     Index(None, "project_id", "id"),
     # No id twice: the ids are the order, and issues remember them.
