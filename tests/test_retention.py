@@ -18,6 +18,7 @@ from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
 from app.db import Store
+from app.delivery import books
 from app.events.tables import envelopes
 from app.intake.retention import Limits, excess, prune, used_bytes
 from app.leases import leases
@@ -49,25 +50,24 @@ def session(app: Flask) -> None:
 def counts(app: Flask) -> tuple[int, int, bool]:
     """Events, envelopes accepted, and whether the books balance."""
     status = app.test_client().get("/system/status").json
-    books = status["accounting"]
-    return status["store"]["events"], books["accepted"], books["balanced"]
+    accounts = status["accounting"]
+    return status["store"]["events"], accounts["accepted"], accounts["balanced"]
 
 
-def test_old_events_go_but_the_first_and_last_of_an_issue(app: Flask) -> None:
+def test_old_events_go_the_first_and_last_of_an_issue_too(app: Flask) -> None:
     with time_machine.travel("2026-01-01T00:00:00Z"):
         fill(app, 5)
         fill(app, 1, "seen once")
         session(app)
     with time_machine.travel("2026-03-01T00:00:00Z"):
         fill(app, 2)
-        assert prune(parts_of(app).store, Limits(days=30, events=0, bytes=0)) == 5
-    assert counts(app) == (4, 9, True)
+        assert prune(parts_of(app).store, Limits(days=30, events=0, bytes=0)) == 7
+    assert counts(app) == (2, 9, True)
     issues = app.test_client().get("/api/issues").json["issues"]
     assert {issue["title"]: issue["stored_event_count"] for issue in issues} == {
-        "the same": 3,
-        "seen once": 1,
+        "the same": 2,
     }
-    assert {issue["times_seen"] for issue in issues} == {7, 1}
+    assert {issue["times_seen"] for issue in issues} == {7}
 
 
 def set_days(app: Flask, project_id: int, days: int | None) -> None:
@@ -92,14 +92,13 @@ def test_days_of_a_project_win_over_the_settings(app: Flask) -> None:
             beyond = excess(store, limits)
             return beyond, prune(store, limits)
 
-    # Of five events of an issue the first and the last stay, hence three each.
     assert pruned_at("2026-01-07T00:00:00Z") == (0, 0)
-    assert pruned_at("2026-01-09T00:00:00Z") == (3, 3)
-    assert kept(app) == {2: 2, 3: 5, 4: 5, 5: 5}
-    assert pruned_at("2026-04-02T00:00:00Z") == (3, 3)
-    assert kept(app) == {2: 2, 3: 5, 4: 5, 5: 2}
-    assert pruned_at("2030-01-01T00:00:00Z") == (3, 3)
-    assert kept(app) == {2: 2, 3: 2, 4: 5, 5: 2}
+    assert pruned_at("2026-01-09T00:00:00Z") == (5, 5)
+    assert kept(app) == {3: 5, 4: 5, 5: 5}
+    assert pruned_at("2026-04-02T00:00:00Z") == (5, 5)
+    assert kept(app) == {3: 5, 4: 5}
+    assert pruned_at("2030-01-01T00:00:00Z") == (5, 5)
+    assert kept(app) == {4: 5}
     assert counts(app)[2]
 
 
@@ -109,8 +108,8 @@ def test_days_of_a_project_hold_without_any_in_the_settings(app: Flask) -> None:
     with time_machine.travel("2026-01-01T00:00:00Z"):
         fill(app, 3, project_id=1)
         fill(app, 3, project_id=2)
-    assert prune(parts_of(app).store, NO_LIMIT) == 1
-    assert kept(app) == {1: 3, 2: 2}
+    assert prune(parts_of(app).store, NO_LIMIT) == 3
+    assert kept(app) == {1: 3}
 
 
 def kept(app: Flask) -> dict[int, int]:
@@ -121,7 +120,7 @@ def kept(app: Flask) -> dict[int, int]:
 def test_count_is_brought_down_to_the_limit_in_bites(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.retention.BITE", 3)
+    monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 3)
     fill(app, 12)
     bites: list[int] = []
     limits = Limits(days=0, events=5, bytes=0)
@@ -129,6 +128,22 @@ def test_count_is_brought_down_to_the_limit_in_bites(
     assert prune(parts_of(app).store, limits, bites.append) == 7
     assert bites == [3, 3, 1]
     assert counts(app) == (5, 12, True)
+
+
+def test_count_holds_in_the_end_and_repeats_go_first(app: Flask) -> None:
+    fill(app, 1, "seen once")
+    fill(app, 4)
+    store = parts_of(app).store
+    assert prune(store, Limits(days=0, events=3, bytes=0)) == 2
+    assert stored_by_title(app) == {"seen once": 1, "the same": 2}
+    assert prune(store, Limits(days=0, events=1, bytes=0)) == 2
+    assert stored_by_title(app) == {"seen once": 0, "the same": 1}
+    assert counts(app) == (1, 5, True)
+
+
+def stored_by_title(app: Flask) -> dict[str, int]:
+    issues = app.test_client().get("/api/issues").json["issues"]
+    return {issue["title"]: issue["stored_event_count"] for issue in issues}
 
 
 def test_bytes_in_use_are_brought_below_the_limit(app: Flask) -> None:
@@ -142,6 +157,9 @@ def test_bytes_in_use_are_brought_below_the_limit(app: Flask) -> None:
 
 def test_limit_that_cannot_be_met_ends_the_pruning(app: Flask) -> None:
     fill(app, 4)
+    with parts_of(app).store.write() as conn:
+        conn.exec_driver_sql("UPDATE envelopes SET state = 'pending' WHERE id <= 2")
+        books.move(conn, [("state:local", "state:pending")] * 2)
     assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 2
     assert counts(app) == (2, 4, True)
 

@@ -86,6 +86,11 @@ def _addition(dialect: str) -> Any:
     return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
 
 
+def add_pruned(conn: Connection, states: Iterable[str]) -> None:
+    """Count envelopes that retention removed, by the state that each was in."""
+    add(conn, Counter(pruned(state) for state in states))
+
+
 def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
     """Count envelopes that went from one counter to another, both of :func:`counter_of`."""
     counts: Counter[str] = Counter()

@@ -22,7 +22,6 @@ from sqlalchemy import (
     String,
     Table,
     cast,
-    delete,
     func,
     select,
 )
@@ -168,12 +167,6 @@ def losses(conn: Connection, project_id: int | None = None, limit: int = 100) ->
     by_choice = table.c.reason.in_(sorted(BY_CHOICE))
     rows = conn.execute(query.order_by(by_choice, total.desc(), *of).limit(limit))
     return [ClientLoss(*row) for row in rows]
-
-
-def forget_before(conn: Connection, day: date) -> None:
-    """Remove the counts of the days before one."""
-    for table in (item_counts, client_losses):
-        conn.execute(delete(table).where(table.c.day < day))
 
 
 @functools.cache

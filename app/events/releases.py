@@ -5,17 +5,21 @@ whichever comes first. They are in the order in which they became known, which i
 no version is taken apart to guess which of two is newer.
 
 Bounded whatever clients send: a project has at most MAX_RELEASES. A new one then takes the place of
-the one that was not announced and was heard of longest ago.
+the one that only sessions and transactions named and that was heard of longest ago; then of one
+that events named; then of one that was announced. One that no event names never takes the place of
+one that events named or that was announced, and at most MAX_UNPROVEN of those appear in an hour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import (
+    Boolean,
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -23,9 +27,13 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    and_,
     bindparam,
     delete,
+    false,
     func,
+    not_,
+    or_,
     select,
     update,
 )
@@ -35,6 +43,9 @@ from app.db import UtcDateTime, metadata
 # Three a day for most of a year. Counting them, when one is new, takes a tenth of a millisecond.
 MAX_RELEASES = 1000
 VERSION_LENGTH = 250
+# Releases of a project that no event named, in an hour: made-up ones cost no more than that.
+MAX_UNPROVEN = 100
+UNPROVEN_WITHIN = timedelta(hours=1)
 # How exact `last_seen` is: a row is written so often, and not for every event.
 TOUCHED_EVERY = timedelta(minutes=1)
 # Releases that a process remembers.
@@ -52,6 +63,8 @@ releases = Table(
     # NULL where it appeared by itself.
     Column("announced_at", UtcDateTime),
     Column("announced_by", String(200)),
+    # Whether an event named it, or only sessions and transactions did.
+    Column("has_events", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "version"),
     Index(None, "project_id", "id"),
     # No id twice: the ids are the order, and issues remember them.
@@ -81,41 +94,69 @@ def release_of(project_id: int, version: str | None) -> Release | None:
     return Release(project_id, version[:VERSION_LENGTH]) if version else None
 
 
+class _Known(NamedTuple):
+    """What a process remembers of a release: its number, when it was written, and by what."""
+
+    number: int
+    written: datetime
+    has_events: bool
+
+
 class ReleaseBook:
     """Notes the releases of one store as they are heard of."""
 
     def __init__(self) -> None:
-        # When each was last written; a release that another process removed is found out then.
-        self._known: dict[Release, tuple[int, datetime]] = {}
+        # A release that another process removed is found out when it is written again.
+        self._known: dict[Release, _Known] = {}
 
-    def see(self, conn: Connection, heard: Iterable[Release | None], now: datetime) -> Seen:
+    def see(
+        self,
+        conn: Connection,
+        heard: Iterable[Release | None],
+        now: datetime,
+        of_events: Collection[Release | None] = (),
+    ) -> Seen:
         """Note releases, made where they are new; the caller commits.
 
         :param heard: in order, with repeats; ``None`` is left out, and so is what is beyond
             MAX_RELEASES that are to be looked up.
+        :param of_events: those that events name. Of the others, those that there is no room for
+            have no number.
         """
         wanted = dict.fromkeys(one for one in heard if one is not None)
         ids: dict[Release, int] = {}
         stale: list[Release] = []
         for one in wanted:
-            number, written = self._known.get(one, (0, now))
-            if number and abs(now - written) < TOUCHED_EVERY:
-                ids[one] = number
+            known = self._known.get(one)
+            is_proven = known is not None and (known.has_events or one not in of_events)
+            if known and is_proven and abs(now - known.written) < TOUCHED_EVERY:
+                ids[one] = known.number
             # Nobody deploys more at once, and statements have limits.
             elif len(stale) < MAX_RELEASES:
                 stale.append(one)
         if not stale:
             return Seen(ids, {})
-        found = _touch(conn, stale, now)
-        if len(self._known) > MAX_KNOWN:
-            self._known.clear()
+        proven = [one for one in stale if one in of_events]
+        unproven = [one for one in stale if one not in of_events]
+        found = self._touch(conn, proven, now, True) | self._touch(conn, unproven, now, False)
         # Those that are made here are not remembered: this transaction may be rolled back.
-        self._known.update({one: (number, now) for one, number in found.items()})
         missing = [one for one in stale if one not in found]
         for one in missing:
             self._known.pop(one, None)
-        made = make(conn, missing, first_seen=now, last_seen=now)
+        made = make(conn, missing, first_seen=now, last_seen=now, of_events=frozenset(of_events))
         return Seen(ids | found | made, made)
+
+    def _touch(
+        self, conn: Connection, wanted: list[Release], now: datetime, has_events: bool
+    ) -> dict[Release, int]:
+        if len(self._known) > MAX_KNOWN:
+            self._known.clear()
+        found = _touch(conn, wanted, now, has_events)
+        for one, number in found.items():
+            before = self._known.get(one)
+            proven = has_events or (before is not None and before.has_events)
+            self._known[one] = _Known(number, now, proven)
+        return found
 
 
 def make(
@@ -126,10 +167,13 @@ def make(
     last_seen: datetime | None = None,
     announced_at: datetime | None = None,
     announced_by: str | None = None,
+    of_events: Collection[Release | None] = (),
 ) -> dict[Release, int]:
     """Make releases that are not there, and room for them; return their numbers in order.
 
     :param missing: at most MAX_RELEASES.
+    :param of_events: those that events name. Others that are not announced either are made only as
+        far as there is room for them, see :data:`MAX_UNPROVEN`.
     """
     by_project: dict[int, list[Release]] = {}
     for one in missing:
@@ -142,8 +186,17 @@ def make(
     }
     rows = []
     for project_id, new in by_project.items():
-        _make_room(conn, project_id, len(new))
-        rows += [{**one._asdict(), **values} for one in new]
+        is_sure = announced_at is not None
+        certain = [one for one in new if is_sure or one in of_events]
+        _make_room(conn, project_id, len(certain))
+        others = [one for one in new if one not in certain]
+        others = others[: _room_for_unproven(conn, project_id, len(others), first_seen)]
+        chosen = {*certain, *others}
+        rows += [
+            {**one._asdict(), **values, "has_events": one in of_events}
+            for one in new
+            if one in chosen
+        ]
     if not rows:
         return {}
     found = conn.execute(_INSERT, rows)
@@ -166,12 +219,15 @@ _TOUCH = (
     .values(
         last_seen=bindparam("now"),
         first_seen=func.coalesce(releases.c.first_seen, bindparam("now")),
+        has_events=or_(releases.c.has_events, bindparam("of_events", type_=Boolean())),
     )
     .returning(*_KEY, releases.c.id)
 )
 
 
-def _touch(conn: Connection, wanted: list[Release], now: datetime) -> dict[Release, int]:
+def _touch(
+    conn: Connection, wanted: list[Release], now: datetime, has_events: bool
+) -> dict[Release, int]:
     by_project: dict[int, list[str]] = {}
     for one in wanted:
         by_project.setdefault(one.project_id, []).append(one.version)
@@ -179,17 +235,48 @@ def _touch(conn: Connection, wanted: list[Release], now: datetime) -> dict[Relea
         Release(project_id, version): number
         for of, versions in by_project.items()
         for project_id, version, number in conn.execute(
-            _TOUCH, {"of": of, "wanted": versions, "now": now}
+            _TOUCH, {"of": of, "wanted": versions, "now": now, "of_events": has_events}
         )
     }
 
 
 def _make_room(conn: Connection, project_id: int, wanted: int) -> None:
-    of_project = releases.c.project_id == project_id
-    count = conn.scalar(select(func.count()).select_from(releases).where(of_project)) or 0
-    if (beyond := count + wanted - MAX_RELEASES) <= 0:
-        return
-    heard_of = func.coalesce(releases.c.last_seen, releases.c.announced_at)
-    order = releases.c.announced_at.is_not(None), heard_of, releases.c.id
-    oldest = select(releases.c.id).where(of_project).order_by(*order).limit(beyond)
-    conn.execute(delete(releases).where(releases.c.id.in_(list(conn.scalars(oldest)))))
+    """Remove what is beyond the bound with so many new ones, the least certain first."""
+    if (beyond := _count(conn, project_id) + wanted - MAX_RELEASES) > 0:
+        _remove(conn, project_id, beyond)
+
+
+def _room_for_unproven(conn: Connection, project_id: int, wanted: int, now: datetime | None) -> int:
+    """Make room for releases that no event named; return how many of them may come."""
+    if not wanted or now is None:
+        return 0
+    lately = _is_unproven(project_id), releases.c.first_seen > now - UNPROVEN_WITHIN
+    wanted = min(wanted, MAX_UNPROVEN - _count(conn, project_id, *lately))
+    if wanted <= 0:
+        return 0
+    free = MAX_RELEASES - _count(conn, project_id)
+    if free < wanted:
+        free += _remove(conn, project_id, wanted - free, _is_unproven(project_id))
+    return max(0, min(wanted, free))
+
+
+def _is_unproven(project_id: int) -> ColumnElement[bool]:
+    columns = releases.c
+    is_sure = or_(columns.has_events, columns.announced_at.is_not(None))
+    return and_(columns.project_id == project_id, not_(is_sure))
+
+
+def _count(conn: Connection, project_id: int, *conditions: ColumnElement[bool]) -> int:
+    of_project = releases.c.project_id == project_id, *conditions
+    return conn.scalar(select(func.count()).select_from(releases).where(*of_project)) or 0
+
+
+def _remove(conn: Connection, project_id: int, count: int, *conditions: ColumnElement[bool]) -> int:
+    """Remove releases, those that are least certain and were heard of longest ago first."""
+    columns = releases.c
+    heard_of = func.coalesce(columns.last_seen, columns.announced_at)
+    order = columns.announced_at.is_not(None), columns.has_events, heard_of, columns.id
+    oldest = select(columns.id).where(columns.project_id == project_id, *conditions)
+    ids = list(conn.scalars(oldest.order_by(*order).limit(count)))
+    conn.execute(delete(releases).where(columns.id.in_(ids)))
+    return len(ids)

@@ -53,6 +53,8 @@ envelopes = Table(
     # The instances it came through, separated by commas, so that two that point at each other stop.
     Column("via", String(500)),
     Index(None, "state", "id"),
+    # The oldest of a project, which go first.
+    Index(None, "project_id", "received_at", "id"),
     Index(
         "ix_envelopes_outbox",
         "project_id",

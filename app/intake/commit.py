@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -140,8 +140,9 @@ def commit_batch(
     for one in stored:
         counts["accepted"] += 1
         counts[books.counter_of(_first_state(one, sent_on))] += 1
-    releases = see_releases(conn, _releases_of(stored), remembered, now)
     of_events = [one for one in stored if one.event]
+    named = {release_of(one.project_id, one.event.release) for one in of_events if one.event}
+    releases = see_releases(conn, _releases_of(stored), remembered, now, named)
     _insert_events(conn, of_events, ids, releases, remembered, now)
     record_feedback(
         conn,
@@ -254,13 +255,18 @@ def _envelope_insert(dialect: str) -> Any:
 
 
 def see_releases(
-    conn: Connection, heard: Iterable[Release | None], remembered: Remembered, now: datetime
+    conn: Connection,
+    heard: Iterable[Release | None],
+    remembered: Remembered,
+    now: datetime,
+    of_events: Collection[Release | None] = (),
 ) -> dict[Release, int]:
     """Note releases and return their numbers; what was resolved in the next one has its name then.
 
     :param heard: in order; before the events of theirs are counted.
+    :param of_events: those that events name.
     """
-    seen = remembered.releases.see(conn, heard, now)
+    seen = remembered.releases.see(conn, heard, now, of_events)
     if seen.made:
         settle_awaiting(conn, seen.made)
     return seen.ids

@@ -12,7 +12,7 @@ from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
 from app.issues.counting import count_hours, count_tags
 from app.issues.grouping import Grouping
-from app.issues.tables import issues, transitions
+from app.issues.tables import issue_likeness, issues, transitions
 from app.protocol.event import Event
 
 Key = tuple[int, str, str]
@@ -79,6 +79,8 @@ class _Counted(NamedTuple):
     # The event that brings it back, if one does.
     regressed_by: Event | None
     ignored_by: str | None
+    # Its payload was removed; only what a person decided had been kept of it.
+    was_kept: bool
 
 
 def _count_into_issues(
@@ -88,7 +90,26 @@ def _count_into_issues(
         return {}
     found = conn.execute(_upsert(conn.dialect.name), [_row(group) for group in groups.values()])
     # Told by their keys, since the rows come back in whatever order.
-    return {key: _counted(row, groups[key]) for row in found for key in [_key_of(row)]}
+    counted = {key: _counted(row, groups[key]) for row in found for key in [_key_of(row)]}
+    _restore(conn, [groups[key][-1] for key, issue in counted.items() if issue.was_kept])
+    return counted
+
+
+def _restore(conn: Connection, latest: list[Occurrence]) -> None:
+    """Give back to issues what they lost with their payload, from an event of each."""
+    for one in latest:
+        version, hash = one.grouping.version, one.grouping.hash
+        is_it = (
+            issues.c.project_id == one.project_id,
+            issues.c.grouping_version == version,
+            issues.c.grouping_hash == hash,
+        )
+        words = {"type": one.event.type[:200], "grouping_key": one.grouping.key}
+        back = update(issues).where(*is_it).values(**words, payload_removed_at=None)
+        row = {"issue_id": conn.scalar(back.returning(issues.c.id)), "project_id": one.project_id}
+        # Of no version, so that its terms are read again.
+        unread = insert_for(conn.dialect.name, issue_likeness).values(**row, version=0, terms="")
+        conn.execute(unread.on_conflict_do_nothing())
 
 
 def _key_of(row: Row[Any]) -> Key:
@@ -100,7 +121,8 @@ def _counted(row: Row[Any], group: list[Occurrence]) -> _Counted:
     is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
     is_over = row.status == "resolved" and not ignored_by
     regressed_by = _brings_back(group, row.resolved_after) if is_over else None
-    return _Counted(row.id, is_new, regressed_by, ignored_by if is_new else None)
+    was_kept = row.payload_removed_at is not None
+    return _Counted(row.id, is_new, regressed_by, ignored_by if is_new else None, was_kept)
 
 
 def _brings_back(group: list[Occurrence], resolved_after: int | None) -> Event | None:
@@ -189,6 +211,7 @@ def _upsert(dialect: str) -> Any:
         issues.c.times_seen,
         issues.c.status,
         issues.c.resolved_after,
+        issues.c.payload_removed_at,
     )
 
 

@@ -58,7 +58,7 @@ grouping_rules = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     # NULL: for all projects.
-    Column("project_id", Integer, ForeignKey("projects.id")),
+    Column("project_id", Integer, ForeignKey("projects.id"), index=True),
     # One of KINDS.
     Column("kind", String(16), nullable=False),
     # Empty: the rule is called by its text.

@@ -29,6 +29,7 @@ ALERTS_DUE = "alerts_due IS NOT NULL"
 # Resolved in the next release, which has not appeared yet.
 AWAITS_RELEASE = "resolved_after IS NOT NULL AND resolved_in IS NULL"
 IS_RESOLVED_IN = "resolved_in IS NOT NULL"
+IS_KEPT = "payload_removed_at IS NOT NULL"
 HAS_REGRESSED = "kind = 'regressed'"
 
 issues = Table(
@@ -58,6 +59,8 @@ issues = Table(
     Column("resolved_after", Integer),
     # The release without it: where it was resolved plainly, the newest one of that time.
     Column("resolved_in", String(250)),
+    # When it was reduced to what a person decided (`decided.py`); NULL once it is seen again.
+    Column("payload_removed_at", UtcDateTime),
     UniqueConstraint("project_id", "grouping_version", "grouping_hash"),
     # One for each way the list is sorted, so that a page reads no more rows than it shows.
     Index(None, "status", "last_seen", "id"),
@@ -72,6 +75,14 @@ issues = Table(
         "resolved_in",
         sqlite_where=text(IS_RESOLVED_IN),
         postgresql_where=text(IS_RESOLVED_IN),
+    ),
+    Index(
+        "ix_issues_kept",
+        "project_id",
+        "payload_removed_at",
+        "id",
+        sqlite_where=text(IS_KEPT),
+        postgresql_where=text(IS_KEPT),
     ),
     Index(
         "ix_issues_awaiting_release",

@@ -294,7 +294,7 @@ def test_project_that_has_as_many_as_are_kept_loses_the_one_heard_of_longest_ago
     assert known(store) == ["announced", "a", "c", "d"]
     # A client that makes versions up takes all places but those of announced ones, and no more.
     ids = see(6, *(f"x{number}" for number in range(50)))
-    assert len(ids) == 4 and len(known(store)) == 4
+    assert len(ids) == 3 and len(known(store)) == 4 and known(store)[0] == "announced"
     assert known(store, 1) == ["other project"]
     with store.read() as conn:
         assert count_releases(conn, SHOP) == 4
@@ -382,4 +382,47 @@ def test_rows_of_a_thousand_made_up_versions_in_one_envelope_are_one_statement(
     parts_of(app).intake.accept(envelope, project_id=SHOP, timeout_s=30)
     with store.read() as conn:
         counted = conn.scalar(select(func.count()).select_from(releases))
-    assert counted == releases_module.MAX_RELEASES
+    assert counted == releases_module.MAX_UNPROVEN
+
+
+def test_releases_that_sessions_make_up_never_take_the_place_of_those_with_events(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releases_module, "MAX_RELEASES", 20)
+    monkeypatch.setattr(releases_module, "MAX_UNPROVEN", 8)
+    book, real = ReleaseBook(), Release(SHOP, "real")
+    with store.write() as conn:
+        number = book.see(conn, [real], START, [real]).ids[real]
+        announce(conn, SHOP, "announced", "ci", START)
+    for minute in range(1, 12):
+        moment = START + timedelta(minutes=10 * minute)
+        made_up = [Release(SHOP, f"{minute}-{n}") for n in range(100)]
+        with store.write() as conn:
+            assert len(book.see(conn, made_up, moment).made) <= 8
+    assert {"real", "announced"} <= set(known(store)) and len(known(store)) <= 20
+    with store.write() as conn:
+        assert book.see(conn, [real], START + timedelta(days=1)).ids[real] == number
+        # Events take the places of what was made up, and then no place is left for that.
+        named = [Release(SHOP, f"with-events-{n}") for n in range(18)]
+        assert len(book.see(conn, named, START + timedelta(days=2), named).made) == 18
+        made = book.see(conn, [Release(SHOP, "late")], START + timedelta(days=2)).made
+    assert made == {} and {"real", "announced"} <= set(known(store))
+
+
+def test_release_that_an_event_names_after_a_session_is_as_good_as_any(
+    app: Flask, store: Store
+) -> None:
+    def send(type: str, payload: dict[str, object]) -> None:
+        envelope = Envelope({}, [Item({"type": type}, payload)])
+        parts_of(app).intake.accept(envelope, project_id=SHOP, timeout_s=10)
+
+    def with_events() -> list[str]:
+        with store.read() as conn:
+            of = releases.c.project_id == SHOP, releases.c.has_events
+            return list(conn.scalars(select(releases.c.version).where(*of)))
+
+    attributes = {"release": "shop@1"}
+    send("session", {"sid": "a" * 32, "init": True, "status": "ok", "attrs": attributes})
+    assert known(store) == ["shop@1"] and with_events() == []
+    send("event", {"message": "x", "release": "shop@1"})
+    assert with_events() == ["shop@1"]

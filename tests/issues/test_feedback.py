@@ -176,7 +176,7 @@ def test_feedback_goes_on_to_sentry(
 def test_feedback_goes_with_its_deleted_issue_and_that_of_others_stays(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.retention.BITE", 2)
+    monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 2)
     event_id, other = capture("one"), capture("two")
     for n in range(5):
         send(app, feedback_item(f"said {n}", event_id))
@@ -212,7 +212,7 @@ def test_old_feedback_goes_with_retention(app: Flask, store: Store) -> None:
     send(app, feedback_item("old", capture()))
     with time_machine.travel(utc_now() + timedelta(days=31)):
         send(app, feedback_item("new"))
-        assert prune(store, Limits(days=30, events=0, bytes=0)) == 1
+        assert prune(store, Limits(days=30, events=0, bytes=0)) == 2
     assert [row.message for row in said(app)] == ["new"]
     assert books_of(app)["balanced"]
 
@@ -224,9 +224,9 @@ def test_feedback_keeps_its_issue_when_its_event_is_pruned(app: Flask, store: St
     send(app, feedback_item("about the second", event_id))
     with store.write() as conn:
         of_feedback = envelopes.c.item_types == "feedback"
-        conn.execute(update(envelopes).where(of_feedback).values(state="parked"))
+        conn.execute(update(envelopes).where(of_feedback).values(state="pending"))
     with time_machine.travel(utc_now() + timedelta(days=31)):
-        assert prune(store, Limits(days=30, events=0, bytes=0)) == 1
+        assert prune(store, Limits(days=30, events=0, bytes=0)) == 3
     assert [row.title for row in said(app, issue_id=1)] == ["it broke"]
 
 

@@ -105,7 +105,7 @@ def test_comment_is_kept_and_cut_and_needs_its_issue(store: Store) -> None:
 def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.retention.BITE", 2)
+    monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 2)
     sentry.set_user_context("u1")
     capture("one", "one", "one", "two")
     with store.write() as conn:
@@ -114,7 +114,7 @@ def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
         assert find_issue(conn, 1) is None
         (other,) = list_issues(conn)
         assert (other.title, count_issues(conn)) == ("two", 1)
-    assert bury(store) == 4  # two bites of events, one of users, the issue
+    assert bury(store) == 3  # two batches of events, then the issue with its users
     assert rows_of(store, events) == rows_of(store, envelopes) == 1
     for table in (issues, transitions, issue_hours):
         assert rows_of(store, table) == 1, table
@@ -191,7 +191,7 @@ def test_event_whose_issue_was_deleted_is_delivered_and_then_pruned(
 def test_background_loop_removes_what_a_request_left(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.retention.BITE", 1)
+    monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 1)
     capture("one", "one", "one")
     with store.write() as conn:
         triage.delete(conn, [1])

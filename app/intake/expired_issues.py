@@ -1,0 +1,242 @@
+"""Issues that nobody saw for long, and those that a person deleted: they go in small batches.
+
+    expire()         an issue without events, older than its project keeps them, is deleted; where
+                     a person decided something, a row without personal data stays
+    purge_deleted()  what is left of deleted issues goes, table by table, the issue last
+
+What to do is looked up in a read; the transaction checks it again for the chosen issues alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    exists,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+
+from app.db import Store
+from app.delivery import books
+from app.delivery.tables import issue_deliveries
+from app.events.affected import ISSUE, affected_days, affected_users
+from app.events.tables import envelopes, events
+from app.intake import pruning
+from app.intake.pruning import SETTLED, Candidate
+from app.issues import triage
+from app.issues.decided import REMOVED_KEY, is_decided, title_without_data
+from app.issues.feedback import feedback
+from app.issues.tables import (
+    DELETED,
+    STATUSES,
+    issue_hours,
+    issue_likeness,
+    issue_tags,
+    issue_terms,
+    issues,
+    transitions,
+)
+
+# Rows without payload that a project keeps; some 4 MB.
+MAX_KEPT = 10_000
+# Issues that one transaction changes or removes, each with its rows in nine tables.
+BATCH_ISSUES = 25
+PAGE_SIZE = 1000
+# A client's clock says when an issue was seen. One that is ahead must not keep it for ever.
+AHEAD = timedelta(days=1)
+
+_COLUMNS = issues.c
+_THE_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_DELETED = (
+    select(_COLUMNS.id).where(_COLUMNS.status == DELETED).order_by(_COLUMNS.last_seen, _COLUMNS.id)
+)
+# What holds data of clients. Terms before what they point at.
+_OF_CLIENTS = (
+    issue_hours,
+    issue_tags,
+    issue_terms,
+    issue_likeness,
+    issue_deliveries,
+)
+
+
+def expire(store: Store, project_id: int, before: datetime, now: datetime) -> None:
+    """Delete a project's issues without events that were seen last before a moment.
+
+    Those that a person decided about keep a row, at most MAX_KEPT of a project.
+    """
+    for range in (_COLUMNS.last_seen < before, _COLUMNS.last_seen > now + AHEAD):
+        is_over = _is_over(project_id, range)
+        for rows in _pages(store, project_id, range):
+            going = [row.id for row in rows if not row.is_decided]
+            for ids in _in_chunks(going):
+                with store.write(durable=False) as conn:
+                    there = select(_COLUMNS.id).where(_COLUMNS.id.in_(ids), *is_over, ~is_decided())
+                    triage.delete(conn, list(conn.scalars(there)))
+            for some in _in_chunks([row for row in rows if row.is_decided]):
+                _keep_rows(store, some, is_over, now)
+    _bound_kept(store, project_id)
+
+
+def purge_deleted(store: Store, at_most: int | None = None) -> int:
+    """Remove what is left of deleted issues and return how many batches that took.
+
+    An envelope that is still to be delivered stays, although its event is gone.
+
+    :param at_most: batches; what is left then is for the next time.
+    """
+    batches = 0
+    while at_most is None or batches < at_most:
+        with store.read() as conn:
+            ids = list(conn.scalars(_DELETED.limit(BATCH_ISSUES)))
+            payloads = _envelopes_of(conn, ids) if ids else []
+        if not ids:
+            break
+        with store.write(durable=False) as conn:
+            if payloads:
+                _remove_payloads(conn, payloads)
+            elif _remove_rows(conn, (*_OF_CLIENTS, transitions), ids):
+                conn.execute(delete(issues).where(_COLUMNS.id.in_(ids)))
+        batches += 1
+    return batches
+
+
+def _pages(store: Store, project_id: int, range: ColumnElement[bool]) -> Iterator[list[Row[Any]]]:
+    """Yield pages of issues that are over, along the index of each status."""
+    named = _COLUMNS.id, _COLUMNS.last_seen, _COLUMNS.type, _COLUMNS.grouping_key
+    query = select(*named, is_decided().label("is_decided")).where(*_is_over(project_id, range))
+    order = _COLUMNS.last_seen, _COLUMNS.id
+    for status in STATUSES:
+        after = (_THE_FIRST, 0)
+        while True:
+            end = tuple_(
+                literal(after[0], _COLUMNS.last_seen.type), literal(after[1], _COLUMNS.id.type)
+            )
+            page = query.where(_COLUMNS.status == status, tuple_(*order) > end)
+            with store.read() as conn:
+                rows = list(conn.execute(page.order_by(*order).limit(PAGE_SIZE)))
+            yield rows
+            if len(rows) < PAGE_SIZE:
+                break
+            after = rows[-1].last_seen, rows[-1].id
+
+
+def _is_over(project_id: int, range: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        _COLUMNS.project_id == project_id,
+        _COLUMNS.status.in_(STATUSES),
+        _COLUMNS.stored_event_count == 0,
+        _COLUMNS.payload_removed_at.is_(None),
+        # What was said of it goes with its envelope.
+        ~exists().where(feedback.c.issue_id == _COLUMNS.id),
+        range,
+    )
+
+
+def _keep_rows(
+    store: Store, rows: list[Row[Any]], is_over: tuple[ColumnElement[bool], ...], now: datetime
+) -> None:
+    """Remove what clients said from issues, and keep what people decided."""
+    ids = [row.id for row in rows]
+    values = [
+        {"of": row.id, "words": title_without_data(row.type, row.grouping_key)} for row in rows
+    ]
+    is_whole = False
+    while not is_whole:
+        with store.write(durable=False) as conn:
+            there = list(conn.scalars(select(_COLUMNS.id).where(_COLUMNS.id.in_(ids), *is_over)))
+            if not there:
+                return
+            is_whole = _remove_rows(conn, _OF_CLIENTS, there) and _forget_events(conn, there)
+            if is_whole:
+                still = set(there)
+                conn.execute(
+                    _KEEP.values(payload_removed_at=now),
+                    [value for value in values if value["of"] in still],
+                )
+
+
+_KEEP = (
+    update(issues)
+    .where(_COLUMNS.id == bindparam("of"))
+    .values(title=bindparam("words"), culprit="", grouping_key=REMOVED_KEY)
+)
+
+
+def _bound_kept(store: Store, project_id: int) -> None:
+    """Delete the oldest rows beyond those that a project keeps."""
+    at = _COLUMNS.payload_removed_at
+    of_project = _COLUMNS.project_id == project_id, at.is_not(None), _COLUMNS.status.in_(STATUSES)
+    beyond = select(_COLUMNS.id).where(*of_project).order_by(at.desc(), _COLUMNS.id.desc())
+    with store.read() as conn:
+        ids = list(conn.scalars(beyond.offset(MAX_KEPT)))
+    for some in _in_chunks(ids):
+        with store.write(durable=False) as conn:
+            still = select(_COLUMNS.id).where(_COLUMNS.id.in_(some), at.is_not(None))
+            triage.delete(conn, list(conn.scalars(still)))
+
+
+def _in_chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
+    for first in range(0, len(rows), BATCH_ISSUES):
+        yield list(rows[first : first + BATCH_ISSUES])
+
+
+def _remove_rows(conn: Connection, tables: Sequence[Table], ids: list[int]) -> bool:
+    """Remove rows of issues, as many as one transaction may; return whether none is left."""
+    left = pruning.BATCH_ROWS
+    found: list[tuple[Table, tuple[ColumnElement[bool], ...]]] = [
+        (table, (table.c.kind == ISSUE, table.c.of_id.in_(ids)))
+        for table in (affected_users, affected_days)
+    ]
+    found += [(table, (table.c.issue_id.in_(ids),)) for table in tables]
+    for table, condition in found:
+        key = tuple(table.primary_key)
+        some = select(*key).where(*condition).limit(left)
+        which = key[0].in_(some) if len(key) == 1 else tuple_(*key).in_(some)
+        left -= conn.execute(delete(table).where(which)).rowcount
+        if left <= 0:
+            return False
+    return True
+
+
+def _forget_events(conn: Connection, ids: list[int]) -> bool:
+    """Take the ids of events out of the history; return whether none is left."""
+    named = transitions.c.issue_id.in_(ids), transitions.c.event_id.is_not(None)
+    some = select(transitions.c.id).where(*named).limit(pruning.BATCH_ROWS)
+    changing = update(transitions).where(transitions.c.id.in_(some)).values(event_id=None)
+    return conn.execute(changing).rowcount < pruning.BATCH_ROWS
+
+
+def _envelopes_of(conn: Connection, issue_ids: list[int]) -> list[int]:
+    """Return envelopes of issues: of their events, then of what was said of them."""
+    sized = select(envelopes.c.id, literal(2), envelopes.c.size_bytes)
+    of_events = sized.join(events, events.c.envelope_id == envelopes.c.id)
+    of_events = of_events.where(events.c.issue_id.in_(issue_ids)).order_by(events.c.id)
+    # Feedback that came with an event goes with that, which may be another issue's.
+    has_event = exists().where(events.c.envelope_id == feedback.c.envelope_id)
+    of_feedback = sized.join(feedback, feedback.c.envelope_id == envelopes.c.id)
+    of_feedback = of_feedback.where(feedback.c.issue_id.in_(issue_ids), ~has_event)
+    for query in (of_events, of_feedback):
+        found = [Candidate(*row) for row in conn.execute(query.limit(pruning.BATCH_SIZE))]
+        if found:
+            return next(pruning.in_batches(found))
+    return []
+
+
+def _remove_payloads(conn: Connection, envelope_ids: list[int]) -> None:
+    for table in (events, feedback):
+        conn.execute(delete(table).where(table.c.envelope_id.in_(envelope_ids)))
+    settled = envelopes.c.id.in_(envelope_ids), envelopes.c.state.in_(SETTLED)
+    gone = conn.scalars(delete(envelopes).where(*settled).returning(envelopes.c.state))
+    books.add_pruned(conn, gone)

@@ -1,0 +1,222 @@
+"""Batches of envelopes: chosen in a read, checked again and removed under the writer's lock.
+
+    candidates()   pages along an index, outside the lock, so that choosing holds nobody up
+    remove()       one transaction a batch: what is still settled goes, with its event, its
+                   attachments, feedback and attempts
+
+Removing is not synced to the disk: what a power cut brings back is removed by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
+
+from app.db import Store
+from app.delivery import books
+from app.delivery.settling import owe_reports
+from app.delivery.tables import attempts
+from app.events.tables import envelopes, events
+from app.issues.tables import issues
+
+# Nothing of them is still to be sent.
+SETTLED = ("local", "delivered", "discarded")
+# Sentry never took them. A person may replay them until they are too old.
+GIVEN_UP = ("parked", "expired")
+TOO_OLD = "too_old"
+
+# One transaction's envelopes, their rows in all tables, and their bytes, of which SQLite puts each
+# page on its list of free ones: below 10 ms of the store's only writer (`benchmarks/pruning.py`).
+BATCH_SIZE = 100
+BATCH_ROWS = 400
+BATCH_BYTES = 4 * 1024 * 1024
+# Envelopes that one read looks at.
+PAGE_SIZE = 2000
+
+_THE_FIRST = (datetime(1, 1, 1, tzinfo=UTC), 0)
+
+Progress = Callable[[int], None]
+
+
+class Candidate(NamedTuple):
+    """An envelope that may go.
+
+    :param rows: how many rows go with it, its own included.
+    :param size_bytes: of the envelope before it was compressed.
+    """
+
+    id: int
+    rows: int
+    size_bytes: int
+
+
+def candidates(
+    store: Store,
+    *,
+    project_id: int | None = None,
+    before: datetime | None = None,
+    states: tuple[str, ...] = SETTLED,
+    repeats_only: bool = False,
+    events_only: bool = False,
+) -> Iterator[Candidate]:
+    """Yield envelopes that may go, the oldest first.
+
+    :param before: only what was received before this moment.
+    :param states: only envelopes in one of these states.
+    :param repeats_only: leave out the first and the last event of every issue.
+    :param events_only: leave out envelopes without an event.
+    """
+    query = _page(project_id, before)
+    after = _THE_FIRST
+    while True:
+        with store.read() as conn:
+            page = conn.execute(query, {"at": after[0], "id": after[1]}).all()
+        for row in page:
+            is_wanted = row.has_event or not events_only
+            if row.state in states and is_wanted and (row.is_repeat or not repeats_only):
+                yield Candidate(row.id, 2 + row.attempts, row.size_bytes)
+        if len(page) < PAGE_SIZE:
+            return
+        after = page[-1].received_at, page[-1].id
+
+
+def remove(
+    store: Store,
+    chosen: Iterable[Candidate],
+    progress: Progress = lambda count: None,
+    at_most: int | None = None,
+) -> int:
+    """Remove envelopes with their events in batches and return how many went.
+
+    One that is to be sent again since it was chosen stays.
+
+    :param progress: called after each batch with the number that went.
+    :param at_most: how many envelopes may go.
+    """
+    return sum(remove_ids(store, ids, progress) for ids in in_batches(islice(chosen, at_most)))
+
+
+def remove_ids(store: Store, ids: list[int], progress: Progress = lambda count: None) -> int:
+    """Remove one batch of envelopes in a transaction of its own, see :func:`remove_batch`."""
+    with store.write(durable=False) as conn:
+        count = remove_batch(conn, ids)
+    if count:
+        progress(count)
+    return count
+
+
+def remove_batch(conn: Connection, ids: list[int]) -> int:
+    """Remove those of some envelopes that may go, with their events; the caller commits.
+
+    :return: how many went.
+    """
+    rows: Sequence[Any] = conn.execute(_STILL_THERE, {"ids": ids}).all()
+    if not rows:
+        return 0
+    _give_up(conn, [row for row in rows if row.state in GIVEN_UP])
+    going = {"ids": [row.id for row in rows]}
+    touched = conn.execute(_EVENTS_BY_ISSUE, going).all()
+    if touched:
+        conn.execute(_FEWER_EVENTS, [{"of": of, "fewer": count} for of, count in touched])
+        conn.execute(_REMOVE_EVENTS, going)
+    conn.execute(_REMOVE_ENVELOPES, going)
+    states = ("discarded" if row.state in GIVEN_UP else row.state for row in rows)
+    books.add_pruned(conn, states)
+    return len(rows)
+
+
+def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
+    """Book as discarded what Sentry never took and nobody replayed."""
+    discarded = books.counter_of("discarded", TOO_OLD)
+    books.move(conn, ((books.counter_of(row.state), discarded) for row in rows))
+    owe_reports(conn, [(row, TOO_OLD) for row in rows])
+
+
+def in_batches(chosen: Iterable[Candidate]) -> Iterator[list[int]]:
+    """Yield the ids of candidates, as many at a time as one transaction may remove."""
+    ids: list[int] = []
+    rows = size_bytes = 0
+    for one in chosen:
+        is_full = len(ids) == BATCH_SIZE or rows + one.rows > BATCH_ROWS
+        if ids and (is_full or size_bytes + one.size_bytes > BATCH_BYTES):
+            yield ids
+            ids, rows, size_bytes = [], 0, 0
+        ids.append(one.id)
+        rows += one.rows
+        size_bytes += one.size_bytes
+    if ids:
+        yield ids
+
+
+def _page(project_id: int | None, before: datetime | None) -> Any:
+    """Return a query for the next page: of a project along its index, else by id."""
+    columns = envelopes.c
+    at: Any = bindparam("at", type_=columns.received_at.type)
+    row_id: Any = bindparam("id", type_=columns.id.type)
+    page = select(columns.id, columns.received_at, columns.state, columns.size_bytes)
+    if project_id is None:
+        page = page.where(columns.id > row_id).order_by(columns.id)
+    else:
+        is_next = tuple_(columns.received_at, columns.id) > tuple_(at, row_id)
+        page = page.where(columns.project_id == project_id, is_next)
+        page = page.order_by(columns.received_at, columns.id)
+    if before is not None:
+        page = page.where(columns.received_at < before)
+    some = page.limit(PAGE_SIZE).subquery()
+    order = (some.c.id,) if project_id is None else (some.c.received_at, some.c.id)
+    tried = select(func.count()).where(attempts.c.envelope_id == some.c.id)
+    return (
+        select(
+            some,
+            events.c.id.is_not(None).label("has_event"),
+            (events.c.id.is_(None) | _is_repeat()).label("is_repeat"),
+            tried.scalar_subquery().label("attempts"),
+        )
+        .outerjoin(events, events.c.envelope_id == some.c.id)
+        .order_by(*order)
+    )
+
+
+def _is_repeat() -> Any:
+    """Neither the first nor the last event of its issue."""
+    other = events.alias()
+    same_issue = other.c.issue_id == events.c.issue_id
+    return and_(
+        exists().where(same_issue, other.c.id < events.c.id),
+        exists().where(same_issue, other.c.id > events.c.id),
+    )
+
+
+_IDS: Any = bindparam("ids", expanding=True)
+_STILL_THERE = select(
+    envelopes.c.id,
+    envelopes.c.project_id,
+    envelopes.c.item_types,
+    envelopes.c.state,
+).where(envelopes.c.id.in_(_IDS), envelopes.c.state.in_((*SETTLED, *GIVEN_UP)))
+_EVENTS_BY_ISSUE = (
+    select(events.c.issue_id, func.count())
+    .where(events.c.envelope_id.in_(_IDS))
+    .group_by(events.c.issue_id)
+)
+_FEWER_EVENTS = (
+    update(issues)
+    .where(issues.c.id == bindparam("of"))
+    .values(stored_event_count=issues.c.stored_event_count - bindparam("fewer"))
+)
+_REMOVE_EVENTS = delete(events).where(events.c.envelope_id.in_(_IDS))
+_REMOVE_ENVELOPES = delete(envelopes).where(envelopes.c.id.in_(_IDS))
