@@ -284,6 +284,9 @@ class Config(BaseModel):
     MAX_STORE_BYTES: StoreBytes = setting(
         10 * 1024**3, "a number of bytes from 67108864 (64 MiB), 0 for no limit", le=10**15
     )
+    MAX_NEW_ISSUES_PER_HOUR: int = setting(
+        200, "a number of issues, 0 for no limit", ge=0, le=10**6
+    )
     DELIVERY_BACKOFF_BASE_S: float = setting(
         1.0, "seconds from 0.01 to 3600", ge=0.01, le=3600, allow_inf_nan=False
     )

@@ -49,6 +49,7 @@ def create_app(config: Config | None = None) -> Flask:
         EmergencyFolder(config.emergency_dir),
         scrubber,
         destinations=destinations,
+        max_new_issues=config.MAX_NEW_ISSUES_PER_HOUR,
         reraise=config.testing,
     )
     release = sentry.find_release(config)

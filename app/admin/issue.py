@@ -23,6 +23,7 @@ from app.events.queries import EventFilter, list_events
 from app.insights.releases import users_of_days
 from app.issues.comparing import catch_up
 from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.overflow import is_other, types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.triage import MAX_NOTE
@@ -65,6 +66,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
+            "types": types_of(conn, issue_id) if is_other(issue) else [],
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
             "feedback": list_feedback(

@@ -117,6 +117,11 @@ KINDS = {
         highest=100_000,
         cooldown_minutes=240,
     ),
+    "new_issue_limit": Kind(
+        "Limit of new issues",
+        "A project made as many issues in an hour as it may; further ones are in <other>.",
+        cooldown_minutes=1440,
+    ),
     "disk": Kind(
         "Disk",
         "Less of the disk is free.",
@@ -151,6 +156,7 @@ PRESETS = {
     "p95": Preset("p95", "p95 above 2 s"),
     "outbox_age": Preset("outbox_age", "Envelopes wait for Sentry"),
     "circuit_open": Preset("circuit_open", "Sentry takes nothing"),
+    "new_issue_limit": Preset("new_issue_limit", "Too many new issues"),
     "disk": Preset("disk", "The disk is nearly full", is_own=True),
     "books": Preset("books", "The books do not balance", is_own=True),
 }

@@ -21,6 +21,7 @@ from app.alerts.rules import AlertRule
 from app.delivery.books import accounting
 from app.delivery.destinations import Destinations
 from app.events.tables import OUTBOX, envelopes, events
+from app.issues.overflow import latest_overflow
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
 
@@ -32,6 +33,8 @@ DAYS = 7
 MAX_LOOKED_AT = 10_000
 # Issues that are looked into, the busiest first; one is enough for a notice.
 MAX_CANDIDATES = 50
+# For so long a limit that was reached is what a rule finds: longer than evaluation may pause.
+LIMIT_SHOWN = HOUR
 # Live envelopes and first events; what a person replays may be as old as it is.
 _PRIORITIES = (0, 1)
 
@@ -273,6 +276,24 @@ def _circuit_open(rule: AlertRule, question: Question) -> Reading:
     return Reading(minutes, minutes >= (rule.threshold or 0), detail, said)
 
 
+# ---- limits -------------------------------------------------------------------------------------
+
+
+def _new_issue_limit(rule: AlertRule, question: Question) -> Reading:
+    found = latest_overflow(question.conn, rule.project_id, question.now - LIMIT_SHOWN)
+    if found is None:
+        return Reading(0, False, "The limit was not reached within an hour.")
+    name = question.conn.scalar(select(projects.c.name).where(projects.c.id == rule.project_id))
+    said = f"Project {name} had more than {found.over_limit:,} new issues in an hour"
+    detail = f"{said}: further ones are in <other>."
+    # Who ignores `<other>` has decided that they know of it.
+    is_news = found.status != "ignored"
+    return Reading(1, is_news, detail, detail.rstrip("."), found.issue_id)
+
+
+# ---- the machine --------------------------------------------------------------------------------
+
+
 def _disk(rule: AlertRule, question: Question) -> Reading:
     folder = question.parts.folder
     existing = next(path for path in (folder, *folder.parents) if path.exists())
@@ -303,6 +324,7 @@ _MEASURES: dict[str, Callable[[AlertRule, Question], Reading]] = {
     "crash_free": _crash_free,
     "outbox_age": _outbox_age,
     "circuit_open": _circuit_open,
+    "new_issue_limit": _new_issue_limit,
     "disk": _disk,
     "books": _books,
 }

@@ -34,6 +34,7 @@ RuleKind = Literal[
     "crash_free",
     "outbox_age",
     "circuit_open",
+    "new_issue_limit",
     "disk",
     "books",
 ]

@@ -18,6 +18,7 @@ from app.api.requests import Query, read_query
 from app.api.schemas import (
     DayUsers,
     Issue,
+    IssueDetail,
     IssuePage,
     IssueTags,
     IssueUsers,
@@ -26,11 +27,13 @@ from app.api.schemas import (
     TagValue,
     Transition,
     TransitionPage,
+    TypeCount,
 )
 from app.db import utc_now
 from app.errors import FieldErrors
 from app.events.affected import ISSUE, Subject, date_of
 from app.insights.releases import users_of_days
+from app.issues.overflow import is_other, types_of
 from app.issues.queries import (
     IssueFilter,
     count_issues,
@@ -116,15 +119,17 @@ def get_issues() -> ResponseReturnValue:
 
 @bp.get("/api/issues/<int:issue_id>")
 @access.reads
-@describe(Operation("One issue", {200: Issue}, problems=(404, 503), tag="issues"))
+@describe(Operation("One issue", {200: IssueDetail}, problems=(404, 503), tag="issues"))
 def get_issue(issue_id: int) -> ResponseReturnValue:
     """Return one issue.
 
     :raise 404: no issue has this id.
     """
     with services().store.read() as conn:
-        found = shapes(conn, [found_issue(conn, issue_id)])
-    return answer(found[0])
+        row = found_issue(conn, issue_id)
+        found = shapes(conn, [row])[0]
+        types = _types(conn, issue_id) if is_other(row) else None
+    return answer(IssueDetail(**found.model_dump(), types=types))
 
 
 @bp.get("/api/issues/<int:issue_id>/tags")
@@ -214,6 +219,10 @@ def _issue(row: Row[Any], hours: list[int]) -> Issue:
     fields = {name: values[name] for name in Issue.model_fields if name in values}
     awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
     return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping_of(row), hours=hours)
+
+
+def _types(conn: Connection, issue_id: int) -> list[TypeCount]:
+    return [TypeCount(type=name, times_seen=times) for name, times in types_of(conn, issue_id)]
 
 
 def found_issue(conn: Connection, issue_id: int) -> Row[Any]:

@@ -217,6 +217,19 @@ class Issue(BaseModel):
     hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
 
 
+class TypeCount(BaseModel):
+    """How many events are of a type of error."""
+
+    type: str
+    times_seen: int
+
+
+class IssueDetail(Issue):
+    """One issue; `types` has the ten commonest types of errors in `<other>`, null for any other."""
+
+    types: list[TypeCount] | None
+
+
 class IssuePage(BaseModel):
     """A page of issues, the one seen last first."""
 

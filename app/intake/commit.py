@@ -48,9 +48,13 @@ _KNOWN_EVENTS = (
 
 
 class Remembered:
-    """What a process remembers of its store, so that it asks once."""
+    """What a process remembers of its store, so that it asks once.
 
-    def __init__(self) -> None:
+    :param max_new_issues: of a project and hour; 0 means no limit.
+    """
+
+    def __init__(self, max_new_issues: int = 0) -> None:
+        self.max_new_issues = max_new_issues
         self.measures = MeasureBooks()
         self.releases = ReleaseBook()
         self.users = UserBook()
@@ -297,7 +301,9 @@ def _insert_events(
         for one in stored
         if one.event and one.grouping
     ]
-    recorded = record_occurrences(conn, occurrences, now, remembered.users)
+    recorded = record_occurrences(
+        conn, occurrences, now, remembered.users, remembered.max_new_issues
+    )
     rows = [
         _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
         for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)

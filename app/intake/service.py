@@ -77,6 +77,7 @@ class Intake:
     """Accepts envelopes into one store.
 
     :param destinations: say which projects' envelopes wait to be sent on.
+    :param max_new_issues: of a project and hour; 0 means no limit.
     :param reraise: under test a failure inside the tracker is raised, not swallowed.
     """
 
@@ -87,6 +88,7 @@ class Intake:
         scrubber: Scrubber,
         *,
         destinations: Destinations | None = None,
+        max_new_issues: int = 0,
         reraise: bool = False,
     ) -> None:
         self.store = store
@@ -104,7 +106,7 @@ class Intake:
         # What could not be counted in the store at the time it happened; the next commit does.
         self._owed = books.Tally()
         self._observed = Observations(OWN_PROJECT_ID)
-        self._remembered = Remembered()
+        self._remembered = Remembered(max_new_issues)
 
     # ---- doors ----------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +13,14 @@ from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
 from app.issues.counting import count_hours, count_tags
 from app.issues.grouping import Grouping
+from app.issues.overflow import (
+    OTHER_VERSION,
+    count_new,
+    count_types,
+    in_other,
+    keys_beyond,
+    other_row,
+)
 from app.issues.tables import issue_likeness, issues, transitions
 from app.protocol.event import Event
 
@@ -34,6 +43,11 @@ class Occurrence(NamedTuple):
         """What an issue is alone with."""
         return self.project_id, self.grouping.version, self.grouping.hash
 
+    @property
+    def is_other(self) -> bool:
+        """Whether it is counted into ``<other>`` instead of an issue of its own."""
+        return self.grouping.version == OTHER_VERSION
+
 
 class Recorded(NamedTuple):
     """What became of an occurrence. ``is_first``: it made its issue."""
@@ -47,6 +61,7 @@ def record_occurrences(
     occurrences: list[Occurrence],
     now: datetime | None = None,
     users: UserBook | None = None,
+    max_new_an_hour: int = 0,
 ) -> list[Recorded]:
     """Count events into their issues, made here if they are the first.
 
@@ -57,25 +72,52 @@ def record_occurrences(
 
     :param now: the transaction's time.
     :param users: counts whom they met, and remembers of whom there are too many.
+    :param max_new_an_hour: issues that a project may make; events of further ones go to its issue
+        ``<other>`` (:mod:`app.issues.overflow`). 0 means no limit.
     :return: for each, in order.
     """
     now = now or utc_now()
-    groups: dict[Key, list[Occurrence]] = {}
-    for occurrence in occurrences:
-        groups.setdefault(occurrence.key, []).append(occurrence)
+    groups = _by_key(occurrences)
+    if beyond := keys_beyond(conn, groups, max_new_an_hour, now):
+        occurrences = [_in_other(one) if one.key in beyond else one for one in occurrences]
+        groups = _by_key(occurrences)
     counted = _count_into_issues(conn, groups)
+    if max_new_an_hour:
+        made = Counter(key[0] for key, issue in counted.items() if issue.is_new and _is_own(key))
+        count_new(conn, made, beyond, max_new_an_hour, now)
     _write_history(conn, [(counted[key], group[0].event) for key, group in groups.items()], now)
     met = [(counted[one.key].id, one.event) for one in occurrences]
     _count_users(conn, [(one, counted[one.key].id) for one in occurrences], users, now)
     count_hours(conn, [issue_id for issue_id, _ in met], now)
+    if beyond:
+        count_types(conn, [(counted[one.key].id, one.event) for one in occurrences if one.is_other])
     count_tags(conn, met)
-    firsts = {id(group[0]) for key, group in groups.items() if counted[key].is_new}
+    firsts = {id(group[0]) for key, group in groups.items() if counted[key].is_new and _is_own(key)}
     return [Recorded(counted[one.key].id, id(one) in firsts) for one in occurrences]
+
+
+def _by_key(occurrences: list[Occurrence]) -> dict[Key, list[Occurrence]]:
+    groups: dict[Key, list[Occurrence]] = {}
+    for occurrence in occurrences:
+        groups.setdefault(occurrence.key, []).append(occurrence)
+    return groups
+
+
+def _in_other(one: Occurrence) -> Occurrence:
+    event, grouping = in_other(one.event, one.grouping)
+    return one._replace(event=event, grouping=grouping)
+
+
+def _is_own(key: Key) -> bool:
+    """Whether a key is an error's own, not that of ``<other>``."""
+    return key[1] != OTHER_VERSION
 
 
 class _Counted(NamedTuple):
     id: int
     is_new: bool
+    # Whether rules of alerts about new issues and regressions look at it.
+    has_alerts: bool
     # The event that brings it back, if one does.
     regressed_by: Event | None
     ignored_by: str | None
@@ -121,8 +163,12 @@ def _counted(row: Row[Any], group: list[Occurrence]) -> _Counted:
     is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
     is_over = row.status == "resolved" and not ignored_by
     regressed_by = _brings_back(group, row.resolved_after) if is_over else None
+    # One notification says that the limit was reached; `<other>` itself is no new kind of error,
+    # and no rule may hide it for what its first event was.
+    is_own = _is_own(_key_of(row))
+    hidden_by = ignored_by if is_new and is_own else None
     was_kept = row.payload_removed_at is not None
-    return _Counted(row.id, is_new, regressed_by, ignored_by if is_new else None, was_kept)
+    return _Counted(row.id, is_new, is_own and not hidden_by, regressed_by, hidden_by, was_kept)
 
 
 def _brings_back(group: list[Occurrence], resolved_after: int | None) -> Event | None:
@@ -174,7 +220,7 @@ def _transition(
         "actor": actor and actor[:200],
         "event_id": event.event_id,
         "release": event.release and event.release[:250],
-        "alerts_due": None if issue.ignored_by else True,
+        "alerts_due": True if issue.has_alerts else None,
     }
 
 
@@ -238,6 +284,7 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
         "last_seen": max(seen),
         "first_release": release,
         "last_release": release,
+        **(other_row() if group[-1].is_other else {}),
     }
 
 

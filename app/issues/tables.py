@@ -177,3 +177,15 @@ issue_terms = Table(
     Index(None, "issue_id"),
     sqlite_with_rowid=False,
 )
+
+# How many issues a project made in its latest hour; see `overflow.py`. A row a project.
+new_issue_windows = Table(
+    "new_issue_windows",
+    metadata,
+    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
+    Column("hour", UtcDateTime, nullable=False),
+    Column("made", Integer, nullable=False),
+    # When the limit was reached last, by the first event beyond it in its hour, and the limit.
+    Column("over_at", UtcDateTime),
+    Column("over_limit", Integer),
+)

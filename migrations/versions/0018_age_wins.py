@@ -11,7 +11,7 @@ TIME = sa.DateTime(timezone=True)
 IS_KEPT = "payload_removed_at IS NOT NULL"
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,230 @@
+"""The limit of new issues a project and hour, and the issue ``<other>`` beyond it.
+
+keys of a batch ── does the allowance cover them all? ── yes: nothing more is asked
+                   └─ no: which are new? ── as many as are allowed make issues, in their order
+                                         └─ events of the others go to <other>
+
+An event in ``<other>`` leaves no issue of its own behind, so the same error in another hour makes
+one as if it were seen for the first time. Issues that exist are counted whatever the limit is. The
+commit is the only writer, so the limit holds over processes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, delete, func, select
+
+from app.db import insert_for
+from app.issues.grouping import Grouping
+from app.issues.tables import issue_tags, issues, new_issue_windows
+from app.protocol.event import Event
+
+Key = tuple[int, str, str]
+
+# No version of the rules of grouping: those are numbers.
+OTHER_VERSION = "other"
+OTHER_TITLE = "<other>"
+OTHER_CULPRIT = "new issues beyond the limit of an hour"
+OTHER = Grouping(OTHER_VERSION, OTHER_TITLE, OTHER_CULPRIT)
+# The tag under which `<other>` counts the types of its events.
+TYPE_TAG = "type"
+# More types than anyone reads, and few enough to be read and written with each batch.
+MAX_TYPES = 100
+SHOWN_TYPES = 10
+NO_TYPE = "no type"
+
+_WINDOWS = select(new_issue_windows).where(
+    new_issue_windows.c.project_id.in_(bindparam("ids", expanding=True))
+)
+_KNOWN = select(issues.c.project_id, issues.c.grouping_version, issues.c.grouping_hash).where(
+    issues.c.project_id == bindparam("project_id"),
+    issues.c.grouping_hash.in_(bindparam("hashes", expanding=True)),
+)
+
+
+def hour_of(now: datetime) -> datetime:
+    """Return the beginning of the hour in which a moment lies."""
+    return now.replace(minute=0, second=0, microsecond=0)
+
+
+def is_other(issue: Any) -> bool:
+    """Tell whether a row of ``issues`` is its project's ``<other>``."""
+    return bool(issue.grouping_version == OTHER_VERSION)
+
+
+def keys_beyond(conn: Connection, keys: Iterable[Key], limit: int, now: datetime) -> set[Key]:
+    """Return those keys of a batch that are new and beyond their project's limit.
+
+    :param keys: in the order in which their events came.
+    :param limit: new issues of a project and hour; 0 means no limit.
+    """
+    if not limit:
+        return set()
+    by_project: dict[int, list[Key]] = {}
+    for key in keys:
+        by_project.setdefault(key[0], []).append(key)
+    made = _made_in_hour(conn, by_project, now)
+    beyond: set[Key] = set()
+    for project_id, wanted in by_project.items():
+        allowance = max(0, limit - made.get(project_id, 0))
+        if len(wanted) > allowance:
+            known = _known(conn, project_id, wanted)
+            beyond.update([key for key in wanted if key not in known][allowance:])
+    return beyond
+
+
+def count_new(
+    conn: Connection, new: Mapping[int, int], beyond: Iterable[Key], limit: int, now: datetime
+) -> None:
+    """Count new issues into their project's hour, and note when the limit was reached first.
+
+    :param new: project to the number of issues that a batch made.
+    :param beyond: of :func:`keys_beyond`.
+    """
+    over = {key[0] for key in beyond}
+    rows = [
+        {
+            "project_id": project_id,
+            "hour": hour_of(now),
+            "made": new.get(project_id, 0),
+            "over_at": now if project_id in over else None,
+            "over_limit": limit if project_id in over else None,
+        }
+        for project_id in sorted(over | new.keys())
+    ]
+    if rows:
+        conn.execute(_window_upsert(conn.dialect.name), rows)
+
+
+def in_other(event: Event, grouping: Grouping) -> tuple[Event, Grouping]:
+    """Return an event as ``<other>`` counts it: its own tag ``type`` would be taken for ours."""
+    tags = {name: value for name, value in event.tags.items() if name != TYPE_TAG}
+    return replace(event, tags=tags), replace(OTHER, ignored_by=grouping.ignored_by)
+
+
+def count_types(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
+    """Count the types of events that went to ``<other>``.
+
+    :param met: the id of ``<other>`` with each event.
+    """
+    by_issue: dict[int, Counter[str]] = {}
+    for issue_id, event in met:
+        by_issue.setdefault(issue_id, Counter())[event.type[:200] or NO_TYPE] += 1
+    for issue_id, counts in sorted(by_issue.items()):
+        _count_types_of(conn, issue_id, counts)
+
+
+def types_of(conn: Connection, issue_id: int) -> list[tuple[str, int]]:
+    """Return the commonest types of an ``<other>`` with their events, the commonest first.
+
+    Exact while there are at most :data:`MAX_TYPES`; with more of them a count is too high by no
+    more than the number of events divided by that.
+    """
+    of = issue_tags.c
+    query = select(of.value, of.times_seen).where(of.issue_id == issue_id, of.key == TYPE_TAG)
+    query = query.order_by(of.times_seen.desc(), of.value).limit(SHOWN_TYPES)
+    return [(value, int(times)) for value, times in conn.execute(query)]
+
+
+def latest_overflow(conn: Connection, project_id: int, since: datetime) -> Any | None:
+    """Return when a project went beyond its limit last: ``over_at`` (of the first event in that
+    hour), ``over_limit``, ``issue_id`` of its ``<other>`` if there is one, ``status`` of that.
+    """
+    of = new_issue_windows.c
+    is_its_other = (issues.c.project_id == of.project_id) & (
+        (issues.c.grouping_version == OTHER_VERSION) & (issues.c.grouping_hash == OTHER.hash)
+    )
+    query = (
+        select(of.over_at, of.over_limit, issues.c.id.label("issue_id"), issues.c.status)
+        .select_from(new_issue_windows.outerjoin(issues, is_its_other))
+        .where(of.project_id == project_id, of.over_at > since)
+    )
+    return conn.execute(query).first()
+
+
+def _made_in_hour(conn: Connection, ids: Iterable[int], now: datetime) -> dict[int, int]:
+    rows = conn.execute(_WINDOWS, {"ids": sorted(ids)})
+    return {row.project_id: row.made for row in rows if row.hour == hour_of(now)}
+
+
+def _known(conn: Connection, project_id: int, keys: list[Key]) -> set[Key]:
+    hashes = [hash for _, _, hash in keys]
+    found = conn.execute(_KNOWN, {"project_id": project_id, "hashes": hashes})
+    return {(row[0], row[1], row[2]) for row in found}
+
+
+def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> None:
+    """Keep the commonest types by the algorithm Space-Saving: a new one takes the place, and the
+    count, of the rarest. So one that comes often is among them however many others come.
+
+    Source: Metwally, Agrawal, El Abbadi: Efficient computation of frequent and top-k elements in
+    data streams, ICDT 2005.
+    """
+    of = issue_tags.c
+    query = select(of.value, of.times_seen).where(of.issue_id == issue_id, of.key == TYPE_TAG)
+    before = {value: int(times) for value, times in conn.execute(query)}
+    now = dict(before)
+    for name, times in counts.most_common():
+        taken = 0
+        if name not in now and len(now) >= MAX_TYPES:
+            rarest = min(now, key=lambda one: (now[one], one))
+            taken = now.pop(rarest)
+        now[name] = now.get(name, 0) + taken + times
+    if gone := [name for name in before if name not in now]:
+        of_type = of.issue_id == issue_id, of.key == TYPE_TAG
+        conn.execute(delete(issue_tags).where(*of_type, of.value.in_(gone)))
+    conn.execute(
+        _type_upsert(conn.dialect.name),
+        [
+            {"issue_id": issue_id, "key": TYPE_TAG, "value": name, "times_seen": times}
+            for name, times in sorted(now.items())
+            if times != before.get(name)
+        ],
+    )
+
+
+# Built once: putting these statements together takes longer than executing them.
+@functools.cache
+def _window_upsert(dialect: str) -> Any:
+    statement = insert_for(dialect, new_issue_windows)
+    of, new = new_issue_windows.c, statement.excluded
+    # The moment that the limit was reached first in its hour; kept until another hour reaches it.
+    is_first = (new.over_at.is_not(None)) & (of.over_at.is_(None) | (of.over_at < new.hour))
+    return statement.on_conflict_do_update(
+        index_elements=["project_id"],
+        set_={
+            "hour": new.hour,
+            "made": case((of.hour == new.hour, of.made), else_=0) + new.made,
+            "over_at": case((is_first, new.over_at), else_=of.over_at),
+            "over_limit": func.coalesce(new.over_limit, of.over_limit),
+        },
+    )
+
+
+@functools.cache
+def _type_upsert(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_tags)
+    return statement.on_conflict_do_update(
+        index_elements=["issue_id", "key", "value"],
+        set_={"times_seen": statement.excluded.times_seen},
+    )
+
+
+def other_row() -> dict[str, Any]:
+    """Return the columns in which ``<other>`` differs from an issue: it is no single error, so it
+    is named for none, and it is of no release.
+    """
+    return {
+        "title": OTHER_TITLE,
+        "culprit": OTHER_CULPRIT,
+        "type": OTHER_TITLE,
+        "status": "unresolved",
+        "first_release": None,
+        "last_release": None,
+    }
