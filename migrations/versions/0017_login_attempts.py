@@ -4,7 +4,7 @@ What was counted before is dropped: it locked for a quarter of an hour at most, 
 of a name or of an address, cannot be read as pairs.
 
 Revision ID: 0017
-Revises: 0015
+Revises: 0016
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
 """Payloads go by age, what a person decided stays; releases know whether an event named them.
 
 Revision ID: 0018
-Revises: 0015
+Revises: 0017
 """
 
 import sqlalchemy as sa

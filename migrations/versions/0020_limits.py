@@ -1,7 +1,7 @@
 """How many issues a project made in its hour; when a quota refused something.
 
 Revision ID: 0020
-Revises: 0015
+Revises: 0018
 """
 
 import sqlalchemy as sa
