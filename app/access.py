@@ -101,7 +101,7 @@ def enforce() -> ResponseReturnValue | None:
         _check_host()
     if rule is anyone or rule is keyed:
         return None
-    if rule.session and current_user.is_authenticated:
+    if _is_by_login(rule):
         # Else the SDK, where personal data is sent, takes Flask-Login's id: the session's secret.
         set_user_context(current_user.username)
         return None
@@ -132,9 +132,14 @@ def _is_of_browsers(rule: Rule) -> bool:
     """
     if rule is keyed or (request.endpoint or "").startswith("api.health"):
         return False
-    return rule.scope is None or (
-        rule.session and _bearer() is None and current_user.is_authenticated
-    )
+    return rule.scope is None or _is_by_login(rule)
+
+
+def _is_by_login(rule: Rule) -> bool:
+    """Whether a login opens the route; where a token was sent too, the token has to."""
+    if not rule.session or (rule.scope and _bearer() is not None):
+        return False
+    return bool(current_user.is_authenticated)
 
 
 def _check_host() -> None:

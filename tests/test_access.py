@@ -377,6 +377,10 @@ def test_api_call_by_a_login_is_refused_under_another_name(
     headers = {"Host": "10.0.0.7", "Cookie": f"{cookie.key}={cookie.value}"}
     answer = app.test_client(use_cookies=False).get("/system/status", headers=headers)
     assert answer.status_code == 400 and "ALLOWED_HOSTS" in answer.json["detail"]
+    # A token that does not work is no way around it.
+    headers |= bearer("wrong")
+    answer = app.test_client(use_cookies=False).get("/system/status", headers=headers)
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("environment", ["development", "production"])
