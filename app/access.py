@@ -14,23 +14,23 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Response, abort, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
-from werkzeug.sansio.utils import host_is_trusted
 
 from app.sentry import set_user_context
 from app.services import services
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 # What only a proxy adds: its own name, the caller's address, or the request as it was before. The
 # rule looks at words of the name, since every product has headers of its own.
 FORWARDING_HEADER = re.compile(
@@ -101,7 +101,7 @@ def enforce() -> ResponseReturnValue | None:
         _check_host()
     if rule is anyone or rule is keyed:
         return None
-    if rule.session and current_user.is_authenticated:
+    if _is_by_login(rule):
         # Else the SDK, where personal data is sent, takes Flask-Login's id: the session's secret.
         set_user_context(current_user.username)
         return None
@@ -132,19 +132,48 @@ def _is_of_browsers(rule: Rule) -> bool:
     """
     if rule is keyed or (request.endpoint or "").startswith("api.health"):
         return False
-    return rule.scope is None or (
-        rule.session and _bearer() is None and current_user.is_authenticated
-    )
+    return rule.scope is None or _is_by_login(rule)
+
+
+def _is_by_login(rule: Rule) -> bool:
+    """Whether a login opens the route; where a token was sent too, the token has to."""
+    if not rule.session or (rule.scope and _bearer() is not None):
+        return False
+    return bool(current_user.is_authenticated)
 
 
 def _check_host() -> None:
     allowed = services().config.allowed_hosts
-    if allowed and not host_is_trusted(request.host, [*allowed]):
+    if allowed and not _is_host_of(allowed):
         abort(
             400,
             description="the host name of this address is not one that is served: add it to "
             "ALLOWED_HOSTS, which is the host of PUBLIC_URL if it is not set",
         )
+
+
+def _is_host_of(names: Iterable[str]) -> bool:
+    """Whether ``Host`` is one of these names, or below one that begins with a dot.
+
+    Ports, case and a last dot make no difference. (Werkzeug's check cuts an IPv6 address at its
+    first colon, so that none ever matches.)
+    """
+    host = _host_name(request.host)
+    for name in map(_host_name, names):
+        if name and (host == name or (name.startswith(".") and f".{host}".endswith(name))):
+            return True
+    return False
+
+
+def _host_name(text: str) -> str:
+    """Return the name in ``host:port`` as it compares, empty where there is none."""
+    is_bare_ipv6 = text.count(":") > 1 and not text.startswith("[")
+    try:
+        name = urlsplit(f"//[{text}]" if is_bare_ipv6 else f"//{text}").hostname or ""
+        dot = "." if name.startswith(".") else ""
+        return dot + name.strip(".").encode("idna").decode("ascii")
+    except ValueError:  # UnicodeError is one, too.
+        return ""
 
 
 def _to_login() -> ResponseReturnValue:
@@ -159,7 +188,7 @@ def _is_trusted_loopback() -> bool:
         return False
     if _is_forwarded() or not _is_of_this_site():
         return False
-    if not host_is_trusted(request.host, [*LOOPBACK_NAMES, *services().config.ALLOWED_HOSTS]):
+    if not _is_host_of((*LOOPBACK_NAMES, *services().config.ALLOWED_HOSTS)):
         return False  # A foreign page that rebinds its name to this machine.
     return _is_beyond_forms()
 

@@ -367,6 +367,48 @@ def test_programs_are_served_under_every_name(
     assert sent.status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("allowed", "host", "is_served"),
+    [
+        ("errors.example.org", "Errors.Example.Org:8443", True),
+        ("Errors.Example.Org:8443", "errors.example.org", True),
+        ("errors.example.org", "errors.example.org.", True),
+        ("errors.example.org", "errors.example.org.evil.example", False),
+        ("errors.example.org", "an.errors.example.org", False),
+        ("errors.example.org", "", False),
+        (".example.org", "errors.example.org", True),
+        (".example.org", "example.org", True),
+        (".example.org", "evilexample.org", False),
+        ("b\u00fccher.example", "xn--bcher-kva.example", True),
+        ("[2001:db8::1]", "[2001:db8::1]:8000", True),
+        ("2001:db8::1", "[2001:DB8::1]", True),
+        ("[2001:db8::1]", "[2001:db8::2]", False),
+        ("a.example, b.example", "b.example", True),
+    ],
+)
+def test_host_is_compared_as_names_are(
+    make_app: Callable[..., Flask], allowed: str, host: str, is_served: bool
+) -> None:
+    client = make_app(ALLOWED_HOSTS=allowed).test_client()
+    answer = client.get("/admin/login", headers={"Host": host})
+    assert answer.status_code == (200 if is_served else 400)
+
+
+def test_public_url_with_an_address_of_ipv6_is_served(make_app: Callable[..., Flask]) -> None:
+    app = make_app(
+        ENVIRONMENT="production", SECRET_KEY="s" * 32, PUBLIC_URL="https://[2001:db8::1]:8443"
+    )
+    headers = {"Host": "[2001:db8::1]:8443"}
+    assert app.test_client().get("/admin/login", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:80", "127.0.0.1:8000", "[::1]:8000"])
+def test_every_name_of_this_machine_is_trusted_in_development(
+    client: FlaskClient, host: str
+) -> None:
+    assert client.get("/api/events", headers={"Host": host}).status_code == 200
+
+
 def test_api_call_by_a_login_is_refused_under_another_name(
     make_app: Callable[..., Flask], login: Callable[[FlaskClient], FlaskClient]
 ) -> None:
@@ -377,6 +419,10 @@ def test_api_call_by_a_login_is_refused_under_another_name(
     headers = {"Host": "10.0.0.7", "Cookie": f"{cookie.key}={cookie.value}"}
     answer = app.test_client(use_cookies=False).get("/system/status", headers=headers)
     assert answer.status_code == 400 and "ALLOWED_HOSTS" in answer.json["detail"]
+    # A token that does not work is no way around it.
+    headers |= bearer("wrong")
+    answer = app.test_client(use_cookies=False).get("/system/status", headers=headers)
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("environment", ["development", "production"])
