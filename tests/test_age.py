@@ -17,6 +17,7 @@ from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
 from app.events.affected import affected_users
 from app.events.ai_calls import ai_calls
+from app.events.sessions import session_series, session_users
 from app.events.tables import envelopes, events
 from app.intake.pruning import candidates, remove
 from app.intake.retention import Limits, prune
@@ -267,6 +268,65 @@ def test_rows_that_outlive_their_events_are_bounded(
         with time_machine.travel(f"2025-04-1{day}T00:00:00Z"):
             prune(store, Limits(days=80, events=0, bytes=0))
     assert sorted(all_issues(app)) == ["ErrorC", "ErrorD"]
+
+
+# ---- bounds -------------------------------------------------------------------------------------
+
+
+def test_history_of_an_issue_is_bounded_and_keeps_its_comments(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.issues.history.MAX_HISTORY", 5)
+    store = parts_of(app).store
+    message(app)
+    with store.write() as conn:
+        triage.comment(conn, 1, "look at it", "ada")
+        for _ in range(20):
+            triage.resolve(conn, [1], "ada")
+            triage.reopen(conn, [1], "ada")
+        conn.execute(update(transitions).values(alerts_due=None))
+    prune(store, Limits(days=0, events=0, bytes=0))
+    with store.read() as conn:
+        kinds = list(conn.scalars(select(transitions.c.kind).order_by(transitions.c.id)))
+    newest = ["reopened", "resolved", "reopened", "resolved", "reopened"]
+    assert kinds == ["first_seen", "commented", *newest]
+
+
+def of_sessions(app: Flask, count: int, release: str) -> None:
+    attributes = {"release": release}
+    for number in range(count):
+        sid = f"{release}{number}".encode().hex().zfill(32)
+        payload = {"sid": sid, "did": f"user {number}", "init": True, "attrs": attributes}
+        accept(app, Item({"type": "session"}, payload))
+
+
+def test_users_of_sessions_are_bounded_by_project_and_day(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.events.sessions.MAX_USERS_A_DAY", 6)
+    monkeypatch.setattr("app.events.sessions.LOOKS_AFTER", 2)
+    for release in ("a", "b", "c"):
+        of_sessions(app, 4, release)
+    # Two of each new series come before its day is looked at again.
+    assert rows_of(parts_of(app).store, session_users) <= 6 + 2
+    of_sessions(app, 4, "a")
+    assert rows_of(parts_of(app).store, session_users) <= 6 + 2
+
+
+def test_users_of_old_sessions_go_where_a_project_has_too_many(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.events.session_ageing.MAX_USERS_KEPT", 5)
+    store = parts_of(app).store
+    for days in (3, 2, 1):
+        with time_machine.travel(utc_now() - timedelta(days=days)):
+            of_sessions(app, 2, f"shop@{days}")
+    prune(store, Limits(days=0, events=0, bytes=0))
+    with store.read() as conn:
+        query = select(session_series.c.release, session_series.c.users)
+        left = {release: users for release, users in conn.execute(query)}
+    assert left == {"shop@3": 0, "shop@2": 2, "shop@1": 2}
+    assert rows_of(store, session_users) == 4
 
 
 # ---- indexes ------------------------------------------------------------------------------------

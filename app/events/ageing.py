@@ -31,7 +31,7 @@ from app.events.metrics import metric_buckets, metric_points, metric_series
 from app.events.series import add_on_conflict
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BITE = 2000
+BITE = 1000
 
 _OF = bindparam("of", type_=Integer)
 _HOUR = bindparam("hour", type_=Integer)

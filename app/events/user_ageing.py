@@ -24,7 +24,7 @@ from app.events.affected import (
 from app.events.releases import releases
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BITE = 2000
+BITE = 1000
 
 _DAYS, _USERS = affected_days.c, affected_users.c
 _SUBJECTS_OF_A_BITE = 50
