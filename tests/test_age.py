@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import time_machine
+from alembic import command
+from alembic.config import Config as AlembicConfig
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Table, func, select, update
+from sqlalchemy import Table, func, select, text, update
 
-from app.db import Store, metadata, utc_now
+from app.db import MIGRATIONS, Store, metadata, utc_now
 from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
 from app.events.affected import affected_users
 from app.events.ai_calls import ai_calls
+from app.events.releases import releases
+from app.events.sessions import session_series, session_users
 from app.events.tables import envelopes, events
 from app.intake.pruning import candidates, remove
 from app.intake.retention import Limits, prune
@@ -194,9 +199,9 @@ def test_what_a_person_decided_outlives_the_events_without_personal_data(app: Fl
     assert {found[type]["title"] for type in ("Ignored", "Commented")} == {"Ignored", "Commented"}
     assert "no order of" in found["message"]["title"]
     assert all(issue["times_seen"] == 1 for issue in found.values())
-    text = contents(store)
-    assert WHO not in text and ADDRESS not in text
-    assert "known at the bank" in text
+    stored = contents(store)
+    assert WHO not in stored and ADDRESS not in stored
+    assert "known at the bank" in stored
     client = app.test_client()
     issue_id = found["Commented"]["id"]
     history = client.get(f"/api/issues/{issue_id}/transitions").json["transitions"]
@@ -267,6 +272,105 @@ def test_rows_that_outlive_their_events_are_bounded(
         with time_machine.travel(f"2025-04-1{day}T00:00:00Z"):
             prune(store, Limits(days=80, events=0, bytes=0))
     assert sorted(all_issues(app)) == ["ErrorC", "ErrorD"]
+
+
+# ---- bounds -------------------------------------------------------------------------------------
+
+
+def test_history_of_an_issue_is_bounded_and_keeps_its_comments(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.issues.history.MAX_HISTORY", 5)
+    store = parts_of(app).store
+    message(app)
+    with store.write() as conn:
+        triage.comment(conn, 1, "look at it", "ada")
+        for _ in range(20):
+            triage.resolve(conn, [1], "ada")
+            triage.reopen(conn, [1], "ada")
+        conn.execute(update(transitions).values(alerts_due=None))
+    prune(store, Limits(days=0, events=0, bytes=0))
+    with store.read() as conn:
+        kinds = list(conn.scalars(select(transitions.c.kind).order_by(transitions.c.id)))
+    newest = ["reopened", "resolved", "reopened", "resolved", "reopened"]
+    assert kinds == ["first_seen", "commented", *newest]
+
+
+def of_sessions(app: Flask, count: int, release: str) -> None:
+    attributes = {"release": release}
+    for number in range(count):
+        sid = f"{release}{number}".encode().hex().zfill(32)
+        payload = {"sid": sid, "did": f"user {number}", "init": True, "attrs": attributes}
+        accept(app, Item({"type": "session"}, payload))
+
+
+def test_users_of_sessions_are_bounded_by_project_and_day(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.events.sessions.MAX_USERS_A_DAY", 6)
+    monkeypatch.setattr("app.events.sessions.LOOKS_AFTER", 2)
+    for release in ("a", "b", "c"):
+        of_sessions(app, 4, release)
+    # Two of each new series come before its day is looked at again.
+    assert rows_of(parts_of(app).store, session_users) <= 6 + 2
+    of_sessions(app, 4, "a")
+    assert rows_of(parts_of(app).store, session_users) <= 6 + 2
+
+
+def test_users_of_old_sessions_go_where_a_project_has_too_many(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.events.session_ageing.MAX_USERS_KEPT", 5)
+    store = parts_of(app).store
+    for days in (3, 2, 1):
+        with time_machine.travel(utc_now() - timedelta(days=days)):
+            of_sessions(app, 2, f"shop@{days}")
+    prune(store, Limits(days=0, events=0, bytes=0))
+    with store.read() as conn:
+        query = select(session_series.c.release, session_series.c.users)
+        left = {release: users for release, users in conn.execute(query)}
+    assert left == {"shop@3": 0, "shop@2": 2, "shop@1": 2}
+    assert rows_of(store, session_users) == 4
+
+
+# ---- stores of earlier versions -----------------------------------------------------------------
+
+
+def test_upgraded_store_knows_which_releases_have_events_and_ages_as_a_new_one(
+    tmp_path: Path,
+) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    with store.write(foreign_keys=False) as conn:
+        config = AlembicConfig(attributes={"connection": conn})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0015")
+    with store.write() as conn:
+        for version in ("of an event", "of an issue", "of sessions"):
+            row = "INSERT INTO releases (project_id, version) VALUES (1, :version)"
+            conn.execute(text(row), {"version": version})
+        for statement in _OF_0015:
+            conn.execute(text(statement))
+    store.migrate()
+    with store.read() as conn:
+        named = select(releases.c.version).where(releases.c.has_events).order_by(releases.c.id)
+        assert list(conn.scalars(named)) == ["of an event", "of an issue"]
+    assert prune(store, LIMITS) == 1
+    assert rows_of(store, issues) == rows_of(store, envelopes) == 0
+    store.dispose()
+
+
+_OF_0015 = (
+    "INSERT INTO envelopes (id, uid, project_id, item_types, state, received_at, size_bytes, body)"
+    " VALUES (1, 'u', 1, 'event', 'local', '2025-01-01 00:00:00', 1, 'x')",
+    "INSERT INTO issues (id, project_id, grouping_version, grouping_hash, grouping_key, title,"
+    " culprit, type, level, times_seen, stored_event_count, users, first_seen, last_seen,"
+    " first_release) VALUES (1, 1, '1', 'h', 'k', 't', 'c', 'message', 'error', 1, 1, 0,"
+    " '2025-01-01 00:00:00', '2025-01-01 00:00:00', 'of an issue')",
+    "INSERT INTO events (event_id, project_id, issue_id, envelope_id, level, title, culprit,"
+    " release, timestamp, received_at, stored_at, scrub_ms, scrubbed, duplicates) VALUES ('e', 1,"
+    " 1, 1, 'error', 't', 'c', 'of an event', '2025-01-01 00:00:00', '2025-01-01 00:00:00',"
+    " '2025-01-01 00:00:00', 0, '[]', 0)",
+)
 
 
 # ---- indexes ------------------------------------------------------------------------------------

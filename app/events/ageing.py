@@ -31,7 +31,7 @@ from app.events.metrics import metric_buckets, metric_points, metric_series
 from app.events.series import add_on_conflict
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BITE = 2000
+BITE = 1000
 
 _OF = bindparam("of", type_=Integer)
 _HOUR = bindparam("hour", type_=Integer)
@@ -155,16 +155,25 @@ def _roll_up(store: Store, aged: Aged, before: date) -> None:
 
 
 def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
-    """Remove the rows that a condition names, in bites.
+    """Remove the rows that a condition names, in batches.
+
+    They are chosen in a read, since a condition without an index has the whole table looked at.
 
     :param bite: rows that a transaction removes.
     """
     key = tuple(table.primary_key)
-    some = select(*key).where(old).limit(bite)
+    some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(bite)
+    is_it = (column == bindparam(f"key_{column.name}", type_=column.type) for column in key)
+    # Still as it was chosen: a row may have been written again since.
+    removal = delete(table).where(*is_it, old)
     while True:
-        with store.write() as conn:
-            if conn.execute(delete(table).where(tuple_(*key).in_(some))).rowcount < bite:
-                return
+        with store.read() as conn:
+            rows = [dict(row._mapping) for row in conn.execute(some)]
+        if rows:
+            with store.write(durable=False) as conn:
+                conn.execute(removal, rows)
+        if len(rows) < bite:
+            return
 
 
 def _forget(store: Store, series: Table, tables: Sequence[Table], old: Any) -> None:

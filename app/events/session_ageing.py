@@ -25,6 +25,8 @@ from app.events.ageing import BITE, remove
 from app.events.series import add_on_conflict
 from app.events.sessions import known_sessions, session_counts, session_series, session_users
 
+# Rows of users that a project keeps over all days; some 40 bytes each.
+MAX_USERS_KEPT = 2_000_000
 # A series has at most 1440 minutes.
 SERIES_BITE = 2
 
@@ -60,6 +62,20 @@ def forget(store: Store, before: date) -> None:
             remove(store, table, table.c.series_id.in_(ids))
         with store.write() as conn:
             conn.execute(delete(session_series).where(session_series.c.id.in_(ids)))
+
+
+def bound_users(store: Store) -> None:
+    """Remove the users of each project's oldest days beyond those that are kept; counts stay."""
+    of = session_series.c
+    newest = of.day.desc(), of.id.desc()
+    kept = func.sum(of.users).over(partition_by=of.project_id, order_by=newest)
+    counted = select(of.id, kept.label("kept")).where(of.users > 0).subquery()
+    with store.read() as conn:
+        beyond = list(conn.scalars(select(counted.c.id).where(counted.c.kept > MAX_USERS_KEPT)))
+    for series_id in beyond:
+        remove(store, session_users, session_users.c.series_id == series_id)
+        with store.write(durable=False) as conn:
+            conn.execute(update(session_series).where(of.id == series_id).values(users=0))
 
 
 def _of_days(before: date, *, rolled: bool) -> Any:

@@ -41,6 +41,7 @@ from sqlalchemy import (
     case,
     false,
     or_,
+    select,
     text,
     update,
 )
@@ -55,6 +56,9 @@ MAX_SERIES = 200
 # Of a series. Beyond it those who are counted already are still told from each other, others are
 # not counted: "at least". One batch may go beyond.
 MAX_USERS = 100_000
+# Of a project on one day, over all its series; looked at after each so many new ones of a process.
+MAX_USERS_A_DAY = 500_000
+LOOKS_AFTER = 1000
 # In place of a user where there is none: larger than every hash, so that the smallest one wins.
 NOBODY = 2**63 - 1
 
@@ -151,6 +155,8 @@ class SessionBook:
     def __init__(self) -> None:
         self._series = SeriesBook(session_series, Series, lambda: MAX_SERIES, _other)
         self._full: set[int] = set()
+        # How many users were added to a project's day since it was looked at.
+        self._added: Counter[tuple[int, date]] = Counter()
 
     def add(self, conn: Connection, told: Sequence[Told]) -> None:
         """Count what was told; the caller commits."""
@@ -185,10 +191,26 @@ class SessionBook:
 
     def _note_new(self, conn: Connection, new: Counter[int]) -> None:
         for series_id, more in new.items():
-            users = conn.scalar(_USERS_ADDED, {"of": series_id, "more": more}) or 0
+            row = conn.execute(_USERS_ADDED, {"of": series_id, "more": more}).first()
+            if row is None:
+                continue
             # By those before this transaction, since it may be rolled back.
-            if users - more >= MAX_USERS:
+            if row.users - more >= MAX_USERS:
                 self._full.add(series_id)
+            self._look(conn, row.project_id, row.day, more)
+
+    def _look(self, conn: Connection, project_id: int, day: date, more: int) -> None:
+        """Find out once in a while whether a project has all users that a day may have."""
+        of = session_series.c
+        self._added[project_id, day] += more
+        if self._added[project_id, day] < LOOKS_AFTER:
+            return
+        self._added = Counter({key: count for key, count in self._added.items() if key[1] == day})
+        self._added[project_id, day] = 0
+        query = select(of.id, of.users).where(of.project_id == project_id, of.day == day)
+        users = {number: count for number, count in conn.execute(query)}
+        if sum(users.values()) >= MAX_USERS_A_DAY:
+            self._full.update(users)
 
 
 # A series and a minute; a series and a user.
@@ -330,5 +352,5 @@ _USERS_ADDED = (
     update(session_series)
     .where(session_series.c.id == bindparam("of"))
     .values(users=session_series.c.users + bindparam("more"))
-    .returning(session_series.c.users)
+    .returning(session_series.c.users, session_series.c.project_id, session_series.c.day)
 )

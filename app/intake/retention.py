@@ -35,12 +35,13 @@ from app.intake.pruning import (
     remove,
     remove_ids,
 )
+from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
 from config import Config
 
 # Rows of the ledger are small, and nothing depends on them.
-LEDGER_BITE = 1000
+LEDGER_BITE = 500
 # The cap looks at the hour that it is.
 SENT_HOURS_KEPT = timedelta(days=2)
 # Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
@@ -84,6 +85,8 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
     session_ageing.settle(store, (utc_now() - SESSIONS_OPEN).date())
     session_ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
+    session_ageing.bound_users(store)
+    bound_history(store)
     _users(store)
     _ledger(store, limits.days)
     gone = _by_age(store, limits.days, now, progress)

@@ -1,0 +1,147 @@
+"""What a batch of pruning costs while it holds the writer, in a small store and in a large one.
+
+    python -m benchmarks.pruning [--transactions N] [ISSUES …]        by default 500 and 500,000
+
+Rows go straight into the tables: so many issues of one old event each, with two tags, an hour, a
+row of history and an attempt; each tenth is ignored and keeps its row. Measured is the CPU of the
+thread between taking and giving back the writer's lock. Wanted: at most 20 ms at p99, whatever the
+store holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from app.db import Store, utc_now
+from app.intake.expired_issues import expire, purge_deleted
+from app.intake.pruning import BATCH_SIZE, candidates, remove
+
+MAX_MS = 20.0
+
+_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
+_FILL = (
+    "INSERT INTO envelopes (id, uid, project_id, event_id, item_types, state, received_at,"
+    " size_bytes, body) SELECT i, printf('%032x', i), 1, printf('%032x', i), 'event', 'local',"
+    " :at, 6000, randomblob(2600) FROM n",
+    "INSERT INTO issues (id, project_id, grouping_version, grouping_hash, grouping_key, title,"
+    " culprit, type, level, status, times_seen, stored_event_count, users, first_seen, last_seen)"
+    " SELECT i, 1, '1', printf('%064x', i), 'E' || i, 'E' || i, 'a', 'E', 'error',"
+    " CASE i % 10 WHEN 0 THEN 'ignored' ELSE 'unresolved' END, 1, 1, 0, :at, :at FROM n",
+    "INSERT INTO events (id, event_id, project_id, issue_id, envelope_id, level, title, culprit,"
+    " timestamp, received_at, stored_at, scrub_ms, scrubbed, duplicates) SELECT i,"
+    " printf('%032x', i), 1, i, i, 'error', 'E' || i, 'a', :at, :at, :at, 0, '[]', 0 FROM n",
+    "INSERT INTO issue_tags (issue_id, key, value, times_seen) SELECT i, 'level', 'x', 1 FROM n",
+    "INSERT INTO issue_tags (issue_id, key, value, times_seen) SELECT i, 'os', 'x', 1 FROM n",
+    "INSERT INTO issue_hours (issue_id, hour, events) SELECT i, :now, 1 FROM n",
+    "INSERT INTO transitions (issue_id, at, kind) SELECT i, :at, 'first_seen' FROM n",
+    "INSERT INTO attempts (envelope_id, at, ms, state, worker) SELECT i, :now, 1, 'retry', 'x'"
+    " FROM n",
+)
+_COUNTS = "INSERT INTO counters (name, value) VALUES ('accepted', :count), ('state:local', :count)"
+
+
+class Enough(Exception):
+    """So many transactions as were asked for are measured."""
+
+
+class MeasuredStore(Store):
+    """A store that notes for how long a writer held it, in seconds of its thread's CPU."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._held: list[float] = []
+        self._at_most: int | None = None
+
+    @contextmanager
+    def write(self, *args: Any, **kwargs: Any) -> Iterator[Connection]:
+        """As a store's, measured to the end of the commit."""
+        if len(self._held) == self._at_most:
+            raise Enough
+        with super().write(*args, **kwargs) as conn:
+            started = time.thread_time()
+            yield conn
+            conn.commit()
+            self._held.append(time.thread_time() - started)
+
+    def report(self, name: str, action: Callable[[], object], at_most: int | None = None) -> bool:
+        """Do something and print what its transactions cost; return whether p99 is good."""
+        self._held, self._at_most = [], at_most
+        with suppress(Enough):
+            action()
+        self._at_most = None
+        held = sorted(1000 * seconds for seconds in self._held)
+        p99 = held[min(len(held) - 1, len(held) * 99 // 100)]
+        print(
+            f"{name}: {len(held):,} transactions, CPU with the lock held"
+            f" p50 {held[len(held) // 2]:.1f} ms, p99 {p99:.1f} ms, most {held[-1]:.1f} ms",
+            flush=True,
+        )
+        return p99 <= MAX_MS
+
+
+def fill(store: Store, count: int) -> None:
+    """Put old issues into an empty SQLite store."""
+    now = utc_now()
+    values = {"count": count, "at": _as_stored(now - timedelta(days=200)), "now": _as_stored(now)}
+    for statement in _FILL:
+        with store.write(durable=False) as conn:
+            head, _, rest = statement.partition(" SELECT ")
+            conn.execute(text(f"{_NUMBERS}{head} SELECT {rest}"), values)
+    with store.write(durable=False) as conn:
+        conn.execute(text(_COUNTS), {"count": count})
+
+
+def _as_stored(moment: Any) -> str:
+    return str(moment.replace(tzinfo=None).isoformat(" "))
+
+
+def measure(count: int, at_most: int) -> bool:
+    """Prune a store of so many old issues, and print what its batches cost.
+
+    :param at_most: transactions of each kind that are measured.
+    :return: whether p99 of each kind is within the goal.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        store = MeasuredStore(f"sqlite:///{Path(folder) / 'store.sqlite3'}")
+        store.open()
+        fill(store, count)
+        now = utc_now()
+        before = now - timedelta(days=90)
+        chosen = islice(candidates(store, project_id=1, before=before), at_most * BATCH_SIZE)
+        good = store.report(f"{count:,} issues: envelopes", lambda: remove(store, chosen))
+        with store.write(durable=False) as conn:
+            # So that there are as many issues to expire as the store has.
+            conn.execute(text("DELETE FROM events"))
+            conn.execute(text("UPDATE issues SET stored_event_count = 0"))
+        kinds: dict[str, Callable[[], object]] = {
+            "issues expired": lambda: expire(store, 1, before, now),
+            "issues purged": lambda: purge_deleted(store, at_most),
+        }
+        for name, action in kinds.items():
+            good &= store.report(f"{count:,} issues: {name}", action, at_most)
+        store.dispose()
+    return good
+
+
+def main(counts: list[int], at_most: int = 1000) -> int:
+    """Measure stores of these sizes; 1 if the goal is missed."""
+    return 0 if all([measure(count, at_most) for count in counts]) else 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("issues", type=int, nargs="*", default=[500, 500_000])
+    parser.add_argument("--transactions", type=int, default=1000, help="of each kind, at most")
+    options = parser.parse_args()
+    sys.exit(main(options.issues, options.transactions))
