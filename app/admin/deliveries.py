@@ -26,11 +26,12 @@ from app.delivery.ledger import (
     DeliveryFilter,
     find_delivery,
     last_attempts,
-    list_deliveries,
     overview,
+    page_of_deliveries,
 )
 from app.delivery.settling import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
+from app.paging import SCAN_ROWS
 from app.progress import held_up_by, upstream_url
 from app.protocol.event import clean_text
 from app.services import services
@@ -76,10 +77,9 @@ def list_of_deliveries() -> ResponseReturnValue:
     before, now = row_number("before"), utc_now()
     with services().store.read() as conn:
         found = overview(conn, services().destinations, now)
-        rows = list_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE + 1)
-        tries = last_attempts(conn, [row.id for row in rows])
+        page = page_of_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
+        tries = last_attempts(conn, [row.id for row in page.rows])
         names = project_names(conn)
-    page = rows[:PAGE_SIZE]
     state = choice.values.get("state")
     return render_template(
         "deliveries.html",
@@ -89,14 +89,16 @@ def list_of_deliveries() -> ResponseReturnValue:
         choice=choice,
         states=STATES,
         projects=names,
-        rows=page,
+        rows=page.rows,
         tries=tries,
         now=now,
         why=why_not_sent,
         can_replay=state in REPLAYABLE or (state is None and choice.narrows),
         can_discard=state in DISCARDABLE,
         is_first=before is None,
-        older=page[-1].id if len(rows) > PAGE_SIZE else None,
+        older=page.next[-1] if page.next else None,
+        is_cut=page.is_cut,
+        looked_at=SCAN_ROWS,
     )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from app import access
 from app.admin import bp
 from app.admin.choices import Choice
-from app.admin.lookups import count_after, events_after, has_events, recent_values
+from app.admin.lookups import has_events, recent_values
 from app.db import utc_now
-from app.events.queries import EventFilter, find_event, list_events
+from app.events.queries import EventFilter, count_after, events_after, find_event, page_of_events
+from app.paging import SCAN_ROWS, Page
 from app.protocol.event import LEVELS, clean_text, parse_event_id
 from app.services import services
 
@@ -37,20 +37,22 @@ def list_of_events() -> ResponseReturnValue:
     with services().store.read() as conn:
         if (found := _asked_by_id(conn, choice)) is not None:
             return redirect(url_for("admin.show_event", event_id=found))
-        page, has_newer, has_older = _page(conn, filter_of(choice), before, after)
+        page, newer = _page(conn, filter_of(choice), before, after)
         options = recent_values(conn)
-        any_events = bool(page) or has_events(conn)
+        any_events = bool(page.rows) or has_events(conn)
     return render_template(
         "events.html",
-        rows=page,
+        rows=page.rows,
         choice=choice,
         options=options,
         levels=LEVELS,
         periods=PERIODS,
         any_events=any_events,
-        newest_id=page[0].id if page and not has_newer else None,
-        newer=page[0].id if has_newer and page else None,
-        older=page[-1].id if has_older and page else None,
+        newest_id=page.rows[0].id if page.rows and newer is None else None,
+        newer=newer,
+        older=page.next[-1] if page.next else None,
+        is_cut=page.is_cut,
+        looked_at=SCAN_ROWS,
     )
 
 
@@ -61,7 +63,7 @@ def news() -> ResponseReturnValue:
     after = row_number("after") or 0
     choice = read_choice()
     with services().store.read() as conn:
-        count = count_after(conn, filter_of(choice), after)
+        count = count_after(conn, filter_of(choice), after).number
     return render_template("_news.html", count=count, after=after, choice=choice)
 
 
@@ -131,14 +133,19 @@ def _asked_by_id(conn: Connection, choice: Choice) -> str | None:
 
 def _page(
     conn: Connection, filter: EventFilter, before: int | None, after: int | None
-) -> tuple[list[Row[Any]], bool, bool]:
-    """Return the rows, and whether there are newer and older ones."""
+) -> tuple[Page, int | None]:
+    """Return a page, and the row after which newer ones come; ``None`` where it is the first."""
     if after is not None:
-        rows = events_after(conn, filter, after, PAGE_SIZE + 1)
-        if rows:
-            return rows[-PAGE_SIZE:], len(rows) > PAGE_SIZE, True
+        newer = events_after(conn, filter, after, PAGE_SIZE)
+        if newer.rows or newer.next:
+            ends_at = newer.rows[-1].id if newer.rows else after + 1
+            go_on = newer.next[-1] if newer.next else None
+            return Page(newer.rows, (ends_at,)), go_on
         before = None
-    rows = list_events(conn, filter, before=before, limit=PAGE_SIZE + 1)
-    page = rows[:PAGE_SIZE]
-    has_newer = bool(page) and before is not None and count_after(conn, filter, page[0].id, 1) > 0
-    return page, has_newer, len(rows) > PAGE_SIZE
+    page = page_of_events(conn, filter, before=before, limit=PAGE_SIZE)
+    if before is None:
+        return page, None
+    # Whatever comes newer than the first row that is shown, or than where the page began.
+    first = page.rows[0].id if page.rows else before - 1
+    newer_count = count_after(conn, filter, first, 1)
+    return page, first if newer_count.number or not newer_count.is_exact else None

@@ -10,7 +10,8 @@ from app.admin import bp
 from app.admin.choices import Choice
 from app.admin.events import row_number
 from app.admin.lookups import project_names
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.paging import SCAN_ROWS
 from app.protocol.event import clean_text
 from app.services import services
 
@@ -26,16 +27,17 @@ def list_of_feedback() -> ResponseReturnValue:
     """Show a page of feedback."""
     choice, before = read_choice(), row_number("before")
     with services().store.read() as conn:
-        rows = list_feedback(conn, filter_of(choice), before=before, limit=PAGE_SIZE + 1)
+        page = page_of_feedback(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
         names = project_names(conn)
-    page = rows[:PAGE_SIZE]
     return render_template(
         "feedback.html",
-        rows=page,
+        rows=page.rows,
         choice=choice,
         projects=names,
         is_first=before is None,
-        older=page[-1].id if len(rows) > PAGE_SIZE else None,
+        older=page.next[-1] if page.next else None,
+        is_cut=page.is_cut,
+        looked_at=SCAN_ROWS,
     )
 
 

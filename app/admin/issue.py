@@ -21,7 +21,7 @@ from app.db import utc_now
 from app.events.affected import ISSUE, Subject
 from app.events.queries import EventFilter, list_events
 from app.insights.releases import users_of_days
-from app.issues.comparing import catch_up
+from app.issues.comparing import is_complete, is_read
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.overflow import is_other, types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
@@ -53,7 +53,6 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    all_compared = catch_up(services().store)
     with services().store.read() as conn:
         issue = find_issue(conn, issue_id)
         if issue is None:
@@ -67,6 +66,8 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
             "types": types_of(conn, issue_id) if is_other(issue) else [],
+            "all_compared": is_complete(conn),
+            "is_compared": is_read(conn, issue_id),
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
             "feedback": list_feedback(
@@ -84,7 +85,6 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
         is_chosen="event" in request.args,
         max_note=MAX_NOTE,
-        all_compared=all_compared,
         shown_feedback=SHOWN_BESIDE,
         **context,
     )

@@ -20,11 +20,12 @@ from app.issues.queries import (
     count_by_status,
     cursor_of,
     hours_of,
-    list_issues,
+    page_of_issues,
     read_cursor,
 )
 from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
+from app.paging import SCAN_ROWS, Count
 from app.protocol.event import LEVELS
 from app.services import services
 
@@ -84,38 +85,42 @@ def list_of_issues() -> ResponseReturnValue:
     choice = IssueChoice().read(request.args)
     after = _read_after(choice.sort)
     with services().store.read() as conn:
-        rows = list_issues(conn, choice.filter, sort=choice.sort, after=after, limit=PAGE_SIZE + 1)
+        page = page_of_issues(conn, choice.filter, sort=choice.sort, after=after, limit=PAGE_SIZE)
         counts = count_by_status(conn, replace(choice.filter, status=None), MAX_COUNT + 1)
-        page = rows[:PAGE_SIZE]
-        hours = hours_of(conn, [row.id for row in page], utc_now())
+        hours = hours_of(conn, [row.id for row in page.rows], utc_now())
         options = recent_values(conn)
         names = project_names(conn)
         highest = highest_id(conn)
     return render_template(
         "issues.html",
-        rows=page,
+        rows=page.rows,
         choice=choice,
         tabs=_tabs(counts),
         sparklines=sparklines(hours),
-        any_issues=any(counts.values()) or highest > 0,
+        any_issues=any(count.number for count in counts.values()) or highest > 0,
         options=options,
         levels=LEVELS,
         sorts=SORTS,
         projects=names if len(names) > 1 else {},
         highest=highest,
         is_first=after is None,
-        older=cursor_of(page[-1], choice.sort) if len(rows) > PAGE_SIZE else None,
+        older=cursor_of(page.next) if page.next else None,
+        is_cut=page.is_cut,
+        looked_at=SCAN_ROWS,
     )
 
 
-def _tabs(counts: dict[str, int]) -> list[Tab]:
+def _tabs(counts: dict[str, Count]) -> list[Tab]:
     labels = {"unresolved": "Open", "resolved": "Resolved", "ignored": "Ignored"}
     tabs = [Tab(name, label, _number(counts[name])) for name, label in labels.items()]
-    return [*tabs, Tab("all", "All", _number(sum(counts.values())))]
+    are_exact = all(count.is_exact for count in counts.values())
+    whole = Count(sum(count.number for count in counts.values()), are_exact)
+    return [*tabs, Tab("all", "All", _number(whole))]
 
 
-def _number(count: int) -> str:
-    return f"{count:,}" if count <= MAX_COUNT else f"{MAX_COUNT:,}+"
+def _number(count: Count) -> str:
+    shown = min(count.number, MAX_COUNT)
+    return f"{shown:,}" if count.is_exact and count.number == shown else f"{shown:,}+"
 
 
 def _read_after(sort: str) -> Cursor | None:

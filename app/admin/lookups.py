@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.events.queries import DELIVERY_COLUMNS, EventFilter
-from app.events.tables import envelopes, events
+from app.events.tables import events
 from app.projects import projects
 
 # How far from either end of its issue an event is still counted.
@@ -25,22 +24,6 @@ class Neighbours(NamedTuple):
     older: str | None
     position: int | None
     total: int
-
-
-def events_after(
-    conn: Connection, filter: EventFilter, after: int, limit: int = 50
-) -> list[Row[Any]]:
-    """Return the event rows next newer than row ``after``, newest first."""
-    query = filter.apply(select(events, *DELIVERY_COLUMNS))
-    query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
-    query = query.where(events.c.id > after).order_by(events.c.id).limit(limit)
-    return list(reversed(list(conn.execute(query))))
-
-
-def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int = 100) -> int:
-    """Return how many events came after row ``after``, counting no further than ``at_most``."""
-    newer = filter.apply(select(events.c.id)).where(events.c.id > after).limit(at_most).subquery()
-    return int(conn.execute(select(func.count()).select_from(newer)).scalar_one())
 
 
 def count_since(conn: Connection, moment: datetime) -> int:

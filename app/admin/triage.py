@@ -18,7 +18,7 @@ from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueChoice
 from app.intake.retention import bury
 from app.issues import triage
-from app.issues.queries import MAX_ROW_NUMBER, count_issues, find_issue
+from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
 from app.services import services
 
@@ -141,10 +141,10 @@ def _every(choice: IssueChoice) -> Iterable[list[int]]:
 
 def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:
     """Show what would be deleted, with the button that does it."""
-    shown: dict[str, Any] = {"events": None, "titles": []}
+    shown: dict[str, Any] = {"events": None, "titles": [], "is_exact": True}
     with services().store.read() as conn:
         if is_every:
-            count = count_issues(conn, choice.filter)
+            count, shown["is_exact"] = count_matching(conn, choice.filter)
         else:
             known = issues.c.id.in_(ids), issues.c.status.in_(STATUSES)
             columns = func.count(), func.coalesce(func.sum(issues.c.stored_event_count), 0)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 
 from app import access
 from app.api import bp
-from app.api.events import Limit, RowNumber
+from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import (
@@ -33,8 +33,8 @@ from app.delivery.ledger import (
     counts_by_state,
     find_delivery,
     last_attempts,
-    list_deliveries,
     overview,
+    page_of_deliveries,
 )
 from app.services import Services, services
 
@@ -108,11 +108,10 @@ def get_deliveries() -> ResponseReturnValue:
     query = read_query(DeliveryQuery)
     chosen = _filter(query)
     with services().store.read() as conn:
-        rows = list_deliveries(conn, chosen, before=query.cursor, limit=query.limit + 1)
-        page = _deliveries(conn, services(), rows[: query.limit])
+        page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
+        found = _deliveries(conn, services(), page.rows)
         total = _total(conn, chosen)
-    more = str(page[-1].id) if len(rows) > query.limit else None
-    return answer(DeliveryPage(deliveries=page, next=more, total=total))
+    return answer(DeliveryPage(deliveries=found, next=number_after(page), total=total))
 
 
 @bp.get("/api/deliveries.csv")
@@ -237,12 +236,12 @@ def _csv(parts: Services, chosen: DeliveryFilter, before: int | None, limit: int
     head = True
     while limit > 0:
         with parts.store.read() as conn:
-            rows = list_deliveries(conn, chosen, before=before, limit=min(CSV_PAGE, limit))
-            page = _deliveries(conn, parts, rows)
-        yield _lines(page, head=head)
-        if len(rows) < CSV_PAGE:
+            page = page_of_deliveries(conn, chosen, before=before, limit=min(CSV_PAGE, limit))
+            found = _deliveries(conn, parts, page.rows)
+        yield _lines(found, head=head)
+        if page.next is None:
             return
-        head, limit, before = False, limit - len(rows), rows[-1].id
+        head, limit, before = False, limit - len(found), page.next[-1]
 
 
 def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:

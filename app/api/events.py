@@ -27,8 +27,9 @@ from app.api.schemas import (
 )
 from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment
-from app.events.queries import EventFilter, find_event, list_events
+from app.events.queries import EventFilter, find_event, page_of_events
 from app.issues.queries import find_issue
+from app.paging import Page
 from app.progress import Progress, follow, upstream_url
 from app.services import services
 
@@ -80,10 +81,9 @@ def get_events() -> ResponseReturnValue:
     query = read_query(EventQuery)
     chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with services().store.read() as conn:
-        rows = list_events(conn, chosen, before=query.cursor, limit=query.limit + 1)
-    page = rows[: query.limit]
-    more = str(page[-1].id) if len(rows) > query.limit else None
-    return answer(EventPage(events=[EventSummary(**_summary(row)) for row in page], next=more))
+        page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
+    found = [EventSummary(**_summary(row)) for row in page.rows]
+    return answer(EventPage(events=found, next=number_after(page)))
 
 
 @bp.get("/api/events/<event_id>")
@@ -136,6 +136,11 @@ def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
     if found is None:
         abort(404, description="the event has no such attachment")
     return download(found)
+
+
+def number_after(page: Page) -> str | None:
+    """Return the cursor of the next page, for lists that are sorted by the row's number."""
+    return str(page.next[-1]) if page.next else None
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:

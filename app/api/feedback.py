@@ -9,11 +9,11 @@ from pydantic import Field
 
 from app import access
 from app.api import bp
-from app.api.events import Limit, RowNumber
+from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import Feedback, FeedbackPage
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.services import services
 
 
@@ -54,7 +54,6 @@ def get_feedback() -> ResponseReturnValue:
     query = read_query(FeedbackQuery)
     chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with services().store.read() as conn:
-        rows = list_feedback(conn, chosen, before=query.cursor, limit=query.limit + 1)
-    page = [Feedback(**row._mapping) for row in rows[: query.limit]]
-    more = str(page[-1].id) if len(rows) > query.limit else None
-    return answer(FeedbackPage(feedback=page, next=more))
+        page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
+    found = [Feedback(**row._mapping) for row in page.rows]
+    return answer(FeedbackPage(feedback=found, next=number_after(page)))

@@ -36,11 +36,11 @@ from app.insights.releases import users_of_days
 from app.issues.overflow import is_other, types_of
 from app.issues.queries import (
     IssueFilter,
-    count_issues,
+    count_matching,
     cursor_of,
     find_issue,
     hours_of,
-    list_issues,
+    page_of_issues,
     read_cursor,
     tags_of,
     transitions_of,
@@ -110,11 +110,12 @@ def get_issues() -> ResponseReturnValue:
     chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
     with services().store.read() as conn:
-        rows = list_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit + 1)
-        total = count_issues(conn, chosen, MAX_TOTAL + 1)
-        found = shapes(conn, rows[: query.limit])
-    more = cursor_of(rows[query.limit - 1], query.sort) if len(rows) > query.limit else None
-    return answer(IssuePage(issues=found, next=more, total=total if total <= MAX_TOTAL else None))
+        page = page_of_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit)
+        count = count_matching(conn, chosen, MAX_TOTAL + 1)
+        found = shapes(conn, page.rows)
+    total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
+    more = cursor_of(page.next) if page.next else None
+    return answer(IssuePage(issues=found, next=more, total=total))
 
 
 @bp.get("/api/issues/<int:issue_id>")

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
+Next = Annotated[
+    str | None,
+    Field(
+        description="The `cursor` of the next page, null where nothing is left. A page may have"
+        " fewer rows than `limit`, even none, and still have one: a filter that no index answers"
+        " looks at 20,000 rows at most before it answers."
+    ),
+]
 
 
 class FieldError(BaseModel):
@@ -129,7 +137,7 @@ class FeedbackPage(BaseModel):
     """A page of feedback, newest first."""
 
     feedback: list[Feedback]
-    next: str | None
+    next: Next
 
 
 class Frame(BaseModel):
@@ -185,7 +193,7 @@ class EventPage(BaseModel):
     """A page of events, newest first."""
 
     events: list[EventSummary]
-    next: str | None
+    next: Next
 
 
 class Issue(BaseModel):
@@ -234,8 +242,11 @@ class IssuePage(BaseModel):
     """A page of issues, the one seen last first."""
 
     issues: list[Issue]
-    next: str | None
-    total: int | None = Field(description="How many there are, null beyond 10,000.")
+    next: Next
+    total: int | None = Field(
+        description="How many there are; null beyond 10,000, and where a filter would have to look"
+        " at more than 20,000 rows to count them."
+    )
 
 
 class DayUsers(BaseModel):
@@ -388,7 +399,7 @@ class DeliveryPage(BaseModel):
     """A page of deliveries, newest first; ``total`` where only a state narrows them."""
 
     deliveries: list[Delivery]
-    next: str | None
+    next: Next
     total: int | None
 
 

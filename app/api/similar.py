@@ -16,7 +16,7 @@ from app.api.issues import found_issue
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import Level
-from app.issues.comparing import catch_up
+from app.issues.comparing import is_complete
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.services import services
 
@@ -68,7 +68,8 @@ class SimilarIssuePage(BaseModel):
     next: None
     total: int
     complete: bool = Field(
-        description="False while issues of the store wait to be compared; ask again."
+        description="False while issues of the store wait for the background to compare them; ask"
+        " again in some ten seconds."
     )
 
 
@@ -99,9 +100,8 @@ def get_similar_issues(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     query = read_query(SimilarQuery)
-    store = services().store
-    complete = catch_up(store)
-    with store.read() as conn:
+    with services().store.read() as conn:
+        complete = is_complete(conn)
         issue = found_issue(conn, issue_id)
         found = similar_to(conn, issue, min_score=query.min_score, limit=query.limit)
     return answer(

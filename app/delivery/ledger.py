@@ -18,6 +18,7 @@ from app.delivery.destinations import Destination, Destinations
 from app.delivery.settling import WAITING
 from app.delivery.tables import attempts, client_reports
 from app.events.tables import envelopes, events
+from app.paging import Listing, Page, hidden, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
 
@@ -74,26 +75,34 @@ class DeliveryFilter:
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return the query narrowed to this filter."""
+        listing = self.listing()
+        return query.where(*listing.along, *listing.others)
+
+    def listing(self) -> Listing:
+        """Return the list of envelopes that this filter leaves, sorted by id."""
+        columns = envelopes.c
+        along: list[Any] = []
+        others: list[Any] = []
         if self.ids is not None:
-            query = query.where(envelopes.c.id.in_(self.ids))
-        if self.state is not None:
-            query = query.where(envelopes.c.state == self.state)
-        if self.project_id is not None:
-            query = query.where(envelopes.c.project_id == self.project_id)
+            along.append(columns.id.in_(self.ids))
         if self.event_id is not None:
-            query = query.where(envelopes.c.id.in_(_envelopes_of(self.event_id)))
+            along.append(columns.id.in_(_envelopes_of(self.event_id)))
+        if self.state is not None:
+            along.append(columns.state == self.state)
+        if self.project_id is not None:
+            others.append(hidden(columns.project_id) == self.project_id)
         if self.since:
-            query = query.where(envelopes.c.received_at >= self.since)
+            others.append(columns.received_at >= self.since)
         if self.until:
-            query = query.where(envelopes.c.received_at < self.until)
+            others.append(columns.received_at < self.until)
         if self.item_type is not None:
-            types = literal(",") + envelopes.c.item_types + literal(",")
-            wanted = f",{clean_text(self.item_type)},"
-            query = query.where(types.contains(wanted, autoescape=True))
+            types = literal(",") + columns.item_types + literal(",")
+            others.append(types.contains(f",{clean_text(self.item_type)},", autoescape=True))
         if self.reason is not None:
             part = clean_text(self.reason)
-            query = query.where(envelopes.c.reason.icontains(part, autoescape=True))
-        return query
+            others.append(columns.reason.icontains(part, autoescape=True))
+        goes_on = columns.received_at >= self.since if self.since else None
+        return Listing([columns.id], along, others, goes_on_while=goes_on)
 
 
 class LastAttempt(NamedTuple):
@@ -141,14 +150,19 @@ class Overview:
 def list_deliveries(
     conn: Connection, filter: DeliveryFilter, *, before: int | None = None, limit: int = 50
 ) -> list[Row[Any]]:
-    """Return envelopes, newest first, each with ``title`` and ``issue_id`` of its event.
+    """Return the envelopes of :func:`page_of_deliveries`."""
+    return page_of_deliveries(conn, filter, before=before, limit=limit).rows
+
+
+def page_of_deliveries(
+    conn: Connection, filter: DeliveryFilter, *, before: int | None = None, limit: int = 50
+) -> Page:
+    """Return a page of envelopes, newest first, each with ``title`` and ``issue_id`` of its event.
 
     :param before: the id after which the page goes on, exclusive.
     """
-    query = filter.apply(_with_event())
-    if before is not None:
-        query = query.where(envelopes.c.id < before)
-    return list(conn.execute(query.order_by(envelopes.c.id.desc()).limit(limit)))
+    after = None if before is None else (before,)
+    return read_page(conn, _with_event(), filter.listing(), after=after, limit=limit)
 
 
 def find_delivery(conn: Connection, envelope_id: int) -> Delivery | None:

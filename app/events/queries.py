@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, or_, select
 
 from app.events.tables import envelopes, events
+from app.paging import Count, Listing, Page, count_rows, hidden, is_small, read_page
 from app.projects import projects
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
@@ -30,7 +31,8 @@ DELIVERY_COLUMNS = (
 class EventFilter:
     """What a list is narrowed to; ``None`` means whatever.
 
-    :param text: part of title, culprit or transaction in any case, or an event id.
+    :param text: part of title, culprit or transaction in any case, or the id of an event, which is
+        then the only one.
     :param since: received at or after this moment; ``until``: before it.
     """
 
@@ -43,18 +45,67 @@ class EventFilter:
     since: datetime | None = None
     until: datetime | None = None
 
-    def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return the query narrowed to this filter."""
-        for name in ("project_id", "issue_id", "level", "environment", "release"):
-            value = getattr(self, name)
-            if value is not None:
-                value = clean_text(value) if isinstance(value, str) else value
-                query = query.where(events.c[name] == value)
-        if self.since:
-            query = query.where(events.c.received_at >= self.since)
-        if self.until:
-            query = query.where(events.c.received_at < self.until)
-        return query.where(_contains(clean_text(self.text))) if self.text else query
+    def listing(self, conn: Connection, *, descending: bool = True) -> Listing:
+        """Return the list of events that this filter leaves, sorted by row id."""
+        key = [events.c.id]
+        others = [*self._others(), *self._containing()]
+        received = self._received(events.c.received_at)
+        of_project = self._of_project(events.c.project_id)
+        if of_event := self._of_event(conn):
+            return Listing(
+                key, [*of_event, *of_project, *received, *self._others()], (), descending
+            )
+        if self.issue_id is not None:
+            along = [events.c.issue_id == self.issue_id]
+            others += self._of_project(hidden(events.c.project_id))
+        elif received and is_small(conn, events.c.received_at, *received):
+            others += self._of_project(hidden(events.c.project_id))
+            return Listing(key, [*received, *others], (), descending, is_small=True)
+        else:
+            along = []
+        others += self._received(hidden(events.c.received_at))
+        goes_on = events.c.received_at >= self.since if self.since and descending else None
+        listing = Listing(key, along, others, descending, goes_on_while=goes_on)
+        is_by_project = self.issue_id is None and self.project_id is not None
+        return self._along_project(listing) if is_by_project else listing
+
+    def _along_project(self, listing: Listing) -> Listing:
+        # A range with one number in it, and sorted by that number as well: for an equality
+        # PostgreSQL takes the primary key instead, backwards past all newer events of others.
+        project = events.c.project_id
+        along = [project >= self.project_id, project <= self.project_id]
+        return listing._replace(key=[project, *listing.key], along=along, prefix=(self.project_id,))
+
+    def _of_project(self, column: Any) -> list[Any]:
+        return [] if self.project_id is None else [column == self.project_id]
+
+    def _received(self, column: Any) -> list[Any]:
+        since = [column >= self.since] if self.since else []
+        return [*since, column < self.until] if self.until else since
+
+    def _others(self) -> list[Any]:
+        given = {name: getattr(self, name) for name in ("level", "environment", "release")}
+        return [
+            events.c[name] == clean_text(value)
+            for name, value in given.items()
+            if value is not None
+        ]
+
+    def _containing(self) -> list[Any]:
+        if not self.text:
+            return []
+        columns = (events.c.title, events.c.culprit, events.c.transaction)
+        text = clean_text(self.text)
+        return [or_(*(column.icontains(text, autoescape=True) for column in columns))]
+
+    def _of_event(self, conn: Connection) -> list[Any]:
+        """Return the conditions of the event whose id is looked for; none if it is not there."""
+        event_id = parse_event_id(clean_text(self.text)) if self.text else None
+        if event_id is None:
+            return []
+        # By project, as the index is.
+        is_it = events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+        return list(is_it) if conn.execute(select(events.c.id).where(*is_it)).first() else []
 
 
 @dataclass(frozen=True)
@@ -73,15 +124,32 @@ class StoredEvent:
 def list_events(
     conn: Connection, filter: EventFilter, *, before: int | None = None, limit: int = 50
 ) -> list[Row[Any]]:
-    """Return event rows, newest first.
+    """Return the event rows of :func:`page_of_events`."""
+    return page_of_events(conn, filter, before=before, limit=limit).rows
+
+
+def page_of_events(
+    conn: Connection, filter: EventFilter, *, before: int | None = None, limit: int = 50
+) -> Page:
+    """Return a page of event rows, newest first.
 
     :param before: the row id after which the page goes on, exclusive.
     """
-    query = filter.apply(select(events, *DELIVERY_COLUMNS))
-    query = query.join(envelopes, envelopes.c.id == events.c.envelope_id)
-    if before is not None:
-        query = query.where(events.c.id < before)
-    return list(conn.execute(query.order_by(events.c.id.desc()).limit(limit)))
+    listing = filter.listing(conn)
+    return read_page(conn, _with_delivery(), listing, after=listing.after(before), limit=limit)
+
+
+def events_after(conn: Connection, filter: EventFilter, after: int, limit: int = 50) -> Page:
+    """Return the page of event rows next newer than row ``after``, newest first."""
+    listing = filter.listing(conn, descending=False)
+    page = read_page(conn, _with_delivery(), listing, after=listing.after(after), limit=limit)
+    return page._replace(rows=page.rows[::-1])
+
+
+def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int = 100) -> Count:
+    """Return how many events came after row ``after``, counting no further than ``at_most``."""
+    listing = filter.listing(conn, descending=False)
+    return count_rows(conn, listing, after=listing.after(after), at_most=at_most)
 
 
 def find_event(
@@ -121,8 +189,6 @@ def _stored(row: Row[Any]) -> StoredEvent:
     return StoredEvent(row, *read_stored(row.body, row.event_id, row.received_at))
 
 
-def _contains(text: str) -> Any:
-    columns = (events.c.title, events.c.culprit, events.c.transaction)
-    matches = [column.icontains(text, autoescape=True) for column in columns]
-    event_id = parse_event_id(text)
-    return or_(*matches, events.c.event_id == event_id) if event_id else or_(*matches)
+def _with_delivery() -> Select[Any]:
+    query = select(events, *DELIVERY_COLUMNS)
+    return query.join(envelopes, envelopes.c.id == events.c.envelope_id)

@@ -90,6 +90,8 @@ events = Table(
     # The name of the user's rule that said so.
     Column("ignored_by", String(200)),
     UniqueConstraint("project_id", "event_id"),
+    # Lists of a project, and of an issue, newest first.
+    Index(None, "project_id", "id"),
     Index(None, "issue_id", "id"),
     Index(None, "envelope_id"),
     Index(None, "received_at"),

@@ -2,8 +2,8 @@
 
 issues without terms, or with those of older rules ── first event of each ── terms ── rows
 
-The background loop does it, and whoever asks for issues like one does a few more first. Ids of
-issues grow in the order of their commits, so the highest one with terms says which have none.
+The background does it; whoever asks for issues like one reads what is there, and never writes. Ids
+of issues grow in the order of their commits, so the highest one with terms says which have none.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, case, delete, func, select, union_all
 
-from app.db import Store, StoreError, insert
+from app.db import Store, insert
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.likeness import VERSION, hash_of, terms_of
@@ -28,8 +28,6 @@ BITE = 100
 # Beyond it a body, which may hold attachments, is fetched by itself, so that they are never all in
 # memory at once.
 LARGE_BYTES = 256 * 1024
-# How long whoever asks waits for the writer; without it they compare with what is there.
-WAIT_S = 0.2
 
 
 class Unread(NamedTuple):
@@ -61,16 +59,15 @@ def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
     return count
 
 
-def catch_up(store: Store) -> bool:
-    """Read the terms of the few issues that came last; return whether none is left without.
+def is_complete(conn: Connection) -> bool:
+    """Tell whether every issue has been read by these rules; the background reads what has not."""
+    return not unread(conn, 1)
 
-    What goes wrong is no matter of who asks: they get the answer that can be given.
-    """
-    try:
-        return read_unread(store, BITE, WAIT_S) < BITE
-    except StoreError as error:
-        log.info("issues are compared with those read before: %s", error)
-        return False
+
+def is_read(conn: Connection, issue_id: int) -> bool:
+    """Tell whether an issue has been read, by whichever rules."""
+    query = select(issue_likeness.c.issue_id).where(issue_likeness.c.issue_id == issue_id)
+    return conn.execute(query).first() is not None
 
 
 def unread(conn: Connection, limit: int) -> list[Unread]:

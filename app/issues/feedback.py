@@ -18,7 +18,6 @@ from sqlalchemy import (
     Index,
     Integer,
     Row,
-    Select,
     String,
     Table,
     Text,
@@ -34,6 +33,7 @@ from sqlalchemy import (
 from app.db import Store, UtcDateTime, insert, metadata
 from app.events.tables import RowId, events
 from app.issues.tables import DELETED, issues
+from app.paging import Listing, Page, hidden, read_page
 from app.protocol.event import clean_text, parse_event_id
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL, Feedback
 
@@ -99,15 +99,22 @@ class FeedbackFilter:
     event_id: str | None = None
     text: str | None = None
 
-    def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return the query narrowed to this filter."""
-        if self.project_id is not None:
-            query = query.where(feedback.c.project_id == self.project_id)
-        if self.issue_id is not None:
-            query = query.where(feedback.c.issue_id == self.issue_id)
+    def listing(self) -> Listing:
+        """Return the list of feedback that this filter leaves, sorted by row id."""
+        columns, along, others = feedback.c, [], []
         if self.event_id is not None:
-            query = query.where(feedback.c.associated_event_id == self.event_id)
-        return query.where(_contains(clean_text(self.text))) if self.text else query
+            along.append(columns.associated_event_id == self.event_id)
+        elif self.issue_id is not None:
+            along.append(columns.issue_id == self.issue_id)
+        elif self.project_id is not None:
+            along.append(columns.project_id == self.project_id)
+        if self.issue_id is not None:
+            others.append(hidden(columns.issue_id) == self.issue_id)
+        if self.project_id is not None:
+            others.append(hidden(columns.project_id) == self.project_id)
+        if self.text:
+            others.append(_contains(clean_text(self.text)))
+        return Listing([columns.id], along, others)
 
 
 EVERYTHING = FeedbackFilter()
@@ -152,18 +159,28 @@ def list_feedback(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return rows of feedback with the ``title`` of their issue, newest first.
+    """Return the rows of :func:`page_of_feedback`."""
+    return page_of_feedback(conn, filter, before=before, limit=limit).rows
+
+
+def page_of_feedback(
+    conn: Connection,
+    filter: FeedbackFilter = EVERYTHING,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return a page of feedback with the ``title`` of their issue, newest first.
 
     :param before: the row id after which the page goes on, exclusive.
     """
-    query = filter.apply(
+    query = (
         select(feedback, issues.c.title)
         .outerjoin(issues, issues.c.id == feedback.c.issue_id)
         .where(or_(feedback.c.issue_id.is_(None), issues.c.status != DELETED))
     )
-    if before is not None:
-        query = query.where(feedback.c.id < before)
-    return list(conn.execute(query.order_by(feedback.c.id.desc()).limit(limit)))
+    after = None if before is None else (before,)
+    return read_page(conn, query, filter.listing(), after=after, limit=limit)
 
 
 def has_feedback(conn: Connection, project_id: int, event_id: str) -> bool:

@@ -6,15 +6,16 @@ has to look into each issue.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from app.events.tables import events
 from app.issues.tables import DELETED, STATUSES, issue_hours, issue_tags, issues, transitions
+from app.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
 
@@ -35,6 +36,7 @@ class IssueFilter:
     :param environment: of any of its events; so is ``release``.
     :param transactions: any of its events is of one of these; of those before they were counted,
         the last one.
+    :param ids: of the issues themselves.
     """
 
     status: str | None = None
@@ -44,25 +46,63 @@ class IssueFilter:
     environment: str | None = None
     text: str | None = None
     transactions: tuple[str, ...] | None = None
+    ids: tuple[int, ...] | None = None
+
+    @property
+    def statuses(self) -> Sequence[str]:
+        """The statuses of the issues that it leaves."""
+        return [self.status] if self.status else STATUSES
+
+    def resolved(self, conn: Connection) -> IssueFilter:
+        """Return this filter with the id of an event that is there replaced by its issues."""
+        event_id = parse_event_id(clean_text(self.text)) if self.text else None
+        if event_id is None:
+            return self
+        # By project, as the index is.
+        of_event = select(events.c.issue_id).where(
+            events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+        )
+        found = tuple(conn.scalars(of_event))
+        return replace(self, text=None, ids=found) if found else self
+
+    def listing(self, status: str, sort: str = "last_seen") -> Listing:
+        """Return the list of issues of one status that this filter leaves."""
+        columns = issues.c
+        along, others = [columns.status == status], self._others()
+        if self.ids is not None:
+            along.append(columns.id.in_(self.ids))
+        if self.project_id is not None and sort == "last_seen":
+            along.append(columns.project_id == self.project_id)
+        elif self.project_id is not None:
+            others.append(hidden(columns.project_id) == self.project_id)
+        return Listing([columns[sort], columns.id], along, others)
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return a query over ``issues`` narrowed to this filter, but for its status."""
+        conditions = self._others()
+        if self.ids is not None:
+            conditions.append(issues.c.id.in_(self.ids))
         if self.project_id is not None:
-            query = query.where(issues.c.project_id == self.project_id)
+            conditions.append(issues.c.project_id == self.project_id)
+        return query.where(*conditions)
+
+    def _others(self) -> list[Any]:
+        """Return the conditions that have to look into each issue."""
+        found: list[Any] = []
         if self.level is not None:
-            query = query.where(issues.c.level == self.level)
+            found.append(issues.c.level == self.level)
         if self.environment is not None:
-            query = query.where(_has_tag("environment", clean_text(self.environment)))
+            found.append(_has_tag("environment", clean_text(self.environment)))
         if self.release is not None:
             release = clean_text(self.release)
             # The tags may have no place for a release any more that the issue itself still names.
-            known = or_(issues.c.first_release == release, issues.c.last_release == release)
-            query = query.where(or_(known, _has_tag("release", release)))
+            known = or_(hidden(issues.c.first_release) == release, issues.c.last_release == release)
+            found.append(or_(known, _has_tag("release", release)))
         if self.transactions is not None:
             names = [clean_text(name) for name in self.transactions]
             is_last = issues.c.culprit.in_(names)
-            query = query.where(or_(is_last, _has_tag("transaction", *names)))
-        return query.where(_contains(clean_text(self.text))) if self.text else query
+            found.append(or_(is_last, _has_tag("transaction", *names)))
+        return [*found, _contains(clean_text(self.text))] if self.text else found
 
 
 EVERYTHING = IssueFilter()
@@ -97,30 +137,44 @@ def list_issues(
     after: Cursor | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return issue rows, those with the largest ``sort`` first.
+    """Return the issue rows of :func:`page_of_issues`."""
+    return page_of_issues(conn, filter, sort=sort, after=after, limit=limit).rows
+
+
+def page_of_issues(
+    conn: Connection,
+    filter: IssueFilter = EVERYTHING,
+    *,
+    sort: str = "last_seen",
+    after: Cursor | None = None,
+    limit: int = 50,
+) -> Page:
+    """Return a page of issue rows, those with the largest ``sort`` first.
 
     :param sort: one of :data:`SORTS`.
     :param after: where the page before ended, as :func:`read_cursor` returns it.
     """
-    column = issues.c[sort]
-    query = filter.apply(select(issues)).order_by(column.desc(), issues.c.id.desc()).limit(limit)
-    if after is not None:
-        value, issue_id = after
-        end = tuple_(literal(value, column.type), literal(issue_id, issues.c.id.type))
-        query = query.where(tuple_(column, issues.c.id) < end)
+    filter = filter.resolved(conn)
     # An index ends early for one status at a time; merged here for all of them.
-    rows = [
-        row
-        for status in ([filter.status] if filter.status else STATUSES)
-        for row in conn.execute(query.where(issues.c.status == status))
+    pages = [
+        read_page(conn, select(issues), filter.listing(status, sort), after=after, limit=limit)
+        for status in filter.statuses
     ]
-    return sorted(rows, key=lambda row: (getattr(row, sort), row.id), reverse=True)[:limit]
+    key = filter.listing(STATUSES[0], sort)
+    # Beyond the end that comes first, one of the statuses may still have issues that nobody saw.
+    ends = [page.next for page in pages if page.next is not None]
+    end = max(ends, default=None)
+    found = sorted((row for page in pages for row in page.rows), key=lambda row: key_of(row, key))
+    rows = [row for row in reversed(found) if end is None or key_of(row, key) >= end]
+    if len(rows) > limit:
+        return Page(rows[:limit], key_of(rows[limit - 1], key))
+    return Page(rows, end, is_cut=end is not None and len(rows) < limit)
 
 
-def cursor_of(row: Row[Any], sort: str = "last_seen") -> str:
-    """Return where a page ends, for the address of the next one."""
-    value = getattr(row, sort)
-    return f"{value.isoformat() if isinstance(value, datetime) else value}~{row.id}"
+def cursor_of(end: Key) -> str:
+    """Return where a page ends, its ``next``, for the address of the next one."""
+    value, issue_id = end
+    return f"{value.isoformat() if isinstance(value, datetime) else value}~{issue_id}"
 
 
 def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
@@ -145,24 +199,26 @@ def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
 
 
 def count_issues(conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000) -> int:
-    """Return how many issues there are, counting no further than ``at_most``."""
-    return sum(
-        count_by_status(
-            conn, filter, at_most, [filter.status] if filter.status else STATUSES
-        ).values()
-    )
+    """Return the number of :func:`count_matching`, at least so many."""
+    return count_matching(conn, filter, at_most).number
+
+
+def count_matching(
+    conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000
+) -> Count:
+    """Return how many issues there are, counting no further than ``at_most`` of each status."""
+    counts = count_by_status(conn, filter, at_most).values()
+    return Count(sum(count.number for count in counts), all(count.is_exact for count in counts))
 
 
 def count_by_status(
-    conn: Connection,
-    filter: IssueFilter = EVERYTHING,
-    at_most: int = 1000,
-    statuses: Iterable[str] = STATUSES,
-) -> dict[str, int]:
+    conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 1000
+) -> dict[str, Count]:
     """Return how many issues there are of each status, counting no further than ``at_most``."""
-    counts = [_count(replace(filter, status=status), at_most).label(status) for status in statuses]
+    filter = filter.resolved(conn)
     return {
-        name: int(count) for name, count in conn.execute(select(*counts)).one()._mapping.items()
+        status: count_rows(conn, filter.listing(status), at_most=at_most)
+        for status in filter.statuses
     }
 
 
@@ -234,11 +290,6 @@ def _tag(key: str, total: int, rows: list[Row[Any]]) -> Tag:
     return Tag(key, total, values, TagShare("", rest, rest / total) if rest else None)
 
 
-def _count(filter: IssueFilter, at_most: int) -> Any:
-    found = filter.apply(select(issues.c.id)).where(issues.c.status == filter.status)
-    return select(func.count()).select_from(found.limit(at_most).subquery()).scalar_subquery()
-
-
 def _has_tag(key: str, *values: str) -> Any:
     columns = issue_tags.c
     return exists().where(
@@ -248,15 +299,7 @@ def _has_tag(key: str, *values: str) -> Any:
 
 def _contains(text: str) -> Any:
     columns = (issues.c.title, issues.c.culprit)
-    matches = [column.icontains(text, autoescape=True) for column in columns]
-    event_id = parse_event_id(text)
-    if event_id is None:
-        return or_(*matches)
-    # By project, as the index is.
-    of_event = select(events.c.issue_id).where(
-        events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
-    )
-    return or_(*matches, issues.c.id.in_(of_event))
+    return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
 def _moment(text: str) -> datetime:

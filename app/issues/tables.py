@@ -67,6 +67,8 @@ issues = Table(
     Index(None, "status", "first_seen", "id"),
     Index(None, "status", "times_seen", "id"),
     Index(None, "status", "users", "id"),
+    # Those of one project as they are sorted by default.
+    Index(None, "project_id", "status", "last_seen", "id"),
     # What a release brought, took away, and is waited for by.
     Index(None, "project_id", "first_release"),
     Index(

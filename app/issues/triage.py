@@ -158,6 +158,8 @@ def in_bites(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[i
     :param highest: ids beyond it came after the person looked, and stay as they are.
     """
     after = 0
+    with store.read() as conn:
+        filter = filter.resolved(conn)
     while True:
         query = filter.apply(select(issues.c.id)).where(
             issues.c.status.in_([filter.status] if filter.status else STATUSES),

@@ -44,6 +44,8 @@ def issue_of(app: Flask) -> Callable[..., int]:
 
 
 def similar(client: FlaskClient, issue_id: int, **query: Any) -> list[dict[str, Any]]:
+    """What is alike once the background has read every issue."""
+    read_unread(parts_of(client.application).store, 1000)
     answer = client.get(f"/api/issues/{issue_id}/similar", query_string=query)
     assert answer.status_code == 200, answer.text
     assert answer.json["next"] is None and answer.json["total"] == len(answer.json["similar"])
@@ -220,26 +222,31 @@ def test_odd_events_are_compared_like_any_other(
 
 
 def test_busy_writer_delays_no_answer_and_what_is_there_is_compared(
-    client: FlaskClient, store: Store, issue_of: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, store: Store, issue_of: Callable[..., int]
 ) -> None:
     one, other = issue_of(price(1), "one"), issue_of(price(2), "other")
     read_unread(store, 1)
-    monkeypatch.setattr(comparing, "WAIT_S", 0.01)
     with store.write():
         answer = client.get(f"/api/issues/{other}/similar").json
     assert [row["id"] for row in answer["similar"]] == [one] and answer["complete"] is False
+    read_unread(store, 1)
     answer = client.get(f"/api/issues/{one}/similar").json
     assert [row["id"] for row in answer["similar"]] == [other] and answer["complete"] is True
 
 
-def test_more_than_are_read_at_once_are_told_to_be_missing(
-    client: FlaskClient, issue_of: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+def test_issue_that_was_not_read_yet_is_said_to_be_being_compared(
+    client: FlaskClient,
+    login: Callable[[FlaskClient], FlaskClient],
+    store: Store,
+    issue_of: Callable[..., int],
 ) -> None:
-    monkeypatch.setattr(comparing, "BITE", 1)
     one, other = issue_of(price(1), "one"), issue_of(price(2), "other")
     answer = client.get(f"/api/issues/{one}/similar").json
     assert answer["similar"] == [] and answer["complete"] is False
+    page = login(client).get(f"/admin/issues/{one}").text
+    assert "being compared" in page and "half alike" not in page
     assert ids(client, one) == [other]
+    assert "being compared" not in client.get(f"/admin/issues/{one}").text
 
 
 def test_what_all_have_in_common_still_leads_to_the_newest(
@@ -299,6 +306,7 @@ def test_issue_page_shows_what_was_known_of_the_like(
     with store.write() as conn:
         triage.resolve(conn, [old], "ann")
         triage.comment(conn, old, "<b>the price list</b> was empty", "bob")
+    read_unread(store, 100)
     page = " ".join(admin_client.get(f"/admin/issues/{new}").text.split())
     assert "100% alike" in page and f'href="/admin/issues/{old}"' in page
     assert "same function, module, type and message" in page
