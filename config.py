@@ -42,6 +42,12 @@ MIN_ADMIN_PASSWORD_LENGTH = 8
 MIN_STORE_BYTES = 64 * 1024**2
 
 
+# What an environment that is no development needs, and what makes one of them.
+SECRETS = ("SECRET_KEY", "ADMIN_PASSWORD")
+MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'  # noqa: S105 -- makes one
+REQUIRED = "required in "
+
+
 class ConfigError(Exception):
     """Settings that cannot be used.
 
@@ -56,7 +62,15 @@ class ConfigError(Exception):
         """Return the text an operator reads, one line for each wrong setting."""
         many = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
         lines = [f"  {name}: {text}" for name, text in self.problems.items()]
-        return "\n".join([f"DevEnviro cannot start: {many} wrong.", *lines])
+        return "\n".join([f"DevEnviro cannot start: {many} wrong.", *lines, *self._missing()])
+
+    def _missing(self) -> list[str]:
+        """Return the last line where secrets are missing: how to make them."""
+        names = [name for name in SECRETS if self.problems.get(name, "").startswith(REQUIRED)]
+        if not names:
+            return []
+        missing = f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} not set"
+        return [f"{missing}. This makes one, for .env: {MAKE_SECRET}"]
 
 
 def _dsn(value: str) -> str:
@@ -340,7 +354,7 @@ class Config(BaseModel):
     def _secrets_where_needed(cls, values: dict[str, Any]) -> dict[str, Any]:
         if cls.needs_secrets:
             # None fails the field's own check below, so that it is reported with all the others.
-            values = {"SECRET_KEY": 0, "ADMIN_PASSWORD": 0, **values}
+            values = {**dict.fromkeys(SECRETS, 0), **values}
         return values
 
     @property
@@ -459,7 +473,7 @@ def _problems(
             required = (
                 ""
                 if name in values
-                else f"required in {chosen.model_fields['ENVIRONMENT'].default}; "
+                else f"{REQUIRED}{chosen.model_fields['ENVIRONMENT'].default}; "
             )
             problems[name] = f"{required}expected {field.description}"
     problems.update({name: "no such setting" for name in wrong if name not in problems})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-
 from dotenv import load_dotenv
 
 from app import create_app
+from app.output import say
 from config import ROOT, ConfigError
 
 load_dotenv(ROOT / ".env")
 try:
     app = create_app()
 except ConfigError as error:
-    print(error, file=sys.stderr)
+    say(*str(error).split("\n"), err=True)
     raise SystemExit(2) from None

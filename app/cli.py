@@ -11,6 +11,7 @@ from flask.cli import AppGroup, with_appcontext
 from app.accounts import SCOPES
 from app.intake.retention import Limits, excess, prune, used_bytes
 from app.memory.upkeep import Upkeep
+from app.output import command_error, say, usage_error
 from app.project_commands import project_group
 from app.release_commands import release_group
 from app.services import services
@@ -57,7 +58,7 @@ def print_first_credentials(config: Config, made: dict[str, str]) -> None:
             "                  others: `flask token create NAME`, or set API_TOKEN",
         ]
     # On stderr: the output of a command may be read by a program, or kept.
-    click.echo("\n".join([*lines, ""]), err=True)
+    say(*lines, "", err=True)
 
 
 @db_group.command("upgrade")
@@ -65,7 +66,7 @@ def upgrade() -> None:
     """Bring the store's schema to the newest revision."""
     store = services().store
     store.migrate()
-    click.echo(f"the store is at revision {store.schema_revision()}")
+    say(f"the store is at revision {store.schema_revision()}")
 
 
 @click.command("prune")
@@ -77,7 +78,7 @@ def prune_command() -> None:
     # What goes for its bytes is not known before, so the bar may grow beyond the estimate.
     with click.progressbar(length=excess(parts.store, limits), label="pruning") as bar:
         gone = prune(parts.store, limits, bar.update)
-    click.echo(f"{gone} envelopes removed, {used_bytes(parts.store)} bytes in use")
+    say(f"{gone} envelopes removed, {used_bytes(parts.store)} bytes in use")
 
 
 @click.command("worker")
@@ -87,7 +88,7 @@ def worker_command() -> None:
     worker = Worker(services())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.finish())
-    click.echo(f"worker {worker.owner} runs", err=True)
+    say(f"worker {worker.owner} runs", err=True)
     worker.run_once()
     worker.run_forever()
 
@@ -105,10 +106,10 @@ def reindex_memories() -> None:
         with click.progressbar(length=length, label="indexing") as bar:
             embedded, indexed = upkeep.reindex(bar.update)
     except VectorError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{stored} memories: {embedded} embedded anew, {indexed} put into the index")
+        raise command_error(str(error)) from error
+    say(f"{stored} memories: {embedded} embedded anew, {indexed} put into the index")
     if found.index.identity is None:
-        click.echo("exact search reads the rows themselves: there is no index to be made")
+        say("exact search reads the rows themselves: there is no index to be made")
 
 
 @user_group.command("add")
@@ -138,13 +139,11 @@ def unlock_user(username: str) -> None:
 def _set_password(username: str, password: str) -> None:
     config = services().config
     if len(password) < 8:
-        raise click.UsageError("the password is too short: at least 8 characters are expected")
+        raise usage_error("the password is too short: at least 8 characters are expected")
     if config.ADMIN_PASSWORD and username == config.ADMIN_USERNAME:
-        raise click.UsageError(
-            f"the password of {username} is set by ADMIN_PASSWORD: change it there"
-        )
+        raise usage_error(f"the password of {username} is set by ADMIN_PASSWORD: change it there")
     services().accounts.set_password(username, password)
-    click.echo(f"the password of {username} is set")
+    say(f"the password of {username} is set")
 
 
 @token_group.command("create")
@@ -155,9 +154,9 @@ def _set_password(username: str, password: str) -> None:
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
     """Make an API token and print it, once."""
     try:
-        click.echo(services().accounts.create_token(name, scopes or SCOPES))
+        say(services().accounts.create_token(name, scopes or SCOPES))
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        raise usage_error(str(error)) from error
 
 
 @token_group.command("revoke")
@@ -165,5 +164,5 @@ def create_token(name: str, scopes: tuple[str, ...]) -> None:
 def revoke_token(name: str) -> None:
     """Revoke an API token by its name."""
     if not services().accounts.revoke_token(name):
-        raise click.UsageError(f"there is no token named {name} that works")
-    click.echo(f"the token {name} is revoked")
+        raise usage_error(f"there is no token named {name} that works")
+    say(f"the token {name} is revoked")

@@ -9,6 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from app.enrollment import Change, Enrolled, amend, find_enrolled, list_enrolled
+from app.output import say, usage_error
 from app.projects import (
     ProjectError,
     create_project,
@@ -27,7 +28,7 @@ def _project_errors() -> Iterator[None]:
     try:
         yield
     except ProjectError as error:
-        raise click.UsageError(str(error)) from error
+        raise usage_error(str(error)) from error
 
 
 def _show(project_id: int) -> None:
@@ -37,16 +38,16 @@ def _show(project_id: int) -> None:
 
 def _show_project(one: Enrolled) -> None:
     project = one.project
-    click.echo(f"{project.id}  {project.name}")
+    say(f"{project.id}  {project.name}")
     for key in project.keys:
-        click.echo(f"    {dsn_of(services().config.public_url, project.id, key)}")
+        say(f"    {dsn_of(services().config.public_url, project.id, key)}")
     if one.destination.host:
-        click.echo(f"    sent on to {one.destination.host}")
+        say(f"    sent on to {one.destination.host}")
     if project.events_per_minute:
-        click.echo(f"    at most {project.events_per_minute} events a minute")
+        say(f"    at most {project.events_per_minute} events a minute")
     if project.retention_days is not None:
         days = f"kept for {project.retention_days} days" if project.retention_days else "kept"
-        click.echo(f"    {days}, whatever RETENTION_DAYS says")
+        say(f"    {days}, whatever RETENTION_DAYS says")
 
 
 def _amend(project_id: int, change: Change) -> None:
@@ -82,7 +83,7 @@ def rename_project_command(project_id: int, name: str) -> None:
     """Give a project another name."""
     with _project_errors():
         rename_project(services().store, project_id, name)
-    click.echo(f"project {project_id} is renamed")
+    say(f"project {project_id} is renamed")
 
 
 @project_group.command("rotate")
@@ -93,7 +94,7 @@ def rotate_key_command(project_id: int, key: str | None, revoke: bool) -> None:
     """Make another key and print its DSN; the old ones work until they are revoked."""
     with _project_errors():
         key = rotate_key(services().store, project_id, key, revoke=revoke)
-    click.echo(dsn_of(services().config.public_url, project_id, key))
+    say(dsn_of(services().config.public_url, project_id, key))
 
 
 @project_group.command("revoke")
@@ -103,7 +104,7 @@ def revoke_key_command(project_id: int, key: str) -> None:
     """Make a key stop working."""
     with _project_errors():
         revoke_key(services().store, project_id, key)
-    click.echo(f"the key {key} is revoked")
+    say(f"the key {key} is revoked")
 
 
 @project_group.command("upstream")
@@ -117,7 +118,7 @@ def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> Non
     shown again. Project 1, this application, has its DSN in the setting SENTRY_DSN.
     """
     if nowhere and dsn:
-        raise click.UsageError("either a DSN or --none")
+        raise usage_error("either a DSN or --none")
     if not nowhere and dsn is None:
         dsn = click.prompt("DSN", hide_input=True)
     _amend(project_id, {"upstream_dsn": None if nowhere else dsn})

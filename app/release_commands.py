@@ -13,6 +13,7 @@ from app.insights.releases import (
     figures_of,
     list_releases,
 )
+from app.output import say, usage_error
 from app.projects import OWN_PROJECT_ID
 from app.services import services
 
@@ -41,8 +42,8 @@ def create_release_command(version: str, project_id: int) -> None:
         with services().store.write() as conn:
             row, is_new = announce(conn, project_id, version, "flask release", utc_now())
     except ReleaseError as error:
-        raise click.UsageError(str(error)) from error
-    click.echo(f"release {row.version} is {'announced' if is_new else 'known already'}")
+        raise usage_error(str(error)) from error
+    say(f"release {row.version} is {'announced' if is_new else 'known already'}")
 
 
 @release_group.command("list")
@@ -54,7 +55,7 @@ def list_releases_command(project_id: int, limit: int) -> None:
         rows = list_releases(conn, project_id, limit=limit)
         found = figures_of(conn, rows, utc_now())
     for one in found:
-        click.echo(_line(one))
+        say(_line(one))
 
 
 def _line(one: ReleaseFigures) -> str:

@@ -185,3 +185,21 @@ def test_wrong_setting_ends_the_command_with_2_and_no_traceback(
     assert "SECRET_KEY: required in production" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "SECRET_KEY and ADMIN_PASSWORD are not set"),
+        ({"SECRET_KEY": "s" * 32}, "ADMIN_PASSWORD is not set"),
+        ({"ADMIN_PASSWORD": "p" * 12, "API_PORT": "no port"}, "SECRET_KEY is not set"),
+    ],
+)
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_missing_secret_is_the_last_line_with_the_command_that_makes_one(
+    given: dict[str, str], missing: str, environment: str
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config({"ENVIRONMENT": environment, **given})
+    last = str(raised.value).splitlines()[-1]
+    assert last.startswith(missing) and "secrets.token_urlsafe" in last

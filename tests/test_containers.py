@@ -378,3 +378,17 @@ def test_qdrant_is_healthy_when_it_says_so(
     port = answering(status)
     command[-1] = command[-1].replace("/6333", f"/{port}")
     assert (subprocess.run(command, timeout=30).returncode == 0) is healthy
+
+
+def test_fresh_clone_without_an_env_file_starts_and_needs_no_setting() -> None:
+    for service in compose()["services"].values():
+        for file in service.get("env_file", []):
+            assert file == {"path": ".env", "required": False}
+    config = load_config(
+        {
+            name: value
+            for name, value in environment_of_the_api({}).items()
+            if name in Config.model_fields
+        }
+    )
+    assert (config.ENVIRONMENT, config.API_HOST) == ("development", "0.0.0.0")

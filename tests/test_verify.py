@@ -662,3 +662,14 @@ def test_event_that_is_posted_has_no_sent_at_and_names_release_and_environment(
     (event,) = mini_sentry.events()
     assert (event["release"], event["environment"]) == ("shop@1.2.3", "testing")
     assert "sent_at" not in mini_sentry.envelopes[0].headers
+
+
+@pytest.mark.parametrize(("mode", "is_warned"), [(0o644, True), (0o640, True), (0o600, False)])
+def test_env_file_that_others_can_read_is_a_warning(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_warned: bool
+) -> None:
+    (tmp_path / ".env").touch()
+    (tmp_path / ".env").chmod(mode)
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    verdict = setup.configuration(Run(app, parts_of(app)))
+    assert (".env can be read by other users" in verdict.detail) == is_warned

@@ -21,6 +21,7 @@ from app.alerts.channels import Channel, find_channel
 from app.alerts.tables import alert_rules, notice_sendings, notices
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
+from app.output import one_line
 from app.projects import projects
 
 NOTICE_HEADER = "X-DevEnviro-Notice"
@@ -136,14 +137,15 @@ def mail(letter: Letter) -> tuple[str, str]:
     """Return subject and text of a mail."""
     row, project = letter.sending, letter.about["project"]
     links = "\n".join(f"{name.capitalize()}: {url}" for name, url in letter.links.items())
-    where = f"Project: {project['name']}" if project else ""
-    paragraphs = [row.title, row.text, where, links]
-    return f"[DevEnviro] {row.title}", "\n\n".join(filter(None, paragraphs)) + "\n"
+    where = f"Project: {one_line(project['name'])}" if project else ""
+    title = one_line(row.title)
+    paragraphs = [title, one_line(row.text), where, links]
+    return f"[DevEnviro] {title}", "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
 def _escaped(value: str) -> str:
     # With these three nothing of an event can be a link, a mention or a call to a whole channel.
-    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return one_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _plain(value: Any) -> str:

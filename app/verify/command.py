@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from app.output import one_line, say
 from app.services import services
 from app.verify import acceptance, capture, delivery, endpoints, network, setup
 from app.verify.checks import Check, Finished, Run, Word, run_checks, worst
@@ -65,7 +65,7 @@ def verify(context: click.Context, as_json: bool) -> None:
     with _quiet(run.parts.config):
         done = list(finished) if as_json else _printed(run, finished)
     if as_json:
-        click.echo(json.dumps(report(done), ensure_ascii=False, indent=2))
+        say(*json.dumps(report(done), ensure_ascii=False, indent=2).split("\n"))
     context.exit(EXIT_CODES[worst(done)])
 
 
@@ -89,20 +89,20 @@ def _printed(run: Run, finished: Iterable[Finished]) -> list[Finished]:
     for one in finished:
         # What five checks lack is said once.
         said = bool(done) and done[-1].verdict.mend == one.verdict.mend
-        _echo(_line(one, "" if said else one.verdict.mend))
+        say(*_lines(one, "" if said else one.verdict.mend), styled=True)
         done.append(one)
     counts = Counter(one.verdict.result for one in done)
     numbers = ", ".join(f"{counts[word]} {word}" for word in MARKS if counts[word])
-    _echo(f"\n{worst(done)}: {numbers}. The events of this run have the tag verify={run.id}")
+    say("", f"{worst(done)}: {numbers}. The events of this run have the tag verify={run.id}")
     return done
 
 
-def _line(one: Finished, mend: str) -> str:
+def _lines(one: Finished, mend: str) -> list[str]:
     mark, color = MARKS[one.verdict.result]
     word = click.style(f"{mark} {one.verdict.result}", fg=color)
-    lines = [f"{word}  {one.name:<{NAME_WIDTH}}  {one.ms:>6.0f} ms  {one.verdict.detail}"]
+    lines = [f"{word}  {one.name:<{NAME_WIDTH}}  {one.ms:>6.0f} ms  {one_line(one.verdict.detail)}"]
     indent = " " * (NAME_WIDTH + 21)
-    return "\n".join([*lines, *(f"{indent}→ {line}" for line in mend.splitlines())])
+    return [*lines, *(f"{indent}→ {one_line(line)}" for line in mend.splitlines())]
 
 
 @contextmanager
@@ -115,8 +115,3 @@ def _quiet(config: Config) -> Iterator[None]:
         yield
     finally:
         logging.disable(before)
-
-
-def _echo(text: str) -> None:
-    # See https://no-color.org: the words carry the meaning anyway.
-    click.echo(text, color=False if os.environ.get("NO_COLOR") else None)

@@ -14,7 +14,7 @@ from app.delivery import books
 from app.protocol.addresses import check_upstream
 from app.protocol.dsn import Dsn
 from app.verify.checks import Run, Verdict, combined, failed, passed, warned
-from config import VERSION, Config
+from config import ROOT, VERSION, Config
 
 # An event takes 2 to 20 kB, so that this is some hours of a storm of errors, time to react.
 LOW_DISK_BYTES = 1024**3
@@ -24,10 +24,23 @@ def configuration(run: Run) -> Verdict:
     """Look at what is set; whatever is plainly wrong has stopped the start already."""
     config, release = run.parts.config, run.parts.release
     summary = passed(f"{config.ENVIRONMENT}, release {release}, data in {config.DATA_DIR}")
-    found = [*_folder(config.DATA_DIR), *_folder_exists_or_can(config.emergency_dir)]
+    found = [
+        *_secrets_file(ROOT / ".env"),
+        *_folder(config.DATA_DIR),
+        *_folder_exists_or_can(config.emergency_dir),
+    ]
     if config.needs_secrets:
         found += [*_public(config), *_release(release), *_token(run)]
     return combined(summary, *found)
+
+
+def _secrets_file(path: Path) -> Iterator[Verdict]:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        yield warned(f".env can be read by other users ({mode:04o})", f"chmod 600 {path}")
 
 
 def _folder(folder: Path) -> Iterator[Verdict]:
