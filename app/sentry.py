@@ -30,6 +30,7 @@ from sentry_sdk.transport import Transport
 
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
+from app.protocol.request_headers import keep_known_headers
 from app.protocol.scrub_known import named_secrets
 from config import ROOT, VERSION, Config, load_config
 
@@ -312,6 +313,8 @@ def _own_envelope(envelope: SdkEnvelope) -> Envelope:
 
 def _own_item(item: SdkItem) -> Item:
     payload = item.payload.json
+    if payload is not None:
+        payload = keep_known_headers(payload)
     return Item(dict(item.headers), item.get_bytes() if payload is None else payload)
 
 
