@@ -19,7 +19,7 @@ from app import access
 from app.db import StoreError
 from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
-from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
+from app.ingest.body import MAX_INFLATED_BYTES, read_body
 from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
 from app.protocol.envelope import (
     Envelope,
@@ -68,7 +68,7 @@ def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseRe
     """Keep an envelope.
 
     :return: 200 ``{"id": …}`` when it is on the disk, ``{}`` when nothing in it has an event id.
-    :raise Refusal: 400, 401, 403, 408, 413, 429, 503, 508.
+    :raise Refusal: 400, 401, 403, 413, 429, 503, 508.
     :raise StoreError: nothing was kept; 503.
     """
     return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
@@ -116,14 +116,10 @@ def _take(
     dsn_in: Callable[[bytearray], object] | None = None,
 ) -> Response:
     """Authorize, read, authorize by what was read, keep."""
-    try:
-        via = _passed_through()
-        known = _authorized(project_id)
-        if known is None and dsn_in is None:
-            raise Refusal(401, "no public key was given")
-    except (Refusal, StoreError):
-        discard_body()
-        raise
+    via = _passed_through()
+    known = _authorized(project_id)
+    if known is None and dsn_in is None:
+        raise Refusal(401, "no public key was given")
     with read_body() as body:
         dsn = dsn_in(body) if dsn_in is not None else None
         if dsn is not None:
