@@ -38,6 +38,7 @@ class Worker(ThreadWorker):
     """
 
     def run(self):
+        from app.ingest.early import head_check
         from app.server.limits import Limits
         from app.server.loop import EventLoop
 
@@ -47,7 +48,7 @@ class Worker(ThreadWorker):
             connections_per_peer=per_peer,
             idle_s=self.cfg.keepalive,
         )
-        EventLoop(self, limits, str(_config.DATA_DIR)).run()
+        EventLoop(self, limits, str(_config.DATA_DIR), head_check(self.wsgi)).run()
 
 
 worker_class = Worker

@@ -95,8 +95,7 @@ def try_tunnel() -> ResponseReturnValue | None:
 
     :return: the answer, ``None`` for what remains an unknown path.
     """
-    is_unknown = isinstance(request.routing_exception, NotFound)
-    if not is_unknown or request.method != "POST" or "/" in request.path.strip("/"):
+    if not isinstance(request.routing_exception, NotFound) or not may_be_tunnel():
         return None
     try:
         answer = _take_tunneled()
@@ -105,6 +104,25 @@ def try_tunnel() -> ResponseReturnValue | None:
     except StoreError as error:
         return answer_store_error(error)
     return with_cors(answer) if answer else None
+
+
+def may_be_tunnel() -> bool:
+    """Whether a path that nothing else has is one at which envelopes are taken."""
+    return request.method == "POST" and "/" not in request.path.strip("/")
+
+
+def check_head() -> None:
+    """Check what the head says of an envelope, whose body has not been read.
+
+    :raise Refusal: 401, 403, 508.
+    :raise StoreError: the store does not answer.
+    """
+    if request.method == "OPTIONS":
+        return
+    _passed_through()
+    project_id = _authorized((request.view_args or {}).get("project_id"))
+    if project_id is None and request.endpoint == f"{bp.name}.{take_event.__name__}":
+        raise Refusal(401, "no public key was given")
 
 
 # ---- steps --------------------------------------------------------------------------------------
