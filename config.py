@@ -242,6 +242,9 @@ class Config(BaseModel):
     API_PORT: int = setting(8000, "a port from 1 to 65535", ge=1, le=65535)
     PUBLIC_URL: BaseUrl | None = setting(None, BASE_URL)
     TRUSTED_PROXIES: int = setting(0, "the number of proxies in front, from 0 to 10", ge=0, le=10)
+    MAX_CONNECTIONS_PER_PEER: int = setting(
+        64, "a number of connections from 1 to 1000", ge=1, le=1000
+    )
     ALLOWED_HOSTS: Names = setting((), "host names, separated by commas")
     SECRET_KEY: str | None = setting(
         None,

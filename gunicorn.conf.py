@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 
 from dotenv import load_dotenv
+from gunicorn.workers.gthread import ThreadWorker
 
 from config import ROOT, ConfigError, load_config
 
@@ -27,7 +28,31 @@ bind = (
 )
 wsgi_app = "wsgi:app"
 workers = _config.WEB_CONCURRENCY
-worker_class = "gthread"
+
+
+class Worker(ThreadWorker):
+    """gunicorn's threads, behind an event loop of ours that gives them whole requests.
+
+    The loop is imported in the process that serves: the master imports nothing of the application,
+    which workers would inherit from before a reload.
+    """
+
+    def run(self):
+        from app.ingest.early import head_check
+        from app.server.limits import Limits
+        from app.server.loop import EventLoop
+
+        per_peer = None if _config.TRUSTED_PROXIES else _config.MAX_CONNECTIONS_PER_PEER
+        limits = Limits(
+            connections=self.cfg.worker_connections,
+            connections_per_peer=per_peer,
+            idle_s=self.cfg.keepalive,
+        )
+        EventLoop(self, limits, str(_config.DATA_DIR), head_check(self.wsgi)).run()
+
+
+worker_class = Worker
+worker_connections = 1000
 # Who waits for the disk takes no CPU, and the more of them wait, the fewer transactions they need:
 # with 16 connections to two processes eight threads keep 1.3 times the events that four do.
 threads = 8
@@ -38,8 +63,11 @@ reload = os.environ.get("RELOAD") == "1"
 timeout = 60
 graceful_timeout = 4
 keepalive = 5
-max_requests = 10_000
-max_requests_jitter = 1_000
+# Nobody's word is taken for the caller's address, the scheme or SCRIPT_NAME; ProxyFix (app.web)
+# reads what TRUSTED_PROXIES says.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers = {}
 # By default below the home folder, which may be read-only and is shared by every gunicorn there.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 -- gunicorn's heartbeat

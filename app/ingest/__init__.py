@@ -2,7 +2,6 @@
 
     door      the routes: whose key, which envelope, into the store
     body      the bytes: read, inflated, bounded
-    patience  ends bodies that come too slowly
     quota     429 for a project that sends more than it may
     answers   what a client is told, and the headers of every answer
 

@@ -3,14 +3,14 @@
     stream ──▶ above 1 MiB on the disk ──▶ measured, nothing kept ──▶ in memory, one at a time
 
 Fifty clients that send 20 MiB or a bomb at once must not need fifty times the memory: what is large
-waits for its turn on the disk, and a bomb is found out before any of it is kept.
+waits on the disk, and a bomb is found out before any of it is kept. Slow clients are no concern of
+this module: the event loop (app.server) gives whole requests to the threads.
 """
 
 from __future__ import annotations
 
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -19,7 +19,6 @@ from flask import request
 from werkzeug.wsgi import get_input_stream
 
 from app.ingest.answers import RETRY_AFTER_S, Refusal
-from app.ingest.patience import Reading, patience
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate
 from app.services import services
 
@@ -32,25 +31,22 @@ MAX_INFLATED_BYTES = 40 * 1024**2
 SMALL_BYTES = 1024**2
 # Every value of JSON takes some 100 bytes of memory: what has many is large, short as it may be.
 SMALL_VALUES = 20_000
-# In turn, a large one takes less than a second each.
+# One after the other, a large one takes less than a second each. Who waits holds one of the eight
+# threads, so only a few may; above 1 MiB as sent they come one at a time anyway (app.server.loop).
 TURN_TIMEOUT_S = 15.0
-# A client that is still sending does not read; cut off, it would see a broken connection and not
-# the 413. So its rest is read and thrown away, but not for ever.
-DRAIN_S = 2.0
-# A read waits until it has all that it asked for, so the first ones ask for little: what arrived is
-# to be seen. Later ones may wait, since what was received by then counts.
-FIRST_STEPS_BYTES = 64 * 1024
-STEP_BYTES, FIRST_STEP_BYTES = 64 * 1024, 4096
+MAX_WAITING = 4
+STEP_BYTES = 64 * 1024
 
 _turn = threading.BoundedSemaphore(1)
+_waiting = threading.BoundedSemaphore(MAX_WAITING)
 
 
 @contextmanager
 def read_body() -> Iterator[bytearray]:
     """Yield the request's body, inflated; a large one only while no other large one is there.
 
-    :raise Refusal: 400 it is damaged; 408 it came too slowly; 413 it is too large on the wire or
-        inflated; 503 too many large ones wait.
+    :raise Refusal: 400 it is damaged; 413 it is too large on the wire or inflated; 503 too many
+        large ones wait.
     """
     encoding = request.headers.get("Content-Encoding", "")
     with tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=str(services().config.DATA_DIR)) as wire:
@@ -59,36 +55,35 @@ def read_body() -> Iterator[bytearray]:
         if small is not None:
             yield small
             return
-        if not _turn.acquire(timeout=TURN_TIMEOUT_S):
-            raise Refusal(503, "too many large bodies at once", retry_after_s=RETRY_AFTER_S)
+        _wait_for_turn()
         try:
             yield _large(wire, encoding)
         finally:
             _turn.release()
 
 
-def discard_body() -> None:
-    """Read what the client still sends and throw it away, so that it sees the answer."""
-    with patience.reading(request.environ.get("gunicorn.socket")) as reading:
-        _drain(_stream(), reading)
+def _wait_for_turn() -> None:
+    if _turn.acquire(blocking=False):
+        return
+    if _waiting.acquire(blocking=False):
+        try:
+            if _turn.acquire(timeout=TURN_TIMEOUT_S):
+                return
+        finally:
+            _waiting.release()
+    raise Refusal(503, "too many large bodies at once", retry_after_s=RETRY_AFTER_S)
 
 
 def _receive(wire: IO[bytes]) -> None:
     """Write the stream to a file, at most :data:`MAX_WIRE_BYTES` of it."""
     declared = request.content_length
-    stream, size = _stream(), 0
-    with patience.reading(request.environ.get("gunicorn.socket")) as reading:
-        while piece := _read(stream, reading):
-            size += len(piece)
-            reading.received = size
-            if size > MAX_WIRE_BYTES or (declared or 0) > MAX_WIRE_BYTES:
-                _drain(stream, reading)
-                raise Refusal(
-                    413, "the body is too large", f"at most {MAX_WIRE_BYTES} bytes", is_read=False
-                )
-            _write(wire, piece)
-    if reading.expired:
-        raise Refusal(408, "the body came too slowly", is_read=False)
+    # Past MAX_CONTENT_LENGTH: the limit of other routes is smaller, and cuts chunked bodies.
+    stream, size = get_input_stream(request.environ), 0
+    while piece := _read(stream):
+        size += len(piece)
+        if size > MAX_WIRE_BYTES or (declared or 0) > MAX_WIRE_BYTES:
+            raise Refusal(413, "the body is too large", f"at most {MAX_WIRE_BYTES} bytes")
+        _write(wire, piece)
     if declared is not None and size < declared:
         raise Refusal(400, "the body ends before its length", is_read=False)
 
@@ -107,33 +102,14 @@ def _write(wire: IO[bytes], piece: bytes) -> None:
         ) from error
 
 
-def _stream() -> IO[bytes]:
-    # Past MAX_CONTENT_LENGTH: the limit of other routes is smaller, and cuts chunked bodies.
-    return get_input_stream(request.environ)
-
-
-def _read(stream: IO[bytes], reading: Reading) -> bytes:
+def _read(stream: IO[bytes]) -> bytes:
     try:
-        is_first = reading.received < FIRST_STEPS_BYTES
-        return stream.read(FIRST_STEP_BYTES if is_first else STEP_BYTES)
+        return stream.read(STEP_BYTES)
     except Exception as error:
         # Each server has errors of its own for a chunk that is none or a client that is gone.
-        if reading.expired:
-            raise Refusal(408, "the body came too slowly", is_read=False) from error
         raise Refusal(
             400, "the body cannot be read", type(error).__name__, is_read=False
         ) from error
-
-
-def _drain(stream: IO[bytes], reading: Reading) -> None:
-    reading.started = time.monotonic()
-    reading.received = MAX_WIRE_BYTES  # Neither slow nor read in small steps: it has DRAIN_S.
-    end = reading.started + DRAIN_S
-    try:
-        while not reading.expired and time.monotonic() < end and _read(stream, reading):
-            pass
-    except Refusal:
-        return  # It is being refused already.
 
 
 def _small(wire: IO[bytes], encoding: str) -> bytearray | None:

@@ -19,7 +19,7 @@ from app import access
 from app.db import StoreError
 from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
-from app.ingest.body import MAX_INFLATED_BYTES, discard_body, read_body
+from app.ingest.body import MAX_INFLATED_BYTES, read_body
 from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
 from app.protocol.envelope import (
     Envelope,
@@ -68,7 +68,7 @@ def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseRe
     """Keep an envelope.
 
     :return: 200 ``{"id": …}`` when it is on the disk, ``{}`` when nothing in it has an event id.
-    :raise Refusal: 400, 401, 403, 408, 413, 429, 503, 508.
+    :raise Refusal: 400, 401, 403, 413, 429, 503, 508.
     :raise StoreError: nothing was kept; 503.
     """
     return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
@@ -95,8 +95,7 @@ def try_tunnel() -> ResponseReturnValue | None:
 
     :return: the answer, ``None`` for what remains an unknown path.
     """
-    is_unknown = isinstance(request.routing_exception, NotFound)
-    if not is_unknown or request.method != "POST" or "/" in request.path.strip("/"):
+    if not isinstance(request.routing_exception, NotFound) or not may_be_tunnel():
         return None
     try:
         answer = _take_tunneled()
@@ -105,6 +104,25 @@ def try_tunnel() -> ResponseReturnValue | None:
     except StoreError as error:
         return answer_store_error(error)
     return with_cors(answer) if answer else None
+
+
+def may_be_tunnel() -> bool:
+    """Whether a path that nothing else has is one at which envelopes are taken."""
+    return request.method == "POST" and "/" not in request.path.strip("/")
+
+
+def check_head() -> None:
+    """Check what the head says of an envelope, whose body has not been read.
+
+    :raise Refusal: 401, 403, 508.
+    :raise StoreError: the store does not answer.
+    """
+    if request.method == "OPTIONS":
+        return
+    _passed_through()
+    project_id = _authorized((request.view_args or {}).get("project_id"))
+    if project_id is None and request.endpoint == f"{bp.name}.{take_event.__name__}":
+        raise Refusal(401, "no public key was given")
 
 
 # ---- steps --------------------------------------------------------------------------------------
@@ -116,14 +134,10 @@ def _take(
     dsn_in: Callable[[bytearray], object] | None = None,
 ) -> Response:
     """Authorize, read, authorize by what was read, keep."""
-    try:
-        via = _passed_through()
-        known = _authorized(project_id)
-        if known is None and dsn_in is None:
-            raise Refusal(401, "no public key was given")
-    except (Refusal, StoreError):
-        discard_body()
-        raise
+    via = _passed_through()
+    known = _authorized(project_id)
+    if known is None and dsn_in is None:
+        raise Refusal(401, "no public key was given")
     with read_body() as body:
         dsn = dsn_in(body) if dsn_in is not None else None
         if dsn is not None:

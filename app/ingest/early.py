@@ -1,0 +1,74 @@
+"""What can be answered from a request's head alone, before its body is read.
+
+The event loop (app.server) asks when a body takes a while or is large; a request that arrives whole
+is answered by its view, which checks the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flask import Flask, abort, current_app, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException, NotFound
+
+from app import access
+from app.db import StoreError
+from app.ingest import bp, door
+from app.ingest.answers import Refusal
+from app.ingest.body import MAX_WIRE_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+
+def head_check(app: Flask) -> Callable[[WSGIEnvironment, int], WSGIApplication | int]:
+    """Return what the event loop asks: the answer to a head, or how many bytes its body may have.
+
+    It answers 401, 403, 404, 405, 413 and 508. It runs in a thread, since it may ask the store; if
+    that does not answer, the body is read and the view answers.
+    """
+
+    def check(environ: WSGIEnvironment, received: int) -> WSGIApplication | int:
+        with app.request_context(environ):
+            try:
+                verdict = _answer_or_limit(received)
+                if isinstance(verdict, int):
+                    return verdict
+                response = app.make_response(verdict)
+            except StoreError:
+                return MAX_WIRE_BYTES
+            except (HTTPException, Refusal) as error:
+                response = app.make_response(app.handle_user_exception(error))
+            return app.process_response(response)
+
+    return check
+
+
+def _answer_or_limit(received: int) -> ResponseReturnValue | int:
+    if request.routing_exception is not None:
+        if not (isinstance(request.routing_exception, NotFound) and door.may_be_tunnel()):
+            raise request.routing_exception
+        return _within(MAX_WIRE_BYTES, received)
+    answer = access.enforce()
+    if answer is not None:
+        return answer
+    if (request.endpoint or "").partition(".")[0] == bp.name:
+        door.check_head()
+        return _within(MAX_WIRE_BYTES, received)
+    return _within(int(current_app.config["MAX_CONTENT_LENGTH"]), received)
+
+
+def _within(limit: int, received: int) -> int:
+    """Return the limit of the body.
+
+    :raise 413: it is longer, or will be.
+    """
+    if max(request.content_length or 0, received) > limit:
+        if limit == MAX_WIRE_BYTES:
+            raise Refusal(
+                413, "the body is too large", f"at most {limit} bytes are expected", is_read=False
+            )
+        abort(413, description=f"at most {limit} bytes are expected")
+    return limit

@@ -1,0 +1,421 @@
+"""The event loop of a web process: reads requests, hands whole ones to gunicorn's threads, sends.
+
+    accept ─▶ HEAD ─▶ BODY ─▶ THREAD ─▶ SENDING ─▶ HEAD, or LINGERING ─▶ CLOSED
+                        └─ the application is asked about the head when the body takes a while
+
+Each state but THREAD has a deadline. A new connection beyond the limits takes the place of one that
+is idle, silent or slow, in this order; where all are busy it gets 503.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from gunicorn.http import wsgi
+
+from app.server.answers import problem
+from app.server.connections import IN_MEMORY_BYTES, UNCHECKED_BYTES, Connection, NoRoom, State
+from app.server.limits import Limits, Room
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+READ_BYTES = 64 * 1024
+SWEEP_EVERY_S = 0.1
+IDLE_WAIT_S = 1.0
+# Clients often send a head and its body in two packets: so long the application is not asked.
+UNCHECKED_S = 0.05
+# A stopping process waits so long for the request that an idle client may be sending.
+STOP_IDLE_S = 1.0
+NO_ROOM = "too many requests are being received at the moment"
+TOO_SLOW = "the request came too slowly"
+
+#: Asked about a request's head (a WSGI environment without its body) and how many bytes of the body
+#: have come: returns the answer, where it does not depend on the body, else how many bytes the body
+#: may have.
+HeadCheck = Callable[["WSGIEnvironment", int], "WSGIApplication | int"]
+
+
+def allow_all(environ: WSGIEnvironment, received: int) -> int:
+    """Answer nothing early, and leave it to the bounds on what is kept how long a body may be."""
+    return 2**62
+
+
+class EventLoop:
+    """Serves the connections of one web process, in its main thread.
+
+    :param worker: gunicorn's; its thread pool answers the requests.
+    :param folder: for bodies above 1 MiB and for answers that are not read.
+    """
+
+    def __init__(
+        self, worker: Any, limits: Limits, folder: str, check: HeadCheck = allow_all
+    ) -> None:
+        self._worker, self._limits, self._folder, self._check = worker, limits, folder, check
+        self._room = Room(limits.bytes, limits.peer_bytes)
+        self._connections: set[Connection] = set()
+        self._by_peer: Counter[str | None] = Counter()
+        self._accepting: bool = False
+        self._next_sweep = 0.0
+        # What is large is read one at a time, without holding up the threads of all others.
+        self._large_pool = ThreadPoolExecutor(1, "large")
+
+    def run(self) -> None:
+        """Serve until the worker is told to stop; then finish what is being answered."""
+        worker = self._worker
+        queue = worker.method_queue
+        worker.poller.register(queue.fileno(), READ, queue.run_callbacks)
+        while worker.alive:
+            self._turn()
+            if not worker.is_parent_alive():
+                break
+        self._stop()
+
+    def _turn(self) -> None:
+        self._worker.notify()
+        self._accept_if(self._worker.alive and self._has_place())
+        wait_s = SWEEP_EVERY_S if self._connections else IDLE_WAIT_S
+        self._worker.wait_for_and_dispatch_events(wait_s)
+        now = time.monotonic()
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_EVERY_S
+            self._sweep(now)
+
+    def _stop(self) -> None:
+        self._accept_if(False)
+        self._worker.alive = False
+        end = time.monotonic() + self._worker.cfg.graceful_timeout
+        for connection in self._connections:
+            if connection.is_silent:
+                connection.deadline = min(connection.deadline, time.monotonic() + STOP_IDLE_S)
+        while self._connections and time.monotonic() < end:
+            self._turn()
+        for connection in list(self._connections):
+            self._drop(connection)
+        self._large_pool.shutdown(wait=False)
+        self._worker.tpool.shutdown(wait=False)
+        self._worker.poller.close()
+        self._worker.method_queue.close()
+        for listener in self._worker.sockets:
+            listener.close()
+
+    # ---- new connections ------------------------------------------------------------------------
+
+    def _accept_if(self, accepts: bool) -> None:
+        if accepts == self._accepting:
+            return
+        self._accepting = accepts
+        for listener in self._worker.sockets:
+            if accepts:
+                listener.setblocking(False)
+                self._worker.poller.register(listener, READ, self._accept)
+            else:
+                self._worker.poller.unregister(listener)
+
+    def _has_place(self) -> bool:
+        # One more than the limit may be accepted, which another one then has to leave.
+        return len(self._connections) <= self._limits.connections
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+            return
+        except OSError as error:
+            # Mostly for want of file descriptors. Whoever is idle gives his back.
+            self._worker.log.warning("cannot accept a connection: %s", error)
+            self._make_place(None)
+            return
+        connection = Connection(
+            sock,
+            client,
+            listener.getsockname(),
+            cfg=self._worker.cfg,
+            limits=self._limits,
+            room=self._room,
+            folder=self._folder,
+        )
+        is_allowed = self._admit(connection.peer)
+        self._connections.add(connection)
+        if not is_allowed:
+            self._refuse(connection, 503, "there are too many connections")
+            return
+        connection.is_counted = True
+        self._by_peer[connection.peer] += 1
+        # Mostly the request is there already.
+        self._on_ready(connection, sock)
+
+    def _admit(self, peer: str | None) -> bool:
+        most = self._limits.connections_per_peer
+        if peer is not None and most is not None and self._by_peer[peer] >= most:
+            return self._make_place(peer)
+        if len(self._connections) >= self._limits.connections:
+            return self._make_place(None)
+        return True
+
+    def _make_place(self, peer: str | None) -> bool:
+        """Close the connection that is missed least; return whether there was one.
+
+        :param peer: whose; ``None`` for anybody's.
+        """
+        now = time.monotonic()
+        ranked = (
+            (rank, one.since, one)
+            for one in self._connections
+            if (peer is None or (one.peer == peer and one.is_counted))
+            and (rank := self._rank(one, now)) is not None
+        )
+        least = min(ranked, key=lambda entry: entry[:2], default=None)
+        if least is None:
+            return False
+        self._drop(least[2])
+        return True
+
+    def _rank(self, one: Connection, now: float) -> int | None:
+        is_new = now - one.since < self._limits.grace_s
+        if one.state is State.LINGERING:
+            return 3 if not is_new else None
+        if one.is_silent:
+            return 0
+        if is_new or one.state is State.THREAD:
+            return None
+        if one.state is State.HEAD:
+            return 1
+        if one.state is State.BODY:
+            return 2 if one.is_slow(now) else None
+        return 4  # It has not read its answer for a while.
+
+    # ---- reading --------------------------------------------------------------------------------
+
+    def _watch(self, one: Connection, events: int) -> None:
+        poller = self._worker.poller
+        if events == one.watched:
+            return
+        if not events:
+            poller.unregister(one.raw)
+        elif one.watched:
+            poller.modify(one.raw, events, partial(self._on_ready, one))
+        else:
+            poller.register(one.raw, events, partial(self._on_ready, one))
+        one.watched = events
+
+    def _on_ready(self, one: Connection, sock: socket.socket) -> None:
+        try:
+            if one.state is State.SENDING:
+                self._send_rest(one)
+            elif one.state is State.THREAD:
+                self._watch(one, 0)  # What it sends ahead waits in the socket.
+            elif one.state is not State.CLOSED:
+                self._read(one)
+        except OSError:
+            self._drop(one)  # The client is gone.
+        except Exception:
+            self._worker.log.exception("a connection failed")
+            self._drop(one)
+
+    def _read(self, one: Connection) -> None:
+        try:
+            data = one.raw.recv(READ_BYTES)
+        except BlockingIOError:
+            self._watch(one, READ)
+            return
+        if one.state is State.LINGERING:
+            one.lingered_bytes += len(data)
+            if not data or one.lingered_bytes > self._limits.linger_bytes:
+                self._drop(one)
+            return
+        if not data:
+            self._end_of_stream(one)
+            return
+        if one.is_silent and one.stays_open:
+            one.enter(State.HEAD, self._limits.head_s)
+        one.buffer += data
+        self._advance(one)
+
+    def _end_of_stream(self, one: Connection) -> None:
+        one.is_at_end = True
+        if one.state is State.BODY:
+            self._refuse(one, 400, "the body ends before its length")
+        else:
+            self._drop(one)
+
+    def _advance(self, one: Connection) -> None:
+        """Go on with what has arrived."""
+        try:
+            is_whole = one.take_in()
+        except NoRoom:
+            self._refuse(one, 503, NO_ROOM)
+            return
+        if is_whole:
+            one.rewind()
+            self._give_to_thread(one, self._answer)
+        elif one.request is not None and self._has_to_ask(one):
+            self._give_to_thread(one, self._ask)
+        else:
+            self._watch(one, READ)
+
+    def _has_to_ask(self, one: Connection) -> bool:
+        if one.max_bytes is not None:
+            return one.received > one.max_bytes
+        return one.expects_continue or one.received > UNCHECKED_BYTES
+
+    # ---- in a thread ----------------------------------------------------------------------------
+
+    def _give_to_thread(self, one: Connection, work: Callable[[Connection], Any]) -> None:
+        one.state = State.THREAD
+        is_large = work == self._answer and one.size > IN_MEMORY_BYTES
+        (self._large_pool if is_large else self._worker.tpool).submit(self._run, one, work)
+
+    def _run(self, one: Connection, work: Callable[[Connection], Any]) -> None:
+        result = None
+        try:
+            result = work(one)
+        except OSError:
+            one.sock.is_cut = True
+        except Exception:
+            self._worker.log.exception("a request failed")
+            one.sock.is_cut = True
+        # The pool may still work when the loop has given up; then nobody waits for this.
+        with contextlib.suppress(Exception):
+            self._worker.method_queue.defer(self._after_thread, one, work, result)
+
+    def _answer(self, one: Connection) -> bool:
+        """Have gunicorn answer the request; return whether the connection stays open."""
+        stays_open = bool(self._worker.handle(one))
+        one.sock.flush()
+        return stays_open and one.error is None and not one.sock.is_cut
+
+    def _ask(self, one: Connection) -> int | None:
+        """Ask the application about the head; return the limit, ``None`` if it has answered."""
+        worker, started = self._worker, datetime.now()
+        response, environ = wsgi.create(one.request, one.sock, one.client, one.server, worker.cfg)
+        verdict = self._check(environ, one.received)
+        if isinstance(verdict, int):
+            return verdict
+        response.force_close()
+        body: Iterable[bytes] = verdict(environ, response.start_response)
+        try:
+            for piece in body:
+                response.write(piece)
+            response.close()
+        finally:
+            worker.log.access(response, one.request, environ, datetime.now() - started)
+            if hasattr(body, "close"):
+                body.close()
+        one.sock.flush()
+        return None
+
+    # ---- after the thread -----------------------------------------------------------------------
+
+    def _after_thread(
+        self, one: Connection, work: Callable[[Connection], Any], result: Any
+    ) -> None:
+        if one.state is State.CLOSED:
+            return
+        try:
+            if one.sock.is_cut:
+                self._drop(one)
+            elif work == self._ask and result is not None:
+                self._go_on(one, result)
+            else:
+                one.stays_open = bool(result) and work == self._answer
+                one.enter(State.SENDING, self._limits.answer_s)
+                self._send_rest(one)
+        except OSError:
+            self._drop(one)
+
+    def _go_on(self, one: Connection, max_bytes: int) -> None:
+        one.state = State.BODY  # Its deadline goes on.
+        one.max_bytes = max_bytes
+        if one.expects_continue:
+            one.expects_continue = False
+            if not one.size:
+                one.raw.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._advance(one)
+
+    def _send_rest(self, one: Connection) -> None:
+        if not one.sock.flush():
+            self._watch(one, WRITE)
+        elif one.stays_open:
+            one.next_request()
+            idle_s = self._limits.idle_s if self._worker.alive else STOP_IDLE_S
+            one.enter(State.HEAD, self._limits.head_s if one.buffer else idle_s)
+            self._advance(one)
+        else:
+            self._linger(one)
+
+    def _linger(self, one: Connection) -> None:
+        """End the answer, and read on for a while: a client still sending would not see it."""
+        if one.is_at_end:
+            self._drop(one)
+            return
+        self._uncount(one)
+        one.next_request()
+        one.buffer.clear()
+        one.raw.shutdown(socket.SHUT_WR)
+        one.enter(State.LINGERING, self._limits.linger_s)
+        self._watch(one, READ)
+
+    def _refuse(self, one: Connection, status: int, detail: str) -> None:
+        self._worker.log.debug("refused %s: %s %s", one.peer, status, detail)
+        one.stays_open = False
+        try:
+            one.sock.sendall(problem(status, detail))
+            one.enter(State.SENDING, self._limits.answer_s)
+            self._send_rest(one)
+        except OSError:
+            self._drop(one)
+
+    def _drop(self, one: Connection) -> None:
+        if one.state is State.CLOSED:
+            return
+        self._watch(one, 0)
+        self._connections.discard(one)
+        self._uncount(one)
+        one.close()
+
+    def _uncount(self, one: Connection) -> None:
+        if one.is_counted:
+            one.is_counted = False
+            self._by_peer[one.peer] -= 1
+            if not self._by_peer[one.peer]:
+                del self._by_peer[one.peer]
+
+    # ---- what takes too long --------------------------------------------------------------------
+
+    def _sweep(self, now: float) -> None:
+        for one in list(self._connections):
+            if one.state is State.THREAD or one.state is State.CLOSED:
+                continue
+            if now >= one.deadline:
+                self._expire(one)
+            elif one.state is State.BODY:
+                self._look_at_body(one, now)
+
+    def _expire(self, one: Connection) -> None:
+        if one.state is State.BODY or (one.state is State.HEAD and one.buffer):
+            self._refuse(one, 408, TOO_SLOW)
+        else:
+            self._drop(one)
+
+    def _look_at_body(self, one: Connection, now: float) -> None:
+        if one.is_slow(now) and self._is_crowded(one.peer):
+            self._refuse(one, 408, TOO_SLOW)
+        elif one.max_bytes is None and now - one.since > UNCHECKED_S:
+            self._give_to_thread(one, self._ask)
+
+    def _is_crowded(self, peer: str | None) -> bool:
+        limits, most = self._limits, self._limits.connections_per_peer
+        if 4 * len(self._connections) >= 3 * limits.connections or self._room.is_crowded(peer):
+            return True
+        return peer is not None and most is not None and 4 * self._by_peer[peer] >= 3 * most

@@ -1,0 +1,106 @@
+"""Answers that come before the body, read by clients that are still sending it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+import pytest
+import urllib3
+
+from tests.conftest import API_TOKEN
+from tests.server.raw import RawClient
+from tests.server.test_requests import INGEST, KEY, LIVE
+from tests.serving import Server
+
+BODY = b'{"user_id": "' + b"u" * 10 * 1024**2 + b'"}'
+JSON = {"Content-Type": "application/json"}
+TOKEN = {"Authorization": f"Bearer {API_TOKEN}"}
+FAR = {"X-Forwarded-For": "192.0.2.1"}
+CASES = [
+    ("POST", "/memories", JSON | FAR, 401),
+    ("POST", "/memories", JSON | TOKEN, 413),
+    ("POST", "/memories", {"Content-Type": "text/plain"} | TOKEN, 413),
+    ("PATCH", "/api/issues/1", {"Content-Type": "text/plain"} | TOKEN, 413),
+    ("POST", "/api/42/store/", JSON, 401),
+    ("POST", "/api/42/envelope/?sentry_key=" + "0" * 32, JSON, 403),
+    ("POST", f"/api/41/envelope/?sentry_key={KEY}", JSON, 403),
+    ("POST", "/no/such/path", JSON, 404),
+    ("PUT", "/memories", JSON, 405),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "headers", "status"), CASES)
+def test_client_that_sends_ten_megabytes_reads_its_answer(
+    server: Server, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request(method, path, BODY, headers)
+    answer = connection.getresponse()
+    assert answer.status == status
+    assert answer.read()
+    connection.close()
+
+
+def test_urllib3_reads_it_too(server: Server) -> None:
+    with urllib3.PoolManager(retries=False) as pool:
+        url = f"{server.url}/memories"
+        assert pool.request("POST", url, body=BODY, headers=JSON | FAR).status == 401
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"Content-Type": "text/plain"}, b"x" * 200_000, 415),
+        (JSON, b'{"status": "gone"}' + b" " * 60_000, 422),
+        (JSON, b'{"status": "gone"}' + b" " * 200_000, 413),
+    ],
+)
+def test_client_that_sends_a_wrong_body_reads_why(
+    server: Server, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("PATCH", "/api/issues/1", body, headers | TOKEN)
+    answer = connection.getresponse()
+    shape: Any = json.loads(answer.read())
+    assert (answer.status, shape["status"]) == (status, status)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"POST /api/42/envelope/?sentry_key={'0' * 32} HTTP/1.1\r\nHost: localhost\r\n", 403),
+        ("POST /api/42/store/ HTTP/1.1\r\nHost: localhost\r\n", 401),
+        ("POST /no/such/path HTTP/1.1\r\nHost: localhost\r\n", 404),
+        (INGEST.replace(KEY, KEY) + "X-Big: yes\r\n", 413),
+    ],
+)
+@pytest.mark.parametrize("asks", [False, True])
+def test_answer_comes_before_the_body(server: Server, head: str, status: int, asks: bool) -> None:
+    length = 30 * 1024**2 if status == 413 else 50
+    expect = "Expect: 100-continue\r\n" if asks else ""
+    with RawClient(server.port) as client:
+        client.send(f"{head}{expect}Content-Length: {length}\r\n\r\n")
+        assert client.answer().status == status
+
+
+def test_chunked_body_that_is_too_long_is_refused_while_it_comes(server: Server) -> None:
+    with RawClient(server.port) as client:
+        client.send(
+            f"POST /memories HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {API_TOKEN}\r\n"
+            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        piece = b"%x\r\n%s\r\n" % (65536, b"x" * 65536)
+        for _ in range(20):
+            client.send(piece)
+        assert client.answer().status == 413
+
+
+def test_connection_is_closed_after_an_early_answer(server: Server) -> None:
+    with RawClient(server.port) as client:
+        client.send("POST /no/such/path HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\n")
+        assert client.answer().headers["connection"] == "close"
+        client.send(LIVE)
+        assert client.is_closed()
