@@ -8,8 +8,7 @@ RETENTION_DAYS, also where its envelope stays, and so do single AI calls.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -23,17 +22,16 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    update,
 )
 
 from app.db import Store, utc_now
-from app.delivery import books
 from app.delivery.tables import attempts, issue_deliveries
 from app.events import ageing, session_ageing, user_ageing
 from app.events.affected import ISSUE, MAX_USERS, Subject, affected_days, day_number, of_subject
 from app.events.ai_calls import ai_calls
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
+from app.intake.removal import SETTLED, delete_rows, remove
 from app.issues.feedback import feedback
 from app.issues.tables import DELETED, STATUSES, issue_hours, issues
 from app.projects import projects
@@ -45,7 +43,6 @@ BITE = 200
 LEDGER_BITE = 1000
 # The cap looks at the hour that it is.
 SENT_HOURS_KEPT = timedelta(days=2)
-SETTLED = ("local", "delivered", "discarded")
 # Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
 HOURS_KEPT = timedelta(days=8)
 # Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
@@ -59,7 +56,6 @@ SESSIONS_OPEN = timedelta(days=5)
 # Whom issues and releases met, and on which days.
 USERS_KEPT = timedelta(days=90)
 
-_STATE = envelopes.c.state
 _DELETED = select(issues.c.id).where(issues.c.status == DELETED)
 
 Progress = Callable[[int], None]
@@ -216,15 +212,7 @@ def _bite(store: Store, query: Select[Any]) -> int:
         ids = list(conn.scalars(query))
         if not ids:
             return 0
-        touched = select(events.c.issue_id, func.count()).where(events.c.envelope_id.in_(ids))
-        for issue_id, count in conn.execute(touched.group_by(events.c.issue_id)).all():
-            left = issues.c.stored_event_count - count
-            conn.execute(
-                update(issues).where(issues.c.id == issue_id).values(stored_event_count=left)
-            )
-        conn.execute(delete(events).where(events.c.envelope_id.in_(ids)))
-        gone = conn.scalars(delete(envelopes).where(envelopes.c.id.in_(ids)).returning(_STATE))
-        _count_pruned(conn, gone)
+        remove(conn, ids)
     return len(ids)
 
 
@@ -263,12 +251,7 @@ def _envelopes_of_feedback(issue_id: int) -> Select[Any]:
 def _remove_of_deleted(conn: Connection, envelope_ids: list[int]) -> None:
     for table in (events, feedback):
         conn.execute(delete(table).where(table.c.envelope_id.in_(envelope_ids)))
-    settled = envelopes.c.id.in_(envelope_ids), envelopes.c.state.in_(SETTLED)
-    _count_pruned(conn, conn.scalars(delete(envelopes).where(*settled).returning(_STATE)))
-
-
-def _count_pruned(conn: Connection, states: Iterable[str]) -> None:
-    books.add(conn, Counter(books.pruned(state) for state in states))
+    delete_rows(conn, envelope_ids)
 
 
 def _older_than(days: int, project_id: int | None = None) -> Select[Any]:
