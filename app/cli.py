@@ -9,7 +9,8 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.auth import SCOPES
-from app.intake.retention import Limits, excess, prune, used_bytes
+from app.intake.retention import Limits, excess, prune
+from app.intake.store_bound import used_bytes
 from app.memory.upkeep import Upkeep
 from app.project_commands import project_group
 from app.release_commands import release_group

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from app.delivery import books
 from app.events.tables import envelopes, events
@@ -17,6 +17,12 @@ from app.issues.tables import issues
 
 # What is not waiting for anything any more.
 SETTLED = ("local", "delivered", "discarded")
+
+_FEWER_EVENTS = (
+    update(issues)
+    .where(issues.c.id == bindparam("of"))
+    .values(stored_event_count=issues.c.stored_event_count - bindparam("gone"))
+)
 
 
 def remove(conn: Connection, envelope_ids: Sequence[int]) -> list[int]:
@@ -30,9 +36,8 @@ def remove(conn: Connection, envelope_ids: Sequence[int]) -> list[int]:
         return []
     touched = select(events.c.issue_id, func.count()).where(events.c.envelope_id.in_(ids))
     of_issues = conn.execute(touched.group_by(events.c.issue_id)).all()
-    for issue_id, count in of_issues:
-        left = issues.c.stored_event_count - count
-        conn.execute(update(issues).where(issues.c.id == issue_id).values(stored_event_count=left))
+    if of_issues:
+        conn.execute(_FEWER_EVENTS, [{"of": row[0], "gone": row[1]} for row in of_issues])
     conn.execute(delete(events).where(events.c.envelope_id.in_(ids)))
     delete_rows(conn, ids)
     return [issue_id for issue_id, _ in of_issues]

@@ -31,6 +31,7 @@ from app.events.affected import ISSUE, MAX_USERS, Subject, affected_days, day_nu
 from app.events.ai_calls import ai_calls
 from app.events.items import forget_before
 from app.events.tables import envelopes, events
+from app.intake.pressure import relieve
 from app.intake.removal import SETTLED, delete_rows, remove
 from app.issues.feedback import feedback
 from app.issues.tables import DELETED, STATUSES, issue_hours, issues
@@ -94,7 +95,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     return (
         _by_age(store, limits.days, progress)
         + _by_count(store, limits.events, progress)
-        + _by_bytes(store, limits.bytes, progress)
+        + relieve(store, limits.bytes, progress)
     )
 
 
@@ -120,19 +121,6 @@ def excess(store: Store, limits: Limits) -> int:
             old += int(conn.execute(candidates).scalar_one())
         many = _count(conn) - limits.events if limits.events else 0
     return max(old, many, 0)
-
-
-def used_bytes(store: Store) -> int:
-    """Return the bytes in use; freed pages stay in the file and are used again."""
-    with store.read() as conn:
-        if store.is_sqlite:
-            pages = [
-                int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-                for name in ("page_count", "freelist_count", "page_size")
-            ]
-            return (pages[0] - pages[1]) * pages[2]
-        stored = func.coalesce(func.sum(func.length(envelopes.c.body)), 0)
-        return int(conn.execute(select(stored)).scalar_one())
 
 
 def _users(store: Store) -> None:
@@ -181,17 +169,6 @@ def _by_count(store: Store, limit: int, progress: Progress) -> int:
     return _all(
         store, _prunable().where(events.c.id.is_not(None)), progress, at_most=max(0, beyond)
     )
-
-
-def _by_bytes(store: Store, limit: int, progress: Progress) -> int:
-    gone = 0
-    while limit and used_bytes(store) > limit:
-        bite = _bite(store, _prunable().limit(BITE))
-        if not bite:
-            break  # What is left is not ours to remove.
-        gone += bite
-        progress(bite)
-    return gone
 
 
 def _all(store: Store, query: Select[Any], progress: Progress, at_most: int | None = None) -> int:
