@@ -43,6 +43,7 @@ def relieve(store: Store, limit: int, progress: Progress = lambda count: None) -
     """
     state = measure(store, limit)
     if not limit or state.fullness < PRUNE_AT:
+        _tidy(store, 0)
         return 0
     gone = 0
     cursors: dict[int, Iterator[list[int]]] = {}
@@ -130,7 +131,7 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
 
 
 def _tidy(store: Store, gone: int) -> None:
-    """Have the space that was freed used again."""
+    """Have the space that was freed used again, and keep the write-ahead log within its bound."""
     if store.is_sqlite:
         if store.wal_bytes() > WAL_BYTES:
             store.maintain("PRAGMA wal_checkpoint(TRUNCATE)")
