@@ -20,6 +20,7 @@ from app.delivery.destinations import Destinations
 from app.insights.observer import Observer
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
+from app.intake.store_bound import StoreBound
 from app.logs import set_up_logging
 from app.memory.service import Memories
 from app.projects import KeyRing
@@ -50,6 +51,7 @@ def create_app(config: Config | None = None) -> Flask:
         scrubber,
         destinations=destinations,
         max_new_issues=config.MAX_NEW_ISSUES_PER_HOUR,
+        bound=StoreBound(store, config.MAX_STORE_BYTES),
         reraise=config.testing,
     )
     release = sentry.find_release(config)

@@ -9,7 +9,8 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.accounts import SCOPES
-from app.intake.retention import Limits, excess, prune, used_bytes
+from app.intake.retention import Limits, excess, prune
+from app.intake.store_bound import used_bytes
 from app.memory.upkeep import Upkeep
 from app.output import command_error, say, usage_error
 from app.project_commands import project_group

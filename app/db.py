@@ -14,6 +14,7 @@ Errors::
 
     StoreError
     ├── StoreBusy         another writer held the store for the whole bounded wait
+    ├── StoreFull         the store has as much as it may have, and nothing of it may go
     └── StoreUnavailable  the store cannot be used: disk full, read-only, gone, damaged
 """
 
@@ -68,6 +69,12 @@ ADVISORY_LOCK = 0x0DE7E4B1
 # tries, which starves a writer that may wait 200 ms; a refused BEGIN costs some 20 microseconds.
 POLL_S = 0.002
 
+# What of SQLite's write-ahead log stays on the disk when all of it is in the database.
+WAL_KEPT_BYTES = 8 * 1024**2
+
+# What :meth:`Store.probe` writes.
+PROBE_BYTES = 64 * 1024
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -93,6 +100,10 @@ class StoreError(Exception):
 
 class StoreBusy(StoreError):
     """Another writer held the store for the whole wait."""
+
+
+class StoreFull(StoreError):
+    """The store has as much as it may have, and nothing of it may go."""
 
 
 class StoreUnavailable(StoreError):
@@ -154,6 +165,8 @@ class Store:
         # Writers of one process queue here instead of polling against each other.
         self._writers = threading.Lock()
         self._writing_thread: int | None = None
+        # Whether a write of this process failed, and :meth:`probe` has not succeeded since.
+        self.write_failed = False
         # And processes here. PostgreSQL has a queue of its own.
         self._turns = Turns(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
 
@@ -196,6 +209,9 @@ class Store:
                 self._begin(conn, deadline, durable)
                 yield conn
                 conn.commit()
+        except StoreUnavailable:
+            self.write_failed = True
+            raise
         finally:
             self._writing_thread = None
             self._writers.release()
@@ -288,6 +304,23 @@ class Store:
         if self.schema_revision() != newest_revision():
             raise StoreUnavailable("the schema is not the newest: run `flask db upgrade`")
 
+    def probe(self, timeout_s: float = 0.5) -> None:
+        """Write and sync as much as a few envelopes take, so that a full disk shows.
+
+        Less would fit into the space that SQLite's log has already.
+
+        :raise StoreError: it cannot be written, or another writer held the store for that long.
+        """
+        with self.write(timeout_s) as conn:
+            row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
+            statement = insert(conn, facts).values(row)
+            conn.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_={"value": row["value"]}
+                )
+            )
+        self.write_failed = False
+
     def damaged_files(self) -> list[Path]:
         """Return what was moved aside and waits for a person to look at."""
         return damaged_files(Path(str(self.url.database))) if self.is_sqlite else []
@@ -299,6 +332,30 @@ class Store:
             return sum(path.stat().st_size for path in paths if path.exists())
         with self.read() as conn:
             return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
+
+    def wal_bytes(self) -> int:
+        """Return the size of SQLite's write-ahead log; 0 where there is none."""
+        path = Path(f"{self.url.database}-wal")
+        return path.stat().st_size if self.is_sqlite and path.exists() else 0
+
+    def maintain(self, statement: str) -> None:
+        """Execute a statement that may stand in no transaction, such as ``VACUUM``.
+
+        :raise StoreError: it failed.
+        """
+        with self._translated():
+            engine = self._writer(True)
+            if self.is_sqlite:
+                # Past SQLAlchemy, whose connections begin a transaction by themselves.
+                with engine.connect() as conn:
+                    driver: Any = conn.connection.driver_connection
+                    try:
+                        driver.execute(statement).fetchall()
+                    except sqlite3.Error as error:
+                        raise StoreUnavailable(f"the store failed: {error}") from error
+                return
+            with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
+                conn.exec_driver_sql(statement)
 
     def dispose(self) -> None:
         """Close this process's connections."""
@@ -403,6 +460,8 @@ def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: o
     _enter_wal(connection)
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")
+    # The log keeps the size it once had, unless it is cut when it begins anew.
+    connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
 
 
 def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:

@@ -25,6 +25,8 @@ UNLIMITED_ITEMS = frozenset({"client_report", "session", "sessions", "check_in"}
 
 # What the counters of refused envelopes begin with; the project's id follows.
 REFUSED = "refused:quota:"
+# The same of those that a full store kept out.
+STORE_FULL = "refused:store_full:"
 
 quota_windows = Table(
     "quota_windows",
@@ -39,6 +41,11 @@ quota_windows = Table(
 def refused_counter(project_id: int) -> str:
     """Return the name of the counter of envelopes that a project's quota kept out."""
     return f"{REFUSED}{project_id}"
+
+
+def store_full_counter(project_id: int) -> str:
+    """Return the name of the counter of a project's envelopes that a full store kept out."""
+    return f"{STORE_FULL}{project_id}"
 
 
 def is_limited(item_types: Iterable[str]) -> bool:

@@ -20,6 +20,7 @@ from app.delivery import books
 from app.events.items import items_by_type, losses
 from app.events.observations import PREFIX
 from app.events.tables import events
+from app.intake.store_bound import measure, used_bytes
 from app.issues.tables import STATUSES, issues
 from app.services import Services
 from app.vectors.watch import Seen
@@ -68,6 +69,7 @@ def status(parts: Services) -> dict[str, Any]:
             "size_bytes": parts.store.size_bytes(),
             "schema": parts.store.schema_revision(),
             **report.pop("rows"),
+            **room(parts),
         }
     except StoreError as error:
         report["store"]["error"] = type(error).__name__
@@ -92,6 +94,20 @@ def stored(conn: Connection) -> dict[str, Any]:
                 select(func.count()).where(issues.c.status.in_(STATUSES))
             ).scalar_one(),
         },
+    }
+
+
+def room(parts: Services) -> dict[str, Any]:
+    """Return how full the store is, and how much of it each project stands for, in bytes."""
+    state = parts.intake.bound.state()
+    return {
+        "used_bytes": used_bytes(parts.store),
+        "max_bytes": parts.config.MAX_STORE_BYTES,
+        "share_bytes": int(state.share()),
+        "projects": [
+            {"id": key, "bytes": one.bytes, "attachment_bytes": one.attachment_bytes}
+            for key, one in sorted(measure(parts.store, 0).projects.items())
+        ],
     }
 
 

@@ -15,16 +15,18 @@ from datetime import timedelta
 from app.alerts.evaluation import Evaluator
 from app.alerts.loop import AlertLoop
 from app.alerts.measures import Parts
-from app.db import StoreError
+from app.db import Store, StoreError
 from app.delivery.forwarder import Forwarder
 from app.delivery.lane import Rules
 from app.delivery.policy import Backoff
 from app.delivery.thinning import Thinning
 from app.intake import recording
+from app.intake.pressure import relieve
 from app.intake.retention import Limits, bury, prune
 from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
 from app.leases import claim
+from app.loops import LeasedLoop
 from app.memory.loop import MemoryLoop
 from app.memory.upkeep import Upkeep
 from app.services import Services
@@ -37,10 +39,27 @@ PERIOD_S = 10.0
 ALERTS_STOP_S = 0.5
 # The same of an index that does not answer.
 MEMORIES_STOP_S = 0.5
+# A transaction of the pruning is short, and the next holder of the lease goes on.
+PRESSURE_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 # Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
 READ_IN_A_TURN = 300
 COMPARING_LASTS = timedelta(minutes=1)
+
+
+class PressureLoop(LeasedLoop):
+    """Makes room in the store as soon as it is nearly full; a measurement every half second."""
+
+    name = "pressure"
+    poll_s = 0.5
+
+    def __init__(self, store: Store, owner: str, limit: int) -> None:
+        super().__init__(store, owner)
+        self._limit = limit
+
+    def turn(self) -> None:
+        """Make room if there is too little."""
+        relieve(self.store, self._limit)
 
 
 class Worker:
@@ -55,6 +74,7 @@ class Worker:
         self.owner = self._forwarder.owner
         self._alerts = alerts_of(parts, self.owner)
         self._memories = MemoryLoop(parts.store, Upkeep(parts.memories), self.owner)
+        self._pressure = PressureLoop(parts.store, self.owner, parts.config.MAX_STORE_BYTES)
 
     def start(self) -> None:
         """Begin."""
@@ -62,6 +82,7 @@ class Worker:
         self._forwarder.start()
         self._alerts.start()
         self._memories.start()
+        self._pressure.start()
         self._parts.intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
@@ -69,10 +90,12 @@ class Worker:
         self._stop.set()
         self._alerts.finish()
         self._memories.finish()
+        self._pressure.finish()
         self._parts.intake.close()
         self._forwarder.stop(timeout_s)
         self._alerts.stop(ALERTS_STOP_S)
         self._memories.stop(MEMORIES_STOP_S)
+        self._pressure.stop(PRESSURE_STOP_S)
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
@@ -80,11 +103,13 @@ class Worker:
         self._forwarder.start()
         self._alerts.start()
         self._memories.start()
+        self._pressure.start()
         self._run()
         self._memories.finish()
         self._parts.intake.close()
         self._alerts.stop()
         self._memories.stop()
+        self._pressure.stop()
         self._forwarder.stop()
 
     def finish(self) -> None:
@@ -145,7 +170,7 @@ class Worker:
 def alerts_of(parts: Services, owner: str) -> AlertLoop:
     """Return the loop that evaluates and sends alerts."""
     every_s = parts.config.ALERTS_EVALUATE_EVERY_S
-    measured = Parts(parts.destinations, parts.config.DATA_DIR, parts.figures)
+    measured = Parts(parts.destinations, parts.config.DATA_DIR, parts.figures, parts.intake)
     evaluator = Evaluator(parts.store, measured, every_s)
     return AlertLoop(parts.store, parts.courier, evaluator, every_s, owner)
 

@@ -34,7 +34,9 @@ def store_events(app: Flask, *payloads: Payload, project_id: int = 1) -> list[st
 
 def evaluator_of(app: Flask, figures: Figures | None = None) -> Evaluator:
     parts = parts_of(app)
-    measured = Parts(parts.destinations, parts.config.DATA_DIR, figures or parts.figures)
+    measured = Parts(
+        parts.destinations, parts.config.DATA_DIR, figures or parts.figures, parts.intake
+    )
     return Evaluator(parts.store, measured, parts.config.ALERTS_EVALUATE_EVERY_S)
 
 

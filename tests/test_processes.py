@@ -146,6 +146,19 @@ def test_full_disk_leaves_answers_as_they_were_and_the_events_come_back(tmp_path
         assert status["counters"]["emergency:set_aside"] == 1
 
 
+def test_full_disk_fails_readiness_until_there_is_room_again(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data, WEB_CONCURRENCY="1") as server:
+        server.test_error("before")
+        limit_file_size(server, (data / "devenviro.sqlite3-wal").stat().st_size)
+        server.test_error("while it is full")
+        ready = f"{server.url}/health/ready"
+        wait_for(lambda: http.request("GET", ready).status == 503)
+        assert server.get("/health/ready")["checks"]["store"] == "fail"
+        limit_file_size(server, resource.RLIM_INFINITY)
+        wait_for(lambda: http.request("GET", ready).status == 200)
+
+
 def test_read_only_store_leaves_answers_as_they_were_and_the_events_come_back(
     tmp_path: Path,
 ) -> None:

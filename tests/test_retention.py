@@ -20,7 +20,8 @@ from sqlalchemy import select, update
 from app.db import Store
 from app.delivery import books
 from app.events.tables import envelopes
-from app.intake.retention import Limits, excess, prune, used_bytes
+from app.intake.retention import Limits, excess, prune
+from app.intake.store_bound import used_bytes
 from app.leases import leases
 from app.projects import create_project, projects
 from app.protocol.envelope import Envelope, Item

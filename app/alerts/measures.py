@@ -20,7 +20,9 @@ from app.alerts.figures import Figure, Figures
 from app.alerts.rules import AlertRule
 from app.delivery.books import accounting
 from app.delivery.destinations import Destinations
+from app.disks import fullest
 from app.events.tables import OUTBOX, envelopes, events
+from app.intake import Intake
 from app.issues.overflow import latest_overflow
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
@@ -44,11 +46,13 @@ class Parts:
     """What there is to measure besides the store.
 
     :param folder: the disk it lies on is looked at.
+    :param intake: its store is looked at: whether it is full, whether it can be written.
     """
 
     destinations: Destinations
     folder: Path
     figures: Figures
+    intake: Intake | None = None
 
 
 @dataclass
@@ -295,8 +299,18 @@ def _new_issue_limit(rule: AlertRule, question: Question) -> Reading:
 
 
 def _disk(rule: AlertRule, question: Question) -> Reading:
-    folder = question.parts.folder
+    folder, intake = question.parts.folder, question.parts.intake
+    if intake is not None and intake.bound.state().is_full():
+        said = "The store is full: it has reached MAX_STORE_BYTES, and what it holds waits"
+        return Reading(0, True, f"{said} for delivery.", said)
+    if intake is not None and intake.store.write_failed:
+        said = "The store could not be written"
+        return Reading(0, True, f"{said}: the log says why.", said)
     existing = next(path for path in (folder, *folder.parents) if path.exists())
+    disk = fullest((existing, intake.emergency.path) if intake else (existing,))
+    if disk.is_low:
+        said = f"{100 * disk.free_share:.1f} % of a disk is free, of its bytes or its inodes"
+        return Reading(100 * disk.free_share, True, f"{said}.", said)
     usage = shutil.disk_usage(existing)
     free = 100 * usage.free / usage.total
     said = f"{free:.1f} % of the disk is free"

@@ -17,6 +17,7 @@ from app.api.schemas import Check, Health, Liveness, SentryState
 from app.db import StoreError, utc_now
 from app.delivery.books import accounting
 from app.delivery.ledger import oldest_waiting
+from app.disks import fullest
 from app.services import Services, services
 
 # Probes come every second from several callers; the store is asked once for all of them.
@@ -104,6 +105,7 @@ def run_checks(parts: Services) -> dict[str, Check]:
     checks: dict[str, Check] = {
         "store": store,
         "emergency": _emergency(parts),
+        "disk": _disk(parts),
         "delivery": delivery,
         "alerts": alerts,
     }
@@ -113,15 +115,25 @@ def run_checks(parts: Services) -> dict[str, Check]:
 
 
 def _store(parts: Services) -> Check:
+    """Fail while the store cannot be read or written, or takes nothing because it is full."""
     try:
         parts.store.check()
+        if parts.store.write_failed:
+            parts.store.probe()
     except StoreError:
+        return "fail"
+    if parts.intake.bound.state().is_full():
         return "fail"
     return "warn" if parts.store.damaged_files() else "pass"
 
 
 def _emergency(parts: Services) -> Check:
     return "warn" if parts.intake.emergency.count() else "pass"
+
+
+def _disk(parts: Services) -> Check:
+    """Warn while a disk that the service writes to is nearly full."""
+    return "warn" if fullest((parts.config.DATA_DIR, parts.config.emergency_dir)).is_low else "pass"
 
 
 def _delivery(parts: Services) -> Check:

@@ -42,8 +42,16 @@ _BY_PREFIX = (
         "Attempts to send a notice, by what came of it.",
     ),
 )
+# Of envelopes that a project's quota or a full store kept out: reason and project follow.
+_REFUSED = "refused:"
 # Every other one is a `devenviro_counter_total`.
-_OWN = ("accepted", "state:", observations.PREFIX, *(prefix for _, _, _, prefix, _ in _BY_PREFIX))
+_OWN = (
+    "accepted",
+    "state:",
+    _REFUSED,
+    observations.PREFIX,
+    *(prefix for _, _, _, prefix, _ in _BY_PREFIX),
+)
 
 
 @dataclass
@@ -83,7 +91,7 @@ def metrics() -> ResponseReturnValue:
         overview = ledger.overview(conn, parts.destinations, now)
         counters = books.read_counters(conn)
         found = [*_of_books(conn, counters), *_of_delivery(overview, now), *_of_ages(conn, now)]
-        found += [*_of_requests(counters), _of_notices(conn)]
+        found += [*_of_requests(counters), _of_notices(conn), _of_refusals(counters)]
     found += [*_of_memories(parts), *_of_service(parts)]
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
@@ -143,6 +151,15 @@ def _of_ages(conn: Connection, now: datetime) -> Iterator[Metric]:
     for state, oldest in ledger.oldest_by_state(conn, (*WAITING, "parked")).items():
         ages.add(max((now - oldest).total_seconds(), 0.0) if oldest else 0.0, state=state)
     yield ages
+
+
+def _of_refusals(counters: Mapping[str, int]) -> Metric:
+    metric = Metric("refused_total", "counter", "Envelopes that were refused at the door.")
+    for name, value in sorted(counters.items()):
+        if name.startswith(_REFUSED):
+            reason, _, project = name.removeprefix(_REFUSED).rpartition(":")
+            metric.add(value, project=project, reason=reason)
+    return metric
 
 
 def _of_requests(counters: Mapping[str, int]) -> Iterator[Metric]:

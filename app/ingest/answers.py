@@ -8,13 +8,16 @@ import math
 from flask import Response, json, request
 from flask.typing import ResponseReturnValue
 
-from app.db import StoreBusy, StoreError
+from app.db import StoreBusy, StoreError, StoreFull
 from app.ingest import bp
+from app.intake.store_bound import ShareExceeded
 from app.sentry import INGEST_PATHS
 
 log = logging.getLogger("app.tracker")
 
 RETRY_AFTER_S = 5
+# Room is made within a second where anything may go; else it takes until Sentry answers again.
+FULL_RETRY_AFTER_S = 10
 # Any page may report: it is the key that opens the door, not the page's origin. Browsers that may
 # not read the answer tell their SDK of a network error, although the event arrived.
 CORS = {
@@ -75,12 +78,22 @@ def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
 
 @bp.errorhandler(StoreError)
 def answer_store_error(error: StoreError) -> ResponseReturnValue:
-    """Answer 503: nothing was kept, and the client is told so."""
+    """Answer 503, or 429 to a project beyond its share: nothing was kept."""
+    if isinstance(error, ShareExceeded):
+        return answer_refusal(
+            Refusal(
+                429, str(error), retry_after_s=FULL_RETRY_AFTER_S, limited=":project:store_full"
+            )
+        )
     # Logged, not recorded as an event: there may be as many of these as there are events.
     log.warning("the store did not take an envelope: %s", error)
-    cause = "it is busy" if isinstance(error, StoreBusy) else "it does not answer"
+    cause, retry_after_s = "it does not answer", RETRY_AFTER_S
+    if isinstance(error, StoreBusy):
+        cause = "it is busy"
+    elif isinstance(error, StoreFull):
+        cause, retry_after_s = "store_full: it has reached MAX_STORE_BYTES", FULL_RETRY_AFTER_S
     return answer_refusal(
-        Refusal(503, "the store takes nothing at the moment", cause, retry_after_s=RETRY_AFTER_S)
+        Refusal(503, "the store takes nothing at the moment", cause, retry_after_s=retry_after_s)
     )
 
 

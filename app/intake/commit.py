@@ -24,6 +24,7 @@ from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, coun
 from app.events.measuring import MeasureBooks, Measured
 from app.events.releases import Release, ReleaseBook, release_of
 from app.events.tables import envelopes, events
+from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, record_occurrences
@@ -157,6 +158,7 @@ def commit_batch(
         ],
     )
     _count_the_rest(conn, stored, now)
+    _count_bytes(conn, stored, now)
     remembered.measures.add(conn, [one.measured for one in stored])
     books.add(conn, counts)
     within = {one.uid for one in taken}
@@ -330,6 +332,13 @@ def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> 
             lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
     count_items(conn, items, now.date())
     count_losses(conn, lost, now.date())
+
+
+def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> None:
+    change = project_bytes.Change()
+    for one in stored:
+        change.count_stored(one.project_id, len(one.packed), one.item_types)
+    project_bytes.add(conn, change, now)
 
 
 def _put_first(conn: Connection, envelope_ids: list[int]) -> None:

@@ -9,9 +9,11 @@ taken, one file a process that grows, needs locks between who writes and who tak
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -21,6 +23,12 @@ from typing import NamedTuple
 log = logging.getLogger("app.tracker")
 
 SUFFIX = ".envelope"
+# What the folder may have, since a full store may have all of the application's errors come here:
+# hours of them, at a size that a disk of a small machine has left.
+MAX_FILES = 20_000
+MAX_BYTES = 256 * 1024**2
+# How long a look at the folder holds, in seconds: no error waits for 20,000 names to be read.
+_LOOK_HOLDS_S = 5.0
 
 
 class Waiting(NamedTuple):
@@ -42,6 +50,8 @@ class EmergencyFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._files = self._bytes = 0
+        self._looks_at = float("-inf")
 
     def put(
         self,
@@ -55,7 +65,7 @@ class EmergencyFolder:
 
         :param body: the scrubbed envelope in wire form, not compressed.
         :param scrubbed: its receipt, ``{"path", "rule"}`` each.
-        :raise OSError: the folder cannot be written either.
+        :raise OSError: the folder cannot be written either, or has as much as it may have.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {
@@ -65,10 +75,12 @@ class EmergencyFolder:
             "body": base64.b64encode(body).decode(),
             "scrubbed": scrubbed,
         }
+        data = json.dumps(record).encode()
+        self._take_room(len(data))
         final = self.path / f"{uid}{SUFFIX}"
         part = self.path / f"{uid}.part"
         try:
-            _write_synced(part, json.dumps(record).encode())
+            _write_synced(part, data)
             part.rename(final)
         except OSError:
             part.unlink(missing_ok=True)
@@ -105,6 +117,20 @@ class EmergencyFolder:
         """Return how many envelopes wait."""
         return len(self._paths())
 
+    def _take_room(self, size: int) -> None:
+        """Count a file in; several processes may go beyond the bound by what they write in a look.
+
+        :raise OSError: there is no room for it.
+        """
+        if time.monotonic() >= self._looks_at:
+            sizes = [_size(path) for path in self._paths()]
+            self._files, self._bytes = len(sizes), sum(sizes)
+            self._looks_at = time.monotonic() + _LOOK_HOLDS_S
+        if self._files >= MAX_FILES or self._bytes + size > MAX_BYTES:
+            raise OSError(errno.ENOSPC, "the emergency folder has as much as it may have")
+        self._files += 1
+        self._bytes += size
+
     def _paths(self) -> list[Path]:
         try:
             return [
@@ -133,6 +159,13 @@ def _read(path: Path) -> Waiting:
     if not all(isinstance(value, kind) for value, kind in kinds) or received_at.tzinfo is None:
         raise ValueError("a value has the wrong type")
     return waiting
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _modified(path: Path) -> float:

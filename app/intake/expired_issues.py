@@ -28,7 +28,6 @@ from sqlalchemy import (
 )
 
 from app.db import Store
-from app.delivery import books
 from app.delivery.tables import issue_deliveries
 from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
@@ -237,6 +236,4 @@ def _envelopes_of(conn: Connection, issue_ids: list[int]) -> list[int]:
 def _remove_payloads(conn: Connection, envelope_ids: list[int]) -> None:
     for table in (events, feedback):
         conn.execute(delete(table).where(table.c.envelope_id.in_(envelope_ids)))
-    settled = envelopes.c.id.in_(envelope_ids), envelopes.c.state.in_(SETTLED)
-    gone = conn.scalars(delete(envelopes).where(*settled).returning(envelopes.c.state))
-    books.add_pruned(conn, gone)
+    pruning.delete_envelopes(conn, envelope_ids, SETTLED)

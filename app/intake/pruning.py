@@ -31,12 +31,14 @@ from app.delivery import books
 from app.delivery.settling import owe_reports
 from app.delivery.tables import attempts
 from app.events.tables import envelopes, events
+from app.intake import project_bytes
 from app.issues.tables import issues
 
 # Nothing of them is still to be sent.
 SETTLED = ("local", "delivered", "discarded")
 # Sentry never took them. A person may replay them until they are too old.
 GIVEN_UP = ("parked", "expired")
+MAY_GO = (*SETTLED, *GIVEN_UP)
 TOO_OLD = "too_old"
 
 # One transaction's envelopes, their rows in all tables, and their bytes, of which SQLite puts each
@@ -62,6 +64,13 @@ class Candidate(NamedTuple):
     id: int
     rows: int
     size_bytes: int
+
+
+class Removed(NamedTuple):
+    """What one transaction removed: how many envelopes, and the issues of their events."""
+
+    envelopes: int
+    issue_ids: list[int]
 
 
 def candidates(
@@ -113,30 +122,43 @@ def remove(
 def remove_ids(store: Store, ids: list[int], progress: Progress = lambda count: None) -> int:
     """Remove one batch of envelopes in a transaction of its own, see :func:`remove_batch`."""
     with store.write(durable=False) as conn:
-        count = remove_batch(conn, ids)
+        count = remove_batch(conn, ids).envelopes
     if count:
         progress(count)
     return count
 
 
-def remove_batch(conn: Connection, ids: list[int]) -> int:
+def remove_batch(conn: Connection, ids: list[int]) -> Removed:
     """Remove those of some envelopes that may go, with their events; the caller commits.
 
-    :return: how many went.
+    :return: how many went, and the issues that their events were of.
     """
     rows: Sequence[Any] = conn.execute(_STILL_THERE, {"ids": ids}).all()
     if not rows:
-        return 0
+        return Removed(0, [])
     _give_up(conn, [row for row in rows if row.state in GIVEN_UP])
     going = {"ids": [row.id for row in rows]}
     touched = conn.execute(_EVENTS_BY_ISSUE, going).all()
     if touched:
         conn.execute(_FEWER_EVENTS, [{"of": of, "fewer": count} for of, count in touched])
         conn.execute(_REMOVE_EVENTS, going)
-    conn.execute(_REMOVE_ENVELOPES, going)
-    states = ("discarded" if row.state in GIVEN_UP else row.state for row in rows)
-    books.add_pruned(conn, states)
-    return len(rows)
+    delete_envelopes(conn, going["ids"])
+    return Removed(len(rows), [issue_id for issue_id, _ in touched])
+
+
+def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] = MAY_GO) -> None:
+    """Delete envelopes whose events are gone, and take them off the counters.
+
+    The one place where rows of envelopes are deleted, so that no counter is forgotten.
+
+    :param states: one that is in another state stays.
+    """
+    gone = conn.execute(_REMOVE_ENVELOPES, {"ids": ids, "states": states}).all()
+    change = project_bytes.Change()
+    for _, project_id, taken, attached in gone:
+        change.count(project_id, -taken, -attached)
+    project_bytes.add(conn, change)
+    books.add_pruned(conn, ("discarded" if row[0] in GIVEN_UP else row[0] for row in gone))
 
 
 def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
@@ -207,7 +229,7 @@ _STILL_THERE = select(
     envelopes.c.project_id,
     envelopes.c.item_types,
     envelopes.c.state,
-).where(envelopes.c.id.in_(_IDS), envelopes.c.state.in_((*SETTLED, *GIVEN_UP)))
+).where(envelopes.c.id.in_(_IDS), envelopes.c.state.in_(MAY_GO))
 _EVENTS_BY_ISSUE = (
     select(events.c.issue_id, func.count())
     .where(events.c.envelope_id.in_(_IDS))
@@ -219,4 +241,9 @@ _FEWER_EVENTS = (
     .values(stored_event_count=issues.c.stored_event_count - bindparam("fewer"))
 )
 _REMOVE_EVENTS = delete(events).where(events.c.envelope_id.in_(_IDS))
-_REMOVE_ENVELOPES = delete(envelopes).where(envelopes.c.id.in_(_IDS))
+_REMOVE_ENVELOPES = (
+    delete(envelopes)
+    .where(envelopes.c.id.in_(_IDS))
+    .where(envelopes.c.state.in_(bindparam("states", expanding=True)))
+    .returning(envelopes.c.state, *project_bytes.RETURNED)
+)

@@ -26,15 +26,8 @@ from app.events.ai_calls import ai_calls
 from app.events.items import client_losses, item_counts
 from app.events.tables import envelopes, events
 from app.intake import expired_issues
-from app.intake.pruning import (
-    GIVEN_UP,
-    SETTLED,
-    Progress,
-    candidates,
-    in_batches,
-    remove,
-    remove_ids,
-)
+from app.intake.pressure import relieve
+from app.intake.pruning import GIVEN_UP, SETTLED, Progress, candidates, remove
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
@@ -91,7 +84,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     _ledger(store, limits.days)
     gone = _by_age(store, limits.days, now, progress)
     gone += _by_count(store, limits.events, progress)
-    gone += _by_bytes(store, limits.bytes, progress)
+    gone += relieve(store, limits.bytes, progress)
     for project_id, moment in _ends(store, limits.days, now):
         expired_issues.expire(store, project_id, moment, now)
     expired_issues.purge_deleted(store)
@@ -118,19 +111,6 @@ def excess(store: Store, limits: Limits) -> int:
             old += int(conn.execute(count).scalar_one())
         many = _count(conn) - limits.events if limits.events else 0
     return max(old, many, 0)
-
-
-def used_bytes(store: Store) -> int:
-    """Return the bytes in use; freed pages stay in the file and are used again."""
-    with store.read() as conn:
-        if store.is_sqlite:
-            pages = [
-                int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-                for name in ("page_count", "freelist_count", "page_size")
-            ]
-            return (pages[0] - pages[1]) * pages[2]
-        stored = func.coalesce(func.sum(func.length(envelopes.c.body)), 0)
-        return int(conn.execute(select(stored)).scalar_one())
 
 
 def _counts(store: Store, now: datetime) -> None:
@@ -192,18 +172,6 @@ def _by_count(store: Store, limit: int, progress: Progress) -> int:
         if beyond > 0:
             chosen = candidates(store, repeats_only=repeats_only, events_only=True)
             gone += remove(store, chosen, progress, at_most=beyond)
-    return gone
-
-
-def _by_bytes(store: Store, limit: int, progress: Progress) -> int:
-    """Bring the bytes in use down, repeats first."""
-    gone = 0
-    for repeats_only in (True, False):
-        batches = in_batches(candidates(store, repeats_only=repeats_only)) if limit else ()
-        for ids in batches:
-            if used_bytes(store) <= limit:
-                return gone
-            gone += remove_ids(store, ids, progress)
     return gone
 
 

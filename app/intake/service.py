@@ -34,6 +34,7 @@ from app.events.releases import release_of
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.intake.emergency import EmergencyFolder, Waiting
+from app.intake.store_bound import StoreBound
 from app.issues.grouping import group
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
@@ -45,6 +46,7 @@ from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.transaction import Timing
+from app.quotas import store_full_counter
 
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
@@ -78,6 +80,7 @@ class Intake:
 
     :param destinations: say which projects' envelopes wait to be sent on.
     :param max_new_issues: of a project and hour; 0 means no limit.
+    :param bound: says who may store something; without it everybody may.
     :param reraise: under test a failure inside the tracker is raised, not swallowed.
     """
 
@@ -89,6 +92,7 @@ class Intake:
         *,
         destinations: Destinations | None = None,
         max_new_issues: int = 0,
+        bound: StoreBound | None = None,
         reraise: bool = False,
     ) -> None:
         self.store = store
@@ -97,6 +101,7 @@ class Intake:
         # Called after every commit of something to send on; the worker puts its wake-up here.
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
+        self.bound = bound or StoreBound(store, 0)
         self.rules = RuleBook(store)
         self._reraise = reraise
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
@@ -128,9 +133,12 @@ class Intake:
             stored, and the answer says so (``refused_until``).
         :param client: what the client calls itself, ``name/version``.
         :param uid: what its envelope is alone with, 32 hex digits; the same again is not stored.
+        :raise ShareExceeded: the store is nearly full, and the project is beyond its share of it.
+        :raise StoreFull: the store is full.
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
+            self._check_room(project_id)
             named = read_client(envelope, client)
             prepared = self._prepare(envelope, project_id)
             measures = with_timings(prepared.measures, envelope)
@@ -152,6 +160,7 @@ class Intake:
             try:
                 if self.store.is_held_here:
                     raise StoreBusy("the store is busy: the code that failed holds it itself")
+                self.bound.check(OWN_PROJECT_ID)
                 self._committer.submit(prepared, CAPTURE_WAIT_S)
             except Exception as error:
                 self._set_aside(prepared, error)
@@ -185,6 +194,8 @@ class Intake:
     def take_in(self) -> int:
         """Store what waits in the emergency folder and return how much of it there was."""
         taken = 0
+        if self.bound.is_refused(OWN_PROJECT_ID):
+            return 0  # There is no more room than when they were put there.
         with recording():
             for waiting in self.emergency.waiting():
                 taken += self._take_in_one(waiting)
@@ -226,6 +237,13 @@ class Intake:
             return 0
         self._owed.count("emergency:taken_in")
         return 1
+
+    def _check_room(self, project_id: int) -> None:
+        try:
+            self.bound.check(project_id)
+        except StoreError:
+            self.count(store_full_counter(project_id))
+            raise
 
     # ---- preparing ------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """How many issues a project made in its hour; when a quota refused something.
 
 Revision ID: 0020
-Revises: 0018
+Revises: 0019
 """
 
 import sqlalchemy as sa
@@ -10,7 +10,7 @@ from alembic import op
 TIME = sa.DateTime(timezone=True)
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -19,6 +19,7 @@ from app.alerts.rules import ensure_presets, list_rules
 from app.delivery.books import counters
 from app.delivery.tables import destinations
 from app.events.tables import envelopes
+from app.intake.store_bound import StoreBound
 from app.projects import create_project, projects
 from app.protocol.envelope import Item, serialize_envelope
 from tests.alerting import add_rule, evaluate, only, rule_now, store_events, titles
@@ -284,6 +285,22 @@ def test_full_disk_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     evaluate(app)
     assert titles(app) == ["9.9 % of the disk is free"]
+    assert rule_now(app, rule).state == "firing"
+
+
+def test_store_that_could_not_be_written_raises_the_disk_alert(app: Flask) -> None:
+    only(app, "disk", threshold=0)
+    parts_of(app).store.write_failed = True
+    evaluate(app)
+    assert titles(app) == ["The store could not be written"]
+
+
+def test_full_store_raises_the_disk_alert(app: Flask) -> None:
+    rule = only(app, "disk", threshold=0)
+    intake = parts_of(app).intake
+    intake.bound = StoreBound(intake.store, 1)  # What is there takes more than a byte.
+    evaluate(app)
+    assert "MAX_STORE_BYTES" in str(rule_now(app, rule).detail)
     assert rule_now(app, rule).state == "firing"
 
 

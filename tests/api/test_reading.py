@@ -112,7 +112,9 @@ def test_health_says_little_and_live_touches_nothing(client: FlaskClient) -> Non
         "environment": "testing",
         "release": "shop@1.2.3",
         "sentry": {"enabled": False},
-        "checks": dict.fromkeys(("store", "emergency", "delivery", "alerts", "books"), "pass"),
+        "checks": dict.fromkeys(
+            ("store", "emergency", "disk", "delivery", "alerts", "books"), "pass"
+        ),
     }
     assert client.get("/health/live").json == {"status": "pass"}
     assert client.get("/health/ready").status_code == 200

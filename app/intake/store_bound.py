@@ -1,0 +1,187 @@
+"""The bound on what the store may take, MAX_STORE_BYTES, as it is kept at the door.
+
+What the store takes is measured: on SQLite the pages in use, on PostgreSQL the relations, of which
+envelopes and events count as their counters say, since space that was freed there is used again but
+never given back. Who has to make room is told by the counters of :mod:`.project_bytes`.
+
+    from 95 %   the largest payer's oldest settled envelopes are removed (:mod:`.pressure`), to 90 %
+    from 98 %   a project beyond its share is refused: 429
+    from 100 %  every project is refused where none is beyond its share: 503
+    from 106 %  every project is refused: what is beyond somebody's share waits for delivery
+
+A project's share is the bound divided by the projects that stored something within a day, and never
+below 5 % of the bound.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from app.db import Store, StoreError, StoreFull, utc_now
+from app.intake import project_bytes
+from app.intake.project_bytes import Bytes
+
+PRUNE_AT, PRUNE_TO = 0.95, 0.90
+REFUSE_AT, FULL_AT, FULL_FOR_ALL_AT = 0.98, 1.0, 1.06
+SMALLEST_SHARE = 0.05
+ACTIVE_WITHIN = timedelta(days=1)
+# SQLite's write-ahead log grows to some 8 MiB; this much of the bound is kept for it, at most.
+WAL_BYTES, WAL_SHARE = 8 * 1024**2, 1 / 16
+# How long a measurement holds, in seconds; four statements each. Half a second of a flood of 8 MB/s
+# is 6 % of the smallest bound, hence less as soon as the store is getting full.
+HOLDS_S, HOLDS_WHEN_FULL_S = 1.0, 0.2
+GETS_FULL_AT = 0.8
+
+_RELATIONS = text(
+    "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c"
+    " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
+    " AND c.relname NOT IN ('envelopes', 'events')"
+)
+
+
+class ShareExceeded(StoreError):
+    """The store is nearly full, and the project has more than its share of it."""
+
+
+@dataclass(frozen=True)
+class State:
+    """How full the store is.
+
+    :param limit: bytes; 0 means no limit.
+    :param used: bytes, as measured.
+    :param projects: what the counters say of each.
+    """
+
+    limit: int
+    used: int
+    projects: dict[int, Bytes] = field(default_factory=dict)
+    now: datetime = field(default_factory=utc_now)
+
+    @property
+    def fullness(self) -> float:
+        """Return what part of the bound is used."""
+        return self.used / self.limit if self.limit else 0.0
+
+    def taken_by(self, project_id: int) -> float:
+        """Return the bytes that a project stands for: its part of all that is used."""
+        total = sum(max(0, one.bytes) for one in self.projects.values())
+        own = self.projects.get(project_id)
+        return self.used * max(0, own.bytes) / total if own and total else 0.0
+
+    def active(self, project_id: int | None = None) -> set[int]:
+        """Return the projects that share the bound.
+
+        :param project_id: one that wants to store something now.
+        """
+        since = self.now - ACTIVE_WITHIN
+        found = {
+            key for key, one in self.projects.items() if one.stored_at and one.stored_at >= since
+        }
+        return found if project_id is None else found | {project_id}
+
+    def share(self, project_id: int | None = None) -> float:
+        """Return the bytes that each project may have."""
+        return self.limit * max(1 / max(1, len(self.active(project_id))), SMALLEST_SHARE)
+
+    def beyond_share(self, project_id: int | None = None) -> set[int]:
+        """Return the projects that have more than their share; none where one has it all."""
+        if len(self.active(project_id) | set(self.projects)) < 2:
+            return set()
+        share = self.share(project_id)
+        return {one for one in self.projects if self.taken_by(one) > share}
+
+    def is_full(self, project_id: int | None = None) -> bool:
+        """Return whether nobody may store anything."""
+        if not self.limit:
+            return False
+        full_at = FULL_FOR_ALL_AT if self.beyond_share(project_id) else FULL_AT
+        return self.fullness >= full_at
+
+    def check(self, project_id: int) -> None:
+        """Raise unless a project may store something.
+
+        :raise ShareExceeded: it has more than its share of a store that is nearly full.
+        :raise StoreFull: no project may.
+        """
+        if self.fullness < REFUSE_AT:
+            return
+        if project_id in self.beyond_share(project_id):
+            raise ShareExceeded("the store is nearly full, and the project is beyond its share")
+        if self.is_full(project_id):
+            raise StoreFull("the store is full: what it holds waits for delivery")
+
+
+class StoreBound:
+    """What this process knows of how full the store is; read from the store, so that all processes
+    come to the same decision.
+    """
+
+    def __init__(
+        self, store: Store, limit: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store, self.limit, self._clock = store, limit, clock
+        self._lock = threading.Lock()
+        self._state = State(limit, 0)
+        self._until = float("-inf")
+
+    def state(self) -> State:
+        """Return a state that is at most a second old; the last one if the store does not answer.
+
+        One thread asks, the others go on with what was known before.
+        """
+        if self.limit and self._clock() >= self._until and self._lock.acquire(blocking=False):
+            try:
+                self._refresh()
+            except StoreError:
+                self._until = self._clock() + HOLDS_S
+            finally:
+                self._lock.release()
+        return self._state
+
+    def check(self, project_id: int) -> None:
+        """Raise unless a project may store something, as :meth:`State.check` does."""
+        self.state().check(project_id)
+
+    def is_refused(self, project_id: int) -> bool:
+        """Return whether :meth:`check` raises."""
+        try:
+            self.check(project_id)
+        except StoreError:
+            return True
+        return False
+
+    def _refresh(self) -> None:
+        self._state = measure(self._store, self.limit)
+        is_near = self._state.fullness >= GETS_FULL_AT
+        self._until = self._clock() + (HOLDS_WHEN_FULL_S if is_near else HOLDS_S)
+
+
+def measure(store: Store, limit: int) -> State:
+    """Return how full the store is now.
+
+    :param limit: MAX_STORE_BYTES; on SQLite a part of it is kept for the write-ahead log.
+    """
+    usable = limit - int(min(WAL_BYTES, limit * WAL_SHARE)) if store.is_sqlite else limit
+    with store.read() as conn:
+        projects = project_bytes.read(conn)
+        return State(usable, _used(conn, projects), projects)
+
+
+def used_bytes(store: Store) -> int:
+    """Return the bytes in use; freed pages stay in the file and are used again."""
+    return measure(store, 0).used
+
+
+def _used(conn: Connection, projects: dict[int, Bytes]) -> int:
+    if conn.dialect.name == "sqlite":
+        names = ("page_count", "freelist_count", "page_size")
+        pages = [int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names]
+        return (pages[0] - pages[1]) * pages[2]
+    others = int(conn.execute(_RELATIONS).scalar_one())
+    return others + sum(one.bytes for one in projects.values())
