@@ -25,27 +25,28 @@ MAX_FRAMES = 2000
 
 _GENERATED = re.compile(
     r"\$\$Lambda.*?(?=\.|$)"  # Java: Foo$$Lambda$14/0x0800066840.run
-    r"|\$\$\w*(?:Enhancer|FastClass|Proxy)\w*(?:\$\$\w*)*"
+    r"|\$\$\w{0,100}(?:Enhancer|FastClass|Proxy)\w*(?:\$\$\w*)*"
     r"|(?<=Accessor)\d+|(?<=Proxy)\d+"
     r"|\${1,3}\d+"  # lambda$main$0, Foo$1.run, fn$123
     r"|(?<=[a-z>|])__\d+(?:_\d+)*|(?<=DisplayClass)\d+(?:_\d+)*"  # C#: <Main>b__0_1
     r"|::h[0-9a-f]{16}$"  # Rust
     r"|(?<=\.func)\d+(?:\.(?:func)?\d+)*|-fm$"  # Go: main.handler.func1.2
-    r"|(?<=\{closure):[^{}]*(?=\})"  # PHP 8.4: {closure:App\run():12}
-    r"|(?<=@anonymous).*?\$[0-9a-f]+|#\d+| ?#\d+(?= in )"
-    r"|(?:(?<=lambda)|(?<=closure)|(?<=anonymous)|(?<=anon)|(?<=_callee))[_ -]?[0-9a-f]*\d[0-9a-f]*"
+    r"|(?<=\{closure):[^{}]{0,300}(?=\})"  # PHP 8.4: {closure:App\run():12}
+    r"|(?<=@anonymous).{0,200}?\$[0-9a-f]+|#\d+| ?#\d+(?= in )"
+    r"|(?:(?<=lambda)|(?<=closure)|(?<=anonymous)|(?<=anon)|(?<=_callee))"
+    r"[_ -]?[0-9a-f]{0,40}\d[0-9a-f]*"
     r"|(?<=-fun)-\d+-?"  # Erlang
-    r"| ?\[clone [^\]]*\]|\.(?:isra|part|constprop|cold|llvm)(?:\.\d+)*"  # C and C++
+    r"| ?\[clone [^\]]{0,200}\]|\.(?:isra|part|constprop|cold|llvm)(?:\.\d+)*"  # C and C++
     r"|0x[0-9a-fA-F]+"
 )
 # Python's nested functions; Ruby's blocks, of which a method may be any number deep.
 _OUTER = re.compile(r"^.*<locals>\.|^(?:block \(\d+ levels\) in |(?:block|rescue|ensure) in )+")
 # What engines write around a function's name: async, new, [as other], a receiver that is no class.
-_DECORATION = re.compile(r"^(?:async |new )+| \[as [^\]]*\]$|(?:/<)+$")
+_DECORATION = re.compile(r"^(?:async |new )+| \[as [^\]]{0,300}\]$|(?<!/<)(?:/<)++$")
 _RECEIVER = re.compile(r"^(?:(?:Object|Module|Function|global|globalThis|window|self|exports)\.)+")
 _MINIFIED_RECEIVER = re.compile(r"^(?:[\w$]{1,2}\.)+(?=[\w$]{3}|\d+$)")
-_MODULE_WRAPPER = re.compile(r"[./\w@-]*\.[cm]?[jt]sx?|\d+|[0-9a-f]{4,}")
-_MINIFIED = re.compile(r"(?:[\w$]{1,2}\.)*[a-zA-Z_$][\w$]?")
+_MODULE_WRAPPER = re.compile(r"[./\w@-]{0,300}\.[cm]?[jt]sx?|\d+|[0-9a-f]{4,}")
+_MINIFIED = re.compile(r"(?:[\w$]{1,2}\.){0,100}[a-zA-Z_$][\w$]?")
 
 _ANONYMOUS = frozenset(
     "? <anonymous> <unknown> anonymous (anonymous) <compiled> operator()".split()
@@ -56,7 +57,7 @@ _ANONYMOUS_SCRIPT |= frozenset(
     "Immediate._onImmediate".split()
 )
 # <lambda>, <module>, {closure}: what a language calls every function that has no name.
-_KIND_OF_FUNCTION = re.compile(r"[<{].*[>}]")
+_KIND_OF_FUNCTION = re.compile(r"[<{].{0,300}[>}]")
 # A comprehension is a call of its own only up to Python 3.11.
 _COMPREHENSIONS = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"})
 # Decorators and transpilers put these between two calls that a person wrote.
@@ -69,12 +70,12 @@ _WRAPPERS = frozenset(
 )
 # Sentry's SDK in a bundle is marked as the application's; its calls differ by version.
 _SDK_FUNCTION = re.compile(
-    r"(?:\w+\.)*(?:sentryWrapped|with(?:Isolation)?Scope|withActiveSpan|startSpan(?:Manual)?"
+    r"(?:\w{1,100}\.){0,20}(?:sentryWrapped|with(?:Isolation)?Scope|withActiveSpan|startSpan(?:Manual)?"
     r"|handleCallbackErrors|suppressTracing|wrap(?:ped)?)\d{0,3}"
 )
 # Browsers mark everything as the application's, also what bundlers put into files of their own.
 _VENDOR_FILE = re.compile(
-    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]*\.js"
+    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]{0,200}\.js"
     r"|(?:^|/)(?:framework|runtime|webpack)(?:~main)?[.-][0-9a-f]{8,}\.js"
 )
 _OVERFLOWS = frozenset({"RecursionError", "StackOverflowError", "StackOverflowException"})

@@ -46,12 +46,13 @@ _VOLATILE = re.compile(
     r"\d+"  # an id, a date, an epoch
     r"|\d{4}[-_]\d\d[-_]\d\d\S*|\d{8,}[-_.]\S*"
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-    r"|(?=[0-9a-f]*\d)[0-9a-f]{7,}|[0-9a-f]{12,}"
+    r"|(?=[0-9a-f]{0,64}\d)[0-9a-f]{7,}|[0-9a-f]{12,}"
     r"|v?\d+\.\d[\w.+-]*"
     r"|(?:release|build|deploy|rev|version|v|r)[-_.]?\d+\S*"
-    r"|[a-z]+[-_]\d{4,}\S*|[a-z]+-(?=[0-9a-f]*\d)[0-9a-f]{7,}"
+    r"|[a-z]{1,64}[-_]\d{4,}\S*|[a-z]{1,64}-(?=[0-9a-f]{0,64}\d)[0-9a-f]{7,}"
     r"|tmp[-_.]?[a-z0-9_]{6,}|_mei\d+"
-    r"|(?-i:(?=\D*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[\w-]{12,})",  # a build's random name
+    # a build's random name
+    r"|(?-i:(?=\D{0,100}\d)(?=[^a-z]{0,100}[a-z])(?=[^A-Z]{0,100}[A-Z])[\w-]{12,})",
     re.IGNORECASE,
 )
 # Names that half of all projects have; such a folder is told with the one around it.

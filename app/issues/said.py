@@ -22,7 +22,7 @@ _LEVEL = (
 )
 # One piece of what loggers write first; no repeat stands inside another one.
 _PREFIX = re.compile(
-    r"\s*(?:"
+    r"\s{0,40}+(?:"
     r"\[[^\]\n]{0,100}\]"  # [2026-11-24 10:00:00,123] [main] [req-id]
     r"|<\d{1,3}>\d?(?=[ \d<\[A-Z])"  # syslog's priority
     r"|\((?:[^()\s]*\d[^()\s]*|MainThread|main)\)"
@@ -55,7 +55,7 @@ _STOP_WORDS = frozenset(
 _TYPE = re.compile(
     r"(?:(?i:uncaught|unhandled|caused by:?|panic:|exception in thread \S{1,80}|\(in promise\))"
     r"\s+){0,3}"
-    r"(?P<type>(?:[A-Za-z_]\w*(?:\.|::|\\)){0,8}[A-Z]\w*"
+    r"(?P<type>(?:[A-Za-z_]\w{0,100}(?:\.|::|\\)){0,8}[A-Z]\w{0,100}"
     r"(?:Error|Exception|Warning|Failure|Fault|Violation|Interrupt|Exit|Timeout))(?=:|\s*$)"
 )
 

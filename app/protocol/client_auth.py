@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-_SCHEME = re.compile(r"\s*sentry[\s,]+", re.IGNORECASE)
+_SCHEME = re.compile(r"\s{0,20}sentry[\s,]{1,20}", re.IGNORECASE)
 
 
 class AuthError(ValueError):

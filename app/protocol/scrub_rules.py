@@ -205,7 +205,9 @@ _ISSUER = re.compile(
 )
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # The middle of a key in a list of source lines, where BEGIN stands in another line.
-_KEY_LINE = re.compile(r"\s*[\"']?(?P<key>[A-Za-z0-9+/]{60,}+={0,2})(?:\\n)?[\"']?[,\s\\)]*")
+_KEY_LINE = re.compile(
+    r"(?<!\s)\s*+[\"']?(?P<key>(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{60,}+={0,2})(?:\\n)?[\"']?[,\s\\)]*+"
+)
 
 
 def is_card(digits: str) -> bool:
@@ -301,7 +303,7 @@ _ARGUMENT = re.compile(
 # The next option, and not the value of the one before.
 OPTION = re.compile(r"['\"]?--?[A-Za-z]")
 _OPEN_QUOTE = re.compile(
-    r"""(?:[bBrRfFuU]{1,2}(?=["']))?(?P<quote>"{3}|'{3}|(?P<slashes>\\*+)["'`]|%22|%27)"""
+    r"""(?:[bBrRfFuU]{1,2}(?=["']))?(?P<quote>"{3}|'{3}|(?P<slashes>\\{0,64}+)["'`]|%22|%27)"""
 )
 # A longer source line is generated or minified, and counting its quotes for every pair would be
 # quadratic: it is read as text.
@@ -313,7 +315,7 @@ _SCHEME_WORD = re.compile(
 _ANNOTATION = re.compile(r"[\w.\[\], |?]{1,80}?=[ \t]*(?=[bBrRfFuU]{0,2}[\"'`])")
 _CODE_NUMBER = re.compile(r"[0-9]{4,}(?![\w.])")
 # A shell or dotenv line among the source lines: NAME=value without spaces.
-_SHELL = re.compile(r"[A-Z][A-Z0-9_]*=")
+_SHELL = re.compile(r"[A-Z][A-Z0-9_]{0,100}+=")
 _PLAIN = re.compile(r"[^\s,;&\"'`()\[\]{}<>]++")
 _NEXT_FIELD = re.compile(r"[,;](?:\s|$|[\"'\\]|[\w.-]{1,40}[=:])")
 # To the end of the line, or to the quote that was opened before the name.
@@ -359,8 +361,8 @@ def _value_span(text: str, match: re.Match[str], verdict: int, code: bool) -> Sp
     """Where the value behind this name and separator stands; None if there is none."""
     start, before = match.end(), text[max(match.start() - 2, 0) : match.start()]
     if match["xml"]:
-        stop = text.find("<", start)
-        return (start, stop) if before[-1:] == "<" and stop > start else None
+        stop = text.find("<", start) if before[-1:] == "<" else -1
+        return (start, stop) if stop > start else None
     if match["comma"]:
         return _second_of_two(text, match, before)
     if verdict & WEAK and match["sep"] == ":" and not (match["close"] or match["gap"]):

@@ -54,7 +54,7 @@ _SEPARATOR = "\0"
 # formats. Each expression begins with one class: `re` then skips to its characters in C.
 _BACKWARDS = re.compile(
     r"""[:=>,%_\-zIK](?:
-      (?<=[:=>])[\s"'`\\\])!:=>\[0-9]*([\w.-]{1,100}+\\?) | (?<=,)["'`]([\w.-]{1,100}+\\?)
+      (?<=[:=>])[\s"'`\\\])!:=>\[0-9]*+([\w.-]{1,100}+\\?)? | (?<=,)["'`]([\w.-]{1,100}+\\?)
     | (?<=[0-9A-Fa-f]{2}%)
     | (?<=_)(?:[rsuop]hg|mpn|evil|tset|cesh|[su]yrtns|tap) | (?<=-)(?:[a-z]{2,3}lg|[a-z]xox)
     | (?<=-)(?:ppax|ks|ipyp) | (?<=z)IA | (?<=I)[KS]A | (?<=[0-9a-f]K)S)""",
@@ -345,6 +345,8 @@ class Walk:
         for match in _BACKWARDS.finditer(joined[::-1]):
             name = match[1] or match[2]
             if name is None:
+                if match[0][0] in ":=>":  # no name before it; read over, or a run of them is n²
+                    continue
                 yield last - match.start(), "pair" if match[0] == "%" else "api_key"
                 continue
             verdict = verdicts.get(name)

@@ -1,0 +1,343 @@
+"""What no input may do: cost more than its length. Inputs made from each pattern, and a stopwatch.
+
+    discover the patterns of a package ── units of each ── a unit repeated ── once, cheaply
+                                                                          ── if slow: n and 4 n
+
+Shared by the suite (a sample) and by `make chaos` (every unit).
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import pkgutil
+import random
+import re
+import re._constants as ops
+import re._parser as parser
+import string
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from app.issues.grouping import group
+from app.issues.likeness import terms_of
+from app.issues.parametrize import parametrize
+from app.issues.rule_text import parse_rule
+from app.protocol.client_auth import read_credentials, read_dsn
+from app.protocol.event import read_event
+from app.protocol.scrub import Scrubber
+from app.protocol.scrub_patterns import check_pattern
+
+# Above this factor between n and 4 n characters the cost is no longer linear: 4 is, 16 is n².
+MAX_FACTOR = 6.0
+# Below this a clock tells nothing.
+MIN_SLOW_S = 0.02
+# A measurement that has taken so long is not repeated.
+HOPELESS_S = 2.0
+SEED = 20261127
+
+# What patterns and walks of this kind trip over, whatever they are made of.
+DANGEROUS = (
+    "=", ":", ">", "<", "'", '"', "`", "\\", "\\\\", "\\n", " ", "\t", "\n", "\r\n", "\x00", "%",
+    "%2", "%22", "%5B", "--", "---", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END",
+    "://", "://a:b", "http://a@", "a:b@", "@", ".", "..", "/", "//", "{", "}", "{{", "}}", "[",
+    "]", "(", ")", "[(", "({[<", "token", "token=", "token=(", 'token="', "token='", 'token=\\"',
+    "token: ", "token: str ", "--token ", "--token=", "('token', ", "<token>", "token=a,b",
+    "a=b;", "Cookie: a", "Cookie: a\n", "Bearer ", "Basic a", "eyJ", "eyJabcdef.", "ghp_", "sk-",
+    "AKIA0123", "4111 ", "4111111111111111", "0", "0x", "a", "aA", "Aa0", "a_", "a-", "-a", "a.",
+    ".a", "a::", "::", "->", "$", "$$", "?", "*", "*a", "?*", "#", "é", "٠", "\ud800", "😀",
+    "<locals>.", "f.<locals>.", "lambda", "Object.", "at a (b:1:1)\n",
+    '  File "a", line 1, in b\n', "goroutine 1", "<int> ", "<uuid>, ", "a\\b\\", "C:\\", "../",
+    "/node_modules/", "site-packages/", "a/b-1.2.3/", "{{ default }}", "{{ ", "sentry ",
+    "sentry_key=", "sentry_key=a,", "%s", "%(a)s", "{a}", "{a!r", "a, ", "a; ", "((", "<<", ">>",
+    "=>", "!=", "==", "key: ", "Token Token ", "x=\\", "\\x", "password",
+)  # fmt: skip
+
+
+class Input(NamedTuple):
+    """One thing to be measured: ``run`` takes a text."""
+
+    name: str
+    run: Callable[[str], object]
+    units: tuple[str, ...]
+
+
+class Slow(NamedTuple):
+    """An input whose cost grows faster than its length; times in seconds of CPU."""
+
+    name: str
+    unit: str
+    once: float
+    four_times: float
+
+
+# ---- units --------------------------------------------------------------------------------------
+
+
+def units_of(
+    pattern: str, flags: int = 0, *, triples: int = 2000, pairs: bool = True, words: bool = True
+) -> list[str]:
+    """Return the texts to repeat for one pattern, the same ones each time.
+
+    :param triples: how many of length 3 are drawn.
+    :param words: the dangerous words, too.
+    """
+    letters = list(dict.fromkeys(letters_of(pattern, flags)))
+    units = list(letters)
+    if pairs:
+        units += ["".join(two) for two in itertools.product(letters, repeat=2)]
+    drawn = random.Random(SEED)  # noqa: S311 -- reproducible on purpose
+    units += ["".join(drawn.choices(letters, k=3)) for _ in range(triples)]
+    return list(dict.fromkeys([*units, *(DANGEROUS if words else ())]))
+
+
+def letters_of(pattern: str, flags: int = 0) -> Iterator[str]:
+    """Yield of each class of a pattern a member and a non-member, its literals, its words."""
+    yield from _letters(parser.parse(pattern, flags))
+    yield from ("a", "!")
+
+
+def _letters(tree: Any) -> Iterator[str]:
+    word = ""
+    for op, value in tree:
+        if op is ops.LITERAL:
+            word += chr(value)
+            yield chr(value)
+            continue
+        if len(word) > 1:
+            yield word
+        word = ""
+        yield from _of_part(op, value)
+    if len(word) > 1:
+        yield word
+
+
+def _of_part(op: Any, value: Any) -> Iterator[str]:
+    if op is ops.NOT_LITERAL:
+        yield from (chr(value), _other_than(lambda char: char == chr(value)))
+    elif op is ops.IN:
+        yield from _of_class(value)
+    elif op is ops.BRANCH:
+        for branch in value[1]:
+            yield from _letters(branch)
+    elif isinstance(value, parser.SubPattern):
+        yield from _letters(value)
+    elif isinstance(value, tuple):
+        for part in value:
+            if isinstance(part, parser.SubPattern):
+                yield from _letters(part)
+
+
+# A space and a digit among the first: they are what most classes hold or leave out.
+_CANDIDATES = "a0 A-_.\n" + string.punctuation + string.ascii_letters + string.digits + "é\u00a0\t"
+
+
+def _of_class(members: Any) -> Iterator[str]:
+    compiled = re.compile(_class_text(members), re.S)
+    inside = next((char for char in _CANDIDATES if compiled.match(char)), None)
+    outside = next((char for char in _CANDIDATES if not compiled.match(char)), None)
+    yield from (char for char in (inside, outside) if char is not None)
+
+
+_CATEGORIES = {
+    ops.CATEGORY_DIGIT: r"\d", ops.CATEGORY_NOT_DIGIT: r"\D", ops.CATEGORY_SPACE: r"\s",
+    ops.CATEGORY_NOT_SPACE: r"\S", ops.CATEGORY_WORD: r"\w", ops.CATEGORY_NOT_WORD: r"\W",
+}  # fmt: skip
+
+
+def _class_text(members: Any) -> str:
+    text = ""
+    for op, value in members:
+        if op is ops.NEGATE:
+            text += "^"
+        elif op is ops.LITERAL:
+            text += re.escape(chr(value))
+        elif op is ops.RANGE:
+            text += f"{re.escape(chr(value[0]))}-{re.escape(chr(value[1]))}"
+        else:
+            text += _CATEGORIES[value]
+    return f"[{text}]"
+
+
+def _other_than(is_it: Callable[[str], bool]) -> str:
+    return next(char for char in _CANDIDATES if not is_it(char))
+
+
+# ---- patterns -----------------------------------------------------------------------------------
+
+
+def patterns_in(*packages: str) -> dict[str, re.Pattern[Any]]:
+    """Return every compiled expression that stands in the modules of these packages, by its place.
+
+    Looked for in names of modules and of classes, and in what these hold: tuples, lists, sets,
+    dicts, partial calls, and the variables that functions close over.
+    """
+    found: dict[int, tuple[str, re.Pattern[Any]]] = {}
+    for package in packages:
+        for module in _modules(package):
+            for name, value in vars(module).items():
+                for place, pattern in _held(f"{module.__name__}.{name}", value, depth=4):
+                    found.setdefault(id(pattern), (place, pattern))
+    return dict(found.values())
+
+
+def _modules(package: str) -> Iterator[ModuleType]:
+    root = importlib.import_module(package)
+    yield root
+    for module in pkgutil.walk_packages(getattr(root, "__path__", []), f"{package}."):
+        yield importlib.import_module(module.name)
+
+
+def _held(place: str, value: Any, depth: int) -> Iterator[tuple[str, re.Pattern[Any]]]:
+    if isinstance(value, re.Pattern):
+        yield place, value
+    elif depth:
+        for name, member in _members(value):
+            yield from _held(f"{place}[{name}]", member, depth - 1)
+
+
+def _members(value: Any) -> Iterable[tuple[object, Any]]:
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return list(enumerate(value))
+    if isinstance(value, partial):
+        return [("func", value.func), *enumerate(value.args), *value.keywords.items()]
+    if isinstance(value, type) and value.__module__.startswith("app."):
+        return list(vars(value).items())
+    cells = getattr(value, "__closure__", None) or ()
+    return [(number, cell.cell_contents) for number, cell in enumerate(cells)]
+
+
+def as_inputs(
+    patterns: dict[str, re.Pattern[Any]],
+    *,
+    triples: int = 2000,
+    pairs: bool = True,
+    words: bool = True,
+) -> Iterator[Input]:
+    """Yield what a pattern can be asked, each with the units made from it."""
+    for place, pattern in patterns.items():
+        text = pattern.pattern
+        source = text.decode("latin-1") if isinstance(text, bytes) else text
+        flags = pattern.flags & ~re.UNICODE if isinstance(text, bytes) else pattern.flags
+        units = tuple(units_of(source, flags, triples=triples, pairs=pairs, words=words))
+        yield Input(place, partial(ask, pattern), units)
+
+
+def ask(pattern: re.Pattern[Any], text: str) -> None:
+    """Search the whole text, and match it from its beginning and as a whole."""
+    subject = text.encode("utf-8", "replace") if isinstance(pattern.pattern, bytes) else text
+    for _ in pattern.finditer(subject):
+        pass
+    pattern.match(subject)
+    pattern.fullmatch(subject)
+
+
+# ---- the stopwatch ------------------------------------------------------------------------------
+
+
+def slow_inputs(inputs: Iterable[Input], size: int, suspicious_s: float) -> Iterator[Slow]:
+    """Yield what costs more than its length.
+
+    :param size: characters, of the longer of the two texts.
+    :param suspicious_s: what takes less for that length is linear enough, and not measured again.
+    """
+    for each in inputs:
+        for unit in each.units:
+            long = _repeated(unit, size)
+            if _cpu(each.run, long) > suspicious_s and (slow := _grows(each, unit, size)):
+                yield slow
+
+
+def _grows(each: Input, unit: str, size: int) -> Slow | None:
+    four_times = _best_of_three(each.run, _repeated(unit, size))
+    if four_times <= MIN_SLOW_S:
+        return None
+    once = _best_of_three(each.run, _repeated(unit, size // 4))
+    is_slow = four_times > MAX_FACTOR * once
+    return Slow(each.name, unit, once, four_times) if is_slow else None
+
+
+def _repeated(unit: str, size: int) -> str:
+    return unit * (size // len(unit))
+
+
+def _cpu(run: Callable[[str], object], text: str) -> float:
+    start = time.thread_time()
+    run(text)
+    return time.thread_time() - start
+
+
+def _best_of_three(run: Callable[[str], object], text: str) -> float:
+    best = _cpu(run, text)
+    for _ in range(2):
+        if best > HOPELESS_S:
+            break
+        best = min(best, _cpu(run, text))
+    return best
+
+
+# ---- walks --------------------------------------------------------------------------------------
+
+
+def walks() -> list[Input]:
+    """Return everything that reads a text of a client's, with the dangerous words as units."""
+    return [Input(name, run, DANGEROUS) for name, run in _WALKS.items()]
+
+
+def _scrubbed(shape: Callable[[str], Any]) -> Callable[[str], object]:
+    # A new scrubber each time: what it remembers would hide what a text costs.
+    return lambda text: Scrubber().scrub(shape(text))
+
+
+def _grouped(**fields: Callable[[str], Any]) -> Callable[[str], object]:
+    def run(text: str) -> object:
+        payload = {name: make(text) for name, make in fields.items()}
+        event = read_event(payload, event_id="a" * 32, received_at=RECEIVED_AT)
+        return group(event, _RULES), terms_of(event, "title")
+
+    return run
+
+
+def _one_exception(text: str) -> dict[str, Any]:
+    frame = {"function": text, "filename": text, "abs_path": text, "module": text, "in_app": True}
+    stack = {"frames": [{**frame, "context_line": text, "lineno": 1}]}
+    return {"values": [{"type": text, "value": text, "stacktrace": stack}]}
+
+
+RECEIVED_AT = datetime(2026, 11, 27, tzinfo=UTC)
+_RULES = [
+    parse_rule('message:"*a*b*?c*"', kind="ignore"),
+    parse_rule('path:"*/*?/*a*" function:*x* -> shop, {{ function }}', kind="fingerprint"),
+]
+_WALKS: dict[str, Callable[[str], object]] = {
+    "message": _scrubbed(lambda text: {"message": text}),
+    "message after a secret name": _scrubbed(lambda text: {"message": f"token={text}"}),
+    "source line": _scrubbed(lambda text: {"context_line": text}),
+    "header": _scrubbed(lambda text: {"headers": [["X-Note", text], ["Cookie", text]]}),
+    "key": _scrubbed(lambda text: {text: text, "password": text}),
+    "many keys": _scrubbed(lambda text: {f"{text[:24]}{n}": 1 for n in range(len(text) // 24)}),
+    "many strings": _scrubbed(lambda text: re.findall(r"(?s).{1,24}", text)),
+    "log": lambda text: Scrubber().scrub_text(text),
+    "own patterns": lambda text: Scrubber(["a_b"], [r"a[^b]{0,64}c"]).scrub({"message": text}),
+    "grouping of a message": _grouped(message=str, fingerprint=lambda text: [text]),
+    "grouping of an exception": _grouped(exception=_one_exception, transaction=str),
+    "parametrize": lambda text: parametrize(text),
+    "pattern of the settings": lambda text: _refused(check_pattern, text),
+    "text of a rule": lambda text: _refused(partial(parse_rule, kind="fingerprint"), text),
+    "header of a client": lambda text: read_credentials(
+        {"X-Sentry-Auth": f"Sentry {text}", "Authorization": text}, [text[:64]]
+    ),
+    "DSN": lambda text: _refused(read_dsn, f"https://{text}@host/1"),
+}
+
+
+def _refused(read: Callable[[str], object], text: str) -> None:
+    with suppress(ValueError, RecursionError):
+        read(text)
