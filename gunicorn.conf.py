@@ -140,8 +140,27 @@ for _name in [name for name in sys.modules if name == "config" or name.partition
     del sys.modules[_name]
 
 
+def _refuse_other_protocols(cfg):
+    wrong = [
+        name
+        for name, is_on in {
+            "TLS (certfile, keyfile)": cfg.is_ssl,
+            "the PROXY protocol (proxy_protocol)": cfg.proxy_protocol not in (False, None, "off"),
+        }.items()
+        if is_on
+    ]
+    if wrong:
+        print(
+            f"gunicorn's {' and '.join(wrong)} cannot be used: put a reverse proxy in front "
+            "and set TRUSTED_PROXIES=1 (docs/deployment.md)",
+            file=sys.stderr,
+        )
+        raise SystemExit(2)
+
+
 def on_starting(server):
-    """Name the mend for a port that is taken, instead of five retries and a traceback."""
+    """Refuse what the event loop does not read, and a port that is taken, naming the mend."""
+    _refuse_other_protocols(server.cfg)
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
     family = socket.AF_INET6 if ":" in _config.API_HOST else socket.AF_INET
