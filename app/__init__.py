@@ -26,11 +26,11 @@ from app.memory.service import Memories
 from app.projects import KeyRing
 from app.protocol.scrub import Scrubber
 from app.quotas import QuotaGate
-from app.services import Services
+from app.services import OPENS_LATER, Services
 from config import ROOT, Config, load_config
 
 
-def create_app(config: Config | None = None) -> Flask:
+def create_app(config: Config | None = None, *, opens_store: bool = True) -> Flask:
     """Build the application; call it in the process that serves, after any fork.
 
     :param config: by default read from the environment.
@@ -91,13 +91,17 @@ def create_app(config: Config | None = None) -> Flask:
         hops = config.TRUSTED_PROXIES
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
-    _open_store(app)
+    if opens_store:
+        _open_store(app)
+    else:
+        app.extensions[OPENS_LATER] = lambda: _open_store(app)
     return app
 
 
 def _open_store(app: Flask) -> None:
     """Migrate, make what there has to be, take in what waits; a broken store stops no start."""
     parts: Services = app.extensions["devenviro"]
+    app.secret_key = app.secret_key or web.kept_secret(parts.config.DATA_DIR / "secret_key")
     try:
         parts.store.open()
         if parts.config.ENVIRONMENT == "development":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,7 +39,14 @@ class Services:
     started_at: datetime
 
 
+# In an application's extensions: opens its store when its parts are asked for the first time.
+OPENS_LATER = "devenviro.opens_later"
+
+
 def services() -> Services:
-    """Return the current application's parts."""
+    """Return the current application's parts, with an open store."""
+    open_store: Callable[[], None] | None = current_app.extensions.pop(OPENS_LATER, None)
+    if open_store is not None:
+        open_store()
     found: Services = current_app.extensions["devenviro"]
     return found

@@ -69,7 +69,7 @@ def flask_settings(config: Config) -> dict[str, Any]:
     """Return Flask's own settings."""
     return {
         "TESTING": config.testing,
-        "SECRET_KEY": config.SECRET_KEY or _kept_secret(config.DATA_DIR / "secret_key"),
+        "SECRET_KEY": config.SECRET_KEY,
         # Our 500 handler answers in every environment; "debug" is the SDK's output, not Flask's.
         "PROPAGATE_EXCEPTIONS": False,
         "MAX_CONTENT_LENGTH": 1024 * 1024,
@@ -105,7 +105,7 @@ def _secure(response: Response) -> Response:
     return response
 
 
-def _kept_secret(path: Path) -> str:
+def kept_secret(path: Path) -> str:
     """Return a key that outlives restarts and is the same in every process."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

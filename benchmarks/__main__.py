@@ -16,6 +16,7 @@ from benchmarks import (
     scrub,
     similar,
 )
+from benchmarks.usage import only_help
 
 
 def main() -> int:
@@ -45,4 +46,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(main())

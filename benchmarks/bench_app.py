@@ -8,7 +8,10 @@ import sentry_sdk
 from flask import Flask, request
 
 from app import access, create_app
+from benchmarks.usage import only_help
 
+if __name__ == "__main__":
+    only_help(__doc__)  # Before the store is made.
 app = create_app()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import urllib3
 
 from benchmarks.chaos_door import kill_door
+from benchmarks.usage import only_help
 from tests.serving import (
     Server,
     make_read_only,
@@ -189,4 +190,5 @@ def _progress(done: int, of: int) -> None:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(not main())

@@ -20,6 +20,7 @@ from app.delivery import outbox
 from app.delivery.lane import CONNECTIONS
 from benchmarks import sdk_alone, second_door
 from benchmarks.sdk_alone import LATENCY_S, PACE_S, SCENARIOS, Row, Scenario
+from benchmarks.usage import only_help
 from tests.fake_sentry import FakeSentry
 from tests.serving import Server, WorkerProcess, settings, wait_for
 
@@ -157,4 +158,5 @@ def _waiting(store: Store) -> list[int]:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(not main())

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.queued import arrivals_per_s, lost, queue_envelopes
 from benchmarks.requests import raise_errors
+from benchmarks.usage import only_help
 from tests.fake_sentry import FakeSentry
 from tests.serving import Server, WorkerProcess, serving, wait_for
 
@@ -115,4 +116,5 @@ def _arrivals(fake: FakeSentry) -> list[float]:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     raise SystemExit(not main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 from app import create_app
 from app.worker import Worker
 from benchmarks.sdk_alone import be_the_program
+from benchmarks.usage import only_help
 
 
 def main() -> None:
@@ -19,4 +20,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     main()

@@ -10,6 +10,7 @@ from contextlib import closing
 
 from app import access, create_app
 from app.sentry import capture_message
+from benchmarks.usage import only_help
 from config import load_config
 
 LIMIT_MS = 300
@@ -56,4 +57,5 @@ def _ms(app: object, path: str, status: int) -> float:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     raise SystemExit(not main())

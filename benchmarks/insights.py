@@ -29,6 +29,7 @@ from app.intake import service as intake
 from app.projects import create_project
 from app.protocol.measures import NOTHING
 from benchmarks.envelopes import envelope_of, event_of, metrics_of, session_of, transaction_of
+from benchmarks.usage import only_help
 from config import load_config
 
 PAIRS = 60
@@ -152,4 +153,5 @@ def main() -> bool:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(0 if main() else 1)

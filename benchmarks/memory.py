@@ -31,6 +31,7 @@ from app.vectors.exact import ExactIndex
 from app.vectors.index import Query
 from app.vectors.packing import pack
 from benchmarks.load import percentiles
+from benchmarks.usage import only_help
 from tests.serving import serving
 
 MEMORIES, CLIENTS, REQUESTS, PROCESSES = 10_000, 4, 400, 4
@@ -159,4 +160,5 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(0 if main() else 1)

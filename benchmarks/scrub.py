@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.usage import only_help
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.protocol.scrub import Scrubber  # noqa: E402 - the project is no installed package
@@ -193,4 +195,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(main())

@@ -30,6 +30,7 @@ from app.issues.tables import issue_likeness, issue_terms, issues
 from app.protocol.envelope import Envelope, Item
 from app.protocol.event import read_event
 from benchmarks.envelopes import event_of
+from benchmarks.usage import only_help
 from config import load_config
 
 ISSUES = 10_000
@@ -160,4 +161,5 @@ def main() -> bool:
 
 
 if __name__ == "__main__":
+    only_help(__doc__)
     sys.exit(0 if main() else 1)
