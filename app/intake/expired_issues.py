@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Table,
+    and_,
     bindparam,
     delete,
     exists,
@@ -81,8 +82,7 @@ def expire(store: Store, project_id: int, before: datetime, now: datetime) -> No
             going = [row.id for row in rows if not row.is_decided]
             for ids in _in_chunks(going):
                 with store.write(durable=False) as conn:
-                    there = select(_COLUMNS.id).where(_COLUMNS.id.in_(ids), *is_over, ~is_decided())
-                    triage.delete(conn, list(conn.scalars(there)))
+                    triage.delete(conn, _still(conn, ids, *is_over, ~is_decided()))
             for some in _in_chunks([row for row in rows if row.is_decided]):
                 _keep_rows(store, some, is_over, now)
     _bound_kept(store, project_id)
@@ -154,7 +154,7 @@ def _keep_rows(
     is_whole = False
     while not is_whole:
         with store.write(durable=False) as conn:
-            there = list(conn.scalars(select(_COLUMNS.id).where(_COLUMNS.id.in_(ids), *is_over)))
+            there = _still(conn, ids, *is_over)
             if not there:
                 return
             is_whole = _remove_rows(conn, _OF_CLIENTS, there) and _forget_events(conn, there)
@@ -182,8 +182,18 @@ def _bound_kept(store: Store, project_id: int) -> None:
         ids = list(conn.scalars(beyond.offset(MAX_KEPT)))
     for some in _in_chunks(ids):
         with store.write(durable=False) as conn:
-            still = select(_COLUMNS.id).where(_COLUMNS.id.in_(some), at.is_not(None))
-            triage.delete(conn, list(conn.scalars(still)))
+            triage.delete(conn, _still(conn, some, at.is_not(None)))
+
+
+def _still(conn: Connection, ids: list[int], *conditions: ColumnElement[bool]) -> list[int]:
+    """Return those of some issues for which conditions hold.
+
+    Asked as a column: as conditions SQLite goes along the index by status and time, 100 ms of CPU
+    among 500,000 issues.
+    """
+    holds = and_(*conditions).label("holds")
+    rows = conn.execute(select(_COLUMNS.id, holds).where(_COLUMNS.id.in_(ids)))
+    return [row.id for row in rows if row.holds]
 
 
 def _in_chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
