@@ -304,6 +304,9 @@ class Config(BaseModel):
     MAX_NEW_ISSUES_PER_HOUR: int = setting(
         200, "a number of issues, 0 for no limit", ge=0, le=10**6
     )
+    DEFAULT_EVENTS_PER_MINUTE: int = setting(
+        60_000, "a number of envelopes, 0 for no limit", ge=0, le=10**9
+    )
     DELIVERY_BACKOFF_BASE_S: float = setting(
         1.0, "seconds from 0.01 to 3600", ge=0.01, le=3600, allow_inf_nan=False
     )

@@ -63,7 +63,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         destinations=destinations,
         accounts=accounts,
         logins=Logins(store, accounts),
-        keys=KeyRing(store),
+        keys=KeyRing(store, config.DEFAULT_EVENTS_PER_MINUTE),
         quotas=QuotaGate(),
         courier=Courier.of(store, config),
         figures=MeasuredFigures(),

@@ -45,8 +45,9 @@ _COLUMNS = ("name", "events_per_minute", "retention_days")
 class Change(TypedDict, total=False):
     """What is to be changed; what is not named stays.
 
-    ``events_per_minute``: 0 or ``None`` for no limit. ``retention_days``: 0 for no limit, ``None``
-    for what RETENTION_DAYS says. ``upstream_dsn``: ``None`` to send nothing on.
+    ``events_per_minute``: 0 for no limit, ``None`` for the default.
+    ``retention_days``: 0 for no limit, ``None`` for what RETENTION_DAYS says.
+    ``upstream_dsn``: ``None`` to send nothing on.
     """
 
     name: str

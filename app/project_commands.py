@@ -14,6 +14,7 @@ from app.projects import (
     ProjectError,
     create_project,
     dsn_of,
+    quota_of,
     rename_project,
     revoke_key,
     rotate_key,
@@ -43,8 +44,10 @@ def _show_project(one: Enrolled) -> None:
         say(f"    {dsn_of(services().config.public_url, project.id, key)}")
     if one.destination.host:
         say(f"    sent on to {one.destination.host}")
-    if project.events_per_minute:
-        say(f"    at most {project.events_per_minute} events a minute")
+    default = services().config.DEFAULT_EVENTS_PER_MINUTE
+    if quota := quota_of(project.id, project.events_per_minute, default):
+        by_default = ", by default" if project.events_per_minute is None else ""
+        say(f"    at most {quota} events a minute{by_default}")
     if project.retention_days is not None:
         days = f"kept for {project.retention_days} days" if project.retention_days else "kept"
         say(f"    {days}, whatever RETENTION_DAYS says")
@@ -126,13 +129,16 @@ def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> Non
 
 @project_group.command("quota")
 @click.argument("project_id", type=int)
-@click.argument("events_per_minute", type=int)
-def set_quota_command(project_id: int, events_per_minute: int) -> None:
+@click.argument("events_per_minute", type=int, required=False)
+@click.option("--default", "is_default", is_flag=True, help="As DEFAULT_EVENTS_PER_MINUTE says.")
+def set_quota_command(project_id: int, events_per_minute: int | None, is_default: bool) -> None:
     """Take at most so many events of a project in a minute; 0 for no limit.
 
     What is beyond gets 429 with `Retry-After` and `X-Sentry-Rate-Limits` and is not stored. Client
     reports, sessions and check-ins are not limited.
     """
+    if is_default == (events_per_minute is not None):
+        raise click.UsageError("either a number or --default")
     _amend(project_id, {"events_per_minute": events_per_minute})
 
 

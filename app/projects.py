@@ -56,7 +56,7 @@ projects = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(MAX_NAME_LENGTH), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # NULL or 0: no limit.
+    # NULL: the default of the settings, for project 1 no limit; 0: no limit.
     Column("events_per_minute", Integer),
     # NULL: as RETENTION_DAYS says.
     Column("retention_days", Integer),
@@ -218,11 +218,26 @@ def dsn_of(public_url: str, project_id: int, key: str) -> str:
     return f"{parts.scheme}://{key}@{parts.netloc}{parts.path.rstrip('/')}/{project_id}"
 
 
-class KeyRing:
-    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`."""
+def quota_of(project_id: int, own: int | None, default: int) -> int | None:
+    """Return how many envelopes a project may send in a minute, ``None`` for any number.
 
-    def __init__(self, store: Store) -> None:
+    :param own: what its row says: ``None`` for the default, 0 for no limit.
+    :param default: of projects other than this application; 0 for no limit.
+    """
+    if own is None:
+        return None if project_id == OWN_PROJECT_ID else default or None
+    return own or None
+
+
+class KeyRing:
+    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`.
+
+    :param default_quota: envelopes a minute of projects that have none of their own; 0: no limit.
+    """
+
+    def __init__(self, store: Store, default_quota: int = 0) -> None:
         self._store = store
+        self._default_quota = default_quota
         # Only keys that exist, hence bounded by their number.
         self._known: dict[str, tuple[int, float]] = {}
         self._quotas: dict[int, int | None] = {}
@@ -241,7 +256,9 @@ class KeyRing:
             self._known.pop(key, None)
             return None
         self._known[key] = (found.project_id, time.monotonic() + KEY_CACHE_S)
-        self._quotas[found.project_id] = found.events_per_minute or None
+        self._quotas[found.project_id] = quota_of(
+            found.project_id, found.events_per_minute, self._default_quota
+        )
         return int(found.project_id)
 
     def quota_of(self, project_id: int) -> int | None:

@@ -1,23 +1,38 @@
 """Quotas: how many envelopes of a project are taken in a minute, counted across processes.
 
 A minute is the clock's; what two of them allow may come within two seconds. There is one row for
-each project that has a quota, written in the transaction that stores what it counts, so that the
-count costs no commit of its own and is never more than what is on the disk.
+each project that has a quota, all of a batch written by one statement in the transaction that
+stores what it counts, so that the count costs no commit of its own and is never more than what is
+on the disk.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, Table, bindparam, case
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    Row,
+    Table,
+    case,
+    or_,
+    select,
+    update,
+)
 
 from app.db import UtcDateTime, insert_for, metadata
 
 WINDOW = timedelta(minutes=1)
+# Refusals that follow one another sooner belong together, for those who are told of them.
+SAME_TIME = timedelta(hours=1)
 # What is never limited. Client reports say what was lost and, by Sentry's rule, always pass.
 # Sessions and check-ins come at a rate of their own, not with errors: a flood of page views must
 # not use up what errors need, and a check-in that was refused looks like a job that did not run.
@@ -35,6 +50,11 @@ quota_windows = Table(
     Column("minute", UtcDateTime, nullable=False),
     # What asked to be taken in this minute; beyond the quota it goes on counting.
     Column("asked", Integer, nullable=False),
+    # When the latest time of refusals began, when it refused last, and how many had been refused
+    # before it began.
+    Column("over_since", UtcDateTime),
+    Column("over_at", UtcDateTime),
+    Column("refused_before", BigInteger),
 )
 
 
@@ -58,28 +78,57 @@ def window_end(now: datetime) -> datetime:
     return now.replace(second=0, microsecond=0) + WINDOW
 
 
-def admit(conn: Connection, project_id: int, wanted: int, limit: int, now: datetime) -> int:
-    """Count envelopes against a quota and return how many of them are within it.
+def admit(
+    conn: Connection, wanted: Mapping[int, int], limits: Mapping[int, int], now: datetime
+) -> dict[int, int]:
+    """Count envelopes against quotas and return how many of each project are within its own.
 
-    :param wanted: how many there are.
-    :param limit: how many a minute may have.
-    :return: from 0 to ``wanted``.
+    :param wanted: project to the number of its envelopes.
+    :param limits: project to how many a minute may have.
+    :return: for each project from 0 to what is wanted.
     """
+    if not wanted:
+        return {}
     minute = now.replace(second=0, microsecond=0)
-    row = {"project_id": project_id, "minute": minute, "asked": wanted}
-    asked = int(conn.execute(_count(conn.dialect.name), row).scalar_one())
-    return max(0, min(wanted, limit - (asked - wanted)))
+    rows = [
+        {"project_id": project_id, "minute": minute, "asked": count}
+        for project_id, count in sorted(wanted.items())
+    ]
+    return {
+        project_id: max(0, min(wanted[project_id], limits[project_id] - asked + wanted[project_id]))
+        for project_id, asked in conn.execute(_count(conn.dialect.name), rows)
+    }
+
+
+def note_refusal(conn: Connection, project_id: int, refused_before: int, now: datetime) -> None:
+    """Remember that a project's quota refused something.
+
+    :param refused_before: the project's counter of refused envelopes as it was until now.
+    """
+    of = quota_windows.c
+    is_old = or_(of.over_at.is_(None), of.over_at < now - SAME_TIME)
+    mine = update(quota_windows).where(of.project_id == project_id)
+    conn.execute(mine.where(is_old).values(over_since=now, refused_before=refused_before))
+    conn.execute(mine.values(over_at=now))
+
+
+def refusals_since(conn: Connection, moment: datetime) -> list[Row[Any]]:
+    """Return ``project_id``, ``over_since``, ``over_at`` and ``refused_before`` of the projects
+    whose quota refused something after a moment, by project.
+    """
+    of = quota_windows.c
+    query = select(of.project_id, of.over_since, of.over_at, of.refused_before)
+    return list(conn.execute(query.where(of.over_at > moment).order_by(of.project_id)))
 
 
 @functools.cache
 def _count(dialect: str) -> Any:
-    names = ("project_id", "minute", "asked")
-    statement = insert_for(dialect, quota_windows).values({name: bindparam(name) for name in names})
+    statement = insert_for(dialect, quota_windows)
     new = statement.excluded
     before = case((quota_windows.c.minute == new.minute, quota_windows.c.asked), else_=0)
     counted = {"minute": new.minute, "asked": before + new.asked}
     statement = statement.on_conflict_do_update(index_elements=["project_id"], set_=counted)
-    return statement.returning(quota_windows.c.asked)
+    return statement.returning(quota_windows.c.project_id, quota_windows.c.asked)
 
 
 class QuotaGate:

@@ -57,7 +57,8 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     events_per_minute = IntegerField(
         "Events a minute",
         [Optional(), NumberRange(0, MAX_EVENTS_PER_MINUTE, "A number from 0 is expected.")],
-        description="Beyond it the program is told to wait (429). Empty for no limit.",
+        description="Beyond it the program is told to wait (429). 0 for no limit, empty for the"
+        " default.",
         render_kw={"inputmode": "numeric"},
     )
     retention_days = IntegerField(
@@ -70,7 +71,7 @@ class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         """Return what was asked for."""
         return {
             "name": self.name.data,
-            "events_per_minute": self.events_per_minute.data or None,
+            "events_per_minute": self.events_per_minute.data,
             "retention_days": self.retention_days.data,
         }
 
@@ -112,7 +113,8 @@ def list_of_projects() -> ResponseReturnValue:
     with services().store.read() as conn:
         found = list_enrolled(conn, services().destinations)
     rows = [(one, *STATES[one.destination.state(now)]) for one in found]
-    return render_template("projects.html", rows=rows)
+    default = services().config.DEFAULT_EVENTS_PER_MINUTE
+    return render_template("projects.html", rows=rows, default_quota=default)
 
 
 @bp.route("/projects/new", methods=["GET", "POST"])
@@ -228,6 +230,7 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
         dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
         is_own=project.id == OWN_PROJECT_ID,
         losses=lost,
+        default_quota=config.DEFAULT_EVENTS_PER_MINUTE,
     )
     return page, 422 if form.errors or upstream.errors else 200
 

@@ -22,6 +22,7 @@ from app.delivery.destinations import Destination
 from app.events.queries import EventFilter, list_events
 from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
 from app.progress import follow, held_up_by
+from app.refusals import refusals
 from app.services import services
 from config import Config
 
@@ -58,6 +59,7 @@ def start() -> ResponseReturnValue:
         latest = follow(conn, parts, newest[0].event_id) if newest else None
         books = accounting(conn)
         held = _held_up(parts.destinations.list(conn))
+        refused = refusals(conn, utc_now() - timedelta(hours=24))
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
             "issues": count_issues(conn, OPEN),
@@ -69,6 +71,7 @@ def start() -> ResponseReturnValue:
     return render_template(
         "start.html",
         verdict=verdict(parts.config, books, figures["set_aside"], held, is_new=latest is None),
+        refusals=refused,
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,

@@ -122,6 +122,11 @@ KINDS = {
         "A project made as many issues in an hour as it may; further ones are in <other>.",
         cooldown_minutes=1440,
     ),
+    "quota": Kind(
+        "Quota",
+        "A project sends more than its quota, and is refused.",
+        cooldown_minutes=240,
+    ),
     "disk": Kind(
         "Disk",
         "Less of the disk is free.",
@@ -157,6 +162,7 @@ PRESETS = {
     "outbox_age": Preset("outbox_age", "Envelopes wait for Sentry"),
     "circuit_open": Preset("circuit_open", "Sentry takes nothing"),
     "new_issue_limit": Preset("new_issue_limit", "Too many new issues"),
+    "quota": Preset("quota", "Over its quota"),
     "disk": Preset("disk", "The disk is nearly full", is_own=True),
     "books": Preset("books", "The books do not balance", is_own=True),
 }

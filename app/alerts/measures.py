@@ -26,6 +26,7 @@ from app.intake import Intake
 from app.issues.overflow import latest_overflow
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
+from app.refusals import refusals
 
 HOUR = timedelta(hours=1)
 # The same hour of so many days before is what is usual for it.
@@ -295,6 +296,15 @@ def _new_issue_limit(rule: AlertRule, question: Question) -> Reading:
     return Reading(1, is_news, detail, detail.rstrip("."), found.issue_id)
 
 
+def _quota(rule: AlertRule, question: Question) -> Reading:
+    since = question.now - LIMIT_SHOWN
+    lately = question.once("refusals", lambda: refusals(question.conn, since))
+    for one in lately:
+        if one.project_id == rule.project_id:
+            return Reading(one.refused, True, f"{one.words}.", one.words)
+    return Reading(0, False, "Nothing was refused within an hour.")
+
+
 # ---- the machine --------------------------------------------------------------------------------
 
 
@@ -339,6 +349,7 @@ _MEASURES: dict[str, Callable[[AlertRule, Question], Reading]] = {
     "outbox_age": _outbox_age,
     "circuit_open": _circuit_open,
     "new_issue_limit": _new_issue_limit,
+    "quota": _quota,
     "disk": _disk,
     "books": _books,
 }

@@ -35,6 +35,7 @@ RuleKind = Literal[
     "outbox_age",
     "circuit_open",
     "new_issue_limit",
+    "quota",
     "disk",
     "books",
 ]

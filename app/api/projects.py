@@ -44,7 +44,14 @@ from app.services import services
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-Quota = Annotated[int, Field(ge=0, le=MAX_EVENTS_PER_MINUTE, description="0 or null for no limit.")]
+Quota = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_EVENTS_PER_MINUTE,
+        description="0 for no limit, null for DEFAULT_EVENTS_PER_MINUTE.",
+    ),
+]
 Days = Annotated[
     int,
     Field(
@@ -217,7 +224,7 @@ def _fields(one: Enrolled) -> dict[str, Any]:
         "upstream_host": one.destination.host,
         "keys": keys,
         "created_at": project.created_at,
-        "events_per_minute": project.events_per_minute or None,
+        "events_per_minute": project.events_per_minute,
         "retention_days": project.retention_days,
     }
 

@@ -100,6 +100,11 @@ def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
     add(conn, counts)
 
 
+def read_counter(conn: Connection, name: str) -> int:
+    """Return one cumulative counter."""
+    return int(conn.scalar(select(counters.c.value).where(counters.c.name == name)) or 0)
+
+
 def read_counters(conn: Connection) -> dict[str, int]:
     """Return every cumulative counter by name."""
     return {name: int(value) for name, value in conn.execute(select(counters))}

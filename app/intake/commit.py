@@ -35,7 +35,7 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.quotas import admit, refused_counter, window_end
+from app.quotas import admit, note_refusal, refused_counter, window_end
 
 # Statements are built once: putting one together takes longer than executing it.
 _EVENT_INSERT = events.insert()
@@ -186,11 +186,13 @@ def _within_quotas(
     Before duplicates are told: one of an event that is refused here must not be taken for stored.
     """
     limits = {one.project_id: one.quota for one in batch if one.quota is not None}
-    left = {}
-    for project_id, limit in limits.items():
-        wanted = sum(one.project_id == project_id and one.quota is not None for one in batch)
-        left[project_id] = admit(conn, project_id, wanted, limit, now)
-        counts[refused_counter(project_id)] += wanted - left[project_id]
+    wanted = Counter(one.project_id for one in batch if one.quota is not None)
+    left = admit(conn, wanted, limits, now)
+    for project_id, admitted in left.items():
+        if refused := wanted[project_id] - admitted:
+            counter = refused_counter(project_id)
+            note_refusal(conn, project_id, books.read_counter(conn, counter), now)
+            counts[counter] += refused
     taken = []
     for one in batch:
         if one.quota is not None:

@@ -28,3 +28,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("project_id", name=op.f("pk_new_issue_windows")),
     )
+    op.add_column("quota_windows", sa.Column("over_since", TIME, nullable=True))
+    op.add_column("quota_windows", sa.Column("over_at", TIME, nullable=True))
+    op.add_column("quota_windows", sa.Column("refused_before", sa.BigInteger(), nullable=True))

@@ -43,6 +43,7 @@ def test_recommended_rules_are_there_before_the_first_turn(app: Flask, client: F
         "outbox_age": 15,
         "circuit_open": 5,
         "new_issue_limit": None,
+        "quota": None,
     }
     assert all(rule["enabled"] and rule["state"] == "unknown" for rule in shop)
     assert shop[0]["filters"]["level"] == "error"

@@ -12,15 +12,17 @@ import sentry_sdk
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.delivery.books import read_counters
-from app.projects import projects
+from app.projects import create_project, projects, quota_of
 from app.protocol.rate_limits import parse_rate_limits
 from app.quotas import refused_counter
+from app.refusals import refusals
+from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
 from tests.delivering import books_of
-from tests.ingest.test_door import OTHER_KEY, envelope, event, post
+from tests.ingest.test_door import KEY, OTHER_KEY, envelope, event, post
 
 Count = Callable[[], tuple[int, int]]
 # The clock of the tests stands still, so that no minute ends while one of them runs.
@@ -170,3 +172,72 @@ def test_own_errors_are_never_limited(app: Flask, stored: Count) -> None:
     for number in range(3):
         sentry_sdk.capture_message(f"own {number}")
     assert stored() == (3, 3)
+
+
+# ---- the default, and who is told ---------------------------------------------------------------
+
+
+def test_project_without_a_quota_of_its_own_has_the_default(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(DEFAULT_EVENTS_PER_MINUTE=2)
+    create_project(parts_of(app).store, "Shop", 42, KEY)
+    client = app.test_client()
+    assert [post(client, envelope()).status_code for _ in range(3)] == [200, 200, 429]
+    set_quota(app, 0)
+    assert post(client, envelope()).status_code == 200
+    set_quota(app, 3)
+    assert parts_of(app).keys.project_of(KEY) == 42
+    assert parts_of(app).keys.quota_of(42) == 3
+
+
+def test_default_is_60000_and_none_for_this_application(app: Flask) -> None:
+    default = parts_of(app).config.DEFAULT_EVENTS_PER_MINUTE
+    assert (quota_of(42, None, default), quota_of(1, None, default)) == (60_000, None)
+    assert (quota_of(42, 0, default), quota_of(1, 5, default)) == (None, 5)
+
+
+def test_first_refusal_is_a_notification_and_a_line_on_start(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient, clock: time_machine.Traveller
+) -> None:
+    only(app, "quota", project_id=42)
+    set_quota(app, 1)
+    evaluate(app)
+    assert titles(app) == [] and "over its quota" not in admin_client.get("/admin/").text
+    for _ in range(4):
+        post(client, envelope())
+    parts_of(app).intake.flush()
+    with parts_of(app).store.read() as conn:
+        name = conn.scalar(select(projects.c.name).where(projects.c.id == 42))
+    words = f"Project {name} was over its quota at 12:00: 3 envelopes were refused"
+    page = admin_client.get("/admin/").text
+    assert words in page and "/admin/projects/42" in page
+    for _ in range(2):
+        clock.shift(61)
+        evaluate(app)
+        for _ in range(2):
+            post(client, envelope())
+    assert titles(app) == [words]
+
+
+def test_line_counts_from_the_time_when_the_quota_was_used_up(
+    app: Flask, client: FlaskClient, clock: time_machine.Traveller
+) -> None:
+    set_quota(app, 1)
+    for hours in (0, 3):
+        clock.shift(3600 * hours)
+        for _ in range(3):
+            post(client, envelope())
+        parts_of(app).intake.flush()
+    with parts_of(app).store.read() as conn:
+        (found,) = refusals(conn, NOON)
+    assert found.words.endswith("at 15:00: 2 envelopes were refused")
+
+
+def test_pages_tell_the_default_from_a_quota_of_ones_own(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    for path in ("/admin/projects", "/admin/projects/42"):
+        assert "default (60,000)" in admin_client.get(path).text
+    set_quota(app, 0)
+    assert "default (60,000)" not in admin_client.get("/admin/projects/42").text
