@@ -98,6 +98,7 @@ class Worker:
                 if self._parts.intake.emergency.count():
                     self._parts.store.open()
                     self._parts.intake.take_in()
+                self._parts.store.keep_keys()
                 bury(self._parts.store)
                 adopt(self._parts.store)
                 self._compare()
