@@ -70,6 +70,13 @@ def upgrade() -> None:
     say(f"the store is at revision {store.schema_revision()}")
 
 
+@db_group.command("accept-loss")
+def accept_loss() -> None:
+    """Say that no key of a damaged store is coming back: unknown ones get 403 again, not 503."""
+    lost = services().store.accept_loss()
+    click.echo("unknown keys are refused from now on" if lost else "no key is missing")
+
+
 @click.command("prune")
 @with_appcontext
 def prune_command() -> None:

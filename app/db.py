@@ -21,6 +21,7 @@ Errors::
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import sqlite3
 import threading
@@ -47,6 +48,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     create_engine,
+    delete,
     event,
     func,
     select,
@@ -57,11 +59,16 @@ from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.sql import Insert
 
+from app.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
 from app.storefile import check_file, damaged_files
 from app.turns import Turns
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
+log = logging.getLogger("app.tracker")
+
+# The fact that a damaged store's keys could not all be read.
+KEYS_LOST = "keys_lost"
 # Any number that no other program of the same database uses for an advisory lock.
 ADVISORY_LOCK = 0x0DE7E4B1
 
@@ -261,15 +268,65 @@ class Store:
     def open(self, timeout_s: float = 60.0) -> None:
         """Make the store usable: check a SQLite file that nobody uses yet, then migrate.
 
-        A damaged file is moved aside, never deleted, and an empty store takes its place.
+        A damaged file is moved aside, never deleted, and a new store takes its place, with the
+        projects, keys, users, tokens and channels that could be read (:mod:`app.kept_keys`).
 
         :raise StoreError: the store cannot be opened or written.
         """
         if self.is_sqlite:
             self._create_file()
             if self._guard is None:
-                self._guard = check_file(Path(str(self.url.database)))
+                self._guard = check_file(Path(str(self.url.database)), self._rebuild)
         self.migrate(timeout_s)
+        self.keep_keys()
+
+    def _rebuild(self, path: Path) -> None:
+        """Put a new store in the place of a damaged one, whole or not at all."""
+        files = [file for file in damaged_files(path) if file.stat().st_size]
+        damaged = newest_damaged({file: file.stat().st_mtime for file in files}, copy_of(path))
+        kept = salvage(damaged, copy_of(path))
+        new = Path(f"{path}.new")
+        for suffix in ("", "-wal", "-shm", ".turn"):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
+        fresh = Store(self.url.set(database=str(new)).render_as_string(hide_password=False))
+        fresh._create_file()
+        fresh.migrate()
+        with fresh.write(foreign_keys=False) as conn:
+            driver: Any = conn.connection.dbapi_connection
+            count = take_over(driver, kept)
+            if not kept.has_all_keys:
+                note = {"name": KEYS_LOST, "value": damaged.name if damaged else ""}
+                conn.execute(facts.insert().values(note))
+        fresh.dispose()  # The last connection puts the write-ahead log into the file.
+        new.replace(path)
+        Path(f"{new}.turn").unlink(missing_ok=True)
+        log.warning("%s rows of projects, keys, users and channels were taken over", count)
+
+    def keep_keys(self) -> None:
+        """Write the copy of projects, keys, users, tokens and channels if they changed.
+
+        :raise StoreUnavailable: the store does not answer.
+        """
+        if not self.is_sqlite:
+            return
+        with self.read() as conn:
+            driver: Any = conn.connection.driver_connection
+            try:
+                write_copy(driver, Path(str(self.url.database)))
+            except OSError as error:
+                log.warning("the copy of the keys cannot be written: %s", error.strerror)
+
+    def has_lost_keys(self) -> bool:
+        """Return whether keys may be missing that a damaged store had; see :meth:`accept_loss`."""
+        if not self.is_sqlite:
+            return False
+        with self.read() as conn:
+            return conn.execute(select(1).where(facts.c.name == KEYS_LOST)).first() is not None
+
+    def accept_loss(self) -> bool:
+        """Take keys that are not there for unknown from now on; return whether any were missing."""
+        with self.write() as conn:
+            return conn.execute(delete(facts).where(facts.c.name == KEYS_LOST)).rowcount > 0
 
     def migrate(self, timeout_s: float = 60.0) -> None:
         """Bring the schema to the newest revision; one process at a time, the others wait.

@@ -261,6 +261,13 @@ class KeyRing:
         )
         return int(found.project_id)
 
+    def may_be_lost(self) -> bool:
+        """Return whether an unknown key may be one that a damaged store had.
+
+        :raise StoreError: the store does not answer.
+        """
+        return self._store.has_lost_keys()
+
     def quota_of(self, project_id: int) -> int | None:
         """Return how many envelopes a project may send in a minute, ``None`` for any number.
 

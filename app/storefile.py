@@ -11,18 +11,23 @@ import fcntl
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
+
+from app.kept_keys import copy_of
 
 log = logging.getLogger("app.tracker")
 
 SIDE_FILES = ("", "-wal", "-shm")
 
 
-def check_file(path: Path) -> IO[bytes]:
+def check_file(path: Path, rebuild: Callable[[Path], None] = lambda path: None) -> IO[bytes]:
     """Check a store that nobody uses yet; return the lock to hold while using it.
 
+    :param rebuild: called where the store is damaged, after it was moved aside, or is empty though
+        there was one, while nobody else can open it: puts a store in its place.
     :raise OSError: the lock's file cannot be written.
     """
     guard = _lock_file(path)
@@ -31,10 +36,21 @@ def check_file(path: Path) -> IO[bytes]:
     except BlockingIOError:
         fcntl.flock(guard, fcntl.LOCK_SH)  # Others use it, or are just checking it.
         return guard
-    if is_damaged(path):
-        move_aside(path)
+    try:
+        if is_lost(path) or is_damaged(path):
+            move_aside(path)
+            rebuild(path)
+    except BaseException:
+        guard.close()  # The next one who starts tries again.
+        raise
     fcntl.flock(guard, fcntl.LOCK_SH)
     return guard
+
+
+def is_lost(path: Path) -> bool:
+    """Return whether a store is empty that was not: what was kept of one lies beside it."""
+    was_there = copy_of(path).exists() or bool(damaged_files(path))
+    return was_there and path.stat().st_size == 0
 
 
 def is_damaged(path: Path) -> bool:
@@ -61,7 +77,7 @@ def move_aside(path: Path) -> Path:
         if (side := Path(f"{path}{suffix}")).exists():
             side.rename(f"{aside}{suffix}")
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    log.error("the store was damaged and is moved aside to %s; an empty one takes its place", aside)
+    log.error("the store was damaged and is moved aside to %s; a new one takes its place", aside)
     return aside
 
 

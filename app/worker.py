@@ -122,6 +122,7 @@ class Worker:
         with recording():
             for work in (
                 self._take_in,
+                store.keep_keys,
                 lambda: bury(store),
                 lambda: adopt(store),
                 self._compare,

@@ -44,6 +44,8 @@ LIMITS = Limits(
 )
 # How long a client waits for its turn at the store before it is told to come back.
 ACCEPT_WAIT_S = 5.0
+# How soon a client asks again whose key may have been lost.
+RETRY_S = 60.0
 # Items that are about an event; an envelope with one of them has an event id, given or made.
 EVENT_BOUND_ITEMS = frozenset(
     {"event", "transaction", "attachment", "feedback", "user_report", "security", "replay_event"}
@@ -152,7 +154,9 @@ def _take_tunneled() -> Response | None:
         try:
             dsn = _dsn_in(body)
             known = _authorized(None, dsn) if dsn is not None else None
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.status == 503:
+                raise
             return None
         return (
             None if known is None else _keep(_parsed(_envelope_of, body), known, _passed_through())
@@ -163,7 +167,8 @@ def _authorized(project_id: int | None, dsn: object = None) -> int | None:
     """Return the project that the request's key opens, ``None`` when it names no key.
 
     :param project_id: of the path.
-    :raise Refusal: 403 the key opens nothing, or another project; 400 the DSN is none.
+    :raise Refusal: 403 the key opens nothing, or another project; 503 it may be one that was lost;
+        400 the DSN is none.
     """
     try:
         found = read_credentials(request.headers, request.args.getlist("sentry_key"), dsn)
@@ -175,6 +180,9 @@ def _authorized(project_id: int | None, dsn: object = None) -> int | None:
         return None
     project = services().keys.project_of(found.key)
     if project is None:
+        if services().keys.may_be_lost():
+            # 403 would have the SDK drop its events, and a person may still bring the key back.
+            raise Refusal(503, "the keys of a damaged store are missing", retry_after_s=RETRY_S)
         raise Refusal(403, "the public key is unknown or revoked")
     if {project_id, found.project_id} - {None, project}:
         raise Refusal(403, "the public key belongs to another project")
