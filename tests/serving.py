@@ -61,6 +61,7 @@ class Server:
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.data_dir = data_dir
         self.log = data_dir.parent / f"{data_dir.name}-{self.port}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -129,6 +130,7 @@ class WorkerProcess:
     """
 
     def __init__(self, data_dir: Path, **environ: str) -> None:
+        self.data_dir = data_dir
         self.log = data_dir.parent / f"{data_dir.name}-worker.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

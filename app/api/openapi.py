@@ -185,11 +185,19 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 @access.shows
 def openapi_document() -> ResponseReturnValue:
     """Return the document."""
-    return jsonify(document())
+    return jsonify(_kept_document())
 
 
 @bp.get("/docs")
 @access.shows
 def reference() -> ResponseReturnValue:
     """Show the document as a page."""
-    return render_template("docs.html", document=document())
+    return render_template("docs.html", document=_kept_document())
+
+
+def _kept_document() -> dict[str, Any]:
+    # The routes are the same for as long as the process lives, and describing them takes 0.1 s.
+    kept: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
+    if not kept:
+        kept.update(document())
+    return kept

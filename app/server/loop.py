@@ -37,6 +37,7 @@ IDLE_WAIT_S = 1.0
 UNCHECKED_S = 0.05
 # A stopping process waits so long for the request that an idle client may be sending.
 STOP_IDLE_S = 1.0
+PROBES = "/health"
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 
@@ -69,6 +70,8 @@ class EventLoop:
         self._next_sweep = 0.0
         # What is large is read one at a time, without holding up the threads of all others.
         self._large_pool = ThreadPoolExecutor(1, "large")
+        # Probes do not queue behind pages: who asks whether the process lives is answered at once.
+        self._probe_pool = ThreadPoolExecutor(1, "probes")
 
     def run(self) -> None:
         """Serve until the worker is told to stop; then finish what is being answered."""
@@ -103,6 +106,7 @@ class EventLoop:
         for connection in list(self._connections):
             self._drop(connection)
         self._large_pool.shutdown(wait=False)
+        self._probe_pool.shutdown(wait=False)
         self._worker.tpool.shutdown(wait=False)
         self._worker.poller.close()
         self._worker.method_queue.close()
@@ -273,8 +277,13 @@ class EventLoop:
 
     def _give_to_thread(self, one: Connection, work: Callable[[Connection], Any]) -> None:
         one.state = State.THREAD
+        self._pool_for(one, work).submit(self._run, one, work)
+
+    def _pool_for(self, one: Connection, work: Callable[[Connection], Any]) -> Any:
+        if one.request is not None and one.request.path.startswith(PROBES):
+            return self._probe_pool
         is_large = work == self._answer and one.size > IN_MEMORY_BYTES
-        (self._large_pool if is_large else self._worker.tpool).submit(self._run, one, work)
+        return self._large_pool if is_large else self._worker.tpool
 
     def _run(self, one: Connection, work: Callable[[Connection], Any]) -> None:
         result = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import select
+import sqlite3
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -92,3 +94,22 @@ def test_head_that_does_not_end_is_ended_with_408(server: Server) -> None:
         client.send(KINDS["half a head"])
         assert client.answer().status == 408
         assert client.is_closed()
+
+
+def test_probe_is_answered_while_every_thread_waits_for_the_store(server: Server) -> None:
+    whole = INGEST.encode() + b"Content-Length: %d\r\n\r\n" % len(EVENT) + EVENT
+    with contextlib.ExitStack() as stack:
+        writer = stack.enter_context(
+            contextlib.closing(sqlite3.connect(server.data_dir / "devenviro.sqlite3"))
+        )
+        writer.isolation_level = None
+        writer.execute("BEGIN IMMEDIATE")
+        waiting = [stack.enter_context(RawClient(server.port)) for _ in range(16)]
+        for client in waiting:
+            client.send(whole)
+        with RawClient(server.port) as probe:
+            probe.send(LIVE)
+            assert probe.answer().status == 200
+        answered, _, _ = select.select([client.sock for client in waiting], [], [], 0)
+        assert not answered
+        writer.execute("ROLLBACK")
