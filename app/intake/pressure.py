@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, exists, select
 from app.db import Store
 from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
+from app.intake.attachment_budget import trim_attachments
 from app.intake.project_bytes import TAKEN
 from app.intake.pruning import SETTLED, remove_batch
 from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
@@ -38,12 +39,15 @@ Progress = Callable[[int], None]
 def relieve(store: Store, limit: int, progress: Progress = lambda count: None) -> int:
     """Make room if the store is nearly full, and return how many envelopes went.
 
+    Files beyond their own budget go first, whatever else the store has.
+
     :param limit: MAX_STORE_BYTES; 0 means no limit.
     :param progress: called after every transaction with the number that went.
     """
+    trimmed = trim_attachments(store, limit)
     state = measure(store, limit)
     if not limit or state.fullness < PRUNE_AT:
-        _tidy(store, 0)
+        _tidy(store, trimmed)
         return 0
     gone = 0
     cursors: dict[int, Iterator[list[int]]] = {}
@@ -61,7 +65,7 @@ def relieve(store: Store, limit: int, progress: Progress = lambda count: None) -
         gone += len(ids)
         progress(len(ids))
         state = measure(store, limit)
-    _tidy(store, gone)
+    _tidy(store, gone + trimmed)
     return gone
 
 

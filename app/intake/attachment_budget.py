@@ -1,0 +1,136 @@
+"""Attachments have a budget of their own, so that files never push out errors.
+
+They may take a quarter of MAX_STORE_BYTES. Beyond it the project with the most bytes of envelopes
+that carry attachments loses its oldest files, until nine tenths of the budget are used: an event
+stays without its files, an envelope of nothing but files goes. What waits for delivery keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from app.db import Store
+from app.events.tables import envelopes
+from app.intake import project_bytes
+from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES
+from app.intake.pruning import SETTLED, remove_batch
+from app.protocol.envelope import parse_envelope, serialize_envelope
+from app.protocol.packing import pack, unpack
+
+BUDGET = 0.25
+TRIM_TO = 0.9
+# Envelopes of one transaction, which are taken apart and packed before it, and their bytes.
+BATCH_SIZE, BATCH_BYTES = 50, 1024**2
+
+
+class Trimmed(NamedTuple):
+    """An envelope without its files; ``body`` is ``None`` where nothing else was in it."""
+
+    id: int
+    project_id: int
+    taken_before: int
+    item_types: str
+    body: bytes | None
+    size_bytes: int
+
+
+def trim_attachments(store: Store, limit: int) -> int:
+    """Remove files beyond the budget and return how many envelopes lost theirs.
+
+    :param limit: MAX_STORE_BYTES; 0 means no limit.
+    """
+    taken = _taken(store)
+    if not limit or sum(taken.values()) <= BUDGET * limit:
+        return 0
+    count = 0
+    spent: set[int] = set()
+    batches: dict[int, Iterator[list[Trimmed]]] = {}
+    while sum(taken.values()) > TRIM_TO * BUDGET * limit:
+        payer = max(taken.keys() - spent, key=taken.__getitem__, default=None)
+        if payer is None:
+            break  # What is left waits for delivery.
+        batch = next(batches.setdefault(payer, _batches(store, payer)), None)
+        if batch is None:
+            spent.add(payer)
+            continue
+        with store.write(durable=False) as conn:
+            _write(conn, batch)
+        count += len(batch)
+        taken = _taken(store)
+    return count
+
+
+def _taken(store: Store) -> dict[int, int]:
+    """Return the bytes of envelopes that carry attachments, by project."""
+    with store.read() as conn:
+        return {id: one.attachment_bytes for id, one in project_bytes.read(conn).items()}
+
+
+def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
+    """Yield a project's settled envelopes without their files, oldest first."""
+    columns = envelopes.c
+    wanted = columns.id, columns.project_id, columns.item_types, columns.body
+    query = select(*wanted).where(
+        columns.project_id == project_id, columns.state.in_(SETTLED), HAS_ATTACHMENT
+    )
+    after = 0
+    while True:
+        batch: list[Trimmed] = []
+        read_bytes, seen = 0, after
+        with store.read() as conn:
+            rows = conn.execute(
+                query.where(columns.id > after).order_by(columns.id).limit(BATCH_SIZE)
+            )
+            for row in rows:
+                batch += _trimmed(row)
+                after, read_bytes = row.id, read_bytes + len(row.body)
+                if read_bytes > BATCH_BYTES:
+                    break
+        if after == seen:
+            return
+        yield batch
+
+
+def _trimmed(row: Any) -> list[Trimmed]:
+    taken = len(row.body) + ROW_BYTES
+    try:
+        envelope = parse_envelope(unpack(row.body))
+    except ValueError:
+        return []  # A damaged row stays for a person to look at.
+    envelope.items = [item for item in envelope.items if item.type != ATTACHMENT]
+    if not envelope.items:
+        return [Trimmed(row.id, row.project_id, taken, "", None, 0)]
+    body = serialize_envelope(envelope)
+    types = ",".join(kind for kind in row.item_types.split(",") if kind != ATTACHMENT)
+    return [Trimmed(row.id, row.project_id, taken, types, pack(body), len(body))]
+
+
+def _write(conn: Connection, batch: list[Trimmed]) -> None:
+    """Write a batch; one that is to be sent again since it was read stays as it is."""
+    still = select(envelopes.c.id).where(
+        envelopes.c.id.in_([one.id for one in batch]), envelopes.c.state.in_(SETTLED)
+    )
+    settled = set(conn.scalars(still))
+    remove_batch(conn, [one.id for one in batch if one.id in settled and one.body is None])
+    rest = [one for one in batch if one.id in settled and one.body is not None]
+    if not rest:
+        return
+    names = ("item_types", "body", "size_bytes")
+    conn.execute(
+        _UPDATE, [{"row_id": one.id} | {name: getattr(one, name) for name in names} for one in rest]
+    )
+    change = project_bytes.Change()
+    for one in rest:
+        fewer = len(one.body or b"") + ROW_BYTES - one.taken_before
+        change.count(one.project_id, fewer, -one.taken_before)
+    project_bytes.add(conn, change)
+
+
+_UPDATE = (
+    update(envelopes)
+    .where(envelopes.c.id == bindparam("row_id"))
+    .values({name: bindparam(name) for name in ("item_types", "body", "size_bytes")})
+)
