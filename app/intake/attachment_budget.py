@@ -7,7 +7,8 @@ stays without its files, an envelope of nothing but files goes. What waits for d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,7 +16,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from app.db import Store
 from app.events.tables import envelopes
 from app.intake import project_bytes
-from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES
+from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES, TAKEN
 from app.intake.pruning import SETTLED, remove_batch
 from app.protocol.envelope import parse_envelope, serialize_envelope
 from app.protocol.packing import pack, unpack
@@ -72,26 +73,28 @@ def _taken(store: Store) -> dict[int, int]:
 def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
     """Yield a project's settled envelopes without their files, oldest first."""
     columns = envelopes.c
-    wanted = columns.id, columns.project_id, columns.item_types, columns.body
-    query = select(*wanted).where(
+    sizes = select(columns.id, TAKEN).where(
         columns.project_id == project_id, columns.state.in_(SETTLED), HAS_ATTACHMENT
     )
+    sizes = sizes.order_by(columns.id).limit(BATCH_SIZE)
+    wanted = select(columns.id, columns.project_id, columns.item_types, columns.body)
     after = 0
     while True:
-        batch: list[Trimmed] = []
-        read_bytes, seen = 0, after
+        # Every result is read to its end: SQLite keeps the state that an open one sees, and the
+        # next read of the same connection would see it, too.
         with store.read() as conn:
-            rows = conn.execute(
-                query.where(columns.id > after).order_by(columns.id).limit(BATCH_SIZE)
-            )
-            for row in rows:
-                batch += _trimmed(row)
-                after, read_bytes = row.id, read_bytes + len(row.body)
-                if read_bytes > BATCH_BYTES:
-                    break
-        if after == seen:
+            ids = _up_to(BATCH_BYTES, conn.execute(sizes.where(columns.id > after)).all())
+            rows = conn.execute(wanted.where(columns.id.in_(ids))).all()
+        if not ids:
             return
-        yield batch
+        after = ids[-1]
+        yield [trimmed for row in rows for trimmed in _trimmed(row)]
+
+
+def _up_to(limit: int, rows: Sequence[Any]) -> list[int]:
+    """Return the ids of the first rows that have so many bytes together, one at least."""
+    sums = accumulate(row[1] for row in rows)
+    return [row[0] for row, taken in zip(rows, sums, strict=True) if taken - row[1] < limit]
 
 
 def _trimmed(row: Any) -> list[Trimmed]:
