@@ -129,7 +129,7 @@ def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_S
     if project_id is not None:
         query = query.where(events.c.project_id == project_id)
     left, ids = MAX_BYTES, []
-    for id, size_bytes in conn.execute(query.order_by(events.c.id.desc()).limit(limit)):
+    for id, size_bytes in conn.execute(query.order_by(events.c.id.desc()).limit(limit)).all():
         left -= size_bytes
         if left < 0:
             break
