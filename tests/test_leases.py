@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import psutil
 import pytest
-from sqlalchemy import select, update
 
 from app.db import Store, utc_now
-from app.leases import claim, is_dead, leases, new_owner, release
+from app.leases import claim, is_dead, new_owner, release
 from config import ROOT
+from tests.leasing import let_leases_pass
 from tests.serving import wait_for
 
 MINUTE = timedelta(minutes=1)
@@ -37,20 +37,12 @@ def owner_that_ended() -> str:
     return done.stdout.strip()
 
 
-def let_pass(store: Store, time: timedelta) -> None:
-    """Have so much time go by for every lease, whosever clock it goes by."""
-    with store.write() as conn:
-        for name, until in conn.execute(select(leases.c.name, leases.c.until)).all():
-            moved = update(leases).where(leases.c.name == name).values(until=until - time)
-            conn.execute(moved)
-
-
 def test_lease_is_held_by_one_until_it_runs_out(store: Store) -> None:
     one, other = new_owner(), new_owner()
     assert claim(store, "work", one, MINUTE)
     assert not claim(store, "work", other, MINUTE)
     assert claim(store, "work", one, MINUTE)
-    let_pass(store, 2 * MINUTE)
+    let_leases_pass(store, 2 * MINUTE)
     assert claim(store, "work", other, MINUTE)
     assert not claim(store, "work", one, MINUTE)
 
@@ -77,11 +69,11 @@ def test_lease_lasts_as_long_as_asked_for_on_a_host_whose_clock_is_wrong(
         wrong.setattr("app.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
         assert claim(store, "work", one, MINUTE)
         assert not claim(store, "work", other, MINUTE)
-        let_pass(store, 2 * MINUTE)
+        let_leases_pass(store, 2 * MINUTE)
         assert claim(store, "work", other, MINUTE)
     if not store.is_sqlite:
         assert not claim(store, "work", one, MINUTE)
-        let_pass(store, 2 * MINUTE)
+        let_leases_pass(store, 2 * MINUTE)
         assert claim(store, "work", one, MINUTE)
 
 
