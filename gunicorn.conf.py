@@ -4,6 +4,7 @@ import ctypes
 import errno
 import json
 import logging
+import mmap
 import os
 import socket
 import sys
@@ -36,6 +37,12 @@ class Worker(ThreadWorker):
     The loop is imported in the process that serves: the master imports nothing of the application,
     which workers would inherit from before a reload.
     """
+
+    def load_wsgi(self):
+        from app.first_start import held_back
+
+        with held_back() as self.last_words:
+            super().load_wsgi()
 
     def run(self):
         from app.ingest.early import head_check
@@ -179,6 +186,10 @@ def on_starting(server):
             raise SystemExit(2) from None
 
 
+# A byte for each worker that has started, shared with all that are forked later.
+_has_started = mmap.mmap(-1, mmap.PAGESIZE)
+
+
 def when_ready(server):
     """Print where to go."""
     print(f"\n  DevEnviro ({_config.ENVIRONMENT}) at {_config.public_url}/admin/\n", flush=True)
@@ -200,7 +211,7 @@ def _give_large_memory_back():
 
 
 def post_worker_init(worker):
-    """Start the background loop, in the process that serves."""
+    """Start the background loop, in the process that serves; print a first password last."""
     from app.worker import Worker
 
     _give_large_memory_back()
@@ -208,14 +219,17 @@ def post_worker_init(worker):
     # and stands behind the busy threads to get it back, while others wait for its transaction.
     sys.setswitchinterval(0.0005)
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
-    if not _config.WORKER_IN_WEB:
-        return
-    worker.background = Worker(worker.wsgi.extensions["devenviro"])
-    worker.background.start()
+    if _config.WORKER_IN_WEB:
+        worker.background = Worker(worker.wsgi.extensions["devenviro"])
+        worker.background.start()
+    _has_started[worker.age % mmap.PAGESIZE] = 1
+    worker.last_words.print_when(lambda: sum(_has_started[:]) >= worker.cfg.workers)
 
 
 def worker_exit(server, worker):
-    """Store what still waits in memory."""
+    """Store what still waits in memory; print what was not shown yet."""
+    if getattr(worker, "last_words", None) is not None:
+        worker.last_words.print_now()
     if getattr(worker, "background", None) is not None:
         worker.background.stop()
     elif worker.wsgi is not None:

@@ -17,6 +17,7 @@ from app.alerts.figures import MeasuredFigures
 from app.alerts.rules import ensure_presets
 from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
+from app.first_start import print_first_credentials
 from app.insights.observer import Observer
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
@@ -105,7 +106,7 @@ def _open_store(app: Flask) -> None:
     try:
         parts.store.open()
         if parts.config.ENVIRONMENT == "development":
-            cli.print_first_credentials(parts.config, parts.accounts.first_credentials())
+            print_first_credentials(parts.config, parts.accounts.first_credentials())
         ensure_presets(parts.store)
         parts.intake.take_in()
     except (StoreError, OSError) as error:

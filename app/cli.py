@@ -19,7 +19,6 @@ from app.services import services
 from app.vectors.errors import VectorError
 from app.verify import verify
 from app.worker import Worker
-from config import Config
 
 # Somebody who waits for a command waits for its model, too.
 COMMAND_WAIT_S = 120.0
@@ -38,28 +37,6 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(verify)
     app.cli.add_command(prune_command)
     app.cli.add_command(worker_command)
-
-
-def print_first_credentials(config: Config, made: dict[str, str]) -> None:
-    """Print, once, what the first start made, and how to replace it."""
-    if not made:
-        return
-    lines = ["", "  First start: these are shown once and kept only as hashes."]
-    if "password" in made:
-        lines += [
-            f"    admin pages   {config.public_url}/admin/",
-            f"    user          {config.ADMIN_USERNAME}",
-            f"    password      {made['password']}",
-            f"                  another one: `flask user passwd {config.ADMIN_USERNAME}`,"
-            " or set ADMIN_PASSWORD",
-        ]
-    if "token" in made:
-        lines += [
-            f"    API token     {made['token']}",
-            "                  others: `flask token create NAME`, or set API_TOKEN",
-        ]
-    # On stderr: the output of a command may be read by a program, or kept.
-    say(*lines, "", err=True)
 
 
 @db_group.command("upgrade")

@@ -1,7 +1,8 @@
 """Leases: work that only one process at a time may do, as rows that run out by themselves.
 
 A holder that was killed is noticed at once by those who can look: processes of the same kernel and
-the same process namespace. Everybody else waits until the lease has run out.
+the same process namespace. Everybody else waits until the lease has run out, by the clock of the
+database server: hosts whose clocks differ agree on when that is.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import psutil
-from sqlalchemy import Column, Connection, String, Table, delete, or_, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Interval,
+    String,
+    Table,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from app.db import Store, UtcDateTime, insert, metadata, utc_now
 
@@ -56,17 +70,20 @@ def claim(store: Store, name: str, owner: str, lasts: timedelta) -> bool:
     :param owner: of :func:`new_owner`, or any other unique name.
     """
     with store.read() as conn:
-        held = _held(conn, name)
-    now = utc_now()
-    if held is not None and held[0] != owner and held[1] > now and not is_dead(held[0]):
+        holder, is_good = _held(conn, name) or (owner, False)
+    is_ended = is_dead(holder)
+    if holder != owner and is_good and not is_ended:
         return False  # Asked often by many: without the write that would only tell the same.
-    dead = held[0] if held is not None and is_dead(held[0]) else owner
     with store.write(durable=False) as conn:
-        statement = insert(conn, leases).values(name=name, owner=owner, until=now + lasts)
+        until = _clock(conn, lasts)
+        statement = insert(conn, leases).values(name=name, owner=owner, until=until)
         statement = statement.on_conflict_do_update(
             index_elements=["name"],
-            set_={"owner": owner, "until": now + lasts},
-            where=or_(leases.c.until <= now, leases.c.owner.in_({owner, dead})),
+            set_={"owner": owner, "until": until},
+            where=or_(
+                leases.c.until <= _clock(conn),
+                leases.c.owner.in_({owner, holder} if is_ended else {owner}),
+            ),
         ).returning(leases.c.owner)
         return conn.execute(statement).first() is not None
 
@@ -77,9 +94,22 @@ def release(store: Store, name: str, owner: str) -> None:
         conn.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
 
 
-def _held(conn: Connection, name: str) -> tuple[str, datetime] | None:
-    row = conn.execute(select(leases.c.owner, leases.c.until).where(leases.c.name == name)).first()
-    return (row.owner, row.until) if row else None
+def _held(conn: Connection, name: str) -> tuple[str, bool] | None:
+    """Return who holds a lease and whether it is still good."""
+    is_good = leases.c.until > _clock(conn)
+    row = conn.execute(select(leases.c.owner, is_good).where(leases.c.name == name)).first()
+    return (row[0], bool(row[1])) if row else None
+
+
+def _clock(conn: Connection, later: timedelta = timedelta()) -> ColumnElement[datetime]:
+    """Return the time that all holders agree on, as SQL: the server's where there is a server.
+
+    The moment of the statement, not of the transaction, which may have waited for its turn.
+    """
+    if conn.dialect.name == "sqlite":
+        return literal(utc_now() + later, UtcDateTime())  # All of them are on this host.
+    now = func.clock_timestamp(type_=DateTime(timezone=True))
+    return now + literal(later, Interval())
 
 
 def _started(pid: int) -> str:

@@ -36,7 +36,14 @@ def set_up_logging(config: Config, scrubber: Scrubber) -> None:
     root.addHandler(handler)
     root.setLevel(config.LOG_LEVEL)
     # With SENTRY_DEBUG the SDK prints its lines itself; once is enough.
-    logging.getLogger("sentry_sdk.errors").propagate = False
+    of_the_sdk = logging.getLogger("sentry_sdk.errors")
+    of_the_sdk.propagate = False
+    of_the_sdk.addFilter(_is_of_use)
     # Each request of the memory service's client, and each migration step at start.
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _is_of_use(record: logging.LogRecord) -> bool:
+    # The SDK tries every framework it knows: a page of what nobody has installed at each start.
+    return not record.getMessage().startswith("Did not import")

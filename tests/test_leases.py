@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import psutil
 import pytest
-import time_machine
 
 from app.db import Store, utc_now
 from app.leases import claim, is_dead, new_owner, release
 from config import ROOT
+from tests.leasing import let_leases_pass
 from tests.serving import wait_for
 
 MINUTE = timedelta(minutes=1)
@@ -42,9 +42,39 @@ def test_lease_is_held_by_one_until_it_runs_out(store: Store) -> None:
     assert claim(store, "work", one, MINUTE)
     assert not claim(store, "work", other, MINUTE)
     assert claim(store, "work", one, MINUTE)
-    with time_machine.travel(utc_now() + 2 * MINUTE):
+    let_leases_pass(store, 2 * MINUTE)
+    assert claim(store, "work", other, MINUTE)
+    assert not claim(store, "work", one, MINUTE)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_clock_of_a_host_decides_about_leases_only_where_there_is_no_other(
+    store: Store, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    one, other = new_owner(), new_owner()
+    assert claim(store, "work", one, MINUTE)
+    real_now = utc_now
+    monkeypatch.setattr("app.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
+    takes_over = store.is_sqlite and hours > 0
+    assert claim(store, "work", other, MINUTE) is takes_over
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_lease_lasts_as_long_as_asked_for_on_a_host_whose_clock_is_wrong(
+    store: Store, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    one, other = new_owner(), new_owner()
+    real_now = utc_now
+    with monkeypatch.context() as wrong:
+        wrong.setattr("app.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
+        assert claim(store, "work", one, MINUTE)
+        assert not claim(store, "work", other, MINUTE)
+        let_leases_pass(store, 2 * MINUTE)
         assert claim(store, "work", other, MINUTE)
+    if not store.is_sqlite:
         assert not claim(store, "work", one, MINUTE)
+        let_leases_pass(store, 2 * MINUTE)
+        assert claim(store, "work", one, MINUTE)
 
 
 def test_lease_of_a_process_that_died_is_taken_over_at_once(store: Store) -> None:

@@ -38,8 +38,14 @@ UNCHECKED_S = 0.05
 # A stopping process waits so long for the request that an idle client may be sending.
 STOP_IDLE_S = 1.0
 PROBES = "/health"
+# And so long for the rest of a request, and for a client to read why it was ended.
+STOP_HALF_S = 2.0
+STOP_LINGER_S = 0.5
+# gunicorn's master kills a worker after its graceful_timeout; what waits in memory is stored first.
+STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
+STOPPING = "the service is stopping"
 
 #: Asked about a request's head (a WSGI environment without its body) and how many bytes of the body
 #: have come: returns the answer, where it does not depend on the body, else how many bytes the body
@@ -96,11 +102,15 @@ class EventLoop:
 
     def _stop(self) -> None:
         self._accept_if(False)
+        # Before anything is waited for: who comes now is to be refused, not kept in the queue.
+        for listener in self._worker.sockets:
+            listener.close()
         self._worker.alive = False
-        end = time.monotonic() + self._worker.cfg.graceful_timeout
+        now = time.monotonic()
+        end = now + max(STOP_RESERVE_S, self._worker.cfg.graceful_timeout - STOP_RESERVE_S)
         for connection in self._connections:
-            if connection.is_silent:
-                connection.deadline = min(connection.deadline, time.monotonic() + STOP_IDLE_S)
+            if connection.state is not State.SENDING:
+                connection.deadline = min(connection.deadline, now + _rest_s(connection))
         while self._connections and time.monotonic() < end:
             self._turn()
         for connection in list(self._connections):
@@ -110,8 +120,6 @@ class EventLoop:
         self._worker.tpool.shutdown(wait=False)
         self._worker.poller.close()
         self._worker.method_queue.close()
-        for listener in self._worker.sockets:
-            listener.close()
 
     # ---- new connections ------------------------------------------------------------------------
 
@@ -372,7 +380,8 @@ class EventLoop:
         one.next_request()
         one.buffer.clear()
         one.raw.shutdown(socket.SHUT_WR)
-        one.enter(State.LINGERING, self._limits.linger_s)
+        is_stopping = not self._worker.alive
+        one.enter(State.LINGERING, STOP_LINGER_S if is_stopping else self._limits.linger_s)
         self._watch(one, READ)
 
     def _refuse(self, one: Connection, status: int, detail: str) -> None:
@@ -412,7 +421,10 @@ class EventLoop:
                 self._look_at_body(one, now)
 
     def _expire(self, one: Connection) -> None:
-        if one.state is State.BODY or (one.state is State.HEAD and one.buffer):
+        is_half = one.state is State.BODY or (one.state is State.HEAD and one.buffer)
+        if is_half and not self._worker.alive:
+            self._refuse(one, 503, STOPPING)
+        elif is_half:
             self._refuse(one, 408, TOO_SLOW)
         else:
             self._drop(one)
@@ -428,3 +440,10 @@ class EventLoop:
         if 4 * len(self._connections) >= 3 * limits.connections or self._room.is_crowded(peer):
             return True
         return peer is not None and most is not None and 4 * self._by_peer[peer] >= 3 * most
+
+
+def _rest_s(one: Connection) -> float:
+    """Return how long a stopping process waits for this connection, if it need not answer it."""
+    if one.state is State.LINGERING:
+        return STOP_LINGER_S
+    return STOP_IDLE_S if one.is_silent else STOP_HALF_S

@@ -1,0 +1,17 @@
+"""The application in a process that keeps few bytes for its clients."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from app.server import limits
+
+PEER_BYTES, ALL_BYTES = 100_000, 230_000
+# Taken by gunicorn.conf.py when the application is loaded. No body is slow: the test may be.
+limits.Limits = partial(  # type: ignore[assignment,misc]
+    limits.Limits, bytes=ALL_BYTES, bytes_per_peer=PEER_BYTES, min_bytes_per_s=0
+)
+
+from wsgi import app  # noqa: E402
+
+__all__ = ["app"]
