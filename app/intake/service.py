@@ -45,6 +45,7 @@ from app.protocol.feedback import is_feedback, read_feedback
 from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
+from app.protocol.scrub_budget import WorkBudget
 from app.protocol.transaction import Timing
 from app.quotas import store_full_counter
 
@@ -258,10 +259,13 @@ class Intake:
 
     def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
         findings: list[Finding] = []
+        budget = WorkBudget()
         for item in envelope.items:
             if not isinstance(item.payload, bytes):
-                item.payload, found = self.scrubber.scrub(item.payload, known)
+                item.payload, found = self.scrubber.scrub(item.payload, known, budget)
                 findings += found
+        if budget.is_exceeded:
+            self._owed.count("scrub_budget_exceeded")
         return findings
 
     def _prepared(

@@ -9,7 +9,12 @@ short strings that stay as they are, since frames and names come again with the 
 
 Rules on the receipt: ``name`` (a field, header, pair), ``pair`` (inside a text), ``argument``
 (a command line), ``private_key``, ``url``, ``authorization``, ``jwt``, ``api_key``, ``card``,
-``pattern`` (from the settings), ``copy``, ``depth``, ``error``.
+``pattern`` (from the settings), ``copy``, ``depth``, ``error``, ``budget``.
+
+Work is bounded (:mod:`app.protocol.scrub_budget`): where it ends, strings become
+``[Filtered: too much to check]``, and so do the keys that were not judged and the numbers under
+them. The report then has a few ``budget`` lines; an empty path stands for the
+whole payload, or for the rest of a report that grew too long.
 
 Left as they are: the root's ``modules``, ``sdk``, ``debug_meta`` and ``_meta``, and
 ``contexts.trace`` but for its ``data`` and ``description``.
@@ -21,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from app.protocol import scrub_rules as rules
+from app.protocol.scrub_budget import WorkBudget
 from app.protocol.scrub_patterns import check_pattern, finder_of
 from app.protocol.scrub_rules import ALL_RULES, FILTERED, SECRET, Rule, Span
 from app.protocol.scrub_walk import CODE, EXEMPT, MAX_DEPTH, UNSAFE, Finding, Walk
@@ -54,17 +60,21 @@ class Scrubber:
         self.keys: dict[Any, int] = {}
         self.backwards: dict[str, int] = {}
         # Texts that no rule finds anything in; lines of source apart, which are read otherwise.
-        self.clean_texts: set[str] = set()
-        self.clean_lines: set[str] = set()
+        # With each, how many rules it had a hint for.
+        self.clean_texts: dict[str, int] = {}
+        self.clean_lines: dict[str, int] = {}
 
-    def scrub(self, payload: Any, known: Iterable[str] = ()) -> tuple[Any, list[Finding]]:
+    def scrub(
+        self, payload: Any, known: Iterable[str] = (), budget: WorkBudget | None = None
+    ) -> tuple[Any, list[Finding]]:
         """Scrub an event, an item, any JSON-like value.
 
         :param payload: never changed; what has no secret in it is shared with the result.
         :param known: secrets to take out wherever they stand.
+        :param budget: what several payloads share; without it the payload has one of its own.
         :return: the scrubbed value, and the receipt: outer fields first, each line once.
         """
-        walk = Walk(self, payload, known)
+        walk = Walk(self, payload, known, budget or WorkBudget())
         walk.collect()
         walk.apply_rules()
         walk.filter_copies()
@@ -134,6 +144,11 @@ class Scrubber:
     def has_patterns(self) -> bool:
         """Whether the user's patterns must see every string."""
         return bool(self._patterns)
+
+    @property
+    def pattern_count(self) -> int:
+        """How many patterns the user has."""
+        return len(self._patterns)
 
     def _rules(self, names: Iterable[str], code: bool) -> Iterator[Rule]:
         for name in names:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from app.protocol import scrub_budget as costs
 from app.protocol import scrub_rules as rules
 from app.protocol.metrics import is_measurement
+from app.protocol.scrub_budget import UNCHECKED, WorkBudget
 from app.protocol.scrub_rules import FILTERED, SECRET
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ _RANDOM = re.compile(
 # Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
 _TYPED_ATTRIBUTE = {"value", "type", "unit"}
 _MAX_PATH_PART = 200
+# Characters of paths on one scrubbing report: secrets that stand deep have long ones.
+_MAX_REPORT = 1_000_000
 _SEPARATOR = "\0"
 
 # Read backwards, because the separator is rare and the name stands before it: a third of the time
@@ -89,27 +93,68 @@ _Place = tuple[int, Any, bool]  # index of the container, key in it, is a source
 class Walk:
     """One payload on its way through the scrubber; parents always come before their children."""
 
-    def __init__(self, scrubber: Scrubber, payload: Any, known: Iterable[str] = ()) -> None:
+    def __init__(
+        self, scrubber: Scrubber, payload: Any, known: Iterable[str], budget: WorkBudget
+    ) -> None:
         self._scrubber = scrubber
+        self._budget = budget
+        # Of the budget, a half is for the containers and a quarter for what they need besides.
+        self._keep = budget.left - budget.left // 4
         self._nodes: list[_Node] = [([payload], -1, None, 0, _PLAIN)]
         self._texts: list[str] = []
+        # The keys of each dict, joined.
+        self._keys: list[str] = []
         self._places: list[_Place] = []
         # Which of the texts no earlier payload had.
         self._unknown: list[int] = []
         self._edits: dict[int, dict[Any, Any]] = {}
         self._renames: dict[int, dict[Any, str]] = {}
+        # Of a container with renamed keys: the names that are taken, and the last number of each.
+        self._taken: dict[int, set[Any]] = {}
+        self._numbers: dict[tuple[int, str], int] = {}
+        # How many rules were applied to a text.
+        self._applied: dict[int, int] = {}
         self._pair_names: dict[int, str] = {}
         self._found: list[tuple[int, Any, str]] = []
         self._secrets: set[str] = set(known)
 
     # ------------------------------------------------------------------------------ walk
     def collect(self) -> None:
-        """Filter by name, and gather the other strings."""
+        """Filter by name, and gather the other strings; some of the budget is left for them."""
+        left = allowed = self._budget.left // 2
         for index, node in enumerate(self._nodes):  # grows meanwhile
-            if isinstance(node[0], dict):
+            value = node[0]
+            is_dict = isinstance(value, dict)
+            left -= costs.PER_CONTAINER + costs.PER_FIELD * len(value)
+            if is_dict:
+                keys = _joined_keys(value)
+                left -= costs.PER_KEY_CHARACTER * len(keys)
+                self._keys.append(keys)
+            if left < 0:
+                self._budget.is_exceeded = True
+                self._budget.left -= allowed
+                return self._leave_unchecked(index)
+            if is_dict:
                 self._collect_dict(index, node)
             else:
                 self._collect_list(index, node)
+        self._budget.left -= allowed - left
+        return None
+
+    def _leave_unchecked(self, first: int) -> None:
+        """Replace what stands in this container and in all that come after it."""
+        for value, parent, key, depth, _ in self._nodes[first:]:
+            self._replace(parent, key, self._without_values(value, depth))
+        del self._nodes[first:]
+
+    def _without_values(self, value: Any, depth: int) -> Any:
+        keep_short_keys = not self._scrubber.has_patterns
+        return costs.without_values(value, MAX_DEPTH - depth + 1, keep_short_keys=keep_short_keys)
+
+    def _replace(self, index: int, key: Any, replacement: Any = UNCHECKED) -> None:
+        self._edits.setdefault(index, {})[key] = replacement
+        if self._budget.may_report():
+            self._found.append((index, key, "budget"))
 
     def _collect_dict(self, index: int, node: _Node) -> None:
         # Longer than others: this loop runs for every field, and calls cost more than its work.
@@ -186,6 +231,10 @@ class Walk:
         """``[["Cookie", "a=b"], ...]``, how SDKs send headers, tags and query strings."""
         if parent < 1 or type(value[0]) is not str or not isinstance(self._nodes[parent][0], list):
             return False
+        if not self._budget.spend(costs.cost_of_name(value[0]), self._keep):
+            self._replace(index, 0)
+            self._replace(index, 1, self._without_values(value[1], self._nodes[index][3] + 1))
+            return True
         verdict = self._scrubber.verdict_of_key(value[0])
         if not verdict & SECRET or verdict & UNSAFE:
             return False
@@ -216,6 +265,9 @@ class Walk:
         """bytes and objects: JSON has none, but a log record may."""
         try:
             text = str(child) if isinstance(child, str) else repr(child)
+            if not self._budget.spend(costs.cost_of_name(text), self._keep):
+                self._replace(index, key)
+                return
             cleaned = self._scrubber.clean(text)
         except Exception:  # a __repr__ that raises hides nothing we could vouch for
             self._filter(index, key, "error")
@@ -253,7 +305,10 @@ class Walk:
         self, index: int, key: Any, child: Any, name: str, verdict: int, rule: str = "name"
     ) -> bool:
         """Filter the value of a secret name, whole; False if it holds nothing secret."""
-        leaves = list(_leaves(child))
+        leaves = self._leaves(child)
+        if leaves is None:
+            self._replace(index, key)
+            return True
         if all(_is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
             return False
         self._secrets.update(self._secrets_in(child))
@@ -264,6 +319,27 @@ class Walk:
                 return False
         self._filter(index, key, rule, replacement)
         return True
+
+    def _leaves(self, value: Any) -> list[Any] | None:
+        """All values in a tree, without recursion; None if there are too many to check."""
+        if not isinstance(value, (dict, list, tuple)):
+            return [value]
+        stack: list[Any] = [value]
+        leaves: list[Any] = []
+        while stack:
+            node = stack.pop()
+            if isinstance(node, (dict, list, tuple)):
+                if not self._budget.spend(self._cost_of_leaves(node), self._keep):
+                    return None
+                stack.extend(node.values() if isinstance(node, dict) else node)
+            else:
+                leaves.append(node)
+        return leaves
+
+    @staticmethod
+    def _cost_of_leaves(node: Any) -> int:
+        keys = len(_joined_keys(node)) if isinstance(node, dict) else 0
+        return costs.PER_KEY_CHARACTER * keys + costs.PER_LEAF * (len(node) + 1)
 
     def _secrets_in(self, child: Any) -> Iterator[str]:
         """The strings to look for elsewhere; in ``{"user_id": .., "token": ..}`` the token only."""
@@ -283,24 +359,42 @@ class Walk:
         self._found.append((index, key, rule))
 
     def _rename(self, index: int, key: Any, new: str) -> None:
-        taken = {*self._nodes[index][0], *self._renames.get(index, {}).values()}
-        count, unique = 1, new
+        taken = self._taken.get(index)
+        if taken is None:
+            taken = self._taken[index] = set(self._nodes[index][0])
+        count = self._numbers.get((index, new), 1)
+        unique = new if count == 1 else f"{new} ({count})"
         while unique in taken:
             count += 1
             unique = f"{new} ({count})"
+        self._numbers[index, new] = count
+        taken.add(unique)
         self._renames.setdefault(index, {})[key] = unique
 
     # -------------------------------------------------------------------------- by value
     def apply_rules(self) -> None:
         """Apply to each string that is new the rules it has a hint for."""
+        self._leave_unread(costs.affordable(self._texts, self._budget))
         texts, lines = self._scrubber.clean_texts, self._scrubber.clean_lines
-        self._unknown = [
-            number
-            for number, (text, place) in enumerate(zip(self._texts, self._places, strict=True))
-            if text not in (lines if place[2] else texts)
+        known = [
+            (lines if place[2] else texts).get(text)
+            for text, place in zip(self._texts, self._places, strict=True)
         ]
-        for number, names in sorted(self._hints().items()):
+        # Nearly all texts are known, and no rule was ever applied to them.
+        others = [(number, count) for number, count in enumerate(known) if count != 0]
+        self._unknown = [number for number, count in others if count is None]
+        # What rules were applied to before costs the same again, so that the result is the same.
+        applied = {number: count for number, count in others if count}
+        hints, patterns = self._hints(), self._scrubber.pattern_count
+        applied |= {number: len(names) + patterns for number, names in hints.items()}
+        for number, count in sorted(applied.items()):
             index, key, is_code = self._places[number]
+            if not self._budget.spend(len(self._texts[number]) * count):
+                self._replace(index, key)
+                continue
+            if (names := hints.get(number)) is None:
+                continue
+            self._applied[number] = count
             ordered = [name for name in rules.ALL_RULES if name in names]
             if key in _ID_KEYS and "card" in ordered:
                 ordered.remove("card")
@@ -309,6 +403,12 @@ class Walk:
             )
             for rule in matched:
                 self._filter(index, key, rule, text)
+
+    def _leave_unread(self, first: int) -> None:
+        """Replace this text and all that come after it."""
+        for index, key, _ in self._places[first:]:
+            self._replace(index, key)
+        del self._texts[first:], self._places[first:]
 
     def _hints(self) -> dict[int, set[str]]:
         """Which string may hold what, from a few searches over all new strings at once."""
@@ -361,11 +461,12 @@ class Walk:
         secrets = _copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
-                current = self._edits.get(index, {}).get(key, text)
+                edits = self._edits.get(index)
+                current = edits.get(key, text) if edits else text
                 new = _without(current, present)
                 if new != current:
                     self._filter(index, key, "copy", new)
-        if secrets and (present := self._present(secrets, self._keys())):
+        if secrets and (present := self._present(secrets, self._keys)):
             for index, node in enumerate(self._nodes):
                 for key in node[0] if isinstance(node[0], dict) else ():
                     self._filter_key(index, key, present)
@@ -381,11 +482,8 @@ class Walk:
             # What stands under a name of ids has been spared a rule.
             if len(text) <= _MAX_CLEAN_LENGTH and key not in _ID_KEYS:
                 if index not in self._edits or key not in self._edits[index]:
-                    (lines if is_code else texts).add(text)
-
-    def _keys(self) -> list[str]:
-        dicts = (node[0] for node in self._nodes if isinstance(node[0], dict))
-        return [key for value in dicts for key in value if isinstance(key, str)]
+                    known = lines if is_code else texts
+                    known[text] = self._applied.get(number, 0)
 
     def _present(self, secrets: list[str], texts: list[str]) -> list[str]:
         joined = _SEPARATOR.join(texts)
@@ -415,8 +513,16 @@ class Walk:
 
     def receipt(self) -> list[Finding]:
         """Where and by which rule, each once; a renamed key stands with its new name."""
-        lines = (Finding(self._path(index, key), rule) for index, key, rule in self._found)
-        return list(dict.fromkeys(lines))
+        lines: dict[Finding, None] = {}
+        left = _MAX_REPORT
+        for index, key, rule in self._found:
+            path = self._path(index, key)
+            left -= len(path)
+            if left < 0:
+                lines[Finding("", "budget")] = None
+                break
+            lines[Finding(path, rule)] = None
+        return list(lines)
 
     def _path(self, index: int, key: Any) -> str:
         parts: list[str] = []
@@ -430,17 +536,11 @@ class Walk:
         return "".join(reversed(parts)).removeprefix(".")
 
 
-def _leaves(value: Any) -> Iterator[Any]:
-    """All values in a tree, without recursion."""
-    stack = [value]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, dict):
-            stack.extend(node.values())
-        elif isinstance(node, (list, tuple)):
-            stack.extend(node)
-        else:
-            yield node
+def _joined_keys(value: dict[Any, Any]) -> str:
+    try:
+        return _SEPARATOR.join(value)
+    except TypeError:  # JSON has only texts, a log record may have others
+        return _SEPARATOR.join(key for key in value if isinstance(key, str))
 
 
 def _is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:

@@ -658,7 +658,7 @@ def test_only_short_texts_that_stay_as_they_are_are_remembered() -> None:
     fresh = Scrubber()
     fresh.scrub({"a": "plain", "b": "token=abc", "c": "on k7xR2mQ9 it is", "d": "x" * 161})
     fresh.scrub({"password": "k7xR2mQ9", "e": "it was k7xR2mQ9", "trace_id": "4" * 32})
-    assert fresh.clean_texts == {"plain", "on k7xR2mQ9 it is"}
+    assert set(fresh.clean_texts) == {"plain", "on k7xR2mQ9 it is"}
 
 
 def test_text_that_was_clean_before_is_filtered_where_it_is_a_secret_now() -> None:
