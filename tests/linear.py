@@ -1,14 +1,15 @@
 """What no input may do: cost more than its length. Inputs made from each pattern, and a stopwatch.
 
-    discover the patterns of a package ── units of each ── a unit repeated ── once, cheaply
-                                                                          ── if slow: n and 4 n
+    discover the patterns of a package ── units of each ── a unit repeated ── 500 characters
+        ── if slow: 2,000, and if that grew by more than its length: n and 4 n
 
-Shared by the suite (a sample) and by `make chaos` (every unit).
+The suite asks a sample of the units of length 3; all of them are made with the defaults.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import itertools
 import pkgutil
 import random
@@ -39,6 +40,11 @@ MAX_FACTOR = 6.0
 MIN_SLOW_S = 0.02
 # A measurement that has taken so long is not repeated.
 HOPELESS_S = 2.0
+# A first look at short texts: what n² would be slow at SIZE takes longer than this at FIRST_SIZE,
+# and grows by more than EARLY_FACTOR up to four times that.
+FIRST_SIZE = 500
+FIRST_SLOW_S = 0.0001
+EARLY_FACTOR = 4.8
 SEED = 20261127
 
 # What patterns and walks of this kind trip over, whatever they are made of.
@@ -55,7 +61,7 @@ DANGEROUS = (
     '  File "a", line 1, in b\n', "goroutine 1", "<int> ", "<uuid>, ", "a\\b\\", "C:\\", "../",
     "/node_modules/", "site-packages/", "a/b-1.2.3/", "{{ default }}", "{{ ", "sentry ",
     "sentry_key=", "sentry_key=a,", "%s", "%(a)s", "{a}", "{a!r", "a, ", "a; ", "((", "<<", ">>",
-    "=>", "!=", "==", "key: ", "Token Token ", "x=\\", "\\x", "password",
+    "=>", "!=", "==", "[0]", "a[0]", "%22a", "key: ", "Token Token ", "x=\\", "\\x", "password",
 )  # fmt: skip
 
 
@@ -227,32 +233,61 @@ def as_inputs(
         source = text.decode("latin-1") if isinstance(text, bytes) else text
         flags = pattern.flags & ~re.UNICODE if isinstance(text, bytes) else pattern.flags
         units = tuple(units_of(source, flags, triples=triples, pairs=pairs, words=words))
-        yield Input(place, partial(ask, pattern), units)
+        yield Input(place, partial(ask, pattern, ways=ways_of(place)), units)
 
 
-def ask(pattern: re.Pattern[Any], text: str) -> None:
-    """Search the whole text, and match it from its beginning and as a whole."""
+WAYS = frozenset({"search", "match", "fullmatch"})
+
+
+def ways_of(place: str) -> frozenset[str]:
+    """Return how the module of a pattern asks it: from the beginning, as a whole, or all through.
+
+    Every way where the module does not say, as for a pattern in a tuple.
+    """
+    module, _, name = place.partition("[")[0].rpartition(".")
+    source = inspect.getsource(importlib.import_module(module)) if module else ""
+    asked = set(re.findall(rf"(?<!\w){re.escape(name)}\.(\w+)\(", source))
+    if not asked or "[" in place:
+        return WAYS
+    return frozenset(way if way in ("match", "fullmatch") else "search" for way in asked)
+
+
+def ask(pattern: re.Pattern[Any], text: str, *, ways: frozenset[str] = WAYS) -> None:
+    """Search the whole text, match it from its beginning, or as a whole."""
     subject = text.encode("utf-8", "replace") if isinstance(pattern.pattern, bytes) else text
-    for _ in pattern.finditer(subject):
-        pass
-    pattern.match(subject)
-    pattern.fullmatch(subject)
+    if "search" in ways:
+        for _ in pattern.finditer(subject):
+            pass
+    if "match" in ways:
+        pattern.match(subject)
+    if "fullmatch" in ways:
+        pattern.fullmatch(subject)
 
 
 # ---- the stopwatch ------------------------------------------------------------------------------
 
 
-def slow_inputs(inputs: Iterable[Input], size: int, suspicious_s: float) -> Iterator[Slow]:
+def slow_inputs(inputs: Iterable[Input], size: int) -> Iterator[Slow]:
     """Yield what costs more than its length.
 
     :param size: characters, of the longer of the two texts.
-    :param suspicious_s: what takes less for that length is linear enough, and not measured again.
     """
     for each in inputs:
         for unit in each.units:
-            long = _repeated(unit, size)
-            if _cpu(each.run, long) > suspicious_s and (slow := _grows(each, unit, size)):
+            if _is_suspicious(each, unit) and (slow := _grows(each, unit, size)):
                 yield slow
+
+
+def _is_suspicious(each: Input, unit: str) -> bool:
+    """Look at short texts first, again where the clock might have been disturbed."""
+    short, longer = _repeated(unit, FIRST_SIZE), _repeated(unit, 4 * FIRST_SIZE)
+    once = _cpu(each.run, short)
+    if once < FIRST_SLOW_S or once > HOPELESS_S:
+        return once > HOPELESS_S
+    four_times = _cpu(each.run, longer)
+    if four_times < EARLY_FACTOR * once:
+        once = min(once, _cpu(each.run, short))
+    return four_times > EARLY_FACTOR * once
 
 
 def _grows(each: Input, unit: str, size: int) -> Slow | None:

@@ -18,7 +18,9 @@ _NO_FILES = frozenset({"", "?", "<anonymous>", "native", "[native code]", "nativ
 _SCRIPT_FILE = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|jsbundle|bundle)$", re.IGNORECASE)
 
 _SCHEME = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,30}):/{2,3}")
-_NAMES_HOST = re.compile(r"https?|file|wss?|capacitor|ionic|webpack|turbopack|[a-z-]+-extension")
+_NAMES_HOST = re.compile(
+    r"https?|file|wss?|capacitor|ionic|webpack|turbopack|[a-z-]{1,40}-extension"
+)
 _ABSOLUTE = re.compile(r"(?:file:/*)?(?:[a-zA-Z]:)?[\\/]")
 _POSITION = re.compile(r"(?::\d+){1,2}$")
 # What stands above these is the machinery of containers.

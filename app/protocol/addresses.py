@@ -22,7 +22,7 @@ Address = IPv4Address | IPv6Address
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
 # A host that ends so is an address to some part of the system, whatever it looks like: 2130706433,
 # 0x7f.1, 127.1. Source: https://url.spec.whatwg.org/#ends-in-a-number-checker.
-_NUMBER = re.compile(r"(.*\.)?(\d+|0x[0-9a-f]*)")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 # Names of metadata services, whatever they resolve to.
 _METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2"}
@@ -73,7 +73,7 @@ def check_host(host: str) -> str:
             return str(IPv6Address(host if "%" not in host else ""))
         except ValueError:
             raise AddressError("the host is no IPv6 address") from None
-    if _NUMBER.fullmatch(host):
+    if _ends_in_number(host):
         try:
             return str(IPv4Address(host))
         except ValueError:
@@ -81,6 +81,10 @@ def check_host(host: str) -> str:
     if not _NAME.fullmatch(host) or len(host) > 253:
         raise AddressError("the host is no name")
     return host
+
+
+def _ends_in_number(host: str) -> bool:
+    return bool(_NUMBER.fullmatch(host.rpartition(".")[2]))
 
 
 def check_port(port: int) -> None:
@@ -138,7 +142,7 @@ def check_upstream(dsn: Dsn, *, allow_private: bool) -> None:
         raise AddressError(
             "the host has a private address, which UPSTREAM_ALLOW_PRIVATE would allow"
         )
-    if host[-1].isdigit() and _NUMBER.fullmatch(host) or ":" in host:
+    if host[-1].isdigit() and _ends_in_number(host) or ":" in host:
         check_upstream_address(host, allow_private=allow_private)
     path = _decoded(dsn.prefix)
     if ".." in path or "\\" in path or not path.isprintable():

@@ -284,12 +284,13 @@ CARD = Rule("card", _cards)
 
 # ---------------------------------------------------------------------------------------- pairs
 # A name, what closes it (a quote, however often escaped, a bracket), and the separator. The name
-# may also start behind %5B or \n, which were not undone.
+# may also start behind %5B or \n, which were not undone. What closes it is bounded, since in a run
+# of [0] each part is a name of its own.
 _PAIR = re.compile(
     r"""(?:(?<![\w.%\\-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt])|(?<=\\)(?![nrt])
       |(?<=%)(?![0-9A-Fa-f]{2}))
     (?P<name>[\w.-]++)
-    (?P<close>(?:\\*+["'`]|[\])]|%22|%27|%5[dD]|\[\d{0,4}\])*+)
+    (?P<close>(?:\\*+["'`]|[\])]|%22|%27|%5[dD]|\[\d{0,4}\]){0,32}+)
     (?:\s*+(?P<sep>=>|[!:]?={1,3}|:(?![:/])|:(?=/(?!/))|%3[aAdD])|
       (?P<comma>,[ ]?)(?=b?["'])|(?P<xml>>))
     (?P<gap>(?:\s|\\[nrt])*+(?=\\*+["'])|(?:[ \t]|%20|\+(?=%22))*+)""",
