@@ -51,7 +51,7 @@ def upgrade() -> None:
 def accept_loss() -> None:
     """Say that no key of a damaged store is coming back: unknown ones get 403 again, not 503."""
     lost = services().store.accept_loss()
-    click.echo("unknown keys are refused from now on" if lost else "no key is missing")
+    say("unknown keys are refused from now on" if lost else "no key is missing")
 
 
 @click.command("prune")
@@ -118,7 +118,7 @@ def change_password(username: str, password: str) -> None:
 def unlock_user(username: str) -> None:
     """Let a person try to log in at once who has to wait after too many wrong passwords."""
     count = services().logins.throttle.unlock(username)
-    click.echo(f"{username} may log in at once; locks taken away: {count}")
+    say(f"{username} may log in at once; locks taken away: {count}")
 
 
 def _set_password(username: str, password: str) -> None:
