@@ -11,6 +11,7 @@ Limits:
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -79,7 +80,10 @@ class Browser:
 
 
 class Health:
-    """Asks ``/health/live`` all the time and remembers the slowest answer."""
+    """Asks ``/health/live`` all the time, on new connections, and keeps the slowest answer's time.
+
+    An answer that fails counts as ten seconds.
+    """
 
     def __init__(self, server: Server) -> None:
         self.slowest_s = 0.0
@@ -96,12 +100,15 @@ class Health:
         self._thread.join()
 
     def _watch(self) -> None:
+        once = {"Connection": "close"}
         with urllib3.PoolManager(retries=False) as http:
             while not self._done.wait(0.02):
                 begun = time.monotonic()
-                status = http.request("GET", self._url, timeout=10).status
+                is_live = False
+                with contextlib.suppress(urllib3.exceptions.HTTPError):
+                    is_live = http.request("GET", self._url, headers=once, timeout=10).status == 200
                 took = time.monotonic() - begun
-                self.slowest_s = max(self.slowest_s, took if status == 200 else 10.0)
+                self.slowest_s = max(self.slowest_s, took if is_live else 10.0)
 
 
 def guess_at_once(data_dir: Path) -> Outcome:
