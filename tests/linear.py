@@ -236,6 +236,8 @@ def as_inputs(
         yield Input(place, partial(ask, pattern, ways=ways_of(place)), units)
 
 
+# The variable that goes through a tuple of patterns.
+_CALLED = {"app.issues.tracebacks._FORMS": "form"}
 WAYS = frozenset({"search", "match", "fullmatch"})
 
 
@@ -246,8 +248,9 @@ def ways_of(place: str) -> frozenset[str]:
     """
     module, _, name = place.partition("[")[0].rpartition(".")
     source = inspect.getsource(importlib.import_module(module)) if module else ""
+    name = _CALLED.get(f"{module}.{name}", name)
     asked = set(re.findall(rf"(?<!\w){re.escape(name)}\.(\w+)\(", source))
-    if not asked or "[" in place:
+    if not asked:
         return WAYS
     return frozenset(way if way in ("match", "fullmatch") else "search" for way in asked)
 

@@ -25,7 +25,7 @@ _PREFIX = re.compile(
     r"\s{0,40}+(?:"
     r"\[[^\]\n]{0,100}\]"  # [2026-11-24 10:00:00,123] [main] [req-id]
     r"|<\d{1,3}>\d?(?=[ \d<\[A-Z])"  # syslog's priority
-    r"|\((?:[^()\s]*\d[^()\s]*|MainThread|main)\)"
+    r"|\((?:(?=[^()\s]*\d)[^()\s]*+|MainThread|main)\)"
     r"|[IWEF]\d{4}(?= )"  # klog
     r"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},? )?(?:\d{1,2} )?"
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6} \d[\d:, ]*"
@@ -34,7 +34,7 @@ _PREFIX = re.compile(
     r"|(?!(?:msg|message|error|err|event|reason)=)[\w.@/-]{1,40}=(?:\"[^\"]{0,100}\"|[^\s\"]{0,100})(?=\s)"
     r"|(?:[\w.-]{1,60} )?[\w.@/-]{1,60}\[[\w:-]{1,40}\]:?(?=\s)"  # web-3 cron[412]:
     r"|[\w./-]{1,60}:\d+\](?=\s)"  # reflector.go:125]
-    r"|[\w@-]*\d[\w@.-]*\s(?=[|:-]|\[)"  # web-3 |
+    r"|(?=[\w@-]*\d)[\w@.-]++\s(?=[|:-]|\[)"  # web-3 |
     r"|(?=[\w-]*\d)[\w-]{8,64}(?=\s)"  # the id of a request
     r"|[-|:·•>»,;*#~]+(?=\s)"
     r")"
