@@ -56,7 +56,7 @@ _FOREIGN = re.compile(
     r"|net/http|database/sql|runtime|reflect|encoding/json|gin|echo|fiber|gorm|chi|mux|zap|logrus"
     r"|rails|rack|puma|sidekiq|active(?:record|support|job|model)|action(?:pack|controller|view"
     r"|dispatch)|sinatra|faraday|symfony|laravel|illuminate|guzzlehttp|doctrine|twig"
-    r"|microsoft|std|alloc|tokio|hyper|actix\w*|serde\w*)(?:[./:\\_-]|$)",
+    r"|microsoft|std|alloc|tokio|hyper|actix\w{0,50}|serde\w{0,50})(?:[./:\\_-]|$)",
     re.IGNORECASE,
 )
 _ARGUMENTS = re.compile(r"\((?!\*)[^()]*\)|<[^<>]*>|\{\{?[^{}]*\}?\}|\[[^\[\]]*\]")
