@@ -17,21 +17,23 @@ MAX_LINES = 300
 MAX_LINE = 500
 
 # Each is tried on one line of bounded length; no repeat stands inside another one.
-_PYTHON = re.compile(r'\s*File "(?P<file>[^"]{1,300})", line \d+(?:, in (?P<function>.{1,200}))?$')
+_PYTHON = re.compile(
+    r'\s{0,80}+File "(?P<file>[^"]{1,300})", line \d+(?:, in (?P<function>.{1,200}))?$'
+)
 _FORMS = (
     # at total (/srv/shop/cart.js:12:7)   at com.acme.Cart.total(Cart.java:12)   at /srv/cart.js:1:2
     re.compile(
-        r"\s*at (?=.*[./\\])(?:(?P<function>[^()]{1,200}) ?\()?(?P<file>[^()]{1,300}?):\d+(?::\d+)?"
+        r"\s{0,80}+at (?=[^\n]{0,500}?[./\\])(?:(?P<function>[^()]{1,200}) ?\()?(?P<file>[^()]{1,300}?):\d+(?::\d+)?"
         r"\)?$"
     ),
     # at Shop.Cart.Total(Int32 id) in C:\src\Cart.cs:line 12   at java.lang.Thread.run(Native)
     re.compile(
-        r"\s*at (?P<function>[^()\s]{1,200}\.[^()\s.]{1,100})\([^()]{0,200}\)"
+        r"\s{0,80}+at (?P<function>[^()\s]{1,200}\.[^()\s.]{1,100})\([^()]{0,200}\)"
         r"(?: in (?P<file>.{1,300}):line \d+)?$"
     ),
     # cart.rb:12:in `total'
     re.compile(
-        r"\s*(?:\d+: )?(?:from )?(?P<file>[^:]{1,300}\.rb):\d+:in [`'](?P<function>[^'`]{1,200})'"
+        r"\s{0,80}+(?:\d{1,6}: )?(?:from )?(?P<file>[^:]{1,300}\.rb):\d+:in [`'](?P<function>[^'`]{1,200})'"
     ),
     # #0 /srv/shop/Cart.php(12): App\Cart->total()
     re.compile(r"#\d+ (?P<file>[^()]{1,300})\(\d+\): (?P<function>[^()]{1,200})\("),
