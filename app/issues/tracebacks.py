@@ -23,8 +23,8 @@ _PYTHON = re.compile(
 _FORMS = (
     # at total (/srv/shop/cart.js:12:7)   at com.acme.Cart.total(Cart.java:12)   at /srv/cart.js:1:2
     re.compile(
-        r"\s{0,80}+at (?=[^\n]{0,500}?[./\\])(?:(?P<function>[^()]{1,200}) ?\()?(?P<file>[^()]{1,300}?):\d+(?::\d+)?"
-        r"\)?$"
+        r"\s{0,80}+at (?=[^\n]{0,500}?[./\\])(?:(?P<function>[^()]{1,200}) ?\()?"
+        r"(?P<file>[^()]{1,300}?):\d+(?::\d+)?\)?$"
     ),
     # at Shop.Cart.Total(Int32 id) in C:\src\Cart.cs:line 12   at java.lang.Thread.run(Native)
     re.compile(
@@ -33,7 +33,8 @@ _FORMS = (
     ),
     # cart.rb:12:in `total'
     re.compile(
-        r"\s{0,80}+(?:\d{1,6}: )?(?:from )?(?P<file>[^:]{1,300}\.rb):\d+:in [`'](?P<function>[^'`]{1,200})'"
+        r"\s{0,80}+(?:\d{1,6}: )?(?:from )?(?P<file>[^:]{1,300}\.rb):\d+:in [`']"
+        r"(?P<function>[^'`]{1,200})'"
     ),
     # #0 /srv/shop/Cart.php(12): App\Cart->total()
     re.compile(r"#\d+ (?P<file>[^()]{1,300})\(\d+\): (?P<function>[^()]{1,200})\("),
