@@ -138,7 +138,7 @@ def set_quota_command(project_id: int, events_per_minute: int | None, is_default
     reports, sessions and check-ins are not limited.
     """
     if is_default == (events_per_minute is not None):
-        raise click.UsageError("either a number or --default")
+        raise usage_error("either a number or --default")
     _amend(project_id, {"events_per_minute": events_per_minute})
 
 

@@ -49,6 +49,13 @@ GZIP_LEVEL = 1
 QUICK_EXIT = 322
 
 
+class _Copied(socket.socket):
+    """A socket that curl copies: the original closes when nobody has it any more."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Line:
     """One curl handle for exchanges with one DSN, one after the other.
 
@@ -123,7 +130,7 @@ class Line:
         try:
             if self._check is not None:
                 self._check(str(where[0]))
-            return socket.socket(family, kind, protocol)
+            return _Copied(family, kind, protocol)
         except (AddressError, OSError) as error:
             self._refused = str(error)
             return pycurl.SOCKET_BAD

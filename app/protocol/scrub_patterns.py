@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.protocol.scrub_rules import FILTERED, Finder, Span
 
 _PATTERN_PART = re.compile(
-    r"""\\(?P<reference>[1-9]) | \\. | \[\^?\]?(?:\\.|[^\]\\]){0,250}+\]
+    r"""\\(?P<reference>[1-9]) | \\. | \[\^?\]?(?:\\.|[^\]\\]){0,100}+\]
     | (?P<open>\((?P<kind>\?(?:P<\w+>|<?[=!]|[:>]|[a-z]*\)?))?) | (?P<close>\))
     | (?P<many>[*+]|\{\d*,\}) [+?]? | (?P<some>\?|\{(?P<low>\d*),(?P<high>\d+)\}) [+?]? | \{\d+\}
     | (?P<or>\|) | .""",

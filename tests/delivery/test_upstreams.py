@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from alembic import command
+from alembic.config import Config as AlembicConfig
 from flask import Flask
 from sqlalchemy import select, text
 
-from app.db import Store
-from app.delivery.destinations import set_dsn
+from app.db import MIGRATIONS, Store
 from app.enrollment import amend
 from app.events.tables import envelopes
 from app.projects import ProjectError
@@ -141,14 +142,21 @@ def test_store_that_forwards_to_10_x_goes_on_after_the_upgrade_and_verify_names_
 ) -> None:
     """As a store of before has it: destinations without a check, one of them where Sentry is."""
     store = Store(database_url)
-    store.open()
+    with store.write(foreign_keys=False) as conn:
+        if not store.is_sqlite:  # The database is a copy of a migrated one.
+            conn.execute(text("DROP SCHEMA public CASCADE"))
+            conn.execute(text("CREATE SCHEMA public"))
+        config = AlembicConfig(attributes={"connection": conn})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        command.upgrade(config, "0015")
     with store.write() as conn:
         for id, dsn in (7, "http://key@10.0.0.9:9000/1"), (8, mini_sentry.dsn):
             statement = "INSERT INTO projects (id, name, created_at) VALUES (:id, 'shop', :at)"
             conn.execute(text(statement), {"id": id, "at": "2026-01-01 00:00:00+00:00"})
-            set_dsn(conn, id, dsn)
-        conn.execute(text("ALTER TABLE destinations DROP COLUMN checked"))
-        conn.execute(text("UPDATE alembic_version SET version_num = '0015'"))
+            statement = (
+                "INSERT INTO destinations (project_id, dsn, limits) VALUES (:id, :dsn, '{}')"
+            )
+            conn.execute(text(statement), {"id": id, "dsn": dsn})
     store.dispose()
 
     app = make_app(UPSTREAM_ALLOW_PRIVATE=False, **FAST)
