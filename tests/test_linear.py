@@ -25,7 +25,7 @@ from tests.linear import (
 
 SIZE = 8000
 # Of the 2,000 units of length 3 of each pattern.
-TRIPLES = 60
+TRIPLES = 10
 PATTERNS = patterns_in("app.protocol", "app.issues")
 
 # As it was before it was mended: runs of =, : and > cost n².
