@@ -529,17 +529,20 @@ def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() >= deadline:
+        except sqlite3.OperationalError as error:
+            # On a full disk waiting helps nobody: each connection would hold up its caller for 5 s.
+            if not _is_held(error) or time.monotonic() >= deadline:
                 raise
         time.sleep(POLL_S)
+
+
+def _is_held(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_busy(error: DBAPIError) -> bool:
     original = error.orig
     if isinstance(original, sqlite3.Error):
-        return getattr(original, "sqlite_errorcode", 0) & 0xFF in (
-            sqlite3.SQLITE_BUSY,
-            sqlite3.SQLITE_LOCKED,
-        )
+        return _is_held(original)
     return getattr(original, "sqlstate", None) == "55P03"  # lock_not_available
