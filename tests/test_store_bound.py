@@ -32,12 +32,14 @@ def bind(app: Flask, limit: int) -> StoreBound:
     return parts.intake.bound
 
 
-def send(app: Flask, project_id: int, message: str, attached: int = 0) -> None:
+def send(
+    app: Flask, project_id: int, message: str, attached: int = 0, kind: str = "attachment"
+) -> None:
     event = Item({"type": "event"}, {"exception": {"values": [{"type": message, "value": "x"}]}})
     items = [event]
     if attached:
         # Random, since what repeats is compressed away.
-        items.append(Item({"type": "attachment", "filename": "a"}, os.urandom(attached)))
+        items.append(Item({"type": kind, "filename": "a"}, os.urandom(attached)))
     parts_of(app).intake.accept(Envelope({}, items), project_id=project_id, timeout_s=10)
 
 
@@ -78,7 +80,8 @@ def test_flood_pays_for_itself_and_an_honest_project_loses_nothing(shops: Flask)
     fullest = refused = 0
     for number in range(300):
         try:
-            send(shops, FLOOD, f"Unique{number}", attached=100_000)
+            # Not files, which have a budget of their own and go before any event.
+            send(shops, FLOOD, f"Unique{number}", 100_000, "replay_recording")
         except ShareExceeded:
             refused += 1
         if number % 10 == 0:
