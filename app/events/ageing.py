@@ -159,6 +159,7 @@ def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
 
     They are chosen in a read, since a condition without an index has the whole table looked at.
 
+    :param old: no ``IN`` of a list, since the condition is asked again for each row by itself.
     :param bite: rows that a transaction removes.
     """
     key = tuple(table.primary_key)
@@ -169,10 +170,12 @@ def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
     while True:
         with store.read() as conn:
             rows = [dict(row._mapping) for row in conn.execute(some)]
+        gone = 0
         if rows:
             with store.write(durable=False) as conn:
-                conn.execute(removal, rows)
-        if len(rows) < bite:
+                gone = conn.execute(removal, rows).rowcount
+        # Where none went, choosing again would find the same ones for ever.
+        if len(rows) < bite or gone == 0:
             return
 
 

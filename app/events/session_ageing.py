@@ -59,7 +59,8 @@ def forget(store: Store, before: date) -> None:
         if not ids:
             return
         for table in (session_users, session_counts):
-            remove(store, table, table.c.series_id.in_(ids))
+            for series_id in ids:
+                remove(store, table, table.c.series_id == series_id)
         with store.write() as conn:
             conn.execute(delete(session_series).where(session_series.c.id.in_(ids)))
 

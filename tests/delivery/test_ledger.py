@@ -177,7 +177,7 @@ def test_hours_that_no_cap_looks_at_any_more_go(
         before = conn.exec_driver_sql("SELECT count(*) FROM issue_deliveries").scalar_one()
         conn.exec_driver_sql(
             "INSERT INTO issue_deliveries (issue_id, hour, sent)"
-            " SELECT id, '2020-01-01 00:00:00', 7 FROM issues"
+            " SELECT id, '2020-01-01 00:00:00.000000', 7 FROM issues"
         )
     prune(parts_of(app).store, Limits(days=0, events=0, bytes=0))
     with parts_of(app).store.read() as conn:
