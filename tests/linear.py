@@ -1,9 +1,8 @@
 """What no input may do: cost more than its length. Inputs made from each pattern, and a stopwatch.
 
-    discover the patterns of a package ── units of each ── a unit repeated ── 500 characters
-        ── if slow: 2,000, and if that grew by more than its length: n and 4 n
+discover the patterns of a package ── units of each ── a unit repeated ── 500 characters
+    ── if slow: 2,000, and if that grew by more than its length: n and 4 n
 
-The suite asks a sample of the units of length 3; all of them are made with the defaults.
 """
 
 from __future__ import annotations
@@ -237,7 +236,7 @@ def as_inputs(
 
 
 # The variable that goes through a tuple of patterns.
-_CALLED = {"app.issues.tracebacks._FORMS": "form"}
+_CALLED = {"app.issues.tracebacks._FORMS": "form", "app.issues.tracebacks._GO": "form"}
 WAYS = frozenset({"search", "match", "fullmatch"})
 
 

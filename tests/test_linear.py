@@ -24,8 +24,8 @@ from tests.linear import (
 )
 
 SIZE = 8000
-# Of the 2,000 units of length 3 of each pattern.
-TRIPLES = 10
+# Units of length 3, of each pattern.
+TRIPLES = 2000
 PATTERNS = patterns_in("app.protocol", "app.issues")
 
 # As it was before it was mended: runs of =, : and > cost n².

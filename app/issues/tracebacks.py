@@ -41,7 +41,7 @@ _FORMS = (
 )
 # github.com/acme/shop.(*Cart).Total(0xc000, 0x1), and its file on the line after it.
 _GO = re.compile(
-    r"(?:created by )?(?P<function>[\w./-]{1,200}\.(?:\(\*?\w{1,100}\)\.)?[\w.]{1,100})"
+    r"(?:created by )?(?P<function>[\w./-]{1,200}\.(?:\(\*?\w{1,100}+\)\.)?[\w.]{1,100}+)"
     r"(?:\((?:0x|\{|\.\.\.|\))| in goroutine)"
 )
 _GO_FILE = re.compile(r"\t\S{1,300}\.go:\d+")
