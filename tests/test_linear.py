@@ -66,11 +66,7 @@ def test_pattern_is_asked_as_its_module_asks_it() -> None:
     assert ways_of("app.protocol.addresses._NAME") == {"fullmatch"}
 
 
-@pytest.mark.parametrize(
-    "walk",
-    [walk for walk in walks() if walk.name in ("message", "source line")],
-    ids=lambda walk: walk.name,
-)
+@pytest.mark.parametrize("walk", walks(), ids=lambda walk: walk.name)
 def test_no_walk_costs_more_than_its_length(walk: Input) -> None:
     assert list(slow_inputs([walk], SIZE)) == []
 
