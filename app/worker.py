@@ -25,6 +25,7 @@ from app.intake.pressure import relieve
 from app.intake.retention import Limits, bury, prune
 from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
+from app.issues.moving import finish_moves
 from app.leases import claim
 from app.loops import LeasedLoop
 from app.memory.loop import MemoryLoop
@@ -124,6 +125,7 @@ class Worker:
                 self._take_in,
                 store.keep_keys,
                 lambda: bury(store),
+                lambda: finish_moves(store),
                 lambda: adopt(store),
                 self._compare,
                 self._prune,

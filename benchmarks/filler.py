@@ -150,8 +150,7 @@ def _release(project: int, n: int) -> dict[str, Any]:
 def _issue(n: int, count: int, first: datetime, last: datetime, plan: Plan) -> dict[str, Any]:
     project = project_of(n, plan)
     return {
-        "id": n, "project_id": project, "grouping_version": "0", "grouping_hash": f"{n:064}",
-        "grouping_key": f"ValueError at shop.pricing:price_{n}",
+        "id": n, "project_id": project,
         "title": f"ValueError: no price in EUR for article {n}",
         "culprit": f"shop.pricing in price_{n}", "type": "ValueError",
         "level": LEVELS[n % len(LEVELS)],
@@ -160,6 +159,14 @@ def _issue(n: int, count: int, first: datetime, last: datetime, plan: Plan) -> d
         "first_seen": first, "last_seen": last,
         "first_release": f"shop-{project}@1.2.0", "last_release": f"shop-{project}@1.2.4",
     }  # fmt: skip
+
+
+def _grouping(issue: dict[str, Any]) -> dict[str, Any]:
+    n = issue["id"]
+    of_issue = {"id": n, "issue_id": n, "version": "0", "hash": f"{n:064}"}
+    same = ("project_id", "times_seen", "first_seen", "last_seen")
+    key = f"ValueError at shop.pricing:price_{n}"
+    return {**of_issue, "key": key, **{name: issue[name] for name in same}}
 
 
 def _user(issue: int, user: int) -> dict[str, Any]:

@@ -34,10 +34,12 @@ _FILL = (
     "INSERT INTO envelopes (id, uid, project_id, event_id, item_types, state, received_at,"
     " size_bytes, body) SELECT i, printf('%032x', i), 1, printf('%032x', i), 'event', 'local',"
     " :at, 6000, randomblob(2600) FROM n",
-    "INSERT INTO issues (id, project_id, grouping_version, grouping_hash, grouping_key, title,"
-    " culprit, type, level, status, times_seen, stored_event_count, users, first_seen, last_seen)"
-    " SELECT i, 1, '1', printf('%064x', i), 'E' || i, 'E' || i, 'a', 'E', 'error',"
+    "INSERT INTO issues (id, project_id, title, culprit, type, level, status, times_seen,"
+    " stored_event_count, users, first_seen, last_seen)"
+    " SELECT i, 1, 'E' || i, 'a', 'E', 'error',"
     " CASE i % 10 WHEN 0 THEN 'ignored' ELSE 'unresolved' END, 1, 1, 0, :at, :at FROM n",
+    "INSERT INTO groupings (id, project_id, version, hash, key, issue_id, times_seen, first_seen,"
+    " last_seen) SELECT i, 1, '1', printf('%064x', i), 'E' || i, i, 1, :at, :at FROM n",
     "INSERT INTO events (id, event_id, project_id, issue_id, envelope_id, level, title, culprit,"
     " timestamp, received_at, stored_at, scrub_ms, scrubbed, duplicates) SELECT i,"
     " printf('%032x', i), 1, i, i, 'error', 'E' || i, 'a', :at, :at, :at, 0, '[]', 0 FROM n",

@@ -98,10 +98,9 @@ def fill(store: Store, payload_of: Callable[[int], dict[str, Any]]) -> None:
 def _issue(number: int, now: Any) -> dict[str, Any]:
     counts = {"times_seen": 1, "stored_event_count": 0, "users": 0}
     seen = {"first_seen": now, "last_seen": now}
-    key = {"grouping_version": "1", "grouping_hash": f"{number:064}", "grouping_key": "a bug"}
     shown = {"title": "ValueError: a bug", "culprit": "shop", "type": "ValueError"}
     of = {"id": number, "project_id": 1, "level": "error", "status": "unresolved"}
-    return {**of, **key, **shown, **counts, **seen}
+    return {**of, **shown, **counts, **seen}
 
 
 def asking_ms(store: Store) -> list[float]:

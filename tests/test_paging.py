@@ -58,8 +58,8 @@ def _project(n: int) -> int:
 
 def _issue(n: int, at: Any) -> dict[str, Any]:
     return {
-        "id": n, "project_id": _project(n), "grouping_version": "0", "grouping_hash": str(n),
-        "grouping_key": "k", "title": _title(n), "culprit": "c", "type": "T", "level": _level(n),
+        "id": n, "project_id": _project(n), "title": _title(n), "culprit": "c",
+        "type": "T", "level": _level(n),
         "status": STATUSES[n % 3], "times_seen": n, "stored_event_count": 1, "users": 0,
         "first_seen": at, "last_seen": at,
     }  # fmt: skip

@@ -54,6 +54,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     issue,  # noqa: F401
     issues,  # noqa: F401
     memories,  # noqa: F401
+    merging,  # noqa: F401
     metrics,  # noqa: F401
     performance,  # noqa: F401
     project_setup,  # noqa: F401

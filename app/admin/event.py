@@ -20,6 +20,7 @@ from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
 from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
 from app.progress import follow
 from app.protocol.event import parse_event_id
@@ -39,6 +40,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         progress = follow(conn, services(), event_id)
         stored = progress.stored if progress else None
         issue = find_issue(conn, stored.row.issue_id) if stored else None
+        grouping = grouping_of_event(conn, stored.row) if stored else None
         total = issue.stored_event_count if issue else 1
         around = neighbours(conn, stored.row, total) if stored else None
         attached = [one.described() for one in attachments_of(conn, stored.row)] if stored else []
@@ -51,6 +53,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         view=view_of(stored),
         row=stored.row,
         issue=issue,
+        grouping=grouping,
         attachments=attachments_shown(attached),
         unlisted=unlisted,
         feedback=said,

@@ -15,7 +15,7 @@ from app.events.affected import MAX_USERS
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
 _KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
-    kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored")
+    kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored", "merged", "unmerged")
 }
 # Source: https://develop.sentry.dev/sdk/foundations/state-management/scopes/attributes/ (Units),
 # 2026-11-24. Any other unit stands as it was sent.

@@ -23,6 +23,7 @@ from app.events.queries import EventFilter, list_events
 from app.insights.releases import users_of_days
 from app.issues.comparing import is_complete, is_read
 from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.groupings import groupings_of
 from app.issues.overflow import is_other, types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
 from app.issues.similar import WORTH_SHOWING, similar_to
@@ -57,6 +58,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         issue = find_issue(conn, issue_id)
         if issue is None:
             abort(404, description=UNKNOWN)
+        issue_id = issue.id  # It may have been merged into this one.
         events = _events(conn, issue_id)
         history = transitions_of(
             conn, issue_id, before=_row_number("history"), limit=RECENT_HISTORY + 1
@@ -65,6 +67,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
+            "groupings": groupings_of(conn, issue_id),
             "types": types_of(conn, issue_id) if is_other(issue) else [],
             "all_compared": is_complete(conn),
             "is_compared": is_read(conn, issue_id),
@@ -83,6 +86,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         older=events[RECENT_EVENTS - 1].id if len(events) > RECENT_EVENTS else None,
         history=history[:RECENT_HISTORY],
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
+        counts_more=issue.times_seen > issue.stored_event_count,
         is_chosen="event" in request.args,
         max_note=MAX_NOTE,
         shown_feedback=SHOWN_BESIDE,

@@ -16,6 +16,7 @@ from app.admin import bp
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueChoice
+from app.admin.merging import merge_chosen
 from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
@@ -94,6 +95,9 @@ def change_issues() -> ResponseReturnValue:
     ids = _ids()
     if not ids and not is_every:
         flash("No issue was chosen.", "warning")
+    elif action == "merge":
+        if stays := merge_chosen(ids):
+            return redirect(url_for("admin.show_issue", issue_id=stays), 303)
     elif action == "delete" and request.form.get("sure") != "yes":
         return _ask(choice, ids, is_every)
     else:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Row, Table, select
 from app.alerts.channels import Channel, find_channel
 from app.alerts.tables import alert_rules, notice_sendings, notices
 from app.events.tables import events
-from app.issues.tables import STATUSES, issues
+from app.issues.queries import find_issue
 from app.output import one_line
 from app.projects import projects
 
@@ -58,11 +58,11 @@ def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
     ).join(notices, notices.c.id == notice_sendings.c.notice_id)
     row = conn.execute(query.where(notice_sendings.c.id == sending_id)).one()
     of_event = (events.c.project_id == row.project_id) & (events.c.event_id == row.event_id)
-    of_issue = (issues.c.id == row.issue_id) & issues.c.status.in_(STATUSES)
+    issue = find_issue(conn, row.issue_id) if row.issue_id else None
     about = {
         "rule": _one(conn, alert_rules, _OF_RULE, alert_rules.c.id == row.rule_id),
         "project": _one(conn, projects, ("id", "name"), projects.c.id == row.project_id),
-        "issue": _one(conn, issues, _OF_ISSUE, of_issue) if row.issue_id else None,
+        "issue": {name: getattr(issue, name) for name in _OF_ISSUE} if issue else None,
         "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
     }
     channel = find_channel(conn, row.channel_id or 0)
@@ -81,7 +81,7 @@ def _links(row: Row[Any], about: Mapping[str, Any], public_url: str) -> dict[str
     if about["rule"]:
         links["rule"] = f"{public_url}/admin/alerts/rules/{row.rule_id}"
     if about["issue"]:
-        links["issue"] = f"{public_url}/admin/issues/{row.issue_id}"
+        links["issue"] = f"{public_url}/admin/issues/{about['issue']['id']}"
     if about["event"]:
         links["event"] = f"{public_url}/admin/events/{row.event_id}"
     return links

@@ -21,6 +21,7 @@ from app.api import (  # noqa: E402 -- they add their routes to bp
     health,  # noqa: F401
     issues,  # noqa: F401
     memories,  # noqa: F401
+    merging,  # noqa: F401
     metrics,  # noqa: F401
     openapi,  # noqa: F401
     performance,  # noqa: F401

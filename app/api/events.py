@@ -28,6 +28,7 @@ from app.api.schemas import (
 from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment
 from app.events.queries import EventFilter, find_event, page_of_events
+from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
 from app.paging import Page
 from app.progress import Progress, follow, upstream_url
@@ -106,13 +107,14 @@ def get_event(event_id: str) -> ResponseReturnValue:
     with services().store.read() as conn:
         progress = follow(conn, services(), event_id)
         issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
+        grouping = grouping_of_event(conn, progress.stored.row) if progress else None
         of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
         attached = [attachment.described() for attachment in of_event]
     if progress is None or issue is None:
         abort(404, description="no event has this id")
     if raw:
         return jsonify(progress.stored.payload)
-    return answer(_detail(progress, issue, attached))
+    return answer(_detail(progress, grouping, attached))
 
 
 @bp.get("/api/events/<event_id>/attachments/<int:number>")
@@ -157,14 +159,16 @@ def _delivery(row: Row[Any]) -> DeliveryState:
     return DeliveryState(state=row.state, upstream_id=upstream_id, url=url)
 
 
-def grouping_of(issue: Row[Any]) -> Grouping:
-    """Return why an issue's events are one."""
-    return Grouping(
-        version=issue.grouping_version, key=issue.grouping_key, reason=issue.grouping_reason
-    )
+def grouping_of(row: Row[Any] | None) -> Grouping:
+    """Return a row of ``groupings`` as callers get it; without one, of no version."""
+    if row is None:
+        return Grouping(version="", key="", reason=None)
+    return Grouping(version=row.version, key=row.key, reason=row.reason)
 
 
-def _detail(progress: Progress, issue: Row[Any], attached: list[dict[str, Any]]) -> EventDetail:
+def _detail(
+    progress: Progress, grouping: Row[Any] | None, attached: list[dict[str, Any]]
+) -> EventDetail:
     stored = progress.stored
     row, event = stored.row, stored.event
     whole: dict[str, Any] = {
@@ -177,7 +181,7 @@ def _detail(progress: Progress, issue: Row[Any], attached: list[dict[str, Any]])
         "stack": [Frame(**asdict(frame)) for frame in event.stack],
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,
-        "grouping": grouping_of(issue),
+        "grouping": grouping_of(grouping),
         "ignored_by": row.ignored_by,
         "trail": [Hop(**hop._asdict()) for hop in progress.hops],
     }

@@ -33,6 +33,7 @@ from app.db import utc_now
 from app.errors import FieldErrors
 from app.events.affected import ISSUE, Subject, date_of
 from app.insights.releases import users_of_days
+from app.issues.groupings import latest_groupings
 from app.issues.overflow import is_other, types_of
 from app.issues.queries import (
     IssueFilter,
@@ -210,16 +211,18 @@ def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
 
 
 def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
-    """Return issue rows in the shape that callers get, with one question for all of them."""
-    hours = hours_of(conn, [row.id for row in rows], utc_now())
-    return [_issue(row, hours[row.id]) for row in rows]
+    """Return issue rows in the shape that callers get, with two questions for all of them."""
+    ids = [row.id for row in rows]
+    hours, latest = hours_of(conn, ids, utc_now()), latest_groupings(conn, ids)
+    return [_issue(row, hours[row.id], latest.get(row.id)) for row in rows]
 
 
-def _issue(row: Row[Any], hours: list[int]) -> Issue:
+def _issue(row: Row[Any], hours: list[int], latest: Row[Any] | None) -> Issue:
     values = dict(row._mapping)
     fields = {name: values[name] for name in Issue.model_fields if name in values}
     awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
-    return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping_of(row), hours=hours)
+    grouping = grouping_of(latest)
+    return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping, hours=hours)
 
 
 def _types(conn: Connection, issue_id: int) -> list[TypeCount]:

@@ -87,7 +87,10 @@ class DeliveryState(BaseModel):
 
 
 class Grouping(BaseModel):
-    """Why an event belongs to its issue; ``reason`` is null for issues of before there was one."""
+    """Why an event belongs to its issue; of an issue, as it was seen last.
+
+    ``reason`` is null for groupings of before there was one.
+    """
 
     version: str
     key: str
@@ -269,7 +272,8 @@ class Transition(BaseModel):
     issue_id: int
     at: datetime
     kind: str = Field(
-        description="first_seen, resolved, reopened, ignored, regressed or commented."
+        description="first_seen, resolved, reopened, ignored, regressed, commented,"
+        " merged or unmerged."
     )
     actor: str | None = Field(description="A user, a token; null for the service itself.")
     event_id: str | None

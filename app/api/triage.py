@@ -132,8 +132,8 @@ def patch_issue(issue_id: int) -> ResponseReturnValue:
         if row is None:
             abort(404, description=UNKNOWN)
         _check_release(conn, row.project_id, body.fix)
-        if triage.set_status(conn, [issue_id], body.status, actor, fix=body.fix):
-            row = find_issue(conn, issue_id)
+        if triage.set_status(conn, [row.id], body.status, actor, fix=body.fix):
+            row = find_issue(conn, row.id)
         found = shapes(conn, [row] if row else [])
     return answer(found[0])
 

@@ -89,6 +89,11 @@ events = Table(
     Column("duplicates", Integer, nullable=False, default=0),
     # The name of the user's rule that said so.
     Column("ignored_by", String(200)),
+    # Why it is in its issue. No foreign key: a grouping that goes would have all of its events
+    # written.
+    Column("grouping_id", RowId),
+    # Of the user it met, empty without one; NULL for events older than this column.
+    Column("user_hash", String(32)),
     UniqueConstraint("project_id", "event_id"),
     # Lists of a project, and of an issue, newest first.
     Index(None, "project_id", "id"),

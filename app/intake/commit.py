@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
-from app.issues.recording import Occurrence, record_occurrences
+from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.triage import settle_awaiting
 from app.protocol.client_report import Loss
 from app.protocol.event import Event
@@ -93,6 +93,8 @@ class Prepared:
     event_id: str | None
     event: Event | None = None
     grouping: Grouping | None = None
+    # Computes its grouping by the rules before these, for keys that are not known yet.
+    older: Callable[[], Grouping] | None = None
     findings: list[Finding] = field(default_factory=list)
     scrub_ms: float = 0.0
     via: str | None = None
@@ -301,7 +303,7 @@ def _insert_events(
     if not stored:
         return
     occurrences = [
-        Occurrence(one.project_id, one.event, one.grouping, _number_of(one, releases))
+        Occurrence(one.project_id, one.event, one.grouping, _number_of(one, releases), one.older)
         for one in stored
         if one.event and one.grouping
     ]
@@ -309,7 +311,7 @@ def _insert_events(
         conn, occurrences, now, remembered.users, remembered.max_new_issues
     )
     rows = [
-        _event_row(one, occurrence.event, issue.issue_id, ids[one.uid], now)
+        _event_row(one, occurrence, issue, ids[one.uid], now)
         for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
     ]
     conn.execute(_EVENT_INSERT, rows)
@@ -366,13 +368,14 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
 
 
 def _event_row(
-    prepared: Prepared, event: Event, issue_id: int, envelope_id: int, now: datetime
+    prepared: Prepared, of: Occurrence, recorded: Recorded, envelope_id: int, now: datetime
 ) -> dict[str, Any]:
+    event = of.event
     ignored_by = prepared.grouping and prepared.grouping.ignored_by
     return {
         "event_id": event.event_id,
         "project_id": prepared.project_id,
-        "issue_id": issue_id,
+        "issue_id": recorded.issue_id,
         "envelope_id": envelope_id,
         "level": event.level,
         "platform": event.platform and event.platform[:64],
@@ -389,4 +392,6 @@ def _event_row(
         "scrubbed": prepared.receipt,
         "duplicates": 0,
         "ignored_by": ignored_by and ignored_by[:200],
+        "grouping_id": recorded.grouping_id,
+        "user_hash": of.user_hash or "",
     }

@@ -35,8 +35,9 @@ from app.events.tables import envelopes, events
 from app.intake import pruning
 from app.intake.pruning import SETTLED, Candidate
 from app.issues import triage
-from app.issues.decided import REMOVED_KEY, is_decided, title_without_data
+from app.issues.decided import is_decided, title_without_data
 from app.issues.feedback import feedback
+from app.issues.groupings import forget_keys, latest_groupings
 from app.issues.tables import (
     DELETED,
     STATUSES,
@@ -58,8 +59,12 @@ AHEAD = timedelta(days=1)
 
 _COLUMNS = issues.c
 _THE_FIRST = datetime(1, 1, 1, tzinfo=UTC)
+_LEADING = issues.alias()
 _DELETED = (
-    select(_COLUMNS.id).where(_COLUMNS.status == DELETED).order_by(_COLUMNS.last_seen, _COLUMNS.id)
+    select(_COLUMNS.id)
+    # What leads to an issue goes before it, with the events that it may still have.
+    .where(_COLUMNS.status == DELETED, ~exists().where(_LEADING.c.merged_into == _COLUMNS.id))
+    .order_by(_COLUMNS.last_seen, _COLUMNS.id)
 )
 # What holds data of clients. Terms before what they point at.
 _OF_CLIENTS = (
@@ -113,7 +118,7 @@ def purge_deleted(store: Store, at_most: int | None = None) -> int:
 
 def _pages(store: Store, project_id: int, range: ColumnElement[bool]) -> Iterator[list[Row[Any]]]:
     """Yield pages of issues that are over, along the index of each status."""
-    named = _COLUMNS.id, _COLUMNS.last_seen, _COLUMNS.type, _COLUMNS.grouping_key
+    named = _COLUMNS.id, _COLUMNS.last_seen, _COLUMNS.type
     query = select(*named, is_decided().label("is_decided")).where(*_is_over(project_id, range))
     order = _COLUMNS.last_seen, _COLUMNS.id
     for status in STATUSES:
@@ -148,8 +153,11 @@ def _keep_rows(
 ) -> None:
     """Remove what clients said from issues, and keep what people decided."""
     ids = [row.id for row in rows]
+    with store.read() as conn:
+        latest = latest_groupings(conn, ids)
+    keys = {issue_id: grouping.key for issue_id, grouping in latest.items()}
     values = [
-        {"of": row.id, "words": title_without_data(row.type, row.grouping_key)} for row in rows
+        {"of": row.id, "words": title_without_data(row.type, keys.get(row.id, ""))} for row in rows
     ]
     is_whole = False
     while not is_whole:
@@ -164,12 +172,13 @@ def _keep_rows(
                     _KEEP.values(payload_removed_at=now),
                     [value for value in values if value["of"] in still],
                 )
+                forget_keys(conn, still)
 
 
 _KEEP = (
     update(issues)
     .where(_COLUMNS.id == bindparam("of"))
-    .values(title=bindparam("words"), culprit="", grouping_key=REMOVED_KEY)
+    .values(title=bindparam("words"), culprit="")
 )
 
 

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from app.db import Store, StoreBusy, StoreError, utc_now
 from app.delivery import books
@@ -35,7 +36,7 @@ from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.intake.emergency import EmergencyFolder, Waiting
 from app.intake.store_bound import StoreBound
-from app.issues.grouping import group
+from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
 from app.protocol.client_report import read_client, read_losses
@@ -280,6 +281,7 @@ class Intake:
         event = _read(envelope, received_at)
         event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
         body = serialize_envelope(envelope)
+        rules = self.rules.rules_of(project_id) if event else ()
         return Prepared(
             uid=uid,
             project_id=project_id,
@@ -292,7 +294,8 @@ class Intake:
             size_bytes=len(body),
             event_id=event_id,
             event=event,
-            grouping=group(event, self.rules.rules_of(project_id)) if event else None,
+            grouping=group(event, rules) if event else None,
+            older=partial(group_v1, event, rules) if event else None,
             findings=findings,
             scrub_ms=scrub_ms,
             measures=read_measures(envelope),

@@ -17,7 +17,6 @@ from app.db import Store, insert
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.likeness import VERSION, hash_of, terms_of
-from app.issues.overflow import OTHER_VERSION
 from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues
 
 log = logging.getLogger("app.tracker")
@@ -75,7 +74,7 @@ def unread(conn: Connection, limit: int) -> list[Unread]:
     read = issue_likeness.c
     highest = select(func.coalesce(func.max(read.issue_id), 0)).scalar_subquery()
     # `<other>` is many errors, so it is like none.
-    is_one = issues.c.status.in_(STATUSES), issues.c.grouping_version != OTHER_VERSION
+    is_one = issues.c.status.in_(STATUSES), ~issues.c.is_other
     is_new = *is_one, issues.c.id > highest
     new = select(issues.c.id, issues.c.project_id).where(*is_new).order_by(issues.c.id).limit(limit)
     # What a newer program beside this one has read is none of ours to read again.

@@ -9,12 +9,24 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, distinct, exists, func, or_, select
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    distinct,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from app.db import insert_for
 from app.issues.tables import issue_hours, issue_tags
@@ -49,6 +61,70 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
     ]
     if rows:
         conn.execute(_tag_upsert(conn.dialect.name), rows)
+
+
+def add_hours(conn: Connection, issue_id: int, hours: Mapping[datetime, int]) -> None:
+    """Add events to hours of an issue."""
+    rows = [
+        {"issue_id": issue_id, "hour": hour, "events": events}
+        for hour, events in sorted(hours.items())
+    ]
+    if rows:
+        conn.execute(_hour_upsert(conn.dialect.name), rows)
+
+
+def take_hours(conn: Connection, issue_id: int, hours: Mapping[datetime, int]) -> None:
+    """Take events out of hours of an issue; hours that are gone already stay so."""
+    of = issue_hours.c
+    for hour, number in hours.items():
+        is_it = of.issue_id == issue_id, of.hour == hour
+        conn.execute(update(issue_hours).where(*is_it).values(events=of.events - number))
+    conn.execute(delete(issue_hours).where(of.issue_id == issue_id, of.events <= 0))
+
+
+def merge_hours(conn: Connection, source_id: int, target_id: int) -> None:
+    """Have the hours of an issue be those of another one, too."""
+    of = issue_hours.c
+    query = select(of.hour, of.events).where(of.issue_id == source_id)
+    add_hours(conn, target_id, {hour: events for hour, events in conn.execute(query)})
+    conn.execute(delete(issue_hours).where(of.issue_id == source_id))
+
+
+def take_tags(conn: Connection, issue_id: int, taken: Iterable[Event]) -> None:
+    """Take the tags of events out of an issue's counts.
+
+    A value that had no place of its own is taken out of those that share one.
+    """
+    of = issue_tags.c
+    query = select(of.key, of.value, of.times_seen).where(of.issue_id == issue_id)
+    before = {(key, value): int(times) for key, value, times in conn.execute(query)}
+    after = dict(before)
+    for pair, times in Counter(pair for event in taken for pair in pairs_of(event)).items():
+        left = times
+        for place in (pair, (pair[0], "")):
+            part = min(left, after.get(place, 0))
+            if part:
+                after[place] -= part
+                left -= part
+    for (key, value), times in after.items():
+        if times != before[key, value]:
+            is_it = of.issue_id == issue_id, of.key == key, of.value == value
+            conn.execute(update(issue_tags).where(*is_it).values(times_seen=times))
+    conn.execute(delete(issue_tags).where(of.issue_id == issue_id, of.times_seen <= 0))
+
+
+def merge_tags(conn: Connection, source_id: int, target_id: int) -> None:
+    """Count the tags of an issue into another one, within its bounds."""
+    of = issue_tags.c
+    # The commonest first: they have a place where not all do.
+    query = select(of.key, of.value, of.times_seen).where(of.issue_id == source_id)
+    rows = [
+        {"of": target_id, "named": key, "being": value, "times": times}
+        for key, value, times in conn.execute(query.order_by(of.times_seen.desc()))
+    ]
+    if rows:
+        conn.execute(_tag_upsert(conn.dialect.name), rows)
+    conn.execute(delete(issue_tags).where(of.issue_id == source_id))
 
 
 def pairs_of(event: Event) -> list[Pair]:

@@ -13,9 +13,10 @@ from app.issues.parametrize import parametrize
 from app.issues.tables import issues, transitions
 from app.protocol.scrub import Scrubber
 
-REMOVED_KEY = "(removed with its events)"
 # A type of an issue without an exception, see :attr:`app.protocol.event.Event.type`.
 MESSAGE = "message"
+# What a person did with an issue beside giving it a status.
+SAID = ("commented", "merged", "unmerged")
 _NO_TITLE = "(message)"
 
 
@@ -25,7 +26,7 @@ def is_decided() -> ColumnElement[bool]:
     A status that a rule of a person gave is a person's decision, too.
     """
     is_named = or_(issues.c.resolved_after.is_not(None), issues.c.resolved_in.is_not(None))
-    is_commented = transitions.c.issue_id == issues.c.id, transitions.c.kind == "commented"
+    is_commented = transitions.c.issue_id == issues.c.id, transitions.c.kind.in_(SAID)
     return or_(
         issues.c.status == "ignored",
         and_(issues.c.status == "resolved", is_named),

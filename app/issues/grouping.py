@@ -69,6 +69,9 @@ def group(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
     return Grouping(GROUPING_VERSION, key, reason, ignored_by)
 
 
+group_v1 = group
+
+
 def _default(event: Event) -> tuple[str, str]:
     if event.exceptions and not _only_carries_a_message(event):
         return _exceptions(event)

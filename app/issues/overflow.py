@@ -1,8 +1,7 @@
 """The limit of new issues a project and hour, and the issue ``<other>`` beyond it.
 
-keys of a batch ── does the allowance cover them all? ── yes: nothing more is asked
-                   └─ no: which are new? ── as many as are allowed make issues, in their order
-                                         └─ events of the others go to <other>
+new keys of a batch ── as many as are allowed make issues, in their order
+                       └─ events of the others go to <other>
 
 An event in ``<other>`` leaves no issue of its own behind, so the same error in another hour makes
 one as if it were seen for the first time. Issues that exist are counted whatever the limit is. The
@@ -13,7 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,10 +21,9 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select
 
 from app.db import insert_for
 from app.issues.grouping import Grouping
-from app.issues.tables import issue_tags, issues, new_issue_windows
+from app.issues.groupings import Key
+from app.issues.tables import groupings, issue_tags, issues, new_issue_windows
 from app.protocol.event import Event
-
-Key = tuple[int, str, str]
 
 # No version of the rules of grouping: those are numbers.
 OTHER_VERSION = "other"
@@ -42,10 +40,6 @@ NO_TYPE = "no type"
 _WINDOWS = select(new_issue_windows).where(
     new_issue_windows.c.project_id.in_(bindparam("ids", expanding=True))
 )
-_KNOWN = select(issues.c.project_id, issues.c.grouping_version, issues.c.grouping_hash).where(
-    issues.c.project_id == bindparam("project_id"),
-    issues.c.grouping_hash.in_(bindparam("hashes", expanding=True)),
-)
 
 
 def hour_of(now: datetime) -> datetime:
@@ -55,16 +49,16 @@ def hour_of(now: datetime) -> datetime:
 
 def is_other(issue: Any) -> bool:
     """Tell whether a row of ``issues`` is its project's ``<other>``."""
-    return bool(issue.grouping_version == OTHER_VERSION)
+    return bool(issue.is_other)
 
 
-def keys_beyond(conn: Connection, keys: Iterable[Key], limit: int, now: datetime) -> set[Key]:
-    """Return those keys of a batch that are new and beyond their project's limit.
+def keys_beyond(conn: Connection, keys: Collection[Key], limit: int, now: datetime) -> set[Key]:
+    """Return those of a batch's new keys that are beyond their project's limit.
 
-    :param keys: in the order in which their events came.
+    :param keys: that lead to no issue yet, in the order in which their events came.
     :param limit: new issues of a project and hour; 0 means no limit.
     """
-    if not limit:
+    if not limit or not keys:
         return set()
     by_project: dict[int, list[Key]] = {}
     for key in keys:
@@ -73,9 +67,7 @@ def keys_beyond(conn: Connection, keys: Iterable[Key], limit: int, now: datetime
     beyond: set[Key] = set()
     for project_id, wanted in by_project.items():
         allowance = max(0, limit - made.get(project_id, 0))
-        if len(wanted) > allowance:
-            known = _known(conn, project_id, wanted)
-            beyond.update([key for key in wanted if key not in known][allowance:])
+        beyond.update(wanted[allowance:])
     return beyond
 
 
@@ -137,12 +129,13 @@ def latest_overflow(conn: Connection, project_id: int, since: datetime) -> Any |
     hour), ``over_limit``, ``issue_id`` of its ``<other>`` if there is one, ``status`` of that.
     """
     of = new_issue_windows.c
-    is_its_other = (issues.c.project_id == of.project_id) & (
-        (issues.c.grouping_version == OTHER_VERSION) & (issues.c.grouping_hash == OTHER.hash)
+    is_its_other = (groupings.c.project_id == of.project_id) & (
+        (groupings.c.version == OTHER_VERSION) & (groupings.c.hash == OTHER.hash)
     )
+    others = new_issue_windows.outerjoin(groupings, is_its_other)
     query = (
         select(of.over_at, of.over_limit, issues.c.id.label("issue_id"), issues.c.status)
-        .select_from(new_issue_windows.outerjoin(issues, is_its_other))
+        .select_from(others.outerjoin(issues, issues.c.id == groupings.c.issue_id))
         .where(of.project_id == project_id, of.over_at > since)
     )
     return conn.execute(query).first()
@@ -151,12 +144,6 @@ def latest_overflow(conn: Connection, project_id: int, since: datetime) -> Any |
 def _made_in_hour(conn: Connection, ids: Iterable[int], now: datetime) -> dict[int, int]:
     rows = conn.execute(_WINDOWS, {"ids": sorted(ids)})
     return {row.project_id: row.made for row in rows if row.hour == hour_of(now)}
-
-
-def _known(conn: Connection, project_id: int, keys: list[Key]) -> set[Key]:
-    hashes = [hash for _, _, hash in keys]
-    found = conn.execute(_KNOWN, {"project_id": project_id, "hashes": hashes})
-    return {(row[0], row[1], row[2]) for row in found}
 
 
 def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> None:
@@ -224,6 +211,7 @@ def other_row() -> dict[str, Any]:
         "title": OTHER_TITLE,
         "culprit": OTHER_CULPRIT,
         "type": OTHER_TITLE,
+        "is_other": True,
         "status": "unresolved",
         "first_release": None,
         "last_release": None,

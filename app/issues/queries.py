@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from app.events.tables import events
-from app.issues.tables import DELETED, STATUSES, issue_hours, issue_tags, issues, transitions
+from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
 from app.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
@@ -191,11 +191,13 @@ def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
 
 
 def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
-    """Return one issue, ``None`` when it is not there."""
+    """Return one issue, or the one that it was merged into; ``None`` when it is not there."""
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
-    query = select(issues).where(issues.c.id == issue_id, issues.c.status != DELETED)
-    return conn.execute(query).first()
+    row = conn.execute(select(issues).where(issues.c.id == issue_id)).first()
+    if row is not None and row.status == MERGED:
+        row = conn.execute(select(issues).where(issues.c.id == row.merged_into)).first()
+    return row if row is not None and row.status in STATUSES else None
 
 
 def count_issues(conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000) -> int:

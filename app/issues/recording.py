@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, func, update
+from sqlalchemy import Connection, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
 from app.issues.counting import count_hours, count_tags
 from app.issues.grouping import Grouping
+from app.issues.groupings import (
+    Attached,
+    Key,
+    Known,
+    Seen,
+    attach,
+    count_seen,
+    find_groupings,
+    make_groupings,
+    projects_with_older,
+)
 from app.issues.overflow import (
     OTHER_VERSION,
     count_new,
@@ -21,26 +32,26 @@ from app.issues.overflow import (
     keys_beyond,
     other_row,
 )
-from app.issues.tables import issue_likeness, issues, transitions
+from app.issues.tables import groupings, issue_likeness, issues, transitions
 from app.protocol.event import Event
-
-Key = tuple[int, str, str]
 
 
 class Occurrence(NamedTuple):
     """An event and the issue that it belongs to.
 
     :param release_id: the number of its release; ``None`` where it names none.
+    :param older: computes its grouping by the version of the rules before this one.
     """
 
     project_id: int
     event: Event
     grouping: Grouping
     release_id: int | None = None
+    older: Callable[[], Grouping] | None = None
 
     @property
     def key(self) -> Key:
-        """What an issue is alone with."""
+        """What its grouping is found by."""
         return self.project_id, self.grouping.version, self.grouping.hash
 
     @property
@@ -48,12 +59,19 @@ class Occurrence(NamedTuple):
         """Whether it is counted into ``<other>`` instead of an issue of its own."""
         return self.grouping.version == OTHER_VERSION
 
+    @property
+    def user_hash(self) -> str | None:
+        """What stands for the user whom the event met."""
+        identity = self.event.user_identity
+        return hash_of(identity) if identity else None
+
 
 class Recorded(NamedTuple):
     """What became of an occurrence. ``is_first``: it made its issue."""
 
     issue_id: int
     is_first: bool
+    grouping_id: int
 
 
 def record_occurrences(
@@ -78,22 +96,30 @@ def record_occurrences(
     """
     now = now or utc_now()
     groups = _by_key(occurrences)
-    if beyond := keys_beyond(conn, groups, max_new_an_hour, now):
+    known = find_groupings(conn, groups)
+    known |= _attach_to_older(conn, [g[0] for key, g in groups.items() if key not in known], now)
+    unknown = [key for key in groups if key not in known and _is_own(key)]
+    beyond = keys_beyond(conn, unknown, max_new_an_hour, now)
+    if beyond:
         occurrences = [_in_other(one) if one.key in beyond else one for one in occurrences]
         groups = _by_key(occurrences)
-    counted = _count_into_issues(conn, groups)
+        known |= find_groupings(conn, groups.keys() - known.keys())
+    known |= _make_issues(conn, [g for key, g in groups.items() if key not in known], now)
     if max_new_an_hour:
-        made = Counter(key[0] for key, issue in counted.items() if issue.is_new and _is_own(key))
+        made = Counter(key[0] for key, one in known.items() if one.is_new and _is_own(key))
         count_new(conn, made, beyond, max_new_an_hour, now)
-    _write_history(conn, [(counted[key], group[0].event) for key, group in groups.items()], now)
-    met = [(counted[one.key].id, one.event) for one in occurrences]
-    _count_users(conn, [(one, counted[one.key].id) for one in occurrences], users, now)
+    _count(conn, occurrences, groups, known, now)
+    met = [(known[one.key].issue_id, one) for one in occurrences]
+    _count_users(conn, met, users, now)
     count_hours(conn, [issue_id for issue_id, _ in met], now)
     if beyond:
-        count_types(conn, [(counted[one.key].id, one.event) for one in occurrences if one.is_other])
-    count_tags(conn, met)
-    firsts = {id(group[0]) for key, group in groups.items() if counted[key].is_new and _is_own(key)}
-    return [Recorded(counted[one.key].id, id(one) in firsts) for one in occurrences]
+        count_types(conn, [(issue_id, one.event) for issue_id, one in met if one.is_other])
+    count_tags(conn, [(issue_id, one.event) for issue_id, one in met])
+    firsts = {id(group[0]) for key, group in groups.items() if known[key].is_new and _is_own(key)}
+    return [
+        Recorded(known[one.key].issue_id, id(one) in firsts, known[one.key].id)
+        for one in occurrences
+    ]
 
 
 def _by_key(occurrences: list[Occurrence]) -> dict[Key, list[Occurrence]]:
@@ -113,62 +139,112 @@ def _is_own(key: Key) -> bool:
     return key[1] != OTHER_VERSION
 
 
-class _Counted(NamedTuple):
-    id: int
-    is_new: bool
-    # Whether rules of alerts about new issues and regressions look at it.
-    has_alerts: bool
-    # The event that brings it back, if one does.
-    regressed_by: Event | None
-    ignored_by: str | None
-    # Its payload was removed; only what a person decided had been kept of it.
-    was_kept: bool
+def _attach_to_older(conn: Connection, firsts: list[Occurrence], now: datetime) -> dict[Key, Known]:
+    """Have new keys lead to issues that are known by the older rules.
+
+    :param firsts: an event of each unknown key.
+    """
+    some = [one for one in firsts if one.older]
+    may_have = projects_with_older(conn, [one.project_id for one in some], now) if some else set()
+    asked = {
+        one.key: (one, (one.project_id, older.version, older.hash))
+        for one in some
+        if one.older and one.project_id in may_have
+        for older in [one.older()]
+    }
+    known = find_groupings(conn, {older for _, older in asked.values()})
+    found = [
+        Attached(key, one.grouping, known[older])
+        for key, (one, older) in asked.items()
+        if older in known
+    ]
+    return attach(conn, found, now)
 
 
-def _count_into_issues(
-    conn: Connection, groups: dict[Key, list[Occurrence]]
-) -> dict[Key, _Counted]:
+def _make_issues(
+    conn: Connection, groups: list[list[Occurrence]], now: datetime
+) -> dict[Key, Known]:
     if not groups:
         return {}
-    found = conn.execute(_upsert(conn.dialect.name), [_row(group) for group in groups.values()])
-    # Told by their keys, since the rows come back in whatever order.
-    counted = {key: _counted(row, groups[key]) for row in found for key in [_key_of(row)]}
-    _restore(conn, [groups[key][-1] for key, issue in counted.items() if issue.was_kept])
-    return counted
+    rows = [_row(group) for group in groups]
+    statement = insert_for(conn.dialect.name, issues)
+    inserted = statement.returning(issues.c.id, issues.c.status, sort_by_parameter_order=True)
+    made = list(zip(groups, conn.execute(inserted, rows), strict=True))
+    ids = make_groupings(
+        conn, [(group[0].key, group[0].grouping, row.id) for group, row in made], now
+    )
+    return {
+        key: Known(ids[key], row.id, row.status, None, False, is_new=True)
+        for group, row in made
+        for key in [group[0].key]
+    }
 
 
-def _restore(conn: Connection, latest: list[Occurrence]) -> None:
+class _Change(NamedTuple):
+    """What a batch does to an issue.
+
+    :param has_alerts: rules of alerts about new issues and regressions look at it.
+    :param regressed_by: the event that brings it back, if one does.
+    """
+
+    id: int
+    is_new: bool
+    has_alerts: bool
+    regressed_by: Event | None
+    ignored_by: str | None
+    group: list[Occurrence]
+
+
+def _count(
+    conn: Connection,
+    occurrences: list[Occurrence],
+    groups: dict[Key, list[Occurrence]],
+    known: dict[Key, Known],
+    now: datetime,
+) -> None:
+    count_seen(conn, [_seen(known[key].id, group) for key, group in groups.items()])
+    # Several groupings may lead to one issue.
+    by_issue: dict[int, list[Occurrence]] = {}
+    for one in occurrences:
+        by_issue.setdefault(known[one.key].issue_id, []).append(one)
+    changes = [_change(known[group[0].key], group) for group in by_issue.values()]
+    if rows := [_update_row(one) for one in changes if not one.is_new]:
+        conn.execute(_COUNTED, rows)
+    _restore(conn, [known[one.group[-1].key] for one in changes], by_issue)
+    _write_history(conn, changes, now)
+
+
+def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:
+    times = [one.event.timestamp for one in group]
+    return Seen(grouping_id, len(group), min(times), max(times))
+
+
+def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> None:
     """Give back to issues what they lost with their payload, from an event of each."""
-    for one in latest:
-        version, hash = one.grouping.version, one.grouping.hash
-        is_it = (
-            issues.c.project_id == one.project_id,
-            issues.c.grouping_version == version,
-            issues.c.grouping_hash == hash,
-        )
-        words = {"type": one.event.type[:200], "grouping_key": one.grouping.key}
-        back = update(issues).where(*is_it).values(**words, payload_removed_at=None)
-        row = {"issue_id": conn.scalar(back.returning(issues.c.id)), "project_id": one.project_id}
+    for known in touched:
+        if not known.was_kept:
+            continue
+        one = by_issue[known.issue_id][-1]
+        words = {"type": one.event.type[:200], "payload_removed_at": None}
+        conn.execute(update(issues).where(issues.c.id == known.issue_id).values(**words))
+        of_key = update(groupings).where(groupings.c.id == known.id)
+        conn.execute(of_key.values(key=one.grouping.key))
+        row = {"issue_id": known.issue_id, "project_id": one.project_id}
         # Of no version, so that its terms are read again.
         unread = insert_for(conn.dialect.name, issue_likeness).values(**row, version=0, terms="")
         conn.execute(unread.on_conflict_do_nothing())
 
 
-def _key_of(row: Row[Any]) -> Key:
-    return row.project_id, row.grouping_version, row.grouping_hash
-
-
-def _counted(row: Row[Any], group: list[Occurrence]) -> _Counted:
-    # An issue that was there had been seen before, so its count is beyond this batch's.
-    is_new, ignored_by = row.times_seen == len(group), _ignored_by(group)
-    is_over = row.status == "resolved" and not ignored_by
-    regressed_by = _brings_back(group, row.resolved_after) if is_over else None
+def _change(known: Known, group: list[Occurrence]) -> _Change:
+    ignored_by = _ignored_by(group)
+    is_over = known.status == "resolved" and not ignored_by
+    regressed_by = _brings_back(group, known.resolved_after) if is_over else None
     # One notification says that the limit was reached; `<other>` itself is no new kind of error,
     # and no rule may hide it for what its first event was.
-    is_own = _is_own(_key_of(row))
-    hidden_by = ignored_by if is_new and is_own else None
-    was_kept = row.payload_removed_at is not None
-    return _Counted(row.id, is_new, is_own and not hidden_by, regressed_by, hidden_by, was_kept)
+    is_own = _is_own(group[0].key)
+    hidden_by = ignored_by if known.is_new and is_own else None
+    has_alerts = is_own and not hidden_by
+    return _Change(known.issue_id, known.is_new, has_alerts, regressed_by, hidden_by, group)
 
 
 def _brings_back(group: list[Occurrence], resolved_after: int | None) -> Event | None:
@@ -188,30 +264,30 @@ def _ignored_by(group: list[Occurrence]) -> str | None:
     return rules[0] if all(rules) else None
 
 
-def _write_history(conn: Connection, counted: list[tuple[_Counted, Event]], now: datetime) -> None:
+def _write_history(conn: Connection, changes: list[_Change], now: datetime) -> None:
     """Write a row for each issue that is new or recurs, and open again what was resolved."""
     rows = [
-        _transition(issue, issue.regressed_by or first, now, kind)
-        for issue, first in counted
-        for kind in ["first_seen" if issue.is_new else "regressed"]
-        if issue.is_new or issue.regressed_by
+        _transition(one, one.regressed_by or one.group[0].event, now, kind)
+        for one in changes
+        for kind in ["first_seen" if one.is_new else "regressed"]
+        if one.is_new or one.regressed_by
     ]
     rows += [
-        _transition(issue, event, now, "ignored", f"rule: {issue.ignored_by}")
-        for issue, event in counted
-        if issue.ignored_by
+        _transition(one, one.group[0].event, now, "ignored", f"rule: {one.ignored_by}")
+        for one in changes
+        if one.ignored_by
     ]
     if rows:
         conn.execute(_TRANSITION_INSERT, rows)
     # Sound without a condition: Store.write makes this the only writer until the commit.
-    back = [issue.id for issue, _ in counted if issue.regressed_by]
+    back = [one.id for one in changes if one.regressed_by]
     if back:
         is_open = {"status": "unresolved", "resolved_after": None, "resolved_in": None}
         conn.execute(update(issues).where(issues.c.id.in_(back)).values(**is_open, regressed=True))
 
 
 def _transition(
-    issue: _Counted, event: Event, now: datetime, kind: str, actor: str | None = None
+    issue: _Change, event: Event, now: datetime, kind: str, actor: str | None = None
 ) -> dict[str, Any]:
     return {
         "issue_id": issue.id,
@@ -227,54 +303,58 @@ def _transition(
 _TRANSITION_INSERT = transitions.insert()
 
 
-# Built once: putting this statement together takes longer than executing it.
-@functools.cache
-def _upsert(dialect: str) -> Any:
-    statement = insert_for(dialect, issues)
-    new = statement.excluded
+def _counted_statement() -> Any:
+    of, moment = issues.c, issues.c.first_seen.type
+    first, last = bindparam("first", type_=moment), bindparam("last", type_=moment)
+    more = bindparam("more", type_=of.times_seen.type)
     # Greatest and least by CASE: the two databases name those functions differently.
-    return statement.on_conflict_do_update(
-        index_elements=["project_id", "grouping_version", "grouping_hash"],
-        set_={
-            "title": new.title,
-            "culprit": new.culprit,
-            "level": new.level,
-            "times_seen": issues.c.times_seen + new.times_seen,
-            "stored_event_count": issues.c.stored_event_count + new.stored_event_count,
-            "first_seen": case(
-                (new.first_seen < issues.c.first_seen, new.first_seen), else_=issues.c.first_seen
+    return (
+        update(issues)
+        .where(of.id == bindparam("of"))
+        .values(
+            title=bindparam("new_title"),
+            culprit=bindparam("new_culprit"),
+            level=bindparam("new_level"),
+            times_seen=of.times_seen + more,
+            stored_event_count=of.stored_event_count + more,
+            first_seen=case((first < of.first_seen, first), else_=of.first_seen),
+            last_seen=case((last > of.last_seen, last), else_=of.last_seen),
+            last_release=func.coalesce(
+                bindparam("new_release", type_=of.last_release.type), of.last_release
             ),
-            "last_seen": case(
-                (new.last_seen > issues.c.last_seen, new.last_seen), else_=issues.c.last_seen
-            ),
-            "last_release": func.coalesce(new.last_release, issues.c.last_release),
-        },
-    ).returning(
-        issues.c.project_id,
-        issues.c.grouping_version,
-        issues.c.grouping_hash,
-        issues.c.id,
-        issues.c.times_seen,
-        issues.c.status,
-        issues.c.resolved_after,
-        issues.c.payload_removed_at,
+        )
     )
 
 
+# Built once: putting this statement together takes longer than executing it.
+_COUNTED = _counted_statement()
+
+
+def _update_row(change: _Change) -> dict[str, Any]:
+    row = _row(change.group)
+    return {
+        "of": change.id,
+        "new_title": row["title"],
+        "new_culprit": row["culprit"],
+        "new_level": row["level"],
+        "more": row["times_seen"],
+        "first": row["first_seen"],
+        "last": row["last_seen"],
+        "new_release": row["last_release"],
+    }
+
+
 def _row(group: list[Occurrence]) -> dict[str, Any]:
-    latest, grouping = group[-1].event, group[-1].grouping
+    latest = group[-1].event
     seen = [one.event.timestamp for one in group]
     release = latest.release and latest.release[:250]
     return {
         "project_id": group[-1].project_id,
-        "grouping_version": grouping.version,
-        "grouping_hash": grouping.hash,
-        "grouping_key": grouping.key,
-        "grouping_reason": grouping.reason[:200],
         "title": latest.title[:500],
         "culprit": latest.culprit[:500],
         "type": latest.type[:200],
         "level": latest.level,
+        "is_other": False,
         # Counts for a new issue alone: what a person looks at is not taken out of their sight.
         "status": "ignored" if _ignored_by(group) else "unresolved",
         "times_seen": len(group),
@@ -290,14 +370,13 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
 
 def _count_users(
     conn: Connection,
-    met: list[tuple[Occurrence, int]],
+    met: Iterable[tuple[int, Occurrence]],
     users: UserBook | None,
     now: datetime,
 ) -> None:
     rows = []
-    for one, issue_id in met:
-        if identity := one.event.user_identity:
-            who = hash_of(identity)
+    for issue_id, one in met:
+        if who := one.user_hash:
             rows.append((ISSUE, issue_id, who))
             if one.release_id is not None:
                 rows.append((RELEASE, one.release_id, who))

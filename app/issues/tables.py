@@ -20,15 +20,19 @@ from sqlalchemy import (
 from app.db import UtcDateTime, metadata
 from app.events.tables import RowId
 
-# One of UNRESOLVED, RESOLVED, IGNORED; an issue that is DELETED is gone for everyone but retention,
-# which removes what is left of it.
+# An issue that is DELETED is gone for everyone but retention, which removes what is left of it; one
+# that is MERGED only leads to the issue that it became part of.
 STATUSES = ("unresolved", "resolved", "ignored")
 DELETED = "deleted"
+MERGED = "merged"
+# The key of a grouping whose issue was reduced to what a person decided (`decided.py`).
+REMOVED_KEY = "(removed with its events)"
 # What alerts are still to be made of.
 ALERTS_DUE = "alerts_due IS NOT NULL"
 # Resolved in the next release, which has not appeared yet.
 AWAITS_RELEASE = "resolved_after IS NOT NULL AND resolved_in IS NULL"
 IS_RESOLVED_IN = "resolved_in IS NOT NULL"
+IS_MERGED = "merged_into IS NOT NULL"
 IS_KEPT = "payload_removed_at IS NOT NULL"
 HAS_REGRESSED = "kind = 'regressed'"
 
@@ -37,11 +41,10 @@ issues = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("grouping_version", String(8), nullable=False),
-    Column("grouping_hash", String(64), nullable=False),
-    Column("grouping_key", Text, nullable=False),
-    # What decided; NULL for issues older than this column.
-    Column("grouping_reason", String(200)),
+    # Whether it is its project's `<other>`, see `overflow.py`.
+    Column("is_other", Boolean, nullable=False, server_default=false()),
+    # The issue that this one was merged into; its status is MERGED then.
+    Column("merged_into", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
     Column("title", String(500), nullable=False),
     Column("culprit", String(500), nullable=False),
     Column("type", String(200), nullable=False),
@@ -61,7 +64,6 @@ issues = Table(
     Column("resolved_in", String(250)),
     # When it was reduced to what a person decided (`decided.py`); NULL once it is seen again.
     Column("payload_removed_at", UtcDateTime),
-    UniqueConstraint("project_id", "grouping_version", "grouping_hash"),
     # One for each way the list is sorted, so that a page reads no more rows than it shows.
     Index(None, "status", "last_seen", "id"),
     Index(None, "status", "first_seen", "id"),
@@ -87,11 +89,61 @@ issues = Table(
         postgresql_where=text(IS_KEPT),
     ),
     Index(
+        "ix_issues_merged_into",
+        "merged_into",
+        sqlite_where=text(IS_MERGED),
+        postgresql_where=text(IS_MERGED),
+    ),
+    Index(
         "ix_issues_awaiting_release",
         "project_id",
         sqlite_where=text(AWAITS_RELEASE),
         postgresql_where=text(AWAITS_RELEASE),
     ),
+)
+
+# Why events are one issue: each key of the rules that leads to it. Found by the hash, whichever
+# projects and versions a batch has; a project has a key of a version once.
+groupings = Table(
+    "groupings",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("version", String(8), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("key", Text, nullable=False),
+    # What decided; NULL for groupings older than this column.
+    Column("reason", String(200)),
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
+    Column("times_seen", Integer, nullable=False),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    UniqueConstraint("hash", "project_id", "version"),
+    Index(None, "issue_id"),
+    Index(None, "project_id"),
+)
+
+# When an event of a project was last found by its grouping of an older version of the rules. A row
+# for each project that has such groupings.
+older_groupings = Table(
+    "older_groupings",
+    metadata,
+    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
+    Column("matched_at", UtcDateTime, nullable=False),
+)
+
+# Events and counts that are on their way from an issue to another one: of a grouping, or all.
+# A row stays until they have arrived, so that a merge that was cut off is finished.
+issue_moves = Table(
+    "issue_moves",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("from_issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
+    Column("to_issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
+    # NULL: all of them.
+    Column("grouping_id", RowId),
+    Index(None, "from_issue_id"),
+    Index(None, "to_issue_id"),
 )
 
 # What happened to an issue, a row each: its history, and what alerts are made of.
@@ -101,7 +153,7 @@ transitions = Table(
     Column("id", RowId, primary_key=True),
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # first_seen, resolved, reopened, ignored, regressed, commented.
+    # first_seen, resolved, reopened, ignored, regressed, commented, merged, unmerged.
     Column("kind", String(16), nullable=False),
     # A user's name, a token's name; NULL where the service did it.
     Column("actor", String(200)),

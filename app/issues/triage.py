@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, String, cast, func, literal, null, or_, select, text, update
+from sqlalchemy import Connection, func, literal, null, or_, select, text, update
 
 from app.db import Store, utc_now
 from app.events.releases import Release, releases
+from app.issues.groupings import delete_groupings
 from app.issues.queries import IssueFilter, find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
 from app.protocol.event import clean_text
@@ -147,9 +148,13 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     statement = (
         update(issues)
         .where(columns.id.in_(issue_ids), columns.status.in_(STATUSES))
-        .values(status=DELETED, grouping_hash=literal("deleted:") + cast(columns.id, String))
+        .values(status=DELETED)
     )
-    return sorted(conn.scalars(statement.returning(columns.id)))
+    # What they were merged from goes, too: its events may not all have arrived.
+    conn.execute(update(issues).where(columns.merged_into.in_(issue_ids)).values(status=DELETED))
+    gone = sorted(conn.scalars(statement.returning(columns.id)))
+    delete_groupings(conn, gone)
+    return gone
 
 
 def in_bites(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[int]]:

@@ -10,13 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, and_, select
 
 from app.events.tables import envelopes, events
 from app.issues.grouping import Grouping, group
+from app.issues.groupings import find_groupings
 from app.issues.rulebook import StoredRule
 from app.issues.rules import Rule, matches
-from app.issues.tables import issues
+from app.issues.tables import groupings, issues
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, read_event
 from app.protocol.packing import unpack
@@ -103,7 +104,7 @@ def try_rule(
         if row.project_id not in of_project:
             of_project[row.project_id] = _with(rule, kept, row.project_id)
         grouping = group(event, of_project[row.project_id])
-        start = Move(row.project_id, row.issue_id, row.title, row.grouping_key, grouping)
+        start = Move(row.project_id, row.issue_id, row.title, row.key or "", grouping)
         move = moves.setdefault((row.issue_id, grouping), start)
         move.count += 1
         move.event_ids = [*move.event_ids, event.event_id][:EXAMPLES]
@@ -138,12 +139,19 @@ def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_S
         yield from _read(conn, ids[start : start + BITE])
 
 
+# A grouping of another issue has the number of one that is gone.
+_is_of_event = and_(
+    groupings.c.id == events.c.grouping_id, groupings.c.issue_id == events.c.issue_id
+)
+
+
 def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
     of_event = (events.c.event_id, events.c.project_id, events.c.issue_id, events.c.received_at)
     query = (
-        select(*of_event, envelopes.c.body, issues.c.title, issues.c.grouping_key)
+        select(*of_event, envelopes.c.body, issues.c.title, groupings.c.key)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
         .join(issues, issues.c.id == events.c.issue_id)
+        .outerjoin(groupings, _is_of_event)
         .where(events.c.id.in_(ids))
         .order_by(events.c.id.desc())
     )
@@ -158,15 +166,6 @@ def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
 
 def _find_issues(conn: Connection, moves: list[Move]) -> None:
     """Note which of the keys are issues already."""
-    columns = issues.c
-    query = select(
-        columns.id, columns.project_id, columns.grouping_version, columns.grouping_hash
-    ).where(
-        # Apart, for a list of tuples has SQLite read the whole table; what is too much is left out.
-        columns.project_id.in_({move.key[0] for move in moves}),
-        columns.grouping_version.in_({move.key[1] for move in moves}),
-        columns.grouping_hash.in_({move.key[2] for move in moves}),
-    )
-    found = {tuple(key): issue_id for issue_id, *key in conn.execute(query)}
+    found = find_groupings(conn, {move.key for move in moves})
     for move in moves:
-        move.issue_id = found.get(move.key)
+        move.issue_id = found[move.key].issue_id if move.key in found else None

@@ -51,13 +51,10 @@ def history(page: str) -> list[str]:
 
 def fill(app: Flask, count: int, **fields: Any) -> None:
     row = {
-        "project_id": 1, "grouping_version": "0", "grouping_key": "k", "culprit": "c",
-        "type": "T", "level": "error", "times_seen": 1, "stored_event_count": 0, "users": 0,
-        "first_seen": utc_now(), "last_seen": utc_now(),
+        "project_id": 1, "culprit": "c", "type": "T", "level": "error", "times_seen": 1,
+        "stored_event_count": 0, "users": 0, "first_seen": utc_now(), "last_seen": utc_now(),
     }  # fmt: skip
-    rows = [
-        {**row, "title": f"issue {n:04}", "grouping_hash": f"h{n}", **fields} for n in range(count)
-    ]
+    rows = [{**row, "title": f"issue {n:04}", **fields} for n in range(count)]
     with parts_of(app).store.write() as conn:
         conn.execute(issues.insert(), rows)
 
@@ -97,7 +94,7 @@ def test_filter_and_sorting_stand_in_every_address_of_the_page(
     app: Flask, admin_client: FlaskClient
 ) -> None:
     fill(app, PAGE_SIZE + 10, level="fatal")
-    fill(app, 1, title="other", grouping_hash="x")
+    fill(app, 1, title="other")
     page = admin_client.get("/admin/issues?q=issue&level=fatal&sort=times_seen").text
     assert tabs(page)["Open"] == str(PAGE_SIZE + 10)
     for address in re.findall(r'href="(/admin/issues\?[^"]+)"', page):
@@ -186,7 +183,7 @@ def test_all_that_match_are_changed_on_every_page_but_what_came_later(
     fill(app, PAGE_SIZE + 5)
     page = admin_client.get("/admin/issues?q=issue").text
     highest = re.search(r'name="highest" value="(\d+)"', page)[1]
-    fill(app, 1, title="issue late", grouping_hash="late")
+    fill(app, 1, title="issue late")
     answer = post(
         admin_client, "/admin/issues/change",
         action="ignore", scope="matching", highest=highest, q="issue",

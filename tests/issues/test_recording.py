@@ -58,7 +58,7 @@ def resolve(store: Store, issue_id: int = 1) -> None:
 def test_first_event_of_an_issue_is_told_apart_and_begins_its_history(store: Store) -> None:
     one, two, other = occurrence(release="shop@1"), occurrence(), occurrence("b")
     recorded = record(store, one, two, other)
-    assert recorded == [Recorded(1, True), Recorded(1, False), Recorded(2, True)]
+    assert recorded == [Recorded(1, True, 1), Recorded(1, False, 1), Recorded(2, True, 2)]
     assert record(store, occurrence()) == [Recorded(1, False)]
     assert history(store) == [("first_seen", one.event.event_id)]
     with store.read() as conn:

@@ -1,0 +1,181 @@
+"""Merging issues into one, and taking groupings out of an issue again.
+
+merge     groupings, history, feedback and counts go to the oldest issue ── at once;
+          each of the others stays as a row that leads there
+unmerge   each chosen grouping makes an issue of its own ── at once, empty
+both      events follow in batches (:mod:`app.issues.moving`)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+
+from app.db import Store, utc_now
+from app.issues.counting import merge_hours, merge_tags
+from app.issues.feedback import feedback
+from app.issues.groupings import groupings_of
+from app.issues.moving import finish_moves, merge_users
+from app.issues.queries import find_issue
+from app.issues.tables import (
+    MERGED,
+    STATUSES,
+    groupings,
+    issue_likeness,
+    issue_moves,
+    issues,
+    transitions,
+)
+
+MAX_MERGED = 100
+# Batches of events that a request waits for; the background moves the rest.
+BATCHES_AT_ONCE = 20
+
+
+class CannotMerge(ValueError):
+    """These issues cannot be merged, or these groupings not be taken out; the text says why."""
+
+
+def merge(
+    conn: Connection, issue_ids: Collection[int], actor: str | None, now: datetime | None = None
+) -> int:
+    """Merge issues of one project into the oldest of them; their events follow.
+
+    What the oldest one is, its status and who it is of, stays as it was.
+
+    :param issue_ids: 2 to MAX_MERGED, of issues that are there; repeats count once.
+    :return: the id of the one that stays.
+    :raise CannotMerge: they are fewer, more, of several projects, or not there.
+    """
+    target, *sources = _checked(conn, issue_ids)
+    now = now or utc_now()
+    for source in sources:
+        _merge_one(conn, target.id, source)
+    said = ", ".join(f"issue {one.id}: {one.title[:100]}" for one in sources)
+    _write_history(conn, target.id, "merged", actor, now, said)
+    return int(target.id)
+
+
+def unmerge(
+    conn: Connection,
+    issue_id: int,
+    hashes: Collection[str],
+    actor: str | None,
+    now: datetime | None = None,
+) -> list[int]:
+    """Take groupings out of an issue; each makes a new one, and its events follow.
+
+    What pruned events had added to counts stays where it was.
+
+    :param hashes: of the groupings, as :func:`groupings_of` has them.
+    :return: the ids of the new issues, in the order of the hashes.
+    :raise CannotMerge: the issue has no such grouping, or would have none left.
+    """
+    issue = find_issue(conn, issue_id)
+    if issue is None:
+        raise CannotMerge("no issue has this id")
+    there = groupings_of(conn, issue.id)
+    wanted = list(dict.fromkeys(hashes))
+    if unknown := set(wanted) - {one.hash for one in there}:
+        raise CannotMerge(f"the issue has no grouping {min(unknown)}")
+    if not wanted:
+        raise CannotMerge("at least one grouping is expected")
+    if len({one.hash for one in there}) <= len(wanted):
+        raise CannotMerge("at least one grouping has to stay in the issue")
+    now = now or utc_now()
+    made = [
+        _take_out(conn, issue, [one for one in there if one.hash == hash], actor, now)
+        for hash in wanted
+    ]
+    said = ", ".join(f"issue {number}" for number in made)
+    _write_history(conn, issue.id, "unmerged", actor, now, f"into {said}")
+    return made
+
+
+def follow_up(store: Store) -> None:
+    """Move the events of what was just merged or unmerged, as many as a person waits for."""
+    finish_moves(store, BATCHES_AT_ONCE)
+
+
+def _checked(conn: Connection, issue_ids: Collection[int]) -> list[Row[Any]]:
+    wanted = sorted(set(issue_ids))
+    if not 2 <= len(wanted) <= MAX_MERGED:
+        raise CannotMerge(f"2 to {MAX_MERGED} different issues are expected")
+    query = select(issues).where(issues.c.id.in_(wanted), issues.c.status.in_(STATUSES))
+    found = list(conn.execute(query.order_by(issues.c.id)))
+    if missing := set(wanted) - {one.id for one in found}:
+        raise CannotMerge(f"no issue has the id {min(missing)}")
+    if len({one.project_id for one in found}) > 1:
+        raise CannotMerge("issues of one project are expected")
+    if any(one.is_other for one in found):
+        raise CannotMerge("<other> is many errors and cannot be merged")
+    return found
+
+
+def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
+    users = merge_users(conn, source.id, target_id)
+    for table in (groupings, transitions, feedback):
+        moving = update(table).where(table.c.issue_id == source.id)
+        conn.execute(moving.values(issue_id=target_id))
+    merge_hours(conn, source.id, target_id)
+    merge_tags(conn, source.id, target_id)
+    conn.execute(issue_likeness.delete().where(issue_likeness.c.issue_id == source.id))
+    _add_counts(conn, target_id, source, users)
+    leads_on = issues.c.merged_into == source.id
+    conn.execute(update(issues).where(leads_on).values(merged_into=target_id))
+    emptied = {"times_seen": 0, "users": 0, "title": "", "culprit": "", "status": MERGED}
+    of_it = update(issues).where(issues.c.id == source.id)
+    conn.execute(of_it.values(**emptied, merged_into=target_id))
+    conn.execute(issue_moves.insert().values(from_issue_id=source.id, to_issue_id=target_id))
+
+
+def _add_counts(conn: Connection, target_id: int, source: Row[Any], users: int) -> None:
+    target = conn.execute(select(issues).where(issues.c.id == target_id)).one()
+    latest = max(target, source, key=lambda one: one.last_seen)
+    first = min(target, source, key=lambda one: one.first_seen)
+    values = {name: getattr(latest, name) for name in ("title", "culprit", "type", "level")}
+    values |= {
+        "times_seen": target.times_seen + source.times_seen,
+        "users": target.users + users,
+        "first_seen": first.first_seen,
+        "last_seen": latest.last_seen,
+        "first_release": first.first_release or latest.first_release,
+        "last_release": latest.last_release or first.last_release,
+        "payload_removed_at": target.payload_removed_at and source.payload_removed_at,
+    }
+    conn.execute(update(issues).where(issues.c.id == target_id).values(**values))
+
+
+def _take_out(
+    conn: Connection, issue: Row[Any], taken: list[Row[Any]], actor: str | None, now: datetime
+) -> int:
+    row = {
+        "project_id": issue.project_id,
+        **{name: getattr(issue, name) for name in ("title", "culprit", "type", "level")},
+        "status": "unresolved",
+        **dict.fromkeys(("times_seen", "stored_event_count", "users"), 0),
+        "first_seen": min(one.first_seen for one in taken),
+        "last_seen": max(one.last_seen for one in taken),
+    }
+    made = conn.scalar(issues.insert().values(**row).returning(issues.c.id))
+    new_id = int(made or 0)
+    ids = [one.id for one in taken]
+    conn.execute(update(groupings).where(groupings.c.id.in_(ids)).values(issue_id=new_id))
+    move = {"from_issue_id": issue.id, "to_issue_id": new_id}
+    conn.execute(issue_moves.insert(), [{**move, "grouping_id": number} for number in ids])
+    left = select(func.min(groupings.c.first_seen), func.max(groupings.c.last_seen))
+    first, last = conn.execute(left.where(groupings.c.issue_id == issue.id)).one()
+    bounds = update(issues).where(issues.c.id == issue.id)
+    conn.execute(bounds.values(first_seen=first, last_seen=last))
+    _write_history(conn, new_id, "unmerged", actor, now, f"from issue {issue.id}")
+    return new_id
+
+
+def _write_history(
+    conn: Connection, issue_id: int, kind: str, actor: str | None, now: datetime, note: str
+) -> None:
+    row = {"issue_id": issue_id, "at": now, "kind": kind, "actor": actor, "note": note}
+    conn.execute(transitions.insert().values(**row))

@@ -1,0 +1,278 @@
+"""Issues become one, and are taken apart again: their counts are always those of the events."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from app.db import Store
+from app.events.affected import ISSUE, MAX_USERS, affected_days, day_number
+from app.events.tables import envelopes, events
+from app.intake.pruning import remove_batch
+from app.intake.retention import bury
+from app.issues import merging, triage
+from app.issues.groupings import groupings_of
+from app.issues.moving import finish_moves
+from app.issues.queries import find_issue, list_issues, transitions_of
+from app.issues.tables import groupings, issue_hours, issue_moves, issue_tags, issues
+from app.protocol.envelope import Envelope, Item
+from tests.conftest import parts_of
+
+START = datetime(2026, 11, 20, 10, tzinfo=UTC)
+BUGS, USERS = 5, 4
+
+
+@pytest.fixture
+def store(app: Flask) -> Store:
+    return parts_of(app).store
+
+
+def send(app: Flask, bug: int = 0, user: int | None = None, project: int = 1, **more: Any) -> Any:
+    """Store an event of a bug and return its row."""
+    event_id = uuid.uuid4().hex
+    values = [{"type": f"Bug{bug}", "value": "it broke"}]
+    payload: dict[str, Any] = {"exception": {"values": values}, **more}
+    if user is not None:
+        payload["user"] = {"id": str(user)}
+    envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
+    parts_of(app).intake.accept(envelope, project_id=project, timeout_s=10)
+    with parts_of(app).store.read() as conn:
+        return conn.execute(select(events).where(events.c.event_id == event_id)).one()
+
+
+def merge(store: Store, *ids: int) -> int:
+    with store.write() as conn:
+        stays = merging.merge(conn, ids, "ada")
+    finish_moves(store)
+    return stays
+
+
+def unmerge(store: Store, issue_id: int, *hashes: str) -> list[int]:
+    with store.write() as conn:
+        made = merging.unmerge(conn, issue_id, hashes, "ada")
+    finish_moves(store)
+    return made
+
+
+def hashes_of(store: Store, issue_id: int) -> list[str]:
+    with store.read() as conn:
+        return [row.hash for row in groupings_of(conn, issue_id)]
+
+
+def all_issues(store: Store) -> list[Any]:
+    with store.read() as conn:
+        return list_issues(conn, limit=1000)
+
+
+def counted(store: Store, issue: Any) -> dict[str, Any]:
+    """Return what is counted of an issue."""
+    of_issue = issue.id
+    with store.read() as conn:
+        tags = conn.execute(select(issue_tags).where(issue_tags.c.issue_id == of_issue))
+        hours = conn.execute(select(issue_hours).where(issue_hours.c.issue_id == of_issue))
+        days = conn.execute(
+            select(affected_days).where(
+                affected_days.c.kind == ISSUE, affected_days.c.of_id == of_issue
+            )
+        )
+        return {
+            "times_seen": issue.times_seen,
+            "stored": issue.stored_event_count,
+            "users": issue.users,
+            "first_seen": issue.first_seen,
+            "last_seen": issue.last_seen,
+            "first_release": issue.first_release,
+            "last_release": issue.last_release,
+            "tags": {(row.key, row.value): row.times_seen for row in tags},
+            "hours": {row.hour: row.events for row in hours},
+            "days": {row.day: row.users for row in days},
+        }
+
+
+def recounted(sent: list[Any], store: Store, issue: Any) -> dict[str, Any]:
+    """Return the same, told by the events that were sent and are in the issue now."""
+    with store.read() as conn:
+        ids = set(conn.scalars(select(events.c.event_id).where(events.c.issue_id == issue.id)))
+    own = [one for one in sent if one["row"].event_id in ids]
+    rows = [one["row"] for one in own]
+    met = {
+        (day_number(one["row"].stored_at), one["user"]) for one in own if one["user"] is not None
+    }
+    names = ("level", "release")
+    return {
+        "times_seen": len(own),
+        "stored": len(own),
+        "users": len({user for _, user in met}),
+        "first_seen": min(row.timestamp for row in rows),
+        "last_seen": max(row.timestamp for row in rows),
+        "first_release": rows[0].release,
+        "last_release": rows[-1].release,
+        "tags": dict(
+            Counter((name, getattr(row, name)) for row in rows for name in names)
+            + Counter(("bug", str(one["bug"])) for one in own)
+        ),
+        "hours": dict(
+            Counter(row.stored_at.replace(minute=0, second=0, microsecond=0) for row in rows)
+        ),
+        "days": dict(Counter(day for day, _ in met)),
+    }
+
+
+def shuffle(app: Flask, seed: int) -> list[dict[str, Any]]:
+    """Send, merge and unmerge at random, and return what was sent."""
+    chosen, store, sent = random.Random(seed), parts_of(app).store, []
+    with time_machine.travel(START, tick=True) as clock:
+        for step in range(60):
+            clock.shift(timedelta(hours=chosen.choice([0, 0, 1, 20])))
+            there = all_issues(store)
+            action = chosen.random()
+            if action < 0.7 or len(there) < 2:
+                bug, user = chosen.randrange(BUGS), chosen.choice([None, *range(USERS)])
+                row = send(app, bug, user, release=f"shop@{step // 10}", tags={"bug": str(bug)})
+                sent.append({"row": row, "bug": bug, "user": user})
+            elif action < 0.85:
+                merge(store, *(one.id for one in chosen.sample(there, 2)))
+            else:
+                one = chosen.choice(there)
+                hashes = hashes_of(store, one.id)
+                if len(hashes) > 1:
+                    unmerge(store, one.id, *chosen.sample(hashes, len(hashes) // 2))
+    return sent
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_count_is_that_of_the_events_whatever_was_merged_and_unmerged(
+    app: Flask, store: Store, seed: int
+) -> None:
+    sent = shuffle(app, seed)
+    for issue in all_issues(store):
+        assert counted(store, issue) == recounted(sent, store, issue)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sums_stay_the_same_where_events_were_pruned(app: Flask, store: Store, seed: int) -> None:
+    sent, chosen = shuffle(app, seed), random.Random(seed)
+    with store.read() as conn:
+        ids = list(conn.scalars(select(envelopes.c.id)))
+    with store.write() as conn:
+        remove_batch(conn, chosen.sample(ids, len(ids) // 2))
+    for _ in range(10):
+        there = all_issues(store)
+        if len(there) > 1 and chosen.random() < 0.6:
+            merge(store, *(one.id for one in chosen.sample(there, 2)))
+        else:
+            one = chosen.choice(there)
+            if len(hashes := hashes_of(store, one.id)) > 1:
+                unmerge(store, one.id, hashes[0])
+        found = all_issues(store)
+        assert sum(one.times_seen for one in found) == len(sent)
+        assert sum(one.stored_event_count for one in found) == len(ids) - len(ids) // 2
+        assert all(min(one.times_seen, one.stored_event_count, one.users) >= 0 for one in found)
+
+
+def test_events_that_come_later_go_where_their_grouping_went(app: Flask, store: Store) -> None:
+    first, second = send(app, 1).issue_id, send(app, 2).issue_id
+    stays = merge(store, second, first)
+    assert stays == first
+    assert send(app, 2).issue_id == first
+    (apart,) = unmerge(store, first, hashes_of(store, first)[0])
+    assert send(app, 2).issue_id == apart != first
+    assert send(app, 1).issue_id == first
+
+
+def test_issue_that_was_merged_leads_to_the_one_that_stayed(app: Flask, store: Store) -> None:
+    ids = [send(app, bug).issue_id for bug in range(3)]
+    merge(store, ids[1], ids[2])
+    merge(store, ids[0], ids[1])
+    with store.read() as conn:
+        found = [find_issue(conn, number) for number in ids]
+    assert [row and row.id for row in found] == [ids[0]] * 3
+    assert [row.id for row in all_issues(store)] == [ids[0]]
+
+
+def test_merging_and_unmerging_stand_in_the_history_with_who_did_it(
+    app: Flask, store: Store
+) -> None:
+    first, second = send(app, 1).issue_id, send(app, 2).issue_id
+    with store.write() as conn:
+        triage.comment(conn, second, "known since May", "eve")
+    merge(store, first, second)
+    (apart,) = unmerge(store, first, hashes_of(store, first)[0])
+    with store.read() as conn:
+        told = [(row.kind, row.actor, row.note) for row in transitions_of(conn, first)]
+        of_new = [(row.kind, row.actor, row.note) for row in transitions_of(conn, apart)]
+    assert told[:2] == [
+        ("unmerged", "ada", f"into issue {apart}"),
+        ("merged", "ada", f"issue {second}: Bug2: it broke"),
+    ]
+    assert ("commented", "eve", "known since May") in told
+    assert of_new == [("unmerged", "ada", f"from issue {first}")]
+
+
+def test_merge_that_was_cut_off_is_finished_later(app: Flask, store: Store) -> None:
+    first, second = send(app, 1).issue_id, send(app, 2).issue_id
+    with store.write() as conn:
+        merging.merge(conn, [first, second], "ada")
+    with store.read() as conn:  # As a process leaves it that is killed now.
+        assert conn.scalar(select(func.count()).select_from(issue_moves)) == 1
+        row = find_issue(conn, first)
+    assert row is not None and (row.times_seen, row.stored_event_count) == (2, 1)
+    assert finish_moves(store)
+    with store.read() as conn:
+        assert set(conn.scalars(select(events.c.issue_id))) == {first}
+
+
+def test_issue_deleted_while_events_are_on_their_way_to_it_takes_them_along(
+    app: Flask, store: Store
+) -> None:
+    first, second = send(app, 1).issue_id, send(app, 2).issue_id
+    with store.write() as conn:
+        merging.merge(conn, [first, second], "ada")
+        triage.delete(conn, [first])
+    bury(store)
+    finish_moves(store)
+    with store.read() as conn:
+        for table in (issues, events, envelopes, groupings, issue_moves):
+            assert conn.scalar(select(func.count()).select_from(table)) == 0, table.name
+    assert send(app, 2).issue_id is not None
+
+
+def test_users_at_their_bound_stay_there(app: Flask, store: Store) -> None:
+    first, second = send(app, 1, 1).issue_id, send(app, 2, 2).issue_id
+    with store.write() as conn:
+        conn.execute(update(issues).where(issues.c.id == second).values(users=MAX_USERS))
+    merge(store, first, second)
+    assert all_issues(store)[0].users >= MAX_USERS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "because"),
+    [
+        (lambda ids: ids[:1], "2 to 100"),
+        (lambda ids: [ids[0], ids[0]], "2 to 100"),
+        (lambda ids: [ids[0], 999], "no issue has the id 999"),
+    ],
+)
+def test_what_cannot_be_merged_is_refused_with_the_reason(
+    app: Flask, store: Store, wrong: Any, because: str
+) -> None:
+    ids = [send(app, 1).issue_id, send(app, 2).issue_id]
+    with pytest.raises(merging.CannotMerge, match=because), store.write() as conn:
+        merging.merge(conn, wrong(ids), "ada")
+    assert [row.times_seen for row in all_issues(store)] == [1, 1]
+
+
+def test_last_grouping_cannot_be_taken_out(app: Flask, store: Store) -> None:
+    issue = send(app).issue_id
+    with pytest.raises(merging.CannotMerge, match="has to stay"), store.write() as conn:
+        merging.unmerge(conn, issue, hashes_of(store, issue), "ada")
+    with pytest.raises(merging.CannotMerge, match="no grouping"), store.write() as conn:
+        merging.unmerge(conn, issue, ["0" * 64], "ada")
