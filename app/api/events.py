@@ -174,6 +174,7 @@ def _detail(progress: Progress, issue: Row[Any], attached: list[dict[str, Any]])
     whole |= {
         "exceptions": [ExceptionValue(**asdict(exception)) for exception in event.exceptions],
         "attachments": attached,
+        "attachments_removed": row.attachments_removed,
         "stack": [Frame(**asdict(frame)) for frame in event.stack],
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,

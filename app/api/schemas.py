@@ -182,6 +182,8 @@ class EventDetail(EventSummary):
     stack: list[Frame]
     breadcrumbs: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
+    # Whether there were more, which are no longer kept.
+    attachments_removed: bool
     scrubbed: list[dict[str, str]]
     grouping: Grouping
     ignored_by: str | None

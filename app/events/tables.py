@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -89,6 +91,8 @@ events = Table(
     Column("duplicates", Integer, nullable=False, default=0),
     # The name of the user's rule that said so.
     Column("ignored_by", String(200)),
+    # Whether files that came with it, or beside it, are no longer kept.
+    Column("attachments_removed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "event_id"),
     # Lists of a project, and of an issue, newest first.
     Index(None, "project_id", "id"),
