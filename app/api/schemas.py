@@ -428,6 +428,26 @@ class Owed(BaseModel):
     quantity: int
 
 
+class DeliveryAction(BaseModel):
+    """What a person or a token did to one envelope, to those of a filter, or to a destination."""
+
+    id: int
+    at: datetime
+    actor: str
+    kind: str
+    envelope_id: int | None
+    project_id: int | None
+    filter: dict[str, str]
+    envelopes: int
+
+
+class DeliveryActions(BaseModel):
+    """A page of actions, newest first."""
+
+    actions: list[DeliveryAction]
+    next: Next
+
+
 class DeliveryOverview(BaseModel):
     """How delivery is as a whole."""
 

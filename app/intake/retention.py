@@ -21,6 +21,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Connection, func, select
 
 from app.db import Store, utc_now
+from app.delivery.action_history import prune_actions
 from app.delivery.tables import attempts, issue_deliveries
 from app.events import ageing, session_ageing, user_ageing
 from app.events.affected import MAX_USERS, day_number
@@ -186,6 +187,7 @@ def _ledger(store: Store, days: int) -> None:
     """Remove old attempts and AI calls, and counts of hours that no cap looks at any more."""
     now = utc_now()
     past = now - SENT_HOURS_KEPT
+    prune_actions(store, now - timedelta(days=days) if days else None)
     ageing.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
     if days:
         old = now - timedelta(days=days)
