@@ -27,6 +27,7 @@ from app.events import ageing, session_ageing, user_ageing
 from app.events.affected import MAX_USERS, day_number
 from app.events.ai_calls import ai_calls
 from app.events.items import client_losses, item_counts
+from app.events.row_bounds import bound_rows
 from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
@@ -138,6 +139,7 @@ def _small_steps(
     yield "sessions to hours", lambda: session_ageing.settle(store, closed)
     yield "old sessions", lambda: session_ageing.forget(store, past)
     yield "users of sessions", lambda: session_ageing.bound_users(store)
+    yield "rows of series", lambda: bound_rows(store)
     yield "history", lambda: bound_history(store)
     yield "users", lambda: _users(store)
     yield "ledger", lambda: _ledger(store, limits.days)
