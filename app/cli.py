@@ -9,7 +9,7 @@ from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 
 from app.accounts import SCOPES
-from app.intake.retention import Limits, excess, prune
+from app.intake.retention import Limits, PruneFailed, excess, prune
 from app.intake.store_bound import used_bytes
 from app.memory.upkeep import Upkeep
 from app.output import command_error, say, usage_error
@@ -62,8 +62,13 @@ def prune_command() -> None:
     limits = Limits.of(parts.config)
     # What goes for its bytes is not known before, so the bar may grow beyond the estimate.
     with click.progressbar(length=excess(parts.store, limits), label="pruning") as bar:
-        gone = prune(parts.store, limits, bar.update)
+        try:
+            gone, failed = prune(parts.store, limits, bar.update), None
+        except PruneFailed as error:
+            gone, failed = error.gone, error
     say(f"{gone} envelopes removed, {used_bytes(parts.store)} bytes in use")
+    if failed:
+        raise command_error(f"{failed}; the log says why")
 
 
 @click.command("worker")

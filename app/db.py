@@ -26,6 +26,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -181,7 +182,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection in a reading transaction.
+        """Yield a connection in a reading transaction, which ends with every result of it.
 
         :raise StoreUnavailable: the database does not answer.
         """
@@ -483,7 +484,9 @@ class Store:
 
     def _sqlite_engine(self, mode: str, synchronous: str = "FULL") -> Engine:
         # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
-        engine = create_engine(self.url, connect_args={"timeout": 1 if mode == "DEFERRED" else 0})
+        timeout = 1 if mode == "DEFERRED" else 0
+        connect_args = {"timeout": timeout, "factory": _SqliteConnection}
+        engine = create_engine(self.url, connect_args=connect_args)
         event.listen(engine, "connect", functools.partial(_prepare_sqlite, synchronous))
         event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(f"BEGIN {mode}"))
         return engine
@@ -506,6 +509,31 @@ def newest_revision() -> str | None:
 def utc_now() -> datetime:
     """Return the time, aware and in UTC; a transaction reads the clock once."""
     return datetime.now(UTC)
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection whose results end with their transaction.
+
+    SQLite keeps the state that a result sees which was not read to its end, past ROLLBACK too: the
+    next read of this connection would find the store as it was then. Reading on raises.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        """Open a cursor; those of :meth:`execute` come from here, too."""
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def rollback(self) -> None:
+        """End the transaction; the pool does so, too, whenever a connection comes back to it."""
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._cursors.clear()
+        super().rollback()
 
 
 def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from app.delivery.tables import attempts, issue_deliveries
 from app.events.affected import affected_users
 from app.events.ai_calls import ai_calls
 from app.events.releases import releases
-from app.events.sessions import session_series, session_users
+from app.events.row_bounds import BOUNDED, bound_rows
+from app.events.sessions import known_sessions, session_series, session_users
 from app.events.tables import envelopes, events
 from app.intake.pruning import candidates, remove
 from app.intake.retention import Limits, prune
@@ -36,6 +37,7 @@ from app.issues.tables import (
     issues,
     transitions,
 )
+from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 
@@ -331,6 +333,56 @@ def test_users_of_old_sessions_go_where_a_project_has_too_many(
         left = {release: users for release, users in conn.execute(query)}
     assert left == {"shop@3": 0, "shop@2": 2, "shop@1": 2}
     assert rows_of(store, session_users) == 4
+
+
+@pytest.mark.parametrize("named", [by.name for _, tables in BOUNDED for by in tables])
+def test_rows_of_series_are_bounded_in_all_and_the_oldest_days_lose_theirs(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setattr("app.events.row_bounds.MAX_ROWS", 4)
+    store = parts_of(app).store
+    create_project(store, "Honest", 2, "b" * 32)
+    series, table = next((s, by) for s, tables in BOUNDED for by in tables if by.name == named)
+    today, ids = utc_now().date(), {}
+    with store.write() as conn:
+        for project_id, days in ((1, 3), (1, 2), (1, 1), (2, 3)):
+            row = filled(series, project_id=project_id, day=today - timedelta(days=days))
+            number = conn.execute(series.insert().values(row)).inserted_primary_key[0]
+            ids[project_id, days] = number
+            for moment in range(2):
+                time_name = "hour" if "hour" in table.c else "minute"
+                row = filled(table, series_id=number, **{time_name: moment * 60})
+                conn.execute(table.insert().values(row))
+    bound_rows(store)
+    with store.read() as conn:
+        left = set(conn.scalars(select(table.c.series_id)))
+    assert left == {ids[1, 2], ids[1, 1], ids[2, 3]}
+
+
+def filled(table: Table, **given: object) -> dict[str, object]:
+    """Return a row with something in each column that has to have a value."""
+    row: dict[str, object] = {}
+    for column in table.c:
+        if column.name in given:
+            row[column.name] = given[column.name]
+        elif not column.nullable and column.server_default is None and column.name != "id":
+            kind = column.type.python_type
+            row[column.name] = utc_now() if kind is datetime else kind()
+    return row
+
+
+def test_sessions_that_may_change_are_bounded_and_the_oldest_go(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.events.row_bounds.MAX_KNOWN_SESSIONS", 5)
+    store, now = parts_of(app).store, utc_now()
+    for minutes in (30, 20, 10):
+        with time_machine.travel(now - timedelta(minutes=minutes)):
+            of_sessions(app, 2, f"shop@{minutes}")
+    bound_rows(store)
+    with store.read() as conn:
+        left = list(conn.scalars(select(known_sessions.c.minute)))
+    assert (len(left), min(left)) == (4, int((now - timedelta(minutes=20)).timestamp()) // 60)
 
 
 # ---- stores of earlier versions -----------------------------------------------------------------

@@ -103,6 +103,26 @@ def test_two_statements_of_one_read_see_the_same_state_of_the_store(store: Store
         assert conn.scalar(count) == 1
 
 
+@pytest.mark.parametrize("opened_by", ["read", "write"])
+def test_result_that_is_not_read_to_its_end_does_not_age_the_next_read(
+    store: Store, opened_by: str
+) -> None:
+    count = select(func.count()).select_from(counters)
+    with store.write() as conn:
+        values = [{"name": str(number), "value": number} for number in range(3000)]
+        conn.execute(counters.insert(), values)
+    with store.read() if opened_by == "read" else store.write() as conn:
+        open_results = [
+            conn.execute(select(counters)),
+            conn.connection.cursor().execute("SELECT * FROM counters"),
+        ]
+        assert [len(result.fetchmany(2)) for result in open_results] == [2, 2]
+    with store.write() as conn:
+        conn.execute(insert(conn, counters).values(name="new", value=1))
+    with store.read() as conn:
+        assert conn.scalar(count) == 3001
+
+
 def test_writer_waits_for_another_one_and_gives_up_in_time(store: Store) -> None:
     other = Store(store.url.render_as_string(hide_password=False))
     with store.write():

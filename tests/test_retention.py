@@ -44,6 +44,48 @@ def fill(
         intake.accept(Envelope({}, [item]), project_id=project_id, timeout_s=10)
 
 
+STEPS = [
+    "app.intake.retention.ageing.roll_up",
+    "app.intake.retention.session_ageing.settle",
+    "app.intake.retention.bound_history",
+    "app.intake.retention._ledger",
+    "app.intake.retention._by_age",
+    "app.intake.retention.expired_issues.expire",
+]
+
+
+@pytest.mark.parametrize("failing", STEPS)
+def test_step_that_fails_stops_no_other_and_the_command_says_so(
+    app: Flask,
+    runner: FlaskCliRunner,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failing: str,
+) -> None:
+    done: list[str] = []
+
+    def step(name: str) -> Callable[..., int]:
+        def run(*args: object) -> int:
+            done.append(name)
+            if name == failing:
+                raise RuntimeError("a damaged page")
+            return 0
+
+        return run
+
+    for name in STEPS:
+        monkeypatch.setattr(name, step(name))
+    # One project's payloads grow old, so that each step has something to do.
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(projects).values(retention_days=1))
+    result = runner.invoke(args=["prune"])
+    assert set(done) == set(STEPS)
+    assert result.exit_code == 1
+    assert "these steps of pruning failed: " in result.output
+    assert "envelopes removed" in result.output
+    assert "a damaged page" in caplog.text
+
+
 def session(app: Flask) -> None:
     item = Item({"type": "session"}, {"sid": "1"})
     parts_of(app).intake.accept(Envelope({}, [item]), project_id=1, timeout_s=10)

@@ -18,6 +18,7 @@ from app.admin.events import moment_of, row_number
 from app.admin.lookups import project_names
 from app.admin.trails import sentence_of
 from app.db import utc_now
+from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
 from app.delivery.ledger import (
@@ -37,6 +38,7 @@ from app.protocol.event import clean_text
 from app.services import services
 
 PAGE_SIZE = 50
+ACTIONS_SHOWN = 10
 NAMES = ("state", "project", "item", "reason", "event", "from", "to")
 MAX_LENGTHS = {"reason": 200, "item": 64}
 UNKNOWN = "no envelope has this id; it may have been removed since"
@@ -80,6 +82,7 @@ def list_of_deliveries() -> ResponseReturnValue:
         page = page_of_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
         names = project_names(conn)
+        actions = list_actions(conn, limit=ACTIONS_SHOWN) if before is None else []
     state = choice.values.get("state")
     return render_template(
         "deliveries.html",
@@ -96,6 +99,7 @@ def list_of_deliveries() -> ResponseReturnValue:
         can_replay=state in REPLAYABLE or (state is None and choice.narrows),
         can_discard=state in DISCARDABLE,
         is_first=before is None,
+        actions=actions,
         older=page.next[-1] if page.next else None,
         is_cut=page.is_cut,
         looked_at=SCAN_ROWS,
@@ -114,12 +118,15 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         found = find_delivery(conn, envelope_id)
         destination = _destination_of(conn, found)
         names = project_names(conn)
+        actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE) if found else []
     if found is None or destination is None:
         abort(404, description=UNKNOWN)
     row = found.row
     return render_template(
         "delivery.html",
         delivery=found,
+        actions=actions,
+        projects=names,
         row=row,
         destination=view_of(destination, names, now),
         hops=hops_of(row, destination, now),

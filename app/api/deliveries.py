@@ -21,12 +21,15 @@ from app.api.requests import Query, read_query
 from app.api.schemas import (
     Attempt,
     Delivery,
+    DeliveryAction,
+    DeliveryActions,
     DeliveryOverview,
     DeliveryPage,
     DestinationState,
     Owed,
 )
 from app.db import utc_now
+from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
 from app.delivery.ledger import (
     DeliveryFilter,
@@ -158,6 +161,37 @@ def get_delivery_overview() -> ResponseReturnValue:
         owed=[Owed(**row._mapping) for row in found.owed],
     )
     return answer(report)
+
+
+class ActionQuery(Query):
+    """Which page of the history."""
+
+    limit: Limit = 50
+    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
+    envelope_id: RowNumber | None = None
+
+
+@bp.get("/api/deliveries/actions")
+@access.reads
+@describe(
+    Operation(
+        "Who replayed, discarded, paused and resumed what, newest first",
+        {200: DeliveryActions},
+        query=ActionQuery,
+        problems=(422, 503),
+        tag="deliveries",
+    )
+)
+def get_delivery_actions() -> ResponseReturnValue:
+    """Return a page of the history."""
+    query = read_query(ActionQuery)
+    with services().store.read() as conn:
+        rows = list_actions(
+            conn, envelope_id=query.envelope_id, before=query.cursor, limit=query.limit + 1
+        )
+    page = [DeliveryAction(**row._mapping) for row in rows[: query.limit]]
+    following = str(page[-1].id) if len(rows) > query.limit else None
+    return answer(DeliveryActions(actions=page, next=following))
 
 
 @bp.get("/api/deliveries/<int:envelope_id>")

@@ -178,6 +178,7 @@ def _detail(
     whole |= {
         "exceptions": [ExceptionValue(**asdict(exception)) for exception in event.exceptions],
         "attachments": attached,
+        "attachments_removed": row.attachments_removed,
         "stack": [Frame(**asdict(frame)) for frame in event.stack],
         "scrubbed": row.scrubbed,
         "duplicates": row.duplicates,

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app import access
-from app.api import bp
+from app.api import bp, doors
 from app.api.schemas import Problem
 from app.services import services
 from config import VERSION
@@ -37,7 +37,7 @@ PROBLEMS = {
     415: "The body is not JSON.",
     422: "A field is wrong; `errors` names it.",
     500: "The server failed; `event_id` names the recorded error.",
-    503: "The store does not answer.",
+    503: "The store does not answer, or its disk is full.",
 }
 
 
@@ -94,6 +94,7 @@ def document() -> dict[str, Any]:
                     paths[path][method]["description"] += f" {NULL_CLEARS}"
         bodies = (*operation.answers.values(), operation.body)
         models |= {model for model in bodies if model and not isinstance(model, str)}
+    paths |= doors.paths()
     _, schemas = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=REFERENCE,

@@ -185,6 +185,8 @@ class EventDetail(EventSummary):
     stack: list[Frame]
     breadcrumbs: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
+    # Whether there were more, which are no longer kept.
+    attachments_removed: bool
     scrubbed: list[dict[str, str]]
     grouping: Grouping
     ignored_by: str | None
@@ -428,6 +430,26 @@ class Owed(BaseModel):
     reason: str
     category: str
     quantity: int
+
+
+class DeliveryAction(BaseModel):
+    """What a person or a token did to one envelope, to those of a filter, or to a destination."""
+
+    id: int
+    at: datetime
+    actor: str
+    kind: str
+    envelope_id: int | None
+    project_id: int | None
+    filter: dict[str, str]
+    envelopes: int
+
+
+class DeliveryActions(BaseModel):
+    """A page of actions, newest first."""
+
+    actions: list[DeliveryAction]
+    next: Next
 
 
 class DeliveryOverview(BaseModel):

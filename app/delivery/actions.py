@@ -1,4 +1,5 @@
-"""What people do to deliveries: replay, discard, pause, resume. Every act is a line in the log.
+"""What people do to deliveries: replay, discard, pause, resume. Every act is a line in the log and
+a row of :mod:`app.delivery.action_history`.
 
     ActionError
     ├── UnknownDelivery   no such envelope, or no such project
@@ -27,6 +28,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from app.db import Store, utc_now
 from app.delivery import books
 from app.delivery import destinations as own
+from app.delivery.action_history import Action, Kind
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.ledger import DeliveryFilter
 from app.delivery.settling import WAITING, owe_reports
@@ -95,6 +97,7 @@ def replay_one(
             raise DoesNotFit("Sentry has accepted it; it is sent again only by force")
         if not _replay(conn, destinations, [row]):
             raise DoesNotFit(f"project {row.project_id} has no DSN to send it to")
+        _action_on(actor, "replayed", row).note(conn, 1)
     log.info("%s replayed envelope %d (%s)", actor, envelope_id, row.state)
 
 
@@ -116,7 +119,10 @@ def replay(
     states = REPLAYABLE if is_exact else REPLAYED_BY_DEFAULT
     if force and is_exact:
         states = (*states, "delivered")
-    outcome = _in_bites(store, filter, states, lambda conn, rows: _replay(conn, destinations, rows))
+    action = Action(actor, "replayed", utc_now(), filter=_named(filter))
+    outcome = _in_bites(
+        store, filter, states, lambda conn, rows: _replay(conn, destinations, rows), action
+    )
     _tell(actor, "replayed", outcome, filter)
     return outcome
 
@@ -132,6 +138,7 @@ def discard_one(store: Store, destinations: Destinations, envelope_id: int, acto
         if row.state not in DISCARDABLE:
             raise DoesNotFit(f"it is {row.state}; only what is still to be sent can be discarded")
         _discard(conn, destinations, [row])
+        _action_on(actor, "discarded", row).note(conn, 1)
     log.info("%s discarded envelope %d (%s)", actor, envelope_id, row.state)
 
 
@@ -139,8 +146,9 @@ def discard(
     store: Store, destinations: Destinations, filter: DeliveryFilter, actor: str
 ) -> Outcome:
     """Give up those envelopes of a filter that are still to be sent."""
+    action = Action(actor, "discarded", utc_now(), filter=_named(filter))
     outcome = _in_bites(
-        store, filter, DISCARDABLE, lambda conn, rows: _discard(conn, destinations, rows)
+        store, filter, DISCARDABLE, lambda conn, rows: _discard(conn, destinations, rows), action
     )
     _tell(actor, "discarded", outcome, filter)
     return outcome
@@ -167,7 +175,7 @@ def _set(
     destinations: Destinations,
     project_id: int,
     actor: str,
-    word: str,
+    word: Kind,
     change: Callable[[Connection, int, datetime], None],
 ) -> Destination:
     with store.write() as conn:
@@ -177,6 +185,7 @@ def _set(
         if destinations.find(conn, project_id).dsn is None:
             raise DoesNotFit("the project has no DSN: nothing is sent for it")
         change(conn, project_id, utc_now())
+        Action(actor, word, utc_now(), project_id=project_id).note(conn, 0)
         destination = destinations.find(conn, project_id)
     log.info("%s %s delivery for project %d", actor, word, project_id)
     return destination
@@ -191,7 +200,13 @@ def _one(conn: Connection, envelope_id: int) -> Row[Any]:
     return row
 
 
-def _in_bites(store: Store, filter: DeliveryFilter, states: Collection[str], act: _Act) -> Outcome:
+def _action_on(actor: str, kind: Kind, row: Row[Any]) -> Action:
+    return Action(actor, kind, utc_now(), envelope_id=row.id, project_id=row.project_id)
+
+
+def _in_bites(
+    store: Store, filter: DeliveryFilter, states: Collection[str], act: _Act, action: Action
+) -> Outcome:
     """Do it to what is there now, a transaction for every bite."""
     chosen = filter.apply(select(*_COLUMNS)).where(envelopes.c.state.in_(states))
     with store.read() as conn:
@@ -203,6 +218,8 @@ def _in_bites(store: Store, filter: DeliveryFilter, states: Collection[str], act
             found = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
             rows = _mouthful(found)
             count = act(conn, rows) if rows else 0
+            if count:
+                action.note(conn, count)
         done, skipped = done + count, skipped + len(rows) - count
         if len(rows) == len(found) < BITE:
             return Outcome(done, skipped)
@@ -249,5 +266,8 @@ def _update(conn: Connection, rows: list[Row[Any]], values: dict[str, Any]) -> N
 
 
 def _tell(actor: str, word: str, outcome: Outcome, filter: DeliveryFilter) -> None:
-    what = {name: str(value)[:200] for name, value in filter.given.items()}
-    log.info("%s %s %d envelopes of %s", actor, word, outcome.done, what)
+    log.info("%s %s %d envelopes of %s", actor, word, outcome.done, _named(filter))
+
+
+def _named(filter: DeliveryFilter) -> dict[str, str]:
+    return {name: str(value)[:200] for name, value in filter.given.items()}

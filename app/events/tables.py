@@ -10,6 +10,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -94,6 +96,8 @@ events = Table(
     Column("grouping_id", RowId),
     # Of the user it met, empty without one; NULL for events older than this column.
     Column("user_hash", String(32)),
+    # Whether files that came with it, or beside it, are no longer kept.
+    Column("attachments_removed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "event_id"),
     # Lists of a project, and of an issue, newest first.
     Index(None, "project_id", "id"),

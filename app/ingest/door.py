@@ -52,6 +52,8 @@ EVENT_BOUND_ITEMS = frozenset(
 )
 # Those of which an envelope has at most one, and only one of the two.
 MAIN_ITEMS = frozenset({"event", "transaction"})
+# What an old client sends may be either.
+_EVENT_OR_TRANSACTION = Envelope({}, [Item({"type": name}, {}) for name in sorted(MAIN_ITEMS)])
 # The instances that an envelope came through: this one's id in it closes a circle.
 INSTANCE_HEADER = "X-DevEnviro-Instance"
 MAX_VIA_LENGTH = 500
@@ -116,15 +118,24 @@ def may_be_tunnel() -> bool:
 def check_head() -> None:
     """Check what the head says of an envelope, whose body has not been read.
 
-    :raise Refusal: 401, 403, 508.
+    :raise Refusal: 401, 403, 508; 429 where nothing that the path takes is within the quota.
+    :raise ShareExceeded: the project is beyond its share of a store that is nearly full.
+    :raise StoreFull: the store is full.
     :raise StoreError: the store does not answer.
     """
     if request.method == "OPTIONS":
         return
     _passed_through()
     project_id = _authorized((request.view_args or {}).get("project_id"))
-    if project_id is None and request.endpoint == f"{bp.name}.{take_event.__name__}":
-        raise Refusal(401, "no public key was given")
+    is_event = request.endpoint == f"{bp.name}.{take_event.__name__}"
+    if project_id is None:
+        if is_event:
+            raise Refusal(401, "no public key was given")
+        return
+    services().intake.check_room(project_id)
+    if is_event:
+        # An envelope may hold what no quota limits, which only its body tells.
+        quota.check(_EVENT_OR_TRANSACTION, project_id)
 
 
 # ---- steps --------------------------------------------------------------------------------------

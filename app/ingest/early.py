@@ -14,10 +14,11 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
 
 from app import access
-from app.db import StoreError
+from app.db import StoreError, StoreFull
 from app.ingest import bp, door
-from app.ingest.answers import Refusal
+from app.ingest.answers import Refusal, answer_store_error
 from app.ingest.body import MAX_WIRE_BYTES
+from app.intake.store_bound import ShareExceeded
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 def head_check(app: Flask) -> Callable[[WSGIEnvironment, int], WSGIApplication | int]:
     """Return what the event loop asks: the answer to a head, or how many bytes its body may have.
 
-    It answers 401, 403, 404, 405, 413 and 508. It runs in a thread, since it may ask the store; if
-    that does not answer, the body is read and the view answers.
+    It answers 401, 403, 404, 405, 413, 429 and 508, and 503 where the store is full. It runs in a
+    thread, since it may ask the store; if that does not answer, the body is read and the view
+    answers.
     """
 
     def check(environ: WSGIEnvironment, received: int) -> WSGIApplication | int:
@@ -37,6 +39,8 @@ def head_check(app: Flask) -> Callable[[WSGIEnvironment, int], WSGIApplication |
                 if isinstance(verdict, int):
                     return verdict
                 response = app.make_response(verdict)
+            except (ShareExceeded, StoreFull) as error:
+                response = app.make_response(answer_store_error(error))
             except StoreError:
                 return MAX_WIRE_BYTES
             except (HTTPException, Refusal) as error:

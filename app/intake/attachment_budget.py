@@ -17,7 +17,7 @@ from app.db import Store
 from app.events.tables import envelopes
 from app.intake import project_bytes
 from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES, TAKEN
-from app.intake.pruning import SETTLED, remove_batch
+from app.intake.pruning import SETTLED, note_removed_files, remove_batch
 from app.protocol.envelope import parse_envelope, serialize_envelope
 from app.protocol.packing import pack, unpack
 
@@ -32,6 +32,7 @@ class Trimmed(NamedTuple):
 
     id: int
     project_id: int
+    event_id: str | None
     taken_before: int
     item_types: str
     body: bytes | None
@@ -77,7 +78,8 @@ def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
         columns.project_id == project_id, columns.state.in_(SETTLED), HAS_ATTACHMENT
     )
     sizes = sizes.order_by(columns.id).limit(BATCH_SIZE)
-    wanted = select(columns.id, columns.project_id, columns.item_types, columns.body)
+    names = ("id", "project_id", "event_id", "item_types", "body")
+    wanted = select(*(columns[name] for name in names))
     after = 0
     while True:
         # Every result is read to its end: SQLite keeps the state that an open one sees, and the
@@ -98,17 +100,17 @@ def _up_to(limit: int, rows: Sequence[Any]) -> list[int]:
 
 
 def _trimmed(row: Any) -> list[Trimmed]:
-    taken = len(row.body) + ROW_BYTES
+    before = row.id, row.project_id, row.event_id, len(row.body) + ROW_BYTES
     try:
         envelope = parse_envelope(unpack(row.body))
     except ValueError:
         return []  # A damaged row stays for a person to look at.
     envelope.items = [item for item in envelope.items if item.type != ATTACHMENT]
     if not envelope.items:
-        return [Trimmed(row.id, row.project_id, taken, "", None, 0)]
+        return [Trimmed(*before, "", None, 0)]
     body = serialize_envelope(envelope)
     types = ",".join(kind for kind in row.item_types.split(",") if kind != ATTACHMENT)
-    return [Trimmed(row.id, row.project_id, taken, types, pack(body), len(body))]
+    return [Trimmed(*before, types, pack(body), len(body))]
 
 
 def _write(conn: Connection, batch: list[Trimmed]) -> None:
@@ -130,6 +132,7 @@ def _write(conn: Connection, batch: list[Trimmed]) -> None:
         fewer = len(one.body or b"") + ROW_BYTES - one.taken_before
         change.count(one.project_id, fewer, -one.taken_before)
     project_bytes.add(conn, change)
+    note_removed_files(conn, [(one.project_id, one.event_id) for one in rest])
 
 
 _UPDATE = (

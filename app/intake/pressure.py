@@ -22,7 +22,8 @@ from app.intake.attachment_budget import trim_attachments
 from app.intake.project_bytes import TAKEN
 from app.intake.pruning import SETTLED, remove_batch
 from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
-from app.issues.tables import issues, transitions
+from app.issues.decided import is_decided
+from app.issues.tables import issues
 from app.issues.triage import delete as mark_deleted
 
 # Of one transaction, so that a capture that comes meanwhile hardly notices.
@@ -30,8 +31,6 @@ BATCH_SIZE = 100
 BATCH_BYTES = 4 * 1024**2
 # An issue with more users than this is marked as deleted, and removed in batches later.
 FEW_USERS = 50
-# What the service did by itself; any other transition is a person's decision.
-_BY_ITSELF = ("first_seen", "regressed")
 
 Progress = Callable[[int], None]
 
@@ -120,12 +119,10 @@ def _remove(store: Store, envelope_ids: list[int]) -> None:
 
 def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
     """Remove issues without an event that nobody decided anything about."""
-    decided = exists().where(
-        transitions.c.issue_id == issues.c.id, transitions.c.kind.not_in(_BY_ITSELF)
-    )
     has_event = exists().where(events.c.issue_id == issues.c.id)
     empty = select(issues.c.id, issues.c.users).where(issues.c.id.in_(issue_ids))
-    empty = empty.where(issues.c.status == "unresolved", ~decided, ~has_event)
+    # What was plainly resolved stays until it is old, so that it is regressed if it comes back.
+    empty = empty.where(issues.c.status == "unresolved", ~is_decided(), ~has_event)
     rows = conn.execute(empty).all()
     mark_deleted(conn, [row.id for row in rows if row.users > FEW_USERS])
     small = [row.id for row in rows if row.users <= FEW_USERS]

@@ -155,10 +155,21 @@ def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] =
     """
     gone = conn.execute(_REMOVE_ENVELOPES, {"ids": ids, "states": states}).all()
     change = project_bytes.Change()
-    for _, project_id, taken, attached in gone:
+    for _, project_id, taken, attached, *_ in gone:
         change.count(project_id, -taken, -attached)
     project_bytes.add(conn, change)
+    note_removed_files(conn, [(row.project_id, row.event_id) for row in gone if row.attached])
     books.add_pruned(conn, ("discarded" if row[0] in GIVEN_UP else row[0] for row in gone))
+
+
+def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -> None:
+    """Have events that stay say that attachments of theirs are no longer kept.
+
+    :param of: project and event id of the envelopes that lose their attachments.
+    """
+    rows = [{"of_project": project, "of_event": event_id} for project, event_id in of if event_id]
+    if rows:
+        conn.execute(_FILES_REMOVED, rows)
 
 
 def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
@@ -245,5 +256,11 @@ _REMOVE_ENVELOPES = (
     delete(envelopes)
     .where(envelopes.c.id.in_(_IDS))
     .where(envelopes.c.state.in_(bindparam("states", expanding=True)))
-    .returning(envelopes.c.state, *project_bytes.RETURNED)
+    .returning(envelopes.c.state, *project_bytes.RETURNED, envelopes.c.event_id)
+)
+_FILES_REMOVED = (
+    update(events)
+    .where(events.c.project_id == bindparam("of_project"))
+    .where(events.c.event_id == bindparam("of_event"))
+    .values(attachments_removed=True)
 )

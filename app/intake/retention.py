@@ -12,18 +12,22 @@ and so do single AI calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
 from app.db import Store, utc_now
+from app.delivery.action_history import prune_actions
 from app.delivery.tables import attempts, issue_deliveries
 from app.events import ageing, session_ageing, user_ageing
 from app.events.affected import MAX_USERS, day_number
 from app.events.ai_calls import ai_calls
 from app.events.items import client_losses, item_counts
+from app.events.row_bounds import bound_rows
 from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
@@ -32,6 +36,8 @@ from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
 from config import Config
+
+log = logging.getLogger("app.tracker")
 
 # Rows of the ledger are small, and nothing depends on them.
 LEDGER_BITE = 500
@@ -65,30 +71,78 @@ class Limits:
         return cls(config.RETENTION_DAYS, config.RETENTION_EVENTS, config.MAX_STORE_BYTES)
 
 
+class PruneFailed(Exception):
+    """Some steps of a run failed; the others were done.
+
+    :param gone: how many envelopes went. :param steps: the names of those that failed.
+    """
+
+    def __init__(self, gone: int, steps: list[str]) -> None:
+        super().__init__(f"these steps of pruning failed: {', '.join(steps)}")
+        self.gone, self.steps = gone, steps
+
+
+class Steps:
+    """Runs one step after the other; one that fails is logged and stops none of the others."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+
+    def run(self, name: str, step: Callable[[], int | None]) -> int:
+        """Run a step and return how many envelopes it removed."""
+        try:
+            return step() or 0
+        except Exception:
+            # Whatever it is: age must win over the rest also where one table is damaged.
+            log.exception("pruning: %s failed", name)
+            self.failed.append(name)
+            return 0
+
+
 def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> int:
     """Remove what is beyond the limits and return how many envelopes went.
 
     The ledger's old rows go with them and are not counted.
 
     :param progress: called after every bite with the number that went.
+    :raise PruneFailed: some steps failed; all others were done.
     """
-    now = utc_now()
-    _counts(store, now)
-    ageing.roll_up(store, (utc_now() - MINUTES_KEPT).date())
-    ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
-    session_ageing.settle(store, (utc_now() - SESSIONS_OPEN).date())
-    session_ageing.forget(store, (utc_now() - TIMINGS_KEPT).date())
-    session_ageing.bound_users(store)
-    bound_history(store)
-    _users(store)
-    _ledger(store, limits.days)
-    gone = _by_age(store, limits.days, now, progress)
-    gone += _by_count(store, limits.events, progress)
-    gone += relieve(store, limits.bytes, progress)
-    for project_id, moment in _ends(store, limits.days, now):
-        expired_issues.expire(store, project_id, moment, now)
-    expired_issues.purge_deleted(store)
+    now, steps = utc_now(), Steps()
+    for name, step in _small_steps(store, limits, now):
+        steps.run(name, step)
+    ends: list[tuple[int, datetime]] = []
+    steps.run("projects", lambda: ends.extend(_ends(store, limits.days, now)))
+    gone = 0
+    for project_id, moment in ends:
+        old = functools.partial(_by_age, store, project_id, moment, progress)
+        gone += steps.run(f"age of project {project_id}", old)
+    gone += steps.run("count", lambda: _by_count(store, limits.events, progress))
+    gone += steps.run("bytes", lambda: relieve(store, limits.bytes, progress))
+    for project_id, moment in ends:
+        expire = functools.partial(expired_issues.expire, store, project_id, moment, now)
+        steps.run(f"issues of project {project_id}", expire)
+    steps.run("deleted issues", lambda: expired_issues.purge_deleted(store))
+    if steps.failed:
+        raise PruneFailed(gone, steps.failed)
     return gone
+
+
+def _small_steps(
+    store: Store, limits: Limits, now: datetime
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield what grows old besides envelopes, by name."""
+    hourly, past = (now - MINUTES_KEPT).date(), (now - TIMINGS_KEPT).date()
+    closed = (now - SESSIONS_OPEN).date()
+    yield "counts", lambda: _counts(store, now)
+    yield "series to hours", lambda: ageing.roll_up(store, hourly)
+    yield "old series", lambda: ageing.forget(store, past)
+    yield "sessions to hours", lambda: session_ageing.settle(store, closed)
+    yield "old sessions", lambda: session_ageing.forget(store, past)
+    yield "users of sessions", lambda: session_ageing.bound_users(store)
+    yield "rows of series", lambda: bound_rows(store)
+    yield "history", lambda: bound_history(store)
+    yield "users", lambda: _users(store)
+    yield "ledger", lambda: _ledger(store, limits.days)
 
 
 def bury(store: Store, at_most: int | None = None) -> int:
@@ -135,6 +189,7 @@ def _ledger(store: Store, days: int) -> None:
     """Remove old attempts and AI calls, and counts of hours that no cap looks at any more."""
     now = utc_now()
     past = now - SENT_HOURS_KEPT
+    prune_actions(store, now - timedelta(days=days) if days else None)
     ageing.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
     if days:
         old = now - timedelta(days=days)
@@ -153,14 +208,10 @@ def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetim
             yield row.id, now - timedelta(days=kept)
 
 
-def _by_age(store: Store, days: int, now: datetime, progress: Progress) -> int:
+def _by_age(store: Store, project_id: int, before: datetime, progress: Progress) -> int:
     states = (*SETTLED, *GIVEN_UP)
-    return sum(
-        remove(
-            store, candidates(store, project_id=project_id, before=moment, states=states), progress
-        )
-        for project_id, moment in _ends(store, days, now)
-    )
+    old = candidates(store, project_id=project_id, before=before, states=states)
+    return remove(store, old, progress)
 
 
 def _by_count(store: Store, limit: int, progress: Progress) -> int:

@@ -140,7 +140,7 @@ class Intake:
         :raise StoreError: it is not; the caller must not say that it is.
         """
         with recording():
-            self._check_room(project_id)
+            self.check_room(project_id)
             named = read_client(envelope, client)
             prepared = self._prepare(envelope, project_id)
             measures = with_timings(prepared.measures, envelope)
@@ -240,7 +240,12 @@ class Intake:
         self._owed.count("emergency:taken_in")
         return 1
 
-    def _check_room(self, project_id: int) -> None:
+    def check_room(self, project_id: int) -> None:
+        """Check that a project may store something, and count where it may not.
+
+        :raise ShareExceeded: the store is nearly full, and the project is beyond its share of it.
+        :raise StoreFull: the store is full.
+        """
         try:
             self.bound.check(project_id)
         except StoreError:

@@ -1,7 +1,7 @@
 """An issue is not its hash: groupings lead to issues, and may be moved from one to another.
 
 Revision ID: 0023
-Revises: 0021
+Revises: 0022
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 IS_MERGED = "merged_into IS NOT NULL"
 
 revision = "0023"
-down_revision = "0021"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

@@ -9,14 +9,16 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask, Response
+from flask.testing import FlaskClient
 
+from app.accounts import SCOPES
 from app.db import utc_now
-from app.delivery import actions, books, outbox
+from app.delivery import action_history, actions, books, outbox
 from app.delivery.actions import DoesNotFit, Outcome, UnknownDelivery
 from app.delivery.ledger import DeliveryFilter, find_delivery
 from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope
-from tests.conftest import parts_of
+from tests.conftest import csrf_token, parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import (
     accept,
@@ -60,6 +62,57 @@ def discard(app: Flask, **filter: object) -> Outcome:
 def owed(app: Flask) -> dict[str, int]:
     with parts_of(app).store.read() as conn:
         return {row.reason: row.quantity for row in conn.execute(client_reports.select())}
+
+
+def test_history_names_the_token_and_the_person_of_each_action(
+    shop: Flask, mini_sentry: MiniSentry, login: Callable[..., FlaskClient]
+) -> None:
+    park(shop, mini_sentry)
+    envelope_id = rows_of(shop)[0].id
+    token = parts_of(shop).accounts.create_token("night shift", SCOPES)
+    client, bearer = shop.test_client(), {"Authorization": f"Bearer {token}"}
+
+    def post(path: str, **body: object) -> None:
+        answer = client.post(f"/api/deliveries/{path}", json=body, headers=bearer)
+        assert answer.status_code == 200
+
+    post(f"{envelope_id}/discard")
+    post("replay", state="discarded")
+    post("replay", state="parked")  # There is none: nothing was done.
+    post("pause", project_id=1)
+    csrf = {"csrf_token": csrf_token(login(client), "/admin/deliveries")}
+    client.post(f"/admin/deliveries/{envelope_id}/discard", data=csrf)
+    listed = client.get("/api/deliveries/actions", headers=bearer).json["actions"]
+    assert [(one["actor"], one["kind"], one["envelopes"]) for one in listed] == [
+        ("admin admin", "discarded", 1),
+        ("token:night shift", "paused", 0),
+        ("token:night shift", "replayed", 1),
+        ("token:night shift", "discarded", 1),
+    ]
+    assert listed[2]["filter"] == {"state": "discarded"}
+    page = client.get("/admin/deliveries").text
+    assert page.count("<b>token:night shift</b>") == 3
+    assert (
+        "<b>token:night shift</b> discarded" in client.get(f"/admin/deliveries/{envelope_id}").text
+    )
+    one = client.get("/api/deliveries/actions?limit=1", headers=bearer).json
+    assert (len(one["actions"]), one["next"]) == (1, str(listed[0]["id"]))
+
+
+def test_history_of_actions_grows_old_and_is_bounded(
+    shop: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = parts_of(shop).store, utc_now()
+    with store.write() as conn:
+        for days in (60, 3, 2, 1):
+            action_history.Action("ada", "paused", now - timedelta(days=days)).note(conn, 0)
+    action_history.prune_actions(store, now - timedelta(days=30))
+    with store.read() as conn:
+        assert len(action_history.list_actions(conn)) == 3
+    monkeypatch.setattr(action_history, "MAX_KEPT", 2)
+    action_history.prune_actions(store, None)
+    with store.read() as conn:
+        assert len(action_history.list_actions(conn)) == 2
 
 
 def test_parked_envelope_that_is_replayed_is_delivered_and_keeps_its_ledger(

@@ -18,6 +18,7 @@ from app.protocol.addresses import AddressError, check_upstream, check_upstream_
 from app.protocol.dsn import Dsn
 from app.verify import setup
 from app.verify.checks import Run
+from config import ROOT
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project
@@ -167,3 +168,23 @@ def test_store_that_forwards_to_10_x_goes_on_after_the_upgrade_and_verify_names_
         assert parts_of(app).destinations.find(conn, 7).host == "http://10.0.0.9:9000"
     verdict = setup.store(Run(app, parts_of(app)))
     assert verdict.result == "warn" and "the DSN of project 7 would be refused" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "http://key@169.254.169.254/1",
+        "http://key@[fe80::1]/1",
+        "http://key@metadata.google.internal/1",
+        "http://key@10.0.0.1/1",
+        "http://key@localhost:9000/1",
+        "http://key@sentry.example.com:22/1",
+        "http://key@sentry.example.com/a/%2e%2e/1",
+        "http://key@2130706433/1",
+        "http://key@-x-/1",
+    ],
+)
+def test_each_refusal_of_an_upstream_is_in_the_docs(dsn: str) -> None:
+    with pytest.raises(AddressError) as refused:
+        check_upstream(Dsn.of(dsn), allow_private=False)
+    assert f"*{refused.value}*" in (ROOT / "docs" / "troubleshooting.md").read_text()

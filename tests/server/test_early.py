@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import http.client
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import urllib3
+from flask import Flask, Response
+from sqlalchemy import update
+from werkzeug.test import EnvironBuilder
 
-from tests.conftest import API_TOKEN
+from app.db import utc_now
+from app.ingest.early import head_check
+from app.intake.project_bytes import Bytes
+from app.intake.store_bound import State, StoreBound
+from app.projects import create_project, projects
+from tests.conftest import API_TOKEN, parts_of
 from tests.server.raw import RawClient
 from tests.server.test_requests import INGEST, KEY, LIVE
 from tests.serving import Server
@@ -96,6 +105,53 @@ def test_chunked_body_that_is_too_long_is_refused_while_it_comes(server: Server)
         for _ in range(20):
             client.send(piece)
         assert client.answer().status == 413
+
+
+def answer_to_head(app: Flask, path: str) -> tuple[int, str] | None:
+    """Return status and reason that a head alone gets, ``None`` where the body is read."""
+    environ = EnvironBuilder(path, method="POST", headers={"Content-Length": "500"}).get_environ()
+    verdict = head_check(app)(environ, 0)
+    if isinstance(verdict, int):
+        return None
+    answer = Response.from_app(verdict, environ)
+    assert int(answer.headers["Retry-After"]) > 0
+    return answer.status_code, answer.headers["X-Sentry-Error"]
+
+
+def test_project_beyond_its_share_is_answered_429_before_its_body(app: Flask) -> None:
+    create_project(parts_of(app).store, "Flood", 42, "a" * 32)
+    paths = [f"/api/42/{door}/?sentry_key={'a' * 32}" for door in ("envelope", "store")]
+    assert [answer_to_head(app, path) for path in paths] == [None, None]
+    now = utc_now()
+    taken = {42: Bytes(99, 0, now), 1: Bytes(1, 0, now)}
+    for used, status in ((99, 429), (107, 429)):
+        be_full(app, State(100, used, taken, now))
+        assert [(answer_to_head(app, path) or (0,))[0] for path in paths] == [status, status]
+    be_full(app, State(100, 100, {42: Bytes(1, 0, now)}, now))
+    assert [(answer_to_head(app, path) or (0,))[0] for path in paths] == [503, 503]
+
+
+def be_full(app: Flask, state: State) -> None:
+    """Have the store be as full as a state says."""
+    # Without a limit it measures nothing and goes on with what it knows.
+    bound = StoreBound(parts_of(app).store, 0)
+    bound._state = state
+    parts_of(app).intake.bound = bound
+
+
+def test_event_of_a_project_over_its_quota_is_answered_429_before_its_body(app: Flask) -> None:
+    parts = parts_of(app)
+    create_project(parts.store, "Flood", 42, "a" * 32)
+    with parts.store.write() as conn:
+        conn.execute(update(projects).where(projects.c.id == 42).values(events_per_minute=7))
+    parts.keys._known.clear()  # As after a second.
+    parts.quotas.shut(42, 7, utc_now() + timedelta(seconds=40))
+    assert answer_to_head(app, f"/api/42/store/?sentry_key={'a' * 32}") == (
+        429,
+        "the project is over its quota",
+    )
+    # It may be of nothing but sessions, which no quota limits.
+    assert answer_to_head(app, f"/api/42/envelope/?sentry_key={'a' * 32}") is None
 
 
 def test_connection_is_closed_after_an_early_answer(server: Server) -> None:

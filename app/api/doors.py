@@ -1,0 +1,57 @@
+"""The doors of SDKs in the OpenAPI document; their views are in :mod:`app.ingest`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ENVELOPE, STORE = "/api/{project_id}/envelope/", "/api/{project_id}/store/"
+_KEY = "The public key of a project, in `X-Sentry-Auth`, `sentry_key` or the DSN of the envelope."
+_ANSWERS = {
+    200: "It is on the disk.",
+    400: "The body is malformed.",
+    401: "No public key was given.",
+    403: "The public key is unknown, revoked or of another project.",
+    413: "The body is too large.",
+    429: "The project is over its quota, or beyond its share of a store that is nearly full. "
+    "`Retry-After` and `X-Sentry-Rate-Limits` say for how long.",
+    503: "The store does not answer, or it is full (`store_full`): nothing was kept. "
+    "`Retry-After` says when to try again.",
+    508: "The DSN leads back to this service.",
+}
+_MEMBERS = {
+    200: {"id": {"type": "string"}},
+    0: {"detail": {"type": "string"}, "causes": {"type": "array", "items": {"type": "string"}}},
+}
+
+
+def paths() -> dict[str, dict[str, Any]]:
+    """Return the path items of the doors."""
+    return {
+        ENVELOPE: {"post": _door("send_envelope", "Keep an envelope", "application/octet-stream")},
+        STORE: {"post": _door("send_event", "Keep an event of an old SDK", "application/json")},
+    }
+
+
+def _door(name: str, summary: str, media: str) -> dict[str, Any]:
+    schema = {"type": "object" if media == "application/json" else "string"}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "tags": ["ingest"],
+        "description": _KEY,
+        "parameters": [
+            {
+                "name": "project_id",
+                "in": "path",
+                "required": True,
+                "schema": {"type": "integer"},
+            }
+        ],
+        "requestBody": {"required": True, "content": {media: {"schema": schema}}},
+        "responses": {str(status): _answer(status, text) for status, text in _ANSWERS.items()},
+    }
+
+
+def _answer(status: int, description: str) -> dict[str, Any]:
+    schema = {"type": "object", "properties": _MEMBERS.get(status, _MEMBERS[0])}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
