@@ -24,6 +24,7 @@ from app.intake.pruning import SETTLED, remove_batch
 from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
 from app.issues.tables import issues, transitions
 from app.issues.triage import delete as mark_deleted
+from app.paging import hidden
 
 # Of one transaction, so that a capture that comes meanwhile hardly notices.
 BATCH_SIZE = 100
@@ -125,7 +126,8 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
     )
     has_event = exists().where(events.c.issue_id == issues.c.id)
     empty = select(issues.c.id, issues.c.users).where(issues.c.id.in_(issue_ids))
-    empty = empty.where(issues.c.status == "unresolved", ~decided, ~has_event)
+    # Hidden, as in ``triage``: an index of it would lead past every issue there is.
+    empty = empty.where(hidden(issues.c.status) == "unresolved", ~decided, ~has_event)
     rows = conn.execute(empty).all()
     mark_deleted(conn, [row.id for row in rows if row.users > FEW_USERS])
     small = [row.id for row in rows if row.users <= FEW_USERS]
