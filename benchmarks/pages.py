@@ -25,7 +25,7 @@ from sqlalchemy import event as sqlalchemy_event
 
 from app import create_app
 from app.db import Store
-from benchmarks.filler import Plan, fill
+from benchmarks.filler import MIN_RATE, Plan, fill
 from config import load_config
 
 SIZES = (10_000, 200_000)
@@ -118,7 +118,8 @@ def measure(size: int, url: str = "") -> dict[str, Cost]:
         app = create_app(load_config({}, **settings, **({"DATABASE_URL": url} if url else {})))
         store: Store = app.extensions["devenviro"].store
         filled = fill(store, Plan(events=size))
-        print(f"filled with {size:,}: {size / filled.seconds:,.0f} events/s", flush=True)
+        print(f"filled with {size:,}: {size / filled.cpu_seconds:,.0f} events/s of CPU", flush=True)
+        assert size / filled.cpu_seconds >= MIN_RATE, "the filler is too slow"
         client = _logged_in(app)
         issue = client.get(f"/api/events/{filled.event_id}").get_json()["issue_id"]
         pages = {
