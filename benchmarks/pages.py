@@ -2,8 +2,11 @@
 
 The stores are filled past the intake (`filler.py`), with the same shares of everything. CPU time is
 that of this process (the application and SQLite) for one request through the WSGI application, the
-best of several rounds; bytes are those of the answer's body. What goes along an index may cost
-twice as much in the larger store; a filter that looks at 20,000 rows has a bound of its own.
+best of several rounds; bytes are those of the answer's body.
+
+What goes along an index may cost twice as much in the larger store. Any other filter reads at most
+20,000 rows, and the smaller store, or the project in it, has fewer: it may cost twice as much and
+those 20,000 rows, whatever the larger store holds.
 """
 
 from __future__ import annotations
@@ -22,12 +25,16 @@ from sqlalchemy import event as sqlalchemy_event
 
 from app import create_app
 from app.db import Store
-from benchmarks.filler import Plan, fill
+from benchmarks.filler import MIN_RATE, Plan, fill
 from config import load_config
 
 SIZES = (10_000, 200_000)
 ROUNDS = 7
 MAX_RATIO = 2.0
+# Of 20,000 rows that a filter has to look at, 2 µs each. Rows of one project lie apart, and SQLite
+# finds each of them by itself: 17 ms among 200,000 events and 38 ms for text among 1,000,000. Rows
+# in the order of the table take 3 to 8 ms.
+MAX_WINDOW_MS = 40.0
 MAX_CPU_MS = 150.0
 MAX_BYTES = 100_000
 PASSWORD = "correct-horse-battery"
@@ -53,6 +60,8 @@ LOOKED_THROUGH = {
     "events, text": "/admin/events?q=nothing",
     "events, last day": "/admin/events?period=day",
     "api events, both": "/api/events?project_id=2&level=info",
+    "api events, text": "/api/events?project_id=2&q=nothing",
+    "api events, release": "/api/events?project_id=2&release=none",
     "api events, since": "/api/events?since=2020-01-01T00:00:00Z&level=info",
     "issues, text": "/admin/issues?q=nothing&status=all",
     "issues, environment": "/admin/issues?environment=nowhere&status=all",
@@ -89,11 +98,13 @@ def main(url: str = "", sizes: tuple[int, int] = SIZES) -> int:
             f"{page:<22}{small[page].cpu_ms:>10.1f}{cost.cpu_ms:>10.1f}{ratio:>14.2f}"
             f"{cost.size_bytes / 1000:>7.1f}{cost.queries:>9}"
         )
-        is_bounded = page in LOOKED_THROUGH or ratio <= MAX_RATIO
+        window_ms = MAX_WINDOW_MS if page in LOOKED_THROUGH else 0.0
+        is_bounded = cost.cpu_ms <= MAX_RATIO * small[page].cpu_ms + window_ms
         if not is_bounded or cost.cpu_ms > MAX_CPU_MS or cost.size_bytes > MAX_BYTES:
             missed.append(page)
     print(
-        f"goals: ratio ≤ {MAX_RATIO} where an index answers, ≤ {MAX_CPU_MS:.0f} ms,"
+        f"goals: ratio ≤ {MAX_RATIO} where an index answers, else and {MAX_WINDOW_MS:.0f} ms for"
+        f" 20,000 rows, never more than {MAX_CPU_MS:.0f} ms,"
         f" ≤ {MAX_BYTES / 1000:.0f} KB; missed: {', '.join(missed) or 'nothing'}"
     )
     return int(bool(missed))
@@ -107,7 +118,8 @@ def measure(size: int, url: str = "") -> dict[str, Cost]:
         app = create_app(load_config({}, **settings, **({"DATABASE_URL": url} if url else {})))
         store: Store = app.extensions["devenviro"].store
         filled = fill(store, Plan(events=size))
-        print(f"filled with {size:,}: {size / filled.seconds:,.0f} events/s", flush=True)
+        print(f"filled with {size:,}: {size / filled.cpu_seconds:,.0f} events/s of CPU", flush=True)
+        assert size / filled.cpu_seconds >= MIN_RATE, "the filler is too slow"
         client = _logged_in(app)
         issue = client.get(f"/api/events/{filled.event_id}").get_json()["issue_id"]
         pages = {

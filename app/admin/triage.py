@@ -21,6 +21,7 @@ from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
+from app.paging import hidden
 from app.services import services
 
 log = logging.getLogger("app.tracker")
@@ -150,7 +151,7 @@ def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:
         if is_every:
             count, shown["is_exact"] = count_matching(conn, choice.filter)
         else:
-            known = issues.c.id.in_(ids), issues.c.status.in_(STATUSES)
+            known = issues.c.id.in_(ids), hidden(issues.c.status).in_(STATUSES)
             columns = func.count(), func.coalesce(func.sum(issues.c.stored_event_count), 0)
             count, shown["events"] = conn.execute(select(*columns).where(*known)).one()
             titles = select(issues.c.title).where(*known).order_by(issues.c.id.desc())

@@ -25,6 +25,7 @@ from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
 from app.issues.decided import is_decided
 from app.issues.tables import issues
 from app.issues.triage import delete as mark_deleted
+from app.paging import hidden
 
 # Of one transaction, so that a capture that comes meanwhile hardly notices.
 BATCH_SIZE = 100
@@ -122,7 +123,9 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
     has_event = exists().where(events.c.issue_id == issues.c.id)
     empty = select(issues.c.id, issues.c.users).where(issues.c.id.in_(issue_ids))
     # What was plainly resolved stays until it is old, so that it is regressed if it comes back.
-    empty = empty.where(issues.c.status == "unresolved", ~is_decided(), ~has_event)
+    # Hidden, as in ``triage``: an index of it would lead past every issue there is.
+    is_open = hidden(issues.c.status) == "unresolved"
+    empty = empty.where(is_open, ~is_decided(), ~has_event)
     rows = conn.execute(empty).all()
     mark_deleted(conn, [row.id for row in rows if row.users > FEW_USERS])
     small = [row.id for row in rows if row.users <= FEW_USERS]

@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, literal, null, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, func, literal, null, or_, select, text, update
 
 from app.db import Store, utc_now
 from app.events.releases import Release, releases
 from app.issues.groupings import delete_groupings
 from app.issues.queries import IssueFilter, find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
+from app.paging import hidden
 from app.protocol.event import clean_text
 
 MAX_NOTE = 10_000
@@ -86,9 +87,7 @@ def set_status(
     others = [other for other in STATUSES if other != status]
     after, version = _release_of(fix) if status == "resolved" else (null(), null())
     is_other = or_(columns.status.in_(others), columns.resolved_after.is_distinct_from(after))
-    changing = update(issues).where(
-        columns.id.in_(issue_ids), columns.status.in_(STATUSES), is_other
-    )
+    changing = update(issues).where(*_among(issue_ids), is_other)
     if fix.version is not None:
         changing = changing.where(after.is_not(None))
     # Whatever a person decided, the issue is not what came back by itself any more.
@@ -145,16 +144,21 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     are removed by :func:`app.intake.retention.bury`, in batches: one may have any number of events.
     """
     columns = issues.c
-    statement = (
-        update(issues)
-        .where(columns.id.in_(issue_ids), columns.status.in_(STATUSES))
-        .values(status=DELETED)
-    )
+    statement = update(issues).where(*_among(issue_ids)).values(status=DELETED)
     # What they were merged from goes, too: its events may not all have arrived.
     conn.execute(update(issues).where(columns.merged_into.in_(issue_ids)).values(status=DELETED))
     gone = sorted(conn.scalars(statement.returning(columns.id)))
     delete_groupings(conn, gone)
     return gone
+
+
+def _among(issue_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that an issue is one of these, and not deleted.
+
+    The status is hidden: for more than some ten ids SQLite goes along an index of it instead, past
+    every issue there is, which held the writer for 160 ms of CPU among 100,000.
+    """
+    return issues.c.id.in_(issue_ids), hidden(issues.c.status).in_(STATUSES)
 
 
 def in_bites(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[int]]:

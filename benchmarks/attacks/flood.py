@@ -1,23 +1,30 @@
 """A flood of unique errors with attachments from one project while another one sends honestly.
 
-Limits: with MAX_STORE_BYTES of 64 MiB the pages in use and the write-ahead log stay within 1.1 of
-it while three times as much is sent, or for a minute; every honest event that was answered 200 is
-there afterwards; each honest event is answered within 2 s; the accounting balances, and the bytes
-that are counted are those of the rows.
+    python -m benchmarks.attacks.flood [URL]      of an empty PostgreSQL database
+
+Limits: with MAX_STORE_BYTES of 64 MiB the pages in use and the write-ahead log, or PostgreSQL's
+relations, stay within 1.1 of it while three times as much is sent, or for a minute; every honest
+event that was answered 200 is there afterwards; each honest event is answered within 2 s; the
+accounting balances, and the bytes that are counted are those of the rows.
+
+`make chaos` floods PostgreSQL, too, where CHAOS_DATABASE_URL names an empty database.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import secrets
+import sys
+import tempfile
 import threading
 import time
 import uuid
 from pathlib import Path
 
 import urllib3
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.db import Store
 from app.events.tables import envelopes
@@ -94,20 +101,24 @@ class Senders:
             return 0, event_id
 
 
-def flood(data: Path) -> Outcome:
-    """Send, measure what the store takes meanwhile, and count what is there afterwards."""
-    url = f"sqlite:///{data / 'devenviro.sqlite3'}"
+def flood(data: Path, url: str = "") -> Outcome:
+    """Send, measure what the store takes meanwhile, and count what is there afterwards.
+
+    :param url: of an empty database; by default of a file in ``data``.
+    """
+    url = url or f"sqlite:///{data / 'devenviro.sqlite3'}"
     store = Store(url)
     store.open()
     for project_id, key in KEYS.items():
         create_project(store, f"Project {project_id}", project_id, key)
     production = {"ENVIRONMENT": "production", "SECRET_KEY": "s" * 40, "WEB_CONCURRENCY": "2"}
+    production["DATABASE_URL"] = url
     with serving(data, MAX_STORE_BYTES=str(BOUND), **production) as server:
         senders = Senders(server.url)
         senders.start()
         most, ends_at = 0, time.monotonic() + LASTS_S
         while time.monotonic() < ends_at and senders.sent_bytes < 3 * BOUND:
-            most = max(most, used_bytes(store) + store.wal_bytes())
+            most = max(most, _taken(store))
             time.sleep(0.2)
         senders.finish()
         balanced = _status(server)["accounting"]["balanced"]
@@ -120,6 +131,20 @@ def flood(data: Path) -> Outcome:
         f"{len(senders.honest)} sent, {lost} lost, slowest {senders.slowest_s:.1f} s",
         most <= 1.1 * BOUND and is_served and balanced and agrees,
     )
+
+
+def _taken(store: Store) -> int:
+    """Return the bytes on the disk, whatever the service itself makes of them."""
+    if store.is_sqlite:
+        return used_bytes(store) + store.wal_bytes()
+    with store.read() as conn:
+        return int(conn.execute(_RELATIONS).scalar_one())
+
+
+_RELATIONS = text(
+    "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+)
 
 
 def _status(server: Server) -> dict[str, dict[str, bool]]:
@@ -143,3 +168,17 @@ def _counters_agree(store: Store) -> bool:
 
 
 ATTACKS = [Attack("a flood of unique errors with attachments", flood)]
+if DATABASE_URL := os.environ.get("CHAOS_DATABASE_URL"):
+    ATTACKS.append(
+        Attack("the same on PostgreSQL", lambda data: flood(data, DATABASE_URL)),
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attacks.flood")
+    parser.add_argument("url", nargs="?", default="", help="of an empty PostgreSQL database")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = flood(Path(folder) / "data", given.url)
+    print(f"{outcome.cost}; honest: {outcome.served}; held: {outcome.held}")
+    sys.exit(not outcome.held)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 
 from flask import Flask, Response
-from sqlalchemy import Row
+from sqlalchemy import Engine, Row, event, insert, select, text
 
+from app.db import Store, utc_now
 from app.delivery.destinations import set_dsn
 from app.delivery.ledger import DeliveryFilter, list_deliveries
+from app.delivery.tables import destinations
 from app.events.tables import envelopes
 from app.projects import projects
 from app.protocol.envelope import Envelope, Item
@@ -66,3 +70,67 @@ def set_columns(app: Flask, **values: object) -> None:
     """Write into every envelope's row, behind the back of the books."""
     with parts_of(app).store.write() as conn:
         conn.execute(envelopes.update().values(values))
+
+
+def id_of(app: Flask, event_id: str) -> int:
+    with parts_of(app).store.read() as conn:
+        query = select(envelopes.c.id).where(envelopes.c.event_id == event_id)
+        return int(conn.execute(query).scalar_one())
+
+
+def state_of(app: Flask, event_id: str) -> str:
+    with parts_of(app).store.read() as conn:
+        query = select(envelopes.c.state).where(envelopes.c.event_id == event_id)
+        return str(conn.execute(query).scalar_one())
+
+
+def refuse_attempts_of(app: Flask, envelope_id: int) -> None:
+    """Have the database refuse the ledger's row of one envelope, as a damaged index would."""
+    store = parts_of(app).store
+    with store.write() as conn:
+        if store.is_sqlite:
+            conn.execute(
+                text(
+                    "CREATE TRIGGER refused BEFORE INSERT ON attempts WHEN NEW.envelope_id ="
+                    f" {envelope_id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                )
+            )
+        else:
+            check = f"CHECK (envelope_id <> {envelope_id})"
+            conn.execute(text(f"ALTER TABLE attempts ADD CONSTRAINT refused {check}"))
+
+
+@contextmanager
+def counting() -> Iterator[list[str]]:
+    statements: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def add_projects_that_wait(store: Store, count: int, dsn: str, **state: object) -> None:
+    now = utc_now()
+    ids = range(100, 100 + count)
+    waiting = {
+        "item_types": "event",
+        "state": "retry",
+        "received_at": now,
+        "size_bytes": 1,
+        "body": b"x",
+        "next_at": now + timedelta(hours=1),
+        "attempts": 1,
+    } | state
+    with store.write() as conn:
+        conn.execute(
+            insert(projects), [{"id": id, "name": f"shop {id}", "created_at": now} for id in ids]
+        )
+        conn.execute(
+            insert(destinations), [{"project_id": id, "dsn": dsn, "limits": {}} for id in ids]
+        )
+        conn.execute(
+            insert(envelopes), [{"uid": f"{id:032x}", "project_id": id, **waiting} for id in ids]
+        )

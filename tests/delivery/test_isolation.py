@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, insert, select, text, update
+from sqlalchemy import select, update
 
-from app.db import Store, utc_now
+from app.db import utc_now
 from app.delivery import results, settling
 from app.delivery.books import read_counters
 from app.delivery.lane import Lane
 from app.delivery.results import REDUCED, SET_APART
 from app.delivery.settling import Settlement
 from app.delivery.tables import attempts, destinations
-from app.events.tables import envelopes
-from app.projects import projects
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver_until, forwarding
-from tests.delivery.shop import accept, add_project
+from tests.delivery.shop import (
+    accept,
+    add_project,
+    add_projects_that_wait,
+    counting,
+    id_of,
+    refuse_attempts_of,
+    state_of,
+)
 from tests.mini_sentry import MiniSentry
 from tests.serving import wait_for
 
@@ -34,37 +39,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "WHOLE_TRIES", 2)
 
 
-def id_of(app: Flask, event_id: str) -> int:
-    with parts_of(app).store.read() as conn:
-        query = select(envelopes.c.id).where(envelopes.c.event_id == event_id)
-        return int(conn.execute(query).scalar_one())
-
-
-def state_of(app: Flask, event_id: str) -> str:
-    with parts_of(app).store.read() as conn:
-        query = select(envelopes.c.state).where(envelopes.c.event_id == event_id)
-        return str(conn.execute(query).scalar_one())
-
-
 def counter_of(app: Flask, name: str) -> int:
     with parts_of(app).store.read() as conn:
         return read_counters(conn).get(name, 0)
-
-
-def refuse_attempts_of(app: Flask, envelope_id: int) -> None:
-    """Have the database refuse the ledger's row of one envelope, as a damaged index would."""
-    store = parts_of(app).store
-    with store.write() as conn:
-        if store.is_sqlite:
-            conn.execute(
-                text(
-                    "CREATE TRIGGER refused BEFORE INSERT ON attempts WHEN NEW.envelope_id ="
-                    f" {envelope_id} BEGIN SELECT RAISE(ABORT, 'refused'); END"
-                )
-            )
-        else:
-            check = f"CHECK (envelope_id <> {envelope_id})"
-            conn.execute(text(f"ALTER TABLE attempts ADD CONSTRAINT refused {check}"))
 
 
 def test_result_whose_attempt_cannot_be_written_stalls_nothing_and_its_outcome_is_kept(
@@ -164,42 +141,6 @@ def test_damaged_file_of_the_emergency_folder_does_not_stop_the_files_after_it(a
 
 
 # ---- what a run costs ---------------------------------------------------------------------------
-
-
-@contextmanager
-def counting() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    yield statements
-    event.remove(Engine, "before_cursor_execute", note)
-
-
-def add_projects_that_wait(store: Store, count: int, dsn: str, **state: object) -> None:
-    now = utc_now()
-    ids = range(100, 100 + count)
-    waiting = {
-        "item_types": "event",
-        "state": "retry",
-        "received_at": now,
-        "size_bytes": 1,
-        "body": b"x",
-        "next_at": now + timedelta(hours=1),
-        "attempts": 1,
-    } | state
-    with store.write() as conn:
-        conn.execute(
-            insert(projects), [{"id": id, "name": f"shop {id}", "created_at": now} for id in ids]
-        )
-        conn.execute(
-            insert(destinations), [{"project_id": id, "dsn": dsn, "limits": {}} for id in ids]
-        )
-        conn.execute(
-            insert(envelopes), [{"uid": f"{id:032x}", "project_id": id, **waiting} for id in ids]
-        )
 
 
 @pytest.mark.parametrize(

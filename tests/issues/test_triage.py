@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app import sentry
 from app.db import Store, utc_now
@@ -209,3 +210,44 @@ def test_hours_are_pruned_after_a_week(store: Store) -> None:
     with time_machine.travel(utc_now() + timedelta(days=8)):
         prune(store, Limits(days=0, events=0, bytes=0))
     assert rows_of(store, issue_hours) == 0
+
+
+# ---- what it costs ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", [triage.delete, lambda conn, ids: triage.ignore(conn, ids, "a")])
+def test_changing_a_batch_of_issues_looks_at_no_other_issue(
+    tmp_path: Path, action: Callable[[Connection, list[int]], list[int]]
+) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+    store.open()
+    ids = list(range(1, 41))
+    steps = []
+    for first, last in ((1, 100), (101, 5000)):
+        add_issues(store, range(first, last + 1))
+        with store.write() as conn:
+            steps.append(steps_of(conn, lambda conn=conn: action(conn, ids)))  # type: ignore[misc]
+            conn.rollback()
+    store.dispose()
+    assert steps[1] < 2 * steps[0]
+
+
+def add_issues(store: Store, ids: range) -> None:
+    now = utc_now()
+    texts = dict.fromkeys(("grouping_version", "grouping_key", "title", "culprit", "type"), "x")
+    counts = dict.fromkeys(("times_seen", "stored_event_count", "users"), 0)
+    row = {"project_id": 1, "level": "error", "first_seen": now, "last_seen": now}
+    row |= {**texts, **counts}
+    with store.write() as conn:
+        conn.execute(issues.insert(), [{**row, "id": id, "grouping_hash": str(id)} for id in ids])
+
+
+def steps_of(conn: Connection, action: Callable[[], list[int]]) -> int:
+    """Return how many instructions SQLite took, in tens."""
+    driver = conn.connection.dbapi_connection
+    assert driver is not None
+    taken: list[None] = []
+    driver.set_progress_handler(lambda: taken.append(None), 10)
+    assert len(action()) == 40
+    driver.set_progress_handler(None, 10)
+    return len(taken)

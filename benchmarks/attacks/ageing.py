@@ -1,0 +1,135 @@
+"""A store in which everything is 400 days old, and `flask prune`.
+
+120 issues of three events with an attachment, feedback and a session each; every fourth issue is
+ignored, commented on or resolved in the next release. Limits: no row of what clients sent is left;
+of the issues only those that a person decided about keep a row; the name and the address that stood
+in every envelope are in no table of the store; the accounting balances.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import time_machine
+from sqlalchemy import Connection, func, select
+
+from app import create_app
+from app.db import Store, metadata, utc_now
+from app.delivery.books import accounting
+from app.delivery.tables import attempts, issue_deliveries
+from app.events.affected import affected_users
+from app.events.ai_calls import ai_calls
+from app.events.sessions import session_users
+from app.events.tables import envelopes, events
+from app.intake import Intake
+from app.issues import triage
+from app.issues.comparing import read_unread
+from app.issues.feedback import feedback
+from app.issues.tables import issue_hours, issue_likeness, issue_tags, issue_terms, issues
+from app.protocol.envelope import Envelope, Item
+from benchmarks.attacks import Attack, Outcome
+from config import ROOT, load_config
+from tests.conftest import parts_of
+from tests.serving import settings
+
+DAYS, ISSUES = 400, 120
+WHO, ADDRESS = "ada@example.org", "203.0.113.77"
+# Without ``affected_days``: it has numbers alone, and a release keeps how many users it ever had.
+OF_CLIENTS = (
+    envelopes, events, attempts, issue_deliveries, affected_users, ai_calls,
+    feedback, issue_hours, issue_likeness, issue_tags, issue_terms, session_users,
+)  # fmt: skip
+
+
+def old_store(data: Path) -> Outcome:
+    """Fill a store with the clock put back, run the command, and look what is left."""
+    app = create_app(load_config({}, ENVIRONMENT="testing", DATA_DIR=data))
+    parts = parts_of(app)
+    with time_machine.travel(utc_now() - timedelta(days=DAYS)):
+        _fill(parts.intake)
+        decided = _decide(parts.store)
+    parts.intake.close()
+    before = _rows(parts.store)
+    began = time.monotonic()
+    prune = [sys.executable, "-m", "flask", "--app", "wsgi", "prune"]
+    subprocess.run(prune, cwd=ROOT, env=settings(data), check=True, capture_output=True)
+    took_s = time.monotonic() - began
+    left = _rows(parts.store)
+    with parts.store.read() as conn:
+        kept = conn.execute(select(func.count()).select_from(issues)).scalar_one()
+        named, balanced = _tables_that_name(conn), accounting(conn)["balanced"]
+    parts.store.dispose()
+    return Outcome(
+        f"{sum(before.values()):,} rows of clients, {left or 'none'} after {took_s:.1f} s",
+        f"{kept} of {decided} decided kept, {len(named)} name a person",
+        sum(before.values()) > ISSUES * 10
+        and not left
+        and kept == decided
+        and not named
+        and balanced,
+    )
+
+
+def _fill(intake: Intake) -> None:
+    for number in range(ISSUES):
+        for _ in range(3):
+            error = {"type": f"Order{number:03}Error", "value": f"{WHO} at {ADDRESS} has none"}
+            payload = {
+                "exception": {"values": [error]},
+                "user": {"email": WHO, "ip_address": ADDRESS},
+                "tags": {"customer": WHO},
+                "transaction": f"/customers/{WHO}",
+                "release": "shop@1",
+            }
+            file = Item({"type": "attachment", "filename": "a.txt"}, f"of {WHO}".encode())
+            _accept(intake, Item({"type": "event"}, payload), file)
+        said = {"contexts": {"feedback": {"message": "it broke", "contact_email": WHO}}}
+        _accept(intake, Item({"type": "feedback"}, said))
+        session = {"sid": f"{number:032x}", "did": WHO, "init": True}
+        session["attrs"] = {"release": "shop@1"}
+        _accept(intake, Item({"type": "session"}, session))
+
+
+def _accept(intake: Intake, *items: Item) -> None:
+    intake.accept(Envelope({}, list(items)), project_id=1, timeout_s=10)
+
+
+def _decide(store: Store) -> int:
+    """Decide about a quarter of the issues of errors, and return about how many."""
+    read_unread(store, 10_000)
+    with store.write() as conn:
+        of_errors = select(issues.c.id).where(issues.c.type.like("Order%")).order_by(issues.c.id)
+        ids = list(conn.scalars(of_errors))[::4]
+        triage.ignore(conn, ids[::3], "ada")
+        triage.set_status(conn, ids[1::3], "resolved", "ada", fix=triage.Fix(in_next=True))
+        for issue_id in ids[2::3]:
+            triage.comment(conn, issue_id, "known", "ada")
+    return len(ids)
+
+
+def _rows(store: Store) -> dict[str, int]:
+    """Return how many rows there are of clients, by table; none of tables that are empty."""
+    with store.read() as conn:
+        counts = {
+            table.name: int(conn.execute(select(func.count()).select_from(table)).scalar_one())
+            for table in OF_CLIENTS
+        }
+    return {name: count for name, count in counts.items() if count}
+
+
+def _tables_that_name(conn: Connection) -> list[str]:
+    """Return the tables in which the person's name or address stands in whatever column."""
+    return [
+        table.name
+        for table in metadata.sorted_tables
+        if any(
+            WHO in text or ADDRESS in text for text in map(str, conn.execute(select(table)).all())
+        )
+    ]
+
+
+ATTACKS = [Attack("everything 400 days old, and a prune", old_store)]
