@@ -95,6 +95,10 @@ _OVERFLOW_MESSAGES = re.compile(
 )
 
 
+# Swift's thunks, which stand between two calls that a person wrote.
+_COMPILERS_OWN = "<compiler-generated>"
+
+
 class Call(NamedTuple):
     """One call; ``function`` is empty where it has no name."""
 
@@ -266,6 +270,9 @@ def _cycle(calls: list[Call]) -> list[Call]:
 FIRST = Names(_call, lambda frame: not is_nowhere(frame), lambda call, _: call.is_nameless)
 SECOND = Names(
     _second_call,
-    lambda frame: not is_nowhere(frame) or frame.image_offset is not None,
-    lambda call, frame: is_nameless(call.function, frame.module),
+    lambda frame: (
+        frame.filename != _COMPILERS_OWN
+        and (not is_nowhere(frame) or frame.image_offset is not None)
+    ),
+    lambda call, frame: is_nameless(call.function, module_of(frame)),
 )

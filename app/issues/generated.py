@@ -10,6 +10,7 @@ What is left goes through the rules of version 1 (``calls.py``, ``places.py``), 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from app.issues.chunk_hashes import without_chunk_hash
 from app.issues.places import without_hash
@@ -26,7 +27,7 @@ _IN_MODULES = re.compile(
     r"|__\d{1,9}(?=$|[$.#/])|--\d{1,9}(?=$|[$./])|(?<=[$/.]eval)\d{1,9}"  # Clojure
     r"|(?<=proxy)\d{1,9}(?=\.\$?Proxy)"  # jdk.proxy2.$Proxy33
     r"|\+<>c(?:__DisplayClass\w{0,40})?(?=$|[+.])"  # C#: what holds the lambdas of a class
-    r"|(?<=c__Iterator)\d{1,9}|(?<=c__AnonStorey)\d{1,9}|(?<=>d__)\d{1,9}|`\d{1,3}"
+    r"|(?<=c__Iterator)\d{1,9}|(?<=c__AnonStorey)\d{1,9}|(?<=>d)__\d{1,9}|`\d{1,3}"
     r"|(?<=CodegenStage)\d{1,9}|(?<=\bScript)\d{3,20}|(?<=LambdaForm\$)\w{1,9}[/.]\w{1,40}"
     r"|(?<=AjcClosure)\d{1,9}|(?<=Proxies\.)(?P<entity>\w{1,100})_\w{1,64}$"
     r"|(?<![0-9a-fA-F])(?=[a-fA-F]{0,64}\d)[0-9a-fA-F]{16,128}(?![0-9a-fA-F])"
@@ -50,7 +51,7 @@ _IN_FUNCTIONS = re.compile(
     r"|(?<=<lambda_)[0-9a-f]{1,40}(?=>)|(?<=\$_)\d{1,9}|(?<='lambda)\d{0,9}(?=')"  # C++
     r"|(?<=lambda_)\d{1,9}(?=_?::)"
     r"|(?<=[a-z])_{2,3}-?\d{3,20}_\d{1,20}$|(?<=__tilt_)\d{1,20}"  # ERB, Tilt
-    r"|(?<=[|])\d{1,5}_\d{1,5}|(?<=>[a-z]__)\d{1,5}(?:_\d{1,5}){0,2}"  # C#: <Main>g__Local|0_0
+    r"|(?<=[|])\d{1,5}_\d{1,5}|(?<=>[a-z])__\d{1,5}(?:_\d{1,5}){0,2}"  # C#: <Main>g__Local|0_0
     r"|(?<=lambda_method)\d{1,9}|(?<=_Lambda\$__)[\d-]{1,20}|(?<=VB\$StateMachine_)\d{1,9}_"
     r"|(?<=aroundBody)\d{1,9}|(?<=liftedTree)\d{1,9}|\$adapted$"  # AspectJ, Scala
     r"|(?<=\$)\d{1,9}\$[\w]{1,100}(?:-[\w]{1,100}){1,20}$"  # D8: lambda$pay$0$com-acme-Cart
@@ -132,7 +133,7 @@ def ungenerated_path(path: str) -> str:
     folder, name, query = path[:cut], path[cut : _end(path)], path[_end(path) :]
     if name.startswith("<"):
         return folder + _IN_ANGLES.sub("", name) + query
-    name = without_chunk_hash(name)
+    name = without_chunk_hash(_IN_MODULES.sub(_entity, name) if "$" in name else name)
     return folder + (without_hash(name) if name.endswith(".wasm") else name) + query
 
 
@@ -143,11 +144,12 @@ def ungenerated_type(type: str) -> str:
     return _IN_MODULES.sub(_entity, type) if "$" in type or "@anonymous" in type else type
 
 
+@lru_cache(maxsize=4096)
 def is_nameless(function: str, module: str | None) -> bool:
     """Return whether other functions of one place look the same, as lambdas and closures do.
 
     :param function: as :func:`ungenerated_function` returned it.
-    :param module: as the client sent it.
+    :param module: as the client sent it, of bounded length.
     """
     return not function or bool(
         _NAMELESS_FUNCTION.search(function) or (module and _NAMELESS_CLASS.search(module))

@@ -8,7 +8,7 @@ gets a new version, so that issues grouped by the old ones stay what they are.
     no stack   ── type and message, the message without what changes from event to event
 
 Line numbers, release folders, hosts, hashes of bundles, depth of a recursion and numbers that
-compilers give do not count. What version 2 does otherwise than version 1 stands in :class:`Rules`.
+compilers give do not count. Where version 2 differs from version 1 stands in :class:`_Version`.
 """
 
 from __future__ import annotations

@@ -52,6 +52,8 @@ def decide(root: Node) -> list[Node]:
     it (Android's "Unable to start activity", ``ServletException``, ``AggregateException``) stands
     before many bugs. Where none has such calls, it is the outermost.
     """
+    if not (root.causes or root.members):
+        return [root]
     chain = [root, *root.causes]
     for position, node in enumerate(chain):
         if _has_own_calls(node) and not _is_wrapped_around(node, chain[position + 1 :]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from app.protocol.images import Images, read_images
@@ -108,18 +109,20 @@ class Stacks:
 
 def is_script(frame: Frame) -> bool:
     """Return whether the frame is JavaScript, whose bundlers rename files and functions."""
-    path = frame.filename or frame.abs_path or ""
-    return bool(SCRIPT_FILE.search(path[:MAX_PATH].partition("?")[0]))
+    return _kind_of_file((frame.filename or frame.abs_path or "")[:MAX_PATH])[0]
 
 
 def is_of_application(frame: Frame) -> bool:
     """Return whether the application wrote the code of a frame, also where a browser says so."""
-    return frame.in_app and not _is_vendor(frame)
+    path = frame.filename or frame.abs_path or ""
+    return frame.in_app and not _kind_of_file(path[:MAX_PATH])[1]
 
 
-def _is_vendor(frame: Frame) -> bool:
-    path = (frame.filename or frame.abs_path or "")[:MAX_PATH]
-    return is_script(frame) and bool(_VENDOR_FILE.search(path))
+@lru_cache(maxsize=4096)
+def _kind_of_file(path: str) -> tuple[bool, bool]:
+    """Return whether a file is a script, and one of a bundler's with the code of others."""
+    is_script = bool(SCRIPT_FILE.search(path.partition("?")[0]))
+    return is_script, is_script and bool(_VENDOR_FILE.search(path))
 
 
 def top_frame(frames: list[Frame]) -> Frame | None:
