@@ -43,7 +43,7 @@ _TRIPLES = frozenset(
 def without_chunk_hash(name: str, *, is_module: bool = False) -> str:
     """Return the name of a script, or of its module, without the hash at its end.
 
-    ``#`` stands for a name that was nothing but a hash.
+    ``*`` stands for a name that was nothing but a hash.
 
     :param is_module: whether the name may do without the extension of a script.
     """
@@ -55,12 +55,12 @@ def without_chunk_hash(name: str, *, is_module: bool = False) -> str:
 
 
 def _without(stem: str) -> str:
-    if len(stem) == 8 and is_hash(stem):
-        return "#"
+    if len(stem) == 8 and not stem.islower() and is_hash(stem):
+        return "*"
     if len(stem) > 9 and stem[-9] in _SEPARATORS and is_hash(stem[-8:]):
-        return stem[:-9].rstrip(_SEPARATORS) or "#"
+        return stem[:-9].rstrip(_SEPARATORS) or "*"
     if (found := _LAST_PIECE.search(stem)) and is_hash(found[1]):
-        return stem[: found.start()].rstrip(_SEPARATORS) or "#"
+        return stem[: found.start()].rstrip(_SEPARATORS) or "*"
     return stem
 
 

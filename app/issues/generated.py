@@ -31,7 +31,8 @@ _IN_MODULES = re.compile(
     r"|(?<=CodegenStage)\d{1,9}|(?<=\bScript)\d{3,20}|(?<=LambdaForm\$)\w{1,9}[/.]\w{1,40}"
     r"|(?<=AjcClosure)\d{1,9}|(?<=Proxies\.)(?P<entity>\w{1,100})_\w{1,64}$"
     r"|(?<![0-9a-fA-F])(?=[a-fA-F]{0,64}\d)[0-9a-fA-F]{16,128}(?![0-9a-fA-F])"
-    r"|(?<=@anonymous).{0,300}$"  # PHP: a class without a name, by its file and an address
+    # PHP: a class without a name, by its file and an address.
+    r"|(?<=@anonymous).{1,300}?(?=(?:::|->)\w{1,100}$|$)"
     r"|(?<![0-9a-zA-Z])\??0x[0-9a-fA-F]{1,32}"
 )
 # Android's first lambdas stood in classes of their own: com.acme.-$$Lambda$Main$TsuB3_x.

@@ -52,10 +52,10 @@ _REPEATED = re.compile(r"(<[a-z]+>)(?:(?:, ?|; ?| )\1)+")
 _NAME = re.compile(r"[^\W\d][\w$.:-]{0,39}")
 # What stands before a quoted value that came from outside, of which there is one a user or a row.
 _BEFORE_DATA = re.compile(
-    r"(?:\b(?:users?|username|customers?|accounts?|members?|clients?|tenants?|persons?|people|players?"
-    r"|owners?|authors?|emails?|logins?|names?|hosts?|sessions?|tokens?|orders?|ids?|passwords?|for|from"
-    r"|hello|entry|literal|values?|input|text|strings?|convert|parse|decode|parsing|syntax|director(?:y|ies)|files?"
-    r"|folders?|paths?|got|received|was|is)\b[^'\"`“«]{0,24}|[=\"]\s?:?\s?|: ?)$",
+    r"(?:\b(?:users?|username|customers?|accounts?|members?|clients?|tenants?|persons?|people"
+    r"|players?|owners?|authors?|emails?|logins?|sessions?|tokens?|orders?|ids?|passwords?|entry"
+    r"|literal|input|convert|parse|decode|parsing|syntax|director(?:y|ies)|files?|folders?|paths?"
+    r"|got|received)\b[^'\"`“«]{0,32}|[=\"]\s?:?\s?)$",
     re.IGNORECASE,
 )
 _RUNS = re.compile(r"\d+|[^\d]+")
@@ -92,7 +92,7 @@ def _kind_or_name(match: re.Match[str]) -> str:
     if kind != "<quoted>":
         return kind
     name = match[0][1:-1]
-    before = match.string[max(0, match.start() - 48) : match.start()]
+    before = match.string[max(0, match.start() - 56) : match.start()]
     is_name = _NAME.fullmatch(name) and _VARIABLE.sub(_kind, name) == name
     is_random = len(name) > 5 and _is_random(name)
     return kind if not is_name or is_random or _BEFORE_DATA.search(before) else f"'{name}'"

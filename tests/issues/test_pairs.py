@@ -334,6 +334,16 @@ DIFFERENT: dict[str, tuple[Payload, Payload]] = {
     "offsets in one library": (address(0x1000), address(0x8888)),
     "offsets in one image": (in_image(0x1000, 0x7F0000), in_image(0x8888, 0x7F0000)),
     "one offset in two libraries": (address(0x1000), address(0x1000, package="/opt/x/libship.so")),
+    "methods of a class without a name in PHP": (
+        error(at("/srv/app/shop/pay.php", "App\\Cart@anonymous\0/srv/a/pay.php:12$3f::open")),
+        error(at("/srv/app/shop/pay.php", "App\\Cart@anonymous\0/srv/a/pay.php:12$3f::shut")),
+    ),
+    "keys in a message": ({"message": "KeyError: 'price'"}, {"message": "KeyError: 'address'"}),
+    "names": (
+        without_stack("NameError", "name 'price' is not defined"),
+        without_stack("NameError", "name 'total' is not defined"),
+    ),
+    "modules of one folder": (script("/src/oauth2v1.ts"), script("/src/oauth1v2.ts")),
     "keys": (without_stack("KeyError", "'price'"), without_stack("KeyError", "'address'")),
     "attributes": (
         without_stack("AttributeError", "'NoneType' object has no attribute 'price'"),
