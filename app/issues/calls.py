@@ -11,9 +11,22 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+from app.issues.generated import (
+    is_nameless,
+    ungenerated_function,
+    ungenerated_module,
+    ungenerated_path,
+)
 from app.issues.parametrize import parametrize
-from app.issues.places import MAX_PATH, is_nowhere, is_script, place
-from app.protocol.stack import Frame
+from app.issues.places import (
+    is_nowhere,
+    module_of,
+    path_of,
+    place,
+    stable_module,
+    stable_path,
+)
+from app.protocol.stack import MAX_PATH, Frame, is_of_application, is_script
 
 # Beyond this many calls a key explains nothing any more; the newest ones are nearest to the bug.
 MAX_CALLS = 20
@@ -73,11 +86,6 @@ _SDK_FUNCTION = re.compile(
     r"(?:\w{1,100}\.){0,20}(?:sentryWrapped|with(?:Isolation)?Scope|withActiveSpan|startSpan(?:Manual)?"
     r"|handleCallbackErrors|suppressTracing|wrap(?:ped)?)\d{0,3}"
 )
-# Browsers mark everything as the application's, also what bundlers put into files of their own.
-_VENDOR_FILE = re.compile(
-    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]{0,200}\.js"
-    r"|(?:^|/)(?:framework|runtime|webpack)(?:~main)?[.-][0-9a-f]{8,}\.js"
-)
 _OVERFLOWS = frozenset({"RecursionError", "StackOverflowError", "StackOverflowException"})
 _OVERFLOWS |= {"java.lang.StackOverflowError", "System.StackOverflowException", "SystemStackError"}
 _OVERFLOW_MESSAGES = re.compile(
@@ -85,6 +93,10 @@ _OVERFLOW_MESSAGES = re.compile(
     r"|stack overflow|maximum function nesting level",
     re.IGNORECASE,
 )
+
+
+# Swift's thunks, which stand between two calls that a person wrote.
+_COMPILERS_OWN = "<compiler-generated>"
 
 
 class Call(NamedTuple):
@@ -102,30 +114,49 @@ class Call(NamedTuple):
         return f"{self.place}:{self.function or '<anonymous>'}"
 
 
-def describe_stack(frames: list[Frame], *, type: str | None, value: str | None) -> str | None:
+class Names(NamedTuple):
+    """How a version of the rules names the calls of a stack.
+
+    :param call: names the call of a frame.
+    :param is_told: tells whether a frame says where it is.
+    :param is_nameless: tells whether other functions look like this call.
+    """
+
+    call: Callable[[Frame], Call]
+    is_told: Callable[[Frame], bool]
+    is_nameless: Callable[[Call, Frame], bool]
+
+
+def describe_stack(
+    frames: list[Frame], names: Names, *, type: str | None, value: str | None
+) -> str | None:
     """Return a stack as one line, ``None`` when no frame tells anything.
 
     :param frames: oldest call first.
+    :param names: of the version, :data:`FIRST` or :data:`SECOND`.
     :param type: the exception's; of a stack that overflowed only the cycle counts.
     :param value: its message; tells apart what happens in functions without a name and a source.
     """
     recent = frames[-MAX_FRAMES:]
-    own = [frame for frame in recent if frame.in_app and not _is_vendor(frame)]
+    own = [frame for frame in recent if is_of_application(frame)]
     for chosen in filter(None, (own, recent)):
-        told = [frame for frame in chosen if not is_nowhere(frame)]
-        calls = [_call(frame) for frame in told]
+        told = [frame for frame in chosen if names.is_told(frame)]
+        calls = [names.call(frame) for frame in told]
         if _is_overflow(type, value) and (cycle := _cycle(calls)):
             return " > ".join(map(str, cycle)) + " > …"
         kept = [index for index in range(len(calls)) if not _is_noise(calls, index)]
         if kept:
-            return _line([calls[index] for index in kept], told[kept[-1]], value)
+            last = told[kept[-1]]
+            line = _line([calls[index] for index in kept])
+            is_alone = not names.is_nameless(calls[kept[-1]], last)
+            return line if is_alone else f"{line} {_detail(last, value)}".rstrip()
     return None
 
 
 def crash_call(frames: list[Frame]) -> Call | None:
     """Return the newest call of the application, else the newest of all."""
     told = [frame for frame in frames if not is_nowhere(frame)]
-    own = [frame for frame in told if frame.in_app and not _is_vendor(frame)]
+    own = [frame for frame in told if is_of_application(frame)]
     return _call((own or told)[-1]) if told else None
 
 
@@ -136,7 +167,7 @@ def own_calls(frames: list[Frame], is_foreign: Callable[[str], bool]) -> list[Ca
         client makes no difference. If nothing else is left, such calls are returned as well.
     """
     recent = [frame for frame in frames[-MAX_FRAMES:] if not is_nowhere(frame)]
-    own = [frame for frame in recent if frame.in_app and not _is_vendor(frame)]
+    own = [frame for frame in recent if is_of_application(frame)]
     calls = [_call(frame) for frame in own or recent]
     if len(calls) == len(recent):
         calls = [call for call in calls if not is_foreign(call.place)] or calls
@@ -170,6 +201,34 @@ def _call(frame: Frame) -> Call:
     return Call(place(frame), stable_function(name, is_script(frame)))
 
 
+def _second_call(frame: Frame) -> Call:
+    function = _second_function((frame.function or "")[:MAX_NAME], is_script(frame))
+    if not function and frame.image_offset is not None and not frame.filename:
+        return Call(_second_place(frame), f"+{frame.image_offset:#x}")
+    return Call(_second_place(frame), function)
+
+
+def _second_place(frame: Frame) -> str:
+    if module := module_of(frame):
+        return _second_module(module, is_script(frame))
+    return _second_path(path_of(frame) or (frame.image or "?")[:MAX_PATH])
+
+
+@lru_cache(maxsize=8192)
+def _second_function(name: str, is_script: bool) -> str:
+    return stable_function(ungenerated_function(name, is_script), is_script)
+
+
+@lru_cache(maxsize=4096)
+def _second_module(module: str, is_script: bool) -> str:
+    return stable_module(ungenerated_module(module, is_script))
+
+
+@lru_cache(maxsize=4096)
+def _second_path(path: str) -> str:
+    return stable_path(ungenerated_path(path))
+
+
 def _is_noise(calls: list[Call], index: int) -> bool:
     call = calls[index]
     if call.function in _COMPREHENSIONS:
@@ -178,20 +237,13 @@ def _is_noise(calls: list[Call], index: int) -> bool:
     return bool(is_wrapper) and index < len(calls) - 1
 
 
-def _is_vendor(frame: Frame) -> bool:
-    path = (frame.filename or frame.abs_path or "")[:MAX_PATH]
-    return is_script(frame) and bool(_VENDOR_FILE.search(path))
-
-
-def _line(calls: list[Call], crash: Frame, value: str | None) -> str:
+def _line(calls: list[Call]) -> str:
     """Name every call once, in the order of their first time, the newest one last.
 
     However deep a recursion went and whichever way it took, it is the same bug.
     """
     callers = [call for call in dict.fromkeys(calls) if call != calls[-1]]
-    shown = [*map(str, callers[1 - MAX_CALLS :]), str(calls[-1])]
-    line = " > ".join(shown)
-    return f"{line} {_detail(crash, value)}".rstrip() if calls[-1].is_nameless else line
+    return " > ".join([*map(str, callers[1 - MAX_CALLS :]), str(calls[-1])])
 
 
 def _detail(frame: Frame, value: str | None) -> str:
@@ -211,3 +263,16 @@ def _cycle(calls: list[Call]) -> list[Call]:
     """Return the calls that repeat, sorted: where a stack ends that overflowed is chance."""
     times = Counter(calls)
     return sorted(call for call in times if times[call] > 1)[:MAX_CALLS]
+
+
+# Version 1 as it was; version 2 takes out more of what was generated, tells instructions without a
+# symbol by where they lie, and all lambdas and closures by their source or message.
+FIRST = Names(_call, lambda frame: not is_nowhere(frame), lambda call, _: call.is_nameless)
+SECOND = Names(
+    _second_call,
+    lambda frame: (
+        frame.filename != _COMPILERS_OWN
+        and (not is_nowhere(frame) or frame.image_offset is not None)
+    ),
+    lambda call, frame: is_nameless(call.function, module_of(frame)),
+)

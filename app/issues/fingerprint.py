@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from app.issues.calls import Call, crash_call
 from app.issues.parametrize import parametrize
-from app.protocol.event import Event, top_frame
+from app.protocol.event import Event, Frame, top_frame
 
 MAX_PARTS = 50
 MAX_PART = 500
@@ -56,17 +56,26 @@ def _filled(match: re.Match[str], event: Event, default_key: str) -> str:
 
 
 def _value(event: Event) -> str | None:
-    exception = event.main_exception
+    exception = event.outermost_exception
     return parametrize((exception and exception.value) or event.message or "")
 
 
 def _message(event: Event) -> str | None:
-    exception = event.main_exception
+    exception = event.outermost_exception
     return parametrize(event.message or (exception and exception.value) or "")
 
 
+def _frames(event: Event) -> list[Frame]:
+    """Return the calls of the outermost exception, in every version of the rules.
+
+    A fingerprint that names a type or a function must not change with them.
+    """
+    exception = event.outermost_exception
+    return exception.frames if exception else event.stack
+
+
 def _call(event: Event) -> Call | None:
-    return crash_call(event.main_frames)
+    return crash_call(_frames(event))
 
 
 def _function(event: Event) -> str | None:
@@ -80,17 +89,17 @@ def _place(event: Event) -> str | None:
 
 
 def _type(event: Event) -> str | None:
-    exception = event.main_exception
+    exception = event.outermost_exception
     return exception.type if exception else None
 
 
 def _package(event: Event) -> str | None:
-    frame = top_frame(event.main_frames)
+    frame = top_frame(_frames(event))
     return (frame.package or "").replace("\\", "/").rpartition("/")[2] if frame else None
 
 
 def _path(event: Event) -> str | None:
-    frame = top_frame(event.main_frames)
+    frame = top_frame(_frames(event))
     return (frame.abs_path or frame.filename) if frame else None
 
 

@@ -4,27 +4,28 @@ The readable ``key`` says why; its SHA-256 is what the database compares. A chan
 gets a new version, so that issues grouped by the old ones stay what they are.
 
     rule's fingerprint, else client's fingerprint, else
-    exceptions ── types of the chain, calls of the main one ── members of a group
+    exceptions ── calls of the one that decides, types of its causes ── members of a group
     no stack   ── type and message, the message without what changes from event to event
 
-Version 1. Line numbers, release folders, hosts, hashes of bundles, depth of a recursion and numbers
-that compilers give do not count.
+Line numbers, release folders, hosts, hashes of bundles, depth of a recursion and numbers that
+compilers give do not count. Where version 2 differs from version 1 stands in :class:`_Version`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.issues.calls import describe_stack
+from app.issues.calls import FIRST, SECOND, Names, describe_stack
 from app.issues.fingerprint import expand, is_default
-from app.issues.parametrize import parametrize
+from app.issues.generated import ungenerated_type
+from app.issues.parametrize import parametrize, parametrize_but_names
 from app.issues.rules import Rule, apply_rules
-from app.issues.tree import Node, grow
 from app.protocol.event import Event
+from app.protocol.exception_tree import Node, decide, grow
 
-GROUPING_VERSION = "1"
+GROUPING_VERSION = "2"
 # More distinct exceptions than this make a key nobody reads.
 MAX_EXCEPTIONS = 20
 
@@ -50,14 +51,58 @@ class Grouping:
         return hashlib.sha256(self.key.encode("utf-8", "replace")).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What differs from one version of the rules to the next.
+
+    :param names: how the calls of a stack are named.
+    :param chain: the exception that gives the key its first line, and its causes.
+    :param type: makes an exception's type stable.
+    :param message: makes the message stable that decides where there is no stack.
+    """
+
+    number: str
+    names: Names
+    chain: Callable[[Node], list[Node]]
+    type: Callable[[str], str]
+    message: Callable[[str], str]
+
+    def stack(self, node: Node) -> str | None:
+        """Describe the calls of an exception."""
+        exception = node.exception
+        return describe_stack(
+            exception.frames, self.names, type=exception.type, value=exception.value
+        )
+
+    def type_of(self, node: Node) -> str:
+        """Name the type of an exception."""
+        return self.type(node.exception.type or "") or "?"
+
+
+_FIRST = _Version("1", FIRST, lambda root: [root, *root.causes], str, parametrize)
+_SECOND = _Version("2", SECOND, decide, ungenerated_type, parametrize_but_names)
+
+
 def group(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
     """Return the grouping of an event.
 
     :param rules: of the user, in their order; a fingerprint of theirs wins over the client's.
     """
+    return _group(event, rules, _SECOND)
+
+
+def group_v1(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
+    """Return the grouping of an event by version 1, to find the issue that it made then.
+
+    :param rules: of the user, as in :func:`group`.
+    """
+    return _group(event, rules, _FIRST)
+
+
+def _group(event: Event, rules: Sequence[Rule], version: _Version) -> Grouping:
     outcome = apply_rules(event, rules) if rules else None
     ignored_by = outcome.ignored_by.name if outcome and outcome.ignored_by else None
-    reason, key = _default(event)
+    reason, key = _default(event, version)
     if outcome and outcome.rule:
         reason, parts = f"rule: {outcome.rule.name}", outcome.rule.fingerprint
     elif is_default(event.fingerprint):
@@ -66,18 +111,15 @@ def group(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
         reason, parts = "fingerprint of the client", event.fingerprint
     if not is_default(parts):
         key = "fingerprint\n" + expand(parts, event, key)
-    return Grouping(GROUPING_VERSION, key, reason, ignored_by)
+    return Grouping(version.number, key, reason, ignored_by)
 
 
-group_v1 = group
-
-
-def _default(event: Event) -> tuple[str, str]:
+def _default(event: Event, version: _Version) -> tuple[str, str]:
     if event.exceptions and not _only_carries_a_message(event):
-        return _exceptions(event)
+        return _exceptions(event, version)
     if event.message_template:
-        return "message", f"message {parametrize(event.message_template)}"
-    if stack := describe_stack(event.main_frames, type=None, value=None):
+        return "message", f"message {version.message(event.message_template)}"
+    if stack := describe_stack(event.stack, version.names, type=None, value=None):
         return "stack trace", f"at {stack}"
     where = event.transaction or event.logger
     return "message", f"no message in {where}" if where else "no message"
@@ -94,49 +136,37 @@ def _only_carries_a_message(event: Event) -> bool:
     )
 
 
-def _exceptions(event: Event) -> tuple[str, str]:
-    root = grow(event.exceptions)
-    stack, of = _first_stack(root)
-    main = root.exception
+def _exceptions(event: Event, version: _Version) -> tuple[str, str]:
+    chain = version.chain(grow(event.exceptions))
+    head, *causes = chain
+    # The stack that decides: the first one's, else that of the nearest cause which has one.
+    stacks = ((node, stack) for node in chain if (stack := version.stack(node)) is not None)
+    of, stack = next(stacks, (head, None))
+    line, reason = version.type_of(head), "stack trace"
     if stack is None:
-        head, reason = (
-            f"{_type(root)}: {parametrize(main.value or '')}",
-            "exception type and message",
+        line += f": {version.message(head.exception.value or '')}"
+        reason = "exception type and message"
+    elif of is head:
+        line += f" at {stack}"
+    lines = [line]
+    for cause in causes[:MAX_EXCEPTIONS]:
+        lines.append(
+            f"caused by {version.type_of(cause)}" + (f" at {stack}" if cause is of else "")
         )
-    else:
-        head, reason = f"{_type(root)} at {stack}" if of is root else _type(root), "stack trace"
-    lines = [head]
-    for cause in root.causes[:MAX_EXCEPTIONS]:
-        lines.append(f"caused by {_type(cause)}" + (f" at {stack}" if cause is of else ""))
-    lines += [f"of {member}" for member in _members(root)]
+    lines += [f"of {member}" for member in _members([head, *causes], version)]
     return reason, "\n".join(lines)
 
 
-def _first_stack(root: Node) -> tuple[str | None, Node]:
-    """Return the stack that decides: the main exception's, else that of its nearest cause."""
-    for node in (root, *root.causes):
-        exception = node.exception
-        stack = describe_stack(exception.frames, type=exception.type, value=exception.value)
-        if stack is not None:
-            return stack, node
-    return None, root
-
-
-def _members(group: Node) -> list[str]:
+def _members(chain: list[Node], version: _Version) -> list[str]:
     """Describe each kind of member once, in one order: which task failed first is chance."""
-    kinds = {_member(member) for node in (group, *group.causes) for member in node.members}
+    kinds = {_member(member, version) for node in chain for member in node.members}
     return sorted(kinds)[:MAX_EXCEPTIONS]
 
 
-def _member(node: Node) -> str:
-    exception = node.exception
-    stack = describe_stack(exception.frames, type=exception.type, value=exception.value)
-    text = f"{_type(node)} at {stack}" if stack else _type(node)
-    if causes := [_type(cause) for cause in node.causes]:
+def _member(node: Node, version: _Version) -> str:
+    stack = version.stack(node)
+    text = f"{version.type_of(node)} at {stack}" if stack else version.type_of(node)
+    if causes := [version.type_of(cause) for cause in node.causes]:
         text += f" caused by {', '.join(causes[:MAX_EXCEPTIONS])}"
-    inner = _members(node)
+    inner = _members([node, *node.causes], version)
     return f"{text} of [{'; '.join(inner)}]" if inner else text
-
-
-def _type(node: Node) -> str:
-    return node.exception.type or "?"

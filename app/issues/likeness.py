@@ -20,7 +20,7 @@ from app.issues.tracebacks import read_traceback
 from app.protocol.event import Event
 
 # A change of what terms are made of gets a new one; issues are then read again.
-VERSION = 1
+VERSION = 2
 # An issue has some 15 terms; one with more is some kind of data.
 MAX_WORDS = 24
 MAX_TERM = 80
@@ -72,7 +72,7 @@ _EXTENSION = re.compile(
 def terms_of(event: Event) -> tuple[str, ...]:
     """Return what an event is compared by, sorted; empty when it says nothing."""
     exceptions = event.exceptions
-    main = exceptions[-1] if exceptions else None
+    main = event.outermost_exception
     text = (main and main.value) or event.message or ""
     calls = _calls(event)
     if not calls and (logged := read_traceback(text)):
@@ -137,8 +137,9 @@ def _square(terms: set[str], rarities: Mapping[str, float]) -> float:
 
 
 def _calls(event: Event) -> list[Call]:
-    """Return the calls of the main exception, else of the nearest of its causes that has some."""
-    stacks = [exception.frames for exception in reversed(event.exceptions[-10:])] or [event.stack]
+    """Return the calls of the exception that decides, else of the outermost that has some."""
+    stacks = [exception.frames for exception in reversed(event.exceptions[-10:])]
+    stacks = [event.main_frames, *stacks]
     return next((calls for frames in stacks if (calls := own_calls(frames, _is_foreign))), [])
 
 

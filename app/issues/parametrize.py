@@ -48,6 +48,16 @@ _PIECES = re.compile(f"{_UUID}|{_NUMBER}")
 _CASES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[_-]")
 # A list of three is the same list as one of five.
 _REPEATED = re.compile(r"(<[a-z]+>)(?:(?:, ?|; ?| )\1)+")
+# A name in quotes as code has them: a key, an attribute, a column, a module.
+_NAME = re.compile(r"[^\W\d][\w$.:-]{0,39}")
+# What stands before a quoted value that came from outside, of which there is one a user or a row.
+_BEFORE_DATA = re.compile(
+    r"(?:\b(?:users?|username|customers?|accounts?|members?|clients?|tenants?|persons?|people"
+    r"|players?|owners?|authors?|emails?|logins?|sessions?|tokens?|orders?|ids?|passwords?|entry"
+    r"|literal|input|convert|parse|decode|parsing|syntax|director(?:y|ies)|files?|folders?|paths?"
+    r"|got|received)\b[^'\"`“«]{0,32}|[=\"]\s?:?\s?)$",
+    re.IGNORECASE,
+)
 _RUNS = re.compile(r"\d+|[^\d]+")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
@@ -61,6 +71,31 @@ def parametrize(message: str) -> str:
 def _parametrize(line: str) -> str:
     text = _VARIABLE.sub(_kind, " ".join(line.split()))
     return _REPEATED.sub(r"\1", text)[:MAX_MESSAGE]
+
+
+def parametrize_but_names(message: str) -> str:
+    """Return a message as :func:`parametrize` does, but with short names in quotes kept.
+
+    ``'price'`` is a name; a number, an id, an address and what follows words like "user" are not.
+    """
+    return _parametrize_but_names(first_line(message[: _MAX_READ * 4])[:_MAX_READ])
+
+
+@lru_cache(maxsize=1024)
+def _parametrize_but_names(line: str) -> str:
+    text = _VARIABLE.sub(_kind_or_name, " ".join(line.split()))
+    return _REPEATED.sub(r"\1", text)[:MAX_MESSAGE]
+
+
+def _kind_or_name(match: re.Match[str]) -> str:
+    kind = _kind(match)
+    if kind != "<quoted>":
+        return kind
+    name = match[0][1:-1]
+    before = match.string[max(0, match.start() - 56) : match.start()]
+    is_name = _NAME.fullmatch(name) and _VARIABLE.sub(_kind, name) == name
+    is_random = len(name) > 5 and _is_random(name)
+    return kind if not is_name or is_random or _BEFORE_DATA.search(before) else f"'{name}'"
 
 
 def substitute(line: str, replacements: Mapping[str, Callable[[str], str]]) -> str:

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from app.protocol.stack import Frame
+from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Frame
 
-MAX_PATH = 1000
 # Modules that name no place: the same word for every script there is.
 _NO_MODULES = frozenset({"", "?", "__main__", "__mp_main__", "<unknown module>", "<unknown>"})
 _NO_FILES = frozenset({"", "?", "<anonymous>", "native", "[native code]", "native code", "unknown"})
-_SCRIPT_FILE = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|jsbundle|bundle)$", re.IGNORECASE)
 
 _SCHEME = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]{1,30}):/{2,3}")
 _NAMES_HOST = re.compile(
@@ -78,15 +76,9 @@ _COUNTED = re.compile(
 _VERSION = re.compile(r"(?<=\w)[-_@]v?\d+\.\d[\w.+-]*$")
 
 
-def is_script(frame: Frame) -> bool:
-    """Return whether the frame is JavaScript, whose bundlers rename files and functions."""
-    path = frame.filename or frame.abs_path or ""
-    return bool(_SCRIPT_FILE.search(path[:MAX_PATH].partition("?")[0]))
-
-
 def is_nowhere(frame: Frame) -> bool:
     """Return whether the frame is a built-in of its runtime, or says nothing at all."""
-    if _module(frame) or frame.package:
+    if module_of(frame) or frame.package:
         return False
     path = frame.filename or frame.abs_path
     if not path:
@@ -96,10 +88,20 @@ def is_nowhere(frame: Frame) -> bool:
 
 def place(frame: Frame) -> str:
     """Return the module of a frame, else its file, else its binary; ``?`` where none is known."""
-    if module := _module(frame):
-        return stable_module(module[:MAX_PATH])
+    if module := module_of(frame):
+        return stable_module(module)
+    return stable_path(path_of(frame) or "?")
+
+
+def module_of(frame: Frame) -> str | None:
+    """Return the module of a frame as the client sent it, where it names a place."""
+    return None if (frame.module or "") in _NO_MODULES else (frame.module or "")[:MAX_PATH]
+
+
+def path_of(frame: Frame) -> str | None:
+    """Return the file of a frame, else its binary, as the client sent it."""
     path = frame.filename if frame.filename not in _NO_FILES else frame.abs_path
-    return stable_path(((path or frame.package) or "?")[:MAX_PATH])
+    return (path or frame.package or "")[:MAX_PATH] or None
 
 
 @lru_cache(maxsize=4096)
@@ -109,7 +111,7 @@ def stable_module(module: str) -> str:
     if "/" in module or "\\" in module:
         return stable_path(module)
     folders, colon, name = module.rpartition(":")
-    return f"{folders}{colon}{_without_hash(name)}"
+    return f"{folders}{colon}{without_hash(name)}"
 
 
 @lru_cache(maxsize=4096)
@@ -132,17 +134,13 @@ def stable_path(path: str) -> str:
     return "/".join([*kept, _stable_name(name)])
 
 
-def _module(frame: Frame) -> str | None:
-    return None if (frame.module or "") in _NO_MODULES else frame.module
-
-
 def _segments(path: str) -> list[str]:
     path = path.replace("\\", "/")
     if scheme := _SCHEME.match(path):
         path = path[scheme.end() :]
         if _NAMES_HOST.fullmatch(scheme["scheme"].lower()) and not scheme[0].endswith("///"):
             path = path.partition("/")[2] or path
-    if scheme or _SCRIPT_FILE.search(path.partition("?")[0]):
+    if scheme or SCRIPT_FILE.search(path.partition("?")[0]):
         path = path.partition("?")[0].partition("#")[0]
     path = _POSITION.sub("", path)
     segments = [
@@ -184,15 +182,15 @@ def _below_roots(folders: list[str]) -> list[str]:
 def _stable_name(name: str) -> str:
     if name.startswith("<"):  # <ipython-input-12-3f9a1c2b>, <string>
         return _CELL.sub("", name)
-    if not _SCRIPT_FILE.search(name):
+    if not SCRIPT_FILE.search(name):
         return name
     if (found := _BASE64_HASH.search(name)) and _is_random(found["hash"]):
         name = name[: found.start()] + name[found.end() :]
-    return _without_hash(_UNDERSCORED_HASH.sub("", name))
+    return without_hash(_UNDERSCORED_HASH.sub("", name))
 
 
-def _without_hash(name: str) -> str:
-    """Take out the parts between dots and dashes that a bundler computed or counted."""
+def without_hash(name: str) -> str:
+    """Return a name without the parts that a bundler computed or counted."""
     pieces = _SEPARATED.split(name)
     kept = ["#" if _is_hash(pieces[0]) else pieces[0]]
     for separator, piece in zip(pieces[1::2], pieces[2::2], strict=True):

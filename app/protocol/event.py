@@ -10,10 +10,12 @@ Source: https://develop.sentry.dev/sdk/data-model/event-payloads/, 2026-11-23.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.protocol.exception_tree import decide, grow
 from app.protocol.http_request import read_request
 from app.protocol.lenient import (
     LEVELS,
@@ -54,6 +56,9 @@ class Event:
     """An event as this program reads it. ``exceptions`` keep the payload's order, cause first.
 
     :param stack: the frames of an event without exceptions: of its crashed or current thread.
+
+    ``main_exception`` names the issue: the nearest one of the chain that has calls of the
+    application, else the outermost, which is the last; ``None`` without exceptions.
     """
 
     event_id: str
@@ -79,16 +84,24 @@ class Event:
     exceptions: list[ExceptionValue] = field(default_factory=list)
     breadcrumbs: list[dict[str, Any]] = field(default_factory=list)
     stack: list[Frame] = field(default_factory=list)
+    main_exception: ExceptionValue | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        main = self.outermost_exception
+        if len(self.exceptions) > 1:
+            main = decide(grow(self.exceptions))[0].exception
+        # Read several times for each event, and the fields of an event do not change.
+        object.__setattr__(self, "main_exception", main)
 
     @property
-    def main_exception(self) -> ExceptionValue | None:
-        """The exception that names the issue: the last one, which was raised outermost."""
+    def outermost_exception(self) -> ExceptionValue | None:
+        """The exception that was raised last, around all others."""
         return self.exceptions[-1] if self.exceptions else None
 
     @property
     def main_frames(self) -> list[Frame]:
         """The calls that led here: those of the main exception, else of the event itself."""
-        return self.exceptions[-1].frames if self.exceptions else self.stack
+        return self.main_exception.frames if self.main_exception else self.stack
 
     @property
     def type(self) -> str:
@@ -97,12 +110,23 @@ class Event:
 
     @property
     def title(self) -> str:
-        """What a list shows: ``Type: first line of the value``, or the message."""
+        """What a list shows: ``Type: first line of the value``, or the message.
+
+        Of an exception that a library wrapped it says the place, too, as wrappers often do.
+        """
         exception = self.main_exception
         if exception is None or not (exception.type or exception.value):
             return first_line(self.message) or self.culprit or "(no message)"
         shown = ": ".join(part for part in (exception.type, first_line(exception.value)) if part)
-        return shown or "(no message)"
+        return f"{shown}{self._place_behind_wrapper}" or "(no message)"
+
+    @property
+    def _place_behind_wrapper(self) -> str:
+        frame = top_frame(self.main_frames)
+        if self.main_exception is self.outermost_exception or not (frame and frame.function):
+            return ""
+        name = re.split(r"[./\\:]", frame.module or "")[-1]
+        return f" (in {f'{name}.' if name else ''}{frame.function})"
 
     @property
     def culprit(self) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
+from app.protocol.images import Images, read_images
 from app.protocol.lenient import (
     clean_text,
     read_anything,
@@ -38,9 +40,23 @@ _LIBRARY_MODULE = re.compile(
 )
 
 
+SCRIPT_FILE = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|jsbundle|bundle)$", re.IGNORECASE)
+# Browsers mark everything as the application's, also what bundlers put into files of their own.
+_VENDOR_FILE = re.compile(
+    r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]{0,200}\.js"
+    r"|(?:^|/)(?:framework|runtime|webpack)(?:~main)?[.-][0-9a-f]{8,}\.js"
+)
+# Longer paths are read by their beginning.
+MAX_PATH = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call of a stack, with the source around its line where the client had it."""
+    """One call of a stack, with the source around its line where the client had it.
+
+    :param image: the file of the binary that an unsymbolicated instruction lies in.
+    :param image_offset: of that instruction, bytes from where the binary was loaded.
+    """
 
     function: str | None
     module: str | None
@@ -54,6 +70,8 @@ class Frame:
     post_context: list[str]
     vars: dict[str, Any]
     package: str | None = None
+    image: str | None = None
+    image_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,24 @@ class Stacks:
     loose: list[Frame] = field(default_factory=list)
 
 
+def is_script(frame: Frame) -> bool:
+    """Return whether the frame is JavaScript, whose bundlers rename files and functions."""
+    return _kind_of_file((frame.filename or frame.abs_path or "")[:MAX_PATH])[0]
+
+
+def is_of_application(frame: Frame) -> bool:
+    """Return whether the application wrote the code of a frame, also where a browser says so."""
+    path = frame.filename or frame.abs_path or ""
+    return frame.in_app and not _kind_of_file(path[:MAX_PATH])[1]
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_file(path: str) -> tuple[bool, bool]:
+    """Return whether a file is a script, and one of a bundler's with the code of others."""
+    is_script = bool(SCRIPT_FILE.search(path.partition("?")[0]))
+    return is_script, is_script and bool(_VENDOR_FILE.search(path))
+
+
 def top_frame(frames: list[Frame]) -> Frame | None:
     """Return the newest frame of the application, else the newest of all."""
     candidates = [frame for frame in frames if frame.in_app] or frames
@@ -103,18 +139,19 @@ def read_stacks(payload: dict[str, Any]) -> Stacks:
     """
     given = payload.get("exception") or payload.get("sentry.interfaces.Exception")
     values = [{"value": given}] if isinstance(given, str) else read_values(given)
-    exceptions = [_exception(value) for value in values]
+    images = read_images(payload.get("debug_meta"))
+    exceptions = [_exception(value, images) for value in values]
     if exceptions and exceptions[-1].frames:
         return Stacks(exceptions)
-    loose = _loose_frames(payload)
+    loose = _loose_frames(payload, images)
     if not exceptions or not loose:
         return Stacks(exceptions, loose)
     return Stacks([*exceptions[:-1], replace(exceptions[-1], frames=loose)])
 
 
-def _loose_frames(payload: dict[str, Any]) -> list[Frame]:
+def _loose_frames(payload: dict[str, Any], images: Images) -> list[Frame]:
     own = payload.get("stacktrace") or payload.get("sentry.interfaces.Stacktrace")
-    if frames := _frames(own):
+    if frames := _frames(own, images):
         return frames
     threads = read_values(payload.get("threads") or payload.get("sentry.interfaces.Threads"))
     with_stack = [thread for thread in threads if _raw_frames(thread.get("stacktrace"))]
@@ -124,10 +161,10 @@ def _loose_frames(payload: dict[str, Any]) -> list[Frame]:
         (one for flag in ("crashed", "current", "main") for one in with_stack if one.get(flag)),
         with_stack[0] if len(with_stack) == 1 else {},
     )
-    return _frames(thread.get("stacktrace"))
+    return _frames(thread.get("stacktrace"), images)
 
 
-def _exception(value: dict[str, Any]) -> ExceptionValue:
+def _exception(value: dict[str, Any], images: Images) -> ExceptionValue:
     mechanism = read_dict(value.get("mechanism"))
     handled = mechanism.get("handled")
     return ExceptionValue(
@@ -136,7 +173,8 @@ def _exception(value: dict[str, Any]) -> ExceptionValue:
         module=read_text(value.get("module")),
         mechanism=read_text(mechanism.get("type")),
         handled=handled if isinstance(handled, bool) else None,
-        frames=_frames(value.get("stacktrace")) or _frames(value.get("raw_stacktrace")),
+        frames=_frames(value.get("stacktrace"), images)
+        or _frames(value.get("raw_stacktrace"), images),
         exception_id=read_int(mechanism.get("exception_id")),
         parent_id=read_int(mechanism.get("parent_id")),
         source=read_text(mechanism.get("source")),
@@ -150,15 +188,16 @@ def _raw_frames(stack: object) -> list[dict[str, Any]]:
     return [frame for frame in frames if isinstance(frame, dict)]
 
 
-def _frames(stack: object) -> list[Frame]:
+def _frames(stack: object, images: Images) -> list[Frame]:
     raw = _raw_frames(stack)
     # A client that marks one call as the application's has decided about the others, too.
     is_marked = any(frame.get("in_app") is True for frame in raw)
-    return [_frame(frame, is_marked) for frame in raw]
+    return [_frame(frame, is_marked, images) for frame in raw]
 
 
-def _frame(frame: dict[str, Any], is_marked: bool) -> Frame:
+def _frame(frame: dict[str, Any], is_marked: bool, images: Images) -> Frame:
     get = frame.get
+    image = images.locate(frame) if "instruction_addr" in frame else None
     return Frame(
         function=read_text(get("function")),
         module=read_text(get("module")),
@@ -173,6 +212,8 @@ def _frame(frame: dict[str, Any], is_marked: bool) -> Frame:
         post_context=[_line(line) or "" for line in read_list(get("post_context"))],
         vars=read_pairs(get("vars")),
         package=read_text(get("package")),
+        image=image.file if image else None,
+        image_offset=image.offset if image else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import combinations
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.issues.grouping import GROUPING_VERSION, Grouping, group
+from app.issues.grouping import GROUPING_VERSION, Grouping, group, group_v1
+from app.issues.rule_text import parse_rule
 from tests.issues.making import (
     Payload,
     at,
@@ -24,7 +26,7 @@ from tests.issues.making import (
     read,
     script,
 )
-from tests.protocol.corpus import payload_of
+from tests.protocol.corpus import FOLDER, payload_of
 
 SRC = "  total = cart.items.reduce(add)"
 FN = "/srv/app/shop/pay.js"
@@ -282,7 +284,7 @@ TOGETHER: dict[str, list[Payload]] = {
             "user 123456 (b.ob@mail.example.com) at 192.168.1.20",
         )
     ],
-    "quoted value": [error(value="no key 'a'"), error(value="no key 'some other'")],
+    "quoted value": [error(value="no key 'a row'"), error(value="no key 'some other'")],
     "file in a message": [error(value=f"cannot open {p}") for p in ("/var/a.csv", "/srv/x/b.csv")],
     "moment in a message": [
         error(value=f"expired at {moment}")
@@ -644,7 +646,7 @@ def test_versions_of_one_sdk_make_one_issue_of_one_bug(case: list[str]) -> None:
 
 
 def test_grouping_is_made_of_a_version_and_a_key() -> None:
-    assert GROUPING_VERSION == "1"
+    assert GROUPING_VERSION == grouped({}).version == "2"
     assert len(Grouping("1", "a key").hash) == 64
 
 
@@ -680,3 +682,30 @@ def test_deep_stack_gives_a_key_that_can_be_read() -> None:
 def test_no_payload_is_too_strange_to_be_grouped(payload: Payload) -> None:
     event = read(payload)
     assert group(event).hash and event.title and isinstance(event.culprit, str)
+
+
+def test_version_1_finds_the_issues_that_it_made() -> None:
+    kept = json.loads((FOLDER.parent / "grouping_v1.json").read_text())
+
+    keys = {name: group_v1(read(payload_of(name))).key for name in kept}
+
+    assert keys == kept and len(kept) > 40
+    assert group_v1(read({})).version == "1"
+
+
+@pytest.mark.parametrize("parts", [["db"], ["{{ type }}"], ["{{ function }}", "{{ message }}"]])
+def test_fingerprint_is_the_same_in_both_versions(parts: list[str]) -> None:
+    wrapped = chain(
+        exc(py("shop.pay:pay"), type="KeyError", value="'price'"),
+        exc(library("flask.app:dispatch"), type="ViewError", value="view 7 failed"),
+    )
+    event = read({**wrapped, "fingerprint": parts})
+
+    assert group(event).key == group_v1(event).key
+
+
+@pytest.mark.parametrize("grouped_by", [group, group_v1])
+def test_both_versions_say_which_rule_ignores_an_event(grouped_by: Any) -> None:
+    rule = parse_rule("type:ValueError", kind="ignore", name="noise")
+
+    assert grouped_by(read(calls("pay")), [rule]).ignored_by == "noise"

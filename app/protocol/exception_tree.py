@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from app.protocol.event import ExceptionValue
+from app.protocol.stack import ExceptionValue, Frame, is_of_application
 
 # A client may send thousands of them, in any shape; whoever reads sees no more than these.
 MAX_NODES = 200
@@ -43,6 +43,58 @@ def grow(exceptions: list[ExceptionValue]) -> Node:
     strays = [Node(exception) for exception in others if id(exception) not in reached]
     root.causes = _distinct([*root.causes, *strays])
     return root
+
+
+def decide(root: Node) -> list[Node]:
+    """Return the exception that decides what a bug is, followed by its causes, nearest first.
+
+    It is the nearest one of the chain that has calls of the application. What a library put around
+    it (Android's "Unable to start activity", ``ServletException``, ``AggregateException``) stands
+    before many bugs. Where none has such calls, it is the outermost.
+    """
+    if not (root.causes or root.members):
+        return [root]
+    chain = [root, *root.causes]
+    for position, node in enumerate(chain):
+        if _has_own_calls(node) and not _is_wrapped_around(node, chain[position + 1 :]):
+            return chain[position:]
+        if len(_kinds(node.members)) == 1:
+            inner = decide(node.members[0])
+            if _has_own_calls(inner[0]):
+                return inner
+        elif any(_has_own_calls(member) for member in node.members):
+            return chain[position:]
+    return chain
+
+
+def _own_frames(node: Node) -> list[Frame]:
+    return [frame for frame in node.exception.frames if is_of_application(frame)]
+
+
+def _has_own_calls(node: Node) -> bool:
+    return any(map(is_of_application, node.exception.frames))
+
+
+def _is_wrapped_around(node: Node, causes: list[Node]) -> bool:
+    """Tell whether a library raised it around calls that the application was called back for.
+
+    Its own calls are then the beginning of those of a cause: a filter before a servlet.
+    """
+    if is_of_application(node.exception.frames[-1]):
+        return False
+    outer = [(frame.module, frame.filename, frame.function) for frame in _own_frames(node)]
+    for cause in causes:
+        inner = [(frame.module, frame.filename, frame.function) for frame in _own_frames(cause)]
+        if len(inner) > len(outer) and inner[: len(outer)] == outer:
+            return True
+    return False
+
+
+def _kinds(members: list[Node]) -> set[object]:
+    return {
+        (member.exception.type, *((f.module, f.function) for f in _own_frames(member)))
+        for member in members
+    }
 
 
 def _branch(
