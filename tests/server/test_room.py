@@ -12,8 +12,8 @@ from tests.conftest import API_TOKEN
 from tests.server.conftest import with_projects
 from tests.server.raw import RawClient
 from tests.server.test_requests import INGEST
-from tests.server.test_slow import is_served
-from tests.serving import Server, serving
+from tests.server.test_slow import LONG_ANSWER, is_served
+from tests.serving import Server, serving, wait_for
 
 # Two of them and the rest are within what a peer may have, three are not.
 BODY = b'{}\n{"type":"event"}\n{"message":"%s"}' % (b"long " * 9000)
@@ -60,3 +60,17 @@ def test_body_for_which_there_is_no_room_is_answered_503_and_the_others_go_on(
             client.send(rest)
             assert client.answer().status == 200
     assert is_served(small.port, "127.0.0.2")
+
+
+def test_client_that_reads_no_answer_is_ended_at_the_deadline_of_answers(small: Server) -> None:
+    (worker,) = small.workers()
+    with RawClient(small.port, source="127.0.0.8") as client:
+        own = client.sock.getsockname()[1]
+        client.send(LONG_ANSWER)
+
+        def is_held() -> bool:
+            return any(one.raddr and one.raddr.port == own for one in worker.net_connections("tcp"))
+
+        wait_for(is_held)
+        wait_for(lambda: not is_held())
+        assert is_served(small.port)
