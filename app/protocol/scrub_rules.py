@@ -218,6 +218,17 @@ def is_card(digits: str) -> bool:
     return (odd + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])) % 10 == 0
 
 
+_CARD_WORDS = frozenset(
+    "card cards cardnumber cardno creditcard ccnumber ccnum cc pan visa mastercard amex maestro"
+    " diners unionpay jcb debit credit kreditkarte karte carte tarjeta cartao carta".split()
+)
+
+
+def names_card(name: object) -> bool:
+    """Tell whether a field of this name may hold the number of a card."""
+    return isinstance(name, str) and not _CARD_WORDS.isdisjoint(words_of(name))
+
+
 def _cards(text: str) -> Iterator[Span]:
     for match in _CARD.finditer(text):
         if is_card(re.sub(r"%20|[ +-]", "", match[0])):

@@ -28,6 +28,11 @@ _ID_KEYS = frozenset(
     "event_id trace_id span_id parent_span_id segment_id profile_id profiler_id replay_id"
     " check_in_id monitor_id sid did".split()
 )
+# Of these, what Sentry refuses an event for when it is no id: never the copy of a secret.
+_SENTRY_IDS = _ID_KEYS - {"monitor_id", "sid", "did"}
+_HEX = re.compile(r"[0-9a-fA-F-]{16,36}")
+# Objects with names of the client's whose values Sentry reads as numbers.
+_NUMBERS = frozenset({"measurements", "breakdowns", "registers"})
 
 # SDKs nest 5 to 15 levels; json.dumps of the result must not run into the recursion limit.
 MAX_DEPTH = 100
@@ -48,6 +53,12 @@ _RANDOM = re.compile(
 )
 # Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
 _TYPED_ATTRIBUTE = {"value", "type", "unit"}
+_COOKIE = re.compile(r"([^\s=;,]{1,200}+)=[^;]*+")
+_REGISTER = re.compile(r"0x[0-9a-fA-F]{1,32}")
+# A key that is long and mixed is no name: {"tokens": {"9f8e7d6c5b4a39281706": ...}}.
+_TOKEN_KEY = re.compile(
+    r"(?=[^0-9]{0,256}+[0-9])(?=[^a-zA-Z]{0,256}+[a-zA-Z])[\w.+/=-]{20,}+", re.A
+)
 _MAX_PATH_PART = 200
 # Characters of paths on one scrubbing report: secrets that stand deep have long ones.
 _MAX_REPORT = 1_000_000
@@ -256,7 +267,8 @@ class Walk:
             return
         elif isinstance(child, int):
             # The bounds first: str() of a huge int is slow, and refused above 4,300 digits.
-            if 10**12 <= child < 10**19 and key not in _ID_KEYS and rules.is_card(str(child)):
+            # By name: sizes and times are as long, and Sentry reads these as numbers.
+            if 10**12 <= child < 10**19 and rules.names_card(key) and rules.is_card(str(child)):
                 self._filter(index, key, "card")
         else:
             self._collect_foreign(index, key, child)
@@ -281,6 +293,8 @@ class Walk:
             self._rename(index, key, self._scrubber.clean(str(key)))
             self._found.append((index, key, "key"))
         if verdict & SECRET:
+            if self._holds_numbers(index, child):
+                return False
             return self._is_filtered(index, key, child, str(key), verdict)
         parent, depth = self._nodes[index][1], self._nodes[index][3]
         if verdict & EXEMPT and parent == 0 and key != "trace":
@@ -300,23 +314,48 @@ class Walk:
         self._nodes.append((child, index, key, depth + 1, how))
         return True
 
+    def _holds_numbers(self, index: int, child: Any) -> bool:
+        """Tell whether a value stands where Sentry reads numbers and reads none elsewhere.
+
+        Such are ``measurements``, each ``{"value": 1.5, "unit": "second"}``, and the registers of
+        a processor: a number there is no secret, whatever its name says.
+        """
+        if not _is_number(child) and not isinstance(child, dict):
+            return False
+        while index > 1:
+            _, parent, key = self._nodes[index][:3]
+            if key in _NUMBERS and self._is_schema(parent, key):
+                return _is_number(child) or all(map(_is_measure, child, child.values()))
+            index = parent
+        return False
+
+    def _is_schema(self, index: int, key: Any) -> bool:
+        """Tell whether ``key`` in this container is Sentry's: of an event, a span, a stack."""
+        _, above, name = self._nodes[index][:3]
+        if key == "registers":
+            return bool(name == "stacktrace")
+        return index == 1 or self._nodes[above][2] == "spans"
+
     # -------------------------------------------------------------------------- by name
     def _is_filtered(
         self, index: int, key: Any, child: Any, name: str, verdict: int, rule: str = "name"
     ) -> bool:
-        """Filter the value of a secret name, whole; False if it holds nothing secret."""
+        """Filter the value of a secret name; False if it holds nothing secret.
+
+        Objects and lists keep their shape: where Sentry expects a context or cookies it would
+        discard a text, and all that stands beside it.
+        """
         leaves = self._leaves(child)
         if leaves is None:
-            self._replace(index, key)
+            self._replace(index, key, self._without_values(child, self._nodes[index][3] + 1))
             return True
         if all(_is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
             return False
+        filtered = _Filtered(self._scrubber, name, verdict)
+        replacement = filtered.copy_of(child, MAX_DEPTH - self._nodes[index][3])
+        if replacement == child:
+            return False
         self._secrets.update(self._secrets_in(child))
-        replacement: Any = FILTERED
-        if isinstance(child, dict) and "value" in child and child.keys() <= _TYPED_ATTRIBUTE:
-            replacement = {**child, "value": FILTERED}  # logs, metrics and spans v2 need the type
-            if replacement == child:
-                return False
         self._filter(index, key, rule, replacement)
         return True
 
@@ -461,6 +500,8 @@ class Walk:
         secrets = _copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
+                if key in _SENTRY_IDS and _HEX.fullmatch(text):
+                    continue
                 edits = self._edits.get(index)
                 current = edits.get(key, text) if edits else text
                 new = _without(current, present)
@@ -541,6 +582,88 @@ def _joined_keys(value: dict[Any, Any]) -> str:
         return _SEPARATOR.join(value)
     except TypeError:  # JSON has only texts, a log record may have others
         return _SEPARATOR.join(key for key in value if isinstance(key, str))
+
+
+class _Filtered:
+    """Makes copies of what stands under a secret name: same shape, no secret in it."""
+
+    def __init__(self, scrubber: Scrubber, name: str, verdict: int) -> None:
+        self._scrubber = scrubber
+        self._name = name
+        self._verdict = verdict
+
+    def copy_of(self, value: Any, depth: int) -> Any:
+        """Return the copy.
+
+        :param depth: how many levels of objects and lists to keep.
+        """
+        if isinstance(value, (dict, list, tuple)):
+            if depth <= 0:
+                return FILTERED
+            if not isinstance(value, dict):
+                return [self._member(member, depth - 1) for member in value]
+            if "value" in value and value.keys() <= _TYPED_ATTRIBUTE:
+                return self._attribute(value, depth - 1)
+            members = [self.copy_of(member, depth - 1) for member in value.values()]
+            return dict(zip(self._names(value), members, strict=True))
+        if _is_harmless_leaf(self._name, value, self._verdict):
+            return value
+        if isinstance(value, str) and self._name.lower() == "cookies":
+            # As a text Sentry reads cookies only where they are pairs.
+            return (
+                _COOKIE.sub(lambda pair: f"{pair[1]}={FILTERED}", value)
+                if "=" in value
+                else FILTERED
+            )
+        return FILTERED
+
+    def _member(self, value: Any, depth: int) -> Any:
+        """Return a member of a list; of a pair in a list of cookies the name stays."""
+        is_cookie = self._verdict & rules.HEADER and isinstance(value, (list, tuple))
+        if is_cookie and len(value) == 2 and isinstance(value[0], str):
+            return [self._safe(value[0]), self.copy_of(value[1], depth)]
+        return self.copy_of(value, depth)
+
+    def _attribute(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+        """Return a typed attribute of a log, metric or span: now it is a text."""
+        copy = {**value, "value": self.copy_of(value["value"], depth)}
+        if copy["value"] == FILTERED != value["value"] and "type" in value:
+            copy["type"] = "string"
+        return copy
+
+    def _names(self, value: dict[Any, Any]) -> list[Any]:
+        names: dict[Any, None] = {}
+        counts: dict[Any, int] = {}
+        for key in value:
+            name = safe = self._safe(key)
+            while name in names or (name != key and name in value):
+                counts[safe] = counts.get(safe, 1) + 1
+                name = f"{safe} ({counts[safe]})"
+            names[name] = None
+        return list(names)
+
+    def _safe(self, key: Any) -> Any:
+        """Return a key as it may stay: a name, no secret that somebody keeps something under."""
+        if not isinstance(key, str):
+            return key
+        if _TOKEN_KEY.fullmatch(key):
+            return FILTERED
+        is_unsafe = self._scrubber.verdict_of_key(key) & UNSAFE
+        return self._scrubber.clean(key) if is_unsafe else key
+
+
+def _is_number(value: Any) -> bool:
+    # The registers of a processor are numbers in texts.
+    return type(value) in (int, float) or (
+        isinstance(value, str) and bool(_REGISTER.fullmatch(value))
+    )
+
+
+def _is_measure(name: Any, member: Any) -> bool:
+    """Tell whether this belongs to a measurement; objects in it are asked in their turn."""
+    if member is None or isinstance(member, dict):
+        return True
+    return _is_number(member) if name == "value" else name == "unit"
 
 
 def _is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:
