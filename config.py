@@ -149,7 +149,7 @@ def _split(value: Any) -> Any:
 def _patterns(values: tuple[str, ...]) -> tuple[str, ...]:
     if values:
         # Late, since gunicorn's master reads this module and needs nothing else of the application.
-        from app.protocol.scrub_patterns import check_pattern
+        from app.protocol.scrubbing.patterns import check_pattern
 
         for pattern in values:
             check_pattern(pattern)

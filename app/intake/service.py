@@ -45,7 +45,7 @@ from app.protocol.feedback import is_feedback, read_feedback
 from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
-from app.protocol.scrub_budget import WorkBudget
+from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.transaction import Timing
 from app.quotas import store_full_counter
 

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.protocol import scrub_budget as costs
-from app.protocol import scrub_rules as rules
 from app.protocol.metrics import is_measurement
-from app.protocol.scrub_budget import UNCHECKED, WorkBudget
-from app.protocol.scrub_rules import FILTERED, SECRET
+from app.protocol.scrubbing import budget as costs
+from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
+from app.protocol.scrubbing.copies import copyable, without
+from app.protocol.scrubbing.hints import Hints
+from app.protocol.scrubbing.names import SECRET
+from app.protocol.scrubbing.numbers import is_card, named_cards, names_card
+from app.protocol.scrubbing.pairs import OPTION
+from app.protocol.scrubbing.registry import RULES
+from app.protocol.scrubbing.shapes import Shape, is_harmless_leaf, is_measure, is_number
+from app.protocol.scrubbing.spans import FILTERED
+from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 
 if TYPE_CHECKING:
     from app.protocol.scrub import Scrubber
-
-# Further bits of a verdict, on dict keys only.
-CODE = 16  # source lines
-EXEMPT = 32  # protocol structure, if it stands where the protocol has it
-UNSAFE = 64  # the key itself contains a secret
 
 _TRACE_TEXTS = ("data", "description")
 # 16 hex digits are all decimal in one span id of 1,800, and one in ten of those passes Luhn.
@@ -36,55 +36,18 @@ _NUMBERS = frozenset({"measurements", "breakdowns", "registers"})
 
 # SDKs nest 5 to 15 levels; json.dumps of the result must not run into the recursion limit.
 MAX_DEPTH = 100
-# Copies are searched for so many secrets of an event, of 8 to so many characters.
-_MAX_COPIES = 32
-
-_MAX_COPY = 4096
 # Lines of source, names, paths: these many of so many characters take some 3 MiB, and one payload
 # may add as many again.
 _MAX_CLEAN, _MAX_CLEAN_LENGTH = 16_384, 160
-_SCHEME = re.compile(r"(?:bearer|basic|token)\s+", re.I)
-# In a Cookie header, where short values are user ids and the like.
-_PART = re.compile(r"[^\s=;,&:'\"]{16,}")
-_RANDOM = re.compile(
-    r"(?=.{8})(?!0x|[0-9]{4}-[0-9]{2}-[0-9]{2}|\[Filtered)(?:(?=[^a-zA-Z]{0,256}+[a-zA-Z])(?=[^0-9]{0,256}+[0-9]).*"
-    r"|(?=.{16})(?=[\w.]{0,256}+[^\w.]).*)",
-    re.S,
-)
-# Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
-_TYPED_ATTRIBUTE = {"value", "type", "unit"}
-_COOKIE = re.compile(r"([^\s=;,]{1,200}+)=[^;]*+")
-_REGISTER = re.compile(r"0x[0-9a-fA-F]{1,32}")
-# A key that is long and mixed is no name: {"tokens": {"9f8e7d6c5b4a39281706": ...}}.
-_TOKEN_KEY = re.compile(
-    r"(?=[^0-9]{0,256}+[0-9])(?=[^a-zA-Z]{0,256}+[a-zA-Z])[\w.+/=-]{20,}+", re.A
-)
 _MAX_PATH_PART = 200
 # Characters of paths on one scrubbing report: secrets that stand deep have long ones.
 _MAX_REPORT = 1_000_000
 _SEPARATOR = "\0"
 
-# Read backwards, because the separator is rare and the name stands before it: a third of the time
-# of a search for thirty words. The other branches are the rarest letters of the well-known key
-# formats. Each expression begins with one class: `re` then skips to its characters in C.
-_BACKWARDS = re.compile(
-    r"""[:=>,%_\-zIK](?:
-      (?<=[:=>])[\s"'`\\\])!:=>\[0-9]*+([\w.-]{1,100}+\\?)? | (?<=,)["'`]([\w.-]{1,100}+\\?)
-    | (?<=[0-9A-Fa-f]{2}%)
-    | (?<=_)(?:[rsuop]hg|mpn|evil|tset|cesh|[su]yrtns|tap) | (?<=-)(?:[a-z]{2,3}lg|[a-z]xox)
-    | (?<=-)(?:ppax|ks|ipyp) | (?<=z)IA | (?<=I)[KS]A | (?<=[0-9a-f]K)S)""",
-    re.X,
-)
-_CREDENTIAL_HINT = re.compile(r"[BbT](?:earer|EARER|ASIC|asic|oken)[\s%+]")
-_CARD_HINT = re.compile(r"[0-9](?:[0-9]{12}|[0-9]{3}(?:[ +-]|%20)[0-9]{4})")
-_LITERAL_HINTS = (
-    ("--", "argument"),
-    ("-----BEGIN", "private_key"),
-    ("@", "url"),
-    ("eyJ", "jwt"),
-    ("SG.", "api_key"),
-    ("slack.com/", "api_key"),
-)
+_CARD_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "card")
+# What an id of hexadecimal digits may look like.
+_NUMBER_RULES = _CARD_RULES | {n for n, rule in enumerate(RULES) if rule.name == "national_number"}
+_KEY_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "private_key")
 
 
 class Finding(NamedTuple):
@@ -125,6 +88,8 @@ class Walk:
         self._numbers: dict[tuple[int, str], int] = {}
         # How many rules were applied to a text.
         self._applied: dict[int, int] = {}
+        # Texts whose result depends on where they stand.
+        self._by_place: set[int] = set()
         self._pair_names: dict[int, str] = {}
         self._found: list[tuple[int, Any, str]] = []
         self._secrets: set[str] = set(known)
@@ -215,7 +180,7 @@ class Walk:
             if how == _SOURCE and type(child) is str:
                 self._add_source(index, position, child)
             elif type(child) is str:
-                if option and not rules.OPTION.match(child):
+                if option and not OPTION.match(child):
                     verdict = self._scrubber.verdict_of_name(option)
                     if self._is_filtered(index, position, child, option, verdict, "argument"):
                         option = ""
@@ -268,7 +233,7 @@ class Walk:
         elif isinstance(child, int):
             # The bounds first: str() of a huge int is slow, and refused above 4,300 digits.
             # By name: sizes and times are as long, and Sentry reads these as numbers.
-            if 10**12 <= child < 10**19 and rules.names_card(key) and rules.is_card(str(child)):
+            if 10**12 <= child < 10**19 and is_card(str(child)) and self._names_card(index, key):
                 self._filter(index, key, "card")
         else:
             self._collect_foreign(index, key, child)
@@ -320,12 +285,12 @@ class Walk:
         Such are ``measurements``, each ``{"value": 1.5, "unit": "second"}``, and the registers of
         a processor: a number there is no secret, whatever its name says.
         """
-        if not _is_number(child) and not isinstance(child, dict):
+        if not is_number(child) and not isinstance(child, dict):
             return False
         while index > 1:
             _, parent, key = self._nodes[index][:3]
             if key in _NUMBERS and self._is_schema(parent, key):
-                return _is_number(child) or all(map(_is_measure, child, child.values()))
+                return is_number(child) or all(map(is_measure, child, child.values()))
             index = parent
         return False
 
@@ -349,9 +314,9 @@ class Walk:
         if leaves is None:
             self._replace(index, key, self._without_values(child, self._nodes[index][3] + 1))
             return True
-        if all(_is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
+        if all(is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
             return False
-        filtered = _Filtered(self._scrubber, name, verdict)
+        filtered = Shape(self._scrubber, name, verdict)
         replacement = filtered.copy_of(child, MAX_DEPTH - self._nodes[index][3])
         if replacement == child:
             return False
@@ -434,14 +399,19 @@ class Walk:
             if (names := hints.get(number)) is None:
                 continue
             self._applied[number] = count
-            ordered = [name for name in rules.ALL_RULES if name in names]
-            if key in _ID_KEYS and "card" in ordered:
-                ordered.remove("card")
+            if not names.isdisjoint(_CARD_RULES) and any(named_cards(self._texts[number])):
+                self._by_place.add(number)
+            ordered = sorted(names if key not in _ID_KEYS else names - _NUMBER_RULES)
+            is_card = not names.isdisjoint(_CARD_RULES) and self._names_card(index, key)
             text, matched = self._scrubber.apply(
-                self._texts[number], ordered, code=is_code, secrets=self._secrets
+                self._texts[number], ordered, code=is_code, is_card=is_card, secrets=self._secrets
             )
             for rule in matched:
                 self._filter(index, key, rule, text)
+
+    def _names_card(self, index: int, key: Any) -> bool:
+        """Tell whether a field, or the object that it stands in, is named after cards."""
+        return names_card(key) or names_card(self._nodes[index][2])
 
     def _leave_unread(self, first: int) -> None:
         """Replace this text and all that come after it."""
@@ -449,62 +419,37 @@ class Walk:
             self._replace(index, key)
         del self._texts[first:], self._places[first:]
 
-    def _hints(self) -> dict[int, set[str]]:
-        """Which string may hold what, from a few searches over all new strings at once."""
-        texts = [self._texts[number] for number in self._unknown]
-        # One position more than there are strings: where the last one ends.
-        starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        hints: dict[int, set[str]] = (
-            {number: set() for number in self._unknown} if self._scrubber.has_patterns else {}
+    def _hints(self) -> dict[int, set[int]]:
+        """Which string may be worth which rules."""
+        places, scrubber = self._places, self._scrubber
+        code = [number for number in self._unknown if places[number][2]]
+        unknown = [number for number in self._unknown if not places[number][2]] if code else []
+        code_from = len(unknown) if code else len(self._unknown)
+        unknown = [*unknown, *code] if code else self._unknown
+        texts = [self._texts[number] for number in unknown]
+        hints: dict[int, set[int]] = (
+            {number: set() for number in unknown} if scrubber.has_patterns else {}
         )
-        for start, rule in self._marks(_SEPARATOR.join(texts), starts) if texts else ():
-            number = self._unknown[bisect_right(starts, start) - 1]
-            hints.setdefault(number, set()).add(rule)
-        for number, text in zip(self._unknown, texts, strict=True):
-            is_code = self._places[number][2]
-            if is_code and len(text) >= 60 and " " not in text.strip():
-                hints.setdefault(number, set()).add("private_key")
+        search = Hints(texts, code_from, scrubber.backwards, scrubber.rules_of_backwards)
+        for position, numbers in search.found() if texts else ():
+            hints.setdefault(unknown[position], set()).update(numbers)
+        for number in code:
+            text = self._texts[number]
+            if len(text) >= 60 and " " not in text.strip():
+                hints.setdefault(number, set()).update(_KEY_RULES)
         return hints
-
-    def _marks(self, joined: str, starts: list[int]) -> Iterator[tuple[int, str]]:
-        yield from self._marks_backwards(joined)
-        for literal, rule in _LITERAL_HINTS:
-            position = joined.find(literal)
-            while position >= 0:
-                yield position, rule
-                # One mark a string is enough; go on behind its end.
-                behind = starts[bisect_right(starts, position)]
-                position = joined.find(literal, behind)
-        for hint, rule in ((_CREDENTIAL_HINT, "authorization"), (_CARD_HINT, "card")):
-            for match in hint.finditer(joined):
-                yield match.start(), rule
-
-    def _marks_backwards(self, joined: str) -> Iterator[tuple[int, str]]:
-        last, verdicts = len(joined) - 1, self._scrubber.backwards
-        for match in _BACKWARDS.finditer(joined[::-1]):
-            name = match[1] or match[2]
-            if name is None:
-                if match[0][0] in ":=>":  # no name before it; read over, or a run of them is n²
-                    continue
-                yield last - match.start(), "pair" if match[0] == "%" else "api_key"
-                continue
-            verdict = verdicts.get(name)
-            if verdict is None:
-                verdict = self._scrubber.verdict_of_backwards(name)
-            if verdict & SECRET:
-                yield last - match.start(), "pair"
 
     # ---------------------------------------------------------------------------- copies
     def filter_copies(self) -> None:
         """Take the secrets just found out of wherever else they stand, without a name."""
-        secrets = _copyable(self._secrets)
+        secrets = copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
                 if key in _SENTRY_IDS and _HEX.fullmatch(text):
                     continue
                 edits = self._edits.get(index)
                 current = edits.get(key, text) if edits else text
-                new = _without(current, present)
+                new = without(current, present)
                 if new != current:
                     self._filter(index, key, "copy", new)
         if secrets and (present := self._present(secrets, self._keys)):
@@ -519,6 +464,8 @@ class Walk:
             if len(known) >= _MAX_CLEAN:
                 known.clear()
         for number in self._unknown[:_MAX_CLEAN]:
+            if number in self._by_place:
+                continue
             text, (index, key, is_code) = self._texts[number], self._places[number]
             # What stands under a name of ids has been spared a rule.
             if len(text) <= _MAX_CLEAN_LENGTH and key not in _ID_KEYS:
@@ -532,7 +479,7 @@ class Walk:
 
     def _filter_key(self, index: int, key: Any, secrets: list[str]) -> None:
         current = self._renames.get(index, {}).get(key, key)
-        if isinstance(current, str) and (new := _without(current, secrets)) != current:
+        if isinstance(current, str) and (new := without(current, secrets)) != current:
             self._rename(index, key, new)
             self._found.append((index, key, "copy"))
 
@@ -582,114 +529,3 @@ def _joined_keys(value: dict[Any, Any]) -> str:
         return _SEPARATOR.join(value)
     except TypeError:  # JSON has only texts, a log record may have others
         return _SEPARATOR.join(key for key in value if isinstance(key, str))
-
-
-class _Filtered:
-    """Makes copies of what stands under a secret name: same shape, no secret in it."""
-
-    def __init__(self, scrubber: Scrubber, name: str, verdict: int) -> None:
-        self._scrubber = scrubber
-        self._name = name
-        self._verdict = verdict
-
-    def copy_of(self, value: Any, depth: int) -> Any:
-        """Return the copy.
-
-        :param depth: how many levels of objects and lists to keep.
-        """
-        if isinstance(value, (dict, list, tuple)):
-            if depth <= 0:
-                return FILTERED
-            if not isinstance(value, dict):
-                return [self._member(member, depth - 1) for member in value]
-            if "value" in value and value.keys() <= _TYPED_ATTRIBUTE:
-                return self._attribute(value, depth - 1)
-            members = [self.copy_of(member, depth - 1) for member in value.values()]
-            return dict(zip(self._names(value), members, strict=True))
-        if _is_harmless_leaf(self._name, value, self._verdict):
-            return value
-        if isinstance(value, str) and self._name.lower() == "cookies":
-            # As a text Sentry reads cookies only where they are pairs.
-            return (
-                _COOKIE.sub(lambda pair: f"{pair[1]}={FILTERED}", value)
-                if "=" in value
-                else FILTERED
-            )
-        return FILTERED
-
-    def _member(self, value: Any, depth: int) -> Any:
-        """Return a member of a list; of a pair in a list of cookies the name stays."""
-        is_cookie = self._verdict & rules.HEADER and isinstance(value, (list, tuple))
-        if is_cookie and len(value) == 2 and isinstance(value[0], str):
-            return [self._safe(value[0]), self.copy_of(value[1], depth)]
-        return self.copy_of(value, depth)
-
-    def _attribute(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
-        """Return a typed attribute of a log, metric or span: now it is a text."""
-        copy = {**value, "value": self.copy_of(value["value"], depth)}
-        if copy["value"] == FILTERED != value["value"] and "type" in value:
-            copy["type"] = "string"
-        return copy
-
-    def _names(self, value: dict[Any, Any]) -> list[Any]:
-        names: dict[Any, None] = {}
-        counts: dict[Any, int] = {}
-        for key in value:
-            name = safe = self._safe(key)
-            while name in names or (name != key and name in value):
-                counts[safe] = counts.get(safe, 1) + 1
-                name = f"{safe} ({counts[safe]})"
-            names[name] = None
-        return list(names)
-
-    def _safe(self, key: Any) -> Any:
-        """Return a key as it may stay: a name, no secret that somebody keeps something under."""
-        if not isinstance(key, str):
-            return key
-        if _TOKEN_KEY.fullmatch(key):
-            return FILTERED
-        is_unsafe = self._scrubber.verdict_of_key(key) & UNSAFE
-        return self._scrubber.clean(key) if is_unsafe else key
-
-
-def _is_number(value: Any) -> bool:
-    # The registers of a processor are numbers in texts.
-    return type(value) in (int, float) or (
-        isinstance(value, str) and bool(_REGISTER.fullmatch(value))
-    )
-
-
-def _is_measure(name: Any, member: Any) -> bool:
-    """Tell whether this belongs to a measurement; objects in it are asked in their turn."""
-    if member is None or isinstance(member, dict):
-        return True
-    return _is_number(member) if name == "value" else name == "unit"
-
-
-def _is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:
-    if leaf is None or isinstance(leaf, bool):
-        return True
-    if isinstance(leaf, (int, float)):
-        return bool(verdict & rules.COUNTABLE)
-    return isinstance(leaf, str) and rules.is_harmless(name, leaf, verdict)
-
-
-def _copyable(values: Iterable[str]) -> list[str]:
-    """The secrets worth a search: the values, and what stands behind ``Bearer`` or ``sid=``.
-
-    Long enough and mixed: a letter and a digit, or 16 characters with punctuation. Reprs, module
-    paths, dates and plain words would shred the event.
-    """
-    found: set[str] = set()
-    for value in values:
-        bare = _SCHEME.sub("", value.strip("'\" "))
-        if len(bare) <= _MAX_COPY and not bare.startswith("<"):
-            found.update(part for part in (bare, *_PART.findall(bare)) if _RANDOM.fullmatch(part))
-    return sorted(found, key=lambda part: (-len(part), part))[:_MAX_COPIES]
-
-
-def _without(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, FILTERED)
-    return text
