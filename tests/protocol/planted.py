@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Secrets of every kind, none of them real, and where they stand; drawn anew by seed.
 
 Keys of services are put together here, so that no scanner takes this file for a leak.
@@ -35,8 +36,7 @@ def planted(seed: int) -> list[Planted]:
 
 def _word(draw: random.Random, length: int, letters: str = _LETTERS) -> str:
     body = "".join(draw.choices(letters, k=length - 2))
-    digit = next(c for c in "7" if c)
-    return f"k{body}{digit}" if "k" in letters else f"a{body}{digit}"
+    return f"{'k' if 'k' in letters else 'a'}{body}7"
 
 
 def _names(draw: random.Random) -> Iterator[tuple[Any, str]]:
@@ -81,7 +81,7 @@ def _services(draw: random.Random) -> Iterator[tuple[Any, str]]:
     tail = _word(draw, 86)
     yield {"message": f"AccountName=x;AccountKey={tail}==;EndpointSuffix=core"}, tail
     tail = _word(draw, 48)
-    yield {"message": f"-----BEGIN OPENSSH PRIVATE" + f" KEY-----\n{tail}"}, tail
+    yield {"message": "-----BEGIN OPENSSH PRIVATE" + f" KEY-----\n{tail}"}, tail
 
 
 def _links(draw: random.Random) -> Iterator[tuple[Any, str]]:
@@ -144,8 +144,9 @@ def _encoded(draw: random.Random) -> Iterator[tuple[Any, str]]:
         yield {"message": f"body {encoded} refused"}, encoded[8:30]
         encoded = base64.b64encode(f"bob:{secret}".encode()).decode()
         yield {"message": f"sent Basic {encoded}"}, encoded[:-2]
-        yield {"message": f"user {base64.b64encode(f'bobx:{secret}'.encode()).decode()}"}, (
-            base64.b64encode(f"bobx:{secret}".encode()).decode().rstrip("=")
+        yield (
+            {"message": f"user {base64.b64encode(f'bobx:{secret}'.encode()).decode()}"},
+            (base64.b64encode(f"bobx:{secret}".encode()).decode().rstrip("=")),
         )
     secret = _word(draw, 14)
     yield {"message": "token" + "]" * 60 + f"={secret}"}, secret

@@ -10,6 +10,7 @@ from app.protocol.scrubbing.names import SECRET
 from app.protocol.scrubbing.spans import Span
 
 ANCHORS = (" -u", " -p", " -a", " -P", " -w", "--user")
+USER = re.compile(r"-u[\w.-]{1,64}", re.A)
 # `curl -u user:password`; digits on both sides are ids of user and group, as in `docker -u 1:1`.
 _USER = re.compile(
     r"(?<![\w-])(?:-u|--user)(?:[ =]|(?=[^\s]{1,64}:))[\"']?[^\s:\"'=]{1,64}+"

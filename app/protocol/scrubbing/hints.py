@@ -102,16 +102,16 @@ def _branches() -> Iterator[str]:
     for pivot in _RARE:
         parts = [(text[1:], follows) for text, follows, _ in _SHORT if text[0] == pivot]
         tree = _tree({text for text, follows in parts if not follows})
-        behind = {f"{re.escape(t)}(?<={re.escape(f[::-1] + pivot + t)})" for t, f in parts if f}
-        yield f"{pivot}(?:{'|'.join(filter(None, (*sorted(behind), tree)))})"
+        parts.sort(key=lambda part: (-len(part[0]), part))
+        behind = [f"{re.escape(t)}(?<={re.escape(f[::-1] + pivot + t)})" for t, f in parts if f]
+        yield f"{pivot}(?:{'|'.join(filter(None, (*behind, tree)))})"
 
 
 # What closes a name, and the name: of a pair, of ('Cookie', 'a=b'), of "token 'x' rejected".
-_PAIR = (
-    r"[\s\"'`\\\])!:=>\[0-9]*+(?:;(?:touq|sopa|43#|93#|72x#)&|[72]200u\\++)?+([\w.-]{1,100}+\\?)"
-)
+# Where a pair has no name the run is read over, or it would cost n².
+_PAIR = r"[\s\"'`\\\])!:=>\[0-9]*+(?:;(?:touq|sopa|43#|93#|72x#)&|u\\++)?+([\w.-]{1,100}+\\?)?+"
 _IN_LIST = r"[\"'`]([\w.-]{1,100}+\\?)"
-_IN_SENTENCE = r"[ ]{1,2}+(?:si[ ]|saw[ ]|tsi[ ])?+([\w.-]{1,100}+)"
+_IN_SENTENCE = r"[ (]{1,2}+(?:si[ ]|saw[ ]|tsi[ ])?+([\w.-]{1,100}+)"
 
 
 def _backwards(separators: str) -> re.Pattern[str]:

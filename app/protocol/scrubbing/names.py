@@ -54,6 +54,7 @@ _PHRASES = frozenset(
         " database_key priv_key key_pass secret_access connection_string mat_khau client_assertion"
         " goog_signature oauth_code device_code user_code recovery_phrase seed_phrase"
         " codice_fiscale"
+        " recovery_code backup_code reset_code login_code access_code"
     ).split()
 )
 # Secret only when the name is nothing else. sentry-sdk's denylist has session and symfony; `sig` is
@@ -85,10 +86,15 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
+_UNMARKED = str.maketrans("łŁøØđıß", "lLoOdis")
+
+
 def fold(text: str) -> str:
     """Return a text without accents: ``contraseña`` is ``contrasena``, ``ド`` is ``ト``."""
     return "".join(
-        char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)
+        char
+        for char in unicodedata.normalize("NFKD", text).translate(_UNMARKED)
+        if not unicodedata.combining(char)
     )
 
 

@@ -10,7 +10,7 @@ from app.protocol.scrubbing.spans import FILTERED, Span
 
 ANCHORS = ("assword ", "oken ", "ecret ")
 _NAMED = re.compile(
-    r"(?<![\w.-])(?P<name>[\w.-]++)[ ]{1,2}"
+    r"(?<![\w.-])(?P<name>[\w.-]++)(?:[ ]{1,2}|\((?=[\"']))"
     r"(?:(?P<verb>is|was|were|ist|war|lautet|est|es|of)[ ]{1,2})?"
     r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{1,200}+)(?P=quote)|(?P<bare>[^\s\"'`,;()<>{}\[\]]{6,200}+))"
 )
@@ -28,19 +28,26 @@ def named_values(text: str, judge: Callable[[str], int], code: bool) -> Iterator
 
     :param code: a line of source has pairs, and no sentences.
     """
-    for match in () if code else _NAMED.finditer(text):
-        name, quoted, bare = match["name"][-MAX_NAME:], match["quoted"], match["bare"]
-        is_sql = bool(SQL.fullmatch(name) and quoted is not None and _STATEMENT.search(text))
-        value = quoted if quoted is not None else bare.rstrip(".!?:")
-        if FILTERED in value or not (is_sql or _is_secret(name, judge)):
-            continue
-        if (
-            is_sql
-            and value[:1] not in "%$:?{"
-            or _looks_secret(value, bare is not None, match["verb"])
-        ):
-            start = match.start("quoted" if quoted is not None else "bare")
-            yield start, start + len(value)
+    position = 0
+    while not code and (match := _NAMED.search(text, position)):
+        position = match.end("name")
+        span = _span(text, match, judge)
+        if span is not None:
+            yield span
+            position = span[1]
+
+
+def _span(text: str, match: re.Match[str], judge: Callable[[str], int]) -> Span | None:
+    name, quoted, bare = match["name"][-MAX_NAME:], match["quoted"], match["bare"]
+    is_sql = quoted is not None and SQL.fullmatch(name) and _STATEMENT.search(text)
+    value = quoted if quoted is not None else bare.rstrip(".!?:")
+    if FILTERED in value or not (is_sql or _is_secret(name, judge)):
+        return None
+    is_literal = is_sql and value[:1] not in "%$:?{"
+    if not is_literal and not _looks_secret(value, bare is not None, match["verb"]):
+        return None
+    start = match.start("quoted" if quoted is not None else "bare")
+    return start, start + len(value)
 
 
 def _is_secret(name: str, judge: Callable[[str], int]) -> bool:

@@ -61,7 +61,7 @@ RULES = (
         is_named=True,
         in_code=False,
     ),
-    Rule("command", find=commands.short_options, anchors=commands.ANCHORS),
+    Rule("command", find=commands.short_options, anchors=commands.ANCHORS, before=commands.USER),
     Rule("private_key", find=values.private_keys, anchors=("-----BEGIN", "PuTTY-User-Key")),
     Rule("url", find=values.userinfo, anchors=("@",)),
     Rule("authorization", find=values.credentials, hints=(values.CREDENTIAL_HINT,)),
@@ -71,7 +71,7 @@ RULES = (
     Rule("api_key", find=values.slack_hooks, anchors=("slack.com/",)),
     Rule("api_key", find=values.discord_tokens, hints=(values.DISCORD_HINT,), in_code=False),
     Rule("api_key", find=values.mailchimp_keys, anchors=("-us",)),
-    Rule("api_key", find=values.telegram_tokens, before=values.TELEGRAM_BOT),
+    Rule("api_key", find=values.telegram_tokens, anchors=(":AA",), in_code=False),
     Rule(
         "link", find=links.link_secrets, hints=(links.PATH_HINT,), before=links.CODES, in_code=False
     ),

@@ -111,7 +111,7 @@ TOKENS = (
     _token("r8_", rf"{_ALNUM}{{30,}}+"),
     # other services
     _token("SK", rf"{_HEX}{{32}}(?![0-9a-zA-Z])"),  # Twilio
-    _token("AC", r"(?=[a-z0-9]{0,31}+[0-9])[a-z0-9]{32}(?![0-9a-zA-Z])"),
+    _token("AC", r"(?=[a-z]{0,31}+[0-9])[a-z0-9]{32}(?![0-9a-zA-Z])"),
     *(_token(f"sntry{kind}_", r"[\w+/=-]{20,}+") for kind in "sui"),
     _token("dapi", rf"{_HEX}{{32}}(?:-\d)?(?![0-9a-zA-Z])"),  # Databricks
     _token("hvs.", rf"{_WORD}{{20,}}+"),  # Vault
