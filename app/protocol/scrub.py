@@ -29,7 +29,7 @@ from functools import partial
 from typing import Any
 
 from app.protocol.scrubbing.budget import WorkBudget
-from app.protocol.scrubbing.hints import Hinted, rules_of_name
+from app.protocol.scrubbing.hints import Hinted, Hints, rules_of_name
 from app.protocol.scrubbing.names import MAX_NAME, SECRET, verdict_of, words_of
 from app.protocol.scrubbing.numbers import named_cards
 from app.protocol.scrubbing.pairs import SECOND_WORDS
@@ -134,8 +134,13 @@ class Scrubber:
         return hinted
 
     def clean(self, text: str) -> str:
-        """Apply every rule to one string, hints or not."""
-        return self.apply(text, range(len(RULES)), code=False, secrets=set())[0]
+        """Apply to one string the rules that it has a hint for."""
+        numbers: set[int] = set()
+        for _, found in Hints([text], 1, self.backwards, self.rules_of_backwards).found():
+            numbers.update(found)
+        if not numbers and not self._patterns:
+            return text
+        return self.apply(text, sorted(numbers), code=False, secrets=set())[0]
 
     def apply(
         self,

@@ -11,7 +11,7 @@ from app.protocol.scrubbing.spans import Span
 # A long run of digits, or the groups of a card, of a US, a Brazilian or a British number.
 DIGITS_HINT = re.compile(
     r"[0-9](?:[0-9]{7}(?:[0-9]|-?[A-Z])"
-    r"|[0-9]{3}(?:[ +-]|%20)[0-9]{4}|[0-9]{2}(?:-[0-9]{2}-|\.[0-9]{3}\.)"
+    r"|[0-9]{3}(?:[ +-]|%20)[0-9]{4}|[0-9]{2}(?:-[0-9]{2}-[0-9]{4}|\.[0-9]{3}\.)"
     r"|[0-9](?: [0-9]{2} [0-9]{2}|[0-9]{4}[A-D]))"
 )
 

@@ -42,7 +42,9 @@ _USER_PASSWORD = re.compile(r"[\w.@+-]{1,64}+:(?!//)[!-~]{4,128}+", re.A)
 _MAX_ENCODED = 16_384
 DISCORD_HINT = re.compile(r"\.[\w-]{6}\.[\w-]{25}", re.A)
 # Before the "=" that fills base64 up.
-BASE64_END = re.compile(r"(?=[^A-Z]{0,99}+[A-Z])(?=[^a-z]{0,99}+[a-z])[A-Za-z0-9]{6,}+", re.A)
+BASE64_END = re.compile(
+    r"(?=[^A-Z]{0,99}+[A-Z])(?=[^a-z]{0,99}+[a-z])(?=[^0-9]{0,99}+[0-9])[A-Za-z0-9]{8,}+", re.A
+)
 _DISCORD = re.compile(r"(?<![\w.-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{25,}+", re.A)
 _TELEGRAM = re.compile(r"(?<![0-9])[0-9]{8,10}:AA[\w-]{33}(?![\w-])", re.A)
 _MAILCHIMP = re.compile(r"(?<![0-9a-z])[0-9a-z]{32}-us[0-9]{1,2}(?![0-9a-z])", re.A)
