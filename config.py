@@ -149,7 +149,7 @@ def _split(value: Any) -> Any:
 def _patterns(values: tuple[str, ...]) -> tuple[str, ...]:
     if values:
         # Late, since gunicorn's master reads this module and needs nothing else of the application.
-        from app.protocol.scrub_patterns import check_pattern
+        from app.protocol.scrubbing.patterns import check_pattern
 
         for pattern in values:
             check_pattern(pattern)
@@ -294,6 +294,7 @@ class Config(BaseModel):
     SCRUB_PATTERNS: Patterns = setting(
         (), "regular expressions without nested repeats, separated by whitespace"
     )
+    ATTACHMENTS: Literal["scrub", "keep", "off"] = setting("scrub", "one of scrub, keep, off")
     RETENTION_DAYS: int = setting(90, "a number of days, 0 for no limit", ge=0, le=36500)
     RETENTION_EVENTS: int = setting(
         1_000_000, "a number of events, 0 for no limit", ge=0, le=10**12

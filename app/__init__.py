@@ -53,6 +53,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         destinations=destinations,
         max_new_issues=config.MAX_NEW_ISSUES_PER_HOUR,
         bound=StoreBound(store, config.MAX_STORE_BYTES),
+        attachments=config.ATTACHMENTS,
         reraise=config.testing,
     )
     release = sentry.find_release(config)

@@ -31,7 +31,7 @@ from sentry_sdk.transport import Transport
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item
 from app.protocol.request_headers import keep_known_headers
-from app.protocol.scrub_known import named_secrets
+from app.protocol.scrubbing.known import named_secrets
 from config import ROOT, VERSION, Config, load_config
 
 log = logging.getLogger("app.tracker")

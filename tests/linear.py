@@ -31,7 +31,7 @@ from app.issues.rule_text import parse_rule
 from app.protocol.client_auth import AuthError, DsnError, read_credentials, read_dsn
 from app.protocol.event import read_event
 from app.protocol.scrub import Scrubber
-from app.protocol.scrub_patterns import check_pattern
+from app.protocol.scrubbing.patterns import check_pattern
 
 # Above this factor between n and 4 n characters the cost is no longer linear: 4 is, 16 is n².
 MAX_FACTOR = 6.0

@@ -62,7 +62,7 @@ def test_no_pattern_costs_more_than_the_length_of_its_text(place: str) -> None:
 
 
 def test_pattern_is_asked_as_its_module_asks_it() -> None:
-    assert ways_of("app.protocol.scrub_rules._PAIR") == {"search"}
+    assert ways_of("app.protocol.scrubbing.pairs._PAIR") == {"search"}
     assert ways_of("app.protocol.addresses._NAME") == {"fullmatch"}
 
 

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from app.admin.values import as_text, pairs
-from app.protocol.scrub_rules import FILTERED
+from app.protocol.scrub import FILTERED
 
 MAX_BODY = 4000
 MAX_HEADERS = 50

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from app.admin.values import as_text, printable, read_time, shorten
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame
-from app.protocol.scrub_rules import FILTERED
+from app.protocol.scrub import FILTERED
 
 MAX_FRAMES = 16
 MAX_BREADCRUMBS = 10

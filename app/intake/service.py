@@ -46,7 +46,8 @@ from app.protocol.feedback import is_feedback, read_feedback
 from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
-from app.protocol.scrub_budget import WorkBudget
+from app.protocol.scrubbing.budget import WorkBudget
+from app.protocol.scrubbing.envelopes import Attachments, scrub_envelope
 from app.protocol.transaction import Timing
 from app.quotas import store_full_counter
 
@@ -83,6 +84,7 @@ class Intake:
     :param destinations: say which projects' envelopes wait to be sent on.
     :param max_new_issues: of a project and hour; 0 means no limit.
     :param bound: says who may store something; without it everybody may.
+    :param attachments: whether files are scrubbed, kept as they are, or not kept.
     :param reraise: under test a failure inside the tracker is raised, not swallowed.
     """
 
@@ -95,6 +97,7 @@ class Intake:
         destinations: Destinations | None = None,
         max_new_issues: int = 0,
         bound: StoreBound | None = None,
+        attachments: Attachments = "scrub",
         reraise: bool = False,
     ) -> None:
         self.store = store
@@ -106,6 +109,7 @@ class Intake:
         self.bound = bound or StoreBound(store, 0)
         self.rules = RuleBook(store)
         self._reraise = reraise
+        self._attachments: Attachments = attachments
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
             self._store_offered, self._settle, limit=BUFFER_LIMIT, name="tracker-buffer"
@@ -264,12 +268,10 @@ class Intake:
         return self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
 
     def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
-        findings: list[Finding] = []
         budget = WorkBudget()
-        for item in envelope.items:
-            if not isinstance(item.payload, bytes):
-                item.payload, found = self.scrubber.scrub(item.payload, known, budget)
-                findings += found
+        findings = scrub_envelope(
+            envelope, self.scrubber, known, attachments=self._attachments, budget=budget
+        )
         if budget.is_exceeded:
             self._owed.count("scrub_budget_exceeded")
         return findings

@@ -9,7 +9,9 @@ short strings that stay as they are, since frames and names come again with the 
 
 Rules on the receipt: ``name`` (a field, header, pair), ``pair`` (inside a text), ``argument``
 (a command line), ``private_key``, ``url``, ``authorization``, ``jwt``, ``api_key``, ``card``,
-``pattern`` (from the settings), ``copy``, ``depth``, ``error``, ``budget``.
+``pattern`` (from the settings), ``copy``, ``depth``, ``error``, ``budget``; ``sql``, ``prose``,
+``command`` (``mysql -pX``), ``encoded`` (base64), ``link`` (OAuth codes, signatures, reset links),
+``iban``, ``national_number``. They are in :mod:`app.protocol.scrubbing.registry`.
 
 Work is bounded (:mod:`app.protocol.scrub_budget`): where it ends, strings become
 ``[Filtered: too much to check]``, and so do the keys that were not judged and the numbers under
@@ -23,21 +25,29 @@ Left as they are: the root's ``modules``, ``sdk``, ``debug_meta`` and ``_meta``,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from app.protocol import scrub_rules as rules
-from app.protocol.scrub_budget import WorkBudget
-from app.protocol.scrub_patterns import check_pattern, finder_of
-from app.protocol.scrub_rules import ALL_RULES, FILTERED, SECRET, Rule, Span
-from app.protocol.scrub_walk import CODE, EXEMPT, MAX_DEPTH, UNSAFE, Finding, Walk
+from app.protocol.scrubbing.budget import WorkBudget
+from app.protocol.scrubbing.hints import Hinted, Hints, rules_of_name
+from app.protocol.scrubbing.names import MAX_NAME, SECRET, verdict_of, words_of
+from app.protocol.scrubbing.numbers import named_cards
+from app.protocol.scrubbing.pairs import SECOND_WORDS
+from app.protocol.scrubbing.patterns import check_pattern, finder_of
+from app.protocol.scrubbing.registry import RULES, Rule
+from app.protocol.scrubbing.spans import FILTERED, Finder, Span
+from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
+from app.protocol.scrubbing.walk import MAX_DEPTH, Finding, Walk
 
-__all__ = ["MAX_DEPTH", "Finding", "Scrubber"]
+__all__ = ["FILTERED", "MAX_DEPTH", "Finding", "Scrubber"]
 
 _CODE_KEYS = frozenset({"context_line", "pre_context", "post_context"})
 _EXEMPT_AT_ROOT = frozenset({"modules", "sdk", "debug_meta", "_meta"})
 # An event has some 100 distinct names, the next one the same. Cleared when full, so that a flood
 # of names costs time and not memory.
 _MAX_CACHED = 4096
+# Rules that find a secret by its name: the value alone may stand elsewhere.
+_NAMED_RULES = frozenset({"pair", "argument", "sql", "prose", "command"})
 # No name or key is too short for a secret below this; a shorter key is never searched.
 _MIN_SECRET_KEY = 13
 
@@ -56,9 +66,10 @@ class Scrubber:
         self._own_stems = frozenset("".join(words) for words in self._own)
         self._patterns = [check_pattern(pattern) for pattern in patterns]
         self._names: dict[str, int] = {}
-        # Read by the walk without a call: verdicts on keys, and on names spelled backwards.
+        # Read by the walk without a call: verdicts on keys, and the rules that a name, spelled
+        # backwards, is a hint for.
         self.keys: dict[Any, int] = {}
-        self.backwards: dict[str, int] = {}
+        self.backwards: dict[str, Hinted] = {}
         # Texts that no rule finds anything in; lines of source apart, which are read otherwise.
         # With each, how many rules it had a hint for.
         self.clean_texts: dict[str, int] = {}
@@ -90,7 +101,7 @@ class Scrubber:
         """Judge a name that stands in a text, see :func:`~app.protocol.scrub_rules.verdict_of`."""
         verdict = self._names.get(name)
         if verdict is None:
-            verdict = rules.verdict_of(name) or self._own_verdict(name)
+            verdict = verdict_of(name) or self._own_verdict(name)
             _remember(self._names, name, verdict)
         return verdict
 
@@ -106,36 +117,56 @@ class Scrubber:
         _remember(self.keys, key, verdict)
         return verdict
 
-    def verdict_of_backwards(self, name: str) -> int:
-        """Judge a name spelled backwards; ``\\`` at its end makes its first letter an escape."""
+    def rules_of_backwards(self, name: str) -> Hinted:
+        """Return the rules that a name, spelled backwards, is a hint for.
+
+        A ``\\`` at its end makes its first letter an escape.
+        """
         forwards = name[::-1]
-        verdict = self.verdict_of_name(forwards.lstrip("\\"))
+        bare = forwards.lstrip("\\")
+        verdict = self.verdict_of_name(bare)
         if forwards[0] == "\\":
             verdict |= self.verdict_of_name(forwards[2:])
-        _remember(self.backwards, name, verdict)
-        return verdict
+        # "API key: x"; the rule looks at the word before.
+        is_half = not verdict & SECRET and bare.lower() in SECOND_WORDS
+        hinted = rules_of_name(bare, bool(verdict & SECRET), is_half)
+        _remember(self.backwards, name, hinted)
+        return hinted
 
     def clean(self, text: str) -> str:
-        """Apply every rule to one string, hints or not."""
-        return self.apply(text, ALL_RULES, code=False, secrets=set())[0]
+        """Apply to one string the rules that it has a hint for."""
+        numbers: set[int] = set()
+        for _, found in Hints([text], 1, self.backwards, self.rules_of_backwards).found():
+            numbers.update(found)
+        if not numbers and not self._patterns:
+            return text
+        return self.apply(text, sorted(numbers), code=False, secrets=set())[0]
 
     def apply(
-        self, text: str, names: Iterable[str], *, code: bool, secrets: set[str]
+        self,
+        text: str,
+        numbers: Iterable[int],
+        *,
+        code: bool,
+        is_card: bool = False,
+        secrets: set[str],
     ) -> tuple[str, list[str]]:
-        """Apply these rules to one string, in their order.
+        """Apply these of the rules to one string, in their order.
 
+        :param code: it is a line of source.
+        :param is_card: it stands under the name of a card.
         :param secrets: takes the values of the pairs found, for the search for copies.
         :return: the new text, and the names of the rules that matched.
         """
         matched = []
-        for rule in self._rules(names, code):
+        for name, find in self._finders(numbers, code, is_card):
             try:
-                spans = list(rule.find(text))
+                spans = list(find(text))
             except Exception:  # a rule that fails must not let the string through
                 return FILTERED, ["error"]
             if spans:
-                matched.append(rule.name)
-                if rule.name in ("pair", "argument"):
+                matched.append(name)
+                if name in _NAMED_RULES:
                     secrets.update(text[start:end] for start, end in spans)
                 text = _blank(text, spans)
         return text, matched
@@ -150,21 +181,27 @@ class Scrubber:
         """How many patterns the user has."""
         return len(self._patterns)
 
-    def _rules(self, names: Iterable[str], code: bool) -> Iterator[Rule]:
-        for name in names:
-            if name == "pair":
-                yield Rule(name, lambda text: rules.pairs(text, self.verdict_of_name, code=code))
-            elif name == "argument":
-                yield Rule(name, lambda text: rules.arguments(text, self.verdict_of_name))
-            else:
-                yield rules.BY_NAME[name]
+    def _finders(
+        self, numbers: Iterable[int], code: bool, is_card: bool
+    ) -> Iterator[tuple[str, Finder]]:
+        for number in numbers:
+            rule = RULES[number]
+            if rule.find_by_name is not None:
+                yield rule.name, partial(self._find_by_name, rule, code)
+            elif rule.find is not None:
+                yield rule.name, named_cards if is_card and rule.name == "card" else rule.find
         for pattern in self._patterns:
-            yield Rule("pattern", finder_of(pattern))
+            yield "pattern", finder_of(pattern)
+
+    def _find_by_name(self, rule: Rule, code: bool, text: str) -> Iterator[Span]:
+        return (
+            rule.find_by_name(text, self.verdict_of_name, code) if rule.find_by_name else iter(())
+        )
 
     def _own_verdict(self, name: str) -> int:
-        if not self._own or len(name) > rules.MAX_NAME:
+        if not self._own or len(name) > MAX_NAME:
             return 0
-        words = rules.words_of(name)
+        words = words_of(name)
         if "".join(words) in self._own_stems:
             return SECRET
         return SECRET if any(_contains(words, own) for own in self._own) else 0
@@ -179,14 +216,14 @@ def _blank(text: str, spans: list[Span]) -> str:
     return "".join((*parts, text[end:]))
 
 
-def _remember(cache: dict[Any, int], name: Any, verdict: int) -> None:
+def _remember(cache: dict[Any, Any], name: Any, verdict: Any) -> None:
     if len(cache) >= _MAX_CACHED:
         cache.clear()
     cache[name] = verdict
 
 
 def _own_words(key: str) -> tuple[str, ...]:
-    words = rules.words_of(key)
+    words = words_of(key)
     if not words:
         raise ValueError(f"scrub key {key!r}: expected a field's name with at least one letter")
     return words

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
-from app.protocol.scrub_rules import FILTERED
+from app.protocol.scrubbing.spans import FILTERED
 
 # How a session went. The worst that was ever said of it counts, which is also the last thing that
 # a client says that keeps to the protocol: what has ended stays as it ended, errors only grow.

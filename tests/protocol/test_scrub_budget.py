@@ -10,7 +10,7 @@ from flask import Flask
 from app.delivery import books
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Finding, Scrubber
-from app.protocol.scrub_budget import MAX_WORK, UNCHECKED, WorkBudget
+from app.protocol.scrubbing.budget import MAX_WORK, UNCHECKED, WorkBudget
 from tests.conftest import parts_of
 from tests.protocol.corpus import ENTRIES, envelope_of
 

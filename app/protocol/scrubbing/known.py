@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from app.protocol.scrub import Scrubber
-from app.protocol.scrub_rules import SECRET
+from app.protocol.scrubbing.names import SECRET
 
 # Local variables are any size; what stands deeper or further on is met by the rules alone.
 MAX_DEPTH = 4

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.protocol import scrub_budget as costs
-from app.protocol import scrub_rules as rules
 from app.protocol.metrics import is_measurement
-from app.protocol.scrub_budget import UNCHECKED, WorkBudget
-from app.protocol.scrub_rules import FILTERED, SECRET
+from app.protocol.scrubbing import budget as costs
+from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
+from app.protocol.scrubbing.copies import copyable, without
+from app.protocol.scrubbing.hints import Hints
+from app.protocol.scrubbing.names import SECRET
+from app.protocol.scrubbing.numbers import is_card, named_cards, names_card
+from app.protocol.scrubbing.pairs import OPTION
+from app.protocol.scrubbing.registry import RULES
+from app.protocol.scrubbing.shapes import Shape, is_harmless_leaf, is_measure, is_number
+from app.protocol.scrubbing.spans import FILTERED
+from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 
 if TYPE_CHECKING:
     from app.protocol.scrub import Scrubber
-
-# Further bits of a verdict, on dict keys only.
-CODE = 16  # source lines
-EXEMPT = 32  # protocol structure, if it stands where the protocol has it
-UNSAFE = 64  # the key itself contains a secret
 
 _TRACE_TEXTS = ("data", "description")
 # 16 hex digits are all decimal in one span id of 1,800, and one in ten of those passes Luhn.
@@ -28,52 +28,26 @@ _ID_KEYS = frozenset(
     "event_id trace_id span_id parent_span_id segment_id profile_id profiler_id replay_id"
     " check_in_id monitor_id sid did".split()
 )
+# Of these, what Sentry refuses an event for when it is no id: never the copy of a secret.
+_SENTRY_IDS = _ID_KEYS - {"monitor_id", "sid", "did"}
+_HEX = re.compile(r"[0-9a-fA-F-]{16,36}")
+# Objects with names of the client's whose values Sentry reads as numbers.
+_NUMBERS = frozenset({"measurements", "breakdowns", "registers"})
 
 # SDKs nest 5 to 15 levels; json.dumps of the result must not run into the recursion limit.
 MAX_DEPTH = 100
-# Copies are searched for so many secrets of an event, of 8 to so many characters.
-_MAX_COPIES = 32
-
-_MAX_COPY = 4096
 # Lines of source, names, paths: these many of so many characters take some 3 MiB, and one payload
 # may add as many again.
 _MAX_CLEAN, _MAX_CLEAN_LENGTH = 16_384, 160
-_SCHEME = re.compile(r"(?:bearer|basic|token)\s+", re.I)
-# In a Cookie header, where short values are user ids and the like.
-_PART = re.compile(r"[^\s=;,&:'\"]{16,}")
-_RANDOM = re.compile(
-    r"(?=.{8})(?!0x|[0-9]{4}-[0-9]{2}-[0-9]{2}|\[Filtered)(?:(?=[^a-zA-Z]{0,256}+[a-zA-Z])(?=[^0-9]{0,256}+[0-9]).*"
-    r"|(?=.{16})(?=[\w.]{0,256}+[^\w.]).*)",
-    re.S,
-)
-# Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
-_TYPED_ATTRIBUTE = {"value", "type", "unit"}
 _MAX_PATH_PART = 200
 # Characters of paths on one scrubbing report: secrets that stand deep have long ones.
 _MAX_REPORT = 1_000_000
 _SEPARATOR = "\0"
 
-# Read backwards, because the separator is rare and the name stands before it: a third of the time
-# of a search for thirty words. The other branches are the rarest letters of the well-known key
-# formats. Each expression begins with one class: `re` then skips to its characters in C.
-_BACKWARDS = re.compile(
-    r"""[:=>,%_\-zIK](?:
-      (?<=[:=>])[\s"'`\\\])!:=>\[0-9]*+([\w.-]{1,100}+\\?)? | (?<=,)["'`]([\w.-]{1,100}+\\?)
-    | (?<=[0-9A-Fa-f]{2}%)
-    | (?<=_)(?:[rsuop]hg|mpn|evil|tset|cesh|[su]yrtns|tap) | (?<=-)(?:[a-z]{2,3}lg|[a-z]xox)
-    | (?<=-)(?:ppax|ks|ipyp) | (?<=z)IA | (?<=I)[KS]A | (?<=[0-9a-f]K)S)""",
-    re.X,
-)
-_CREDENTIAL_HINT = re.compile(r"[BbT](?:earer|EARER|ASIC|asic|oken)[\s%+]")
-_CARD_HINT = re.compile(r"[0-9](?:[0-9]{12}|[0-9]{3}(?:[ +-]|%20)[0-9]{4})")
-_LITERAL_HINTS = (
-    ("--", "argument"),
-    ("-----BEGIN", "private_key"),
-    ("@", "url"),
-    ("eyJ", "jwt"),
-    ("SG.", "api_key"),
-    ("slack.com/", "api_key"),
-)
+_CARD_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "card")
+# What an id of hexadecimal digits may look like.
+_NUMBER_RULES = _CARD_RULES | {n for n, rule in enumerate(RULES) if rule.name == "national_number"}
+_KEY_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "private_key")
 
 
 class Finding(NamedTuple):
@@ -114,6 +88,8 @@ class Walk:
         self._numbers: dict[tuple[int, str], int] = {}
         # How many rules were applied to a text.
         self._applied: dict[int, int] = {}
+        # Texts whose result depends on where they stand.
+        self._by_place: set[int] = set()
         self._pair_names: dict[int, str] = {}
         self._found: list[tuple[int, Any, str]] = []
         self._secrets: set[str] = set(known)
@@ -204,7 +180,7 @@ class Walk:
             if how == _SOURCE and type(child) is str:
                 self._add_source(index, position, child)
             elif type(child) is str:
-                if option and not rules.OPTION.match(child):
+                if option and not OPTION.match(child):
                     verdict = self._scrubber.verdict_of_name(option)
                     if self._is_filtered(index, position, child, option, verdict, "argument"):
                         option = ""
@@ -256,7 +232,8 @@ class Walk:
             return
         elif isinstance(child, int):
             # The bounds first: str() of a huge int is slow, and refused above 4,300 digits.
-            if 10**12 <= child < 10**19 and key not in _ID_KEYS and rules.is_card(str(child)):
+            # By name: sizes and times are as long, and Sentry reads these as numbers.
+            if 10**12 <= child < 10**19 and is_card(str(child)) and self._names_card(index, key):
                 self._filter(index, key, "card")
         else:
             self._collect_foreign(index, key, child)
@@ -281,6 +258,8 @@ class Walk:
             self._rename(index, key, self._scrubber.clean(str(key)))
             self._found.append((index, key, "key"))
         if verdict & SECRET:
+            if self._holds_numbers(index, child):
+                return False
             return self._is_filtered(index, key, child, str(key), verdict)
         parent, depth = self._nodes[index][1], self._nodes[index][3]
         if verdict & EXEMPT and parent == 0 and key != "trace":
@@ -300,23 +279,48 @@ class Walk:
         self._nodes.append((child, index, key, depth + 1, how))
         return True
 
+    def _holds_numbers(self, index: int, child: Any) -> bool:
+        """Tell whether a value stands where Sentry reads numbers and reads none elsewhere.
+
+        Such are ``measurements``, each ``{"value": 1.5, "unit": "second"}``, and the registers of
+        a processor: a number there is no secret, whatever its name says.
+        """
+        if not is_number(child) and not isinstance(child, dict):
+            return False
+        while index > 1:
+            _, parent, key = self._nodes[index][:3]
+            if key in _NUMBERS and self._is_schema(parent, key):
+                return is_number(child) or all(map(is_measure, child, child.values()))
+            index = parent
+        return False
+
+    def _is_schema(self, index: int, key: Any) -> bool:
+        """Tell whether ``key`` in this container is Sentry's: of an event, a span, a stack."""
+        _, above, name = self._nodes[index][:3]
+        if key == "registers":
+            return bool(name == "stacktrace")
+        return index == 1 or self._nodes[above][2] == "spans"
+
     # -------------------------------------------------------------------------- by name
     def _is_filtered(
         self, index: int, key: Any, child: Any, name: str, verdict: int, rule: str = "name"
     ) -> bool:
-        """Filter the value of a secret name, whole; False if it holds nothing secret."""
+        """Filter the value of a secret name; False if it holds nothing secret.
+
+        Objects and lists keep their shape: where Sentry expects a context or cookies it would
+        discard a text, and all that stands beside it.
+        """
         leaves = self._leaves(child)
         if leaves is None:
-            self._replace(index, key)
+            self._replace(index, key, self._without_values(child, self._nodes[index][3] + 1))
             return True
-        if all(_is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
+        if all(is_harmless_leaf(name, leaf, verdict) for leaf in leaves):
+            return False
+        filtered = Shape(self._scrubber, name, verdict)
+        replacement = filtered.copy_of(child, MAX_DEPTH - self._nodes[index][3])
+        if replacement == child:
             return False
         self._secrets.update(self._secrets_in(child))
-        replacement: Any = FILTERED
-        if isinstance(child, dict) and "value" in child and child.keys() <= _TYPED_ATTRIBUTE:
-            replacement = {**child, "value": FILTERED}  # logs, metrics and spans v2 need the type
-            if replacement == child:
-                return False
         self._filter(index, key, rule, replacement)
         return True
 
@@ -395,14 +399,19 @@ class Walk:
             if (names := hints.get(number)) is None:
                 continue
             self._applied[number] = count
-            ordered = [name for name in rules.ALL_RULES if name in names]
-            if key in _ID_KEYS and "card" in ordered:
-                ordered.remove("card")
+            if not names.isdisjoint(_CARD_RULES) and any(named_cards(self._texts[number])):
+                self._by_place.add(number)
+            ordered = sorted(names if key not in _ID_KEYS else names - _NUMBER_RULES)
+            is_card = not names.isdisjoint(_CARD_RULES) and self._names_card(index, key)
             text, matched = self._scrubber.apply(
-                self._texts[number], ordered, code=is_code, secrets=self._secrets
+                self._texts[number], ordered, code=is_code, is_card=is_card, secrets=self._secrets
             )
             for rule in matched:
                 self._filter(index, key, rule, text)
+
+    def _names_card(self, index: int, key: Any) -> bool:
+        """Tell whether a field, or the object that it stands in, is named after cards."""
+        return names_card(key) or names_card(self._nodes[index][2])
 
     def _leave_unread(self, first: int) -> None:
         """Replace this text and all that come after it."""
@@ -410,60 +419,37 @@ class Walk:
             self._replace(index, key)
         del self._texts[first:], self._places[first:]
 
-    def _hints(self) -> dict[int, set[str]]:
-        """Which string may hold what, from a few searches over all new strings at once."""
-        texts = [self._texts[number] for number in self._unknown]
-        # One position more than there are strings: where the last one ends.
-        starts = [0, *accumulate(len(text) + 1 for text in texts)]
-        hints: dict[int, set[str]] = (
-            {number: set() for number in self._unknown} if self._scrubber.has_patterns else {}
+    def _hints(self) -> dict[int, set[int]]:
+        """Which string may be worth which rules."""
+        places, scrubber = self._places, self._scrubber
+        code = [number for number in self._unknown if places[number][2]]
+        unknown = [number for number in self._unknown if not places[number][2]] if code else []
+        code_from = len(unknown) if code else len(self._unknown)
+        unknown = [*unknown, *code] if code else self._unknown
+        texts = [self._texts[number] for number in unknown]
+        hints: dict[int, set[int]] = (
+            {number: set() for number in unknown} if scrubber.has_patterns else {}
         )
-        for start, rule in self._marks(_SEPARATOR.join(texts), starts) if texts else ():
-            number = self._unknown[bisect_right(starts, start) - 1]
-            hints.setdefault(number, set()).add(rule)
-        for number, text in zip(self._unknown, texts, strict=True):
-            is_code = self._places[number][2]
-            if is_code and len(text) >= 60 and " " not in text.strip():
-                hints.setdefault(number, set()).add("private_key")
+        search = Hints(texts, code_from, scrubber.backwards, scrubber.rules_of_backwards)
+        for position, numbers in search.found() if texts else ():
+            hints.setdefault(unknown[position], set()).update(numbers)
+        for number in code:
+            text = self._texts[number]
+            if len(text) >= 60 and " " not in text.strip():
+                hints.setdefault(number, set()).update(_KEY_RULES)
         return hints
-
-    def _marks(self, joined: str, starts: list[int]) -> Iterator[tuple[int, str]]:
-        yield from self._marks_backwards(joined)
-        for literal, rule in _LITERAL_HINTS:
-            position = joined.find(literal)
-            while position >= 0:
-                yield position, rule
-                # One mark a string is enough; go on behind its end.
-                behind = starts[bisect_right(starts, position)]
-                position = joined.find(literal, behind)
-        for hint, rule in ((_CREDENTIAL_HINT, "authorization"), (_CARD_HINT, "card")):
-            for match in hint.finditer(joined):
-                yield match.start(), rule
-
-    def _marks_backwards(self, joined: str) -> Iterator[tuple[int, str]]:
-        last, verdicts = len(joined) - 1, self._scrubber.backwards
-        for match in _BACKWARDS.finditer(joined[::-1]):
-            name = match[1] or match[2]
-            if name is None:
-                if match[0][0] in ":=>":  # no name before it; read over, or a run of them is n²
-                    continue
-                yield last - match.start(), "pair" if match[0] == "%" else "api_key"
-                continue
-            verdict = verdicts.get(name)
-            if verdict is None:
-                verdict = self._scrubber.verdict_of_backwards(name)
-            if verdict & SECRET:
-                yield last - match.start(), "pair"
 
     # ---------------------------------------------------------------------------- copies
     def filter_copies(self) -> None:
         """Take the secrets just found out of wherever else they stand, without a name."""
-        secrets = _copyable(self._secrets)
+        secrets = copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
+                if key in _SENTRY_IDS and _HEX.fullmatch(text):
+                    continue
                 edits = self._edits.get(index)
                 current = edits.get(key, text) if edits else text
-                new = _without(current, present)
+                new = without(current, present)
                 if new != current:
                     self._filter(index, key, "copy", new)
         if secrets and (present := self._present(secrets, self._keys)):
@@ -478,6 +464,8 @@ class Walk:
             if len(known) >= _MAX_CLEAN:
                 known.clear()
         for number in self._unknown[:_MAX_CLEAN]:
+            if number in self._by_place:
+                continue
             text, (index, key, is_code) = self._texts[number], self._places[number]
             # What stands under a name of ids has been spared a rule.
             if len(text) <= _MAX_CLEAN_LENGTH and key not in _ID_KEYS:
@@ -491,7 +479,7 @@ class Walk:
 
     def _filter_key(self, index: int, key: Any, secrets: list[str]) -> None:
         current = self._renames.get(index, {}).get(key, key)
-        if isinstance(current, str) and (new := _without(current, secrets)) != current:
+        if isinstance(current, str) and (new := without(current, secrets)) != current:
             self._rename(index, key, new)
             self._found.append((index, key, "copy"))
 
@@ -541,32 +529,3 @@ def _joined_keys(value: dict[Any, Any]) -> str:
         return _SEPARATOR.join(value)
     except TypeError:  # JSON has only texts, a log record may have others
         return _SEPARATOR.join(key for key in value if isinstance(key, str))
-
-
-def _is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:
-    if leaf is None or isinstance(leaf, bool):
-        return True
-    if isinstance(leaf, (int, float)):
-        return bool(verdict & rules.COUNTABLE)
-    return isinstance(leaf, str) and rules.is_harmless(name, leaf, verdict)
-
-
-def _copyable(values: Iterable[str]) -> list[str]:
-    """The secrets worth a search: the values, and what stands behind ``Bearer`` or ``sid=``.
-
-    Long enough and mixed: a letter and a digit, or 16 characters with punctuation. Reprs, module
-    paths, dates and plain words would shred the event.
-    """
-    found: set[str] = set()
-    for value in values:
-        bare = _SCHEME.sub("", value.strip("'\" "))
-        if len(bare) <= _MAX_COPY and not bare.startswith("<"):
-            found.update(part for part in (bare, *_PART.findall(bare)) if _RANDOM.fullmatch(part))
-    return sorted(found, key=lambda part: (-len(part), part))[:_MAX_COPIES]
-
-
-def _without(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        if secret in text:
-            text = text.replace(secret, FILTERED)
-    return text

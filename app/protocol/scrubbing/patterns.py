@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app.protocol.scrub_rules import FILTERED, Finder, Span
+from app.protocol.scrubbing.spans import FILTERED, Finder, Span
 
 _PATTERN_PART = re.compile(
     r"""\\(?P<reference>[1-9]) | \\. | \[\^?\]?(?:\\.|[^\]\\]){0,100}+\]

@@ -1,0 +1,144 @@
+"""Which names are secret: a field's, a header's, an option's, a variable's."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Bits of a verdict on a name; 0 means "an ordinary name".
+SECRET = 1
+COUNTABLE = 2  # `tokens`, `pass`: a string is a secret, a number is a count
+WEAK = 4  # `auth`: in a text "auth:login" is an endpoint, "auth: x" and "auth=x" are pairs
+LOOSE = 128  # `auth`, `session`: a plain word is no secret, as in auth=ldap
+HEADER = 8  # the value has words: "Authorization: Digest a=b, c=d", "Cookie: a=b; c=d"
+
+# Longer is prose or a URL, not a name; SDKs cut tag names at 32, OpenTelemetry attributes at 128.
+MAX_NAME = 100
+
+_NO_NAME = re.compile(r"[/=?&@<>,;\\]|\[Filtered|----")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
+
+# One word that makes a name secret wherever it stands in it: db_password_1, X-CSRF-Token, jwtRaw.
+_WORDS = frozenset(
+    "password passwords passwd passwort pwd pw passphrase passcode pincode secret secrets"
+    " authorization credential credentials csrf xsrf jwt bearer otp totp cvv cvc ssn iban"
+    " apikey apikeys privatekey secretkey accesskey sessionid sessid"
+    # in other languages, without accents
+    " kennwort passworter losungswort zugangscode geheimwort senha senhas contrasena contrasenas"
+    " contrasenya mdp motdepasse passe haslo hasło wachtwoord losenord passord adgangskode kodeord"
+    " salasana parola sifre jelszo heslo geslo lozinka zaporka slaptazodis parole parool katasandi"
+    " matkhau"
+    # numbers of persons
+    " cpf dni nif nino bsn pesel personnummer steuerid steueridentifikationsnummer"
+    " burgerservicenummer"
+    " aadhaar clabe curp".split()
+)
+# The same, inside a word without any boundary: userpassword, csrfmiddlewaretoken, PHPSESSID.
+_INSIDE = re.compile(
+    "password|passwd|passphrase|sessionid|sessid|apikey|privatekey|secretkey|accesskey|csrf|xsrf"
+    "|(?:credentials?|secrets?|token|pwd)$"
+    "|passwort|kennwort|contrasena|wachtwoord|losenord|motdepasse"
+)
+# Two words side by side. `key` and `id` alone say nothing: primary_key, foreign_key, user_id.
+_PHRASES = frozenset(
+    tuple(pair.split("_"))
+    for pair in (
+        "api_key api_keys access_key access_keys private_key private_keys secret_key account_key"
+        " auth_key encryption_key signing_key signature_key master_key ssh_key shared_key"
+        " client_key consumer_key storage_key session_key session_id session_cookie cookie_jar"
+        " aiohttp_session user_session connect_sid auth_code auth_data auth_header auth_headers"
+        " auth_info security_code verification_code mfa_code backup_codes recovery_codes"
+        " card_number card_no credit_card cc_number cc_num card_pin pin_code user_pin"
+        " social_security amz_signature national_insurance tax_id steuer_id steuer_idnr national_id"
+        " clave_acceso clave_secreta clave_privada clave_api service_key storage_account_key db_key"
+        " database_key priv_key key_pass secret_access connection_string mat_khau client_assertion"
+        " goog_signature oauth_code device_code user_code recovery_phrase seed_phrase"
+        " codice_fiscale"
+        " recovery_code backup_code reset_code login_code access_code"
+    ).split()
+)
+# Secret only when the name is nothing else. sentry-sdk's denylist has session and symfony; `sig` is
+# the signature of an Azure link, good for months.
+_WHOLE = frozenset({"session", "symfony", "pin", "sig", "clave", "nir", "nie"})
+# A last word that turns a name into a fact about the secret: password_changed_at, token_url,
+# SESSION_COOKIE_NAME. `id`, `hash`, `hint` and `value` are left out on purpose.
+_FACTS = frozenset(
+    "age alg algorithm at backend budget class cls count counts created date dir domain enabled"
+    " endpoint error errors exempt expiration expired expires expiry factory field fields file form"
+    " format func function generator handler hashers host httponly in invalid issuer kind label"
+    " left len length lifetime limit manager max method middleware min missing mode model module"
+    " name names origins parser path policy prefix provider remaining required reset rules samesite"
+    " schema scheme scope scopes secure serializer service size status store strength timeout ttl"
+    " type types updated uri url usage used valid validator validators version view".split()
+)
+# Words beside `tokens` that make it an amount (language models, rate limits).
+_AMOUNTS = frozenset(
+    "max min total num number per count limit input output prompt completion cached cache reasoning"
+    " used usage remaining budget new context audio text accepted rejected prediction".split()
+)
+_AMOUNTS_SINGULAR = frozenset({"max", "min", "total", "num", "per"})
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """Split a name at case changes, digits and punctuation: ``X-Api-Key2`` is ``x, api, key``."""
+    if not name.isascii():
+        name = fold(name)
+    return tuple(word.lower() for word in _WORD.findall(name))
+
+
+_UNMARKED = str.maketrans("łŁøØđıß", "lLoOdis")
+
+
+def fold(text: str) -> str:
+    """Return a text without accents: ``contraseña`` is ``contrasena``, ``ド`` is ``ト``."""
+    return "".join(
+        char
+        for char in unicodedata.normalize("NFKD", text).translate(_UNMARKED)
+        if not unicodedata.combining(char)
+    )
+
+
+# Scripts whose words are not apart, or have endings: looked for anywhere in a name.
+_ELSEWHERE = tuple(
+    fold(word)
+    for word in (
+        "парол пинкод 密码 密碼 口令 パスワード 暗証番号 비밀번호 암호 סיסמה סיסמא"
+        " كلمةالمرور كلمة_المرور"
+        " รหัสผ่าน पासवर्ड κωδικός συνθηματικό გასაღები"
+    ).split()
+)
+
+
+def verdict_of(name: str) -> int:
+    """Tell whether a field of this name holds a secret.
+
+    A name is secret when it has a secret word (``password``), word pair (``api key``), ends in
+    ``token``, ``cookie`` or ``auth``, and its last word is not a fact about the secret
+    (``token_url``) or an amount (``max_tokens``). A path, a URL or prose is no name.
+
+    :return: 0, or ``SECRET`` with ``COUNTABLE``, ``WEAK``, ``HEADER`` as they apply.
+    """
+    if len(name) > MAX_NAME or _NO_NAME.search(name):
+        return 0
+    words = words_of(name)
+    if not words or words[-1] in _FACTS:
+        return 0
+    if not name.isascii() and any(word in fold(name).lower() for word in _ELSEWHERE):
+        return SECRET
+    if words[-1] in ("cookie", "cookies", "authorization"):
+        return SECRET | HEADER
+    if words in (("session",), ("symfony",)):
+        return SECRET | LOOSE
+    if _has_secret_word(words) or (len(words) == 1 and words[0] in _WHOLE):
+        return SECRET
+    if words[-1] == "pass" or ("tokens" in words and _AMOUNTS.isdisjoint(words)):
+        return SECRET | COUNTABLE
+    return SECRET | WEAK | LOOSE if words[-1] == "auth" else 0
+
+
+def _has_secret_word(words: tuple[str, ...]) -> bool:
+    if not _WORDS.isdisjoint(words) or not _PHRASES.isdisjoint(zip(words, words[1:], strict=False)):
+        return True
+    if "token" in words and _AMOUNTS_SINGULAR.isdisjoint(words):
+        return True
+    return any(len(word) > 5 and _INSIDE.search(word) for word in words)

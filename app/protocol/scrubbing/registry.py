@@ -1,0 +1,81 @@
+"""All rules, in the order in which they are applied.
+
+A rule is one entry here: its name on the scrubbing report, what finds it in a string, and what
+stands in every string that it can find something in, from which the search for strings worth a
+look (:mod:`app.protocol.scrubbing.hints`) is made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from app.protocol.scrubbing import commands, links, numbers, pairs, prose, values
+from app.protocol.scrubbing.spans import Span
+from app.protocol.scrubbing.tokens import TOKENS
+
+# Tells a name's verdict, see names.verdict_of.
+Judge = Callable[[str], int]
+
+
+class Rule(NamedTuple):
+    """One kind of secret.
+
+    :param name: on the report.
+    :param find: finds it in a string.
+    :param find_by_name: the same for what depends on names; the last argument tells whether the
+        string is a line of source.
+    :param anchors: fixed texts; a string with none of them is not looked at.
+    :param hints: the same as expressions, where no fixed text is.
+    :param before: a name before a separator or a quote that is a hint, too.
+    :param is_named: so is a secret name there.
+    :param in_code: lines of source are looked at, too.
+    """
+
+    name: str
+    find: Callable[[str], Iterator[Span]] | None = None
+    find_by_name: Callable[[str, Judge, bool], Iterator[Span]] | None = None
+    anchors: tuple[str, ...] = ()
+    hints: tuple[re.Pattern[str], ...] = ()
+    before: re.Pattern[str] | None = None
+    is_named: bool = False
+    in_code: bool = True
+
+
+RULES = (
+    # Pairs first: they take a whole value, of which a later rule would only see a part.
+    Rule("pair", find_by_name=pairs.pairs, is_named=True),
+    Rule("argument", find_by_name=pairs.arguments, anchors=("--",)),
+    Rule(
+        "sql",
+        find_by_name=commands.inserted_values,
+        anchors=("INSERT INTO", "insert into"),
+        in_code=False,
+    ),
+    Rule(
+        "prose",
+        find_by_name=prose.named_values,
+        anchors=prose.ANCHORS,
+        before=prose.SQL,
+        is_named=True,
+        in_code=False,
+    ),
+    Rule("command", find=commands.short_options, anchors=commands.ANCHORS, before=commands.USER),
+    Rule("private_key", find=values.private_keys, anchors=("-----BEGIN", "PuTTY-User-Key")),
+    Rule("url", find=values.userinfo, anchors=("@",)),
+    Rule("authorization", find=values.credentials, hints=(values.CREDENTIAL_HINT,)),
+    Rule("jwt", find=values.jwts, anchors=("eyJ",)),
+    Rule("encoded", find=values.encoded, anchors=("eyJ",), before=values.BASE64_END, in_code=False),
+    *(Rule("api_key", find=token.find, anchors=(token.anchor,)) for token in TOKENS),
+    Rule("api_key", find=values.slack_hooks, anchors=("slack.com/",)),
+    Rule("api_key", find=values.discord_tokens, hints=(values.DISCORD_HINT,), in_code=False),
+    Rule("api_key", find=values.mailchimp_keys, anchors=("-us",)),
+    Rule("api_key", find=values.telegram_tokens, anchors=(":AA",), in_code=False),
+    Rule(
+        "link", find=links.link_secrets, hints=(links.PATH_HINT,), before=links.CODES, in_code=False
+    ),
+    Rule("card", find=numbers.cards, hints=(numbers.DIGITS_HINT,)),
+    Rule("iban", find=numbers.ibans, hints=(numbers.DIGITS_HINT,)),
+    Rule("national_number", find=numbers.national_numbers, hints=(numbers.DIGITS_HINT,)),
+)
