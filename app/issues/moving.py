@@ -10,7 +10,7 @@ taken out takes its tags, its hour and its user along, which are read from its p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -48,18 +48,31 @@ def finish_moves(store: Store, at_most: int | None = None) -> bool:
     :return: whether nothing is left.
     """
     batches = 0
-    while at_most is None or batches < at_most:
-        with store.read() as conn:
-            move = conn.execute(select(issue_moves).order_by(issue_moves.c.id).limit(1)).first()
-        if move is None:
-            return True
-        if move.grouping_id is not None:
-            read_user_hashes(store, move.from_issue_id)
-        moved = _move_all(store, move) if move.grouping_id is None else _move_some(store, move)
-        if not moved:
-            _finish(store, move)
-        batches += 1
-    return False
+    while move := _oldest(store):
+        for _ in _batches_of(store, move):
+            batches += 1
+            if batches == at_most:
+                return False
+        _finish(store, move)
+    return True
+
+
+def _oldest(store: Store) -> Row[Any] | None:
+    with store.read() as conn:
+        return conn.execute(select(issue_moves).order_by(issue_moves.c.id).limit(1)).first()
+
+
+def _batches_of(store: Store, move: Row[Any]) -> Iterator[int]:
+    """Move events in batches and yield how many each had."""
+    if move.grouping_id is None:
+        while moved := _move_all(store, move):
+            yield moved
+        return
+    yield from _read_users(store, move.from_issue_id)
+    after = 0
+    while some := _move_some(store, move, after):
+        after = some[-1]
+        yield len(some)
 
 
 def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
@@ -149,16 +162,19 @@ def _move_all(store: Store, move: Row[Any]) -> int:
     return len(ids)
 
 
-def _move_some(store: Store, move: Row[Any]) -> int:
-    """Move a batch of a grouping's events with what they count for; return how many."""
+def _move_some(store: Store, move: Row[Any], after: int) -> list[int]:
+    """Move a batch of a grouping's events, with what they count for; return their row ids.
+
+    :param after: the row id where the batch before ended, so that no row is passed twice.
+    """
     with store.read() as conn:
-        read = _read_events(conn, _of_move(move))
+        read = _read_events(conn, and_(_of_move(move), _EVENTS.id > after))
     if not read:
-        return 0
+        return []
     with store.write(durable=False) as conn:
         still = set(conn.scalars(_still(move, [one.id for one in read])))
         _take_along(conn, move, [one for one in read if one.id in still])
-    return len(read)
+    return [one.id for one in read]
 
 
 def _of_move(move: Row[Any]) -> Any:
@@ -277,16 +293,19 @@ def _releases_of(conn: Connection, issue_id: int) -> dict[str, str | None]:
     return {"first_release": first, "last_release": last}
 
 
-def read_user_hashes(store: Store, issue_id: int) -> None:
-    """Note the users of an issue's events that are older than the column."""
+def _read_users(store: Store, issue_id: int) -> Iterator[int]:
+    """Note the users of an issue's events that are older than the column, in batches."""
     is_unknown = and_(_EVENTS.issue_id == issue_id, _EVENTS.user_hash.is_(None))
+    after = 0
     while True:
         with store.read() as conn:
-            read = _read_events(conn, is_unknown)
+            read = _read_events(conn, and_(is_unknown, _EVENTS.id > after))
         if not read:
             return
         with store.write(durable=False) as conn:
             _note_users(conn, read)
+        after = read[-1].id
+        yield len(read)
 
 
 def _note_users(conn: Connection, read: Iterable[_Read]) -> None:

@@ -67,6 +67,11 @@ def hashes_of(store: Store, issue_id: int) -> list[str]:
         return [row.hash for row in groupings_of(conn, issue_id)]
 
 
+def groupings_rows(store: Store, issue_id: int) -> list[Any]:
+    with store.read() as conn:
+        return list(groupings_of(conn, issue_id))
+
+
 def all_issues(store: Store) -> list[Any]:
     with store.read() as conn:
         return list_issues(conn, limit=1000)
@@ -276,3 +281,19 @@ def test_last_grouping_cannot_be_taken_out(app: Flask, store: Store) -> None:
         merging.unmerge(conn, issue, hashes_of(store, issue), "ada")
     with pytest.raises(merging.CannotMerge, match="no grouping"), store.write() as conn:
         merging.unmerge(conn, issue, ["0" * 64], "ada")
+
+
+def test_events_of_before_the_upgrade_are_recounted_with_their_users(
+    app: Flask, store: Store
+) -> None:
+    first, second = send(app, 1, 1), send(app, 2, 1)
+    send(app, 2, 2)
+    with store.write() as conn:
+        conn.execute(update(events).values(user_hash=None))
+    merge(store, first.issue_id, second.issue_id)
+    taken = next(
+        row.hash for row in groupings_rows(store, first.issue_id) if row.key.startswith("Bug2")
+    )
+    (apart,) = unmerge(store, first.issue_id, taken)
+    users = {row.id: row.users for row in all_issues(store)}
+    assert users == {first.issue_id: 1, apart: 2}
