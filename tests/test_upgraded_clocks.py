@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import select, text
@@ -11,6 +14,7 @@ from sqlalchemy import select, text
 from app.db import MIGRATIONS, Store
 from app.events.tables import events
 from app.issues.tables import groupings, issue_hours, issues
+from tests import conftest
 
 _EVENT = (
     "INSERT INTO events (event_id, project_id, issue_id, envelope_id, level, title, culprit,"
@@ -35,8 +39,21 @@ _SAID = {
 }
 
 
-def test_upgrade_gives_impossible_times_the_time_of_receipt(tmp_path: Path) -> None:
-    store = Store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'store.sqlite3'}"
+        return
+    if conftest.NO_POSTGRES:
+        pytest.skip("PostgreSQL does not answer")
+    name = f"devenviro_{uuid.uuid4().hex[:12]}"
+    conftest._administer(f'CREATE DATABASE "{name}"')
+    yield conftest._url_of(name)
+    conftest._drop(name)
+
+
+def test_upgrade_gives_impossible_times_the_time_of_receipt(empty_url: str) -> None:
+    store = Store(empty_url)
     with store.write(foreign_keys=False) as conn:
         config = AlembicConfig(attributes={"connection": conn})
         config.set_main_option("script_location", str(MIGRATIONS))

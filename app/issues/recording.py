@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
+from app.events.releases import VERSION_LENGTH
 from app.issues.counting import count_hours, count_tags
 from app.issues.fixed_in import Resolution, is_reached
 from app.issues.grouping import Grouping
@@ -263,7 +264,7 @@ def _brings_back(conn: Connection, group: list[Occurrence], known: Known) -> Eve
             return one.event
         if one.release_id is None or not one.event.release:
             continue
-        version = one.event.release
+        version = one.event.release[:VERSION_LENGTH]
         if version not in checked:
             fix = Resolution(one.project_id, known.resolved_after, known.resolved_in)
             checked[version] = is_reached(conn, fix, one.release_id, version)
