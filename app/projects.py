@@ -241,6 +241,7 @@ class KeyRing:
         # Only keys that exist, hence bounded by their number.
         self._known: dict[str, tuple[int, float]] = {}
         self._quotas: dict[int, int | None] = {}
+        self._ids: tuple[frozenset[int], float] = (frozenset(), 0.0)
 
     def project_of(self, key: str) -> int | None:
         """Return the id of the project that a key opens, ``None`` for one that opens none.
@@ -260,6 +261,18 @@ class KeyRing:
             found.project_id, found.events_per_minute, self._default_quota
         )
         return int(found.project_id)
+
+    def has_project(self, project_id: int) -> bool:
+        """Return whether there is a project, as it was at most :data:`KEY_CACHE_S` ago.
+
+        :raise StoreError: the store does not answer.
+        """
+        ids, until = self._ids
+        if time.monotonic() >= until:
+            with self._store.read() as conn:
+                ids = frozenset(conn.scalars(select(projects.c.id)))
+            self._ids = ids, time.monotonic() + KEY_CACHE_S
+        return project_id in ids
 
     def may_be_lost(self) -> bool:
         """Return whether an unknown key may be one that a damaged store had.

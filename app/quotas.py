@@ -40,10 +40,22 @@ SAME_TIME = timedelta(hours=1)
 # not use up what errors need, and a check-in that was refused looks like a job that did not run.
 UNLIMITED_ITEMS = frozenset({"client_report", "session", "sessions", "check_in"})
 
-# What the counters of refused envelopes begin with; the project's id follows.
-REFUSED = "refused:quota:"
-# The same of those that a full store kept out.
-STORE_FULL = "refused:store_full:"
+# What the counters of refused envelopes begin with; a reason and the project's id follow.
+ANY_REFUSED = "refused:"
+# Stands for the project of those that name none that there is, so that strangers make no rows.
+UNKNOWN_PROJECT = "unknown"
+# Why an envelope is refused, with the status that is answered.
+REASONS = {
+    "malformed": 400,
+    "no_key": 401,
+    "unknown_key": 403,
+    "key_of_another_project": 403,
+    "credentials_disagree": 403,
+    "too_large": 413,
+    "quota": 429,
+    "store_full": 429,
+}
+REFUSED = f"{ANY_REFUSED}quota:"
 
 quota_windows = Table(
     "quota_windows",
@@ -60,6 +72,14 @@ quota_windows = Table(
 )
 
 
+def refusal_counter(reason: str, project_id: int | None) -> str:
+    """Return the name of the counter of envelopes that were refused for a reason.
+
+    :param project_id: ``None`` where it is of no project that there is.
+    """
+    return f"{ANY_REFUSED}{reason}:{UNKNOWN_PROJECT if project_id is None else project_id}"
+
+
 def refused_counter(project_id: int) -> str:
     """Return the name of the counter of envelopes that a project's quota kept out."""
     return f"{REFUSED}{project_id}"
@@ -67,7 +87,7 @@ def refused_counter(project_id: int) -> str:
 
 def store_full_counter(project_id: int) -> str:
     """Return the name of the counter of a project's envelopes that a full store kept out."""
-    return f"{STORE_FULL}{project_id}"
+    return refusal_counter("store_full", project_id)
 
 
 def is_limited(item_types: Iterable[str]) -> bool:

@@ -7,6 +7,7 @@ import platform
 import shutil
 import sys
 import threading
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from app.events.observations import PREFIX
 from app.events.tables import events
 from app.intake.store_bound import measure, used_bytes
 from app.issues.tables import STATUSES, issues
+from app.refusals import refused_by_reason
 from app.services import Services
 from app.vectors.watch import Seen
 from config import VERSION, Config
@@ -59,6 +61,7 @@ def status(parts: Services) -> dict[str, Any]:
         "counters": {},
         "items": {},
         "client_losses": [],
+        "refused": [],
     }
     try:
         with parts.store.read() as conn:
@@ -88,6 +91,10 @@ def stored(conn: Connection) -> dict[str, Any]:
         },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
+        "refused": [
+            {**asdict(one), "status": one.status, "words": one.words}
+            for one in refused_by_reason(conn)
+        ],
         "rows": {
             "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
             "issues": conn.execute(

@@ -185,7 +185,8 @@ def _tag(issue: int, key: int, value: str) -> dict[str, Any]:
 
 def _hour(issue: int, ago: int, now: datetime) -> dict[str, Any]:
     hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=ago)
-    return {"issue_id": issue, "hour": hour, "events": (issue * 7 + ago * 13) % 90}
+    count = (issue * 7 + ago * 13) % 90
+    return {"issue_id": issue, "hour": hour, "events": count, "received": count}
 
 
 def _envelope(

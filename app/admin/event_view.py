@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from app.admin.curl import curl_of
+from app.admin.event_time import time_corrected
 from app.admin.highlight import Token, highlight, language_of
 from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.events.queries import StoredEvent
@@ -112,6 +113,7 @@ class EventView:
     modules: list[Shown]
     sdk: str
     receipt: list[dict[str, str]]
+    time_corrected: str
 
 
 def view_of(stored: StoredEvent) -> EventView:
@@ -139,6 +141,7 @@ def view_of(stored: StoredEvent) -> EventView:
         modules=sorted(show_all(event.modules, 1000), key=lambda module: module.name.lower()),
         sdk=" ".join(as_text(event.sdk[n]) for n in ("name", "version") if event.sdk.get(n))[:200],
         receipt=list(stored.row.scrubbed),
+        time_corrected=time_corrected(stored.row),
     )
 
 

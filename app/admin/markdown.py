@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 from app.admin.values import as_text, printable, read_time, shorten
 from app.events.queries import StoredEvent
@@ -24,7 +25,7 @@ MAX_MESSAGE = 2000
 def markdown_of(stored: StoredEvent) -> str:
     """Return the text, ending in a line end."""
     event = stored.event
-    parts = [f"# {_line(event.title, 300)}", "\n".join(_facts(event))]
+    parts = [f"# {_line(event.title, 300)}", "\n".join(_facts(event, stored.row.timestamp))]
     for position, exception in enumerate(reversed(event.exceptions[-5:])):
         parts += _exception(exception, "Exception" if position == 0 else "Caused by")
     if not event.exceptions and event.message:
@@ -36,10 +37,10 @@ def markdown_of(stored: StoredEvent) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(event: Event) -> Iterator[str]:
+def _facts(event: Event, at: datetime) -> Iterator[str]:
     facts: dict[str, object] = {
         "Event": event.event_id,
-        "Time": event.timestamp.isoformat(),
+        "Time": at.isoformat(),
         "Level": event.level,
         "Environment": event.environment,
         "Release": event.release,

@@ -34,6 +34,7 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
+from app.refusals import refused_by_reason
 from app.services import services
 
 # A destination's state to the words of its badge.
@@ -221,6 +222,7 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
     project, config = one.project, services().config
     with services().store.read() as conn:
         lost = losses(conn, project.id)
+        refused = refused_by_reason(conn, project.id)
     page = render_template(
         "project.html",
         one=one,
@@ -230,6 +232,7 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
         dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
         is_own=project.id == OWN_PROJECT_ID,
         losses=lost,
+        refused=refused,
         default_quota=config.DEFAULT_EVENTS_PER_MINUTE,
     )
     return page, 422 if form.errors or upstream.errors else 200

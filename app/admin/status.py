@@ -43,6 +43,7 @@ def status() -> ResponseReturnValue:
         books=books,
         terms=terms(books, has_sentry=has_sentry) if books else [],
         findings=list(findings(report)),
+        refused=report["refused"],
         losses=[ClientLoss(**loss) for loss in report["client_losses"]],
     )
 

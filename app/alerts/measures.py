@@ -121,7 +121,7 @@ def _frequency(rule: AlertRule, question: Question) -> Reading:
 
 def _busy_issues(project_id: int, since: datetime, question: Question) -> list[Any]:
     first = since.replace(minute=0, second=0, microsecond=0)
-    total = func.sum(issue_hours.c.events).label("events")
+    total = func.sum(issue_hours.c.received).label("events")
 
     def ask() -> list[Any]:
         query = (
@@ -200,7 +200,7 @@ def _counts_by_hour(
     hours = [hour - timedelta(days=day) for day in range(DAYS + 1)]
 
     def ask() -> dict[tuple[int, datetime], int]:
-        total = func.sum(issue_hours.c.events)
+        total = func.sum(issue_hours.c.received)
         query = (
             select(issues.c.project_id, issue_hours.c.hour, total)
             .join(issues, issues.c.id == issue_hours.c.issue_id)

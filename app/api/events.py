@@ -149,8 +149,15 @@ def _summary(row: Row[Any]) -> dict[str, Any]:
     values = dict(row._mapping)
     return {
         **{name: values[name] for name in EventSummary.model_fields if name in values},
+        "timestamp_corrected": _correction(row),
         "delivery": _delivery(row),
     }
+
+
+def _correction(row: Row[Any]) -> dict[str, str] | None:
+    if row.timestamp_corrected is None:
+        return None
+    return {"from": row.client_timestamp, "because": row.timestamp_corrected}
 
 
 def _delivery(row: Row[Any]) -> DeliveryState:

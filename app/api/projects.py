@@ -40,6 +40,7 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
+from app.refusals import refused_by_reason
 from app.services import services
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
@@ -203,12 +204,14 @@ def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
 def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
     with services().store.read() as conn:
         one = find_enrolled(conn, services().destinations, project_id)
+        refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
     figures = {
         "events": one.figures.events,
         "issues": one.figures.issues,
         "first_seen": one.figures.first_seen,
         "last_seen": one.figures.last_seen,
         "refused_by_quota": one.figures.refused,
+        "refused": refused,
     }
     return answer(ProjectDetail(**_fields(one), **figures), status)
 

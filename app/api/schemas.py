@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
@@ -97,6 +97,20 @@ class Grouping(BaseModel):
     reason: str | None
 
 
+class TimeCorrection(BaseModel):
+    """Why the time of an event is not what its client said.
+
+    `clock_drift`: the client's clock differed when it sent the event, and the time was moved by as
+    much. Otherwise the event has the time of receipt: the client's lay in the `future`, more than
+    30 days before (`too_old`), or was `impossible`.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[str, Field(alias="from")]
+    because: Literal["clock_drift", "future", "impossible", "too_old"]
+
+
 class EventSummary(BaseModel):
     """An event in a list."""
 
@@ -112,6 +126,10 @@ class EventSummary(BaseModel):
     release: str | None
     environment: str | None
     timestamp: datetime
+    timestamp_corrected: Annotated[
+        TimeCorrection | None,
+        Field(description="What the client said, where `timestamp` is not that."),
+    ] = None
     received_at: datetime
     delivery: DeliveryState
 
@@ -334,13 +352,16 @@ class Project(BaseModel):
 
 
 class ProjectDetail(Project):
-    """A project with its figures; `refused_by_quota` counts envelopes."""
+    """A project with its figures; `refused_by_quota` counts envelopes, and so does `refused`, by
+    reason.
+    """
 
     events: int
     issues: int
     first_seen: datetime | None
     last_seen: datetime | None
     refused_by_quota: int
+    refused: dict[str, int]
 
 
 class ProjectKey(BaseModel):
@@ -486,6 +507,19 @@ class ClientLoss(BaseModel):
     last_day: date
 
 
+class RefusedCount(BaseModel):
+    """How many envelopes were refused for a reason, since the store was made.
+
+    `project_id` is null where it is of no project that there is; `status` is what was answered.
+    """
+
+    project_id: int | None
+    reason: str
+    status: int
+    words: str
+    count: int
+
+
 class SystemStatus(BaseModel):
     """How the service, the machine and the store are."""
 
@@ -500,4 +534,5 @@ class SystemStatus(BaseModel):
     counters: dict[str, int]
     items: dict[str, int]
     client_losses: list[ClientLoss]
+    refused: list[RefusedCount]
     versions: dict[str, str]

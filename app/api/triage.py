@@ -55,8 +55,9 @@ class StatusDetails(Body):
 class StatusBody(PatchBody):
     """The status that an issue shall have.
 
-    One that is resolved in a release comes back only with an event of that release or of one that
-    became known after it; without `statusDetails` any event brings it back.
+    One that is resolved in a release comes back only with an event of that release or of a newer
+    one: by version where both are versions of one package, else by when they became known. Without
+    `statusDetails` any event brings it back that happened after it was resolved.
     """
 
     status: Status

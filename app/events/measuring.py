@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from app.events.ai_calls import CallBook, Received
 from app.events.metrics import MetricBook, Sent
-from app.events.series import minute_of
+from app.events.series import MINUTES_KEPT, SESSIONS_OPEN, kept_minute, minute_of
 from app.events.sessions import SessionBook, Told
 from app.events.tables import envelopes
 from app.events.timings import Timed, TimingBook, timed
@@ -42,16 +42,31 @@ class MeasureBooks:
         self.calls = CallBook()
         self.sessions = SessionBook()
 
-    def add(self, conn: Connection, stored: Sequence[Measured]) -> None:
+    def add(
+        self, conn: Connection, stored: Sequence[Measured], now: datetime | None = None
+    ) -> None:
         """Count what envelopes hold that were stored just now, each event's once however often its
-        envelope came; the caller commits."""
+        envelope came; the caller commits.
+
+        :param now: what came on days that are rolled up by then is counted by the hour.
+        """
+        told = [_kept(one, now, SESSIONS_OPEN) for one in stored]
+        stored = [_kept(one, now, MINUTES_KEPT) for one in stored]
         of_spans = [one for one in stored if one.measures.timings or one.measures.calls]
         once = list(_once(conn, of_spans, "transaction"))
         self.timings.add(conn, _timed(once))
         self.calls.add(conn, _calls(once))
         measured = [one for one in stored if one.measures.metrics]
         self.metrics.add(conn, _sent(_once(conn, measured, metrics.ITEM_TYPE)))
-        self.sessions.add(conn, _told(stored))
+        self.sessions.add(conn, _told(told))
+
+
+def _kept(one: Measured, now: datetime | None, kept: timedelta) -> Measured:
+    minute = minute_of(one.received_at)
+    first = minute if now is None else kept_minute(minute, now, kept)
+    if first == minute:
+        return one
+    return one._replace(received_at=one.received_at - timedelta(minutes=minute - first))
 
 
 def _timed(stored: Iterable[Measured]) -> Counter[Timed]:

@@ -1,8 +1,8 @@
 """Releases: which versions of a project there are, since when, and when each was last heard of.
 
 One is known from the first event, transaction or session that names it, or since it was announced,
-whichever comes first. They are in the order in which they became known, which is that of their ids:
-no version is taken apart to guess which of two is newer.
+whichever comes first. They are in the order in which they became known, which is that of their ids.
+What was resolved in one goes by versions, too (:mod:`app.issues.fixed_in`).
 
 Bounded whatever clients send: a project has at most MAX_RELEASES. A new one then takes the place of
 the one that only sessions and transactions named and that was heard of longest ago; then of one

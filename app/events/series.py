@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Table, bindparam, func, select
@@ -18,6 +18,10 @@ from app.db import insert_for
 
 # What series beyond the bound are called.
 OTHER = "<other>"
+# How long requests took and metrics: by the minute for what is looked into, then by the hour.
+MINUTES_KEPT = timedelta(days=2)
+# As long may a client still say how a session went; Sentry takes updates for as many days.
+SESSIONS_OPEN = timedelta(days=5)
 # Series whose numbers a process remembers; asking for them is most of what a count costs.
 MAX_KNOWN = 20_000
 # Names asked for at a time: a statement has at most 32,766 parameters on SQLite.
@@ -136,6 +140,17 @@ def adding(dialect: str, table: Table) -> Any:
 def minute_of(moment: datetime) -> int:
     """Return the minute of a moment, counted since 1970."""
     return int(moment.timestamp()) // 60
+
+
+def kept_minute(minute: int, now: datetime, kept: timedelta) -> int:
+    """Return which minute a count goes to: of days that are rolled up, the first of its hour.
+
+    What comes so late (from the emergency folder, after the store was away) would else stay a
+    minute beside the hours, which nothing rolls up again.
+
+    :param kept: how long minutes stay minutes.
+    """
+    return minute - minute % 60 if day_of(minute) < (now - kept).date() else minute
 
 
 @functools.lru_cache(maxsize=4096)

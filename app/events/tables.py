@@ -84,6 +84,9 @@ events = Table(
     Column("release", String(250)),
     Column("environment", String(64)),
     Column("timestamp", UtcDateTime, nullable=False),
+    # What the client said where `timestamp` is not that, and why (`protocol/client_clock.py`).
+    Column("client_timestamp", String(40)),
+    Column("timestamp_corrected", String(16)),
     Column("received_at", UtcDateTime, nullable=False),
     Column("stored_at", UtcDateTime, nullable=False),
     Column("scrub_ms", Float, nullable=False),

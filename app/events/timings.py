@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import (
@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from app.db import metadata
 from app.events.buckets import bucket_of
-from app.events.series import OTHER, SeriesBook, adding, day_of
+from app.events.series import MINUTES_KEPT, OTHER, SeriesBook, adding, day_of, kept_minute
 from app.protocol.transaction import Timing
 
 # Some 120 routes in four releases and two environments fill half of it.
@@ -124,6 +124,14 @@ class TimingBook:
             requests, failures = rows.get(key, (0, 0))
             rows[key] = requests + count, failures + (count if one.failed else 0)
         add_rows(conn, rows)
+
+
+def kept_rows(counts: Counter[Timed], now: datetime) -> Counter[Timed]:
+    """Return counts by the minutes that they are kept in, see :func:`.series.kept_minute`."""
+    rows: Counter[Timed] = Counter()
+    for one, count in counts.items():
+        rows[one._replace(minute=kept_minute(one.minute, now, MINUTES_KEPT))] += count
+    return rows
 
 
 def _other(series: Series) -> Series:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import math
 
-from flask import Response, json, request
+from flask import Response, g, json, request
 from flask.typing import ResponseReturnValue
 
 from app.db import StoreBusy, StoreError, StoreFull
 from app.ingest import bp
 from app.intake.store_bound import ShareExceeded
+from app.quotas import refusal_counter
 from app.sentry import INGEST_PATHS
+from app.services import services
 
 log = logging.getLogger("app.tracker")
 
@@ -42,6 +44,8 @@ class Refusal(Exception):
     :param causes: what led to it, outermost first.
     :param retry_after_s: when another try makes sense.
     :param limited: which kinds of data have to wait that long, as ``X-Sentry-Rate-Limits`` says it.
+    :param reason: what it is counted by, one of :data:`app.quotas.REASONS`; by default the one of
+        its status.
     :param is_read: whether the body was read to its end; else the connection is closed after the
         answer, since the rest of the body would be taken for the next request.
     """
@@ -53,16 +57,24 @@ class Refusal(Exception):
         *causes: str,
         retry_after_s: float | None = None,
         limited: str | None = None,
+        reason: str | None = None,
         is_read: bool = True,
     ) -> None:
         super().__init__(detail)
+        self.reason = reason or _REASONS.get(status)
         self.status, self.detail, self.causes = status, detail, causes
         self.retry_after_s, self.limited, self.is_read = retry_after_s, limited, is_read
 
 
+# What a refusal is counted by. 429 is counted where quotas and the store's bound are asked.
+_REASONS = {400: "malformed", 401: "no_key", 403: "unknown_key", 413: "too_large"}
+
+
 @bp.errorhandler(Refusal)
 def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
-    """Answer as Sentry does."""
+    """Answer as Sentry does, and count it."""
+    if refusal.reason is not None:
+        services().intake.count(refusal_counter(refusal.reason, _project_of_request()))
     body = {"detail": refusal.detail, "causes": list(refusal.causes)}
     response = Response(json.dumps(body), refusal.status, content_type="application/json")
     response.headers["X-Sentry-Error"] = _header_text(": ".join((refusal.detail, *refusal.causes)))
@@ -74,6 +86,17 @@ def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
     if not refusal.is_read:
         response.headers["Connection"] = "close"
     return with_cors(response)
+
+
+def _project_of_request() -> int | None:
+    """Return the project whose refusal it is: the key's, else that of the path if there is one."""
+    if (known := g.get("door_project")) is not None:
+        return int(known)
+    named = (request.view_args or {}).get("project_id")
+    try:
+        return named if named is not None and services().keys.has_project(named) else None
+    except StoreError:
+        return None
 
 
 @bp.errorhandler(StoreError)

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from flask import Response, jsonify, request
+from flask import Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
@@ -186,7 +186,9 @@ def _authorized(project_id: int | None, dsn: object = None) -> int | None:
     except DsnError as error:
         raise Refusal(400, "the envelope is malformed", str(error)) from error
     except AuthError as error:
-        raise Refusal(403, "the credentials disagree", str(error)) from error
+        raise Refusal(
+            403, "the credentials disagree", str(error), reason="credentials_disagree"
+        ) from error
     if found is None:
         return None
     project = services().keys.project_of(found.key)
@@ -196,7 +198,10 @@ def _authorized(project_id: int | None, dsn: object = None) -> int | None:
             raise Refusal(503, "the keys of a damaged store are missing", retry_after_s=RETRY_S)
         raise Refusal(403, "the public key is unknown or revoked")
     if {project_id, found.project_id} - {None, project}:
-        raise Refusal(403, "the public key belongs to another project")
+        raise Refusal(
+            403, "the public key belongs to another project", reason="key_of_another_project"
+        )
+    g.door_project = project
     return project
 
 
@@ -279,17 +284,24 @@ def _envelope_around(body: bytearray) -> Envelope:
 def _give_event_id(envelope: Envelope) -> str | None:
     """Return the envelope's event id, and make it its header's, which wins wherever it is read.
 
-    :raise Refusal: 400 the header's is none.
+    What is no id (zeros, another form) is taken for none: refusing it would lose the event, and
+    keeping it would take the next one for the same.
     """
-    given = envelope.headers.get("event_id")
-    event_id = parse_event_id(given)
-    if given is not None and event_id is None:
-        raise Refusal(400, "the envelope is malformed", "its event_id is no event id")
+    event_id = parse_event_id(envelope.headers.pop("event_id", None))
     if event_id is None and EVENT_BOUND_ITEMS.intersection(envelope.item_types):
         event_id = _id_in_payload(envelope) or uuid.uuid4().hex
     if event_id:
         envelope.headers["event_id"] = event_id
+        _replace_odd_ids(envelope, event_id)
     return event_id
+
+
+def _replace_odd_ids(envelope: Envelope, event_id: str) -> None:
+    """Have payloads whose id is none name the envelope's: whoever it is sent on to may read it."""
+    for item in envelope.items:
+        if item.type in MAIN_ITEMS | {"feedback"} and isinstance(item.payload, dict):
+            if "event_id" in item.payload and parse_event_id(item.payload["event_id"]) is None:
+                item.payload["event_id"] = event_id
 
 
 def _id_in_payload(envelope: Envelope) -> str | None:

@@ -29,8 +29,9 @@ from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.triage import settle_awaiting
+from app.protocol.client_clock import Correction
 from app.protocol.client_report import Loss
-from app.protocol.event import Event
+from app.protocol.event import Event, clean_text
 from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
@@ -104,6 +105,7 @@ class Prepared:
     client: str | None = None
     measures: Measures = NOTHING
     feedback: list[Feedback] = field(default_factory=list)
+    correction: Correction | None = None
 
     @property
     def body(self) -> bytes:
@@ -161,7 +163,7 @@ def commit_batch(
     )
     _count_the_rest(conn, stored, now)
     _count_bytes(conn, stored, now)
-    remembered.measures.add(conn, [one.measured for one in stored])
+    remembered.measures.add(conn, [one.measured for one in stored], now)
     books.add(conn, counts)
     within = {one.uid for one in taken}
     return [
@@ -386,6 +388,8 @@ def _event_row(
         "release": event.release and event.release[:250],
         "environment": event.environment and event.environment[:64],
         "timestamp": event.timestamp,
+        "client_timestamp": prepared.correction and clean_text(prepared.correction.said),
+        "timestamp_corrected": prepared.correction and prepared.correction.because,
         "received_at": prepared.received_at,
         "stored_at": now,
         "scrub_ms": prepared.scrub_ms,

@@ -10,7 +10,7 @@ What to do is looked up in a read; the transaction checks it again for the chose
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +22,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     literal,
     select,
     tuple_,
@@ -54,8 +55,6 @@ MAX_KEPT = 10_000
 # Issues that one transaction changes or removes, each with its rows in nine tables.
 BATCH_ISSUES = 25
 PAGE_SIZE = 1000
-# A client's clock says when an issue was seen. One that is ahead must not keep it for ever.
-AHEAD = timedelta(days=1)
 
 _COLUMNS = issues.c
 _THE_FIRST = datetime(1, 1, 1, tzinfo=UTC)
@@ -77,19 +76,18 @@ _OF_CLIENTS = (
 
 
 def expire(store: Store, project_id: int, before: datetime, now: datetime) -> None:
-    """Delete a project's issues without events that were seen last before a moment.
+    """Delete a project's issues without events whose last event came before a moment.
 
     Those that a person decided about keep a row, at most MAX_KEPT of a project.
     """
-    for range in (_COLUMNS.last_seen < before, _COLUMNS.last_seen > now + AHEAD):
-        is_over = _is_over(project_id, range)
-        for rows in _pages(store, project_id, range):
-            going = [row.id for row in rows if not row.is_decided]
-            for ids in _in_chunks(going):
-                with store.write(durable=False) as conn:
-                    triage.delete(conn, _still(conn, ids, *is_over, ~is_decided()))
-            for some in _in_chunks([row for row in rows if row.is_decided]):
-                _keep_rows(store, some, is_over, now)
+    is_over = _is_over(project_id, before)
+    for rows in _pages(store, project_id, before):
+        going = [row.id for row in rows if not row.is_decided]
+        for ids in _in_chunks(going):
+            with store.write(durable=False) as conn:
+                triage.delete(conn, _still(conn, ids, *is_over, ~is_decided()))
+        for some in _in_chunks([row for row in rows if row.is_decided]):
+            _keep_rows(store, some, is_over, now)
     _bound_kept(store, project_id)
 
 
@@ -116,10 +114,10 @@ def purge_deleted(store: Store, at_most: int | None = None) -> int:
     return batches
 
 
-def _pages(store: Store, project_id: int, range: ColumnElement[bool]) -> Iterator[list[Row[Any]]]:
+def _pages(store: Store, project_id: int, before: datetime) -> Iterator[list[Row[Any]]]:
     """Yield pages of issues that are over, along the index of each status."""
     named = _COLUMNS.id, _COLUMNS.last_seen, _COLUMNS.type
-    query = select(*named, is_decided().label("is_decided")).where(*_is_over(project_id, range))
+    query = select(*named, is_decided().label("is_decided")).where(*_is_over(project_id, before))
     order = _COLUMNS.last_seen, _COLUMNS.id
     for status in STATUSES:
         after = (_THE_FIRST, 0)
@@ -136,7 +134,8 @@ def _pages(store: Store, project_id: int, range: ColumnElement[bool]) -> Iterato
             after = rows[-1].last_seen, rows[-1].id
 
 
-def _is_over(project_id: int, range: ColumnElement[bool]) -> tuple[ColumnElement[bool], ...]:
+def _is_over(project_id: int, before: datetime) -> tuple[ColumnElement[bool], ...]:
+    received = func.coalesce(_COLUMNS.last_received_at, _COLUMNS.last_seen)
     return (
         _COLUMNS.project_id == project_id,
         _COLUMNS.status.in_(STATUSES),
@@ -144,7 +143,10 @@ def _is_over(project_id: int, range: ColumnElement[bool]) -> tuple[ColumnElement
         _COLUMNS.payload_removed_at.is_(None),
         # What was said of it goes with its envelope.
         ~exists().where(feedback.c.issue_id == _COLUMNS.id),
-        range,
+        # No event happens after it comes: the index finds at least all that are over. An event that
+        # happened long ago and came today keeps its issue.
+        _COLUMNS.last_seen < before,
+        received < before,
     )
 
 

@@ -28,6 +28,7 @@ from app.events.affected import MAX_USERS, day_number
 from app.events.ai_calls import ai_calls
 from app.events.items import client_losses, item_counts
 from app.events.row_bounds import bound_rows
+from app.events.series import MINUTES_KEPT, SESSIONS_OPEN
 from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
@@ -47,12 +48,8 @@ SENT_HOURS_KEPT = timedelta(days=2)
 HOURS_KEPT = timedelta(days=8)
 # Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
 COUNTS_KEPT = timedelta(days=90)
-# How long requests took: by the minute for what is looked into, then by the hour.
-MINUTES_KEPT = timedelta(days=2)
 # So do counts of sessions and of their users.
 TIMINGS_KEPT = timedelta(days=90)
-# As long may a client still say how a session went; Sentry takes updates for as many days.
-SESSIONS_OPEN = timedelta(days=5)
 # Whom issues and releases met, and on which days.
 USERS_KEPT = timedelta(days=90)
 

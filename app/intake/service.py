@@ -32,6 +32,7 @@ from app.delivery.destinations import Destinations
 from app.events.items import count_types
 from app.events.observations import Observations
 from app.events.releases import release_of
+from app.events.timings import kept_rows
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.intake.emergency import EmergencyFolder, Waiting
@@ -39,6 +40,7 @@ from app.intake.store_bound import StoreBound
 from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
+from app.protocol.client_clock import correct_times
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
@@ -179,7 +181,9 @@ class Intake:
     def count(self, name: str) -> None:
         """Add one to a counter of the books, in the store within a second or two."""
         self._owed.count(name)
-        self._buffer.wake()
+        # Asked first: of a flood of refusals each is counted, and waking costs more than that.
+        if not self._buffer.is_woken:
+            self._buffer.wake()
 
     def observe(self, timing: Timing) -> None:
         """Count a request that this application answered, in the store within a second or two."""
@@ -216,9 +220,10 @@ class Intake:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
                 books.add(conn, owed + observed.counters)
-                self._remembered.measures.timings.add(conn, observed.rows)
+                now = utc_now()
+                self._remembered.measures.timings.add(conn, kept_rows(observed.rows, now))
                 heard = (release_of(one.project_id, one.release) for one in observed.rows)
-                see_releases(conn, heard, self._remembered, utc_now())
+                see_releases(conn, heard, self._remembered, now)
         except Exception:
             self._owed.give_back(owed)
             self._observed.give_back(observed)
@@ -265,7 +270,9 @@ class Intake:
         findings = self._scrub(envelope, known_secrets)
         scrub_ms = (time.perf_counter() - started) * 1000
         uid = uuid.uuid4().hex
-        return self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
+        correction = correct_times(envelope, received_at)
+        prepared = self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
+        return replace(prepared, correction=correction if prepared.event else None)
 
     def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
         budget = WorkBudget()

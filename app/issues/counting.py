@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -41,15 +41,42 @@ VALUE_LENGTH = 200
 Pair = tuple[str, str]
 
 
-def count_hours(conn: Connection, issue_ids: Iterable[int], now: datetime) -> None:
-    """Count one event for each id into this hour."""
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    rows = [
-        {"issue_id": issue_id, "hour": hour, "events": events}
-        for issue_id, events in sorted(Counter(issue_ids).items())
-    ]
-    if rows:
-        conn.execute(_hour_upsert(conn.dialect.name), rows)
+class Hours:
+    """Events of issues by the hour in which they happened, and by that in which they came."""
+
+    def __init__(self) -> None:
+        self.happened: Counter[tuple[int, datetime]] = Counter()
+        self.received: Counter[tuple[int, datetime]] = Counter()
+
+    def count(self, issue_id: int, at: datetime, received_at: datetime) -> None:
+        """Count an event."""
+        self.happened[issue_id, _hour(at)] += 1
+        self.received[issue_id, _hour(received_at)] += 1
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """As rows of the table."""
+        return [
+            {
+                "issue_id": key[0],
+                "hour": key[1],
+                "events": self.happened[key],
+                "received": self.received[key],
+            }
+            for key in sorted({*self.happened, *self.received})
+        ]
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def count_hours(conn: Connection, met: Iterable[tuple[int, datetime]], now: datetime) -> None:
+    """Count events that come now, by issue and when each happened."""
+    hours = Hours()
+    for issue_id, at in met:
+        hours.count(issue_id, at, now)
+    add_hours(conn, hours)
 
 
 def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
@@ -63,30 +90,36 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
         conn.execute(_tag_upsert(conn.dialect.name), rows)
 
 
-def add_hours(conn: Connection, issue_id: int, hours: Mapping[datetime, int]) -> None:
-    """Add events to hours of an issue."""
-    rows = [
-        {"issue_id": issue_id, "hour": hour, "events": events}
-        for hour, events in sorted(hours.items())
-    ]
-    if rows:
+def add_hours(conn: Connection, hours: Hours) -> None:
+    """Add events to hours of issues."""
+    if rows := hours.rows:
         conn.execute(_hour_upsert(conn.dialect.name), rows)
 
 
-def take_hours(conn: Connection, issue_id: int, hours: Mapping[datetime, int]) -> None:
+def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
     """Take events out of hours of an issue; hours that are gone already stay so."""
     of = issue_hours.c
-    for hour, number in hours.items():
-        is_it = of.issue_id == issue_id, of.hour == hour
-        conn.execute(update(issue_hours).where(*is_it).values(events=of.events - number))
-    conn.execute(delete(issue_hours).where(of.issue_id == issue_id, of.events <= 0))
+    for row in hours.rows:
+        is_it = of.issue_id == issue_id, of.hour == row["hour"]
+        left = {name: _less(of[name], row[name]) for name in ("events", "received")}
+        conn.execute(update(issue_hours).where(*is_it).values(**left))
+    is_empty = of.issue_id == issue_id, of.events <= 0, of.received <= 0
+    conn.execute(delete(issue_hours).where(*is_empty))
+
+
+def _less(column: Any, number: int) -> Any:
+    return case((column > number, column - number), else_=0)
 
 
 def merge_hours(conn: Connection, source_id: int, target_id: int) -> None:
     """Have the hours of an issue be those of another one, too."""
     of = issue_hours.c
-    query = select(of.hour, of.events).where(of.issue_id == source_id)
-    add_hours(conn, target_id, {hour: events for hour, events in conn.execute(query)})
+    query = select(of.hour, of.events, of.received).where(of.issue_id == source_id)
+    hours = Hours()
+    for hour, events, received in conn.execute(query):
+        hours.happened[target_id, hour] = events
+        hours.received[target_id, hour] = received
+    add_hours(conn, hours)
     conn.execute(delete(issue_hours).where(of.issue_id == source_id))
 
 
@@ -145,9 +178,10 @@ def pairs_of(event: Event) -> list[Pair]:
 @functools.cache
 def _hour_upsert(dialect: str) -> Any:
     statement = insert_for(dialect, issue_hours)
-    added = issue_hours.c.events + statement.excluded.events
+    of, more = issue_hours.c, statement.excluded
     return statement.on_conflict_do_update(
-        index_elements=["issue_id", "hour"], set_={"events": added}
+        index_elements=["issue_id", "hour"],
+        set_={"events": of.events + more.events, "received": of.received + more.received},
     )
 
 

@@ -39,6 +39,8 @@ class Known(NamedTuple):
     issue_id: int
     status: str
     resolved_after: int | None
+    resolved_in: str | None
+    resolved_at: datetime | None
     was_kept: bool
     is_new: bool = False
 
@@ -151,7 +153,15 @@ def delete_groupings(conn: Connection, issue_ids: Collection[int]) -> None:
 
 
 def _known(row: Row[Any]) -> Known:
-    return Known(row.id, row.issue_id, row.status, row.resolved_after, row.was_kept)
+    return Known(
+        row.id,
+        row.issue_id,
+        row.status,
+        row.resolved_after,
+        row.resolved_in,
+        row.resolved_at,
+        row.was_kept,
+    )
 
 
 def _row(key: Key, grouping: Grouping, issue_id: int, now: datetime) -> dict[str, Any]:
@@ -192,6 +202,8 @@ _FIND = (
         groupings.c.issue_id,
         issues.c.status,
         issues.c.resolved_after,
+        issues.c.resolved_in,
+        issues.c.resolved_at,
         (groupings.c.key == REMOVED_KEY).label("was_kept"),
     )
     .join(issues, issues.c.id == groupings.c.issue_id)

@@ -142,11 +142,17 @@ def _add_counts(conn: Connection, target_id: int, source: Row[Any], users: int) 
         "users": target.users + users,
         "first_seen": first.first_seen,
         "last_seen": latest.last_seen,
+        "last_received_at": max(_last_received(target), _last_received(source)),
         "first_release": first.first_release or latest.first_release,
         "last_release": latest.last_release or first.last_release,
         "payload_removed_at": target.payload_removed_at and source.payload_removed_at,
     }
     conn.execute(update(issues).where(issues.c.id == target_id).values(**values))
+
+
+def _last_received(issue: Row[Any]) -> datetime:
+    received: datetime = issue.last_received_at or issue.last_seen
+    return received
 
 
 def _take_out(
@@ -159,6 +165,7 @@ def _take_out(
         **dict.fromkeys(("times_seen", "stored_event_count", "users"), 0),
         "first_seen": min(one.first_seen for one in taken),
         "last_seen": max(one.last_seen for one in taken),
+        "last_received_at": issue.last_received_at,
     }
     made = conn.scalar(issues.insert().values(**row).returning(issues.c.id))
     new_id = int(made or 0)

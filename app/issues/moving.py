@@ -20,7 +20,7 @@ from app.db import Store, insert
 from app.events.affected import ISSUE, affected_days, affected_users, day_number, hash_of
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
-from app.issues.counting import add_hours, count_tags, take_hours, take_tags
+from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
 from app.issues.tables import issue_moves, issues
 from app.protocol.event import Event
 
@@ -36,6 +36,7 @@ class _Read(NamedTuple):
 
     id: int
     event: Event
+    at: datetime
     stored_at: datetime
     user_hash: str
     release: str | None
@@ -191,6 +192,7 @@ def _read_events(conn: Connection, condition: Any) -> list[_Read]:
         _EVENTS.id,
         _EVENTS.event_id,
         _EVENTS.received_at,
+        _EVENTS.timestamp,
         _EVENTS.stored_at,
         _EVENTS.release,
         envelopes.c.body,
@@ -202,7 +204,8 @@ def _read_events(conn: Connection, condition: Any) -> list[_Read]:
 def _read(row: Any) -> _Read:
     event = read_stored(row.body, row.event_id, row.received_at)[0]
     identity = event.user_identity
-    return _Read(row.id, event, row.stored_at, hash_of(identity) if identity else "", row.release)
+    who = hash_of(identity) if identity else ""
+    return _Read(row.id, event, row.timestamp, row.stored_at, who, row.release)
 
 
 def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
@@ -214,9 +217,12 @@ def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
     count = {"times_seen": len(moved), "stored_event_count": len(moved)}
     _add(conn, source, **{name: -number for name, number in count.items()})
     _add(conn, target, **count)
-    hours = Counter(one.stored_at.replace(minute=0, second=0, microsecond=0) for one in moved)
-    take_hours(conn, source, hours)
-    add_hours(conn, target, hours)
+    taken, added = Hours(), Hours()
+    for one in moved:
+        taken.count(source, one.at, one.stored_at)
+        added.count(target, one.at, one.stored_at)
+    take_hours(conn, source, taken)
+    add_hours(conn, added)
     take_tags(conn, source, [one.event for one in moved])
     count_tags(conn, [(target, one.event) for one in moved])
     for one in moved:

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, bindparam, case, func, update
 
 from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
+from app.events.releases import VERSION_LENGTH
 from app.issues.counting import count_hours, count_tags
+from app.issues.fixed_in import Resolution, is_reached
 from app.issues.grouping import Grouping
 from app.issues.groupings import (
     Attached,
@@ -84,9 +86,10 @@ def record_occurrences(
     """Count events into their issues, made here if they are the first.
 
     A resolved issue that recurs is open again and regressed, by a row in its history; one that was
-    resolved in a release only if it recurs in that one or in one that became known after it. An
-    ignored one is counted and stays ignored. Events that a rule ignores make an ignored issue if it
-    is new, and leave one that is there as it is.
+    resolved in a release only if it recurs in that one or in a newer one (:mod:`.fixed_in`). What
+    happened before it was resolved, and comes late, does not open it. An ignored one is counted and
+    stays ignored. Events that a rule ignores make an ignored issue if it is new, and leave one that
+    is there as it is.
 
     :param now: the transaction's time.
     :param users: counts whom they met, and remembers of whom there are too many.
@@ -111,7 +114,7 @@ def record_occurrences(
     _count(conn, occurrences, groups, known, now)
     met = [(known[one.key].issue_id, one) for one in occurrences]
     _count_users(conn, met, users, now)
-    count_hours(conn, [issue_id for issue_id, _ in met], now)
+    count_hours(conn, [(issue_id, one.event.timestamp) for issue_id, one in met], now)
     if beyond:
         count_types(conn, [(issue_id, one.event) for issue_id, one in met if one.is_other])
     count_tags(conn, [(issue_id, one.event) for issue_id, one in met])
@@ -166,7 +169,7 @@ def _make_issues(
 ) -> dict[Key, Known]:
     if not groups:
         return {}
-    rows = [_row(group) for group in groups]
+    rows = [_row(group, now) for group in groups]
     statement = insert_for(conn.dialect.name, issues)
     inserted = statement.returning(issues.c.id, issues.c.status, sort_by_parameter_order=True)
     made = list(zip(groups, conn.execute(inserted, rows), strict=True))
@@ -174,7 +177,7 @@ def _make_issues(
         conn, [(group[0].key, group[0].grouping, row.id) for group, row in made], now
     )
     return {
-        key: Known(ids[key], row.id, row.status, None, False, is_new=True)
+        key: Known(ids[key], row.id, row.status, None, None, None, False, is_new=True)
         for group, row in made
         for key in [group[0].key]
     }
@@ -207,11 +210,11 @@ def _count(
     by_issue: dict[int, list[Occurrence]] = {}
     for one in occurrences:
         by_issue.setdefault(known[one.key].issue_id, []).append(one)
-    changes = [_change(known[group[0].key], group) for group in by_issue.values()]
-    if rows := [_update_row(one) for one in changes if not one.is_new]:
+    changes = [_change(conn, known[group[0].key], group) for group in by_issue.values()]
+    if rows := [_update_row(one, now) for one in changes if not one.is_new]:
         conn.execute(_COUNTED, rows)
     _restore(conn, [known[one.group[-1].key] for one in changes], by_issue)
-    _write_history(conn, changes, now)
+    _write_history(conn, changes)
 
 
 def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:
@@ -235,10 +238,10 @@ def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Oc
         conn.execute(unread.on_conflict_do_nothing())
 
 
-def _change(known: Known, group: list[Occurrence]) -> _Change:
+def _change(conn: Connection, known: Known, group: list[Occurrence]) -> _Change:
     ignored_by = _ignored_by(group)
     is_over = known.status == "resolved" and not ignored_by
-    regressed_by = _brings_back(group, known.resolved_after) if is_over else None
+    regressed_by = _brings_back(conn, group, known) if is_over else None
     # One notification says that the limit was reached; `<other>` itself is no new kind of error,
     # and no rule may hide it for what its first event was.
     is_own = _is_own(group[0].key)
@@ -247,13 +250,25 @@ def _change(known: Known, group: list[Occurrence]) -> _Change:
     return _Change(known.issue_id, known.is_new, has_alerts, regressed_by, hidden_by, group)
 
 
-def _brings_back(group: list[Occurrence], resolved_after: int | None) -> Event | None:
-    """Return the first event that is not of a release which may still have the issue.
+def _brings_back(conn: Connection, group: list[Occurrence], known: Known) -> Event | None:
+    """Return the first event that happened after the issue was resolved, and of no release which
+    may still have it.
 
     One without a release does not say that it is of a newer one.
     """
+    checked: dict[str, bool] = {}
     for one in group:
-        if resolved_after is None or (one.release_id or 0) > resolved_after:
+        if known.resolved_at is not None and one.event.timestamp < known.resolved_at:
+            continue  # Late: it lay on a device that was offline.
+        if known.resolved_after is None:
+            return one.event
+        if one.release_id is None or not one.event.release:
+            continue
+        version = one.event.release[:VERSION_LENGTH]
+        if version not in checked:
+            fix = Resolution(one.project_id, known.resolved_after, known.resolved_in)
+            checked[version] = is_reached(conn, fix, one.release_id, version)
+        if checked[version]:
             return one.event
     return None
 
@@ -264,16 +279,16 @@ def _ignored_by(group: list[Occurrence]) -> str | None:
     return rules[0] if all(rules) else None
 
 
-def _write_history(conn: Connection, changes: list[_Change], now: datetime) -> None:
+def _write_history(conn: Connection, changes: list[_Change]) -> None:
     """Write a row for each issue that is new or recurs, and open again what was resolved."""
     rows = [
-        _transition(one, one.regressed_by or one.group[0].event, now, kind)
+        _transition(one, one.regressed_by or _earliest(one.group), kind)
         for one in changes
         for kind in ["first_seen" if one.is_new else "regressed"]
         if one.is_new or one.regressed_by
     ]
     rows += [
-        _transition(one, one.group[0].event, now, "ignored", f"rule: {one.ignored_by}")
+        _transition(one, one.group[0].event, "ignored", f"rule: {one.ignored_by}")
         for one in changes
         if one.ignored_by
     ]
@@ -283,15 +298,21 @@ def _write_history(conn: Connection, changes: list[_Change], now: datetime) -> N
     back = [one.id for one in changes if one.regressed_by]
     if back:
         is_open = {"status": "unresolved", "resolved_after": None, "resolved_in": None}
+        is_open |= {"resolved_at": None}
         conn.execute(update(issues).where(issues.c.id.in_(back)).values(**is_open, regressed=True))
 
 
+def _earliest(group: list[Occurrence]) -> Event:
+    return min((one.event for one in group), key=lambda event: event.timestamp)
+
+
 def _transition(
-    issue: _Change, event: Event, now: datetime, kind: str, actor: str | None = None
+    issue: _Change, event: Event, kind: str, actor: str | None = None
 ) -> dict[str, Any]:
     return {
         "issue_id": issue.id,
-        "at": now,
+        # As the issue's own times: what is notified goes by the mark, not by this.
+        "at": event.timestamp,
         "kind": kind,
         "actor": actor and actor[:200],
         "event_id": event.event_id,
@@ -319,6 +340,7 @@ def _counted_statement() -> Any:
             stored_event_count=of.stored_event_count + more,
             first_seen=case((first < of.first_seen, first), else_=of.first_seen),
             last_seen=case((last > of.last_seen, last), else_=of.last_seen),
+            last_received_at=bindparam("now", type_=moment),
             last_release=func.coalesce(
                 bindparam("new_release", type_=of.last_release.type), of.last_release
             ),
@@ -330,8 +352,8 @@ def _counted_statement() -> Any:
 _COUNTED = _counted_statement()
 
 
-def _update_row(change: _Change) -> dict[str, Any]:
-    row = _row(change.group)
+def _update_row(change: _Change, now: datetime) -> dict[str, Any]:
+    row = _row(change.group, now)
     return {
         "of": change.id,
         "new_title": row["title"],
@@ -340,11 +362,12 @@ def _update_row(change: _Change) -> dict[str, Any]:
         "more": row["times_seen"],
         "first": row["first_seen"],
         "last": row["last_seen"],
+        "now": row["last_received_at"],
         "new_release": row["last_release"],
     }
 
 
-def _row(group: list[Occurrence]) -> dict[str, Any]:
+def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
     latest = group[-1].event
     seen = [one.event.timestamp for one in group]
     release = latest.release and latest.release[:250]
@@ -362,6 +385,7 @@ def _row(group: list[Occurrence]) -> dict[str, Any]:
         "users": 0,
         "first_seen": min(seen),
         "last_seen": max(seen),
+        "last_received_at": now,
         "first_release": release,
         "last_release": release,
         **(other_row() if group[-1].is_other else {}),

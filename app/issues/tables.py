@@ -56,12 +56,17 @@ issues = Table(
     Column("users", Integer, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
+    # By this service's clock, for retention: events may have lain on a device for weeks. NULL where
+    # none came since this column is there; `last_seen` counts then.
+    Column("last_received_at", UtcDateTime),
     Column("first_release", String(250)),
     Column("last_release", String(250)),
     # The number of the last release that may still have it; NULL where no release may.
     Column("resolved_after", Integer),
     # The release without it: where it was resolved plainly, the newest one of that time.
     Column("resolved_in", String(250)),
+    # What happened before does not open it again; NULL where it is not resolved.
+    Column("resolved_at", UtcDateTime),
     # When it was reduced to what a person decided (`decided.py`); NULL once it is seen again.
     Column("payload_removed_at", UtcDateTime),
     # One for each way the list is sorted, so that a page reads no more rows than it shows.
@@ -179,13 +184,14 @@ transitions = Table(
     ),
 )
 
-# Events an hour, by when they were stored, for the sparklines.
+# Events an hour: by when they happened for the charts, and by when they were stored for alerts.
 issue_hours = Table(
     "issue_hours",
     metadata,
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("hour", UtcDateTime, primary_key=True),
     Column("events", Integer, nullable=False),
+    Column("received", Integer, nullable=False, server_default="0"),
     Index(None, "hour"),
     sqlite_with_rowid=False,
 )

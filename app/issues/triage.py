@@ -4,19 +4,21 @@ Each change is a row in the issue's history, in the transaction that makes it, w
 Doing again what is done already changes nothing and writes no row.
 
 An issue is resolved plainly, and then comes back with whatever event; or in a release, and then
-only with an event of that release or of one that became known after it.
+only with an event of that release or of a newer one (:mod:`app.issues.fixed_in`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal, null, or_, select, text, update
 
 from app.db import Store, utc_now
 from app.events.releases import Release, releases
+from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.groupings import delete_groupings
 from app.issues.queries import IssueFilter, find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
@@ -92,6 +94,7 @@ def set_status(
         changing = changing.where(after.is_not(None))
     # Whatever a person decided, the issue is not what came back by itself any more.
     values = {"status": status, "regressed": False, "resolved_after": after, "resolved_in": version}
+    values["resolved_at"] = (now or utc_now()) if status == "resolved" else None
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
     changed = sorted((row.id, row.resolved_in) for row in found)
     note = IN_NEXT_RELEASE if fix.in_next else None
@@ -102,14 +105,31 @@ def set_status(
 def settle_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
     """Name the release in the issues that are resolved in the next one, as these just appeared.
 
+    Of another package, or a hotfix of an old branch, it is not the one that they wait for.
+
     :param made: new releases, the oldest first.
     """
-    nearest: dict[int, str] = {}
+    columns = issues.c
+    by_project: dict[int, list[str]] = {}
     for project_id, version in made:
-        nearest.setdefault(project_id, version)
-    for project_id, version in nearest.items():
-        waiting = issues.c.project_id == project_id, text(AWAITS_RELEASE)
-        conn.execute(update(issues).where(*waiting).values(resolved_in=version))
+        by_project.setdefault(project_id, []).append(version)
+    for project_id, versions in by_project.items():
+        waiting = columns.project_id == project_id, text(AWAITS_RELEASE)
+        alike = select(columns.resolved_after, columns.last_release).where(*waiting).distinct()
+        for after, last_release in conn.execute(alike).all():
+            fix = Resolution(project_id, after, None)
+            following = (
+                version
+                for version in versions
+                if is_of_same_package(version, last_release) and is_next(conn, fix, version)
+            )
+            for version in islice(following, 1):
+                is_alike = (
+                    columns.resolved_after == after,
+                    columns.last_release.is_not_distinct_from(last_release),
+                )
+                named = update(issues).where(*waiting, *is_alike).values(resolved_in=version)
+                conn.execute(named)
 
 
 def _release_of(fix: Fix) -> tuple[Any, Any]:

@@ -160,7 +160,8 @@ def serialize_envelope(envelope: Envelope) -> bytes:
 def parse_envelope(body: bytes | bytearray, limits: Limits | None = None) -> Envelope:
     """Split one inflated request body into headers and items.
 
-    :param body: bytes after Content-Encoding was undone; header lines are UTF-8 JSON.
+    :param body: bytes after Content-Encoding was undone; header lines are UTF-8 JSON, and what is
+        no UTF-8 in them and in JSON items becomes U+FFFD.
     :param limits: for what strangers send. Without them an item that should be JSON and is not
         stays as its bytes, for whoever needs it to say what is wrong.
     :return: items in wire order; unknown item types are kept.
@@ -210,7 +211,7 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
     if text.count(b",") > limits.json_values:
         raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_values} values")
     try:
-        value = json.loads(text)
+        value = load_json(text)
     except RecursionError as error:
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels") from error
     except ValueError as error:
@@ -220,6 +221,19 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
     if may_be_deeper and _is_deeper(value, limits.depth):
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels")
     return value
+
+
+def load_json(text: bytes | bytearray) -> Any:
+    """Read JSON; bytes that are no UTF-8 stand as U+FFFD in what is returned.
+
+    One letter in another encoding, such as of a file's name, must not cost the whole report.
+
+    :raise ValueError: it is no JSON. :raise RecursionError: it is nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except UnicodeDecodeError:
+        return json.loads(text.decode("utf-8-sig", "replace"))
 
 
 def _is_deeper(value: Any, depth: int) -> bool:
@@ -248,7 +262,7 @@ def _read_headers(
     if limits and end - position > limits.header_bytes:
         raise EnvelopeTooLarge(f"{what} have more than {limits.header_bytes} bytes")
     try:
-        headers = json.loads(body[position:end])
+        headers = load_json(body[position:end])
     except (ValueError, RecursionError) as error:
         raise EnvelopeError(f"{what} are no JSON") from error
     if not isinstance(headers, dict):
@@ -286,7 +300,7 @@ def _decoded(headers: dict[str, Any], payload: bytes, limits: Limits | None) -> 
         return payload
     if limits is None:
         try:
-            return json.loads(payload)
+            return load_json(payload)
         except (ValueError, RecursionError):
             return payload
     try:

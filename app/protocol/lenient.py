@@ -51,9 +51,16 @@ def clean_text(value: str) -> str:
 
 
 def parse_event_id(value: object) -> str | None:
-    """Return 32 lower-case hex digits, ``None`` when the value is no event id."""
-    text = value.replace("-", "").lower() if isinstance(value, str) else ""
-    return text if _EVENT_ID.fullmatch(text) else None
+    """Return 32 lower-case hex digits, ``None`` when the value is no event id.
+
+    :param value: with or without dashes, in any case, also as ``{…}`` or ``urn:uuid:…``. One of
+        zeros is none: clients send it for every event that they have no id for.
+    """
+    text = value.strip().lower().removeprefix("urn:uuid:") if isinstance(value, str) else ""
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1]
+    text = text.replace("-", "")
+    return text if _EVENT_ID.fullmatch(text) and text.strip("0") else None
 
 
 def read_level(value: object) -> str:

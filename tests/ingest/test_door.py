@@ -236,12 +236,9 @@ MALFORMED = {
     "payload is missing": b'{}\n{"type":"event"}',
     "two events": b'{}\n{"type":"event"}\n{}\n{"type":"event"}\n{}',
     "event and transaction": b'{}\n{"type":"event"}\n{}\n{"type":"transaction"}\n{}',
-    "event_id is none": b'{"event_id":"42"}\n{"type":"event"}\n{}',
-    "event_id is a number": b'{"event_id":42}\n{"type":"event"}\n{}',
     "nested without end": b'{}\n{"type":"event"}\n{"extra":' + b"[" * 100_000,
     "nested deeply": b'{}\n{"type":"event"}\n{"extra":' + b"[" * 200 + b"]" * 200 + b"}",
     "header nested deeply": b'{"a":' + b"[" * 300 + b"]" * 300 + b"}\n",
-    "no UTF-8": b'{}\n{"type":"event"}\n{"message":"\xff\xfe"}',
 }
 
 
@@ -257,6 +254,54 @@ def test_malformed_envelope_is_refused(client: FlaskClient, stored: Count, case:
 def test_malformed_store_body_is_refused(client: FlaskClient, stored: Count, data: bytes) -> None:
     assert post(client, data, "/api/42/store/").status_code == 400
     assert stored() == (0, 0)
+
+
+ODD_IDS = ["0" * 32, "00000000-0000-0000-0000-000000000000", "", "42", "not-an-id", 42, None, []]
+
+
+@pytest.mark.parametrize("odd", ODD_IDS, ids=map(str, ODD_IDS))
+def test_errors_without_a_real_id_get_one_each_and_all_are_kept(
+    client: FlaskClient, stored: Count, odd: Any
+) -> None:
+    payloads = [event(message=f"error {n}", event_id=odd) for n in range(3)]
+    answers = [post(client, envelope(payloads[0], event_id=odd))]
+    answers += [post(client, one, "/api/42/store/") for one in payloads[1:]]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    given = [answer.json["id"] for answer in answers]
+    assert len(set(given)) == 3 and stored() == (3, 3)
+    for event_id in given:
+        assert client.get(f"/api/events/{event_id}?raw=1").json["event_id"] == event_id
+
+
+@pytest.mark.parametrize("form", ["{{{}}}", "urn:uuid:{}", " {} "])
+def test_id_in_another_notation_is_the_same_id(
+    client: FlaskClient, stored: Count, form: str
+) -> None:
+    spelled = form.format("FC6D8C0C-43FC-4630-AD85-0EE518F1B9D0")
+    assert post(client, envelope(event_id=spelled)).json == {"id": EVENT_ID}
+    assert post(client, envelope(event_id=EVENT_ID)).json == {"id": EVENT_ID}
+    assert stored() == (1, 1)
+
+
+@pytest.mark.parametrize("where", ["envelope header", "item header", "item", "store"])
+def test_bytes_that_are_no_utf8_are_kept_as_replacement_characters(
+    client: FlaskClient, stored: Count, where: str
+) -> None:
+    payload = b'{"message":"caf\xe9 \xff\xfe"}' if where in ("item", "store") else event()
+    odd = {"envelope header": b'{"x":"B\xfccher"}', "item header": b'{"type":"event","x":"\xfc"}'}
+    head, kind = odd.get("envelope header"), odd.get("item header")
+    assert head is not None and kind is not None
+    head = head if where == "envelope header" else b"{}"
+    kind = kind if where == "item header" else b'{"type":"event"}'
+    is_store = where == "store"
+    answer = post(
+        client,
+        payload if is_store else b"\n".join([head, kind, payload]),
+        "/api/42/store/" if is_store else PATH,
+    )
+    assert answer.status_code == 200 and stored() == (1, 1)
+    found = client.get(f"/api/events/{answer.json['id']}").json
+    assert found["title"] == ("caf� ��" if b"caf" in payload else "it broke")
 
 
 # ---- too much -----------------------------------------------------------------------------------

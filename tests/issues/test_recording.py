@@ -59,7 +59,7 @@ def test_first_event_of_an_issue_is_told_apart_and_begins_its_history(store: Sto
     one, two, other = occurrence(release="shop@1"), occurrence(), occurrence("b")
     recorded = record(store, one, two, other)
     assert recorded == [Recorded(1, True, 1), Recorded(1, False, 1), Recorded(2, True, 2)]
-    assert record(store, occurrence()) == [Recorded(1, False)]
+    assert record(store, occurrence()) == [Recorded(1, False, 1)]
     assert history(store) == [("first_seen", one.event.event_id)]
     with store.read() as conn:
         assert transitions_of(conn, 1)[0].release == "shop@1"

@@ -207,3 +207,63 @@ def test_pages_resolve_in_the_next_release_one_and_many(
     insert(app, {"message": "a third", "release": "shop@2"})
     assert [issue(store, number).resolved_in for number in (1, 2)] == ["shop@2", "shop@2"]
     assert "Resolved in</dt><dd><a" in admin_client.get("/admin/issues/1").text
+
+
+# ---- versions -----------------------------------------------------------------------------------
+
+
+def test_hotfix_of_an_old_branch_and_an_old_client_do_not_bring_an_issue_back(
+    app: Flask, store: Store
+) -> None:
+    happen(app, "nav@10.18.6")
+    insert(app, {"message": "another", "release": "nav@10.24.0"})
+    assert resolve(store, version="nav@10.24.0") == [1]
+    for older in ("nav@10.18.7", "nav@2.1.0", "nav@10.24.0-rc.1"):
+        happen(app, older)
+        assert issue(store).status == "resolved"
+    happen(app, "nav@10.24.1")
+    assert issue(store).regressed
+
+
+@pytest.mark.parametrize("comes_back", ["nav@10.24.0", "nav@10.25.0", "nav@11.0.0-beta.1"])
+def test_same_or_newer_version_brings_an_issue_back_whenever_it_became_known(
+    app: Flask, store: Store, comes_back: str
+) -> None:
+    happen(app, "nav@10.18.6")
+    insert(app, {"message": "another", "release": "nav@10.25.0"})
+    insert(app, {"message": "another", "release": "nav@11.0.0-beta.1"})
+    insert(app, {"message": "another", "release": "nav@10.24.0"})
+    resolve(store, version="nav@10.24.0")
+    happen(app, comes_back)
+    assert issue(store).regressed
+
+
+def test_next_release_is_the_first_that_is_newer_than_all_of_its_package(
+    app: Flask, store: Store
+) -> None:
+    for release in ("ios@10.18.6", "ios@10.24.0", "android@3.0.0"):
+        happen(app, release)
+    happen(app, "ios@10.24.0")
+    resolve(store, in_next=True)
+    for release in ("ios@10.18.7", "android@3.1.0"):  # a hotfix; another program's
+        insert(app, {"message": "another", "release": release})
+        assert issue(store).resolved_in is None
+    happen(app, "ios@10.18.7")
+    assert issue(store).status == "resolved"
+    insert(app, {"message": "another", "release": "ios@10.25.0"})
+    assert issue(store).resolved_in == "ios@10.25.0"
+    for release in ("ios@10.24.1", "ios@10.18.8"):
+        happen(app, release)
+        assert issue(store).status == "resolved"
+    happen(app, "ios@10.25.0")
+    assert issue(store).regressed
+
+
+def test_releases_named_by_hashes_go_by_when_they_became_known(app: Flask, store: Store) -> None:
+    for release in ("shop@9f1c2d3", "shop@0a1b2c3"):
+        happen(app, release)
+    resolve(store, version="shop@0a1b2c3")
+    happen(app, "shop@9f1c2d3")
+    assert issue(store).status == "resolved"
+    happen(app, "shop@1111111")
+    assert issue(store).regressed
