@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.admin.values import printable
 from app.protocol.client_clock import DRIFT, FUTURE, OLDEST, TOO_OLD
 from app.protocol.lenient import read_timestamp
 
@@ -19,7 +20,7 @@ def time_corrected(row: Row[Any]) -> str:
 
     :param row: of ``events``.
     """
-    because, said = row.timestamp_corrected, row.client_timestamp or ""
+    because, said = row.timestamp_corrected, printable(row.client_timestamp or "")
     if because is None:
         return ""
     if because == DRIFT and (at := read_timestamp(said)) is not None:

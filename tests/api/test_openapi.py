@@ -86,7 +86,7 @@ def test_doors_name_what_a_used_up_quota_and_a_full_store_answer(
 def own_key(client: FlaskClient) -> str:
     """Return the public key of project 1."""
     keys = client.get("/api/projects/1", headers=HEADERS).json["keys"]
-    return str(keys[0]["public_key"])
+    return str(keys[0])
 
 
 def test_document_names_the_scopes_and_no_secret(app: Flask, client: FlaskClient) -> None:
