@@ -74,7 +74,7 @@ def start() -> ResponseReturnValue:
         "start.html",
         verdict=verdict(parts.config, books, figures["set_aside"], held, is_new=latest is None),
         refusals=refused,
-        reach=reach,
+        alert_reach=reach,
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,
