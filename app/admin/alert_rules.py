@@ -36,6 +36,7 @@ from app.services import services
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
 NOTICES_SHOWN = 10
+ALL = "all projects"
 STATES = {
     "unknown": "not evaluated yet",
     "ok": "quiet",
@@ -159,14 +160,13 @@ def new_alert_rule() -> ResponseReturnValue:
     """
     kind = request.values.get("kind", "")
     about = KINDS.get(kind) or abort(404, description="there is no such kind of rule")
-    project_id = (
-        OWN_PROJECT_ID
-        if kind in OF_THE_SERVICE
-        else request.values.get("project", OWN_PROJECT_ID, int)
-    )
+    project_id = _wanted_project(kind)
     with services().store.read() as conn:
-        name = project_names(conn).get(project_id) or abort(404, description="no such project")
+        known = project_names(conn)
+        name = ALL if project_id is None else known.get(project_id)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
+    if name is None:
+        abort(404, description="no such project")
     form = RuleForm.of(about, channels, data=_beginning(about))
     if form.validate_on_submit() and (made := _add(form, project_id, kind)):
         flash("The rule is kept; it is evaluated from now on.", "note")
@@ -197,7 +197,8 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
         "alert_rule.html",
         rule=rule,
         form=form,
-        project=names.get(rule.project_id, "a project"),
+        project=_project_name(names, rule),
+        projects=names,
         states=STATES,
         sentence=sentence_of(rule),
         told=told,
@@ -217,10 +218,25 @@ def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin.list_of_alert_rules"), 303)
 
 
+@bp.post("/alerts/rules/<int:rule_id>/set-apart")
+@access.admin
+def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
+    """Give a project a recommended rule of its own, and lead to it (303)."""
+    project_id = request.form.get("project", 0, int)
+    with services().store.write() as conn:
+        try:
+            made = rules.set_apart(conn, _find(conn, rule_id), project_id, current_user.username)
+        except AlertError as error:
+            flash(f"Not set apart: {error}.", "warning")
+            return redirect(url_for("admin.show_alert_rule", rule_id=rule_id), 303)
+    flash("The project has this rule to itself now; changes here do not touch the others.", "note")
+    return redirect(url_for("admin.show_alert_rule", rule_id=made.id), 303)
+
+
 @bp.post("/alerts/rules/<int:rule_id>/delete")
 @access.admin
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Delete a rule that a person made (303)."""
+    """Delete a rule that a person made, or one that was set apart (303)."""
     with services().store.write() as conn:
         try:
             rules.remove_rule(conn, _find(conn, rule_id))
@@ -250,13 +266,24 @@ def _beginning(about: Kind) -> dict[str, Any]:
     return {name: getattr(about, name) for name in names}
 
 
+def _project_name(names: dict[int, str], rule: AlertRule) -> str:
+    return ALL if rule.project_id is None else names.get(rule.project_id, "a project")
+
+
 def _filled(rule: AlertRule) -> dict[str, Any]:
     names = ("name", "threshold", "window_minutes", "minimum", "cooldown_minutes")
     given = {name: getattr(rule, name) for name in names}
     return given | rule.filters | {"channels": rule.channel_ids or []}
 
 
-def _add(form: RuleForm, project_id: int, kind: str) -> AlertRule | None:
+def _wanted_project(kind: str) -> int | None:
+    if kind in OF_THE_SERVICE:
+        return OWN_PROJECT_ID
+    wanted = request.values.get("project", str(OWN_PROJECT_ID))
+    return None if wanted == "all" else request.values.get("project", OWN_PROJECT_ID, int)
+
+
+def _add(form: RuleForm, project_id: int | None, kind: str) -> AlertRule | None:
     try:
         with services().store.write() as conn:
             return rules.add_rule(

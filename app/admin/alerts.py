@@ -11,6 +11,7 @@ from app.admin.events import row_number
 from app.admin.filters import plural
 from app.alerts import archive
 from app.alerts.channels import list_channels
+from app.alerts.naming import existing
 from app.alerts.notices import send_again
 from app.db import utc_now
 from app.issues.queries import find_issue
@@ -53,8 +54,15 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
             abort(404, description=UNKNOWN)
         issue_id = story.notice.issue_id
         issue = find_issue(conn, issue_id) if issue_id else None
+        there = existing(conn, [one.issue_id for one in story.issues])
     return render_template(
-        "alert.html", row=story.notice, ways=story.ways, issue=issue, now=utc_now()
+        "alert.html",
+        row=story.notice,
+        ways=story.ways,
+        issue=issue,
+        named=story.issues,
+        there=there,
+        now=utc_now(),
     )
 
 

@@ -16,6 +16,7 @@ from app.admin.lookups import count_since
 from app.admin.sparkline import sparklines
 from app.admin.trails import trail_of
 from app.admin.trigger import TriggerForm
+from app.alerts.reach import find_reach
 from app.db import utc_now
 from app.delivery.books import STATES, accounting
 from app.delivery.destinations import Destination
@@ -59,6 +60,7 @@ def start() -> ResponseReturnValue:
         latest = follow(conn, parts, newest[0].event_id) if newest else None
         books = accounting(conn)
         held = _held_up(parts.destinations.list(conn))
+        reach = find_reach(conn)
         refused = refusals(conn, utc_now() - timedelta(hours=24))
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
@@ -72,6 +74,7 @@ def start() -> ResponseReturnValue:
         "start.html",
         verdict=verdict(parts.config, books, figures["set_aside"], held, is_new=latest is None),
         refusals=refused,
+        alert_reach=reach,
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from app.alerts.notices import STATES
-from app.alerts.tables import notice_attempts, notice_sendings, notices
+from app.alerts.tables import notice_attempts, notice_issues, notice_sendings, notices
 from app.projects import projects
 
 # Attempts of one sending that are shown.
@@ -27,6 +27,7 @@ class Story(NamedTuple):
 
     notice: Row[Any]
     ways: list[WayOut]
+    issues: list[Row[Any]]
 
 
 def count_by_state(conn: Connection) -> dict[str, int]:
@@ -65,6 +66,12 @@ def find_notice(conn: Connection, notice_id: int) -> Row[Any] | None:
     return conn.execute(_notices().where(notices.c.id == notice_id)).first()
 
 
+def issues_of(conn: Connection, notice_id: int) -> list[Row[Any]]:
+    """Return the issues that a notice names, as they were then, the worst first."""
+    query = select(notice_issues).where(notice_issues.c.notice_id == notice_id)
+    return list(conn.execute(query.order_by(notice_issues.c.position)))
+
+
 def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
     """Return how notices went out, by notice."""
     query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
@@ -92,7 +99,8 @@ def find_story(conn: Connection, notice_id: int) -> Story | None:
         return None
     sendings = sendings_of(conn, [notice_id]).get(notice_id, [])
     tries = attempts_of(conn, [one.id for one in sendings])
-    return Story(row, [WayOut(one, tries.get(one.id, [])) for one in sendings])
+    ways = [WayOut(one, tries.get(one.id, [])) for one in sendings]
+    return Story(row, ways, issues_of(conn, notice_id))
 
 
 def _notices() -> Any:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, true, update
 
 from app.alerts import mail
 from app.alerts.errors import AlertError
+from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, alert_channels, notice_sendings
 from app.alerts.targets import TargetError, Targets, parse
 from app.db import utc_now
@@ -28,7 +29,10 @@ MAX_CHANNEL_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel as it is kept. Printing it shows neither address nor secret."""
+    """A channel as it is kept. Printing it shows neither address nor secret.
+
+    :param failing_since: since when every attempt has failed, and ``failure`` why the last one did.
+    """
 
     id: int
     kind: str
@@ -38,6 +42,8 @@ class Channel:
     enabled: bool
     created_at: datetime
     created_by: str | None
+    failing_since: datetime | None = None
+    failure: str | None = None
 
     @property
     def shown(self) -> str:
@@ -147,6 +153,9 @@ def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) 
     """Change fields of a channel: ``name``, ``address``, ``secret``, ``enabled``, all checked."""
     if not changes:
         return channel
+    if "address" in changes:
+        # Whether the new one works is not known yet.
+        changes = changes | {"failing_since": None, "failure": None}
     statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)
     return Channel(**conn.execute(statement.returning(alert_channels)).one()._mapping)
 
@@ -160,6 +169,19 @@ def remove_channel(conn: Connection, channel_id: int) -> bool:
     conn.execute(unsent.values(state="discarded", reason=reason, next_at=None))
     conn.execute(delete(alert_channels).where(alert_channels.c.id == channel_id))
     return True
+
+
+def note_outcome(conn: Connection, channel_id: int | None, outcome: Outcome, now: datetime) -> None:
+    """Remember whether a channel works, by what became of an attempt."""
+    columns = alert_channels.c
+    changes: dict[str, Any] = {"failing_since": None, "failure": None}
+    if not outcome.is_sent:
+        since = func.coalesce(columns.failing_since, now)
+        changes = {"failing_since": since, "failure": clean_text(outcome.note)[:300] or "unknown"}
+    # One that works is usually not written.
+    is_news = columns.failing_since.is_not(None) if outcome.is_sent else true()
+    here = columns.id == channel_id, columns.enabled.is_(True), is_news
+    conn.execute(update(alert_channels).where(*here).values(changes))
 
 
 def chosen(channels: Iterable[Channel], ids: Iterable[int] | None) -> list[Channel]:

@@ -15,14 +15,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection
 
-from app.alerts.channels import list_channels
+from app.alerts.channels import Channel, list_channels
 from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
-from app.alerts.news import tell_news
+from app.alerts.news import draft_of_issues, tell_news
 from app.alerts.notices import Draft
-from app.alerts.rules import AlertRule, ensure_presets, list_rules, speak
-from app.alerts.tables import alert_rules
+from app.alerts.rules import (
+    Watch,
+    cooling_issues,
+    ensure_presets,
+    speak,
+    speak_of_issues,
+    watches,
+    write_state,
+)
 from app.db import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -33,16 +40,10 @@ MAX_DETAIL = 300
 # Holding counters against rows takes the longer the more there are; at most this part of the time.
 BOOKS_SHARE = 100
 
-_STATES = (
-    update(alert_rules)
-    .where(alert_rules.c.id == bindparam("rule_id"))
-    .values({name: bindparam(name) for name in ("state", "value", "detail", "evaluated_at")})
-)
-
 
 @dataclass(frozen=True)
 class _Found:
-    rule: AlertRule
+    rule: Watch
     reading: Reading
 
 
@@ -77,13 +78,13 @@ class Evaluator:
         found = []
         with self._store.read() as conn:
             question = Question(conn, now, self._parts)
-            for rule in list_rules(conn, enabled=True):
+            for rule in watches(conn):
                 if rule.evaluated_at is None or rule.evaluated_at <= before:
                     reading = self._read(rule, question)
                     found += [_Found(rule, reading)] if reading else []
         return found
 
-    def _read(self, rule: AlertRule, question: Question) -> Reading | None:
+    def _read(self, rule: Watch, question: Question) -> Reading | None:
         if rule.kind not in MEASURED:
             return Reading(None, False, "Told when it happens.")
         if rule.kind == "books" and time.monotonic() < self._books_at:
@@ -103,11 +104,22 @@ class Evaluator:
 
 
 def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
-    conn.execute(_STATES, [_state(one, now) for one in found])
     channels = list_channels(conn)
     for one in found:
-        if one.reading.is_breach and one.rule.may_speak(now):
+        write_state(conn, one.rule, **_state(one, now))
+        if one.reading.issues:
+            _speak_of_issues(conn, one, channels, now)
+        # Without a title it told of all that there is.
+        elif one.reading.is_breach and one.reading.title and one.rule.may_speak(now):
             speak(conn, one.rule, _draft(one), channels, now)
+
+
+def _speak_of_issues(conn: Connection, one: _Found, channels: list[Channel], now: datetime) -> None:
+    # Asked again: another host may have told of them since they were read.
+    cooling = cooling_issues(conn, one.rule, now)
+    fresh = [match for match in one.reading.issues if match.issue_id not in cooling]
+    if draft := draft_of_issues(conn, one.rule, fresh, now):
+        speak_of_issues(conn, one.rule, draft, channels, now)
 
 
 def _state(one: _Found, now: datetime) -> dict[str, Any]:
@@ -115,7 +127,6 @@ def _state(one: _Found, now: datetime) -> dict[str, Any]:
     is_known = reading.value is not None or rule.kind not in MEASURED
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
-        "rule_id": rule.id,
         "state": state,
         "value": reading.value,
         "detail": reading.detail[:MAX_DETAIL],
@@ -131,5 +142,4 @@ def _draft(one: _Found) -> Draft:
         text=f"{rule.title}: {reading.detail}",
         project_id=rule.project_id,
         issue_id=reading.issue_id,
-        event_id=reading.event_id,
     )

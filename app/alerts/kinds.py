@@ -146,7 +146,7 @@ OF_THE_SERVICE = ("disk", "books")
 
 @dataclass(frozen=True)
 class Preset:
-    """A rule that every project has from the start. ``is_own``: only this service's project."""
+    """A recommended rule, of all projects from the start. ``is_own``: of this service's alone."""
 
     kind: str
     name: str
@@ -156,6 +156,7 @@ class Preset:
 
 PRESETS = {
     "new_errors": Preset("new_issue", "New error types", level="error"),
+    "regressions": Preset("regression", "Regressions"),
     "spike": Preset("spike", "Spikes"),
     "error_rate": Preset("error_rate", "Error rate above 5 %"),
     "p95": Preset("p95", "p95 above 2 s"),

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, text
 
 from app.alerts.figures import Figure, Figures
-from app.alerts.rules import AlertRule
+from app.alerts.kinds import KINDS
+from app.alerts.naming import Match
+from app.alerts.rules import Watch, cooling_issues
 from app.delivery.books import accounting
 from app.delivery.destinations import Destinations
 from app.disks import fullest
@@ -34,8 +36,13 @@ DAYS = 7
 # Of an issue so many of the newest events are looked at, where a rule is narrowed by what only they
 # know; without that no more than the threshold.
 MAX_LOOKED_AT = 10_000
-# Issues that are looked into, the busiest first; one is enough for a notice.
-MAX_CANDIDATES = 50
+# Issues with more than one event within the window, the busiest first: more than can be busy.
+MAX_BUSY = 20_000
+# Of those that a rule is about so many are looked into at a time, the busiest first; which it
+# has told of are left out then.
+MAX_CANDIDATES = 500
+# And of those, to find whether the rule still holds for one.
+MAX_TOLD = 10
 # For so long a limit that was reached is what a rule finds: longer than evaluation may pause.
 LIMIT_SHOWN = HOUR
 # Live envelopes and first events; what a person replays may be as old as it is.
@@ -77,6 +84,7 @@ class Reading(NamedTuple):
 
     :param value: ``None``: nothing is known.
     :param title: of the notice; the detail is its text.
+    :param issues: those that a notice has to name, where the rule looks at each by itself.
     """
 
     value: float | None
@@ -84,10 +92,10 @@ class Reading(NamedTuple):
     detail: str
     title: str = ""
     issue_id: int | None = None
-    event_id: str | None = None
+    issues: tuple[Match, ...] = ()
 
 
-def measure(rule: AlertRule, question: Question) -> Reading:
+def measure(rule: Watch, question: Question) -> Reading:
     """Return what a rule that measures finds now."""
     return _MEASURES[rule.kind](rule, question)
 
@@ -95,28 +103,52 @@ def measure(rule: AlertRule, question: Question) -> Reading:
 # ---- events -------------------------------------------------------------------------------------
 
 
-def _frequency(rule: AlertRule, question: Question) -> Reading:
-    """Count an issue's events within the window, exactly.
+def _frequency(rule: Watch, question: Question) -> Reading:
+    """Count the events of each issue within the window, exactly.
 
     The counts by the hour say which issues may have enough: those of every hour that the window
-    touches are at least those of the window. Of these the events themselves are asked.
+    touches are at least those of the window. Of those that the rule is about, and has not told of
+    lately, the events themselves are asked.
     """
     window, needed = rule.window_minutes or 0, int(rule.threshold or 0)
     since = question.now - timedelta(minutes=window)
-    most = 0
-    for issue in _busy_issues(rule.project_id, since, question):
-        if issue.events < needed:
-            break
-        if not _is_wanted(rule, issue):
-            continue
+    told, fresh = _candidates(rule, since, needed, question)
+    most, matches = 0, []
+    for issue in fresh:
         count, last = _count_since(question.conn, rule, issue.id, since, needed)
         most = max(most, count)
         if count >= needed:
-            times = f"{needed:,} events or more within {window} minutes"
-            title = f"{times}: {issue.title}"
-            event_id = _event_id(question.conn, last)
-            return Reading(count, True, f"{times}.", title, issue.id, event_id)
+            matches.append(_match(question.conn, issue.id, last))
+    times = f"{needed:,} events or more within {window} minutes"
+    if matches:
+        many = f"{len(matches):,} issues have" if len(matches) > 1 else "An issue has"
+        return Reading(most, True, f"{many} {times}.", issues=tuple(matches))
+    for issue in told:
+        count, _ = _count_since(question.conn, rule, issue.id, since, needed)
+        if count >= needed:
+            return Reading(count, True, f"An issue has {times}, and was told of.")
     return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
+
+
+def _candidates(
+    rule: Watch, since: datetime, needed: int, question: Question
+) -> tuple[list[Any], list[Any]]:
+    """Return issues that may have enough events: some the rule told of lately, and the others."""
+    busy = _busy_issues(rule.project_id, since, question)
+    enough = [one for one in busy if one.events >= needed]
+    if not enough:
+        return [], []
+    wanted = [one for one in enough if _is_wanted(rule, one)]
+    cooling = cooling_issues(question.conn, rule, question.now)
+    told = [one for one in wanted if one.id in cooling]
+    fresh = [one for one in wanted if one.id not in cooling]
+    return told[:MAX_TOLD], fresh[:MAX_CANDIDATES]
+
+
+def _match(conn: Connection, issue_id: int, row_id: int | None) -> Match:
+    columns = events.c.event_id, events.c.environment, events.c.release
+    row = conn.execute(select(*columns).where(events.c.id == row_id)).first()
+    return Match(issue_id, *row) if row else Match(issue_id)
 
 
 def _busy_issues(project_id: int, since: datetime, question: Question) -> list[Any]:
@@ -132,8 +164,9 @@ def _busy_issues(project_id: int, since: datetime, question: Question) -> list[A
             .where(issue_hours.c.hour >= first, issues.c.project_id == project_id)
             .where(issues.c.status.in_(("unresolved", "resolved")))
             .group_by(issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status)
-            .order_by(total.desc())
-            .limit(MAX_CANDIDATES)
+            .having(total >= KINDS["frequency"].lowest)
+            .order_by(total.desc(), issues.c.id)
+            .limit(MAX_BUSY)
         )
         return list(question.conn.execute(query))
 
@@ -141,7 +174,7 @@ def _busy_issues(project_id: int, since: datetime, question: Question) -> list[A
     return found
 
 
-def _is_wanted(rule: AlertRule, issue: Any) -> bool:
+def _is_wanted(rule: Watch, issue: Any) -> bool:
     message = issue.title.removeprefix(f"{issue.type}: ")
     return (
         issue.level in rule.levels
@@ -151,7 +184,7 @@ def _is_wanted(rule: AlertRule, issue: Any) -> bool:
 
 
 def _count_since(
-    conn: Connection, rule: AlertRule, issue_id: int, since: datetime, needed: int
+    conn: Connection, rule: Watch, issue_id: int, since: datetime, needed: int
 ) -> tuple[int, int | None]:
     """Return how many of an issue's newest events a rule counts, and the last one's row."""
     wanted = rule.filters
@@ -171,11 +204,7 @@ def _count_since(
     return sum(row[1] for row in found), max((row[2] for row in found), default=None)
 
 
-def _event_id(conn: Connection, row_id: int | None) -> str | None:
-    return conn.scalar(select(events.c.event_id).where(events.c.id == row_id))
-
-
-def _spike(rule: AlertRule, question: Question) -> Reading:
+def _spike(rule: Watch, question: Question) -> Reading:
     """Hold this hour's events against the same hour of the days before: their median."""
     hour = question.now.replace(minute=0, second=0, microsecond=0)
     born = select(projects.c.created_at).where(projects.c.id == rule.project_id)
@@ -217,27 +246,27 @@ def _counts_by_hour(
 # ---- requests and sessions ----------------------------------------------------------------------
 
 
-def _error_rate(rule: AlertRule, question: Question) -> Reading:
+def _error_rate(rule: Watch, question: Question) -> Reading:
     figure = question.parts.figures.error_rate(*_asked(rule, question))
     return _held_against(rule, figure, "Error rate of {value:.1f} %", above=True)
 
 
-def _p95(rule: AlertRule, question: Question) -> Reading:
+def _p95(rule: Watch, question: Question) -> Reading:
     figure = question.parts.figures.p95(*_asked(rule, question))
     return _held_against(rule, figure, "p95 of {value:,.0f} ms", above=True)
 
 
-def _crash_free(rule: AlertRule, question: Question) -> Reading:
+def _crash_free(rule: Watch, question: Question) -> Reading:
     figure = question.parts.figures.crash_free(*_asked(rule, question))
     return _held_against(rule, figure, "{value:.2f} % of sessions without a crash", above=False)
 
 
-def _asked(rule: AlertRule, question: Question) -> tuple[Connection, int, datetime, datetime]:
+def _asked(rule: Watch, question: Question) -> tuple[Connection, int, datetime, datetime]:
     since = question.now - timedelta(minutes=rule.window_minutes or 0)
     return question.conn, rule.project_id, since, question.now
 
 
-def _held_against(rule: AlertRule, figure: Figure | None, words: str, above: bool) -> Reading:
+def _held_against(rule: Watch, figure: Figure | None, words: str, above: bool) -> Reading:
     of, minimum, threshold = rule.about.of, rule.minimum or 0, rule.threshold or 0.0
     if figure is None or figure.of == 0:
         return Reading(None, False, f"No data yet: no {of} within {rule.window_minutes} minutes.")
@@ -252,7 +281,7 @@ def _held_against(rule: AlertRule, figure: Figure | None, words: str, above: boo
 # ---- the pipeline -------------------------------------------------------------------------------
 
 
-def _outbox_age(rule: AlertRule, question: Question) -> Reading:
+def _outbox_age(rule: Watch, question: Question) -> Reading:
     oldest = [
         question.conn.scalar(
             select(envelopes.c.received_at)
@@ -271,7 +300,7 @@ def _outbox_age(rule: AlertRule, question: Question) -> Reading:
     return Reading(minutes, minutes >= (rule.threshold or 0), f"{said}.", said)
 
 
-def _circuit_open(rule: AlertRule, question: Question) -> Reading:
+def _circuit_open(rule: Watch, question: Question) -> Reading:
     destination = question.parts.destinations.find(question.conn, rule.project_id)
     if destination.state(question.now) != "open" or destination.open_since is None:
         return Reading(0, False, "The circuit is closed.")
@@ -284,7 +313,7 @@ def _circuit_open(rule: AlertRule, question: Question) -> Reading:
 # ---- limits -------------------------------------------------------------------------------------
 
 
-def _new_issue_limit(rule: AlertRule, question: Question) -> Reading:
+def _new_issue_limit(rule: Watch, question: Question) -> Reading:
     found = latest_overflow(question.conn, rule.project_id, question.now - LIMIT_SHOWN)
     if found is None:
         return Reading(0, False, "The limit was not reached within an hour.")
@@ -296,7 +325,7 @@ def _new_issue_limit(rule: AlertRule, question: Question) -> Reading:
     return Reading(1, is_news, detail, detail.rstrip("."), found.issue_id)
 
 
-def _quota(rule: AlertRule, question: Question) -> Reading:
+def _quota(rule: Watch, question: Question) -> Reading:
     since = question.now - LIMIT_SHOWN
     lately = question.once("refusals", lambda: refusals(question.conn, since))
     for one in lately:
@@ -308,7 +337,7 @@ def _quota(rule: AlertRule, question: Question) -> Reading:
 # ---- the machine --------------------------------------------------------------------------------
 
 
-def _disk(rule: AlertRule, question: Question) -> Reading:
+def _disk(rule: Watch, question: Question) -> Reading:
     folder, intake = question.parts.folder, question.parts.intake
     if intake is not None and intake.bound.state().is_full():
         said = "The store is full: it has reached MAX_STORE_BYTES, and what it holds waits"
@@ -328,7 +357,7 @@ def _disk(rule: AlertRule, question: Question) -> Reading:
     return Reading(free, free < (rule.threshold or 0), detail, said)
 
 
-def _books(rule: AlertRule, question: Question) -> Reading:
+def _books(rule: Watch, question: Question) -> Reading:
     books = accounting(question.conn)
     if books["balanced"]:
         return Reading(0, False, "The books balance.")
@@ -340,7 +369,7 @@ def _minutes(time: timedelta) -> float:
     return max(0.0, time / timedelta(minutes=1))
 
 
-_MEASURES: dict[str, Callable[[AlertRule, Question], Reading]] = {
+_MEASURES: dict[str, Callable[[Watch, Question], Reading]] = {
     "frequency": _frequency,
     "spike": _spike,
     "error_rate": _error_rate,

@@ -1,7 +1,7 @@
 """What a notice says: as JSON for a webhook, in Slack's words, as a mail.
 
 Letter ──▶ webhook   JSON, signed        X-DevEnviro-Timestamp, X-DevEnviro-Signature
-       ──▶ slack     {"text": …}
+       ──▶ slack     {"text": …}, and blocks where titles of issues are in it
        ──▶ mail      subject, text
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +18,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
+from app.alerts import archive
 from app.alerts.channels import Channel, find_channel
 from app.alerts.tables import alert_rules, notice_sendings, notices
+from app.alerts.wording import MAX_LINES, more_of, open_all
 from app.events.tables import events
 from app.issues.queries import find_issue
 from app.output import one_line
@@ -27,12 +30,15 @@ from app.projects import projects
 NOTICE_HEADER = "X-DevEnviro-Notice"
 TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
 SIGNATURE_HEADER = "X-DevEnviro-Signature"
+# A space without width.
+_MARK = "\u200b"
 
 _OF_RULE = ("id", "name", "kind", "threshold", "minimum", "window_minutes", "filters")
 _OF_ISSUE = (
     *("id", "title", "culprit", "type", "level", "status", "times_seen", "users"),
     *("first_seen", "last_seen", "first_release", "last_release"),
 )
+_WHERE = ("environment", "release")
 _OF_EVENT = ("event_id", "title", "level", "environment", "release", "transaction", "timestamp")
 
 
@@ -42,6 +48,8 @@ class Letter:
 
     :param sending: the row, with its notice's.
     :param about: ``rule``, ``project``, ``issue``, ``event``: what is known of each, or ``None``.
+    :param issues: those the notice names, the worst first, as they are now; of one that is gone
+        what was known of it then.
     :param links: to pages, by what they show.
     """
 
@@ -49,6 +57,12 @@ class Letter:
     channel: Channel | None
     about: Mapping[str, Mapping[str, Any] | None]
     links: Mapping[str, str]
+    issues: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_of_many(self) -> bool:
+        """Whether it is about more than one issue."""
+        return bool(self.sending.total > 1)
 
 
 def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
@@ -66,7 +80,19 @@ def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
         "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
     }
     channel = find_channel(conn, row.channel_id or 0)
-    return Letter(row, channel, about, _links(row, about, public_url))
+    named = tuple(_named(conn, one, public_url) for one in archive.issues_of(conn, row.notice_id))
+    return Letter(row, channel, about, _links(row, about, public_url), named)
+
+
+def _named(conn: Connection, row: Row[Any], public_url: str) -> dict[str, Any]:
+    """Return one of many issues, with what the notice knows of it."""
+    issue = find_issue(conn, row.issue_id)
+    then = {"title": row.title, "times_seen": row.events, "users": row.users}
+    of_issue = {name: getattr(issue, name, then.get(name)) for name in _OF_ISSUE}
+    of_event = {name: getattr(row, name) for name in ("event_id", "place", *_WHERE)}
+    issue_id = issue.id if issue else row.issue_id
+    url = f"{public_url}/admin/issues/{issue_id}" if issue else None
+    return of_issue | {"id": issue_id} | of_event | {"url": url}
 
 
 def _one(
@@ -101,6 +127,8 @@ def webhook(letter: Letter, now: datetime) -> tuple[bytes, dict[str, str]]:
         "title": row.title,
         "text": row.text,
         **letter.about,
+        "issues": letter.issues,
+        "total": row.total,
         "links": letter.links,
     }
     body = json.dumps(content, default=_plain).encode()
@@ -123,29 +151,99 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 def slack(letter: Letter) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a request to an incoming webhook of Slack's.
 
-    Source: https://docs.slack.dev/messaging/formatting-message-text, 2026-11-25.
+    The text is what other programs read that take such requests, and what Slack shows where it has
+    no room. Where titles of issues are in it Slack shows the block instead, in which nothing is
+    formatting, a mention or an emoji.
+
+    Source: https://docs.slack.dev/messaging/formatting-message-text and
+    https://docs.slack.dev/reference/block-kit/blocks/rich-text-block, 2026-11-25.
     """
-    row = letter.sending
-    where = f" in {_escaped(letter.about['project']['name'])}" if letter.about["project"] else ""
-    links = " · ".join(f"<{url}|Open the {name}>" for name, url in letter.links.items())
-    lines = [f"*{_escaped(row.title)}*{where}", _escaped(row.text), links]
-    text = "\n".join(filter(None, lines))
-    return json.dumps({"text": text}).encode(), {"Content-Type": "application/json"}
+    content: dict[str, Any] = {"text": _slack_text(letter)}
+    if letter.sending.total:
+        elements = [{"type": "rich_text_section", "elements": _rich_text(letter)}]
+        content["blocks"] = [{"type": "rich_text", "elements": elements}]
+    return json.dumps(content).encode(), {"Content-Type": "application/json"}
 
 
 def mail(letter: Letter) -> tuple[str, str]:
     """Return subject and text of a mail."""
     row, project = letter.sending, letter.about["project"]
-    links = "\n".join(f"{name.capitalize()}: {url}" for name, url in letter.links.items())
+    links = "\n".join(f"{name}: {url}" for name, url in _labelled(letter, "").items())
     where = f"Project: {one_line(project['name'])}" if project else ""
     title = one_line(row.title)
-    paragraphs = [title, one_line(row.text), where, links]
+    paragraphs = [title, "\n".join(_lines(letter)), where, links]
     return f"[DevEnviro] {title}", "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _escaped(value: str) -> str:
-    # With these three nothing of an event can be a link, a mention or a call to a whole channel.
-    return one_line(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _lines(letter: Letter) -> list[str]:
+    return [line for line in map(one_line, letter.sending.text.splitlines()) if line.strip()]
+
+
+def _where(letter: Letter) -> str:
+    """Return the project's name, where the title has it not."""
+    project = letter.about["project"]
+    return one_line(project["name"]) if project and not letter.is_of_many else ""
+
+
+def _labelled(letter: Letter, verb: str = "Open the ") -> dict[str, str]:
+    """Return links by what they are called; that of the notice leads to all of its issues."""
+    links = {f"{verb}{name}" if verb else name.capitalize(): url for name, url in _own(letter)}
+    if letter.is_of_many:
+        return {open_all(letter.sending.total): letter.links["notice"]} | links
+    return links
+
+
+def _own(letter: Letter) -> list[tuple[str, str]]:
+    # Of many issues one of them is not what the notice is about.
+    left_out = ("notice", "issue", "event") if letter.is_of_many else ()
+    return [(name, url) for name, url in letter.links.items() if name not in left_out]
+
+
+def _slack_text(letter: Letter) -> str:
+    row, where = letter.sending, _where(letter)
+    title = f"*{_as_text(row.title)}*{f' in {_as_text(where)}' if where else ''}"
+    links = " · ".join(f"<{url}|{name}>" for name, url in _labelled(letter).items())
+    return "\n".join([title, *(_linked(letter, line) for line in _lines(letter)), links])
+
+
+def _linked(letter: Letter, line: str) -> str:
+    """Return a line as text; in the one that leads to further issues the link is one."""
+    total = letter.sending.total
+    if total > MAX_LINES and line == more_of(total):
+        words = open_all(total)
+        return line.replace(words, f"<{letter.links['notice']}|{words}>")
+    return _as_text(line)
+
+
+def _rich_text(letter: Letter) -> list[dict[str, Any]]:
+    """Return the same as elements of a block, in which text is text."""
+    where = _where(letter)
+    found: list[dict[str, Any]] = [
+        {"type": "text", "text": one_line(letter.sending.title), "style": {"bold": True}},
+        {"type": "text", "text": "\n".join([f" in {where}" if where else "", *_lines(letter), ""])},
+    ]
+    for name, url in _labelled(letter).items():
+        found += [{"type": "link", "url": url, "text": name}, {"type": "text", "text": " · "}]
+    return found[:-1]
+
+
+# What formats text where it stands at the edge of a word, and words that are emoji.
+_FORMATS = re.compile(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])")
+_EMOJI = re.compile(r":[\w+'-]{1,100}:")
+
+
+def _as_text(value: str) -> str:
+    """Return text of an event so that Slack shows it as it is.
+
+    With the three escapes nothing of it can be a link, a mention or a call to a whole channel.
+    There are none for formatting, so an invisible mark stands on either side of what would format.
+    """
+    line = one_line(value)
+    if line.startswith(">"):
+        line = f"{_MARK}{line}"  # A quotation, even when it is escaped.
+    line = _EMOJI.sub(lambda found: f":{_MARK}{found[0][1:-1]}{_MARK}:", line)
+    line = _FORMATS.sub(lambda found: f"{_MARK}{found[0]}{_MARK}", line)
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _plain(value: Any) -> str:

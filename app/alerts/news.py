@@ -8,24 +8,29 @@ and nothing told twice.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
 
 from app.alerts.channels import list_channels
 from app.alerts.kinds import NEWS
+from app.alerts.naming import Match, name_issues
 from app.alerts.notices import Draft
-from app.alerts.rules import AlertRule, list_rules, speak
-from app.alerts.tables import alert_rules
+from app.alerts.rules import Watch, speak, watches, write_state
+from app.alerts.tables import held_issues
+from app.alerts.wording import text_of, title_of
 from app.db import Store
+from app.db import insert as insert_or_not
 from app.events.tables import events
 from app.issues.tables import ALERTS_DUE, DELETED, issues, transitions
+from app.projects import projects
 
 # Rows of one transaction: some 20 ms of the store's only writer.
 BITE = 500
-_WORDS = {"new_issue": ("New issue", "new issues"), "regression": ("Regression", "regressions")}
+# Issues that a rule holds through its cool-down, of a week at most.
+MAX_HELD = 10_000
 # No notices of these.
 _QUIET = ("ignored", DELETED)
 # What a news rule looks at: of the event that caused it, or where that is gone of the issue.
@@ -64,7 +69,7 @@ def tell_news(store: Store, now: datetime) -> int:
     while True:
         with store.read() as conn:  # Nothing to do is the usual case.
             due = conn.execute(_DUE.limit(1)).first()
-            held = any(rule.held and rule.may_speak(now) for rule in list_rules(conn, enabled=True))
+            held = any(rule.held and rule.may_speak(now) for rule in watches(conn))
         if due is None and not held:
             return told
         with store.write() as conn:
@@ -75,25 +80,22 @@ def tell_news(store: Store, now: datetime) -> int:
 
 
 def _bite(conn: Connection, now: datetime) -> int:
-    rules = [rule for rule in list_rules(conn, enabled=True) if rule.kind in NEWS.values()]
+    rules = [rule for rule in watches(conn) if rule.kind in NEWS.values()]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
-    channels, is_last = list_channels(conn), len(rows) < BITE
+    is_last = len(rows) < BITE
     for rule in rules:
-        found = [row for row in wanted if _is_for(rule, row)]
-        holding = _with(rule, found)
+        held = _hold(conn, rule, [row for row in wanted if _is_for(rule, row)])
         # After the last bite, so that one notice tells of all that came together.
-        if holding.held and is_last and rule.may_speak(now):
-            speak(conn, rule, _draft(conn, holding), channels, now)
-        elif found:
-            _hold(conn, holding)
+        if held and is_last and rule.may_speak(now):
+            _tell(conn, rule, now)
     ids = [row.id for row in rows]
     if ids:
         conn.execute(update(transitions).where(transitions.c.id.in_(ids)).values(alerts_due=None))
     return len(rows)
 
 
-def _is_for(rule: AlertRule, row: Row[Any]) -> bool:
+def _is_for(rule: Watch, row: Row[Any]) -> bool:
     wanted = rule.filters
     return (
         rule.project_id == row.project_id
@@ -106,34 +108,53 @@ def _is_for(rule: AlertRule, row: Row[Any]) -> bool:
     )
 
 
-def _with(rule: AlertRule, found: list[Row[Any]]) -> AlertRule:
-    """Return the rule holding what was found besides what it holds."""
-    if rule.held or not found:
-        return replace(rule, held=rule.held + len(found))
-    first = found[0]
-    return replace(
-        rule, held=len(found), held_issue_id=first.issue_id, held_event_id=first.event_id
-    )
+def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
+    """Hold what was found besides what the rule holds, and return how many issues that are."""
+    if not found:
+        return rule.held
+    columns = held_issues.c
+    of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
+    names = ("issue_id", "event_id", "environment", "release")
+    rows = [
+        {"rule_id": rule.id, "project_id": rule.project_id}
+        | {name: getattr(row, name) for name in names}
+        for row in found
+    ][: max(0, MAX_HELD - rule.held)]
+    if rows:
+        conn.execute(insert_or_not(conn, held_issues).on_conflict_do_nothing(), rows)
+    held = int(conn.execute(select(func.count()).where(*of_rule)).scalar_one())
+    write_state(conn, rule, held=held)
+    return held
 
 
-def _hold(conn: Connection, rule: AlertRule) -> None:
-    values = {name: getattr(rule, name) for name in ("held", "held_issue_id", "held_event_id")}
-    conn.execute(update(alert_rules).where(alert_rules.c.id == rule.id).values(values))
+def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
+    """Tell what a rule holds."""
+    columns = held_issues.c
+    of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
+    query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
+    held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
+    if draft := draft_of_issues(conn, rule, held, now):
+        speak(conn, rule, draft, list_channels(conn), now)
+    conn.execute(delete(held_issues).where(*of_rule))
+    write_state(conn, rule, held=0)
 
 
-def _draft(conn: Connection, rule: AlertRule) -> Draft:
-    """Return a notice of what a rule holds."""
-    count, issue_id = rule.held, rule.held_issue_id
-    query = select(issues.c.title, issues.c.culprit).where(issues.c.id == issue_id)
-    issue = conn.execute(query).first()
-    title = issue.title if issue else "an issue that was deleted since"
-    word, many = _WORDS[rule.kind]
-    where = f"\nat {issue.culprit}" if issue and issue.culprit else ""
+def draft_of_issues(
+    conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
+) -> Draft | None:
+    """Return a notice that names issues, ``None`` where none of them is left to be told."""
+    named, total = name_issues(conn, matches, now, came_back=rule.kind == "regression")
+    if not named:
+        return None
+    of_it = select(projects.c.name).where(projects.c.id == rule.project_id)
+    project = conn.execute(of_it).scalar_one()
     return Draft(
         kind=rule.kind,
-        title=f"{word}: {title}" if count == 1 else f"{count} {many}, the first: {title}",
-        text=f"{rule.title}: {rule.about.says}{where}",
+        title=title_of(rule, project, named, total),
+        text=text_of(rule, named, total, now),
         project_id=rule.project_id,
-        issue_id=issue_id,
-        event_id=rule.held_event_id,
+        issue_id=named[0].issue_id,
+        event_id=named[0].event_id,
+        issues=tuple(named),
+        total=total,
     )

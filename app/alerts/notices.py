@@ -15,28 +15,33 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
-from app.alerts.channels import Channel
+from app.alerts.channels import Channel, note_outcome
+from app.alerts.naming import NamedIssue
 from app.alerts.outcomes import Outcome
-from app.alerts.tables import UNSENT, notice_attempts, notice_sendings, notices
+from app.alerts.tables import UNSENT, notice_attempts, notice_issues, notice_sendings, notices
 from app.delivery import books
 from app.delivery.policy import Backoff
 from app.leases import is_dead
 from app.protocol.event import clean_text
 
 MAX_TITLE = 300
-MAX_TEXT = 2000
+MAX_TEXT = 6000
 MAX_NOTE = 300
 # A webhook that is down for a weekend still gets them; what is older nobody wants to be told.
 MAX_AGE = timedelta(days=3)
 BACKOFF = Backoff(5.0, 600.0)
-# Shown for a quarter, as counts are.
-KEPT = timedelta(days=90)
+# A year and a month: the list of issues that a link in a mail leads to.
+KEPT = timedelta(days=400)
 # For how long who takes a sending has it alone: longer than any exchange lasts. Whoever finds it
 # after that sends it again, since the one who took it has gone.
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
 TEST = "test"
+# What is kept of each issue that a notice names.
+ISSUE_COLUMNS = tuple(
+    column.name for column in notice_issues.c if column.name not in ("notice_id", "position")
+)
 # Health warns of what waits so long, and for so long of what was given up.
 LATE = timedelta(minutes=15)
 LATELY = timedelta(days=1)
@@ -44,7 +49,10 @@ LATELY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Draft:
-    """What a notice is to say."""
+    """What a notice is to say.
+
+    :param issues: those it names, the worst first; ``total``: how many it is about.
+    """
 
     kind: str
     title: str
@@ -52,6 +60,8 @@ class Draft:
     project_id: int | None = None
     issue_id: int | None = None
     event_id: str | None = None
+    issues: tuple[NamedIssue, ...] = ()
+    total: int = 0
 
 
 def raise_notice(
@@ -77,8 +87,11 @@ def raise_notice(
         "text": clean_text(draft.text)[:MAX_TEXT],
         "issue_id": draft.issue_id,
         "event_id": draft.event_id,
+        "total": draft.total,
     }
     notice_id = conn.execute(notices.insert().values(values).returning(notices.c.id)).scalar_one()
+    if named := [_issue_row(notice_id, *one) for one in enumerate(draft.issues, 1)]:
+        conn.execute(notice_issues.insert(), named)
     rows = [
         {
             "notice_id": notice_id,
@@ -95,6 +108,11 @@ def raise_notice(
     if rows:
         conn.execute(notice_sendings.insert(), rows)
     return int(notice_id)
+
+
+def _issue_row(notice_id: int, position: int, one: NamedIssue) -> dict[str, Any]:
+    row: dict[str, Any] = {"notice_id": notice_id, "position": position}
+    return row | {name: getattr(one, name) for name in ISSUE_COLUMNS}
 
 
 def settle(
@@ -125,6 +143,7 @@ def settle(
     attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "error": note}
     attempt |= {"ms": (now - began).total_seconds() * 1000, "state": state, "next_at": next_at}
     conn.execute(notice_attempts.insert().values(attempt))
+    note_outcome(conn, sending.channel_id, outcome, now)
     books.add(conn, {books.noticed(state): 1})
     return state
 

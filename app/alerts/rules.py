@@ -1,20 +1,31 @@
-"""The rules of each project: kept, changed, and speaking at most once in their cool-down."""
+"""Rules: kept, changed, and speaking at most once in their cool-down.
+
+A rule is of one project or of all. One of all projects is found, held and silent in each of them by
+itself: :func:`watches` has it once for each. The recommended rules are of all projects; one that a
+project has for itself takes the place of the shared one there.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from app.alerts.channels import Channel, chosen
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, PRESETS, Kind
 from app.alerts.notices import Draft, raise_notice
-from app.alerts.tables import alert_channels, alert_rules
+from app.alerts.tables import (
+    alert_channels,
+    alert_rule_states,
+    alert_rules,
+    held_issues,
+    noticed_issues,
+)
 from app.db import Store, utc_now
 from app.db import insert as insert_or_not
 from app.issues.rules import MAX_PATTERN, Matcher
@@ -22,7 +33,7 @@ from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.event import LEVELS, clean_text
 
 MAX_NAME = 200
-# Of one project, besides those it has from the start.
+# Of one project, or of all, besides the recommended ones.
 MAX_RULES = 50
 MAX_RULE_ID = 2**31 - 1
 MAX_MINUTES = 1440
@@ -33,21 +44,45 @@ FIELDS = (
     *("name", "enabled", "threshold", "minimum", "window_minutes", "cooldown_minutes"),
     *("filters", "channel_ids"),
 )
+# Of a rule of all projects the state of the project where it is worst is shown.
+_WORST = ("unknown", "ok", "no_data", "firing")
+
+
+@dataclass(frozen=True)
+class RuleState:
+    """How a rule was found in a project.
+
+    :param state: ``unknown ok firing no_data``, as it was evaluated last.
+    :param held: how many issues matched within the cool-down, told when it is over.
+    """
+
+    project_id: int
+    state: str = "unknown"
+    value: float | None = None
+    detail: str | None = None
+    evaluated_at: datetime | None = None
+    noticed_at: datetime | None = None
+    held: int = 0
+
+
+_OF_STATE = tuple(one.name for one in fields(RuleState) if one.name != "project_id")
 
 
 @dataclass(frozen=True)
 class AlertRule:
     """A rule as it is kept.
 
-    :param preset: its name among those a project has from the start.
+    :param project_id: ``None``: of all projects.
+    :param preset: its name among the recommended ones.
     :param filters: level (at least), environment, release, type and message (globs).
     :param channel_ids: ``None``: every channel that is on.
-    :param state: ``unknown ok firing no_data``, as it was evaluated last.
-    :param held: matches within the cool-down, told when it is over; ``held_…``: the first of them.
+    :param state: of :class:`RuleState`, as are the next ones; of a rule of all projects that of the
+        project where it is worst.
+    :param by_project: of a rule of all projects each of them.
     """
 
     id: int
-    project_id: int
+    project_id: int | None
     kind: str
     preset: str | None
     name: str
@@ -58,16 +93,15 @@ class AlertRule:
     cooldown_minutes: int
     filters: dict[str, str]
     channel_ids: list[int] | None
-    state: str
-    value: float | None
-    detail: str | None
-    evaluated_at: datetime | None
-    noticed_at: datetime | None
-    held: int
-    held_issue_id: int | None
-    held_event_id: str | None
     created_at: datetime
     created_by: str | None
+    state: str = "unknown"
+    value: float | None = None
+    detail: str | None = None
+    evaluated_at: datetime | None = None
+    noticed_at: datetime | None = None
+    held: int = 0
+    by_project: tuple[RuleState, ...] = ()
 
     @property
     def about(self) -> Kind:
@@ -102,21 +136,54 @@ class AlertRule:
         return LEVELS[: LEVELS.index(self.filters.get("level", LEVELS[-1])) + 1]
 
 
+@dataclass(frozen=True)
+class Watch(AlertRule):
+    """A rule in one project, which is evaluated, held and silent by itself."""
+
+    project_id: int
+
+
 # ---- keeping ------------------------------------------------------------------------------------
 
 
 def list_rules(
     conn: Connection, project_id: int | None = None, *, enabled: bool | None = None
 ) -> list[AlertRule]:
-    """Return rules by project, those from the start first."""
+    """Return rules, those of all projects first, of each the recommended ones first.
+
+    :param project_id: only those that are in force there, as they were found there.
+    """
     query = select(alert_rules)
     if project_id is not None:
-        query = query.where(alert_rules.c.project_id == project_id)
+        of_it = alert_rules.c.project_id == project_id
+        query = query.where(or_(of_it, alert_rules.c.project_id.is_(None)))
+    rows = _ordered(conn, query)
+    if project_id is not None:
+        own = _own_presets(rows)
+        rows = [row for row in rows if _is_in_force(row, project_id, own)]
     if enabled is not None:
-        query = query.where(alert_rules.c.enabled.is_(enabled))
-    own_last = alert_rules.c.preset.is_(None)
-    rows = conn.execute(query.order_by(alert_rules.c.project_id, own_last, alert_rules.c.id))
-    return [AlertRule(**row._mapping) for row in rows]
+        rows = [row for row in rows if row.enabled == enabled]
+    states = _states(conn, [row.id for row in rows], project_id)
+    return [_rule(row, states.get(row.id, ())) for row in rows]
+
+
+def watches(conn: Connection) -> list[Watch]:
+    """Return what is to be evaluated: rules that are on, one of all projects for each of them."""
+    rows = _ordered(conn, select(alert_rules))
+    own = _own_presets(rows)
+    states = {
+        (rule_id, state.project_id): state
+        for rule_id, found in _states(conn, [row.id for row in rows]).items()
+        for state in found
+    }
+    everywhere = list(conn.scalars(select(projects.c.id).order_by(projects.c.id)))
+    return [
+        _watch(row, states.get((row.id, project_id), RuleState(project_id)))
+        for row in rows
+        if row.enabled
+        for project_id in ([row.project_id] if row.project_id is not None else everywhere)
+        if _is_in_force(row, project_id, own)
+    ]
 
 
 def find_rule(conn: Connection, rule_id: int) -> AlertRule | None:
@@ -124,32 +191,109 @@ def find_rule(conn: Connection, rule_id: int) -> AlertRule | None:
     if not 0 < rule_id <= MAX_RULE_ID:
         return None
     row = conn.execute(select(alert_rules).where(alert_rules.c.id == rule_id)).first()
-    return AlertRule(**row._mapping) if row else None
+    return _rule(row, _states(conn, [rule_id]).get(rule_id, ())) if row else None
+
+
+def _ordered(conn: Connection, query: Any) -> list[Row[Any]]:
+    columns = alert_rules.c
+    order = columns.project_id.is_not(None), columns.project_id, columns.preset.is_(None)
+    return list(conn.execute(query.order_by(*order, columns.id)))
+
+
+def _own_presets(rows: Iterable[Row[Any]]) -> set[tuple[int, str]]:
+    return {(row.project_id, row.preset) for row in rows if row.project_id and row.preset}
+
+
+def _is_in_force(row: Row[Any], project_id: int, own: set[tuple[int, str]]) -> bool:
+    return row.project_id is not None or (project_id, row.preset) not in own
+
+
+def _states(
+    conn: Connection, rule_ids: Sequence[int], project_id: int | None = None
+) -> dict[int, list[RuleState]]:
+    columns = alert_rule_states.c
+    query = select(alert_rule_states).where(columns.rule_id.in_(rule_ids))
+    if project_id is not None:
+        query = query.where(columns.project_id == project_id)
+    found: dict[int, list[RuleState]] = {}
+    for row in conn.execute(query.order_by(columns.project_id)):
+        values = {name: getattr(row, name) for name in ("project_id", *_OF_STATE)}
+        found.setdefault(row.rule_id, []).append(RuleState(**values))
+    return found
+
+
+def _rule(row: Row[Any], states: Sequence[RuleState]) -> AlertRule:
+    rule = AlertRule(**row._mapping)
+    if not states:
+        return rule
+    worst = max(states, key=lambda one: _WORST.index(one.state))
+    values = {name: getattr(worst, name) for name in _OF_STATE}
+    noticed = [one.noticed_at for one in states if one.noticed_at]
+    values |= {
+        "noticed_at": max(noticed, default=None),
+        "held": sum(one.held for one in states),
+        "by_project": tuple(states) if rule.project_id is None else (),
+    }
+    return replace(rule, **values)
+
+
+def _watch(row: Row[Any], state: RuleState) -> Watch:
+    values = {name: getattr(state, name) for name in _OF_STATE}
+    return Watch(**dict(row._mapping) | {"project_id": state.project_id} | values)
 
 
 def add_rule(
     conn: Connection,
     *,
-    project_id: int,
+    project_id: int | None,
     kind: str,
     created_by: str | None = None,
     **fields: Any,
 ) -> AlertRule:
     """Keep a rule; fields that are not named start with what their kind says.
 
+    :param project_id: ``None``: of all projects, also of those that come later.
     :raise AlertError: it cannot be kept so.
     """
     if kind not in KINDS:
         raise AlertError("kind", f"one of {', '.join(KINDS)} is expected")
-    if conn.execute(select(projects.c.id).where(projects.c.id == project_id)).first() is None:
-        raise AlertError("project_id", "there is no such project")
+    _check_project(conn, project_id)
     if kind in OF_THE_SERVICE and project_id != OWN_PROJECT_ID:
         raise AlertError("kind", f"of the service as a whole: project {OWN_PROJECT_ID} has it")
-    own = alert_rules.c.project_id == project_id, alert_rules.c.preset.is_(None)
+    own = alert_rules.c.project_id.is_not_distinct_from(project_id), alert_rules.c.preset.is_(None)
     if conn.execute(select(func.count()).where(*own)).scalar_one() >= MAX_RULES:
         raise AlertError("kind", f"a project has at most {MAX_RULES} rules of its own")
     values = _beginning(kind) | checked(conn, kind, fields)
-    values |= {"project_id": project_id, "created_by": created_by}
+    return _insert(conn, values | {"project_id": project_id, "created_by": created_by})
+
+
+def set_apart(
+    conn: Connection, rule: AlertRule, project_id: int, created_by: str | None = None
+) -> AlertRule:
+    """Give a project a recommended rule of its own, for now like the one that all projects share.
+
+    :return: the one that is there already, if there is one.
+    :raise AlertError: the rule is not one that all projects share, or there is no such project.
+    """
+    if rule.preset is None or rule.project_id is not None:
+        raise AlertError("id", "only a recommended rule of all projects is set apart for one")
+    _check_project(conn, project_id)
+    there = alert_rules.c.project_id == project_id, alert_rules.c.preset == rule.preset
+    known = conn.scalar(select(alert_rules.c.id).where(*there))
+    if known is not None:
+        return find_rule(conn, known) or rule
+    values = {name: getattr(rule, name) for name in ("kind", "preset", *FIELDS)}
+    made = {"project_id": project_id, "created_by": created_by, "created_at": utc_now()}
+    return _insert(conn, values | made)
+
+
+def _check_project(conn: Connection, project_id: int | None) -> None:
+    known = select(projects.c.id).where(projects.c.id == project_id)
+    if project_id is not None and conn.execute(known).first() is None:
+        raise AlertError("project_id", "there is no such project")
+
+
+def _insert(conn: Connection, values: Mapping[str, Any]) -> AlertRule:
     row = conn.execute(insert(alert_rules).values(values).returning(alert_rules)).one()
     return AlertRule(**row._mapping)
 
@@ -163,52 +307,58 @@ def change_rule(conn: Connection, rule: AlertRule, fields: Mapping[str, Any]) ->
     if not values:
         return rule
     if values.get("enabled") is False:
-        values |= {"held": 0, "state": "unknown"}
-    statement = update(alert_rules).where(alert_rules.c.id == rule.id).values(values)
-    return AlertRule(**conn.execute(statement.returning(alert_rules)).one()._mapping)
+        _forget(conn, rule.id)
+    conn.execute(update(alert_rules).where(alert_rules.c.id == rule.id).values(values))
+    return find_rule(conn, rule.id) or rule
+
+
+def _forget(conn: Connection, rule_id: int) -> None:
+    """Have a rule that is switched off hold nothing, and say nothing of what it found."""
+    columns = alert_rule_states.c
+    quiet = update(alert_rule_states).where(columns.rule_id == rule_id)
+    conn.execute(quiet.values(held=0, state="unknown"))
+    conn.execute(delete(held_issues).where(held_issues.c.rule_id == rule_id))
 
 
 def remove_rule(conn: Connection, rule: AlertRule) -> None:
-    """Remove a rule; its notices stay.
+    """Remove a rule; its notices stay. For a recommended one of a project the shared one is back.
 
-    :raise AlertError: it is there from the start, and can be switched off instead.
+    :raise AlertError: it is a recommended one that nothing stands behind; it is switched off.
     """
-    if rule.preset is not None:
-        raise AlertError("id", "a rule that is there from the start is switched off, not deleted")
+    is_shared = rule.project_id is None or rule.kind in OF_THE_SERVICE
+    if rule.preset is not None and is_shared:
+        raise AlertError("id", "a recommended rule is switched off, not deleted")
     conn.execute(delete(alert_rules).where(alert_rules.c.id == rule.id))
 
 
 def ensure_presets(store: Store) -> None:
-    """Give every project the rules it has from the start, those that are not there yet."""
+    """Make the recommended rules that are not there yet."""
     with store.read() as conn:
         is_complete = not _missing(conn)
     if is_complete:
         return
     with store.write() as conn:
-        # Another process that starts may have given them meanwhile.
+        # Another process that starts may have made them meanwhile.
         if missing := _missing(conn):
-            statement = insert_or_not(conn, alert_rules).on_conflict_do_nothing(
-                index_elements=["project_id", "preset"]
-            )
-            conn.execute(statement, missing)
+            conn.execute(insert_or_not(conn, alert_rules).on_conflict_do_nothing(), missing)
 
 
 def _missing(conn: Connection) -> list[dict[str, Any]]:
     known = select(alert_rules.c.project_id, alert_rules.c.preset)
     there = {(row.project_id, row.preset) for row in conn.execute(known)}
-    return [
-        _beginning(preset.kind)
-        | {
-            "project_id": project_id,
-            "preset": name,
-            "name": preset.name,
-            "filters": {"level": preset.level} if preset.level else {},
-            "created_by": None,
-        }
-        for project_id in conn.scalars(select(projects.c.id).order_by(projects.c.id))
-        for name, preset in PRESETS.items()
-        if (project_id, name) not in there and (not preset.is_own or project_id == OWN_PROJECT_ID)
-    ]
+    wanted = [(OWN_PROJECT_ID if one.is_own else None, name) for name, one in PRESETS.items()]
+    return [_from_the_start(*one) for one in wanted if one not in there]
+
+
+def _from_the_start(project_id: int | None, name: str) -> dict[str, Any]:
+    preset = PRESETS[name]
+    return _beginning(preset.kind) | {
+        "project_id": project_id,
+        "preset": name,
+        "name": preset.name,
+        "filters": {"level": preset.level} if preset.level else {},
+        "created_by": None,
+    }
 
 
 def _beginning(kind: str) -> dict[str, Any]:
@@ -224,8 +374,6 @@ def _beginning(kind: str) -> dict[str, Any]:
         "cooldown_minutes": about.cooldown_minutes,
         "filters": {},
         "channel_ids": None,
-        "state": "unknown",
-        "held": 0,
         "created_at": utc_now(),
     }
 
@@ -311,19 +459,51 @@ def _channels(conn: Connection, ids: Iterable[int]) -> list[int]:
 
 
 def speak(
-    conn: Connection, rule: AlertRule, draft: Draft, channels: Iterable[Channel], now: datetime
+    conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> bool:
     """Raise a rule's notice, unless it has spoken within its cool-down; return whether it did."""
-    is_free = or_(
-        alert_rules.c.noticed_at.is_(None), alert_rules.c.noticed_at <= now - rule.cooldown
-    )
+    columns = alert_rule_states.c
+    is_free = or_(columns.noticed_at.is_(None), columns.noticed_at <= now - rule.cooldown)
+    write_state(conn, rule)
     spoken = (
-        update(alert_rules)
-        .where(alert_rules.c.id == rule.id, is_free)
-        .values(noticed_at=now, held=0, held_issue_id=None, held_event_id=None)
-        .returning(alert_rules.c.id)
+        update(alert_rule_states)
+        .where(columns.rule_id == rule.id, columns.project_id == rule.project_id, is_free)
+        .values(noticed_at=now)
+        .returning(columns.rule_id)
     )
     if conn.execute(spoken).first() is None:
         return False
     raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
     return True
+
+
+def speak_of_issues(
+    conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
+) -> None:
+    """Raise a notice of a rule that cools down per issue, whenever it spoke last."""
+    write_state(conn, rule, noticed_at=now)
+    noticed = noticed_issues.c
+    ended = noticed.rule_id == rule.id, noticed.at <= now - rule.cooldown
+    conn.execute(delete(noticed_issues).where(*ended))
+    rows = [{"rule_id": rule.id, "issue_id": one.issue_id, "at": now} for one in draft.issues]
+    conn.execute(insert_or_not(conn, noticed_issues).on_conflict_do_nothing(), rows)
+    raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+
+
+def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
+    """Return the issues that a rule named within its cool-down."""
+    noticed = noticed_issues.c
+    query = select(noticed.issue_id).where(noticed.rule_id == rule.id)
+    return set(conn.scalars(query.where(noticed.at > now - rule.cooldown)))
+
+
+def write_state(conn: Connection, rule: Watch, **values: Any) -> None:
+    """Write how a rule was found in a project, any fields of :class:`RuleState`."""
+    key = {"rule_id": rule.id, "project_id": rule.project_id}
+    first = key | {name: getattr(rule, name) for name in _OF_STATE} | values
+    statement = insert_or_not(conn, alert_rule_states).values(first)
+    if values:
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_=values)
+    else:
+        statement = statement.on_conflict_do_nothing()
+    conn.execute(statement)

@@ -22,6 +22,8 @@ from app.events.tables import RowId
 
 # What is still to be sent, however many notices are settled.
 UNSENT = "state IN ('pending', 'retry')"
+# Recommended rules that all projects share; one of each.
+IS_SHARED = "project_id IS NULL AND preset IS NOT NULL"
 
 alert_channels = Table(
     "alert_channels",
@@ -37,15 +39,20 @@ alert_channels = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(200)),
+    # Since when every attempt has failed, and why the last one did; NULL while it works.
+    Column("failing_since", UtcDateTime),
+    Column("failure", String(300)),
 )
 
 alert_rules = Table(
     "alert_rules",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    # NULL: of all projects.
+    Column("project_id", Integer, ForeignKey("projects.id")),
     Column("kind", String(16), nullable=False),
-    # Its name among those that a project has from the start; NULL for one that a person made.
+    # Its name among the recommended rules; NULL for one that a person made. One of a project takes
+    # the place of the one that all projects share.
     Column("preset", String(32)),
     # Empty: it is called as its kind is.
     Column("name", String(200), nullable=False),
@@ -59,19 +66,56 @@ alert_rules = Table(
     Column("filters", JSON, nullable=False),
     # NULL: by every channel that is on.
     Column("channel_ids", JSON(none_as_null=True)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(200)),
+    UniqueConstraint("project_id", "preset"),
+    Index(
+        "ix_alert_rules_shared_presets",
+        "preset",
+        unique=True,
+        sqlite_where=text(IS_SHARED),
+        postgresql_where=text(IS_SHARED),
+    ),
+)
+
+# How a rule was found in a project. A rule of all projects has a row for each of them.
+alert_rule_states = Table(
+    "alert_rule_states",
+    metadata,
+    Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="CASCADE"), primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
     # As it was evaluated last: unknown, ok, firing, no_data.
     Column("state", String(16), nullable=False),
     Column("value", Float),
     Column("detail", String(300)),
     Column("evaluated_at", UtcDateTime),
     Column("noticed_at", UtcDateTime),
-    # What matched within the cool-down and is told when that is over, and the first of it.
+    # How many issues matched within the cool-down; `held_issues` has them.
     Column("held", Integer, nullable=False),
-    Column("held_issue_id", RowId),
-    Column("held_event_id", String(32)),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("created_by", String(200)),
-    UniqueConstraint("project_id", "preset"),
+    Index(None, "project_id"),
+)
+
+# Issues that matched within a rule's cool-down, named when that is over. Issues are no foreign key:
+# one that goes is left out then.
+held_issues = Table(
+    "held_issues",
+    metadata,
+    Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="CASCADE"), primary_key=True),
+    Column("issue_id", RowId, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("event_id", String(32)),
+    Column("environment", String(64)),
+    Column("release", String(250)),
+    Index(None, "project_id"),
+)
+
+# When a rule that cools down per issue named one last.
+noticed_issues = Table(
+    "noticed_issues",
+    metadata,
+    Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="CASCADE"), primary_key=True),
+    Column("issue_id", RowId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 notices = Table(
@@ -88,11 +132,37 @@ notices = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("title", String(300), nullable=False),
     Column("text", Text, nullable=False),
-    # Either may be gone since.
+    # Of the issue that it names first. Either may be gone since.
     Column("issue_id", RowId),
     Column("event_id", String(32)),
+    # How many issues it is about; `notice_issues` has them, or the worst of them.
+    Column("total", Integer, nullable=False, server_default="0"),
     Index(None, "project_id", "id"),
     Index(None, "at"),
+)
+
+# The issues that a notice names, as they were then, the worst first.
+notice_issues = Table(
+    "notice_issues",
+    metadata,
+    Column("notice_id", RowId, ForeignKey("notices.id", ondelete="CASCADE"), primary_key=True),
+    # From 1 on.
+    Column("position", Integer, primary_key=True),
+    # Either may be gone since.
+    Column("issue_id", RowId, nullable=False),
+    Column("event_id", String(32)),
+    Column("title", String(500), nullable=False),
+    # Function, file and line, else its culprit.
+    Column("place", String(500), nullable=False),
+    Column("events", Integer, nullable=False),
+    Column("users", Integer, nullable=False),
+    Column("environment", String(64)),
+    Column("release", String(250)),
+    # Of one that came back: who resolved it, when and where, and where it was seen.
+    Column("back", String(500)),
+    # The first line of the exception behind it, where there is another one.
+    Column("cause", String(300)),
+    sqlite_with_rowid=False,
 )
 
 # A notice's way out by one channel: the row is queue, state and history at once.

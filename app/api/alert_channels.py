@@ -50,7 +50,11 @@ Secret = Annotated[
 
 
 class AlertChannel(BaseModel):
-    """A channel; `address` is what may be shown of it."""
+    """A channel; `address` is what may be shown of it.
+
+    `failing_since`: since when every attempt has failed, and `failure` why the last one did; both
+    null while it works.
+    """
 
     id: int
     kind: ChannelKind
@@ -59,6 +63,8 @@ class AlertChannel(BaseModel):
     enabled: bool
     created_at: datetime
     created_by: str | None
+    failing_since: datetime | None
+    failure: str | None
 
 
 class MadeChannel(AlertChannel):
@@ -226,5 +232,8 @@ def _find(conn: Connection, channel_id: int) -> Channel:
 
 
 def _shape(channel: Channel) -> dict[str, Any]:
-    names = ("id", "kind", "name", "enabled", "created_at", "created_by")
+    names = (
+        *("id", "kind", "name", "enabled", "created_at", "created_by"),
+        *("failing_since", "failure"),
+    )
     return {name: getattr(channel, name) for name in names} | {"address": channel.shown}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -23,6 +24,8 @@ from app.issues.rules import MAX_PATTERN
 from app.services import services
 
 UNKNOWN = "no rule has this id"
+# Null says something of these.
+_NULLABLE = ("project_id", "channel_ids")
 
 RuleKind = Literal[
     "new_issue",
@@ -80,11 +83,27 @@ class AlertFilters(BaseModel):
     message: Pattern | None = None
 
 
+class WatchRuleState(BaseModel):
+    """How a rule was found in a project; `held` issues are told when its cool-down is over."""
+
+    project_id: int
+    state: Literal["unknown", "ok", "firing", "no_data"]
+    value: float | None
+    detail: str | None
+    evaluated_at: datetime | None
+    noticed_at: datetime | None
+    held: int
+
+
 class WatchRule(BaseModel):
-    """A rule; `preset` names one that is there from the start, `state` how it was found last."""
+    """A rule; `preset` names a recommended one, `state` how it was found last.
+
+    `project_id` null: of all projects. Then `by_project` has how it was found in each, and `state`
+    is that of the worst, unless one project was asked for.
+    """
 
     id: int
-    project_id: int
+    project_id: int | None
     kind: RuleKind
     preset: str | None
     name: str
@@ -102,19 +121,20 @@ class WatchRule(BaseModel):
     evaluated_at: datetime | None
     noticed_at: datetime | None
     held: int
+    by_project: list[WatchRuleState]
     created_at: datetime
     created_by: str | None
 
 
 class WatchRuleList(BaseModel):
-    """Rules by project, those from the start first."""
+    """Rules, those of all projects first."""
 
     rules: list[WatchRule]
     next: str | None = None
 
 
 class WatchRuleQuery(Query):
-    """Which rules."""
+    """Which rules: with `project_id` those that are in force there."""
 
     project_id: ProjectId | None = None
 
@@ -133,9 +153,12 @@ class WatchRuleChange(PatchBody):
 
 
 class WatchRuleBody(Body):
-    """A new rule; what is null or not named starts as its kind says."""
+    """A new rule; what is null or not named starts as its kind says.
 
-    project_id: ProjectId
+    `project_id` null: of all projects, also of those that come later.
+    """
+
+    project_id: ProjectId | None
     kind: RuleKind
     name: Name | None = None
     enabled: bool | None = None
@@ -145,6 +168,12 @@ class WatchRuleBody(Body):
     cooldown_minutes: Cooldown | None = None
     filters: AlertFilters | None = None
     channel_ids: ChannelIds | None = None
+
+
+class SetApartBody(Body):
+    """The project that is to have its own."""
+
+    project_id: ProjectId
 
 
 @bp.get("/api/alerts/rules")
@@ -185,7 +214,7 @@ def post_alert_rule() -> ResponseReturnValue:
     """
     body = read_body(WatchRuleBody)
     given = body.model_dump(exclude_unset=True)
-    given = {k: v for k, v in given.items() if v is not None or k == "channel_ids"}
+    given = {k: v for k, v in given.items() if v is not None or k in _NULLABLE}
     with services().store.write() as conn, refusals():
         made = rules.add_rule(conn, **given, created_by=access.caller())
     return answer(_shape(made), 201)
@@ -215,11 +244,34 @@ def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
     return answer(_shape(changed))
 
 
+@bp.post("/api/alerts/rules/<int:rule_id>/set-apart")
+@access.writes
+@describe(
+    Operation(
+        "Give a project a recommended rule of its own in place of the one that all projects share",
+        {201: WatchRule},
+        body=SetApartBody,
+        problems=(404, 413, 415, 422, 503),
+        tag="alerts",
+    )
+)
+def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
+    """Return the rule of the project, like the shared one until it is changed.
+
+    :raise 404: no rule has this id. :raise FieldErrors: it is not shared, or no such project (422).
+    """
+    project_id = read_body(SetApartBody).project_id
+    with services().store.write() as conn, refusals():
+        made = rules.set_apart(conn, _find(conn, rule_id), project_id, access.caller())
+    return answer(_shape(made), 201)
+
+
 @bp.delete("/api/alerts/rules/<int:rule_id>")
 @access.writes
 @describe(
     Operation(
-        "Delete a rule that a person made; one from the start is switched off instead",
+        "Delete a rule that a person made, or one that was set apart for a project; other "
+        "recommended ones are switched off instead",
         {204: None},
         problems=(404, 422, 503),
         tag="alerts",
@@ -228,7 +280,7 @@ def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Remove a rule.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is there from the start (422).
+    :raise 404: no rule has this id. :raise FieldErrors: it is a recommended one (422).
     """
     with services().store.write() as conn, refusals():
         rules.remove_rule(conn, _find(conn, rule_id))
@@ -243,6 +295,11 @@ def _find(conn: Connection, rule_id: int) -> AlertRule:
 
 
 def _shape(rule: AlertRule) -> WatchRule:
-    names = WatchRule.model_fields.keys() - {"unit", "filters"}
+    names = WatchRule.model_fields.keys() - {"unit", "filters", "by_project"}
     values = {name: getattr(rule, name) for name in names}
-    return WatchRule(**values, unit=rule.about.unit, filters=AlertFilters(**rule.filters))
+    return WatchRule(
+        **values,
+        unit=rule.about.unit,
+        filters=AlertFilters(**rule.filters),
+        by_project=[WatchRuleState(**asdict(state)) for state in rule.by_project],
+    )

@@ -56,8 +56,24 @@ class SendingDetail(NoticeSending):
     tries: list[NoticeAttempt]
 
 
+class NoticeIssue(BaseModel):
+    """An issue that a notice names, as it was then; `back` of one that came back, `cause` the first
+    line of the exception behind it."""
+
+    issue_id: int
+    event_id: str | None
+    title: str
+    place: str
+    events: int
+    users: int
+    environment: str | None
+    release: str | None
+    back: str | None
+    cause: str | None
+
+
 class Notice(BaseModel):
-    """A notice; `kind` is that of its rule, or `test`."""
+    """A notice; `kind` is that of its rule, or `test`; `total` is how many issues it is about."""
 
     id: int
     uid: str
@@ -69,12 +85,14 @@ class Notice(BaseModel):
     rule_id: int | None
     issue_id: int | None
     event_id: str | None
+    total: int
     sendings: list[NoticeSending]
 
 
 class NoticeDetail(Notice):
-    """A notice with every attempt."""
+    """A notice with every attempt, and the issues it names, the worst first, at most 1000."""
 
+    issues: list[NoticeIssue]
     sendings: list[SendingDetail]  # type: ignore[assignment]  # narrower, for reading only
 
 
@@ -132,7 +150,10 @@ def get_alerts() -> ResponseReturnValue:
 @access.reads
 @describe(
     Operation(
-        "One notice, with every attempt", {200: NoticeDetail}, problems=(404, 503), tag="alerts"
+        "One notice, with its issues and every attempt",
+        {200: NoticeDetail},
+        problems=(404, 503),
+        tag="alerts",
     )
 )
 def get_alert(notice_id: int) -> ResponseReturnValue:
@@ -145,7 +166,8 @@ def get_alert(notice_id: int) -> ResponseReturnValue:
     if story is None:
         abort(404, description=UNKNOWN)
     ways = [_detail(way) for way in story.ways]
-    return answer(NoticeDetail(**_fields(story.notice, Notice), sendings=ways))
+    issues = [NoticeIssue(**_fields(one, NoticeIssue)) for one in story.issues]
+    return answer(NoticeDetail(**_fields(story.notice, Notice), issues=issues, sendings=ways))
 
 
 @bp.post("/api/alerts/<int:notice_id>/send")

@@ -57,7 +57,7 @@ def test_issue_that_comes_back_is_told_by_regression_alone(app: Flask) -> None:
     change(app, "resolve", "ValueError: declined")
     store_events(app, calls("charge", value="declined"))
     evaluate(app)
-    assert titles(app) == ["Regression: ValueError: declined"]
+    assert titles(app) == ["Back: ValueError: declined (resolved by me just now)"]
 
 
 def test_what_comes_within_the_cool_down_is_told_together_when_it_is_over(app: Flask) -> None:
@@ -71,7 +71,7 @@ def test_what_comes_within_the_cool_down_is_told_together_when_it_is_over(app: F
         assert rule_now(app, rule).held == 4
         clock.shift(timedelta(minutes=5))
         evaluate(app)
-        assert titles(app)[1:] == ["4 new issues, the first: ValueError: number 1"]
+        assert titles(app)[1:] == ["DevEnviro: 4 new issues"]
         clock.shift(timedelta(minutes=30))
         evaluate(app)
         assert len(titles(app)) == 2 and rule_now(app, rule).held == 0

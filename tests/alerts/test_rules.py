@@ -37,6 +37,7 @@ def test_recommended_rules_are_there_before_the_first_turn(app: Flask, client: F
     shop = client.get(f"{RULES}?project_id=2").json["rules"]
     assert {rule["kind"]: rule["threshold"] for rule in shop} == {
         "new_issue": None,
+        "regression": None,
         "spike": 3,
         "error_rate": 5,
         "p95": 2000,

@@ -1,0 +1,217 @@
+"""Issues as notices name them: what is known of each at that moment, the worst first.
+
+The store forgets events, and issues go on counting. What a notice says of its issues is kept with
+it, so that its list is the same in a year.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, func, select
+
+from app.events.queries import read_stored
+from app.events.tables import envelopes, events
+from app.issues.queries import find_issue
+from app.issues.tables import MERGED, STATUSES, issues, transitions
+from app.protocol.event import Event, first_line
+from app.protocol.stack import Frame, top_frame
+
+# Issues that are kept with a notice. An hour of new issues is at most MAX_NEW_ISSUES_PER_HOUR.
+MAX_NAMED = 1000
+# Events that are read for function, file and line: some 20 ms of the store's only writer.
+MAX_READ = 50
+# Ids in one question; SQLite takes 32,766.
+_IDS_AT_ONCE = 500
+# No notices of anything else.
+_LOUD = ("unresolved", "resolved")
+
+
+class Match(NamedTuple):
+    """An issue that a rule is about, with the event that says so."""
+
+    issue_id: int
+    event_id: str | None = None
+    environment: str | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True)
+class NamedIssue:
+    """An issue as a notice names it; the fields are the columns of ``notice_issues``.
+
+    :param place: function, file and line, else the culprit.
+    :param back: of one that came back: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``.
+    :param cause: the first line of the exception behind it, where there is another one.
+    """
+
+    issue_id: int
+    event_id: str | None
+    title: str
+    place: str
+    events: int
+    users: int
+    environment: str | None = None
+    release: str | None = None
+    back: str | None = None
+    cause: str | None = None
+    culprit: str = ""
+
+
+def name_issues(
+    conn: Connection, matches: Iterable[Match], now: datetime, *, came_back: bool = False
+) -> tuple[list[NamedIssue], int]:
+    """Return what is known of issues, the worst :data:`MAX_NAMED` of them, and how many there are.
+
+    Those that a person ignored or deleted since are left out; merged ones are one.
+
+    :param came_back: say who resolved them, and when.
+    """
+    found = _known(conn, matches)
+    found.sort(key=lambda pair: (-pair[1].users, -pair[1].times_seen, pair[1].id))
+    worst = found[:MAX_NAMED]
+    backs = _backs(conn, worst, now) if came_back else {}
+    read = {row.id: _read(conn, match, row) for match, row in worst[:MAX_READ]}
+    return [_named(match, row, read.get(row.id), backs) for match, row in worst], len(found)
+
+
+def existing(conn: Connection, issue_ids: Sequence[int]) -> set[int]:
+    """Return those of the issues that have a page: they are there, or lead to another one."""
+    wanted = (*STATUSES, MERGED)
+    found: set[int] = set()
+    for ids in _in_parts(issue_ids):
+        query = select(issues.c.id).where(issues.c.id.in_(ids), issues.c.status.in_(wanted))
+        found.update(conn.scalars(query))
+    return found
+
+
+def _known(conn: Connection, matches: Iterable[Match]) -> list[tuple[Match, Row[Any]]]:
+    by_id = {match.issue_id: match for match in matches}
+    found: dict[int, tuple[Match, Row[Any]]] = {}
+    for ids in _in_parts(sorted(by_id)):
+        for row in list(conn.execute(select(issues).where(issues.c.id.in_(ids)))):
+            now = find_issue(conn, row.id) if row.status == MERGED else row
+            if now is not None and now.status in _LOUD:
+                found.setdefault(now.id, (by_id[row.id], now))
+    return list(found.values())
+
+
+def _named(match: Match, row: Row[Any], event: Event | None, backs: dict[int, str]) -> NamedIssue:
+    named = NamedIssue(
+        issue_id=row.id,
+        event_id=match.event_id,
+        title=row.title,
+        place=row.culprit,
+        events=row.times_seen,
+        users=row.users,
+        environment=match.environment,
+        release=match.release,
+        back=backs.get(row.id),
+        culprit=row.culprit,
+    )
+    if event is None:
+        return named
+    return replace(named, place=_place(event) or row.culprit, cause=_cause(event))
+
+
+def _read(conn: Connection, match: Match, row: Row[Any]) -> Event | None:
+    if match.event_id is None:
+        return None
+    query = (
+        select(envelopes.c.body, events.c.received_at)
+        .join(events, events.c.envelope_id == envelopes.c.id)
+        .where(events.c.project_id == row.project_id, events.c.event_id == match.event_id)
+    )
+    stored = conn.execute(query).first()
+    try:
+        return read_stored(stored.body, match.event_id, stored.received_at)[0] if stored else None
+    except ValueError:
+        return None  # The page of the event says that it is damaged.
+
+
+def _place(event: Event) -> str:
+    """Return ``function, file:line`` of the newest frame of the application."""
+    frame = top_frame(event.main_frames)
+    if frame is None:
+        return ""
+    return ", ".join(part for part in (frame.function, _file_and_line(frame)) if part)[:500]
+
+
+def _file_and_line(frame: Frame) -> str:
+    file = frame.filename or frame.abs_path or frame.module or frame.package or ""
+    return f"{file}:{frame.lineno}" if file and frame.lineno else file
+
+
+def _cause(event: Event) -> str | None:
+    """Return the first line of the exception that was raised first, where it names no issue."""
+    first = event.exceptions[0] if event.exceptions else None
+    if first is None or first is event.main_exception:
+        return None
+    return ": ".join(part for part in (first.type, first_line(first.value)) if part)[:300] or None
+
+
+def _backs(
+    conn: Connection, found: Sequence[tuple[Match, Row[Any]]], now: datetime
+) -> dict[int, str]:
+    """Return of issues that came back who had resolved them, when and where."""
+    seen_in = {row.id: match.release for match, row in found}
+    resolved = {row.issue_id: row for row in _resolutions(conn, sorted(seen_in))}
+    return {
+        issue_id: words
+        for issue_id, release in seen_in.items()
+        if (words := _back(resolved.get(issue_id), release, now))
+    }
+
+
+def _resolutions(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
+    """Yield how issues were resolved the last time before they came back."""
+    back = transitions.alias()
+    for part in _in_parts(ids):
+        last = (
+            select(back.c.issue_id, func.max(back.c.id).label("id"))
+            .where(back.c.issue_id.in_(part), back.c.kind == "regressed")
+            .group_by(back.c.issue_id)
+            .subquery()
+        )
+        before = (
+            select(func.max(transitions.c.id))
+            .join(
+                last,
+                and_(last.c.issue_id == transitions.c.issue_id, transitions.c.id < last.c.id),
+            )
+            .where(transitions.c.kind == "resolved")
+            .group_by(transitions.c.issue_id)
+        )
+        yield from conn.execute(select(transitions).where(transitions.c.id.in_(before)))
+
+
+def _back(resolved: Row[Any] | None, release: str | None, now: datetime) -> str:
+    parts = []
+    if resolved is not None:
+        who = f" by {resolved.actor}" if resolved.actor else ""
+        where = f" in {_version(resolved.release)}" if resolved.release else ""
+        where = where or (f" {resolved.note}" if resolved.note else "")
+        parts.append(f"resolved{who} {_ago(resolved.at, now)}{where}")
+    if release:
+        parts.append(f"seen in {_version(release)}")
+    return ", ".join(parts)[:500]
+
+
+def _version(release: str) -> str:
+    """Return a release without the name of its package."""
+    return release.rpartition("@")[2] or release
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    seconds = max(0, int((now - moment).total_seconds()))
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds // unit} {name} ago"
+    return "just now"
+
+
+def _in_parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
+    return (ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE))

@@ -1,0 +1,37 @@
+"""Whether alerts reach anybody: channels that fail, projects whose rules have no channel."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app.alerts.channels import Channel, chosen, list_channels
+from app.alerts.rules import watches
+from app.projects import projects
+
+
+class Reach(NamedTuple):
+    """What keeps alerts from reaching somebody.
+
+    :param failing: channels that are on and fail.
+    :param has_channel: whether any channel is on.
+    :param unheard: where one is, names of projects by id of which a rule goes out by none.
+    """
+
+    failing: list[Channel]
+    has_channel: bool
+    unheard: dict[int, str]
+
+
+def find_reach(conn: Connection) -> Reach:
+    """Return what keeps alerts from reaching somebody."""
+    channels = list_channels(conn)
+    is_on = any(one.enabled for one in channels)
+    failing = [one for one in channels if one.enabled and one.failing_since]
+    if not is_on:
+        return Reach(failing, False, {})
+    unheard = {rule.project_id for rule in watches(conn) if not chosen(channels, rule.channel_ids)}
+    names = select(projects.c.id, projects.c.name).where(projects.c.id.in_(unheard))
+    rows = conn.execute(names.order_by(projects.c.id)) if unheard else ()
+    return Reach(failing, True, {row.id: row.name for row in rows})

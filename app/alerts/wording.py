@@ -1,0 +1,133 @@
+"""What a notice about issues says, in words: its title, and a line for each of the worst.
+
+one     New issue: PaymentError: card declined
+        shop.checkout in charge · charge, shop/checkout.py:22
+        Environment production · release shop@2.4.0 · 45 events, 16 users
+        Caused by Declined: insufficient funds
+        Rule New issues. Next message not before 22:11 UTC.
+
+many    Shop backend · production: 14 new issues in shop@2.4.0
+        1. PaymentError: card declined · charge, shop/checkout.py:22 · 45 events, 16 users
+        …
+        and 4 more: Open all 14
+        Rule New issues. Next message not before 22:11 UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.alerts.naming import NamedIssue
+from app.alerts.rules import AlertRule
+from app.events.affected import MAX_USERS
+from app.output import one_line
+
+# Issues that have a line of their own.
+MAX_LINES = 10
+MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
+
+
+def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: int) -> str:
+    """Return the title of a notice.
+
+    :param named: the issues it names, at least one.
+    """
+    if total == 1:
+        return _title_of_one(rule, named[0])
+    environment, release = _common(named, "environment"), _common(named, "release")
+    where = f"{project} · {environment}" if environment else project
+    return f"{where}: {total:,} {_are(rule)}{f' in {release}' if release else ''}"
+
+
+def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
+    """Return the text of a notice, in lines."""
+    if total == 1:
+        lines = _lines_of_one(named[0])
+    else:
+        shown = named[:MAX_LINES]
+        lines = [f"{number}. {_line(one)}" for number, one in enumerate(shown, 1)]
+        lines += [more_of(total)] if total > MAX_LINES else []
+    return "\n".join([*lines, _rule_line(rule, now)])
+
+
+def more_of(total: int) -> str:
+    """Return the line that leads to the issues without a line of their own."""
+    return f"and {total - MAX_LINES:,} more: {open_all(total)}"
+
+
+def open_all(total: int) -> str:
+    """Return what the link to all issues of a notice is called."""
+    return f"Open all {total:,}"
+
+
+def counts_of(events: int, users: int) -> str:
+    """Return ``45 events, 16 users``; of users only where some are known."""
+    words = f"{events:,} event{'' if events == 1 else 's'}"
+    if not users:
+        return words
+    more = "+" if users >= MAX_USERS else ""
+    return f"{words}, {users:,}{more} user{'' if users == 1 else 's'}"
+
+
+def _title_of_one(rule: AlertRule, one: NamedIssue) -> str:
+    if rule.kind == "regression":
+        back = f" ({one.back})" if one.back else ""
+        # The end of a title may be cut.
+        return f"Back: {_cut(one.title, 300 - len(back) - 6)}{back}"
+    if rule.kind == "frequency":
+        return f"{_often(rule)}: {one.title}"
+    return f"New issue: {one.title}"
+
+
+def _are(rule: AlertRule) -> str:
+    if rule.kind == "regression":
+        return "issues are back"
+    return f"issues with {_often(rule)}" if rule.kind == "frequency" else "new issues"
+
+
+def _often(rule: AlertRule) -> str:
+    return f"{rule.threshold or 0:,.0f} events or more within {rule.window_minutes} minutes"
+
+
+def _common(named: Sequence[NamedIssue], name: str) -> str | None:
+    """Return what all of them have in common, ``None`` where they differ."""
+    values = {getattr(one, name) for one in named}
+    return values.pop() if len(values) == 1 else None
+
+
+def _lines_of_one(one: NamedIssue) -> list[str]:
+    where = " · ".join(dict.fromkeys(part for part in (one.culprit, one.place) if part))
+    facts = [
+        f"Environment {one.environment}" if one.environment else "",
+        f"release {one.release}" if one.release else "",
+        counts_of(one.events, one.users),
+    ]
+    facts_line = " · ".join(filter(None, facts))
+    cause = f"Caused by {one.cause}" if one.cause else ""
+    found = (where, f"{facts_line[0].upper()}{facts_line[1:]}", cause)
+    return [_cut(line, 500) for line in found if line]
+
+
+def _line(one: NamedIssue) -> str:
+    back = f" ({_cut(one.back, MAX_BACK)})" if one.back else ""
+    parts = (
+        f"{_cut(one.title, MAX_TITLE)}{back}",
+        _cut(one.place, MAX_PLACE),
+        counts_of(one.events, one.users),
+    )
+    return " · ".join(filter(None, parts))
+
+
+def _rule_line(rule: AlertRule, now: datetime) -> str:
+    until = now + rule.cooldown
+    day = f"{until.day} {until:%b} " if until - now >= timedelta(days=1) else ""
+    # A frequency rule may speak of other issues sooner.
+    what = "The same again" if rule.kind == "frequency" else "Next message"
+    return f"Rule {_cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return text as one line, at most so long."""
+    line = " ".join(one_line(text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
