@@ -34,7 +34,7 @@ _USERINFO = re.compile(
     re.I,
 )
 
-CREDENTIAL_HINT = re.compile(r"[BbT](?:earer|EARER|ASIC|asic|oken)[\s%+]")
+CREDENTIAL_HINT = re.compile(r"[BbT](?:e|E|A|a|o)(?:arer|ARER|SIC|sic|ken)[\s%+]")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{12,}+={0,2}", re.A)
 _JSON_NAME = re.compile(r'"([\w.-]{1,100}+)"\s{0,8}+:')
 _USER_PASSWORD = re.compile(r"[\w.@+-]{1,64}+:(?!//)[!-~]{4,128}+", re.A)
