@@ -10,6 +10,7 @@ from app.protocol.metrics import is_measurement
 from app.protocol.scrubbing import budget as costs
 from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
 from app.protocol.scrubbing.copies import copyable, without
+from app.protocol.scrubbing.fields import codes_among, may_have_codes
 from app.protocol.scrubbing.hints import Hints
 from app.protocol.scrubbing.names import SECRET
 from app.protocol.scrubbing.numbers import is_card, named_cards, names_card
@@ -169,7 +170,22 @@ class Walk:
                 and self._is_filtered(index, "value", value["value"], name, verdict)
             ):
                 return [item for item in value.items() if item[0] != "value"]
+        is_query = self._nodes[index][2] == "query_string"
+        if is_query or may_have_codes(value):
+            return self._without_codes(index, value, is_query=is_query)
         return value.items()
+
+    def _without_codes(
+        self, index: int, value: dict[Any, Any], *, is_query: bool
+    ) -> Iterable[tuple[Any, Any]]:
+        """The items that are no codes of OAuth and no signatures; those are filtered."""
+        codes = {
+            name
+            for name in codes_among(value.items(), is_query=is_query)
+            if not self._scrubber.verdict_of_key(name) & (SECRET | UNSAFE)
+            and self._is_filtered(index, name, value[name], name, SECRET, "link")
+        }
+        return [item for item in value.items() if item[0] not in codes] if codes else value.items()
 
     def _collect_list(self, index: int, node: _Node) -> None:
         value, parent, _, depth, how = node
@@ -211,15 +227,26 @@ class Walk:
             self._replace(index, 0)
             self._replace(index, 1, self._without_values(value[1], self._nodes[index][3] + 1))
             return True
-        verdict = self._scrubber.verdict_of_key(value[0])
+        verdict, rule = self._scrubber.verdict_of_key(value[0]), "name"
+        if not verdict & (SECRET | UNSAFE) and self._is_code(parent, value):
+            verdict, rule = verdict | SECRET, "link"
         if not verdict & SECRET or verdict & UNSAFE:
             return False
         self._pair_names[index] = value[0]
-        if not self._is_filtered(index, 1, value[1], value[0], verdict):
+        if not self._is_filtered(index, 1, value[1], value[0], verdict, rule):
             return False
         self._texts.append(value[0])
         self._places.append((index, 0, False))
         return True
+
+    def _is_code(self, parent: int, pair: Any) -> bool:
+        """Tell whether the pair is a code of OAuth or a signature, by the pairs beside it."""
+        fields, _, key = self._nodes[parent][:3]
+        is_query = key == "query_string"
+        if not is_query and not may_have_codes({pair[0]: None}) and pair[0] != "state":
+            return False
+        pairs = [pair] if is_query or len(fields) > 64 else [pair, *filter(_is_pair, fields)]
+        return pair[0] in codes_among(pairs, is_query=is_query)
 
     def _collect_other(self, index: int, key: Any, child: Any) -> None:
         """Everything that is no plain JSON text or container, or stands too deep."""
@@ -540,6 +567,11 @@ class Walk:
                 parts.append(f".{name}" if name else f"[{key}]")
             _, index, key = self._nodes[index][:3]
         return "".join(reversed(parts)).removeprefix(".")
+
+
+def _is_pair(value: Any) -> bool:
+    """Tell whether this is a name and a value."""
+    return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _joined_keys(value: dict[Any, Any]) -> str:
