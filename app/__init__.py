@@ -69,7 +69,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         quotas=QuotaGate(),
         courier=Courier.of(store, config),
         figures=MeasuredFigures(),
-        memories=Memories.of(store, config),
+        memories=Memories.of(store, config, scrubber),
         release=release,
         started_at=utc_now(),
     )

@@ -2,6 +2,9 @@
 
 ``python benchmarks/scrub.py`` prints the cost and exits 1 when it is over the limit, or when an
 input of twice the size takes much more than twice the time.
+
+Goal: while every text is new, an event costs 1.1 times at most of what it cost before the rules for
+more kinds of secrets (commit 0ed7292). To compare, run it in a worktree of each, in turns.
 """
 
 import json

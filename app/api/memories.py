@@ -194,9 +194,13 @@ class Memory(BaseModel):
 
 
 class StoredMemory(Memory):
-    """A memory as it was stored; `duplicate_of` is one that says nearly the same."""
+    """A memory as it was stored; `duplicate_of` is one that says nearly the same.
+
+    `scrubbed` says which secrets were taken out before, by `path` and `rule`.
+    """
 
     duplicate_of: str | None
+    scrubbed: list[dict[str, str]]
 
 
 class MemoryHit(Memory):
@@ -396,7 +400,8 @@ def _id(given: str) -> str:
 
 def _stored(stored: Stored) -> StoredMemory:
     values = _shape(stored.row) | {"indexed": stored.indexed}
-    return StoredMemory(**values, duplicate_of=stored.duplicate_of)
+    scrubbed = [finding._asdict() for finding in stored.scrubbed]
+    return StoredMemory(**values, duplicate_of=stored.duplicate_of, scrubbed=scrubbed)
 
 
 def _shape(row: Any) -> dict[str, Any]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+from app.protocol.scrub import Finding, Scrubber
 
 # Made once, for this purpose alone.
 NAMESPACE = uuid.UUID("8d0c0a5e-6a0e-4b7e-9d0e-5f3a5f5c2b71")
@@ -28,6 +30,31 @@ class Draft:
     tags: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
     expires_at: datetime | None = None
+
+
+def without_secrets(draft: Draft, scrubber: Scrubber) -> tuple[Draft, list[Finding]]:
+    """Return a draft as it may be stored, and what was taken out of it.
+
+    All of it is scrubbed at once: a password that the metadata name is taken out of the content,
+    too. Two tags that become the same are one.
+    """
+    given = {
+        "content": draft.content,
+        "kind": draft.kind,
+        "tags": list(draft.tags),
+        "metadata": draft.metadata,
+    }
+    clean, findings = scrubber.scrub(given)
+    if not findings:
+        return draft, findings
+    return replace(
+        draft,
+        content=clean["content"],
+        # What stands for a secret may be longer than it.
+        kind=clean["kind"] and clean["kind"][:MAX_KIND],
+        tags=tuple(dict.fromkeys(tag[:MAX_TAG] for tag in clean["tags"])),
+        metadata=clean["metadata"],
+    ), findings
 
 
 def normalise(content: str) -> str:

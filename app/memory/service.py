@@ -17,10 +17,11 @@ from sqlalchemy import Row
 from app.db import Store
 from app.error_tracker import ErrorTracker
 from app.memory import pending, records
-from app.memory.content import Draft
+from app.memory.content import Draft, without_secrets
 from app.memory.gate import Gate
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
+from app.protocol.scrub import Finding, Scrubber
 from app.vectors.embedder import Embedder, EmbedderSource, embed, space_of
 from app.vectors.errors import IndexFailure
 from app.vectors.exact import ExactIndex
@@ -41,12 +42,14 @@ class Stored(NamedTuple):
 
     :param indexed: whether searches find it already.
     :param duplicate_of: the id of another one that says nearly the same.
+    :param scrubbed: which secrets were taken out before it was stored.
     """
 
     row: Row[Any]
     is_new: bool
     indexed: bool
     duplicate_of: str | None
+    scrubbed: list[Finding]
 
 
 class Hit(NamedTuple):
@@ -103,30 +106,39 @@ class Memories:
     """The memories of one store.
 
     :param index: where they are searched; by default the rows themselves.
+    :param scrubber: takes secrets out of what is stored; by default the built-in rules.
     """
 
-    def __init__(self, store: Store, embedders: EmbedderSource, index: Index | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedders: EmbedderSource,
+        index: Index | None = None,
+        scrubber: Scrubber | None = None,
+    ) -> None:
         self.store = store
+        self.scrubber = scrubber or Scrubber()
         self.embedders = embedders
         self.index: Index = index or ExactIndex(StoredRows(store))
         self.gate = Gate(self.index, self._note_lost)
         self.watch = Watch(self.index)
 
     @classmethod
-    def of(cls, store: Store, config: Config) -> Memories:
+    def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
         """Return the memories of a configuration."""
-        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config))
+        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config), scrubber)
 
     # ---- verbs ----------------------------------------------------------------------------------
 
     def add(self, user_id: str, draft: Draft, given: frozenset[str] = frozenset()) -> Stored:
-        """Keep a memory; the same content of the same user keeps its id.
+        """Keep a memory without its secrets; the same content of the same user keeps its id.
 
         :param given: names of the fields that replace those of a memory that is there.
         :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.TooMany: the user has as many as are kept.
         """
         with operation("add", user_id, characters=len(draft.content)) as facts:
+            draft, scrubbed = without_secrets(draft, self.scrubber)
             space, vector = self._embed(draft.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
@@ -134,15 +146,16 @@ class Memories:
             duplicate = self._near(space, vector, kept.row)
             indexed = self._put(space, kept.row.id)
             facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
-            return Stored(kept.row, kept.is_new, indexed, duplicate)
+            return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
 
     def change(self, user_id: str, id: str, draft: Draft) -> Stored | None:
-        """Replace a memory; ``None`` where the user has none of this id.
+        """Replace a memory, secrets taken out; ``None`` where the user has none of this id.
 
         :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.SameContent: another memory of the user has this content.
         """
         with operation("change", user_id, id=id, characters=len(draft.content)) as facts:
+            draft, scrubbed = without_secrets(draft, self.scrubber)
             space, vector = self._embed(draft.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
@@ -151,7 +164,7 @@ class Memories:
                 return None
             duplicate = self._near(space, vector, row)
             facts["indexed"] = indexed = self._put(space, id)
-            return Stored(row, False, indexed, duplicate)
+            return Stored(row, False, indexed, duplicate, scrubbed)
 
     def search(self, user_id: str, text: str, wanted: Wanted) -> Found:
         """Return a user's memories that are near a text in what they mean.

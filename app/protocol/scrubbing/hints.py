@@ -17,10 +17,12 @@ _SEPARATOR = "\0"
 # A search that begins with rare characters skips the rest in C. Short texts with one of these are
 # looked for all at once, backwards, as the character stands at their end mostly; the others one by
 # one, which is quick for long texts.
-_RARE = "_-zKGIC"
+_RARE = "_-zKGICJ.3"
 _MAX_SHORT = 20
 # No key is shorter.
 _MIN_TOKEN = 12
+# So many characters of a name are read.
+_MAX_NAME = 100
 
 
 def _is_short(anchor: str) -> bool:
@@ -53,6 +55,11 @@ for _number, _rule in enumerate(RULES):
 Hinted = tuple[tuple[int, ...], tuple[int, ...]]
 
 
+def _hinted(numbers: Iterable[int]) -> Hinted:
+    numbers = tuple(numbers)
+    return numbers, tuple(number for number in numbers if RULES[number].in_code)
+
+
 def rules_of_name(name: str, is_secret: bool, is_half: bool) -> Hinted:
     """Return the rules that a string may be worth in which this name stands before a separator.
 
@@ -62,10 +69,18 @@ def rules_of_name(name: str, is_secret: bool, is_half: bool) -> Hinted:
     found = [number for number, before in _BEFORE if before.fullmatch(name)]
     if len(name) >= _MIN_TOKEN:  # "ghp_...: revoked"
         found += [
-            number for anchor, rules in _ANCHORS.items() if anchor in name for number in rules
+            number
+            for anchor, rules in _ANCHORS.items()
+            if anchor in name or (len(name) >= _MAX_NAME and _is_cut(anchor, name))
+            for number in rules
         ]
-    numbers = (*named, *found)
-    return numbers, () if is_half else tuple(n for n in numbers if RULES[n].in_code)
+    numbers, in_code = _hinted((*named, *found))
+    return numbers, () if is_half else in_code
+
+
+def _is_cut(anchor: str, name: str) -> bool:
+    """Tell whether a name that is read to its bound only begins within this text."""
+    return any(name.startswith(anchor[at:]) for at in range(1, len(anchor)))
 
 
 def _parts(anchor: str) -> tuple[str, str]:
@@ -78,8 +93,10 @@ _SHORT: list[tuple[str, str, tuple[int, ...]]] = [
     (*_parts(anchor), tuple(rules)) for anchor, rules in _ANCHORS.items() if _is_short(anchor)
 ]
 # By what the backward search reads of an anchor: the rules.
-_BY_TEXT = {
-    whole: tuple(number for text, _, rules in _SHORT if whole.startswith(text) for number in rules)
+_BY_TEXT: dict[str, Hinted] = {
+    whole: _hinted(
+        number for text, _, rules in _SHORT if whole.startswith(text) for number in rules
+    )
     for whole, _, _ in _SHORT
 }
 
@@ -104,7 +121,7 @@ def _branches() -> Iterator[str]:
         tree = _tree({text for text, follows in parts if not follows})
         parts.sort(key=lambda part: (-len(part[0]), part))
         behind = [f"{re.escape(t)}(?<={re.escape(f[::-1] + pivot + t)})" for t, f in parts if f]
-        yield f"{pivot}(?:{'|'.join(filter(None, (*behind, tree)))})"
+        yield f"{re.escape(pivot)}(?:{'|'.join(filter(None, (*behind, tree)))})"
 
 
 # What closes a name, and the name: of a pair, of ('Cookie', 'a=b'), of "token 'x' rejected".
@@ -181,7 +198,9 @@ class Hints:
             if not match.lastindex:
                 found = match[0]
                 if found in _BY_TEXT:
-                    yield last - match.start(), _BY_TEXT[found]
+                    position = last - match.start()
+                    if rules := _BY_TEXT[found][position >= self._code_from]:
+                        yield position, rules
                 elif found == "%":
                     yield last - match.start(), _NAMED
                 continue

@@ -53,7 +53,7 @@ _PHRASES = frozenset(
         " clave_acceso clave_secreta clave_privada clave_api service_key storage_account_key db_key"
         " database_key priv_key key_pass secret_access connection_string mat_khau client_assertion"
         " goog_signature oauth_code device_code user_code recovery_phrase seed_phrase"
-        " codice_fiscale"
+        " codice_fiscale aws_key cloudant_key iam_key cloud_key softlayer_key"
         " recovery_code backup_code reset_code login_code access_code"
     ).split()
 )

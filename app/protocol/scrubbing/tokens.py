@@ -74,7 +74,7 @@ TOKENS = (
     _token("github_pat_", r"\w{20,}+"),
     *(
         _token(f"gl{kind}-", r"[\w.-]{16,}+")
-        for kind in "pat ptt dt ft rt soat cbt imt agent ffct".split()
+        for kind in "pat ptt dt ft rt soat cbt imt agent ffct oas".split()
     ),
     _token("GR1348941", rf"{_WORD}{{16,}}+"),
     _token("npm_", rf"{_ALNUM}{{30,}}+"),
@@ -110,8 +110,9 @@ TOKENS = (
     _token("pplx-", rf"{_ALNUM}{{30,}}+"),
     _token("r8_", rf"{_ALNUM}{{30,}}+"),
     # other services
-    _token("SK", rf"{_HEX}{{32}}(?![0-9a-zA-Z])"),  # Twilio
-    _token("AC", r"(?=[a-z]{0,31}+[0-9])[a-z0-9]{32}(?![0-9a-zA-Z])"),
+    *(  # Twilio
+        _token(kind, r"(?=[a-z]{0,31}+[0-9])[a-z0-9]{32}(?![0-9a-zA-Z])") for kind in ("SK", "AC")
+    ),
     *(_token(f"sntry{kind}_", r"[\w+/=-]{20,}+") for kind in "sui"),
     _token("dapi", rf"{_HEX}{{32}}(?:-\d)?(?![0-9a-zA-Z])"),  # Databricks
     _token("hvs.", rf"{_WORD}{{20,}}+"),  # Vault

@@ -34,7 +34,7 @@ _USERINFO = re.compile(
     re.I,
 )
 
-CREDENTIAL_HINT = re.compile(r"[BbT](?:earer|EARER|ASIC|asic|oken)[\s%+]")
+CREDENTIAL_HINT = re.compile(r"[BbT](?:e|E|A|a|o)(?:arer|ARER|SIC|sic|ken)[\s%+]")
 _ENCODED = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{12,}+={0,2}", re.A)
 _JSON_NAME = re.compile(r'"([\w.-]{1,100}+)"\s{0,8}+:')
 _USER_PASSWORD = re.compile(r"[\w.@+-]{1,64}+:(?!//)[!-~]{4,128}+", re.A)
@@ -49,6 +49,7 @@ _DISCORD = re.compile(r"(?<![\w.-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{25,}+", re
 _TELEGRAM = re.compile(r"(?<![0-9])[0-9]{8,10}:AA[\w-]{33}(?![\w-])", re.A)
 _MAILCHIMP = re.compile(r"(?<![0-9a-z])[0-9a-z]{32}-us[0-9]{1,2}(?![0-9a-z])", re.A)
 _SLACK_HOOK = re.compile(r"hooks\.slack\.com/(?:services|workflows)/(?P<path>[\w/]{8,}+)", re.A)
+_SOFTLAYER = re.compile(r"api\.softlayer\.com/soap/v[0-9.]{1,4}/(?P<path>\w{16,}+)", re.A | re.I)
 _PUTTY = re.compile(r"PuTTY-User-Key-File-[23]")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 # The middle of a key in a list of source lines, where BEGIN stands in another line.
@@ -105,6 +106,12 @@ def private_keys(text: str) -> Iterator[Span]:
 def slack_hooks(text: str) -> Iterator[Span]:
     """Yield the paths of Slack's incoming webhooks."""
     for match in _SLACK_HOOK.finditer(text):
+        yield match.span("path")
+
+
+def softlayer_keys(text: str) -> Iterator[Span]:
+    """Yield the keys in addresses of SoftLayer's API."""
+    for match in _SOFTLAYER.finditer(text):
         yield match.span("path")
 
 

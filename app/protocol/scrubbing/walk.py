@@ -10,6 +10,7 @@ from app.protocol.metrics import is_measurement
 from app.protocol.scrubbing import budget as costs
 from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
 from app.protocol.scrubbing.copies import copyable, without
+from app.protocol.scrubbing.fields import codes_among, may_have_codes
 from app.protocol.scrubbing.hints import Hints
 from app.protocol.scrubbing.names import SECRET
 from app.protocol.scrubbing.numbers import is_card, named_cards, names_card
@@ -169,7 +170,22 @@ class Walk:
                 and self._is_filtered(index, "value", value["value"], name, verdict)
             ):
                 return [item for item in value.items() if item[0] != "value"]
+        is_query = self._nodes[index][2] == "query_string"
+        if is_query or may_have_codes(value):
+            return self._without_codes(index, value, is_query=is_query)
         return value.items()
+
+    def _without_codes(
+        self, index: int, value: dict[Any, Any], *, is_query: bool
+    ) -> Iterable[tuple[Any, Any]]:
+        """The items that are no codes of OAuth and no signatures; those are filtered."""
+        codes = {
+            name
+            for name in codes_among(value.items(), is_query=is_query)
+            if not self._scrubber.verdict_of_key(name) & (SECRET | UNSAFE)
+            and self._is_filtered(index, name, value[name], name, SECRET, "link")
+        }
+        return [item for item in value.items() if item[0] not in codes] if codes else value.items()
 
     def _collect_list(self, index: int, node: _Node) -> None:
         value, parent, _, depth, how = node
@@ -211,15 +227,26 @@ class Walk:
             self._replace(index, 0)
             self._replace(index, 1, self._without_values(value[1], self._nodes[index][3] + 1))
             return True
-        verdict = self._scrubber.verdict_of_key(value[0])
+        verdict, rule = self._scrubber.verdict_of_key(value[0]), "name"
+        if not verdict & (SECRET | UNSAFE) and self._is_code(parent, value):
+            verdict, rule = verdict | SECRET, "link"
         if not verdict & SECRET or verdict & UNSAFE:
             return False
         self._pair_names[index] = value[0]
-        if not self._is_filtered(index, 1, value[1], value[0], verdict):
+        if not self._is_filtered(index, 1, value[1], value[0], verdict, rule):
             return False
         self._texts.append(value[0])
         self._places.append((index, 0, False))
         return True
+
+    def _is_code(self, parent: int, pair: Any) -> bool:
+        """Tell whether the pair is a code of OAuth or a signature, by the pairs beside it."""
+        fields, _, key = self._nodes[parent][:3]
+        is_query = key == "query_string"
+        if not is_query and not may_have_codes({pair[0]: None}) and pair[0] != "state":
+            return False
+        pairs = [pair] if is_query or len(fields) > 64 else [pair, *filter(_is_pair, fields)]
+        return pair[0] in codes_among(pairs, is_query=is_query)
 
     def _collect_other(self, index: int, key: Any, child: Any) -> None:
         """Everything that is no plain JSON text or container, or stands too deep."""
@@ -391,6 +418,7 @@ class Walk:
         applied = {number: count for number, count in others if count}
         hints, patterns = self._hints(), self._scrubber.pattern_count
         applied |= {number: len(names) + patterns for number, names in hints.items()}
+        results: dict[tuple[Any, ...], tuple[str, list[str]]] = {}
         for number, count in sorted(applied.items()):
             index, key, is_code = self._places[number]
             if not self._budget.spend(len(self._texts[number]) * count):
@@ -399,15 +427,25 @@ class Walk:
             if (names := hints.get(number)) is None:
                 continue
             self._applied[number] = count
-            if not names.isdisjoint(_CARD_RULES) and any(named_cards(self._texts[number])):
-                self._by_place.add(number)
+            is_card = self._may_be_card(number, names)
             ordered = sorted(names if key not in _ID_KEYS else names - _NUMBER_RULES)
-            is_card = not names.isdisjoint(_CARD_RULES) and self._names_card(index, key)
-            text, matched = self._scrubber.apply(
-                self._texts[number], ordered, code=is_code, is_card=is_card, secrets=self._secrets
-            )
-            for rule in matched:
-                self._filter(index, key, rule, text)
+            # Frames share variables, and lines: the same text, the same result.
+            text = self._texts[number]
+            asked = (text, is_code, is_card, *ordered)
+            if (result := results.get(asked)) is None:
+                result = results[asked] = self._scrubber.apply(
+                    text, ordered, code=is_code, is_card=is_card, secrets=self._secrets
+                )
+            for rule in result[1]:
+                self._filter(index, key, rule, result[0])
+
+    def _may_be_card(self, number: int, rules: set[int]) -> bool:
+        """Tell whether a text has the hint of a card, and stands under the name of one."""
+        if rules.isdisjoint(_CARD_RULES):
+            return False
+        if any(named_cards(self._texts[number])):
+            self._by_place.add(number)
+        return self._names_card(*self._places[number][:2])
 
     def _names_card(self, index: int, key: Any) -> bool:
         """Tell whether a field, or the object that it stands in, is named after cards."""
@@ -421,23 +459,30 @@ class Walk:
 
     def _hints(self) -> dict[int, set[int]]:
         """Which string may be worth which rules."""
-        places, scrubber = self._places, self._scrubber
+        places, texts, scrubber = self._places, self._texts, self._scrubber
         code = [number for number in self._unknown if places[number][2]]
-        unknown = [number for number in self._unknown if not places[number][2]] if code else []
-        code_from = len(unknown) if code else len(self._unknown)
-        unknown = [*unknown, *code] if code else self._unknown
-        texts = [self._texts[number] for number in unknown]
-        hints: dict[int, set[int]] = (
-            {number: set() for number in unknown} if scrubber.has_patterns else {}
-        )
-        search = Hints(texts, code_from, scrubber.backwards, scrubber.rules_of_backwards)
-        for position, numbers in search.found() if texts else ():
-            hints.setdefault(unknown[position], set()).update(numbers)
-        for number in code:
-            text = self._texts[number]
-            if len(text) >= 60 and " " not in text.strip():
-                hints.setdefault(number, set()).update(_KEY_RULES)
-        return hints
+        plain = [number for number in self._unknown if not places[number][2]]
+        # Each text once, however often it stands in the payload.
+        found_plain: dict[str, set[int]] = {}
+        found_code: dict[str, set[int]] = {}
+        once = list(dict.fromkeys([texts[number] for number in plain]))
+        code_from = len(once)
+        once += dict.fromkeys([texts[number] for number in code])
+        search = Hints(once, code_from, scrubber.backwards, scrubber.rules_of_backwards)
+        for position, hinted in search.found() if once else ():
+            found = found_plain if position < code_from else found_code
+            found.setdefault(once[position], set()).update(hinted)
+        for line in once[code_from:]:
+            if len(line) >= 60 and " " not in line.strip():
+                found_code.setdefault(line, set()).update(_KEY_RULES)
+        none: set[int] | None = set() if scrubber.has_patterns else None
+        return {
+            number: rules
+            for numbers, found in ((plain, found_plain), (code, found_code))
+            if found or none is not None
+            for number in numbers
+            if (rules := found.get(texts[number], none)) is not None
+        }
 
     # ---------------------------------------------------------------------------- copies
     def filter_copies(self) -> None:
@@ -522,6 +567,11 @@ class Walk:
                 parts.append(f".{name}" if name else f"[{key}]")
             _, index, key = self._nodes[index][:3]
         return "".join(reversed(parts)).removeprefix(".")
+
+
+def _is_pair(value: Any) -> bool:
+    """Tell whether this is a name and a value."""
+    return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _joined_keys(value: dict[Any, Any]) -> str:

@@ -1,0 +1,65 @@
+"""Codes of OAuth and signatures that are fields: of a query string, of a form's body.
+
+`code` is the name of many things, of an error, a country, a discount. It is a secret where the
+fields of OAuth stand beside it, and where it looks drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from app.protocol.scrubbing.links import is_code
+
+# With one of these a form is one of OAuth.
+_BESIDE = frozenset(
+    "state redirect_uri client_id grant_type code_verifier session_state authuser nonce".split()
+)
+_NAMES = frozenset({"code", "state"})
+_SIGNATURES = frozenset({"signature", "hmac"})
+# In one run letters of both cases and digits, or digits among small letters, as in hexadecimal.
+_DRAWN = re.compile(
+    r"(?=[^A-Z]{0,256}+[A-Z])(?=[^a-z]{0,256}+[a-z])(?=[^0-9]{0,256}+[0-9])[\w~-]{10,}+"
+    r"|(?=[^0-9]{0,256}+[0-9][^0-9]{0,256}+[0-9][^0-9]{0,256}+[0-9])(?=[^a-z]{0,256}+[a-z])"
+    r"[a-z0-9]{16,}+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.A,
+)
+_BETWEEN = re.compile(r"[/.+=% ]")
+_SIGNATURE = 20
+# More fields are none of OAuth's, and each would be looked for among all others.
+_MAX_FIELDS = 64
+
+
+def may_have_codes(names: dict[Any, Any]) -> bool:
+    """Tell whether it is worth to look at these fields."""
+    return "code" in names or "signature" in names or "hmac" in names
+
+
+def codes_among(fields: Iterable[tuple[Any, Any]], *, is_query: bool) -> Iterator[Any]:
+    """Yield the names of the fields whose values are codes.
+
+    :param is_query: they are the parameters of a link, which all have one meaning.
+    """
+    texts = {name: text for name, value in fields if (text := _text_of(value)) is not None}
+    if len(texts) > _MAX_FIELDS and not is_query:
+        return
+    is_oauth = "code" in texts and not _BESIDE.isdisjoint(texts)
+    for name, text in texts.items():
+        if is_query and isinstance(name, str) and is_code(name, text):
+            yield name
+        elif is_oauth and name in _NAMES and _is_drawn(text):
+            yield name
+        elif name in _SIGNATURES and len(text) >= _SIGNATURE and _is_drawn(text):
+            yield name
+
+
+def _text_of(value: Any) -> str | None:
+    """Return a field's value; a form has a list of one for each."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return value if isinstance(value, str) else None
+
+
+def _is_drawn(text: str) -> bool:
+    return any(_DRAWN.fullmatch(part) for part in _BETWEEN.split(text))
