@@ -43,7 +43,7 @@ DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 # Where unhandled errors are logged, which are captured already.
 UNHANDLED_LOGGER = "app.unhandled"
 # Where other programs report.
-INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store)/?$|/tunnel/?$")
+INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
 # Our own plumbing: neither traced nor counted as a session.
 QUIET_PATHS = re.compile(rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}")
 # Where an exception carries the id of its event, so that logging and then raising it is one event.
