@@ -148,7 +148,8 @@ def _setting(payload: dict[str, Any], name: str) -> str:
 def _forbid(payload: dict[str, Any]) -> None:
     sdk = read_dict(payload.get("sdk"))
     settings = {**read_dict(sdk.get("settings")), "infer_ip": "never"}
-    payload["sdk"] = {**sdk, "settings": settings}
+    # Sentry wants both names of an SDK that has settings.
+    payload["sdk"] = {"name": "unknown", "version": "unknown", **sdk, "settings": settings}
 
 
 def _agent_into_event(payload: dict[str, Any], user_agent: str | None) -> bool:

@@ -5,7 +5,8 @@
     {"expect-ct-report": {…}}   {"expect-staple-report": {…}}   {"known-pins": […], …}
 
 A violation is grouped by directive and blocked host, as Sentry does. The report stands in the
-event's member ``csp``, ``expectct``, ``expectstaple`` or ``hpkp``, where Sentry reads it.
+event's member ``csp``, where Sentry reads it; those of certificates, which Sentry's parser does not
+know any more, in its ``extra``.
 
 Source: https://www.w3.org/TR/CSP3/#deprecated-serialize-violation and #reporting, RFC 9163,
 RFC 7469; the members by https://github.com/getsentry/relay (``security_report.rs``), 2026-11-27.
@@ -199,5 +200,5 @@ def _certificate_event(report: dict[str, Any], member: str, message: str) -> dic
         "fingerprint": [member, host[:200]],
         "tags": {"hostname": host[:200]},
         "request": {"url": f"https://{host[:200]}/"},
-        member: kept,
+        "extra": {member: kept},
     }

@@ -45,9 +45,8 @@ def test_feedback_is_told_whole(app: Flask, client: FlaskClient) -> None:
 
 def test_files_of_feedback_are_listed_and_opened(app: Flask, client: FlaskClient) -> None:
     content = b"\x89PNG\nno end of line"
-    file = Item(
-        {"type": "attachment", "filename": "shot.png", "content_type": "image/png"}, content
-    )
+    named = {"filename": "shot.png", "content_type": "image/png"}
+    file = Item({"type": "attachment", **named}, content)
     item = feedback_item("the button is dead", "a" * 32)
     parts_of(app).intake.accept(Envelope({}, [item, file]), project_id=1, timeout_s=10)
     [row] = client.get("/api/feedback").json["feedback"]
