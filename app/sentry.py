@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import sentry_sdk
+from flask import has_request_context, request
 from sentry_sdk.envelope import Envelope as SdkEnvelope
 from sentry_sdk.envelope import Item as SdkItem
 from sentry_sdk.integrations.dedupe import DedupeIntegration
@@ -29,6 +30,7 @@ from sentry_sdk.scope import add_global_event_processor
 from sentry_sdk.transport import Transport
 
 from app.intake import Intake
+from app.protocol.caller import read_address
 from app.protocol.envelope import Envelope, Item
 from app.protocol.request_headers import keep_known_headers
 from app.protocol.scrubbing.known import named_secrets
@@ -43,7 +45,7 @@ DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 # Where unhandled errors are logged, which are captured already.
 UNHANDLED_LOGGER = "app.unhandled"
 # Where other programs report.
-INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store)/?$|/tunnel/?$")
+INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
 # Our own plumbing: neither traced nor counted as a session.
 QUIET_PATHS = re.compile(rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}")
 # Where an exception carries the id of its event, so that logging and then raising it is one event.
@@ -263,9 +265,18 @@ def _note_secrets(event: Any, hint: dict[str, Any]) -> Any:
     return event
 
 
+def _with_caller(event: dict[str, Any]) -> dict[str, Any]:
+    # The SDK's own processor, which runs late, believes X-Forwarded-For whoever wrote it; Flask has
+    # the address by TRUSTED_PROXIES.
+    user = event.get("user")
+    if has_request_context() and isinstance(user, dict) and "ip_address" in user:
+        return {**event, "user": {**user, "ip_address": read_address(request.remote_addr)}}
+    return event
+
+
 def _before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
     exception = (hint.get("exc_info") or (None, None))[1]
-    filtered = _filtered(event, hint)
+    filtered = _filtered(_with_caller(event), hint)
     if filtered is not None and exception is not None:
         exception.__dict__[_MARK] = (_scope_token(), str(filtered.get("event_id")))
     return filtered

@@ -35,6 +35,7 @@ TABLE = [
     ("/api/alerts", "read"),
     ("/api/<int:project_id>/envelope/", "key"),
     ("/api/<int:project_id>/store/", "key"),
+    ("/api/<int:project_id>/security/", "key"),
     ("/api/envelope/", "key"),
     ("/api/store/", "key"),
     ("/<path:prefix>/api/<int:project_id>/", "key"),

@@ -148,14 +148,18 @@ def view_of(stored: StoredEvent) -> EventView:
 def _where(frame: Frame | None) -> str:
     if frame is None:
         return ""
-    place = _place(frame)
+    place = place_of(frame)
     return f"{printable(frame.function)} in {place}" if frame.function else place
 
 
-def _place(frame: Frame) -> str:
-    name = printable(frame.filename or frame.module or frame.abs_path or "?")
+def place_of(frame: Frame) -> str:
+    """Return a frame's file and line; with the column where there is one, as in minified code."""
+    name = printable(frame.filename or frame.abs_path or frame.module or "?")
     line = _line_number(frame)
-    return name if line is None else f"{name}:{line}"
+    if line is None:
+        return name
+    column = frame.colno if frame.colno and 0 < frame.colno < MAX_LINE_NUMBER else None
+    return f"{name}:{line}" if column is None else f"{name}:{line}:{column}"
 
 
 def _line_number(frame: Frame) -> int | None:
@@ -228,7 +232,7 @@ def _parts(frames: list[FrameView], has_own: bool) -> Iterator[Part]:
 def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
     return FrameView(
         function=printable(frame.function or "?"),
-        where=_place(frame),
+        where=place_of(frame),
         module=printable(frame.module or ""),
         in_app=frame.in_app,
         open=open,

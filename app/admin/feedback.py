@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from flask import render_template, request
+from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
 from app import access
 from app.admin import bp
 from app.admin.choices import Choice
+from app.admin.event_view import attachments_shown
 from app.admin.events import row_number
 from app.admin.lookups import project_names
-from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.downloads import download
+from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.paging import SCAN_ROWS
 from app.protocol.event import clean_text
 from app.services import services
@@ -28,10 +30,15 @@ def list_of_feedback() -> ResponseReturnValue:
     choice, before = read_choice(), row_number("before")
     with services().store.read() as conn:
         page = page_of_feedback(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
+        files = files_of(conn, page.rows)
         names = project_names(conn)
     return render_template(
         "feedback.html",
         rows=page.rows,
+        files={
+            row_id: attachments_shown(one.described() for one in found)
+            for row_id, found in files.items()
+        },
         choice=choice,
         projects=names,
         is_first=before is None,
@@ -39,6 +46,21 @@ def list_of_feedback() -> ResponseReturnValue:
         is_cut=page.is_cut,
         looked_at=SCAN_ROWS,
     )
+
+
+@bp.get("/feedback/<int:feedback_id>/attachments/<int:number>")
+@access.admin
+def download_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
+    """Return a file that came with feedback, to be saved.
+
+    :param number: its place among them, from 0.
+    :raise 404: there is no such feedback, or not so many files.
+    """
+    with services().store.read() as conn:
+        found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
+    if found is None:
+        abort(404, description="the feedback has no such file")
+    return download(found)
 
 
 def read_choice() -> Choice:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
+from app.admin.event_view import place_of
 from app.admin.values import as_text, printable, read_time, shorten
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame
@@ -80,9 +81,7 @@ def _most_telling(frames: list[Frame]) -> list[Frame]:
 
 
 def _call(frame: Frame) -> str:
-    place = printable(frame.filename or frame.module or "?")
-    line = "" if frame.lineno is None or abs(frame.lineno) > 10**9 else f":{frame.lineno}"
-    text = f"{place}{line} in {printable(frame.function or '?')}"
+    text = f"{place_of(frame)} in {printable(frame.function or '?')}"
     return (
         f"{text}\n    {printable(frame.context_line).strip()[:300]}" if frame.context_line else text
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 ENVELOPE, STORE = "/api/{project_id}/envelope/", "/api/{project_id}/store/"
+SECURITY = "/api/{project_id}/security/"
 _KEY = "The public key of a project, in `X-Sentry-Auth`, `sentry_key` or the DSN of the envelope."
 _ANSWERS = {
     200: "It is on the disk.",
@@ -29,11 +30,16 @@ def paths() -> dict[str, dict[str, Any]]:
     return {
         ENVELOPE: {"post": _door("send_envelope", "Keep an envelope", "application/octet-stream")},
         STORE: {"post": _door("send_event", "Keep an event of an old SDK", "application/json")},
+        SECURITY: {
+            "post": _door(
+                "send_reports", "Keep what a policy of a page blocked", "application/csp-report"
+            )
+        },
     }
 
 
 def _door(name: str, summary: str, media: str) -> dict[str, Any]:
-    schema = {"type": "object" if media == "application/json" else "string"}
+    schema = {"type": "string" if media == "application/octet-stream" else "object"}
     return {
         "operationId": name,
         "summary": summary,

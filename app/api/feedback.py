@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
@@ -13,7 +14,8 @@ from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import Feedback, FeedbackPage
-from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.downloads import download
+from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.services import services
 
 
@@ -55,5 +57,31 @@ def get_feedback() -> ResponseReturnValue:
     chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with services().store.read() as conn:
         page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
-    found = [Feedback(**row._mapping) for row in page.rows]
+        files = files_of(conn, page.rows)
+    found = [
+        Feedback(**row._mapping, attachments=[one.described() for one in files.get(row.id, ())])
+        for row in page.rows
+    ]
     return answer(FeedbackPage(feedback=found, next=number_after(page)))
+
+
+@bp.get("/api/feedback/<int:feedback_id>/attachments/<int:number>")
+@access.reads
+@describe(
+    Operation(
+        "A file that came with feedback, to be saved",
+        {200: "application/octet-stream"},
+        problems=(404, 503),
+        tag="feedback",
+    )
+)
+def get_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
+    """Return a file, by its place in the feedback's `attachments`, from 0.
+
+    :raise 404: there is no such feedback, or not so many files.
+    """
+    with services().store.read() as conn:
+        found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
+    if found is None:
+        abort(404, description="the feedback has no such file")
+    return download(found)

@@ -151,6 +151,7 @@ class Feedback(BaseModel):
     email: str | None
     url: str | None
     source: str | None
+    attachments: list[dict[str, Any]] = Field(description="Files that came with it.")
     received_at: datetime
 
 

@@ -20,7 +20,7 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import certifi
@@ -42,11 +42,25 @@ MAX_ANSWER_BYTES = 65_536
 MIN_KEY_LENGTH = 8
 CLIENT = "devenviro/1"
 INSTANCE_HEADER = "X-DevEnviro-Instance"
+# Whose address Sentry takes for the sender's, instead of ours.
+FORWARDED_HEADER = "X-Sentry-Forwarded-For"
 # A sixth of the CPU of level 9, for an eighth more bytes (a 20 KB event).
 GZIP_LEVEL = 1
 # CURLOPT_QUICK_EXIT, for which pycurl has no name: a handle that is closed while its host's name is
 # being resolved does not wait for that. Source: https://curl.se/libcurl/c/CURLOPT_QUICK_EXIT.html.
 QUICK_EXIT = 322
+
+
+class Origin(NamedTuple):
+    """Where an envelope came from.
+
+    :param via: the instances it came through before, separated by commas.
+    :param address: of its sender, and ``user_agent``, where the envelope asks for them.
+    """
+
+    via: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
 
 
 class _Copied(socket.socket):
@@ -80,11 +94,10 @@ class Line:
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header_line)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_content)
 
-    def load(self, body: bytes, via: str | None, *, is_fresh: bool = False) -> None:
+    def load(self, body: bytes, origin: Origin, *, is_fresh: bool = False) -> None:
         """Have the handle ready to send an envelope.
 
         :param body: of :func:`stamped`.
-        :param via: the instances it came through before.
         :param is_fresh: over a connection of its own: one that is kept alive has ended, and curl
             looks for those once a second only.
         """
@@ -92,7 +105,8 @@ class Line:
         self._body, self._header_lines, self._content = io.BytesIO(data), [], b""
         self._refused = ""
         self.curl.setopt(pycurl.POSTFIELDSIZE, len(data))
-        self.curl.setopt(pycurl.HTTPHEADER, self._headers(via))
+        self.curl.setopt(pycurl.HTTPHEADER, self._headers(origin))
+        self.curl.setopt(pycurl.USERAGENT, origin.user_agent or CLIENT)
         self.curl.setopt(pycurl.FRESH_CONNECT, is_fresh)
 
     def result(self, error: int = pycurl.E_OK, message: str = "") -> Answer | Failure:
@@ -113,12 +127,14 @@ class Line:
         """End the exchange that goes on, if one does, by closing its connection."""
         self.curl.close()
 
-    def _headers(self, via: str | None) -> list[str]:
+    def _headers(self, origin: Origin) -> list[str]:
+        forwarded = f"{FORWARDED_HEADER}: {origin.address}" if origin.address else ""
         return [
+            *filter(None, [forwarded]),
             "Content-Type: application/x-sentry-envelope",
             "Content-Encoding: gzip",
             f"X-Sentry-Auth: {self._dsn.authorization(CLIENT)}",
-            f"{INSTANCE_HEADER}: {', '.join(filter(None, (via, self._instance_id)))}",
+            f"{INSTANCE_HEADER}: {', '.join(filter(None, (origin.via, self._instance_id)))}",
             "Accept:",
             # Sent at once, instead of asking first whether it may be.
             "Expect:",

@@ -19,7 +19,7 @@ from typing import Any
 import pycurl
 
 from app.db import utc_now
-from app.delivery.client import CheckAddress, Line, stamped
+from app.delivery.client import CheckAddress, Line, Origin, stamped
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
 from app.protocol.packing import unpack
@@ -99,7 +99,7 @@ class Exchanges:
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._multi = self._new_multi()
 
-    def begin(self, owner: Any, token: Any, route: Route, body: bytes, via: str | None) -> None:
+    def begin(self, owner: Any, token: Any, route: Route, body: bytes, origin: Origin) -> None:
         """Send an envelope.
 
         :param owner: and ``token``: come back with the result.
@@ -113,7 +113,7 @@ class Exchanges:
             return
         try:
             line = route.line()
-            line.load(data, via, is_fresh=bool(self._idle.select(0)))
+            line.load(data, origin, is_fresh=bool(self._idle.select(0)))
             self._multi.add_handle(line.curl)
         except Exception as bug:
             # Whatever it is, it must not hold up the others: the envelope is tried again.

@@ -18,7 +18,7 @@ from sqlalchemy import Connection as DbConnection
 from app import leases
 from app.db import Store, utc_now
 from app.delivery import outbox, reports, thinning
-from app.delivery.client import DEADLINE_S
+from app.delivery.client import DEADLINE_S, Origin
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.exchanges import Exchanges, Route, Sent
 from app.delivery.learning import Circuit
@@ -119,9 +119,9 @@ class Lane:
             self._rests_until = uptime_s() + LIMITED_REST_S
         for one in chosen:
             if one.id in bodies:
-                self._send(one, bodies[one.id], one.via)
+                self._send(one, bodies[one.id], one.origin)
         if report is not None and self._free:
-            self._send(report, report.body(now), None)
+            self._send(report, report.body(now), Origin())
         return list(thinned.values())
 
     def _may_send(self, destination: Destination, now: datetime) -> bool:
@@ -218,11 +218,11 @@ class Lane:
             return None
         return reports.owed_by(conn, self.project_id)
 
-    def _send(self, token: Due | Report, body: bytes, via: str | None) -> None:
+    def _send(self, token: Due | Report, body: bytes, origin: Origin) -> None:
         # Another process may hold the lease by the time this one goes on.
         if self._route is not None and self._lease_lasts(DEADLINE_S):
             self._sending.append(token)
-            self._exchanges.begin(self, token, self._route, body, via)
+            self._exchanges.begin(self, token, self._route, body, origin)
 
     @property
     def _free(self) -> int:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from app.db import UtcDateTime
 from app.delivery import books
+from app.delivery.client import Origin
 from app.delivery.tables import destinations
 from app.events.tables import OUTBOX, envelopes, events
 from app.issues.tables import issues
@@ -88,8 +89,15 @@ class Due(NamedTuple):
     received_at: datetime
     size_bytes: int
     via: str | None
+    caller_address: str | None
+    caller_user_agent: str | None
     issue_id: int | None
     error_type: str | None
+
+    @property
+    def origin(self) -> Origin:
+        """Where it came from."""
+        return Origin(self.via, self.caller_address, self.caller_user_agent)
 
 
 def projects_with_outbox(conn: Connection) -> list[int]:
@@ -214,6 +222,8 @@ def _due(limited: tuple[str, ...]) -> Select[Any]:
             envelopes.c.received_at,
             envelopes.c.size_bytes,
             envelopes.c.via,
+            envelopes.c.caller_address,
+            envelopes.c.caller_user_agent,
             events.c.issue_id,
             issues.c.type,
         )

@@ -43,10 +43,10 @@ def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
 
     :param row: of the event, with the ``body`` of its envelope.
     """
-    yield from _attachments_in(row.body)
+    yield from attachments_in(row.body)
     for id in _others(conn, row)[0]:
         body = conn.scalar(select(envelopes.c.body).where(envelopes.c.id == id))
-        yield from _attachments_in(body) if body else ()
+        yield from attachments_in(body) if body else ()
 
 
 def unlisted_envelopes(conn: Connection, row: Row[Any]) -> int:
@@ -77,7 +77,8 @@ def find_attachment(conn: Connection, row: Row[Any], number: int) -> Attachment 
     return next(islice(attachments_of(conn, row), number, None), None)
 
 
-def _attachments_in(body: bytes) -> list[Attachment]:
+def attachments_in(body: bytes) -> list[Attachment]:
+    """Return the attachments in a stored envelope, in order."""
     return [
         Attachment(item.headers.get("filename"), item.headers.get("content_type"), item.payload)
         for item in parse_envelope(unpack(body)).items

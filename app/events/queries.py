@@ -180,9 +180,10 @@ def read_stored(body: bytes, event_id: str, received_at: datetime) -> tuple[Even
 
     :raise ValueError: the envelope is damaged.
     """
-    item = parse_envelope(unpack(body)).event()
+    envelope = parse_envelope(unpack(body))
+    item, sdk = envelope.event(), envelope.headers.get("sdk")
     payload = item.payload if item else {}
-    return read_event(payload, event_id=event_id, received_at=received_at), payload
+    return read_event(payload, event_id=event_id, received_at=received_at, sdk=sdk), payload
 
 
 def _stored(row: Row[Any]) -> StoredEvent:

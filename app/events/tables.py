@@ -54,6 +54,9 @@ envelopes = Table(
     Column("upstream_id", String(64)),
     # The instances it came through, separated by commas, so that two that point at each other stop.
     Column("via", String(500)),
+    # Of who sent it, where it asks for them: Sentry would take ours.
+    Column("caller_address", String(45)),
+    Column("caller_user_agent", String(500)),
     Index(None, "state", "id"),
     # The oldest of a project, which go first.
     Index(None, "project_id", "received_at", "id"),

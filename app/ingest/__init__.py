@@ -1,6 +1,7 @@
 """The second door: any program that speaks Sentry's protocol reports here.
 
     door      the routes: whose key, which envelope, into the store
+    security  the route of browsers, which report what a policy blocked
     body      the bytes: read, inflated, bounded
     quota     429 for a project that sends more than it may
     answers   what a client is told, and the headers of every answer
@@ -15,7 +16,7 @@ from flask_wtf.csrf import CSRFProtect
 
 bp = Blueprint("ingest", __name__)
 
-from app.ingest import answers, door  # noqa: E402, F401 -- they add themselves to bp
+from app.ingest import answers, door, security  # noqa: E402, F401 -- they add themselves to bp
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:

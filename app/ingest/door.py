@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -20,6 +20,7 @@ from app.db import StoreError
 from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, read_body
+from app.protocol.caller import Caller, read_address
 from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
 from app.protocol.envelope import (
     Envelope,
@@ -34,6 +35,8 @@ from app.protocol.envelope import (
 from app.protocol.event import parse_event_id
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate_base64
 from app.services import services
+
+Parsed = TypeVar("Parsed")
 
 LIMITS = Limits(
     items=100,  # Sentry's own limit for sessions; SDKs send a handful.
@@ -125,8 +128,8 @@ def check_head() -> None:
     """
     if request.method == "OPTIONS":
         return
-    _passed_through()
-    project_id = _authorized((request.view_args or {}).get("project_id"))
+    passed_through()
+    project_id = authorized((request.view_args or {}).get("project_id"))
     is_event = request.endpoint == f"{bp.name}.{take_event.__name__}"
     if project_id is None:
         if is_event:
@@ -147,34 +150,32 @@ def _take(
     dsn_in: Callable[[bytearray], object] | None = None,
 ) -> Response:
     """Authorize, read, authorize by what was read, keep."""
-    via = _passed_through()
-    known = _authorized(project_id)
+    via = passed_through()
+    known = authorized(project_id)
     if known is None and dsn_in is None:
         raise Refusal(401, "no public key was given")
     with read_body() as body:
         dsn = dsn_in(body) if dsn_in is not None else None
         if dsn is not None:
-            known = _authorized(project_id, dsn)
+            known = authorized(project_id, dsn)
         if known is None:
             raise Refusal(401, "no public key was given")
-        return _keep(_parsed(parse, body), known, via)
+        return keep(parsed(parse, body), known, via)
 
 
 def _take_tunneled() -> Response | None:
     with read_body() as body:
         try:
             dsn = _dsn_in(body)
-            known = _authorized(None, dsn) if dsn is not None else None
+            known = authorized(None, dsn) if dsn is not None else None
         except Refusal as refusal:
             if refusal.status == 503:
                 raise
             return None
-        return (
-            None if known is None else _keep(_parsed(_envelope_of, body), known, _passed_through())
-        )
+        return None if known is None else keep(parsed(_envelope_of, body), known, passed_through())
 
 
-def _authorized(project_id: int | None, dsn: object = None) -> int | None:
+def authorized(project_id: int | None, dsn: object = None) -> int | None:
     """Return the project that the request's key opens, ``None`` when it names no key.
 
     :param project_id: of the path.
@@ -205,7 +206,7 @@ def _authorized(project_id: int | None, dsn: object = None) -> int | None:
     return project
 
 
-def _passed_through() -> str | None:
+def passed_through() -> str | None:
     """Return the instances that the envelope came through.
 
     :raise Refusal: 508 this one is among them, or there are more than anyone chains on purpose.
@@ -219,7 +220,13 @@ def _passed_through() -> str | None:
     return via
 
 
-def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
+def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
+    """Store an envelope, if it holds something.
+
+    :param via: of :func:`passed_through`.
+    :raise Refusal: 400 its event id is none, 429 it is beyond the quota.
+    :raise StoreError: nothing was kept.
+    """
     event_id = _give_event_id(envelope)
     if envelope.items:
         limit = quota.check(envelope, project_id)
@@ -229,7 +236,7 @@ def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
             timeout_s=ACCEPT_WAIT_S,
             via=via,
             quota=limit,
-            client=read_client_name(request.headers, request.args.get("sentry_client")),
+            caller=caller_of_request(),
         )
         if limit is not None and accepted.refused_until is not None:
             services().quotas.shut(project_id, limit, accepted.refused_until)
@@ -237,18 +244,31 @@ def _keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     return jsonify({"id": event_id} if event_id else {})
 
 
+def caller_of_request() -> Caller:
+    """Return who sent this request: behind ``TRUSTED_PROXIES`` whom they name."""
+    return Caller(
+        read_address(request.remote_addr),
+        request.headers.get("User-Agent"),
+        read_client_name(request.headers, request.args.get("sentry_client")),
+    )
+
+
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def _parsed(parse: Callable[[bytearray], Envelope], body: bytearray) -> Envelope:
+def parsed(parse: Callable[[bytearray], Parsed], body: bytearray) -> Parsed:
+    """Return what a body says, and empty it.
+
+    :raise Refusal: 400, 413.
+    """
     try:
-        envelope = parse(body)
+        result = parse(body)
     except (EnvelopeTooLarge, BodyTooLarge) as error:
         raise Refusal(413, "the envelope is too large", str(error)) from error
     except (EnvelopeError, BodyError) as error:
         raise Refusal(400, "the envelope is malformed", str(error)) from error
     body.clear()  # Its items are copies; a large one need not be in memory twice.
-    return envelope
+    return result
 
 
 def _dsn_in(body: bytearray) -> object:

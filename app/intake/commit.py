@@ -29,6 +29,7 @@ from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.triage import settle_awaiting
+from app.protocol.caller import Inferred
 from app.protocol.client_clock import Correction
 from app.protocol.client_report import Loss
 from app.protocol.event import Event, clean_text
@@ -103,6 +104,7 @@ class Prepared:
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
     client: str | None = None
+    inferred: Inferred = Inferred()
     measures: Measures = NOTHING
     feedback: list[Feedback] = field(default_factory=list)
     correction: Correction | None = None
@@ -366,6 +368,8 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
         "size_bytes": prepared.size_bytes,
         "body": prepared.packed,
         "via": prepared.via,
+        "caller_address": prepared.inferred.address,
+        "caller_user_agent": prepared.inferred.user_agent,
     }
 
 

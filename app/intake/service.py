@@ -40,6 +40,7 @@ from app.intake.store_bound import StoreBound
 from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
+from app.protocol.caller import Caller, infer
 from app.protocol.client_clock import correct_times
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
@@ -131,7 +132,7 @@ class Intake:
         timeout_s: float,
         via: str | None = None,
         quota: int | None = None,
-        client: str | None = None,
+        caller: Caller | None = None,
         uid: str | None = None,
     ) -> Accepted:
         """Store an envelope and return when it is on the disk.
@@ -139,7 +140,7 @@ class Intake:
         :param via: the instances it came through, separated by commas.
         :param quota: how many envelopes of its project may come in a minute; beyond it nothing is
             stored, and the answer says so (``refused_until``).
-        :param client: what the client calls itself, ``name/version``.
+        :param caller: who sent it.
         :param uid: what its envelope is alone with, 32 hex digits; the same again is not stored.
         :raise ShareExceeded: the store is nearly full, and the project is beyond its share of it.
         :raise StoreFull: the store is full.
@@ -147,10 +148,14 @@ class Intake:
         """
         with recording():
             self.check_room(project_id)
-            named = read_client(envelope, client)
+            caller = caller or Caller()
+            named = read_client(envelope, caller.client)
+            may_keep = caller.address is not None and self._keeps_address(caller.address)
+            inferred = infer(envelope, caller, may_keep_address=may_keep or not caller.address)
             prepared = self._prepare(envelope, project_id)
             measures = with_timings(prepared.measures, envelope)
             prepared = replace(prepared, via=via, quota=quota, client=named, measures=measures)
+            prepared = replace(prepared, inferred=inferred)
             if uid is not None:
                 prepared = replace(prepared, uid=uid)
             return self._committer.submit(prepared, timeout_s)
@@ -283,6 +288,11 @@ class Intake:
             self._owed.count("scrub_budget_exceeded")
         return findings
 
+    def _keeps_address(self, address: str) -> bool:
+        """Whether the settings leave a user's address where it stands."""
+        user = {"user": {"ip_address": address}}
+        return bool(self.scrubber.scrub(user)[0] == user)
+
     def _prepared(
         self,
         uid: str,
@@ -407,4 +417,5 @@ def _read(envelope: Envelope, received_at: datetime) -> Event | None:
         or parse_event_id(item.payload.get("event_id"))
         or uuid.uuid4().hex
     )
-    return read_event(item.payload, event_id=event_id, received_at=received_at)
+    sdk = envelope.headers.get("sdk")
+    return read_event(item.payload, event_id=event_id, received_at=received_at, sdk=sdk)

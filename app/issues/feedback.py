@@ -31,7 +31,8 @@ from sqlalchemy import (
 )
 
 from app.db import Store, UtcDateTime, insert, metadata
-from app.events.tables import RowId, events
+from app.events.attachments import MAX_BYTES, Attachment, attachments_in
+from app.events.tables import RowId, envelopes, events
 from app.issues.tables import DELETED, issues
 from app.paging import Listing, Page, hidden, read_page
 from app.protocol.event import clean_text, parse_event_id
@@ -181,6 +182,41 @@ def page_of_feedback(
     )
     after = None if before is None else (before,)
     return read_page(conn, query, filter.listing(), after=after, limit=limit)
+
+
+def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attachment]]:
+    """Return the files that came with feedback, by the feedback's row id; without those of none.
+
+    Of a page's envelopes the first :data:`MAX_BYTES` are looked into, since it waits for them.
+    """
+    by_envelope = {row.envelope_id: row.id for row in rows}
+    columns = envelopes.c
+    with_files = select(columns.id, columns.size_bytes).where(
+        columns.id.in_(by_envelope), columns.item_types.contains("attachment")
+    )
+    found: dict[int, list[Attachment]] = {}
+    left = MAX_BYTES
+    for envelope_id, size_bytes in conn.execute(with_files.order_by(columns.id.desc())).all():
+        left -= size_bytes
+        if found and left < 0:
+            break
+        body = conn.scalar(select(columns.body).where(columns.id == envelope_id))
+        if body:
+            found[by_envelope[envelope_id]] = attachments_in(body)
+    return found
+
+
+def find_file(conn: Connection, feedback_id: int, number: int) -> Attachment | None:
+    """Return a file of one feedback, by its place from 0; ``None`` when it is not there."""
+    query = (
+        select(feedback.c.id, feedback.c.envelope_id)
+        .outerjoin(issues, issues.c.id == feedback.c.issue_id)
+        .where(feedback.c.id == feedback_id)
+        .where(or_(feedback.c.issue_id.is_(None), issues.c.status != DELETED))
+    )
+    rows: list[Row[Any]] = list(conn.execute(query))
+    files = files_of(conn, rows).get(feedback_id, [])
+    return files[number] if number < len(files) else None
 
 
 def has_feedback(conn: Connection, project_id: int, event_id: str) -> bool:

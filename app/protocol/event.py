@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from app.protocol.caller import AUTO_ADDRESS
+from app.protocol.derived import with_derived_tags, with_user_agent
 from app.protocol.exception_tree import decide, grow
 from app.protocol.http_request import read_request
 from app.protocol.lenient import (
@@ -46,9 +48,6 @@ __all__ = [
     "read_level",
     "top_frame",
 ]
-
-# What a client writes where the server should put the address that the request came from.
-AUTO_ADDRESS = "{{auto}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +150,32 @@ def first_line(value: str | None) -> str:
     return next((line.strip() for line in (value or "").splitlines() if line.strip()), "")
 
 
-def read_event(payload: dict[str, Any], *, event_id: str, received_at: datetime) -> Event:
+def read_event(
+    payload: dict[str, Any], *, event_id: str, received_at: datetime, sdk: object = None
+) -> Event:
     """Read a payload.
 
     :param event_id: the id that counts; the envelope's header wins over the payload's.
     :param received_at: stands in for a timestamp that is missing or unreadable.
+    :param sdk: of the envelope's headers; stands in for one that the payload does not name.
     """
     get = payload.get
     message = read_message(payload)
     stacks = read_stacks(payload)
+    request = read_request(get("request") or get("sentry.interfaces.Http"))
+    contexts = with_user_agent(
+        read_dict(get("contexts") or get("sentry.interfaces.Contexts")),
+        request,
+        read_name(get("platform")),
+    )
+    outermost = stacks.exceptions[-1] if stacks.exceptions else None
+    logger = read_name(get("logger"))
     return Event(
         event_id=event_id,
         timestamp=read_timestamp(get("timestamp")) or received_at,
         level=read_level(get("level")),
         platform=read_name(get("platform")),
-        logger=read_name(get("logger")),
+        logger=logger,
         message=message.formatted,
         message_template=message.template,
         # What old clients call the culprit is what a transaction was made of.
@@ -175,17 +185,22 @@ def read_event(payload: dict[str, Any], *, event_id: str, received_at: datetime)
         environment=read_name(get("environment")),
         server_name=read_name(get("server_name")),
         user=read_dict(get("user") or get("sentry.interfaces.User")),
-        tags=read_tags(get("tags")),
-        contexts=read_dict(get("contexts") or get("sentry.interfaces.Contexts")),
+        tags=with_derived_tags(read_tags(get("tags")), contexts, request, logger, outermost),
+        contexts=contexts,
         extra=read_pairs(get("extra")),
-        request=read_request(get("request") or get("sentry.interfaces.Http")),
-        sdk=read_dict(get("sdk")),
+        request=request,
+        sdk=_sdk(get("sdk"), sdk),
         modules=read_pairs(get("modules")),
         fingerprint=_fingerprint(payload),
         exceptions=stacks.exceptions,
         breadcrumbs=read_values(get("breadcrumbs") or get("sentry.interfaces.Breadcrumbs")),
         stack=stacks.loose,
     )
+
+
+def _sdk(own: object, of_envelope: object) -> dict[str, Any]:
+    named = read_dict(own)
+    return named if named.get("name") else {**read_dict(of_envelope), **named}
 
 
 def _fingerprint(payload: dict[str, Any]) -> list[str]:

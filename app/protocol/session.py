@@ -21,6 +21,7 @@ from app.protocol.scrubbing.spans import FILTERED
 # a client says that keeps to the protocol: what has ended stays as it ended, errors only grow.
 HEALTHY, ERRORED, ABNORMAL, CRASHED = range(4)
 _OUTCOMES = {"ok": HEALTHY, "exited": HEALTHY, "abnormal": ABNORMAL, "crashed": CRASHED}
+# As in Sentry, "unhandled" is no crash: it falls to what is not listed, an error.
 # "unhandled" is an error that nothing handled and that ended nothing.
 _AGGREGATED = {
     "exited": HEALTHY,

@@ -229,4 +229,5 @@ def _is_own(frame: dict[str, Any]) -> bool:
 
 
 def _line(value: object) -> str | None:
-    return clean_text(value) if isinstance(value, str) else None
+    # Ruby's client sends each line with its end.
+    return clean_text(value).rstrip("\r\n") if isinstance(value, str) else None

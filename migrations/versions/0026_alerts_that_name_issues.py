@@ -1,7 +1,7 @@
 """Notices name all of their issues, rules may be of all projects, channels say that they fail.
 
 Revision ID: 0026
-Revises: 0023
+Revises: 0025
 """
 
 from collections import defaultdict
@@ -29,7 +29,7 @@ BEGINNINGS = {
 }
 
 revision = "0026"
-down_revision = "0023"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from app import sentry
 from app.projects import create_project
+from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.saying import feedback_item, report_item, send
 
@@ -38,7 +39,23 @@ def test_feedback_is_told_whole(app: Flask, client: FlaskClient) -> None:
         "email": "a@x.org",
         "url": "https://x.org/",
         "source": "widget",
+        "attachments": [],
     }
+
+
+def test_files_of_feedback_are_listed_and_opened(app: Flask, client: FlaskClient) -> None:
+    content = b"\x89PNG\nno end of line"
+    named = {"filename": "shot.png", "content_type": "image/png"}
+    file = Item({"type": "attachment", **named}, content)
+    item = feedback_item("the button is dead", "a" * 32)
+    parts_of(app).intake.accept(Envelope({}, [item, file]), project_id=1, timeout_s=10)
+    [row] = client.get("/api/feedback").json["feedback"]
+    assert row["attachments"] == [{**named, "size": len(content)}]
+    answer = client.get(f"/api/feedback/{row['id']}/attachments/0")
+    assert (answer.status_code, answer.data) == (200, content)
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    for missing in (f"{row['id']}/attachments/1", "999/attachments/0", f"{2**70}/attachments/0"):
+        assert client.get(f"/api/feedback/{missing}").status_code == 404
 
 
 def test_pages_lead_from_the_newest_to_the_oldest(app: Flask, client: FlaskClient) -> None:

@@ -13,7 +13,7 @@ import pytest
 from flask import Response
 
 from app.delivery import client
-from app.delivery.client import stamped
+from app.delivery.client import Origin, stamped
 from app.delivery.exchanges import Exchanges, Route
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
@@ -30,7 +30,7 @@ def sending_to(dsn: str) -> Iterator[Callable[[], Answer | Failure]]:
     exchanges, route = Exchanges(), Route(Dsn.of(dsn), "i" * 32)
 
     def send() -> Answer | Failure:
-        exchanges.begin(None, None, route, pack(BODY), None)
+        exchanges.begin(None, None, route, pack(BODY), Origin())
         while not (results := exchanges.results(60)):
             pass
         assert results[0].result is not None

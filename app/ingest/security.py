@@ -1,0 +1,47 @@
+"""The door of browsers: what the policy of a page blocked becomes an event each."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from app import access
+from app.ingest import bp
+from app.ingest.answers import Refusal, preflight
+from app.ingest.body import read_body
+from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
+from app.protocol.envelope import Envelope, Item, parse_json
+from app.protocol.lenient import read_name
+from app.protocol.security_report import Sender, read_reports
+
+
+@bp.route("/api/<int:project_id>/security/", methods=["POST", "OPTIONS"], strict_slashes=False)
+@access.keyed
+def take_reports(project_id: int) -> ResponseReturnValue:
+    """Keep reports of a policy; those of other kinds are left out.
+
+    :return: 200 ``{"id": …}``, the id of the last event, or ``{}`` where nothing became one.
+    :raise Refusal: as the door of envelopes.
+    """
+    return preflight() if request.method == "OPTIONS" else _take(project_id)
+
+
+def _take(project_id: int) -> Response:
+    via, known = passed_through(), authorized(project_id)
+    if known is None:
+        raise Refusal(401, "no public key was given")
+    with read_body() as body:
+        reports = parsed(lambda text: parse_json(text, LIMITS), body)
+    answer = jsonify({})
+    for payload in read_reports(reports, _sender()):
+        answer = keep(Envelope({}, [Item({"type": "event"}, payload)]), known, via)
+    return answer
+
+
+def _sender() -> Sender:
+    args = request.args
+    return Sender(
+        request.headers.get("User-Agent"),
+        read_name(args.get("sentry_release")),
+        read_name(args.get("sentry_environment")),
+    )
