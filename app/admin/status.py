@@ -92,7 +92,7 @@ def _mend(one: dict[str, Any]) -> str:
     if one["state"] == "none":
         return "Give it the DSN of a Sentry project on its page."
     return (
-        "See that its DSN, on its page, is right and that Sentry runs; what waits goes by itself."
+        "See that the DSN on its page is right and that Sentry runs; what waits is sent by itself."
     )
 
 
