@@ -62,10 +62,13 @@ bench: $(VENV)/.installed-dev ## Measure what the service costs, as ratios in on
 chaos: $(VENV)/.installed-dev ## Kill, fill and break it, and count what is lost
 	@$(BIN)/python -m benchmarks.chaos
 
+scenarios: $(VENV)/.installed-dev ## Break Sentry in four ways, and hold every page against what was sent
+	@$(BIN)/python -m benchmarks.scenarios
+
 lock: ## Compile requirements*.in into the locked files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -q requirements.in -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help run test test-clients test-qdrant lint bench chaos lock
+.PHONY: help run test test-clients test-qdrant lint bench chaos scenarios lock

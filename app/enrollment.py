@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from app.db import Store
 from app.delivery.books import counters
 from app.delivery.destinations import Destination, Destinations, set_dsn
+from app.delivery.ledger import Held, held_by_project
 from app.events.tables import events
 from app.issues.tables import STATUSES, issues
 from app.projects import (
@@ -74,11 +75,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Enrolled:
-    """A project with where it goes and what it has sent."""
+    """A project with where it goes, what it has sent, and what of it is held here."""
 
     project: Project
     destination: Destination
     figures: Figures
+    held: Held = Held()
 
 
 def enroll(
@@ -116,9 +118,14 @@ def amend(store: Store, config: Config, project_id: int, change: Change) -> None
 def list_enrolled(conn: Connection, destinations: Destinations) -> list[Enrolled]:
     """Return every project, by id."""
     found = {one.project_id: one for one in destinations.list(conn)}
-    figures = _figures(conn)
+    figures, held = _figures(conn), held_by_project(conn)
     return [
-        Enrolled(one, found.get(one.id, Destination(one.id)), figures.get(one.id, Figures()))
+        Enrolled(
+            one,
+            found.get(one.id, Destination(one.id)),
+            figures.get(one.id, Figures()),
+            held.get(one.id, Held()),
+        )
         for one in list_projects(conn)
     ]
 
@@ -130,7 +137,8 @@ def find_enrolled(conn: Connection, destinations: Destinations, project_id: int)
     """
     project = find_project(conn, project_id)
     figures = _figures(conn, project_id).get(project_id, Figures())
-    return Enrolled(project, destinations.find(conn, project_id), figures)
+    held = held_by_project(conn, project_id).get(project_id, Held())
+    return Enrolled(project, destinations.find(conn, project_id), figures, held)
 
 
 def first_event(conn: Connection, project_id: int) -> Row[Any] | None:

@@ -10,22 +10,27 @@ from sqlalchemy import Connection, Row
 
 from app.db import utc_now
 from app.delivery.destinations import Destination
+from app.delivery.settling import WAITING
 from app.events.queries import StoredEvent, find_event
 from app.events.trail import Hop, trail
-from app.protocol.rate_limits import longest
 from app.services import Services
+from app.upstreams import held_up_by, next_try_at, why_local
 
 
 @dataclass(frozen=True)
 class Progress:
     """An event and how far it is.
 
+    :param waits_for: as of :func:`stands_by`.
+    :param destination: of its project.
     :param upstream_url: where Sentry shows it; ``None`` before it is there, or without
         ``SENTRY_WEB_URL``.
     """
 
     stored: StoredEvent
     hops: list[Hop]
+    waits_for: str
+    destination: Destination
     upstream_url: str | None
 
 
@@ -37,32 +42,26 @@ def follow(conn: Connection, parts: Services, event_id: str) -> Progress | None:
     stored = find_event(conn, event_id)
     if stored is None:
         return None
-    row = stored.row
-    waits_for = ""
-    if row.state in ("pending", "retry"):
-        waits_for = held_up_by(
-            parts.destinations.find(conn, row.project_id), row.item_types, utc_now()
-        )
+    row, now = stored.row, utc_now()
+    destination = parts.destinations.find(conn, row.project_id)
+    waits_for = stands_by(row, destination, now)
     return Progress(
         stored,
-        trail(row, stored.event, waits_for),
+        trail(row, stored.event, waits_for, next_try_at(row, destination, now)),
+        waits_for,
+        destination,
         upstream_url(row, parts.config.SENTRY_WEB_URL),
     )
 
 
-def held_up_by(destination: Destination, item_types: str, now: datetime) -> str:
-    """Return what a whole destination waits for, in words; empty when nothing holds it up."""
-    if destination.dsn is None:
-        return "waits: its project has no DSN any more"
-    if destination.paused_at is not None:
-        return f"paused by a person since {_clock(destination.paused_at)}"
-    if destination.open_since is not None:
-        probe = f"; next probe at {_clock(destination.probe_at)}" if destination.probe_at else ""
-        return f"waits for Sentry ({destination.cause}){probe}"
-    until = longest(destination.limits, item_types.split(","))
-    if until is not None and until > now:
-        return f"429: Sentry asked to wait until {_clock(until)}"
-    return ""
+def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:
+    """Return in words what keeps an envelope here, as far as that is its project's destination.
+
+    :param row: with ``state`` and ``item_types``; empty where it is on its way or settled.
+    """
+    if row.state == "local":
+        return why_local(destination)
+    return held_up_by(destination, row.item_types, now) if row.state in WAITING else ""
 
 
 def upstream_url(row: Row[Any], web_url: str | None) -> str | None:
@@ -70,7 +69,3 @@ def upstream_url(row: Row[Any], web_url: str | None) -> str | None:
     if row.state != "delivered" or not web_url:
         return None
     return f"{web_url}/issues/?query={row.upstream_id or row.event_id}"
-
-
-def _clock(moment: datetime) -> str:
-    return f"{moment:%H:%M:%S} UTC"

@@ -25,6 +25,7 @@ from app.intake.store_bound import measure, used_bytes
 from app.issues.tables import STATUSES, issues
 from app.refusals import refused_by_reason
 from app.services import Services
+from app.upstreams import list_upstreams
 from app.vectors.watch import Seen
 from config import VERSION, Config
 
@@ -66,6 +67,7 @@ def status(parts: Services) -> dict[str, Any]:
     try:
         with parts.store.read() as conn:
             report |= stored(conn)
+            report["sentry"] |= destinations(conn, parts)
         report["vectors"] |= memories(parts)
         report["store"] |= {
             "ok": True,
@@ -101,6 +103,26 @@ def stored(conn: Connection) -> dict[str, Any]:
                 select(func.count()).where(issues.c.status.in_(STATUSES))
             ).scalar_one(),
         },
+    }
+
+
+def destinations(conn: Connection, parts: Services) -> dict[str, Any]:
+    """Return whether any project is sent on to Sentry, and how each is."""
+    found = list_upstreams(conn, parts.destinations, utc_now())
+    return {
+        "enabled": any(one.is_set_up for one in found),
+        "projects": [
+            {
+                "id": one.project_id,
+                "name": one.name,
+                "state": one.state,
+                "host": one.destination.host,
+                "cause": one.cause if one.is_set_up or one.is_held_up else "",
+                "is_held_up": one.is_held_up,
+                **one.held._asdict(),
+            }
+            for one in found
+        ],
     }
 
 
@@ -201,7 +223,9 @@ def sentry(config: Config, release: str) -> dict[str, Any]:
     """Return how Sentry is set up; of the DSN only where it leads, never its key."""
     dsn = urlsplit(config.SENTRY_DSN or "")
     return {
+        # Of this application alone, until the store says how the other projects are.
         "enabled": config.SENTRY_DSN is not None,
+        "projects": [],
         "host": dsn.hostname,
         "project": dsn.path.rpartition("/")[2] or None,
         "environment": config.ENVIRONMENT,

@@ -1,5 +1,6 @@
 """The admin pages: a person looks, sends a test error, and reads where each event is.
 
+    header     how Sentry is reached, on top of every page
     session    log in, log out, the theme
     start      is monitoring working?
     trigger    errors on request (what each one does: trials)
@@ -33,8 +34,7 @@ from jinja2 import StrictUndefined
 
 from app.accounts import User
 from app.admin import filters
-from app.db import StoreError, utc_now
-from app.projects import OWN_PROJECT_ID
+from app.admin.header import header_badge
 from app.services import services
 
 THEMES = ("auto", "light", "dark")
@@ -93,33 +93,7 @@ def _frame_of_page() -> dict[str, Any]:
     return {
         "environment": config.ENVIRONMENT,
         "sentry_is_set_up": config.SENTRY_DSN is not None,
-        "reach": _reach,
+        "reach": header_badge,
         "theme": theme if theme in THEMES else "auto",
         "themes": THEMES,
     }
-
-
-def _reach() -> tuple[str, str, str]:
-    """Return how Sentry is reached: state and words of the badge, and what there is to know."""
-    parts, now = services(), utc_now()
-    if parts.config.SENTRY_DSN is None:
-        return "off", "no Sentry", "SENTRY_DSN is not set: what happens stays here"
-    try:
-        with parts.store.read() as conn:
-            own = parts.destinations.find(conn, OWN_PROJECT_ID)
-    except StoreError:
-        return "off", "Sentry unknown", "The store does not answer"
-    state = own.state(now)
-    if state == "closed" and own.failures:
-        state = "open"
-    if state == "closed" and own.delivered_at is None:
-        return "off", "Sentry set up", "Nothing was sent there yet"
-    return state, _REACH[state], own.cause or ""
-
-
-_REACH = {
-    "closed": "Sentry reached",
-    "limited": "Sentry limits us",
-    "open": "Sentry not reached",
-    "paused": "Sentry paused",
-}

@@ -16,7 +16,7 @@ from app.admin import bp
 from app.admin.choices import Choice
 from app.admin.events import moment_of, row_number
 from app.admin.lookups import project_names
-from app.admin.trails import sentence_of
+from app.admin.trails import lacks_dsn, sentence_of
 from app.db import utc_now
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
@@ -25,7 +25,9 @@ from app.delivery.ledger import (
     STATES,
     Delivery,
     DeliveryFilter,
+    Held,
     find_delivery,
+    held_by_project,
     last_attempts,
     overview,
     page_of_deliveries,
@@ -33,9 +35,10 @@ from app.delivery.ledger import (
 from app.delivery.settling import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
 from app.paging import SCAN_ROWS
-from app.progress import held_up_by, upstream_url
+from app.progress import stands_by, upstream_url
 from app.protocol.event import clean_text
 from app.services import services
+from app.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
 
 PAGE_SIZE = 50
 ACTIONS_SHOWN = 10
@@ -43,21 +46,14 @@ NAMES = ("state", "project", "item", "reason", "event", "from", "to")
 MAX_LENGTHS = {"reason": 200, "item": 64}
 UNKNOWN = "no envelope has this id; it may have been removed since"
 
-_WORDS = {
-    "closed": "sending",
-    "limited": "rate limited",
-    "open": "circuit open",
-    "paused": "paused",
-    "none": "no DSN",
-}
-
 
 @dataclass(frozen=True)
 class DestinationView:
     """One destination as its card shows it.
 
-    :param cause: what it waits for, in words; empty when nothing holds it up.
+    :param cause: what it waits for, or why the last try failed, in words; empty for neither.
     :param limits: categories and the end of their limit, the longest first.
+    :param held: how many envelopes wait for it, and how many were refused.
     """
 
     project_id: int
@@ -66,9 +62,9 @@ class DestinationView:
     state: str
     word: str
     cause: str
-    probe_at: datetime | None
     limits: list[tuple[str, datetime]]
     delivered_at: datetime | None
+    held: Held
 
 
 @bp.get("/deliveries")
@@ -87,14 +83,18 @@ def list_of_deliveries() -> ResponseReturnValue:
     return render_template(
         "deliveries.html",
         overview=found,
-        destinations=[view_of(one, names, now) for one in found.destinations],
+        destinations=[
+            view_of(one, names, now, found.held.get(one.project_id, Held()))
+            for one in found.destinations
+        ],
+        home=home_of(choice, names, found.destinations),
         owed=sum(row.quantity for row in found.owed),
         choice=choice,
         states=STATES,
         projects=names,
         rows=page.rows,
         tries=tries,
-        now=now,
+        next=next_tries(page.rows, found.destinations, now),
         why=why_not_sent,
         can_replay=state in REPLAYABLE or (state is None and choice.narrows),
         can_discard=state in DISCARDABLE,
@@ -117,6 +117,7 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
     with services().store.read() as conn:
         found = find_delivery(conn, envelope_id)
         destination = _destination_of(conn, found)
+        held = held_of(conn, destination)
         names = project_names(conn)
         actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE) if found else []
     if found is None or destination is None:
@@ -128,9 +129,12 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         actions=actions,
         projects=names,
         row=row,
-        destination=view_of(destination, names, now),
+        destination=view_of(destination, names, now, held),
         hops=hops_of(row, destination, now),
-        sentence=sentence_of(row),
+        sentence=sentence_of(row, stands_by(row, destination, now)),
+        lacks_dsn=lacks_dsn(destination, row.state),
+        next_at=next_try_at(row, destination, now),
+        next_words=next_try(row, destination, now),
         upstream_url=_upstream_url(row),
         is_waiting=row.state in WAITING,
         can_replay=row.state in REPLAYABLE and destination.dsn is not None,
@@ -177,30 +181,62 @@ def filter_of(choice: Choice) -> DeliveryFilter:
     )
 
 
-def view_of(destination: Destination, names: Mapping[int, str], now: datetime) -> DestinationView:
+def next_tries(
+    rows: list[Row[Any]], destinations: list[Destination], now: datetime
+) -> dict[int, tuple[str, datetime | None]]:
+    """Return when each waiting envelope is tried next: words, and the moment where it is known."""
+    known = {one.project_id: one for one in destinations}
+    found = {}
+    for row in rows:
+        destination = known.get(row.project_id) or Destination(row.project_id)
+        if row.state in WAITING:
+            found[row.id] = next_try(row, destination, now), next_try_at(row, destination, now)
+    return found
+
+
+def home_of(
+    choice: Choice, names: Mapping[int, str], destinations: list[Destination]
+) -> tuple[int, str] | None:
+    """Return the project that is looked at, id and name, where nothing of it is sent on."""
+    chosen = int(choice.values.get("project", 0))
+    if chosen not in names or any(one.project_id == chosen and one.dsn for one in destinations):
+        return None
+    return chosen, names[chosen]
+
+
+def held_of(conn: Connection, destination: Destination | None) -> Held:
+    """Return what is held of a destination's project."""
+    if destination is None:
+        return Held()
+    return held_by_project(conn, destination.project_id).get(destination.project_id, Held())
+
+
+def view_of(
+    destination: Destination, names: Mapping[int, str], now: datetime, held: Held
+) -> DestinationView:
     """Return a destination as its card shows it."""
-    state, project_id = destination.state(now), destination.project_id
+    state, project_id = reach(destination, now), destination.project_id
     limits = [(name or "everything", until) for name, until in destination.limits.items()]
     return DestinationView(
         project_id=project_id,
         name=names.get(project_id, f"project {project_id}"),
         host=destination.host,
         state=state,
-        word=_WORDS[state],
-        cause=held_up_by(destination, "", now),
-        probe_at=destination.probe_at if state == "open" else None,
+        word=WORDS[state],
+        cause=held_up_by(destination, "", now) or destination.cause or "",
         limits=sorted(
             (one for one in limits if one[1] > now), key=lambda one: one[1], reverse=True
         ),
         delivered_at=destination.delivered_at,
+        held=held,
     )
 
 
 def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]:
     """Return the hops of an envelope, from the disk on."""
-    waits_for = held_up_by(destination, row.item_types, now) if row.state in WAITING else ""
+    waits_for, next_at = stands_by(row, destination, now), next_try_at(row, destination, now)
     stored = Hop("stored", row.received_at, None, True, "on the disk")
-    return [stored, *delivery_hops(row, row.received_at, waits_for)]
+    return [stored, *delivery_hops(row, row.received_at, waits_for, next_at)]
 
 
 def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, render_template, url_for
@@ -36,15 +37,7 @@ from app.projects import (
 )
 from app.refusals import refused_by_reason
 from app.services import services
-
-# A destination's state to the words of its badge.
-STATES = {
-    "none": ("local", "stays here"),
-    "closed": ("on", "sending"),
-    "paused": ("paused", "paused"),
-    "open": ("open", "circuit open"),
-    "limited": ("limited", "rate limited"),
-}
+from app.upstreams import WORDS, held_up_by, reach
 
 
 class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -113,7 +106,7 @@ def list_of_projects() -> ResponseReturnValue:
     now = utc_now()
     with services().store.read() as conn:
         found = list_enrolled(conn, services().destinations)
-    rows = [(one, *STATES[one.destination.state(now)]) for one in found]
+    rows = [(one, *_badge(one, now)) for one in found]
     default = services().config.DEFAULT_EVENTS_PER_MINUTE
     return render_template("projects.html", rows=rows, default_quota=default)
 
@@ -219,7 +212,7 @@ def _found(project_id: int) -> Enrolled:
 
 def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
     _explain_days(form)
-    project, config = one.project, services().config
+    project, config, now = one.project, services().config, utc_now()
     with services().store.read() as conn:
         lost = losses(conn, project.id)
         refused = refused_by_reason(conn, project.id)
@@ -228,7 +221,8 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
         one=one,
         form=form,
         upstream=upstream,
-        badge=STATES[one.destination.state(utc_now())],
+        badge=_badge(one, now),
+        cause=held_up_by(one.destination, "", now) or one.destination.cause or "",
         dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
         is_own=project.id == OWN_PROJECT_ID,
         losses=lost,
@@ -236,6 +230,12 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
         default_quota=config.DEFAULT_EVENTS_PER_MINUTE,
     )
     return page, 422 if form.errors or upstream.errors else 200
+
+
+def _badge(one: Enrolled, now: datetime) -> tuple[str, str]:
+    """Return state and words of a project's badge."""
+    state = reach(one.destination, now)
+    return {"none": "local", "closed": "on"}.get(state, state), WORDS[state]
 
 
 def _explain_days(form: SettingsForm) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from app import access
 from app.admin import bp
 from app.admin.filters import plural
+from app.admin.header import badge
 from app.admin.lookups import count_since
 from app.admin.sparkline import sparklines
 from app.admin.trails import trail_of
@@ -19,15 +19,17 @@ from app.admin.trigger import TriggerForm
 from app.alerts.reach import find_reach
 from app.db import utc_now
 from app.delivery.books import STATES, accounting
-from app.delivery.destinations import Destination
 from app.events.queries import EventFilter, list_events
 from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
-from app.progress import follow, held_up_by
+from app.progress import follow
 from app.refusals import refusals
 from app.services import services
+from app.upstreams import Upstream, list_upstreams, why_local
 from config import Config
 
 RECENT_ISSUES = 5
+# So many projects in trouble are named, and so many that stay here; the list has all of them.
+SHOWN_PROJECTS = 5
 OPEN = IssueFilter(status="unresolved")
 
 
@@ -41,6 +43,14 @@ class Verdict(NamedTuple):
     tone: str
     headline: str
     sentences: list[str]
+
+
+class Named(NamedTuple):
+    """A project of which there is something to say, without a full stop."""
+
+    project_id: int
+    name: str
+    words: str
 
 
 class Term(NamedTuple):
@@ -59,7 +69,7 @@ def start() -> ResponseReturnValue:
         newest = list_events(conn, EventFilter(), limit=1)
         latest = follow(conn, parts, newest[0].event_id) if newest else None
         books = accounting(conn)
-        held = _held_up(parts.destinations.list(conn))
+        ways = list_upstreams(conn, parts.destinations, utc_now())
         reach = find_reach(conn)
         refused = refusals(conn, utc_now() - timedelta(hours=24))
         figures = {
@@ -72,13 +82,17 @@ def start() -> ResponseReturnValue:
     figures["set_aside"] = parts.intake.emergency.count()
     return render_template(
         "start.html",
-        verdict=verdict(parts.config, books, figures["set_aside"], held, is_new=latest is None),
+        verdict=verdict(parts.config, books, figures["set_aside"], ways, is_new=latest is None),
+        reach=lambda: badge_of(ways),
+        troubled=named_troubles(ways),
+        local=named_local(ways),
+        shown=SHOWN_PROJECTS,
         refusals=refused,
         alert_reach=reach,
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
         books=books,
-        terms=terms(books, has_sentry=parts.config.SENTRY_DSN is not None),
+        terms=terms(books, has_sentry=any(one.is_set_up for one in ways)),
         figures=figures,
         issues=issues,
         sparklines=sparklines(hours),
@@ -87,26 +101,30 @@ def start() -> ResponseReturnValue:
 
 
 def verdict(
-    config: Config, books: dict[str, Any], set_aside: int, held: list[str], *, is_new: bool
+    config: Config,
+    books: dict[str, Any],
+    set_aside: int,
+    ways: list[Upstream],
+    *,
+    is_new: bool,
 ) -> Verdict:
     """Return whether monitoring works, in words.
 
-    :param held: what destinations wait for, each in words.
+    :param ways: of every project; those in trouble are named beside, see :func:`named_troubles`.
     """
     troubles = _troubles(books, set_aside)
-    troubles += [f"Delivery: {cause}." for cause in held]
-    if troubles:
+    if troubles or any(is_trouble(one) for one in ways):
         return Verdict("bad", "Monitoring needs a look", troubles)
     if is_new:
-        return Verdict("new", "No error has been recorded yet", [_destination(config)])
-    if config.SENTRY_DSN is None:
-        return Verdict("good", "Monitoring works", [_destination(config)])
-    return _with_sentry(config, books)
+        return Verdict("new", "No error has been recorded yet", [_destination(config, ways)])
+    if not any(one.is_set_up for one in ways):
+        return Verdict("good", "Monitoring works", [_destination(config, ways)])
+    return _with_sentry(config, books, ways)
 
 
-def _with_sentry(config: Config, books: dict[str, Any]) -> Verdict:
+def _with_sentry(config: Config, books: dict[str, Any], ways: list[Upstream]) -> Verdict:
     waiting = books["pending"] + books["retry"]
-    sentences = [_destination(config)]
+    sentences = [_destination(config, ways)]
     if waiting:
         sentences.append(f"{plural(waiting, 'envelope')} without Sentry's answer so far.")
     if waiting and not books["delivered"]:
@@ -115,11 +133,43 @@ def _with_sentry(config: Config, books: dict[str, Any]) -> Verdict:
     return Verdict("good", "Monitoring works", sentences)
 
 
-def _held_up(destinations: Iterable[Destination]) -> list[str]:
-    """Return what destinations wait for that take nothing at all; a rate limit is no trouble."""
-    now = utc_now()
+def badge_of(ways: list[Upstream]) -> tuple[str, str, str]:
+    """Return what the header says, without asking the store once more."""
+    there = [one for one in ways if one.is_set_up or one.is_held_up]
+    names = {one.project_id: one.name for one in there} if len(there) > 1 else {}
+    return badge([one.destination for one in there], names, utc_now())
+
+
+def is_trouble(one: Upstream) -> bool:
+    """Tell whether a person should look at a project's way to Sentry."""
+    return one.is_held_up or one.held.parked > 0
+
+
+def named_troubles(ways: list[Upstream]) -> list[Named]:
+    """Return what a person should look at, by project, those that hold most first."""
+    found = [one for one in ways if is_trouble(one)]
+    found.sort(key=lambda one: sum(one.held), reverse=True)
+    return [Named(one.project_id, one.name, _trouble_of(one)) for one in found]
+
+
+def _trouble_of(one: Upstream) -> str:
+    told = [one.cause] if one.is_held_up else []
+    waiting, parked = one.held
+    if waiting:
+        told.append(f"{plural(waiting, 'envelope')} {'waits' if waiting == 1 else 'wait'} here")
+    if parked:
+        told.append(f"Sentry refused {plural(parked, 'envelope')}, kept here")
+    return "; ".join(told)
+
+
+def named_local(ways: list[Upstream]) -> list[Named]:
+    """Return the projects that have no DSN while others have one: what they send stays here."""
+    if not any(one.is_set_up for one in ways):
+        return []
     return [
-        held_up_by(one, "", now) for one in destinations if one.state(now) in ("open", "paused")
+        Named(one.project_id, one.name, why_local(one.destination))
+        for one in ways
+        if not one.is_set_up and not one.is_held_up
     ]
 
 
@@ -127,8 +177,6 @@ def _troubles(books: dict[str, Any], set_aside: int) -> list[str]:
     troubles = []
     if not books["balanced"]:
         troubles.append("The books do not balance: an envelope is missing or counted twice.")
-    if books["parked"]:
-        troubles.append(f"Sentry refused {plural(books['parked'], 'envelope')}; they wait here.")
     if set_aside:
         troubles.append(
             f"{plural(set_aside, 'event')} could not be stored in time and wait in the emergency"
@@ -137,13 +185,18 @@ def _troubles(books: dict[str, Any], set_aside: int) -> list[str]:
     return troubles
 
 
-def _destination(config: Config) -> str:
-    if config.SENTRY_DSN is None:
+def _destination(config: Config, ways: list[Upstream]) -> str:
+    sent_on = sum(one.is_set_up for one in ways)
+    if not sent_on and len(ways) == 1:
         return "Errors are recorded here and stay here: no SENTRY_DSN is set."
+    if not sent_on:
+        return "Errors are recorded here and stay here: no project is sent on to Sentry."
+    whose = "those" if sent_on == len(ways) else f"those of {sent_on} of {len(ways)} projects"
     if config.SENTRY_SAMPLE_RATE < 1:
-        share = f"{config.SENTRY_SAMPLE_RATE:.0%}"
-        return f"Errors are recorded here; {share} of them are sent on to Sentry."
-    return "Errors are recorded here and sent on to Sentry."
+        whose = f"{config.SENTRY_SAMPLE_RATE:.0%} of {whose if sent_on < len(ways) else 'them'}"
+    if whose == "those":
+        return "Errors are recorded here and sent on to Sentry."
+    return f"Errors are recorded here; {whose} are sent on to Sentry."
 
 
 def terms(books: dict[str, Any], *, has_sentry: bool) -> list[Term]:

@@ -13,7 +13,9 @@ from app.admin import bp
 from app.admin.filters import plural, size
 from app.admin.start import terms
 from app.events.items import ClientLoss
+from app.projects import OWN_PROJECT_ID
 from app.services import services
+from app.upstreams import WORDS
 
 GIB = 1024**3
 # Below this share, or this many bytes, the disk is about to be the next incident.
@@ -44,6 +46,7 @@ def status() -> ResponseReturnValue:
         terms=terms(books, has_sentry=has_sentry) if books else [],
         findings=list(findings(report)),
         refused=report["refused"],
+        words=WORDS,
         losses=[ClientLoss(**loss) for loss in report["client_losses"]],
     )
 
@@ -57,12 +60,41 @@ def findings(report: dict[str, Any]) -> Iterator[Finding]:
     yield from _of_vectors(report["vectors"])
     yield from _of_machine(report["machine"])
     yield from _of_counters(report["counters"])
-    if not report["sentry"]["enabled"]:
+    yield from _of_delivery(report["sentry"])
+
+
+def _of_delivery(sentry: dict[str, Any]) -> Iterator[Finding]:
+    for one in sentry["projects"]:
+        if one["is_held_up"]:
+            text = f"{one['name']}: {one['cause']}; {plural(one['waiting'], 'envelope')} held here."
+            yield Finding("bad", text, _mend(one))
+        if one["parked"]:
+            text = f"{one['name']}: Sentry refused {plural(one['parked'], 'envelope')}."
+            yield Finding("bad", text, "They are kept; see Deliveries for the reason of each.")
+    if not sentry["enabled"] and len(sentry["projects"]) > 1:
+        yield Finding(
+            "note",
+            "Errors stay here: no project is sent on to Sentry.",
+            "Give each the DSN of a Sentry project on its page; this application's is SENTRY_DSN.",
+        )
+    elif not sentry["enabled"]:
         yield Finding(
             "note",
             "Errors stay here: Sentry is not set up.",
             "Set SENTRY_DSN to the DSN of a Sentry project and restart.",
         )
+
+
+def _mend(one: dict[str, Any]) -> str:
+    if one["state"] == "paused":
+        return "Resume it on the page Deliveries."
+    if one["id"] == OWN_PROJECT_ID:
+        return "See that SENTRY_DSN is right and that Sentry runs; what waits is sent by itself."
+    if one["state"] == "none":
+        return "Give it the DSN of a Sentry project on its page."
+    return (
+        "See that the DSN on its page is right and that Sentry runs; what waits is sent by itself."
+    )
 
 
 def _of_store(report: dict[str, Any]) -> Iterator[Finding]:

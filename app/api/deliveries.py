@@ -33,6 +33,7 @@ from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
 from app.delivery.ledger import (
     DeliveryFilter,
+    Held,
     counts_by_state,
     find_delivery,
     last_attempts,
@@ -40,6 +41,7 @@ from app.delivery.ledger import (
     page_of_deliveries,
 )
 from app.services import Services, services
+from app.upstreams import next_try_at, probe_at, reach
 
 State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
 ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
@@ -157,7 +159,10 @@ def get_delivery_overview() -> ResponseReturnValue:
         counts=found.counts,
         oldest_waiting_at=found.oldest_at,
         delivered_per_minute=found.per_minute,
-        destinations=[destination_state(one, now) for one in found.destinations],
+        destinations=[
+            destination_state(one, now, found.held.get(one.project_id, Held()))
+            for one in found.destinations
+        ],
         owed=[Owed(**row._mapping) for row in found.owed],
     )
     return answer(report)
@@ -211,18 +216,19 @@ def get_delivery(envelope_id: int) -> ResponseReturnValue:
     """
     with services().store.read() as conn:
         found = find_delivery(conn, envelope_id)
-        hosts = _hosts(conn, services())
+        known = _known(conn, services())
     if found is None:
         abort(404, description="no envelope has this id")
-    return answer(_delivery(found.row, found.attempts, found.attempt_count, hosts))
+    return answer(_delivery(found.row, found.attempts, found.attempt_count, known))
 
 
-def destination_state(destination: Destination, now: datetime) -> DestinationState:
-    """Return a destination as the API shows it: of its DSN the host alone."""
-    names = ("project_id", "host", "cause", "paused_at", "open_since", "probe_at", "delivered_at")
+def destination_state(destination: Destination, now: datetime, held: Held) -> DestinationState:
+    """Return a destination as the API shows it: of its DSN the host alone, no moment gone by."""
+    names = ("project_id", "host", "cause", "paused_at", "open_since", "delivered_at")
     values = {name: getattr(destination, name) for name in names}
+    values |= {"probe_at": probe_at(destination, now), **held._asdict()}
     limits = {name or "all": until for name, until in destination.limits.items() if until > now}
-    return DestinationState(**values, state=destination.state(now), limits=limits)
+    return DestinationState(**values, state=reach(destination, now), limits=limits)
 
 
 def _filter(query: _Narrowing) -> DeliveryFilter:
@@ -237,27 +243,29 @@ def _total(conn: Connection, chosen: DeliveryFilter) -> int | None:
 
 
 def _deliveries(conn: Connection, parts: Services, rows: list[Row[Any]]) -> list[Delivery]:
-    last, hosts = last_attempts(conn, [row.id for row in rows]), _hosts(conn, parts)
+    last, known = last_attempts(conn, [row.id for row in rows]), _known(conn, parts)
     return [
-        _delivery(row, [last[row.id].attempt], last[row.id].total, hosts)
+        _delivery(row, [last[row.id].attempt], last[row.id].total, known)
         if row.id in last
-        else _delivery(row, [], 0, hosts)
+        else _delivery(row, [], 0, known)
         for row in rows
     ]
 
 
-def _hosts(conn: Connection, parts: Services) -> dict[int, str | None]:
-    return {one.project_id: one.host for one in parts.destinations.list(conn)}
+def _known(conn: Connection, parts: Services) -> dict[int, Destination]:
+    return {one.project_id: one for one in parts.destinations.list(conn)}
 
 
 def _delivery(
-    row: Row[Any], attempts: list[Row[Any]], count: int, hosts: dict[int, str | None]
+    row: Row[Any], attempts: list[Row[Any]], count: int, known: dict[int, Destination]
 ) -> Delivery:
+    destination = known.get(row.project_id) or Destination(row.project_id)
     values = dict(row._mapping) | {
         "item_types": [name for name in row.item_types.split(",") if name],
         "attempts": [Attempt(**one._mapping) for one in attempts],
         "attempt_count": count,
-        "destination": hosts.get(row.project_id),
+        "next_at": next_try_at(row, destination, utc_now()),
+        "destination": destination.host,
     }
     return Delivery(**{name: values[name] for name in Delivery.model_fields})
 

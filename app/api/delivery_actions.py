@@ -17,7 +17,8 @@ from app.api.schemas import DestinationState, Discarded, Replayed
 from app.db import utc_now
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
-from app.delivery.ledger import DeliveryFilter
+from app.delivery.destinations import Destination
+from app.delivery.ledger import DeliveryFilter, Held, held_by_project
 from app.services import services
 
 # JSON has no dates; everything else is strict.
@@ -193,7 +194,7 @@ def pause_delivery() -> ResponseReturnValue:
         found = actions.pause(parts.store, parts.destinations, body.project_id, access.caller())
     except ActionError as error:
         return _refused(error)
-    return answer(destination_state(found, utc_now()))
+    return answer(_state_of(found))
 
 
 @bp.post("/api/deliveries/resume")
@@ -217,7 +218,13 @@ def resume_delivery() -> ResponseReturnValue:
         found = actions.resume(parts.store, parts.destinations, body.project_id, access.caller())
     except ActionError as error:
         return _refused(error)
-    return answer(destination_state(found, utc_now()))
+    return answer(_state_of(found))
+
+
+def _state_of(destination: Destination) -> DestinationState:
+    with services().store.read() as conn:
+        held = held_by_project(conn, destination.project_id).get(destination.project_id, Held())
+    return destination_state(destination, utc_now(), held)
 
 
 def _refused(error: ActionError) -> Response:

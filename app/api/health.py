@@ -19,6 +19,7 @@ from app.delivery.books import accounting
 from app.delivery.ledger import oldest_waiting
 from app.disks import fullest
 from app.services import Services, services
+from app.upstreams import held_up
 
 # Probes come every second from several callers; the store is asked once for all of them.
 CACHE_S = 2.0
@@ -37,6 +38,7 @@ class Kept:
         self._lock = threading.Lock()
         self._checks: dict[str, Check] = {}
         self._books: Check = "pass"
+        self._sends_on = False
         self._until = self._books_until = float("-inf")
 
     def checks(self, parts: Services) -> dict[str, Check]:
@@ -44,8 +46,13 @@ class Kept:
         with self._lock:
             if time.monotonic() > self._until:
                 self._checks = run_checks(parts) | {"books": self._balance(parts)}
+                self._sends_on = _sends_on(parts)
                 self._until = time.monotonic() + CACHE_S
             return self._checks
+
+    def sends_on(self) -> bool:
+        """Return whether any project is sent on to Sentry, as of the last checks."""
+        return self._sends_on
 
     def _balance(self, parts: Services) -> Check:
         began = time.monotonic()
@@ -90,7 +97,7 @@ def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
         status=worst,
         environment=parts.config.ENVIRONMENT,
         release=parts.release,
-        sentry=SentryState(enabled=parts.config.SENTRY_DSN is not None),
+        sentry=SentryState(enabled=kept.sends_on()),
         checks=checks,
     )
     return answer(report, 503 if worst == "fail" else 200)
@@ -141,12 +148,20 @@ def _delivery(parts: Services) -> Check:
     now = utc_now()
     try:
         with parts.store.read() as conn:
-            states = [one.state(now) for one in parts.destinations.list(conn)]
+            stands = held_up(conn, parts.destinations.list(conn), now)
             oldest = oldest_waiting(conn)
     except StoreError:
         return "warn"
     is_late = oldest is not None and now - oldest > OLDEST
-    return "warn" if is_late or {"open", "paused"}.intersection(states) else "pass"
+    return "warn" if is_late or stands else "pass"
+
+
+def _sends_on(parts: Services) -> bool:
+    try:
+        with parts.store.read() as conn:
+            return any(one.dsn for one in parts.destinations.list(conn))
+    except StoreError:
+        return parts.config.SENTRY_DSN is not None
 
 
 def _alerts(parts: Services) -> Check:

@@ -136,10 +136,22 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
             seconds = max((until - now).total_seconds(), 0.0)
             limited.add(seconds, project=project, category=category or "all")
     yield from (up, is_open, paused, limited)
+    yield from _of_held(found)
     owed = Metric("client_reports_owed", "gauge", "Items Sentry is still to be told of.")
     for row in found.owed:
         owed.add(row.quantity, project=row.project_id, reason=row.reason, category=row.category)
     yield owed
+
+
+def _of_held(found: Overview) -> Iterator[Metric]:
+    waiting = Metric("project_waiting", "gauge", "Envelopes of a project that are to be sent.")
+    parked = Metric("project_parked", "gauge", "Envelopes of a project that Sentry refused.")
+    # Zeros, too: a series that ends says nothing of what became of it.
+    for project in sorted(found.held.keys() | {one.project_id for one in found.destinations}):
+        held = found.held.get(project, ledger.Held())
+        waiting.add(held.waiting, project=project)
+        parked.add(held.parked, project=project)
+    yield from (waiting, parked)
 
 
 def _of_ages(conn: Connection, now: datetime) -> Iterator[Metric]:

@@ -17,7 +17,8 @@ from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body, unchanged
-from app.api.schemas import Project, ProjectDetail, ProjectKey, ProjectList
+from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
+from app.db import utc_now
 from app.enrollment import (
     MAX_DSN_LENGTH,
     MAX_EVENTS_PER_MINUTE,
@@ -42,6 +43,7 @@ from app.projects import (
 )
 from app.refusals import refused_by_reason
 from app.services import services
+from app.upstreams import reach
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
@@ -229,6 +231,11 @@ def _fields(one: Enrolled) -> dict[str, Any]:
         "created_at": project.created_at,
         "events_per_minute": project.events_per_minute,
         "retention_days": project.retention_days,
+        "delivery": ProjectDelivery(
+            state=reach(one.destination, utc_now()),
+            cause=one.destination.cause,
+            **one.held._asdict(),
+        ),
     }
 
 

@@ -40,7 +40,7 @@ class Problem(BaseModel):
 
 
 class SentryState(BaseModel):
-    """Whether errors go on to Sentry."""
+    """Whether errors of any project go on to Sentry."""
 
     enabled: bool
 
@@ -338,6 +338,15 @@ class IssueTags(BaseModel):
     tags: list[Tag]
 
 
+class ProjectDelivery(BaseModel):
+    """How a project's way to Sentry is; `waiting` and `parked` count envelopes that are here."""
+
+    state: Literal["none", "paused", "open", "limited", "failing", "closed"]
+    cause: str | None
+    waiting: int
+    parked: int
+
+
 class Project(BaseModel):
     """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
 
@@ -350,6 +359,7 @@ class Project(BaseModel):
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+    delivery: ProjectDelivery
 
 
 class ProjectDetail(Project):
@@ -436,13 +446,15 @@ class DestinationState(BaseModel):
 
     project_id: int
     host: str | None
-    state: Literal["none", "paused", "open", "limited", "closed"]
+    state: Literal["none", "paused", "open", "limited", "failing", "closed"]
     cause: str | None
     paused_at: datetime | None
     open_since: datetime | None
     probe_at: datetime | None
     limits: dict[str, datetime]
     delivered_at: datetime | None
+    waiting: int
+    parked: int
 
 
 class Owed(BaseModel):

@@ -11,13 +11,23 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, literal, select
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from app.delivery import books
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.settling import WAITING
 from app.delivery.tables import attempts, client_reports
-from app.events.tables import envelopes, events
+from app.events.tables import OUTBOX, envelopes, events
 from app.paging import Listing, Page, hidden, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
@@ -125,6 +135,13 @@ class Delivery:
     attempt_count: int
 
 
+class Held(NamedTuple):
+    """How many envelopes of a project wait to be sent, and how many Sentry refused for good."""
+
+    waiting: int = 0
+    parked: int = 0
+
+
 @dataclass(frozen=True)
 class Overview:
     """How delivery is.
@@ -132,6 +149,7 @@ class Overview:
     :param counts: of the envelopes that are there, by state.
     :param oldest_at: when the oldest that still waits was received.
     :param per_minute: delivered a minute, over the last five.
+    :param held: of each project that has any, what waits and what Sentry refused.
     :param owed: what Sentry has still to be told of: project, reason, category, quantity.
     """
 
@@ -139,6 +157,7 @@ class Overview:
     oldest_at: datetime | None
     per_minute: float
     destinations: list[Destination]
+    held: dict[int, Held]
     owed: list[Row[Any]]
 
     @property
@@ -201,6 +220,28 @@ def counts_by_state(conn: Connection) -> dict[str, int]:
     return {state: counts[state] - counted.get(books.pruned(state), 0) for state in STATES}
 
 
+def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int, Held]:
+    """Return what is held of each project that has any; the indexes of both lead to these alone.
+
+    :param project_id: of this one only.
+    """
+    found: dict[int, Held] = {}
+    both = (_held("waiting", text(OUTBOX)), _held("parked", envelopes.c.state == "parked"))
+    if project_id is not None:
+        both = (both[0].where(_OF_PROJECT), both[1].where(_OF_PROJECT))
+    for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
+        found[project] = found.get(project, Held())._replace(**{name: count})
+    return found
+
+
+def _held(name: str, these: Any) -> Select[Any]:
+    query = select(envelopes.c.project_id, literal(name), func.count()).where(these)
+    return query.group_by(envelopes.c.project_id)
+
+
+_OF_PROJECT = envelopes.c.project_id == bindparam("project_id")
+
+
 def oldest_waiting(conn: Connection) -> datetime | None:
     """Return when the oldest envelope that is still to be sent was received."""
     found = oldest_by_state(conn, WAITING).values()
@@ -231,6 +272,7 @@ def overview(conn: Connection, destinations: Destinations, now: datetime) -> Ove
         oldest_at=oldest_waiting(conn),
         per_minute=int(conn.execute(delivered).scalar_one()) / minutes,
         destinations=destinations.list(conn),
+        held=held_by_project(conn),
         owed=list(conn.execute(select(client_reports).order_by(*client_reports.primary_key))),
     )
 

@@ -138,7 +138,7 @@ def _limited(answer: Answer, limits: Mapping[str, datetime], now: datetime) -> J
         until = parse_retry_after(answer.headers.get("retry-after", ""), now)
         limits = {EVERYTHING: until or now + DEFAULT_LIMIT}
     not_before = max(limits.values())
-    cause = _with_words(f"429: Sentry asks to wait until {_clock(not_before)}", answer)
+    cause = _with_words(f"429: Sentry asked to wait until {_clock(not_before)}", answer)
     return Judgement("retry", cause, 429, limits=limits, not_before=not_before)
 
 

@@ -25,11 +25,14 @@ class Hop(NamedTuple):
     detail: str = ""
 
 
-def trail(row: Row[Any], event: Event, waits_for: str = "") -> list[Hop]:
+def trail(
+    row: Row[Any], event: Event, waits_for: str = "", next_at: datetime | None = None
+) -> list[Hop]:
     """Return the hops of an event.
 
     :param row: of ``events``, with the envelope's :data:`~app.events.queries.DELIVERY_COLUMNS`.
-    :param waits_for: what holds its whole destination up, in words.
+    :param waits_for: what keeps all of its project's envelopes here, in words.
+    :param next_at: the moment of the next try, never a past one; ``None`` where it is due.
     """
     scrubbed_at = row.received_at + timedelta(milliseconds=row.scrub_ms)
     stored_ms = (row.stored_at - row.received_at) / timedelta(milliseconds=1)
@@ -37,7 +40,7 @@ def trail(row: Row[Any], event: Event, waits_for: str = "") -> list[Hop]:
         Hop("captured", row.timestamp, None, True, _by(event)),
         Hop("scrubbed", scrubbed_at, round(row.scrub_ms, 2), True, _taken_out(len(row.scrubbed))),
         Hop("stored", row.stored_at, round(max(stored_ms, 0.0), 2), True, "on the disk"),
-        *delivery_hops(row, row.stored_at, waits_for),
+        *delivery_hops(row, row.stored_at, waits_for, next_at),
     ]
 
 
@@ -52,27 +55,31 @@ def _taken_out(count: int) -> str:
     return "1 value taken out" if count == 1 else f"{count} values taken out"
 
 
-def delivery_hops(row: Row[Any], stored_at: datetime, waits_for: str = "") -> list[Hop]:
+def delivery_hops(
+    row: Row[Any], stored_at: datetime, waits_for: str = "", next_at: datetime | None = None
+) -> list[Hop]:
     """Return the hops of an envelope from the disk to Sentry.
 
     :param row: with the :data:`~app.events.queries.DELIVERY_COLUMNS`.
+    :param waits_for: and ``next_at``: as for :func:`trail`.
     """
     if row.state == "delivered":
         took = (row.settled_at or stored_at) - stored_at
         ms = round(max(took / timedelta(milliseconds=1), 0.0), 2)
         return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
     if row.state == "local":
-        return [Hop("sent", detail="stays here: no SENTRY_DSN is set"), Hop("accepted")]
+        why = ": ".join(filter(None, ("stays here", waits_for)))
+        return [Hop("sent", detail=why), Hop("accepted")]
     if row.state == "discarded":
         return [Hop("sent", detail=f"not sent: {why_not_sent(row.reason)}"), Hop("accepted")]
     if row.attempts == 0 and not (row.state == "parked" and row.reason):
         return [Hop("sent", detail=_until_sent(row, waits_for)), Hop("accepted")]
-    return _failed(row, waits_for)
+    return _failed(row, waits_for, next_at)
 
 
-def _failed(row: Row[Any], waits_for: str) -> list[Hop]:
+def _failed(row: Row[Any], waits_for: str, next_at: datetime | None) -> list[Hop]:
     """Return where it stopped: before Sentry, or at Sentry's answer."""
-    detail = "; ".join(filter(None, (row.reason, _what_next(row, waits_for))))
+    detail = "; ".join(filter(None, (row.reason, _what_next(row, waits_for, next_at))))
     if _was_answered(row.reason or ""):
         return [
             Hop("sent", row.settled_at, ok=True),
@@ -99,15 +106,15 @@ def _until_sent(row: Row[Any], waits_for: str) -> str:
     return waits_for or "on its way"
 
 
-def _what_next(row: Row[Any], waits_for: str) -> str:
+def _what_next(row: Row[Any], waits_for: str, next_at: datetime | None) -> str:
     if row.state == "parked":
         return "parked: a person must look"
     if row.state == "expired":
         return "too old to send; it can be replayed"
-    if waits_for or row.next_at is None:
+    if waits_for:
         # Its own cause stands before it already.
         return waits_for.replace(f" ({row.reason})", "")
-    return f"next try at {row.next_at:%H:%M:%S} UTC"
+    return f"next try at {next_at:%H:%M:%S} UTC" if next_at else "the next try is due"
 
 
 def _was_answered(reason: str) -> bool:

@@ -120,7 +120,7 @@ def test_what_a_worker_sends_on_carries_no_trace_of_this_application(
         (answered(503), "retry", "accepted", "503: Sentry is overloaded"),
         (answered(500), "retry", "accepted", "500: Sentry failed"),
         (answered(302, Location="http://x/y?key=secret"), "retry", "accepted", "redirected"),
-        (answered(429, Retry_After="3600"), "retry", "accepted", "429: Sentry asks to wait until"),
+        (answered(429, Retry_After="3600"), "retry", "accepted", "429: Sentry asked to wait until"),
         (answered(400, '{"detail": "bad\\nevent"}'), "parked", "accepted", "(bad event)"),
         (answered(413), "parked", "accepted", "413: too large for Sentry"),
         (answered(418), "parked", "accepted", "418: Sentry refuses the envelope"),

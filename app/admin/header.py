@@ -1,0 +1,71 @@
+"""The badge on top of every page: how Sentry is reached, of all projects that are sent on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from app.admin.lookups import project_names
+from app.db import StoreError, utc_now
+from app.delivery.destinations import Destination
+from app.services import services
+from app.upstreams import held_up, held_up_by, reach
+
+# How many projects the header names.
+NAMED = 5
+# The worst first: of several destinations the badge says how the worst are.
+_REACH = {
+    "open": "Sentry not reached",
+    "paused": "Sentry paused",
+    "limited": "Sentry limits us",
+    "unused": "Sentry set up",
+    "closed": "Sentry reached",
+}
+
+
+def header_badge() -> tuple[str, str, str]:
+    """Return how Sentry is reached: state and words of the badge, and what there is to know."""
+    parts, now = services(), utc_now()
+    try:
+        with parts.store.read() as conn:
+            found = parts.destinations.list(conn)
+            troubled = held_up(conn, found, now)
+            names = project_names(conn) if len(found) > 1 else {}
+    except StoreError:
+        return "off", "Sentry unknown", "The store does not answer"
+    return badge([one for one in found if one.dsn or one in troubled], names, now)
+
+
+def badge(
+    destinations: list[Destination], names: Mapping[int, str], now: datetime
+) -> tuple[str, str, str]:
+    """Return how all destinations are: the state of the worst, words, and what there is to know.
+
+    :param destinations: what is sent somewhere, and what waits for a DSN that was taken away.
+    :param names: of projects; needed where there are several destinations.
+    """
+    if not destinations:
+        return "off", "no Sentry", "No project is sent on to Sentry: what happens stays here"
+    states = {one.project_id: _state(one, now) for one in destinations}
+    worst = min(states.values(), key=list(_REACH).index)
+    there = [one for one in destinations if states[one.project_id] == worst]
+    words = _REACH[worst]
+    if len(there) < len(destinations):
+        words = f"{words}: {len(there)} of {len(destinations)}"
+    return worst if worst != "unused" else "off", words, _named(there, names, now)
+
+
+def _state(destination: Destination, now: datetime) -> str:
+    state = reach(destination, now)
+    if state == "closed" and destination.delivered_at is None:
+        return "unused"
+    return "open" if state in ("failing", "none") else state
+
+
+def _named(there: list[Destination], names: Mapping[int, str], now: datetime) -> str:
+    told = []
+    for one in there[:NAMED]:
+        cause = held_up_by(one, "", now) or one.cause or ""
+        told.append(": ".join(filter(None, (names.get(one.project_id), cause))))
+    more = len(there) - NAMED
+    return "; ".join([*filter(None, told), *([f"and {more} more"] if more > 0 else [])])

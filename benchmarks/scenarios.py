@@ -1,0 +1,199 @@
+"""`make scenarios`: Sentry broken in four ways at once, and whether everything says the same.
+
+Five projects with names and numbers that are drawn anew each run: the upstream of one is fine, one
+answers 403, one 503, one never, and one project has none. Each is sent its events over HTTP, to a
+service with production settings. Then pages, API, metrics and health are read as a person and a
+program read them, and held against what was sent. At last everything is mended, and every event has
+to be at its Sentry once.
+
+    scenarios.py          what happens         scenarios_pages.py   reading pages
+    scenarios_checks.py   what must be said
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.scenarios_checks import WAYS, Case, check_broken, check_mended, check_trigger
+from benchmarks.scenarios_pages import Person
+from benchmarks.second_door import report
+from tests.fake_sentry import FakeSentry
+from tests.serving import Server, free_port, wait_for
+
+CALLERS = 4
+BUGS = 5
+# Three tries that time out open a circuit: ten seconds each, one after another at the worst.
+BROKEN_WITHIN_S = 90
+MENDED_WITHIN_S = 90
+WORDS = ("Atlas", "Birke", "Cobalt", "Dune", "Ember", "Fjord", "Garnet", "Harbour", "Isar", "Juno")
+PARTS = ("backend", "shop", "mobile", "billing & tax", "<edge>", "search")
+
+
+@dataclass
+class Run:
+    """A service with its projects and their upstreams."""
+
+    person: Person
+    cases: list[Case]
+    fakes: dict[str, FakeSentry]
+    own_fake: FakeSentry | None
+    wrong: list[str] = field(default_factory=list)
+
+
+def draw(chance: random.Random, events: int) -> list[Case]:
+    """Draw a project for each way: name, number, and how many events it sends."""
+    names = [f"{word} {chance.choice(PARTS)}" for word in chance.sample(WORDS, len(WAYS))]
+    numbers = chance.sample(range(2, 90_000), len(WAYS))
+    # No two alike, so that the number of one project is not taken for another's.
+    counts = chance.sample(range(events, events + 20), len(WAYS))
+    return [Case(*drawn) for drawn in zip(WAYS, numbers, names, counts, strict=True)]
+
+
+@contextmanager
+def serving(chance: random.Random, events: int, folder: Path) -> Iterator[Run]:
+    """Start the service and what it sends to, and make the projects."""
+    cases = draw(chance, events)
+    with ExitStack() as stack:
+        fakes = {case.way: stack.enter_context(FakeSentry()) for case in cases}
+        for way, mood in (("403", "403"), ("503", "503"), ("timing out", "hang")):
+            fakes[way].set_mood(mood)
+        own_fake = stack.enter_context(FakeSentry()) if chance.random() < 0.5 else None
+        port, password, token = free_port(), secrets.token_hex(12), secrets.token_hex(16)
+        environ = {
+            "ENVIRONMENT": "production",
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "SECRET_KEY": secrets.token_hex(32),
+            "ADMIN_PASSWORD": password,
+            "API_TOKEN": token,
+            "WEB_CONCURRENCY": "2",
+            "SENTRY_DSN": own_fake.dsn() if own_fake else "",
+        }
+        server = Server(folder / "data", port=port, **environ)
+        stack.callback(server.stop)
+        server.wait_ready()
+        person = Person(server.url, password, token)
+        person.log_in()
+        for case in cases:
+            make_project(person, case, fakes[case.way])
+        yield Run(person, cases, fakes, own_fake)
+
+
+def make_project(person: Person, case: Case, fake: FakeSentry) -> None:
+    """Make a project over the API; its DSN is what programs report to."""
+    body = {"name": case.name, "id": case.project_id, "key": secrets.token_hex(16)}
+    if case.way != "none":
+        body["upstream_dsn"] = fake.dsn(case.project_id)
+    made = person.api("/api/projects", "POST", body)
+    case.ingest = f"/api/{case.project_id}/envelope/?sentry_key={made['keys'][0]}"
+
+
+def send_events(run: Run) -> None:
+    """Send every project its events, those of all projects mixed."""
+    wanted = [(case, number) for case in run.cases for number in range(case.events)]
+    random.shuffle(wanted)
+
+    def send(one: tuple[Case, int]) -> None:
+        case, number = one
+        event_id = report(run.person.url + case.ingest, number % BUGS, number)
+        if event_id is None:
+            raise RuntimeError(f"an event of {case.name} was not answered with 200")
+        case.event_ids.append(event_id)
+
+    with ThreadPoolExecutor(CALLERS) as callers:
+        list(callers.map(send, wanted))
+
+
+def wait_broken(run: Run) -> None:
+    """Wait until what can be sent is sent, and the others are known not to take anything."""
+
+    def is_so() -> bool:
+        found = run.person.api("/api/deliveries/overview")["destinations"]
+        states = {one["project_id"]: one["state"] for one in found}
+        fine = next(case for case in run.cases if case.way == "fine")
+        return all(
+            states.get(case.project_id) == "open" for case in run.cases if case.is_broken
+        ) and set(fine.event_ids) <= set(run.fakes["fine"].event_ids())
+
+    wait_for(is_so, BROKEN_WITHIN_S)
+    fine = next(case for case in run.cases if case.way == "fine")
+    wait_for(
+        lambda: len(run.person.deliveries(fine.project_id, "delivered")) == fine.events,
+        BROKEN_WITHIN_S,
+    )
+
+
+def mend(run: Run) -> None:
+    """Mend all four, as a person would: Sentry first, then the buttons of the pages."""
+    for fake in run.fakes.values():
+        fake.set_mood("ok")
+    for case in run.cases:
+        home = f"/admin/projects/{case.project_id}"
+        if case.way == "none":
+            dsn = run.fakes["none"].dsn(case.project_id)
+            run.person.send(f"{home}/upstream", home, upstream_dsn=dsn)
+            chosen = {"state": "local", "project": str(case.project_id)}
+            run.person.send("/admin/deliveries/replay", "/admin/deliveries", **chosen)
+        if case.is_broken:
+            path = f"/admin/destinations/{case.project_id}/resume"
+            run.person.send(path, "/admin/deliveries")
+    wait_for(lambda: _waiting(run) == 0, MENDED_WITHIN_S)
+
+
+def _waiting(run: Run) -> int:
+    counts = run.person.api("/api/deliveries/overview")["counts"]
+    return int(counts["pending"] + counts["retry"] + counts["parked"])
+
+
+def play(run: Run) -> None:
+    """Let it happen, and note what was wrong."""
+    began = time.monotonic()
+    send_events(run)
+    sent = sum(case.events for case in run.cases)
+    print(f"  {sent} events answered with 200 after {time.monotonic() - began:.0f} s", flush=True)
+    wait_broken(run)
+    print(f"  three circuits open after {time.monotonic() - began:.0f} s", flush=True)
+    run.wrong += check_broken(run.person, run.cases, has_own=run.own_fake is not None)
+    run.wrong += check_trigger(run.person)
+    mend(run)
+    print(f"  mended, and all sent, after {time.monotonic() - began:.0f} s", flush=True)
+    run.wrong += check_mended(run.person, run.cases, run.fakes)
+
+
+def main() -> int:
+    """Run it as the command line says; 1 if anything said something else."""
+    parser = argparse.ArgumentParser(
+        prog="make scenarios",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--events", type=int, default=200, help="a project, at least (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of names and numbers (another one each time)")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"\nSentry broken in four ways, seed {seed} (two minutes)", flush=True)
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        serving(random.Random(seed), options.events, Path(folder)) as run,
+    ):
+        for case in run.cases:
+            print(f"  {case.way}: {case.name}, project {case.project_id}, {case.events} events")
+        print(f"  this application: {'a DSN' if run.own_fake else 'no DSN'}", flush=True)
+        play(run)
+    for text in run.wrong:
+        print(f"  WRONG  {text}")
+    print(f"  {len(run.wrong) or 'nothing'} wrong")
+    return 1 if run.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
