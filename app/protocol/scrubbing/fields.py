@@ -31,11 +31,6 @@ _SIGNATURE = 20
 _MAX_FIELDS = 64
 
 
-def may_have_codes(names: dict[Any, Any]) -> bool:
-    """Tell whether it is worth to look at these fields."""
-    return "code" in names or "signature" in names or "hmac" in names
-
-
 def codes_among(fields: Iterable[tuple[Any, Any]], *, is_query: bool) -> Iterator[Any]:
     """Yield the names of the fields whose values are codes.
 

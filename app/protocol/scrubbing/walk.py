@@ -10,7 +10,7 @@ from app.protocol.metrics import is_measurement
 from app.protocol.scrubbing import budget as costs
 from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
 from app.protocol.scrubbing.copies import copyable, without
-from app.protocol.scrubbing.fields import codes_among, may_have_codes
+from app.protocol.scrubbing.fields import codes_among
 from app.protocol.scrubbing.hints import Hints
 from app.protocol.scrubbing.names import SECRET
 from app.protocol.scrubbing.numbers import is_card, named_cards, names_card
@@ -170,15 +170,16 @@ class Walk:
                 and self._is_filtered(index, "value", value["value"], name, verdict)
             ):
                 return [item for item in value.items() if item[0] != "value"]
-        is_query = self._nodes[index][2] == "query_string"
-        if is_query or may_have_codes(value):
-            return self._without_codes(index, value, is_query=is_query)
+        # No call for it: each object is asked.
+        if "code" in value or "signature" in value or "hmac" in value:
+            return self._without_codes(index, value)
+        if self._nodes[index][2] == "query_string":
+            return self._without_codes(index, value)
         return value.items()
 
-    def _without_codes(
-        self, index: int, value: dict[Any, Any], *, is_query: bool
-    ) -> Iterable[tuple[Any, Any]]:
+    def _without_codes(self, index: int, value: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
         """The items that are no codes of OAuth and no signatures; those are filtered."""
+        is_query = self._nodes[index][2] == "query_string"
         codes = {
             name
             for name in codes_among(value.items(), is_query=is_query)
@@ -243,7 +244,7 @@ class Walk:
         """Tell whether the pair is a code of OAuth or a signature, by the pairs beside it."""
         fields, _, key = self._nodes[parent][:3]
         is_query = key == "query_string"
-        if not is_query and not may_have_codes({pair[0]: None}) and pair[0] != "state":
+        if not is_query and pair[0] not in ("code", "state", "signature", "hmac"):
             return False
         pairs = [pair] if is_query or len(fields) > 64 else [pair, *filter(_is_pair, fields)]
         return pair[0] in codes_among(pairs, is_query=is_query)
@@ -460,6 +461,8 @@ class Walk:
     def _hints(self) -> dict[int, set[int]]:
         """Which string may be worth which rules."""
         places, texts, scrubber = self._places, self._texts, self._scrubber
+        if not self._unknown:
+            return {}
         code = [number for number in self._unknown if places[number][2]]
         plain = [number for number in self._unknown if not places[number][2]]
         # Each text once, however often it stands in the payload.
