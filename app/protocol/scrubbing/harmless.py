@@ -8,8 +8,8 @@ from app.protocol.scrubbing.names import COUNTABLE, LOOSE, words_of
 
 # Nothing, a truth value or a mask stands where a secret could stand.
 _EMPTY = re.compile(
-    r"""b?['"]*(?:none|null|nil|undefined|true|false|redacted|masked|\[?(?:filtered|redacted)\]?
-    |[*.•\-_]{1,64}|x{3,64})?['"]*""",
+    r"""(?:b(?=['"]))?['"]*(?:none|null|nil|undefined|true|false|redacted
+    |masked|\[?(?:filtered|redacted)\]?|[*.•\-_]{1,64}|x{3,64})?['"]*""",
     re.I | re.X,
 )
 # In a text also: a placeholder of a formatter, of SQL or of a shell, and the words that follow
