@@ -6,11 +6,14 @@ import csv
 import io
 import logging
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
+from app.db import utc_now
 from app.delivery.tables import destinations
 from tests.conftest import API_TOKEN, parts_of
 from tests.delivering import books_of, deliver, forwarding
@@ -101,7 +104,11 @@ def test_overview_shows_counts_circuit_limits_and_pause(
     mini_sentry.answer = answering(401)
     with forwarding(shop):
         wait_for(lambda: _own(caller)["state"] == "open")
-    assert _own(caller)["cause"].startswith("401") and _own(caller)["probe_at"]
+    assert _own(caller)["cause"].startswith("401")
+    soon = (utc_now() + timedelta(minutes=1)).replace(microsecond=0)
+    with parts_of(shop).store.write() as conn:
+        conn.execute(update(destinations).values(probe_at=soon))
+    assert datetime.fromisoformat(_own(caller)["probe_at"]) == soon
 
 
 def _own(caller: FlaskClient) -> dict:
