@@ -44,7 +44,8 @@ _IN_FUNCTIONS = re.compile(
     r"|(?<=_helper_block_)\S{1,40}"
     r"|\.(?:isra|part|constprop|cold|llvm|lto_priv|clone|localalias|str|resume|destroy|cleanup"
     r"|actor|warm|hot|split|text|unlikely|startup|exit)(?:\.\d{1,20}){0,9}(?=$|[.( ])"
-    r"|^_INTERNAL_?[0-9a-f]{1,32}_{1,2}\w{0,200}::|_INTERNAL[0-9a-f]{1,32}(?=::|_)"
+    r"|^_INTERNAL_?[0-9a-f]{1,32}_{1,2}\w{0,200}::|_INTERNAL[0-9a-f]{1,32}(?=::|_)"  # nvcc
+    r"|(?<=^_GLOBAL__N__)[0-9a-f]{6,32}"
     r"|(?<=[\w)])@{1,2}(?:\d{1,20}(?:-\d{1,9})?|[A-Z]{2,20}_[\d.]{1,20}|plt)$"  # F#, Dart, glibc
     r"|(?<=\w)@\d{3,20}"
     r"|::h[0-9a-f]{16}(?![0-9a-zA-Z])|17h[0-9a-f]{16}(?=E)"  # Rust

@@ -90,8 +90,8 @@ def unmerge(
         _take_out(conn, issue, [one for one in there if one.hash == hash], actor, now)
         for hash in wanted
     ]
-    said = ", ".join(f"issue {number}" for number in made)
-    _write_history(conn, issue.id, "unmerged", actor, now, f"into {said}")
+    said = "into " + ", ".join(f"issue {number}" for number in made)
+    _write_history(conn, issue.id, "unmerged", actor, now, said + _left_behind(issue, "here"))
     return made
 
 
@@ -177,8 +177,15 @@ def _take_out(
     first, last = conn.execute(left.where(groupings.c.issue_id == issue.id)).one()
     bounds = update(issues).where(issues.c.id == issue.id)
     conn.execute(bounds.values(first_seen=first, last_seen=last))
-    _write_history(conn, new_id, "unmerged", actor, now, f"from issue {issue.id}")
+    said = f"from issue {issue.id}{_left_behind(issue, 'there')}"
+    _write_history(conn, new_id, "unmerged", actor, now, said)
     return new_id
+
+
+def _left_behind(issue: Row[Any], place: str) -> str:
+    if issue.times_seen == issue.stored_event_count:
+        return ""
+    return f"; what events that are no longer stored had added to the counts stays {place}"
 
 
 def _write_history(

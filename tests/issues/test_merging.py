@@ -297,3 +297,24 @@ def test_events_of_before_the_upgrade_are_recounted_with_their_users(
     (apart,) = unmerge(store, first.issue_id, taken)
     users = {row.id: row.users for row in all_issues(store)}
     assert users == {first.issue_id: 1, apart: 2}
+
+
+def test_both_issues_say_what_stayed_behind_where_events_were_pruned(
+    app: Flask, store: Store
+) -> None:
+    first, second = send(app, 1), send(app, 2)
+    send(app, 2)
+    merge(store, first.issue_id, second.issue_id)
+    with store.write() as conn:
+        remove_batch(conn, [second.envelope_id])
+    taken = next(
+        row.hash for row in groupings_rows(store, first.issue_id) if row.key.startswith("Bug2")
+    )
+    (apart,) = unmerge(store, first.issue_id, taken)
+    seen = {row.id: (row.times_seen, row.stored_event_count) for row in all_issues(store)}
+    assert seen == {first.issue_id: (2, 1), apart: (1, 1)}
+    with store.read() as conn:
+        notes = [
+            transitions_of(conn, number, limit=1)[0].note for number in (first.issue_id, apart)
+        ]
+    assert [note.rpartition(" ")[2] for note in notes] == ["here", "there"]
