@@ -107,7 +107,7 @@ def test_event_in_other_is_no_new_issue_for_alerts_nor_for_delivery(app: Flask) 
     only(app, "new_issue", cooldown_minutes=1)
     store_events(app, *(failing(n) for n in range(LIMIT + 2)))
     evaluate(app)
-    assert len(titles(app)) == 1 and titles(app)[0].startswith(f"{LIMIT} new issues")
+    assert titles(app) == [f"DevEnviro: {LIMIT} new issues"]
     with parts_of(app).store.read() as conn:
         first = envelopes.c.priority == 0
         assert conn.scalar(select(func.count()).where(first)) == LIMIT
