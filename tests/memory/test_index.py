@@ -31,7 +31,9 @@ def index(monkeypatch: pytest.MonkeyPatch) -> FlakyIndex:
     monkeypatch.setattr(
         Memories,
         "of",
-        classmethod(lambda cls, store, config: cls(store, EmbedderSource(), made)),
+        classmethod(
+            lambda cls, store, config, scrubber: cls(store, EmbedderSource(), made, scrubber)
+        ),
     )
     return made
 
