@@ -69,7 +69,8 @@ def test_doors_name_what_a_used_up_quota_and_a_full_store_answer(
             raise error
 
         monkeypatch.setattr("app.intake.Intake.accept", refuse)
-        body = {"message": "x"} if "store" in path else None
+        report = {"csp-report": {"effective-directive": "img-src", "blocked-uri": "inline"}}
+        body = {"store": {"message": "x"}, "security": report}.get(path.split("/")[-2])
         text = b'{}\n{"type":"event"}\n{"message":"x"}\n'
         key = {"X-Sentry-Auth": f"Sentry sentry_key={own_key(client)}"}
         if body:

@@ -66,7 +66,8 @@ def feed(url: str, folder: str, project_id: int, part: int, parts: int, count: i
     intake = Intake(store, EmergencyFolder(Path(folder)), Scrubber())
     for number, request in list(enumerate(requests(count)))[part::parts]:
         for _ in range(2):
-            envelope = request.envelope(f"{number:032x}")
+            # An id of zeros is none: it would not be known again.
+            envelope = request.envelope(f"{number + 1:032x}")
             intake.accept(envelope, project_id=project_id, timeout_s=60)
     intake.close()
     store.dispose()
