@@ -108,7 +108,7 @@ def test_everything_is_done_without_scripts(
     button.click()
     expect(page.locator("main")).to_contain_text("a person discarded it")
     page.get_by_role("button", name="Replay").click()
-    expect(page.locator("main")).to_contain_text("Recorded here and on its way to Sentry.")
+    expect(page.locator("main")).to_contain_text("does not have it yet: paused by a person")
     sentry.answer = None
     page.get_by_role("link", name="Deliveries", exact=True).click()
     page.get_by_role("button", name=re.compile(r"Replay all \d+ parked")).click()
