@@ -24,7 +24,7 @@ from app.insights.releases import users_of_days
 from app.issues.comparing import is_complete, is_read
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.groupings import groupings_of
-from app.issues.overflow import is_other, types_of
+from app.issues.overflow import types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.triage import MAX_NOTE
@@ -68,7 +68,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
             "groupings": groupings_of(conn, issue_id),
-            "types": types_of(conn, issue_id) if is_other(issue) else [],
+            "types": types_of(conn, issue_id) if issue.is_other else [],
             "all_compared": is_complete(conn),
             "is_compared": is_read(conn, issue_id),
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),

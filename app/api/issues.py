@@ -34,7 +34,7 @@ from app.errors import FieldErrors
 from app.events.affected import ISSUE, Subject, date_of
 from app.insights.releases import users_of_days
 from app.issues.groupings import latest_groupings
-from app.issues.overflow import is_other, types_of
+from app.issues.overflow import types_of
 from app.issues.queries import (
     IssueFilter,
     count_matching,
@@ -130,7 +130,7 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
     with services().store.read() as conn:
         row = found_issue(conn, issue_id)
         found = shapes(conn, [row])[0]
-        types = _types(conn, issue_id) if is_other(row) else None
+        types = _types(conn, issue_id) if row.is_other else None
     return answer(IssueDetail(**found.model_dump(), types=types))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, func, select, update
+from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
 from app.db import insert_for
 from app.issues.grouping import Grouping
@@ -132,12 +132,6 @@ def grouping_of_event(conn: Connection, event: Row[Any]) -> Row[Any] | None:
     # Ids are given again on SQLite: one that is not of this issue is another one.
     found = conn.execute(query.where(groupings.c.issue_id == event.issue_id)).first()
     return found or latest_groupings(conn, [event.issue_id]).get(event.issue_id)
-
-
-def count_groupings(conn: Connection, issue_id: int) -> int:
-    """Return how many groupings an issue has."""
-    query = select(func.count()).select_from(groupings).where(groupings.c.issue_id == issue_id)
-    return int(conn.execute(query).scalar_one())
 
 
 def forget_keys(conn: Connection, issue_ids: Collection[int]) -> None:

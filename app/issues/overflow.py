@@ -47,11 +47,6 @@ def hour_of(now: datetime) -> datetime:
     return now.replace(minute=0, second=0, microsecond=0)
 
 
-def is_other(issue: Any) -> bool:
-    """Tell whether a row of ``issues`` is its project's ``<other>``."""
-    return bool(issue.is_other)
-
-
 def keys_beyond(conn: Connection, keys: Collection[Key], limit: int, now: datetime) -> set[Key]:
     """Return those of a batch's new keys that are beyond their project's limit.
 

@@ -17,7 +17,6 @@ from sqlalchemy import BigInteger, Connection, Float, Row, Select, column, func,
 
 from app.issues.comparing import read_terms
 from app.issues.likeness import WEIGHTS, hash_of, likeness, rarity, shared
-from app.issues.overflow import is_other
 from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues, transitions
 
 # What is less alike has a word or a type in common by chance.
@@ -64,7 +63,7 @@ def similar_to(
     :param issue: a row of ``issues``.
     :param min_score: what is less alike is left out.
     """
-    if is_other(issue):
+    if issue.is_other:
         return []
     terms, total = _of(conn, issue)
     having = _having(conn, issue.project_id, terms)
