@@ -88,7 +88,9 @@ def test_slow_bodies_are_ended_with_408_when_their_address_has_many(small: Serve
         clients = [stack.enter_context(RawClient(small.port, source=own)) for _ in range(8)]
         for client in clients:
             client.send(KINDS["half an event"])
-        assert clients[0].answer().status == 408
+        # Only as many are ended as give way to others, whichever they are.
+        ended, _, _ = select.select([client.sock for client in clients], [], [], 20)
+        assert {one.answer().status for one in clients if one.sock in ended} == {408}
 
 
 def test_head_that_does_not_end_is_ended_with_408(server: Server) -> None:
