@@ -18,6 +18,9 @@ from sqlalchemy import select
 from app.db import Store
 from app.events.tables import envelopes
 from app.projects import create_project
+from app.protocol.envelope import parse_envelope
+from app.protocol.packing import unpack
+from tests.relay import errors_of
 from tests.serving import Server, serving
 
 HERE = Path(__file__).parent
@@ -79,6 +82,14 @@ class Program:
         with self.store.read() as conn:
             return {kind for types in conn.scalars(query) for kind in types.split(",")}
 
+    def payloads(self) -> list[dict[str, Any]]:
+        """Its events and transactions as they are stored, which is how they go to Sentry."""
+        query = select(envelopes.c.body).where(envelopes.c.project_id == self.id)
+        with self.store.read() as conn:
+            bodies = conn.scalars(query).all()
+        items = [item for body in bodies for item in parse_envelope(unpack(body)).items]
+        return [item.payload for item in items if item.type in {"event", "transaction"}]
+
     def statuses(self) -> set[int]:
         """What the service answered on the way in, to whomever, by its own log."""
         lines = [line for line in self.server.log.read_text().splitlines() if line[:1] == "{"]
@@ -107,11 +118,13 @@ def store(server: Server, data_dir: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def program(server: Server, store: Store) -> Program:
-    """A project of its own, with the DSN that the API tells."""
+def program(server: Server, store: Store) -> Iterator[Program]:
+    """A project of its own, with the DSN that the API returns. Sentry takes all that was kept."""
     project = create_project(store, f"shop {uuid.uuid4().hex[:8]}")
-    listed = {one["id"]: one["dsn"] for one in server.get("/api/projects")["projects"]}
-    return Program(server, store, project.id, listed[project.id])
+    listed = {entry["id"]: entry["dsn"] for entry in server.get("/api/projects")["projects"]}
+    program = Program(server, store, project.id, listed[project.id])
+    yield program
+    assert [errors for event in program.payloads() if (errors := errors_of(event))] == []
 
 
 @pytest.fixture
