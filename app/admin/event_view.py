@@ -17,7 +17,8 @@ from app.admin.event_time import time_corrected
 from app.admin.highlight import Token, highlight, language_of
 from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.events.queries import StoredEvent
-from app.protocol.event import Event, ExceptionValue, Frame, read_level, top_frame
+from app.protocol.event import Event, ExceptionValue, Frame, read_level
+from app.protocol.libraries import newest_own_frame
 
 # A payload of the largest size can hold many times as much; the raw JSON has all of it.
 MAX_EXCEPTIONS = 50
@@ -124,7 +125,7 @@ def view_of(stored: StoredEvent) -> EventView:
     return EventView(
         type=printable(event.type) if exception else "",
         value=printable((exception.value if exception else event.message) or ""),
-        where=_where(top_frame(exception.frames)) if exception else "",
+        where=_where(newest_own_frame(exception.frames)) if exception else "",
         event=event,
         stacks=_stacks(event, _sources(stored.payload, len(event.exceptions))) or _loose(event),
         breadcrumbs=[_breadcrumb(crumb) for crumb in reversed(breadcrumbs)],

@@ -18,7 +18,8 @@ from app.events.tables import envelopes, events
 from app.issues.queries import find_issue
 from app.issues.tables import MERGED, STATUSES, issues, transitions
 from app.protocol.event import Event, first_line
-from app.protocol.stack import Frame, top_frame
+from app.protocol.libraries import newest_own_frame
+from app.protocol.stack import Frame
 
 # Issues that are kept with a notice. An hour of new issues is at most MAX_NEW_ISSUES_PER_HOUR.
 MAX_NAMED = 1000
@@ -134,7 +135,7 @@ def _read(conn: Connection, match: Match, row: Row[Any]) -> Event | None:
 
 def _place(event: Event) -> str:
     """Return ``function, file:line`` of the newest frame of the application."""
-    frame = top_frame(event.main_frames)
+    frame = newest_own_frame(event.main_frames)
     if frame is None:
         return ""
     return ", ".join(part for part in (frame.function, _file_and_line(frame)) if part)[:500]

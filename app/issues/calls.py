@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 from app.issues.generated import (
     is_nameless,
+    is_thunk,
     ungenerated_function,
     ungenerated_module,
     ungenerated_path,
 )
+from app.issues.names_in_browsers import is_in_browser, is_page_or_script, without_receiver
 from app.issues.parametrize import parametrize
 from app.issues.places import (
     is_nowhere,
@@ -26,6 +28,7 @@ from app.issues.places import (
     stable_module,
     stable_path,
 )
+from app.protocol.libraries import likely_frames, own_frames
 from app.protocol.stack import MAX_PATH, Frame, is_of_application, is_script
 
 # Beyond this many calls a key explains nothing any more; the newest ones are nearest to the bug.
@@ -120,11 +123,13 @@ class Names(NamedTuple):
     :param call: names the call of a frame.
     :param is_told: tells whether a frame says where it is.
     :param is_nameless: tells whether other functions look like this call.
+    :param pick: returns the calls of the application, ways to know them in the order to try.
     """
 
     call: Callable[[Frame], Call]
     is_told: Callable[[Frame], bool]
     is_nameless: Callable[[Call, Frame], bool]
+    pick: tuple[Callable[[list[Frame]], list[Frame]], ...]
 
 
 def describe_stack(
@@ -138,9 +143,7 @@ def describe_stack(
     :param value: its message; tells apart what happens in functions without a name and a source.
     """
     recent = frames[-MAX_FRAMES:]
-    own = [frame for frame in recent if is_of_application(frame)]
-    for chosen in filter(None, (own, recent)):
-        told = [frame for frame in chosen if names.is_told(frame)]
+    for told in _told(recent, names):
         calls = [names.call(frame) for frame in told]
         if _is_overflow(type, value) and (cycle := _cycle(calls)):
             return " > ".join(map(str, cycle)) + " > …"
@@ -151,6 +154,14 @@ def describe_stack(
             is_alone = not names.is_nameless(calls[kept[-1]], last)
             return line if is_alone else f"{line} {_detail(last, value)}".rstrip()
     return None
+
+
+def _told(frames: list[Frame], names: Names) -> Iterator[list[Frame]]:
+    """Yield the frames that say where they are: of the application, else of all."""
+    for pick in names.pick:
+        if told := [frame for frame in pick(frames) if names.is_told(frame)]:
+            yield told
+    yield [frame for frame in frames if names.is_told(frame)]
 
 
 def crash_call(frames: list[Frame]) -> Call | None:
@@ -202,7 +213,9 @@ def _call(frame: Frame) -> Call:
 
 
 def _second_call(frame: Frame) -> Call:
-    function = _second_function((frame.function or "")[:MAX_NAME], is_script(frame))
+    function = _second_function((frame.function or "")[:MAX_NAME], is_page_or_script(frame))
+    if is_in_browser(frame):
+        function = without_receiver(function)
     if not function and frame.image_offset is not None and not frame.filename:
         return Call(_second_place(frame), f"+{frame.image_offset:#x}")
     return Call(_second_place(frame), function)
@@ -210,7 +223,7 @@ def _second_call(frame: Frame) -> Call:
 
 def _second_place(frame: Frame) -> str:
     if module := module_of(frame):
-        return _second_module(module, is_script(frame))
+        return _second_module(module, is_page_or_script(frame))
     return _second_path(path_of(frame) or (frame.image or "?")[:MAX_PATH])
 
 
@@ -265,14 +278,33 @@ def _cycle(calls: list[Call]) -> list[Call]:
     return sorted(call for call in times if times[call] > 1)[:MAX_CALLS]
 
 
+def _is_of_application(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames if is_of_application(frame)]
+
+
+def _says_where(frame: Frame) -> bool:
+    """Tell whether a person wrote the call of a frame, and whether the frame says which it is."""
+    if frame.filename == _COMPILERS_OWN or is_thunk((frame.function or "")[:MAX_NAME]):
+        return False
+    return frame.image_offset is not None or not is_nowhere(frame)
+
+
+def _looks_like_others(call: Call, frame: Frame) -> bool:
+    """Tell whether other bugs end in this call, too.
+
+    So do all that React caught: its own calls are the last ones that a browser knows of.
+    """
+    if is_nameless(call.function, module_of(frame)):
+        return True
+    return is_page_or_script(frame) and not likely_frames([frame])
+
+
 # Version 1 as it was; version 2 takes out more of what was generated, tells instructions without a
 # symbol by where they lie, and all lambdas and closures by their source or message.
-FIRST = Names(_call, lambda frame: not is_nowhere(frame), lambda call, _: call.is_nameless)
-SECOND = Names(
-    _second_call,
-    lambda frame: (
-        frame.filename != _COMPILERS_OWN
-        and (not is_nowhere(frame) or frame.image_offset is not None)
-    ),
-    lambda call, frame: is_nameless(call.function, module_of(frame)),
+FIRST = Names(
+    _call,
+    lambda frame: not is_nowhere(frame),
+    lambda call, _: call.is_nameless,
+    (_is_of_application,),
 )
+SECOND = Names(_second_call, _says_where, _looks_like_others, (own_frames, likely_frames))

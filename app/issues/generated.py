@@ -13,6 +13,8 @@ import re
 from functools import lru_cache
 
 from app.issues.chunk_hashes import without_chunk_hash
+from app.issues.names_in_browsers import innermost
+from app.issues.names_of_cpp import without_arguments
 from app.issues.places import without_hash
 
 # Each alternative starts with letters or signs of its own, and no repeat stands inside another one.
@@ -60,6 +62,7 @@ _IN_FUNCTIONS = re.compile(
     r"|(?<=_m)[0-9A-F]{8,64}(?=$|_)"  # Unity's IL2CPP
     r"|-range\d{1,5}|\.(?:gowrap|deferwrap)\d{1,5}|(?<=\binit)\.\d{1,5}(?=$|\.)|\[go\.shape\..{0,200}\]"
     r"|^\(\d{1,5}\) (?:await|suspend) resume partial function for |^(?:specialized |merged ){1,3}"
+    r"|^@(?:non)?objc |^partial apply for "
     r"|(?<=__ANON__)\[[^\]]{0,300}\]|(?<=\(eval)[ :]?\d{1,9}|(?<=<cell line:) ?\d{1,9}"
     r"|__vite_ssr_import_\d{1,5}__\.|(?<=IMPORTED_MODULE_)_?\d{1,5}_{0,3}"
     r"|(?<=\b_loop)_?\d{1,5}|(?<=\b_ref)\d{1,5}|^\?(?:anon_\d{1,5}_)?(?=\w|$)"  # Babel, Hermes
@@ -89,6 +92,11 @@ _NAMELESS_FUNCTION = re.compile(
 _NAMELESS_CLASS = re.compile(
     r"\$\d{1,9}$|\$\$?Lambda|SyntheticLambda|\$(?:fn|reify)__\d|\$eval\d|\\?@anonymous"
 )
+# What compilers put between two calls that a person wrote: Swift's thunks, .NET's expressions.
+_THUNK = re.compile(
+    r"(?:partial apply for )?(?:reabstraction )?thunk (?:for|helper) |protocol witness for "
+    r"|@callee_guaranteed$|lambda_method\d{0,9}$"
+)
 _WASM_ADDRESS = re.compile(r"^wasm://wasm/(?P<name>.{0,300}?)[-.]?[0-9a-f]{8,64}(?=$|:)")
 _NOTEBOOK = re.compile(r"(?<=[/\\]ipykernel_)\d{1,9}[/\\]\d{1,20}(?=\.py$)")
 _IN_ANGLES = re.compile(
@@ -104,9 +112,10 @@ def ungenerated_function(name: str, is_script: bool) -> str:
     :param name: of bounded length.
     :param is_script: whether it is JavaScript.
     """
-    name = name.strip() if is_script else _CLONE.sub("", name.strip())
-    if _NO_SYMBOL.fullmatch(name):
+    name = innermost(name.strip()) if is_script else _CLONE.sub("", name.strip())
+    if _NO_SYMBOL.fullmatch(name) or name.endswith(".<anonymous>"):
         return ""
+    name = name if is_script else without_arguments(name)
     name = _PHP_CLOSURE.sub("{closure}", _LAMBDA_CLASS.sub(r"\g<of>", name))
     if name.startswith("caml"):
         return _LAST_NUMBER.sub("", name)
@@ -156,6 +165,12 @@ def is_nameless(function: str, module: str | None) -> bool:
     return not function or bool(
         _NAMELESS_FUNCTION.search(function) or (module and _NAMELESS_CLASS.search(module))
     )
+
+
+@lru_cache(maxsize=4096)
+def is_thunk(function: str) -> bool:
+    """Return whether a compiler made the function to get from one call to the next."""
+    return bool(_THUNK.match(function))
 
 
 def _end(path: str) -> int:

@@ -24,6 +24,7 @@ from app.issues.parametrize import parametrize, parametrize_but_names
 from app.issues.rules import Rule, apply_rules
 from app.protocol.event import Event
 from app.protocol.exception_tree import Node, decide, grow
+from app.protocol.stack import ExceptionValue
 
 GROUPING_VERSION = "2"
 # More distinct exceptions than this make a key nobody reads.
@@ -57,15 +58,17 @@ class _Version:
 
     :param names: how the calls of a stack are named.
     :param chain: the exception that gives the key its first line, and its causes.
-    :param type: makes an exception's type stable.
+    :param type: names an exception's type without what changes from event to event.
     :param message: makes the message stable that decides where there is no stack.
+    :param tells_causes: whether causes and members say their messages where there is no stack.
     """
 
     number: str
     names: Names
     chain: Callable[[Node], list[Node]]
-    type: Callable[[str], str]
+    type: Callable[[ExceptionValue], str]
     message: Callable[[str], str]
+    tells_causes: bool
 
     def stack(self, node: Node) -> str | None:
         """Describe the calls of an exception."""
@@ -76,11 +79,28 @@ class _Version:
 
     def type_of(self, node: Node) -> str:
         """Name the type of an exception."""
-        return self.type(node.exception.type or "") or "?"
+        return self.type(node.exception) or "?"
+
+    def saying(self, node: Node) -> str:
+        """Name the type of an exception, and what it says."""
+        message = self.message(node.exception.value or "")
+        return f"{self.type_of(node)}: {message}" if message else self.type_of(node)
 
 
-_FIRST = _Version("1", FIRST, lambda root: [root, *root.causes], str, parametrize)
-_SECOND = _Version("2", SECOND, decide, ungenerated_type, parametrize_but_names)
+def _second_type(exception: ExceptionValue) -> str:
+    type = ungenerated_type(exception.type or "")
+    return type if exception.error_code is None else f"{type} (code {exception.error_code})"
+
+
+_FIRST = _Version(
+    "1",
+    FIRST,
+    lambda root: [root, *root.causes],
+    lambda exception: exception.type or "",
+    parametrize,
+    tells_causes=False,
+)
+_SECOND = _Version("2", SECOND, decide, _second_type, parametrize_but_names, tells_causes=True)
 
 
 def group(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
@@ -148,25 +168,24 @@ def _exceptions(event: Event, version: _Version) -> tuple[str, str]:
         reason = "exception type and message"
     elif of is head:
         line += f" at {stack}"
+    tell = version.saying if stack is None and version.tells_causes else version.type_of
     lines = [line]
     for cause in causes[:MAX_EXCEPTIONS]:
-        lines.append(
-            f"caused by {version.type_of(cause)}" + (f" at {stack}" if cause is of else "")
-        )
-    lines += [f"of {member}" for member in _members([head, *causes], version)]
+        lines.append(f"caused by {tell(cause)}" + (f" at {stack}" if cause is of else ""))
+    lines += [f"of {member}" for member in _members(chain, version, tell)]
     return reason, "\n".join(lines)
 
 
-def _members(chain: list[Node], version: _Version) -> list[str]:
+def _members(chain: list[Node], version: _Version, tell: Callable[[Node], str]) -> list[str]:
     """Describe each kind of member once, in one order: which task failed first is chance."""
-    kinds = {_member(member, version) for node in chain for member in node.members}
+    kinds = {_member(member, version, tell) for node in chain for member in node.members}
     return sorted(kinds)[:MAX_EXCEPTIONS]
 
 
-def _member(node: Node, version: _Version) -> str:
+def _member(node: Node, version: _Version, tell: Callable[[Node], str]) -> str:
     stack = version.stack(node)
-    text = f"{version.type_of(node)} at {stack}" if stack else version.type_of(node)
-    if causes := [version.type_of(cause) for cause in node.causes]:
+    text = f"{version.type_of(node)} at {stack}" if stack else tell(node)
+    if causes := [tell(cause) for cause in node.causes]:
         text += f" caused by {', '.join(causes[:MAX_EXCEPTIONS])}"
-    inner = _members([node, *node.causes], version)
+    inner = _members([node, *node.causes], version, tell)
     return f"{text} of [{'; '.join(inner)}]" if inner else text

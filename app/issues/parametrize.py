@@ -58,6 +58,8 @@ _BEFORE_DATA = re.compile(
     r"|got|received)\b[^'\"`“«]{0,32}|[=\"]\s?:?\s?)$",
     re.IGNORECASE,
 )
+# An error as code has it, which Celery and others log: ValueError('no row 7').
+_ERROR_IN_CODE = re.compile(r"(?<![\w.])[A-Z][a-zA-Z]{2,60}\($")
 _RUNS = re.compile(r"\d+|[^\d]+")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
@@ -93,6 +95,8 @@ def _kind_or_name(match: re.Match[str]) -> str:
         return kind
     name = match[0][1:-1]
     before = match.string[max(0, match.start() - 56) : match.start()]
+    if " " in name and _ERROR_IN_CODE.search(before):
+        return f"'{_VARIABLE.sub(_kind_or_name, name)}'"
     is_name = _NAME.fullmatch(name) and _VARIABLE.sub(_kind, name) == name
     is_random = len(name) > 5 and _is_random(name)
     return kind if not is_name or is_random or _BEFORE_DATA.search(before) else f"'{name}'"

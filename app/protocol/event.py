@@ -33,6 +33,7 @@ from app.protocol.lenient import (
     read_timestamp,
     read_values,
 )
+from app.protocol.libraries import newest_own_frame
 from app.protocol.message import read_message
 from app.protocol.stack import ExceptionValue, Frame, read_stacks, top_frame
 
@@ -121,7 +122,7 @@ class Event:
 
     @property
     def _place_behind_wrapper(self) -> str:
-        frame = top_frame(self.main_frames)
+        frame = newest_own_frame(self.main_frames)
         if self.main_exception is self.outermost_exception or not (frame and frame.function):
             return ""
         name = re.split(r"[./\\:]", frame.module or "")[-1]
@@ -132,11 +133,12 @@ class Event:
         """Where it happened: the transaction, else the newest frame of the application."""
         if self.transaction:
             return self.transaction
-        frame = top_frame(self.main_frames)
+        frame = newest_own_frame(self.main_frames)
         if frame is None:
             return self.logger or ""
-        where = frame.module or frame.filename or frame.abs_path or frame.package or "?"
-        return f"{where} in {frame.function}" if frame.function else where
+        binary = re.split(r"[/\\]", frame.package or "")[-1]
+        where = frame.module or frame.filename or frame.abs_path or binary
+        return " in ".join(part for part in (where, frame.function) if part) or "?"
 
     @property
     def user_identity(self) -> str | None:

@@ -6,9 +6,14 @@ Source: https://develop.sentry.dev/sdk/data-model/event-payloads/exception/ (Exc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.protocol.stack import ExceptionValue, Frame, is_of_application
+from app.protocol.libraries import likely_frames, own_frames
+from app.protocol.stack import ExceptionValue, Frame
+
+# Picks the calls of the application from those of a stack.
+Picker = Callable[[list[Frame]], list[Frame]]
 
 # A client may send thousands of them, in any shape; whoever reads sees no more than these.
 MAX_NODES = 200
@@ -50,51 +55,50 @@ def decide(root: Node) -> list[Node]:
 
     It is the nearest one of the chain that has calls of the application. What a library put around
     it (Android's "Unable to start activity", ``ServletException``, ``AggregateException``) stands
-    before many bugs. Where none has such calls, it is the outermost.
+    before many bugs. Where the client marked no call at all as the application's, names tell; and
+    where these do not, it is the outermost.
     """
     if not (root.causes or root.members):
         return [root]
+    return _nearest(root, own_frames) or _nearest(root, likely_frames) or [root, *root.causes]
+
+
+def _nearest(root: Node, pick: Picker) -> list[Node] | None:
     chain = [root, *root.causes]
     for position, node in enumerate(chain):
-        if _has_own_calls(node) and not _is_wrapped_around(node, chain[position + 1 :]):
+        causes = chain[position + 1 :]
+        if pick(node.exception.frames) and not _is_wrapped_around(node, causes, pick):
             return chain[position:]
-        if len(_kinds(node.members)) == 1:
-            inner = decide(node.members[0])
-            if _has_own_calls(inner[0]):
+        if len(_kinds(node.members, pick)) == 1:
+            if inner := _nearest(node.members[0], pick):
                 return inner
-        elif any(_has_own_calls(member) for member in node.members):
+        elif any(pick(member.exception.frames) for member in node.members):
             return chain[position:]
-    return chain
+    return None
 
 
-def _own_frames(node: Node) -> list[Frame]:
-    return [frame for frame in node.exception.frames if is_of_application(frame)]
-
-
-def _has_own_calls(node: Node) -> bool:
-    return any(map(is_of_application, node.exception.frames))
-
-
-def _is_wrapped_around(node: Node, causes: list[Node]) -> bool:
+def _is_wrapped_around(node: Node, causes: list[Node], pick: Picker) -> bool:
     """Tell whether a library raised it around calls that the application was called back for.
 
     Its own calls are then the beginning of those of a cause: a filter before a servlet.
     """
-    if is_of_application(node.exception.frames[-1]):
+    frames = node.exception.frames
+    if pick(frames[-1:]):
         return False
-    outer = [(frame.module, frame.filename, frame.function) for frame in _own_frames(node)]
+    outer = _names(pick(frames))
     for cause in causes:
-        inner = [(frame.module, frame.filename, frame.function) for frame in _own_frames(cause)]
+        inner = _names(pick(cause.exception.frames))
         if len(inner) > len(outer) and inner[: len(outer)] == outer:
             return True
     return False
 
 
-def _kinds(members: list[Node]) -> set[object]:
-    return {
-        (member.exception.type, *((f.module, f.function) for f in _own_frames(member)))
-        for member in members
-    }
+def _names(frames: list[Frame]) -> list[tuple[str | None, ...]]:
+    return [(frame.module, frame.filename, frame.function) for frame in frames]
+
+
+def _kinds(members: list[Node], pick: Picker) -> set[object]:
+    return {(member.exception.type, *_names(pick(member.exception.frames))) for member in members}
 
 
 def _branch(

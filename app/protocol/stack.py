@@ -81,6 +81,7 @@ class ExceptionValue:
     :param exception_id: with ``parent_id`` the place in a tree, where the client tells it.
     :param source: the attribute of the parent that holds it: ``__cause__``, ``exceptions[0]`` …
     :param is_synthetic: the client made it up to carry a stack; nothing was raised.
+    :param error_code: of Apple's ``NSError``, whose type is only the domain that it is from.
     """
 
     type: str | None
@@ -94,6 +95,7 @@ class ExceptionValue:
     source: str | None = None
     is_exception_group: bool = False
     is_synthetic: bool = False
+    error_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,7 @@ def _loose_frames(payload: dict[str, Any], images: Images) -> list[Frame]:
 
 def _exception(value: dict[str, Any], images: Images) -> ExceptionValue:
     mechanism = read_dict(value.get("mechanism"))
+    ns_error = read_dict(read_dict(mechanism.get("meta")).get("ns_error"))
     handled = mechanism.get("handled")
     return ExceptionValue(
         type=read_text(value.get("type")),
@@ -180,6 +183,7 @@ def _exception(value: dict[str, Any], images: Images) -> ExceptionValue:
         source=read_text(mechanism.get("source")),
         is_exception_group=mechanism.get("is_exception_group") is True,
         is_synthetic=mechanism.get("synthetic") is True,
+        error_code=read_int(ns_error.get("code")),
     )
 
 
@@ -217,15 +221,22 @@ def _frame(frame: dict[str, Any], is_marked: bool, images: Images) -> Frame:
     )
 
 
+def is_in_library(module: object, path: object) -> bool:
+    """Guess whether code is a library's, where the client did not say."""
+    if isinstance(module, str) and _LIBRARY_MODULE.match(module[:200].lower()):
+        return True
+    return isinstance(path, str) and bool(
+        _LIBRARY_PATH.search(path[:1000].replace("\\", "/").lower())
+    )
+
+
 def _is_own(frame: dict[str, Any]) -> bool:
     """Guess whether the application wrote the code of a frame whose client did not say."""
     module = frame.get("module")
-    if isinstance(module, str) and _LIBRARY_MODULE.match(module[:200].lower()):
-        return False
     path = frame.get("abs_path") or frame.get("filename") or frame.get("package")
-    if not isinstance(path, str):
-        return bool(module or frame.get("function"))
-    return not _LIBRARY_PATH.search(path[:1000].replace("\\", "/").lower())
+    if is_in_library(module, path):
+        return False
+    return isinstance(path, str) or bool(module or frame.get("function"))
 
 
 def _line(value: object) -> str | None:

@@ -1,0 +1,81 @@
+"""Code that no application wrote, whatever the client says of it: frameworks and runtimes by name.
+
+A client often marks no call at all, or each one as foreign, or all of them as its own. Then names
+tell the calls of an application from those of what it is built on.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from app.protocol.stack import MAX_PATH, Frame, is_in_library, is_of_application
+
+# Modules and classes; a whole name, or the beginning of one before a dot or a dollar sign.
+_MODULE = re.compile(
+    r"(?:io\.(?:reactivex|ktor|undertow|micrometer|grpc|vertx|quarkus|sentry(?!\.(?:samples?|example)))"
+    r"|rx\.(?:internal|observers|plugins|exceptions)|reactor\.(?:core|netty|util)"
+    r"|okhttp3|okio|retrofit2|com\.squareup|com\.(?:android|facebook\.react|unity3d\.player)"
+    r"|com\.google\.(?:android|firebase|common|gson|inject)|com\.(?:fasterxml|zaxxer|mysql)"
+    r"|org\.(?:eclipse\.jetty|jboss|glassfish|slf4j|junit|postgresql|reactivestreams)"
+    r"|ch\.qos\.logback|dagger|groovy\.lang|clojure\.(?:lang|core)|akka|zio|cats\.effect"
+    r"|unityengine|unityeditor|newtonsoft\.json|sentry_sdk|raven)(?:[.$+]|$)",
+    re.IGNORECASE,
+)
+# Namespaces and functions, where a frame has no module. ``core`` and ``alloc`` are also names that
+# people give, so that these are told by what Rust has below them.
+_FUNCTION = re.compile(
+    r"<?(?:std|boost|__gnu_cxx|__cxxabiv1|crashpad|google_breakpad|sentry)::"
+    r"|<?core::(?:panicking|result|option|ops|iter|slice|str|cell|ptr|fmt|num|future|task)::"
+    r"|<?alloc::(?:vec|string|boxed|rc|sync|slice|raw_vec|alloc|collections|borrow)::"
+    r"|_{0,3}rust_\w|UnityE(?:ngine|ditor)\.|[-+]\[Sentry"
+    r"|(?:abort|raise|gsignal|kill|_{0,2}pthread_kill|_sigtramp|__restore_rt|__kernel_rt_sigreturn"
+    r"|_start|start_thread|clone3?|__libc_start_main|__scrt_common_main_seh|invoke_main"
+    r"|RtlUserThreadStart|BaseThreadInitThunk)$"
+)
+# Binaries of the operating system, which some clients name without a folder.
+_BINARY = re.compile(
+    r"/(?:apex|system/(?:lib(?:64)?|bin|framework))/|\[vdso\]$"
+    r"|(?:.{0,300}/)?lib(?:c|m|dl|art|log|pthread|stdc\+\+|c\+\+|gcc_s)(?:[-.]\d[\w.]{0,20})?\.so[\d.]*$"
+    r"|lib(?:dyld|dispatch|objc|c\+\+|system_\w{1,40})(?:\.\w{1,4})?\.dylib$"
+    r"|(?:UIKit|UIKitCore|CoreFoundation|Foundation|GraphicsServices|QuartzCore|AppKit|CFNetwork"
+    r"|HIToolbox|SwiftUI|AttributeGraph)$|(?:ntdll|kernel32|kernelbase|user32|ucrtbase)\.dll$",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(r"org-dartlang-sdk:|dart:|package:(?:flutter|sentry\w{0,20})/")
+
+
+def own_frames(frames: list[Frame]) -> list[Frame]:
+    """Return the calls of the application, as the client marked them, without known frameworks."""
+    return [frame for frame in frames if is_of_application(frame) and not is_of_framework(frame)]
+
+
+def likely_frames(frames: list[Frame]) -> list[Frame]:
+    """Return the calls that are not of a known library, where the client marked none as its own."""
+    return [
+        frame
+        for frame in frames
+        if not is_of_framework(frame)
+        and not is_in_library(frame.module, frame.abs_path or frame.filename or frame.package)
+    ]
+
+
+def newest_own_frame(frames: list[Frame]) -> Frame | None:
+    """Return the newest call of the application, else the newest of all."""
+    candidates = own_frames(frames) or likely_frames(frames) or frames
+    return candidates[-1] if candidates else None
+
+
+def is_of_framework(frame: Frame) -> bool:
+    """Return whether a frame's names are those of a framework, a runtime or a client of Sentry."""
+    path = (frame.abs_path or frame.filename or "")[:MAX_PATH]
+    return _is_known(
+        (frame.module or "")[:200], (frame.function or "")[:200], path, (frame.package or "")[:300]
+    )
+
+
+@lru_cache(maxsize=8192)
+def _is_known(module: str, function: str, path: str, package: str) -> bool:
+    if _SOURCE.match(path) or _BINARY.match(package):
+        return True
+    return bool(_MODULE.match(module) if module else _FUNCTION.match(function))
