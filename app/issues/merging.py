@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, func, select, update
 from app.db import Store, utc_now
 from app.issues.counting import merge_hours, merge_tags
 from app.issues.feedback import feedback
+from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
 from app.issues.moving import finish_moves, moving_issues
 from app.issues.queries import find_issue
@@ -141,6 +142,7 @@ def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
     merge_hours(conn, source.id, target_id)
     merge_tags(conn, source.id, target_id)
     conn.execute(issue_likeness.delete().where(issue_likeness.c.issue_id == source.id))
+    follow_merge(conn, source.id, target_id)
     _add_counts(conn, target_id, source, users)
     leads_on = issues.c.merged_into == source.id
     conn.execute(update(issues).where(leads_on).values(merged_into=target_id))
@@ -195,6 +197,7 @@ def _take_out(
     first, last = conn.execute(left.where(groupings.c.issue_id == issue.id)).one()
     bounds = update(issues).where(issues.c.id == issue.id)
     conn.execute(bounds.values(first_seen=first, last_seen=last))
+    follow_unmerge(conn, issue.id, new_id)
     said = f"from issue {issue.id}{_left_behind(issue, 'there')}"
     _write_history(conn, new_id, "unmerged", actor, now, said)
     return new_id

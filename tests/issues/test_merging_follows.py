@@ -8,7 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.db import Store, utc_now
+from app.db import Store, metadata, utc_now
+from app.delivery.outbox import Due
+from app.delivery.thinning import CAPPED, Thinning, count_sent
 from app.events import affected
 from app.events.affected import MAX_USERS, day_number
 from app.events.user_ageing import forget_beyond
@@ -19,6 +21,29 @@ from app.issues.tables import issue_likeness, issues
 from tests import saying
 from tests.conftest import parts_of
 from tests.issues.test_merging import all_issues, groupings_rows, merge, send, unmerge
+
+# What becomes of each column that names an issue, where issues are merged and taken apart. A new
+# one has to be decided upon, and stands here then.
+DECIDED = {
+    "events.issue_id": "moves in batches, both ways",
+    "groupings.issue_id": "moves at once, both ways",
+    "feedback.issue_id": "moves with the merge, and with the event that it is about",
+    "transitions.issue_id": "moves with the merge; when a grouping was new goes with its event",
+    "issue_hours.issue_id": "added up; taken along with each event",
+    "issue_tags.issue_id": "added up; taken along with each event",
+    "affected_users.of_id": "united; recounted",
+    "affected_days.of_id": "united; recounted",
+    "issue_likeness.issue_id": "goes; read again",
+    "issue_terms.issue_id": "goes; read again",
+    "issue_deliveries.issue_id": "added up; stays where it was sent",
+    "noticed_issues.issue_id": "the later one counts; counts for both",
+    "held_issues.issue_id": "held once; stays what matched",
+    "notices.issue_id": "stays: it is what was said then, and the id leads on",
+    "notice_issues.issue_id": "stays: it is what was said then, and the id leads on",
+    "issues.merged_into": "leads to the one that stays",
+    "issue_moves.from_issue_id": "no two at a time",
+    "issue_moves.to_issue_id": "no two at a time",
+}
 
 
 @pytest.fixture
@@ -36,6 +61,17 @@ def take_out(store: Store, issue_id: int, bug: int) -> int:
 
 def users(store: Store) -> dict[int, int]:
     return {row.id: row.users for row in all_issues(store)}
+
+
+def test_every_column_that_names_an_issue_is_decided_upon(app: Flask) -> None:
+    named = {
+        str(column)
+        for table in metadata.tables.values()
+        for column in table.c
+        if column.name in ("issue_id", "of_id")
+        or any(key.target_fullname == "issues.id" for key in column.foreign_keys)
+    }
+    assert named == set(DECIDED)
 
 
 # ---- users --------------------------------------------------------------------------------------
@@ -116,3 +152,24 @@ def test_issues_are_compared_by_the_events_that_they_have_now(app: Flask, store:
         found = {row.issue_id: row.terms.split() for row in conn.execute(select(issue_likeness))}
     assert "t:bug2" in found[first] and "t:bug1" not in found[first]
     assert "t:bug1" in found[made]
+
+
+# ---- what is sent on ----------------------------------------------------------------------------
+
+
+def make_due(number: int, issue_id: int) -> Due:
+    values: dict[str, Any] = dict.fromkeys(Due._fields)
+    values |= {"id": number, "project_id": 1, "item_types": ("event",), "attempts": 0}
+    values |= {"priority": 1, "received_at": utc_now(), "size_bytes": 100, "issue_id": issue_id}
+    return Due(**values)
+
+
+def test_cap_of_an_hour_counts_what_was_sent_of_both_issues(app: Flask, store: Store) -> None:
+    first, second, now = send(app, 1).issue_id, send(app, 2).issue_id, utc_now()
+    with store.write() as conn:
+        count_sent(conn, [first, second, second], now)
+    stays = merge(store, first, second)
+    due = [make_due(number, stays) for number in (1, 2)]
+    with store.read() as conn:
+        spared = Thinning(per_issue_and_hour=4).decide(conn, due, [], now)
+    assert spared == {2: CAPPED}
