@@ -12,18 +12,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, select, text, update
+from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
 
 from app.alerts.channels import list_channels
 from app.alerts.kinds import NEWS
 from app.alerts.naming import Match, name_issues
 from app.alerts.notices import Draft
 from app.alerts.rules import Watch, speak, watches, write_state
-from app.alerts.tables import held_issues
+from app.alerts.tables import alert_rule_states, held_issues
 from app.alerts.wording import text_of, title_of
 from app.db import Store
 from app.db import insert as insert_or_not
 from app.events.tables import events
+from app.issues.followers import when_merged
 from app.issues.tables import ALERTS_DUE, DELETED, issues, transitions
 from app.projects import projects
 
@@ -125,6 +126,28 @@ def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
     held = int(conn.execute(select(func.count()).where(*of_rule)).scalar_one())
     write_state(conn, rule, held=held)
     return held
+
+
+@when_merged
+def _hold_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+    """Hold the issue that another one is merged into in its place; what holds both holds one."""
+    of = held_issues.c
+    names = [name for name in of.keys() if name != "issue_id"]
+    held = select(literal(target_id), *(of[name] for name in names)).where(of.issue_id == source_id)
+    holding = conn.execute(held).all()
+    if not holding:
+        return
+    into = insert_or_not(conn, held_issues).from_select(["issue_id", *names], held)
+    conn.execute(into.on_conflict_do_nothing())
+    conn.execute(delete(held_issues).where(of.issue_id == source_id))
+    for row in holding:
+        states = alert_rule_states.c
+        of_rule = states.rule_id == row.rule_id, states.project_id == row.project_id
+        count = select(func.count()).where(
+            of.rule_id == row.rule_id, of.project_id == row.project_id
+        )
+        counted = update(alert_rule_states).where(*of_rule)
+        conn.execute(counted.values(held=count.scalar_subquery()))
 
 
 def _tell(conn: Connection, rule: Watch, now: datetime) -> None:

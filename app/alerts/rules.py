@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, literal, or_, select, update
 
 from app.alerts.channels import Channel, chosen
 from app.alerts.errors import AlertError
@@ -28,7 +28,9 @@ from app.alerts.tables import (
 )
 from app.db import Store, utc_now
 from app.db import insert as insert_or_not
+from app.issues.followers import when_merged, when_taken_out
 from app.issues.rules import MAX_PATTERN, Matcher
+from app.issues.tables import issues
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.event import LEVELS, clean_text
 
@@ -491,10 +493,36 @@ def speak_of_issues(
 
 
 def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
-    """Return the issues that a rule named within its cool-down."""
+    """Return the issues that a rule named within its cool-down, with those merged into them.
+
+    Who asks may have read of an issue before it was merged.
+    """
     noticed = noticed_issues.c
-    query = select(noticed.issue_id).where(noticed.rule_id == rule.id)
-    return set(conn.scalars(query.where(noticed.at > now - rule.cooldown)))
+    is_cooling = noticed.rule_id == rule.id, noticed.at > now - rule.cooldown
+    named = select(noticed.issue_id).where(*is_cooling)
+    merged = select(issues.c.id).join(noticed_issues, issues.c.merged_into == noticed.issue_id)
+    return {*conn.scalars(named), *conn.scalars(merged.where(*is_cooling))}
+
+
+@when_merged
+def _noticed_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+    """Have a rule that named a merged issue cool down for the one that it became part of."""
+    _notice_too(conn, source_id, target_id)
+    conn.execute(delete(noticed_issues).where(noticed_issues.c.issue_id == source_id))
+
+
+@when_taken_out
+def _notice_too(conn: Connection, source_id: int, other_id: int) -> None:
+    """Have rules that named an issue cool down for another one, too, from the later moment on."""
+    of = noticed_issues.c
+    rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)
+    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
+    statement = insert_or_not(conn, noticed_issues)
+    statement = statement.from_select(["rule_id", "issue_id", "at"], rows)
+    at = statement.excluded.at
+    later = case((at > of.at, at), else_=of.at)
+    key = ["rule_id", "issue_id"]
+    conn.execute(statement.on_conflict_do_update(index_elements=key, set_={"at": later}))
 
 
 def write_state(conn: Connection, rule: Watch, **values: Any) -> None:

@@ -73,17 +73,22 @@ class IssueGroupings(BaseModel):
         "Merge issues into the oldest of them",
         {200: Merged},
         body=MergeBody,
-        problems=(413, 415, 422, 503),
+        problems=(409, 413, 415, 422, 503),
         tag="issues",
     )
 )
 def merge_issues() -> ResponseReturnValue:
-    """Merge issues of one project; an id of one that went stays good for the one that stays."""
+    """Merge issues of one project; an id of one that went stays good for the one that stays.
+
+    :raise 409: the last merge or unmerge of one of them is not finished; try again in a minute.
+    """
     ids, actor = read_body(MergeBody).ids, access.caller()
     store = services().store
     try:
         with store.write() as conn:
             stays = merging.merge(conn, ids, actor)
+    except merging.StillMoving as error:
+        abort(409, description=f"{error}.")
     except merging.CannotMerge as error:
         raise FieldErrors([{"field": "ids", "message": str(error)}]) from None
     merging.follow_up(store)
@@ -97,7 +102,7 @@ def merge_issues() -> ResponseReturnValue:
         "Take groupings out of an issue, each into a new one",
         {200: UnmergedIssues},
         body=UnmergeBody,
-        problems=(404, 413, 415, 422, 503),
+        problems=(404, 409, 413, 415, 422, 503),
         tag="issues",
     )
 )
@@ -106,7 +111,7 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
 
     What events that are no longer stored had added to the counts stays where it was.
 
-    :raise 404: no issue has this id.
+    :raise 404: no issue has this id. :raise 409: its last merge or unmerge is not finished.
     """
     hashes, actor = read_body(UnmergeBody).hashes, access.caller()
     store = services().store
@@ -115,6 +120,8 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
             if find_issue(conn, issue_id) is None:
                 abort(404, description=UNKNOWN)
             made = merging.unmerge(conn, issue_id, hashes, actor)
+    except merging.StillMoving as error:
+        abort(409, description=f"{error}.")
     except merging.CannotMerge as error:
         raise FieldErrors([{"field": "hashes", "message": str(error)}]) from None
     merging.follow_up(store)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from app.db import insert_for
 from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
+from app.issues.followers import when_merged
 from app.issues.tables import issues
 
 SAMPLED = "sample_rate"
@@ -99,6 +100,19 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
     ]
     if rows:
         conn.execute(_addition(conn.dialect.name), rows)
+
+
+@when_merged
+def _count_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+    """Count what was sent of an issue to the one that it is merged into, so that the cap holds."""
+    of_source = issue_deliveries.c.issue_id == source_id
+    query = select(issue_deliveries.c.hour, issue_deliveries.c.sent).where(of_source)
+    rows = [
+        {"issue_id": target_id, "hour": hour, "sent": sent} for hour, sent in conn.execute(query)
+    ]
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+        conn.execute(delete(issue_deliveries).where(of_source))
 
 
 @functools.cache

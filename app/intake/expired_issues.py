@@ -44,6 +44,7 @@ from app.issues.tables import (
     STATUSES,
     issue_hours,
     issue_likeness,
+    issue_moves,
     issue_tags,
     issue_terms,
     issues,
@@ -61,8 +62,16 @@ _THE_FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LEADING = issues.alias()
 _DELETED = (
     select(_COLUMNS.id)
-    # What leads to an issue goes before it, with the events that it may still have.
-    .where(_COLUMNS.status == DELETED, ~exists().where(_LEADING.c.merged_into == _COLUMNS.id))
+    # What leads to an issue goes before it, with the events that it may still have. What was taken
+    # out of an issue arrives before either is removed: its events are in the other one until then.
+    .where(
+        _COLUMNS.status == DELETED,
+        ~exists().where(_LEADING.c.merged_into == _COLUMNS.id),
+        *(
+            ~exists().where(end == _COLUMNS.id, issue_moves.c.grouping_id.is_not(None))
+            for end in (issue_moves.c.from_issue_id, issue_moves.c.to_issue_id)
+        ),
+    )
     .order_by(_COLUMNS.last_seen, _COLUMNS.id)
 )
 # What holds data of clients. Terms before what they point at.
@@ -141,6 +150,8 @@ def _is_over(project_id: int, before: datetime) -> tuple[ColumnElement[bool], ..
         _COLUMNS.status.in_(STATUSES),
         _COLUMNS.stored_event_count == 0,
         _COLUMNS.payload_removed_at.is_(None),
+        # Its events may be on their way.
+        ~exists().where(issue_moves.c.to_issue_id == _COLUMNS.id),
         # What was said of it goes with its envelope.
         ~exists().where(feedback.c.issue_id == _COLUMNS.id),
         # No event happens after it comes: the index finds at least all that are over. An event that

@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Row, func, select, update
 from app.db import Store, utc_now
 from app.issues.counting import merge_hours, merge_tags
 from app.issues.feedback import feedback
+from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
-from app.issues.moving import finish_moves, merge_users
+from app.issues.moving import finish_moves, moving_issues
 from app.issues.queries import find_issue
 from app.issues.tables import (
     MERGED,
@@ -29,6 +30,7 @@ from app.issues.tables import (
     issues,
     transitions,
 )
+from app.issues.user_moves import merge_users
 
 MAX_MERGED = 100
 # Batches of events that a request waits for; the background moves the rest.
@@ -37,6 +39,10 @@ BATCHES_AT_ONCE = 20
 
 class CannotMerge(ValueError):
     """These issues cannot be merged, or these groupings not be taken out; the text says why."""
+
+
+class StillMoving(CannotMerge):
+    """Events are on their way to or from one of the issues; it can be done when they arrived."""
 
 
 def merge(
@@ -49,6 +55,7 @@ def merge(
     :param issue_ids: 2 to MAX_MERGED, of issues that are there; repeats count once.
     :return: the id of the one that stays.
     :raise CannotMerge: they are fewer, more, of several projects, or not there.
+    :raise StillMoving: the last merge or unmerge of one of them is not finished.
     """
     target, *sources = _checked(conn, issue_ids)
     now = now or utc_now()
@@ -73,6 +80,7 @@ def unmerge(
     :param hashes: of the groupings, as :func:`groupings_of` has them.
     :return: the ids of the new issues, in the order of the hashes.
     :raise CannotMerge: the issue has no such grouping, or would have none left.
+    :raise StillMoving: its last merge or unmerge is not finished.
     """
     issue = find_issue(conn, issue_id)
     if issue is None:
@@ -85,6 +93,7 @@ def unmerge(
         raise CannotMerge("at least one grouping is expected")
     if len({one.hash for one in there}) <= len(wanted):
         raise CannotMerge("at least one grouping has to stay in the issue")
+    _check_arrived(conn, [issue.id])
     now = now or utc_now()
     made = [
         _take_out(conn, issue, [one for one in there if one.hash == hash], actor, now)
@@ -112,7 +121,17 @@ def _checked(conn: Connection, issue_ids: Collection[int]) -> list[Row[Any]]:
         raise CannotMerge("issues of one project are expected")
     if any(one.is_other for one in found):
         raise CannotMerge("<other> is many errors and cannot be merged")
+    _check_arrived(conn, wanted)
     return found
+
+
+def _check_arrived(conn: Connection, issue_ids: Collection[int]) -> None:
+    """Refuse issues with events on their way: their counts would go where the events do not."""
+    if moving := moving_issues(conn, issue_ids):
+        raise StillMoving(
+            f"events of issue {moving[0]} are still on their way after its last merge or unmerge;"
+            " try again in a minute"
+        )
 
 
 def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
@@ -123,6 +142,7 @@ def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
     merge_hours(conn, source.id, target_id)
     merge_tags(conn, source.id, target_id)
     conn.execute(issue_likeness.delete().where(issue_likeness.c.issue_id == source.id))
+    follow_merge(conn, source.id, target_id)
     _add_counts(conn, target_id, source, users)
     leads_on = issues.c.merged_into == source.id
     conn.execute(update(issues).where(leads_on).values(merged_into=target_id))
@@ -177,6 +197,7 @@ def _take_out(
     first, last = conn.execute(left.where(groupings.c.issue_id == issue.id)).one()
     bounds = update(issues).where(issues.c.id == issue.id)
     conn.execute(bounds.values(first_seen=first, last_seen=last))
+    follow_unmerge(conn, issue.id, new_id)
     said = f"from issue {issue.id}{_left_behind(issue, 'there')}"
     _write_history(conn, new_id, "unmerged", actor, now, said)
     return new_id

@@ -4,31 +4,33 @@
                    └─ none left ── counts that only all events can tell ── the move is done
 
 An event that goes to its merged issue takes nothing along, as the counts went before. One that is
-taken out takes its tags, its hour and its user along, which are read from its payload.
+taken out takes its tags, its hour and its user along, which are read from its payload, and the
+feedback about it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, literal, select, true, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
-from app.db import Store, insert
-from app.events.affected import ISSUE, affected_days, affected_users, day_number, hash_of
+from app.db import Store
+from app.events.affected import day_number, hash_of
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
-from app.issues.tables import issue_moves, issues
+from app.issues.feedback import feedback
+from app.issues.tables import issue_likeness, issue_moves, issues, transitions
+from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
 
 # Events that a transaction moves: as they are, and with what each counts for.
 BATCH_SIZE = 1000
 BATCH_READ = 100
 
-_USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
+_EVENTS = events.c
 
 
 class _Read(NamedTuple):
@@ -58,6 +60,15 @@ def finish_moves(store: Store, at_most: int | None = None) -> bool:
     return True
 
 
+def moving_issues(conn: Connection, issue_ids: Collection[int]) -> list[int]:
+    """Return those of some issues that events are still on their way to or from, in order."""
+    ends = issue_moves.c.from_issue_id, issue_moves.c.to_issue_id
+    found = {
+        number for end in ends for number in conn.scalars(select(end).where(end.in_(issue_ids)))
+    }
+    return sorted(found)
+
+
 def _oldest(store: Store) -> Row[Any] | None:
     with store.read() as conn:
         return conn.execute(select(issue_moves).order_by(issue_moves.c.id).limit(1)).first()
@@ -76,84 +87,12 @@ def _batches_of(store: Store, move: Row[Any]) -> Iterator[int]:
         yield len(some)
 
 
-def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
-    """Have an issue's users be another one's, too; return how many are new there.
-
-    Exact as far as users are remembered; see :mod:`app.events.affected` for the bounds.
-    """
-    of_source = _of_issue(source_id)
-    both = select(func.count()).where(*of_source, _USERS.user_hash.in_(_hashes(target_id)))
-    shared = int(conn.scalar(both.select_from(affected_users)) or 0)
-    users = int(conn.scalar(select(issues.c.users).where(issues.c.id == source_id)) or 0)
-    _merge_days(conn, source_id, target_id)
-    row = select(
-        _USERS.kind, literal(target_id), _USERS.user_hash, _USERS.first_day, _USERS.last_day
-    )
-    _add_users(conn, row.where(*of_source))
-    conn.execute(delete(affected_users).where(*of_source))
-    return max(0, users - shared)
-
-
-def _of_issue(issue_id: int) -> tuple[Any, ...]:
-    return _USERS.kind == ISSUE, _USERS.of_id == issue_id
-
-
-def _hashes(issue_id: int) -> Any:
-    return select(_USERS.user_hash).where(*_of_issue(issue_id))
-
-
-def _add_users(conn: Connection, rows: Any) -> None:
-    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
-    statement = insert(conn, affected_users).from_select(affected_users.c.keys(), rows)
-    new = statement.excluded
-    days = {
-        "first_day": case(
-            (new.first_day < _USERS.first_day, new.first_day), else_=_USERS.first_day
-        ),
-        "last_day": case((new.last_day > _USERS.last_day, new.last_day), else_=_USERS.last_day),
-    }
-    key = ["kind", "of_id", "user_hash"]
-    conn.execute(statement.on_conflict_do_update(index_elements=key, set_=days))
-
-
-def _merge_days(conn: Connection, source_id: int, target_id: int) -> None:
-    """Add up the days of two issues; of a day of both, whoever met both counts once.
-
-    Told by the events that are stored; without them a day has at least the more of both.
-    """
-    by_day: dict[int, list[int]] = {}
-    query = select(_DAYS.day, _DAYS.users).where(
-        _DAYS.kind == ISSUE, _DAYS.of_id.in_((source_id, target_id))
-    )
-    for day, users in conn.execute(query):
-        by_day.setdefault(day, []).append(users)
-    shared = [day for day, counts in by_day.items() if len(counts) > 1]
-    met = _users_by_day(conn, (source_id, target_id)) if shared else Counter()
-    rows = [
-        {"kind": ISSUE, "of_id": target_id, "day": day, "users": max(*counts, met[day])}
-        if len(counts) > 1
-        else {"kind": ISSUE, "of_id": target_id, "day": day, "users": counts[0]}
-        for day, counts in by_day.items()
-    ]
-    _set_days(conn, (source_id, target_id), rows)
-
-
-def _set_days(conn: Connection, of: tuple[int, ...], rows: list[dict[str, Any]]) -> None:
-    conn.execute(delete(affected_days).where(_DAYS.kind == ISSUE, _DAYS.of_id.in_(of)))
-    if rows:
-        conn.execute(affected_days.insert(), rows)
-
-
-def _users_by_day(conn: Connection, issue_ids: tuple[int, ...]) -> Counter[int]:
-    query = select(_EVENTS.stored_at, _EVENTS.user_hash).where(_EVENTS.issue_id.in_(issue_ids))
-    query = query.where(_EVENTS.user_hash != "")
-    return Counter(day for day, _ in {(day_number(at), who) for at, who in conn.execute(query)})
-
-
 def _move_all(store: Store, move: Row[Any]) -> int:
     """Move a batch of a merged issue's events; return how many."""
     some = select(_EVENTS.id).where(_EVENTS.issue_id == move.from_issue_id)
     with store.write(durable=False) as conn:
+        if not _is_pending(conn, move):
+            return 0
         ids = list(conn.scalars(some.order_by(_EVENTS.id).limit(BATCH_SIZE)))
         if ids:
             moving = update(events).where(_EVENTS.id.in_(ids))
@@ -161,6 +100,15 @@ def _move_all(store: Store, move: Row[Any]) -> int:
             _add(conn, move.from_issue_id, stored_event_count=-len(ids))
             _add(conn, move.to_issue_id, stored_event_count=len(ids))
     return len(ids)
+
+
+def _is_pending(conn: Connection, move: Row[Any]) -> bool:
+    """Tell whether a move is still to be done: another process may have finished it meanwhile.
+
+    The id alone does not say so, since SQLite gives those of rows that went to the next ones.
+    """
+    found = conn.execute(select(issue_moves).where(issue_moves.c.id == move.id)).first()
+    return found is not None and tuple(found) == tuple(move)
 
 
 def _move_some(store: Store, move: Row[Any], after: int) -> list[int]:
@@ -173,6 +121,8 @@ def _move_some(store: Store, move: Row[Any], after: int) -> list[int]:
     if not read:
         return []
     with store.write(durable=False) as conn:
+        if not _is_pending(conn, move):
+            return []
         still = set(conn.scalars(_still(move, [one.id for one in read])))
         _take_along(conn, move, [one for one in read if one.id in still])
     return [one.id for one in read]
@@ -225,11 +175,18 @@ def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
     add_hours(conn, added)
     take_tags(conn, source, [one.event for one in moved])
     count_tags(conn, [(target, one.event) for one in moved])
-    for one in moved:
-        if one.user_hash:
-            day = day_number(one.stored_at)
-            row = select(*map(literal, (ISSUE, target, one.user_hash, day, day))).where(true())
-            _add_users(conn, row)
+    add_users(conn, target, ((one.user_hash, day_number(one.stored_at)) for one in moved))
+    _take_what_is_about(conn, move, [one.event.event_id for one in moved])
+
+
+def _take_what_is_about(conn: Connection, move: Row[Any], event_ids: list[str]) -> None:
+    """Have what was said of events follow them, and the history of when their grouping was new."""
+    said, history = feedback.c, transitions.c
+    is_about = said.issue_id == move.from_issue_id, said.associated_event_id.in_(event_ids)
+    conn.execute(update(feedback).where(*is_about).values(issue_id=move.to_issue_id))
+    is_first = history.issue_id == move.from_issue_id, history.kind == "first_seen"
+    of_them = update(transitions).where(*is_first, history.event_id.in_(event_ids))
+    conn.execute(of_them.values(issue_id=move.to_issue_id))
 
 
 def _add(conn: Connection, issue_id: int, **more: int) -> None:
@@ -239,39 +196,39 @@ def _add(conn: Connection, issue_id: int, **more: int) -> None:
 
 def _finish(store: Store, move: Row[Any]) -> None:
     with store.write(durable=False) as conn:
-        there = conn.scalar(select(issue_moves.c.id).where(issue_moves.c.id == move.id))
-        if there is None:
+        if not _is_pending(conn, move):
             return
-        if move.grouping_id is not None:
-            _recount(conn, move.from_issue_id, move.to_issue_id)
+        source, target = move.from_issue_id, move.to_issue_id
+        if move.grouping_id is None:
+            # Some may have come while its event was still on the way.
+            late = update(feedback).where(feedback.c.issue_id == source)
+            conn.execute(late.values(issue_id=target))
+        else:
+            _recount(conn, source, target)
+        _read_terms_again(conn, (source, target))
         conn.execute(delete(issue_moves).where(issue_moves.c.id == move.id))
+
+
+def _read_terms_again(conn: Connection, issue_ids: tuple[int, ...]) -> None:
+    """Have issues compared by the events that they have now."""
+    has_events = select(issues.c.id).where(
+        issues.c.id.in_(issue_ids), issues.c.stored_event_count > 0
+    )
+    stale = update(issue_likeness).where(issue_likeness.c.issue_id.in_(has_events))
+    # Of no version, so that the background reads them.
+    conn.execute(stale.values(version=0))
 
 
 def _recount(conn: Connection, source_id: int, target_id: int) -> None:
     """Count what only all events of both issues can tell: users, days, releases, and the title."""
-    _forget_moved_users(conn, source_id, target_id)
+    recount_users(conn, source_id, target_id)
     for issue_id in (source_id, target_id):
         row = conn.execute(select(issues).where(issues.c.id == issue_id)).one()
-        is_whole = row.times_seen == row.stored_event_count
         values = _words_of(conn, issue_id)
-        users = select(func.count()).select_from(affected_users).where(*_of_issue(issue_id))
-        if is_whole or issue_id == target_id:
-            values |= {"users": conn.scalar(users), **_releases_of(conn, issue_id)}
-            days = _users_by_day(conn, (issue_id,))
-            shape = {"kind": ISSUE, "of_id": issue_id}
-            _set_days(conn, (issue_id,), [{**shape, "day": d, "users": n} for d, n in days.items()])
+        if row.times_seen == row.stored_event_count or issue_id == target_id:
+            values |= _releases_of(conn, issue_id)
         if values:
             conn.execute(update(issues).where(issues.c.id == issue_id).values(**values))
-
-
-def _forget_moved_users(conn: Connection, source_id: int, target_id: int) -> None:
-    left = select(_EVENTS.user_hash).where(
-        _EVENTS.issue_id == source_id, _EVENTS.user_hash.is_not(None)
-    )
-    gone = *_of_issue(source_id), _USERS.user_hash.in_(_hashes(target_id))
-    forgotten = delete(affected_users).where(*gone, _USERS.user_hash.not_in(left))
-    number = conn.execute(forgotten).rowcount
-    _add(conn, source_id, users=-number)
 
 
 def _words_of(conn: Connection, issue_id: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.db import utc_now
+from app.issues import merging
 from app.projects import projects
 from tests.api.test_triage import send
 from tests.conftest import csrf_token, parts_of
@@ -82,6 +83,28 @@ def test_unmerging_refuses_what_is_no_grouping_and_the_last_one(
         assert answer.status_code == 422 and said in answer.text
     assert client.post("/api/issues/999/unmerge", json={"hashes": [last]}).status_code == 404
     assert client.get("/api/issues/999/groupings").status_code == 404
+
+
+def test_issue_whose_events_are_on_their_way_is_answered_409_and_said_on_the_page(
+    admin_client: FlaskClient,
+    client: FlaskClient,
+    ids: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(merging, "follow_up", lambda store: None)  # As for very many events.
+    assert client.post("/api/issues/merge", json={"ids": ids[:2]}).status_code == 200
+    hashes = [groupings(client, ids[0])[0]["hash"]]
+    for path, body in [
+        ("/api/issues/merge", {"ids": [ids[0], ids[2]]}),
+        (f"/api/issues/{ids[0]}/unmerge", {"hashes": hashes}),
+    ]:
+        answer = client.post(path, json=body)
+        assert answer.status_code == 409 and "still on their way" in answer.text
+    token = csrf_token(admin_client, "/admin/issues")
+    form = {"csrf_token": token, "action": "merge", "ids": [str(ids[0]), str(ids[2])]}
+    page = admin_client.post("/admin/issues/change", data=form, follow_redirects=True).text
+    assert "Nothing was merged: events of issue" in page and "try again in a minute" in page
+    assert len(client.get("/api/issues").json["issues"]) == 2
 
 
 def test_pages_merge_the_chosen_issues_and_unmerge_the_chosen_groupings(

@@ -1,0 +1,164 @@
+"""Whom issues met, when issues become one or are taken apart.
+
+merge_users      the users of one issue are those of another one, too: at once, from what is noted
+add_users        whom the events met that are taken out of an issue, batch by batch
+recount_users    when all of them are: from the events, where an issue still has each of its own
+
+Of an issue at MAX_USERS only today's users are noted (:mod:`app.events.affected`). Its count stays
+there, unless its events tell all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, literal, select, update
+
+from app.db import insert
+from app.events import affected
+from app.events.affected import ISSUE, affected_days, affected_users, day_number
+from app.events.tables import events
+from app.issues.tables import issues
+
+_USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
+_KEY = ["kind", "of_id", "user_hash"]
+
+
+def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
+    """Have an issue's users be another one's, too; return how many are new there.
+
+    Exact as far as users are remembered; see :mod:`app.events.affected` for the bounds.
+    """
+    of_source = _of_issue(source_id)
+    both = select(func.count()).where(*of_source, _USERS.user_hash.in_(_hashes(target_id)))
+    shared = int(conn.scalar(both.select_from(affected_users)) or 0)
+    users = int(conn.scalar(select(issues.c.users).where(issues.c.id == source_id)) or 0)
+    _merge_days(conn, source_id, target_id)
+    row = select(
+        _USERS.kind, literal(target_id), _USERS.user_hash, _USERS.first_day, _USERS.last_day
+    )
+    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
+    adding = insert(conn, affected_users)
+    copied = adding.from_select(affected_users.c.keys(), row.where(*of_source))
+    conn.execute(_or_longer(copied))
+    conn.execute(delete(affected_users).where(*of_source))
+    return max(0, users - shared)
+
+
+def _of_issue(issue_id: int) -> tuple[Any, ...]:
+    return _USERS.kind == ISSUE, _USERS.of_id == issue_id
+
+
+def _hashes(issue_id: int) -> Any:
+    return select(_USERS.user_hash).where(*_of_issue(issue_id))
+
+
+def _or_longer(statement: Any) -> Any:
+    """Return an INSERT of users that has those who are there from the first day to the last."""
+    new = statement.excluded
+    days = {
+        "first_day": case(
+            (new.first_day < _USERS.first_day, new.first_day), else_=_USERS.first_day
+        ),
+        "last_day": case((new.last_day > _USERS.last_day, new.last_day), else_=_USERS.last_day),
+    }
+    return statement.on_conflict_do_update(index_elements=_KEY, set_=days)
+
+
+def _merge_days(conn: Connection, source_id: int, target_id: int) -> None:
+    """Add up the days of two issues; of a day of both, whoever met both counts once.
+
+    Told by the events that are stored; without them a day has at least the more of both.
+    """
+    by_day: dict[int, list[int]] = {}
+    query = select(_DAYS.day, _DAYS.users).where(
+        _DAYS.kind == ISSUE, _DAYS.of_id.in_((source_id, target_id))
+    )
+    for day, users in conn.execute(query):
+        by_day.setdefault(day, []).append(users)
+    shared = [day for day, counts in by_day.items() if len(counts) > 1]
+    both = _met_by(conn, (source_id, target_id)) if shared else set()
+    met = Counter(day for day, _ in both)
+    rows = [
+        {"kind": ISSUE, "of_id": target_id, "day": day, "users": max(*counts, met[day])}
+        if len(counts) > 1
+        else {"kind": ISSUE, "of_id": target_id, "day": day, "users": counts[0]}
+        for day, counts in by_day.items()
+    ]
+    _set_days(conn, (source_id, target_id), rows)
+
+
+def _set_days(conn: Connection, of: tuple[int, ...], rows: list[dict[str, Any]]) -> None:
+    conn.execute(delete(affected_days).where(_DAYS.kind == ISSUE, _DAYS.of_id.in_(of)))
+    if rows:
+        conn.execute(affected_days.insert(), rows)
+
+
+def _met_by(conn: Connection, issue_ids: tuple[int, ...]) -> set[tuple[int, str]]:
+    """Return whom the events of issues met, and on which days."""
+    query = select(_EVENTS.stored_at, _EVENTS.user_hash).where(_EVENTS.issue_id.in_(issue_ids))
+    query = query.where(_EVENTS.user_hash != "")
+    return {(day_number(at), who) for at, who in conn.execute(query)}
+
+
+def add_users(conn: Connection, issue_id: int, met: Iterable[tuple[str, int]]) -> None:
+    """Note whom events met, and on which days; those without a user count for nothing.
+
+    How many the issue has is not counted here.
+    """
+    rows = [
+        {"kind": ISSUE, "of_id": issue_id, "user_hash": who, "first_day": day, "last_day": day}
+        for who, day in sorted(met)
+        if who
+    ]
+    if rows:
+        conn.execute(_or_longer(insert(conn, affected_users)), rows)
+
+
+def recount_users(conn: Connection, source_id: int, target_id: int) -> None:
+    """Count the users of an issue and of what was taken out of it, when its events have arrived."""
+    forgotten = _forget_moved_users(conn, source_id, target_id)
+    for issue_id in (source_id, target_id):
+        issue = conn.execute(select(issues).where(issues.c.id == issue_id)).one()
+        if issue.times_seen == issue.stored_event_count:
+            users = _recount_by_events(conn, issue_id)
+        elif issue_id == target_id:
+            # Some of its events were pruned on the way.
+            users = max(_recount_by_events(conn, issue_id), _noted(conn, issue_id))
+        else:
+            users = _less(issue.users, forgotten)
+        conn.execute(update(issues).where(issues.c.id == issue_id).values(users=users))
+
+
+def _recount_by_events(conn: Connection, issue_id: int) -> int:
+    """Count the users of an issue, and those of each day, by the events that it has."""
+    met = _met_by(conn, (issue_id,))
+    users = len({who for _, who in met})
+    if _noted(conn, issue_id) < users < affected.MAX_USERS:
+        # At the bound those of other days were forgotten; below it they have to be known again.
+        add_users(conn, issue_id, ((who, day) for day, who in met))
+    shape = {"kind": ISSUE, "of_id": issue_id}
+    days = Counter(day for day, _ in met)
+    _set_days(conn, (issue_id,), [{**shape, "day": d, "users": n} for d, n in days.items()])
+    return users
+
+
+def _noted(conn: Connection, issue_id: int) -> int:
+    query = select(func.count()).select_from(affected_users).where(*_of_issue(issue_id))
+    return int(conn.scalar(query) or 0)
+
+
+def _less(users: int, fewer: int) -> int:
+    """Take users off a count; one at the bound says only that there are more, and stays."""
+    return users if users >= affected.MAX_USERS else max(0, users - fewer)
+
+
+def _forget_moved_users(conn: Connection, source_id: int, target_id: int) -> int:
+    """Forget who met only what was taken out, and return how many that were."""
+    left = select(_EVENTS.user_hash).where(
+        _EVENTS.issue_id == source_id, _EVENTS.user_hash.is_not(None)
+    )
+    gone = *_of_issue(source_id), _USERS.user_hash.in_(_hashes(target_id))
+    return conn.execute(delete(affected_users).where(*gone, _USERS.user_hash.not_in(left))).rowcount
