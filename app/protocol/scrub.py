@@ -18,8 +18,8 @@ Work is bounded (:mod:`app.protocol.scrub_budget`): where it ends, strings becom
 them. The report then has a few ``budget`` lines; an empty path stands for the
 whole payload, or for the rest of a report that grew too long.
 
-Left as they are: the root's ``modules``, ``sdk``, ``debug_meta`` and ``_meta``, and
-``contexts.trace`` but for its ``data`` and ``description``.
+Left as they are: the root's ``modules``, ``debug_meta`` and ``_meta``, whose keys are names of
+packages and of fields, and the ids in ``contexts.trace``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from app.protocol.scrubbing.walk import MAX_DEPTH, Finding, Walk
 __all__ = ["FILTERED", "MAX_DEPTH", "Finding", "Scrubber"]
 
 _CODE_KEYS = frozenset({"context_line", "pre_context", "post_context"})
-_EXEMPT_AT_ROOT = frozenset({"modules", "sdk", "debug_meta", "_meta"})
+_EXEMPT_AT_ROOT = frozenset({"modules", "debug_meta", "_meta"})
 # An event has some 100 distinct names, the next one the same. Cleared when full, so that a flood
 # of names costs time and not memory.
 _MAX_CACHED = 4096
