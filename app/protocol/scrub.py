@@ -30,9 +30,8 @@ from typing import Any
 
 from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.hints import Hinted, Hints, rules_of_name
-from app.protocol.scrubbing.names import MAX_NAME, SECRET, verdict_of, words_of
+from app.protocol.scrubbing.names import MAX_NAME, SECRET, is_second_word, verdict_of, words_of
 from app.protocol.scrubbing.numbers import named_cards
-from app.protocol.scrubbing.pairs import SECOND_WORDS
 from app.protocol.scrubbing.patterns import check_pattern, finder_of
 from app.protocol.scrubbing.registry import RULES, Rule
 from app.protocol.scrubbing.spans import FILTERED, Finder, Span
@@ -128,7 +127,7 @@ class Scrubber:
         if forwards[0] == "\\":
             verdict |= self.verdict_of_name(forwards[2:])
         # "API key: x"; the rule looks at the word before.
-        is_half = not verdict & SECRET and bare.lower() in SECOND_WORDS
+        is_half = not verdict & SECRET and is_second_word(bare)
         hinted = rules_of_name(bare, bool(verdict & SECRET), is_half)
         _remember(self.backwards, name, hinted)
         return hinted
