@@ -18,8 +18,8 @@ Work is bounded (:mod:`app.protocol.scrub_budget`): where it ends, strings becom
 them. The report then has a few ``budget`` lines; an empty path stands for the
 whole payload, or for the rest of a report that grew too long.
 
-Left as they are: the root's ``modules``, ``sdk``, ``debug_meta`` and ``_meta``, and
-``contexts.trace`` but for its ``data`` and ``description``.
+Left as they are: the root's ``modules``, ``debug_meta`` and ``_meta``, whose keys are names of
+packages and of fields, and the ids in ``contexts.trace``.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from typing import Any
 
 from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.hints import Hinted, Hints, rules_of_name
-from app.protocol.scrubbing.names import MAX_NAME, SECRET, verdict_of, words_of
+from app.protocol.scrubbing.names import MAX_NAME, SECRET, is_second_word, verdict_of, words_of
 from app.protocol.scrubbing.numbers import named_cards
-from app.protocol.scrubbing.pairs import SECOND_WORDS
 from app.protocol.scrubbing.patterns import check_pattern, finder_of
 from app.protocol.scrubbing.registry import RULES, Rule
 from app.protocol.scrubbing.spans import FILTERED, Finder, Span
@@ -42,7 +41,7 @@ from app.protocol.scrubbing.walk import MAX_DEPTH, Finding, Walk
 __all__ = ["FILTERED", "MAX_DEPTH", "Finding", "Scrubber"]
 
 _CODE_KEYS = frozenset({"context_line", "pre_context", "post_context"})
-_EXEMPT_AT_ROOT = frozenset({"modules", "sdk", "debug_meta", "_meta"})
+_EXEMPT_AT_ROOT = frozenset({"modules", "debug_meta", "_meta"})
 # An event has some 100 distinct names, the next one the same. Cleared when full, so that a flood
 # of names costs time and not memory.
 _MAX_CACHED = 4096
@@ -128,7 +127,7 @@ class Scrubber:
         if forwards[0] == "\\":
             verdict |= self.verdict_of_name(forwards[2:])
         # "API key: x"; the rule looks at the word before.
-        is_half = not verdict & SECRET and bare.lower() in SECOND_WORDS
+        is_half = not verdict & SECRET and is_second_word(bare)
         hinted = rules_of_name(bare, bool(verdict & SECRET), is_half)
         _remember(self.backwards, name, hinted)
         return hinted

@@ -165,6 +165,12 @@ PLACES = [
     ({"fingerprint": ["{{ default }}", "token=abc"]}, "fingerprint[1]"),
     ({"contexts": {"app": {"secret": "x"}}}, "contexts.app.secret"),
     ({"contexts": {"trace": {"data": {"url": "http://h/?token=x"}}}}, "contexts.trace.data.url"),
+    ({"contexts": {"trace": {"tags": {"token": "x"}}}}, "contexts.trace.tags.token"),
+    ({"contexts": {"trace": {"origin": "token=x"}}}, "contexts.trace.origin"),
+    ({"contexts": {"trace": {"trace_id": "token=x"}}}, "contexts.trace.trace_id"),
+    ({"sdk": {"name": "token=x"}}, "sdk.name"),
+    ({"sdk": {"packages": [{"name": "a", "version": "https://u:x@h/a"}]}},
+     "sdk.packages[0].version"),
     ({"spans": [{"description": "GET http://h/?token=x"}]}, "spans[0].description"),
     ({"spans": [{"data": {"http.header.cookie": "x=1"}}]}, "spans[0].data.http.header.cookie"),
     ({"items": [{"body": "secret=x", "attributes": {}}]}, "items[0].body"),
@@ -240,7 +246,7 @@ def test_protocol_structure_survives_byte_for_byte() -> None:
         "sdk": {"name": "sentry.python", "version": "2.75.0", "integrations": ["auth"]},
         "_meta": {"request": {"headers": {"Cookie": {"": {"rem": [["!config", "s"]]}}}}},
         "debug_meta": {"images": [{"type": "sourcemap", "debug_id": "4111111111111111"}]},
-        "contexts": {"trace": {"trace_id": HEX * 2, "span_id": CARD, "token": "kept"}},
+        "contexts": {"trace": {"trace_id": HEX * 2, "span_id": CARD, "op": "auth"}},
         "spans": [{"span_id": CARD, "parent_span_id": CARD}],
         "exception": {"values": [{"mechanism": {"type": "flask", "handled": False}}]},
         "fingerprint": ["{{ default }}", "token", "password"],
@@ -251,10 +257,16 @@ def test_protocol_structure_survives_byte_for_byte() -> None:
 
 
 def test_names_of_protocol_structure_elsewhere_are_ordinary() -> None:
-    event = {"extra": {"modules": {"token": "x1"}, "sdk": {"secret": "x"}, "trace": {"pwd": "x"}}}
+    event = {"extra": {"modules": {"token": "x1"}, "_meta": {"secret": "x"}, "trace": {"pwd": "x"}}}
     assert scrubbed(event) == {
-        "extra": {"modules": {"token": F}, "sdk": {"secret": F}, "trace": {"pwd": F}}
+        "extra": {"modules": {"token": F}, "_meta": {"secret": F}, "trace": {"pwd": F}}
     }
+
+
+def test_ids_of_a_trace_stay_whatever_the_settings_name() -> None:
+    trace = {"trace_id": HEX * 2, "span_id": HEX, "parent_span_id": HEX, "op": "auth", "n": 1}
+    own = Scrubber(["trace_id", "span_id"], [HEX])
+    assert own.scrub({"contexts": {"trace": trace}}) == ({"contexts": {"trace": trace}}, [])
 
 
 # ------------------------------------------------------------------------------------- texts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.protocol.scrubbing.names import COUNTABLE, LOOSE, words_of
+from app.protocol.scrubbing.names import COUNTABLE, LOOSE, NUMBER, words_of
 
 # Nothing, a truth value or a mask stands where a secret could stand.
 _EMPTY = re.compile(
@@ -20,12 +20,14 @@ _PLACEHOLDER = re.compile(
     | <[a-z_]{1,32}>
     | (?:yes|no|on|off|ok|is|was|not|must|has|had|too|in|for|or|and|the|a|an|of|to|at|this|required
     |missing|expired|invalid|unknown|incorrect|wrong|empty|failed|denied|mismatch|needed|unset
-    |revoked|malformed|cannot|could|str|int|bytes|bool)[.!]?""",
+    |revoked|malformed|cannot|could|should|may|can|will|does|did|only|minimum|maximum|expected|got
+    |found|received|accepted|rejected|be|by|with|from|str|int|bytes|bool)[.!]?""",
     re.X,
 )
 # What a tag says of a session or a way to log in: a word, no secret, as in auth=ldap.
 _PLAIN = re.compile(
     r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,12})(?:[ _.-][A-Za-z]{1,20}){0,3}"
+    r"|(?=[\x00-\x7f]{0,99}+[^\x00-\x7f])[^\W\d_]{1,20}(?:[ _.-][^\W\d_]{1,20}){0,3}"
     r"|(?:oauth|saml|ntlmv?|x|tls)[0-9.]{1,4}"
     r"|[12]fa|[hr]s256|[0-9]{1,3}"
 )
@@ -48,6 +50,8 @@ def is_harmless(name: str, value: str, verdict: int, *, in_text: bool = False) -
     if verdict & COUNTABLE and bare.isdigit():
         return True
     if verdict & LOOSE and _PLAIN.fullmatch(bare):
+        return True
+    if verdict & NUMBER and _PLAIN.fullmatch(bare) and not any(map(str.isdigit, bare)):
         return True
     if _POSTAL_CODE.fullmatch(bare) and words_of(name)[-2:] in (("pincode",), ("pin", "code")):
         return True

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
+from app.protocol.scrubbing.names import MARKS
 from app.protocol.scrubbing.registry import RULES
 
 _SEPARATOR = "\0"
@@ -131,20 +132,21 @@ _IN_LIST = r"[\"'`]([\w.-]{1,100}+\\?)"
 _IN_SENTENCE = r"[ (]{1,2}+(?:si[ ]|saw[ ]|tsi[ ])?+([\w.-]{1,100}+)"
 
 
-def _backwards(separators: str) -> re.Pattern[str]:
+def _backwards(separators: str, marks: str = "") -> re.Pattern[str]:
     """Return the search backwards: the separator is rare, and the name stands before it.
 
     A third of the time of a search for thirty words. Each branch begins with one character: `re`
     then skips to these in C, and passes over the other branches without trying them.
     """
-    branches = [char + _PAIR for char in separators]
+    pair = _PAIR.replace(r"[\w.-]", rf"[\w.{marks}-]")
+    branches = [char + pair for char in separators]
     branches += ["," + _IN_LIST, *(quote + _IN_SENTENCE for quote in "\"'`")]
     return re.compile("|".join((*branches, r"%(?<=[0-9A-Fa-f]{2}%)", *_branches())))
 
 
 _BACKWARDS = _backwards(":=>")
 # Beyond ASCII the search is slower; full-width separators stand only there.
-_BACKWARDS_WIDE = _backwards(":=>：＝")
+_BACKWARDS_WIDE = _backwards(":=>：＝", MARKS)
 
 
 class Hints:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from app.protocol.scrubbing.harmless import is_harmless
-from app.protocol.scrubbing.names import HEADER, MAX_NAME, SECRET, WEAK
+from app.protocol.scrubbing.names import HEADER, MARKS, MAX_NAME, SECRET, WEAK, is_second_word
 from app.protocol.scrubbing.spans import Span
 
 # A name, what closes it (a quote, however often escaped, a bracket), and the separator. The name
@@ -15,13 +15,13 @@ from app.protocol.scrubbing.spans import Span
 _PAIR = re.compile(
     r"""(?:(?<![\w.%\\-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt])|(?<=\\)(?![nrt])
       |(?<=%)(?![0-9A-Fa-f]{2}))
-    (?P<name>[\w.-]++)
+    (?P<name>[\w.MARKS-]++)
     (?P<close>(?:\\*+["'`]|[\])]|%22|%27|%5[dD]|\[\d{0,4}\]|&quot;|&apos;|&\#(?:34|39|x27);
       |\\++u002[27]){0,32}+)
     (?:(?P<more>(?=["'`\])\[]))|
       \s*+(?P<sep>=>|[!:]?={1,3}|:(?![:/])|:(?=/(?!/))|%3[aAdD]|&\#61;|[：＝])|
       (?P<comma>,[ ]?)(?=b?["'])|(?P<xml>>))
-    (?P<gap>(?:\s|\\[nrt])*+(?=\\*+["'])|(?:[ \t]|%20|\+(?=%22))*+)""",
+    (?P<gap>(?:\s|\\[nrt])*+(?=\\*+["'])|(?:[ \t]|%20|\+(?=%22))*+)""".replace("MARKS", MARKS),
     re.X,
 )
 # Behind more than 32 of what closes a name: read on only behind a secret one.
@@ -29,8 +29,7 @@ _CLOSE_ON = re.compile(
     r"""(?:\\*+["'`]|[\])]|\[\d{0,4}\])*+\s*+(?P<sep>=>|[!:]?={1,3}|:(?![:/]))[ \t]*+"""
 )
 # A name of two words in prose, "API key: x"; with the first of them "key" becomes one.
-_WORD_BEFORE = re.compile(r"(?P<word>[A-Za-z]{2,20})[ ]\Z")
-SECOND_WORDS = frozenset({"key", "keys", "code", "codes", "id", "number", "phrase", "signature"})
+_WORD_BEFORE = re.compile(r"(?P<word>[^\W\d_]{2,20})[ ]\Z")
 # `--password hunter2`, and the repr of an argument list, `['--password', 'hunter2']`.
 _ARGUMENT = re.compile(
     r"(?<![\w-])--(?P<name>[\w-]++)['\"]?(?:,?[ \t]{1,4}|,)"
@@ -59,6 +58,23 @@ _LINES = {quote: re.compile(rf"(?:[^\n\\{quote}]++|\\(?!n))*+") for quote in (""
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
+# A parser's message: "unexpected token: punc (;)". Nothing secret follows that is not drawn.
+_PARSED = frozenset({"token", "tokens"})
+_OF_PARSER = re.compile(
+    r"\b(?:(?:un)?expected|invalid|missing|illegal|unknown|unrecogni[sz]ed|unterminated|bad|stray)"
+    r"[ ]\Z",
+    re.I,
+)
+_DRAWN = re.compile(
+    r"(?=[^0-9]{0,200}+[0-9])(?=[^A-Za-z]{0,200}+[A-Za-z])[\"']?[\w.+/=~-]{10,200}+", re.A
+)
+# "pin: 4 digits required", "password: 8 or more characters".
+_AMOUNT = re.compile(
+    r"[0-9]{1,3}(?:[ ]or[ ]more|[ ]to[ ][0-9]{1,3}|-[0-9]{1,3}|\+)?[ -]"
+    r"(?:digit|character|char|letter|byte|bit|symbol|word|attempt)s?\b"
+)
+
+
 def pairs(text: str, judge: Callable[[str], int], code: bool = False) -> Iterator[Span]:
     """Find the values of secret names: ``token=x``, ``"token": "x"``, ``--token x``, ``<token>x<``.
 
@@ -71,14 +87,26 @@ def pairs(text: str, judge: Callable[[str], int], code: bool = False) -> Iterato
         if match.start() < end:
             continue
         verdict = judge(name)
-        if not verdict & SECRET and not code and name.lower() in SECOND_WORDS:
+        if not verdict & SECRET and not code and is_second_word(name):
             verdict = judge_two(text, match.start(), name, judge)
         if not verdict & SECRET:
             continue
         span = _value_span(text, match, verdict, code)
+        if span and not code and _is_sentence(text, match, span[0]):
+            continue
         if span and not is_harmless(name, text[span[0] : span[1]], verdict, in_text=True):
             yield span
             end = span[1]
+
+
+def _is_sentence(text: str, match: re.Match[str], start: int) -> bool:
+    """Tell whether a sentence about a secret begins here, and no secret does."""
+    if _AMOUNT.match(text, start):
+        return True
+    if match["sep"] != ":" or match["close"] or match["name"].lower() not in _PARSED:
+        return False
+    before = text[max(match.start() - 16, 0) : match.start()]
+    return bool(_OF_PARSER.search(before)) and not _DRAWN.match(text, start)
 
 
 def judge_two(text: str, start: int, name: str, judge: Callable[[str], int]) -> int:

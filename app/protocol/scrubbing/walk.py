@@ -23,7 +23,6 @@ from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 if TYPE_CHECKING:
     from app.protocol.scrub import Scrubber
 
-_TRACE_TEXTS = ("data", "description")
 # 16 hex digits are all decimal in one span id of 1,800, and one in ten of those passes Luhn.
 _ID_KEYS = frozenset(
     "event_id trace_id span_id parent_span_id segment_id profile_id profiler_id replay_id"
@@ -161,7 +160,7 @@ class Walk:
     def _fields(self, index: int, value: dict[Any, Any], how: int) -> Iterable[tuple[Any, Any]]:
         """All items, but for what a ``{"name": "Cookie", "value": ...}`` settles."""
         if how == _TRACE:
-            return [(key, value[key]) for key in _TRACE_TEXTS if key in value]
+            return [item for item in value.items() if not _is_sentry_id(*item)]
         if "value" in value and isinstance(name := value.get("name", value.get("key")), str):
             verdict = self._scrubber.verdict_of_name(name)
             if (
@@ -493,7 +492,7 @@ class Walk:
         secrets = copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
-                if key in _SENTRY_IDS and _HEX.fullmatch(text):
+                if _is_sentry_id(key, text):
                     continue
                 edits = self._edits.get(index)
                 current = edits.get(key, text) if edits else text
@@ -570,6 +569,11 @@ class Walk:
                 parts.append(f".{name}" if name else f"[{key}]")
             _, index, key = self._nodes[index][:3]
         return "".join(reversed(parts)).removeprefix(".")
+
+
+def _is_sentry_id(key: Any, value: Any) -> bool:
+    """Tell whether Sentry needs this as it is."""
+    return key in _SENTRY_IDS and isinstance(value, str) and bool(_HEX.fullmatch(value))
 
 
 def _is_pair(value: Any) -> bool:
