@@ -15,7 +15,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import select, text, update
 
-from app.alerts import channels, rules
+from app.alerts import channels, measures, rules
 from app.alerts.rules import ensure_presets, list_rules
 from app.db import Store
 from app.events.affected import MAX_USERS
@@ -231,6 +231,48 @@ def test_busier_issues_of_another_kind_do_not_hide_the_one_a_rule_is_about(app: 
     store_events(app, *busier * 3, *[calls("quiet", type="KeyError", value="mine")] * 2)
     evaluate(app)
     assert titles(app) == ["2 events or more within 60 minutes: KeyError: mine"]
+
+
+@pytest.mark.parametrize("of_it", [{"environment": "production"}, {"release": "shop@2*"}])
+def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_rule_is_about(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, of_it: dict[str, str]
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 20)
+    only(app, "frequency", threshold=2, filters=of_it)
+    staging = {"environment": "staging", "release": "shop@3"}
+    store_events(app, *[error(number, **staging) for number in range(40)] * 3)
+    # Of the busiest one, too, what is of another environment does not count.
+    store_events(app, error(0), *[error(99)] * 2)
+    evaluate(app)
+    assert [title[-9:] for title in titles(app)] == ["number 99"]
+
+
+def test_more_issues_than_a_turn_finds_are_told_in_the_next(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 2)
+    with time_machine.travel(NOON, tick=False) as clock:
+        only(app, "frequency", threshold=2, filters={"environment": "production"})
+        store_events(app, *[error(number) for number in range(5)] * 2)
+        told = []
+        for _ in range(4):
+            evaluate(app)
+            clock.shift(timedelta(minutes=1))
+        told = [one["total"] for one in client_of(app).get("/api/alerts").json["alerts"]]
+    assert sorted(told) == [1, 2, 2]
+
+
+def test_issue_that_was_busier_before_the_window_does_not_hide_one_within_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 3)
+    with time_machine.travel(NOON, tick=False) as clock:
+        only(app, "frequency", threshold=2, window_minutes=10)
+        store_events(app, *[error(number) for number in range(10)] * 3)
+        clock.shift(timedelta(minutes=30))
+        store_events(app, *[error(99)] * 2)
+        evaluate(app)
+    assert [title[-9:] for title in titles(app)] == ["number 99"]
 
 
 def test_issue_that_was_told_does_not_silence_the_rule_for_another(app: Flask) -> None:
