@@ -61,6 +61,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from sqlalchemy.sql import Insert
 
 from app.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
+from app.searching import add_functions
 from app.storefile import check_file, damaged_files
 from app.turns import Turns
 
@@ -542,6 +543,7 @@ def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: o
     # Only an empty store takes it. Of the default's 4 KiB an ordinary envelope, 2.6 KB, takes one
     # page for itself: 4.7 KB of disk an event. Three of them fit into this.
     connection.execute("PRAGMA page_size=8192")
+    add_functions(connection)
     _enter_wal(connection)
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")

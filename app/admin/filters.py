@@ -11,6 +11,7 @@ from app.admin.values import shorten
 from app.alerts.kinds import KINDS
 from app.db import utc_now
 from app.events.affected import MAX_USERS
+from app.protocol.client_clock import TOLERANCE
 
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
@@ -57,6 +58,11 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 def absolute(moment: datetime) -> str:
     """Return a moment as ``2026-11-23 09:05:07 UTC``."""
     return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def came_late(row: Any) -> bool:
+    """Tell whether an event came so long after it happened that both times have to be shown."""
+    return bool(row.received_at - row.timestamp > TOLERANCE)
 
 
 def clock(moment: datetime) -> str:
@@ -171,6 +177,7 @@ def _utc(moment: datetime) -> datetime:
 FILTERS: dict[str, Callable[..., Any]] = {
     "ago": ago,
     "absolute": absolute,
+    "came_late": came_late,
     "clock": clock,
     "size": size,
     "number": number,

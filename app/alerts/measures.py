@@ -6,6 +6,7 @@ the same with a million events as with a thousand; what several rules ask is ask
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Integer, bindparam, func, select, text
 
 from app.alerts.figures import Figure, Figures
 from app.alerts.kinds import KINDS
@@ -38,11 +39,12 @@ DAYS = 7
 MAX_LOOKED_AT = 10_000
 # Issues with more than one event within the window, the busiest first: more than can be busy.
 MAX_BUSY = 20_000
-# Of those that a rule is about so many are looked into at a time, the busiest first; which it
-# has told of are left out then.
-MAX_CANDIDATES = 500
-# And of those, to find whether the rule still holds for one.
-MAX_TOLD = 10
+# So many issues are found in a turn, the busiest first; which were told are left out of the next.
+# Until then every issue that may have enough is asked, once: at most MAX_BUSY questions, which
+# together read no more events than the project received in the hours that the window touches.
+# A question takes 0.12 ms of CPU with its statement built once, 1.05 ms without (SQLite, 2,000
+# issues of ten events): a turn of 20,000 some three seconds, in a transaction that only reads.
+MAX_MATCHES = 500
 # For so long a limit that was reached is what a rule finds: longer than evaluation may pause.
 LIMIT_SHOWN = HOUR
 # Live envelopes and first events; what a person replays may be as old as it is.
@@ -115,16 +117,18 @@ def _frequency(rule: Watch, question: Question) -> Reading:
     told, fresh = _candidates(rule, since, needed, question)
     most, matches = 0, []
     for issue in fresh:
-        count, last = _count_since(question.conn, rule, issue.id, since, needed)
+        count, last = _count_since(question.conn, rule, issue, since, needed)
         most = max(most, count)
         if count >= needed:
             matches.append(_match(question.conn, issue.id, last))
+        if len(matches) == MAX_MATCHES:
+            break
     times = f"{needed:,} events or more within {window} minutes"
     if matches:
         many = f"{len(matches):,} issues have" if len(matches) > 1 else "An issue has"
         return Reading(most, True, f"{many} {times}.", issues=tuple(matches))
     for issue in told:
-        count, _ = _count_since(question.conn, rule, issue.id, since, needed)
+        count, _ = _count_since(question.conn, rule, issue, since, needed)
         if count >= needed:
             return Reading(count, True, f"An issue has {times}, and was told of.")
     return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
@@ -133,7 +137,7 @@ def _frequency(rule: Watch, question: Question) -> Reading:
 def _candidates(
     rule: Watch, since: datetime, needed: int, question: Question
 ) -> tuple[list[Any], list[Any]]:
-    """Return issues that may have enough events: some the rule told of lately, and the others."""
+    """Return issues that may have enough events: those the rule told of lately, and the others."""
     busy = _busy_issues(rule.project_id, since, question)
     enough = [one for one in busy if one.events >= needed]
     if not enough:
@@ -142,7 +146,7 @@ def _candidates(
     cooling = cooling_issues(question.conn, rule, question.now)
     told = [one for one in wanted if one.id in cooling]
     fresh = [one for one in wanted if one.id not in cooling]
-    return told[:MAX_TOLD], fresh[:MAX_CANDIDATES]
+    return told, fresh
 
 
 def _match(conn: Connection, issue_id: int, row_id: int | None) -> Match:
@@ -184,24 +188,41 @@ def _is_wanted(rule: Watch, issue: Any) -> bool:
 
 
 def _count_since(
-    conn: Connection, rule: Watch, issue_id: int, since: datetime, needed: int
+    conn: Connection, rule: Watch, issue: Any, since: datetime, needed: int
 ) -> tuple[int, int | None]:
-    """Return how many of an issue's newest events a rule counts, and the last one's row."""
+    """Return how many of an issue's newest events a rule counts, and the last one's row.
+
+    :param issue: of :func:`_busy_issues`; no more ``events`` than it counts are of the window.
+    """
     wanted = rule.filters
     is_narrowed = not {"environment", "release"}.isdisjoint(wanted)
+    asked = {
+        "issue_id": issue.id,
+        "since": since,
+        "at_most": min(int(issue.events), MAX_LOOKED_AT) if is_narrowed else needed,
+    }
+    if "environment" in wanted:
+        asked["environment"] = wanted["environment"]
+    found = conn.execute(_counted_by_release("environment" in asked), asked)
+    rows = [row for row in found if rule.matches("release", row[0])]
+    return sum(row[1] for row in rows), max((row[2] for row in rows), default=None)
+
+
+@functools.cache
+def _counted_by_release(of_environment: bool) -> Any:
+    """Return the statement that counts an issue's newest events; building it takes the longest."""
     newest = (
         select(events.c.id, events.c.stored_at, events.c.environment, events.c.release)
-        .where(events.c.issue_id == issue_id)
+        .where(events.c.issue_id == bindparam("issue_id"))
         .order_by(events.c.id.desc())
-        .limit(MAX_LOOKED_AT if is_narrowed else needed)
+        .limit(bindparam("at_most", type_=Integer()))
         .subquery()
     )
     query = select(newest.c.release, func.count(), func.max(newest.c.id))
-    query = query.where(newest.c.stored_at > since).group_by(newest.c.release)
-    if "environment" in wanted:
-        query = query.where(newest.c.environment == wanted["environment"])
-    found = [row for row in conn.execute(query) if rule.matches("release", row[0])]
-    return sum(row[1] for row in found), max((row[2] for row in found), default=None)
+    query = query.where(newest.c.stored_at > bindparam("since")).group_by(newest.c.release)
+    if of_environment:
+        query = query.where(newest.c.environment == bindparam("environment"))
+    return query
 
 
 def _spike(rule: Watch, question: Question) -> Reading:

@@ -56,8 +56,8 @@ class EventQuery(Query):
         ]
         | None
     ) = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Annotated[AwareDatetime, Field(description="Received at or after.")] | None = None
+    until: Annotated[AwareDatetime, Field(description="Received before.")] | None = None
 
 
 class RawQuery(Query):

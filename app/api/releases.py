@@ -43,9 +43,9 @@ Environment = Annotated[str, Field(max_length=200, description="Narrows sessions
 class Release(BaseModel):
     """A release; what sessions tell is of the last 14 days, null where there were none.
 
-    `first_seen` and `last_seen` are null while it is only announced; the latter is a minute off at
-    most. `new_issues` had their first event in it, `regressed_issues` came back in it,
-    `resolved_issues` are resolved in it.
+    `first_seen` and `last_seen` say when something of it was received, and are null while it is
+    only announced; the latter is a minute off at most. `new_issues` had their first event in it,
+    `regressed_issues` came back in it, `resolved_issues` are resolved in it.
     """
 
     id: int

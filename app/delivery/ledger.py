@@ -30,7 +30,8 @@ from app.delivery.tables import attempts, client_reports
 from app.events.tables import OUTBOX, envelopes, events
 from app.paging import Listing, Page, hidden, read_page
 from app.projects import projects
-from app.protocol.event import clean_text, parse_event_id
+from app.protocol.event import parse_event_id
+from app.searching import contains, search_text
 
 STATES = (*books.STATES, "discarded")
 # Of one envelope; one that waits for a week has some two thousand.
@@ -105,12 +106,11 @@ class DeliveryFilter:
             others.append(columns.received_at >= self.since)
         if self.until:
             others.append(columns.received_at < self.until)
-        if self.item_type is not None:
+        if item_type := search_text(self.item_type):
             types = literal(",") + columns.item_types + literal(",")
-            others.append(types.contains(f",{clean_text(self.item_type)},", autoescape=True))
-        if self.reason is not None:
-            part = clean_text(self.reason)
-            others.append(columns.reason.icontains(part, autoescape=True))
+            others.append(types.contains(f",{item_type},", autoescape=True))
+        if part := search_text(self.reason):
+            others.append(contains(part, columns.reason))
         goes_on = columns.received_at >= self.since if self.since else None
         return Listing([columns.id], along, others, goes_on_while=goes_on)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, or_, select
+from sqlalchemy import Connection, Row, Select, select
 
 from app.events.tables import envelopes, events
 from app.paging import Count, Listing, Page, count_rows, hidden, is_small, read_page
@@ -14,6 +14,7 @@ from app.projects import projects
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
 from app.protocol.packing import unpack
+from app.searching import contains, search_text
 
 # How an event's envelope fares, for the trail and the badge of a list.
 DELIVERY_COLUMNS = (
@@ -92,15 +93,13 @@ class EventFilter:
         ]
 
     def _containing(self) -> list[Any]:
-        if not self.text:
-            return []
+        text = search_text(self.text)
         columns = (events.c.title, events.c.culprit, events.c.transaction)
-        text = clean_text(self.text)
-        return [or_(*(column.icontains(text, autoescape=True) for column in columns))]
+        return [contains(text, *columns)] if text else []
 
     def _of_event(self, conn: Connection) -> list[Any]:
         """Return the conditions of the event whose id is looked for; none if it is not there."""
-        event_id = parse_event_id(clean_text(self.text)) if self.text else None
+        event_id = parse_event_id(search_text(self.text))
         if event_id is None:
             return []
         # By project, as the index is.

@@ -35,8 +35,9 @@ from app.events.attachments import MAX_BYTES, Attachment, attachments_in
 from app.events.tables import RowId, envelopes, events
 from app.issues.tables import DELETED, issues
 from app.paging import Listing, Page, hidden, read_page
-from app.protocol.event import clean_text, parse_event_id
+from app.protocol.event import parse_event_id
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL, Feedback
+from app.searching import contains, search_text
 
 # Feedback about an event that is not there (yet); how much of it, the newest first, is looked at
 # again. What was sampled out by its client never comes.
@@ -113,8 +114,8 @@ class FeedbackFilter:
             others.append(hidden(columns.issue_id) == self.issue_id)
         if self.project_id is not None:
             others.append(hidden(columns.project_id) == self.project_id)
-        if self.text:
-            others.append(_contains(clean_text(self.text)))
+        if text := search_text(self.text):
+            others.append(_contains(text))
         return Listing([columns.id], along, others)
 
 
@@ -272,8 +273,7 @@ def _adoptable(conn: Connection) -> list[Row[Any]]:
 
 
 def _contains(text: str) -> Any:
-    columns = (feedback.c.message, feedback.c.name, feedback.c.email)
-    matches = [column.icontains(text, autoescape=True) for column in columns]
+    matches: list[Any] = [contains(text, feedback.c.message, feedback.c.name, feedback.c.email)]
     event_id = parse_event_id(text)
     if event_id is not None:
         matches += [feedback.c.event_id == event_id, feedback.c.associated_event_id == event_id]

@@ -33,6 +33,7 @@ class Known(NamedTuple):
     """A grouping that is there, and of its issue what decides on what an event does to it.
 
     :param was_kept: its payload was removed; only what a person decided had been kept.
+    :param first_seen: of the issue; ``None`` for one that is made here.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Known(NamedTuple):
     resolved_at: datetime | None
     was_kept: bool
     is_new: bool = False
+    first_seen: datetime | None = None
 
 
 class Attached(NamedTuple):
@@ -155,6 +157,7 @@ def _known(row: Row[Any]) -> Known:
         row.resolved_in,
         row.resolved_at,
         row.was_kept,
+        first_seen=row.first_seen,
     )
 
 
@@ -199,6 +202,7 @@ _FIND = (
         issues.c.resolved_in,
         issues.c.resolved_at,
         (groupings.c.key == REMOVED_KEY).label("was_kept"),
+        issues.c.first_seen,
     )
     .join(issues, issues.c.id == groupings.c.issue_id)
     .where(groupings.c.hash.in_(bindparam("hashes", expanding=True)))

@@ -18,6 +18,7 @@ from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues,
 from app.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
+from app.searching import contains, search_text
 
 # What a list is sorted by, the largest first.
 SORTS = ("last_seen", "first_seen", "times_seen", "users")
@@ -55,7 +56,7 @@ class IssueFilter:
 
     def resolved(self, conn: Connection) -> IssueFilter:
         """Return this filter with the id of an event that is there replaced by its issues."""
-        event_id = parse_event_id(clean_text(self.text)) if self.text else None
+        event_id = parse_event_id(search_text(self.text))
         if event_id is None:
             return self
         # By project, as the index is.
@@ -102,7 +103,8 @@ class IssueFilter:
             names = [clean_text(name) for name in self.transactions]
             is_last = issues.c.culprit.in_(names)
             found.append(or_(is_last, _has_tag("transaction", *names)))
-        return [*found, _contains(clean_text(self.text))] if self.text else found
+        text = search_text(self.text)
+        return [*found, contains(text, issues.c.title, issues.c.culprit)] if text else found
 
 
 EVERYTHING = IssueFilter()
@@ -297,11 +299,6 @@ def _has_tag(key: str, *values: str) -> Any:
     return exists().where(
         and_(columns.issue_id == issues.c.id, columns.key == key, columns.value.in_(values))
     )
-
-
-def _contains(text: str) -> Any:
-    columns = (issues.c.title, issues.c.culprit)
-    return or_(*(column.icontains(text, autoescape=True) for column in columns))
 
 
 def _moment(text: str) -> datetime:

@@ -13,6 +13,7 @@ from app.db import insert_for, utc_now
 from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
 from app.events.releases import VERSION_LENGTH
 from app.issues.counting import count_hours, count_tags
+from app.issues.first_seen import move_first_seen
 from app.issues.fixed_in import Resolution, is_reached
 from app.issues.grouping import Grouping
 from app.issues.groupings import (
@@ -215,6 +216,17 @@ def _count(
         conn.execute(_COUNTED, rows)
     _restore(conn, [known[one.group[-1].key] for one in changes], by_issue)
     _write_history(conn, changes)
+    move_first_seen(conn, _earlier([known[group[0].key] for group in by_issue.values()], by_issue))
+
+
+def _earlier(touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> dict[int, Event]:
+    """Return the events that happened before their issue was seen first, the earliest of each."""
+    events = {one.issue_id: (one.first_seen, _earliest(by_issue[one.issue_id])) for one in touched}
+    return {
+        issue_id: event
+        for issue_id, (first_seen, event) in events.items()
+        if first_seen is not None and event.timestamp < first_seen
+    }
 
 
 def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:

@@ -31,6 +31,7 @@ from app.db import insert, utc_now
 from app.memory.content import NAMESPACE, Draft, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
 from app.memory.tables import memories, memory_removals, memory_users
+from app.searching import contains, search_text
 
 # Of a user; searched without an index in 4 ms, read for the first time in half a second.
 MAX_PER_USER = 50_000
@@ -130,8 +131,8 @@ def list_memories(
     query = select(*SHOWN).where(_OF.user_id == user_id, alive(utc_now()))
     if filter.kind is not None:
         query = query.where(_OF.kind == filter.kind)
-    if filter.text is not None:
-        query = query.where(_OF.content.icontains(filter.text, autoescape=True))
+    if part := search_text(filter.text):
+        query = query.where(contains(part, _OF.content))
     if before is not None:
         query = query.where(_OF.seq < before)
     return list(conn.execute(query.order_by(_OF.seq.desc()).limit(limit)))
@@ -155,8 +156,8 @@ def list_users(
     :param text: part of the name. :param after: the name after which the page goes on, exclusive.
     """
     query = select(memory_users.c.user_id, memory_users.c.memories)
-    if text:
-        query = query.where(memory_users.c.user_id.icontains(text, autoescape=True))
+    if part := search_text(text):
+        query = query.where(contains(part, memory_users.c.user_id))
     if after is not None:
         query = query.where(memory_users.c.user_id > after)
     rows = conn.execute(query.order_by(memory_users.c.user_id).limit(limit))

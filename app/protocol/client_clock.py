@@ -23,6 +23,19 @@ OLDEST = timedelta(days=30)
 # What no clock says that runs: zero values of programming languages, and ends of time.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+_EVENTS = ("event", "transaction", "feedback")
+# Times of other items, by name, the decisive one first. Others either have none (check-ins, reports
+# of users, attachments) or belong to a recording whose parts would come apart (replays, profiles).
+_TIMES = {
+    "session": ("timestamp", "started"),
+    "sessions": ("started",),
+    "client_report": ("timestamp",),
+    "log": ("timestamp",),
+    "trace_metric": ("timestamp",),
+    "span": ("end_timestamp", "timestamp", "start_timestamp"),
+}
+_LISTS = ("aggregates", "items")
+
 DRIFT, FUTURE, IMPOSSIBLE, TOO_OLD = "clock_drift", "future", "impossible", "too_old"
 REASONS = (DRIFT, FUTURE, IMPOSSIBLE, TOO_OLD)
 MAX_SAID = 40
@@ -40,7 +53,7 @@ class Correction(NamedTuple):
 
 
 def correct_times(envelope: Envelope, received_at: datetime) -> Correction | None:
-    """Put the times of an envelope's events right; return what the event's own was.
+    """Put the times of an envelope's items right; return what the event's own was.
 
     :param envelope: is changed; its header ``sent_at`` says what the client's clock showed.
     :param received_at: by this service's clock.
@@ -48,10 +61,59 @@ def correct_times(envelope: Envelope, received_at: datetime) -> Correction | Non
     sent_at = read_timestamp(envelope.headers.get("sent_at"))
     correction = None
     for item in envelope.items:
-        if item.type in ("event", "transaction") and isinstance(item.payload, dict):
+        if not isinstance(item.payload, dict):
+            continue
+        if item.type in _EVENTS:
             item.payload, found = _corrected(item.payload, sent_at, received_at)
-            correction = correction or found
+            # What people say has a row of its own, without a time of theirs.
+            correction = correction or (None if item.type == "feedback" else found)
+        elif names := _TIMES.get(item.type):
+            item.payload = _corrected_item(item.payload, names, sent_at, received_at)
     return correction
+
+
+def _corrected_item(
+    payload: dict[str, Any], names: tuple[str, ...], sent_at: datetime | None, received_at: datetime
+) -> dict[str, Any]:
+    """Put an item's own times right, and those of each member of its list, if it is one."""
+    payload = _corrected_times(payload, names, sent_at, received_at)
+    for name in _LISTS:
+        if members := read_list(payload.get(name)):
+            right = [
+                _corrected_times(one, names, sent_at, received_at) if isinstance(one, dict) else one
+                for one in members
+            ]
+            payload = {**payload, name: right}
+    return payload
+
+
+def _corrected_times(
+    one: dict[str, Any], names: tuple[str, ...], sent_at: datetime | None, received_at: datetime
+) -> dict[str, Any]:
+    times = {name: at for name in names if (at := read_timestamp(one.get(name))) is not None}
+    if not times:
+        return one
+    # The first of them is when it ended, or was said; the others keep their distance to it.
+    at = next(iter(times.values()))
+    right, because = _right_time(at, sent_at, received_at)
+    if because is None:
+        return one
+    by = timedelta(0) if because == IMPOSSIBLE else right - at
+    moved = {name: right if because == IMPOSSIBLE else _sum(times[name], by) for name in times}
+    return {**one, **{name: _in_form_of(one[name], moved[name]) for name in times}}
+
+
+def _sum(at: datetime, by: timedelta) -> datetime:
+    try:
+        return at + by
+    except OverflowError:
+        return at
+
+
+def _in_form_of(given: Any, at: datetime) -> Any:
+    """Write a time as the client does: Sentry reads sessions as text only, spans as numbers."""
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    return at.timestamp() if is_number else _written(at)
 
 
 def _corrected(

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from app import sentry
 from app.admin import feedback
 from app.projects import create_project
+from app.protocol.envelope import Item
 from tests.conftest import parts_of
 from tests.saying import feedback_item, report_item, send
 
@@ -54,6 +55,29 @@ def test_issue_and_event_show_the_newest_and_lead_to_all(
         leads_to = re.search(r'href="(/admin/feedback\?[^"]+)">All of it', page)
         assert leads_to and len(sayings(admin_client.get(leads_to[1]).text)) == 4
     assert "What people said" not in admin_client.get(f"/admin/events/{other}").text
+
+
+def test_files_that_came_with_feedback_are_opened_from_its_page(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    files = {"shot.png": b"\x89PNG\x00", "log.txt": b"it broke"}
+    items = [
+        Item({"type": "attachment", "filename": name, "content_type": "text/plain"}, content)
+        for name, content in files.items()
+    ]
+    send(app, feedback_item("see these"), *items)
+    page = admin_client.get("/admin/feedback").text
+    links = re.findall(r'href="(/admin/feedback/\d+/attachments/\d+)" download>([^<]+)</a>', page)
+    assert [name for _, name in links] == list(files)
+    for address, name in links:
+        answer = admin_client.get(address)
+        assert (answer.status_code, answer.data) == (200, files[name])
+        assert f'filename="{name}"' in answer.headers["Content-Disposition"]
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+    feedback_id = links[0][0].split("/")[3]
+    for missing in (f"{feedback_id}/attachments/2", "999/attachments/0", f"{2**70}/attachments/0"):
+        assert admin_client.get(f"/admin/feedback/{missing}").status_code == 404
+    assert app.test_client().get(links[0][0]).status_code in (302, 303, 401)
 
 
 def test_long_message_is_folded(app: Flask, admin_client: FlaskClient) -> None:

@@ -16,6 +16,10 @@ from tests.conftest import parts_of
 from tests.insights.visits import envelope, group
 
 SHOP = 7
+CRASH_FREE = (
+    "Crash-free are sessions that did not end in a crash: an unhandled error that ended nothing"
+    " (Sentry’s status <code>unhandled</code>) counts as an error, not as a crash."
+)
 ODD = "../shop/web@2+<b>"
 
 
@@ -47,6 +51,7 @@ def test_list_and_page_show_what_a_release_brought(shop: Flask, admin_client: Fl
     assert page.index("shop@3") < page.index("shop/web@2") < page.index("shop@1")
     assert "announced, not seen yet" in page and "no sessions" in page
     assert "99.60%" in page and "\N{MINUS SIGN}0.30" in page and "50%" in page
+    assert CRASH_FREE in page
     query = {"project": SHOP, "version": ODD}
     answer = admin_client.get("/admin/releases", query_string=query, follow_redirects=True)
     assert answer.request.path.startswith("/admin/releases/")
@@ -55,6 +60,7 @@ def test_list_and_page_show_what_a_release_brought(shop: Flask, admin_client: Fl
     assert "New issues <span" in one and "Regressed issues <span" in one
     assert one.index("new bug") < one.index("old bug")
     assert "99.60%" in one and "97.00%" in one and "shop@1" in one
+    assert CRASH_FREE in one
     assert "Users of each of 30 days; at most 2" in one
 
 

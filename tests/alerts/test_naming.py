@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from flask import Flask, Response
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
-from app.alerts import channels, rules
+from app.alerts import channels, measures, rules
 from app.alerts.rules import ensure_presets, list_rules
 from app.db import Store
+from app.events.affected import MAX_USERS
 from app.issues import triage
 from app.issues.tables import issues
 from app.projects import create_project
@@ -31,7 +33,7 @@ from tests.alerting import (
 )
 from tests.conftest import parts_of
 from tests.issues.making import Payload, calls
-from tests.receiving import Receiver
+from tests.receiving import MailServer, Receiver
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -47,6 +49,10 @@ def add_slack(app: Flask, url: str) -> None:
     wanted = channels.checked(parts_of(app).courier.targets, kind="slack", name="s", url=url)
     with parts_of(app).store.write() as conn:
         channels.add_channel(conn, wanted)
+
+
+def client_of(app: Flask) -> FlaskClient:
+    return app.test_client()
 
 
 def fourteen(app: Flask, **fields: Any) -> None:
@@ -92,6 +98,43 @@ def test_slack_names_the_same_issues_and_leads_to_all(app: Flask, receiver: Rece
     elements = got.json["blocks"][0]["elements"][0]["elements"]
     assert "10. ValueError" in "".join(one["text"] for one in elements)
     assert "Open all 14" in [one["text"] for one in elements if one["type"] == "link"]
+
+
+def test_mail_names_the_same_issues_and_leads_to_all(make_app: Callable[..., Flask]) -> None:
+    with MailServer() as server:
+        mail = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": server.port, "SMTP_TLS": "off"}
+        app = make_app(**mail)
+        ways = {"kind": "email", "name": "Ops", "to": "ops@example.org"}
+        assert client_of(app).post("/api/alerts/channels", json=ways).status_code == 201
+        only(app, "new_issue", name="New issues")
+        fourteen(app)
+        evaluate(app)
+        send_due(app)
+        [got] = server.received
+    said = "DevEnviro · production: 14 new issues in shop@2.4.0"
+    assert got["Subject"] == f"[DevEnviro] {said}"
+    lines = got.get_content().splitlines()
+    first = lines.index(next(line for line in lines if line.startswith("1. ")))
+    assert lines[0] == said and lines[first].startswith("1. ValueError: number 13 · f13, ")
+    assert lines[first].endswith(" · 4 events, 3 users")
+    assert lines[first + 9].startswith("10. ") and lines[first + 10] == "and 4 more: Open all 14"
+    assert lines[first + 11].startswith("Rule New issues. Next message not before ")
+    [notice] = client_of(app).get("/api/alerts").json["alerts"]
+    [leads_to] = [line for line in lines if line.startswith("Open all 14: ")]
+    assert leads_to.endswith(f"/admin/alerts/{notice['id']}")
+    assert not [line for line in lines if "/admin/events/" in line]
+
+
+def test_page_of_a_notice_says_that_users_are_counted_up_to_a_bound(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    only(app, "new_issue")
+    store_events(app, error(0), error(1))
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(issues).where(issues.c.id == 1).values(users=MAX_USERS))
+    evaluate(app)
+    page = admin_client.get("/admin/alerts/1").text
+    assert "10,000+<span" in page and "10,000<span" not in page
 
 
 def test_list_of_a_notice_is_what_it_was_when_issues_and_events_are_gone(
@@ -188,6 +231,48 @@ def test_busier_issues_of_another_kind_do_not_hide_the_one_a_rule_is_about(app: 
     store_events(app, *busier * 3, *[calls("quiet", type="KeyError", value="mine")] * 2)
     evaluate(app)
     assert titles(app) == ["2 events or more within 60 minutes: KeyError: mine"]
+
+
+@pytest.mark.parametrize("of_it", [{"environment": "production"}, {"release": "shop@2*"}])
+def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_rule_is_about(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, of_it: dict[str, str]
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 20)
+    only(app, "frequency", threshold=2, filters=of_it)
+    staging = {"environment": "staging", "release": "shop@3"}
+    store_events(app, *[error(number, **staging) for number in range(40)] * 3)
+    # Of the busiest one, too, what is of another environment does not count.
+    store_events(app, error(0), *[error(99)] * 2)
+    evaluate(app)
+    assert [title[-9:] for title in titles(app)] == ["number 99"]
+
+
+def test_more_issues_than_a_turn_finds_are_told_in_the_next(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 2)
+    with time_machine.travel(NOON, tick=False) as clock:
+        only(app, "frequency", threshold=2, filters={"environment": "production"})
+        store_events(app, *[error(number) for number in range(5)] * 2)
+        told = []
+        for _ in range(4):
+            evaluate(app)
+            clock.shift(timedelta(minutes=1))
+        told = [one["total"] for one in client_of(app).get("/api/alerts").json["alerts"]]
+    assert sorted(told) == [1, 2, 2]
+
+
+def test_issue_that_was_busier_before_the_window_does_not_hide_one_within_it(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measures, "MAX_MATCHES", 3)
+    with time_machine.travel(NOON, tick=False) as clock:
+        only(app, "frequency", threshold=2, window_minutes=10)
+        store_events(app, *[error(number) for number in range(10)] * 3)
+        clock.shift(timedelta(minutes=30))
+        store_events(app, *[error(99)] * 2)
+        evaluate(app)
+    assert [title[-9:] for title in titles(app)] == ["number 99"]
 
 
 def test_issue_that_was_told_does_not_silence_the_rule_for_another(app: Flask) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any, cast
 
 import pytest
@@ -21,6 +23,7 @@ from app.issues.queries import hours_of
 from app.issues.tables import issue_hours, issues
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack
+from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -151,6 +154,76 @@ def test_late_event_of_before_the_resolution_does_not_reopen_and_a_newer_one_doe
     assert moment(issue["first_seen"]) < utc_now() - HOUR
     send(app, utc_now() - 2 * HOUR, utc_now() - 2 * HOUR)  # by its clock two hours slow: now
     assert issue_of(client)["status"] == "unresolved"
+
+
+def shown(html: str) -> str:
+    """Return the text of a page, a space for each gap; a test may take some seconds."""
+    text = " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+    return re.sub(r"\d+ s ago", "just now", text)
+
+
+def test_issue_whose_only_event_came_days_late_has_one_time_on_every_page(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    event_id = send(app, utc_now() - 4 * DAY)
+    late = "4 d ago , received just now"
+    page = shown(admin_client.get("/admin/issues/1").text)
+    assert "Last seen 4 d ago First seen 4 d ago" in page
+    assert f"Latest event {late}" in page and "First seen 4 d ago , event" in page
+    start = shown(admin_client.get("/admin/").text)
+    assert f"bug {late}" in start and "Received in 24 hours 1" in start
+    for address in ("/admin/events", "/admin/events?period=day", "/admin/issues/1"):
+        assert f"Happened error bug {late}" in re.sub(
+            r" (local|not sent \S+)(?= )", "", shown(admin_client.get(address).text)
+        )
+    assert late in shown(admin_client.get(f"/admin/events/{event_id}").text)
+
+
+def test_event_that_happened_before_its_issue_was_seen_moves_first_seen_in_the_history(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    send(app, None, release="shop@2")
+    evaluate(app)  # Alerts have looked at it: what they go by is not changed before.
+    earlier = send(app, utc_now() - 4 * DAY, release="shop@1")
+    send(app, utc_now() - 2 * DAY, release="shop@3")
+    [row] = client.get("/api/issues/1/transitions").json["transitions"]
+    first_seen = issue_of(client)["first_seen"]
+    assert (row["at"], row["event_id"], row["release"]) == (first_seen, earlier, "shop@1")
+    page = shown(admin_client.get("/admin/issues/1").text)
+    assert "First seen 4 d ago , in shop@1 , event" in page
+    assert "Last seen just now First seen 4 d ago" in page
+    assert "Event received last 2 d ago , received just now" in page
+    assert "Latest event" not in page
+
+
+def test_alerts_go_by_the_event_that_made_the_issue_though_an_earlier_one_came(
+    app: Flask, client: FlaskClient
+) -> None:
+    only(app, "new_issue", filters={"environment": "live"})
+    send(app, None, environment="live")
+    send(app, utc_now() - 4 * DAY, environment="test")
+    evaluate(app)
+    assert titles(app) == ["New issue: bug"]
+    [row] = client.get("/api/issues/1/transitions").json["transitions"]
+    assert row["at"] == issue_of(client)["first_seen"]
+
+
+def test_earliest_of_a_merged_issue_is_the_one_that_moves(app: Flask, client: FlaskClient) -> None:
+    for text in ("bug", "other"):
+        send(app, None, message=text)
+    assert client.post("/api/issues/merge", json={"ids": [1, 2]}).status_code == 200
+    send(app, utc_now() - 4 * DAY, message="other")
+    rows = client.get("/api/issues/1/transitions").json["transitions"]
+    times = [row["at"] for row in rows if row["kind"] == "first_seen"]
+    assert min(times) == issue_of(client)["first_seen"] != max(times)
+
+
+def test_issue_page_says_that_the_time_of_its_event_was_corrected(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    send(app, utc_now() + 3 * HOUR - timedelta(minutes=10), utc_now() + 3 * HOUR)
+    page = admin_client.get("/admin/issues/1").text
+    assert "Time corrected by 3 h: the client&#39;s clock differs." in page
 
 
 def test_payload_with_a_corrected_time_is_still_json_of_the_client_otherwise(

@@ -94,6 +94,65 @@ def test_sent_at_before_the_event_says_nothing_of_its_clock(sent_at: Any) -> Non
     assert corrected(said, sent_at) == ({"timestamp": said}, None)
 
 
+def of_item(kind: str, payload: dict[str, Any], sent_at: Any = None) -> dict[str, Any]:
+    headers = {} if sent_at is None else {"sent_at": sent_at}
+    envelope = Envelope(headers, [Item({"type": kind}, payload)])
+    assert correct_times(envelope, NOW) is None
+    found: dict[str, Any] = envelope.items[0].payload
+    return found
+
+
+def test_feedback_of_a_wrong_clock_is_put_right_and_corrects_no_event() -> None:
+    for said in (NOW + 3 * DAY, NOW - 40 * DAY):
+        assert read_timestamp(of_item("feedback", {"timestamp": at(said)})["timestamp"]) == NOW
+    happened, ahead = NOW - 10 * MINUTE, 3 * DAY
+    payload = of_item("feedback", {"timestamp": at(happened + ahead)}, at(NOW + ahead))
+    assert read_timestamp(payload["timestamp"]) == happened
+
+
+# The members are those that clients send; a list's name stands before its members'.
+ITEM_TIMES = [
+    ("session", "", ("timestamp", "started"), str),
+    ("sessions", "aggregates", ("started",), str),
+    ("client_report", "", ("timestamp",), float),
+    ("log", "items", ("timestamp",), float),
+    ("trace_metric", "items", ("timestamp",), float),
+    ("span", "items", ("end_timestamp", "start_timestamp"), float),
+    ("span", "", ("timestamp", "start_timestamp"), float),
+]
+
+
+@pytest.mark.parametrize(("kind", "within", "names", "form"), ITEM_TIMES)
+def test_items_besides_events_have_their_times_put_right_in_the_form_they_had(
+    kind: str, within: str, names: tuple[str, ...], form: type
+) -> None:
+    def times(by: timedelta) -> dict[str, Any]:
+        moments = [NOW - 10 * MINUTE + by, NOW - 12 * MINUTE + by][: len(names)]
+        texts = [
+            at(one).replace("+00:00", "Z") if form is str else one.timestamp() for one in moments
+        ]
+        return dict(zip(names, texts, strict=True))
+
+    def item(by: timedelta) -> dict[str, Any]:
+        return {within: [{**times(by), "n": 1}, "odd"], "m": 2} if within else times(by)
+
+    for ahead in (3 * DAY, -20 * DAY):
+        assert of_item(kind, item(ahead), at(NOW + ahead)) == item(timedelta(0))
+    assert of_item(kind, item(timedelta(0)), at(NOW)) == item(timedelta(0))
+    still_to_come = of_item(kind, item(3 * DAY))
+    first = (still_to_come[within][0] if within else still_to_come)[names[0]]
+    assert read_timestamp(first) == NOW and isinstance(first, form)
+    zero = {names[0]: "0001-01-01T00:00:00Z"}
+    zero = of_item(kind, {within: [zero]} if within else zero)
+    assert read_timestamp((zero[within][0] if within else zero)[names[0]]) == NOW
+
+
+@pytest.mark.parametrize("kind", ["check_in", "replay_event", "profile", "user_report"])
+def test_times_that_belong_to_a_recording_stay(kind: str) -> None:
+    payload = {"timestamp": at(NOW + 3 * DAY)}
+    assert of_item(kind, dict(payload), at(NOW + 3 * DAY)) == payload
+
+
 @pytest.mark.parametrize("missing", [None, ""])
 def test_event_without_a_time_has_nothing_corrected(missing: Any) -> None:
     assert corrected(missing) == ({"timestamp": missing}, None)
