@@ -82,7 +82,8 @@ def test_issue_page_draws_its_users_and_leads_to_its_releases(
 
 
 def test_what_is_not_there_is_said_in_words(app: Flask, admin_client: FlaskClient) -> None:
-    page = admin_client.get("/admin/releases").text
+    create_project(parts_of(app).store, "Shop", SHOP)
+    page = admin_client.get(f"/admin/releases?project={SHOP}").text
     assert "No release of this project is known" in page
     page = admin_client.get("/admin/releases?project=x&environment=none&version=gone").text
     assert "There is no project" in page and "nothing is kept" in page

@@ -195,8 +195,10 @@ def test_wrong_details_are_named(
 def test_pages_resolve_in_the_next_release_one_and_many(
     app: Flask, admin_client: FlaskClient, store: Store
 ) -> None:
-    happen(app, "shop@1")
-    insert(app, {"message": "another", "release": "shop@1"})
+    # A project of its own: the requests below make this application's release known to project 1.
+    create_project(store, "Shop", 7, "a" * 32)
+    happen(app, "shop@1", project_id=7)
+    insert(app, {"message": "another", "release": "shop@1"}, 7)
     form = {"csrf_token": csrf_token(admin_client, "/admin/issues/1"), "action": "resolve_next"}
     page = admin_client.post("/admin/issues/1/status", data=form, follow_redirects=True).text
     assert "The issue is resolved in the next release." in page
@@ -204,7 +206,7 @@ def test_pages_resolve_in_the_next_release_one_and_many(
     form["ids"] = "2"
     page = admin_client.post("/admin/issues/change", data=form, follow_redirects=True).text
     assert "1 issue now resolved in the next release." in page
-    insert(app, {"message": "a third", "release": "shop@2"})
+    insert(app, {"message": "a third", "release": "shop@2"}, 7)
     assert [issue(store, number).resolved_in for number in (1, 2)] == ["shop@2", "shop@2"]
     assert "Resolved in</dt><dd><a" in admin_client.get("/admin/issues/1").text
 
