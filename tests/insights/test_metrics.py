@@ -251,13 +251,14 @@ def test_minutes_are_the_doors_and_no_clock_of_a_client_is_ahead_of_it(
         take(app, {**gauge, "value": 1, "timestamp": noon.timestamp() + 10**6})
     with time_machine.travel(noon + timedelta(seconds=40), tick=False):
         take(app, {**gauge, "value": 2, "timestamp": noon.timestamp() + 35})
+        # No time at all: that of receipt stands for it, so that it is the newest.
         take(app, {**gauge, "value": 3, "timestamp": 0})
     with store.read() as conn:
         chosen = MetricSelection(SHOP, noon - MINUTE, noon + 3 * MINUTE)
         found = detail_of(conn, chosen, MINUTE)
     assert [step.count for step in found.steps] == [0, 1, 2, 0]
-    assert [step.last for step in found.steps] == [None, 1, 2, None]
-    assert found.total.last == 2
+    assert [step.last for step in found.steps] == [None, 1, 3, None]
+    assert found.total.last == 3
 
 
 def test_metric_that_is_called_like_a_secret_is_counted(app: Flask, store: Store) -> None:
