@@ -56,6 +56,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and the layers
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+figures: $(VENV)/.installed-dev ## Print the size and shape of app/: lines, functions, floors, duplicates
+	@$(BIN)/python -m benchmarks.figures
+
 bench: $(VENV)/.installed-dev ## Measure what the service costs, as ratios in one run
 	@$(BIN)/python -m benchmarks
 
@@ -71,4 +74,4 @@ lock: ## Compile requirements*.in into the locked files (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" -q requirements-dev.in -o requirements-dev.txt
 
-.PHONY: help run test test-clients test-qdrant lint bench chaos scenarios lock
+.PHONY: help figures run test test-clients test-qdrant lint bench chaos scenarios lock

@@ -39,7 +39,7 @@ class Worker(ThreadWorker):
     """
 
     def load_wsgi(self):
-        from app.first_start import held_back
+        from app.accounts.first_start import held_back
 
         with held_back() as self.last_words:
             super().load_wsgi()
@@ -212,7 +212,7 @@ def _give_large_memory_back():
 
 def post_worker_init(worker):
     """Start the background loop, in the process that serves; print a first password last."""
-    from app.worker import Worker
+    from app.cli.worker import make_worker
 
     _give_large_memory_back()
     # By default 5 ms. A thread gives up the interpreter's lock with every statement and every fsync
@@ -220,7 +220,8 @@ def post_worker_init(worker):
     sys.setswitchinterval(0.0005)
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
     if _config.WORKER_IN_WEB:
-        worker.background = Worker(worker.wsgi.extensions["devenviro"])
+        with worker.wsgi.app_context():
+            worker.background = make_worker()
         worker.background.start()
     _has_started[worker.age % mmap.PAGESIZE] = 1
     worker.last_words.print_when(lambda: sum(_has_started[:]) >= worker.cfg.workers)
@@ -233,4 +234,4 @@ def worker_exit(server, worker):
     if getattr(worker, "background", None) is not None:
         worker.background.stop()
     elif worker.wsgi is not None:
-        worker.wsgi.extensions["devenviro"].intake.close()
+        worker.wsgi.extensions["devenviro.intake"].close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from flask import Flask
 from flask_bootstrap import Bootstrap5
@@ -10,24 +11,25 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import access, admin, api, cli, errors, feedback, ingest, sentry, web
+from app import admin, api, cli, ingest, sentry
 from app.accounts import Accounts, Logins
-from app.alerts.courier import Courier
+from app.accounts.first_start import print_first_credentials
+from app.alerts.dispatcher import Courier
 from app.alerts.figures import MeasuredFigures
 from app.alerts.rules import ensure_presets
-from app.db import Store, StoreError, utc_now
 from app.delivery.destinations import Destinations
-from app.first_start import print_first_credentials
-from app.insights.observer import Observer
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
 from app.intake.store_bound import StoreBound
-from app.logs import set_up_logging
 from app.memory.service import Memories
 from app.projects import KeyRing
+from app.projects.quotas import QuotaGate
 from app.protocol.scrub import Scrubber
-from app.quotas import QuotaGate
-from app.services import OPENS_LATER, Services
+from app.store import Store, StoreError, utc_now
+from app.web import access, application, errors, feedback_form
+from app.web.current import install, open_later
+from app.web.logs import set_up_logging
+from app.web.observer import Observer
 from config import ROOT, Config, load_config
 
 
@@ -41,8 +43,10 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     scrubber = Scrubber(config.SCRUB_KEYS, config.SCRUB_PATTERNS)
     set_up_logging(config, scrubber)
 
-    app = web.App("app", root_path=str(ROOT), static_folder="static", template_folder="templates")
-    app.config.from_mapping(web.flask_settings(config))
+    app = application.App(
+        "app", root_path=str(ROOT), static_folder="static", template_folder="templates"
+    )
+    app.config.from_mapping(application.flask_settings(config))
 
     store = Store(config.database_url)
     destinations = Destinations(allow_private=config.UPSTREAM_ALLOW_PRIVATE)
@@ -58,7 +62,8 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     )
     release = sentry.find_release(config)
     accounts = Accounts(store, config)
-    app.extensions["devenviro"] = Services(
+    install(
+        app,
         config=config,
         store=store,
         intake=intake,
@@ -82,9 +87,9 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     login = LoginManager(app, add_context_processor=False)
     app.before_request(access.enforce)
     errors.init_app(app)
-    web.init_app(app)
+    application.init_app(app)
     Observer(intake, release, config.ENVIRONMENT).init_app(app)
-    feedback.init_app(app, csrf)
+    feedback_form.init_app(app, csrf)
     admin.init_app(app, login)
     api.init_app(app, csrf)
     ingest.init_app(app, csrf)
@@ -93,22 +98,24 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         hops = config.TRUSTED_PROXIES
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
+    open_store = partial(_open_store, app, config, store, accounts, intake)
     if opens_store:
-        _open_store(app)
+        open_store()
     else:
-        app.extensions[OPENS_LATER] = lambda: _open_store(app)
+        open_later(app, open_store)
     return app
 
 
-def _open_store(app: Flask) -> None:
+def _open_store(
+    app: Flask, config: Config, store: Store, accounts: Accounts, intake: Intake
+) -> None:
     """Migrate, make what there has to be, take in what waits; a broken store stops no start."""
-    parts: Services = app.extensions["devenviro"]
-    app.secret_key = app.secret_key or web.kept_secret(parts.config.DATA_DIR / "secret_key")
+    app.secret_key = app.secret_key or application.kept_secret(config.DATA_DIR / "secret_key")
     try:
-        parts.store.open()
-        if parts.config.ENVIRONMENT == "development":
-            print_first_credentials(parts.config, parts.accounts.first_credentials())
-        ensure_presets(parts.store)
-        parts.intake.take_in()
+        store.open()
+        if config.ENVIRONMENT == "development":
+            print_first_credentials(config, accounts.first_credentials())
+        ensure_presets(store)
+        intake.take_in()
     except (StoreError, OSError) as error:
         logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

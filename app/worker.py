@@ -12,25 +12,29 @@ import threading
 import time
 from datetime import timedelta
 
+from app.alerts.dispatcher import Courier
 from app.alerts.evaluation import Evaluator
-from app.alerts.loop import AlertLoop
+from app.alerts.figures import Figures
 from app.alerts.measures import Parts
-from app.db import Store, StoreError
+from app.alerts.task import AlertLoop
+from app.delivery.destination_sender import Rules
+from app.delivery.destinations import Destinations
 from app.delivery.forwarder import Forwarder
-from app.delivery.lane import Rules
 from app.delivery.policy import Backoff
-from app.delivery.thinning import Thinning
-from app.intake import recording
+from app.delivery.sampling import Thinning
+from app.intake import Intake
 from app.intake.pressure import relieve
 from app.intake.retention import Limits, bury, prune
-from app.issues.comparing import read_unread, unread
 from app.issues.feedback import adopt
 from app.issues.moving import finish_moves
-from app.leases import claim
-from app.loops import LeasedLoop
-from app.memory.loop import MemoryLoop
+from app.issues.similarity_index import read_unread, unread
+from app.memory.service import Memories
+from app.memory.task import MemoryLoop
 from app.memory.upkeep import Upkeep
-from app.services import Services
+from app.store import Store, StoreError
+from app.store.leased_task import LeasedLoop
+from app.store.leases import claim
+from app.store.recording import recording
 from config import Config
 
 log = logging.getLogger("app.tracker")
@@ -66,16 +70,29 @@ class PressureLoop(LeasedLoop):
 class Worker:
     """The threads that do what has to be done besides answering."""
 
-    def __init__(self, parts: Services) -> None:
-        self._parts = parts
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        intake: Intake,
+        destinations: Destinations,
+        courier: Courier,
+        figures: Figures,
+        memories: Memories,
+    ) -> None:
+        self._config, self._store, self._intake = config, store, intake
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._prunes_at = 0.0
-        self._forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
+        self._forwarder = Forwarder(store, destinations, rules_of(config))
         self.owner = self._forwarder.owner
-        self._alerts = alerts_of(parts, self.owner)
-        self._memories = MemoryLoop(parts.store, Upkeep(parts.memories), self.owner)
-        self._pressure = PressureLoop(parts.store, self.owner, parts.config.MAX_STORE_BYTES)
+        measured = Parts(destinations, config.DATA_DIR, figures, intake)
+        evaluator = Evaluator(store, measured, config.ALERTS_EVALUATE_EVERY_S)
+        self._alerts = AlertLoop(
+            store, courier, evaluator, config.ALERTS_EVALUATE_EVERY_S, self.owner
+        )
+        self._memories = MemoryLoop(store, Upkeep(memories), self.owner)
+        self._pressure = PressureLoop(store, self.owner, config.MAX_STORE_BYTES)
 
     def start(self) -> None:
         """Begin."""
@@ -84,7 +101,7 @@ class Worker:
         self._alerts.start()
         self._memories.start()
         self._pressure.start()
-        self._parts.intake.stored = self._forwarder.wake
+        self._intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Store what still waits in memory, settle what is on its way, end the loops."""
@@ -92,7 +109,7 @@ class Worker:
         self._alerts.finish()
         self._memories.finish()
         self._pressure.finish()
-        self._parts.intake.close()
+        self._intake.close()
         self._forwarder.stop(timeout_s)
         self._alerts.stop(ALERTS_STOP_S)
         self._memories.stop(MEMORIES_STOP_S)
@@ -107,7 +124,7 @@ class Worker:
         self._pressure.start()
         self._run()
         self._memories.finish()
-        self._parts.intake.close()
+        self._intake.close()
         self._alerts.stop()
         self._memories.stop()
         self._pressure.stop()
@@ -119,7 +136,7 @@ class Worker:
 
     def run_once(self) -> None:
         """Do everything that is due."""
-        store = self._parts.store
+        store = self._store
         with recording():
             for work in (
                 self._take_in,
@@ -140,16 +157,16 @@ class Worker:
                     log.exception("the background loop failed, it goes on")
 
     def _take_in(self) -> None:
-        if self._parts.intake.emergency.count():
-            self._parts.store.open()
-            self._parts.intake.take_in()
+        if self._intake.emergency.count():
+            self._store.open()
+            self._intake.take_in()
 
     def _prune(self) -> None:
         if self._may_prune():
-            prune(self._parts.store, Limits.of(self._parts.config))
+            prune(self._store, Limits.of(self._config))
 
     def _compare(self) -> None:
-        store = self._parts.store
+        store = self._store
         with store.read() as conn:  # Nothing to do is the usual case, and needs no lease.
             if not unread(conn, 1):
                 return
@@ -161,7 +178,7 @@ class Worker:
         if now < self._prunes_at:
             return False
         # Whoever holds it prunes once in its time; the others ask again each turn.
-        mine = claim(self._parts.store, "retention", self.owner, RETENTION_EVERY)
+        mine = claim(self._store, "retention", self.owner, RETENTION_EVERY)
         self._prunes_at = now + RETENTION_EVERY.total_seconds() if mine else now
         return mine
 
@@ -170,19 +187,11 @@ class Worker:
             self.run_once()
 
 
-def alerts_of(parts: Services, owner: str) -> AlertLoop:
-    """Return the loop that evaluates and sends alerts."""
-    every_s = parts.config.ALERTS_EVALUATE_EVERY_S
-    measured = Parts(parts.destinations, parts.config.DATA_DIR, parts.figures, parts.intake)
-    evaluator = Evaluator(parts.store, measured, every_s)
-    return AlertLoop(parts.store, parts.courier, evaluator, every_s, owner)
-
-
 def rules_of(config: Config) -> Rules:
     """Return what the settings say about sending."""
     return Rules(
         backoff=Backoff(config.DELIVERY_BACKOFF_BASE_S, config.DELIVERY_BACKOFF_MAX_S),
-        thinning=Thinning(
+        sampling=Thinning(
             type_rates=config.SENTRY_ERROR_SAMPLE_RATES,
             per_issue_and_hour=config.DELIVERY_MAX_PER_ISSUE_PER_HOUR,
         ),

@@ -20,9 +20,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.db import Store, utc_now
 from app.delivery import destinations
 from app.delivery.outbox import LIVE
+from app.store import Store, utc_now
 from benchmarks.queued import lost, queue_envelopes
 from tests.fake_sentry import FakeSentry
 from tests.serving import Server, WorkerProcess, settings, wait_for

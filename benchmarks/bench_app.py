@@ -7,7 +7,8 @@ import os
 import sentry_sdk
 from flask import Flask, request
 
-from app import access, create_app
+from app import create_app
+from app.web import access
 from benchmarks.usage import only_help
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from app.db import Store
 from app.projects import create_project
+from app.store import Store
 from config import ROOT
 from tests.serving import Server, serving, wait_for
 

@@ -23,10 +23,10 @@ from typing import Any
 import urllib3
 from sqlalchemy import select
 
-from app.db import Store, StoreError
-from app.delivery import books, outbox
-from app.delivery.lane import CONNECTIONS
+from app.delivery import accounting, outbox
+from app.delivery.destination_sender import CONNECTIONS
 from app.events.tables import envelopes
+from app.store import Store, StoreError
 from benchmarks import second_door
 from benchmarks.chaos_audit import (
     Repeats,
@@ -191,7 +191,7 @@ def _own_error(processes: Processes, number: int) -> str | None:
 
 def _is_drained(store: Store, answered: _Answered, data_dir: Path) -> bool:
     with contextlib.suppress(StoreError), store.read() as conn:
-        counted = books.accounting(conn)
+        counted = accounting.accounting(conn)
         _progress(f"{counted['pending'] + counted['retry']} wait")
         stored = set(conn.scalars(select(envelopes.c.event_id)))
         ids = {event_id for ids in answered.ids.values() for event_id in ids}
@@ -214,7 +214,7 @@ def _look(
                 envelopes.c.state == "parked", envelopes.c.reason.is_not(None)
             )
         ).all()
-        accounting = books.accounting(conn)
+        sums = accounting.accounting(conn)
     ids = [event_id for door in answered.ids.values() for event_id in door]
     return Outcome(
         answered={door: len(found) for door, found in answered.ids.items()},
@@ -224,7 +224,7 @@ def _look(
         repeats=repeats_of(fake.record(), kills),
         kills=len(kills),
         overlaps=len(overlaps_without_kill(fake.requests(), kills)),
-        accounting=accounting,
+        accounting=sums,
         seconds=seconds,
         moods=moods,
     )

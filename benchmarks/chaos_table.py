@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.db import Store
 from app.delivery import outbox
-from app.delivery.lane import CONNECTIONS
+from app.delivery.destination_sender import CONNECTIONS
+from app.store import Store
 from benchmarks import sdk_alone, second_door
 from benchmarks.sdk_alone import LATENCY_S, PACE_S, SCENARIOS, Row, Scenario
 from benchmarks.usage import only_help

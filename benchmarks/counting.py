@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from app.db import Store
 from app.intake import Intake, commit
 from app.intake.emergency import EmergencyFolder
 from app.projects import create_project
 from app.protocol.envelope import parse_envelope
 from app.protocol.scrub import Scrubber
+from app.store import Store
 from benchmarks.envelopes import envelopes
 from benchmarks.usage import only_help
 

@@ -21,15 +21,15 @@ from typing import Any
 
 from sqlalchemy import Table, insert, text
 
-from app.db import Store, utc_now
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.tables import attempts
-from app.events.affected import ISSUE, affected_users
-from app.events.releases import releases
 from app.events.tables import envelopes, events
 from app.issues.tables import issue_hours, issue_tags, issues, transitions
 from app.projects import projects
 from app.protocol.packing import pack
+from app.stats.tables import affected_users, releases
+from app.stats.users import ISSUE
+from app.store import Store, utc_now
 
 CHUNK = 5000
 # Events that a second of CPU writes, at least; 12,000 into SQLite.
@@ -81,7 +81,7 @@ def fill(store: Store, plan: Plan, progress: Callable[[int], None] = lambda _: N
     with store.write(60) as conn:
         for table, rows in _of_issues(plan, issue_of, now):
             _insert(conn, table, rows)
-        books.add(conn, {"accepted": plan.events, **_counters(state_of)})
+        accounting.add(conn, {"accepted": plan.events, **_counters(state_of)})
     for start in range(0, plan.events, CHUNK):
         numbers = range(start, min(start + CHUNK, plan.events))
         with store.write(60, durable=False) as conn:
@@ -140,7 +140,7 @@ def _state(hundredth: int) -> tuple[str, str | None]:
 
 
 def _counters(states: list[tuple[str, str | None]]) -> dict[str, int]:
-    counts = Counter(books.counter_of(state, reason) for state, reason in states)
+    counts = Counter(accounting.counter_of(state, reason) for state, reason in states)
     return dict(counts)
 
 

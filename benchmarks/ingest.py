@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from app.db import Store
 from app.projects import create_project
+from app.store import Store
 from benchmarks.envelopes import envelopes
 from config import ROOT
 from tests.serving import Server, http

@@ -23,11 +23,11 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import EnvironBuilder
 
-from app import access, create_app
-from app.insights import observer
+from app import create_app
 from app.intake import service as intake
 from app.projects import create_project
 from app.protocol.measures import NOTHING
+from app.web import access, observer
 from benchmarks.envelopes import envelope_of, event_of, metrics_of, session_of, transaction_of
 from benchmarks.usage import only_help
 from config import load_config
@@ -46,8 +46,9 @@ class Bench:
             load_config({}, ENVIRONMENT="testing", DATA_DIR=folder, SENTRY_TRACES_SAMPLE_RATE=0.1)
         )
         self.app.get("/fine")(access.anyone(lambda: {"ok": True}))
-        self._parts = self.app.extensions["devenviro"]
-        project = create_project(self._parts.store, "shop")
+        self._store = self.app.extensions["devenviro.store"]
+        self._intake = self.app.extensions["devenviro.intake"]
+        project = create_project(self._store, "shop")
         self._door = f"/api/{project.id}/envelope/?sentry_key={project.keys[0]}"
         self._numbers = iter(range(10**9))
 
@@ -77,8 +78,8 @@ class Bench:
 
     def close(self) -> None:
         """Write what is left."""
-        self._parts.intake.close()
-        self._parts.store.dispose()
+        self._intake.close()
+        self._store.dispose()
 
     def _posted(self, body: bytes) -> dict[str, Any]:
         builder = EnvironBuilder(self._door, method="POST", input_stream=BytesIO(body))
@@ -90,7 +91,7 @@ class Bench:
             answer = self.app(environ, _is_fine)
             list(answer)
             answer.close()  # type: ignore[attr-defined]
-        self._parts.intake.flush()
+        self._intake.flush()
         return (time.process_time() - started) / len(environs) * 1e6
 
 

@@ -22,14 +22,14 @@ from typing import Any
 import psutil
 import urllib3
 
-from app.db import Store
 from app.memory import records
 from app.memory.content import Draft
 from app.memory.rows import StoredRows
-from app.vectors.embedder import Embedder, EmbedderSource, embed, space_of
-from app.vectors.exact import ExactIndex
-from app.vectors.index import Query
-from app.vectors.packing import pack
+from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.memory.vectors.exact import ExactIndex
+from app.memory.vectors.index import Query
+from app.memory.vectors.packing import pack
+from app.store import Store
 from benchmarks.load import percentiles
 from benchmarks.usage import only_help
 from tests.serving import serving

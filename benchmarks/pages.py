@@ -24,7 +24,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
 from app import create_app
-from app.db import Store
+from app.store import Store
 from benchmarks.filler import MIN_RATE, Plan, fill
 from config import load_config
 
@@ -116,7 +116,7 @@ def measure(size: int, url: str = "") -> dict[str, Cost]:
     try:
         settings = {"ENVIRONMENT": "testing", "DATA_DIR": folder, "ADMIN_PASSWORD": PASSWORD}
         app = create_app(load_config({}, **settings, **({"DATABASE_URL": url} if url else {})))
-        store: Store = app.extensions["devenviro"].store
+        store: Store = app.extensions["devenviro.store"]
         filled = fill(store, Plan(events=size))
         print(f"filled with {size:,}: {size / filled.cpu_seconds:,.0f} events/s of CPU", flush=True)
         assert size / filled.cpu_seconds >= MIN_RATE, "the filler is too slow"
@@ -129,7 +129,7 @@ def measure(size: int, url: str = "") -> dict[str, Cost]:
             **LOOKED_THROUGH,
         }
         costs = {page: _cost(store, client, path) for page, path in pages.items()}
-        app.extensions["devenviro"].intake.close()
+        app.extensions["devenviro.intake"].close()
         store.dispose()
         return costs
     finally:

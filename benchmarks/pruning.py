@@ -23,9 +23,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from app.db import Store, utc_now
 from app.intake.expired_issues import expire, purge_deleted
 from app.intake.pruning import BATCH_SIZE, candidates, remove
+from app.store import Store, utc_now
 
 MAX_MS = 20.0
 

@@ -32,7 +32,8 @@ def queue_envelopes(
     :param make: an event from the numbers of bug and occurrence.
     """
     config = load_config(settings(data_dir), SENTRY_DSN=dsn)
-    parts = create_app(config).extensions["devenviro"]
+    extensions = create_app(config).extensions
+    store, intake = extensions["devenviro.store"], extensions["devenviro.intake"]
     numbers, lock, event_ids = iter(range(count)), threading.Lock(), []
 
     def call() -> None:
@@ -43,7 +44,7 @@ def queue_envelopes(
                 return
             event = make(number % bugs, number)
             envelope = parse_envelope(envelope_of(event))
-            parts.intake.accept(envelope, project_id=1, timeout_s=60)
+            intake.accept(envelope, project_id=1, timeout_s=60)
             event_ids.append(event["event_id"])
             if sys.stderr.isatty() and number % 50 == 0:
                 print(f"\r    queued {number + 1} of {count}", end="", file=sys.stderr)
@@ -55,8 +56,8 @@ def queue_envelopes(
         caller.join()
     if sys.stderr.isatty():
         print(file=sys.stderr)
-    parts.intake.close()
-    parts.store.dispose()
+    intake.close()
+    store.dispose()
     return event_ids
 
 

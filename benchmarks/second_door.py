@@ -9,8 +9,8 @@ from pathlib import Path
 
 import urllib3
 
-from app.db import Store
 from app.delivery import destinations
+from app.store import Store
 from benchmarks.envelopes import envelope_of, event_of
 from config import ROOT
 from tests.serving import http, settings

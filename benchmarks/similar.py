@@ -21,14 +21,15 @@ from typing import Any
 from sqlalchemy import insert
 
 from app import create_app
-from app.db import Store, utc_now
-from app.issues.comparing import read_unread, unread
-from app.issues.likeness import VERSION, hash_of, terms_of
+from app.intake import Intake
 from app.issues.queries import find_issue
 from app.issues.similar import similar_to
+from app.issues.similarity import VERSION, hash_of, terms_of
+from app.issues.similarity_index import read_unread, unread
 from app.issues.tables import issue_likeness, issue_terms, issues
 from app.protocol.envelope import Envelope, Item
 from app.protocol.event import read_event
+from app.store import Store, utc_now
 from benchmarks.envelopes import event_of
 from benchmarks.usage import only_help
 from config import load_config
@@ -117,14 +118,14 @@ def asking_ms(store: Store) -> list[float]:
     return took
 
 
-def reading_ms(parts: Any) -> float:
+def reading_ms(store: Store, intake: Intake) -> float:
     """Return what it costs to read an issue with an ordinary event of 16 KB."""
     for number in range(READ):
         payload = event_of(number, 0)
         envelope = Envelope({"event_id": payload["event_id"]}, [Item({"type": "event"}, payload)])
-        parts.intake.accept(envelope, project_id=1, timeout_s=10)
+        intake.accept(envelope, project_id=1, timeout_s=10)
     started = time.process_time()
-    assert read_unread(parts.store, READ) == READ
+    assert read_unread(store, READ) == READ
     return (time.process_time() - started) * 1000 / READ
 
 
@@ -135,13 +136,13 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="bench-similar-") as folder:
         given = {"ENVIRONMENT": "testing", "DATA_DIR": Path(folder)}
         app = create_app(load_config({}, **given, **({"DATABASE_URL": url} if url else {})))
-        parts = app.extensions["devenviro"]
-        fill(parts.store, payload_of)
-        asking_ms(parts.store)
-        took = sorted(asking_ms(parts.store))
-        reading = reading_ms(parts)
-        parts.intake.close()
-        parts.store.dispose()
+        store, intake = app.extensions["devenviro.store"], app.extensions["devenviro.intake"]
+        fill(store, payload_of)
+        asking_ms(store)
+        took = sorted(asking_ms(store))
+        reading = reading_ms(store, intake)
+        intake.close()
+        store.dispose()
     return statistics.median(took), took[len(took) * 95 // 100], reading
 
 

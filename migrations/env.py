@@ -1,21 +1,19 @@
-"""Alembic's environment: the connection comes from app.db, inside its writing transaction."""
+"""Alembic's environment: the connection comes from app.store, inside its writing transaction."""
 
 from alembic import context
 
 # Every module with tables, so that a comparison with the database sees all of them.
 import app.accounts.tables
 import app.alerts.tables
-import app.delivery.books
-import app.events.items
-import app.events.metrics
-import app.events.sessions
+import app.delivery.tables
 import app.events.tables
-import app.issues.rulebook
+import app.intake.tables
 import app.issues.tables
-import app.leases
-import app.projects
-import app.quotas  # noqa: F401
-from app.db import metadata
+import app.memory.tables
+import app.projects.tables
+import app.stats.tables
+import app.store.tables  # noqa: F401
+from app.store import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

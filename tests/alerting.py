@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Row, select
 
-from app.alerts import archive, channels, rules
+from app.alerts import channels, queries, rules
 from app.alerts.channels import Channel
 from app.alerts.evaluation import Evaluator
 from app.alerts.figures import Figures
@@ -83,6 +83,6 @@ def titles(app: Flask) -> list[str]:
 
 def sendings(app: Flask) -> list[Row[Any]]:
     with parts_of(app).store.read() as conn:
-        ids = [row.id for row in archive.list_notices(conn, limit=1000)]
-        found = archive.sendings_of(conn, ids)
+        ids = [row.id for row in queries.list_notices(conn, limit=1000)]
+        found = queries.sendings_of(conn, ids)
     return [one for id in sorted(found) for one in found[id]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app import access, create_app
+from app import create_app
+from app.web import access
 
 PATH = "/admin/broken"
 

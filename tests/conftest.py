@@ -9,6 +9,8 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -19,8 +21,17 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
 
 from app import create_app
-from app.db import Store
-from app.services import Services
+from app.accounts import Accounts, Logins
+from app.alerts.dispatcher import Courier
+from app.alerts.figures import Figures
+from app.cli.worker import make_worker
+from app.delivery.destinations import Destinations
+from app.intake import Intake
+from app.memory.service import Memories
+from app.projects import KeyRing
+from app.projects.quotas import QuotaGate
+from app.store import Store
+from app.worker import Worker
 from config import Config, load_config
 from tests.fake_sentry import FakeSentry
 from tests.mini_sentry import MiniSentry
@@ -261,9 +272,32 @@ def openssl(*arguments: object) -> None:
     subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
 
 
-def parts_of(app: Flask) -> Services:
-    parts: Services = app.extensions["devenviro"]
-    return parts
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one application, whose own code asks for them one by one."""
+
+    config: Config
+    store: Store
+    intake: Intake
+    destinations: Destinations
+    accounts: Accounts
+    logins: Logins
+    keys: KeyRing
+    quotas: QuotaGate
+    courier: Courier
+    figures: Figures
+    memories: Memories
+    release: str
+    started_at: datetime
+
+
+def parts_of(app: Flask) -> Parts:
+    return Parts(*(app.extensions[f"devenviro.{field.name}"] for field in fields(Parts)))
+
+
+def worker_of(app: Flask) -> Worker:
+    with app.app_context():
+        return make_worker()
 
 
 def csrf_token(client: FlaskClient, path: str) -> str:

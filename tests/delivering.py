@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from flask import Flask
 
-from app.delivery import books, outbox
+from app.delivery import accounting, outbox
 from app.delivery.forwarder import Forwarder
 from app.worker import rules_of
 from tests.conftest import parts_of
@@ -47,4 +47,4 @@ def waiting_projects(app: Flask) -> list[int]:
 
 def books_of(app: Flask) -> dict[str, object]:
     with parts_of(app).store.read() as conn:
-        return books.accounting(conn)
+        return accounting.accounting(conn)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import select, update
 
-from app.db import Store
-from app.leases import leases
+from app.store import Store
+from app.store.tables import leases
 
 
 def let_leases_pass(store: Store, time: timedelta) -> None:

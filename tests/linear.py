@@ -25,9 +25,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from app.issues.grouping import group
-from app.issues.likeness import terms_of
 from app.issues.parametrize import parametrize
 from app.issues.rule_text import parse_rule
+from app.issues.similarity import terms_of
 from app.protocol.client_auth import AuthError, DsnError, read_credentials, read_dsn
 from app.protocol.event import read_event
 from app.protocol.scrub import Scrubber

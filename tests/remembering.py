@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.vectors.embedder import Embedded
-from app.vectors.errors import IndexFailure, IndexMissing
-from app.vectors.index import IndexState, Match, Point, Query, Space
+from app.memory.vectors.embedder import Embedded
+from app.memory.vectors.errors import IndexFailure, IndexMissing
+from app.memory.vectors.index import IndexState, Match, Point, Query, Space
 
 
 class FlakyIndex:

@@ -8,8 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import access, sentry
+from app import sentry
 from app.projects import rotate_key
+from app.web import access
 from tests.conftest import API_TOKEN, parts_of
 
 # The contract's table: a prefix and the rule of what lies below it, most specific first.

@@ -15,21 +15,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Table, func, select, text, update
 
-from app.db import MIGRATIONS, Store, metadata, utc_now
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.tables import attempts, issue_deliveries
-from app.events.affected import affected_users
-from app.events.ai_calls import ai_calls
-from app.events.releases import releases
-from app.events.row_bounds import BOUNDED, bound_rows
-from app.events.sessions import known_sessions, session_series, session_users
 from app.events.tables import envelopes, events
 from app.intake.pruning import candidates, remove
 from app.intake.retention import Limits, prune
 from app.issues import triage
-from app.issues.comparing import read_unread
-from app.issues.feedback import feedback
+from app.issues.similarity_index import read_unread
 from app.issues.tables import (
+    feedback,
     issue_hours,
     issue_likeness,
     issue_tags,
@@ -39,6 +33,16 @@ from app.issues.tables import (
 )
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.stats.row_bounds import BOUNDED, bound_rows
+from app.stats.tables import (
+    affected_users,
+    ai_calls,
+    known_sessions,
+    releases,
+    session_series,
+    session_users,
+)
+from app.store import MIGRATIONS, Store, metadata, utc_now
 from tests.conftest import parts_of
 
 LIMITS = Limits(days=90, events=0, bytes=0)
@@ -74,7 +78,7 @@ def set_states(store: Store, states: Iterable[str]) -> None:
         for envelope_id, state in enumerate(states, 1):
             its_row = update(envelopes).where(envelopes.c.id == envelope_id)
             conn.execute(its_row.values(state=state))
-            books.move(conn, [("state:local", f"state:{state}")])
+            accounting.move(conn, [("state:local", f"state:{state}")])
 
 
 def rows_of(store: Store, table: Table) -> int:
@@ -130,7 +134,7 @@ def test_no_payload_is_left_of_what_is_400_days_old(app: Flask) -> None:
     }  # fmt: skip
     assert not any(left.values()), left
     with store.read() as conn:
-        accounts = books.accounting(conn)
+        accounts = accounting.accounting(conn)
     assert accounts["balanced"]
     assert accounts["discarded"] == {"too_old": 2}
     assert (accounts["parked"], accounts["expired"], accounts["delivered"]) == (0, 0, 1)
@@ -146,7 +150,7 @@ def test_what_is_still_to_be_sent_is_kept_whatever_its_age(app: Flask) -> None:
     [issue] = all_issues(app).values()
     assert (issue["stored_event_count"], issue["times_seen"]) == (2, 3)
     with store.read() as conn:
-        assert books.accounting(conn)["balanced"]
+        assert accounting.accounting(conn)["balanced"]
 
 
 def test_envelope_that_is_replayed_after_it_was_chosen_stays(app: Flask) -> None:
@@ -309,8 +313,8 @@ def of_sessions(app: Flask, count: int, release: str) -> None:
 def test_users_of_sessions_are_bounded_by_project_and_day(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.events.sessions.MAX_USERS_A_DAY", 6)
-    monkeypatch.setattr("app.events.sessions.LOOKS_AFTER", 2)
+    monkeypatch.setattr("app.stats.sessions.MAX_USERS_A_DAY", 6)
+    monkeypatch.setattr("app.stats.sessions.LOOKS_AFTER", 2)
     for release in ("a", "b", "c"):
         of_sessions(app, 4, release)
     # Two of each new series come before its day is looked at again.
@@ -322,7 +326,7 @@ def test_users_of_sessions_are_bounded_by_project_and_day(
 def test_users_of_old_sessions_go_where_a_project_has_too_many(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.events.session_ageing.MAX_USERS_KEPT", 5)
+    monkeypatch.setattr("app.stats.session_expiry.MAX_USERS_KEPT", 5)
     store = parts_of(app).store
     for days in (3, 2, 1):
         with time_machine.travel(utc_now() - timedelta(days=days)):
@@ -339,7 +343,7 @@ def test_users_of_old_sessions_go_where_a_project_has_too_many(
 def test_rows_of_series_are_bounded_in_all_and_the_oldest_days_lose_theirs(
     app: Flask, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
-    monkeypatch.setattr("app.events.row_bounds.MAX_ROWS", 4)
+    monkeypatch.setattr("app.stats.row_bounds.MAX_ROWS", 4)
     store = parts_of(app).store
     create_project(store, "Honest", 2, "b" * 32)
     series, table = next((s, by) for s, tables in BOUNDED for by in tables if by.name == named)
@@ -374,7 +378,7 @@ def filled(table: Table, **given: object) -> dict[str, object]:
 def test_sessions_that_may_change_are_bounded_and_the_oldest_go(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.events.row_bounds.MAX_KNOWN_SESSIONS", 5)
+    monkeypatch.setattr("app.stats.row_bounds.MAX_KNOWN_SESSIONS", 5)
     store, now = parts_of(app).store, utc_now()
     for minutes in (30, 20, 10):
         with time_machine.travel(now - timedelta(minutes=minutes)):

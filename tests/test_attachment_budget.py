@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.delivery import books
+from app.delivery import accounting
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.intake.attachment_budget import BUDGET, trim_attachments
@@ -49,7 +49,7 @@ def test_files_beyond_the_budget_go_and_every_event_stays(flooded: Flask) -> Non
     relieve(store, LIMIT)
     with store.read() as conn:
         counted, said = project_bytes.counted(conn), project_bytes.read(conn)
-        assert books.accounting(conn)["balanced"]
+        assert accounting.accounting(conn)["balanced"]
     assert sum(one.attachment_bytes for one in said.values()) <= BUDGET * LIMIT
     assert {id: one[:2] for id, one in said.items()} == {id: one[:2] for id, one in counted.items()}
     assert 0 < files_of(flooded, FLOOD) < 30
@@ -66,7 +66,7 @@ def test_envelope_of_nothing_but_files_goes_as_a_whole(shops: Flask) -> None:  #
     assert trim_attachments(intake.store, 1000) == 2
     with intake.store.read() as conn:
         assert conn.execute(select(envelopes.c.id)).all() == []
-        assert books.accounting(conn)["balanced"]
+        assert accounting.accounting(conn)["balanced"]
 
 
 def test_event_says_that_its_attachment_is_no_longer_kept(

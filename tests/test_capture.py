@@ -13,9 +13,10 @@ from flask import Flask, abort
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app import access, sentry
+from app import sentry
 from app.error_tracker import ErrorTracker
 from app.events.tables import envelopes
+from app.web import access
 from tests.conftest import parts_of
 
 

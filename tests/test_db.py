@@ -17,14 +17,10 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import func, select
 
-import app.accounts.tables
-import app.delivery.books
-import app.issues.tables
-import app.leases  # noqa: F401 -- registers its tables
-from app.db import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
-from app.delivery.books import counters
-from app.leases import claim
+from app.delivery.tables import counters
 from app.projects import projects
+from app.store import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
+from app.store.leases import claim
 from tests.leasing import let_leases_pass
 
 

@@ -14,8 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import feedback
-from app.db import StoreUnavailable, utc_now
+from app.store import StoreUnavailable, utc_now
+from app.web import feedback_form
 from tests.breaking import PATH, with_broken_page
 from tests.conftest import csrf_token, parts_of
 from tests.delivering import books_of, deliver
@@ -92,7 +92,7 @@ def test_form_that_is_sent_twice_at_once_is_one_feedback_and_one_envelope(
 ) -> None:
     action, hidden = fail(client)
     # Each looked before the other had written.
-    monkeypatch.setattr(feedback, "has_feedback", lambda *_: False)
+    monkeypatch.setattr(feedback_form, "has_feedback", lambda *_: False)
     for _ in range(2):
         answer = client.post(action, data={**hidden, "message": "it is dead"})
         assert answer.status_code == 200
@@ -130,11 +130,11 @@ def test_form_that_was_open_for_too_long_gives_back_what_was_typed(
 ) -> None:
     action, hidden = fail(client)
     data = {**hidden, "message": "I went for lunch"}
-    with time_machine.travel(utc_now() + feedback.GOOD_FOR + timedelta(seconds=2)):
+    with time_machine.travel(utc_now() + feedback_form.GOOD_FOR + timedelta(seconds=2)):
         answer = client.post(action, data=data)
         assert answer.status_code == 410 and said(app) == []
     assert "This form is too old" in answer.text and "I went for lunch" in answer.text
-    with time_machine.travel(utc_now() + feedback.GOOD_FOR - timedelta(minutes=1)):
+    with time_machine.travel(utc_now() + feedback_form.GOOD_FOR - timedelta(minutes=1)):
         assert client.post(action, data=data).status_code == 200
 
 
@@ -192,7 +192,7 @@ def test_longest_message_fits_however_it_is_written(app: Flask, client: FlaskCli
 
 def test_body_beyond_the_limit_is_refused(app: Flask, client: FlaskClient) -> None:
     action, hidden = fail(client)
-    data = {**hidden, "message": "m", "more": "x" * feedback.MAX_BODY_BYTES}
+    data = {**hidden, "message": "m", "more": "x" * feedback_form.MAX_BODY_BYTES}
     assert client.post(action, data=data).status_code == 413
     assert said(app) == []
 
@@ -208,7 +208,7 @@ def test_second_feedback_on_an_error_replaces_nothing(app: Flask, client: FlaskC
 def test_form_takes_so_many_in_an_hour_and_then_again(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feedback, "MAX_AN_HOUR", 2)
+    monkeypatch.setattr(feedback_form, "MAX_AN_HOUR", 2)
     send(app, report_item("of an SDK"))
     codes = []
     for _ in range(3):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from benchmarks.filler import Plan, fill
 from tests.conftest import parts_of
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.first_start import held_back, print_first_credentials
+from app.accounts.first_start import held_back, print_first_credentials
 from config import load_config
 from tests.serving import Server, serving, wait_for
 

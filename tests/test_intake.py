@@ -16,14 +16,15 @@ import sentry_sdk
 from flask import Flask
 from sqlalchemy import event as sqlalchemy_event
 
-from app import access, sentry
-from app.db import StoreBusy, StoreUnavailable, utc_now
-from app.delivery import books
+from app import sentry
+from app.delivery import accounting
 from app.intake import Intake
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Prepared
 from app.protocol.envelope import Envelope, Item
 from app.protocol.measures import with_timings
+from app.store import StoreBusy, StoreUnavailable, utc_now
+from app.web import access
 from tests.conftest import parts_of
 
 
@@ -137,8 +138,8 @@ def test_envelope_taken_in_twice_is_stored_once(app: Flask) -> None:
     for _ in range(2):
         parts.intake.emergency.put("d" * 32, 1, parts.started_at, body, [])
         parts.intake.take_in()
-    books = app.test_client().get("/system/status").json["accounting"]
-    assert (books["accepted"], books["balanced"]) == (1, True)
+    accounting = app.test_client().get("/system/status").json["accounting"]
+    assert (accounting["accepted"], accounting["balanced"]) == (1, True)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"uid": 1', b"\x00\xff"])
@@ -484,8 +485,8 @@ def test_odd_payload_is_kept_and_can_be_read(app: Flask, payload: dict) -> None:
 def test_unknown_items_are_kept_as_they_came(app: Flask) -> None:
     odd = Envelope({}, [Item({"type": "from_the_future", "x": 1}, b"\x00\xff binary")])
     parts_of(app).intake.accept(odd, project_id=1, timeout_s=5)
-    books = app.test_client().get("/system/status").json["accounting"]
-    assert (books["accepted"], books["local"]) == (1, 1)
+    accounting = app.test_client().get("/system/status").json["accounting"]
+    assert (accounting["accepted"], accounting["local"]) == (1, 1)
 
 
 def test_transaction_is_stored_soon_without_being_waited_for(
@@ -498,7 +499,7 @@ def test_transaction_is_stored_soon_without_being_waited_for(
 
     def accepted() -> int:
         with parts.store.read() as conn:
-            return int(books.accounting(conn)["accepted"])
+            return int(accounting.accounting(conn)["accepted"])
 
     assert accepted() == 0
     wait_until(lambda: accepted() == 1)

@@ -13,13 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.alerts.channels import list_channels
-from app.db import Store
 from app.delivery.destinations import set_dsn
-from app.kept_keys import copy_of
 from app.projects import create_project, find_project, list_projects, revoke_key, rotate_key
-from app.worker import Worker
+from app.store import Store
+from app.store.kept_keys import copy_of
 from tests.alerting import add_webhook
-from tests.conftest import parts_of
+from tests.conftest import parts_of, worker_of
 from tests.ingest.test_door import envelope
 
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -100,7 +99,7 @@ def instance(start: Callable[[], Flask]) -> str:
     parts.accounts.set_password("ada", PASSWORD)
     parts.accounts.create_token("ci", ("read",))
     add_webhook(app, "http://127.0.0.1:9009/hook")
-    Worker(parts).run_once()
+    worker_of(app).run_once()
     found = parts.store.instance_id()
     parts.store.dispose()
     return found
@@ -183,7 +182,7 @@ def test_service_killed_while_it_takes_over_does_so_at_the_next_start(
 ) -> None:
     garbage(path)
     with monkeypatch.context() as broken:
-        broken.setattr("app.db.take_over", lambda *_: 1 / 0)
+        broken.setattr("app.store.database.take_over", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Store(f"sqlite:///{path}").open()
     assert_all_is_there(start(), instance)
@@ -196,11 +195,11 @@ def test_copy_is_for_its_owner_alone_and_follows_what_changes(
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     app = start()
     create_project(parts_of(app).store, "Books", 50)
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     names = [row["name"] for row in json.loads(copy.read_bytes())["projects"]]
     assert names == ["DevEnviro", "Shop", "Books"]
     written = copy.stat().st_mtime_ns
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     assert copy.stat().st_mtime_ns == written
 
 

@@ -8,14 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.db import utc_now
-from app.events.measuring import MeasureBooks, Measured
-from app.events.metrics import metric_points
-from app.events.sessions import session_counts
-from app.events.timings import timings
 from app.intake.retention import Limits, prune
 from app.protocol.envelope import Envelope, Item
 from app.protocol.measures import read_measures, with_timings
+from app.stats.measuring import MeasureBooks, Measured
+from app.stats.tables import metric_points, session_counts, timings
+from app.store import utc_now
 from tests.conftest import parts_of
 
 DAY = timedelta(days=1)

@@ -11,8 +11,8 @@ from datetime import timedelta
 import psutil
 import pytest
 
-from app.db import Store, utc_now
-from app.leases import claim, is_dead, new_owner, release
+from app.store import Store, utc_now
+from app.store.leases import claim, is_dead, new_owner, release
 from config import ROOT
 from tests.leasing import let_leases_pass
 from tests.serving import wait_for
@@ -30,7 +30,7 @@ def store(database_url: str) -> Iterator[Store]:
 
 def owner_that_ended() -> str:
     """The name that a process had which is no more."""
-    code = "from app.leases import new_owner; print(new_owner())"
+    code = "from app.store.leases import new_owner; print(new_owner())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -54,7 +54,7 @@ def test_clock_of_a_host_decides_about_leases_only_where_there_is_no_other(
     one, other = new_owner(), new_owner()
     assert claim(store, "work", one, MINUTE)
     real_now = utc_now
-    monkeypatch.setattr("app.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
+    monkeypatch.setattr("app.store.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
     takes_over = store.is_sqlite and hours > 0
     assert claim(store, "work", other, MINUTE) is takes_over
 
@@ -66,7 +66,7 @@ def test_lease_lasts_as_long_as_asked_for_on_a_host_whose_clock_is_wrong(
     one, other = new_owner(), new_owner()
     real_now = utc_now
     with monkeypatch.context() as wrong:
-        wrong.setattr("app.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
+        wrong.setattr("app.store.leases.utc_now", lambda: real_now() + timedelta(hours=hours))
         assert claim(store, "work", one, MINUTE)
         assert not claim(store, "work", other, MINUTE)
         let_leases_pass(store, 2 * MINUTE)
@@ -85,7 +85,7 @@ def test_lease_of_a_process_that_died_is_taken_over_at_once(store: Store) -> Non
 
 
 def test_process_that_ended_and_nobody_waited_for_is_dead() -> None:
-    code = "from app.leases import new_owner; print(new_owner())"
+    code = "from app.store.leases import new_owner; print(new_owner())"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -11,10 +11,10 @@ from flask.testing import FlaskCliRunner
 
 from app.alerts import messages
 from app.alerts.messages import Letter
-from app.db import utc_now
-from app.events.releases import releases
 from app.output import one_line
 from app.projects import projects
+from app.stats.tables import releases
+from app.store import utc_now
 from config import ROOT
 from tests.conftest import parts_of
 

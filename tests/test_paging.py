@@ -10,14 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
-from app import paging
-from app.db import Store, utc_now
 from app.events.queries import EventFilter, list_events
 from app.events.tables import envelopes, events
-from app.issues.feedback import feedback
 from app.issues.queries import IssueFilter, list_issues
-from app.issues.tables import STATUSES, issues
+from app.issues.tables import STATUSES, feedback, issues
 from app.projects import projects
+from app.store import Store, paging, utc_now
 from tests.conftest import parts_of
 
 ROWS = 120

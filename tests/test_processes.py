@@ -16,8 +16,8 @@ import pytest
 import urllib3
 from sqlalchemy import update
 
-from app.db import Store
 from app.projects import create_project, projects
+from app.store import Store
 from config import ROOT
 from tests.serving import (
     Server,

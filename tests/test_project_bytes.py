@@ -7,7 +7,6 @@ from datetime import timedelta
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.db import Store, utc_now
 from app.events.tables import envelopes
 from app.intake import project_bytes
 from app.intake.project_bytes import Bytes
@@ -16,6 +15,7 @@ from app.issues.tables import issues
 from app.issues.triage import delete
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 
 

@@ -102,7 +102,7 @@ def test_revoked_key_is_noticed_by_a_ring_that_knew_it(
     assert parts.keys.project_of(KEY) == 42
     revoke_key(parts.store, 42, KEY)
     now = parts.keys._known[KEY][1]
-    monkeypatch.setattr("app.projects.time.monotonic", lambda: now)
+    monkeypatch.setattr("app.projects.records.time.monotonic", lambda: now)
     assert parts.keys.project_of(KEY) is None
 
 

@@ -11,10 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import sentry
-from app.db import Store, utc_now
-from app.events.releases import Release, make
 from app.events.tables import envelopes
 from app.issues.tables import issues
+from app.stats.releases import Release, make
+from app.store import Store, utc_now
 from tests.conftest import API_TOKEN, parts_of
 
 # Records an error on purpose, which is what it is for.

@@ -17,17 +17,16 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select, update
 
-from app.db import Store
-from app.delivery import books
+from app.delivery import accounting
 from app.events.tables import envelopes
 from app.intake.retention import Limits, excess, prune
 from app.intake.store_bound import used_bytes
-from app.leases import leases
 from app.projects import create_project, projects
 from app.protocol.envelope import Envelope, Item
-from app.worker import Worker
+from app.store import Store
+from app.store.tables import leases
 from config import ROOT
-from tests.conftest import parts_of
+from tests.conftest import parts_of, worker_of
 from tests.leasing import let_leases_pass
 
 NO_LIMIT = Limits(days=0, events=0, bytes=0)
@@ -45,8 +44,8 @@ def fill(
 
 
 STEPS = [
-    "app.intake.retention.ageing.roll_up",
-    "app.intake.retention.session_ageing.settle",
+    "app.intake.retention.expiry.roll_up",
+    "app.intake.retention.session_expiry.settle",
     "app.intake.retention.bound_history",
     "app.intake.retention._ledger",
     "app.intake.retention._by_age",
@@ -203,7 +202,7 @@ def test_limit_that_cannot_be_met_ends_the_pruning(app: Flask) -> None:
     fill(app, 4)
     with parts_of(app).store.write() as conn:
         conn.exec_driver_sql("UPDATE envelopes SET state = 'pending' WHERE id <= 2")
-        books.move(conn, [("state:local", "state:pending")] * 2)
+        accounting.move(conn, [("state:local", "state:pending")] * 2)
     assert prune(parts_of(app).store, Limits(days=0, events=1, bytes=1)) == 2
     assert counts(app) == (2, 4, True)
 
@@ -234,7 +233,7 @@ def test_background_loop_prunes_once_an_hour_by_whoever_holds_the_lease(
     make_app: Callable[..., Flask],
 ) -> None:
     app = make_app(RETENTION_EVENTS=3)
-    first, second = Worker(parts_of(app)), Worker(parts_of(app))
+    first, second = worker_of(app), worker_of(app)
     with time_machine.travel("2026-11-23T12:00:00Z") as clock:
         fill(app, 8)
         first.run_once()
@@ -251,7 +250,7 @@ def test_background_loop_prunes_once_an_hour_by_whoever_holds_the_lease(
 def test_background_loop_takes_in_what_was_set_aside(app: Flask) -> None:
     parts = parts_of(app)
     parts.intake.emergency.put("c" * 32, 1, parts.started_at, b'{}\n{"type":"event"}\n{}\n', [])
-    Worker(parts).run_once()
+    worker_of(app).run_once()
     assert counts(app) == (1, 1, True)
 
 

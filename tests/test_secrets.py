@@ -11,8 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from app import access, sentry
+from app import sentry
 from app.protocol.packing import unpack
+from app.web import access
 from tests.conftest import parts_of
 from tests.delivering import deliver
 from tests.mini_sentry import MiniSentry

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.db import StoreFull, utc_now
 from app.events.tables import envelopes
 from app.intake.pressure import payer_of, relieve
 from app.intake.project_bytes import Bytes
@@ -17,6 +16,7 @@ from app.intake.store_bound import ShareExceeded, State, StoreBound, measure
 from app.issues.tables import issues
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.store import StoreFull, utc_now
 from tests.conftest import parts_of
 from tests.test_project_bytes import said, there
 

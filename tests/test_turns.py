@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from app.db import Store, StoreBusy
-from app.turns import Turns
+from app.store import Store, StoreBusy
+from app.store.writer_lock import Turns
 from config import ROOT
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from app.turns import Turns
+from app.store.writer_lock import Turns
 with Turns(Path(sys.argv[1])).mine(time.monotonic() + 5) as is_mine:
     print(is_mine, flush=True)
     time.sleep(60)

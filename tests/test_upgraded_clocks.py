@@ -11,9 +11,9 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import select, text
 
-from app.db import MIGRATIONS, Store
 from app.events.tables import events
 from app.issues.tables import groupings, issue_hours, issues
+from app.store import MIGRATIONS, Store
 from tests import conftest
 
 _EVENT = (

@@ -19,16 +19,15 @@ from flask import Flask, Response, request
 from sqlalchemy import select
 
 from app import sentry
-from app.db import Store, StoreBusy
-from app.delivery import books
+from app.cli.verify import capture, checks, command, endpoints, setup
+from app.cli.verify.checks import Check, Run, Verdict, run_checks
+from app.cli.verify.network import dsn_parses
+from app.delivery import accounting
 from app.events.queries import find_event
 from app.events.tables import events
 from app.protocol.dsn import Dsn
-from app.services import Services
-from app.verify import capture, checks, command, endpoints, setup
-from app.verify.checks import Check, Run, Verdict, run_checks
-from app.verify.network import dsn_parses
-from config import load_config
+from app.store import Store, StoreBusy
+from config import Config, load_config
 from tests.answering import Answering
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
 from tests.mini_sentry import MiniSentry
@@ -69,14 +68,36 @@ def verify(make_app: Callable[..., Flask]) -> Callable[..., Outcome]:
 
 
 def run_of(app: Flask) -> Run:
-    return Run(app, parts_of(app))
+    parts = parts_of(app)
+    return Run(
+        app,
+        config=parts.config,
+        release=parts.release,
+        store=parts.store,
+        intake=parts.intake,
+        accounts=parts.accounts,
+        destinations=parts.destinations,
+    )
 
 
 def run_to(dsn: str) -> Run:
     """A run for the checks of the DSN, which ask neither the store nor the application."""
-    config = load_config({}, ENVIRONMENT="testing", SENTRY_DSN=dsn, ADMIN_PASSWORD=ADMIN_PASSWORD)
-    parts = SimpleNamespace(config=config, release="shop@1.2.3", store=Store("sqlite:///nowhere"))
-    return Run(Flask("nothing"), cast(Services, parts))
+    return run_with(
+        load_config({}, ENVIRONMENT="testing", SENTRY_DSN=dsn, ADMIN_PASSWORD=ADMIN_PASSWORD)
+    )
+
+
+def run_with(config: Config) -> Run:
+    nothing = cast(Any, None)
+    return Run(
+        Flask("nothing"),
+        config=config,
+        release="shop@1.2.3",
+        store=Store("sqlite:///nowhere"),
+        intake=nothing,
+        accounts=nothing,
+        destinations=nothing,
+    )
 
 
 def last_of(dsn: str, *names: str) -> Verdict:
@@ -262,7 +283,7 @@ def test_complete_production_passes_with_a_closed_api(verify: Callable[..., Outc
 def test_production_without_token_public_address_and_release_is_warned_about(
     verify: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentry, "_git_commit", lambda folder: None)
+    monkeypatch.setattr("app.sentry.sdk._git_commit", lambda folder: None)
     monkeypatch.delenv("BUILD_RELEASE", raising=False)
     settings = PRODUCTION | {"API_TOKEN": None, "PUBLIC_URL": None, "SENTRY_RELEASE": None}
     outcome = verify(**settings)
@@ -297,7 +318,7 @@ def test_old_schema_is_named_with_its_command(
     make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = run_of(make_app())
-    monkeypatch.setattr("app.db.newest_revision", lambda: "9999")
+    monkeypatch.setattr("app.store.database.newest_revision", lambda: "9999")
     verdict = setup.store(run)
     assert (verdict.result, verdict.mend) == ("fail", "run `flask db upgrade`")
 
@@ -310,7 +331,7 @@ def test_store_that_stays_busy_names_the_writer_as_the_cause(
     def busy() -> None:
         raise StoreBusy("the store is busy")
 
-    monkeypatch.setattr(run.parts.store, "write", busy)
+    monkeypatch.setattr(run.store, "write", busy)
     verdict = setup.store(run)
     assert verdict.result == "fail" and "writes for seconds" in verdict.mend
 
@@ -319,7 +340,7 @@ def test_trial_write_leaves_no_counter_behind(make_app: Callable[..., Flask]) ->
     app = make_app()
     assert setup.store(run_of(app)).result == "pass"
     with parts_of(app).store.read() as conn:
-        assert "verify" not in books.read_counters(conn)
+        assert "verify" not in accounting.read_counters(conn)
 
 
 def test_little_room_on_the_disk_is_a_warning(
@@ -671,5 +692,5 @@ def test_env_file_that_others_can_read_is_a_warning(
     (tmp_path / ".env").touch()
     (tmp_path / ".env").chmod(mode)
     monkeypatch.setattr(setup, "ROOT", tmp_path)
-    verdict = setup.configuration(Run(app, parts_of(app)))
+    verdict = setup.configuration(run_of(app))
     assert (".env can be read by other users" in verdict.detail) == is_warned

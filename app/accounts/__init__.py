@@ -7,8 +7,8 @@
     throttle   how often a password may be tried
     tables     what of it is kept
 
-Which rule guards a route stands at the route (:mod:`app.access`); this package answers whether a
-name and a password, or a token, are right.
+Which rule guards a route stands at the route (:mod:`app.web.access`); this package answers
+whether a name and a password, or a token, are right.
 """
 
 from app.accounts.login import KnownBrowsers, LoginRefused, Logins

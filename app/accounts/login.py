@@ -22,7 +22,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from app.accounts.service import Accounts
 from app.accounts.throttle import Attempt, LoginThrottle
 from app.accounts.users import User
-from app.db import Store
+from app.store import Store
 
 CHECKS_AT_ONCE = 2
 # Of a process's eight threads no more than this many wait for the others' checks.

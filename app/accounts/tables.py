@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, Integer, String, Table, Text
 
-from app.db import UtcDateTime, metadata
+from app.store import UtcDateTime, metadata
 
 users = Table(
     "users",

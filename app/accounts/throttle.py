@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select, tuple_, update
 
 from app.accounts.tables import login_attempts
-from app.db import Store, insert, utc_now
+from app.store import Store, insert, utc_now
 
 MAX_LOCK = timedelta(minutes=15)
 FIRST_LOCK = timedelta(seconds=15)

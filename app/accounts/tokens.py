@@ -9,7 +9,7 @@ import secrets
 from sqlalchemy import select, update
 
 from app.accounts.tables import api_tokens
-from app.db import Store, insert, inserted, utc_now
+from app.store import Store, insert, inserted, utc_now
 from config import Config
 
 SCOPES = ("read", "write", "diagnostics", "memories")

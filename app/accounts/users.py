@@ -16,7 +16,7 @@ from sqlalchemy import select
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.accounts.tables import users
-from app.db import Store, insert, inserted, utc_now
+from app.store import Store, insert, inserted, utc_now
 from config import Config
 
 PASSWORD_METHOD = "scrypt:32768:8:1"  # noqa: S105 -- the name of a method

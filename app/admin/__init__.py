@@ -20,7 +20,7 @@
     projects   the list, one with its keys and limits, and what a program needs (project_setup)
     status     the service, the machine, the store, in words
 
-Every view asks inside ``with services().store.read()`` and renders after it, so that no page keeps
+Every view asks inside ``with current_store().read()`` and renders after it, so that no page keeps
 a reader open while a browser is slow.
 """
 
@@ -35,7 +35,7 @@ from jinja2 import StrictUndefined
 from app.accounts import User
 from app.admin import filters
 from app.admin.header import header_badge
-from app.services import services
+from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
 
@@ -75,7 +75,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
 
     @login.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
     def load_user(session_id: str) -> User | None:
-        return services().accounts.user_of_session(session_id)
+        return current_accounts().user_of_session(session_id)
 
     # For every template: of Bootstrap-Flask's, which do not bear it, none is used.
     app.jinja_env.undefined = StrictUndefined
@@ -88,7 +88,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
 
 def _frame_of_page() -> dict[str, Any]:
     """Return what is on top of every page; asks the store only when a page asks for ``reach``."""
-    config = services().config
+    config = current_config()
     theme = request.cookies.get("theme", "auto")
     return {
         "environment": config.ENVIRONMENT,

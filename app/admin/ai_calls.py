@@ -9,14 +9,12 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access
 from app.admin import bp
 from app.admin.call_charts import token_chart
 from app.admin.charts import charts
 from app.admin.choices import ProjectChoice
 from app.admin.events import row_number
 from app.admin.lookups import project_names
-from app.db import utc_now
 from app.insights.ai_calls import (
     PERIODS,
     Selection,
@@ -32,7 +30,9 @@ from app.insights.ai_calls import (
 from app.insights.performance import window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.ai_call import MAX_CALLS
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 # How many models and operations stand in their tables.
@@ -69,7 +69,7 @@ def list_of_ai_calls() -> ResponseReturnValue:
     """Show a project's AI calls: figures over time, by model and operation, and the latest."""
     choice, before = CallChoice().read(request.args), row_number("before")
     selection, step = choice.selection(utc_now()), PERIODS[choice.of("period")].step
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = _found(conn, choice, selection)
         rows = latest(conn, selection, before=before, limit=PAGE_SIZE + 1)
     steps = found.pop("steps")

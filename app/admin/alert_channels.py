@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 from wtforms import PasswordField, RadioField, SelectChoice, StringField
 from wtforms.validators import InputRequired, Length, Optional
 
-from app import access
 from app.admin import bp
 from app.alerts import channels
 from app.alerts.channels import KINDS, MAX_NAME, MAX_SECRET, Channel
 from app.alerts.errors import AlertError
-from app.services import services
+from app.web import access
+from app.web.current import current_courier, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
 WORDS = {"email": "E-mail", "webhook": "Webhook", "slack": "Slack"}
@@ -85,14 +85,14 @@ def list_of_channels() -> ResponseReturnValue:
             return _page(made, secret=made.secret), 201
         flash("The channel is kept; notices go out by it from now on.", "note")
         return redirect(url_for("admin.show_channel", channel_id=made.id), 303)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = channels.list_channels(conn)
     page = render_template(
         "alert_channels.html",
         channels=found,
         form=form,
         words=WORDS,
-        can_mail=services().courier.mailer is not None,
+        can_mail=current_courier().mailer is not None,
     )
     return page, 422 if form.errors else 200
 
@@ -104,7 +104,7 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 
     :raise 404: no channel has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         channel = _find(conn, channel_id)
     form = ChangeForm(data={"name": channel.name})
     if form.validate_on_submit() and _change(form, channel):
@@ -117,9 +117,9 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 @access.admin
 def test_channel(channel_id: int) -> ResponseReturnValue:
     """Send a test notice and show what became of it (303)."""
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = services().courier.test(channel)
+    notice_id, state = current_courier().test(channel)
     if state == "delivered":
         flash(f"The test was sent by {channel.name}.", "note")
     else:
@@ -132,7 +132,7 @@ def test_channel(channel_id: int) -> ResponseReturnValue:
 def enable_channel(channel_id: int) -> ResponseReturnValue:
     """Switch a channel on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         channels.change_channel(conn, _find(conn, channel_id), {"enabled": enabled})
     return redirect(url_for("admin.list_of_channels"), 303)
 
@@ -141,7 +141,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
 @access.admin
 def delete_channel(channel_id: int) -> ResponseReturnValue:
     """Delete a channel with its address (303)."""
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         channels.remove_channel(conn, channel_id)
     flash("The channel is deleted; what it sent stays in the list.", "note")
     return redirect(url_for("admin.list_of_channels"), 303)
@@ -164,14 +164,14 @@ def _add(form: ChannelForm) -> Channel | None:
     address = {KINDS[form.kind.data]: form.address.data}
     try:
         wanted = channels.checked(
-            services().courier.targets,
+            current_courier().targets,
             kind=form.kind.data,
             name=form.name.data,
             # A browser may fill it in for any kind.
             secret=form.secret.data if form.kind.data == "webhook" else None,
             **address,
         )
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             return channels.add_channel(conn, wanted, created_by=current_user.username)
     except AlertError as error:
         form.blame(error)
@@ -185,11 +185,11 @@ def _change(form: ChangeForm, channel: Channel) -> bool:
     if form.secret.data and channel.kind == "webhook":
         given["secret"] = form.secret.data
     try:
-        changes = channels.checked_changes(services().courier.targets, channel, given)
+        changes = channels.checked_changes(current_courier().targets, channel, given)
     except AlertError as error:
         form.blame(error)
         return False
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         channels.change_channel(conn, _find(conn, channel.id), changes)
     return True
 

@@ -20,19 +20,19 @@ from wtforms import (
 from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app import access
 from app.admin import bp
 from app.admin.lookups import project_names
 from app.alerts import rules
-from app.alerts.archive import list_notices
 from app.alerts.channels import list_channels
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, Kind
+from app.alerts.queries import list_notices
 from app.alerts.rules import MAX_NAME, AlertRule
 from app.issues.rules import MAX_PATTERN
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import LEVELS
-from app.services import services
+from app.web import access
+from app.web.current import current_config, current_store
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
 NOTICES_SHOWN = 10
@@ -135,8 +135,8 @@ class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 def list_of_alert_rules() -> ResponseReturnValue:
     """Show the rules of every project, or of one."""
     project_id = request.args.get("project", None, int)
-    rules.ensure_presets(services().store)
-    with services().store.read() as conn:
+    rules.ensure_presets(current_store())
+    with current_store().read() as conn:
         found = rules.list_rules(conn, project_id)
         names = project_names(conn)
     return render_template(
@@ -147,7 +147,7 @@ def list_of_alert_rules() -> ResponseReturnValue:
         kinds=KINDS,
         states=STATES,
         sentence=sentence_of,
-        every_s=services().config.ALERTS_EVALUATE_EVERY_S,
+        every_s=current_config().ALERTS_EVALUATE_EVERY_S,
     )
 
 
@@ -161,7 +161,7 @@ def new_alert_rule() -> ResponseReturnValue:
     kind = request.values.get("kind", "")
     about = KINDS.get(kind) or abort(404, description="there is no such kind of rule")
     project_id = _wanted_project(kind)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         known = project_names(conn)
         name = ALL if project_id is None else known.get(project_id)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
@@ -184,7 +184,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rule = _find(conn, rule_id)
         names = project_names(conn)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
@@ -211,7 +211,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
 def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Switch a rule on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         rule = rules.change_rule(conn, _find(conn, rule_id), {"enabled": enabled})
     if request.form.get("back") == "rule":
         return redirect(url_for("admin.show_alert_rule", rule_id=rule.id), 303)
@@ -223,7 +223,7 @@ def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
 def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
     """Give a project a recommended rule of its own, and lead to it (303)."""
     project_id = request.form.get("project", 0, int)
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         try:
             made = rules.set_apart(conn, _find(conn, rule_id), project_id, current_user.username)
         except AlertError as error:
@@ -237,7 +237,7 @@ def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
 @access.admin
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Delete a rule that a person made, or one that was set apart (303)."""
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         try:
             rules.remove_rule(conn, _find(conn, rule_id))
             flash("The rule is deleted; its notices stay in the list.", "note")
@@ -285,7 +285,7 @@ def _wanted_project(kind: str) -> int | None:
 
 def _add(form: RuleForm, project_id: int | None, kind: str) -> AlertRule | None:
     try:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             return rules.add_rule(
                 conn,
                 project_id=project_id,
@@ -300,7 +300,7 @@ def _add(form: RuleForm, project_id: int | None, kind: str) -> AlertRule | None:
 
 def _change(form: RuleForm, rule: AlertRule) -> bool:
     try:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             rules.change_rule(conn, _find(conn, rule.id), form.fields())
         return True
     except AlertError as error:

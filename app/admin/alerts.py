@@ -5,17 +5,17 @@ from __future__ import annotations
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from app import access
 from app.admin import bp
 from app.admin.events import row_number
 from app.admin.filters import plural
-from app.alerts import archive
+from app.alerts import queries
 from app.alerts.channels import list_channels
 from app.alerts.naming import existing
-from app.alerts.notices import send_again
-from app.db import utc_now
+from app.alerts.notifications import send_again
 from app.issues.queries import find_issue
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 UNKNOWN = "no notice has this id; it may have been removed since"
@@ -26,9 +26,9 @@ UNKNOWN = "no notice has this id; it may have been removed since"
 def list_of_alerts() -> ResponseReturnValue:
     """Show notices, the newest first."""
     before = row_number("before")
-    with services().store.read() as conn:
-        rows = archive.list_notices(conn, before=before, limit=PAGE_SIZE + 1)
-        sendings = archive.sendings_of(conn, [row.id for row in rows])
+    with current_store().read() as conn:
+        rows = queries.list_notices(conn, before=before, limit=PAGE_SIZE + 1)
+        sendings = queries.sendings_of(conn, [row.id for row in rows])
         channels = list_channels(conn)
     page = rows[:PAGE_SIZE]
     return render_template(
@@ -48,8 +48,8 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
 
     :raise 404: no notice has this id.
     """
-    with services().store.read() as conn:
-        story = archive.find_story(conn, notice_id)
+    with current_store().read() as conn:
+        story = queries.find_story(conn, notice_id)
         if story is None:
             abort(404, description=UNKNOWN)
         issue_id = story.notice.issue_id
@@ -73,8 +73,8 @@ def send_notice_again(notice_id: int) -> ResponseReturnValue:
 
     :raise 404: no notice has this id.
     """
-    with services().store.write() as conn:
-        if archive.find_notice(conn, notice_id) is None:
+    with current_store().write() as conn:
+        if queries.find_notice(conn, notice_id) is None:
             abort(404, description=UNKNOWN)
         ways = send_again(conn, notice_id, utc_now())
     if ways:

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from app.admin.filters import milliseconds, percent, plural, users
-from app.events.affected import date_of
 from app.insights.performance import Figures, Percentiles, Rate
+from app.stats.users import date_of
 
 STEP = 10
 HEIGHT = 100

@@ -11,13 +11,11 @@ from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
 from app.admin.choices import Choice
 from app.admin.events import moment_of, row_number
 from app.admin.lookups import project_names
 from app.admin.trails import lacks_dsn, sentence_of
-from app.db import utc_now
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
@@ -32,13 +30,15 @@ from app.delivery.ledger import (
     overview,
     page_of_deliveries,
 )
-from app.delivery.settling import WAITING
+from app.delivery.outcomes import WAITING
+from app.delivery.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
 from app.events.trail import Hop, delivery_hops, why_not_sent
-from app.paging import SCAN_ROWS
-from app.progress import stands_by, upstream_url
 from app.protocol.event import clean_text
-from app.services import services
-from app.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
+from app.store import utc_now
+from app.store.paging import SCAN_ROWS
+from app.web import access
+from app.web.current import current_config, current_destinations, current_store
+from app.web.delivery_status import stands_by, upstream_url
 
 PAGE_SIZE = 50
 ACTIONS_SHOWN = 10
@@ -73,8 +73,8 @@ def list_of_deliveries() -> ResponseReturnValue:
     """Show how delivery is, and a page of the ledger."""
     choice = read_choice(request.args)
     before, now = row_number("before"), utc_now()
-    with services().store.read() as conn:
-        found = overview(conn, services().destinations, now)
+    with current_store().read() as conn:
+        found = overview(conn, current_destinations(), now)
         page = page_of_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
         names = project_names(conn)
@@ -114,7 +114,7 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id.
     """
     now = utc_now()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = find_delivery(conn, envelope_id)
         destination = _destination_of(conn, found)
         held = held_of(conn, destination)
@@ -240,9 +240,9 @@ def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]
 
 
 def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:
-    return services().destinations.find(conn, found.row.project_id) if found else None
+    return current_destinations().find(conn, found.row.project_id) if found else None
 
 
 def _upstream_url(row: Row[Any]) -> str | None:
     """Return where Sentry shows its event; nothing to open where it has none."""
-    return upstream_url(row, services().config.SENTRY_WEB_URL) if row.title else None
+    return upstream_url(row, current_config().SENTRY_WEB_URL) if row.title else None

@@ -8,13 +8,13 @@ from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import access
 from app.admin import bp
 from app.admin.deliveries import filter_of, read_choice
 from app.admin.filters import plural
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
-from app.services import services
+from app.web import access
+from app.web.current import current_destinations, current_store
 
 
 @bp.post("/deliveries/replay")
@@ -27,8 +27,7 @@ def replay_deliveries() -> ResponseReturnValue:
     choice = read_choice(request.form)
     if choice.problems or not choice.narrows:
         abort(400, description="a filter is expected")
-    parts = services()
-    outcome = actions.replay(parts.store, parts.destinations, filter_of(choice), _actor())
+    outcome = actions.replay(current_store(), current_destinations(), filter_of(choice), _actor())
     flash(f"{plural(outcome.done, 'envelope')} sent again, or as soon as Sentry takes them.")
     if outcome.skipped:
         flash(f"{plural(outcome.skipped, 'envelope')} left: no DSN to send to.", "warning")
@@ -46,8 +45,7 @@ def discard_deliveries() -> ResponseReturnValue:
     choice = read_choice(request.form)
     if choice.problems or "state" not in choice.values:
         abort(400, description="a filter with a state is expected")
-    parts = services()
-    outcome = actions.discard(parts.store, parts.destinations, filter_of(choice), _actor())
+    outcome = actions.discard(current_store(), current_destinations(), filter_of(choice), _actor())
     flash(f"{plural(outcome.done, 'envelope')} discarded. They stay here and can be replayed.")
     return redirect(url_for("admin.list_of_deliveries", state="discarded"), 303)
 
@@ -59,9 +57,11 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id.
     """
-    parts, force = services(), request.form.get("force") == "yes"
+    force = request.form.get("force") == "yes"
     try:
-        actions.replay_one(parts.store, parts.destinations, envelope_id, _actor(), force=force)
+        actions.replay_one(
+            current_store(), current_destinations(), envelope_id, _actor(), force=force
+        )
         flash("It is sent again, or as soon as Sentry takes it.")
     except ActionError as error:
         _tell(error)
@@ -75,9 +75,8 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id.
     """
-    parts = services()
     try:
-        actions.discard_one(parts.store, parts.destinations, envelope_id, _actor())
+        actions.discard_one(current_store(), current_destinations(), envelope_id, _actor())
         flash("It is discarded. It stays here and can be replayed.")
     except ActionError as error:
         _tell(error)
@@ -91,9 +90,8 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    parts = services()
     try:
-        actions.pause(parts.store, parts.destinations, project_id, _actor())
+        actions.pause(current_store(), current_destinations(), project_id, _actor())
         flash("Delivery is paused. Everything is kept and queued.")
     except ActionError as error:
         _tell(error)
@@ -107,9 +105,8 @@ def resume_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    parts = services()
     try:
-        actions.resume(parts.store, parts.destinations, project_id, _actor())
+        actions.resume(current_store(), current_destinations(), project_id, _actor())
         flash("Delivery goes on, beginning with what waits.")
     except ActionError as error:
         _tell(error)

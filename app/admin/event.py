@@ -9,22 +9,22 @@ from flask import Response, abort, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
 from app.admin.event_view import attachments_shown, view_of
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.lookups import neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
-from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
-from app.progress import follow
 from app.protocol.event import parse_event_id
-from app.services import services
+from app.web import access
+from app.web.current import current_store
+from app.web.delivery_status import follow
+from app.web.downloads import download
 
 UNKNOWN = "no event has this id; it may have been removed since"
 
@@ -36,8 +36,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
 
     :raise 404: no event has this id.
     """
-    with services().store.read() as conn:
-        progress = follow(conn, services(), event_id)
+    with current_store().read() as conn:
+        progress = follow(conn, event_id)
         stored = progress.stored if progress else None
         issue = find_issue(conn, stored.row.issue_id) if stored else None
         grouping = grouping_of_event(conn, stored.row) if stored else None
@@ -73,8 +73,8 @@ def show_trail(event_id: str) -> ResponseReturnValue:
     parsed = parse_event_id(event_id)
     if parsed is None:
         abort(404, description="this is no event id")
-    with services().store.read() as conn:
-        progress = follow(conn, services(), parsed)
+    with current_store().read() as conn:
+        progress = follow(conn, parsed)
     return render_template("_trail.html", trail=trail_of(parsed, progress))
 
 
@@ -107,7 +107,7 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
     :param number: its place among the event's attachments, from 0.
     :raise 404: there is no such event, or not so many attachments.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         stored = find_event(conn, event_id)
         found = find_attachment(conn, stored.row, number) if stored else None
     if found is None:
@@ -121,7 +121,7 @@ def _said_of(conn: Connection, row: Row[Any]) -> list[Row[Any]]:
 
 
 def _find(event_id: str) -> StoredEvent:
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         stored = find_event(conn, event_id)
     if stored is None:
         abort(404, description=UNKNOWN)

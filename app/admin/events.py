@@ -8,15 +8,15 @@ from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access
 from app.admin import bp
 from app.admin.choices import Choice
 from app.admin.lookups import has_events, recent_values
-from app.db import utc_now
 from app.events.queries import EventFilter, count_after, events_after, find_event, page_of_events
-from app.paging import SCAN_ROWS, Page
 from app.protocol.event import LEVELS, clean_text, parse_event_id
-from app.services import services
+from app.store import utc_now
+from app.store.paging import SCAN_ROWS, Page
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 PERIODS = {
@@ -34,7 +34,7 @@ def list_of_events() -> ResponseReturnValue:
     """Show a page of events."""
     choice = read_choice()
     before, after = row_number("before"), row_number("after")
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         if (found := _asked_by_id(conn, choice)) is not None:
             return redirect(url_for("admin.show_event", event_id=found))
         page, newer = _page(conn, filter_of(choice), before, after)
@@ -62,7 +62,7 @@ def news() -> ResponseReturnValue:
     """Say how many events came since a list was shown."""
     after = row_number("after") or 0
     choice = read_choice()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         count = count_after(conn, filter_of(choice), after).number
     return render_template("_news.html", count=count, after=after, choice=choice)
 

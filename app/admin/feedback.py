@@ -5,17 +5,17 @@ from __future__ import annotations
 from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 
-from app import access
 from app.admin import bp
 from app.admin.choices import Choice
 from app.admin.event_view import attachments_shown
 from app.admin.events import row_number
 from app.admin.lookups import project_names
-from app.downloads import download
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
-from app.paging import SCAN_ROWS
 from app.protocol.event import clean_text
-from app.services import services
+from app.store.paging import SCAN_ROWS
+from app.web import access
+from app.web.current import current_store
+from app.web.downloads import download
 
 PAGE_SIZE = 50
 MAX_TEXT = 500
@@ -28,7 +28,7 @@ SHOWN_BESIDE = 3
 def list_of_feedback() -> ResponseReturnValue:
     """Show a page of feedback."""
     choice, before = read_choice(), row_number("before")
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_feedback(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
         files = files_of(conn, page.rows)
         names = project_names(conn)
@@ -56,7 +56,7 @@ def download_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue
     :param number: its place among them, from 0.
     :raise 404: there is no such feedback, or not so many files.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
     if found is None:
         abort(404, description="the feedback has no such file")

@@ -9,9 +9,9 @@ from typing import Any
 
 from app.admin.values import shorten
 from app.alerts.kinds import KINDS
-from app.db import utc_now
-from app.events.affected import MAX_USERS
 from app.protocol.client_clock import TOLERANCE
+from app.stats.users import MAX_USERS
+from app.store import utc_now
 
 # Up to so many seconds, in units of so many, called so.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from app.admin.lookups import project_names
-from app.db import StoreError, utc_now
 from app.delivery.destinations import Destination
-from app.services import services
-from app.upstreams import held_up, held_up_by, reach
+from app.delivery.upstreams import held_up, held_up_by, reach
+from app.store import StoreError, utc_now
+from app.web.current import current_destinations, current_store
 
 # How many projects the header names.
 NAMED = 5
@@ -25,10 +25,10 @@ _REACH = {
 
 def header_badge() -> tuple[str, str, str]:
     """Return how Sentry is reached: state and words of the badge, and what there is to know."""
-    parts, now = services(), utc_now()
+    now = utc_now()
     try:
-        with parts.store.read() as conn:
-            found = parts.destinations.list(conn)
+        with current_store().read() as conn:
+            found = current_destinations().list(conn)
             troubled = held_up(conn, found, now)
             names = project_names(conn) if len(found) > 1 else {}
     except StoreError:

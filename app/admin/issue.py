@@ -9,7 +9,6 @@ from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.event_view import EventView, view_of
@@ -17,19 +16,20 @@ from app.admin.feedback import SHOWN_BESIDE
 from app.admin.lookups import Neighbours, neighbours, project_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
-from app.db import utc_now
-from app.events.affected import ISSUE, Subject
 from app.events.queries import EventFilter, list_events
 from app.insights.releases import users_of_days
-from app.issues.comparing import is_complete, is_read
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.groupings import groupings_of
 from app.issues.overflow import types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
 from app.issues.similar import WORTH_SHOWING, similar_to
+from app.issues.similarity_index import is_complete, is_read
 from app.issues.triage import MAX_NOTE
-from app.progress import follow
-from app.services import services
+from app.stats.users import ISSUE, Subject
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
+from app.web.delivery_status import follow
 
 RECENT_EVENTS = 25
 RECENT_HISTORY = 20
@@ -54,7 +54,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         issue = find_issue(conn, issue_id)
         if issue is None:
             abort(404, description=UNKNOWN)
@@ -100,12 +100,12 @@ def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
 
 
 def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEvent | None:
-    progress = follow(conn, services(), request.args.get("event", ""))
+    progress = follow(conn, request.args.get("event", ""))
     if progress is None or progress.stored.row.issue_id != issue.id:
         newest = events
         if _row_number("before") is not None:
             newest = list_events(conn, EventFilter(issue_id=issue.id), limit=1)
-        progress = follow(conn, services(), newest[0].event_id) if newest else None
+        progress = follow(conn, newest[0].event_id) if newest else None
     if progress is None:
         return None
     row = progress.stored.row

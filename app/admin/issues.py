@@ -8,12 +8,10 @@ from typing import ClassVar, NamedTuple
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from app import access
 from app.admin import bp
 from app.admin.choices import DefaultedChoice
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
-from app.db import utc_now
 from app.issues.queries import (
     Cursor,
     IssueFilter,
@@ -25,9 +23,11 @@ from app.issues.queries import (
 )
 from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
-from app.paging import SCAN_ROWS, Count
 from app.protocol.event import LEVELS
-from app.services import services
+from app.store import utc_now
+from app.store.paging import SCAN_ROWS, Count
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 # Tabs count no further, and say "999+".
@@ -84,7 +84,7 @@ def list_of_issues() -> ResponseReturnValue:
     """Show a page of issues; the open ones, seen last, unless something else is asked for."""
     choice = IssueChoice().read(request.args)
     after = _read_after(choice.sort)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_issues(conn, choice.filter, sort=choice.sort, after=after, limit=PAGE_SIZE)
         counts = count_by_status(conn, replace(choice.filter, status=None), MAX_COUNT + 1)
         hours = hours_of(conn, [row.id for row in page.rows], utc_now())

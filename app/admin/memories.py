@@ -13,7 +13,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf import FlaskForm
 
-from app import access
 from app.admin import bp
 from app.admin.events import row_number
 from app.admin.filters import plural
@@ -21,9 +20,10 @@ from app.admin.status import Finding
 from app.memory import records
 from app.memory.content import MAX_CONTENT, MAX_USER_ID
 from app.memory.service import Found, State, Wanted
+from app.memory.vectors.errors import VectorError
 from app.protocol.event import clean_text
-from app.services import services
-from app.vectors.errors import VectorError
+from app.web import access
+from app.web.current import current_memories, current_store
 
 log = logging.getLogger("app.tracker")
 
@@ -37,8 +37,8 @@ UNKNOWN = "there is no such memory (any more)"
 def list_of_memory_users() -> ResponseReturnValue:
     """Show who has memories, and how the index is."""
     text, after = _text("q", MAX_USER_ID), request.args.get("after") or None
-    state = services().memories.state()
-    with services().store.read() as conn:
+    state = current_memories().state()
+    with current_store().read() as conn:
         users = records.list_users(
             conn, text, after=clean_text(after) if after else None, limit=PAGE_SIZE + 1
         )
@@ -60,7 +60,7 @@ def show_memories() -> ResponseReturnValue:
     """Show a user's memories, newest first, or those near what is searched for."""
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
     found, problem = _found(user, text) if text else (None, None)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rows = records.list_memories(conn, user, before=before, limit=PAGE_SIZE + 1)
         total = records.count(conn, user)
     page = rows[:PAGE_SIZE]
@@ -72,7 +72,7 @@ def show_memories() -> ResponseReturnValue:
         problem=problem,
         rows=page,
         total=total,
-        is_indexed=services().memories.is_indexed,
+        is_indexed=current_memories().is_indexed,
         is_first=before is None,
         older=page[-1].seq if len(rows) > PAGE_SIZE else None,
     )
@@ -86,7 +86,7 @@ def delete_memories() -> ResponseReturnValue:
     :raise 404: there is nothing to be deleted.
     """
     user, id, form = _user(), request.values.get("id"), FlaskForm()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         row = records.find(conn, user, clean_text(id)) if id else None
         total = records.count(conn, user)
     if total == 0 or (id and row is None):
@@ -94,10 +94,10 @@ def delete_memories() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("memories_delete.html", user=user, row=row, total=total)
     if row is not None:
-        services().memories.remove(user, row.id)
+        current_memories().remove(user, row.id)
         flash("The memory is deleted.", "note")
         return redirect(url_for("admin.show_memories", user=user), 303)
-    gone = services().memories.remove_user(user)
+    gone = current_memories().remove_user(user)
     log.info("%s deleted all %d memories of a user", current_user.username, gone)
     flash(f"{plural(gone, 'memory', 'memories')} deleted.", "note")
     return redirect(url_for("admin.list_of_memory_users"), 303)
@@ -131,7 +131,7 @@ def findings(state: State) -> Iterator[Finding]:
 
 def _found(user: str, text: str) -> tuple[Found | None, str | None]:
     try:
-        return services().memories.search(user, text, Wanted(limit=SHOWN_HITS)), None
+        return current_memories().search(user, text, Wanted(limit=SHOWN_HITS)), None
     except VectorError as error:
         return None, str(error)
 

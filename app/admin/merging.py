@@ -6,20 +6,20 @@ from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import access
 from app.admin import bp
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
 from app.issues import merging
 from app.issues.queries import find_issue
-from app.services import services
+from app.web import access
+from app.web.current import current_store
 
 MAX_HASHES = 1000
 
 
 def merge_chosen(ids: list[int]) -> int | None:
     """Merge issues and return the one that stays; ``None``, and a message, where they cannot be."""
-    store = services().store
+    store = current_store()
     try:
         with store.write() as conn:
             stays = merging.merge(conn, ids, current_user.username)
@@ -38,7 +38,7 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    store, hashes = services().store, request.form.getlist("hashes")[:MAX_HASHES]
+    store, hashes = current_store(), request.form.getlist("hashes")[:MAX_HASHES]
     try:
         with store.write() as conn:
             if find_issue(conn, issue_id) is None:

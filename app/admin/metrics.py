@@ -12,13 +12,11 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access
 from app.admin import bp
 from app.admin.choices import ProjectChoice
 from app.admin.lookups import project_names
 from app.admin.metric_charts import metric_charts, metric_sparkline
 from app.admin.performance import first_line
-from app.db import utc_now
 from app.insights.metrics import (
     MetricName,
     MetricSelection,
@@ -31,7 +29,9 @@ from app.insights.metrics import (
 from app.insights.performance import PERIODS, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.metrics import TYPES
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 # How many releases stand beside each other.
@@ -64,7 +64,7 @@ def list_of_metrics() -> ResponseReturnValue:
     """Show a project's metrics, or one of them over time and by release."""
     choice, now = MetricsChoice().read(request.args), utc_now()
     selection = choice.selection(now)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         metric = choice.metric
         found = {
             **(_one(conn, choice, selection, metric) if metric else _all(conn, choice, selection)),

@@ -12,13 +12,11 @@ from flask import current_app, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
 from app.admin.charts import charts
 from app.admin.choices import ProjectChoice
 from app.admin.lookups import project_names
 from app.admin.sparkline import sparklines
-from app.db import utc_now
 from app.insights.performance import (
     PERIODS,
     Selection,
@@ -33,7 +31,9 @@ from app.insights.performance import (
 )
 from app.issues.queries import IssueFilter, hours_of, list_issues
 from app.projects import OWN_PROJECT_ID
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 # How many releases stand beside each other, and how many issues of one transaction.
@@ -70,7 +70,7 @@ def performance() -> ResponseReturnValue:
     choice, now = PerformanceChoice().read(request.args), utc_now()
     selection, step = choice.selection(now), PERIODS[choice.of("period")].step
     first = first_line()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = _found(conn, choice, selection)
         issues = _issues(conn, choice)
         hours = hours_of(conn, [row.id for row in issues], now)

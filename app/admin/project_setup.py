@@ -14,11 +14,11 @@ from flask import abort, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
-from app.enrollment import first_event
+from app.project_service import first_event
 from app.projects import NoSuchProject, Project, dsn_of, find_project
-from app.services import services
+from app.web import access
+from app.web.current import current_config, current_store
 
 # The SDK's own is 100: of a burst of 300 errors it lost 194 before they left the program
 # (sentry-sdk 2.75 alone, `python -m benchmarks`, a server on the same machine).
@@ -46,9 +46,9 @@ def set_up_project(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         project, first = _found(conn, project_id)
-    config, key = services().config, project.keys[-1] if project.keys else None
+    config, key = current_config(), project.keys[-1] if project.keys else None
     return render_template(
         "project_setup.html",
         project=project,
@@ -66,7 +66,7 @@ def show_first_event(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         project, first = _found(conn, project_id)
     return render_template("_first_event.html", project=project, first=first)
 

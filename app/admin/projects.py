@@ -11,10 +11,10 @@ from flask_wtf import FlaskForm
 from wtforms import IntegerField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from app import access
 from app.admin import bp
-from app.db import utc_now
-from app.enrollment import (
+from app.delivery.upstreams import WORDS, held_up_by, reach
+from app.intake.refusals import refused_by_reason
+from app.project_service import (
     MAX_DSN_LENGTH,
     MAX_EVENTS_PER_MINUTE,
     MAX_RETENTION_DAYS,
@@ -25,7 +25,6 @@ from app.enrollment import (
     find_enrolled,
     list_enrolled,
 )
-from app.events.items import losses
 from app.projects import (
     MAX_NAME_LENGTH,
     OWN_PROJECT_ID,
@@ -35,9 +34,10 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
-from app.refusals import refused_by_reason
-from app.services import services
-from app.upstreams import WORDS, held_up_by, reach
+from app.stats.item_counts import losses
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_config, current_destinations, current_store
 
 
 class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
@@ -104,10 +104,10 @@ class NewProjectForm(SettingsForm):
 def list_of_projects() -> ResponseReturnValue:
     """Show every project."""
     now = utc_now()
-    with services().store.read() as conn:
-        found = list_enrolled(conn, services().destinations)
+    with current_store().read() as conn:
+        found = list_enrolled(conn, current_destinations())
     rows = [(one, *_badge(one, now)) for one in found]
-    default = services().config.DEFAULT_EVENTS_PER_MINUTE
+    default = current_config().DEFAULT_EVENTS_PER_MINUTE
     return render_template("projects.html", rows=rows, default_quota=default)
 
 
@@ -118,7 +118,7 @@ def new_project() -> ResponseReturnValue:
     form = NewProjectForm()
     if form.validate_on_submit():
         try:
-            made = enroll(services().store, services().config, form.change())
+            made = enroll(current_store(), current_config(), form.change())
             return redirect(url_for("admin.set_up_project", project_id=made), 303)
         except ProjectError as error:
             _tell(form, error)
@@ -137,7 +137,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
     form = SettingsForm(obj=one.project)
     if form.validate_on_submit():
         try:
-            amend(services().store, services().config, project_id, form.change())
+            amend(current_store(), current_config(), project_id, form.change())
             flash("Saved.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
@@ -153,7 +153,7 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
     if form.validate():
         try:
             change: Change = {"upstream_dsn": form.upstream_dsn.data}
-            amend(services().store, services().config, project_id, change)
+            amend(current_store(), current_config(), project_id, change)
             flash("Saved. What comes from now on is sent on.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
@@ -170,7 +170,7 @@ def remove_upstream(project_id: int) -> ResponseReturnValue:
         abort(404, description="this project has no DSN that could be taken away here")
     if not form.validate_on_submit():
         return render_template("project_upstream_remove.html", one=one)
-    amend(services().store, services().config, project_id, {"upstream_dsn": None})
+    amend(current_store(), current_config(), project_id, {"upstream_dsn": None})
     flash("Nothing is sent on any more.")
     return redirect(url_for("admin.show_project", project_id=project_id), 303)
 
@@ -180,7 +180,7 @@ def remove_upstream(project_id: int) -> ResponseReturnValue:
 def add_key(project_id: int) -> ResponseReturnValue:
     """Make another key (303); the old ones work until they are revoked."""
     _found(project_id)
-    rotate_key(services().store, project_id)
+    rotate_key(current_store(), project_id)
     flash("Made. The keys before it work until they are revoked.")
     return redirect(url_for("admin.show_project", project_id=project_id, _anchor="keys"), 303)
 
@@ -197,23 +197,23 @@ def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
         abort(404, description="the project has no such key that works")
     if not form.validate_on_submit():
         return render_template("project_key_revoke.html", one=one, key=key)
-    revoke_key(services().store, project_id, key)
+    revoke_key(current_store(), project_id, key)
     flash("Revoked. Programs that still use it are answered 403.")
     return redirect(url_for("admin.show_project", project_id=project_id, _anchor="keys"), 303)
 
 
 def _found(project_id: int) -> Enrolled:
     try:
-        with services().store.read() as conn:
-            return find_enrolled(conn, services().destinations, project_id)
+        with current_store().read() as conn:
+            return find_enrolled(conn, current_destinations(), project_id)
     except NoSuchProject as error:
         abort(404, description=str(error))
 
 
 def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
     _explain_days(form)
-    project, config, now = one.project, services().config, utc_now()
-    with services().store.read() as conn:
+    project, config, now = one.project, current_config(), utc_now()
+    with current_store().read() as conn:
         lost = losses(conn, project.id)
         refused = refused_by_reason(conn, project.id)
     page = render_template(
@@ -239,7 +239,7 @@ def _badge(one: Enrolled, now: datetime) -> tuple[str, str]:
 
 
 def _explain_days(form: SettingsForm) -> None:
-    days = services().config.RETENTION_DAYS
+    days = current_config().RETENTION_DAYS
     usual = f"{days} days" if days else "any number of them"
     form.retention_days.description = f"0 for no limit. Empty for RETENTION_DAYS: {usual}."
 

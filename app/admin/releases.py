@@ -9,14 +9,12 @@ from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.choices import ProjectChoice
 from app.admin.events import row_number
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
-from app.db import utc_now
 from app.insights.performance import options_of
 from app.insights.releases import (
     HEALTH_OF,
@@ -30,7 +28,9 @@ from app.issues.by_release import What, issues_of_release
 from app.issues.queries import hours_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 PAGE_SIZE = 50
 # Of each kind, on the page of a release.
@@ -60,7 +60,7 @@ class ReleaseChoice(ProjectChoice):
 def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases, or the one that ``?version=`` names."""
     choice, now, before = ReleaseChoice().read(request.args), utc_now(), row_number("before")
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         if version := clean_text(request.args.get("version", ""))[:250]:
             for row in list_releases(conn, choice.project_id, version=version, limit=1):
                 return redirect(url_for("admin.show_release", release_id=row.id))
@@ -90,7 +90,7 @@ def show_release(release_id: int) -> ResponseReturnValue:
     :raise 404: no release has this id.
     """
     choice, now = ReleaseChoice().read(request.args), utc_now()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         row = find_release(conn, release_id)
         if row is None:
             abort(404, description=UNKNOWN)

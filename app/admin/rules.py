@@ -12,14 +12,15 @@ from sqlalchemy import Connection
 from wtforms import RadioField, SelectChoice, SelectField, StringField
 from wtforms.validators import InputRequired, Length
 
-from app import access
 from app.admin import bp
 from app.issues import rulebook
 from app.issues.rule_text import MAX_TEXT, parse_rule
-from app.issues.rulebook import MAX_NAME, RuleError, StoredRule
+from app.issues.rulebook import RuleError, StoredRule
+from app.issues.tables import MAX_RULE_NAME
 from app.issues.trial import MAX_EVENTS, Trial, try_rule
 from app.projects import list_projects
-from app.services import services
+from app.web import access
+from app.web.current import current_intake, current_store
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
 KINDS = [SelectChoice("fingerprint", "Fingerprint"), SelectChoice("ignore", "Ignore")]
@@ -35,7 +36,7 @@ class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         render_kw={"placeholder": 'type:TimeoutError path:"*/shop/*" -> timeout-{{ transaction }}'},
     )
     name = StringField(
-        "Name", [Length(max=MAX_NAME)], description="Shown where it decided; else its text is."
+        "Name", [Length(max=MAX_RULE_NAME)], description="Shown where it decided; else its text is."
     )
     project = SelectField("Project", coerce=int)
 
@@ -68,7 +69,7 @@ def show_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rule = _find(conn, rule_id)
     return _page(rule)
 
@@ -78,7 +79,7 @@ def show_rule(rule_id: int) -> ResponseReturnValue:
 def place_rule(rule_id: int) -> ResponseReturnValue:
     """Move a rule up or down."""
     place = request.form.get("place", 1, int)
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         rulebook.place_rule(conn, _find(conn, rule_id).id, place)
     return _back()
 
@@ -88,7 +89,7 @@ def place_rule(rule_id: int) -> ResponseReturnValue:
 def enable_rule(rule_id: int) -> ResponseReturnValue:
     """Switch a rule on or off."""
     enabled = request.form.get("enabled") == "yes"
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         rulebook.change_rule(conn, _find(conn, rule_id), enabled=enabled)
     return _back()
 
@@ -97,7 +98,7 @@ def enable_rule(rule_id: int) -> ResponseReturnValue:
 @access.admin
 def delete_rule(rule_id: int) -> ResponseReturnValue:
     """Delete a rule; issues stay as they are."""
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         rulebook.remove_rule(conn, rule_id)
     flash("The rule is deleted; issues that it made stay as they are.", "note")
     return _back()
@@ -115,7 +116,7 @@ def _page(rule: StoredRule | None) -> ResponseReturnValue:
             return _back()
         trial = done or None
         status = 200 if trial else 422
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rules, names = rulebook.list_rules(conn), _projects(conn)
     page = "rule.html" if rule else "rules.html"
     return render_template(
@@ -135,7 +136,7 @@ def _form(rule: StoredRule | None) -> RuleForm:
         given = {"kind": rule.kind, "text": rule.text, "name": rule.name}
         given["project"] = rule.project_id or 0
     form = RuleForm(data=given)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         names = {0: "All projects", **_projects(conn)}
     form.project.choices = [SelectChoice(id, name) for id, name in names.items()]
     return form
@@ -154,7 +155,7 @@ def _do(form: RuleForm, rule: StoredRule | None) -> Trial | bool:
 
 
 def _try(fields: dict[str, Any], rule: StoredRule | None) -> Trial:
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         values = rulebook.checked(conn, **fields)
         wanted = parse_rule(
             values["text"], kind=values["kind"], id=rule.id if rule else 0, name=values["name"]
@@ -164,7 +165,7 @@ def _try(fields: dict[str, Any], rule: StoredRule | None) -> Trial:
 
 
 def _keep(fields: dict[str, Any], rule: StoredRule | None) -> None:
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         if rule is None:
             rulebook.add_rule(conn, **fields, created_by=current_user.username)
         else:
@@ -184,5 +185,5 @@ def _projects(conn: Connection) -> dict[int, str]:
 
 
 def _back() -> ResponseReturnValue:
-    services().intake.rules.forget()
+    current_intake().rules.forget()
     return redirect(url_for("admin.list_of_rules"), 303)

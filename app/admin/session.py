@@ -26,13 +26,13 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import HiddenField, PasswordField, StringField
 from wtforms.validators import InputRequired, Length
 
-from app import access
 from app.accounts import Attempt, KnownBrowsers, LoginRefused
 from app.accounts.login import KNOWN_BROWSER_AGE, LoginLocked
 from app.admin import THEMES, bp, filters
 from app.admin.highlight import style_sheet
 from app.protocol.event import clean_text
-from app.services import services
+from app.web import access
+from app.web.current import current_accounts, current_config, current_logins
 
 THEME_MAX_AGE = timedelta(days=365)
 CSS_MAX_AGE = 3600
@@ -77,7 +77,7 @@ def _try(form: LoginForm) -> ResponseReturnValue:
     browser = _known_browsers().read(request.cookies.get(BROWSER_COOKIE), name)
     try:
         attempt = Attempt(name, request.remote_addr, browser)
-        user = services().logins.log_in(attempt, form.password.data)
+        user = current_logins().log_in(attempt, form.password.data)
     except LoginRefused as refused:
         return _refused(form, refused)
     if user is None:
@@ -92,7 +92,7 @@ def _try(form: LoginForm) -> ResponseReturnValue:
 
 
 def _known_browsers() -> KnownBrowsers:
-    return KnownBrowsers(services().accounts, current_app.secret_key or "")
+    return KnownBrowsers(current_accounts(), current_app.secret_key or "")
 
 
 def _remember_browser(response: BaseResponse, username: str, browser: str) -> None:
@@ -120,7 +120,7 @@ def _refused(form: LoginForm, refused: LoginRefused) -> ResponseReturnValue:
 
 
 def _login_page(form: LoginForm, problem: str = "") -> str:
-    config = services().config
+    config = current_config()
     printed = config.ENVIRONMENT == "development" and config.ADMIN_PASSWORD is None
     return render_template("login.html", form=form, problem=problem, has_printed_password=printed)
 
@@ -129,7 +129,7 @@ def _login_page(form: LoginForm, problem: str = "") -> str:
 @access.admin
 def logout() -> ResponseReturnValue:
     """End every session of this user, here and in other browsers."""
-    services().accounts.set_session_key(current_user.username)
+    current_accounts().set_session_key(current_user.username)
     logout_user()
     session.clear()
     flash("You are logged out, in every browser.")

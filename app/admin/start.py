@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from app import access
 from app.admin import bp
 from app.admin.filters import plural
 from app.admin.header import badge
@@ -17,14 +16,15 @@ from app.admin.sparkline import sparklines
 from app.admin.trails import trail_of
 from app.admin.trigger import TriggerForm
 from app.alerts.reach import find_reach
-from app.db import utc_now
-from app.delivery.books import STATES, accounting
+from app.delivery.accounting import STATES, accounting
+from app.delivery.upstreams import Upstream, list_upstreams, why_local
 from app.events.queries import EventFilter, list_events
+from app.intake.refusals import refusals
 from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
-from app.progress import follow
-from app.refusals import refusals
-from app.services import services
-from app.upstreams import Upstream, list_upstreams, why_local
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_config, current_destinations, current_intake, current_store
+from app.web.delivery_status import follow
 from config import Config
 
 RECENT_ISSUES = 5
@@ -64,12 +64,11 @@ class Term(NamedTuple):
 @access.admin
 def start() -> ResponseReturnValue:
     """Answer whether monitoring works, and show what there is to see first."""
-    parts = services()
-    with parts.store.read() as conn:
+    with current_store().read() as conn:
         newest = list_events(conn, EventFilter(), limit=1)
-        latest = follow(conn, parts, newest[0].event_id) if newest else None
+        latest = follow(conn, newest[0].event_id) if newest else None
         books = accounting(conn)
-        ways = list_upstreams(conn, parts.destinations, utc_now())
+        ways = list_upstreams(conn, current_destinations(), utc_now())
         reach = find_reach(conn)
         refused = refusals(conn, utc_now() - timedelta(hours=24))
         figures = {
@@ -78,11 +77,11 @@ def start() -> ResponseReturnValue:
         }
         issues = list_issues(conn, OPEN, limit=RECENT_ISSUES)
         hours = hours_of(conn, [issue.id for issue in issues], utc_now())
-    figures["store"] = parts.store.size_bytes()
-    figures["set_aside"] = parts.intake.emergency.count()
+    figures["store"] = current_store().size_bytes()
+    figures["set_aside"] = current_intake().emergency.count()
     return render_template(
         "start.html",
-        verdict=verdict(parts.config, books, figures["set_aside"], ways, is_new=latest is None),
+        verdict=verdict(current_config(), books, figures["set_aside"], ways, is_new=latest is None),
         reach=lambda: badge_of(ways),
         troubled=named_troubles(ways),
         local=named_local(ways),

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 from flask import render_template
 from flask.typing import ResponseReturnValue
 
-from app import access, system
 from app.admin import bp
 from app.admin.filters import plural, size
 from app.admin.start import terms
-from app.events.items import ClientLoss
+from app.delivery.upstreams import WORDS
 from app.projects import OWN_PROJECT_ID
-from app.services import services
-from app.upstreams import WORDS
+from app.stats.item_counts import ClientLoss
+from app.web import access, system
 
 GIB = 1024**3
 # Below this share, or this many bytes, the disk is about to be the next incident.
@@ -36,7 +35,7 @@ class Finding(NamedTuple):
 @access.admin
 def status() -> ResponseReturnValue:
     """Show how the service, the process, the machine and the store are."""
-    report = system.status(services())
+    report = system.status()
     books = report["accounting"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
@@ -54,7 +53,7 @@ def status() -> ResponseReturnValue:
 def findings(report: dict[str, Any]) -> Iterator[Finding]:
     """Yield what deserves a look, the worst first.
 
-    :param report: of :func:`app.system.status`.
+    :param report: of :func:`app.web.system.status`.
     """
     yield from _of_store(report)
     yield from _of_vectors(report["vectors"])

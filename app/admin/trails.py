@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.delivery.destinations import Destination
-from app.delivery.settling import WAITING
+from app.delivery.outcomes import WAITING
 from app.events.trail import Hop, why_not_sent
-from app.progress import Progress
 from app.projects import OWN_PROJECT_ID
+from app.web.delivery_status import Progress
 
 _SENTENCES = {
     "local": "Recorded here. It is not sent on: {waits_for}.",
@@ -69,7 +69,7 @@ def sentence_of(row: Row[Any], waits_for: str) -> str:
     """Return what became of an envelope so far, in words.
 
     :param row: with ``state`` and ``reason``.
-    :param waits_for: of :func:`app.progress.stands_by`.
+    :param waits_for: of :func:`app.web.application.delivery_status.stands_by`.
     """
     reason = row.reason or "no reason was noted"
     if row.state == "discarded":

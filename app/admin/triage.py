@@ -11,7 +11,6 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import Connection, func, select
 
-from app import access
 from app.admin import bp
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
@@ -21,8 +20,9 @@ from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
-from app.paging import hidden
-from app.services import services
+from app.store.paging import hidden
+from app.web import access
+from app.web.current import current_store
 
 log = logging.getLogger("app.tracker")
 
@@ -55,7 +55,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
     :raise 400: there is no such action. :raise 404: no issue has this id.
     """
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         if find_issue(conn, issue_id) is None:
             abort(404, description=UNKNOWN)
         triage.set_status(conn, [issue_id], action.status, current_user.username, fix=action.fix)
@@ -74,7 +74,7 @@ def comment(issue_id: int) -> ResponseReturnValue:
     if len(text) > triage.MAX_NOTE:
         flash(f"A comment has at most {triage.MAX_NOTE:,} characters; it was not kept.", "warning")
     elif text:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             # Browsers send line breaks as CR LF.
             note = text.replace("\r\n", "\n")
             if triage.comment(conn, issue_id, note, current_user.username) is None:
@@ -110,7 +110,7 @@ def change_issues() -> ResponseReturnValue:
 def _change(action: str, bites: Iterable[list[int]]) -> None:
     changed: list[int] = []
     for ids in bites:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             changed += _apply(conn, action, ids)
     if action != "delete":
         flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action].done}.", "note")
@@ -118,7 +118,7 @@ def _change(action: str, bites: Iterable[list[int]]) -> None:
     # Their history goes with them, so the log is what tells afterwards.
     actor = current_user.username
     log.info("%s issues deleted by %s: %s …", len(changed), actor, changed[:20])
-    bury(services().store, at_most=BITES_AT_ONCE)
+    bury(current_store(), at_most=BITES_AT_ONCE)
     flash(f"{plural(len(changed), 'issue')} deleted.", "note")
 
 
@@ -141,13 +141,13 @@ def _highest() -> int:
 
 
 def _every(choice: IssueChoice) -> Iterable[list[int]]:
-    return triage.in_bites(services().store, choice.filter, _highest())
+    return triage.in_bites(current_store(), choice.filter, _highest())
 
 
 def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:
     """Show what would be deleted, with the button that does it."""
     shown: dict[str, Any] = {"events": None, "titles": [], "is_exact": True}
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         if is_every:
             count, shown["is_exact"] = count_matching(conn, choice.filter)
         else:

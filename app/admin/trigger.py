@@ -18,12 +18,12 @@ from wtforms import (
 )
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
-from app import access
 from app.admin import bp, trials
 from app.admin.trails import TrailView, trail_of
-from app.progress import follow
 from app.protocol.event import LEVELS, parse_event_id
-from app.services import services
+from app.web import access
+from app.web.current import current_store
+from app.web.delivery_status import follow
 
 DEFAULT_MESSAGE = "A test error from the admin pages"
 MAX_TAGS = 50
@@ -123,6 +123,6 @@ def _asked_trail() -> TrailView | None:
     event_id = parse_event_id(request.args.get("event"))
     if event_id is None:
         return None
-    with services().store.read() as conn:
-        progress = follow(conn, services(), event_id)
+    with current_store().read() as conn:
+        progress = follow(conn, event_id)
     return trail_of(event_id, progress)

@@ -15,8 +15,8 @@ from app.alerts.errors import AlertError
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, alert_channels, notice_sendings
 from app.alerts.targets import TargetError, Targets, parse
-from app.db import utc_now
 from app.protocol.event import clean_text
+from app.store import utc_now
 
 # A channel's kind to what its address is called.
 KINDS = {"email": "to", "webhook": "url", "slack": "url"}

@@ -18,9 +18,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.alerts.channels import Channel, list_channels
+from app.alerts.issue_alerts import draft_of_issues, tell_news
 from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
-from app.alerts.news import draft_of_issues, tell_news
-from app.alerts.notices import Draft
+from app.alerts.notifications import Draft
 from app.alerts.rules import (
     Watch,
     cooling_issues,
@@ -30,7 +30,7 @@ from app.alerts.rules import (
     watches,
     write_state,
 )
-from app.db import Store, StoreError, utc_now
+from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
 

@@ -21,15 +21,15 @@ from app.alerts.figures import Figure, Figures
 from app.alerts.kinds import KINDS
 from app.alerts.naming import Match
 from app.alerts.rules import Watch, cooling_issues
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from app.delivery.destinations import Destinations
-from app.disks import fullest
 from app.events.tables import OUTBOX, envelopes, events
 from app.intake import Intake
+from app.intake.refusals import refusals
 from app.issues.overflow import latest_overflow
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
-from app.refusals import refusals
+from app.store.disks import fullest
 
 HOUR = timedelta(hours=1)
 # The same hour of so many days before is what is usual for it.

@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
-from app.alerts import archive
+from app.alerts import queries
 from app.alerts.channels import Channel, find_channel
 from app.alerts.tables import alert_rules, notice_sendings, notices
 from app.alerts.wording import MAX_LINES, more_of, open_all
@@ -80,7 +80,7 @@ def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
         "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
     }
     channel = find_channel(conn, row.channel_id or 0)
-    named = tuple(_named(conn, one, public_url) for one in archive.issues_of(conn, row.notice_id))
+    named = tuple(_named(conn, one, public_url) for one in queries.issues_of(conn, row.notice_id))
     return Letter(row, channel, about, _links(row, about, public_url), named)
 
 

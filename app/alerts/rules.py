@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, case, delete, func, insert, literal, or_
 from app.alerts.channels import Channel, chosen
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, PRESETS, Kind
-from app.alerts.notices import Draft, raise_notice
+from app.alerts.notifications import Draft, raise_notice
 from app.alerts.tables import (
     alert_channels,
     alert_rule_states,
@@ -26,13 +26,13 @@ from app.alerts.tables import (
     held_issues,
     noticed_issues,
 )
-from app.db import Store, utc_now
-from app.db import insert as insert_or_not
 from app.issues.followers import when_merged, when_taken_out
 from app.issues.rules import MAX_PATTERN, Matcher
 from app.issues.tables import issues
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.event import LEVELS, clean_text
+from app.store import Store, utc_now
+from app.store import insert as insert_or_not
 
 MAX_NAME = 200
 # Of one project, or of all, besides the recommended ones.

@@ -17,8 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import UtcDateTime, metadata
-from app.events.tables import RowId
+from app.store import RowId, UtcDateTime, metadata
 
 # What is still to be sent, however many notices are settled.
 UNSENT = "state IN ('pending', 'retry')"

@@ -20,8 +20,8 @@ from datetime import datetime, timedelta
 
 from app.alerts.naming import NamedIssue
 from app.alerts.rules import AlertRule
-from app.events.affected import MAX_USERS
 from app.output import one_line
+from app.stats.users import MAX_USERS
 
 # Issues that have a line of their own.
 MAX_LINES = 10

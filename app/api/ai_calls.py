@@ -10,12 +10,10 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.db import utc_now
 from app.insights.ai_calls import (
     PERIODS,
     CallFigures,
@@ -28,7 +26,9 @@ from app.insights.ai_calls import (
 from app.insights.performance import window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 Name = Annotated[str, Field(max_length=250)]
 NAMES = ("model", "operation", "release", "environment")
@@ -107,7 +107,7 @@ def get_ai_calls() -> ResponseReturnValue:
     since, until = window_of(query.period, utc_now(), PERIODS)
     names = query.model_dump(include=set(NAMES), exclude_none=True)
     names = {name: clean_text(value) for name, value in names.items()}
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
     end = query.cursor + query.limit
     return answer(

@@ -12,7 +12,6 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.alerts import channels
 from app.alerts.channels import MAX_NAME, MAX_SECRET, MIN_SECRET, Channel
 from app.alerts.errors import AlertError
@@ -20,8 +19,9 @@ from app.alerts.targets import MAX_URL
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body, unchanged
-from app.errors import FieldErrors
-from app.services import services
+from app.web import access
+from app.web.current import current_courier, current_store
+from app.web.errors import FieldErrors
 
 UNKNOWN = "no channel has this id"
 
@@ -115,7 +115,7 @@ class TestResult(BaseModel):
 )
 def get_channels() -> ResponseReturnValue:
     """Return all channels."""
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = channels.list_channels(conn)
     return answer(ChannelList(channels=[AlertChannel(**_shape(one)) for one in found]))
 
@@ -139,10 +139,8 @@ def post_channel() -> ResponseReturnValue:
     body = read_body(ChannelBody)
     with refusals():
         # Before the transaction, since it asks the network.
-        wanted = channels.checked(
-            services().courier.targets, **body.model_dump(exclude={"enabled"})
-        )
-        with services().store.write() as conn:
+        wanted = channels.checked(current_courier().targets, **body.model_dump(exclude={"enabled"}))
+        with current_store().write() as conn:
             made = channels.add_channel(conn, wanted, body.enabled, access.caller())
     return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
 
@@ -164,11 +162,11 @@ def patch_channel(channel_id: int) -> ResponseReturnValue:
     :raise 404: no channel has this id. :raise FieldErrors: a field is wrong (422).
     """
     given = read_body(ChannelChange).changes()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         channel = _find(conn, channel_id)
     with refusals():
-        changes = channels.checked_changes(services().courier.targets, channel, given)
-    with services().store.write() as conn:
+        changes = channels.checked_changes(current_courier().targets, channel, given)
+    with current_store().write() as conn:
         changed = channels.change_channel(conn, _find(conn, channel_id), changes)
     return answer(AlertChannel(**_shape(changed)))
 
@@ -188,7 +186,7 @@ def delete_channel(channel_id: int) -> ResponseReturnValue:
 
     :raise 404: no channel has this id.
     """
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         if not channels.remove_channel(conn, channel_id):
             abort(404, description=UNKNOWN)
     return Response(status=204)
@@ -209,9 +207,9 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
 
     :raise 404: no channel has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = services().courier.test(channel)
+    notice_id, state = current_courier().test(channel)
     return answer(TestResult(notice_id=notice_id, state=state))
 
 

@@ -11,7 +11,6 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.alerts import rules
 from app.alerts.kinds import KINDS
 from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
@@ -21,7 +20,8 @@ from app.api.alerts import ProjectId
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
 from app.issues.rules import MAX_PATTERN
-from app.services import services
+from app.web import access
+from app.web.current import current_store
 
 UNKNOWN = "no rule has this id"
 # Null says something of these.
@@ -190,8 +190,8 @@ class SetApartBody(Body):
 def get_alert_rules() -> ResponseReturnValue:
     """Return rules, all or those of a project."""
     project_id = read_query(WatchRuleQuery).project_id
-    rules.ensure_presets(services().store)
-    with services().store.read() as conn:
+    rules.ensure_presets(current_store())
+    with current_store().read() as conn:
         found = rules.list_rules(conn, project_id)
     return answer(WatchRuleList(rules=[_shape(rule) for rule in found]))
 
@@ -215,7 +215,7 @@ def post_alert_rule() -> ResponseReturnValue:
     body = read_body(WatchRuleBody)
     given = body.model_dump(exclude_unset=True)
     given = {k: v for k, v in given.items() if v is not None or k in _NULLABLE}
-    with services().store.write() as conn, refusals():
+    with current_store().write() as conn, refusals():
         made = rules.add_rule(conn, **given, created_by=access.caller())
     return answer(_shape(made), 201)
 
@@ -239,7 +239,7 @@ def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
     changes = read_body(WatchRuleChange).changes()
     if "name" in changes:
         changes["name"] = changes["name"] or ""
-    with services().store.write() as conn, refusals():
+    with current_store().write() as conn, refusals():
         changed = rules.change_rule(conn, _find(conn, rule_id), changes)
     return answer(_shape(changed))
 
@@ -261,7 +261,7 @@ def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
     :raise 404: no rule has this id. :raise FieldErrors: it is not shared, or no such project (422).
     """
     project_id = read_body(SetApartBody).project_id
-    with services().store.write() as conn, refusals():
+    with current_store().write() as conn, refusals():
         made = rules.set_apart(conn, _find(conn, rule_id), project_id, access.caller())
     return answer(_shape(made), 201)
 
@@ -282,7 +282,7 @@ def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id. :raise FieldErrors: it is a recommended one (422).
     """
-    with services().store.write() as conn, refusals():
+    with current_store().write() as conn, refusals():
         rules.remove_rule(conn, _find(conn, rule_id))
     return Response(status=204)
 

@@ -10,16 +10,16 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from app import access
-from app.alerts import archive
-from app.alerts.archive import WayOut
-from app.alerts.notices import send_again
+from app.alerts import queries
+from app.alerts.notifications import send_again
+from app.alerts.queries import WayOut
 from app.api import bp
 from app.api.events import Limit, RowNumber
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import EmptyBody, Query, read_body, read_query
-from app.db import utc_now
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 UNKNOWN = "no notice has this id"
 
@@ -131,12 +131,12 @@ class NoticeQuery(Query):
 def get_alerts() -> ResponseReturnValue:
     """Return a page of notices."""
     query = read_query(NoticeQuery)
-    with services().store.read() as conn:
-        rows = archive.list_notices(
+    with current_store().read() as conn:
+        rows = queries.list_notices(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
         )
         page = rows[: query.limit]
-        sendings = archive.sendings_of(conn, [row.id for row in page])
+        sendings = queries.sendings_of(conn, [row.id for row in page])
     found = [
         Notice(**_fields(row, Notice), sendings=[_sending(one) for one in sendings.get(row.id, [])])
         for row in page
@@ -161,8 +161,8 @@ def get_alert(notice_id: int) -> ResponseReturnValue:
 
     :raise 404: there is none with this id.
     """
-    with services().store.read() as conn:
-        story = archive.find_story(conn, notice_id)
+    with current_store().read() as conn:
+        story = queries.find_story(conn, notice_id)
     if story is None:
         abort(404, description=UNKNOWN)
     ways = [_detail(way) for way in story.ways]
@@ -188,8 +188,8 @@ def send_alert_again(notice_id: int) -> ResponseReturnValue:
     :raise 404: there is none with this id.
     """
     read_body(EmptyBody, optional=True)
-    with services().store.write() as conn:
-        if archive.find_notice(conn, notice_id) is None:
+    with current_store().write() as conn:
+        if queries.find_notice(conn, notice_id) is None:
             abort(404, description=UNKNOWN)
         ways = send_again(conn, notice_id, utc_now())
     return answer(SentAgain(channels=ways))

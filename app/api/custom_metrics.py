@@ -14,13 +14,10 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.db import utc_now
-from app.errors import FieldErrors
 from app.insights.metrics import (
     MetricFigures,
     MetricName,
@@ -32,7 +29,10 @@ from app.insights.metrics import (
 from app.insights.performance import PERIODS, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
+from app.web.errors import FieldErrors
 
 MetricType = Literal["counter", "gauge", "distribution"]
 
@@ -126,7 +126,7 @@ def get_custom_metrics() -> ResponseReturnValue:
         release=_clean(query.release),
         environment=_clean(query.environment),
     )
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         shapes = _all if query.by == "metric" else _apart
         found, total = shapes(conn, query, selection)
     end = query.cursor + query.limit

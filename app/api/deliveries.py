@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flask import Response, abort
+from flask import Response, abort, stream_with_context
 from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.api import bp
 from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
@@ -28,7 +27,6 @@ from app.api.schemas import (
     DestinationState,
     Owed,
 )
-from app.db import utc_now
 from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
 from app.delivery.ledger import (
@@ -40,8 +38,10 @@ from app.delivery.ledger import (
     overview,
     page_of_deliveries,
 )
-from app.services import Services, services
-from app.upstreams import next_try_at, probe_at, reach
+from app.delivery.upstreams import next_try_at, probe_at, reach
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_destinations, current_store
 
 State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
 ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
@@ -112,9 +112,9 @@ def get_deliveries() -> ResponseReturnValue:
     """Return a page of deliveries."""
     query = read_query(DeliveryQuery)
     chosen = _filter(query)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
-        found = _deliveries(conn, services(), page.rows)
+        found = _deliveries(conn, page.rows)
         total = _total(conn, chosen)
     return answer(DeliveryPage(deliveries=found, next=number_after(page), total=total))
 
@@ -133,9 +133,11 @@ def get_deliveries() -> ResponseReturnValue:
 def get_deliveries_csv() -> ResponseReturnValue:
     """Return deliveries as CSV, read and sent in pages."""
     query = read_query(CsvQuery)
-    lines = _csv(services(), _filter(query), query.cursor, query.limit)
+    lines = _csv(_filter(query), query.cursor, query.limit)
     first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
-    response = Response(_chained(first, lines), content_type="text/csv; charset=utf-8")
+    response = Response(
+        stream_with_context(_chained(first, lines)), content_type="text/csv; charset=utf-8"
+    )
     response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
     return response
 
@@ -153,8 +155,8 @@ def get_deliveries_csv() -> ResponseReturnValue:
 def get_delivery_overview() -> ResponseReturnValue:
     """Return how delivery is as a whole."""
     now = utc_now()
-    with services().store.read() as conn:
-        found = overview(conn, services().destinations, now)
+    with current_store().read() as conn:
+        found = overview(conn, current_destinations(), now)
     report = DeliveryOverview(
         counts=found.counts,
         oldest_waiting_at=found.oldest_at,
@@ -190,7 +192,7 @@ class ActionQuery(Query):
 def get_delivery_actions() -> ResponseReturnValue:
     """Return a page of the history."""
     query = read_query(ActionQuery)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rows = list_actions(
             conn, envelope_id=query.envelope_id, before=query.cursor, limit=query.limit + 1
         )
@@ -214,9 +216,9 @@ def get_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = find_delivery(conn, envelope_id)
-        known = _known(conn, services())
+        known = _known(conn)
     if found is None:
         abort(404, description="no envelope has this id")
     return answer(_delivery(found.row, found.attempts, found.attempt_count, known))
@@ -242,8 +244,8 @@ def _total(conn: Connection, chosen: DeliveryFilter) -> int | None:
     return counts[chosen.state] if chosen.state else sum(counts.values())
 
 
-def _deliveries(conn: Connection, parts: Services, rows: list[Row[Any]]) -> list[Delivery]:
-    last, known = last_attempts(conn, [row.id for row in rows]), _known(conn, parts)
+def _deliveries(conn: Connection, rows: list[Row[Any]]) -> list[Delivery]:
+    last, known = last_attempts(conn, [row.id for row in rows]), _known(conn)
     return [
         _delivery(row, [last[row.id].attempt], last[row.id].total, known)
         if row.id in last
@@ -252,8 +254,8 @@ def _deliveries(conn: Connection, parts: Services, rows: list[Row[Any]]) -> list
     ]
 
 
-def _known(conn: Connection, parts: Services) -> dict[int, Destination]:
-    return {one.project_id: one for one in parts.destinations.list(conn)}
+def _known(conn: Connection) -> dict[int, Destination]:
+    return {one.project_id: one for one in current_destinations().list(conn)}
 
 
 def _delivery(
@@ -273,13 +275,13 @@ def _delivery(
 # ---- CSV ----------------------------------------------------------------------------------------
 
 
-def _csv(parts: Services, chosen: DeliveryFilter, before: int | None, limit: int) -> Iterator[str]:
+def _csv(chosen: DeliveryFilter, before: int | None, limit: int) -> Iterator[str]:
     """Yield the file in parts; each is read in a transaction of its own."""
     head = True
     while limit > 0:
-        with parts.store.read() as conn:
+        with current_store().read() as conn:
             page = page_of_deliveries(conn, chosen, before=before, limit=min(CSV_PAGE, limit))
-            found = _deliveries(conn, parts, page.rows)
+            found = _deliveries(conn, page.rows)
         yield _lines(found, head=head)
         if page.next is None:
             return

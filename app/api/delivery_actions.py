@@ -8,18 +8,18 @@ from flask import Response, abort
 from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field, model_validator
 
-from app import access
 from app.api import bp
 from app.api.deliveries import ProjectId, State, destination_state
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, EmptyBody, read_body
 from app.api.schemas import DestinationState, Discarded, Replayed
-from app.db import utc_now
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
 from app.delivery.ledger import DeliveryFilter, Held, held_by_project
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_destinations, current_store
 
 # JSON has no dates; everything else is strict.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
@@ -95,9 +95,9 @@ class ProjectBody(Body):
 )
 def replay_deliveries() -> ResponseReturnValue:
     """Send the chosen ones again."""
-    body, parts = read_body(ReplayBody), services()
+    body = read_body(ReplayBody)
     outcome = actions.replay(
-        parts.store, parts.destinations, body.filter, access.caller(), force=body.force
+        current_store(), current_destinations(), body.filter, access.caller(), force=body.force
     )
     return answer(Replayed(replayed=outcome.done, skipped=outcome.skipped))
 
@@ -115,8 +115,8 @@ def replay_deliveries() -> ResponseReturnValue:
 )
 def discard_deliveries() -> ResponseReturnValue:
     """Give up the chosen ones."""
-    body, parts = read_body(DiscardBody), services()
-    outcome = actions.discard(parts.store, parts.destinations, body.filter, access.caller())
+    body = read_body(DiscardBody)
+    outcome = actions.discard(current_store(), current_destinations(), body.filter, access.caller())
     return answer(Discarded(discarded=outcome.done))
 
 
@@ -137,10 +137,10 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id. :raise 409: it is delivered, or has no DSN to go to.
     """
-    force, parts = read_body(ForceBody, optional=True).force, services()
+    force = read_body(ForceBody, optional=True).force
     try:
         actions.replay_one(
-            parts.store, parts.destinations, envelope_id, access.caller(), force=force
+            current_store(), current_destinations(), envelope_id, access.caller(), force=force
         )
     except ActionError as error:
         return _refused(error)
@@ -164,10 +164,9 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id. :raise 409: it is delivered, local or discarded.
     """
-    parts = services()
     read_body(EmptyBody, optional=True)
     try:
-        actions.discard_one(parts.store, parts.destinations, envelope_id, access.caller())
+        actions.discard_one(current_store(), current_destinations(), envelope_id, access.caller())
     except ActionError as error:
         return _refused(error)
     return answer(Discarded(discarded=1))
@@ -189,9 +188,11 @@ def pause_delivery() -> ResponseReturnValue:
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
-    body, parts = read_body(ProjectBody), services()
+    body = read_body(ProjectBody)
     try:
-        found = actions.pause(parts.store, parts.destinations, body.project_id, access.caller())
+        found = actions.pause(
+            current_store(), current_destinations(), body.project_id, access.caller()
+        )
     except ActionError as error:
         return _refused(error)
     return answer(_state_of(found))
@@ -213,16 +214,18 @@ def resume_delivery() -> ResponseReturnValue:
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
-    body, parts = read_body(ProjectBody), services()
+    body = read_body(ProjectBody)
     try:
-        found = actions.resume(parts.store, parts.destinations, body.project_id, access.caller())
+        found = actions.resume(
+            current_store(), current_destinations(), body.project_id, access.caller()
+        )
     except ActionError as error:
         return _refused(error)
     return answer(_state_of(found))
 
 
 def _state_of(destination: Destination) -> DestinationState:
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         held = held_by_project(conn, destination.project_id).get(destination.project_id, Held())
     return destination_state(destination, utc_now(), held)
 

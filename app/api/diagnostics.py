@@ -8,13 +8,14 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field, model_validator
 from werkzeug.exceptions import HTTPException, default_exceptions
 
-from app import access, sentry
+from app import sentry
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, read_body
 from app.api.schemas import Problem, Recorded
 from app.error_tracker import ErrorTracker
-from app.errors import links_of
+from app.web import access
+from app.web.errors import links_of
 
 
 class TestError(Exception):

@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Row
 
-from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
@@ -25,14 +24,15 @@ from app.api.schemas import (
     Hop,
     Level,
 )
-from app.downloads import download
 from app.events.attachments import attachments_of, find_attachment
 from app.events.queries import EventFilter, find_event, page_of_events
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
-from app.paging import Page
-from app.progress import Progress, follow, upstream_url
-from app.services import services
+from app.store.paging import Page
+from app.web import access
+from app.web.current import current_config, current_store
+from app.web.delivery_status import Progress, follow, upstream_url
+from app.web.downloads import download
 
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
 # Beyond 64 bits no database has a row.
@@ -81,7 +81,7 @@ def get_events() -> ResponseReturnValue:
     """Return a page of events."""
     query = read_query(EventQuery)
     chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
     found = [EventSummary(**_summary(row)) for row in page.rows]
     return answer(EventPage(events=found, next=number_after(page)))
@@ -104,8 +104,8 @@ def get_event(event_id: str) -> ResponseReturnValue:
     :raise 404: no event has this id.
     """
     raw = read_query(RawQuery).raw
-    with services().store.read() as conn:
-        progress = follow(conn, services(), event_id)
+    with current_store().read() as conn:
+        progress = follow(conn, event_id)
         issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
         grouping = grouping_of_event(conn, progress.stored.row) if progress else None
         of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
@@ -132,7 +132,7 @@ def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
 
     :raise 404: there is no such event, or not so many attachments.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         stored = find_event(conn, event_id)
         found = find_attachment(conn, stored.row, number) if stored else None
     if found is None:
@@ -162,7 +162,7 @@ def _correction(row: Row[Any]) -> dict[str, str] | None:
 
 def _delivery(row: Row[Any]) -> DeliveryState:
     upstream_id = (row.upstream_id or row.event_id) if row.state == "delivered" else None
-    url = upstream_url(row, services().config.SENTRY_WEB_URL)
+    url = upstream_url(row, current_config().SENTRY_WEB_URL)
     return DeliveryState(state=row.state, upstream_id=upstream_id, url=url)
 
 

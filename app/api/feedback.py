@@ -8,15 +8,15 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from app import access
 from app.api import bp
 from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import Feedback, FeedbackPage
-from app.downloads import download
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
-from app.services import services
+from app.web import access
+from app.web.current import current_store
+from app.web.downloads import download
 
 
 class FeedbackQuery(Query):
@@ -55,7 +55,7 @@ def get_feedback() -> ResponseReturnValue:
     """Return a page of feedback."""
     query = read_query(FeedbackQuery)
     chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
         files = files_of(conn, page.rows)
     found = [
@@ -80,7 +80,7 @@ def get_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
 
     :raise 404: there is no such feedback, or not so many files.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
     if found is None:
         abort(404, description="the feedback has no such file")

@@ -9,17 +9,24 @@ from datetime import timedelta
 from flask import current_app
 from flask.typing import ResponseReturnValue
 
-from app import access
-from app.alerts.notices import is_stuck
+from app.alerts.notifications import is_stuck
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.schemas import Check, Health, Liveness, SentryState
-from app.db import StoreError, utc_now
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from app.delivery.ledger import oldest_waiting
-from app.disks import fullest
-from app.services import Services, services
-from app.upstreams import held_up
+from app.delivery.upstreams import held_up
+from app.store import StoreError, utc_now
+from app.store.disks import fullest
+from app.web import access
+from app.web.current import (
+    current_config,
+    current_destinations,
+    current_intake,
+    current_memories,
+    current_release,
+    current_store,
+)
 
 # Probes come every second from several callers; the store is asked once for all of them.
 CACHE_S = 2.0
@@ -41,12 +48,12 @@ class Kept:
         self._sends_on = False
         self._until = self._books_until = float("-inf")
 
-    def checks(self, parts: Services) -> dict[str, Check]:
+    def checks(self) -> dict[str, Check]:
         """Return every check's word, at most :data:`CACHE_S` seconds old."""
         with self._lock:
             if time.monotonic() > self._until:
-                self._checks = run_checks(parts) | {"books": self._balance(parts)}
-                self._sends_on = _sends_on(parts)
+                self._checks = run_checks() | {"books": self._balance()}
+                self._sends_on = _sends_on()
                 self._until = time.monotonic() + CACHE_S
             return self._checks
 
@@ -54,10 +61,10 @@ class Kept:
         """Return whether any project is sent on to Sentry, as of the last checks."""
         return self._sends_on
 
-    def _balance(self, parts: Services) -> Check:
+    def _balance(self) -> Check:
         began = time.monotonic()
         if began > self._books_until:
-            self._books = _books(parts)
+            self._books = _books()
             took = time.monotonic() - began
             self._books_until = began + max(BOOKS_EVERY_S, took * BOOKS_SHARE)
         return self._books
@@ -89,66 +96,69 @@ def health() -> ResponseReturnValue:
 
 
 def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
-    parts = services()
     kept: Kept = current_app.extensions.setdefault("health", Kept())
-    checks = kept.checks(parts) | (more or {})
+    checks = kept.checks() | (more or {})
     worst: Check = max(checks.values(), key=("pass", "warn", "fail").index)
     report = Health(
         status=worst,
-        environment=parts.config.ENVIRONMENT,
-        release=parts.release,
+        environment=current_config().ENVIRONMENT,
+        release=current_release(),
         sentry=SentryState(enabled=kept.sends_on()),
         checks=checks,
     )
     return answer(report, 503 if worst == "fail" else 200)
 
 
-def run_checks(parts: Services) -> dict[str, Check]:
+def run_checks() -> dict[str, Check]:
     """Ask every part but the books how it is, now."""
-    store = _store(parts)
+    store = _store()
     # Neither is known while the store does not answer.
-    delivery = "warn" if store == "fail" else _delivery(parts)
-    alerts = "warn" if store == "fail" else _alerts(parts)
+    delivery = "warn" if store == "fail" else _delivery()
+    alerts = "warn" if store == "fail" else _alerts()
     checks: dict[str, Check] = {
         "store": store,
-        "emergency": _emergency(parts),
-        "disk": _disk(parts),
+        "emergency": _emergency(),
+        "disk": _disk(),
         "delivery": delivery,
         "alerts": alerts,
     }
-    if parts.config.QDRANT_URL is not None:
-        checks["vectors"] = _vectors(parts)
+    if current_config().QDRANT_URL is not None:
+        checks["vectors"] = _vectors()
     return checks
 
 
-def _store(parts: Services) -> Check:
+def _store() -> Check:
     """Fail while the store cannot be read or written, or takes nothing because it is full."""
     try:
-        parts.store.check()
-        if parts.store.write_failed:
-            parts.store.probe()
+        current_store().check()
+        if current_store().write_failed:
+            current_store().probe()
     except StoreError:
         return "fail"
-    if parts.intake.bound.state().is_full():
+    if current_intake().bound.state().is_full():
         return "fail"
-    return "warn" if parts.store.damaged_files() else "pass"
+    return "warn" if current_store().damaged_files() else "pass"
 
 
-def _emergency(parts: Services) -> Check:
-    return "warn" if parts.intake.emergency.count() else "pass"
+def _emergency() -> Check:
+    return "warn" if current_intake().emergency.count() else "pass"
 
 
-def _disk(parts: Services) -> Check:
+def _disk() -> Check:
     """Warn while a disk that the service writes to is nearly full."""
-    return "warn" if fullest((parts.config.DATA_DIR, parts.config.emergency_dir)).is_low else "pass"
+    return (
+        "warn"
+        if fullest((current_config().DATA_DIR, current_config().emergency_dir)).is_low
+        else "pass"
+    )
 
 
-def _delivery(parts: Services) -> Check:
+def _delivery() -> Check:
     """Warn while envelopes do not go on as they should; they are safe here, so it never fails."""
     now = utc_now()
     try:
-        with parts.store.read() as conn:
-            stands = held_up(conn, parts.destinations.list(conn), now)
+        with current_store().read() as conn:
+            stands = held_up(conn, current_destinations().list(conn), now)
             oldest = oldest_waiting(conn)
     except StoreError:
         return "warn"
@@ -156,31 +166,31 @@ def _delivery(parts: Services) -> Check:
     return "warn" if is_late or stands else "pass"
 
 
-def _sends_on(parts: Services) -> bool:
+def _sends_on() -> bool:
     try:
-        with parts.store.read() as conn:
-            return any(one.dsn for one in parts.destinations.list(conn))
+        with current_store().read() as conn:
+            return any(one.dsn for one in current_destinations().list(conn))
     except StoreError:
-        return parts.config.SENTRY_DSN is not None
+        return current_config().SENTRY_DSN is not None
 
 
-def _alerts(parts: Services) -> Check:
+def _alerts() -> Check:
     """Warn while notices do not go out, or some were given up within the last day."""
     try:
-        with parts.store.read() as conn:
+        with current_store().read() as conn:
             return "warn" if is_stuck(conn, utc_now()) else "pass"
     except StoreError:
         return "warn"
 
 
-def _vectors(parts: Services) -> Check:
+def _vectors() -> Check:
     """Warn while searches of memories find no Qdrant, or one that may not understand us."""
-    return "pass" if parts.memories.watch.see().problem is None else "warn"
+    return "pass" if current_memories().watch.see().problem is None else "warn"
 
 
-def _books(parts: Services) -> Check:
+def _books() -> Check:
     try:
-        with parts.store.read() as conn:
+        with current_store().read() as conn:
             return "pass" if accounting(conn)["balanced"] else "warn"
     except StoreError:
         return "warn"

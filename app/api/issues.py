@@ -10,7 +10,6 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from app import access
 from app.api import bp
 from app.api.events import Limit, RowNumber, grouping_of
 from app.api.openapi import Operation, answer, describe
@@ -29,9 +28,6 @@ from app.api.schemas import (
     TransitionPage,
     TypeCount,
 )
-from app.db import utc_now
-from app.errors import FieldErrors
-from app.events.affected import ISSUE, Subject, date_of
 from app.insights.releases import users_of_days
 from app.issues.groupings import latest_groupings
 from app.issues.overflow import types_of
@@ -46,7 +42,11 @@ from app.issues.queries import (
     tags_of,
     transitions_of,
 )
-from app.services import services
+from app.stats.users import ISSUE, Subject, date_of
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
+from app.web.errors import FieldErrors
 
 UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
@@ -110,7 +110,7 @@ def get_issues() -> ResponseReturnValue:
     query = read_query(IssueQuery)
     chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         page = page_of_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit)
         count = count_matching(conn, chosen, MAX_TOTAL + 1)
         found = shapes(conn, page.rows)
@@ -127,7 +127,7 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         row = found_issue(conn, issue_id)
         found = shapes(conn, [row])[0]
         types = _types(conn, issue_id) if row.is_other else None
@@ -146,7 +146,7 @@ def get_issue_tags(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found_issue(conn, issue_id)
         tags = tags_of(conn, issue_id)
     return answer(
@@ -174,7 +174,7 @@ def get_issue_users(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found_issue(conn, issue_id)
         days = users_of_days(conn, Subject(ISSUE, issue_id), utc_now())
     return answer(IssueUsers(users=day_shapes(days)))
@@ -197,7 +197,7 @@ def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     query = read_query(TransitionQuery)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found_issue(conn, issue_id)
         rows = transitions_of(conn, issue_id, before=query.cursor, limit=query.limit + 1)
     more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None

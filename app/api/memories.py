@@ -15,19 +15,19 @@ from flask import Response, abort
 from flask.typing import ResponseReturnValue
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
 
-from app import access
 from app.api import bp
 from app.api.events import Limit, RowNumber
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, Query, read_body, read_query
-from app.db import utc_now
-from app.errors import FieldErrors
 from app.memory import records
 from app.memory.content import MAX_CONTENT, MAX_KIND, MAX_TAG, MAX_TAGS, MAX_USER_ID, Draft
 from app.memory.errors import Refused
 from app.memory.observed import operation
 from app.memory.service import Stored, Wanted
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_memories, current_store
+from app.web.errors import FieldErrors
 
 UNKNOWN = "the user has no memory of this id"
 # Content in escapes, of six bytes a character, and metadata.
@@ -248,7 +248,7 @@ def post_memory() -> ResponseReturnValue:
     """
     body = read_body(NewMemory, max_bytes=MAX_BYTES)
     with _refusals():
-        stored = services().memories.add(
+        stored = current_memories().add(
             body.user_id, body.draft(), frozenset(body.model_fields_set)
         )
     return answer(_stored(stored), 201 if stored.is_new else 200)
@@ -272,7 +272,7 @@ def search_memories() -> ResponseReturnValue:
     """
     body = read_body(MemorySearch, max_bytes=MAX_BYTES)
     wanted = Wanted(body.limit, body.min_score, body.kind, tuple(body.tags))
-    found = services().memories.search(body.user_id, body.query, wanted)
+    found = current_memories().search(body.user_id, body.query, wanted)
     hits = [MemoryHit(**_shape(hit.row), score=round(hit.score, 6)) for hit in found.hits]
     return answer(MemoryResults(results=hits, waiting=found.waiting))
 
@@ -292,7 +292,7 @@ def get_memories() -> ResponseReturnValue:
     """Return a page of memories."""
     query = read_query(MemoryQuery)
     narrowed = records.Filter(query.kind, query.q)
-    with operation("list", query.user_id), services().store.read() as conn:
+    with operation("list", query.user_id), current_store().read() as conn:
         rows = records.list_memories(
             conn, query.user_id, narrowed, before=query.cursor, limit=query.limit + 1
         )
@@ -317,7 +317,7 @@ def get_memories() -> ResponseReturnValue:
 def delete_memories() -> ResponseReturnValue:
     """Delete all memories of a user and say how many there were."""
     user_id = read_query(OfUser).user_id
-    return answer(Deleted(deleted=services().memories.remove_user(user_id)))
+    return answer(Deleted(deleted=current_memories().remove_user(user_id)))
 
 
 @bp.get("/memories/<memory_id>")
@@ -331,7 +331,7 @@ def get_memory(memory_id: str) -> ResponseReturnValue:
     :raise 404: the user has none of this id.
     """
     user_id, id = read_query(OfUser).user_id, _id(memory_id)
-    with operation("get", user_id, id=id), services().store.read() as conn:
+    with operation("get", user_id, id=id), current_store().read() as conn:
         row = records.find(conn, user_id, id)
     if row is None:
         abort(404, description=UNKNOWN)
@@ -358,7 +358,7 @@ def put_memory(memory_id: str) -> ResponseReturnValue:
     user_id, id = read_query(OfUser).user_id, _id(memory_id)
     draft = read_body(MemoryBody, max_bytes=MAX_BYTES).draft()
     with _refusals():
-        stored = services().memories.change(user_id, id, draft)
+        stored = current_memories().change(user_id, id, draft)
     if stored is None:
         abort(404, description=UNKNOWN)
     return answer(_stored(stored))
@@ -377,7 +377,7 @@ def delete_memory(memory_id: str) -> ResponseReturnValue:
     :raise 404: the user has none of this id.
     """
     user_id = read_query(OfUser).user_id
-    if not services().memories.remove(user_id, _id(memory_id)):
+    if not current_memories().remove(user_id, _id(memory_id)):
         abort(404, description=UNKNOWN)
     return Response(status=204)
 
@@ -406,4 +406,4 @@ def _stored(stored: Stored) -> StoredMemory:
 
 def _shape(row: Any) -> dict[str, Any]:
     values = {name: getattr(row, name) for name in Memory.model_fields if name != "indexed"}
-    return values | {"indexed": services().memories.is_indexed(row)}
+    return values | {"indexed": current_memories().is_indexed(row)}

@@ -9,17 +9,17 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
-from app import access
 from app.api import bp
 from app.api.events import RowNumber
 from app.api.issues import UNKNOWN, found_issue
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, read_body
-from app.errors import FieldErrors
 from app.issues import merging
 from app.issues.groupings import groupings_of
 from app.issues.queries import find_issue
-from app.services import services
+from app.web import access
+from app.web.current import current_store
+from app.web.errors import FieldErrors
 
 Hash = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -83,7 +83,7 @@ def merge_issues() -> ResponseReturnValue:
     :raise 409: the last merge or unmerge of one of them is not finished; try again in a minute.
     """
     ids, actor = read_body(MergeBody).ids, access.caller()
-    store = services().store
+    store = current_store()
     try:
         with store.write() as conn:
             stays = merging.merge(conn, ids, actor)
@@ -114,7 +114,7 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id. :raise 409: its last merge or unmerge is not finished.
     """
     hashes, actor = read_body(UnmergeBody).hashes, access.caller()
-    store = services().store
+    store = current_store()
     try:
         with store.write() as conn:
             if find_issue(conn, issue_id) is None:
@@ -138,7 +138,7 @@ def get_issue_groupings(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rows = groupings_of(conn, found_issue(conn, issue_id).id)
     names = IssueGrouping.model_fields
     found = [IssueGrouping(**{name: getattr(row, name) for name in names}) for row in rows]

@@ -13,16 +13,23 @@ from flask import Response
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
-from app import access, system
-from app.alerts import archive
+from app.alerts import queries
 from app.api import bp
 from app.api.openapi import Operation, describe
-from app.db import utc_now
-from app.delivery import books, ledger
+from app.delivery import accounting, ledger
 from app.delivery.ledger import Overview
-from app.delivery.settling import WAITING
-from app.events import observations
-from app.services import Services, services
+from app.delivery.outcomes import WAITING
+from app.stats import observations
+from app.store import utc_now
+from app.web import access, system
+from app.web.current import (
+    current_config,
+    current_destinations,
+    current_intake,
+    current_memories,
+    current_release,
+    current_store,
+)
 from config import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -86,21 +93,21 @@ class Metric:
 @describe(Operation("Metrics for Prometheus", {200: "text/plain"}, problems=(503,)))
 def metrics() -> ResponseReturnValue:
     """Return the metrics."""
-    parts, now = services(), utc_now()
-    with parts.store.read() as conn:
-        overview = ledger.overview(conn, parts.destinations, now)
-        counters = books.read_counters(conn)
+    now = utc_now()
+    with current_store().read() as conn:
+        overview = ledger.overview(conn, current_destinations(), now)
+        counters = accounting.read_counters(conn)
         found = [*_of_books(conn, counters), *_of_delivery(overview, now), *_of_ages(conn, now)]
         found += [*_of_requests(counters), _of_notices(conn), _of_refusals(counters)]
-    found += [*_of_memories(parts), *_of_service(parts)]
+    found += [*_of_memories(), *_of_service()]
     return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
 
 
 def _of_books(conn: Connection, counters: Mapping[str, int]) -> Iterator[Metric]:
-    accounts = books.accounting(conn)
+    accounts = accounting.accounting(conn)
     yield _one("accepted_total", "counter", "Envelopes accepted.", accounts["accepted"])
     states = Metric("envelopes", "gauge", "Envelopes by state, removed ones included.")
-    for state in books.STATES:
+    for state in accounting.STATES:
         states.add(accounts[state], state=state)
     yield states.add(sum(accounts["discarded"].values()), state="discarded")
     for name, kind, label, prefix, text in _BY_PREFIX:
@@ -193,28 +200,30 @@ def _of_requests(counters: Mapping[str, int]) -> Iterator[Metric]:
 
 def _of_notices(conn: Connection) -> Metric:
     found = Metric("notices", "gauge", "Notices of the last 90 days by state, one a channel.")
-    for state, count in archive.count_by_state(conn).items():
+    for state, count in queries.count_by_state(conn).items():
         found.add(count, state=state)
     return found
 
 
-def _of_memories(parts: Services) -> Iterator[Metric]:
-    counts = system.memories(parts)
+def _of_memories() -> Iterator[Metric]:
+    counts = system.memories()
     yield _one("memories", "gauge", "Memories that are kept.", counts["memories"])
     waiting, to_remove = counts["waiting"], counts["to_remove"]
     yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", waiting)
     yield _one("memories_to_remove", "gauge", "Removals the index has not seen yet.", to_remove)
-    if parts.config.QDRANT_URL is not None:
-        is_up = parts.memories.watch.see().failure is None
+    if current_config().QDRANT_URL is not None:
+        is_up = current_memories().watch.see().failure is None
         yield _one("index_up", "gauge", "1 if Qdrant answers.", int(is_up))
 
 
-def _of_service(parts: Services) -> Iterator[Metric]:
+def _of_service() -> Iterator[Metric]:
     info = Metric("build_info", "gauge", "What runs.")
-    environment = parts.config.ENVIRONMENT
-    yield info.add(1, version=VERSION, release=parts.release, environment=environment)
-    yield _one("store_bytes", "gauge", "What the store takes on disk.", parts.store.size_bytes())
-    set_aside = parts.intake.emergency.count()
+    environment = current_config().ENVIRONMENT
+    yield info.add(1, version=VERSION, release=current_release(), environment=environment)
+    yield _one(
+        "store_bytes", "gauge", "What the store takes on disk.", current_store().size_bytes()
+    )
+    set_aside = current_intake().emergency.count()
     yield _one("set_aside", "gauge", "Events in the emergency folder.", set_aside)
 
 

@@ -12,10 +12,10 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app import access
 from app.api import bp, doors
 from app.api.schemas import Problem
-from app.services import services
+from app.web import access
+from app.web.current import current_config
 from config import VERSION
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -102,7 +102,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "DevEnviro", "version": VERSION, "description": "Error monitoring."},
-        "servers": [{"url": services().config.public_url}],
+        "servers": [{"url": current_config().public_url}],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas["$defs"],

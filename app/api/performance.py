@@ -10,12 +10,10 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.api import bp
 from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
-from app.db import utc_now
 from app.insights.performance import (
     PERIODS,
     Percentiles,
@@ -29,7 +27,9 @@ from app.insights.performance import (
 )
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
 
 Name = Annotated[str, Field(max_length=250)]
 
@@ -103,7 +103,7 @@ def get_performance() -> ResponseReturnValue:
             include={"transaction", "release", "environment"}
         ).items()
     }
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
     end = query.cursor + query.limit
     return answer(

@@ -13,13 +13,13 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body, unchanged
 from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
-from app.db import utc_now
-from app.enrollment import (
+from app.delivery.upstreams import reach
+from app.intake.refusals import refused_by_reason
+from app.project_service import (
     MAX_DSN_LENGTH,
     MAX_EVENTS_PER_MINUTE,
     MAX_RETENTION_DAYS,
@@ -30,7 +30,6 @@ from app.enrollment import (
     find_enrolled,
     list_enrolled,
 )
-from app.errors import FieldErrors
 from app.projects import (
     MAX_NAME_LENGTH,
     MAX_PROJECT_ID,
@@ -41,9 +40,10 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
-from app.refusals import refused_by_reason
-from app.services import services
-from app.upstreams import reach
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_config, current_destinations, current_store
+from app.web.errors import FieldErrors
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
@@ -101,8 +101,8 @@ class NewKey(Body):
 @describe(Operation("Projects", {200: ProjectList}, problems=(503,), tag="projects"))
 def get_projects() -> ResponseReturnValue:
     """Return all projects."""
-    with services().store.read() as conn:
-        found = list_enrolled(conn, services().destinations)
+    with current_store().read() as conn:
+        found = list_enrolled(conn, current_destinations())
     return answer(ProjectList(projects=[Project(**_fields(one)) for one in found]))
 
 
@@ -141,7 +141,7 @@ def post_project() -> ResponseReturnValue:
     body = read_body(NewProject)
     change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
     with _refusals():
-        project_id = enroll(services().store, services().config, change, body.id, body.key)
+        project_id = enroll(current_store(), current_config(), change, body.id, body.key)
         return _answered(project_id, 201)
 
 
@@ -163,7 +163,7 @@ def patch_project(project_id: int) -> ResponseReturnValue:
     """
     change = read_body(ProjectChange).changes()
     with _refusals():
-        amend(services().store, services().config, project_id, cast(Change, change))
+        amend(current_store(), current_config(), project_id, cast(Change, change))
         return _answered(project_id)
 
 
@@ -185,8 +185,8 @@ def post_key(project_id: int) -> ResponseReturnValue:
     """
     body = read_body(NewKey)
     with _refusals():
-        key = rotate_key(services().store, project_id, body.key, revoke=body.revoke)
-    dsn = dsn_of(services().config.public_url, project_id, key)
+        key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
+    dsn = dsn_of(current_config().public_url, project_id, key)
     return answer(ProjectKey(project_id=project_id, public_key=key, dsn=dsn), 201)
 
 
@@ -199,13 +199,13 @@ def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
     :raise 404: the project has no such key that works.
     """
     with _refusals():
-        revoke_key(services().store, project_id, public_key)
+        revoke_key(current_store(), project_id, public_key)
         return _answered(project_id)
 
 
 def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
-    with services().store.read() as conn:
-        one = find_enrolled(conn, services().destinations, project_id)
+    with current_store().read() as conn:
+        one = find_enrolled(conn, current_destinations(), project_id)
         refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
     figures = {
         "events": one.figures.events,
@@ -220,7 +220,7 @@ def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
 
 def _fields(one: Enrolled) -> dict[str, Any]:
     project, keys = one.project, one.project.keys
-    public_url = services().config.public_url
+    public_url = current_config().public_url
     return {
         "id": project.id,
         "name": project.name,

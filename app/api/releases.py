@@ -9,15 +9,12 @@ from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
-from app import access
 from app.api import bp
 from app.api.events import Limit
 from app.api.issues import day_shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, Query, read_body, read_query
 from app.api.schemas import DayUsers
-from app.db import utc_now
-from app.errors import FieldErrors
 from app.insights.releases import (
     ReleaseError,
     ReleaseFigures,
@@ -31,7 +28,10 @@ from app.insights.releases import (
 )
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.services import services
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
+from app.web.errors import FieldErrors
 
 UNKNOWN = "no release has this id"
 
@@ -125,7 +125,7 @@ def get_releases() -> ResponseReturnValue:
     """Return a page of releases, in the order in which they became known."""
     query = read_query(ReleaseQuery)
     version = query.version if query.version is None else clean_text(query.version)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         rows = list_releases(
             conn, query.project_id, version=version, before=query.cursor, limit=query.limit + 1
         )
@@ -171,7 +171,7 @@ def post_release() -> ResponseReturnValue:
     """Make a release known before its first event; 200 for one that is known already."""
     body, actor = read_body(ReleaseBody), access.caller()
     try:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             row, is_new = announce(conn, body.project_id, body.version, actor, utc_now())
     except ReleaseError as error:
         raise FieldErrors([{"field": error.field, "message": str(error)}]) from None
@@ -180,7 +180,7 @@ def post_release() -> ResponseReturnValue:
 
 def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     now = utc_now()
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         row = find_release(conn, release_id)
         if row is None:
             abort(404, description=UNKNOWN)

@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from app import access
-from app.errors import FieldErrors
+from app.web import access
+from app.web.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -10,22 +10,23 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app import access
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
 from app.api.schemas import Grouping
-from app.errors import FieldErrors
 from app.issues import rulebook
 from app.issues.rule_text import MAX_TEXT, parse_rule
-from app.issues.rulebook import MAX_NAME, RuleError, StoredRule
+from app.issues.rulebook import RuleError, StoredRule
+from app.issues.tables import MAX_RULE_NAME
 from app.issues.trial import MAX_EVENTS, Move, try_rule
-from app.services import services
+from app.web import access
+from app.web.current import current_intake, current_store
+from app.web.errors import FieldErrors
 
 UNKNOWN = "no rule has this id"
 ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 RuleKind = Literal["fingerprint", "ignore"]
-RuleName = Annotated[str, Field(max_length=MAX_NAME)]
+RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
 RuleText = Annotated[
     str,
     Field(
@@ -135,7 +136,7 @@ class TrialResult(BaseModel):
 def get_rules() -> ResponseReturnValue:
     """Return the rules, all or those that a project's events are tried on."""
     project_id = read_query(RuleQuery).project_id
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         found = rulebook.list_rules(conn, project_id)
     return answer(RuleList(rules=[_shape(rule) for rule in found]))
 
@@ -157,9 +158,9 @@ def post_rule() -> ResponseReturnValue:
     :raise FieldErrors: it is no rule (422); the message says where.
     """
     body = read_body(RuleBody)
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         added = _asked(rulebook.add_rule, conn, **body.model_dump(), created_by=access.caller())
-    services().intake.rules.forget()
+    current_intake().rules.forget()
     return answer(_shape(added), 201)
 
 
@@ -183,12 +184,12 @@ def patch_rule(rule_id: int) -> ResponseReturnValue:
     place = changes.pop("position", None)
     if "name" in changes:
         changes["name"] = changes["name"] or ""
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         changed = _asked(rulebook.change_rule, conn, _find(conn, rule_id), **changes)
         if place is not None:
             rulebook.place_rule(conn, rule_id, place)
             changed = _find(conn, rule_id)
-    services().intake.rules.forget()
+    current_intake().rules.forget()
     return answer(_shape(changed))
 
 
@@ -204,10 +205,10 @@ def delete_rule(rule_id: int) -> ResponseReturnValue:
 
     :raise 404: no rule has this id.
     """
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         if not rulebook.remove_rule(conn, rule_id):
             abort(404, description=UNKNOWN)
-    services().intake.rules.forget()
+    current_intake().rules.forget()
     return Response(status=204)
 
 
@@ -229,7 +230,7 @@ def post_trial() -> ResponseReturnValue:
     """
     body = read_body(TrialBody)
     given = body.model_dump(include={"kind", "text", "name", "project_id"})
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         _asked(rulebook.checked, conn, **given)
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)
         kept = rulebook.list_rules(conn)

@@ -9,16 +9,16 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from app import access
 from app.api import bp
 from app.api.events import Limit
 from app.api.issues import found_issue
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.api.schemas import Level
-from app.issues.comparing import is_complete
 from app.issues.similar import MIN_SCORE, Similar, similar_to
-from app.services import services
+from app.issues.similarity_index import is_complete
+from app.web import access
+from app.web.current import current_store
 
 
 class Resolution(BaseModel):
@@ -100,7 +100,7 @@ def get_similar_issues(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     query = read_query(SimilarQuery)
-    with services().store.read() as conn:
+    with current_store().read() as conn:
         complete = is_complete(conn)
         issue = found_issue(conn, issue_id)
         found = similar_to(conn, issue, min_score=query.min_score, limit=query.limit)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from flask.typing import ResponseReturnValue
 
-from app import access, system
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.schemas import SystemStatus
-from app.services import services
+from app.web import access, system
 
 
 @bp.get("/system/status")
@@ -16,4 +15,4 @@ from app.services import services
 @describe(Operation("How service, machine and store are", {200: SystemStatus}))
 def system_status() -> ResponseReturnValue:
     """Return the status; with a broken store, too."""
-    return answer(SystemStatus(**system.status(services())))
+    return answer(SystemStatus(**system.status()))

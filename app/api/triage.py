@@ -11,20 +11,20 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
-from app import access
 from app.api import bp
 from app.api.events import RowNumber
 from app.api.issues import UNKNOWN, Status, shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body
 from app.api.schemas import Changed, Issue, Level, Transition
-from app.errors import FieldErrors
 from app.insights.releases import list_releases
 from app.intake.retention import bury
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
 from app.protocol.event import clean_text
-from app.services import services
+from app.web import access
+from app.web.current import current_store
+from app.web.errors import FieldErrors
 
 log = logging.getLogger("app.tracker")
 
@@ -128,7 +128,7 @@ def patch_issue(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     body, actor = read_body(StatusBody), access.caller()
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         row = find_issue(conn, issue_id)
         if row is None:
             abort(404, description=UNKNOWN)
@@ -151,7 +151,7 @@ def delete_issue(issue_id: int) -> ResponseReturnValue:
     """
     gone = []
     if issue_id < MAX_ROW_NUMBER:
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             gone = triage.delete(conn, [issue_id])
     if not gone:
         abort(404, description=UNKNOWN)
@@ -217,7 +217,7 @@ def post_comment(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     text, actor = read_body(CommentBody).text, access.caller()
-    with services().store.write() as conn:
+    with current_store().write() as conn:
         comment_id = triage.comment(conn, issue_id, text, actor)
         if comment_id is None:
             abort(404, description=UNKNOWN)
@@ -234,7 +234,7 @@ def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:
 def _change(selection: Selection, change: Change) -> list[int]:
     changed: list[int] = []
     for ids in _bites(selection):
-        with services().store.write() as conn:
+        with current_store().write() as conn:
             changed += change(conn, ids)
     return changed
 
@@ -243,7 +243,7 @@ def _bites(selection: Selection) -> Iterable[list[int]]:
     if selection.ids is not None:
         return [selection.ids]
     where = selection.where or Where()
-    store = services().store
+    store = current_store()
     with store.read() as conn:
         highest = triage.highest_id(conn)
     return triage.in_bites(
@@ -254,4 +254,4 @@ def _bites(selection: Selection) -> Iterable[list[int]]:
 def _bury(gone: list[int]) -> None:
     # Their history goes with them, so the log is what tells afterwards.
     log.info("%s issues deleted by %s: %s …", len(gone), access.caller(), gone[:20])
-    bury(services().store, at_most=BITES_AT_ONCE)
+    bury(current_store(), at_most=BITES_AT_ONCE)

@@ -9,31 +9,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import JSON, Column, Connection, Integer, Row, String, Table, func, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
-from app.db import Store, UtcDateTime, metadata
-from app.events import ageing
-from app.events.tables import RowId
+from app.delivery.tables import delivery_actions
+from app.stats import expiry
+from app.store import Store
 
 Kind = Literal["replayed", "discarded", "paused", "resumed"]
 # Rows that are kept, whatever RETENTION_DAYS says; some 2 MB.
 MAX_KEPT = 10_000
-
-delivery_actions = Table(
-    "delivery_actions",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("at", UtcDateTime, nullable=False, index=True),
-    # A user's name or a token's.
-    Column("actor", String(200), nullable=False),
-    Column("kind", String(16), nullable=False),
-    # No foreign keys: it is history, and outlives what it was done to.
-    Column("envelope_id", RowId, index=True),
-    Column("project_id", Integer),
-    # The filter of an action on many, as text by name; empty for one envelope or project.
-    Column("filter", JSON, nullable=False),
-    Column("envelopes", Integer, nullable=False),
-)
 
 
 class Action:
@@ -80,6 +64,6 @@ def prune_actions(store: Store, before: datetime | None) -> None:
     of = delivery_actions.c
     with store.read() as conn:
         newest = conn.scalar(select(func.max(of.id))) or 0
-    ageing.remove(store, delivery_actions, of.id <= newest - MAX_KEPT)
+    expiry.remove(store, delivery_actions, of.id <= newest - MAX_KEPT)
     if before is not None:
-        ageing.remove(store, delivery_actions, of.at < before)
+        expiry.remove(store, delivery_actions, of.at < before)

@@ -6,7 +6,7 @@ a row of :mod:`app.delivery.action_history`.
     └── DoesNotFit        not in this state, or there is nowhere to send it to
 
 An envelope may be on its way at that very moment. Settling is conditional on state and number of
-attempts (:mod:`app.delivery.settling`), therefore:
+attempts (:mod:`app.delivery.outcomes`), therefore:
 
 - One that waits keeps its attempts and its state when it is replayed; only its turn comes sooner.
   Its forwarder holds it while it sends, so nobody sends it a second time meanwhile, and what comes
@@ -25,15 +25,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from app.db import Store, utc_now
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery import destinations as own
 from app.delivery.action_history import Action, Kind
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.ledger import DeliveryFilter
-from app.delivery.settling import WAITING, owe_reports
+from app.delivery.outcomes import WAITING, owe_reports
 from app.events.tables import envelopes
 from app.projects import projects
+from app.store import Store, utc_now
 
 log = logging.getLogger("app.tracker")
 
@@ -244,16 +244,20 @@ def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) 
     _update(conn, rows, soon)
     anew = {"state": "pending", "attempts": 0}
     _update(conn, settled, anew | dict.fromkeys(("reason", "settled_at", "upstream_id")))
-    pending = books.counter_of("pending")
-    books.move(conn, ((books.counter_of(row.state, row.reason), pending) for row in settled))
+    pending = accounting.counter_of("pending")
+    accounting.move(
+        conn, ((accounting.counter_of(row.state, row.reason), pending) for row in settled)
+    )
     return len(rows)
 
 
 def _discard(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:
     values = {"state": "discarded", "reason": BY_PERSON, "settled_at": utc_now(), "next_at": None}
     _update(conn, rows, values)
-    discarded = books.counter_of("discarded", BY_PERSON)
-    books.move(conn, ((books.counter_of(row.state, row.reason), discarded) for row in rows))
+    discarded = accounting.counter_of("discarded", BY_PERSON)
+    accounting.move(
+        conn, ((accounting.counter_of(row.state, row.reason), discarded) for row in rows)
+    )
     told = destinations.with_dsn(conn, {row.project_id for row in rows})
     owe_reports(conn, [(row, BY_PERSON) for row in rows if row.project_id in told])
     return len(rows)

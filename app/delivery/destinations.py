@@ -15,11 +15,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from app.db import insert
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
+from app.store import insert
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 _MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
@@ -78,7 +78,7 @@ class Destinations:
 
     :param own_dsn: of project 1; ``None`` keeps its envelopes here.
     :param allow_private: whether a project's DSN may lead to private networks and this machine.
-    :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.thinning`.
+    :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.sampling`.
     """
 
     def __init__(

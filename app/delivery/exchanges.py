@@ -18,11 +18,11 @@ from typing import Any
 
 import pycurl
 
-from app.db import utc_now
 from app.delivery.client import CheckAddress, Line, Origin, stamped
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
 from app.protocol.packing import unpack
+from app.store import utc_now
 
 log = logging.getLogger("app.tracker")
 

@@ -15,14 +15,14 @@ import time
 
 from sqlalchemy import Connection
 
-from app.db import Store, StoreError, utc_now
-from app.delivery import outbox, reports
+from app.delivery import client_reports, outbox
+from app.delivery.destination_sender import Lane, Rules
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.exchanges import Exchanges
-from app.delivery.lane import Lane, Rules
+from app.delivery.outcomes import Settlement, settle
 from app.delivery.results import Results
-from app.delivery.settling import Settlement, settle
-from app.leases import new_owner
+from app.store import Store, StoreError, utc_now
+from app.store.leases import new_owner
 
 log = logging.getLogger("app.tracker")
 
@@ -180,7 +180,7 @@ class Forwarder:
         """Return the projects whose Sentry is to be told something now."""
         if time.monotonic() - self._owing_at > OWING_EVERY_S:
             self._owing_at = time.monotonic()
-            self._owing = reports.projects_owing(conn)
+            self._owing = client_reports.projects_owing(conn)
         lanes = ((project_id, self._lanes.get(project_id)) for project_id in self._owing)
         return [project_id for project_id, lane in lanes if lane is None or lane.may_report()]
 

@@ -23,17 +23,18 @@ from sqlalchemy import (
     union_all,
 )
 
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations
-from app.delivery.settling import WAITING
+from app.delivery.outcomes import WAITING
 from app.delivery.tables import attempts, client_reports
 from app.events.tables import OUTBOX, envelopes, events
-from app.paging import Listing, Page, hidden, read_page
 from app.projects import projects
 from app.protocol.event import parse_event_id
-from app.searching import contains, search_text
+from app.protocol.lenient import search_text
+from app.store.paging import Listing, Page, hidden, read_page
+from app.store.searching import contains
 
-STATES = (*books.STATES, "discarded")
+STATES = (*accounting.STATES, "discarded")
 # Of one envelope; one that waits for a week has some two thousand.
 MAX_ATTEMPTS = 200
 RATE_OVER = timedelta(minutes=5)
@@ -212,12 +213,12 @@ def last_attempts(conn: Connection, envelope_ids: Collection[int]) -> dict[int, 
 
 def counts_by_state(conn: Connection) -> dict[str, int]:
     """Return how many envelopes are in each state, without those that retention removed."""
-    counted = books.read_counters(conn)
-    counts = {state: counted.get(books.counter_of(state), 0) for state in books.STATES}
+    counted = accounting.read_counters(conn)
+    counts = {state: counted.get(accounting.counter_of(state), 0) for state in accounting.STATES}
     counts["discarded"] = sum(
         value for name, value in counted.items() if name.startswith("discarded:")
     )
-    return {state: counts[state] - counted.get(books.pruned(state), 0) for state in STATES}
+    return {state: counts[state] - counted.get(accounting.pruned(state), 0) for state in STATES}
 
 
 def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int, Held]:

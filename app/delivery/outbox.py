@@ -27,12 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import UtcDateTime
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.client import Origin
 from app.delivery.tables import destinations
 from app.events.tables import OUTBOX, envelopes, events
 from app.issues.tables import issues
+from app.store import UtcDateTime
 
 # Beyond this age what was never tried is backlog: a burst larger than can be sent in that time.
 LIVE = timedelta(seconds=10)
@@ -194,8 +194,8 @@ def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) 
         return 0
     values = {"state": "expired", "settled_at": now, "next_at": None}
     conn.execute(update(envelopes).where(envelopes.c.id.in_(states)).values(values))
-    expired = books.counter_of("expired")
-    books.move(conn, ((books.counter_of(state), expired) for state in states.values()))
+    expired = accounting.counter_of("expired")
+    accounting.move(conn, ((accounting.counter_of(state), expired) for state in states.values()))
     return len(states)
 
 

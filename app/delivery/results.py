@@ -17,13 +17,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app.db import Store, StoreBusy, StoreError, utc_now
-from app.delivery import books
+from app.delivery import accounting
+from app.delivery.client_reports import Report
+from app.delivery.destination_sender import Lane
 from app.delivery.exchanges import Sent
-from app.delivery.lane import Lane
+from app.delivery.outcomes import Settlement, settle
 from app.delivery.policy import judge
-from app.delivery.reports import Report
-from app.delivery.settling import Settlement, settle
+from app.store import Store, StoreBusy, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
 
@@ -173,7 +173,7 @@ class Results:
     def _record_reduced(self, settlements: list[Settlement], now: datetime) -> None:
         with self._store.write(durable=False) as conn:
             settle(conn, settlements, now)
-            books.add(conn, {REDUCED: 1})
+            accounting.add(conn, {REDUCED: 1})
             self._count(conn)
         self._has_written()
 
@@ -181,7 +181,7 @@ class Results:
 
     def _count(self, conn: Connection) -> None:
         if self._uncounted:
-            books.add(conn, {SET_APART: self._uncounted})
+            accounting.add(conn, {SET_APART: self._uncounted})
 
     def _has_written(self) -> None:
         self._uncounted = 0

@@ -21,8 +21,7 @@ from sqlalchemy import (
     false,
 )
 
-from app.db import UtcDateTime, metadata
-from app.events.tables import RowId
+from app.store import RowId, UtcDateTime, metadata
 
 # One for each project that has a DSN. What its forwarder learned outlives the process: limits,
 # circuit, probe.
@@ -80,4 +79,27 @@ issue_deliveries = Table(
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("hour", UtcDateTime, primary_key=True),
     Column("sent", Integer, nullable=False),
+)
+
+delivery_actions = Table(
+    "delivery_actions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    # A user's name or a token's.
+    Column("actor", String(200), nullable=False),
+    Column("kind", String(16), nullable=False),
+    # No foreign keys: it is history, and outlives what it was done to.
+    Column("envelope_id", RowId, index=True),
+    Column("project_id", Integer),
+    # The filter of an action on many, as text by name; empty for one envelope or project.
+    Column("filter", JSON, nullable=False),
+    Column("envelopes", Integer, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", BigInteger, nullable=False),
 )

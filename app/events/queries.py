@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, column, select, table
 
 from app.events.tables import envelopes, events
-from app.paging import Count, Listing, Page, count_rows, hidden, is_small, read_page
-from app.projects import projects
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, clean_text, parse_event_id, read_event
+from app.protocol.lenient import search_text
 from app.protocol.packing import unpack
-from app.searching import contains, search_text
+from app.store.paging import Count, Listing, Page, count_rows, hidden, is_small, read_page
+from app.store.searching import contains
+
+# The index of event ids begins with the project. Its table belongs to a package beside this one.
+_PROJECT_IDS = table("projects", column("id")).c.id
 
 # How an event's envelope fares, for the trail and the badge of a list.
 DELIVERY_COLUMNS = (
@@ -103,7 +106,7 @@ class EventFilter:
         if event_id is None:
             return []
         # By project, as the index is.
-        is_it = events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+        is_it = events.c.project_id.in_(select(_PROJECT_IDS)), events.c.event_id == event_id
         return list(is_it) if conn.execute(select(events.c.id).where(*is_it)).first() else []
 
 
@@ -165,7 +168,7 @@ def find_event(
         select(events, *DELIVERY_COLUMNS, envelopes.c.body)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
         # By project, as the index is: without one, every event would be looked at.
-        .where(events.c.project_id.in_(select(projects.c.id)), events.c.event_id == parsed)
+        .where(events.c.project_id.in_(select(_PROJECT_IDS)), events.c.event_id == parsed)
         .order_by(events.c.project_id)
     )
     if project_id is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Float,
@@ -24,10 +23,8 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata
 
-# SQLite counts rows by itself only in a column that is exactly INTEGER.
-RowId = BigInteger().with_variant(Integer, "sqlite")
 # What is still to be sent, however many envelopes are settled.
 OUTBOX = "state IN ('pending', 'retry')"
 

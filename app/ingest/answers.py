@@ -8,12 +8,12 @@ import math
 from flask import Response, g, json, request
 from flask.typing import ResponseReturnValue
 
-from app.db import StoreBusy, StoreError, StoreFull
 from app.ingest import bp
 from app.intake.store_bound import ShareExceeded
-from app.quotas import refusal_counter
+from app.projects.quotas import refusal_counter
 from app.sentry import INGEST_PATHS
-from app.services import services
+from app.store import StoreBusy, StoreError, StoreFull
+from app.web.current import current_intake, current_keys
 
 log = logging.getLogger("app.tracker")
 
@@ -44,8 +44,8 @@ class Refusal(Exception):
     :param causes: what led to it, outermost first.
     :param retry_after_s: when another try makes sense.
     :param limited: which kinds of data have to wait that long, as ``X-Sentry-Rate-Limits`` says it.
-    :param reason: what it is counted by, one of :data:`app.quotas.REASONS`; by default the one of
-        its status.
+    :param reason: what it is counted by, one of :data:`app.projects.quotas.REASONS`; by default
+        the one of its status.
     :param is_read: whether the body was read to its end; else the connection is closed after the
         answer, since the rest of the body would be taken for the next request.
     """
@@ -74,7 +74,7 @@ _REASONS = {400: "malformed", 401: "no_key", 403: "unknown_key", 413: "too_large
 def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
     """Answer as Sentry does, and count it."""
     if refusal.reason is not None:
-        services().intake.count(refusal_counter(refusal.reason, _project_of_request()))
+        current_intake().count(refusal_counter(refusal.reason, _project_of_request()))
     body = {"detail": refusal.detail, "causes": list(refusal.causes)}
     response = Response(json.dumps(body), refusal.status, content_type="application/json")
     response.headers["X-Sentry-Error"] = _header_text(": ".join((refusal.detail, *refusal.causes)))
@@ -94,7 +94,7 @@ def _project_of_request() -> int | None:
         return int(known)
     named = (request.view_args or {}).get("project_id")
     try:
-        return named if named is not None and services().keys.has_project(named) else None
+        return named if named is not None and current_keys().has_project(named) else None
     except StoreError:
         return None
 

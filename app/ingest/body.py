@@ -20,7 +20,7 @@ from werkzeug.wsgi import get_input_stream
 
 from app.ingest.answers import RETRY_AFTER_S, Refusal
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate
-from app.services import services
+from app.web.current import current_config
 
 # What SDKs send at most in practice: attachments of 20 MiB, replays of 10 MiB, compressed.
 MAX_WIRE_BYTES = 20 * 1024**2
@@ -49,7 +49,7 @@ def read_body() -> Iterator[bytearray]:
         large ones wait.
     """
     encoding = request.headers.get("Content-Encoding", "")
-    with tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=str(services().config.DATA_DIR)) as wire:
+    with tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=str(current_config().DATA_DIR)) as wire:
         _receive(wire)
         small = _small(wire, encoding)
         if small is not None:

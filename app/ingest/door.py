@@ -15,8 +15,6 @@ from flask import Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
-from app import access
-from app.db import StoreError
 from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, read_body
@@ -34,7 +32,9 @@ from app.protocol.envelope import (
 )
 from app.protocol.event import parse_event_id
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate_base64
-from app.services import services
+from app.store import StoreError
+from app.web import access
+from app.web.current import current_intake, current_keys, current_quotas, current_store
 
 Parsed = TypeVar("Parsed")
 
@@ -135,7 +135,7 @@ def check_head() -> None:
         if is_event:
             raise Refusal(401, "no public key was given")
         return
-    services().intake.check_room(project_id)
+    current_intake().check_room(project_id)
     if is_event:
         # An envelope may hold what no quota limits, which only its body tells.
         quota.check(_EVENT_OR_TRANSACTION, project_id)
@@ -192,9 +192,9 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
         ) from error
     if found is None:
         return None
-    project = services().keys.project_of(found.key)
+    project = current_keys().project_of(found.key)
     if project is None:
-        if services().keys.may_be_lost():
+        if current_keys().may_be_lost():
             # 403 would have the SDK drop its events, and a person may still bring the key back.
             raise Refusal(503, "the keys of a damaged store are missing", retry_after_s=RETRY_S)
         raise Refusal(403, "the public key is unknown or revoked")
@@ -215,7 +215,7 @@ def passed_through() -> str | None:
     if not via:
         return None
     instances = {part.strip() for part in via.split(",")}
-    if len(via) > MAX_VIA_LENGTH or services().store.instance_id() in instances:
+    if len(via) > MAX_VIA_LENGTH or current_store().instance_id() in instances:
         raise Refusal(508, "loop detected: the DSN leads back to this service")
     return via
 
@@ -230,7 +230,7 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     event_id = _give_event_id(envelope)
     if envelope.items:
         limit = quota.check(envelope, project_id)
-        accepted = services().intake.accept(
+        accepted = current_intake().accept(
             envelope,
             project_id=project_id,
             timeout_s=ACCEPT_WAIT_S,
@@ -239,7 +239,7 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
             caller=caller_of_request(),
         )
         if limit is not None and accepted.refused_until is not None:
-            services().quotas.shut(project_id, limit, accepted.refused_until)
+            current_quotas().shut(project_id, limit, accepted.refused_until)
             raise quota.over_quota(envelope, accepted.refused_until)
     return jsonify({"id": event_id} if event_id else {})
 

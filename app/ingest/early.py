@@ -13,12 +13,12 @@ from flask import Flask, abort, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
 
-from app import access
-from app.db import StoreError, StoreFull
 from app.ingest import bp, door
 from app.ingest.answers import Refusal, answer_store_error
 from app.ingest.body import MAX_WIRE_BYTES
 from app.intake.store_bound import ShareExceeded
+from app.store import StoreError, StoreFull
+from app.web import access
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from app.db import utc_now
 from app.ingest.answers import Refusal
+from app.projects.quotas import UNLIMITED_ITEMS, is_limited, refused_counter
 from app.protocol.envelope import Envelope
 from app.protocol.rate_limits import categories_of
-from app.quotas import UNLIMITED_ITEMS, is_limited, refused_counter
-from app.services import services
+from app.store import utc_now
+from app.web.current import current_intake, current_keys, current_quotas
 
 # Categories stand in a header, and an item's type may be any text.
 _CATEGORY = re.compile(r"[a-z0-9_]{1,40}")
@@ -21,12 +21,12 @@ def check(envelope: Envelope, project_id: int) -> int | None:
 
     :raise Refusal: 429 it is known to be used up.
     """
-    limit = services().keys.quota_of(project_id)
+    limit = current_keys().quota_of(project_id)
     if limit is None or not is_limited(envelope.item_types):
         return None
-    until = services().quotas.shut_until(project_id, limit, utc_now())
+    until = current_quotas().shut_until(project_id, limit, utc_now())
     if until is not None:
-        services().intake.count(refused_counter(project_id))
+        current_intake().count(refused_counter(project_id))
         raise over_quota(envelope, until)
     return limit
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from app import access
 from app.ingest import bp
 from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
@@ -13,6 +12,7 @@ from app.ingest.door import LIMITS, authorized, keep, parsed, passed_through
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.lenient import read_name
 from app.protocol.security_report import Sender, read_reports
+from app.web import access
 
 
 @bp.route("/api/<int:project_id>/security/", methods=["POST", "OPTIONS"], strict_slashes=False)

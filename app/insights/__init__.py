@@ -8,5 +8,5 @@
     releases     since when, what they brought, the users they touched
 
 The rows themselves are written by the transaction that accepts an envelope, hence below
-(:mod:`app.events.measuring`).
+(:mod:`app.stats.measuring`).
 """

@@ -15,12 +15,13 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Column, Connection, Row, Select, func, select
 
-from app.events.ai_calls import SUMS, ai_calls, ai_hours, ai_series, hour_of
-from app.events.series import day_of
 from app.events.tables import envelopes
 from app.insights.performance import PERIODS as ALL_PERIODS
 from app.insights.performance import Figures, written_out
 from app.protocol.ai_call import Kind
+from app.stats.ai_calls import SUMS, hour_of
+from app.stats.series import day_of
+from app.stats.tables import ai_calls, ai_hours, ai_series
 
 By = Literal["model", "operation"]
 Sort = Literal["busiest", "tokens", "slowest", "failing"]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Select, case, func, literal, select
 
-from app.events.series import day_of, minute_of
-from app.events.sessions import session_counts, session_series, session_users
+from app.stats.series import day_of, minute_of
+from app.stats.tables import session_counts, session_series, session_users
 
 
 class Counts(NamedTuple):

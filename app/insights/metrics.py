@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Select, Table, func, select, tuple_
 
-from app.events.buckets import value_percentiles
-from app.events.metrics import metric_buckets, metric_points, metric_series
-from app.events.series import day_of, minute_of
 from app.insights.performance import number_of_step
 from app.protocol.metrics import DISTRIBUTION, GAUGE
+from app.stats.buckets import value_percentiles
+from app.stats.series import day_of, minute_of
+from app.stats.tables import metric_buckets, metric_points, metric_series
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 

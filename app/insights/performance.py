@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import BindParameter, Column, Connection, Integer, Select, func, literal, select
 
-from app.events.buckets import UNKNOWN, percentiles
-from app.events.series import day_of, minute_of
-from app.events.timings import timing_series, timings
+from app.stats.buckets import UNKNOWN, percentiles
+from app.stats.series import day_of, minute_of
+from app.stats.tables import timing_series, timings
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 By = Literal["transaction", "release"]

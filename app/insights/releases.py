@@ -14,19 +14,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select, update
 
-from app.events.affected import (
-    RELEASE,
-    Subject,
-    day_number,
-    users_by_day,
-    users_of_releases,
-)
-from app.events.releases import VERSION_LENGTH, Release, make, releases
 from app.insights.health import Counts, Health, health_by_release, sessions_by_release
 from app.issues.by_release import IssueCounts, counts_by_release
 from app.issues.triage import settle_awaiting
 from app.projects import projects
 from app.protocol.event import clean_text
+from app.stats.releases import Release, make
+from app.stats.tables import VERSION_LENGTH, releases
+from app.stats.users import RELEASE, Subject, day_number, users_by_day, users_of_releases
 
 HEALTH_OF = timedelta(days=14)
 SHARE_OF = timedelta(days=1)

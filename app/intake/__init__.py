@@ -8,6 +8,6 @@ the store did not take in time; and retention, which removes what is beyond the 
     retention.py  what goes when there is too much
 """
 
-from app.intake.service import Intake, recording
+from app.intake.service import Intake
 
-__all__ = ["Intake", "recording"]
+__all__ = ["Intake"]

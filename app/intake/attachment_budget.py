@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from app.db import Store
 from app.events.tables import envelopes
 from app.intake import project_bytes
 from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES, TAKEN
 from app.intake.pruning import SETTLED, note_removed_files, remove_batch
 from app.protocol.envelope import parse_envelope, serialize_envelope
 from app.protocol.packing import pack, unpack
+from app.store import Store
 
 BUDGET = 0.25
 TRIM_TO = 0.9

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from app.db import StoreBusy, StoreError
+from app.store import StoreBusy, StoreError
 
 # One transaction stays short enough for the 200 ms that a capture may wait: 100 events take some
 # 60 ms on SQLite.

@@ -16,19 +16,15 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from app.db import insert_for
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.destinations import Destinations
-from app.events.affected import UserBook
-from app.events.items import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
-from app.events.measuring import MeasureBooks, Measured
-from app.events.releases import Release, ReleaseBook, release_of
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.triage import settle_awaiting
+from app.projects.quotas import admit, note_refusal, refused_counter, window_end
 from app.protocol.caller import Inferred
 from app.protocol.client_clock import Correction
 from app.protocol.client_report import Loss
@@ -37,7 +33,11 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.quotas import admit, note_refusal, refused_counter, window_end
+from app.stats.item_counts import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
+from app.stats.measuring import MeasureBooks, Measured
+from app.stats.releases import Release, ReleaseBook, release_of
+from app.stats.users import UserBook
+from app.store import insert_for
 
 # Statements are built once: putting one together takes longer than executing it.
 _EVENT_INSERT = events.insert()
@@ -150,7 +150,7 @@ def commit_batch(
     stored = [one for one in fresh if one.uid in ids]
     for one in stored:
         counts["accepted"] += 1
-        counts[books.counter_of(_first_state(one, sent_on))] += 1
+        counts[accounting.counter_of(_first_state(one, sent_on))] += 1
     of_events = [one for one in stored if one.event]
     named = {release_of(one.project_id, one.event.release) for one in of_events if one.event}
     releases = see_releases(conn, _releases_of(stored), remembered, now, named)
@@ -166,7 +166,7 @@ def commit_batch(
     _count_the_rest(conn, stored, now)
     _count_bytes(conn, stored, now)
     remembered.measures.add(conn, [one.measured for one in stored], now)
-    books.add(conn, counts)
+    accounting.add(conn, counts)
     within = {one.uid for one in taken}
     return [
         Accepted(
@@ -197,7 +197,7 @@ def _within_quotas(
     for project_id, admitted in left.items():
         if refused := wanted[project_id] - admitted:
             counter = refused_counter(project_id)
-            note_refusal(conn, project_id, books.read_counter(conn, counter), now)
+            note_refusal(conn, project_id, accounting.read_counter(conn, counter), now)
             counts[counter] += refused
     taken = []
     for one in batch:

@@ -29,19 +29,17 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import Store
 from app.delivery.tables import issue_deliveries
-from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
 from app.intake import pruning
 from app.intake.pruning import SETTLED, Candidate
 from app.issues import triage
 from app.issues.decided import is_decided, title_without_data
-from app.issues.feedback import feedback
 from app.issues.groupings import forget_keys, latest_groupings
 from app.issues.tables import (
     DELETED,
     STATUSES,
+    feedback,
     issue_hours,
     issue_likeness,
     issue_moves,
@@ -50,6 +48,9 @@ from app.issues.tables import (
     issues,
     transitions,
 )
+from app.stats.tables import affected_days, affected_users
+from app.stats.users import ISSUE
+from app.store import Store
 
 # Rows without payload that a project keeps; some 4 MB.
 MAX_KEPT = 10_000

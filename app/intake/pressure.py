@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Connection, delete, exists, select
 
-from app.db import Store
-from app.events.affected import ISSUE, affected_days, affected_users
 from app.events.tables import envelopes, events
 from app.intake.attachment_budget import trim_attachments
 from app.intake.project_bytes import TAKEN
@@ -25,7 +23,10 @@ from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
 from app.issues.decided import is_decided
 from app.issues.tables import issues
 from app.issues.triage import delete as mark_deleted
-from app.paging import hidden
+from app.stats.tables import affected_days, affected_users
+from app.stats.users import ISSUE
+from app.store import Store
+from app.store.paging import hidden
 
 # Of one transaction, so that a capture that comes meanwhile hardly notices.
 BATCH_SIZE = 100

@@ -15,12 +15,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Connection,
-    ForeignKey,
-    Integer,
-    Table,
     bindparam,
     case,
     delete,
@@ -29,24 +24,15 @@ from sqlalchemy import (
     select,
 )
 
-from app.db import Store, UtcDateTime, insert_for, metadata
 from app.events.tables import envelopes
+from app.intake.tables import project_bytes
+from app.store import Store, insert_for
 
 # An estimate of the rows of an envelope and its event with their entries in indexes. It decides who
 # pays, not when: that is measured. Migration 0019 has the same number.
 ROW_BYTES = 1024
 ATTACHMENT = "attachment"
 
-project_bytes = Table(
-    "project_bytes",
-    metadata,
-    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
-    Column("bytes", BigInteger, nullable=False),
-    # Of these, the envelopes that carry attachments.
-    Column("attachment_bytes", BigInteger, nullable=False),
-    # When an envelope of the project was last stored.
-    Column("stored_at", UtcDateTime),
-)
 
 # What the row of an envelope takes. A length is read from the head of a value, not from its text.
 TAKEN = func.length(envelopes.c.body) + ROW_BYTES

@@ -26,13 +26,13 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import Store
-from app.delivery import books
-from app.delivery.settling import owe_reports
+from app.delivery import accounting
+from app.delivery.outcomes import owe_reports
 from app.delivery.tables import attempts
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.tables import issues
+from app.store import Store
 
 # Nothing of them is still to be sent.
 SETTLED = ("local", "delivered", "discarded")
@@ -159,7 +159,7 @@ def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] =
         change.count(project_id, -taken, -attached)
     project_bytes.add(conn, change)
     note_removed_files(conn, [(row.project_id, row.event_id) for row in gone if row.attached])
-    books.add_pruned(conn, ("discarded" if row[0] in GIVEN_UP else row[0] for row in gone))
+    accounting.add_pruned(conn, ("discarded" if row[0] in GIVEN_UP else row[0] for row in gone))
 
 
 def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -> None:
@@ -174,8 +174,8 @@ def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -
 
 def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
     """Book as discarded what Sentry never took and nobody replayed."""
-    discarded = books.counter_of("discarded", TOO_OLD)
-    books.move(conn, ((books.counter_of(row.state), discarded) for row in rows))
+    discarded = accounting.counter_of("discarded", TOO_OLD)
+    accounting.move(conn, ((accounting.counter_of(row.state), discarded) for row in rows))
     owe_reports(conn, [(row, TOO_OLD) for row in rows])
 
 

@@ -20,15 +20,8 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from app.db import Store, utc_now
 from app.delivery.action_history import prune_actions
 from app.delivery.tables import attempts, issue_deliveries
-from app.events import ageing, session_ageing, user_ageing
-from app.events.affected import MAX_USERS, day_number
-from app.events.ai_calls import ai_calls
-from app.events.items import client_losses, item_counts
-from app.events.row_bounds import bound_rows
-from app.events.series import MINUTES_KEPT, SESSIONS_OPEN
 from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
@@ -36,6 +29,12 @@ from app.intake.pruning import GIVEN_UP, SETTLED, Progress, candidates, remove
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
+from app.stats import expiry, session_expiry, user_expiry
+from app.stats.row_bounds import bound_rows
+from app.stats.series import MINUTES_KEPT, SESSIONS_OPEN
+from app.stats.tables import ai_calls, client_losses, item_counts
+from app.stats.users import MAX_USERS, day_number
+from app.store import Store, utc_now
 from config import Config
 
 log = logging.getLogger("app.tracker")
@@ -131,11 +130,11 @@ def _small_steps(
     hourly, past = (now - MINUTES_KEPT).date(), (now - TIMINGS_KEPT).date()
     closed = (now - SESSIONS_OPEN).date()
     yield "counts", lambda: _counts(store, now)
-    yield "series to hours", lambda: ageing.roll_up(store, hourly)
-    yield "old series", lambda: ageing.forget(store, past)
-    yield "sessions to hours", lambda: session_ageing.settle(store, closed)
-    yield "old sessions", lambda: session_ageing.forget(store, past)
-    yield "users of sessions", lambda: session_ageing.bound_users(store)
+    yield "series to hours", lambda: expiry.roll_up(store, hourly)
+    yield "old series", lambda: expiry.forget(store, past)
+    yield "sessions to hours", lambda: session_expiry.settle(store, closed)
+    yield "old sessions", lambda: session_expiry.forget(store, past)
+    yield "users of sessions", lambda: session_expiry.bound_users(store)
     yield "rows of series", lambda: bound_rows(store)
     yield "history", lambda: bound_history(store)
     yield "users", lambda: _users(store)
@@ -166,20 +165,20 @@ def excess(store: Store, limits: Limits) -> int:
 
 def _counts(store: Store, now: datetime) -> None:
     """Remove hours of issues, and counts of items and losses by the day."""
-    ageing.remove(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
+    expiry.remove(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
     day: date = (now - COUNTS_KEPT).date()
     for table in (item_counts, client_losses):
-        ageing.remove(store, table, table.c.day < day)
+        expiry.remove(store, table, table.c.day < day)
 
 
 def _users(store: Store) -> None:
     """Remove who was not met for long, and who is beyond what is counted."""
     now = utc_now()
-    user_ageing.forget_users(store, day_number(now - USERS_KEPT))
+    user_expiry.forget_users(store, day_number(now - USERS_KEPT))
     many = issues.c.status.in_(STATUSES), issues.c.users >= MAX_USERS
     with store.read() as conn:
         full = list(conn.scalars(select(issues.c.id).where(*many)))
-    user_ageing.forget_beyond(store, full, day_number(now))
+    user_expiry.forget_beyond(store, full, day_number(now))
 
 
 def _ledger(store: Store, days: int) -> None:
@@ -187,11 +186,11 @@ def _ledger(store: Store, days: int) -> None:
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     prune_actions(store, now - timedelta(days=days) if days else None)
-    ageing.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
+    expiry.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
     if days:
         old = now - timedelta(days=days)
-        ageing.remove(store, attempts, attempts.c.at < old, LEDGER_BITE)
-        ageing.remove(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
+        expiry.remove(store, attempts, attempts.c.at < old, LEDGER_BITE)
+        expiry.remove(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
 
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:

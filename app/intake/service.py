@@ -21,18 +21,12 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from app.db import Store, StoreBusy, StoreError, utc_now
-from app.delivery import books
+from app.delivery import accounting
 from app.delivery.destinations import Destinations
-from app.events.items import count_types
-from app.events.observations import Observations
-from app.events.releases import release_of
-from app.events.timings import kept_rows
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.intake.emergency import EmergencyFolder, Waiting
@@ -40,6 +34,7 @@ from app.intake.store_bound import StoreBound
 from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
+from app.projects.quotas import store_full_counter
 from app.protocol.caller import Caller, infer
 from app.protocol.client_clock import correct_times
 from app.protocol.client_report import read_client, read_losses
@@ -52,7 +47,12 @@ from app.protocol.scrub import Finding, Scrubber
 from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.envelopes import Attachments, scrub_envelope
 from app.protocol.transaction import Timing
-from app.quotas import store_full_counter
+from app.stats.item_counts import count_types
+from app.stats.observations import Observations
+from app.stats.releases import release_of
+from app.stats.timings import kept_rows
+from app.store import Store, StoreBusy, StoreError, utc_now
+from app.store.recording import is_recording, recording
 
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
@@ -66,19 +66,6 @@ BUFFER_LIMIT = 1000
 
 # Types stand in one column, separated by commas; what no type has is no part of one.
 _NO_TYPE_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
-
-_recording: ContextVar[bool] = ContextVar("recording", default=False)
-
-
-@contextmanager
-def recording() -> Iterator[bool]:
-    """Mark this context as the tracker's own; yields whether it was that already."""
-    already = _recording.get()
-    token = _recording.set(True)
-    try:
-        yield already
-    finally:
-        _recording.reset(token)
 
 
 class Intake:
@@ -118,7 +105,7 @@ class Intake:
             self._store_offered, self._settle, limit=BUFFER_LIMIT, name="tracker-buffer"
         )
         # What could not be counted in the store at the time it happened; the next commit does.
-        self._owed = books.Tally()
+        self._owed = accounting.Tally()
         self._observed = Observations(OWN_PROJECT_ID)
         self._remembered = Remembered(max_new_issues)
 
@@ -180,7 +167,7 @@ class Intake:
 
     def offer(self, envelope: Envelope) -> None:
         """Take one of this application's transactions, sessions, logs or metrics, to store soon."""
-        if _recording.get() or not self._buffer.offer(envelope):
+        if is_recording() or not self._buffer.offer(envelope):
             self._owed.count("buffer_overflow")
 
     def count(self, name: str) -> None:
@@ -224,7 +211,7 @@ class Intake:
         try:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
-                books.add(conn, owed + observed.counters)
+                accounting.add(conn, owed + observed.counters)
                 now = utc_now()
                 self._remembered.measures.timings.add(conn, kept_rows(observed.rows, now))
                 heard = (release_of(one.project_id, one.release) for one in observed.rows)

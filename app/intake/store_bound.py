@@ -25,9 +25,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from app.db import Store, StoreError, StoreFull, utc_now
 from app.intake import project_bytes
 from app.intake.project_bytes import Bytes
+from app.store import Store, StoreError, StoreFull, utc_now
 
 PRUNE_AT, PRUNE_TO = 0.95, 0.90
 REFUSE_AT, FULL_AT, FULL_FOR_ALL_AT = 0.98, 1.0, 1.06

@@ -28,9 +28,9 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import insert_for
 from app.issues.tables import issue_hours, issue_tags
 from app.protocol.event import Event
+from app.store import insert_for
 
 # 2,000 rows an issue at most; reading and ranking all of them takes about a millisecond.
 MAX_KEYS = 40

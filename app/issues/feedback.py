@@ -12,16 +12,8 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Column,
     Connection,
-    ForeignKey,
-    Index,
-    Integer,
     Row,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
     and_,
     bindparam,
     or_,
@@ -30,53 +22,19 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import Store, UtcDateTime, insert, metadata
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
-from app.events.tables import RowId, envelopes, events
-from app.issues.tables import DELETED, issues
-from app.paging import Listing, Page, hidden, read_page
+from app.events.tables import envelopes, events
+from app.issues.tables import DELETED, WAITS, feedback, issues
 from app.protocol.event import parse_event_id
-from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL, Feedback
-from app.searching import contains, search_text
+from app.protocol.feedback import Feedback
+from app.protocol.lenient import search_text
+from app.store import Store, insert
+from app.store.paging import Listing, Page, hidden, read_page
+from app.store.searching import contains
 
-# Feedback about an event that is not there (yet); how much of it, the newest first, is looked at
-# again. What was sampled out by its client never comes.
-WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
-HAS_ISSUE = "issue_id IS NOT NULL"
+# How much of what waits for its event is looked at again, the newest first. What was sampled out by
+# its client never comes.
 MAX_ADOPTED = 500
-
-feedback = Table(
-    "feedback",
-    metadata,
-    Column("id", RowId, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("envelope_id", RowId, ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
-    # Its own; NULL for what SDKs call a user report.
-    Column("event_id", String(32)),
-    Column("associated_event_id", String(32)),
-    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
-    Column("message", Text, nullable=False),
-    Column("name", String(MAX_NAME)),
-    Column("email", String(MAX_EMAIL)),
-    Column("url", String(MAX_URL)),
-    Column("source", String(MAX_SOURCE)),
-    Column("received_at", UtcDateTime, nullable=False),
-    # The same feedback, sent again because its answer was lost, is one row.
-    UniqueConstraint("project_id", "event_id"),
-    Index(None, "project_id", "id"),
-    # Without what has none: SQLite would look for what waits among all of that, too.
-    Index(
-        "ix_feedback_issue",
-        "issue_id",
-        "id",
-        sqlite_where=text(HAS_ISSUE),
-        postgresql_where=text(HAS_ISSUE),
-    ),
-    # With the project, or SQLite reads all feedback of the project for that of one event.
-    Index(None, "associated_event_id", "project_id"),
-    Index(None, "envelope_id"),
-    Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
-)
 
 
 class Received(NamedTuple):

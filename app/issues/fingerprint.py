@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from app.issues.calls import Call, crash_call
+from app.issues.frames import Call, crash_call
 from app.issues.parametrize import parametrize
 from app.protocol.event import Event, Frame, top_frame
 

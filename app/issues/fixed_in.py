@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app.events.releases import releases
 from app.protocol.version import compare, parse_version
+from app.stats.tables import releases
 
 
 class Resolution(NamedTuple):

@@ -4,7 +4,7 @@ com.acme.Customer$HibernateProxy$SzXDkaYB       ->  com.acme.Customer
 __31-[ViewController viewDidLoad]_block_invoke.45  ->  -[ViewController viewDidLoad]_block_invoke
 assets/index-BK3s9f-a.js                        ->  assets/index.js
 
-What is left goes through the rules of version 1 (``calls.py``, ``places.py``), which know the rest.
+What is left goes through the rules of version 1 (``frames.py``, ``code_paths.py``).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import re
 from functools import lru_cache
 
 from app.issues.chunk_hashes import without_chunk_hash
+from app.issues.code_paths import without_hash
 from app.issues.names_in_browsers import innermost
 from app.issues.names_of_cpp import without_arguments
-from app.issues.places import without_hash
 
 # Each alternative starts with letters or signs of its own, and no repeat stands inside another one.
 _IN_MODULES = re.compile(

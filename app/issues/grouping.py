@@ -17,8 +17,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from app.issues.calls import FIRST, SECOND, Names, describe_stack
 from app.issues.fingerprint import expand, is_default
+from app.issues.frames import FIRST, SECOND, Names, describe_stack
 from app.issues.generated import ungenerated_type
 from app.issues.parametrize import parametrize, parametrize_but_names
 from app.issues.rules import Rule, apply_rules

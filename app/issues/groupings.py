@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
-from app.db import insert_for
 from app.issues.grouping import Grouping
 from app.issues.tables import REMOVED_KEY, groupings, issues, older_groupings
+from app.store import insert_for
 
 # A project, a version of the rules, and the hash of a key.
 Key = tuple[int, str, str]

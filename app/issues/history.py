@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import delete, func, select
 
-from app.db import Store
 from app.issues.tables import transitions
+from app.store import Store
 
 # Rows of an issue that are kept beside its first one and comments: the newest.
 MAX_HISTORY = 1000

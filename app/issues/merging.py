@@ -14,9 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
-from app.db import Store, utc_now
 from app.issues.counting import merge_hours, merge_tags
-from app.issues.feedback import feedback
 from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
 from app.issues.moving import finish_moves, moving_issues
@@ -24,6 +22,7 @@ from app.issues.queries import find_issue
 from app.issues.tables import (
     MERGED,
     STATUSES,
+    feedback,
     groupings,
     issue_likeness,
     issue_moves,
@@ -31,6 +30,7 @@ from app.issues.tables import (
     transitions,
 )
 from app.issues.user_moves import merge_users
+from app.store import Store, utc_now
 
 MAX_MERGED = 100
 # Batches of events that a request waits for; the background moves the rest.

@@ -16,15 +16,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, delete, select, update
 
-from app.db import Store
-from app.events.affected import day_number, hash_of
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
-from app.issues.feedback import feedback
-from app.issues.tables import issue_likeness, issue_moves, issues, transitions
+from app.issues.tables import feedback, issue_likeness, issue_moves, issues, transitions
 from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
+from app.stats.users import day_number, hash_of
+from app.store import Store
 
 # Events that a transaction moves: as they are, and with what each counts for.
 BATCH_SIZE = 1000

@@ -19,11 +19,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, func, select
 
-from app.db import insert_for
 from app.issues.grouping import Grouping
 from app.issues.groupings import Key
 from app.issues.tables import groupings, issue_tags, issues, new_issue_windows
 from app.protocol.event import Event
+from app.store import insert_for
 
 # No version of the rules of grouping: those are numbers.
 OTHER_VERSION = "other"

@@ -15,10 +15,11 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from app.events.tables import events
 from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
-from app.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
 from app.projects import projects
 from app.protocol.event import clean_text, parse_event_id
-from app.searching import contains, search_text
+from app.protocol.lenient import search_text
+from app.store.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
+from app.store.searching import contains
 
 # What a list is sorted by, the largest first.
 SORTS = ("last_seen", "first_seen", "times_seen", "users")

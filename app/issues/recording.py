@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, func, update
 
-from app.db import insert_for, utc_now
-from app.events.affected import ISSUE, RELEASE, UserBook, hash_of
-from app.events.releases import VERSION_LENGTH
 from app.issues.counting import count_hours, count_tags
 from app.issues.first_seen import move_first_seen
 from app.issues.fixed_in import Resolution, is_reached
@@ -37,6 +34,9 @@ from app.issues.overflow import (
 )
 from app.issues.tables import groupings, issue_likeness, issues, transitions
 from app.protocol.event import Event
+from app.stats.tables import VERSION_LENGTH
+from app.stats.users import ISSUE, RELEASE, UserBook, hash_of
+from app.store import insert_for, utc_now
 
 
 class Occurrence(NamedTuple):

@@ -18,14 +18,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import (
-    Boolean,
-    Column,
     Connection,
-    ForeignKey,
-    Integer,
-    String,
-    Table,
-    Text,
     delete,
     func,
     insert,
@@ -33,17 +26,17 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import Store, StoreError, UtcDateTime, metadata, utc_now
 from app.issues.rule_text import RuleTextError, parse_rule
 from app.issues.rules import Kind, Rule
+from app.issues.tables import MAX_RULE_NAME, grouping_rules
 from app.projects import projects
 from app.protocol.event import clean_text
+from app.store import Store, StoreError, utc_now
 
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
 
 KINDS = ("fingerprint", "ignore")
-MAX_NAME = 200
 # Each is tried on every event: this many take half a millisecond of one with 60 calls.
 MAX_RULES = 100
 # Row ids of this table are 32 bits wide.
@@ -52,25 +45,6 @@ MAX_RULE_ID = 2**31 - 1
 CACHE_S = 1.0
 # When a store that did not answer is asked again: whoever asks may wait for a connection.
 RETRY_S = 5.0
-
-grouping_rules = Table(
-    "grouping_rules",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    # NULL: for all projects.
-    Column("project_id", Integer, ForeignKey("projects.id"), index=True),
-    # One of KINDS.
-    Column("kind", String(16), nullable=False),
-    # Empty: the rule is called by its text.
-    Column("name", String(MAX_NAME), nullable=False),
-    Column("text", Text, nullable=False),
-    # The first of its kind that matches decides.
-    Column("position", Integer, nullable=False),
-    Column("enabled", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    # A user or a token.
-    Column("created_by", String(200)),
-)
 
 
 class RuleError(ValueError):
@@ -198,8 +172,8 @@ def checked(
     text, name = clean_text(text.strip()), clean_text(name.strip())
     if kind not in KINDS:
         raise RuleError("kind", f"one of {', '.join(KINDS)} is expected")
-    if len(name) > MAX_NAME:
-        raise RuleError("name", f"at most {MAX_NAME} characters are expected")
+    if len(name) > MAX_RULE_NAME:
+        raise RuleError("name", f"at most {MAX_RULE_NAME} characters are expected")
     if project_id is not None:
         known = select(projects.c.id).where(projects.c.id == project_id)
         if conn.execute(known).first() is None:

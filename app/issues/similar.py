@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Float, Row, Select, column, func, select, text
 
-from app.issues.comparing import read_terms
-from app.issues.likeness import WEIGHTS, hash_of, likeness, rarity, shared
+from app.issues.similarity import WEIGHTS, hash_of, likeness, rarity, shared
+from app.issues.similarity_index import read_terms
 from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues, transitions
 
 # What is less alike has a word or a type in common by chance.
@@ -43,7 +43,7 @@ class Similar(NamedTuple):
 
     :param issue: its row.
     :param score: from 0 to 1.
-    :param shared: what the two have in common, see :func:`app.issues.likeness.shared`.
+    :param shared: what the two have in common, see :func:`app.issues.similarity.shared`.
     :param resolved: the row of its history that resolved it, if it is resolved.
     :param comment: the row of its last comment.
     """

@@ -17,8 +17,8 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import UtcDateTime, metadata
-from app.events.tables import RowId
+from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL
+from app.store import RowId, UtcDateTime, metadata
 
 # An issue that is DELETED is gone for everyone but retention, which removes what is left of it; one
 # that is MERGED only leads to the issue that it became part of.
@@ -208,7 +208,8 @@ issue_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# What an issue is compared by with others of its project (`likeness.py`), written after the event.
+# What an issue is compared by with others of its project (`similarity.py`), written after the
+# event.
 issue_likeness = Table(
     "issue_likeness",
     metadata,
@@ -248,4 +249,64 @@ new_issue_windows = Table(
     # When the limit was reached last, by the first event beyond it in its hour, and the limit.
     Column("over_at", UtcDateTime),
     Column("over_limit", Integer),
+)
+
+# Characters.
+MAX_RULE_NAME = 200
+
+grouping_rules = Table(
+    "grouping_rules",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # NULL: for all projects.
+    Column("project_id", Integer, ForeignKey("projects.id"), index=True),
+    # One of KINDS.
+    Column("kind", String(16), nullable=False),
+    # Empty: the rule is called by its text.
+    Column("name", String(MAX_RULE_NAME), nullable=False),
+    Column("text", Text, nullable=False),
+    # The first of its kind that matches decides.
+    Column("position", Integer, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    # A user or a token.
+    Column("created_by", String(200)),
+)
+
+# Feedback about an event that is not there (yet).
+WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
+
+HAS_ISSUE = "issue_id IS NOT NULL"
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    Column("envelope_id", RowId, ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
+    # Its own; NULL for what SDKs call a user report.
+    Column("event_id", String(32)),
+    Column("associated_event_id", String(32)),
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
+    Column("message", Text, nullable=False),
+    Column("name", String(MAX_NAME)),
+    Column("email", String(MAX_EMAIL)),
+    Column("url", String(MAX_URL)),
+    Column("source", String(MAX_SOURCE)),
+    Column("received_at", UtcDateTime, nullable=False),
+    # The same feedback, sent again because its answer was lost, is one row.
+    UniqueConstraint("project_id", "event_id"),
+    Index(None, "project_id", "id"),
+    # Without what has none: SQLite would look for what waits among all of that, too.
+    Index(
+        "ix_feedback_issue",
+        "issue_id",
+        "id",
+        sqlite_where=text(HAS_ISSUE),
+        postgresql_where=text(HAS_ISSUE),
+    ),
+    # With the project, or SQLite reads all feedback of the project for that of one event.
+    Index(None, "associated_event_id", "project_id"),
+    Index(None, "envelope_id"),
+    Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )

@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal, null, or_, select, text, update
 
-from app.db import Store, utc_now
-from app.events.releases import Release, releases
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.groupings import delete_groupings
 from app.issues.queries import IssueFilter, find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
-from app.paging import hidden
 from app.protocol.event import clean_text
+from app.stats.releases import Release
+from app.stats.tables import releases
+from app.store import Store, utc_now
+from app.store.paging import hidden
 
 MAX_NOTE = 10_000
 # Issues that one transaction changes: some 20 ms of the store's only writer.

@@ -4,7 +4,7 @@ merge_users      the users of one issue are those of another one, too: at once, 
 add_users        whom the events met that are taken out of an issue, batch by batch
 recount_users    when all of them are: from the events, where an issue still has each of its own
 
-Of an issue at MAX_USERS only today's users are noted (:mod:`app.events.affected`). Its count stays
+Of an issue at MAX_USERS only today's users are noted (:mod:`app.stats.users`). Its count stays
 there, unless its events tell all of them.
 """
 
@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, literal, select, update
 
-from app.db import insert
-from app.events import affected
-from app.events.affected import ISSUE, affected_days, affected_users, day_number
 from app.events.tables import events
 from app.issues.tables import issues
+from app.stats import users as affected
+from app.stats.tables import affected_days, affected_users
+from app.stats.users import ISSUE, day_number
+from app.store import insert
 
 _USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
 _KEY = ["kind", "of_id", "user_hash"]
@@ -29,7 +30,7 @@ _KEY = ["kind", "of_id", "user_hash"]
 def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
     """Have an issue's users be another one's, too; return how many are new there.
 
-    Exact as far as users are remembered; see :mod:`app.events.affected` for the bounds.
+    Exact as far as users are remembered; see :mod:`app.stats.users` for the bounds.
     """
     of_source = _of_issue(source_id)
     both = select(func.count()).where(*of_source, _USERS.user_hash.in_(_hashes(target_id)))

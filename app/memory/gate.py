@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from app.memory.observed import index_span
-from app.vectors.errors import IndexFailure, IndexMissing, IndexUnavailable
-from app.vectors.index import Index, Space
+from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexUnavailable
+from app.memory.vectors.index import Index, Space
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from sentry_sdk import metrics
 from sentry_sdk.consts import OP, SPANDATA
 from sentry_sdk.tracing import Span
 
+from app.memory.vectors.embedder import Embedder
 from app.sentry import set_context, set_tag, set_user_context
-from app.vectors.embedder import Embedder
 
 log = logging.getLogger("app.memory")
 

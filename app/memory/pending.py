@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, literal, or_, select, update
 
-from app.db import facts, insert, utc_now
 from app.memory.tables import memories, memory_removals
-from app.vectors.index import Point
-from app.vectors.packing import unpack
+from app.memory.vectors.index import Point
+from app.memory.vectors.packing import unpack
+from app.store import facts, insert, utc_now
 
 # Rows that an index is given at once: 256 dimensions of them are 100 KiB on the wire as they are,
 # some 600 KiB as JSON.

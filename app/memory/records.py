@@ -27,11 +27,12 @@ from sqlalchemy import (
     update,
 )
 
-from app.db import insert, utc_now
 from app.memory.content import NAMESPACE, Draft, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
 from app.memory.tables import memories, memory_removals, memory_users
-from app.searching import contains, search_text
+from app.protocol.lenient import search_text
+from app.store import insert, utc_now
+from app.store.searching import contains
 
 # Of a user; searched without an index in 4 ms, read for the first time in half a second.
 MAX_PER_USER = 50_000

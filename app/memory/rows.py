@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from app.db import Store
 from app.memory.records import totals
 from app.memory.tables import memories, memory_users
-from app.vectors.exact import NEVER, Changes, StoredRow
+from app.memory.vectors.exact import NEVER, Changes, StoredRow
+from app.store import Store
 
 _OF = memories.c
 _USER = select(memory_users.c.version, memory_users.c.memories).where(

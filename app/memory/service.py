@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from app.db import Store
-from app.error_tracker import ErrorTracker
 from app.memory import pending, records
 from app.memory.content import Draft, without_secrets
 from app.memory.gate import Gate
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
+from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.memory.vectors.errors import IndexFailure
+from app.memory.vectors.exact import ExactIndex
+from app.memory.vectors.index import Index, Match, Query, Space, Vector
+from app.memory.vectors.packing import pack, unpack
+from app.memory.vectors.qdrant import index_of
+from app.memory.vectors.watch import Watch
 from app.protocol.scrub import Finding, Scrubber
-from app.vectors.embedder import Embedder, EmbedderSource, embed, space_of
-from app.vectors.errors import IndexFailure
-from app.vectors.exact import ExactIndex
-from app.vectors.index import Index, Match, Query, Space, Vector
-from app.vectors.packing import pack, unpack
-from app.vectors.qdrant import index_of
-from app.vectors.watch import Watch
+from app.sentry import ErrorTracker
+from app.store import Store
 from config import Config
 
 log = logging.getLogger("app.memory")
@@ -134,7 +134,7 @@ class Memories:
         """Keep a memory without its secrets; the same content of the same user keeps its id.
 
         :param given: names of the fields that replace those of a memory that is there.
-        :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
+        :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.TooMany: the user has as many as are kept.
         """
         with operation("add", user_id, characters=len(draft.content)) as facts:
@@ -151,7 +151,7 @@ class Memories:
     def change(self, user_id: str, id: str, draft: Draft) -> Stored | None:
         """Replace a memory, secrets taken out; ``None`` where the user has none of this id.
 
-        :raise app.vectors.errors.EmbedderUnavailable: no vector can be made of it.
+        :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.SameContent: another memory of the user has this content.
         """
         with operation("change", user_id, id=id, characters=len(draft.content)) as facts:
@@ -169,7 +169,7 @@ class Memories:
     def search(self, user_id: str, text: str, wanted: Wanted) -> Found:
         """Return a user's memories that are near a text in what they mean.
 
-        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
         with operation("search", user_id, limit=wanted.limit) as facts:
             space, vector = self._embed(text)

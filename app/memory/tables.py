@@ -17,8 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.db import UtcDateTime, metadata
-from app.events.tables import RowId
+from app.store import RowId, UtcDateTime, metadata
 
 EXPIRES = "expires_at IS NOT NULL"
 

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app.db import StoreError, utc_now
 from app.memory import pending, records
 from app.memory.service import Memories
 from app.memory.tables import memories
-from app.vectors.embedder import Embedder, embed, space_of
-from app.vectors.index import Space
-from app.vectors.packing import pack
+from app.memory.vectors.embedder import Embedder, embed, space_of
+from app.memory.vectors.index import Space
+from app.memory.vectors.packing import pack
+from app.store import StoreError, utc_now
 
 # A request may be putting what another one removes, and for so long at most: until then a removal
 # is not done for good.
@@ -58,7 +58,7 @@ class Upkeep:
         """Do what is due.
 
         :param stopping: asked between bites.
-        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
         failed: list[Exception] = []
         for step in (self._sweeping(), self._embedding(), self._indexing()):
@@ -78,7 +78,7 @@ class Upkeep:
 
         :param progress: called after every bite with the number of memories.
         :return: how many were embedded anew, and how many put into the index.
-        :raise app.vectors.errors.VectorError: embedder or index do not answer.
+        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
         embedded = sum(_told(self._embedding(), progress))
         name = self._of.index.identity

@@ -174,3 +174,8 @@ def read_tags(value: object) -> dict[str, str]:
         if not isinstance(tag, dict | list)
     }
     return {name: tag for name, tag in read.items() if tag is not None}
+
+
+def search_text(given: str | None) -> str | None:
+    """Return what a person looks for, without the space around it; ``None`` where it is nothing."""
+    return clean_text(given or "").strip() or None

@@ -13,7 +13,7 @@ Rules on the receipt: ``name`` (a field, header, pair), ``pair`` (inside a text)
 ``command`` (``mysql -pX``), ``encoded`` (base64), ``link`` (OAuth codes, signatures, reset links),
 ``iban``, ``national_number``. They are in :mod:`app.protocol.scrubbing.registry`.
 
-Work is bounded (:mod:`app.protocol.scrub_budget`): where it ends, strings become
+Work is bounded (:mod:`app.protocol.scrubbing.budget`): where it ends, strings become
 ``[Filtered: too much to check]``, and so do the keys that were not judged and the numbers under
 them. The report then has a few ``budget`` lines; an empty path stands for the
 whole payload, or for the rest of a report that grew too long.

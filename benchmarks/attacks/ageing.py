@@ -18,19 +18,16 @@ import time_machine
 from sqlalchemy import Connection, func, select
 
 from app import create_app
-from app.db import Store, metadata, utc_now
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from app.delivery.tables import attempts, issue_deliveries
-from app.events.affected import affected_users
-from app.events.ai_calls import ai_calls
-from app.events.sessions import session_users
 from app.events.tables import envelopes, events
 from app.intake import Intake
 from app.issues import triage
-from app.issues.comparing import read_unread
-from app.issues.feedback import feedback
-from app.issues.tables import issue_hours, issue_likeness, issue_tags, issue_terms, issues
+from app.issues.similarity_index import read_unread
+from app.issues.tables import feedback, issue_hours, issue_likeness, issue_tags, issue_terms, issues
 from app.protocol.envelope import Envelope, Item
+from app.stats.tables import affected_users, ai_calls, session_users
+from app.store import Store, metadata, utc_now
 from benchmarks.attacks import Attack, Outcome
 from config import ROOT, load_config
 from tests.conftest import parts_of

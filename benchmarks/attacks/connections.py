@@ -24,8 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.db import Store
 from app.projects import create_project
+from app.store import Store
 from benchmarks.attacks import Attack, Outcome
 from benchmarks.attacks.logins import MAX_HEALTH_S, Health
 from config import ROOT

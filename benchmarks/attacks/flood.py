@@ -26,11 +26,11 @@ from pathlib import Path
 import urllib3
 from sqlalchemy import select, text
 
-from app.db import Store
 from app.events.tables import envelopes
 from app.intake import project_bytes
 from app.intake.store_bound import used_bytes
 from app.projects import create_project
+from app.store import Store
 from benchmarks.attacks import Attack, Outcome
 from tests.serving import Server, serving
 

@@ -19,7 +19,7 @@ from sqlalchemy import update
 
 from app import create_app
 from app.delivery import results
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from app.delivery.tables import destinations
 from benchmarks.attacks import Attack, Outcome
 from config import load_config

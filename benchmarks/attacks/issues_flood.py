@@ -16,10 +16,10 @@ from pathlib import Path
 import urllib3
 from sqlalchemy import func, select
 
-from app.db import Store
-from app.delivery.books import accounting
+from app.delivery.accounting import accounting
 from app.issues.tables import issues
 from app.projects import create_project
+from app.store import Store
 from benchmarks.attacks import Attack, Outcome
 from tests.serving import serving
 

@@ -19,8 +19,8 @@ from pathlib import Path
 
 import urllib3
 
-from app.db import Store
 from app.projects import create_project
+from app.store import Store
 from benchmarks.attacks import Attack, Outcome
 from tests.serving import Server, serving, wait_for
 

@@ -22,7 +22,7 @@ from app.accounts.throttle import (
     LoginThrottle,
     network_of,
 )
-from app.db import Store
+from app.store import Store
 
 NONE = timedelta()
 OWNER = Attempt("admin", "192.0.2.1")

@@ -16,10 +16,10 @@ from app import sentry
 from app.admin.filters import percent
 from app.admin.issues import MAX_COUNT, PAGE_SIZE
 from app.admin.sparkline import sparkline
-from app.db import utc_now
 from app.issues import triage
 from app.issues.tables import issues
 from app.projects import projects
+from app.store import utc_now
 from tests.admin.hostile import insert, script_event
 from tests.conftest import csrf_token, parts_of
 

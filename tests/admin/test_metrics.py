@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 from app.admin.charts import STEP
 from app.admin.filters import quantity
 from app.admin.metric_charts import metric_charts, metric_sparkline
-from app.events.buckets import value_bucket_of
 from app.insights.metrics import Line, MetricFigures, MetricName
 from app.projects import create_project
+from app.stats.buckets import value_bucket_of
 from tests.conftest import parts_of
 from tests.insights.metrics_stream import Value, envelope
 

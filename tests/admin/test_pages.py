@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import sentry
-from app.db import StoreUnavailable, utc_now
 from app.error_tracker import ErrorTracker
 from app.events.tables import envelopes, events
+from app.store import StoreUnavailable, utc_now
 from tests.admin.hostile import insert
 from tests.conftest import csrf_token, parts_of
 from tests.delivering import deliver, deliver_until

@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.admin.charts import HEIGHT, STEP, charts
-from app.events.buckets import bucket_of
 from app.insights.performance import Figures
 from app.projects import create_project
+from app.stats.buckets import bucket_of
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
 from tests.insights.stream import Request

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.admin.project_setup import snippets
-from app.db import Store
-from app.enrollment import amend, enroll, first_event
+from app.project_service import amend, enroll, first_event
 from app.projects import create_project, dsn_of, project_of_key
+from app.store import Store
 from tests.conftest import csrf_token, parts_of
 from tests.serving import serving, wait_for
 

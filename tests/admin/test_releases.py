@@ -7,10 +7,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.admin.filters import crash_free, points
-from app.db import utc_now
 from app.insights.releases import announce
 from app.issues import triage
 from app.projects import create_project
+from app.store import utc_now
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
 from tests.insights.visits import envelope, group

@@ -12,10 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.db import utc_now
 from app.delivery.destinations import set_dsn
 from app.delivery.tables import destinations
 from app.events.tables import envelopes
+from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
 from tests.delivery.shop import accept, add_project, rows_of
 from tests.mini_sentry import MiniSentry

@@ -15,9 +15,9 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from app.alerts.channels import find_channel
+from app.alerts.http_sender import Poster
 from app.alerts.mail import AddressError, Mailer, addresses
-from app.alerts.notices import one_line
-from app.alerts.posting import Poster
+from app.alerts.notifications import one_line
 from app.alerts.targets import Targets
 from tests.conftest import csrf_token, parts_of
 from tests.receiving import MailServer, Receiver

@@ -16,8 +16,7 @@ from sqlalchemy import update
 from app.alerts import measures
 from app.alerts.figures import Figure
 from app.alerts.rules import ensure_presets, list_rules
-from app.delivery.books import counters
-from app.delivery.tables import destinations
+from app.delivery.tables import counters, destinations
 from app.events.tables import envelopes
 from app.intake.store_bound import StoreBound
 from app.projects import create_project, projects

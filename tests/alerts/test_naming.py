@@ -17,11 +17,11 @@ from sqlalchemy import select, text, update
 
 from app.alerts import channels, measures, rules
 from app.alerts.rules import ensure_presets, list_rules
-from app.db import Store
-from app.events.affected import MAX_USERS
 from app.issues import triage
 from app.issues.tables import issues
 from app.projects import create_project
+from app.stats.users import MAX_USERS
+from app.store import Store
 from tests.alerting import (
     add_rule,
     add_webhook,

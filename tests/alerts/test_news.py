@@ -9,7 +9,7 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete, func, select, text
 
-from app.alerts import news
+from app.alerts import issue_alerts
 from app.issues import rulebook, triage
 from app.issues.tables import ALERTS_DUE, issues, transitions
 from app.projects import create_project
@@ -148,7 +148,7 @@ def test_turn_that_fails_tells_the_next_time_and_once(
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patched:
-        patched.setattr(news, "speak", fail)
+        patched.setattr(issue_alerts, "speak", fail)
         with pytest.raises(RuntimeError):
             evaluate(app)
     assert titles(app) == [] and due(app) == 1

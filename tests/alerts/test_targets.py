@@ -10,7 +10,7 @@ import time
 import pytest
 from flask import Response
 
-from app.alerts.posting import Poster
+from app.alerts.http_sender import Poster
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
 from tests.receiving import Receiver
 

@@ -13,8 +13,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from app.db import utc_now
 from app.delivery.tables import destinations
+from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import (

@@ -12,8 +12,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.db import utc_now
 from app.memory.tables import memories, memory_users
+from app.store import utc_now
 from tests.conftest import parts_of
 
 TEA = "Ada takes her tea without sugar"

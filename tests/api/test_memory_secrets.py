@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.memory.tables import memories
+from app.memory.vectors.embedder import EmbedderSource
 from app.protocol.scrub import FILTERED
-from app.vectors.embedder import EmbedderSource
 from tests.conftest import parts_of
 
 PASSWORD = "k9Xm2Lq7Vb4T"

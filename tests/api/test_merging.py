@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.db import utc_now
 from app.issues import merging
 from app.projects import projects
+from app.store import utc_now
 from tests.api.test_triage import send
 from tests.conftest import csrf_token, parts_of
 

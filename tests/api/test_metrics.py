@@ -13,12 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.api.metrics import Metric
-from app.db import utc_now
 from app.delivery import actions
 from app.delivery.destinations import set_dsn
-from app.events.observations import BOUNDS_S
 from app.intake.retention import Limits, prune
 from app.protocol.transaction import Timing
+from app.stats.observations import BOUNDS_S
+from app.store import utc_now
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from sqlalchemy import select
 
 from app.api import bp, doors
-from app.db import StoreFull
 from app.events.tables import events
 from app.intake.store_bound import ShareExceeded
 from app.issues.rulebook import add_rule
+from app.store import StoreFull
 from tests.admin.hostile import insert
 from tests.conftest import API_TOKEN, parts_of
 

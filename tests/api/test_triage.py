@@ -11,10 +11,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import sentry
-from app.db import utc_now
 from app.issues.tables import issues
 from app.projects import projects
 from app.protocol.envelope import Envelope, Item
+from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
 
 

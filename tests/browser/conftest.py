@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from app.db import Store
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
 from app.projects import OWN_PROJECT_ID
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
+from app.store import Store
 from config import ROOT
 from tests.conftest import ADMIN_PASSWORD
 

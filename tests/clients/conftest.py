@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.db import Store
 from app.events.tables import envelopes
 from app.projects import create_project
 from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
+from app.store import Store
 from tests.relay import errors_of
 from tests.serving import Server, serving
 

@@ -10,13 +10,13 @@ from datetime import timedelta
 from flask import Flask, Response
 from sqlalchemy import Engine, Row, event, insert, select, text
 
-from app.db import Store, utc_now
 from app.delivery.destinations import set_dsn
 from app.delivery.ledger import DeliveryFilter, list_deliveries
 from app.delivery.tables import destinations
 from app.events.tables import envelopes
 from app.projects import projects
 from app.protocol.envelope import Envelope, Item
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.delivering import deliver
 from tests.mini_sentry import MiniSentry

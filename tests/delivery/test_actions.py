@@ -12,12 +12,12 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from app.accounts import SCOPES
-from app.db import utc_now
-from app.delivery import action_history, actions, books, outbox
+from app.delivery import accounting, action_history, actions, outbox
 from app.delivery.actions import DoesNotFit, Outcome, UnknownDelivery
 from app.delivery.ledger import DeliveryFilter, find_delivery
 from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope
+from app.store import utc_now
 from tests.conftest import csrf_token, parts_of
 from tests.delivering import books_of, deliver, forwarding
 from tests.delivery.shop import (
@@ -395,5 +395,5 @@ def test_attempts_are_counted_in_the_books(shop: Flask, mini_sentry: MiniSentry)
     deliver(shop)
     park(shop, mini_sentry, 2)
     with parts_of(shop).store.read() as conn:
-        counted = books.read_counters(conn)
+        counted = accounting.read_counters(conn)
     assert (counted["attempts:delivered"], counted["attempts:parked"]) == (1, 2)

@@ -265,7 +265,7 @@ def test_answer_of_many_megabytes_is_read_no_further_than_needed() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"no json\n", b"[1]\n{}", b"\xff\n"])
 def test_envelope_without_headers_is_damaged(body: bytes) -> None:
-    from app.db import utc_now
+    from app.store import utc_now
 
     with pytest.raises(ValueError):
         stamped(body, utc_now())

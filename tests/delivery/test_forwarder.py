@@ -16,12 +16,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from app import sentry
-from app.db import utc_now
 from app.delivery import destinations
 from app.delivery.tables import attempts
 from app.events.tables import envelopes
-from app.intake import recording
 from app.protocol.envelope import Envelope, Item
+from app.store import utc_now
+from app.store.recording import recording
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
@@ -70,8 +70,8 @@ def test_event_reaches_sentry_with_its_id_and_the_trail_ends_with_sentrys_own(
     assert event["delivery"] == {"state": "delivered", "upstream_id": event_id, "url": url}
     assert [hop["ok"] for hop in event["trail"]] == [True] * 5  # type: ignore[attr-defined]
     assert attempts_of(app) == [(200, "delivered")]
-    books = client.get("/system/status").json["accounting"]
-    assert (books["accepted"], books["delivered"], books["balanced"]) == (1, 1, True)
+    accounting = client.get("/system/status").json["accounting"]
+    assert (accounting["accepted"], accounting["delivered"], accounting["balanced"]) == (1, 1, True)
 
 
 def test_envelope_is_sent_as_it_was_stored_with_a_new_sent_at_and_without_our_dsn(
@@ -379,8 +379,11 @@ def test_what_was_spared_is_told_to_sentry_as_client_reports(
     deliver(app)
     deliver_until(app, lambda: bool(reported()))
     assert reported() == [{"reason": "sample_rate", "category": "error", "quantity": 3}]
-    books = books_of(app)
-    assert (books["accepted"], books["balanced"]) == (4, True)  # a report is no envelope of theirs
+    accounting = books_of(app)
+    assert (accounting["accepted"], accounting["balanced"]) == (
+        4,
+        True,
+    )  # a report is no envelope of theirs
 
 
 def test_paused_destination_keeps_everything_and_sends_it_when_resumed(
@@ -464,9 +467,9 @@ def test_envelope_settled_elsewhere_meanwhile_is_left_as_it_is(
         with parts_of(app).store.write() as conn:
             row = update(envelopes).values(state="discarded", reason="by_person", next_at=None)
             conn.execute(row)
-            from app.delivery import books
+            from app.delivery import accounting
 
-            books.move(conn, [("state:pending", "discarded:by_person")])
+            accounting.move(conn, [("state:pending", "discarded:by_person")])
         go_on.set()
         wait_for(lambda: attempts_of(app) == [(503, "retry")])
     books_ = books_of(app)

@@ -9,13 +9,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.db import utc_now
-from app.delivery import results, settling
-from app.delivery.books import read_counters
-from app.delivery.lane import Lane
+from app.delivery import outcomes, results
+from app.delivery.accounting import read_counters
+from app.delivery.destination_sender import Lane
+from app.delivery.outcomes import Settlement
 from app.delivery.results import REDUCED, SET_APART
-from app.delivery.settling import Settlement
 from app.delivery.tables import attempts, destinations
+from app.store import utc_now
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver_until, forwarding
 from tests.delivery.shop import (
@@ -70,7 +70,7 @@ def test_result_that_cannot_be_recorded_at_all_is_parked_with_a_reason_after_a_w
     bad, *others = [accept(app, f"order {number}") for number in range(20)]
     bad_id, whole = id_of(app, bad), Lane.settlement
 
-    def failing(self: Lane, due: settling.Any, *rest: settling.Any) -> Settlement:
+    def failing(self: Lane, due: outcomes.Any, *rest: outcomes.Any) -> Settlement:
         if due.id == bad_id:
             raise error
         return whole(self, due, *rest)
@@ -106,7 +106,7 @@ def test_step_that_fails_for_one_project_does_not_stop_the_others(
     own, other = accept(app, "own"), accept(app, "other", project_id=7)
     step = Lane.step
 
-    def failing(self: Lane, *arguments: settling.Any) -> list[Settlement]:
+    def failing(self: Lane, *arguments: outcomes.Any) -> list[Settlement]:
         if self.project_id == 1:
             raise RuntimeError("no step")
         return step(self, *arguments)

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
-from app.db import utc_now
 from app.delivery import destinations
 from app.delivery.ledger import (
     DeliveryFilter,
@@ -20,6 +19,7 @@ from app.delivery.ledger import (
 )
 from app.delivery.tables import attempts
 from app.intake.retention import Limits, prune
+from app.store import utc_now
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, states_of

@@ -17,9 +17,9 @@ from werkzeug.serving import make_server
 
 from app.delivery import destinations
 from app.events.tables import envelopes
-from app.intake import recording
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.store.recording import recording
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver_until, forwarding
 from tests.serving import wait_for

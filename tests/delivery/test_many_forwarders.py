@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.delivery.lane import CONNECTIONS
+from app.delivery.destination_sender import CONNECTIONS
 from app.delivery.tables import attempts
-from app.leases import leases
 from app.sentry import capture_message
+from app.store.tables import leases
 from tests.conftest import parts_of
 from tests.delivering import books_of, deliver, forwarding, waiting_projects
 from tests.fake_sentry import FakeSentry

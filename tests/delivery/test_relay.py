@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app import access
 from app.delivery.destinations import set_dsn
 from app.projects import create_project
 from app.sentry import capture_exception, set_user_context
+from app.web import access
 from tests.conftest import parts_of
 from tests.delivering import deliver
 from tests.ingest.conftest import add_projects

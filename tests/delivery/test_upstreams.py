@@ -10,14 +10,14 @@ from alembic.config import Config as AlembicConfig
 from flask import Flask
 from sqlalchemy import select, text
 
-from app.db import MIGRATIONS, Store
-from app.enrollment import amend
+from app.cli.verify import setup
+from app.cli.verify.checks import Run
 from app.events.tables import envelopes
+from app.project_service import amend
 from app.projects import ProjectError
 from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import Dsn
-from app.verify import setup
-from app.verify.checks import Run
+from app.store import MIGRATIONS, Store
 from config import ROOT
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until

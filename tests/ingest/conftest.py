@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from app.db import Store
 from app.events.tables import envelopes, events
 from app.projects import create_project, rotate_key
+from app.store import Store
 from tests.conftest import parts_of
 from tests.ingest.corpus import PROJECTS
 

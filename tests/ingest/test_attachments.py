@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from flask.testing import FlaskClient
 
-from app.downloads import safe_name
+from app.web.downloads import safe_name
 from tests.ingest.test_door import EVENT_ID, OTHER_KEY, envelope, post
 
 PATH = f"/api/events/{EVENT_ID}/attachments"

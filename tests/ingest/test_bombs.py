@@ -14,7 +14,7 @@ import brotli
 import pytest
 import zstandard
 
-from app.db import Store
+from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
 from tests.serving import Server, serving

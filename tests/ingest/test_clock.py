@@ -15,7 +15,6 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
 from app.alerts.measures import Question, _counts_by_hour
-from app.db import Store, utc_now
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, prune
 from app.issues import triage
@@ -23,6 +22,7 @@ from app.issues.queries import hours_of
 from app.issues.tables import issue_hours, issues
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack
+from app.store import Store, utc_now
 from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
 

@@ -17,11 +17,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app.db import StoreUnavailable
 from app.events.tables import envelopes, events
 from app.ingest import body, door
 from app.projects import create_project, revoke_key
 from app.protocol.packing import unpack
+from app.store import StoreUnavailable
 from tests.conftest import parts_of
 
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
@@ -125,7 +125,7 @@ def test_wrong_credentials_are_refused_and_nothing_is_stored(
 def test_revoked_key_stops_opening_the_door(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.projects.KEY_CACHE_S", 0.0)
+    monkeypatch.setattr("app.projects.records.KEY_CACHE_S", 0.0)
     assert post(client, envelope()).status_code == 200
     revoke_key(parts_of(app).store, 42, KEY)
     assert post(client, envelope()).status_code == 403

@@ -14,11 +14,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.delivery.books import read_counters
+from app.delivery.accounting import read_counters
+from app.intake.refusals import refusals
 from app.projects import create_project, projects, quota_of
+from app.projects.quotas import refused_counter
 from app.protocol.rate_limits import parse_rate_limits
-from app.quotas import refused_counter
-from app.refusals import refusals
 from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
 from tests.delivering import books_of

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.db import Store
+from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
 from tests.ingest.corpus import Recorded, load

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.db import Store
 from app.ingest import door
+from app.intake.refusals import refused_by_reason
 from app.protocol.envelope import Limits
-from app.refusals import refused_by_reason
+from app.store import Store
 from tests.conftest import parts_of
 from tests.ingest.test_door import AUTH, PATH, envelope
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app.db import Store
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
+from app.store import Store
 
 # What a percentile may be off.
 TOLERANCE = 0.025

@@ -10,24 +10,24 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.admin.filters import users
-from app.db import Store
-from app.events import affected, user_ageing
-from app.events.affected import (
+from app.intake.retention import USERS_KEPT, Limits, prune
+from app.stats import user_expiry
+from app.stats import users as affected
+from app.stats.releases import Release, make
+from app.stats.tables import affected_days, affected_users
+from app.stats.users import (
     EVER,
     ISSUE,
     RELEASE,
     Subject,
     UserBook,
-    affected_days,
-    affected_users,
     day_number,
     hash_of,
     of_subject,
     users_by_day,
     users_of_releases,
 )
-from app.events.releases import Release, make
-from app.intake.retention import USERS_KEPT, Limits, prune
+from app.store import Store
 from tests.conftest import parts_of
 
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -43,7 +43,7 @@ def store(app: Flask) -> Store:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bound that a test can reach, looked at each time."""
-    for module in (affected, user_ageing):
+    for module in (affected, user_expiry):
         monkeypatch.setattr(module, "MAX_USERS", 5)
     monkeypatch.setattr(affected, "LOOKS_AFTER", 1)
 
@@ -122,7 +122,7 @@ def test_issue_below_the_bound_keeps_everybody(store: Store, few: None) -> None:
 def test_who_was_not_met_for_ninety_days_is_forgotten_with_the_days(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_ageing, "BITE", 2)
+    monkeypatch.setattr(user_expiry, "BITE", 2)
     book, issue, gone = UserBook(), Subject(ISSUE, 1), Subject(RELEASE, 9)
     meet(store, book, issue, [f"u{number}" for number in range(7)])
     meet(store, book, gone, ["u1"])

@@ -12,10 +12,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from app import access
-from app.db import Store, utc_now
-from app.events import ai_calls as ai_calls_module
-from app.events.ai_calls import OTHER, ai_calls, ai_hours, ai_series
 from app.insights.ai_calls import (
     CallFigures,
     CallLine,
@@ -30,6 +26,11 @@ from app.intake import Intake
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope
+from app.stats import ai_calls as ai_calls_module
+from app.stats.ai_calls import OTHER
+from app.stats.tables import ai_calls, ai_hours, ai_series
+from app.store import Store, utc_now
+from app.web import access
 from tests.conftest import parts_of
 from tests.insights.ai_stream import Call, calls, envelopes, stream, transaction
 from tests.insights.stream import TOLERANCE, exact

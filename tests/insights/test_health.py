@@ -16,17 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from app import access
-from app.db import Store, utc_now
-from app.events import sessions as sessions_module
-from app.events.measuring import MeasureBooks, Measured
-from app.events.series import OTHER
-from app.events.sessions import (
-    known_sessions,
-    session_counts,
-    session_series,
-    session_users,
-)
 from app.insights.health import (
     Counts,
     Health,
@@ -42,6 +31,12 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.measures import read_measures
 from app.sentry import flush
+from app.stats import sessions as sessions_module
+from app.stats.measuring import MeasureBooks, Measured
+from app.stats.series import OTHER
+from app.stats.tables import known_sessions, session_counts, session_series, session_users
+from app.store import Store, utc_now
+from app.web import access
 from tests.conftest import parts_of
 from tests.insights.visits import Update, Visit, envelope, figures, group, visits
 

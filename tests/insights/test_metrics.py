@@ -16,10 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from app.db import Store, utc_now
-from app.events import metrics as metrics_module
-from app.events.buckets import value_bucket_of, value_of, value_percentiles
-from app.events.metrics import OTHER, metric_buckets, metric_points, metric_series
 from app.events.tables import envelopes
 from app.insights.metrics import (
     MetricFigures,
@@ -38,6 +34,11 @@ from app.protocol.envelope import parse_envelope
 from app.protocol.measures import NOTHING, read_measures
 from app.protocol.metrics import MetricKey, read_metrics
 from app.protocol.packing import unpack
+from app.stats import metrics as metrics_module
+from app.stats.buckets import value_bucket_of, value_of, value_percentiles
+from app.stats.metrics import OTHER
+from app.stats.tables import metric_buckets, metric_points, metric_series
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.ingest.corpus import FOLDER
 from tests.insights.metrics_stream import UNITS, Value, envelope, values

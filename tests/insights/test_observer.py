@@ -11,12 +11,12 @@ import sentry_sdk
 from flask import Flask, abort
 from flask.testing import FlaskClient
 
-from app import access
-from app import web as web_module
-from app.db import utc_now
-from app.events import observations
-from app.insights import observer as observer_module
 from app.insights.performance import Figures, Selection, figures_by
+from app.stats import observations
+from app.store import utc_now
+from app.web import access
+from app.web import application as web_module
+from app.web import observer as observer_module
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, exact
 from tests.serving import Server, serving, wait_for

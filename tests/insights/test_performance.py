@@ -15,11 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from app.db import Store, utc_now
-from app.events import timings as timings_module
-from app.events.buckets import UNKNOWN, bucket_of, duration_of, percentiles
-from app.events.series import minute_of
-from app.events.timings import OTHER, timed, timing_series, timings
 from app.insights.performance import (
     Figures,
     Percentiles,
@@ -36,6 +31,12 @@ from app.intake import Intake
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.transaction import Timing
+from app.stats import timings as timings_module
+from app.stats.buckets import UNKNOWN, bucket_of, duration_of, percentiles
+from app.stats.series import minute_of
+from app.stats.tables import timing_series, timings
+from app.stats.timings import OTHER, timed
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, Request, exact, feed, requests
 

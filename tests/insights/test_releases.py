@@ -15,10 +15,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.db import Store, utc_now
-from app.events import releases as releases_module
-from app.events.affected import ISSUE, Subject, day_number, users_by_day
-from app.events.releases import Release, ReleaseBook, release_of, releases
 from app.insights.releases import (
     ReleaseError,
     announce,
@@ -33,6 +29,11 @@ from app.issues.by_release import issues_of_release
 from app.issues.queries import list_issues
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.stats import releases as releases_module
+from app.stats.releases import Release, ReleaseBook, release_of
+from app.stats.tables import releases
+from app.stats.users import ISSUE, Subject, day_number, users_by_day
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.insights.stream import Request
 from tests.insights.visits import envelope, group

@@ -16,17 +16,17 @@ from flask import Flask
 from sqlalchemy import func, select, update
 
 from app import sentry
-from app.db import Store, utc_now
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, bury, prune
 from app.issues import triage
-from app.issues.feedback import FeedbackFilter, _adoptable, feedback, list_feedback
+from app.issues.feedback import FeedbackFilter, _adoptable, list_feedback
 from app.issues.queries import count_issues
+from app.issues.tables import feedback
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.feedback import MAX_MESSAGE, read_feedback
-from app.worker import Worker
-from tests.conftest import parts_of
+from app.store import Store, utc_now
+from tests.conftest import parts_of, worker_of
 from tests.delivering import books_of, deliver
 from tests.mini_sentry import MiniSentry
 from tests.saying import feedback_item, report_item, said, send
@@ -129,7 +129,7 @@ def test_feedback_that_is_sent_again_is_one(app: Flask) -> None:
 def test_event_of_another_project_is_not_what_feedback_is_about(app: Flask, store: Store) -> None:
     create_project(store, "Shop", 2)
     send(app, feedback_item("elsewhere", capture()), project_id=2)
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     [row] = said(app, project_id=2)
     assert row.issue_id is None
 
@@ -138,10 +138,10 @@ def test_feedback_before_its_event_finds_the_issue(app: Flask) -> None:
     event_id = uuid.uuid4().hex
     send(app, feedback_item("early", event_id))
     send(app, feedback_item("about nothing"))
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     assert {row.issue_id for row in said(app)} == {None}
     send(app, event_item(event_id), event_id=event_id)
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     assert [row.message for row in said(app, issue_id=1)] == ["early"]
 
 

@@ -13,12 +13,12 @@ from alembic.config import Config as AlembicConfig
 from flask import Flask
 from sqlalchemy import func, select, text, update
 
-from app.db import MIGRATIONS, Store, utc_now
 from app.issues.grouping import Grouping
 from app.issues.groupings import OLDER_DAYS, find_groupings, groupings_of
 from app.issues.queries import list_issues, transitions_of
 from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.tables import groupings, older_groupings
+from app.store import MIGRATIONS, Store, utc_now
 from tests.conftest import parts_of
 from tests.issues.test_recording import occurrence
 

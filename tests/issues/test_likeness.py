@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.issues.likeness import MAX_TERM, MAX_WORDS, hash_of, likeness, rarity, shared, terms_of
+from app.issues.similarity import MAX_TERM, MAX_WORDS, hash_of, likeness, rarity, shared, terms_of
 from app.protocol.event import read_event
 from tests.admin.hostile import odd_events, script_event
 from tests.issues.making import Payload, at, calls, chain, error, exc, py, read

@@ -13,8 +13,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select, update
 
-from app.db import Store
-from app.events.affected import ISSUE, affected_days, day_number
 from app.events.tables import envelopes, events
 from app.intake.pruning import remove_batch
 from app.intake.retention import bury
@@ -24,6 +22,9 @@ from app.issues.moving import finish_moves
 from app.issues.queries import find_issue, list_issues, transitions_of
 from app.issues.tables import groupings, issue_hours, issue_moves, issue_tags, issues
 from app.protocol.envelope import Envelope, Item
+from app.stats.tables import affected_days
+from app.stats.users import ISSUE, day_number
+from app.store import Store
 from tests.conftest import parts_of
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)

@@ -8,16 +8,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.db import Store, metadata, utc_now
 from app.delivery.outbox import Due
-from app.delivery.thinning import CAPPED, Thinning, count_sent
-from app.events import affected
-from app.events.affected import MAX_USERS, day_number
-from app.events.user_ageing import forget_beyond
+from app.delivery.sampling import CAPPED, Thinning, count_sent
 from app.intake.pruning import remove_batch
-from app.issues.comparing import read_unread
 from app.issues.moving import finish_moves
+from app.issues.similarity_index import read_unread
 from app.issues.tables import issue_likeness, issues
+from app.stats import users as affected
+from app.stats.user_expiry import forget_beyond
+from app.stats.users import MAX_USERS, day_number
+from app.store import Store, metadata, utc_now
 from tests import saying
 from tests.conftest import parts_of
 from tests.issues.test_merging import all_issues, groupings_rows, merge, send, unmerge

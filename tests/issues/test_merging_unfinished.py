@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.db import Store
 from app.events.tables import events
 from app.intake.retention import bury
 from app.issues import merging, moving, triage
 from app.issues.moving import finish_moves
 from app.issues.tables import issues
+from app.store import Store
 from tests.conftest import parts_of
 from tests.issues.test_merging import all_issues, groupings_rows, merge, send, unmerge
 

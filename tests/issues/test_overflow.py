@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 
 from app.events.tables import envelopes
 from app.issues import triage
-from app.issues.comparing import read_unread, unread
 from app.issues.overflow import MAX_TYPES
+from app.issues.similarity_index import read_unread, unread
 from app.issues.tables import issue_tags, issues, new_issue_windows
 from app.projects import create_project
 from config import ROOT

@@ -13,7 +13,6 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.db import Store, utc_now
 from app.issues import counting, triage
 from app.issues.counting import pairs_of
 from app.issues.grouping import Grouping
@@ -22,6 +21,7 @@ from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.tables import issue_tags
 from app.protocol.envelope import Envelope, Item
 from app.protocol.event import Event
+from app.store import Store, utc_now
 from config import ROOT
 from tests.conftest import parts_of
 
@@ -115,7 +115,7 @@ def test_transaction_that_fails_leaves_neither_count_nor_regression(store: Store
 SENDER = """
 import sys
 from pathlib import Path
-from app.db import Store
+from app.store import Store
 from app.intake.emergency import EmergencyFolder
 from app.intake import Intake
 from app.protocol.envelope import Envelope, Item

@@ -9,12 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Row
 
-from app.db import Store, utc_now
 from app.insights.releases import announce
 from app.issues import triage
 from app.issues.queries import find_issue, transitions_of
 from app.issues.triage import IN_NEXT_RELEASE, Fix
 from app.projects import create_project
+from app.store import Store, utc_now
 from tests.admin.hostile import insert
 from tests.conftest import csrf_token, parts_of
 

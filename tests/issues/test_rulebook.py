@@ -11,7 +11,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from app.db import Store, StoreUnavailable, utc_now
 from app.events.tables import events
 from app.issues import rulebook
 from app.issues.groupings import grouping_of_event
@@ -24,16 +23,16 @@ from app.issues.rulebook import (
     add_rule,
     change_rule,
     find_rule,
-    grouping_rules,
     list_rules,
     place_rule,
     remove_rule,
 )
-from app.issues.tables import issues
+from app.issues.tables import grouping_rules, issues
 from app.issues.triage import set_status
 from app.issues.trial import Trial, try_rule
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.store import Store, StoreUnavailable, utc_now
 from tests.conftest import parts_of
 from tests.issues.making import calls, error, py
 

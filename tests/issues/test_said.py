@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.issues.said import lines_of, split_type, words_of
+from app.issues.message_terms import lines_of, split_type, words_of
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, select, update
 
-from app.db import Store
 from app.events.tables import envelopes
 from app.intake.retention import bury
-from app.issues import comparing, triage
-from app.issues.comparing import read_unread
-from app.issues.likeness import VERSION
+from app.issues import similarity_index, triage
+from app.issues.similarity import VERSION
+from app.issues.similarity_index import read_unread
 from app.issues.tables import issue_likeness, issue_terms, transitions
 from app.projects import create_project
-from app.worker import Worker
+from app.store import Store
 from tests.admin.hostile import insert, odd_events
-from tests.conftest import parts_of
+from tests.conftest import parts_of, worker_of
 from tests.issues.disguises import BUGS, disguise
 from tests.issues.making import Payload, calls, error, py
 
@@ -175,11 +174,11 @@ def test_background_loop_reads_a_bounded_number_in_a_turn_oldest_first(
 ) -> None:
     monkeypatch.setattr("app.worker.READ_IN_A_TURN", 2)
     made = [issue_of(price(n), f"price {n}") for n in range(3)]
-    worker = Worker(parts_of(app))
+    worker = worker_of(app)
     worker.run_once()
     with store.read() as conn:
         assert list(conn.scalars(select(issue_likeness.c.issue_id))) == made[:2]
-    Worker(parts_of(app)).run_once()  # Another one, while the first has the lease.
+    worker_of(app).run_once()  # Another one, while the first has the lease.
     assert count(store, issue_likeness) == 2
     worker.run_once()
     assert count(store, issue_likeness) == 3
@@ -191,15 +190,15 @@ def test_newer_rules_read_the_issues_again_by_themselves(
     one, other = issue_of(price(1), "one"), issue_of(price(2), "other")
     assert ids(client, one) == [other]
     terms = count(store, issue_terms)
-    monkeypatch.setattr(comparing, "VERSION", VERSION + 1)
-    monkeypatch.setattr(comparing, "terms_of", lambda event: ("w:new",))
+    monkeypatch.setattr(similarity_index, "VERSION", VERSION + 1)
+    monkeypatch.setattr(similarity_index, "terms_of", lambda event: ("w:new",))
     assert read_unread(store, 100) == 2 and read_unread(store, 100) == 0
     with store.read() as conn:
         rows = conn.execute(select(issue_likeness.c.version, issue_likeness.c.terms)).all()
     assert [tuple(row) for row in rows] == [(VERSION + 1, "w:new")] * 2
     assert terms > 2 and count(store, issue_terms) == 2 and ids(client, one) == [other]
     # An older program beside this one leaves them as they are.
-    monkeypatch.setattr(comparing, "VERSION", VERSION)
+    monkeypatch.setattr(similarity_index, "VERSION", VERSION)
     assert read_unread(store, 100) == 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.issues.likeness import terms_of
+from app.issues.similarity import terms_of
 from app.issues.tracebacks import MAX_LINES, read_traceback
 from tests.issues.making import error, py, read
 

@@ -12,9 +12,7 @@ from flask import Flask
 from sqlalchemy import Connection, func, select, update
 
 from app import sentry
-from app.db import Store, utc_now
-from app.delivery.books import accounting
-from app.events.affected import ISSUE, affected_days, affected_users
+from app.delivery.accounting import accounting
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, bury, prune
 from app.issues import triage
@@ -26,8 +24,10 @@ from app.issues.queries import (
     transitions_of,
 )
 from app.issues.tables import issue_hours, issue_tags, issues, transitions
-from app.worker import Worker
-from tests.conftest import parts_of
+from app.stats.tables import affected_days, affected_users
+from app.stats.users import ISSUE
+from app.store import Store, utc_now
+from tests.conftest import parts_of, worker_of
 from tests.delivering import books_of, deliver
 from tests.mini_sentry import MiniSentry
 
@@ -198,7 +198,7 @@ def test_background_loop_removes_what_a_request_left(
         triage.delete(conn, [1])
     assert bury(store, at_most=1) == 1
     assert rows_of(store, events) == 2
-    Worker(parts_of(app)).run_once()
+    worker_of(app).run_once()
     assert rows_of(store, events) == rows_of(store, issues) == 0
 
 

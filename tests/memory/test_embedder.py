@@ -13,9 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.memory.upkeep import Upkeep
-from app.vectors import embedder
-from app.vectors.embedder import EmbedderSource, embed
-from app.vectors.errors import EmbedderUnavailable
+from app.memory.vectors import embedder
+from app.memory.vectors.embedder import EmbedderSource, embed
+from app.memory.vectors.errors import EmbedderUnavailable
 from config import ROOT, ConfigError, load_config
 from tests.conftest import parts_of
 from tests.remembering import Lengths

@@ -11,14 +11,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from app.db import utc_now
 from app.memory import pending
-from app.memory.loop import MemoryLoop
 from app.memory.service import Memories
 from app.memory.tables import memories, memory_removals
+from app.memory.task import MemoryLoop
 from app.memory.upkeep import Upkeep
-from app.vectors.embedder import EmbedderSource
-from app.vectors.errors import IndexRejected, IndexUnavailable
+from app.memory.vectors.embedder import EmbedderSource
+from app.memory.vectors.errors import IndexRejected, IndexUnavailable
+from app.store import utc_now
 from tests.conftest import parts_of
 from tests.remembering import FlakyIndex
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.vectors.embedder import EmbedderSource, embed
+from app.memory.vectors.embedder import EmbedderSource, embed
 
 # What an agent or a person noted, and how somebody asks for it later. Written once, not tuned.
 PAIRS = [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from app.delivery import books
+from app.delivery import accounting
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.scrubbing.budget import MAX_WORK, UNCHECKED, WorkBudget
@@ -206,6 +206,6 @@ def test_envelope_beyond_the_budget_is_accepted_and_counted(app: Flask) -> None:
     assert UNCHECKED in stored
     assert SECRET not in stored
     with parts_of(app).store.read() as conn:
-        assert books.read_counter(conn, "scrub_budget_exceeded") == 1
+        assert accounting.read_counter(conn, "scrub_budget_exceeded") == 1
     counted = 'devenviro_counter_total{name="scrub_budget_exceeded"} 1'
     assert counted in client.get("/metrics").text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.db import Store
+from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
 from tests.serving import Server, serving

@@ -13,11 +13,11 @@ from flask import Flask, Response
 from sqlalchemy import update
 from werkzeug.test import EnvironBuilder
 
-from app.db import utc_now
 from app.ingest.early import head_check
 from app.intake.project_bytes import Bytes
 from app.intake.store_bound import State, StoreBound
 from app.projects import create_project, projects
+from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
 from tests.server.raw import RawClient
 from tests.server.test_requests import INGEST, KEY, LIVE

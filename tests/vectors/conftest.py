@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.vectors.qdrant import Address, QdrantIndex
-from app.vectors.qdrant.collection import Layout
-from app.vectors.qdrant.connection import Connection
+from app.memory.vectors.qdrant import Address, QdrantIndex
+from app.memory.vectors.qdrant.collection import Layout
+from app.memory.vectors.qdrant.connection import Connection
 from tests.fake_qdrant import FakeQdrant
 
 LIVE_URL = os.environ.get("QDRANT_TEST_URL")

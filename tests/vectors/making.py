@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from app.vectors.index import Point, Query, Space, Vector
+from app.memory.vectors.index import Point, Query, Space, Vector
 
 SPACE = Space("a model", 8)
 NOW = 1_800_000_000

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.vectors.exact import NEVER, Changes, ExactIndex, StoredRow
-from app.vectors.index import Query, Space
-from app.vectors.packing import pack, unit
+from app.memory.vectors.exact import NEVER, Changes, ExactIndex, StoredRow
+from app.memory.vectors.index import Query, Space
+from app.memory.vectors.packing import pack, unit
 
 SPACE = Space("model", 8)
 

@@ -8,10 +8,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from app.vectors.errors import IndexMissing, IndexRejected
-from app.vectors.index import Space
-from app.vectors.qdrant import QdrantIndex
-from app.vectors.qdrant.version import version_problem
+from app.memory.vectors.errors import IndexMissing, IndexRejected
+from app.memory.vectors.index import Space
+from app.memory.vectors.qdrant import QdrantIndex
+from app.memory.vectors.qdrant.version import version_problem
 from tests.vectors.making import NOW, SPACE, id_of, point, query, vector
 
 

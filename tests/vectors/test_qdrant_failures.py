@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 from qdrant_client import models
 
-from app.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
-from app.vectors.qdrant import QdrantIndex, transport
-from app.vectors.qdrant.filters import of_query, of_user
-from app.vectors.qdrant.version import version_problem
+from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
+from app.memory.vectors.qdrant import QdrantIndex, transport
+from app.memory.vectors.qdrant.filters import of_query, of_user
+from app.memory.vectors.qdrant.version import version_problem
 from config import ROOT
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import (
@@ -107,8 +107,8 @@ def test_what_qdrant_answers_is_one_of_our_errors_in_our_words_until_it_is_well_
 def test_slow_qdrant_is_given_up_after_the_deadline(
     fake_qdrant: FakeQdrant, index_on: MakeIndex, monkeypatch: pytest.MonkeyPatch, mood: Mood
 ) -> None:
-    monkeypatch.setattr("app.vectors.qdrant.index.PREPARE_S", 0.2)
-    monkeypatch.setattr("app.vectors.qdrant.index.CHECK_S", 0.2)
+    monkeypatch.setattr("app.memory.vectors.qdrant.index.PREPARE_S", 0.2)
+    monkeypatch.setattr("app.memory.vectors.qdrant.index.CHECK_S", 0.2)
     index_on().prepare(SPACE)
     index = index_on(timeout_s=0.2)
     index._space = SPACE
@@ -297,8 +297,8 @@ def test_collection_that_another_process_makes_meanwhile_is_as_good(
 def test_collection_is_made_for_many_users_and_machines(
     fake_qdrant: FakeQdrant,
 ) -> None:
-    from app.vectors.qdrant import Address
-    from app.vectors.qdrant.collection import Layout
+    from app.memory.vectors.qdrant import Address
+    from app.memory.vectors.qdrant.collection import Layout
 
     index = QdrantIndex(Address(fake_qdrant.url), Layout("ours", shards=6, replicas=2))
     index.prepare(SPACE)
@@ -393,7 +393,7 @@ def test_identity_tells_addresses_and_prefixes_apart(index_on: MakeIndex) -> Non
 def test_client_is_imported_with_the_first_call_only() -> None:
     script = (
         "import sys\n"
-        "from app.vectors.qdrant import Address, QdrantIndex\n"
+        "from app.memory.vectors.qdrant import Address, QdrantIndex\n"
         "QdrantIndex(Address('http://127.0.0.1:1'))\n"
         "raise SystemExit('qdrant_client' in sys.modules)"
     )

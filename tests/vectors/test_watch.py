@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from app.vectors import watch
-from app.vectors.watch import Watch
+from app.memory.vectors import watch
+from app.memory.vectors.watch import Watch
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import refuses, silent
 from tests.vectors.conftest import MakeIndex

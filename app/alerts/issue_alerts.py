@@ -1,0 +1,183 @@
+"""News: new issues and regressions, told from the queue that recording writes.
+
+The transaction that stores an event writes, for a new issue or one that comes back, a row in
+``transitions`` that is marked as due. One transaction here takes marks away and raises the notices
+they cause, or counts them on a rule that is in its cool-down: whatever is killed, nothing is missed
+and nothing told twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
+
+from app.alerts.channels import list_channels
+from app.alerts.kinds import NEWS
+from app.alerts.naming import Match, name_issues
+from app.alerts.notifications import Draft
+from app.alerts.rules import Watch, speak, watches, write_state
+from app.alerts.tables import alert_rule_states, held_issues
+from app.alerts.wording import text_of, title_of
+from app.events.tables import events
+from app.issues.followers import when_merged
+from app.issues.tables import ALERTS_DUE, DELETED, issues, transitions
+from app.projects import projects
+from app.store import Store
+from app.store import insert as insert_or_not
+
+# Rows of one transaction: some 20 ms of the store's only writer.
+BITE = 500
+# Issues that a rule holds through its cool-down, of a week at most.
+MAX_HELD = 10_000
+# No notices of these.
+_QUIET = ("ignored", DELETED)
+# What a news rule looks at: of the event that caused it, or where that is gone of the issue.
+_DUE = (
+    select(
+        transitions.c.id,
+        transitions.c.kind,
+        transitions.c.issue_id,
+        transitions.c.event_id,
+        transitions.c.release,
+        issues.c.project_id,
+        issues.c.status,
+        issues.c.type,
+        issues.c.title,
+        issues.c.culprit,
+        issues.c.level.label("issue_level"),
+        events.c.level,
+        events.c.environment,
+    )
+    .join(issues, issues.c.id == transitions.c.issue_id)
+    .outerjoin(
+        events,
+        and_(
+            events.c.project_id == issues.c.project_id, events.c.event_id == transitions.c.event_id
+        ),
+    )
+    .where(text(ALERTS_DUE))
+    .order_by(transitions.c.id)
+    .limit(BITE)
+)
+
+
+def tell_news(store: Store, now: datetime) -> int:
+    """Take what is due, in bites, tell it, and return how many rows that were."""
+    told = 0
+    while True:
+        with store.read() as conn:  # Nothing to do is the usual case.
+            due = conn.execute(_DUE.limit(1)).first()
+            held = any(rule.held and rule.may_speak(now) for rule in watches(conn))
+        if due is None and not held:
+            return told
+        with store.write() as conn:
+            count = _bite(conn, now)
+        told += count
+        if count < BITE:
+            return told
+
+
+def _bite(conn: Connection, now: datetime) -> int:
+    rules = [rule for rule in watches(conn) if rule.kind in NEWS.values()]
+    rows: list[Row[Any]] = list(conn.execute(_DUE))
+    wanted = [row for row in rows if row.status not in _QUIET]
+    is_last = len(rows) < BITE
+    for rule in rules:
+        held = _hold(conn, rule, [row for row in wanted if _is_for(rule, row)])
+        # After the last bite, so that one notice tells of all that came together.
+        if held and is_last and rule.may_speak(now):
+            _tell(conn, rule, now)
+    ids = [row.id for row in rows]
+    if ids:
+        conn.execute(update(transitions).where(transitions.c.id.in_(ids)).values(alerts_due=None))
+    return len(rows)
+
+
+def _is_for(rule: Watch, row: Row[Any]) -> bool:
+    wanted = rule.filters
+    return (
+        rule.project_id == row.project_id
+        and rule.kind == NEWS.get(row.kind)
+        and (row.level or row.issue_level) in rule.levels
+        and wanted.get("environment") in (None, row.environment)
+        and rule.matches("release", row.release)
+        and rule.matches("type", row.type)
+        and rule.matches("message", row.title, row.title.removeprefix(f"{row.type}: "))
+    )
+
+
+def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
+    """Hold what was found besides what the rule holds, and return how many issues that are."""
+    if not found:
+        return rule.held
+    columns = held_issues.c
+    of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
+    names = ("issue_id", "event_id", "environment", "release")
+    rows = [
+        {"rule_id": rule.id, "project_id": rule.project_id}
+        | {name: getattr(row, name) for name in names}
+        for row in found
+    ][: max(0, MAX_HELD - rule.held)]
+    if rows:
+        conn.execute(insert_or_not(conn, held_issues).on_conflict_do_nothing(), rows)
+    held = int(conn.execute(select(func.count()).where(*of_rule)).scalar_one())
+    write_state(conn, rule, held=held)
+    return held
+
+
+@when_merged
+def _hold_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+    """Hold the issue that another one is merged into in its place; what holds both holds one."""
+    of = held_issues.c
+    names = [name for name in of.keys() if name != "issue_id"]
+    held = select(literal(target_id), *(of[name] for name in names)).where(of.issue_id == source_id)
+    holding = conn.execute(held).all()
+    if not holding:
+        return
+    into = insert_or_not(conn, held_issues).from_select(["issue_id", *names], held)
+    conn.execute(into.on_conflict_do_nothing())
+    conn.execute(delete(held_issues).where(of.issue_id == source_id))
+    for row in holding:
+        states = alert_rule_states.c
+        of_rule = states.rule_id == row.rule_id, states.project_id == row.project_id
+        count = select(func.count()).where(
+            of.rule_id == row.rule_id, of.project_id == row.project_id
+        )
+        counted = update(alert_rule_states).where(*of_rule)
+        conn.execute(counted.values(held=count.scalar_subquery()))
+
+
+def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
+    """Tell what a rule holds."""
+    columns = held_issues.c
+    of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
+    query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
+    held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
+    if draft := draft_of_issues(conn, rule, held, now):
+        speak(conn, rule, draft, list_channels(conn), now)
+    conn.execute(delete(held_issues).where(*of_rule))
+    write_state(conn, rule, held=0)
+
+
+def draft_of_issues(
+    conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
+) -> Draft | None:
+    """Return a notice that names issues, ``None`` where none of them is left to be told."""
+    named, total = name_issues(conn, matches, now, came_back=rule.kind == "regression")
+    if not named:
+        return None
+    of_it = select(projects.c.name).where(projects.c.id == rule.project_id)
+    project = conn.execute(of_it).scalar_one()
+    return Draft(
+        kind=rule.kind,
+        title=title_of(rule, project, named, total),
+        text=text_of(rule, named, total, now),
+        project_id=rule.project_id,
+        issue_id=named[0].issue_id,
+        event_id=named[0].event_id,
+        issues=tuple(named),
+        total=total,
+    )

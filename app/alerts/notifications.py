@@ -1,0 +1,224 @@
+"""Notices as rows: raised, read, settled.
+
+A notice is one row, and one more for each channel it goes out by, all written by the transaction
+that raises it. Settling holds for what was read: whoever was faster wins, but "it was sent" wins
+over anything.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, or_, select, text, update
+
+from app.alerts.channels import Channel, note_outcome
+from app.alerts.naming import NamedIssue
+from app.alerts.outcomes import Outcome
+from app.alerts.tables import UNSENT, notice_attempts, notice_issues, notice_sendings, notices
+from app.delivery import accounting
+from app.delivery.policy import Backoff
+from app.protocol.event import clean_text
+from app.store.leases import is_dead
+
+MAX_TITLE = 300
+MAX_TEXT = 6000
+MAX_NOTE = 300
+# A webhook that is down for a weekend still gets them; what is older nobody wants to be told.
+MAX_AGE = timedelta(days=3)
+BACKOFF = Backoff(5.0, 600.0)
+# A year and a month: the list of issues that a link in a mail leads to.
+KEPT = timedelta(days=400)
+# For how long who takes a sending has it alone: longer than any exchange lasts. Whoever finds it
+# after that sends it again, since the one who took it has gone.
+TAKEN_FOR = timedelta(minutes=3)
+WAITING = ("pending", "retry")
+STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
+TEST = "test"
+# What is kept of each issue that a notice names.
+ISSUE_COLUMNS = tuple(
+    column.name for column in notice_issues.c if column.name not in ("notice_id", "position")
+)
+# Health warns of what waits so long, and for so long of what was given up.
+LATE = timedelta(minutes=15)
+LATELY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a notice is to say.
+
+    :param issues: those it names, the worst first; ``total``: how many it is about.
+    """
+
+    kind: str
+    title: str
+    text: str
+    project_id: int | None = None
+    issue_id: int | None = None
+    event_id: str | None = None
+    issues: tuple[NamedIssue, ...] = ()
+    total: int = 0
+
+
+def raise_notice(
+    conn: Connection,
+    draft: Draft,
+    channels: Iterable[Channel],
+    now: datetime,
+    *,
+    rule_id: int | None = None,
+    taken_by: str | None = None,
+) -> int:
+    """Write a notice, to be sent by these channels, and return its id.
+
+    :param taken_by: who sends it at once; by default whoever comes first.
+    """
+    values = {
+        "uid": uuid.uuid4().hex,
+        "project_id": draft.project_id,
+        "rule_id": rule_id,
+        "kind": draft.kind,
+        "at": now,
+        "title": one_line(draft.title, MAX_TITLE),
+        "text": clean_text(draft.text)[:MAX_TEXT],
+        "issue_id": draft.issue_id,
+        "event_id": draft.event_id,
+        "total": draft.total,
+    }
+    notice_id = conn.execute(notices.insert().values(values).returning(notices.c.id)).scalar_one()
+    if named := [_issue_row(notice_id, *one) for one in enumerate(draft.issues, 1)]:
+        conn.execute(notice_issues.insert(), named)
+    rows = [
+        {
+            "notice_id": notice_id,
+            "channel_id": channel.id,
+            "channel_kind": channel.kind,
+            "channel_name": channel.name,
+            "state": "pending",
+            "attempts": 0,
+            "next_at": now + TAKEN_FOR if taken_by else now,
+            "taken_by": taken_by,
+        }
+        for channel in channels
+    ]
+    if rows:
+        conn.execute(notice_sendings.insert(), rows)
+    return int(notice_id)
+
+
+def _issue_row(notice_id: int, position: int, one: NamedIssue) -> dict[str, Any]:
+    row: dict[str, Any] = {"notice_id": notice_id, "position": position}
+    return row | {name: getattr(one, name) for name in ISSUE_COLUMNS}
+
+
+def settle(
+    conn: Connection, sending: Row[Any], outcome: Outcome, began: datetime, now: datetime
+) -> str:
+    """Write what became of a try and return the sending's state.
+
+    :param sending: with its notice's ``kind`` and ``at``, as it was read before the try.
+    """
+    state = _state_after(sending, outcome, now)
+    next_at = now + BACKOFF.wait(sending.attempts + 1) if state == "retry" else None
+    note = clean_text(outcome.note)[:MAX_NOTE] or None
+    held = notice_sendings.c.attempts == sending.attempts
+    if not outcome.is_sent:
+        held &= text(UNSENT)
+    conn.execute(
+        update(notice_sendings)
+        .where(notice_sendings.c.id == sending.id, held)
+        .values(
+            state=state,
+            reason=None if outcome.is_sent else note,
+            attempts=sending.attempts + 1,
+            next_at=next_at,
+            taken_by=None,
+            settled_at=now,
+        )
+    )
+    attempt = {"sending_id": sending.id, "at": began, "status": outcome.status, "error": note}
+    attempt |= {"ms": (now - began).total_seconds() * 1000, "state": state, "next_at": next_at}
+    conn.execute(notice_attempts.insert().values(attempt))
+    note_outcome(conn, sending.channel_id, outcome, now)
+    accounting.add(conn, {accounting.noticed(state): 1})
+    return state
+
+
+def _state_after(sending: Row[Any], outcome: Outcome, now: datetime) -> str:
+    if outcome.is_sent:
+        return "delivered"
+    if outcome.is_final or sending.kind == TEST:
+        return "parked"  # Who tests a channel waits for the answer, and tries again himself.
+    return "expired" if now - sending.at > MAX_AGE else "retry"
+
+
+def take(conn: Connection, sending_id: int, owner: str, now: datetime) -> bool:
+    """Take a sending that is free for :data:`TAKEN_FOR`; ``False`` where another one has it.
+
+    :param owner: of :func:`app.store.leases.new_owner`.
+    """
+    free = _free(now).where(notice_sendings.c.id == sending_id)
+    if not any(_is_free(row, now) for row in conn.execute(free)):
+        return False
+    taken = update(notice_sendings).where(notice_sendings.c.id == sending_id)
+    conn.execute(taken.values(next_at=now + TAKEN_FOR, taken_by=owner))
+    return True
+
+
+def due(conn: Connection, now: datetime, limit: int) -> list[Row[Any]]:
+    """Return ``id`` and ``channel_id`` of what is to be sent now, the longest waiting first."""
+    rows = conn.execute(_free(now).order_by(notice_sendings.c.next_at).limit(limit))
+    return [row for row in rows if _is_free(row, now)]
+
+
+def _free(now: datetime) -> Any:
+    columns = notice_sendings.c
+    query = select(columns.id, columns.channel_id, columns.next_at, columns.taken_by)
+    return query.where(text(UNSENT), or_(columns.next_at <= now, columns.taken_by.is_not(None)))
+
+
+def _is_free(row: Row[Any], now: datetime) -> bool:
+    # On the same machine it is seen at once that whoever took it has gone.
+    return bool(row.next_at <= now) or is_dead(row.taken_by or "")
+
+
+def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
+    """Have what was given up of a notice sent now, and return by how many channels.
+
+    What waits only has its turn sooner. What was sent is left alone, and so is what goes to a
+    channel that is there no more.
+    """
+    columns = notice_sendings.c
+    stays = columns.state.in_((*WAITING, "parked", "expired")), columns.channel_id.is_not(None)
+    again = update(notice_sendings).where(columns.notice_id == notice_id, *stays)
+    again = again.where(columns.taken_by.is_(None))
+    values = {"state": "pending", "reason": None, "next_at": now, "settled_at": None}
+    return int(conn.execute(again.values(values)).rowcount)
+
+
+def is_stuck(conn: Connection, now: datetime) -> bool:
+    """Tell whether a notice waits for longer than a channel hiccups, or was given up lately."""
+    late = notices.c.at < now - LATE
+    waits = select(1).select_from(notice_sendings.join(notices)).where(text(UNSENT), late)
+    lost = select(1).select_from(notice_sendings.join(notices))
+    # The first condition is one that an index knows.
+    lost = lost.where(notices.c.at > now - MAX_AGE - LATELY, notices.c.kind != TEST)
+    lost = lost.where(notice_sendings.c.settled_at > now - LATELY)
+    lost = lost.where(notice_sendings.c.state.in_(("parked", "expired")))
+    return any(conn.execute(query.limit(1)).first() for query in (waits, lost))
+
+
+def forget_before(conn: Connection, moment: datetime) -> None:
+    """Remove notices from before a moment, and how they were sent."""
+    conn.execute(delete(notices).where(notices.c.at < moment))
+
+
+def one_line(value: str, limit: int) -> str:
+    """Return text as one line of printable characters, for a title or a mail's subject."""
+    line = " ".join(clean_text(value).split())
+    line = "".join(letter for letter in line if letter.isprintable())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,153 @@
+"""The `flask project` commands: programs that report here, their keys, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from flask.cli import AppGroup
+
+from app.output import say, usage_error
+from app.project_service import Change, Enrolled, amend, find_enrolled, list_enrolled
+from app.projects import (
+    ProjectError,
+    create_project,
+    dsn_of,
+    quota_of,
+    rename_project,
+    revoke_key,
+    rotate_key,
+)
+from app.web.current import current_config, current_destinations, current_store
+
+project_group = AppGroup("project", help="Programs that report here, and their keys.")
+
+
+@contextmanager
+def _project_errors() -> Iterator[None]:
+    try:
+        yield
+    except ProjectError as error:
+        raise usage_error(str(error)) from error
+
+
+def _show(project_id: int) -> None:
+    with current_store().read() as conn:
+        _show_project(find_enrolled(conn, current_destinations(), project_id))
+
+
+def _show_project(one: Enrolled) -> None:
+    project = one.project
+    say(f"{project.id}  {project.name}")
+    for key in project.keys:
+        say(f"    {dsn_of(current_config().public_url, project.id, key)}")
+    if one.destination.host:
+        say(f"    sent on to {one.destination.host}")
+    default = current_config().DEFAULT_EVENTS_PER_MINUTE
+    if quota := quota_of(project.id, project.events_per_minute, default):
+        by_default = ", by default" if project.events_per_minute is None else ""
+        say(f"    at most {quota} events a minute{by_default}")
+    if project.retention_days is not None:
+        days = f"kept for {project.retention_days} days" if project.retention_days else "kept"
+        say(f"    {days}, whatever RETENTION_DAYS says")
+
+
+def _amend(project_id: int, change: Change) -> None:
+    with _project_errors():
+        amend(current_store(), current_config(), project_id, change)
+    _show(project_id)
+
+
+@project_group.command("create")
+@click.argument("name")
+@click.option("--id", "project_id", type=int, help="By default the next one that is free.")
+@click.option("--key", help="A key to take over, by default a new one.")
+def create_project_command(name: str, project_id: int | None, key: str | None) -> None:
+    """Make a project and print the DSN that its program reports with."""
+    with _project_errors():
+        project = create_project(current_store(), name, project_id, key)
+    _show(project.id)
+
+
+@project_group.command("list")
+def list_projects_command() -> None:
+    """Print the projects, the DSNs that work, and where what they get is sent on to."""
+    with current_store().read() as conn:
+        found = list_enrolled(conn, current_destinations())
+    for one in found:
+        _show_project(one)
+
+
+@project_group.command("rename")
+@click.argument("project_id", type=int)
+@click.argument("name")
+def rename_project_command(project_id: int, name: str) -> None:
+    """Give a project another name."""
+    with _project_errors():
+        rename_project(current_store(), project_id, name)
+    say(f"project {project_id} is renamed")
+
+
+@project_group.command("rotate")
+@click.argument("project_id", type=int)
+@click.option("--key", help="A key to take over, by default a new one.")
+@click.option("--revoke", is_flag=True, help="The keys before it stop working.")
+def rotate_key_command(project_id: int, key: str | None, revoke: bool) -> None:
+    """Make another key and print its DSN; the old ones work until they are revoked."""
+    with _project_errors():
+        key = rotate_key(current_store(), project_id, key, revoke=revoke)
+    say(dsn_of(current_config().public_url, project_id, key))
+
+
+@project_group.command("revoke")
+@click.argument("project_id", type=int)
+@click.argument("key")
+def revoke_key_command(project_id: int, key: str) -> None:
+    """Make a key stop working."""
+    with _project_errors():
+        revoke_key(current_store(), project_id, key)
+    say(f"the key {key} is revoked")
+
+
+@project_group.command("upstream")
+@click.argument("project_id", type=int)
+@click.argument("dsn", required=False)
+@click.option("--none", "nowhere", is_flag=True, help="Send nothing on any more.")
+def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> None:
+    """Send what a project reports on to the DSN of a Sentry project.
+
+    Without DSN it is asked for, so that it stands in no history of a shell. It is kept and never
+    shown again. Project 1, this application, has its DSN in the setting SENTRY_DSN.
+    """
+    if nowhere and dsn:
+        raise usage_error("either a DSN or --none")
+    if not nowhere and dsn is None:
+        dsn = click.prompt("DSN", hide_input=True)
+    _amend(project_id, {"upstream_dsn": None if nowhere else dsn})
+
+
+@project_group.command("quota")
+@click.argument("project_id", type=int)
+@click.argument("events_per_minute", type=int, required=False)
+@click.option("--default", "is_default", is_flag=True, help="As DEFAULT_EVENTS_PER_MINUTE says.")
+def set_quota_command(project_id: int, events_per_minute: int | None, is_default: bool) -> None:
+    """Take at most so many events of a project in a minute; 0 for no limit.
+
+    What is beyond gets 429 with `Retry-After` and `X-Sentry-Rate-Limits` and is not stored. Client
+    reports, sessions and check-ins are not limited.
+    """
+    if is_default == (events_per_minute is not None):
+        raise usage_error("either a number or --default")
+    _amend(project_id, {"events_per_minute": events_per_minute})
+
+
+@project_group.command("retention")
+@click.argument("project_id", type=int)
+@click.argument("days", type=int, required=False)
+def set_retention_command(project_id: int, days: int | None) -> None:
+    """Keep what a project reports for so many days; 0 for no limit.
+
+    Without DAYS the project is kept as RETENTION_DAYS says, like every other one.
+    """
+    _amend(project_id, {"retention_days": days})

@@ -1,0 +1,44 @@
+"""The `flask db` commands and `flask prune`: the schema, and what the store no longer keeps."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import AppGroup, with_appcontext
+
+from app.intake.retention import Limits, PruneFailed, excess, prune
+from app.intake.store_bound import used_bytes
+from app.output import command_error, say
+from app.web.current import current_config, current_store
+
+db_group = AppGroup("db", help="The store's schema.")
+
+
+@db_group.command("upgrade")
+def upgrade() -> None:
+    """Bring the store's schema to the newest revision."""
+    store = current_store()
+    store.migrate()
+    say(f"the store is at revision {store.schema_revision()}")
+
+
+@db_group.command("accept-loss")
+def accept_loss() -> None:
+    """Say that no key of a damaged store is coming back: unknown ones get 403 again, not 503."""
+    lost = current_store().accept_loss()
+    say("unknown keys are refused from now on" if lost else "no key is missing")
+
+
+@click.command("prune")
+@with_appcontext
+def prune_command() -> None:
+    """Remove what is beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES."""
+    limits = Limits.of(current_config())
+    # What goes for its bytes is not known before, so the bar may grow beyond the estimate.
+    with click.progressbar(length=excess(current_store(), limits), label="pruning") as bar:
+        try:
+            gone, failed = prune(current_store(), limits, bar.update), None
+        except PruneFailed as error:
+            gone, failed = error.gone, error
+    say(f"{gone} envelopes removed, {used_bytes(current_store())} bytes in use")
+    if failed:
+        raise command_error(f"{failed}; the log says why")

@@ -1,0 +1,132 @@
+"""`flask verify`: runs the checks and prints them, each as soon as it is done."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from app.cli.verify import acceptance, capture, delivery, endpoints, network, setup
+from app.cli.verify.checks import Check, Finished, Run, Word, run_checks, worst
+from app.output import one_line, say
+from app.web.current import (
+    current_accounts,
+    current_config,
+    current_destinations,
+    current_intake,
+    current_release,
+    current_store,
+)
+from config import Config
+
+CHECKS = (
+    Check("configuration", setup.configuration),
+    Check("store", setup.store),
+    Check("Sentry initialised", capture.sentry_initialised),
+    Check("message captured", capture.message_captured, "Sentry initialised"),
+    Check("exception captured", capture.exception_captured, "Sentry initialised"),
+    Check("user context set", capture.user_context_set, "Sentry initialised"),
+    Check("endpoints answer", endpoints.endpoints_answer),
+    Check("DSN parses", network.dsn_parses),
+    Check("resolves", network.resolves, "DSN parses"),
+    Check("connects", network.connects, "resolves"),
+    Check("TLS", network.tls, "connects"),
+    Check("accepts", acceptance.accepts, "TLS"),
+    Check("delivered", delivery.delivered, "accepts"),
+)
+EXIT_CODES: dict[Word, int] = {"pass": 0, "warn": 1, "fail": 2}
+MARKS: dict[Word, tuple[str, str]] = {
+    "pass": ("✓", "green"),
+    "warn": ("!", "yellow"),
+    "fail": ("✗", "red"),
+    "skip": ("-", "bright_black"),
+}
+NAME_WIDTH = max(len(check.name) for check in CHECKS)
+
+
+@click.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.pass_context
+@with_appcontext
+def verify(context: click.Context, as_json: bool) -> None:
+    """Test the set-up, from the configuration to Sentry's answer.
+
+    Captures two messages and an exception, which are stored and delivered like any other, and
+    posts one event straight to the Sentry of SENTRY_DSN. All carry the tag "verify".
+
+    \b
+    Exit code:
+      0  nothing is wrong; checks without their setting are skipped
+      1  warnings
+      2  something failed, or a setting is wrong
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of the proxy
+    run = Run(
+        app,
+        config=current_config(),
+        release=current_release(),
+        store=current_store(),
+        intake=current_intake(),
+        accounts=current_accounts(),
+        destinations=current_destinations(),
+    )
+    finished = run_checks(CHECKS, run)
+    with _quiet(run.config):
+        done = list(finished) if as_json else _printed(run, finished)
+    if as_json:
+        say(*json.dumps(report(done), ensure_ascii=False, indent=2).split("\n"))
+    context.exit(EXIT_CODES[worst(done)])
+
+
+def report(finished: list[Finished]) -> dict[str, object]:
+    """Return what ``--json`` prints: ``status`` and the ``checks`` in order, times in ``ms``."""
+    checks = [
+        {
+            "name": one.name,
+            "result": one.verdict.result,
+            "detail": one.verdict.detail,
+            "mend": one.verdict.mend,
+            "ms": one.ms,
+        }
+        for one in finished
+    ]
+    return {"status": worst(finished), "checks": checks}
+
+
+def _printed(run: Run, finished: Iterable[Finished]) -> list[Finished]:
+    done: list[Finished] = []
+    for one in finished:
+        # What five checks lack is said once.
+        said = bool(done) and done[-1].verdict.mend == one.verdict.mend
+        say(*_lines(one, "" if said else one.verdict.mend), styled=True)
+        done.append(one)
+    counts = Counter(one.verdict.result for one in done)
+    numbers = ", ".join(f"{counts[word]} {word}" for word in MARKS if counts[word])
+    say("", f"{worst(done)}: {numbers}. The events of this run have the tag verify={run.id}")
+    return done
+
+
+def _lines(one: Finished, mend: str) -> list[str]:
+    mark, color = MARKS[one.verdict.result]
+    word = click.style(f"{mark} {one.verdict.result}", fg=color)
+    lines = [f"{word}  {one.name:<{NAME_WIDTH}}  {one.ms:>6.0f} ms  {one_line(one.verdict.detail)}"]
+    indent = " " * (NAME_WIDTH + 21)
+    return [*lines, *(f"{indent}→ {one_line(line)}" for line in mend.splitlines())]
+
+
+@contextmanager
+def _quiet(config: Config) -> Iterator[None]:
+    """Keep debug output out of the table, unless somebody asked for it by ``SENTRY_DEBUG``."""
+    before = logging.root.manager.disable
+    if "SENTRY_DEBUG" not in config.model_fields_set:
+        logging.disable(max(before, logging.INFO))
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,58 @@
+"""Whether what was captured reaches Sentry: the forwarder's own way, to the end of the trail."""
+
+from __future__ import annotations
+
+import time
+
+from app.cli.verify.checks import Run, Verdict, failed, passed, warned
+from app.delivery.forwarder import Forwarder
+from app.web.delivery_status import Progress, follow
+from app.worker import rules_of
+
+# A healthy Sentry answers within one; a service that runs beside this command may be the one that
+# sends, and notices what another process stored five times a second.
+WAIT_S = 15.0
+POLL_S = 0.1
+
+
+def delivered(run: Run) -> Verdict:
+    """Follow the captured exception until Sentry has accepted it, or until its cause is known."""
+    if not run.exception_id:
+        return failed("no exception was captured", "see the check “exception captured”")
+    # It sends only where no other process holds the lease; then that one does.
+    forwarder = Forwarder(run.store, run.destinations, rules_of(run.config))
+    forwarder.start()
+    try:
+        progress = _settled(run, time.monotonic() + WAIT_S)
+    finally:
+        forwarder.stop()
+    if progress is None:
+        return warned(
+            f"event {run.exception_id} is not in the store",
+            "what is set aside is taken in and sent by itself when the store answers",
+        )
+    return _verdict(run, progress)
+
+
+def _settled(run: Run, deadline: float) -> Progress | None:
+    while True:
+        with run.store.read() as conn:
+            progress = follow(conn, run.exception_id)
+        waits = progress is None or progress.stored.row.state == "pending"
+        if not waits or time.monotonic() > deadline:
+            return progress
+        time.sleep(POLL_S)
+
+
+def _verdict(run: Run, progress: Progress) -> Verdict:
+    row = progress.stored.row
+    if row.state == "delivered":
+        where = f": {progress.upstream_url}" if progress.upstream_url else ""
+        return passed(f"Sentry accepted event {row.upstream_id or row.event_id}{where}")
+    stopped = next((hop for hop in progress.hops if hop.ok is not True), None)
+    cause = run.clean(stopped.detail if stopped else row.reason or "")
+    if row.state == "parked":
+        return failed(f"parked: {cause}", "see the page Deliveries; replay it when it is mended")
+    return warned(
+        f"{row.state}: {cause}", "it is kept, and sent when that has ended; see the page Deliveries"
+    )

@@ -1,0 +1,45 @@
+"""The `flask worker` command."""
+
+from __future__ import annotations
+
+import signal
+
+import click
+from flask.cli import with_appcontext
+
+from app.output import say
+from app.web.current import (
+    current_config,
+    current_courier,
+    current_destinations,
+    current_figures,
+    current_intake,
+    current_memories,
+    current_store,
+)
+from app.worker import Worker
+
+
+def make_worker() -> Worker:
+    """Return the background tasks of the current application, not started yet."""
+    return Worker(
+        current_config(),
+        current_store(),
+        current_intake(),
+        current_destinations(),
+        current_courier(),
+        current_figures(),
+        current_memories(),
+    )
+
+
+@click.command("worker")
+@with_appcontext
+def worker_command() -> None:
+    """Run the background loop alone, until SIGTERM or Ctrl-C; every web process has one, too."""
+    worker = make_worker()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: worker.finish())
+    say(f"worker {worker.owner} runs", err=True)
+    worker.run_once()
+    worker.run_forever()

@@ -1,0 +1,138 @@
+"""The books: every accepted envelope is in exactly one state, and the counters prove it.
+
+The counters are written in the transaction that changes the rows; :func:`accounting` holds them
+against each other and against the rows that are there.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from app.delivery.tables import counters
+from app.events.tables import envelopes
+from app.store import insert_for
+
+# The states of an envelope that has not been discarded.
+STATES = ("local", "pending", "retry", "delivered", "parked", "expired")
+
+
+class Tally:
+    """Counts that could not be written when they arose; the next commit takes them along."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a count."""
+        with self._lock:
+            self._counts[name] += by
+
+    def take(self) -> Counter[str]:
+        """Take everything that is owed; whoever cannot write it gives it back."""
+        with self._lock:
+            taken, self._counts = self._counts, Counter()
+        return taken
+
+    def give_back(self, counts: Counter[str]) -> None:
+        """Owe again what was not written."""
+        with self._lock:
+            self._counts.update(counts)
+
+
+def counter_of(state: str, reason: str | None = None) -> str:
+    """Return the name of the counter that an envelope of this state is in."""
+    return f"discarded:{reason}" if state == "discarded" else f"state:{state}"
+
+
+def pruned(state: str) -> str:
+    """Return the name of the counter of envelopes that retention removed in this state."""
+    return f"pruned:{state}"
+
+
+def attempted(state: str) -> str:
+    """Return the name of the counter of attempts that ended in this state."""
+    return f"attempts:{state}"
+
+
+def noticed(state: str) -> str:
+    """Return the name of the counter of attempts to send a notice that ended in this state."""
+    return f"notice_attempts:{state}"
+
+
+def add(conn: Connection, counts: Mapping[str, int]) -> None:
+    """Add to the cumulative counters, made where they are new."""
+    rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+
+
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, counters)
+    added = counters.c.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
+
+
+def add_pruned(conn: Connection, states: Iterable[str]) -> None:
+    """Count envelopes that retention removed, by the state that each was in."""
+    add(conn, Counter(pruned(state) for state in states))
+
+
+def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
+    """Count envelopes that went from one counter to another, both of :func:`counter_of`."""
+    counts: Counter[str] = Counter()
+    for before, after in changes:
+        counts[before] -= 1
+        counts[after] += 1
+    add(conn, counts)
+
+
+def read_counter(conn: Connection, name: str) -> int:
+    """Return one cumulative counter."""
+    return int(conn.scalar(select(counters.c.value).where(counters.c.name == name)) or 0)
+
+
+def read_counters(conn: Connection) -> dict[str, int]:
+    """Return every cumulative counter by name."""
+    return {name: int(value) for name, value in conn.execute(select(counters))}
+
+
+def accounting(conn: Connection) -> dict[str, Any]:
+    """Return the books, in envelopes since the store was made.
+
+    :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
+    """
+    counted = read_counters(conn)
+    books: dict[str, Any] = {"accepted": counted.get("accepted", 0)}
+    books |= {state: counted.get(counter_of(state), 0) for state in STATES}
+    books["discarded"] = {
+        name.removeprefix("discarded:"): value
+        for name, value in sorted(counted.items())
+        if name.startswith("discarded:") and value
+    }
+    books["balanced"] = _balanced(books, counted, _rows(conn))
+    return books
+
+
+def _rows(conn: Connection) -> dict[str, int]:
+    query = select(envelopes.c.state, func.count()).group_by(envelopes.c.state)
+    return {str(state): int(count) for state, count in conn.execute(query)}
+
+
+def _balanced(books: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
+    """Hold the counters against each other, and each state's against the rows that are there."""
+    expected = {state: books[state] for state in STATES}
+    expected["discarded"] = sum(books["discarded"].values())
+    there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}
+    return (
+        books["accepted"] == sum(expected.values())
+        and there == expected
+        and not (rows.keys() - expected.keys())
+    )

@@ -1,0 +1,341 @@
+"""A lane: everything of one destination that one process does while it holds the lease.
+
+    step      lease → pick what is due → thin → begin to send it
+    settled   results → rows, ledger, books, circuit and limits, in one transaction of the forwarder
+
+The database is the only memory that counts: whatever a person or another process changed holds
+from the next step on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection as DbConnection
+
+from app.delivery import client_reports, outbox, sampling
+from app.delivery.circuit_breaker import Circuit
+from app.delivery.client import DEADLINE_S, Origin
+from app.delivery.client_reports import Report
+from app.delivery.destinations import Destination, Destinations
+from app.delivery.exchanges import Exchanges, Route, Sent
+from app.delivery.outbox import Due
+from app.delivery.outcomes import Attempt, Settlement
+from app.delivery.pace import AT_A_TIME, Pace, uptime_s
+from app.delivery.policy import Backoff, Judgement, judge
+from app.delivery.sampling import Thinning
+from app.protocol.addresses import check_upstream_address
+from app.protocol.dsn import Dsn
+from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
+from app.store import Store, leases, utc_now
+
+# Kept-alive connections to one Sentry, opened when they are needed; also how many envelopes a
+# SIGKILL may have sent twice. The SDK has one, so over any distance a drain is at best as many
+# times faster; and one transaction settles what all of them have.
+CONNECTIONS = 16
+LEASE = timedelta(seconds=60)
+RENEW_S = 15.0
+REPORT_EVERY_S = 10.0
+# How often a process asks for a lease that another one holds.
+ASK_AGAIN_S = 1.0
+# How often a lane looks whose due envelopes all wait for a rate limit of their category.
+LIMITED_REST_S = 1.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the settings say about sending.
+
+    :param backlog_per_s: envelopes a second of what had to wait; 0 for as many as go.
+    """
+
+    backoff: Backoff = field(default_factory=Backoff)
+    sampling: Thinning = field(default_factory=Thinning)
+    backlog_per_s: float = 50.0
+    max_age: timedelta = timedelta(days=7)
+
+
+class Lane:
+    """The way to one destination."""
+
+    def __init__(
+        self,
+        project_id: int,
+        store: Store,
+        destinations: Destinations,
+        rules: Rules,
+        owner: str,
+        exchanges: Exchanges,
+    ) -> None:
+        self.project_id = project_id
+        self._store = store
+        self._destinations = destinations
+        self._rules = rules
+        self._owner = owner
+        self._exchanges = exchanges
+        self._circuit = Circuit(rules.backoff)
+        self._dsn: str | None = None
+        self._is_checked = False
+        self._route: Route | None = None
+        self._sending: list[Due | Report] = []
+        # Sent, but their results could not be written yet: not sent again, and in nobody's place.
+        self._apart: list[Due | Report] = []
+        self._lease_until = 0.0
+        self._asked_at = 0.0
+        self._pace = Pace(rules.backlog_per_s)
+        self._reported_at = 0.0
+        self._rests_until = 0.0
+        # What came in before this moment had to wait, and is backlog.
+        self._live_since = utc_now()
+        self._waited_until: datetime | None = None
+
+    # ---- giving out -----------------------------------------------------------------------------
+
+    def step(self, destination: Destination) -> list[Settlement]:
+        """Begin to send what is due; return what is not to be sent, to be settled.
+
+        :param destination: as the store has it now.
+        """
+        now = utc_now()
+        if not self._may_send(destination, now) or uptime_s() < self._rests_until:
+            return []
+        if destination.limits.get(EVERYTHING, now) > now or not self._holds_lease():
+            return []
+        if not self._is_connected_to(destination) or not self._free:
+            return []
+        with self._store.read() as conn:
+            live, backlog = self._candidates(conn, destination, now)
+            thinned = self._thin(conn, [*live, *backlog], now)
+            chosen = self._choose(
+                *([one for one in some if one.id not in thinned] for some in (live, backlog))
+            )
+            bodies = outbox.load_bodies(conn, chosen) if chosen else {}
+            report = self._report(conn, destination, now)
+        if destination.limits and not live and not backlog:
+            # What is due waits for a limit of its category: looked for less often.
+            self._rests_until = uptime_s() + LIMITED_REST_S
+        for one in chosen:
+            if one.id in bodies:
+                self._send(one, bodies[one.id], one.origin)
+        if report is not None and self._free:
+            self._send(report, report.body(now), Origin())
+        return list(thinned.values())
+
+    def _may_send(self, destination: Destination, now: datetime) -> bool:
+        """Tell whether anything may go now; note that what waits meanwhile is backlog."""
+        if destination.dsn is None or destination.paused_at:
+            self._waited_until = now
+            return False
+        if destination.open_since is None:
+            self._live_since = max(self._live_since, self._waited_until or self._live_since)
+            self._waited_until = None
+            return True
+        probes = not self._sending and (destination.probe_at is None or destination.probe_at <= now)
+        # What comes after a probe that gets through has not had to wait.
+        self._waited_until = now if probes else self._waited_until or now
+        return probes
+
+    def _holds_lease(self) -> bool:
+        """Hold the lease, and long enough for an exchange that begins now."""
+        now = uptime_s()
+        if self._lease_until - now < LEASE.total_seconds() - RENEW_S and now >= self._asked_at:
+            is_new = self._lease_until < now
+            if leases.claim(self._store, self._lease, self._owner, LEASE):
+                self._lease_until = now + LEASE.total_seconds()
+                self._live_since = utc_now() if is_new else self._live_since
+            else:
+                self._lease_until, self._asked_at = 0.0, now + ASK_AGAIN_S
+        return self._lease_lasts(DEADLINE_S)
+
+    def _lease_lasts(self, seconds: float) -> bool:
+        return self._lease_until - uptime_s() > seconds
+
+    @property
+    def _lease(self) -> str:
+        return f"delivery:{self.project_id}"
+
+    def _is_connected_to(self, destination: Destination) -> bool:
+        """Have a route to the DSN that holds now, once what goes to another one has ended."""
+        if (destination.dsn, destination.checked) == (self._dsn, self._is_checked):
+            return True
+        if self._sending:
+            return False
+        self._close_route()
+        check = self._check_address if destination.checked else None
+        self._route = Route(Dsn.of(destination.dsn or ""), self._store.instance_id(), check)
+        self._dsn, self._is_checked = destination.dsn, destination.checked
+        return True
+
+    def _check_address(self, address: str) -> None:
+        check_upstream_address(address, allow_private=self._destinations.allow_private)
+
+    def _candidates(
+        self, conn: DbConnection, destination: Destination, now: datetime
+    ) -> tuple[list[Due], list[Due]]:
+        """Return what has just come in, and what had to wait."""
+        limited = limited_types(destination.limits, now)
+        held = [one.id for one in (*self._sending, *self._apart) if isinstance(one, Due)]
+        if destination.limits.get(EVERYTHING, now) > now:
+            return [], []
+        if destination.open_since is not None:
+            return [], outbox.pick_probe(conn, self.project_id, limited, held)
+        since = max(now - outbox.LIVE, self._live_since)
+        count = AT_A_TIME if self._thinning.is_active else self._free
+        backlog = outbox.pick_backlog(conn, self.project_id, now, count, limited=limited, held=held)
+        live = outbox.pick_live(conn, self.project_id, since, count, limited=limited, held=held)
+        young = {one.id for one in live}
+        return live, [one for one in backlog if one.id not in young]
+
+    def _thin(self, conn: DbConnection, due: list[Due], now: datetime) -> dict[int, Settlement]:
+        sending = [one for one in self._sending if isinstance(one, Due)]
+        reasons = self._thinning.decide(conn, due, sending, now)
+        return {
+            one.id: Settlement(one.id, one.attempts, "discarded", reasons[one.id])
+            for one in due
+            if one.id in reasons
+        }
+
+    @property
+    def _thinning(self) -> Thinning:
+        return replace(self._rules.sampling, sample_rate=self._destinations.sample_rate)
+
+    def _choose(self, live: list[Due], backlog: list[Due]) -> list[Due]:
+        """Share what is free: live events first, but what had to wait is never starved."""
+        free = self._free
+        paced = backlog[: self._pace.allowance()]
+        share = min(len(paced), max(1, free // 4, free - len(live)))
+        self._pace.spend(share)
+        return [*live[: free - share], *paced[:share]][:free]
+
+    def _report(self, conn: DbConnection, destination: Destination, now: datetime) -> Report | None:
+        if destination.open_since is not None or not self.may_report():
+            return None
+        self._reported_at = uptime_s()
+        if "client_report" in limited_types(destination.limits, now):
+            return None
+        return client_reports.owed_by(conn, self.project_id)
+
+    def _send(self, token: Due | Report, body: bytes, origin: Origin) -> None:
+        # Another process may hold the lease by the time this one goes on.
+        if self._route is not None and self._lease_lasts(DEADLINE_S):
+            self._sending.append(token)
+            self._exchanges.begin(self, token, self._route, body, origin)
+
+    @property
+    def _free(self) -> int:
+        """How many more may be under way."""
+        return CONNECTIONS - len(self._sending)
+
+    # ---- taking back ----------------------------------------------------------------------------
+
+    def settlements(
+        self, conn: DbConnection, results: list[Sent], now: datetime
+    ) -> list[Settlement]:
+        """Return what became of envelopes, and write what the answers teach of the destination."""
+        judged = [(one.token, one, judge(one.result, now)) for one in results if one.result]
+        self._learn(conn, [(token, judgement) for token, _, judgement in judged], now)
+        client_reports.take_off(
+            conn,
+            (
+                token
+                for token, _, judgement in judged
+                if isinstance(token, Report) and judgement.kind in ("delivered", "parked")
+            ),
+        )
+        if self._rules.sampling.per_issue_and_hour:
+            sampling.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
+        damaged = [_damaged(one) for one in results if one.damage is not None]
+        return damaged + [
+            self.settlement(token, one, judgement, now)
+            for token, one, judgement in judged
+            if isinstance(token, Due)
+        ]
+
+    def take_back(self, sent: Sent) -> None:
+        """Have its place free again; the result is settled."""
+        tokens = self._sending if sent.token in self._sending else self._apart
+        tokens.remove(sent.token)
+
+    def set_apart(self, sent: Sent) -> None:
+        """Have its place free again, although the result is not settled."""
+        if sent.token in self._sending:
+            self._sending.remove(sent.token)
+            self._apart.append(sent.token)
+
+    def _learn(
+        self, conn: DbConnection, judged: list[tuple[Due | Report, Judgement]], now: datetime
+    ) -> None:
+        before = self._destinations.find(conn, self.project_id)
+        ids = [(token.id if isinstance(token, Due) else 0, judged_) for token, judged_ in judged]
+        after = self._circuit.learn(before, ids, now)
+        if after != before:
+            self._destinations.save(conn, after)
+        if before.open_since is not None and after.open_since is None:
+            outbox.bring_forward(conn, self.project_id, now)
+
+    def settlement(self, due: Due, sent: Sent, judgement: Judgement, now: datetime) -> Settlement:
+        """Return what an envelope becomes by one attempt."""
+        state = "retry" if judgement.kind == "refused" else judgement.kind
+        error = judgement.cause or None
+        return Settlement(
+            due.id,
+            due.attempts,
+            state,
+            reason=error,
+            next_at=self._next_at(due, judgement, now) if state == "retry" else None,
+            upstream_id=judgement.upstream_id,
+            attempt=Attempt(sent.at, sent.ms, judgement.status, error, worker_of(self._owner)),
+        )
+
+    def _next_at(self, due: Due, judgement: Judgement, now: datetime) -> datetime:
+        moment = now + self._rules.backoff.wait(due.attempts + 1)
+        named = longest(judgement.limits, due.item_types) or judgement.not_before
+        return max(moment, min(named, now + MAX_LIMIT)) if named else moment
+
+    # ---- ending ---------------------------------------------------------------------------------
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether results are still to come or to be settled."""
+        return bool(self._sending)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing has to be remembered."""
+        return not self._sending and not self._apart
+
+    def may_report(self) -> bool:
+        """Return whether it is time to ask for a client report."""
+        return uptime_s() - self._reported_at >= REPORT_EVERY_S
+
+    def close(self) -> None:
+        """Give the lease back, if it is still ours and nothing is being sent.
+
+        While something is, another process must not begin to send the same.
+        """
+        self._close_route()
+        if self._lease_until > uptime_s() and not self._sending:
+            self._lease_until = 0.0
+            leases.release(self._store, self._lease, self._owner)
+
+    def _close_route(self) -> None:
+        if self._route is not None:
+            self._route.close()
+        self._route = self._dsn = None
+
+
+def worker_of(owner: str) -> str:
+    """Return what the ledger calls a process: ``host:pid``."""
+    return ":".join(owner.split(":")[:2])
+
+
+def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
+    """Return the issue of each event that was sent for the first time."""
+    events = (one for one in tokens if isinstance(one, Due) and not one.attempts)
+    return [one.issue_id for one in events if one.issue_id is not None]
+
+
+def _damaged(sent: Sent) -> Settlement:
+    return Settlement(sent.token.id, sent.token.attempts, "parked", f"damaged here: {sent.damage}")

@@ -1,0 +1,130 @@
+"""Thinning: which events Sentry is spared, by rate and by cap. All of them are stored and counted.
+
+An issue's first event always goes, and so does what a person replayed. Whether an event is sampled
+out depends on its id alone, so that asking again gives the same answer.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from app.delivery.outbox import Due
+from app.delivery.tables import issue_deliveries
+from app.issues.followers import when_merged
+from app.issues.tables import issues
+from app.store import insert_for
+
+SAMPLED = "sample_rate"
+CAPPED = "issue_cap"
+
+
+@dataclass(frozen=True)
+class Thinning:
+    """The rules.
+
+    :param sample_rate: share of events that are sent, 0 to 1.
+    :param type_rates: the same for single exception types, by their name.
+    :param per_issue_and_hour: at most so many events of an issue in a clock hour; 0 for no cap.
+    """
+
+    sample_rate: float = 1.0
+    type_rates: Mapping[str, float] = field(default_factory=dict)
+    per_issue_and_hour: int = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether any event may be spared at all."""
+        return self.sample_rate < 1 or bool(self.type_rates) or self.per_issue_and_hour > 0
+
+    def decide(
+        self, conn: Connection, due: Iterable[Due], on_their_way: Iterable[Due], now: datetime
+    ) -> dict[int, str]:
+        """Return the reason for each envelope that is not to be sent, by its id.
+
+        :param on_their_way: what was let through and is not settled yet.
+        """
+        due = list(due)
+        asked = [one for one in due if _may_be_thinned(one)] if self.is_active else []
+        reasons = {one.id: SAMPLED for one in asked if self._is_sampled_out(one)}
+        if self.per_issue_and_hour:
+            rest = [one for one in asked if one.id not in reasons]
+            # An issue's first event goes in any case, and counts, also beside its repeats.
+            going = [*on_their_way, *(one for one in due if not _may_be_thinned(one))]
+            reasons |= self._capped(conn, rest, going, now)
+        return reasons
+
+    def _is_sampled_out(self, due: Due) -> bool:
+        rate = self.type_rates.get(due.error_type or "", self.sample_rate)
+        return rate < 1 and _share(due.event_id or "") >= rate
+
+    def _capped(
+        self, conn: Connection, asked: list[Due], going: Iterable[Due], now: datetime
+    ) -> dict[int, str]:
+        issue_ids = {one.issue_id for one in asked}
+        query = select(issue_deliveries.c.issue_id, issue_deliveries.c.sent)
+        query = query.where(
+            issue_deliveries.c.issue_id.in_(issue_ids), issue_deliveries.c.hour == hour_of(now)
+        )
+        sent: Counter[int | None] = Counter({row.issue_id: row.sent for row in conn.execute(query)})
+        sent.update(one.issue_id for one in going if one.attempts == 0)
+        reasons: dict[int, str] = {}
+        for one in asked:
+            if sent[one.issue_id] >= self.per_issue_and_hour:
+                reasons[one.id] = CAPPED
+            sent[one.issue_id] += 1
+        return reasons
+
+
+def hour_of(moment: datetime) -> datetime:
+    """Return the clock hour that a moment is in."""
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> None:
+    """Count events of these issues as sent in this hour, one for each mention."""
+    counts = Counter(issue_ids)
+    # A person may have deleted an issue while its event was on its way.
+    there = set(conn.scalars(select(issues.c.id).where(issues.c.id.in_(counts)))) if counts else ()
+    rows = [
+        {"issue_id": issue_id, "hour": hour_of(now), "sent": count}
+        for issue_id, count in sorted(counts.items())
+        if issue_id in there
+    ]
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+
+
+@when_merged
+def _count_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+    """Count what was sent of an issue to the one that it is merged into, so that the cap holds."""
+    of_source = issue_deliveries.c.issue_id == source_id
+    query = select(issue_deliveries.c.hour, issue_deliveries.c.sent).where(of_source)
+    rows = [
+        {"issue_id": target_id, "hour": hour, "sent": sent} for hour, sent in conn.execute(query)
+    ]
+    if rows:
+        conn.execute(_addition(conn.dialect.name), rows)
+        conn.execute(delete(issue_deliveries).where(of_source))
+
+
+@functools.cache
+def _addition(dialect: str) -> Any:
+    statement = insert_for(dialect, issue_deliveries)
+    more = issue_deliveries.c.sent + statement.excluded.sent
+    return statement.on_conflict_do_update(index_elements=["issue_id", "hour"], set_={"sent": more})
+
+
+def _may_be_thinned(due: Due) -> bool:
+    return due.issue_id is not None and due.priority > 0 and due.attempts == 0
+
+
+def _share(event_id: str) -> float:
+    return int(hashlib.sha256(event_id.encode()).hexdigest()[:13], 16) / 16**13

@@ -1,0 +1,138 @@
+"""Reading what issues are compared by, after their events were accepted and never on their way.
+
+issues without terms, or with those of older rules ── first event of each ── terms ── rows
+
+The background does it; whoever asks for issues like one reads what is there, and never writes. Ids
+of issues grow in the order of their commits, so the highest one with terms says which have none.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, case, delete, func, select, union_all
+
+from app.events.queries import read_stored
+from app.events.tables import envelopes, events
+from app.issues.similarity import VERSION, hash_of, terms_of
+from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues
+from app.store import Store, insert
+
+log = logging.getLogger("app.tracker")
+
+# Issues that are read by one statement and written by one transaction, each some 0.5 ms of CPU; the
+# store's only writer is held for the smaller part of it.
+BITE = 100
+# Beyond it a body, which may hold attachments, is fetched by itself, so that they are never all in
+# memory at once.
+LARGE_BYTES = 256 * 1024
+
+
+class Unread(NamedTuple):
+    """An issue that has no terms yet, or old ones."""
+
+    id: int
+    project_id: int
+
+
+def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
+    """Read the terms of issues that have none, oldest first, and return how many were read.
+
+    :param at_most: issues.
+    :param timeout_s: seconds to wait for other writers, for each transaction.
+    :raise StoreError: the store does not answer.
+    """
+    count = 0
+    while count < at_most:
+        bite = min(BITE, at_most - count)
+        with store.read() as conn:
+            found = unread(conn, bite)
+            terms = read_terms(conn, [issue.id for issue in found]) if found else {}
+        if found:
+            with store.write(timeout_s, durable=False) as conn:
+                _write(conn, [(issue, terms.get(issue.id, ())) for issue in found])
+        count += len(found)
+        if len(found) < bite:
+            break
+    return count
+
+
+def is_complete(conn: Connection) -> bool:
+    """Tell whether every issue has been read by these rules; the background reads what has not."""
+    return not unread(conn, 1)
+
+
+def is_read(conn: Connection, issue_id: int) -> bool:
+    """Tell whether an issue has been read, by whichever rules."""
+    query = select(issue_likeness.c.issue_id).where(issue_likeness.c.issue_id == issue_id)
+    return conn.execute(query).first() is not None
+
+
+def unread(conn: Connection, limit: int) -> list[Unread]:
+    """Return issues that have no terms, oldest first, and then those with terms of older rules."""
+    read = issue_likeness.c
+    highest = select(func.coalesce(func.max(read.issue_id), 0)).scalar_subquery()
+    # `<other>` is many errors, so it is like none.
+    is_one = issues.c.status.in_(STATUSES), ~issues.c.is_other
+    is_new = *is_one, issues.c.id > highest
+    new = select(issues.c.id, issues.c.project_id).where(*is_new).order_by(issues.c.id).limit(limit)
+    # What a newer program beside this one has read is none of ours to read again.
+    old = select(read.issue_id, read.project_id).where(read.version < VERSION).limit(limit)
+    both = union_all(*(select(some.subquery()) for some in (new, old)))
+    return [Unread(*row) for row in conn.execute(both)][:limit]
+
+
+def read_terms(conn: Connection, issue_ids: list[int]) -> dict[int, tuple[str, ...]]:
+    """Return what issues are compared by, of the first event of each that has one."""
+    other = events.alias().c
+    first = select(func.min(other.id)).where(other.issue_id == issues.c.id).scalar_subquery()
+    is_large = envelopes.c.size_bytes > LARGE_BYTES
+    query: Select[Any] = (
+        select(events.c.issue_id, events.c.event_id, events.c.received_at, envelopes.c.id)
+        .add_columns(case((is_large, None), else_=envelopes.c.body).label("body"))
+        .select_from(issues)
+        .join(events, events.c.id == first)
+        .join(envelopes, envelopes.c.id == events.c.envelope_id)
+        .where(issues.c.id.in_(issue_ids))
+    )
+    return {row.issue_id: _terms_of(conn, row) for row in conn.execute(query)}
+
+
+def _terms_of(conn: Connection, row: Row[Any]) -> tuple[str, ...]:
+    try:
+        body = row.body or conn.scalar(select(envelopes.c.body).where(envelopes.c.id == row.id))
+        return terms_of(read_stored(body or b"", row.event_id, row.received_at)[0])
+    except ValueError as error:
+        log.warning("issue %s is compared with none: %s", row.issue_id, error)
+        return ()
+
+
+def _write(conn: Connection, read: list[tuple[Unread, tuple[str, ...]]]) -> None:
+    ids = [issue.id for issue, _ in read]
+    # One that was buried meanwhile has nothing that a row could belong to.
+    there = set(conn.scalars(select(issues.c.id).where(issues.c.id.in_(ids))))
+    conn.execute(delete(issue_terms).where(issue_terms.c.issue_id.in_(ids)))
+    rows, postings = [], []
+    for issue, terms in read:
+        if issue.id in there:
+            rows.append(_row(issue, terms))
+            hashes = {hash_of(term) for term in terms}
+            postings += [_posting(issue, hash) for hash in sorted(hashes)]
+    if rows:
+        statement = insert(conn, issue_likeness)
+        written = {name: statement.excluded[name] for name in ("version", "terms")}
+        conn.execute(
+            statement.on_conflict_do_update(index_elements=["issue_id"], set_=written), rows
+        )
+    if postings:
+        conn.execute(issue_terms.insert(), postings)
+
+
+def _row(issue: Unread, terms: tuple[str, ...]) -> dict[str, Any]:
+    row = {"issue_id": issue.id, "project_id": issue.project_id}
+    return {**row, "version": VERSION, "terms": " ".join(terms)}
+
+
+def _posting(issue: Unread, term: int) -> dict[str, int]:
+    return {"project_id": issue.project_id, "term": term, "issue_id": issue.id}

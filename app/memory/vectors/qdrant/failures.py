@@ -1,0 +1,168 @@
+"""What went wrong with Qdrant, as an error of :mod:`app.memory.vectors.errors`, cause in words.
+
+    no connection, no answer in time, connection broken off     IndexUnavailable
+    408 409 425 429 5xx, also as a page of a proxy in front      IndexUnavailable, with Retry-After
+    404 of a collection                                          IndexMissing
+    any other status, redirects, answers that are not Qdrant's   IndexRejected
+
+The words are ours: what Qdrant or a proxy wrote goes to the log only.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpcore
+from pydantic import ValidationError
+
+from app.memory.vectors.errors import (
+    RETRY_AFTER_S,
+    IndexFailure,
+    IndexMissing,
+    IndexRejected,
+    IndexUnavailable,
+)
+
+# A server that names hours is asked again after this all the same.
+MAX_RETRY_AFTER_S = 300
+NOT_QDRANT = (
+    "what answers at QDRANT_URL does not answer as Qdrant does: correct the address, or the proxy"
+)
+BUSY_HERE = "Qdrant has too many calls of this process under way: try again in a moment"
+_TEMPORARY = {
+    408: "did not get the request in time: look at its load",
+    409: "is busy with another change: try again in a moment",
+    425: "answered 425: try again in a moment",
+    429: "has too much to do: try again later, or look at its limits",
+}
+_REFUSALS = {
+    401: "Qdrant wants an API key, or another one: set QDRANT_API_KEY",
+    403: "the API key may not do that: QDRANT_API_KEY needs the right to make collections",
+    404: "there is no Qdrant at QDRANT_URL: correct port and path",
+    413: "Qdrant takes no request that large: raise its limit",
+}
+
+
+class ClosedHere(IndexUnavailable):
+    """The client was closed by this process; another one works."""
+
+
+class Answered(NamedTuple):
+    """An answer with a status other than 200."""
+
+    status: int
+    text: str
+    retry_after: str | None
+
+
+def failure_of(error: Exception) -> IndexFailure:
+    """Return what an error of qdrant-client, or of what lies below it, means.
+
+    :param error: anything that a call of the client raised.
+    """
+    if isinstance(error, IndexFailure):
+        return error
+    for cause in _causes(error):
+        known = _of_the_network(cause) or _of_an_answer(cause)
+        if known is not None:
+            return known
+    return IndexRejected(NOT_QDRANT)
+
+
+def server_words(error: Exception) -> str:
+    """Return what the server wrote, for the log; empty where it wrote nothing."""
+    answered = _answered(error)
+    return "" if answered is None else f"{answered.status} {answered.text[:200]}".strip()
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Walk from an error to what caused it; the client keeps some in an attribute."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = getattr(error, "source", None) or error.__cause__ or error.__context__
+
+
+def _of_the_network(error: BaseException) -> IndexFailure | None:
+    if isinstance(error, httpcore.ConnectError | OSError):
+        return IndexUnavailable(_unreachable(error))
+    if isinstance(error, httpcore.PoolTimeout):
+        return IndexUnavailable(BUSY_HERE)
+    if isinstance(error, httpcore.TimeoutException):
+        return IndexUnavailable(
+            "Qdrant did not answer in time: look at its load, or raise QDRANT_TIMEOUT_S"
+        )
+    if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError):
+        return IndexUnavailable("Qdrant broke the connection off: look whether it restarts")
+    if isinstance(error, RuntimeError) and "closed" in str(error):
+        return ClosedHere("the connection to Qdrant was closed here: try again")
+    return None
+
+
+def _unreachable(error: BaseException) -> str:
+    causes = list(_causes(error))
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return "the name in QDRANT_URL cannot be resolved: correct it, or the network"
+    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
+        return "the certificate of Qdrant is not trusted: SSL_CERT_FILE names authorities"
+    if any(isinstance(one, ssl.SSLError) for one in causes):
+        return "Qdrant does not speak TLS at QDRANT_URL: use http:, or another port"
+    if any(isinstance(one, ConnectionRefusedError) for one in causes):
+        return "nobody listens at QDRANT_URL: start Qdrant, or correct the address"
+    return "Qdrant cannot be reached: look at QDRANT_URL and the network"
+
+
+def _of_an_answer(error: BaseException) -> IndexFailure | None:
+    if isinstance(error, AssertionError | ValidationError | ValueError):
+        return IndexRejected(NOT_QDRANT)  # JSONDecodeError is a ValueError, too.
+    answered = _answered(error)
+    return None if answered is None else _of_status(answered)
+
+
+def _answered(error: BaseException) -> Answered | None:
+    from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
+    from qdrant_client.http.exceptions import UnexpectedResponse
+
+    if isinstance(error, UnexpectedResponse):
+        text = error.content.decode(errors="replace")
+        return Answered(error.status_code or 0, text, error.headers.get("Retry-After"))
+    if isinstance(error, ResourceExhaustedResponse):
+        return Answered(429, error.message, str(error.retry_after_s))
+    # The client could not read a Retry-After such as a date.
+    return Answered(429, "", None) if isinstance(error, QdrantException) else None
+
+
+def _of_status(answered: Answered) -> IndexFailure:
+    status = answered.status
+    if status in _TEMPORARY or status >= 500:
+        words = f"Qdrant {_TEMPORARY.get(status, f'answered {status}: its log says why')}"
+        return IndexUnavailable(words, _seconds(answered.retry_after))
+    if status == 404 and _is_of_qdrant(answered.text):
+        return IndexMissing(
+            "Qdrant has no collection for these memories: it is made with the next call"
+        )
+    if 300 <= status < 400:
+        return IndexRejected("QDRANT_URL leads elsewhere: set it to where it leads")
+    return IndexRejected(
+        _REFUSALS.get(status, f"Qdrant refused what it was asked ({status}): the log says why")
+    )
+
+
+def _is_of_qdrant(text: str) -> bool:
+    """Whether a body has Qdrant's shape of an error; a proxy's 404 is about something else."""
+    try:
+        return bool(json.loads(text)["status"]["error"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def _seconds(header: str | None) -> int:
+    if header is None or not header.strip().isdecimal():
+        return RETRY_AFTER_S
+    # At most nine digits: Python refuses to read numbers of some thousands.
+    return max(1, min(int(header.strip()[:9]), MAX_RETRY_AFTER_S))

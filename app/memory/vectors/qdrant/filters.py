@@ -1,0 +1,51 @@
+"""Which points a call may see. Every filter is made here, and each names its user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.memory.vectors.index import Point, Query
+
+if TYPE_CHECKING:
+    from qdrant_client import models
+
+# Of what never expires; the largest integer that a range, which is of floats, tells from the next.
+NEVER = 2**53 - 1
+
+
+def payload_of(point: Point) -> dict[str, Any]:
+    """Return what is kept beside a vector: what filters ask for, and no text."""
+    return {
+        "user_id": point.user_id,
+        "kind": point.kind,
+        "tags": list(point.tags),
+        "expires_at": NEVER if point.expires_at is None else min(point.expires_at, NEVER),
+    }
+
+
+def of_user(user_id: str) -> models.Filter:
+    """Return the filter of all points of a user."""
+    return _all_of(user_id)
+
+
+def of_query(query: Query) -> models.Filter:
+    """Return the filter of what a query may find."""
+    from qdrant_client import models
+
+    more = [
+        models.FieldCondition(key="expires_at", range=models.Range(gt=min(query.now, NEVER - 1)))
+    ]
+    if query.kind is not None:
+        match = models.MatchValue(value=query.kind)
+        more.append(models.FieldCondition(key="kind", match=match))
+    if query.tags:
+        any_of = models.MatchAny(any=list(query.tags))
+        more.append(models.FieldCondition(key="tags", match=any_of))
+    return _all_of(query.user_id, *more)
+
+
+def _all_of(user_id: str, *more: models.FieldCondition) -> models.Filter:
+    from qdrant_client import models
+
+    owner = models.FieldCondition(key="user_id", match=models.MatchValue(value=user_id))
+    return models.Filter(must=[owner, *more])

@@ -1,0 +1,50 @@
+"""Projects: the tenants that events belong to, their keys and their quotas.
+
+records.py   projects and keys as rows: made, found, renamed, rotated
+quotas.py    how many envelopes of a project are taken in a minute
+"""
+
+from app.projects.records import (
+    MAX_PROJECT_ID,
+    OWN_PROJECT_ID,
+    KeyRing,
+    NoSuchProject,
+    Project,
+    ProjectError,
+    Taken,
+    add_project,
+    checked_name,
+    create_project,
+    dsn_of,
+    find_project,
+    list_projects,
+    project_of_key,
+    quota_of,
+    rename_project,
+    revoke_key,
+    rotate_key,
+)
+from app.projects.tables import MAX_NAME_LENGTH, projects
+
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "MAX_PROJECT_ID",
+    "OWN_PROJECT_ID",
+    "KeyRing",
+    "NoSuchProject",
+    "Project",
+    "ProjectError",
+    "Taken",
+    "add_project",
+    "checked_name",
+    "create_project",
+    "dsn_of",
+    "find_project",
+    "list_projects",
+    "project_of_key",
+    "projects",
+    "quota_of",
+    "rename_project",
+    "revoke_key",
+    "rotate_key",
+]

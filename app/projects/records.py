@@ -1,0 +1,292 @@
+"""Projects and their keys: the tenants that events belong to. Project 1 is this application itself.
+
+A public key stands in the DSN that is given to a program; it opens one project and nothing else. A
+project may have several: the old one stays valid until it is revoked, so that a change of keys
+loses nothing.
+
+Errors::
+
+    ProjectError       what was asked for cannot be; ``field`` names what is wrong with it
+    ├── NoSuchProject  no such project, or no such key of it
+    └── Taken          the id or the key belongs to another one
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import (
+    Connection,
+    Row,
+    Update,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from app.projects.tables import MAX_NAME_LENGTH, project_keys, projects
+from app.store import Store, inserted, utc_now
+from app.store import insert as insert_into
+
+OWN_PROJECT_ID = 1
+# What a 32-bit column holds; PostgreSQL refuses more.
+MAX_PROJECT_ID = 2**31 - 1
+# Ours are 32 hex digits. One that is taken over from elsewhere may be whatever a DSN can carry.
+_KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
+# For how long a process may go on to honour a key that was revoked. Asking the store takes 0.07 ms
+# on SQLite and 0.3 ms on PostgreSQL on the same machine, and a round trip more on another one.
+KEY_CACHE_S = 1.0
+
+
+_OF_KEY = (
+    select(project_keys.c.project_id, projects.c.events_per_minute)
+    .join(projects, projects.c.id == project_keys.c.project_id)
+    .where(project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None))
+)
+
+
+class ProjectError(ValueError):
+    """What was asked of a project cannot be done; the message says why.
+
+    :param field: what is wrong, where it is one field.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NoSuchProject(ProjectError):
+    """There is no such project, or it has no such key."""
+
+
+class Taken(ProjectError):
+    """Another project has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project; ``keys`` are those that work, the newest last."""
+
+    id: int
+    name: str
+    created_at: datetime
+    events_per_minute: int | None
+    retention_days: int | None
+    keys: list[str] = field(default_factory=list)
+
+
+def create_project(
+    store: Store, name: str, project_id: int | None = None, key: str | None = None
+) -> Project:
+    """Create a project with a key.
+
+    :param project_id: by default the next one that is free.
+    :param key: taken over from elsewhere; by default a new one, 32 hex digits.
+    :raise ProjectError: the id or the key is taken, or one of the three cannot be used.
+    """
+    with store.write() as conn:
+        return find_project(conn, add_project(conn, name, project_id, key))
+
+
+def add_project(
+    conn: Connection, name: str, project_id: int | None = None, key: str | None = None
+) -> int:
+    """Add a project with a key inside the caller's writing transaction, and return its id.
+
+    :raise ProjectError: as :func:`create_project`.
+    """
+    name = checked_name(name)
+    # Find-then-create is sound here: Store.write makes this the only writer.
+    newest = conn.scalar(select(func.max(projects.c.id))) or 0
+    project_id = newest + 1 if project_id is None else project_id
+    if not 0 < project_id <= MAX_PROJECT_ID:
+        raise ProjectError(f"the id of a project is between 1 and {MAX_PROJECT_ID}", "id")
+    row = {"id": project_id, "name": name, "created_at": utc_now()}
+    if not inserted(conn, insert_into(conn, projects).values(row)):
+        raise Taken(f"there is a project {project_id} already", "id")
+    _add_key(conn, project_id, key)
+    return project_id
+
+
+def find_project(conn: Connection, project_id: int) -> Project:
+    """Return a project with the keys that work.
+
+    :raise NoSuchProject: there is none.
+    """
+    for project in list_projects(conn):
+        if project.id == project_id:
+            return project
+    raise NoSuchProject(f"there is no project {project_id}")
+
+
+def list_projects(conn: Connection) -> list[Project]:
+    """Return all projects with the keys that work, by id."""
+    keys: dict[int, list[str]] = {}
+    query = select(project_keys).where(project_keys.c.revoked_at.is_(None))
+    for row in conn.execute(query.order_by(project_keys.c.id)):
+        keys.setdefault(row.project_id, []).append(row.public_key)
+    return [
+        Project(**row._mapping, keys=keys.get(row.id, []))
+        for row in conn.execute(select(projects).order_by(projects.c.id))
+    ]
+
+
+def rename_project(store: Store, project_id: int, name: str) -> None:
+    """Give a project another name.
+
+    :raise ProjectError: there is no such project, or the name is none.
+    """
+    statement = update(projects).where(projects.c.id == project_id)
+    with store.write() as conn:
+        find_project(conn, project_id)
+        conn.execute(statement.values(name=checked_name(name)))
+
+
+def rotate_key(
+    store: Store, project_id: int, key: str | None = None, *, revoke: bool = False
+) -> str:
+    """Give a project a new key and return it.
+
+    :param key: taken over from elsewhere; by default a new one.
+    :param revoke: whether the keys before it stop working; else both do, until they are revoked.
+    :raise ProjectError: there is no such project, or the key is taken or cannot be used.
+    """
+    with store.write() as conn:
+        find_project(conn, project_id)
+        if revoke:
+            conn.execute(_revocation(project_id).values(revoked_at=utc_now()))
+        return _add_key(conn, project_id, key)
+
+
+def revoke_key(store: Store, project_id: int, key: str) -> None:
+    """Make a key stop working, in every process within :data:`KEY_CACHE_S`.
+
+    :raise ProjectError: the project has no such key that works.
+    """
+    statement = _revocation(project_id).where(project_keys.c.public_key == key)
+    with store.write() as conn:
+        if key not in find_project(conn, project_id).keys:
+            raise NoSuchProject(f"project {project_id} has no such key that works")
+        conn.execute(statement.values(revoked_at=utc_now()))
+
+
+def project_of_key(conn: Connection, key: str) -> int | None:
+    """Return the id of the project that a key opens, ``None`` for one that opens none."""
+    found = _opened_by(conn, key)
+    return found.project_id if found else None
+
+
+def dsn_of(public_url: str, project_id: int, key: str) -> str:
+    """Return the DSN that a program reports with."""
+    parts = urlsplit(public_url)
+    return f"{parts.scheme}://{key}@{parts.netloc}{parts.path.rstrip('/')}/{project_id}"
+
+
+def quota_of(project_id: int, own: int | None, default: int) -> int | None:
+    """Return how many envelopes a project may send in a minute, ``None`` for any number.
+
+    :param own: what its row says: ``None`` for the default, 0 for no limit.
+    :param default: of projects other than this application; 0 for no limit.
+    """
+    if own is None:
+        return None if project_id == OWN_PROJECT_ID else default or None
+    return own or None
+
+
+class KeyRing:
+    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`.
+
+    :param default_quota: envelopes a minute of projects that have none of their own; 0: no limit.
+    """
+
+    def __init__(self, store: Store, default_quota: int = 0) -> None:
+        self._store = store
+        self._default_quota = default_quota
+        # Only keys that exist, hence bounded by their number.
+        self._known: dict[str, tuple[int, float]] = {}
+        self._quotas: dict[int, int | None] = {}
+        self._ids: tuple[frozenset[int], float] = (frozenset(), 0.0)
+
+    def project_of(self, key: str) -> int | None:
+        """Return the id of the project that a key opens, ``None`` for one that opens none.
+
+        :raise StoreError: the store does not answer.
+        """
+        project_id, until = self._known.get(key, (0, 0.0))
+        if time.monotonic() < until:
+            return project_id
+        with self._store.read() as conn:
+            found = _opened_by(conn, key)
+        if found is None:
+            self._known.pop(key, None)
+            return None
+        self._known[key] = (found.project_id, time.monotonic() + KEY_CACHE_S)
+        self._quotas[found.project_id] = quota_of(
+            found.project_id, found.events_per_minute, self._default_quota
+        )
+        return int(found.project_id)
+
+    def has_project(self, project_id: int) -> bool:
+        """Return whether there is a project, as it was at most :data:`KEY_CACHE_S` ago.
+
+        :raise StoreError: the store does not answer.
+        """
+        ids, until = self._ids
+        if time.monotonic() >= until:
+            with self._store.read() as conn:
+                ids = frozenset(conn.scalars(select(projects.c.id)))
+            self._ids = ids, time.monotonic() + KEY_CACHE_S
+        return project_id in ids
+
+    def may_be_lost(self) -> bool:
+        """Return whether an unknown key may be one that a damaged store had.
+
+        :raise StoreError: the store does not answer.
+        """
+        return self._store.has_lost_keys()
+
+    def quota_of(self, project_id: int) -> int | None:
+        """Return how many envelopes a project may send in a minute, ``None`` for any number.
+
+        :param project_id: as :meth:`project_of` has just returned it.
+        """
+        return self._quotas.get(project_id)
+
+
+def _opened_by(conn: Connection, key: str) -> Row[Any, Any] | None:
+    return conn.execute(_OF_KEY, {"key": key}).first() if _KEY.fullmatch(key) else None
+
+
+def _add_key(conn: Connection, project_id: int, key: str | None) -> str:
+    key = key or uuid.uuid4().hex
+    if not _KEY.fullmatch(key):
+        raise ProjectError("a key is up to 64 letters, digits, - and _", "key")
+    row = {"project_id": project_id, "public_key": key, "created_at": utc_now()}
+    if not inserted(conn, insert_into(conn, project_keys).values(row)):
+        raise Taken("this key is taken", "key")
+    return key
+
+
+def _revocation(project_id: int) -> Update:
+    return update(project_keys).where(
+        project_keys.c.project_id == project_id, project_keys.c.revoked_at.is_(None)
+    )
+
+
+def checked_name(name: str) -> str:
+    """Return a name without the spaces around it.
+
+    :raise ProjectError: it is none.
+    """
+    name = name.strip()
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise ProjectError(f"1 to {MAX_NAME_LENGTH} characters are expected", "name")
+    return name

@@ -1,0 +1,45 @@
+"""Sentry: how the SDK is set up, and the few verbs that other code uses."""
+
+from app.sentry.error_tracker import ErrorTracker
+from app.sentry.sdk import (
+    INGEST_PATHS,
+    QUIET_PATHS,
+    UNHANDLED_LOGGER,
+    Filter,
+    LocalTransport,
+    add_filter,
+    capture_exception,
+    capture_message,
+    connect,
+    event_id_of,
+    find_release,
+    flush,
+    init_sentry,
+    remove_filter,
+    reraises,
+    set_context,
+    set_tag,
+    set_user_context,
+)
+
+__all__ = [
+    "INGEST_PATHS",
+    "QUIET_PATHS",
+    "UNHANDLED_LOGGER",
+    "ErrorTracker",
+    "Filter",
+    "LocalTransport",
+    "add_filter",
+    "capture_exception",
+    "capture_message",
+    "connect",
+    "event_id_of",
+    "find_release",
+    "flush",
+    "init_sentry",
+    "remove_filter",
+    "reraises",
+    "set_context",
+    "set_tag",
+    "set_user_context",
+]

@@ -1,0 +1,80 @@
+"""How many rows of series a project keeps in all, whatever a day of it may have.
+
+Beyond it the oldest days lose theirs. Series stay, since their numbers are remembered by processes
+that count; there are at most some thousands a day, and they go with their day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Table, and_, func, select
+
+from app.stats.expiry import AGED, remove
+from app.stats.tables import ai_hours, ai_series, known_sessions, session_counts, session_series
+from app.store import Store
+
+# Of one table and project, some 60 to 150 bytes each. Full days of 2,000 series, as hours, fill it
+# in two months; an honest project has some hundreds of series.
+MAX_ROWS = 3_000_000
+# Sessions that may still change: five days of 400,000 each.
+MAX_KNOWN_SESSIONS = 2_000_000
+
+# Series, and the tables that have rows of them.
+BOUNDED: tuple[tuple[Table, tuple[Table, ...]], ...] = (
+    *((aged.series, tuple(rows.table for rows in aged.rows)) for aged in AGED),
+    (ai_series, (ai_hours,)),
+    (session_series, (session_counts,)),
+)
+
+
+def bound_rows(store: Store) -> None:
+    """Remove the rows of each project's oldest series beyond those that are kept."""
+    for series, tables in BOUNDED:
+        for table in tables:
+            for series_id in _beyond(store, series, table):
+                # Of all its tables: what is a series' value has its minute in the first of them.
+                for one in tables:
+                    remove(store, one, one.c.series_id == series_id)
+    _bound_known(store)
+
+
+def _beyond(store: Store, series: Table, table: Table) -> list[int]:
+    """Return the series that are beyond, once their rows are added up from the newest on."""
+    count = func.count().label("count")
+    rows = select(table.c.series_id, count).group_by(table.c.series_id).subquery()
+    newest = series.c.day.desc(), series.c.id.desc()
+    kept = func.sum(rows.c.count).over(partition_by=series.c.project_id, order_by=newest)
+    joined = select(series.c.id, kept.label("kept")).join(rows, rows.c.series_id == series.c.id)
+    summed = joined.subquery()
+    with store.read() as conn:
+        total = conn.scalar(select(func.count()).select_from(table)) or 0
+        if total <= MAX_ROWS:
+            return []
+        return list(conn.scalars(select(summed.c.id).where(summed.c.kept > MAX_ROWS)))
+
+
+def _bound_known(store: Store) -> None:
+    """Forget the sessions first heard of longest ago; an update of one counts as a new one."""
+    for project_id, minute in _last_minutes(store):
+        of_project = select(session_series.c.id).where(session_series.c.project_id == project_id)
+        columns = known_sessions.c
+        old = and_(columns.minute <= minute, columns.series_id.in_(of_project))
+        remove(store, known_sessions, old)
+
+
+def _last_minutes(store: Store) -> Iterator[tuple[int, int]]:
+    """Yield each project with too many sessions, and the newest minute that has to go."""
+    project, minute = session_series.c.project_id, known_sessions.c.minute
+    counts = select(project, minute, func.count().label("count"))
+    counts = counts.join(session_series, session_series.c.id == known_sessions.c.series_id)
+    by_minute = counts.group_by(project, minute).subquery()
+    of = by_minute.c
+    kept = func.sum(of.count).over(partition_by=of.project_id, order_by=of.minute.desc())
+    summed = select(of.project_id, of.minute, kept.label("kept")).subquery()
+    beyond = select(summed.c.project_id, func.max(summed.c.minute))
+    beyond = beyond.where(summed.c.kept > MAX_KNOWN_SESSIONS).group_by(summed.c.project_id)
+    with store.read() as conn:
+        total = conn.scalar(select(func.count()).select_from(known_sessions)) or 0
+        found = conn.execute(beyond).all() if total > MAX_KNOWN_SESSIONS else []
+    yield from ((row[0], row[1]) for row in found)

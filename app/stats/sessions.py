@@ -1,0 +1,280 @@
+"""How sessions went, and whose they were, counted by the minute.
+
+A series is a release in one environment on one day (:mod:`.series`). A session stands for good in
+the minute, of this service's clock, in which it was first heard of: what is heard of it later moves
+it there from one column to another. So it is counted once, in whatever order, however often and by
+whichever process its updates come in, and a share of crashed sessions is one of the same sessions.
+
+    known_sessions  a row for each session of the last days: how it went as far as is known
+    session_counts  sessions by series and minute
+    session_users   whose they were, by series: as many sessions, as many crashed ones
+
+A session is known by its id, release and environment, which must not change; its user is the one
+with the smallest hash where several are named. Both are choices that no order of updates alters.
+Groups of sessions, and sessions without an id, are added as they come: two that are alike cannot be
+told from one that came twice.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    case,
+    or_,
+    select,
+    update,
+)
+
+from app.protocol.session import CRASHED, Sessions
+from app.stats.series import OTHER, SeriesBook, adding, day_of
+from app.stats.tables import known_sessions, session_counts, session_series, session_users
+from app.store import insert_for
+
+# Some twenty releases in five environments fill half of it.
+MAX_SERIES = 200
+# Of a series. Beyond it those who are counted already are still told from each other, others are
+# not counted: "at least". One batch may go beyond.
+MAX_USERS = 100_000
+# Of a project on one day, over all its series; looked at after each so many new ones of a process.
+MAX_USERS_A_DAY = 500_000
+LOOKS_AFTER = 1000
+# In place of a user where there is none: larger than every hash, so that the smallest one wins.
+NOBODY = 2**63 - 1
+
+
+class Series(NamedTuple):
+    """What a series is alone with."""
+
+    project_id: int
+    day: date
+    release: str
+    environment: str
+
+
+class Told(NamedTuple):
+    """What an envelope said of sessions, and when it came: minutes since 1970."""
+
+    project_id: int
+    minute: int
+    sessions: Sessions
+
+    @property
+    def series(self) -> Series:
+        """Where it belongs, unless the session is known from before."""
+        of = self.sessions
+        return Series(self.project_id, day_of(self.minute), of.release, of.environment)
+
+
+class SessionBook:
+    """Counts into the rows of one store."""
+
+    def __init__(self) -> None:
+        self._series = SeriesBook(session_series, Series, lambda: MAX_SERIES, _other)
+        self._full: set[int] = set()
+        # How many users were added to a project's day since it was looked at.
+        self._added: Counter[tuple[int, date]] = Counter()
+
+    def add(self, conn: Connection, told: Sequence[Told]) -> None:
+        """Count what was told; the caller commits."""
+        if not told:
+            return
+        ids = self._series.ids(conn, {one.series for one in told})
+        changes = _Changes()
+        for one in told:
+            if one.sessions.sid is None:
+                changes.add(ids[one.series], one.minute, _state_of(one), one.sessions.quantity)
+        _tell(conn, _rows(told, ids), changes)
+        _add_counts(conn, changes.counts)
+        self._add_users(conn, changes.users)
+
+    def _add_users(self, conn: Connection, users: dict[_UserKey, list[int]]) -> None:
+        changed = {key: counts for key, counts in sorted(users.items()) if any(counts)}
+        known_only = {key: changed[key] for key in changed if key[0] in self._full}
+        if known_only:
+            conn.execute(_USERS_CHANGED, [_parameters(*one) for one in known_only.items()])
+        rest = [
+            {"series_id": key[0], "user_hash": key[1], "sessions": counts[0], "crashed": counts[1]}
+            for key, counts in changed.items()
+            if key not in known_only
+        ]
+        if rest:
+            rows = conn.execute(_user_addition(conn.dialect.name), rest)
+            # One whose counts are those that were added had none before.
+            self._note_new(
+                conn,
+                Counter(series for series, user, *now in rows if now == changed[series, user]),
+            )
+
+    def _note_new(self, conn: Connection, new: Counter[int]) -> None:
+        for series_id, more in new.items():
+            row = conn.execute(_USERS_ADDED, {"of": series_id, "more": more}).first()
+            if row is None:
+                continue
+            # By those before this transaction, since it may be rolled back.
+            if row.users - more >= MAX_USERS:
+                self._full.add(series_id)
+            self._look(conn, row.project_id, row.day, more)
+
+    def _look(self, conn: Connection, project_id: int, day: date, more: int) -> None:
+        """Find out once in a while whether a project has all users that a day may have."""
+        of = session_series.c
+        self._added[project_id, day] += more
+        if self._added[project_id, day] < LOOKS_AFTER:
+            return
+        self._added = Counter({key: count for key, count in self._added.items() if key[1] == day})
+        self._added[project_id, day] = 0
+        query = select(of.id, of.users).where(of.project_id == project_id, of.day == day)
+        users = {number: count for number, count in conn.execute(query)}
+        if sum(users.values()) >= MAX_USERS_A_DAY:
+            self._full.update(users)
+
+
+# A series and a minute; a series and a user.
+_CountKey = tuple[int, int]
+_UserKey = tuple[int, int]
+
+
+class _State(NamedTuple):
+    outcome: int
+    user_hash: int
+
+
+class _Changes:
+    """What is to be added to rows, or taken from them."""
+
+    def __init__(self) -> None:
+        # Sessions, then by outcome, of which the first has no column: see session_counts.
+        self.counts: dict[_CountKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        # Sessions, crashed ones.
+        self.users: dict[_UserKey, list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(self, series_id: int, minute: int, state: _State, quantity: int) -> None:
+        row = self.counts[series_id, minute]
+        row[0] += quantity
+        if state.outcome:
+            row[state.outcome] += quantity
+        if state.user_hash != NOBODY:
+            user = self.users[series_id, state.user_hash]
+            user[0] += quantity
+            user[1] += quantity if state.outcome == CRASHED else 0
+
+
+def _other(one: Series) -> Series:
+    return Series(one.project_id, one.day, OTHER, "")
+
+
+def _state_of(one: Told) -> _State:
+    did = one.sessions.did
+    return _State(one.sessions.outcome, NOBODY if did is None else _hash(one.project_id, did))
+
+
+def _hash(*parts: object) -> int:
+    said = "\0".join(map(str, parts)).encode("utf-8", "replace")
+    return int.from_bytes(hashlib.sha256(said).digest()[:8]) % NOBODY
+
+
+def _rows(told: Iterable[Told], ids: dict[Series, int]) -> list[dict[str, Any]]:
+    """Return a row for each session that has an id: the first minute, the worst, one user."""
+    rows: dict[int, dict[str, Any]] = {}
+    for one in told:
+        sid, _, release, environment, *_ = one.sessions
+        if sid is None:
+            continue
+        key, state = _hash(one.project_id, release, environment, sid), _state_of(one)
+        row = rows.setdefault(key, _new_row(key, ids[one.series], one.minute, state))
+        row["outcome"] = max(row["outcome"], state.outcome)
+        row["user_hash"] = min(row["user_hash"], state.user_hash)
+    return [rows[key] for key in sorted(rows)]
+
+
+def _new_row(key: int, series_id: int, minute: int, state: _State) -> dict[str, Any]:
+    return {
+        "session_hash": key,
+        "series_id": series_id,
+        "minute": minute,
+        "outcome": state.outcome,
+        "user_hash": state.user_hash,
+    }
+
+
+def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> None:
+    """Put down what is known of sessions now, and what that changes."""
+    if not rows:
+        return
+    # Those that are as they were do not come back.
+    for row in conn.execute(_telling(conn.dialect.name), rows):
+        series_id, minute, outcome, user_hash, outcome_before, user_before = row
+        changes.add(series_id, minute, _State(outcome, user_hash), 1)
+        if outcome_before is not None:
+            changes.add(series_id, minute, _State(outcome_before, user_before), -1)
+
+
+# Built once: putting this statement together takes longer than executing it.
+@functools.cache
+def _telling(dialect: str) -> Any:
+    statement = insert_for(dialect, known_sessions)
+    new, old = statement.excluded, known_sessions.c
+    # By CASE: the two databases name greatest and least differently.
+    is_worse, is_smaller = new.outcome > old.outcome, new.user_hash < old.user_hash
+    return statement.on_conflict_do_update(
+        index_elements=["session_hash"],
+        set_={
+            "outcome": case((is_worse, new.outcome), else_=old.outcome),
+            "user_hash": case((is_smaller, new.user_hash), else_=old.user_hash),
+            "outcome_before": old.outcome,
+            "user_before": old.user_hash,
+        },
+        where=or_(is_worse, is_smaller),
+    ).returning(
+        old.series_id,
+        old.minute,
+        old.outcome,
+        old.user_hash,
+        old.outcome_before,
+        old.user_before,
+    )
+
+
+def _add_counts(conn: Connection, counts: dict[_CountKey, list[int]]) -> None:
+    names = "series_id", "minute", "sessions", "errored", "abnormal", "crashed"
+    values = [
+        dict(zip(names, (*key, *row), strict=True))
+        for key, row in sorted(counts.items())
+        if any(row)
+    ]
+    if values:
+        conn.execute(adding(conn.dialect.name, session_counts), values)
+
+
+@functools.cache
+def _user_addition(dialect: str) -> Any:
+    return adding(dialect, session_users).returning(*session_users.c)
+
+
+def _parameters(key: _UserKey, counts: list[int]) -> dict[str, int]:
+    return {"of": key[0], "who": key[1], "more": counts[0], "more_crashed": counts[1]}
+
+
+_USERS_CHANGED = (
+    update(session_users)
+    .where(session_users.c.series_id == bindparam("of"))
+    .where(session_users.c.user_hash == bindparam("who"))
+    .values(
+        sessions=session_users.c.sessions + bindparam("more"),
+        crashed=session_users.c.crashed + bindparam("more_crashed"),
+    )
+)
+_USERS_ADDED = (
+    update(session_series)
+    .where(session_series.c.id == bindparam("of"))
+    .values(users=session_series.c.users + bindparam("more"))
+    .returning(session_series.c.users, session_series.c.project_id, session_series.c.day)
+)

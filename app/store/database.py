@@ -1,0 +1,584 @@
+"""The store: one database, a deferred way to read it and an immediate way to write it.
+
+    read()   a deferred transaction that sees one state of the store, rolled back at the end;
+             close it before rendering
+    write()  one writer at a time, waiting at most ``timeout_s``; commits at the end
+
+On SQLite a writer is alone because of ``BEGIN IMMEDIATE`` (processes take turns, see
+:mod:`app.store.writer_lock`), on PostgreSQL because of an advisory
+lock held to the end of the transaction. One rule for both means that what a transaction checks
+stays true until it commits, and that two batches never deadlock over the rows of two issues.
+Commits reach the disk before they return (WAL with ``synchronous=FULL``; PostgreSQL's default).
+
+Errors::
+
+    StoreError
+    ├── StoreBusy         another writer held the store for the whole bounded wait
+    ├── StoreFull         the store has as much as it may have, and nothing of it may go
+    └── StoreUnavailable  the store cannot be used: disk full, read-only, gone, damaged
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from alembic import command
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    create_engine,
+    delete,
+    event,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.sql import Insert
+
+from app.store.integrity import check_file, damaged_files
+from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
+from app.store.searching import add_functions
+from app.store.writer_lock import Turns
+
+MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
+
+log = logging.getLogger("app.tracker")
+
+# The fact that a damaged store's keys could not all be read.
+KEYS_LOST = "keys_lost"
+# Any number that no other program of the same database uses for an advisory lock.
+ADVISORY_LOCK = 0x0DE7E4B1
+
+# How often a waiting writer asks again. SQLite's own busy handler sleeps up to 100 ms between two
+# tries, which starves a writer that may wait 200 ms; a refused BEGIN costs some 20 microseconds.
+POLL_S = 0.002
+
+# What of SQLite's write-ahead log stays on the disk when all of it is in the database.
+WAL_KEPT_BYTES = 8 * 1024**2
+
+# What :meth:`Store.probe` writes.
+PROBE_BYTES = 64 * 1024
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# What a store knows of itself; ``instance_id`` is made by the migration.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+
+class StoreError(Exception):
+    """The store did not do what it was asked."""
+
+
+class StoreBusy(StoreError):
+    """Another writer held the store for the whole wait."""
+
+
+class StoreFull(StoreError):
+    """The store has as much as it may have, and nothing of it may go."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be used at the moment."""
+
+
+# SQLite counts rows by itself only in a column that is exactly INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, also on SQLite, which knows no time zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def insert(conn: Connection, table: Any) -> Any:
+    """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
+    return insert_for(conn.dialect.name, table)
+
+
+def insert_for(dialect: str, table: Any) -> Any:
+    """Return the INSERT of a dialect by its name, for statements that are built once and kept."""
+    module: Any = sqlite if dialect == "sqlite" else postgresql
+    statement: Insert = module.insert(table)
+    return statement
+
+
+def inserted(conn: Connection, statement: Any) -> bool:
+    """Execute an :func:`insert` unless its row is there already; return whether it was new.
+
+    Told by RETURNING, since psycopg's row count is not there for every INSERT.
+    """
+    statement = statement.on_conflict_do_nothing().returning(text("1"))
+    return conn.execute(statement).first() is not None
+
+
+class Store:
+    """One database; its engines are made by the process that first uses them, never before a fork.
+
+    :param url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._engines: tuple[Engine, Engine, Engine] | None = None
+        self._pid = 0
+        self._guard: IO[bytes] | None = None
+        self._lock = threading.Lock()
+        # Writers of one process queue here instead of polling against each other.
+        self._writers = threading.Lock()
+        self._writing_thread: int | None = None
+        # Whether a write of this process failed, and :meth:`probe` has not succeeded since.
+        self.write_failed = False
+        # And processes here. PostgreSQL has a queue of its own.
+        self._turns = Turns(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
+
+    # ---- transactions ---------------------------------------------------------------------------
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection in a reading transaction, which ends with every result of it.
+
+        :raise StoreUnavailable: the database does not answer.
+        """
+        with self._translated(), self._reader().connect() as conn:
+            yield conn
+
+    @contextmanager
+    def write(
+        self, timeout_s: float = 5.0, *, foreign_keys: bool = True, durable: bool = True
+    ) -> Iterator[Connection]:
+        """Yield a connection as the only writer; commit at the end, roll back on an exception.
+
+        :param timeout_s: seconds to wait for other writers, in all.
+        :param durable: wait for the disk; ``False`` where a power cut (no crash of a process) may
+            take back the newest of these commits, but none that others waited for.
+        :param foreign_keys: off for migrations that rebuild a table, whose children would cascade.
+        :raise StoreBusy: another writer held the store for that long.
+        :raise StoreUnavailable: the database does not answer, or cannot write.
+        """
+        deadline = time.monotonic() + timeout_s
+        if not self._writers.acquire(timeout=timeout_s):
+            raise StoreBusy("the store is busy: another writer of this process holds it")
+        self._writing_thread = threading.get_ident()
+        try:
+            with (
+                self._my_turn(deadline),
+                self._translated(),
+                self._writer(durable).connect() as conn,
+            ):
+                if not foreign_keys:
+                    self._without_foreign_keys(conn)
+                self._begin(conn, deadline, durable)
+                yield conn
+                conn.commit()
+        except StoreUnavailable:
+            self.write_failed = True
+            raise
+        finally:
+            self._writing_thread = None
+            self._writers.release()
+
+    @property
+    def is_held_here(self) -> bool:
+        """Whether this very thread is the writer, so that waiting for the store is in vain."""
+        return self._writing_thread == threading.get_ident()
+
+    @contextmanager
+    def _my_turn(self, deadline: float) -> Iterator[None]:
+        if self._turns is None:
+            yield
+            return
+        with self._turns.mine(deadline) as is_mine:
+            if not is_mine:
+                raise StoreBusy("the store is busy: another process holds it")
+            yield
+
+    def _without_foreign_keys(self, conn: Connection) -> None:
+        if self.is_sqlite:
+            # Inside a transaction the pragma does nothing, hence before BEGIN and past SQLAlchemy.
+            driver: Any = conn.connection.driver_connection
+            driver.execute("PRAGMA foreign_keys=OFF")
+            conn.detach()  # Never back to the pool: the next writer wants them on.
+
+    def _begin(self, conn: Connection, deadline: float, durable: bool) -> None:
+        if not self.is_sqlite:
+            if not durable:
+                conn.execute(text("SET LOCAL synchronous_commit = off"))
+            milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
+            conn.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
+            conn.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            return
+        while True:
+            try:
+                conn.begin()
+                return
+            except DBAPIError as error:
+                if not _is_busy(error) or time.monotonic() >= deadline:
+                    raise
+            conn.rollback()
+            time.sleep(POLL_S)
+
+    # ---- schema ---------------------------------------------------------------------------------
+
+    def open(self, timeout_s: float = 60.0) -> None:
+        """Make the store usable: check a SQLite file that nobody uses yet, then migrate.
+
+        A damaged file is moved aside, never deleted, and a new store takes its place, with the
+        projects, keys, users, tokens and channels that could be read (:mod:`app.store.kept_keys`).
+
+        :raise StoreError: the store cannot be opened or written.
+        """
+        if self.is_sqlite:
+            self._create_file()
+            if self._guard is None:
+                self._guard = check_file(Path(str(self.url.database)), self._rebuild)
+        self.migrate(timeout_s)
+        self.keep_keys()
+
+    def _rebuild(self, path: Path) -> None:
+        """Put a new store in the place of a damaged one, whole or not at all."""
+        files = [file for file in damaged_files(path) if file.stat().st_size]
+        damaged = newest_damaged({file: file.stat().st_mtime for file in files}, copy_of(path))
+        kept = salvage(damaged, copy_of(path))
+        new = Path(f"{path}.new")
+        for suffix in ("", "-wal", "-shm", ".turn"):
+            Path(f"{new}{suffix}").unlink(missing_ok=True)
+        fresh = Store(self.url.set(database=str(new)).render_as_string(hide_password=False))
+        fresh._create_file()
+        fresh.migrate()
+        with fresh.write(foreign_keys=False) as conn:
+            driver: Any = conn.connection.dbapi_connection
+            count = take_over(driver, kept)
+            if not kept.has_all_keys:
+                note = {"name": KEYS_LOST, "value": damaged.name if damaged else ""}
+                conn.execute(facts.insert().values(note))
+        fresh.dispose()  # The last connection puts the write-ahead log into the file.
+        new.replace(path)
+        Path(f"{new}.turn").unlink(missing_ok=True)
+        log.warning("%s rows of projects, keys, users and channels were taken over", count)
+
+    def keep_keys(self) -> None:
+        """Write the copy of projects, keys, users, tokens and channels if they changed.
+
+        :raise StoreUnavailable: the store does not answer.
+        """
+        if not self.is_sqlite:
+            return
+        with self.read() as conn:
+            driver: Any = conn.connection.driver_connection
+            try:
+                write_copy(driver, Path(str(self.url.database)))
+            except OSError as error:
+                log.warning("the copy of the keys cannot be written: %s", error.strerror)
+
+    def has_lost_keys(self) -> bool:
+        """Return whether keys may be missing that a damaged store had; see :meth:`accept_loss`."""
+        if not self.is_sqlite:
+            return False
+        with self.read() as conn:
+            return conn.execute(select(1).where(facts.c.name == KEYS_LOST)).first() is not None
+
+    def accept_loss(self) -> bool:
+        """Take keys that are not there for unknown from now on; return whether any were missing."""
+        with self.write() as conn:
+            return conn.execute(delete(facts).where(facts.c.name == KEYS_LOST)).rowcount > 0
+
+    def migrate(self, timeout_s: float = 60.0) -> None:
+        """Bring the schema to the newest revision; one process at a time, the others wait.
+
+        :raise StoreError: the store cannot be opened or written.
+        """
+        if self.schema_revision() == newest_revision():
+            return
+        with self.write(timeout_s, foreign_keys=False) as conn:
+            config = AlembicConfig(attributes={"connection": conn})
+            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise StoreUnavailable(
+                    "the store was made by a newer version of this program: run that version"
+                ) from error
+
+    def schema_revision(self) -> str | None:
+        """Return the revision the database is at, ``None`` for an empty one."""
+        with self.read() as conn:
+            return MigrationContext.configure(conn).get_current_revision()
+
+    def instance_id(self) -> str:
+        """Return the id that this store has had since it was made, 32 hex digits."""
+        with self.read() as conn:
+            query = select(facts.c.value).where(facts.c.name == "instance_id")
+            return str(conn.execute(query).scalar_one())
+
+    def check(self) -> None:
+        """Raise :class:`StoreError` unless the store answers and has the newest schema."""
+        if self.schema_revision() != newest_revision():
+            raise StoreUnavailable("the schema is not the newest: run `flask db upgrade`")
+
+    def probe(self, timeout_s: float = 0.5) -> None:
+        """Write and sync as much as a few envelopes take, so that a full disk shows.
+
+        Less would fit into the space that SQLite's log has already.
+
+        :raise StoreError: it cannot be written, or another writer held the store for that long.
+        """
+        with self.write(timeout_s) as conn:
+            row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
+            statement = insert(conn, facts).values(row)
+            conn.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["name"], set_={"value": row["value"]}
+                )
+            )
+        self.write_failed = False
+
+    def damaged_files(self) -> list[Path]:
+        """Return what was moved aside and waits for a person to look at."""
+        return damaged_files(Path(str(self.url.database))) if self.is_sqlite else []
+
+    def size_bytes(self) -> int:
+        """Return what the store takes on disk, the write-ahead log included."""
+        if self.is_sqlite:
+            paths = (Path(f"{self.url.database}{suffix}") for suffix in ("", "-wal", "-shm"))
+            return sum(path.stat().st_size for path in paths if path.exists())
+        with self.read() as conn:
+            return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
+
+    def wal_bytes(self) -> int:
+        """Return the size of SQLite's write-ahead log; 0 where there is none."""
+        path = Path(f"{self.url.database}-wal")
+        return path.stat().st_size if self.is_sqlite and path.exists() else 0
+
+    def maintain(self, statement: str) -> None:
+        """Execute a statement that may stand in no transaction, such as ``VACUUM``.
+
+        :raise StoreError: it failed.
+        """
+        with self._translated():
+            engine = self._writer(True)
+            if self.is_sqlite:
+                # Past SQLAlchemy, whose connections begin a transaction by themselves.
+                with engine.connect() as conn:
+                    driver: Any = conn.connection.driver_connection
+                    try:
+                        driver.execute(statement).fetchall()
+                    except sqlite3.Error as error:
+                        raise StoreUnavailable(f"the store failed: {error}") from error
+                return
+            with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as conn:
+                conn.exec_driver_sql(statement)
+
+    def dispose(self) -> None:
+        """Close this process's connections."""
+        with self._lock:
+            for engine in self._engines or ():
+                engine.dispose(close=self._pid == os.getpid())
+            self._engines = None
+        if self._guard is not None:
+            self._guard.close()
+            self._guard = None
+        if self._turns is not None:
+            self._turns.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn the driver's errors into this module's; a statement's own fault stays what it is."""
+        try:
+            yield
+        except (IntegrityError, DataError):
+            raise
+        except DBAPIError as error:
+            if _is_busy(error):
+                raise StoreBusy("the store is busy: another writer holds it") from error
+            self._forget_connections()
+            what = f"{type(error.orig).__name__}: {error.orig}"
+            raise StoreUnavailable(f"the store failed: {what}") from error
+        except SQLAlchemyError as error:
+            raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error
+
+    def _forget_connections(self) -> None:
+        # A connection outlives its trouble: SQLite opens a file that it may not write for reading
+        # only, and stays so when the file may be written again.
+        for engine in set(self._engines or ()):
+            engine.dispose()
+
+    # ---- engines --------------------------------------------------------------------------------
+
+    def _reader(self) -> Engine:
+        return self._all()[0]
+
+    def _writer(self, durable: bool) -> Engine:
+        return self._all()[1 if durable else 2]
+
+    def _all(self) -> tuple[Engine, Engine, Engine]:
+        if self._engines is None or self._pid != os.getpid():
+            with self._lock:
+                if self._engines is None or self._pid != os.getpid():
+                    self._engines, self._pid = self._make_engines(), os.getpid()
+        return self._engines
+
+    def _make_engines(self) -> tuple[Engine, Engine, Engine]:
+        if self.is_sqlite:
+            reader, writer = self._sqlite_engine("DEFERRED"), self._sqlite_engine("IMMEDIATE")
+            return reader, writer, self._sqlite_engine("IMMEDIATE", synchronous="NORMAL")
+        engine = create_engine(
+            self.url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=10,
+            pool_timeout=5,
+            connect_args={"connect_timeout": 2, "application_name": "devenviro"},
+        )
+        # As on SQLite: what two statements of one read find belongs together.
+        reader = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return reader, engine, engine
+
+    def _sqlite_engine(self, mode: str, synchronous: str = "FULL") -> Engine:
+        # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
+        timeout = 1 if mode == "DEFERRED" else 0
+        connect_args = {"timeout": timeout, "factory": _SqliteConnection}
+        engine = create_engine(self.url, connect_args=connect_args)
+        event.listen(engine, "connect", functools.partial(_prepare_sqlite, synchronous))
+        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(f"BEGIN {mode}"))
+        return engine
+
+    def _create_file(self) -> None:
+        path = Path(str(self.url.database))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise StoreUnavailable(f"cannot open the store: {error.strerror}") from error
+
+
+@functools.cache
+def newest_revision() -> str | None:
+    """Return the newest revision that this version of the program knows."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def utc_now() -> datetime:
+    """Return the time, aware and in UTC; a transaction reads the clock once."""
+    return datetime.now(UTC)
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection whose results end with their transaction.
+
+    SQLite keeps the state that a result sees which was not read to its end, past ROLLBACK too: the
+    next read of this connection would find the store as it was then. Reading on raises.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> Any:
+        """Open a cursor; those of :meth:`execute` come from here, too."""
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def rollback(self) -> None:
+        """End the transaction; the pool does so, too, whenever a connection comes back to it."""
+        for cursor in list(self._cursors):
+            cursor.close()
+        self._cursors.clear()
+        super().rollback()
+
+
+def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own BEGIN is deferred and comes late; ours comes from the "begin" event.
+    connection.isolation_level = None
+    # Only an empty store takes it. Of the default's 4 KiB an ordinary envelope, 2.6 KB, takes one
+    # page for itself: 4.7 KB of disk an event. Three of them fit into this.
+    connection.execute("PRAGMA page_size=8192")
+    add_functions(connection)
+    _enter_wal(connection)
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    # The log keeps the size it once had, unless it is cut when it begins anew.
+    connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
+
+
+def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
+    # The first change to WAL takes an exclusive lock that no busy handler waits for: eight workers
+    # that start at once on an empty store would fail on it.
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # On a full disk waiting helps nobody: each connection would hold up its caller for 5 s.
+            if not _is_held(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(POLL_S)
+
+
+def _is_held(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _is_busy(error: DBAPIError) -> bool:
+    original = error.orig
+    if isinstance(original, sqlite3.Error):
+        return _is_held(original)
+    return getattr(original, "sqlstate", None) == "55P03"  # lock_not_available

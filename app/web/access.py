@@ -1,0 +1,270 @@
+"""The rule of every route, stated at the route and enforced in one place.
+
+    @bp.get("/api/events")
+    @access.reads
+    def list_events(): …
+
+A route without a rule is refused, and a test walks the URL map against the contract's table. In
+development and testing callers on this machine need no token for what says ``loopback``: the peer
+is a loopback address, nothing was forwarded, ``Host`` is a name of this machine, and no page of
+another site made the request.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Response, abort, current_app, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from app.sentry import set_user_context
+from app.web.current import current_accounts, current_config
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+# What only a proxy adds: its own name, the caller's address, or the request as it was before. The
+# rule looks at words of the name, since every product has headers of its own.
+FORWARDING_HEADER = re.compile(
+    r"(^|-)(via|forwarded|forwarder|forward|original|originating|real|proxy|proxyuser|envoy|amzn|arr"
+    r"|azure|appengine|cloud|varnish|traefik|rewrite|cluster|upstream|remote)(-|$)"
+    r"|^(cf|cdn|fastly|akamai|fly|x-vercel|x-nf|x-cdn)-|(^|-)(ip|ips|addr|ipcountry)$"
+    r"|^(x-url-scheme|x-scheme|x-host|x-server|front-end-https)$",
+    re.IGNORECASE,
+)
+# A page of another port or subdomain of this site may send these, whose answer it cannot read.
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# Pages that Flask and its extensions bring, which have no place for a rule of ours.
+OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may call a route.
+
+    :param scope: of the token that opens it; ``None`` where no token does.
+    :param loopback: whether callers on this machine need none, outside production.
+    :param session: whether a logged-in admin may call it, too.
+    """
+
+    name: str
+    scope: str | None = None
+    loopback: bool = False
+    session: bool = False
+
+    def __call__(self, view: View) -> View:
+        """Put the rule on a view."""
+        view.access_rule = self  # type: ignore[attr-defined]  # read by rule_of()
+        return view
+
+
+anyone = Rule("open")
+# By the project's public key, which the view itself asks for: it may stand in the body.
+keyed = Rule("key")
+admin = Rule("admin", session=True)
+diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
+shows = Rule("status", scope="read", loopback=True, session=True)
+reads = Rule("read", scope="read", loopback=True)
+writes = Rule("write", scope="write", loopback=True)
+remembers = Rule("memories", scope="memories", loopback=True)
+
+
+def rule_of(endpoint: str | None) -> Rule | None:
+    """Return the rule of an endpoint, ``None`` where somebody forgot it."""
+    if endpoint in OPEN_ENDPOINTS:
+        return anyone
+    return getattr(current_app.view_functions.get(endpoint or ""), "access_rule", None)
+
+
+def enforce() -> ResponseReturnValue | None:
+    """Let a request pass or answer it; runs before every view.
+
+    :raise 400: the ``Host`` is not one that is allowed.
+    :raise 401: no token, or a wrong one.
+    :raise 403: the token lacks the scope, or the route has no rule.
+    :raise 404: diagnostics are off.
+    """
+    if request.endpoint is None:
+        return None  # Nothing was found: 404 and 405 are for everyone.
+    rule = rule_of(request.endpoint)
+    if rule is None:
+        abort(403, description="this route states no access rule")
+    if _is_of_browsers(rule):
+        _check_host()
+    if rule is anyone or rule is keyed:
+        return None
+    if _is_by_login(rule):
+        # Else the SDK, where personal data is sent, takes Flask-Login's id: the session's secret.
+        set_user_context(current_user.username)
+        return None
+    if rule is admin:
+        return _to_login()
+    if rule is diagnoses and not current_config().DIAGNOSTICS:
+        abort(404, description="diagnostics are off (DIAGNOSTICS=off)")
+    if rule.loopback and _is_trusted_loopback():
+        return None
+    _check_token(rule)
+    return None
+
+
+def caller() -> str:
+    """Return who makes this request, for the history of what they change."""
+    # The token first: where both are sent, it is what opened the route.
+    token = _bearer()
+    name = token and current_accounts().token_name(token)
+    if name:
+        return f"token:{name}"
+    return str(current_user.username) if current_user.is_authenticated else "loopback"
+
+
+def _is_of_browsers(rule: Rule) -> bool:
+    """Whether a browser calls by what it keeps, and not a program by a key or a token.
+
+    Probes and programs often call by an address or an internal name, which opens nothing for them.
+    """
+    if rule is keyed or (request.endpoint or "").startswith("api.health"):
+        return False
+    return rule.scope is None or _is_by_login(rule)
+
+
+def _is_by_login(rule: Rule) -> bool:
+    """Whether a login opens the route; where a token was sent too, the token has to."""
+    if not rule.session or (rule.scope and _bearer() is not None):
+        return False
+    return bool(current_user.is_authenticated)
+
+
+def _check_host() -> None:
+    allowed = current_config().allowed_hosts
+    if allowed and not _is_host_of(allowed):
+        abort(
+            400,
+            description="the host name of this address is not one that is served: add it to "
+            "ALLOWED_HOSTS, which is the host of PUBLIC_URL if it is not set",
+        )
+
+
+def _is_host_of(names: Iterable[str]) -> bool:
+    """Whether ``Host`` is one of these names, or below one that begins with a dot.
+
+    Ports, case and a last dot make no difference. (Werkzeug's check cuts an IPv6 address at its
+    first colon, so that none ever matches.)
+    """
+    host = _host_name(request.host)
+    for name in map(_host_name, names):
+        if name and (host == name or (name.startswith(".") and f".{host}".endswith(name))):
+            return True
+    return False
+
+
+def _host_name(text: str) -> str:
+    """Return the name in ``host:port`` as it compares, empty where there is none."""
+    is_bare_ipv6 = text.count(":") > 1 and not text.startswith("[")
+    try:
+        name = urlsplit(f"//[{text}]" if is_bare_ipv6 else f"//{text}").hostname or ""
+        dot = "." if name.startswith(".") else ""
+        return dot + name.strip(".").encode("idna").decode("ascii")
+    except ValueError:  # UnicodeError is one, too.
+        return ""
+
+
+def _to_login() -> ResponseReturnValue:
+    if request.headers.get("X-Fragment"):
+        return Response(status=401)  # A polling region of a page whose session ended.
+    target = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("admin.login", next=target))
+
+
+def _is_trusted_loopback() -> bool:
+    if not current_config().trusts_loopback or not _is_loopback(request.remote_addr):
+        return False
+    if _is_forwarded() or not _is_of_this_site():
+        return False
+    if not _is_host_of((*LOOPBACK_NAMES, *current_config().ALLOWED_HOSTS)):
+        return False  # A foreign page that rebinds its name to this machine.
+    return _is_beyond_forms()
+
+
+def _is_forwarded() -> bool:
+    """Whether it came through a proxy on this machine, which stands for a whole network.
+
+    A plain ``proxy_pass`` of nginx adds no header, but speaks HTTP/1.0, as no browser does.
+    """
+    if request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
+        return True
+    return any(FORWARDING_HEADER.search(name) for name in request.headers.keys())
+
+
+def _is_of_this_site() -> bool:
+    """Whether no page of elsewhere made the request, as far as browsers tell.
+
+    Source: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, read 2026-11-27.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none").lower()
+    origin = request.headers.get("Origin")
+    if site == "cross-site" or (origin and origin != request.host_url.rstrip("/")):
+        return False
+    return request.method in READING or site in {"none", "same-origin"}
+
+
+def _is_beyond_forms() -> bool:
+    # A form of a foreign page can send a POST, but neither JSON nor another method.
+    return request.method != "POST" or request.is_json
+
+
+def needs_no_content_type() -> bool:
+    """Return whether a body is taken for JSON though ``curl -X PATCH -d`` called it a form.
+
+    On this machine, in development: no page of another site can send these methods.
+    """
+    is_curls_default = request.mimetype in {"", "application/x-www-form-urlencoded"}
+    return (
+        request.method in {"PATCH", "PUT", "DELETE"}
+        and is_curls_default
+        and (_is_trusted_loopback())
+    )
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _check_token(rule: Rule) -> None:
+    token = _bearer()
+    if token is None:
+        _refuse(_missing_token())
+    scopes = current_accounts().token_scopes(token)
+    if scopes is None:
+        _refuse("the token is unknown or revoked")
+    if rule.scope not in (scopes or ()):
+        abort(403, description=f"the token lacks the scope {rule.scope!r}")
+
+
+def _bearer() -> str | None:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return (token.strip() or None) if kind.lower() == "bearer" else None
+
+
+def _missing_token() -> str:
+    text = "an API token is needed: `Authorization: Bearer …`"
+    if not current_accounts().has_tokens():
+        text = "no API token is configured: set API_TOKEN or run `flask token create`"
+    is_near = current_config().trusts_loopback and _is_loopback(request.remote_addr)
+    if is_near and not _is_beyond_forms():
+        text += "; from this machine `Content-Type: application/json` will do"
+    return text
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer", {"realm": "devenviro"}))

@@ -1,0 +1,263 @@
+"""How the service, the process, the machine and the store are, for the status page and its API."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import threading
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+from sqlalchemy import Connection, func, select
+
+from app.delivery import accounting
+from app.delivery.upstreams import list_upstreams
+from app.events.tables import events
+from app.intake.refusals import refused_by_reason
+from app.intake.store_bound import measure, used_bytes
+from app.issues.tables import STATUSES, issues
+from app.memory.vectors.watch import Seen
+from app.stats.item_counts import items_by_type, losses
+from app.stats.observations import PREFIX
+from app.store import StoreError, utc_now
+from app.web.current import (
+    current_config,
+    current_destinations,
+    current_intake,
+    current_memories,
+    current_release,
+    current_started_at,
+    current_store,
+)
+from config import VERSION, Config
+
+CGROUP = Path("/sys/fs/cgroup")
+# Of the memories, without a store to ask each is unknown.
+COUNTS = ("memories", "waiting", "to_remove", "to_embed")
+PACKAGES = (
+    "flask",
+    "werkzeug",
+    "sentry-sdk",
+    "gunicorn",
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
+    "qdrant-client",
+)
+
+_process = psutil.Process()
+_process.cpu_percent(None)  # The first reading is always 0; the next one is since this.
+
+
+def status() -> dict[str, Any]:
+    """Return everything there is to say; what needs the store says so when it does not answer."""
+    report: dict[str, Any] = {
+        "service": service(),
+        "process": process(),
+        "machine": machine(current_config().DATA_DIR),
+        "cgroup": cgroup(),
+        "sentry": sentry(current_config(), current_release()),
+        "versions": versions(),
+        "store": {"kind": current_store().url.get_backend_name(), "ok": False},
+        "vectors": vectors(),
+        "accounting": None,
+        "counters": {},
+        "items": {},
+        "client_losses": [],
+        "refused": [],
+    }
+    try:
+        with current_store().read() as conn:
+            report |= stored(conn)
+            report["sentry"] |= destinations(conn)
+        report["vectors"] |= memories()
+        report["store"] |= {
+            "ok": True,
+            "size_bytes": current_store().size_bytes(),
+            "schema": current_store().schema_revision(),
+            **report.pop("rows"),
+            **room(),
+        }
+    except StoreError as error:
+        report["store"]["error"] = type(error).__name__
+    report["store"]["set_aside"] = current_intake().emergency.count()
+    return report
+
+
+def stored(conn: Connection) -> dict[str, Any]:
+    """Return the books, the counters and the number of rows."""
+    return {
+        "accounting": accounting.accounting(conn),
+        "counters": {
+            name: value
+            for name, value in accounting.read_counters(conn).items()
+            if not name.startswith(PREFIX)  # Of requests: /metrics puts them together.
+        },
+        "items": items_by_type(conn),
+        "client_losses": [loss._asdict() for loss in losses(conn)],
+        "refused": [
+            {**asdict(one), "status": one.status, "words": one.words}
+            for one in refused_by_reason(conn)
+        ],
+        "rows": {
+            "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
+            "issues": conn.execute(
+                select(func.count()).where(issues.c.status.in_(STATUSES))
+            ).scalar_one(),
+        },
+    }
+
+
+def destinations(conn: Connection) -> dict[str, Any]:
+    """Return whether any project is sent on to Sentry, and how each is."""
+    found = list_upstreams(conn, current_destinations(), utc_now())
+    return {
+        "enabled": any(one.is_set_up for one in found),
+        "projects": [
+            {
+                "id": one.project_id,
+                "name": one.name,
+                "state": one.state,
+                "host": one.destination.host,
+                "cause": one.cause if one.is_set_up or one.is_held_up else "",
+                "is_held_up": one.is_held_up,
+                **one.held._asdict(),
+            }
+            for one in found
+        ],
+    }
+
+
+def room() -> dict[str, Any]:
+    """Return how full the store is, and how much of it each project stands for, in bytes."""
+    state = current_intake().bound.state()
+    return {
+        "used_bytes": used_bytes(current_store()),
+        "max_bytes": current_config().MAX_STORE_BYTES,
+        "share_bytes": int(state.share()),
+        "projects": [
+            {"id": key, "bytes": one.bytes, "attachment_bytes": one.attachment_bytes}
+            for key, one in sorted(measure(current_store(), 0).projects.items())
+        ],
+    }
+
+
+def vectors() -> dict[str, Any]:
+    """Return how embedder and index of memories are, as far as that is known without a wait."""
+    kept = current_memories()
+    seen = kept.watch.see() if current_config().QDRANT_URL else Seen(None, None)
+    qdrant = urlsplit(current_config().QDRANT_URL or "")
+    return {
+        "index": kept.index.system,
+        "host": qdrant.netloc or None,
+        "ok": seen.failure is None,
+        "problem": seen.problem,
+        "version": seen.state.version if seen.state else None,
+        "points": seen.state.points if seen.state else None,
+        "embedder": kept.embedders.state,
+        **dict.fromkeys(COUNTS),
+    }
+
+
+def memories() -> dict[str, int]:
+    """Return how many memories there are, and what the index has still to learn of them."""
+    state = current_memories().state()
+    counts = (state.memories, state.lacking, state.removals, state.foreign)
+    return dict(zip(COUNTS, counts, strict=True))
+
+
+def service() -> dict[str, Any]:
+    """Return what runs, since when."""
+    now = utc_now()
+    return {
+        "version": VERSION,
+        "release": current_release(),
+        "environment": current_config().ENVIRONMENT,
+        "started_at": current_started_at().isoformat(),
+        "uptime_s": round((now - current_started_at()).total_seconds(), 1),
+        "time": now.isoformat(),
+        "workers": current_config().WEB_CONCURRENCY,
+    }
+
+
+def process() -> dict[str, Any]:
+    """Return figures of this process."""
+    with _process.oneshot():
+        return {
+            "pid": os.getpid(),
+            "rss_bytes": _process.memory_info().rss,
+            "threads": threading.active_count(),
+            "open_files": _process.num_fds(),
+            "cpu_percent": _process.cpu_percent(None),
+        }
+
+
+def machine(folder: Path) -> dict[str, Any]:
+    """Return figures of the host, which in a container are not the container's."""
+    memory = psutil.virtual_memory()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    disk = shutil.disk_usage(existing)
+    return {
+        "cpus": psutil.cpu_count(),
+        "load": [round(load, 2) for load in psutil.getloadavg()],
+        "memory_total_bytes": memory.total,
+        "memory_available_bytes": memory.available,
+        "disk_total_bytes": disk.total,
+        "disk_free_bytes": disk.free,
+    }
+
+
+def cgroup(root: Path = CGROUP) -> dict[str, Any] | None:
+    """Return the limits of the container, ``None`` where there is none to read.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html, 2026-11-23.
+    """
+    quota, _, period = _read(root / "cpu.max").partition(" ")
+    limits = {
+        "memory_limit_bytes": _number(_read(root / "memory.max")),
+        "memory_used_bytes": _number(_read(root / "memory.current")),
+        "cpus": int(quota) / int(period) if quota.isdigit() and period.isdigit() else None,
+    }
+    return limits if any(value is not None for value in limits.values()) else None
+
+
+def sentry(config: Config, release: str) -> dict[str, Any]:
+    """Return how Sentry is set up; of the DSN only where it leads, never its key."""
+    dsn = urlsplit(config.SENTRY_DSN or "")
+    return {
+        # Of this application alone, until the store says how the other projects are.
+        "enabled": config.SENTRY_DSN is not None,
+        "projects": [],
+        "host": dsn.hostname,
+        "project": dsn.path.rpartition("/")[2] or None,
+        "environment": config.ENVIRONMENT,
+        "release": release,
+        "sample_rate": config.SENTRY_SAMPLE_RATE,
+        "traces_sample_rate": config.SENTRY_TRACES_SAMPLE_RATE,
+        "profiles_sample_rate": config.SENTRY_PROFILES_SAMPLE_RATE,
+        "send_pii": config.SENTRY_SEND_PII,
+        "debug": config.SENTRY_DEBUG,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that matter."""
+    found = {"python": platform.python_version(), "platform": sys.platform}
+    return found | {name: metadata.version(name) for name in PACKAGES}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdigit() else None
