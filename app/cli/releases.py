@@ -5,13 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import AppGroup
 
-from app.insights.releases import (
-    ReleaseError,
-    ReleaseFigures,
-    announce,
-    figures_of,
-    list_releases,
-)
+from app.insights.releases import ReleaseError, ReleaseFigures, announce, figures_of, list_releases
 from app.output import say, usage_error
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now

@@ -11,17 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Select,
-    bindparam,
-    func,
-    literal,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select, text, union_all
 
 from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations

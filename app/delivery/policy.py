@@ -22,12 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from app.protocol.event import clean_text, parse_event_id
-from app.protocol.rate_limits import (
-    DEFAULT_LIMIT,
-    EVERYTHING,
-    parse_rate_limits,
-    parse_retry_after,
-)
+from app.protocol.rate_limits import DEFAULT_LIMIT, EVERYTHING, parse_rate_limits, parse_retry_after
 
 Kind = Literal["delivered", "retry", "parked", "refused"]
 

@@ -14,15 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    case,
-    delete,
-    func,
-    literal,
-    select,
-)
+from sqlalchemy import Connection, bindparam, case, delete, func, literal, select
 
 from app.events.tables import envelopes
 from app.intake.tables import project_bytes

@@ -14,17 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    bindparam,
-    delete,
-    exists,
-    func,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select, tuple_, update
 
 from app.delivery import accounting
 from app.delivery.outcomes import owe_reports

@@ -11,16 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    and_,
-    bindparam,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
 from app.events.tables import envelopes, events

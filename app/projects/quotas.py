@@ -14,16 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    TextClause,
-    bindparam,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Row, TextClause, bindparam, or_, select, text, update
 
 from app.projects.tables import quota_windows
 from app.store import UtcDateTime

@@ -21,15 +21,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import (
-    Connection,
-    Row,
-    Update,
-    bindparam,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 
 from app.projects.tables import MAX_NAME_LENGTH, project_keys, projects
 from app.store import Store, inserted, utc_now

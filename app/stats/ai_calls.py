@@ -17,13 +17,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Integer,
-    bindparam,
-    delete,
-    select,
-)
+from sqlalchemy import Connection, Integer, bindparam, delete, select
 
 from app.protocol.ai_call import AiCall
 from app.stats.buckets import bucket_of

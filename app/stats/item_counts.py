@@ -12,14 +12,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    BigInteger,
-    Connection,
-    Table,
-    cast,
-    func,
-    select,
-)
+from sqlalchemy import BigInteger, Connection, Table, cast, func, select
 
 from app.stats.tables import client_losses, item_counts
 from app.store import insert_for

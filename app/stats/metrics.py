@@ -19,11 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    Table,
-    case,
-)
+from sqlalchemy import Connection, Table, case
 
 from app.protocol.metrics import DISTRIBUTION, Metric
 from app.stats.buckets import value_bucket_of

@@ -10,15 +10,7 @@ import functools
 from datetime import date
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    Connection,
-    bindparam,
-    delete,
-    func,
-    select,
-    update,
-)
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select, update
 
 from app.stats.expiry import BITE, remove
 from app.stats.series import add_on_conflict

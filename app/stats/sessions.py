@@ -24,14 +24,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    Connection,
-    bindparam,
-    case,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, bindparam, case, or_, select, update
 
 from app.protocol.session import CRASHED, Sessions
 from app.stats.series import OTHER, SeriesBook, adding, day_of

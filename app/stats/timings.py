@@ -15,9 +15,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import (
-    Connection,
-)
+from sqlalchemy import Connection
 
 from app.protocol.transaction import Timing
 from app.stats.buckets import bucket_of
