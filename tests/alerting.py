@@ -16,6 +16,7 @@ from app.alerts.figures import Figures
 from app.alerts.measures import Parts
 from app.alerts.rules import AlertRule
 from app.alerts.tables import notices as notices_table
+from app.alerts.task import AlertLoop
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.issues.making import Payload
@@ -42,6 +43,12 @@ def evaluator_of(app: Flask, figures: Figures | None = None) -> Evaluator:
 
 def evaluate(app: Flask, figures: Figures | None = None) -> None:
     evaluator_of(app, figures).turn()
+
+
+def alert_loop_of(app: Flask, owner: str) -> AlertLoop:
+    parts = parts_of(app)
+    every_s = parts.config.ALERTS_EVALUATE_EVERY_S
+    return AlertLoop(parts.store, parts.courier, evaluator_of(app), every_s, owner)
 
 
 def send_due(app: Flask) -> int:

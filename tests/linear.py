@@ -13,8 +13,8 @@ import itertools
 import pkgutil
 import random
 import re
-import re._constants as ops
-import re._parser as parser
+import re._constants as ops  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator

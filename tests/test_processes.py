@@ -143,7 +143,9 @@ def test_full_disk_leaves_answers_as_they_were_and_the_events_come_back(tmp_path
         wait_for(lambda: server.get("/health")["status"] == "pass")
         status = server.get("/system/status")
         assert status["accounting"]["balanced"]
-        assert status["counters"]["emergency:set_aside"] == 1
+        # On a busy machine an event of later may wait too long and be set aside as well.
+        said = server.log.read_text().count("did not take an event, it is set aside")
+        assert status["counters"]["emergency:set_aside"] == said >= 1
 
 
 def test_full_disk_fails_readiness_until_there_is_room_again(tmp_path: Path) -> None:

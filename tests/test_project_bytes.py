@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.events.tables import envelopes
-from app.intake import project_bytes
+from app.intake import project_bytes, tables
 from app.intake.project_bytes import Bytes
 from app.intake.retention import Limits, bury, prune
 from app.issues.tables import issues
@@ -73,7 +73,7 @@ def test_recount_repairs_counters_that_drifted(app: Flask) -> None:
     store = parts_of(app).store
     store_one(app, attached=900)
     with store.write() as conn:
-        conn.execute(update(project_bytes.project_bytes).values(bytes=7, attachment_bytes=-3))
+        conn.execute(update(tables.project_bytes).values(bytes=7, attachment_bytes=-3))
     project_bytes.recount(store)
     assert said(store) == there(store)
     with store.read() as conn:

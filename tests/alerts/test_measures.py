@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -278,9 +279,9 @@ def test_open_circuit_is_told_with_its_cause(make_app: Callable[..., Flask]) -> 
 
 def test_full_disk_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     rule = only(app, "disk", threshold=10)
-    usage = measures.shutil.disk_usage
+    usage = shutil.disk_usage
     monkeypatch.setattr(
-        measures.shutil, "disk_usage", lambda path: usage(path)._replace(total=1000, free=99)
+        shutil, "disk_usage", lambda path: usage(path)._replace(total=1000, free=99)
     )
     evaluate(app)
     assert titles(app) == ["9.9 % of the disk is free"]

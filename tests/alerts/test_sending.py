@@ -20,9 +20,9 @@ from app.issues.grouping import group
 from app.issues.recording import Occurrence, record_occurrences
 from app.issues.tables import transitions
 from app.projects import projects
-from app.worker import alerts_of
 from tests.alerting import (
     add_webhook,
+    alert_loop_of,
     evaluate,
     evaluator_of,
     only,
@@ -116,9 +116,9 @@ def test_old_notices_are_forgotten_with_how_they_were_sent(app: Flask, receiver:
         evaluate(app)
         send_due(app)
         clock.shift(timedelta(days=399))
-        assert alerts_of(parts_of(app), "one").run_once() and sendings(app)
+        assert alert_loop_of(app, "one").run_once() and sendings(app)
         clock.shift(timedelta(days=2))
-        alerts_of(parts_of(app), "one").run_once()
+        alert_loop_of(app, "one").run_once()
         assert titles(app) == [] and sendings(app) == []
 
 
@@ -236,7 +236,7 @@ def test_two_hosts_evaluate_each_rule_once_and_send_once(
         "spike",
         lambda rule, question: measured.append(rule.id) or whole(rule, question),
     )
-    loops = [alerts_of(parts_of(host), f"host{number}") for number, host in enumerate(hosts)]
+    loops = [alert_loop_of(host, f"host{number}") for number, host in enumerate(hosts)]
     threads = [
         threading.Thread(target=lambda loop=loop: [loop.run_once() for _ in range(5)])
         for loop in loops

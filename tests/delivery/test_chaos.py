@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.delivery.destination_sender import CONNECTIONS
 from benchmarks import chaos_run, chaos_table
 from benchmarks.chaos_audit import overlaps_without_kill, repeats_of
 from benchmarks.chaos_run import Plan
@@ -27,7 +28,7 @@ def test_kills_and_a_moody_upstream_lose_nothing_and_the_books_balance(
 def test_sigkill_after_fifty_captures_loses_nothing(door: str) -> None:
     found = chaos_table.measure(SCENARIOS[-1], door, latency_s=0.01)
     assert (found.row.captured, found.row.lost, found.kills) == (50, 0, 1)
-    assert found.repeats <= chaos_table.CONNECTIONS
+    assert found.repeats <= CONNECTIONS
 
 
 def accepted(at: float, **how: object) -> dict[str, object]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.delivery import outcomes, results
+from app.delivery import results
 from app.delivery.accounting import read_counters
 from app.delivery.destination_sender import Lane
 from app.delivery.outcomes import Settlement
@@ -70,7 +71,7 @@ def test_result_that_cannot_be_recorded_at_all_is_parked_with_a_reason_after_a_w
     bad, *others = [accept(app, f"order {number}") for number in range(20)]
     bad_id, whole = id_of(app, bad), Lane.settlement
 
-    def failing(self: Lane, due: outcomes.Any, *rest: outcomes.Any) -> Settlement:
+    def failing(self: Lane, due: Any, *rest: Any) -> Settlement:
         if due.id == bad_id:
             raise error
         return whole(self, due, *rest)
@@ -106,7 +107,7 @@ def test_step_that_fails_for_one_project_does_not_stop_the_others(
     own, other = accept(app, "own"), accept(app, "other", project_id=7)
     step = Lane.step
 
-    def failing(self: Lane, *arguments: outcomes.Any) -> list[Settlement]:
+    def failing(self: Lane, *arguments: Any) -> list[Settlement]:
         if self.project_id == 1:
             raise RuntimeError("no step")
         return step(self, *arguments)

@@ -11,18 +11,19 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from app.cli.verify import setup
-from app.cli.verify.checks import Run
 from app.events.tables import envelopes
 from app.project_service import amend
 from app.projects import ProjectError
 from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import Dsn
-from app.store import MIGRATIONS, Store
+from app.store import Store
+from app.store.database import MIGRATIONS
 from config import ROOT
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project
 from tests.mini_sentry import MiniSentry
+from tests.test_verify import run_of
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.05, "DELIVERY_BACKOFF_MAX_S": 0.2, "DELIVERY_BACKLOG_PER_S": 0}
 NEVER = [
@@ -166,7 +167,7 @@ def test_store_that_forwards_to_10_x_goes_on_after_the_upgrade_and_verify_names_
     assert mini_sentry.event_ids() == [event_id]
     with parts_of(app).store.read() as conn:
         assert parts_of(app).destinations.find(conn, 7).host == "http://10.0.0.9:9000"
-    verdict = setup.store(Run(app, parts_of(app)))
+    verdict = setup.store(run_of(app))
     assert verdict.result == "warn" and "the DSN of project 7 would be refused" in verdict.detail
 
 

@@ -27,7 +27,7 @@ from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope
 from app.stats import ai_calls as ai_calls_module
-from app.stats.ai_calls import OTHER
+from app.stats.series import OTHER
 from app.stats.tables import ai_calls, ai_hours, ai_series
 from app.store import Store, utc_now
 from app.web import access

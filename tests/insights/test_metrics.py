@@ -36,7 +36,7 @@ from app.protocol.metrics import MetricKey, read_metrics
 from app.protocol.packing import unpack
 from app.stats import metrics as metrics_module
 from app.stats.buckets import value_bucket_of, value_of, value_percentiles
-from app.stats.metrics import OTHER
+from app.stats.series import OTHER
 from app.stats.tables import metric_buckets, metric_points, metric_series
 from app.store import Store, utc_now
 from tests.conftest import parts_of

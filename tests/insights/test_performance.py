@@ -33,9 +33,9 @@ from app.projects import create_project
 from app.protocol.transaction import Timing
 from app.stats import timings as timings_module
 from app.stats.buckets import UNKNOWN, bucket_of, duration_of, percentiles
-from app.stats.series import minute_of
+from app.stats.series import OTHER, minute_of
 from app.stats.tables import timing_series, timings
-from app.stats.timings import OTHER, timed
+from app.stats.timings import timed
 from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, Request, exact, feed, requests

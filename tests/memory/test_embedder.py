@@ -24,7 +24,7 @@ OFFLINE = """
 import socket, sys
 def refuse(*args, **kwargs): raise AssertionError("no network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from app.vectors.embedder import EmbedderSource, embed
+from app.memory.vectors.embedder import EmbedderSource, embed
 vectors, tokens = embed(EmbedderSource().get(60), ["tea", "", " "])
 print(vectors.shape, tokens, [round(float((row @ row)), 3) for row in vectors])
 """

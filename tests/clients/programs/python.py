@@ -10,6 +10,7 @@ import logging
 import sys
 
 import sentry_sdk
+from sentry_sdk import logger
 from sentry_sdk.transport import HttpTransport
 
 DSN, ALGORITHM = sys.argv[1:]
@@ -67,7 +68,7 @@ def main() -> None:
         message_id = sentry_sdk.capture_message("the till is open", level="warning")
     with sentry_sdk.monitor(monitor_slug="nightly"):
         pass
-    sentry_sdk.logger.info("counted {n} tills", n=3)
+    logger.info("counted {n} tills", n=3)
     sentry_sdk.metrics.count("tills", 3)
     logging.getLogger("shop").error("the drawer is stuck")
     sentry_sdk.get_isolation_scope().start_session()
