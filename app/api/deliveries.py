@@ -9,14 +9,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import Response, abort, stream_with_context
-from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, Row
 
-from app.api import bp
 from app.api.events import Limit, RowNumber, number_after
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.api.schemas import (
     Attempt,
     Delivery,
@@ -69,6 +67,8 @@ CSV_COLUMNS = (
 # What a spreadsheet takes for a formula. Source: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+route = Routes("deliveries")
+
 
 class _Narrowing(Query):
     state: State | None = None
@@ -97,42 +97,21 @@ class CsvQuery(_Narrowing):
     limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
 
 
-@bp.get("/api/deliveries")
-@access.reads
-@describe(
-    Operation(
-        "Deliveries, newest first, each with its last attempt",
-        {200: DeliveryPage},
-        query=DeliveryQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_deliveries() -> ResponseReturnValue:
-    """Return a page of deliveries."""
-    query = read_query(DeliveryQuery)
+@route("GET /api/deliveries", access.reads)
+def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
+    """Deliveries, newest first, each with its last attempt."""
     chosen = _filter(query)
     with current_store().read() as conn:
         page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
         found = _deliveries(conn, page.rows)
         total = _total(conn, chosen)
-    return answer(DeliveryPage(deliveries=found, next=number_after(page), total=total))
+    return DeliveryPage(deliveries=found, next=number_after(page), total=total)
 
 
-@bp.get("/api/deliveries.csv")
-@access.reads
-@describe(
-    Operation(
-        "Deliveries as a file, newest first, each with its last attempt",
-        {200: "text/csv"},
-        query=CsvQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_deliveries_csv() -> ResponseReturnValue:
-    """Return deliveries as CSV, read and sent in pages."""
-    query = read_query(CsvQuery)
+@route("GET /api/deliveries.csv", access.reads, media="text/csv")
+def get_deliveries_csv(query: CsvQuery) -> Response:
+    """Deliveries as a file, newest first, each with its last attempt."""
+    # Read and sent in pages.
     lines = _csv(_filter(query), query.cursor, query.limit)
     first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
     response = Response(
@@ -142,22 +121,13 @@ def get_deliveries_csv() -> ResponseReturnValue:
     return response
 
 
-@bp.get("/api/deliveries/overview")
-@access.reads
-@describe(
-    Operation(
-        "How delivery is: counts, rate, destinations with circuit and limits",
-        {200: DeliveryOverview},
-        problems=(503,),
-        tag="deliveries",
-    )
-)
-def get_delivery_overview() -> ResponseReturnValue:
-    """Return how delivery is as a whole."""
+@route("GET /api/deliveries/overview", access.reads)
+def get_delivery_overview() -> DeliveryOverview:
+    """How delivery is: counts, rate, destinations with circuit and limits."""
     now = utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
-    report = DeliveryOverview(
+    return DeliveryOverview(
         counts=found.counts,
         oldest_waiting_at=found.oldest_at,
         delivered_per_minute=found.per_minute,
@@ -167,7 +137,6 @@ def get_delivery_overview() -> ResponseReturnValue:
         ],
         owed=[Owed(**row._mapping) for row in found.owed],
     )
-    return answer(report)
 
 
 class ActionQuery(Query):
@@ -178,41 +147,21 @@ class ActionQuery(Query):
     envelope_id: RowNumber | None = None
 
 
-@bp.get("/api/deliveries/actions")
-@access.reads
-@describe(
-    Operation(
-        "Who replayed, discarded, paused and resumed what, newest first",
-        {200: DeliveryActions},
-        query=ActionQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_delivery_actions() -> ResponseReturnValue:
-    """Return a page of the history."""
-    query = read_query(ActionQuery)
+@route("GET /api/deliveries/actions", access.reads)
+def get_delivery_actions(query: ActionQuery) -> DeliveryActions:
+    """Who replayed, discarded, paused and resumed what, newest first."""
     with current_store().read() as conn:
         rows = list_actions(
             conn, envelope_id=query.envelope_id, before=query.cursor, limit=query.limit + 1
         )
     page = [DeliveryAction(**row._mapping) for row in rows[: query.limit]]
     following = str(page[-1].id) if len(rows) > query.limit else None
-    return answer(DeliveryActions(actions=page, next=following))
+    return DeliveryActions(actions=page, next=following)
 
 
-@bp.get("/api/deliveries/<int:envelope_id>")
-@access.reads
-@describe(
-    Operation(
-        "One delivery with its newest 200 attempts",
-        {200: Delivery},
-        problems=(404, 503),
-        tag="deliveries",
-    )
-)
-def get_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Return one delivery.
+@route("GET /api/deliveries/<int:envelope_id>", access.reads)
+def get_delivery(envelope_id: int) -> Delivery:
+    """One delivery with its newest 200 attempts.
 
     :raise 404: no envelope has this id.
     """
@@ -221,7 +170,7 @@ def get_delivery(envelope_id: int) -> ResponseReturnValue:
         known = _known(conn)
     if found is None:
         abort(404, description="no envelope has this id")
-    return answer(_delivery(found.row, found.attempts, found.attempt_count, known))
+    return _delivery(found.row, found.attempts, found.attempt_count, known)
 
 
 def destination_state(destination: Destination, now: datetime, held: Held) -> DestinationState:

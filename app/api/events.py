@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from flask import abort, jsonify
-from flask.typing import ResponseReturnValue
+from flask import Response, abort, jsonify
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Row
 
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.api.schemas import (
     DeliveryState,
     EventDetail,
@@ -37,6 +35,8 @@ from app.web.downloads import download
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
 # Beyond 64 bits no database has a row.
 RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+
+route = Routes("events")
 
 
 class EventQuery(Query):
@@ -66,69 +66,40 @@ class RawQuery(Query):
     raw: Annotated[bool, Field(description="The payload as it was stored.")] = False
 
 
-@bp.get("/api/events")
-@access.reads
-@describe(
-    Operation(
-        "Recent events, newest first",
-        {200: EventPage},
-        query=EventQuery,
-        problems=(422, 503),
-        tag="events",
-    )
-)
-def get_events() -> ResponseReturnValue:
-    """Return a page of events."""
-    query = read_query(EventQuery)
+@route("GET /api/events", access.reads)
+def get_events(query: EventQuery) -> EventPage:
+    """Recent events, newest first."""
     chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
         page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
     found = [EventSummary(**_summary(row)) for row in page.rows]
-    return answer(EventPage(events=found, next=number_after(page)))
+    return EventPage(events=found, next=number_after(page))
 
 
-@bp.get("/api/events/<event_id>")
-@access.reads
-@describe(
-    Operation(
-        "One event whole",
-        {200: EventDetail},
-        query=RawQuery,
-        problems=(404, 422, 503),
-        tag="events",
-    )
-)
-def get_event(event_id: str) -> ResponseReturnValue:
-    """Return one event; its payload with ``?raw=1``.
+@route("GET /api/events/<event_id>", access.reads)
+def get_event(event_id: str, query: RawQuery) -> EventDetail | Response:
+    """One event whole.
 
     :raise 404: no event has this id.
     """
-    raw = read_query(RawQuery).raw
     with current_store().read() as conn:
         progress = follow(conn, event_id)
         issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
         grouping = grouping_of_event(conn, progress.stored.row) if progress else None
-        of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
+        of_event = attachments_of(conn, progress.stored.row) if progress and not query.raw else ()
         attached = [attachment.described() for attachment in of_event]
     if progress is None or issue is None:
         abort(404, description="no event has this id")
-    if raw:
+    if query.raw:
         return jsonify(progress.stored.payload)
-    return answer(_detail(progress, grouping, attached))
+    return _detail(progress, grouping, attached)
 
 
-@bp.get("/api/events/<event_id>/attachments/<int:number>")
-@access.reads
-@describe(
-    Operation(
-        "An attachment of an event, to be saved",
-        {200: "application/octet-stream"},
-        problems=(404, 503),
-        tag="events",
-    )
-)
-def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
-    """Return an attachment, by its place in the event's `attachments`, from 0.
+@route("GET /api/events/<event_id>/attachments/<int:number>", access.reads)
+def get_attachment(event_id: str, number: int) -> Response:
+    """An attachment of an event, to be saved.
+
+    It is named by its place in the event's `attachments`, from 0.
 
     :raise 404: there is no such event, or not so many attachments.
     """

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import abort
-from flask.typing import ResponseReturnValue
+from flask import Response, abort
 from pydantic import Field
 
-from app.api import bp
 from app.api.events import Limit, RowNumber, number_after
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.api.schemas import Feedback, FeedbackPage
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
+
+route = Routes("feedback")
 
 
 class FeedbackQuery(Query):
@@ -40,20 +40,9 @@ class FeedbackQuery(Query):
     ) = None
 
 
-@bp.get("/api/feedback")
-@access.reads
-@describe(
-    Operation(
-        "What people said of errors, newest first",
-        {200: FeedbackPage},
-        query=FeedbackQuery,
-        problems=(422, 503),
-        tag="feedback",
-    )
-)
-def get_feedback() -> ResponseReturnValue:
-    """Return a page of feedback."""
-    query = read_query(FeedbackQuery)
+@route("GET /api/feedback", access.reads)
+def get_feedback(query: FeedbackQuery) -> FeedbackPage:
+    """What people said of errors, newest first."""
     chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
         page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
@@ -62,21 +51,14 @@ def get_feedback() -> ResponseReturnValue:
         Feedback(**row._mapping, attachments=[file.described() for file in files.get(row.id, ())])
         for row in page.rows
     ]
-    return answer(FeedbackPage(feedback=found, next=number_after(page)))
+    return FeedbackPage(feedback=found, next=number_after(page))
 
 
-@bp.get("/api/feedback/<int:feedback_id>/attachments/<int:number>")
-@access.reads
-@describe(
-    Operation(
-        "A file that came with feedback, to be saved",
-        {200: "application/octet-stream"},
-        problems=(404, 503),
-        tag="feedback",
-    )
-)
-def get_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
-    """Return a file, by its place in the feedback's `attachments`, from 0.
+@route("GET /api/feedback/<int:feedback_id>/attachments/<int:number>", access.reads)
+def get_feedback_file(feedback_id: int, number: int) -> Response:
+    """A file that came with feedback, to be saved.
+
+    It is named by its place in the feedback's `attachments`, from 0.
 
     :raise 404: there is no such feedback, or not so many files.
     """

@@ -6,14 +6,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import abort
-from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from app.api import bp
 from app.api.events import Limit, RowNumber, grouping_of
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.api.schemas import (
     DayUsers,
     Issue,
@@ -53,6 +51,8 @@ UNKNOWN = "no issue has this id"
 MAX_TOTAL = 10_000
 
 Status = Literal["unresolved", "resolved", "ignored"]
+
+route = Routes("issues")
 
 
 class IssueQuery(Query):
@@ -94,20 +94,9 @@ class TransitionQuery(Query):
     cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
 
 
-@bp.get("/api/issues")
-@access.reads
-@describe(
-    Operation(
-        "Issues, the one seen last first",
-        {200: IssuePage},
-        query=IssueQuery,
-        problems=(422, 503),
-        tag="issues",
-    )
-)
-def get_issues() -> ResponseReturnValue:
-    """Return a page of issues."""
-    query = read_query(IssueQuery)
+@route("GET /api/issues", access.reads)
+def get_issues(query: IssueQuery) -> IssuePage:
+    """Issues, the one seen last first."""
     chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
     with current_store().read() as conn:
@@ -116,14 +105,12 @@ def get_issues() -> ResponseReturnValue:
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None
-    return answer(IssuePage(issues=found, next=more, total=total))
+    return IssuePage(issues=found, next=more, total=total)
 
 
-@bp.get("/api/issues/<int:issue_id>")
-@access.reads
-@describe(Operation("One issue", {200: IssueDetail}, problems=(404, 503), tag="issues"))
-def get_issue(issue_id: int) -> ResponseReturnValue:
-    """Return one issue.
+@route("GET /api/issues/<int:issue_id>", access.reads)
+def get_issue(issue_id: int) -> IssueDetail:
+    """One issue.
 
     :raise 404: no issue has this id.
     """
@@ -131,78 +118,55 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
         row = found_issue(conn, issue_id)
         found = shapes(conn, [row])[0]
         types = _types(conn, issue_id) if row.is_other else None
-    return answer(IssueDetail(**found.model_dump(), types=types))
+    return IssueDetail(**found.model_dump(), types=types)
 
 
-@bp.get("/api/issues/<int:issue_id>/tags")
-@access.reads
-@describe(
-    Operation(
-        "How often each tag had which value", {200: IssueTags}, problems=(404, 503), tag="issues"
-    )
-)
-def get_issue_tags(issue_id: int) -> ResponseReturnValue:
-    """Return an issue's tags.
+@route("GET /api/issues/<int:issue_id>/tags", access.reads)
+def get_issue_tags(issue_id: int) -> IssueTags:
+    """How often each tag had which value.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         tags = tags_of(conn, issue_id)
-    return answer(
-        IssueTags(
-            tags=[
-                Tag(
-                    key=tag.key,
-                    times_seen=tag.times_seen,
-                    values=[TagValue(**value._asdict()) for value in tag.values],
-                    other=tag.rest.times_seen if tag.rest else 0,
-                )
-                for tag in tags
-            ]
-        )
+    return IssueTags(
+        tags=[
+            Tag(
+                key=tag.key,
+                times_seen=tag.times_seen,
+                values=[TagValue(**value._asdict()) for value in tag.values],
+                other=tag.rest.times_seen if tag.rest else 0,
+            )
+            for tag in tags
+        ]
     )
 
 
-@bp.get("/api/issues/<int:issue_id>/users")
-@access.reads
-@describe(
-    Operation("How many users met it, by day", {200: IssueUsers}, problems=(404, 503), tag="issues")
-)
-def get_issue_users(issue_id: int) -> ResponseReturnValue:
-    """Return an issue's users by day.
+@route("GET /api/issues/<int:issue_id>/users", access.reads)
+def get_issue_users(issue_id: int) -> IssueUsers:
+    """How many users met it, by day.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         days = users_of_days(conn, Subject(ISSUE, issue_id), utc_now())
-    return answer(IssueUsers(users=day_shapes(days)))
+    return IssueUsers(users=day_shapes(days))
 
 
-@bp.get("/api/issues/<int:issue_id>/transitions")
-@access.reads
-@describe(
-    Operation(
-        "What happened to an issue, newest first",
-        {200: TransitionPage},
-        query=TransitionQuery,
-        problems=(404, 422, 503),
-        tag="issues",
-    )
-)
-def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
-    """Return a page of an issue's history.
+@route("GET /api/issues/<int:issue_id>/transitions", access.reads)
+def get_issue_transitions(issue_id: int, query: TransitionQuery) -> TransitionPage:
+    """What happened to an issue, newest first.
 
     :raise 404: no issue has this id.
     """
-    query = read_query(TransitionQuery)
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         rows = transitions_of(conn, issue_id, before=query.cursor, limit=query.limit + 1)
     more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
     found = [Transition(**row._mapping) for row in rows[: query.limit]]
-    return answer(TransitionPage(transitions=found, next=more))
+    return TransitionPage(transitions=found, next=more)
 
 
 def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.api import bp
 from app.api.events import Limit
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.insights.performance import (
     PERIODS,
     Percentiles,
@@ -32,6 +30,8 @@ from app.web import access
 from app.web.current import current_store
 
 Name = Annotated[str, Field(max_length=250)]
+
+route = Routes("insights")
 
 
 class Performance(BaseModel):
@@ -82,20 +82,9 @@ class PerformanceQuery(Query):
     environment: Name | None = None
 
 
-@bp.get("/api/performance")
-@access.reads
-@describe(
-    Operation(
-        "How fast, how often, how many failed",
-        {200: PerformancePage},
-        query=PerformanceQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_performance() -> ResponseReturnValue:
-    """Return a page of figures."""
-    query = read_query(PerformanceQuery)
+@route("GET /api/performance", access.reads)
+def get_performance(query: PerformanceQuery) -> PerformancePage:
+    """How fast, how often, how many failed."""
     since, until = window_of(query.period, utc_now())
     names = {
         name: value if value is None else clean_text(value)
@@ -106,14 +95,12 @@ def get_performance() -> ResponseReturnValue:
     with current_store().read() as conn:
         found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
     end = query.cursor + query.limit
-    return answer(
-        PerformancePage(
-            performance=found[query.cursor : end],
-            next=str(end) if end < len(found) else None,
-            total=len(found),
-            since=since,
-            until=until,
-        )
+    return PerformancePage(
+        performance=found[query.cursor : end],
+        next=str(end) if end < len(found) else None,
+        total=len(found),
+        since=since,
+        until=until,
     )
 
 

@@ -5,17 +5,13 @@ The DSN of an upstream can be written and not read: an answer tells its host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, cast
 
-from flask import abort
-from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body, unchanged
+from app.api.errors import answer_with
+from app.api.requests import Body, PatchBody, unchanged
+from app.api.routes import Routes
 from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
 from app.delivery.upstreams import reach
 from app.intake.refusals import refused_by_reason
@@ -43,7 +39,6 @@ from app.projects import (
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
-from app.web.errors import FieldErrors
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
@@ -71,6 +66,11 @@ UpstreamDsn = Annotated[
     ),
 ]
 
+route = Routes("projects")
+answer_with(404, NoSuchProject)
+answer_with(409, Taken)
+answer_with(422, ProjectError)
+
 
 class ProjectChange(PatchBody):
     """What is to be changed; what is not named stays."""
@@ -96,114 +96,71 @@ class NewKey(Body):
     revoke: bool = False
 
 
-@bp.get("/api/projects")
-@access.reads
-@describe(Operation("Projects", {200: ProjectList}, problems=(503,), tag="projects"))
-def get_projects() -> ResponseReturnValue:
-    """Return all projects."""
+@route("GET /api/projects", access.reads)
+def get_projects() -> ProjectList:
+    """Projects."""
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
-    return answer(ProjectList(projects=[Project(**_fields(details)) for details in found]))
+    return ProjectList(projects=[Project(**_fields(details)) for details in found])
 
 
-@bp.get("/api/projects/<int:project_id>")
-@access.reads
-@describe(
-    Operation(
-        "One project, with its figures", {200: ProjectDetail}, problems=(404, 503), tag="projects"
-    )
-)
-def get_project(project_id: int) -> ResponseReturnValue:
-    """Return one project.
+@route("GET /api/projects/<int:project_id>", access.reads)
+def get_project(project_id: int) -> ProjectDetail:
+    """One project, with its figures.
 
     :raise 404: there is none with this id.
     """
-    with _refusals():
-        return _answered(project_id)
+    return _detail(project_id)
 
 
-@bp.post("/api/projects")
-@access.writes
-@describe(
-    Operation(
-        "Make a project with a key",
-        {201: ProjectDetail},
-        body=NewProject,
-        problems=(400, 409, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def post_project() -> ResponseReturnValue:
-    """Make a project.
+@route("POST /api/projects", access.writes, status=201)
+def post_project(body: NewProject) -> ProjectDetail:
+    """Make a project with a key.
 
-    :raise 409: its id or key is taken. :raise 422: a field is wrong.
+    :raise 409: its id or key is taken.
     """
-    body = read_body(NewProject)
     change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
-    with _refusals():
-        project_id = register_project(current_store(), current_config(), change, body.id, body.key)
-        return _answered(project_id, 201)
+    return _detail(register_project(current_store(), current_config(), change, body.id, body.key))
 
 
-@bp.patch("/api/projects/<int:project_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a project",
-        {200: ProjectDetail},
-        body=ProjectChange,
-        problems=(400, 404, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def patch_project(project_id: int) -> ResponseReturnValue:
-    """Change what is named; the DSN of project 1 is a setting.
+@route("PATCH /api/projects/<int:project_id>", access.writes)
+def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
+    """Change a project.
 
-    :raise 404: there is no such project. :raise 422: a field is wrong.
+    The DSN of project 1 is a setting.
+
+    :raise 404: there is no such project.
     """
-    change = read_body(ProjectChange).changes()
-    with _refusals():
-        amend(current_store(), current_config(), project_id, cast(Change, change))
-        return _answered(project_id)
+    amend(current_store(), current_config(), project_id, cast(Change, body.changes()))
+    return _detail(project_id)
 
 
-@bp.post("/api/projects/<int:project_id>/keys")
-@access.writes
-@describe(
-    Operation(
-        "Make another key",
-        {201: ProjectKey},
-        body=NewKey,
-        problems=(400, 404, 409, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def post_key(project_id: int) -> ResponseReturnValue:
-    """Make another key; the old ones work until they are revoked.
+@route("POST /api/projects/<int:project_id>/keys", access.writes, status=201)
+def post_key(project_id: int, body: NewKey) -> ProjectKey:
+    """Make another key.
+
+    The old ones work until they are revoked.
 
     :raise 404: there is no such project. :raise 409: the key is taken.
     """
-    body = read_body(NewKey)
-    with _refusals():
-        key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
+    key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
     dsn = dsn_of(current_config().public_url, project_id, key)
-    return answer(ProjectKey(project_id=project_id, public_key=key, dsn=dsn), 201)
+    return ProjectKey(project_id=project_id, public_key=key, dsn=dsn)
 
 
-@bp.delete("/api/projects/<int:project_id>/keys/<public_key>")
-@access.writes
-@describe(Operation("Revoke a key", {200: ProjectDetail}, problems=(404, 503), tag="projects"))
-def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
-    """Make a key stop working; the answer has those that still do.
+@route("DELETE /api/projects/<int:project_id>/keys/<public_key>", access.writes)
+def delete_key(project_id: int, public_key: str) -> ProjectDetail:
+    """Revoke a key.
+
+    The answer has those that still work.
 
     :raise 404: the project has no such key that works.
     """
-    with _refusals():
-        revoke_key(current_store(), project_id, public_key)
-        return _answered(project_id)
+    revoke_key(current_store(), project_id, public_key)
+    return _detail(project_id)
 
 
-def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
+def _detail(project_id: int) -> ProjectDetail:
     with current_store().read() as conn:
         details = find_details(conn, current_destinations(), project_id)
         refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
@@ -215,7 +172,7 @@ def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
         "refused_by_quota": details.figures.refused,
         "refused": refused,
     }
-    return answer(ProjectDetail(**_fields(details), **figures), status)
+    return ProjectDetail(**_fields(details), **figures)
 
 
 def _fields(project_details: ProjectDetails) -> dict[str, Any]:
@@ -237,16 +194,3 @@ def _fields(project_details: ProjectDetails) -> dict[str, Any]:
             **project_details.held._asdict(),
         ),
     }
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Answer what cannot be done: 404, 409, or 422 with the field."""
-    try:
-        yield
-    except NoSuchProject as error:
-        abort(404, description=str(error))
-    except Taken as error:
-        abort(409, description=str(error))
-    except ProjectError as error:
-        raise FieldErrors([{"field": error.field or "body", "message": str(error)}]) from None

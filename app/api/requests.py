@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 from flask import abort, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -13,14 +13,18 @@ from app.web import access
 from app.web.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
-
-MAX_BODY_BYTES = 64 * 1024
+JsonBody = TypeVar("JsonBody", bound="Body")
 
 
 class Body(BaseModel):
-    """A JSON body: JSON's types as they are, nothing beyond the fields that are named."""
+    """A JSON body: JSON's types as they are, nothing beyond the fields that are named.
+
+    :cvar is_optional: whether no body at all stands for an empty object.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid")
+    is_optional: ClassVar = False
+    max_bytes: ClassVar = 64 * 1024
 
 
 class PatchBody(Body):
@@ -52,6 +56,8 @@ def unchanged() -> Any:
 class EmptyBody(Body):
     """Nothing is said beyond the address."""
 
+    is_optional = True
+
 
 class Query(BaseModel):
     """A query string: text that reads as the field's type."""
@@ -59,23 +65,20 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def read_body(
-    model: type[Model], *, optional: bool = False, max_bytes: int = MAX_BODY_BYTES
-) -> Model:
+def read_body(model: type[JsonBody]) -> JsonBody:
     """Return the request's JSON body.
 
-    :param optional: no body at all stands for an empty object.
-    :raise 400: it is no JSON object. :raise 413: it is longer than ``max_bytes``, 64 KiB.
+    :raise 400: it is no JSON object. :raise 413: it is longer than the model's ``max_bytes``.
     :raise 415: it is not called JSON. :raise FieldErrors: a field is wrong (422).
     """
     # Read here, since Werkzeug cuts a chunked body that is too long without a word.
-    raw = request.stream.read(max_bytes + 1)
-    if optional and not raw:
+    raw = request.stream.read(model.max_bytes + 1)
+    if model.is_optional and not raw:
         return _validated(model, {})
     if not request.is_json and not access.needs_no_content_type():
         abort(415, description="Content-Type: application/json is expected")
-    if len(raw) > max_bytes:
-        abort(413, description=f"at most {max_bytes} bytes are expected")
+    if len(raw) > model.max_bytes:
+        abort(413, description=f"at most {model.max_bytes} bytes are expected")
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):

@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
-from app.api import bp
 from app.api.events import Limit
 from app.api.issues import found_issue
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Query
+from app.api.routes import Routes
 from app.api.schemas import Level
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.issues.similarity_index import is_complete
 from app.web import access
 from app.web.current import current_store
+
+route = Routes("issues")
 
 
 class Resolution(BaseModel):
@@ -82,32 +82,19 @@ class SimilarQuery(Query):
     ] = MIN_SCORE
 
 
-@bp.get("/api/issues/<int:issue_id>/similar")
-@access.reads
-@describe(
-    Operation(
-        "Issues of the same project that broke at a like place, saying the like, the most alike"
-        " first, and how they ended",
-        {200: SimilarIssuePage},
-        query=SimilarQuery,
-        problems=(404, 422, 503),
-        tag="issues",
-    )
-)
-def get_similar_issues(issue_id: int) -> ResponseReturnValue:
-    """Return the issues that are like one.
+@route("GET /api/issues/<int:issue_id>/similar", access.reads)
+def get_similar_issues(issue_id: int, query: SimilarQuery) -> SimilarIssuePage:
+    """Issues of the same project that broke at a like place, saying the like, the most alike
+    first, and how they ended.
 
     :raise 404: no issue has this id.
     """
-    query = read_query(SimilarQuery)
     with current_store().read() as conn:
         complete = is_complete(conn)
         issue = found_issue(conn, issue_id)
         found = similar_to(conn, issue, min_score=query.min_score, limit=query.limit)
-    return answer(
-        SimilarIssuePage(
-            similar=[_shape(one) for one in found], next=None, total=len(found), complete=complete
-        )
+    return SimilarIssuePage(
+        similar=[_shape(one) for one in found], next=None, total=len(found), complete=complete
     )
 
 
