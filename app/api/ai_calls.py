@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.events import Limit
-from app.api.requests import Query
+from app.api.requests import Limit, Query
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
 from app.insights.performance import window_of
 from app.projects import OWN_PROJECT_ID
@@ -26,7 +26,7 @@ NAMES = ("model", "operation", "release", "environment")
 route = Routes("insights")
 
 
-class AiCalls(BaseModel):
+class AiCalls(ApiModel):
     """What was counted of the AI calls of one model, one operation, or one step of time.
 
     Where no operation is chosen, by model and by time those of models alone are counted: spans of
@@ -52,7 +52,7 @@ class AiCalls(BaseModel):
     p99_ms: float | None
 
 
-class AiCallsPage(BaseModel):
+class AiCallsPage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     ai_calls: list[AiCalls]

@@ -14,8 +14,7 @@ from app.alerts import rules
 from app.alerts.kinds import KINDS
 from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
 from app.api.alert_channels import refusals
-from app.api.alerts import ProjectId
-from app.api.requests import Body, PatchBody, Query, unchanged
+from app.api.requests import Body, PatchBody, ProjectId, Query, unchanged
 from app.api.routes import Routes
 from app.issues.rules import MAX_PATTERN
 from app.web import access

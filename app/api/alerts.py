@@ -12,8 +12,7 @@ from sqlalchemy import Row
 from app.alerts import queries
 from app.alerts.notifications import send_again
 from app.alerts.queries import ChannelDelivery
-from app.api.events import Limit, RowNumber
-from app.api.requests import EmptyBody, Query
+from app.api.requests import EmptyBody, Limit, ProjectId, Query, RowNumber
 from app.api.routes import Routes
 from app.store import utc_now
 from app.web import access
@@ -21,7 +20,6 @@ from app.web.current import current_store
 
 UNKNOWN = "no notice has this id"
 
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 
 route = Routes("alerts")
 

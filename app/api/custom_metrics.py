@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.events import Limit
-from app.api.requests import Query
+from app.api.requests import Limit, Query
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.metrics import (
     MetricFigures,
     MetricName,
@@ -43,7 +43,7 @@ _PERCENTILES = ("p50", "p75", "p95", "p99")
 route = Routes("insights")
 
 
-class CustomMetric(BaseModel):
+class CustomMetric(ApiModel):
     """What was counted of a metric, in all, in one release, or in one step of time.
 
     A figure is null where there is no value, `last` but for gauges, and percentiles but for
@@ -68,7 +68,7 @@ class CustomMetric(BaseModel):
     p99: float | None
 
 
-class CustomMetricsPage(BaseModel):
+class CustomMetricsPage(ApiModel):
     """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
 
     metrics: list[CustomMetric]

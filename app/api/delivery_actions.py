@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from app.api.deliveries import ProjectId, State, destination_state
+from app.api.deliveries import DestinationState, State, destination_state
 from app.api.errors import answer_with
-from app.api.requests import Body, EmptyBody
+from app.api.requests import Body, EmptyBody, ProjectId, RowNumber
 from app.api.routes import Routes
-from app.api.schemas import DestinationState, Discarded, Replayed
+from app.api.schemas import ApiModel
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
@@ -22,11 +22,23 @@ from app.web.current import current_destinations, current_store
 
 # JSON has no dates; everything else is strict.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
 
 route = Routes("deliveries")
 answer_with(404, UnknownDelivery)
 answer_with(409, ActionError)
+
+
+class Replayed(ApiModel):
+    """How many envelopes are sent again; ``skipped`` have no DSN to go to."""
+
+    replayed: int
+    skipped: int
+
+
+class Discarded(ApiModel):
+    """How many envelopes were given up."""
+
+    discarded: int
 
 
 class DeliveryChoice(Body):

@@ -10,12 +10,19 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 from app import sentry
 from app.api.requests import Body
 from app.api.routes import Routes
-from app.api.schemas import Recorded
+from app.api.schemas import ApiModel
 from app.error_tracker import ErrorTracker
 from app.web import access
 from app.web.errors import links_of
 
 route = Routes("diagnostics")
+
+
+class Recorded(ApiModel):
+    """An event that was asked for, and where it is to be seen."""
+
+    event_id: str | None
+    links: dict[str, str]
 
 
 class TestError(Exception):

@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from flask import Response, abort
+from flask import Response
 from pydantic import Field
 
-from app.api.events import Limit, RowNumber, number_after
-from app.api.requests import Query
+from app.api.requests import Paged, RowNumber, number_after
 from app.api.routes import Routes
-from app.api.schemas import Feedback, FeedbackPage
+from app.api.schemas import ApiModel, Next
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
+from app.web.errors import found_or_404
 
 route = Routes("feedback")
 
 
-class FeedbackQuery(Query):
+class Feedback(ApiModel):
+    """What somebody said of an error.
+
+    `event_id` is its own, null for a user report; `associated_event_id` and `issue_id` say what it
+    is about, where that is known.
+    """
+
+    id: int
+    project_id: int
+    event_id: str | None
+    associated_event_id: str | None
+    issue_id: int | None
+    message: str
+    name: str | None
+    email: str | None
+    url: str | None
+    source: str | None
+    attachments: list[dict[str, Any]] = Field(description="Files that came with it.")
+    received_at: datetime
+
+
+class FeedbackPage(ApiModel):
+    """A page of feedback, newest first."""
+
+    feedback: list[Feedback]
+    next: Next
+
+
+class FeedbackQuery(Paged):
     """What a list of feedback is narrowed to."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     issue_id: RowNumber | None = None
     event_id: (
@@ -64,6 +91,4 @@ def get_feedback_file(feedback_id: int, number: int) -> Response:
     """
     with current_store().read() as conn:
         found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
-    if found is None:
-        abort(404, description="the feedback has no such file")
-    return download(found)
+    return download(found_or_404(found, "the feedback has no such file"))

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from flask import abort
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
 from app.api.errors import answer_with
-from app.api.events import Limit, RowNumber
-from app.api.requests import Body, Query
+from app.api.requests import Body, Paged, Query, first_page
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.memory import records
 from app.memory.content import MAX_CONTENT, MAX_KIND, MAX_TAG, MAX_TAGS, MAX_USER_ID, Draft
 from app.memory.errors import Refused
@@ -25,7 +24,7 @@ from app.memory.service import Stored, Wanted
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_memories, current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, found_or_404
 
 UNKNOWN = "the user has no memory of this id"
 MAX_METADATA_BYTES = 16 * 1024
@@ -170,11 +169,9 @@ class OfUser(Query):
     user_id: UserId
 
 
-class MemoryQuery(OfUser):
+class MemoryQuery(Paged, OfUser):
     """Whose memories, and what a list of them is narrowed to."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     kind: Kind | None = None
     q: (
         Annotated[str, Field(min_length=1, max_length=500, description="Part of the content.")]
@@ -182,7 +179,7 @@ class MemoryQuery(OfUser):
     ) = None
 
 
-class Memory(BaseModel):
+class Memory(ApiModel):
     """A memory; while `indexed` is false searches do not find it yet."""
 
     id: str
@@ -213,14 +210,14 @@ class MemoryHit(Memory):
     score: float
 
 
-class MemoryResults(BaseModel):
+class MemoryResults(ApiModel):
     """What was found, best first; `waiting` memories were not searched, not being indexed yet."""
 
     results: list[MemoryHit]
     waiting: int
 
 
-class MemoryPage(BaseModel):
+class MemoryPage(ApiModel):
     """A page of memories, newest first; `total` where nothing narrows them."""
 
     memories: list[Memory]
@@ -228,7 +225,7 @@ class MemoryPage(BaseModel):
     total: int | None
 
 
-class Deleted(BaseModel):
+class Deleted(ApiModel):
     """How many memories were deleted."""
 
     deleted: int
@@ -251,7 +248,7 @@ def search_memories(body: MemorySearch) -> MemoryResults:
     """Find memories of a user by what they mean."""
     wanted = Wanted(body.limit, body.min_score, body.kind, tuple(body.tags))
     found = current_memories().search(body.user_id, body.query, wanted)
-    hits = [MemoryHit(**_shape(hit.row), score=round(hit.score, 6)) for hit in found.hits]
+    hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
     return MemoryResults(results=hits, waiting=found.waiting)
 
 
@@ -264,10 +261,8 @@ def get_memories(query: MemoryQuery) -> MemoryPage:
             conn, query.user_id, narrowed, before=query.cursor, limit=query.limit + 1
         )
         total = records.count(conn, query.user_id) if narrowed == records.Filter() else None
-    page = rows[: query.limit]
-    more = str(page[-1].seq) if len(rows) > query.limit else None
-    shown = [Memory(**_shape(row)) for row in page]
-    return MemoryPage(memories=shown, next=more, total=total)
+    page, more = first_page(rows, query.limit, "seq")
+    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
 
 
 @route("DELETE /memories", access.remembers)
@@ -285,9 +280,7 @@ def get_memory(memory_id: str, query: OfUser) -> Memory:
     user_id, id = query.user_id, _id(memory_id)
     with operation("get", user_id, id=id), current_store().read() as conn:
         row = records.find(conn, user_id, id)
-    if row is None:
-        abort(404, description=UNKNOWN)
-    return Memory(**_shape(row))
+    return _shown(found_or_404(row, UNKNOWN))
 
 
 @route("PUT /memories/<memory_id>", access.remembers)
@@ -297,9 +290,7 @@ def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
     :raise 404: the user has none of this id. :raise 409: another one has this content.
     """
     stored = current_memories().change(query.user_id, _id(memory_id), body.draft())
-    if stored is None:
-        abort(404, description=UNKNOWN)
-    return _stored(stored)
+    return _stored(found_or_404(stored, UNKNOWN))
 
 
 @route("DELETE /memories/<memory_id>", access.remembers)
@@ -308,8 +299,7 @@ def delete_memory(memory_id: str, query: OfUser) -> None:
 
     :raise 404: the user has none of this id.
     """
-    if not current_memories().remove(query.user_id, _id(memory_id)):
-        abort(404, description=UNKNOWN)
+    found_or_404(current_memories().remove(query.user_id, _id(memory_id)), UNKNOWN)
 
 
 def _id(given: str) -> str:
@@ -320,11 +310,13 @@ def _id(given: str) -> str:
 
 
 def _stored(stored: Stored) -> StoredMemory:
-    values = _shape(stored.row) | {"indexed": stored.indexed}
-    scrubbed = [finding._asdict() for finding in stored.scrubbed]
-    return StoredMemory(**values, duplicate_of=stored.duplicate_of, scrubbed=scrubbed)
+    return StoredMemory.of(
+        stored.row,
+        indexed=stored.indexed,
+        duplicate_of=stored.duplicate_of,
+        scrubbed=[finding._asdict() for finding in stored.scrubbed],
+    )
 
 
-def _shape(row: Any) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in Memory.model_fields if name != "indexed"}
-    return values | {"indexed": current_memories().is_indexed(row)}
+def _shown(row: Any) -> Memory:
+    return Memory.of(row, indexed=current_memories().is_indexed(row))

@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import Annotated
 
 from flask import abort
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.events import RowNumber
-from app.api.issues import UNKNOWN, found_issue
-from app.api.requests import Body
+from app.api.issues import found_issue
+from app.api.requests import Body, RowNumber
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.issues import merging
 from app.issues.groupings import groupings_of
-from app.issues.queries import find_issue
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
@@ -39,19 +38,19 @@ class UnmergeBody(Body):
     hashes: Annotated[list[Hash], Field(min_length=1, max_length=1000)]
 
 
-class Merged(BaseModel):
+class Merged(ApiModel):
     """The issue that stays."""
 
     id: int
 
 
-class UnmergedIssues(BaseModel):
+class UnmergedIssues(ApiModel):
     """The new issues, in the order of the hashes."""
 
     ids: list[int]
 
 
-class IssueGrouping(BaseModel):
+class IssueGrouping(ApiModel):
     """A key that leads to an issue."""
 
     hash: str
@@ -63,7 +62,7 @@ class IssueGrouping(BaseModel):
     last_seen: datetime
 
 
-class IssueGroupings(BaseModel):
+class IssueGroupings(ApiModel):
     """Why events are this issue, the grouping seen last first."""
 
     groupings: list[IssueGrouping]
@@ -93,8 +92,7 @@ def unmerge_issue(issue_id: int, body: UnmergeBody) -> UnmergedIssues:
     """
     actor = access.caller()
     with _moving("hashes") as conn:
-        if find_issue(conn, issue_id) is None:
-            abort(404, description=UNKNOWN)
+        found_issue(conn, issue_id)
         return UnmergedIssues(ids=merging.unmerge(conn, issue_id, body.hashes, actor))
 
 
@@ -123,6 +121,4 @@ def get_issue_groupings(issue_id: int) -> IssueGroupings:
     """
     with current_store().read() as conn:
         rows = groupings_of(conn, found_issue(conn, issue_id).id)
-    names = IssueGrouping.model_fields
-    found = [IssueGrouping(**{name: getattr(row, name) for name in names}) for row in rows]
-    return IssueGroupings(groupings=found)
+    return IssueGroupings(groupings=rows)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.events import Limit
-from app.api.requests import Query
+from app.api.requests import Limit, Query
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.performance import (
     PERIODS,
     Percentiles,
@@ -34,7 +34,7 @@ Name = Annotated[str, Field(max_length=250)]
 route = Routes("insights")
 
 
-class Performance(BaseModel):
+class Performance(ApiModel):
     """What was counted of one transaction, one release, or one step of time.
 
     A percentile is null where no duration is known, and at most 2.5 % off.
@@ -53,7 +53,7 @@ class Performance(BaseModel):
     p99_ms: float | None
 
 
-class PerformancePage(BaseModel):
+class PerformancePage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     performance: list[Performance]

@@ -5,14 +5,15 @@ The DSN of an upstream can be written and not read: an answer tells its host.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, cast
+from datetime import datetime
+from typing import Annotated, Literal, cast
 
 from pydantic import Field
 
 from app.api.errors import answer_with
 from app.api.requests import Body, PatchBody, unchanged
 from app.api.routes import Routes
-from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
+from app.api.schemas import ApiModel
 from app.delivery.upstreams import reach
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
@@ -72,6 +73,57 @@ answer_with(409, Taken)
 answer_with(422, ProjectError)
 
 
+class ProjectDelivery(ApiModel):
+    """How a project's way to Sentry is; `waiting` and `parked` count envelopes that are here."""
+
+    state: Literal["none", "paused", "open", "limited", "failing", "closed"]
+    cause: str | None
+    waiting: int
+    parked: int
+
+
+class Project(ApiModel):
+    """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
+
+    id: int
+    name: str
+    dsn: str | None
+    upstream: bool
+    upstream_host: str | None
+    keys: list[str]
+    created_at: datetime
+    events_per_minute: int | None
+    retention_days: int | None
+    delivery: ProjectDelivery
+
+
+class ProjectDetail(Project):
+    """A project with its figures; `refused_by_quota` counts envelopes, and so does `refused`, by
+    reason.
+    """
+
+    events: int
+    issues: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    refused_by_quota: int
+    refused: dict[str, int]
+
+
+class ProjectKey(ApiModel):
+    """A key that was made, and the DSN with it."""
+
+    project_id: int
+    public_key: str
+    dsn: str
+
+
+class ProjectList(ApiModel):
+    """All projects; project 1 is this application itself."""
+
+    projects: list[Project]
+
+
 class ProjectChange(PatchBody):
     """What is to be changed; what is not named stays."""
 
@@ -101,7 +153,7 @@ def get_projects() -> ProjectList:
     """Projects."""
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
-    return ProjectList(projects=[Project(**_fields(details)) for details in found])
+    return ProjectList(projects=[_project(details) for details in found])
 
 
 @route("GET /api/projects/<int:project_id>", access.reads)
@@ -164,33 +216,18 @@ def _detail(project_id: int) -> ProjectDetail:
     with current_store().read() as conn:
         details = find_details(conn, current_destinations(), project_id)
         refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
-    figures = {
-        "events": details.figures.events,
-        "issues": details.figures.issues,
-        "first_seen": details.figures.first_seen,
-        "last_seen": details.figures.last_seen,
-        "refused_by_quota": details.figures.refused,
-        "refused": refused,
-    }
-    return ProjectDetail(**_fields(details), **figures)
+    project, figures = vars(_project(details)), details.figures
+    return ProjectDetail.of(figures, **project, refused_by_quota=figures.refused, refused=refused)
 
 
-def _fields(project_details: ProjectDetails) -> dict[str, Any]:
-    project, keys = project_details.project, project_details.project.keys
-    public_url = current_config().public_url
-    return {
-        "id": project.id,
-        "name": project.name,
-        "dsn": dsn_of(public_url, project.id, keys[-1]) if keys else None,
-        "upstream": project_details.destination.dsn is not None,
-        "upstream_host": project_details.destination.host,
-        "keys": keys,
-        "created_at": project.created_at,
-        "events_per_minute": project.events_per_minute,
-        "retention_days": project.retention_days,
-        "delivery": ProjectDelivery(
-            state=reach(project_details.destination, utc_now()),
-            cause=project_details.destination.cause,
-            **project_details.held._asdict(),
-        ),
-    }
+def _project(details: ProjectDetails) -> Project:
+    project, destination = details.project, details.destination
+    dsns = [dsn_of(current_config().public_url, project.id, key) for key in project.keys]
+    state, cause = reach(destination, utc_now()), destination.cause
+    return Project.of(
+        project,
+        dsn=dsns[-1] if dsns else None,
+        upstream=destination.dsn is not None,
+        upstream_host=destination.host,
+        delivery=ProjectDelivery.of(details.held, state=state, cause=cause),
+    )

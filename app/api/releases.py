@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from flask import abort
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.api.errors import answer_with
-from app.api.events import Limit
-from app.api.issues import day_shapes
-from app.api.requests import Body, Query
+from app.api.issues import DayUsers, day_shapes
+from app.api.requests import Body, Limit, ProjectId, Query, first_page
 from app.api.routes import Routes
-from app.api.schemas import DayUsers
+from app.api.schemas import ApiModel
 from app.insights.releases import (
     ReleaseError,
     ReleaseFigures,
@@ -30,10 +28,10 @@ from app.protocol.event import clean_text
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import found_or_404
 
 UNKNOWN = "no release has this id"
 
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 Version = Annotated[str, Field(min_length=1, max_length=250)]
 Environment = Annotated[str, Field(max_length=200, description="Narrows sessions alone.")]
 
@@ -41,7 +39,7 @@ route = Routes("insights")
 answer_with(422, ReleaseError)
 
 
-class Release(BaseModel):
+class Release(ApiModel):
     """A release; what sessions tell is of the last 14 days, null where there were none.
 
     `first_seen` and `last_seen` say when something of it was received, and are null while it is
@@ -78,7 +76,7 @@ class ReleaseDetail(Release):
     users_by_day: list[DayUsers]
 
 
-class ReleasePage(BaseModel):
+class ReleasePage(ApiModel):
     """A page of releases, the newest first."""
 
     releases: list[Release]
@@ -122,11 +120,10 @@ def get_releases(query: ReleaseQuery) -> ReleasePage:
         rows = list_releases(
             conn, query.project_id, version=version, before=query.cursor, limit=query.limit + 1
         )
-        found = figures_of(conn, rows[: query.limit], utc_now(), _clean(query.environment))
+        page, more = first_page(rows, query.limit)
+        found = figures_of(conn, page, utc_now(), _clean(query.environment))
         total = count_releases(conn, query.project_id)
-    more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
-    page = [Release(**_values(release)) for release in found]
-    return ReleasePage(releases=page, next=more, total=total)
+    return ReleasePage(releases=[_release(release) for release in found], next=more, total=total)
 
 
 @route("GET /api/releases/<int:release_id>", access.reads)
@@ -155,26 +152,24 @@ def post_release(body: ReleaseBody) -> tuple[ReleaseDetail, int]:
 def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     now = utc_now()
     with current_store().read() as conn:
-        row = find_release(conn, release_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = found_or_404(find_release(conn, release_id), UNKNOWN)
         (figures,) = figures_of(conn, [row], now, environment)
         days = users_of_days(conn, subject_of(row), now)
-    return ReleaseDetail(**_values(figures), users_by_day=day_shapes(days))
+    return ReleaseDetail.of(_release(figures), users_by_day=day_shapes(days))
 
 
-def _values(release_figures: ReleaseFigures) -> dict[str, Any]:
-    return {
-        **release_figures.row._mapping,
-        **{f"{what}_issues": count for what, count in release_figures.issues._asdict().items()},
-        "users": release_figures.users,
-        "sessions": release_figures.health.sessions,
-        "crash_free_sessions": release_figures.health.crash_free_sessions,
-        "crash_free_users": release_figures.health.crash_free_users,
-        "share": release_figures.share,
-        "release_before": release_figures.before.version if release_figures.before else None,
-        "crash_free_sessions_before": release_figures.health_before.crash_free_sessions,
-    }
+def _release(figures: ReleaseFigures) -> Release:
+    return Release.of(
+        figures.row,
+        **{f"{what}_issues": count for what, count in figures.issues._asdict().items()},
+        users=figures.users,
+        sessions=figures.health.sessions,
+        crash_free_sessions=figures.health.crash_free_sessions,
+        crash_free_users=figures.health.crash_free_users,
+        share=figures.share,
+        release_before=figures.before.version if figures.before else None,
+        crash_free_sessions_before=figures.health_before.crash_free_sessions,
+    )
 
 
 def _clean(environment: str | None) -> str | None:

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, TypeVar, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, TypeVar, get_args
 
 from flask import abort, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from app.store.paging import Page
 from app.web import access
 from app.web.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
+Row = TypeVar("Row", bound=Any)
 JsonBody = TypeVar("JsonBody", bound="Body")
+
+Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
+# Beyond 64 bits no database has a row.
+RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
+ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 
 
 class Body(BaseModel):
@@ -65,6 +74,13 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Paged(Query):
+    """Which page of a list that is sorted by the number of its rows."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
 def read_body(model: type[JsonBody]) -> JsonBody:
     """Return the request's JSON body.
 
@@ -94,6 +110,21 @@ def read_query(model: type[Model]) -> Model:
     :raise FieldErrors: a parameter is wrong or unknown (422).
     """
     return _validated(model, request.args.to_dict())
+
+
+def number_after(page: Page) -> str | None:
+    """Return the cursor of the next page, for lists that are sorted by the row's number."""
+    return str(page.next[-1]) if page.next else None
+
+
+def first_page(rows: Sequence[Row], limit: int, number: str = "id") -> tuple[list[Row], str | None]:
+    """Return a page and the cursor of the next one.
+
+    :param rows: one more than ``limit``, if there are as many.
+    :param number: the column that they are sorted by.
+    """
+    page = list(rows[:limit])
+    return page, str(getattr(page[-1], number)) if len(rows) > limit else None
 
 
 def _validated(model: type[Model], values: dict[str, Any]) -> Model:

@@ -142,12 +142,10 @@ def _errors(
 
 def _read_docstring(view: Callable[..., Any]) -> tuple[str, str, set[int]]:
     """Return summary, description and the statuses that the view raises."""
-    text, *fields = re.split(
-        r"^:raise ", inspect.getdoc(view) or "", maxsplit=1, flags=re.MULTILINE
-    )
-    summary, _, description = text.strip().partition("\n\n")
-    raised = {int(status) for status in re.findall(r"(?:^|:raise )(\d{3}):", "".join(fields))}
-    return summary.replace("\n", " ").removesuffix("."), description.replace("\n", " "), raised
+    doc = inspect.getdoc(view) or ""
+    raised = {int(status) for status in re.findall(r":raise (\d{3}):", doc)}
+    summary, _, description = doc.partition(":raise ")[0].partition("\n\n")
+    return " ".join(summary.split()).removesuffix("."), " ".join(description.split()), raised
 
 
 def _response(answer: Any, status: int) -> ResponseReturnValue:

@@ -5,24 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from flask import abort
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
 from app.api.errors import answer_with
-from app.api.requests import Body, PatchBody, Query, unchanged
+from app.api.requests import Body, PatchBody, ProjectId, Query, unchanged
 from app.api.routes import Routes
-from app.api.schemas import Grouping
+from app.api.schemas import ApiModel, Grouping
 from app.issues import rulebook
 from app.issues.rule_text import MAX_TEXT, parse_rule
 from app.issues.rulebook import RuleError, StoredRule
 from app.issues.tables import MAX_RULE_NAME
-from app.issues.trial import MAX_EVENTS, Move, try_rule
+from app.issues.trial import MAX_EVENTS, try_rule
 from app.web import access
 from app.web.current import current_intake, current_store
+from app.web.errors import found_or_404
 
 UNKNOWN = "no rule has this id"
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 RuleKind = Literal["fingerprint", "ignore"]
 RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
 RuleText = Annotated[
@@ -42,7 +41,7 @@ route = Routes("rules")
 answer_with(422, RuleError)
 
 
-class GroupingRule(BaseModel):
+class GroupingRule(ApiModel):
     """A rule; without a project it is for all of them."""
 
     id: int
@@ -56,7 +55,7 @@ class GroupingRule(BaseModel):
     created_by: str | None
 
 
-class RuleList(BaseModel):
+class RuleList(ApiModel):
     """All rules, in the order in which they are tried."""
 
     rules: list[GroupingRule]
@@ -103,7 +102,7 @@ class TrialBody(Body):
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = MAX_EVENTS
 
 
-class RuleMove(BaseModel):
+class RuleMove(ApiModel):
     """Events that are in one issue, and where they would be; `issue_id` null is a new issue."""
 
     count: int
@@ -115,7 +114,7 @@ class RuleMove(BaseModel):
     ignored_by: str | None
 
 
-class TrialResult(BaseModel):
+class TrialResult(ApiModel):
     """What a rule would do with the newest events; nothing is changed."""
 
     tried: int
@@ -131,7 +130,7 @@ def get_rules(query: RuleQuery) -> RuleList:
     """
     with current_store().read() as conn:
         found = rulebook.list_rules(conn, query.project_id)
-    return RuleList(rules=[_shape(rule) for rule in found])
+    return RuleList(rules=found)
 
 
 @route("POST /api/rules", access.writes, status=201)
@@ -140,7 +139,7 @@ def post_rule(body: RuleBody) -> GroupingRule:
     with current_store().write() as conn:
         added = rulebook.add_rule(conn, **body.model_dump(), created_by=access.caller())
     current_intake().rules.forget()
-    return _shape(added)
+    return GroupingRule.of(added)
 
 
 @route("PATCH /api/rules/<int:rule_id>", access.writes)
@@ -159,7 +158,7 @@ def patch_rule(rule_id: int, body: RuleChange) -> GroupingRule:
             rulebook.place_rule(conn, rule_id, place)
             changed = _find(conn, rule_id)
     current_intake().rules.forget()
-    return _shape(changed)
+    return GroupingRule.of(changed)
 
 
 @route("DELETE /api/rules/<int:rule_id>", access.writes)
@@ -169,8 +168,7 @@ def delete_rule(rule_id: int) -> None:
     :raise 404: no rule has this id.
     """
     with current_store().write() as conn:
-        if not rulebook.remove_rule(conn, rule_id):
-            abort(404, description=UNKNOWN)
+        found_or_404(rulebook.remove_rule(conn, rule_id), UNKNOWN)
     current_intake().rules.forget()
 
 
@@ -183,29 +181,9 @@ def post_trial(body: TrialBody) -> TrialResult:
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)
         kept = rulebook.list_rules(conn)
         trial = try_rule(conn, rule, kept, project_id=body.project_id, limit=body.limit)
-    moves = [_move(move) for move in trial.moves]
+    moves = [RuleMove.of(move, ignored_by=move.grouping.ignored_by) for move in trial.moves]
     return TrialResult(tried=trial.tried, matched=trial.matched, moves=moves)
 
 
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    rule = rulebook.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
-
-
-def _shape(rule: StoredRule) -> GroupingRule:
-    return GroupingRule(**{name: getattr(rule, name) for name in GroupingRule.model_fields})
-
-
-def _move(move: Move) -> RuleMove:
-    grouping = move.grouping
-    return RuleMove(
-        count=move.count,
-        event_ids=move.event_ids,
-        from_issue_id=move.from_issue_id,
-        from_title=move.from_title,
-        issue_id=move.issue_id,
-        grouping=Grouping(version=grouping.version, key=grouping.key, reason=grouping.reason),
-        ignored_by=grouping.ignored_by,
-    )
+    return found_or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)

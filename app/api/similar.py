@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Row
 
-from app.api.events import Limit
-from app.api.issues import found_issue
-from app.api.requests import Query
+from app.api.issues import IssueSummary, found_issue
+from app.api.requests import Limit, Query
 from app.api.routes import Routes
-from app.api.schemas import Level
+from app.api.schemas import ApiModel
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.issues.similarity_index import is_complete
 from app.web import access
@@ -21,7 +20,7 @@ from app.web.current import current_store
 route = Routes("issues")
 
 
-class Resolution(BaseModel):
+class Resolution(ApiModel):
     """When an issue was resolved; `by` is null for the service, `release` where none was named."""
 
     at: datetime
@@ -30,7 +29,7 @@ class Resolution(BaseModel):
     note: str | None
 
 
-class Comment(BaseModel):
+class Comment(ApiModel):
     """What a person wrote of an issue."""
 
     at: datetime
@@ -38,18 +37,9 @@ class Comment(BaseModel):
     text: str
 
 
-class SimilarIssue(BaseModel):
+class SimilarIssue(IssueSummary):
     """An issue that is like another one, and how it ended."""
 
-    id: int
-    project_id: int
-    title: str
-    culprit: str
-    type: str
-    level: Level
-    status: Literal["unresolved", "resolved", "ignored"]
-    regressed: bool
-    times_seen: int
     first_seen: datetime
     last_seen: datetime
     last_release: str | None = Field(description="In which it was seen last.")
@@ -61,7 +51,7 @@ class SimilarIssue(BaseModel):
     last_comment: Comment | None
 
 
-class SimilarIssuePage(BaseModel):
+class SimilarIssuePage(ApiModel):
     """Issues like one; all of them, there is no other page."""
 
     similar: list[SimilarIssue]
@@ -99,10 +89,8 @@ def get_similar_issues(issue_id: int, query: SimilarQuery) -> SimilarIssuePage:
 
 
 def _shape(similar: Similar) -> SimilarIssue:
-    values = dict(similar.issue._mapping)
-    fields = {name: values[name] for name in SimilarIssue.model_fields if name in values}
-    return SimilarIssue(
-        **fields,
+    return SimilarIssue.of(
+        similar.issue,
         score=similar.score,
         shared=similar.shared,
         resolved=_resolution(similar.resolved, similar.issue) if similar.resolved else None,

@@ -6,23 +6,21 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
-from flask import abort
 from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
-from app.api.events import RowNumber
-from app.api.issues import UNKNOWN, Status, shapes
-from app.api.requests import Body, PatchBody
+from app.api.issues import UNKNOWN, Issue, Status, Transition, found_issue, shapes
+from app.api.requests import Body, PatchBody, RowNumber
 from app.api.routes import Routes
-from app.api.schemas import Changed, Issue, Level, Transition
+from app.api.schemas import ApiModel, Level
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
+from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_transition
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, found_or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -32,6 +30,12 @@ BATCHES_AT_ONCE = 5
 Change = Callable[[Connection, list[int]], list[int]]
 
 route = Routes("issues")
+
+
+class Changed(ApiModel):
+    """Ids of the issues that changed; what was so already is left out."""
+
+    changed: list[int]
 
 
 class StatusDetails(Body):
@@ -121,14 +125,11 @@ def patch_issue(issue_id: int, body: StatusBody) -> Issue:
     """
     actor = access.caller()
     with current_store().write() as conn:
-        row = find_issue(conn, issue_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = found_issue(conn, issue_id)
         _check_release(conn, row.project_id, body.fix)
         if triage.set_status(conn, [row.id], body.status, actor, fix=body.fix):
-            row = find_issue(conn, row.id)
-        found = shapes(conn, [row] if row else [])
-    return found[0]
+            row = found_issue(conn, issue_id)
+        return shapes(conn, [row])[0]
 
 
 @route("DELETE /api/issues/<int:issue_id>", access.writes)
@@ -143,8 +144,7 @@ def delete_issue(issue_id: int) -> None:
     if issue_id < MAX_ROW_NUMBER:
         with current_store().write() as conn:
             gone = triage.delete(conn, [issue_id])
-    if not gone:
-        abort(404, description=UNKNOWN)
+    found_or_404(gone, UNKNOWN)
     _purge(gone)
 
 
@@ -181,11 +181,9 @@ def post_comment(issue_id: int, body: CommentBody) -> Transition:
     """
     actor = access.caller()
     with current_store().write() as conn:
-        comment_id = triage.comment(conn, issue_id, body.text, actor)
-        if comment_id is None:
-            abort(404, description=UNKNOWN)
+        comment_id = found_or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
         row = find_transition(conn, comment_id)
-    return Transition(**row._mapping)
+    return Transition.model_validate(row)
 
 
 def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:

@@ -6,9 +6,9 @@ what no handler took. Flask wraps those into a 500 that carries the ``original_e
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, abort, json, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -18,6 +18,8 @@ from app.memory.vectors.errors import VectorError
 from app.sentry import ErrorTracker, event_id_of
 from app.store import StoreError
 from app.web import feedback_form
+
+Thing = TypeVar("Thing")
 
 PROBLEM_TYPE = "application/problem+json"
 # The pages of people; everything else answers programs.
@@ -54,6 +56,17 @@ def problem(status: int, detail: str = "", **more: Any) -> Response:
     body["instance"] = request.path
     body |= {key: value for key, value in more.items() if value is not None}
     return Response(json.dumps(body), status=status, content_type=PROBLEM_TYPE)
+
+
+def found_or_404(thing: Thing | None, unknown: str) -> Thing:
+    """Return what was looked for.
+
+    :param unknown: what the answer says if there is nothing.
+    :raise 404: there is nothing.
+    """
+    if not thing:
+        abort(404, description=unknown)
+    return thing
 
 
 def links_of(event_id: str) -> dict[str, str]:
