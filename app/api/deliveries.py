@@ -31,7 +31,7 @@ from app.delivery.upstreams import next_try_at, probe_at, reach
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
-from app.web.errors import found_or_404
+from app.web.errors import or_404
 
 State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
 
@@ -247,7 +247,7 @@ def get_delivery(envelope_id: int) -> Delivery:
     :raise 404: no envelope has this id.
     """
     with current_store().read() as conn:
-        found = found_or_404(find_delivery(conn, envelope_id), "no envelope has this id")
+        found = or_404(find_delivery(conn, envelope_id), "no envelope has this id")
         known = _known(conn)
     return _delivery(found.row, found.attempts, found.attempt_count, known)
 

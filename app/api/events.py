@@ -20,7 +20,7 @@ from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
 from app.web.downloads import download
-from app.web.errors import found_or_404
+from app.web.errors import or_404
 
 UNKNOWN = "no event has this id"
 
@@ -184,9 +184,9 @@ def get_event(event_id: str, query: RawQuery) -> EventDetail | Response:
     :raise 404: no event has this id.
     """
     with current_store().read() as conn:
-        progress = found_or_404(follow(conn, event_id), UNKNOWN)
+        progress = or_404(follow(conn, event_id), UNKNOWN)
         row = progress.stored.row
-        found_or_404(find_issue(conn, row.issue_id), UNKNOWN)
+        or_404(find_issue(conn, row.issue_id), UNKNOWN)
         if query.raw:
             return jsonify(progress.stored.payload)
         attached = [attachment.described() for attachment in attachments_of(conn, row)]
@@ -204,7 +204,7 @@ def get_attachment(event_id: str, number: int) -> Response:
     with current_store().read() as conn:
         stored = find_event(conn, event_id)
         found = find_attachment(conn, stored.row, number) if stored else None
-    return download(found_or_404(found, "the event has no such attachment"))
+    return download(or_404(found, "the event has no such attachment"))
 
 
 def _summary(row: Row[Any]) -> EventSummary:

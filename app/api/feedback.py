@@ -15,7 +15,7 @@ from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_fee
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
-from app.web.errors import found_or_404
+from app.web.errors import or_404
 
 route = Routes("feedback")
 
@@ -91,4 +91,4 @@ def get_feedback_file(feedback_id: int, number: int) -> Response:
     """
     with current_store().read() as conn:
         found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
-    return download(found_or_404(found, "the feedback has no such file"))
+    return download(or_404(found, "the feedback has no such file"))

@@ -30,7 +30,7 @@ from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors, found_or_404
+from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
@@ -291,7 +291,7 @@ def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
 
     :raise 404: no issue has this id.
     """
-    return found_or_404(find_issue(conn, issue_id), UNKNOWN)
+    return or_404(find_issue(conn, issue_id), UNKNOWN)
 
 
 def _after(query: IssueQuery) -> tuple[datetime | int, int] | None:

@@ -24,7 +24,7 @@ from app.memory.service import Stored, Wanted
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_memories, current_store
-from app.web.errors import FieldErrors, found_or_404
+from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "the user has no memory of this id"
 MAX_METADATA_BYTES = 16 * 1024
@@ -280,7 +280,7 @@ def get_memory(memory_id: str, query: OfUser) -> Memory:
     user_id, id = query.user_id, _id(memory_id)
     with operation("get", user_id, id=id), current_store().read() as conn:
         row = records.find(conn, user_id, id)
-    return _shown(found_or_404(row, UNKNOWN))
+    return _shown(or_404(row, UNKNOWN))
 
 
 @route("PUT /memories/<memory_id>", access.remembers)
@@ -290,7 +290,7 @@ def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
     :raise 404: the user has none of this id. :raise 409: another one has this content.
     """
     stored = current_memories().change(query.user_id, _id(memory_id), body.draft())
-    return _stored(found_or_404(stored, UNKNOWN))
+    return _stored(or_404(stored, UNKNOWN))
 
 
 @route("DELETE /memories/<memory_id>", access.remembers)
@@ -299,7 +299,7 @@ def delete_memory(memory_id: str, query: OfUser) -> None:
 
     :raise 404: the user has none of this id.
     """
-    found_or_404(current_memories().remove(query.user_id, _id(memory_id)), UNKNOWN)
+    or_404(current_memories().remove(query.user_id, _id(memory_id)) or None, UNKNOWN)
 
 
 def _id(given: str) -> str:

@@ -28,7 +28,7 @@ from app.protocol.event import clean_text
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import found_or_404
+from app.web.errors import or_404
 
 UNKNOWN = "no release has this id"
 
@@ -152,7 +152,7 @@ def post_release(body: ReleaseBody) -> tuple[ReleaseDetail, int]:
 def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     now = utc_now()
     with current_store().read() as conn:
-        row = found_or_404(find_release(conn, release_id), UNKNOWN)
+        row = or_404(find_release(conn, release_id), UNKNOWN)
         (figures,) = figures_of(conn, [row], now, environment)
         days = users_of_days(conn, subject_of(row), now)
     return ReleaseDetail.of(_release(figures), users_by_day=day_shapes(days))

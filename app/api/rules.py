@@ -19,7 +19,7 @@ from app.issues.tables import MAX_RULE_NAME
 from app.issues.trial import MAX_EVENTS, try_rule
 from app.web import access
 from app.web.current import current_intake, current_store
-from app.web.errors import found_or_404
+from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id"
 RuleKind = Literal["fingerprint", "ignore"]
@@ -168,7 +168,7 @@ def delete_rule(rule_id: int) -> None:
     :raise 404: no rule has this id.
     """
     with current_store().write() as conn:
-        found_or_404(rulebook.remove_rule(conn, rule_id), UNKNOWN)
+        or_404(rulebook.remove_rule(conn, rule_id) or None, UNKNOWN)
     current_intake().rules.forget()
 
 
@@ -186,4 +186,4 @@ def post_trial(body: TrialBody) -> TrialResult:
 
 
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    return found_or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)
+    return or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)

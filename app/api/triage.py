@@ -20,7 +20,7 @@ from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_transition
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors, found_or_404
+from app.web.errors import FieldErrors, or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -144,7 +144,7 @@ def delete_issue(issue_id: int) -> None:
     if issue_id < MAX_ROW_NUMBER:
         with current_store().write() as conn:
             gone = triage.delete(conn, [issue_id])
-    found_or_404(gone, UNKNOWN)
+    or_404(gone or None, UNKNOWN)
     _purge(gone)
 
 
@@ -181,7 +181,7 @@ def post_comment(issue_id: int, body: CommentBody) -> Transition:
     """
     actor = access.caller()
     with current_store().write() as conn:
-        comment_id = found_or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
+        comment_id = or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
         row = find_transition(conn, comment_id)
     return Transition.model_validate(row)
 

@@ -19,12 +19,12 @@ from app.sentry import ErrorTracker, event_id_of
 from app.store import StoreError
 from app.web import feedback_form
 
-Thing = TypeVar("Thing")
-
 PROBLEM_TYPE = "application/problem+json"
 # The pages of people; everything else answers programs.
 PAGES = ("/admin", "/docs", "/feedback/")
 RETRY_AFTER_S = 5
+
+Found = TypeVar("Found")
 
 
 class FieldErrors(Exception):
@@ -36,6 +36,14 @@ class FieldErrors(Exception):
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__("the request has wrong fields")
         self.errors = errors
+
+
+def or_404(found: Found | None, description: str) -> Found:
+    """Return what was found.
+
+    :raise 404: it was not.
+    """
+    return found if found is not None else abort(404, description)
 
 
 def init_app(app: Flask) -> None:
@@ -56,17 +64,6 @@ def problem(status: int, detail: str = "", **more: Any) -> Response:
     body["instance"] = request.path
     body |= {key: value for key, value in more.items() if value is not None}
     return Response(json.dumps(body), status=status, content_type=PROBLEM_TYPE)
-
-
-def found_or_404(thing: Thing | None, unknown: str) -> Thing:
-    """Return what was looked for.
-
-    :param unknown: what the answer says if there is nothing.
-    :raise 404: there is nothing.
-    """
-    if not thing:
-        abort(404, description=unknown)
-    return thing
 
 
 def links_of(event_id: str) -> dict[str, str]:
