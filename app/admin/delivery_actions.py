@@ -9,10 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.admin import bp
-from app.admin.deliveries import filter_of, read_choice
+from app.admin.filter_bar import read_choice
 from app.admin.filters import plural
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
+from app.delivery.filter import DeliveryFilter
 from app.web import access
 from app.web.current import current_destinations, current_store
 
@@ -24,10 +25,10 @@ def replay_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names nothing, or what cannot be read.
     """
-    choice = read_choice(request.form)
-    if choice.problems or not choice.narrows:
+    choice = read_choice(DeliveryFilter, request.form)
+    if choice.problems or not choice.values:
         abort(400, description="a filter is expected")
-    outcome = actions.replay(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.replay(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} sent again, or as soon as Sentry takes them.")
     if outcome.skipped:
         flash(f"{plural(outcome.skipped, 'envelope')} left: no DSN to send to.", "warning")
@@ -42,10 +43,10 @@ def discard_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names no state, or what cannot be read.
     """
-    choice = read_choice(request.form)
+    choice = read_choice(DeliveryFilter, request.form)
     if choice.problems or "state" not in choice.values:
         abort(400, description="a filter with a state is expected")
-    outcome = actions.discard(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.discard(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} discarded. They stay here and can be replayed.")
     return redirect(url_for("admin.list_of_deliveries", state="discarded"), 303)
 

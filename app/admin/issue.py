@@ -13,10 +13,12 @@ from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.event_view import EventView, view_of
 from app.admin.feedback import SHOWN_BESIDE
+from app.admin.filter_bar import row_number
 from app.admin.lookups import Neighbours, neighbours, project_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import list_events
 from app.insights.releases import users_of_days
 from app.issues.feedback import FeedbackFilter, list_feedback
 from app.issues.groupings import groupings_of
@@ -61,7 +63,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         issue_id = issue.id  # It may have been merged into this one.
         events = _events(conn, issue_id)
         history = transitions_of(
-            conn, issue_id, before=_row_number("history"), limit=RECENT_HISTORY + 1
+            conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1
         )
         context = {
             "event": _shown(conn, issue, events),
@@ -82,7 +84,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         "issue.html",
         issue=issue,
         rows=events[:RECENT_EVENTS],
-        is_first=_row_number("before") is None,
+        is_first=row_number("before") is None,
         older=events[RECENT_EVENTS - 1].id if len(events) > RECENT_EVENTS else None,
         history=history[:RECENT_HISTORY],
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
@@ -95,7 +97,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
 
 def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
-    before = _row_number("before")
+    before = row_number("before")
     return list_events(conn, EventFilter(issue_id=issue_id), before=before, limit=RECENT_EVENTS + 1)
 
 
@@ -103,7 +105,7 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
     progress = follow(conn, request.args.get("event", ""))
     if progress is None or progress.stored.row.issue_id != issue.id:
         newest = events
-        if _row_number("before") is not None:
+        if row_number("before") is not None:
             newest = list_events(conn, EventFilter(issue_id=issue.id), limit=1)
         progress = follow(conn, newest[0].event_id) if newest else None
     if progress is None:
@@ -115,9 +117,3 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
         trail_of(row.event_id, progress),
         neighbours(conn, row, issue.stored_event_count),
     )
-
-
-def _row_number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    # Beyond 64 bits no database has a row.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -14,7 +14,7 @@ from flask_login import current_user
 from flask_wtf import FlaskForm
 
 from app.admin import bp
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.admin.status import Finding
 from app.memory import records

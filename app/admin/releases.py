@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.choices import ProjectChoice
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
 from app.insights.performance import options_of

@@ -11,9 +11,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.api import bp
-from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query, read_query
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
 from app.insights.performance import window_of
 from app.projects import OWN_PROJECT_ID

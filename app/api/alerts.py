@@ -14,10 +14,10 @@ from app.alerts import queries
 from app.alerts.notifications import send_again
 from app.alerts.queries import WayOut
 from app.api import bp
-from app.api.events import Limit, RowNumber
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import EmptyBody, Query, read_body, read_query
+from app.api.requests import EmptyBody, Limit, Query, read_body, read_query
 from app.store import utc_now
+from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_store
 

@@ -15,9 +15,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.api import bp
-from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query, read_query
 from app.insights.metrics import (
     MetricFigures,
     MetricName,

@@ -6,17 +6,16 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import Response, abort, stream_with_context
 from flask.typing import ResponseReturnValue
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from app.api import bp
-from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Cursor, Limit, Paged, number_after, read_query
 from app.api.schemas import (
     Attempt,
     Delivery,
@@ -29,8 +28,8 @@ from app.api.schemas import (
 )
 from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
+from app.delivery.filter import DeliveryFilter
 from app.delivery.ledger import (
-    DeliveryFilter,
     Held,
     counts_by_state,
     find_delivery,
@@ -40,11 +39,9 @@ from app.delivery.ledger import (
 )
 from app.delivery.upstreams import next_try_at, probe_at, reach
 from app.store import utc_now
+from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_destinations, current_store
-
-State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 
 CSV_PAGE = 500
 CSV_COLUMNS = (
@@ -70,28 +67,14 @@ CSV_COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-class _Narrowing(Query):
-    state: State | None = None
-    project_id: ProjectId | None = None
-    item_type: Annotated[str, Field(max_length=64, description="Of one of its items.")] | None = (
-        None
-    )
-    reason: (
-        Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")] | None
-    ) = None
-    event_id: Annotated[str, Field(max_length=36, description="Of the event in it.")] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-
-
-class DeliveryQuery(_Narrowing):
+class DeliveryQuery(DeliveryFilter):
     """What a list of deliveries is narrowed to."""
 
+    cursor: Cursor | None = None
     limit: Limit = 50
 
 
-class CsvQuery(_Narrowing):
+class CsvQuery(DeliveryQuery):
     """What a file of deliveries is narrowed to; to go on, `cursor` is the last id of the file."""
 
     limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
@@ -111,11 +94,10 @@ class CsvQuery(_Narrowing):
 def get_deliveries() -> ResponseReturnValue:
     """Return a page of deliveries."""
     query = read_query(DeliveryQuery)
-    chosen = _filter(query)
     with current_store().read() as conn:
-        page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_deliveries(conn, query, before=query.cursor, limit=query.limit)
         found = _deliveries(conn, page.rows)
-        total = _total(conn, chosen)
+        total = _total(conn, query)
     return answer(DeliveryPage(deliveries=found, next=number_after(page), total=total))
 
 
@@ -133,7 +115,7 @@ def get_deliveries() -> ResponseReturnValue:
 def get_deliveries_csv() -> ResponseReturnValue:
     """Return deliveries as CSV, read and sent in pages."""
     query = read_query(CsvQuery)
-    lines = _csv(_filter(query), query.cursor, query.limit)
+    lines = _csv(query, query.cursor, query.limit)
     first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
     response = Response(
         stream_with_context(_chained(first, lines)), content_type="text/csv; charset=utf-8"
@@ -170,11 +152,9 @@ def get_delivery_overview() -> ResponseReturnValue:
     return answer(report)
 
 
-class ActionQuery(Query):
+class ActionQuery(Paged):
     """Which page of the history."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     envelope_id: RowNumber | None = None
 
 
@@ -231,10 +211,6 @@ def destination_state(destination: Destination, now: datetime, held: Held) -> De
     values |= {"probe_at": probe_at(destination, now), **held._asdict()}
     limits = {name or "all": until for name, until in destination.limits.items() if until > now}
     return DestinationState(**values, state=reach(destination, now), limits=limits)
-
-
-def _filter(query: _Narrowing) -> DeliveryFilter:
-    return DeliveryFilter(**query.model_dump(exclude={"limit", "cursor"}))
 
 
 def _total(conn: Connection, chosen: DeliveryFilter) -> int | None:

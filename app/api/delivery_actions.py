@@ -6,52 +6,36 @@ from typing import Annotated
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
 from app.api import bp
-from app.api.deliveries import ProjectId, State, destination_state
+from app.api.deliveries import destination_state
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, EmptyBody, read_body
 from app.api.schemas import DestinationState, Discarded, Replayed
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
-from app.delivery.ledger import DeliveryFilter, Held, held_by_project
+from app.delivery.filter import DeliverySelection
+from app.delivery.ledger import Held, held_by_project
 from app.store import utc_now
+from app.store.filtering import ProjectId, RowNumber
 from app.web import access
 from app.web.current import current_destinations, current_store
 
-# JSON has no dates; everything else is strict.
-Moment = Annotated[AwareDatetime, Field(strict=False)]
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
 
-
-class DeliveryChoice(Body):
+class DeliveryChoice(DeliverySelection, Body):
     """Which deliveries: by their ids, or by a filter."""
 
     ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
-    state: State | None = None
-    project_id: ProjectId | None = None
-    item_type: Annotated[str, Field(max_length=64)] | None = None
-    reason: Annotated[str, Field(max_length=200)] | None = None
-    event_id: Annotated[str, Field(max_length=36)] | None = None
-    since: Moment | None = None
-    until: Moment | None = None
 
     @model_validator(mode="after")
     def _names_some(self) -> DeliveryChoice:
-        given = self.filter.given.keys()
-        if not given:
+        if not self.given:
             raise ValueError("`ids` or a filter is expected; an empty one would mean everything")
-        if "ids" in given and len(given) > 1:
+        if "ids" in self.given and len(self.given) > 1:
             raise ValueError("either `ids` or a filter is expected, not both")
         return self
-
-    @property
-    def filter(self) -> DeliveryFilter:
-        """The same, for the store."""
-        values = self.model_dump(exclude={"force"})
-        return DeliveryFilter(**values | {"ids": tuple(self.ids) if self.ids else None})
 
 
 class ReplayBody(DeliveryChoice):
@@ -97,7 +81,7 @@ def replay_deliveries() -> ResponseReturnValue:
     """Send the chosen ones again."""
     body = read_body(ReplayBody)
     outcome = actions.replay(
-        current_store(), current_destinations(), body.filter, access.caller(), force=body.force
+        current_store(), current_destinations(), body, access.caller(), force=body.force
     )
     return answer(Replayed(replayed=outcome.done, skipped=outcome.skipped))
 
@@ -116,7 +100,7 @@ def replay_deliveries() -> ResponseReturnValue:
 def discard_deliveries() -> ResponseReturnValue:
     """Give up the chosen ones."""
     body = read_body(DiscardBody)
-    outcome = actions.discard(current_store(), current_destinations(), body.filter, access.caller())
+    outcome = actions.discard(current_store(), current_destinations(), body, access.caller())
     return answer(Discarded(discarded=outcome.done))
 
 

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from flask import abort, jsonify
 from flask.typing import ResponseReturnValue
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import Row
 
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Paged, Query, number_after, read_query
 from app.api.schemas import (
     DeliveryState,
     EventDetail,
@@ -22,42 +22,20 @@ from app.api.schemas import (
     Frame,
     Grouping,
     Hop,
-    Level,
 )
 from app.events.attachments import attachments_of, find_attachment
-from app.events.queries import EventFilter, find_event, page_of_events
+from app.events.filter import EventFilter
+from app.events.queries import find_event, page_of_events
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
-from app.store.paging import Page
 from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
 from app.web.downloads import download
 
-Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
-# Beyond 64 bits no database has a row.
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
 
-
-class EventQuery(Query):
+class EventQuery(EventFilter, Paged):
     """What a list of events is narrowed to."""
-
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    issue_id: RowNumber | None = None
-    level: Level | None = None
-    environment: Annotated[str, Field(max_length=200)] | None = None
-    release: Annotated[str, Field(max_length=250)] | None = None
-    q: (
-        Annotated[
-            str,
-            Field(max_length=500, description="Part of title, culprit, transaction; or an id."),
-        ]
-        | None
-    ) = None
-    since: Annotated[AwareDatetime, Field(description="Received at or after.")] | None = None
-    until: Annotated[AwareDatetime, Field(description="Received before.")] | None = None
 
 
 class RawQuery(Query):
@@ -80,9 +58,8 @@ class RawQuery(Query):
 def get_events() -> ResponseReturnValue:
     """Return a page of events."""
     query = read_query(EventQuery)
-    chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
-        page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_events(conn, query, before=query.cursor, limit=query.limit)
     found = [EventSummary(**_summary(row)) for row in page.rows]
     return answer(EventPage(events=found, next=number_after(page)))
 
@@ -138,11 +115,6 @@ def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
     if found is None:
         abort(404, description="the event has no such attachment")
     return download(found)
-
-
-def number_after(page: Page) -> str | None:
-    """Return the cursor of the next page, for lists that are sorted by the row's number."""
-    return str(page.next[-1]) if page.next else None
 
 
 def _summary(row: Row[Any]) -> dict[str, Any]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from flask import abort
 from flask.typing import ResponseReturnValue
-from pydantic import Field
 
 from app.api import bp
-from app.api.events import Limit, RowNumber, number_after
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Paged, number_after, read_query
 from app.api.schemas import Feedback, FeedbackPage
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.web import access
@@ -19,25 +15,8 @@ from app.web.current import current_store
 from app.web.downloads import download
 
 
-class FeedbackQuery(Query):
+class FeedbackQuery(FeedbackFilter, Paged):
     """What a list of feedback is narrowed to."""
-
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    issue_id: RowNumber | None = None
-    event_id: (
-        Annotated[
-            str, Field(pattern="^[0-9a-f]{32}$", description="Of the event that it is about.")
-        ]
-        | None
-    ) = None
-    q: (
-        Annotated[
-            str, Field(max_length=500, description="Part of message, name, e-mail; or an id.")
-        ]
-        | None
-    ) = None
 
 
 @bp.get("/api/feedback")
@@ -54,9 +33,8 @@ class FeedbackQuery(Query):
 def get_feedback() -> ResponseReturnValue:
     """Return a page of feedback."""
     query = read_query(FeedbackQuery)
-    chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
-        page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_feedback(conn, query, before=query.cursor, limit=query.limit)
         files = files_of(conn, page.rows)
     found = [
         Feedback(**row._mapping, attachments=[one.described() for one in files.get(row.id, ())])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import abort
 from flask.typing import ResponseReturnValue
@@ -11,9 +11,9 @@ from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from app.api import bp
-from app.api.events import Limit, RowNumber, grouping_of
+from app.api.events import grouping_of
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Paged, Query, read_query
 from app.api.schemas import (
     DayUsers,
     Issue,
@@ -21,7 +21,6 @@ from app.api.schemas import (
     IssuePage,
     IssueTags,
     IssueUsers,
-    Level,
     Tag,
     TagValue,
     Transition,
@@ -29,10 +28,10 @@ from app.api.schemas import (
     TypeCount,
 )
 from app.insights.releases import users_of_days
+from app.issues.filter import IssueFilter, Sort
 from app.issues.groupings import latest_groupings
 from app.issues.overflow import types_of
 from app.issues.queries import (
-    IssueFilter,
     count_matching,
     cursor_of,
     find_issue,
@@ -52,11 +51,9 @@ UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
 MAX_TOTAL = 10_000
 
-Status = Literal["unresolved", "resolved", "ignored"]
 
-
-class IssueQuery(Query):
-    """What a list of issues is narrowed to, and how it is sorted."""
+class IssuePaging(Query):
+    """Which page of a list of issues, and how it is sorted."""
 
     limit: Limit = 50
     cursor: (
@@ -65,33 +62,15 @@ class IssueQuery(Query):
         ]
         | None
     ) = None
-    sort: Annotated[
-        Literal["last_seen", "first_seen", "times_seen", "users"],
-        Field(description="What comes first: the largest of it."),
-    ] = "last_seen"
-    status: Status | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    level: Level | None = None
-    environment: (
-        Annotated[str, Field(max_length=200, description="Of any of its events.")] | None
-    ) = None
-    release: Annotated[str, Field(max_length=250, description="Of any of its events.")] | None = (
-        None
-    )
-    q: (
-        Annotated[
-            str,
-            Field(max_length=500, description="Part of title or culprit; or an event's id."),
-        ]
-        | None
-    ) = None
+    sort: Annotated[Sort, Field(description="What comes first: the largest of it.")] = "last_seen"
 
 
-class TransitionQuery(Query):
+class IssueQuery(IssueFilter, IssuePaging):
+    """What a list of issues is narrowed to, and how it is sorted."""
+
+
+class TransitionQuery(Paged):
     """A page of an issue's history."""
-
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
 
 
 @bp.get("/api/issues")
@@ -108,11 +87,10 @@ class TransitionQuery(Query):
 def get_issues() -> ResponseReturnValue:
     """Return a page of issues."""
     query = read_query(IssueQuery)
-    chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
     with current_store().read() as conn:
-        page = page_of_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit)
-        count = count_matching(conn, chosen, MAX_TOTAL + 1)
+        page = page_of_issues(conn, query, sort=query.sort, after=after, limit=query.limit)
+        count = count_matching(conn, query, MAX_TOTAL + 1)
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None

@@ -10,10 +10,9 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
 from app.api import bp
-from app.api.events import Limit
 from app.api.issues import day_shapes
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, Query, read_body, read_query
+from app.api.requests import Body, Limit, Query, read_body, read_query
 from app.api.schemas import DayUsers
 from app.insights.releases import (
     ReleaseError,
@@ -29,13 +28,13 @@ from app.insights.releases import (
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import utc_now
+from app.store.filtering import ProjectId
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
 
 UNKNOWN = "no release has this id"
 
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 Version = Annotated[str, Field(min_length=1, max_length=250)]
 Environment = Annotated[str, Field(max_length=200, description="Narrows sessions alone.")]
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 from flask import abort, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from app.store.filtering import RowNumber
+from app.store.paging import Page
 from app.web import access
 from app.web.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BODY_BYTES = 64 * 1024
+
+Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
+Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
 
 
 class Body(BaseModel):
@@ -59,6 +64,13 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class Paged(Query):
+    """Which page of a list whose cursor is the number of a row."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
 def read_body(
     model: type[Model], *, optional: bool = False, max_bytes: int = MAX_BODY_BYTES
 ) -> Model:
@@ -91,6 +103,11 @@ def read_query(model: type[Model]) -> Model:
     :raise FieldErrors: a parameter is wrong or unknown (422).
     """
     return _validated(model, request.args.to_dict())
+
+
+def number_after(page: Page) -> str | None:
+    """Return the cursor of the next page, for lists that are sorted by the row's number."""
+    return str(page.next[-1]) if page.next else None
 
 
 def _validated(model: type[Model], values: dict[str, Any]) -> Model:

@@ -19,12 +19,12 @@ from app.issues.rule_text import MAX_TEXT, parse_rule
 from app.issues.rulebook import RuleError, StoredRule
 from app.issues.tables import MAX_RULE_NAME
 from app.issues.trial import MAX_EVENTS, Move, try_rule
+from app.store.filtering import ProjectId
 from app.web import access
 from app.web.current import current_intake, current_store
 from app.web.errors import FieldErrors
 
 UNKNOWN = "no rule has this id"
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 RuleKind = Literal["fingerprint", "ignore"]
 RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
 RuleText = Annotated[

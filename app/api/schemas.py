@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Level = Literal["fatal", "error", "warning", "info", "debug"]
+from app.protocol.event import Level
+
 Check = Literal["pass", "warn", "fail"]
 Next = Annotated[
     str | None,

@@ -10,13 +10,12 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Row
 
 from app.api import bp
-from app.api.events import Limit
 from app.api.issues import found_issue
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import Level
+from app.api.requests import Limit, Query, read_query
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.issues.similarity_index import is_complete
+from app.protocol.event import Level
 from app.web import access
 from app.web.current import current_store
 

@@ -7,10 +7,11 @@ about; where that event comes later, :func:`adopt` puts the name in.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import Field
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
@@ -20,12 +21,18 @@ from app.protocol.event import parse_event_id
 from app.protocol.feedback import Feedback
 from app.protocol.lenient import search_text
 from app.store import Store, insert
+from app.store.filtering import Control, Filter, ProjectId, RowNumber
 from app.store.paging import Listing, Page, hidden, read_page
 from app.store.searching import contains
 
 # How much of what waits for its event is looked at again, the newest first. What was sampled out by
 # its client never comes.
 MAX_ADOPTED = 500
+
+EventId = Annotated[
+    str, Field(pattern="^[0-9a-f]{32}$", description="Of the event that it is about.")
+]
+Text = Annotated[str, Field(max_length=500, description="Part of message, name, e-mail; or an id.")]
 
 
 class Received(NamedTuple):
@@ -37,18 +44,13 @@ class Received(NamedTuple):
     feedback: Feedback
 
 
-@dataclass(frozen=True)
-class FeedbackFilter:
-    """What a list is narrowed to; ``None`` means whatever.
+class FeedbackFilter(Filter):
+    """What a list of feedback is narrowed to."""
 
-    :param event_id: of the event it is about.
-    :param text: part of message, name or e-mail in any case; or an event's id.
-    """
-
-    project_id: int | None = None
-    issue_id: int | None = None
-    event_id: str | None = None
-    text: str | None = None
+    project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
+    issue_id: Annotated[RowNumber | None, Control("Issue", "issue")] = None
+    event_id: EventId | None = None
+    q: Annotated[Text | None, Control("Text", placeholder="message, name, e-mail, id")] = None
 
     def listing(self) -> Listing:
         """Return the list of feedback that this filter leaves, sorted by row id."""
@@ -63,7 +65,7 @@ class FeedbackFilter:
             others.append(hidden(columns.issue_id) == self.issue_id)
         if self.project_id is not None:
             others.append(hidden(columns.project_id) == self.project_id)
-        if text := search_text(self.text):
+        if text := search_text(self.q):
             others.append(_contains(text))
         return Listing([columns.id], along, others)
 
