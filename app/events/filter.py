@@ -18,10 +18,11 @@ from app.store.searching import contains
 PROJECT_IDS = table("projects", column("id")).c.id
 
 # Fields that are compared with the column of the same name.
-EXACT = ("level", "environment", "release")
+EXACT = ("level", "environment", "release", "transaction")
 
 Environment = Annotated[str, Field(max_length=200)]
 Release = Annotated[str, Field(max_length=250)]
+Transaction = Annotated[str, Field(max_length=500, description="Exactly as the event has it.")]
 Text = Annotated[
     str, Field(max_length=500, description="Part of title, culprit, transaction; or an id.")
 ]
@@ -40,6 +41,7 @@ class EventFilter(Filter):
     level: Annotated[Level | None, Control("Level")] = None
     environment: Annotated[Environment | None, Control("Environment")] = None
     release: Annotated[Release | None, Control("Release")] = None
+    transaction: Annotated[Transaction | None, Control("Transaction")] = None
     q: Annotated[Text | None, Control("Text", placeholder="title, culprit, id")] = None
     since: Annotated[Since | None, Control("From (UTC)", "from")] = None
     until: Annotated[Until | None, Control("To (UTC)", "to")] = None
