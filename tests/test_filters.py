@@ -15,9 +15,9 @@ from app.admin.filter_bar import read_choice
 from app.admin.issues import IssueForm
 from app.delivery.filter import DeliveryFilter
 from app.events.filter import EventFilter
+from app.inputs import Filter, controls_of
 from app.issues.feedback import FeedbackFilter
 from app.issues.filter import IssueFilter
-from app.store.filtering import Filter, controls_of
 from tests.conftest import parts_of
 
 FILTERS: dict[str, type[Filter]] = {

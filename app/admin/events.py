@@ -14,9 +14,9 @@ from app.admin.filter_bar import read_choice, row_number
 from app.admin.lookups import has_events, project_names, project_options, recent_values
 from app.events.filter import EventFilter
 from app.events.queries import count_after, events_after, find_event, page_of_events
+from app.inputs import Control
 from app.protocol.event import parse_event_id
 from app.store import utc_now
-from app.store.filtering import Control
 from app.store.paging import SCAN_ROWS, Page
 from app.web import access
 from app.web.current import current_store

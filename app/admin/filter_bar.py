@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from flask import request
 
+from app.inputs import Control, Filter, controls_of
 from app.protocol.event import clean_text
-from app.store.filtering import Control, Filter, controls_of
 
 Form = TypeVar("Form", bound=Filter)
 

@@ -11,6 +11,7 @@ from app.admin import bp
 from app.admin.filter_bar import read_choice
 from app.admin.lookups import project_names, project_options, recent_values
 from app.admin.sparkline import sparklines
+from app.inputs import Control
 from app.issues.filter import IssueFilter, Sort
 from app.issues.queries import (
     Cursor,
@@ -22,7 +23,6 @@ from app.issues.queries import (
 )
 from app.issues.triage import highest_id
 from app.store import utc_now
-from app.store.filtering import Control
 from app.store.paging import SCAN_ROWS, Count
 from app.web import access
 from app.web.current import current_store

@@ -16,8 +16,8 @@ from app.alerts.queries import WayOut
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import EmptyBody, Limit, Query, read_body, read_query
+from app.inputs import RowNumber
 from app.store import utc_now
-from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_store
 

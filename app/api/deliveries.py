@@ -38,8 +38,8 @@ from app.delivery.ledger import (
     page_of_deliveries,
 )
 from app.delivery.upstreams import next_try_at, probe_at, reach
+from app.inputs import RowNumber
 from app.store import utc_now
-from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_destinations, current_store
 

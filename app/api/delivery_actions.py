@@ -18,8 +18,8 @@ from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
 from app.delivery.filter import DeliverySelection
 from app.delivery.ledger import Held, held_by_project
+from app.inputs import ProjectId, RowNumber
 from app.store import utc_now
-from app.store.filtering import ProjectId, RowNumber
 from app.web import access
 from app.web.current import current_destinations, current_store
 

@@ -18,13 +18,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdap
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, Limit, Query, read_body, read_query
+from app.inputs import RowNumber
 from app.memory import records
 from app.memory.content import MAX_CONTENT, MAX_KIND, MAX_TAG, MAX_TAGS, MAX_USER_ID, Draft
 from app.memory.errors import Refused
 from app.memory.observed import operation
 from app.memory.service import Stored, Wanted
 from app.store import utc_now
-from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_memories, current_store
 from app.web.errors import FieldErrors

@@ -13,10 +13,10 @@ from app.api import bp
 from app.api.issues import UNKNOWN, found_issue
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, read_body
+from app.inputs import RowNumber
 from app.issues import merging
 from app.issues.groupings import groupings_of
 from app.issues.queries import find_issue
-from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors

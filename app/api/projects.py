@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from flask import abort
 from flask.typing import ResponseReturnValue
@@ -15,23 +15,20 @@ from pydantic import Field
 
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body, unchanged
+from app.api.requests import Body, read_body
 from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
 from app.delivery.upstreams import reach
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
-    MAX_DSN_LENGTH,
-    MAX_EVENTS_PER_MINUTE,
-    MAX_RETENTION_DAYS,
-    Change,
     Enrolled,
+    Name,
+    ProjectChange,
     amend,
     enroll,
     find_enrolled,
     list_enrolled,
 )
 from app.projects import (
-    MAX_NAME_LENGTH,
     MAX_PROJECT_ID,
     NoSuchProject,
     ProjectError,
@@ -45,40 +42,7 @@ from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 from app.web.errors import FieldErrors
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-Quota = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_EVENTS_PER_MINUTE,
-        description="0 for no limit, null for DEFAULT_EVENTS_PER_MINUTE.",
-    ),
-]
-Days = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_RETENTION_DAYS,
-        description="0 for no limit, null for what RETENTION_DAYS says.",
-    ),
-]
-UpstreamDsn = Annotated[
-    str,
-    Field(
-        max_length=MAX_DSN_LENGTH,
-        description="Where its events are sent on to; null to send none. It is never shown again.",
-    ),
-]
-
-
-class ProjectChange(PatchBody):
-    """What is to be changed; what is not named stays."""
-
-    name: Name = unchanged()
-    upstream_dsn: UpstreamDsn | None = None
-    events_per_minute: Quota | None = None
-    retention_days: Days | None = None
 
 
 class NewProject(ProjectChange):
@@ -139,7 +103,7 @@ def post_project() -> ResponseReturnValue:
     :raise 409: its id or key is taken. :raise 422: a field is wrong.
     """
     body = read_body(NewProject)
-    change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
+    change = body.model_dump(exclude={"id", "key"}, exclude_unset=True)
     with _refusals():
         project_id = enroll(current_store(), current_config(), change, body.id, body.key)
         return _answered(project_id, 201)
@@ -163,7 +127,7 @@ def patch_project(project_id: int) -> ResponseReturnValue:
     """
     change = read_body(ProjectChange).changes()
     with _refusals():
-        amend(current_store(), current_config(), project_id, cast(Change, change))
+        amend(current_store(), current_config(), project_id, change)
         return _answered(project_id)
 
 

@@ -14,6 +14,7 @@ from app.api.issues import day_shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, Limit, Query, read_body, read_query
 from app.api.schemas import DayUsers
+from app.inputs import ProjectId
 from app.insights.releases import (
     ReleaseError,
     ReleaseFigures,
@@ -28,7 +29,6 @@ from app.insights.releases import (
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import utc_now
-from app.store.filtering import ProjectId
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors

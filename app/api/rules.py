@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
@@ -12,30 +12,19 @@ from sqlalchemy import Connection
 
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
+from app.api.requests import PatchBody, Query, read_body, read_query, unchanged
 from app.api.schemas import Grouping
+from app.inputs import ProjectId
 from app.issues import rulebook
-from app.issues.rule_text import MAX_TEXT, parse_rule
-from app.issues.rulebook import RuleError, StoredRule
-from app.issues.tables import MAX_RULE_NAME
+from app.issues.rule_text import parse_rule
+from app.issues.rulebook import RuleError, RuleInput, RuleName, RuleText, StoredRule
+from app.issues.rules import Kind
 from app.issues.trial import MAX_EVENTS, Move, try_rule
-from app.store.filtering import ProjectId
 from app.web import access
 from app.web.current import current_intake, current_store
 from app.web.errors import FieldErrors
 
 UNKNOWN = "no rule has this id"
-RuleKind = Literal["fingerprint", "ignore"]
-RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
-RuleText = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_TEXT,
-        description='As `type:TimeoutError path:"*/shop/*" -> timeout, {{ transaction }}`; a rule '
-        "that ignores has no arrow.",
-    ),
-]
 Place = Annotated[
     int, Field(ge=1, lt=2**31, description="In the order in which rules are tried, from 1.")
 ]
@@ -46,7 +35,7 @@ class GroupingRule(BaseModel):
 
     id: int
     project_id: int | None
-    kind: RuleKind
+    kind: Kind
     name: str
     text: str
     position: int
@@ -68,20 +57,16 @@ class RuleQuery(Query):
     project_id: ProjectId | None = None
 
 
-class RuleBody(Body):
+class RuleBody(RuleInput):
     """A new rule, tried after those that are there."""
 
-    kind: RuleKind
-    text: RuleText
-    name: RuleName = ""
-    project_id: ProjectId | None = None
     enabled: bool = True
 
 
 class RuleChange(PatchBody):
     """What is to be changed of a rule; without a project it is for all of them."""
 
-    kind: RuleKind = unchanged()
+    kind: Kind = unchanged()
     text: RuleText = unchanged()
     name: RuleName | None = None
     project_id: ProjectId | None = None
@@ -89,13 +74,9 @@ class RuleChange(PatchBody):
     position: Place = unchanged()
 
 
-class TrialBody(Body):
+class TrialBody(RuleInput):
     """A rule that is tried and not kept."""
 
-    kind: RuleKind
-    text: RuleText
-    name: RuleName = ""
-    project_id: ProjectId | None = None
     rule_id: Annotated[
         int | None, Field(ge=1, lt=2**31, description="The rule in whose place it is tried.")
     ] = None
@@ -229,7 +210,7 @@ def post_trial() -> ResponseReturnValue:
     :raise FieldErrors: it is no rule (422).
     """
     body = read_body(TrialBody)
-    given = body.model_dump(include={"kind", "text", "name", "project_id"})
+    given = body.model_dump(include=set(RuleInput.model_fields))
     with current_store().read() as conn:
         _asked(rulebook.checked, conn, **given)
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)

@@ -16,13 +16,13 @@ from app.api.issues import UNKNOWN, shapes
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body
 from app.api.schemas import Changed, Issue, Transition
+from app.inputs import RowNumber
 from app.insights.releases import list_releases
 from app.intake.retention import bury
 from app.issues import triage
 from app.issues.filter import IssueFilter, Status
 from app.issues.queries import MAX_ROW_NUMBER, find_issue, find_transition
 from app.protocol.event import clean_text
-from app.store.filtering import RowNumber
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors

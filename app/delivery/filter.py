@@ -8,10 +8,10 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import Select, literal, select
 
 from app.events.tables import envelopes, events
+from app.inputs import Control, Filter, ProjectId, RowNumber
 from app.projects import projects
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import search_text
-from app.store.filtering import Control, Filter, ProjectId, RowNumber
 from app.store.paging import Listing, hidden
 from app.store.searching import contains
 

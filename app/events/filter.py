@@ -8,9 +8,9 @@ from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, column, select, table
 
 from app.events.tables import events
+from app.inputs import Control, Filter, ProjectId, RowNumber
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
-from app.store.filtering import Control, Filter, ProjectId, RowNumber
 from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, upda
 
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
 from app.events.tables import envelopes, events
+from app.inputs import Control, Filter, ProjectId, RowNumber
 from app.issues.tables import DELETED, WAITS, feedback, issues
 from app.protocol.event import parse_event_id
 from app.protocol.feedback import Feedback
 from app.protocol.lenient import search_text
 from app.store import Store, insert
-from app.store.filtering import Control, Filter, ProjectId, RowNumber
 from app.store.paging import Listing, Page, hidden, read_page
 from app.store.searching import contains
 

@@ -9,11 +9,11 @@ from pydantic import Field
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
 from app.events.tables import events
+from app.inputs import Control, Filter, ProjectId
 from app.issues.tables import STATUSES, issue_tags, issues
 from app.projects import projects
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
-from app.store.filtering import Control, Filter, ProjectId
 from app.store.paging import Listing, hidden
 from app.store.searching import contains
 
