@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from app.admin import bp
 from app.admin.filter_bar import read_choice, row_number
@@ -20,7 +20,6 @@ from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
 from app.delivery.filter import STATES, DeliveryFilter
 from app.delivery.ledger import (
-    Delivery,
     Held,
     find_delivery,
     held_by_project,
@@ -36,6 +35,7 @@ from app.store.paging import SCAN_ROWS
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 from app.web.delivery_status import stands_by, upstream_url
+from app.web.errors import or_404
 
 PAGE_SIZE = 50
 ACTIONS_SHOWN = 10
@@ -111,14 +111,12 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
     """
     now = utc_now()
     with current_store().read() as conn:
-        found = find_delivery(conn, envelope_id)
-        destination = _destination_of(conn, found)
-        held = held_of(conn, destination)
+        found = or_404(find_delivery(conn, envelope_id), UNKNOWN)
+        row = found.row
+        destination = current_destinations().find(conn, row.project_id)
+        held = held_by_project(conn, row.project_id).get(row.project_id, Held())
         names = project_names(conn)
-        actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE) if found else []
-    if found is None or destination is None:
-        abort(404, description=UNKNOWN)
-    row = found.row
+        actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE)
     return render_template(
         "delivery.html",
         delivery=found,
@@ -163,13 +161,6 @@ def home_of(
     return project_id, names[project_id]
 
 
-def held_of(conn: Connection, destination: Destination | None) -> Held:
-    """Return what is held of a destination's project."""
-    if destination is None:
-        return Held()
-    return held_by_project(conn, destination.project_id).get(destination.project_id, Held())
-
-
 def view_of(
     destination: Destination, names: Mapping[int, str], now: datetime, held: Held
 ) -> DestinationView:
@@ -196,10 +187,6 @@ def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]
     waits_for, next_at = stands_by(row, destination, now), next_try_at(row, destination, now)
     stored = Hop("stored", row.received_at, None, True, "on the disk")
     return [stored, *delivery_hops(row, row.received_at, waits_for, next_at)]
-
-
-def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:
-    return current_destinations().find(conn, found.row.project_id) if found else None
 
 
 def _upstream_url(row: Row[Any]) -> str | None:

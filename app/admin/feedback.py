@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.admin import bp
@@ -14,6 +14,7 @@ from app.store.paging import SCAN_ROWS
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
+from app.web.errors import or_404
 
 PAGE_SIZE = 50
 # On the page of an issue or an event; a link leads to the rest.
@@ -55,7 +56,5 @@ def download_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue
     :raise 404: there is no such feedback, or not so many files.
     """
     with current_store().read() as conn:
-        found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
-    if found is None:
-        abort(404, description="the feedback has no such file")
+        found = or_404(find_file(conn, feedback_id, number), "the feedback has no such file")
     return download(found)

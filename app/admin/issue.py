@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
@@ -32,6 +32,7 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
 from app.web.delivery_status import follow
+from app.web.errors import or_404
 
 RECENT_EVENTS = 25
 RECENT_HISTORY = 20
@@ -57,9 +58,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
-        issue = find_issue(conn, issue_id)
-        if issue is None:
-            abort(404, description=UNKNOWN)
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
         issue_id = issue.id  # It may have been merged into this one.
         events = _events(conn, issue_id)
         history = transitions_of(

@@ -22,7 +22,6 @@ from app.project_service import (
 )
 from app.projects import (
     OWN_PROJECT_ID,
-    NoSuchProject,
     ProjectError,
     dsn_of,
     revoke_key,
@@ -145,11 +144,8 @@ def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
 
 
 def _found(project_id: int) -> Enrolled:
-    try:
-        with current_store().read() as conn:
-            return find_enrolled(conn, current_destinations(), project_id)
-    except NoSuchProject as error:
-        abort(404, description=str(error))
+    with current_store().read() as conn:
+        return find_enrolled(conn, current_destinations(), project_id)
 
 
 def _page(one: Enrolled, form: ModelForm, upstream: ModelForm) -> ResponseReturnValue:

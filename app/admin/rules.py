@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import Connection
@@ -19,6 +19,7 @@ from app.issues.trial import MAX_EVENTS, Trial, try_rule
 from app.projects import list_projects
 from app.web import access
 from app.web.current import current_intake, current_store
+from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
 
@@ -129,7 +130,7 @@ def _do(form: RuleForm, rule: StoredRule | None) -> Trial | bool:
         _keep(form.fields(), rule)
         return True
     except RuleError as error:
-        form.blame(error.field.removesuffix("_id"), str(error))
+        form.blame((error.field or "text").removesuffix("_id"), str(error))
         return False
 
 
@@ -153,10 +154,7 @@ def _keep(fields: dict[str, Any], rule: StoredRule | None) -> None:
 
 
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    rule = rulebook.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)
 
 
 def _projects(conn: Connection) -> dict[int, str]:

@@ -24,6 +24,7 @@ from app.issues.tables import STATUSES, issues
 from app.store.paging import hidden
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -57,8 +58,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
     """
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
     with current_store().write() as conn:
-        if find_issue(conn, issue_id) is None:
-            abort(404, description=UNKNOWN)
+        or_404(find_issue(conn, issue_id), UNKNOWN)
         triage.set_status(conn, [issue_id], action.status, current_user.username, fix=action.fix)
     flash(f"The issue is {action.done}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-from flask import Response, abort, stream_with_context
+from flask import Response, stream_with_context
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Connection, Row
@@ -42,6 +42,7 @@ from app.inputs import RowNumber
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
+from app.web.errors import or_404
 
 CSV_PAGE = 500
 CSV_COLUMNS = (
@@ -197,10 +198,8 @@ def get_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id.
     """
     with current_store().read() as conn:
-        found = find_delivery(conn, envelope_id)
+        found = or_404(find_delivery(conn, envelope_id), "no envelope has this id")
         known = _known(conn)
-    if found is None:
-        abort(404, description="no envelope has this id")
     return answer(_delivery(found.row, found.attempts, found.attempt_count, known))
 
 

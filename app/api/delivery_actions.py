@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from flask import Response, abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field, model_validator
 
@@ -14,7 +13,6 @@ from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, EmptyBody, read_body
 from app.api.schemas import DestinationState, Discarded, Replayed
 from app.delivery import actions
-from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
 from app.delivery.filter import DeliverySelection
 from app.delivery.ledger import Held, held_by_project
@@ -122,12 +120,9 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id. :raise 409: it is delivered, or has no DSN to go to.
     """
     force = read_body(ForceBody, optional=True).force
-    try:
-        actions.replay_one(
-            current_store(), current_destinations(), envelope_id, access.caller(), force=force
-        )
-    except ActionError as error:
-        return _refused(error)
+    actions.replay_one(
+        current_store(), current_destinations(), envelope_id, access.caller(), force=force
+    )
     return answer(Replayed(replayed=1, skipped=0))
 
 
@@ -149,10 +144,7 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id. :raise 409: it is delivered, local or discarded.
     """
     read_body(EmptyBody, optional=True)
-    try:
-        actions.discard_one(current_store(), current_destinations(), envelope_id, access.caller())
-    except ActionError as error:
-        return _refused(error)
+    actions.discard_one(current_store(), current_destinations(), envelope_id, access.caller())
     return answer(Discarded(discarded=1))
 
 
@@ -173,12 +165,7 @@ def pause_delivery() -> ResponseReturnValue:
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
     body = read_body(ProjectBody)
-    try:
-        found = actions.pause(
-            current_store(), current_destinations(), body.project_id, access.caller()
-        )
-    except ActionError as error:
-        return _refused(error)
+    found = actions.pause(current_store(), current_destinations(), body.project_id, access.caller())
     return answer(_state_of(found))
 
 
@@ -199,12 +186,9 @@ def resume_delivery() -> ResponseReturnValue:
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
     body = read_body(ProjectBody)
-    try:
-        found = actions.resume(
-            current_store(), current_destinations(), body.project_id, access.caller()
-        )
-    except ActionError as error:
-        return _refused(error)
+    found = actions.resume(
+        current_store(), current_destinations(), body.project_id, access.caller()
+    )
     return answer(_state_of(found))
 
 
@@ -212,7 +196,3 @@ def _state_of(destination: Destination) -> DestinationState:
     with current_store().read() as conn:
         held = held_by_project(conn, destination.project_id).get(destination.project_id, Held())
     return destination_state(destination, utc_now(), held)
-
-
-def _refused(error: ActionError) -> Response:
-    abort(404 if isinstance(error, UnknownDelivery) else 409, description=str(error))

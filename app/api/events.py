@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from flask import abort, jsonify
+from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Row
@@ -32,6 +32,7 @@ from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
 from app.web.downloads import download
+from app.web.errors import or_404
 
 
 class EventQuery(EventFilter, Paged):
@@ -82,13 +83,11 @@ def get_event(event_id: str) -> ResponseReturnValue:
     """
     raw = read_query(RawQuery).raw
     with current_store().read() as conn:
-        progress = follow(conn, event_id)
-        issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
-        grouping = grouping_of_event(conn, progress.stored.row) if progress else None
-        of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
-        attached = [attachment.described() for attachment in of_event]
-    if progress is None or issue is None:
-        abort(404, description="no event has this id")
+        progress = or_404(follow(conn, event_id), "no event has this id")
+        row = progress.stored.row
+        or_404(find_issue(conn, row.issue_id), "no event has this id")
+        grouping = grouping_of_event(conn, row)
+        attached = [] if raw else [file.described() for file in attachments_of(conn, row)]
     if raw:
         return jsonify(progress.stored.payload)
     return answer(_detail(progress, grouping, attached))
@@ -110,10 +109,10 @@ def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
     :raise 404: there is no such event, or not so many attachments.
     """
     with current_store().read() as conn:
-        stored = find_event(conn, event_id)
-        found = find_attachment(conn, stored.row, number) if stored else None
-    if found is None:
-        abort(404, description="the event has no such attachment")
+        stored = or_404(find_event(conn, event_id), "no event has this id")
+        found = or_404(
+            find_attachment(conn, stored.row, number), "the event has no such attachment"
+        )
     return download(found)
 
 

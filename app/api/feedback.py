@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flask import abort
 from flask.typing import ResponseReturnValue
 
 from app.api import bp
@@ -13,6 +12,7 @@ from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_fee
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
+from app.web.errors import or_404
 
 
 class FeedbackQuery(FeedbackFilter, Paged):
@@ -59,7 +59,5 @@ def get_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
     :raise 404: there is no such feedback, or not so many files.
     """
     with current_store().read() as conn:
-        found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
-    if found is None:
-        abort(404, description="the feedback has no such file")
+        found = or_404(find_file(conn, feedback_id, number), "the feedback has no such file")
     return download(found)

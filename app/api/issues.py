@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Connection, Row
@@ -45,7 +44,7 @@ from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
@@ -212,10 +211,7 @@ def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
 
     :raise 404: no issue has this id.
     """
-    row = find_issue(conn, issue_id)
-    if row is None:
-        abort(404, description=UNKNOWN)
-    return row
+    return or_404(find_issue(conn, issue_id), UNKNOWN)
 
 
 def _after(query: IssueQuery) -> tuple[datetime | int, int] | None:

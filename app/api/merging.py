@@ -19,7 +19,7 @@ from app.issues.groupings import groupings_of
 from app.issues.queries import find_issue
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 Hash = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -117,8 +117,7 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     store = current_store()
     try:
         with store.write() as conn:
-            if find_issue(conn, issue_id) is None:
-                abort(404, description=UNKNOWN)
+            or_404(find_issue(conn, issue_id), UNKNOWN)
             made = merging.unmerge(conn, issue_id, hashes, actor)
     except merging.StillMoving as error:
         abort(409, description=f"{error}.")

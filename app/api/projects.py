@@ -5,11 +5,8 @@ The DSN of an upstream can be written and not read: an answer tells its host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
-from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
@@ -30,9 +27,6 @@ from app.project_service import (
 )
 from app.projects import (
     MAX_PROJECT_ID,
-    NoSuchProject,
-    ProjectError,
-    Taken,
     dsn_of,
     revoke_key,
     rotate_key,
@@ -40,7 +34,6 @@ from app.projects import (
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
-from app.web.errors import FieldErrors
 
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 
@@ -82,8 +75,7 @@ def get_project(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is none with this id.
     """
-    with _refusals():
-        return _answered(project_id)
+    return _answered(project_id)
 
 
 @bp.post("/api/projects")
@@ -104,9 +96,8 @@ def post_project() -> ResponseReturnValue:
     """
     body = read_body(NewProject)
     change = body.model_dump(exclude={"id", "key"}, exclude_unset=True)
-    with _refusals():
-        project_id = enroll(current_store(), current_config(), change, body.id, body.key)
-        return _answered(project_id, 201)
+    project_id = enroll(current_store(), current_config(), change, body.id, body.key)
+    return _answered(project_id, 201)
 
 
 @bp.patch("/api/projects/<int:project_id>")
@@ -126,9 +117,8 @@ def patch_project(project_id: int) -> ResponseReturnValue:
     :raise 404: there is no such project. :raise 422: a field is wrong.
     """
     change = read_body(ProjectChange).changes()
-    with _refusals():
-        amend(current_store(), current_config(), project_id, change)
-        return _answered(project_id)
+    amend(current_store(), current_config(), project_id, change)
+    return _answered(project_id)
 
 
 @bp.post("/api/projects/<int:project_id>/keys")
@@ -148,8 +138,7 @@ def post_key(project_id: int) -> ResponseReturnValue:
     :raise 404: there is no such project. :raise 409: the key is taken.
     """
     body = read_body(NewKey)
-    with _refusals():
-        key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
+    key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
     dsn = dsn_of(current_config().public_url, project_id, key)
     return answer(ProjectKey(project_id=project_id, public_key=key, dsn=dsn), 201)
 
@@ -162,9 +151,8 @@ def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
 
     :raise 404: the project has no such key that works.
     """
-    with _refusals():
-        revoke_key(current_store(), project_id, public_key)
-        return _answered(project_id)
+    revoke_key(current_store(), project_id, public_key)
+    return _answered(project_id)
 
 
 def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
@@ -201,16 +189,3 @@ def _fields(one: Enrolled) -> dict[str, Any]:
             **one.held._asdict(),
         ),
     }
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Answer what cannot be done: 404, 409, or 422 with the field."""
-    try:
-        yield
-    except NoSuchProject as error:
-        abort(404, description=str(error))
-    except Taken as error:
-        abort(409, description=str(error))
-    except ProjectError as error:
-        raise FieldErrors([{"field": error.field or "body", "message": str(error)}]) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
@@ -16,7 +15,6 @@ from app.api.requests import Body, Limit, Query, read_body, read_query
 from app.api.schemas import DayUsers
 from app.inputs import ProjectId
 from app.insights.releases import (
-    ReleaseError,
     ReleaseFigures,
     announce,
     count_releases,
@@ -31,7 +29,7 @@ from app.protocol.event import clean_text
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import or_404
 
 UNKNOWN = "no release has this id"
 
@@ -169,20 +167,15 @@ def get_release(release_id: int) -> ResponseReturnValue:
 def post_release() -> ResponseReturnValue:
     """Make a release known before its first event; 200 for one that is known already."""
     body, actor = read_body(ReleaseBody), access.caller()
-    try:
-        with current_store().write() as conn:
-            row, is_new = announce(conn, body.project_id, body.version, actor, utc_now())
-    except ReleaseError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from None
+    with current_store().write() as conn:
+        row, is_new = announce(conn, body.project_id, body.version, actor, utc_now())
     return answer(_detail(row.id), 201 if is_new else 200)
 
 
 def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     now = utc_now()
     with current_store().read() as conn:
-        row = find_release(conn, release_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = or_404(find_release(conn, release_id), UNKNOWN)
         (figures,) = figures_of(conn, [row], now, environment)
         days = users_of_days(conn, subject_of(row), now)
     return ReleaseDetail(**_values(figures), users_by_day=day_shapes(days))

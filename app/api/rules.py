@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
@@ -17,12 +17,12 @@ from app.api.schemas import Grouping
 from app.inputs import ProjectId
 from app.issues import rulebook
 from app.issues.rule_text import parse_rule
-from app.issues.rulebook import RuleError, RuleInput, RuleName, RuleText, StoredRule
+from app.issues.rulebook import RuleInput, RuleName, RuleText, StoredRule
 from app.issues.rules import Kind
 from app.issues.trial import MAX_EVENTS, Move, try_rule
 from app.web import access
 from app.web.current import current_intake, current_store
-from app.web.errors import FieldErrors
+from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id"
 Place = Annotated[
@@ -136,11 +136,11 @@ def get_rules() -> ResponseReturnValue:
 def post_rule() -> ResponseReturnValue:
     """Keep a rule.
 
-    :raise FieldErrors: it is no rule (422); the message says where.
+    :raise RuleError: it is no rule (422); the message says where.
     """
     body = read_body(RuleBody)
     with current_store().write() as conn:
-        added = _asked(rulebook.add_rule, conn, **body.model_dump(), created_by=access.caller())
+        added = rulebook.add_rule(conn, **body.model_dump(), created_by=access.caller())
     current_intake().rules.forget()
     return answer(_shape(added), 201)
 
@@ -159,14 +159,14 @@ def post_rule() -> ResponseReturnValue:
 def patch_rule(rule_id: int) -> ResponseReturnValue:
     """Change what is named and return the rule.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is no rule any more (422).
+    :raise 404: no rule has this id. :raise RuleError: it is no rule any more (422).
     """
     changes = read_body(RuleChange).changes()
     place = changes.pop("position", None)
     if "name" in changes:
         changes["name"] = changes["name"] or ""
     with current_store().write() as conn:
-        changed = _asked(rulebook.change_rule, conn, _find(conn, rule_id), **changes)
+        changed = rulebook.change_rule(conn, _find(conn, rule_id), **changes)
         if place is not None:
             rulebook.place_rule(conn, rule_id, place)
             changed = _find(conn, rule_id)
@@ -207,12 +207,12 @@ def delete_rule(rule_id: int) -> ResponseReturnValue:
 def post_trial() -> ResponseReturnValue:
     """Return what a rule would do.
 
-    :raise FieldErrors: it is no rule (422).
+    :raise RuleError: it is no rule (422).
     """
     body = read_body(TrialBody)
     given = body.model_dump(include=set(RuleInput.model_fields))
     with current_store().read() as conn:
-        _asked(rulebook.checked, conn, **given)
+        rulebook.checked(conn, **given)
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)
         kept = rulebook.list_rules(conn)
         trial = try_rule(conn, rule, kept, project_id=body.project_id, limit=body.limit)
@@ -220,18 +220,8 @@ def post_trial() -> ResponseReturnValue:
     return answer(TrialResult(tried=trial.tried, matched=trial.matched, moves=moves))
 
 
-def _asked(change: Any, *arguments: Any, **fields: Any) -> Any:
-    try:
-        return change(*arguments, **fields)
-    except RuleError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from error
-
-
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    rule = rulebook.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)
 
 
 def _shape(rule: StoredRule) -> GroupingRule:

@@ -25,7 +25,7 @@ from app.issues.queries import MAX_ROW_NUMBER, find_issue, find_transition
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -123,13 +123,11 @@ def patch_issue(issue_id: int) -> ResponseReturnValue:
     """
     body, actor = read_body(StatusBody), access.caller()
     with current_store().write() as conn:
-        row = find_issue(conn, issue_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = or_404(find_issue(conn, issue_id), UNKNOWN)
         _check_release(conn, row.project_id, body.fix)
         if triage.set_status(conn, [row.id], body.status, actor, fix=body.fix):
-            row = find_issue(conn, row.id)
-        found = shapes(conn, [row] if row else [])
+            row = or_404(find_issue(conn, row.id), UNKNOWN)
+        found = shapes(conn, [row])
     return answer(found[0])
 
 
@@ -212,9 +210,7 @@ def post_comment(issue_id: int) -> ResponseReturnValue:
     """
     text, actor = read_body(CommentBody).text, access.caller()
     with current_store().write() as conn:
-        comment_id = triage.comment(conn, issue_id, text, actor)
-        if comment_id is None:
-            abort(404, description=UNKNOWN)
+        comment_id = or_404(triage.comment(conn, issue_id, text, actor), UNKNOWN)
         row = find_transition(conn, comment_id)
     return answer(Transition(**row._mapping), 201)
 

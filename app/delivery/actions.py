@@ -32,6 +32,7 @@ from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import DeliveryFilter
 from app.delivery.outcomes import WAITING, owe_reports
 from app.events.tables import envelopes
+from app.inputs import Conflict, InputError, Missing
 from app.projects import projects
 from app.store import Store, utc_now
 
@@ -62,15 +63,15 @@ _COLUMNS: tuple[Any, ...] = (
 _Act = Callable[[Connection, list[Row[Any]]], int]
 
 
-class ActionError(Exception):
+class ActionError(InputError):
     """It was not done; the text says why."""
 
 
-class UnknownDelivery(ActionError):
+class UnknownDelivery(ActionError, Missing):
     """There is no such envelope or project."""
 
 
-class DoesNotFit(ActionError):
+class DoesNotFit(ActionError, Conflict):
     """The envelope's state, or its project, does not allow it."""
 
 

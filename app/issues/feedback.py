@@ -160,6 +160,8 @@ def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attac
 
 def find_file(conn: Connection, feedback_id: int, number: int) -> Attachment | None:
     """Return a file of one feedback, by its place from 0; ``None`` when it is not there."""
+    if feedback_id >= 2**63:
+        return None
     query = (
         select(feedback.c.id, feedback.c.envelope_id)
         .outerjoin(issues, issues.c.id == feedback.c.issue_id)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.inputs import Body, Control, ProjectId
+from app.inputs import Body, Control, InputError, ProjectId
 from app.issues.rule_text import MAX_TEXT, RuleTextError, parse_rule
 from app.issues.rules import Kind, Rule
 from app.issues.tables import MAX_RULE_NAME, grouping_rules
@@ -70,15 +70,8 @@ class RuleInput(Body):
     project_id: ProjectId | None = None
 
 
-class RuleError(ValueError):
-    """A rule cannot be kept as it is asked for.
-
-    :param field: which of the rule's fields is wrong.
-    """
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+class RuleError(InputError):
+    """A rule cannot be kept as it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +136,7 @@ def add_rule(
     """
     count, last = conn.execute(select(func.count(), func.max(grouping_rules.c.position))).one()
     if count >= MAX_RULES:
-        raise RuleError("text", f"there are {count} rules, and no more are applied")
+        raise RuleError(f"there are {count} rules, and no more are applied", "text")
     values = checked(conn, **fields).model_dump()
     values |= {"position": (last or 0) + 1, "enabled": enabled, "created_by": created_by}
     statement = insert(grouping_rules).values(**values, created_at=utc_now())
@@ -194,13 +187,13 @@ def checked(conn: Connection, **fields: Any) -> RuleInput:
         parse_rule(rule.text, kind=rule.kind)
     except ValidationError as error:
         (wrong, *_) = error.errors(include_input=False)
-        raise RuleError(str(wrong["loc"][0]), wrong["msg"]) from error
+        raise RuleError(wrong["msg"], str(wrong["loc"][0])) from error
     except RuleTextError as error:
-        raise RuleError("text", str(error)) from error
+        raise RuleError(str(error), "text") from error
     if rule.project_id is not None:
         known = select(projects.c.id).where(projects.c.id == rule.project_id)
         if conn.execute(known).first() is None:
-            raise RuleError("project_id", "there is no such project")
+            raise RuleError("there is no such project", "project_id")
     return rule
 
 

@@ -6,14 +6,15 @@ what no handler took. Flask wraps those into a 500 that carries the ``original_e
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, abort, json, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
+from app.inputs import InputError
 from app.memory.vectors.errors import VectorError
 from app.sentry import ErrorTracker, event_id_of
 from app.store import StoreError
@@ -23,6 +24,8 @@ PROBLEM_TYPE = "application/problem+json"
 # The pages of people; everything else answers programs.
 PAGES = ("/admin", "/docs", "/feedback/")
 RETRY_AFTER_S = 5
+
+Found = TypeVar("Found")
 
 
 class FieldErrors(Exception):
@@ -36,10 +39,19 @@ class FieldErrors(Exception):
         self.errors = errors
 
 
+def or_404(found: Found | None, description: str) -> Found:
+    """Return what was found.
+
+    :raise 404: it was not.
+    """
+    return found if found is not None else abort(404, description)
+
+
 def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(FieldErrors, answer_field_errors)
+    app.register_error_handler(InputError, answer_input_error)
     app.register_error_handler(StoreError, answer_store_error)
     app.register_error_handler(VectorError, answer_vector_error)
 
@@ -87,6 +99,14 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 def answer_field_errors(error: FieldErrors) -> ResponseReturnValue:
     """Answer 422 with every wrong field."""
     return problem(422, "some fields are not as expected", errors=error.errors)
+
+
+def answer_input_error(error: InputError) -> ResponseReturnValue:
+    """Answer what cannot be done: the status that its class says, with 422 the field."""
+    if error.status == 422:
+        field = {"field": error.field or "body", "message": str(error)}
+        return answer_field_errors(FieldErrors([field]))
+    return answer_http_error(default_exceptions[error.status](str(error)))
 
 
 def answer_store_error(error: StoreError) -> ResponseReturnValue:
