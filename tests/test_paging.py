@@ -10,9 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import list_events
 from app.events.tables import envelopes, events
-from app.issues.queries import IssueFilter, list_issues
+from app.issues.filter import IssueFilter
+from app.issues.queries import list_issues
 from app.issues.tables import STATUSES, feedback, issues
 from app.projects import projects
 from app.store import Store, paging, utc_now

@@ -6,7 +6,7 @@ from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from app.admin import bp
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.alerts import queries
 from app.alerts.channels import list_channels

@@ -30,16 +30,6 @@ class Choice:
     values: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def narrows(self) -> bool:
-        """Whether anything is left out of the list."""
-        return bool(self.values)
-
-    @property
-    def only_period(self) -> bool:
-        """Whether the list is narrowed by time alone."""
-        return self.narrows and self.values.keys() <= {"period", "from", "to"}
-
 
 class DefaultedChoice(Choice):
     """A choice whose values are those that differ from what is shown without any."""

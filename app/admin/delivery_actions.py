@@ -9,10 +9,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.admin import bp
-from app.admin.deliveries import filter_of, read_choice
+from app.admin.filter_bar import read_choice
 from app.admin.filters import plural
 from app.delivery import actions
-from app.delivery.actions import ActionError, UnknownDelivery
+from app.delivery.actions import DoesNotFit
+from app.delivery.filter import DeliveryFilter
 from app.web import access
 from app.web.current import current_destinations, current_store
 
@@ -24,10 +25,10 @@ def replay_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names nothing, or what cannot be read.
     """
-    choice = read_choice(request.form)
-    if choice.problems or not choice.narrows:
+    choice = read_choice(DeliveryFilter, request.form)
+    if choice.problems or not choice.values:
         abort(400, description="a filter is expected")
-    outcome = actions.replay(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.replay(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} sent again, or as soon as Sentry takes them.")
     if outcome.skipped:
         flash(f"{plural(outcome.skipped, 'envelope')} left: no DSN to send to.", "warning")
@@ -42,10 +43,10 @@ def discard_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names no state, or what cannot be read.
     """
-    choice = read_choice(request.form)
+    choice = read_choice(DeliveryFilter, request.form)
     if choice.problems or "state" not in choice.values:
         abort(400, description="a filter with a state is expected")
-    outcome = actions.discard(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.discard(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} discarded. They stay here and can be replayed.")
     return redirect(url_for("admin.list_of_deliveries", state="discarded"), 303)
 
@@ -63,7 +64,7 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
             current_store(), current_destinations(), envelope_id, _actor(), force=force
         )
         flash("It is sent again, or as soon as Sentry takes it.")
-    except ActionError as error:
+    except DoesNotFit as error:
         _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
@@ -78,7 +79,7 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
     try:
         actions.discard_one(current_store(), current_destinations(), envelope_id, _actor())
         flash("It is discarded. It stays here and can be replayed.")
-    except ActionError as error:
+    except DoesNotFit as error:
         _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
@@ -93,7 +94,7 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
     try:
         actions.pause(current_store(), current_destinations(), project_id, _actor())
         flash("Delivery is paused. Everything is kept and queued.")
-    except ActionError as error:
+    except DoesNotFit as error:
         _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
@@ -108,15 +109,13 @@ def resume_delivery(project_id: int) -> ResponseReturnValue:
     try:
         actions.resume(current_store(), current_destinations(), project_id, _actor())
         flash("Delivery goes on, beginning with what waits.")
-    except ActionError as error:
+    except DoesNotFit as error:
         _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
 
-def _tell(error: ActionError) -> None:
+def _tell(error: DoesNotFit) -> None:
     """Say why it was not done; the page behind shows the state."""
-    if isinstance(error, UnknownDelivery):
-        abort(404, description=str(error))
     flash(f"Not done: {error}.", "warning")
 
 

@@ -18,9 +18,11 @@ from app.admin.trigger import TriggerForm
 from app.alerts.reach import find_reach
 from app.delivery.accounting import STATES, accounting
 from app.delivery.upstreams import Upstream, list_upstreams, why_local
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import list_events
 from app.intake.refusals import refusals
-from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
+from app.issues.filter import IssueFilter
+from app.issues.queries import count_issues, hours_of, list_issues
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, TypeVar
 
 from flask import abort, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.inputs import Body as Body
+from app.inputs import PatchBody as PatchBody
+from app.inputs import ProjectId as ProjectId
+from app.inputs import RowNumber as RowNumber
+from app.inputs import unchanged as unchanged
 from app.store.paging import Page
 from app.web import access
 from app.web.errors import FieldErrors
@@ -19,47 +23,7 @@ Row = TypeVar("Row", bound=Any)
 JsonBody = TypeVar("JsonBody", bound="Body")
 
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
-# Beyond 64 bits no database has a row.
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
 Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
-
-
-class Body(BaseModel):
-    """A JSON body: JSON's types as they are, nothing beyond the fields that are named.
-
-    :cvar is_optional: whether no body at all stands for an empty object.
-    """
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-    is_optional: ClassVar = False
-    max_bytes: ClassVar = 64 * 1024
-
-
-class PatchBody(Body):
-    """What a PATCH changes: a field that is not named stays as it is, and null clears it.
-
-    A field that may be cleared is declared as ``X | None = None``; one that may not as
-    ``X = unchanged()``, and null is a wrong value of it.
-    """
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _null_clears(cls, value: Any, info: ValidationInfo) -> Any:
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        if value is None and type(None) not in get_args(annotation):
-            raise PydanticCustomError("not_clearable", "this field cannot be cleared")
-        return value
-
-    def changes(self) -> dict[str, Any]:
-        """Return the fields that are named, with their new values."""
-        return self.model_dump(exclude_unset=True)
-
-
-def unchanged() -> Any:
-    """Declare a field of a :class:`PatchBody` that may be left out, but not be cleared."""
-    # A factory, so that no default stands in the OpenAPI document.
-    return Field(default_factory=lambda: None)
 
 
 class EmptyBody(Body):

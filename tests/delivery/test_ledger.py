@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from app.delivery import destinations
+from app.delivery.filter import DeliveryFilter
 from app.delivery.ledger import (
-    DeliveryFilter,
     counts_by_state,
     find_delivery,
     last_attempts,

@@ -1,0 +1,45 @@
+"""Bodies: what somebody asks to be kept or changed, as JSON, a form or a command says it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+
+class Body(BaseModel):
+    """A JSON body: JSON's types as they are, nothing beyond the fields that are named.
+
+    :cvar is_optional: whether no body at all stands for an empty object.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+    is_optional: ClassVar = False
+    max_bytes: ClassVar = 64 * 1024
+
+
+class PatchBody(Body):
+    """What a PATCH changes: a field that is not named stays as it is, and null clears it.
+
+    A field that may be cleared is declared as ``X | None = None``; one that may not as
+    ``X = unchanged()``, and null is a wrong value of it.
+    """
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_clears(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if value is None and type(None) not in get_args(annotation):
+            raise PydanticCustomError("not_clearable", "this field cannot be cleared")
+        return value
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that are named, with their new values."""
+        return self.model_dump(exclude_unset=True)
+
+
+def unchanged() -> Any:
+    """Declare a field of a :class:`PatchBody` that may be left out, but not be cleared."""
+    # A factory, so that no default stands in the OpenAPI document.
+    return Field(default_factory=lambda: None)
