@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
 from app.events.filter import EventFilter
-from app.events.queries import list_events
+from app.events.queries import page_of_events
 from app.events.tables import envelopes, events
 from app.issues.filter import IssueFilter
 from app.issues.queries import list_issues
@@ -223,8 +223,8 @@ def test_lists_of_a_project_read_its_index_alone(app: Flask) -> None:
     engine = store._reader()
     sqlalchemy_event.listen(engine, "before_cursor_execute", note)
     with store.read() as conn:
-        list_events(conn, EventFilter(project_id=2))
-        list_events(conn, EventFilter(project_id=2), before=2000)
+        page_of_events(conn, EventFilter(project_id=2))
+        page_of_events(conn, EventFilter(project_id=2), before=2000)
         list_issues(conn, IssueFilter(project_id=2))
     sqlalchemy_event.remove(engine, "before_cursor_execute", note)
     asked = [one for one in asked if one[0].startswith("SELECT")]

@@ -17,7 +17,7 @@ from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
 from app.protocol.event import parse_event_id
@@ -113,7 +113,7 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
 
 def _said_of(conn: Connection, row: Row[Any]) -> list[Row[Any]]:
     about = FeedbackFilter(project_id=row.project_id, event_id=row.event_id)
-    return list_feedback(conn, about, limit=SHOWN_BESIDE + 1)
+    return page_of_feedback(conn, about, limit=SHOWN_BESIDE + 1).rows
 
 
 def _find(event_id: str) -> StoredEvent:

@@ -18,9 +18,9 @@ from app.admin.lookups import Neighbours, neighbours, project_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.events.filter import EventFilter
-from app.events.queries import list_events
+from app.events.queries import page_of_events
 from app.insights.releases import users_of_days
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import groupings_of
 from app.issues.overflow import types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
@@ -74,9 +74,9 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "is_compared": is_read(conn, issue_id),
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
-            "feedback": list_feedback(
+            "feedback": page_of_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
-            ),
+            ).rows,
             "projects": project_names(conn),
         }
     return render_template(
@@ -97,7 +97,8 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
 def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
     before = row_number("before")
-    return list_events(conn, EventFilter(issue_id=issue_id), before=before, limit=RECENT_EVENTS + 1)
+    of_issue = EventFilter(issue_id=issue_id)
+    return page_of_events(conn, of_issue, before=before, limit=RECENT_EVENTS + 1).rows
 
 
 def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEvent | None:
@@ -105,7 +106,7 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
     if progress is None or progress.stored.row.issue_id != issue.id:
         newest = events
         if row_number("before") is not None:
-            newest = list_events(conn, EventFilter(issue_id=issue.id), limit=1)
+            newest = page_of_events(conn, EventFilter(issue_id=issue.id), limit=1).rows
         progress = follow(conn, newest[0].event_id) if newest else None
     if progress is None:
         return None

@@ -96,13 +96,6 @@ class Overview:
         return sum(self.counts[state] for state in WAITING)
 
 
-def list_deliveries(
-    conn: Connection, filter: DeliveryFilter, *, before: int | None = None, limit: int = 50
-) -> list[Row[Any]]:
-    """Return the envelopes of :func:`page_of_deliveries`."""
-    return page_of_deliveries(conn, filter, before=before, limit=limit).rows
-
-
 def page_of_deliveries(
     conn: Connection, filter: DeliveryFilter, *, before: int | None = None, limit: int = 50
 ) -> Page:

@@ -40,13 +40,6 @@ class StoredEvent:
     payload: dict[str, Any]
 
 
-def list_events(
-    conn: Connection, filter: EventFilter, *, before: int | None = None, limit: int = 50
-) -> list[Row[Any]]:
-    """Return the event rows of :func:`page_of_events`."""
-    return page_of_events(conn, filter, before=before, limit=limit).rows
-
-
 def page_of_events(
     conn: Connection, filter: EventFilter, *, before: int | None = None, limit: int = 50
 ) -> Page:

@@ -105,17 +105,6 @@ def link_orphans(store: Store) -> int:
     return len(found)
 
 
-def list_feedback(
-    conn: Connection,
-    filter: FeedbackFilter = EVERYTHING,
-    *,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[Row[Any]]:
-    """Return the rows of :func:`page_of_feedback`."""
-    return page_of_feedback(conn, filter, before=before, limit=limit).rows
-
-
 def page_of_feedback(
     conn: Connection,
     filter: FeedbackFilter = EVERYTHING,

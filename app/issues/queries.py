@@ -116,11 +116,6 @@ def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
     return row if row is not None and row.status in STATUSES else None
 
 
-def count_issues(conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000) -> int:
-    """Return the number of :func:`count_matching`, at least so many."""
-    return count_matching(conn, filter, at_most).number
-
-
 def count_matching(
     conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000
 ) -> Count:
