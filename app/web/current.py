@@ -86,7 +86,7 @@ def current_quotas() -> QuotaGate:
 
 def current_dispatcher() -> Dispatcher:
     """Return what sends notifications."""
-    dispatcher: Dispatcher = _part("courier")
+    dispatcher: Dispatcher = _part("dispatcher")
     return dispatcher
 
 
