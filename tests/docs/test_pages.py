@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -101,6 +102,12 @@ def test_every_address_that_is_called_has_a_route(page: Path, app: Flask) -> Non
             continue
         allowed = routes.allowed_methods(path)
         assert allowed, f"{path} has no route"
+
+
+@every_page
+def test_every_block_of_python_can_be_read(page: Path) -> None:
+    for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S):
+        ast.parse(block)
 
 
 @every_page
