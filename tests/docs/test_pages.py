@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 import click
@@ -139,9 +140,16 @@ def test_every_make_target_is_in_the_documentation() -> None:
 
 
 def test_every_package_is_on_the_map_with_a_page_that_explains_it() -> None:
-    rows = re.findall(r"^\| `app/(\w+)/` \|.*\(subsystems/", _architecture(), re.M)
     packages = {path.parent.name for path in (ROOT / "app").glob("*/__init__.py")}
-    assert set(rows) == packages
+    assert set(_packages_of_the_map()) == packages
+
+
+def test_packages_of_the_map_are_in_the_order_of_the_layers() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    levels = {name: level for level, names in enumerate(layers) for name in names.split(" | ")}
+    found = [levels[name] for name in _packages_of_the_map()]
+    assert found == sorted(found)
 
 
 def test_every_page_of_a_subsystem_is_linked_from_the_map() -> None:
@@ -153,6 +161,10 @@ def test_every_decision_is_in_the_list() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = LINK.findall((folder / "README.md").read_text())
     assert set(listed) == {path.name for path in folder.glob("0*.md")}
+
+
+def _packages_of_the_map() -> list[str]:
+    return re.findall(r"^\| `app/(\w+)/` \|.*\(subsystems/", _architecture(), re.M)
 
 
 def _architecture() -> str:
