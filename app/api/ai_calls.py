@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
 from app.insights.performance import window_of
 from app.projects import OWN_PROJECT_ID
@@ -25,8 +23,10 @@ from app.web.current import current_store
 Name = Annotated[str, Field(max_length=250)]
 NAMES = ("model", "operation", "release", "environment")
 
+route = Routes("insights")
 
-class AiCalls(BaseModel):
+
+class AiCalls(ApiModel):
     """What was counted of the AI calls of one model, one operation, or one step of time.
 
     Where no operation is chosen, by model and by time those of models alone are counted: spans of
@@ -52,7 +52,7 @@ class AiCalls(BaseModel):
     p99_ms: float | None
 
 
-class AiCallsPage(BaseModel):
+class AiCallsPage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     ai_calls: list[AiCalls]
@@ -82,34 +82,21 @@ class AiCallsQuery(Query):
     environment: Name | None = None
 
 
-@bp.get("/api/ai-calls")
-@access.reads
-@describe(
-    Operation(
-        "AI calls: tokens, durations, failures",
-        {200: AiCallsPage},
-        query=AiCallsQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_ai_calls() -> ResponseReturnValue:
-    """Return a page of figures."""
-    query = read_query(AiCallsQuery)
+@route("GET /api/ai-calls", access.reads)
+def get_ai_calls(query: AiCallsQuery) -> AiCallsPage:
+    """AI calls: tokens, durations, failures."""
     since, until = window_of(query.period, utc_now(), PERIODS)
     names = query.model_dump(include=set(NAMES), exclude_none=True)
     names = {name: clean_text(value) for name, value in names.items()}
     with current_store().read() as conn:
         found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
     end = query.cursor + query.limit
-    return answer(
-        AiCallsPage(
-            ai_calls=found[query.cursor : end],
-            next=str(end) if end < len(found) else None,
-            total=len(found),
-            since=since,
-            until=until,
-        )
+    return AiCallsPage(
+        ai_calls=found[query.cursor : end],
+        next=str(end) if end < len(found) else None,
+        total=len(found),
+        since=since,
+        until=until,
     )
 
 

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
+from flask import abort
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
@@ -16,9 +15,8 @@ from app.alerts import channels
 from app.alerts.channels import MAX_NAME, MAX_SECRET, MIN_SECRET, Channel
 from app.alerts.errors import AlertError
 from app.alerts.targets import MAX_URL
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body, unchanged
+from app.api.requests import Body, PatchBody, unchanged
+from app.api.routes import Routes
 from app.web import access
 from app.web.current import current_dispatcher, current_store
 from app.web.errors import FieldErrors
@@ -47,6 +45,8 @@ Secret = Annotated[
         description="Signs what a webhook is sent; one is made if none is given.",
     ),
 ]
+
+route = Routes("alerts")
 
 
 class AlertChannel(BaseModel):
@@ -108,35 +108,20 @@ class TestResult(BaseModel):
     state: str
 
 
-@bp.get("/api/alerts/channels")
-@access.reads
-@describe(
-    Operation("Channels that notices go out by", {200: ChannelList}, problems=(503,), tag="alerts")
-)
-def get_channels() -> ResponseReturnValue:
-    """Return all channels."""
+@route("GET /api/alerts/channels", access.reads)
+def get_channels() -> ChannelList:
+    """Channels that notices go out by."""
     with current_store().read() as conn:
         found = channels.list_channels(conn)
-    return answer(ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found]))
+    return ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found])
 
 
-@bp.post("/api/alerts/channels")
-@access.writes
-@describe(
-    Operation(
-        "Add a channel",
-        {201: MadeChannel},
-        body=ChannelBody,
-        problems=(413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def post_channel() -> ResponseReturnValue:
-    """Keep a channel.
+@route("POST /api/alerts/channels", access.writes, status=201)
+def post_channel(body: ChannelBody) -> MadeChannel:
+    """Add a channel.
 
     :raise FieldErrors: a field is wrong, or the address is not one to send to (422).
     """
-    body = read_body(ChannelBody)
     with refusals():
         # Before the transaction, since it asks the network.
         wanted = channels.checked(
@@ -144,75 +129,46 @@ def post_channel() -> ResponseReturnValue:
         )
         with current_store().write() as conn:
             made = channels.add_channel(conn, wanted, body.enabled, access.caller())
-    return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
+    return MadeChannel(**_shape(made), secret=made.secret)
 
 
-@bp.patch("/api/alerts/channels/<int:channel_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a channel, switch it on or off",
-        {200: AlertChannel},
-        body=ChannelChange,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def patch_channel(channel_id: int) -> ResponseReturnValue:
-    """Change what is named and return the channel.
+@route("PATCH /api/alerts/channels/<int:channel_id>", access.writes)
+def patch_channel(channel_id: int, body: ChannelChange) -> AlertChannel:
+    """Change a channel, switch it on or off.
 
     :raise 404: no channel has this id. :raise FieldErrors: a field is wrong (422).
     """
-    given = read_body(ChannelChange).changes()
+    given = body.changes()
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
     with refusals():
         changes = channels.checked_changes(current_dispatcher().targets, channel, given)
     with current_store().write() as conn:
         changed = channels.change_channel(conn, _find(conn, channel_id), changes)
-    return answer(AlertChannel(**_shape(changed)))
+    return AlertChannel(**_shape(changed))
 
 
-@bp.delete("/api/alerts/channels/<int:channel_id>")
-@access.writes
-@describe(
-    Operation(
-        "Delete a channel with its address; what it sent stays in the list of notices",
-        {204: None},
-        problems=(404, 503),
-        tag="alerts",
-    )
-)
-def delete_channel(channel_id: int) -> ResponseReturnValue:
-    """Remove a channel.
+@route("DELETE /api/alerts/channels/<int:channel_id>", access.writes)
+def delete_channel(channel_id: int) -> None:
+    """Delete a channel with its address; what it sent stays in the list of notices.
 
     :raise 404: no channel has this id.
     """
     with current_store().write() as conn:
         if not channels.remove_channel(conn, channel_id):
             abort(404, description=UNKNOWN)
-    return Response(status=204)
 
 
-@bp.post("/api/alerts/channels/<int:channel_id>/test")
-@access.writes
-@describe(
-    Operation(
-        "Send a test notice by a channel, now and once",
-        {200: TestResult},
-        problems=(404, 503),
-        tag="alerts",
-    )
-)
-def post_channel_test(channel_id: int) -> ResponseReturnValue:
-    """Send a test and return what became of it.
+@route("POST /api/alerts/channels/<int:channel_id>/test", access.writes)
+def post_channel_test(channel_id: int) -> TestResult:
+    """Send a test notice by a channel, now and once.
 
     :raise 404: no channel has this id.
     """
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
     notice_id, state = current_dispatcher().test(channel)
-    return answer(TestResult(notice_id=notice_id, state=state))
+    return TestResult(notice_id=notice_id, state=state)
 
 
 @contextmanager

@@ -6,19 +6,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
+from flask import abort
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from app.alerts import rules
 from app.alerts.kinds import KINDS
 from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
-from app.api import bp
 from app.api.alert_channels import refusals
-from app.api.alerts import ProjectId
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
+from app.api.requests import Body, PatchBody, ProjectId, Query, unchanged
+from app.api.routes import Routes
 from app.issues.rules import MAX_PATTERN
 from app.web import access
 from app.web.current import current_store
@@ -69,6 +66,8 @@ ChannelIds = Annotated[
     list[Annotated[int, Field(ge=1, lt=2**31)]],
     Field(max_length=50, description="Null: every channel that is on."),
 ]
+
+route = Routes("alerts")
 
 
 class AlertFilters(BaseModel):
@@ -176,115 +175,64 @@ class SetApartBody(Body):
     project_id: ProjectId
 
 
-@bp.get("/api/alerts/rules")
-@access.reads
-@describe(
-    Operation(
-        "Rules of alerts, each as it was evaluated last",
-        {200: WatchRuleList},
-        query=WatchRuleQuery,
-        problems=(422, 503),
-        tag="alerts",
-    )
-)
-def get_alert_rules() -> ResponseReturnValue:
-    """Return rules, all or those of a project."""
-    project_id = read_query(WatchRuleQuery).project_id
+@route("GET /api/alerts/rules", access.reads)
+def get_alert_rules(query: WatchRuleQuery) -> WatchRuleList:
+    """Rules of alerts, each as it was evaluated last."""
+    project_id = query.project_id
     rules.ensure_presets(current_store())
     with current_store().read() as conn:
         found = rules.list_rules(conn, project_id)
-    return answer(WatchRuleList(rules=[_shape(rule) for rule in found]))
+    return WatchRuleList(rules=[_shape(rule) for rule in found])
 
 
-@bp.post("/api/alerts/rules")
-@access.writes
-@describe(
-    Operation(
-        "Add a rule",
-        {201: WatchRule},
-        body=WatchRuleBody,
-        problems=(413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def post_alert_rule() -> ResponseReturnValue:
-    """Keep a rule.
+@route("POST /api/alerts/rules", access.writes, status=201)
+def post_alert_rule(body: WatchRuleBody) -> WatchRule:
+    """Add a rule.
 
     :raise FieldErrors: a field is wrong, or not one of its kind (422).
     """
-    body = read_body(WatchRuleBody)
     given = body.model_dump(exclude_unset=True)
     given = {k: v for k, v in given.items() if v is not None or k in _NULLABLE}
     with current_store().write() as conn, refusals():
         made = rules.add_rule(conn, **given, created_by=access.caller())
-    return answer(_shape(made), 201)
+    return _shape(made)
 
 
-@bp.patch("/api/alerts/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a rule, switch it on or off",
-        {200: WatchRule},
-        body=WatchRuleChange,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Change what is named and return the rule.
+@route("PATCH /api/alerts/rules/<int:rule_id>", access.writes)
+def patch_alert_rule(rule_id: int, body: WatchRuleChange) -> WatchRule:
+    """Change a rule, switch it on or off.
 
     :raise 404: no rule has this id. :raise FieldErrors: a field is wrong (422).
     """
-    changes = read_body(WatchRuleChange).changes()
+    changes = body.changes()
     if "name" in changes:
         changes["name"] = changes["name"] or ""
     with current_store().write() as conn, refusals():
         changed = rules.change_rule(conn, _find(conn, rule_id), changes)
-    return answer(_shape(changed))
+    return _shape(changed)
 
 
-@bp.post("/api/alerts/rules/<int:rule_id>/set-apart")
-@access.writes
-@describe(
-    Operation(
-        "Give a project a recommended rule of its own in place of the one that all projects share",
-        {201: WatchRule},
-        body=SetApartBody,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
-    """Return the rule of the project, like the shared one until it is changed.
+@route("POST /api/alerts/rules/<int:rule_id>/set-apart", access.writes, status=201)
+def set_alert_rule_apart(rule_id: int, body: SetApartBody) -> WatchRule:
+    """Give a project a recommended rule of its own in place of the one that all projects share.
 
     :raise 404: no rule has this id. :raise FieldErrors: it is not shared, or no such project (422).
     """
-    project_id = read_body(SetApartBody).project_id
+    project_id = body.project_id
     with current_store().write() as conn, refusals():
         made = rules.set_apart(conn, _find(conn, rule_id), project_id, access.caller())
-    return answer(_shape(made), 201)
+    return _shape(made)
 
 
-@bp.delete("/api/alerts/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Delete a rule that a person made, or one that was set apart for a project; other "
-        "recommended ones are switched off instead",
-        {204: None},
-        problems=(404, 422, 503),
-        tag="alerts",
-    )
-)
-def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Remove a rule.
+@route("DELETE /api/alerts/rules/<int:rule_id>", access.writes)
+def delete_alert_rule(rule_id: int) -> None:
+    """Delete a rule that a person made, or one that was set apart for a project; other recommended
+    ones are switched off instead.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is a recommended one (422).
+    :raise 404: no rule has this id. :raise 422: it is a recommended one.
     """
     with current_store().write() as conn, refusals():
         rules.remove_rule(conn, _find(conn, rule_id))
-    return Response(status=204)
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:

@@ -10,14 +10,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.metrics import (
     MetricFigures,
     MetricName,
@@ -42,8 +40,10 @@ _AT_A_TIME = 50
 # As app.insights.metrics has them.
 _PERCENTILES = ("p50", "p75", "p95", "p99")
 
+route = Routes("insights")
 
-class CustomMetric(BaseModel):
+
+class CustomMetric(ApiModel):
     """What was counted of a metric, in all, in one release, or in one step of time.
 
     A figure is null where there is no value, `last` but for gauges, and percentiles but for
@@ -68,7 +68,7 @@ class CustomMetric(BaseModel):
     p99: float | None
 
 
-class CustomMetricsPage(BaseModel):
+class CustomMetricsPage(ApiModel):
     """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
 
     metrics: list[CustomMetric]
@@ -99,20 +99,9 @@ class MetricsQuery(Query):
     environment: Name | None = None
 
 
-@bp.get("/api/metrics")
-@access.reads
-@describe(
-    Operation(
-        "What projects count and measure themselves",
-        {200: CustomMetricsPage},
-        query=MetricsQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_custom_metrics() -> ResponseReturnValue:
-    """Return a page of metrics."""
-    query = read_query(MetricsQuery)
+@route("GET /api/metrics", access.reads)
+def get_custom_metrics(query: MetricsQuery) -> CustomMetricsPage:
+    """What projects count and measure themselves."""
     _check(query)
     since, until = window_of(query.period, utc_now())
     selection = MetricSelection(
@@ -130,14 +119,12 @@ def get_custom_metrics() -> ResponseReturnValue:
         shapes = _all if query.by == "metric" else _apart
         found, total = shapes(conn, query, selection)
     end = query.cursor + query.limit
-    return answer(
-        CustomMetricsPage(
-            metrics=found,
-            next=str(end) if end < total else None,
-            total=total,
-            since=since,
-            until=until,
-        )
+    return CustomMetricsPage(
+        metrics=found,
+        next=str(end) if end < total else None,
+        total=total,
+        since=since,
+        until=until,
     )
 
 

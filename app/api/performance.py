@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.performance import (
     PERIODS,
     Percentiles,
@@ -33,8 +31,10 @@ from app.web.current import current_store
 
 Name = Annotated[str, Field(max_length=250)]
 
+route = Routes("insights")
 
-class Performance(BaseModel):
+
+class Performance(ApiModel):
     """What was counted of one transaction, one release, or one step of time.
 
     A percentile is null where no duration is known, and at most 2.5 % off.
@@ -53,7 +53,7 @@ class Performance(BaseModel):
     p99_ms: float | None
 
 
-class PerformancePage(BaseModel):
+class PerformancePage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     performance: list[Performance]
@@ -82,20 +82,9 @@ class PerformanceQuery(Query):
     environment: Name | None = None
 
 
-@bp.get("/api/performance")
-@access.reads
-@describe(
-    Operation(
-        "How fast, how often, how many failed",
-        {200: PerformancePage},
-        query=PerformanceQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_performance() -> ResponseReturnValue:
-    """Return a page of figures."""
-    query = read_query(PerformanceQuery)
+@route("GET /api/performance", access.reads)
+def get_performance(query: PerformanceQuery) -> PerformancePage:
+    """How fast, how often, how many failed."""
     since, until = window_of(query.period, utc_now())
     names = {
         name: value if value is None else clean_text(value)
@@ -106,14 +95,12 @@ def get_performance() -> ResponseReturnValue:
     with current_store().read() as conn:
         found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
     end = query.cursor + query.limit
-    return answer(
-        PerformancePage(
-            performance=found[query.cursor : end],
-            next=str(end) if end < len(found) else None,
-            total=len(found),
-            since=since,
-            until=until,
-        )
+    return PerformancePage(
+        performance=found[query.cursor : end],
+        next=str(end) if end < len(found) else None,
+        total=len(found),
+        since=since,
+        until=until,
     )
 
 
