@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -21,7 +22,7 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
 
 from app import create_app
-from app.accounts import Accounts, Logins
+from app.accounts import Accounts, Logins, users
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.figures import Figures
 from app.cli.worker import make_worker
@@ -70,6 +71,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             yellow=True,
             bold=True,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Hash passwords with a hundredth of the work: a login takes a tenth of a second of CPU."""
+    cheap = "scrypt:256:8:1"
+    with pytest.MonkeyPatch.context() as patch:
+        unmatched = users.UNMATCHED_HASH.replace(users.PASSWORD_METHOD, cheap)
+        patch.setattr(users, "PASSWORD_METHOD", cheap)
+        patch.setattr(users, "UNMATCHED_HASH", unmatched)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +145,30 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start processes: at the end they would be waited for alone."""
+
+    @cache
+    def starts_processes(path: Path) -> bool:
+        text = path.read_text()
+        return "browser" in path.parts or "serving(" in text or "WorkerProcess(" in text
+
+    items.sort(key=lambda item: not starts_processes(item.path))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on both databases, unless its file says that one shows all there is to see."""
+    marks = list(metafunc.definition.iter_markers())
+    if "database_url" not in metafunc.fixturenames or any(
+        mark.name == "parametrize" and "database_url" in mark.args[0] for mark in marks
+    ):
+        return
+    is_one = any(mark.name == "one_database" for mark in marks)
+    names = ["sqlite"] if is_one else ["sqlite", "postgresql"]
+    metafunc.parametrize("database_url", names, indirect=True, scope="function")
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A store of each kind with nothing in it but the schema."""
     if request.param == "sqlite":
@@ -185,8 +220,11 @@ def make_app(make_config: Callable[..., Config]) -> Iterator[Callable[..., Flask
         made.append(create_app(make_config(**overrides)))
         return made[-1]
 
-    yield make
-    sentry_sdk.flush(timeout=2)
+    # The SDK keeps each request that is not traced with the scope it came in: not beyond the test.
+    with sentry_sdk.isolation_scope():
+        yield make
+    # And its threads keep the scope they were started in for as long as their client is open.
+    sentry_sdk.get_client().close(timeout=2)
     for app in made:
         parts_of(app).intake.close()
         parts_of(app).store.dispose()

@@ -18,6 +18,8 @@ from app.store import utc_now
 from config import ROOT
 from tests.conftest import parts_of
 
+pytestmark = pytest.mark.one_database
+
 HOSTILE = {
     "escape": "\x1b[31mred\x1b]0;title\x07",
     "C1 escape": "\x9b31mred",

@@ -71,7 +71,7 @@ class Dispatcher:
         until = time.monotonic() + TURN_S
         threads = [
             threading.Thread(
-                target=self._send_all, args=(ids, until, stopping), name="courier", daemon=True
+                target=self._send_all, args=(ids, until, stopping), name="dispatcher", daemon=True
             )
             for ids in by_channel.values()
         ]

@@ -22,6 +22,8 @@ from app.alerts.targets import Targets
 from tests.conftest import csrf_token, parts_of
 from tests.receiving import MailServer, Receiver
 
+pytestmark = pytest.mark.one_database
+
 CHANNELS = "/api/alerts/channels"
 TOKEN_PATH = "/services/T0/B0/very-secret-path"
 SECRET = "a-signing-secret-of-mine"

@@ -76,7 +76,7 @@ def test_result_that_cannot_be_recorded_at_all_is_parked_with_a_reason_after_a_w
             raise error
         return whole(self, due, *rest)
 
-    monkeypatch.setattr(DestinationSender, "settlement", failing)
+    monkeypatch.setattr(DestinationSender, "outcome", failing)
     deliver_until(app, lambda: state_of(app, bad) == "parked")
     assert [state_of(app, other) for other in others] == ["delivered"] * 19
     assert mini_sentry.event_ids().count(bad) == 1

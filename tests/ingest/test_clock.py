@@ -26,6 +26,8 @@ from app.store import Store, utc_now
 from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
 
+pytestmark = pytest.mark.one_database
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
