@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from flask import abort
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 
@@ -19,7 +18,7 @@ from app.issues.groupings import groupings_of
 from app.issues.queries import find_issue
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors, or_404
+from app.web.errors import or_404
 
 Hash = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -84,13 +83,8 @@ def merge_issues() -> ResponseReturnValue:
     """
     ids, actor = read_body(MergeBody).ids, access.caller()
     store = current_store()
-    try:
-        with store.write() as conn:
-            stays = merging.merge(conn, ids, actor)
-    except merging.StillMoving as error:
-        abort(409, description=f"{error}.")
-    except merging.CannotMerge as error:
-        raise FieldErrors([{"field": "ids", "message": str(error)}]) from None
+    with store.write() as conn:
+        stays = merging.merge(conn, ids, actor)
     merging.follow_up(store)
     return answer(Merged(id=stays))
 
@@ -115,14 +109,9 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     """
     hashes, actor = read_body(UnmergeBody).hashes, access.caller()
     store = current_store()
-    try:
-        with store.write() as conn:
-            or_404(find_issue(conn, issue_id), UNKNOWN)
-            made = merging.unmerge(conn, issue_id, hashes, actor)
-    except merging.StillMoving as error:
-        abort(409, description=f"{error}.")
-    except merging.CannotMerge as error:
-        raise FieldErrors([{"field": "hashes", "message": str(error)}]) from None
+    with store.write() as conn:
+        or_404(find_issue(conn, issue_id), UNKNOWN)
+        made = merging.unmerge(conn, issue_id, hashes, actor)
     merging.follow_up(store)
     return answer(UnmergedIssues(ids=made))
 
