@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
@@ -59,13 +61,10 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id.
     """
     force = request.form.get("force") == "yes"
-    try:
+    with _flashing("It is sent again, or as soon as Sentry takes it."):
         actions.replay_one(
             current_store(), current_destinations(), envelope_id, _actor(), force=force
         )
-        flash("It is sent again, or as soon as Sentry takes it.")
-    except DoesNotFit as error:
-        _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
 
@@ -76,11 +75,8 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id.
     """
-    try:
+    with _flashing("It is discarded. It stays here and can be replayed."):
         actions.discard_one(current_store(), current_destinations(), envelope_id, _actor())
-        flash("It is discarded. It stays here and can be replayed.")
-    except DoesNotFit as error:
-        _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
 
@@ -91,11 +87,8 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    try:
+    with _flashing("Delivery is paused. Everything is kept and queued."):
         actions.pause(current_store(), current_destinations(), project_id, _actor())
-        flash("Delivery is paused. Everything is kept and queued.")
-    except DoesNotFit as error:
-        _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
 
@@ -106,17 +99,19 @@ def resume_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    try:
+    with _flashing("Delivery goes on, beginning with what waits."):
         actions.resume(current_store(), current_destinations(), project_id, _actor())
-        flash("Delivery goes on, beginning with what waits.")
-    except DoesNotFit as error:
-        _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
 
-def _tell(error: DoesNotFit) -> None:
-    """Say why it was not done; the page behind shows the state."""
-    flash(f"Not done: {error}.", "warning")
+@contextmanager
+def _flashing(done: str) -> Iterator[None]:
+    """Say that it is done, or why it is not; the page behind shows the state."""
+    try:
+        yield
+        flash(done)
+    except DoesNotFit as error:
+        flash(f"Not done: {error}.", "warning")
 
 
 def _actor() -> str:
