@@ -55,10 +55,15 @@ def send_due(app: Flask) -> int:
     return parts_of(app).courier.send_due(threading.Event())
 
 
-def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
-    wanted = channels.checked(parts_of(app).courier.targets, kind="webhook", name=name, url=url)
+def add_channel(app: Flask, kind: str, url: str, name: str = "hook") -> Channel:
+    targets = parts_of(app).courier.targets
+    values = channels.new_values(channels.KINDS[kind], {"name": name, "url": url}, targets)
     with parts_of(app).store.write() as conn:
-        return channels.add_channel(conn, wanted)
+        return channels.add_channel(conn, values)
+
+
+def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
+    return add_channel(app, "webhook", url, name)
 
 
 def add_rule(app: Flask, kind: str, project_id: int = 1, **fields: Any) -> AlertRule:

@@ -7,51 +7,50 @@ from typing import Any
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from wtforms import PasswordField, RadioField, SelectChoice, StringField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired
 
 from app.admin import bp
+from app.admin.alerts import AlertForm
 from app.alerts import channels
-from app.alerts.channels import KINDS, MAX_NAME, MAX_SECRET, Channel
-from app.alerts.errors import AlertError
+from app.alerts.channels import KINDS, Channel, ChannelKind
 from app.web import access
 from app.web.current import current_courier, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
-WORDS = {"email": "E-mail", "webhook": "Webhook", "slack": "Slack"}
 
 
-class ChannelForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class ChannelForm(AlertForm):
     """A channel to be made."""
 
     kind = RadioField(
         "Kind",
         [InputRequired()],
-        choices=[SelectChoice(kind, word) for kind, word in WORDS.items()],
+        choices=[SelectChoice(kind.name, kind.label) for kind in KINDS.values()],
         default="email",
     )
-    name = StringField("Name", [InputRequired("A channel has a name."), Length(max=MAX_NAME)])
+    name = StringField("Name", [InputRequired("A channel has a name.")])
     address = StringField(
         "Address",
-        [InputRequired("An address is expected."), Length(max=5000)],
+        [InputRequired("An address is expected.")],
         description="Mail addresses, separated by commas; or the URL of the webhook, which is "
         "never shown again.",
         render_kw={"autocomplete": "off", "spellcheck": "false"},
     )
     secret = PasswordField(
         "Signing secret of a webhook",
-        [Optional(), Length(max=MAX_SECRET)],
         description="Empty: one is made and shown once.",
         render_kw={"autocomplete": "new-password"},
     )
+    aliases = {"url": "address", "to": "address"}
 
-    def blame(self, error: AlertError) -> None:
-        """Show what is wrong at its field."""
-        field = self.address if error.field in ("url", "to") else self[error.field]
-        text = str(error)
-        field.errors = [*field.errors, f"{text[:1].upper()}{text[1:]}."]
+    def given(self, kind: ChannelKind) -> dict[str, Any]:
+        """Return the fields of a channel of a kind that are filled in."""
+        fields = {"name": self.name.data, kind.address_field: self.address.data}
+        # A browser may fill it in for any kind.
+        fields |= {"secret": self.secret.data} if kind.is_signed else {}
+        return {name: value for name, value in fields.items() if value}
 
 
 class ChangeForm(ChannelForm):
@@ -60,13 +59,11 @@ class ChangeForm(ChannelForm):
     kind = None
     address = StringField(
         "New address",
-        [Optional(), Length(max=5000)],
         description="Empty to keep the one it has.",
         render_kw={"autocomplete": "off", "spellcheck": "false"},
     )
     secret = PasswordField(
         "New signing secret",
-        [Optional(), Length(max=MAX_SECRET)],
         description="Empty to keep the one it has.",
         render_kw={"autocomplete": "new-password"},
     )
@@ -91,8 +88,8 @@ def list_of_channels() -> ResponseReturnValue:
         "alert_channels.html",
         channels=found,
         form=form,
-        words=WORDS,
-        can_mail=current_courier().mailer is not None,
+        kinds=KINDS.values(),
+        senders=current_courier().senders,
     )
     return page, 422 if form.errors else 200
 
@@ -156,42 +153,25 @@ def _page(channel: Channel, form: Any = None, secret: str | None = None) -> str:
         channel=channel,
         form=form or ChangeForm(formdata=None, data={"name": channel.name}),
         secret=secret,
-        words=WORDS,
     )
 
 
 def _add(form: ChannelForm) -> Channel | None:
-    address = {KINDS[form.kind.data]: form.address.data}
-    try:
-        wanted = channels.checked(
-            current_courier().targets,
-            kind=form.kind.data,
-            name=form.name.data,
-            # A browser may fill it in for any kind.
-            secret=form.secret.data if form.kind.data == "webhook" else None,
-            **address,
-        )
+    kind = KINDS[form.kind.data]
+    with form.errors_at_fields():
+        values = channels.new_values(kind, form.given(kind), current_courier().targets)
         with current_store().write() as conn:
-            return channels.add_channel(conn, wanted, created_by=current_user.username)
-    except AlertError as error:
-        form.blame(error)
-        return None
+            return channels.add_channel(conn, values, current_user.username)
+    return None
 
 
 def _change(form: ChangeForm, channel: Channel) -> bool:
-    given = {"name": form.name.data}
-    if form.address.data:
-        given[KINDS[channel.kind]] = form.address.data
-    if form.secret.data and channel.kind == "webhook":
-        given["secret"] = form.secret.data
-    try:
-        changes = channels.checked_changes(current_courier().targets, channel, given)
-    except AlertError as error:
-        form.blame(error)
-        return False
-    with current_store().write() as conn:
-        channels.change_channel(conn, _find(conn, channel.id), changes)
-    return True
+    given = form.given(channel.about)
+    with form.errors_at_fields():
+        changes = channels.changed_values(channel.about, given, current_courier().targets)
+        with current_store().write() as conn:
+            channels.change_channel(conn, _find(conn, channel.id), changes)
+    return not form.errors
 
 
 def _find(conn: Connection, channel_id: int) -> Channel:

@@ -7,7 +7,6 @@ from typing import Any
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from wtforms import (
     FloatField,
@@ -21,6 +20,7 @@ from wtforms.validators import Length, Optional
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.admin import bp
+from app.admin.alerts import AlertForm
 from app.admin.lookups import project_names
 from app.alerts import rules
 from app.alerts.channels import list_channels
@@ -56,7 +56,7 @@ _LIMITS = {
 _FILTERS = ("level", "environment", "release", "type", "message")
 
 
-class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class RuleForm(AlertForm):
     """One rule; fields that its kind has not are taken away before it is shown."""
 
     name = StringField("Name", [Length(max=MAX_NAME)])
@@ -121,13 +121,6 @@ class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         given = {name: self[name].data for name in names if name in self}
         filters = {name: self[name].data for name in _FILTERS if name in self}
         return given | {"filters": filters, "channel_ids": self.channels.data or None}
-
-    def blame(self, error: AlertError) -> None:
-        """Show what is wrong at its field."""
-        name = error.field.removeprefix("filters.")
-        field = self[name] if name in self else self.name
-        text = str(error)
-        field.errors = [*field.errors, f"{text[:1].upper()}{text[1:]}."]
 
 
 @bp.get("/alerts/rules")
@@ -284,28 +277,21 @@ def _wanted_project(kind: str) -> int | None:
 
 
 def _add(form: RuleForm, project_id: int | None, kind: str) -> AlertRule | None:
-    try:
-        with current_store().write() as conn:
-            return rules.add_rule(
-                conn,
-                project_id=project_id,
-                kind=kind,
-                created_by=current_user.username,
-                **form.fields(),
-            )
-    except AlertError as error:
-        form.blame(error)
-        return None
+    with form.errors_at_fields(), current_store().write() as conn:
+        return rules.add_rule(
+            conn,
+            project_id=project_id,
+            kind=kind,
+            created_by=current_user.username,
+            **form.fields(),
+        )
+    return None
 
 
 def _change(form: RuleForm, rule: AlertRule) -> bool:
-    try:
-        with current_store().write() as conn:
-            rules.change_rule(conn, _find(conn, rule.id), form.fields())
-        return True
-    except AlertError as error:
-        form.blame(error)
-        return False
+    with form.errors_at_fields(), current_store().write() as conn:
+        rules.change_rule(conn, _find(conn, rule.id), form.fields())
+    return not form.errors
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:

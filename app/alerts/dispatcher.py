@@ -12,8 +12,8 @@ import threading
 import time
 from collections import defaultdict
 
-from app.alerts import messages, notifications, queries
-from app.alerts.channels import Channel
+from app.alerts import notifications, queries
+from app.alerts.channels import Channel, Senders, find_channel
 from app.alerts.http_sender import Poster
 from app.alerts.mail import Mailer
 from app.alerts.messages import Letter
@@ -45,9 +45,8 @@ class Courier:
         self, store: Store, targets: Targets, mailer: Mailer | None, public_url: str
     ) -> None:
         self.targets = targets
-        self.mailer = mailer
+        self.senders = Senders(Poster(targets), mailer)
         self._store = store
-        self._poster = Poster(targets)
         self._public_url = public_url
         self._owner = new_owner()
 
@@ -122,29 +121,16 @@ class Courier:
 
     def _send_taken(self, sending_id: int) -> str:
         with self._store.read() as conn:
-            letter = messages.read_letter(conn, sending_id, self._public_url)
+            letter = queries.read_letter(conn, sending_id, self._public_url)
+            channel = find_channel(conn, letter.sending.channel_id or 0)
         began = utc_now()
-        outcome = self._try(letter)
+        outcome = self._try(channel, letter)
         with self._store.write() as conn:
             return notifications.settle(conn, letter.sending, outcome, began, utc_now())
 
-    def _try(self, letter: Letter) -> Outcome:
-        channel = letter.channel
+    def _try(self, channel: Channel | None, letter: Letter) -> Outcome:
         if channel is None:
             return Outcome(False, note="the channel was deleted", is_final=True)
         if not channel.enabled and letter.sending.kind != TEST:
             return Outcome(False, note="the channel was switched off", is_final=True)
-        if channel.kind == "email":
-            return self._mail(channel, letter)
-        body, headers = (
-            messages.slack(letter)
-            if channel.kind == "slack"
-            else messages.webhook(letter, utc_now())
-        )
-        return self._poster.post(channel.address, body, headers)
-
-    def _mail(self, channel: Channel, letter: Letter) -> Outcome:
-        if self.mailer is None:
-            return Outcome(False, note="no mail server is set: SMTP_HOST")
-        subject, text = messages.mail(letter)
-        return self.mailer.send(channel.address, subject, text, letter.sending.uid)
+        return channel.about.send(channel.address, channel.secret, letter, self.senders)

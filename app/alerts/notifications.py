@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
 from app.alerts.channels import Channel, note_outcome
+from app.alerts.messages import cut
 from app.alerts.naming import NamedIssue
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_issues, notice_sendings, notices
@@ -83,7 +84,7 @@ def raise_notice(
         "rule_id": rule_id,
         "kind": draft.kind,
         "at": now,
-        "title": one_line(draft.title, MAX_TITLE),
+        "title": cut(clean_text(draft.title), MAX_TITLE),
         "text": clean_text(draft.text)[:MAX_TEXT],
         "issue_id": draft.issue_id,
         "event_id": draft.event_id,
@@ -215,10 +216,3 @@ def is_stuck(conn: Connection, now: datetime) -> bool:
 def forget_before(conn: Connection, moment: datetime) -> None:
     """Remove notices from before a moment, and how they were sent."""
     conn.execute(delete(notices).where(notices.c.at < moment))
-
-
-def one_line(value: str, limit: int) -> str:
-    """Return text as one line of printable characters, for a title or a mail's subject."""
-    line = " ".join(clean_text(value).split())
-    line = "".join(letter for letter in line if letter.isprintable())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

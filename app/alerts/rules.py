@@ -258,13 +258,13 @@ def add_rule(
     :raise AlertError: it cannot be kept so.
     """
     if kind not in KINDS:
-        raise AlertError("kind", f"one of {', '.join(KINDS)} is expected")
+        raise AlertError({"kind": f"one of {', '.join(KINDS)} is expected"})
     _check_project(conn, project_id)
     if kind in OF_THE_SERVICE and project_id != OWN_PROJECT_ID:
-        raise AlertError("kind", f"of the service as a whole: project {OWN_PROJECT_ID} has it")
+        raise AlertError({"kind": f"of the service as a whole: project {OWN_PROJECT_ID} has it"})
     own = alert_rules.c.project_id.is_not_distinct_from(project_id), alert_rules.c.preset.is_(None)
     if conn.execute(select(func.count()).where(*own)).scalar_one() >= MAX_RULES:
-        raise AlertError("kind", f"a project has at most {MAX_RULES} rules of its own")
+        raise AlertError({"kind": f"a project has at most {MAX_RULES} rules of its own"})
     values = _beginning(kind) | checked(conn, kind, fields)
     return _insert(conn, values | {"project_id": project_id, "created_by": created_by})
 
@@ -278,7 +278,7 @@ def set_apart(
     :raise AlertError: the rule is not one that all projects share, or there is no such project.
     """
     if rule.preset is None or rule.project_id is not None:
-        raise AlertError("id", "only a recommended rule of all projects is set apart for one")
+        raise AlertError({"id": "only a recommended rule of all projects is set apart for one"})
     _check_project(conn, project_id)
     there = alert_rules.c.project_id == project_id, alert_rules.c.preset == rule.preset
     known = conn.scalar(select(alert_rules.c.id).where(*there))
@@ -292,7 +292,7 @@ def set_apart(
 def _check_project(conn: Connection, project_id: int | None) -> None:
     known = select(projects.c.id).where(projects.c.id == project_id)
     if project_id is not None and conn.execute(known).first() is None:
-        raise AlertError("project_id", "there is no such project")
+        raise AlertError({"project_id": "there is no such project"})
 
 
 def _insert(conn: Connection, values: Mapping[str, Any]) -> AlertRule:
@@ -329,7 +329,7 @@ def remove_rule(conn: Connection, rule: AlertRule) -> None:
     """
     is_shared = rule.project_id is None or rule.kind in OF_THE_SERVICE
     if rule.preset is not None and is_shared:
-        raise AlertError("id", "a recommended rule is switched off, not deleted")
+        raise AlertError({"id": "a recommended rule is switched off, not deleted"})
     conn.execute(delete(alert_rules).where(alert_rules.c.id == rule.id))
 
 
@@ -412,28 +412,28 @@ def checked(conn: Connection, kind: str, fields: Mapping[str, Any]) -> dict[str,
 def _name(name: str) -> str:
     name = clean_text(name.strip())
     if len(name) > MAX_NAME or not name.isprintable():
-        raise AlertError("name", f"at most {MAX_NAME} characters are expected")
+        raise AlertError({"name": f"at most {MAX_NAME} characters are expected"})
     return name
 
 
 def _threshold(about: Kind, value: float | None) -> float | None:
     if about.threshold is None:
         if value is not None:
-            raise AlertError("threshold", "this kind has none")
+            raise AlertError({"threshold": "this kind has none"})
         return None
     if value is None or not math.isfinite(value) or not about.lowest <= value <= about.highest:
         expected = f"a number from {about.lowest:g} to {about.highest:,.10g} is expected"
-        raise AlertError("threshold", expected)
+        raise AlertError({"threshold": expected})
     return value
 
 
 def _count(name: str, value: int | None, highest: int, is_had: bool) -> int | None:
     if not is_had:
         if value is not None:
-            raise AlertError(name, "this kind has none")
+            raise AlertError({name: "this kind has none"})
         return None
     if value is None or not 1 <= value <= highest:
-        raise AlertError(name, f"a number from 1 to {highest} is expected")
+        raise AlertError({name: f"a number from 1 to {highest} is expected"})
     return value
 
 
@@ -441,11 +441,11 @@ def _filters(about: Kind, given: Mapping[str, str | None]) -> dict[str, str]:
     filters = {name: clean_text(value.strip()) for name, value in given.items() if value}
     for name, value in filters.items():
         if name not in about.filters:
-            raise AlertError(f"filters.{name}", "this kind cannot be narrowed so")
+            raise AlertError({f"filters.{name}": "this kind cannot be narrowed so"})
         if name == "level" and value not in LEVELS:
-            raise AlertError("filters.level", f"one of {', '.join(LEVELS)} is expected")
+            raise AlertError({"filters.level": f"one of {', '.join(LEVELS)} is expected"})
         if len(value) > MAX_PATTERN:
-            raise AlertError(f"filters.{name}", f"at most {MAX_PATTERN} characters are expected")
+            raise AlertError({f"filters.{name}": f"at most {MAX_PATTERN} characters are expected"})
     return {name: value for name, value in filters.items() if value}
 
 
@@ -453,7 +453,7 @@ def _channels(conn: Connection, ids: Iterable[int]) -> list[int]:
     wanted = sorted(set(ids))
     known = set(conn.scalars(select(alert_channels.c.id)))
     if not known.issuperset(wanted):
-        raise AlertError("channel_ids", "there is no such channel")
+        raise AlertError({"channel_ids": "there is no such channel"})
     return wanted
 
 

@@ -18,13 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from app.alerts.messages import MAX_LINES, cut, more_of
 from app.alerts.naming import NamedIssue
 from app.alerts.rules import AlertRule
-from app.output import one_line
 from app.stats.users import MAX_USERS
 
-# Issues that have a line of their own.
-MAX_LINES = 10
 MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
 
 
@@ -51,16 +49,6 @@ def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datet
     return "\n".join([*lines, _rule_line(rule, now)])
 
 
-def more_of(total: int) -> str:
-    """Return the line that leads to the issues without a line of their own."""
-    return f"and {total - MAX_LINES:,} more: {open_all(total)}"
-
-
-def open_all(total: int) -> str:
-    """Return what the link to all issues of a notice is called."""
-    return f"Open all {total:,}"
-
-
 def counts_of(events: int, users: int) -> str:
     """Return ``45 events, 16 users``; of users only where some are known."""
     words = f"{events:,} event{'' if events == 1 else 's'}"
@@ -74,7 +62,7 @@ def _title_of_one(rule: AlertRule, one: NamedIssue) -> str:
     if rule.kind == "regression":
         back = f" ({one.back})" if one.back else ""
         # The end of a title may be cut.
-        return f"Back: {_cut(one.title, 300 - len(back) - 6)}{back}"
+        return f"Back: {cut(one.title, 300 - len(back) - 6)}{back}"
     if rule.kind == "frequency":
         return f"{_often(rule)}: {one.title}"
     return f"New issue: {one.title}"
@@ -106,14 +94,14 @@ def _lines_of_one(one: NamedIssue) -> list[str]:
     facts_line = " · ".join(filter(None, facts))
     cause = f"Caused by {one.cause}" if one.cause else ""
     found = (where, f"{facts_line[0].upper()}{facts_line[1:]}", cause)
-    return [_cut(line, 500) for line in found if line]
+    return [cut(line, 500) for line in found if line]
 
 
 def _line(one: NamedIssue) -> str:
-    back = f" ({_cut(one.back, MAX_BACK)})" if one.back else ""
+    back = f" ({cut(one.back, MAX_BACK)})" if one.back else ""
     parts = (
-        f"{_cut(one.title, MAX_TITLE)}{back}",
-        _cut(one.place, MAX_PLACE),
+        f"{cut(one.title, MAX_TITLE)}{back}",
+        cut(one.place, MAX_PLACE),
         counts_of(one.events, one.users),
     )
     return " · ".join(filter(None, parts))
@@ -124,10 +112,4 @@ def _rule_line(rule: AlertRule, now: datetime) -> str:
     day = f"{until.day} {until:%b} " if until - now >= timedelta(days=1) else ""
     # A frequency rule may speak of other issues sooner.
     what = "The same again" if rule.kind == "frequency" else "Next message"
-    return f"Rule {_cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return text as one line, at most so long."""
-    line = " ".join(one_line(text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return f"Rule {cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."

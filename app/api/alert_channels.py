@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import Response, abort
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.alerts import channels
-from app.alerts.channels import MAX_NAME, MAX_SECRET, MIN_SECRET, Channel
-from app.alerts.errors import AlertError
-from app.alerts.targets import MAX_URL
+from app.alerts.channels import KINDS, Channel
+from app.alerts.channels.inputs import ChannelInput, ChannelName, Secret, To, Url
 from app.api import bp
+from app.api.alerts import one_of
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body, unchanged
 from app.web import access
 from app.web.current import current_courier, current_store
-from app.web.errors import FieldErrors
 
 UNKNOWN = "no channel has this id"
 
-ChannelKind = Literal["email", "webhook", "slack"]
-ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Url = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_URL,
-        description="Of a webhook or of Slack; it leads to a public address unless "
-        "ALERTS_ALLOW_PRIVATE_TARGETS is on. Never shown again.",
-    ),
-]
-To = Annotated[
-    str, Field(min_length=1, max_length=5000, description="Mail addresses, separated by commas.")
-]
-Secret = Annotated[
-    str,
-    Field(
-        min_length=MIN_SECRET,
-        max_length=MAX_SECRET,
-        description="Signs what a webhook is sent; one is made if none is given.",
-    ),
-]
+ChannelKind = Annotated[str, one_of(KINDS)]
 
 
 class AlertChannel(BaseModel):
@@ -80,15 +56,11 @@ class ChannelList(BaseModel):
     next: str | None = None
 
 
-class ChannelBody(Body):
-    """A new channel: `url` of a webhook or of Slack, `to` of mail."""
+class ChannelBody(ChannelInput, Body):
+    """A new channel: `to` of mail, `url` of every other kind."""
 
     kind: ChannelKind
     name: ChannelName
-    url: Url | None = None
-    to: To | None = None
-    secret: Secret | None = None
-    enabled: bool = True
 
 
 class ChannelChange(PatchBody):
@@ -134,14 +106,14 @@ def get_channels() -> ResponseReturnValue:
 def post_channel() -> ResponseReturnValue:
     """Keep a channel.
 
-    :raise FieldErrors: a field is wrong, or the address is not one to send to (422).
+    :raise AlertError: a field is wrong, or the address is not one to send to (422).
     """
     body = read_body(ChannelBody)
-    with refusals():
-        # Before the transaction, since it asks the network.
-        wanted = channels.checked(current_courier().targets, **body.model_dump(exclude={"enabled"}))
-        with current_store().write() as conn:
-            made = channels.add_channel(conn, wanted, body.enabled, access.caller())
+    given = body.model_dump(exclude={"kind"}, exclude_none=True)
+    # Before the transaction, since it asks the network.
+    values = channels.new_values(KINDS[body.kind], given, current_courier().targets)
+    with current_store().write() as conn:
+        made = channels.add_channel(conn, values, access.caller())
     return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
 
 
@@ -159,13 +131,12 @@ def post_channel() -> ResponseReturnValue:
 def patch_channel(channel_id: int) -> ResponseReturnValue:
     """Change what is named and return the channel.
 
-    :raise 404: no channel has this id. :raise FieldErrors: a field is wrong (422).
+    :raise 404: no channel has this id. :raise AlertError: a field is wrong (422).
     """
     given = read_body(ChannelChange).changes()
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    with refusals():
-        changes = channels.checked_changes(current_courier().targets, channel, given)
+    changes = channels.changed_values(channel.about, given, current_courier().targets)
     with current_store().write() as conn:
         changed = channels.change_channel(conn, _find(conn, channel_id), changes)
     return answer(AlertChannel(**_shape(changed)))
@@ -213,15 +184,6 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
     return answer(TestResult(notice_id=notice_id, state=state))
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Answer what cannot be kept with 422 and the field."""
-    try:
-        yield
-    except AlertError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from None
-
-
 def _find(conn: Connection, channel_id: int) -> Channel:
     channel = channels.find_channel(conn, channel_id)
     if channel is None:
@@ -230,8 +192,5 @@ def _find(conn: Connection, channel_id: int) -> Channel:
 
 
 def _shape(channel: Channel) -> dict[str, Any]:
-    names = (
-        *("id", "kind", "name", "enabled", "created_at", "created_by"),
-        *("failing_since", "failure"),
-    )
+    names = AlertChannel.model_fields.keys() - {"address"}
     return {name: getattr(channel, name) for name in names} | {"address": channel.shown}

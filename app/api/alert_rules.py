@@ -15,7 +15,6 @@ from app.alerts import rules
 from app.alerts.kinds import KINDS
 from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
 from app.api import bp
-from app.api.alert_channels import refusals
 from app.api.alerts import ProjectId
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
@@ -210,12 +209,12 @@ def get_alert_rules() -> ResponseReturnValue:
 def post_alert_rule() -> ResponseReturnValue:
     """Keep a rule.
 
-    :raise FieldErrors: a field is wrong, or not one of its kind (422).
+    :raise AlertError: a field is wrong, or not one of its kind (422).
     """
     body = read_body(WatchRuleBody)
     given = body.model_dump(exclude_unset=True)
     given = {k: v for k, v in given.items() if v is not None or k in _NULLABLE}
-    with current_store().write() as conn, refusals():
+    with current_store().write() as conn:
         made = rules.add_rule(conn, **given, created_by=access.caller())
     return answer(_shape(made), 201)
 
@@ -234,12 +233,12 @@ def post_alert_rule() -> ResponseReturnValue:
 def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Change what is named and return the rule.
 
-    :raise 404: no rule has this id. :raise FieldErrors: a field is wrong (422).
+    :raise 404: no rule has this id. :raise AlertError: a field is wrong (422).
     """
     changes = read_body(WatchRuleChange).changes()
     if "name" in changes:
         changes["name"] = changes["name"] or ""
-    with current_store().write() as conn, refusals():
+    with current_store().write() as conn:
         changed = rules.change_rule(conn, _find(conn, rule_id), changes)
     return answer(_shape(changed))
 
@@ -258,10 +257,10 @@ def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
 def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
     """Return the rule of the project, like the shared one until it is changed.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is not shared, or no such project (422).
+    :raise 404: no rule has this id. :raise AlertError: it is not shared, or no such project (422).
     """
     project_id = read_body(SetApartBody).project_id
-    with current_store().write() as conn, refusals():
+    with current_store().write() as conn:
         made = rules.set_apart(conn, _find(conn, rule_id), project_id, access.caller())
     return answer(_shape(made), 201)
 
@@ -280,9 +279,9 @@ def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Remove a rule.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is a recommended one (422).
+    :raise 404: no rule has this id. :raise AlertError: it is a recommended one (422).
     """
-    with current_store().write() as conn, refusals():
+    with current_store().write() as conn:
         rules.remove_rule(conn, _find(conn, rule_id))
     return Response(status=204)
 

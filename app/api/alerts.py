@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, GetPydanticSchema
+from pydantic_core import core_schema
 from sqlalchemy import Row
 
 from app.alerts import queries
+from app.alerts.errors import AlertError
 from app.alerts.notifications import send_again
 from app.alerts.queries import WayOut
 from app.api import bp
@@ -20,6 +23,7 @@ from app.api.requests import EmptyBody, Query, read_body, read_query
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import FieldErrors, answer_field_errors
 
 UNKNOWN = "no notice has this id"
 
@@ -115,6 +119,18 @@ class NoticeQuery(Query):
     project_id: ProjectId | None = None
     limit: Limit = 50
     cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
+
+
+def one_of(names: Iterable[str]) -> GetPydanticSchema:
+    """Return the type of a name, as ``Literal`` is for names that stand in the code."""
+    return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
+
+
+@bp.errorhandler(AlertError)
+def answer_alert_error(error: AlertError) -> ResponseReturnValue:
+    """Answer 422 with the fields of a channel or a rule that are wrong."""
+    fields = [{"field": field, "message": text} for field, text in error.errors.items()]
+    return answer_field_errors(FieldErrors(fields))
 
 
 @bp.get("/api/alerts")

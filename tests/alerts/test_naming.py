@@ -15,7 +15,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import select, text, update
 
-from app.alerts import channels, measures, rules
+from app.alerts import measures, rules
 from app.alerts.rules import ensure_presets, list_rules
 from app.issues import triage
 from app.issues.tables import issues
@@ -23,6 +23,7 @@ from app.projects import create_project
 from app.stats.users import MAX_USERS
 from app.store import Store
 from tests.alerting import (
+    add_channel,
     add_rule,
     add_webhook,
     evaluate,
@@ -43,12 +44,6 @@ FORMATTED = "price' for *Cart* :wave: __init__ ~x~ `y` <!channel> & co"
 def error(number: int, **fields: Any) -> Payload:
     payload = calls(f"f{number}", value=f"number {number}")
     return {**payload, "environment": "production", "release": "shop@2.4.0", **fields}
-
-
-def add_slack(app: Flask, url: str) -> None:
-    wanted = channels.checked(parts_of(app).courier.targets, kind="slack", name="s", url=url)
-    with parts_of(app).store.write() as conn:
-        channels.add_channel(conn, wanted)
 
 
 def client_of(app: Flask) -> FlaskClient:
@@ -87,7 +82,7 @@ def test_batch_names_its_issues_worst_first_in_the_webhook(app: Flask, receiver:
 
 
 def test_slack_names_the_same_issues_and_leads_to_all(app: Flask, receiver: Receiver) -> None:
-    add_slack(app, receiver.url)
+    add_channel(app, "slack", receiver.url)
     only(app, "new_issue")
     fourteen(app)
     evaluate(app)
@@ -207,7 +202,7 @@ def test_regression_is_told_by_the_recommended_rules_alone(app: Flask, client: F
 def test_formatting_in_a_title_stays_text_in_slack(
     app: Flask, receiver: Receiver, count: int
 ) -> None:
-    add_slack(app, receiver.url)
+    add_channel(app, "slack", receiver.url)
     only(app, "new_issue")
     store_events(app, *[calls(f"f{n}", value=f"{n} {FORMATTED}") for n in range(count)])
     evaluate(app)

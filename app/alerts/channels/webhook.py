@@ -1,0 +1,55 @@
+"""A webhook: signed JSON to a URL of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+from app.alerts.channels.kind import KINDS, UrlChannel
+from app.alerts.messages import Letter
+from app.store import utc_now
+
+NOTICE_HEADER = "X-DevEnviro-Notice"
+TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
+SIGNATURE_HEADER = "X-DevEnviro-Signature"
+
+
+@KINDS.register
+class Webhook(UrlChannel):
+    """Everything that is known of a notice."""
+
+    name = "webhook"
+    label = "Webhook"
+    position = 20
+    summary = "signed JSON to a URL of yours"
+    is_signed = True
+
+    def content(self, letter: Letter) -> dict[str, Any]:
+        """Return the notice with its rule, project, event and issues."""
+        row = letter.sending
+        return {
+            "id": row.uid,
+            "kind": row.kind,
+            "at": row.at,
+            "title": row.title,
+            "text": row.text,
+            **letter.about,
+            "issues": letter.issues,
+            "total": row.total,
+            "links": letter.links,
+        }
+
+    def headers(self, letter: Letter, body: bytes, secret: str | None) -> dict[str, str]:
+        """Return the headers that sign a body.
+
+        The signature is ``sha256=`` and the hex HMAC-SHA256, by the channel's secret, of the
+        timestamp (seconds since 1970, as the header has it) followed by the body.
+        """
+        timestamp = str(int(utc_now().timestamp()))
+        signed = hmac.new((secret or "").encode(), timestamp.encode() + body, hashlib.sha256)
+        return {
+            NOTICE_HEADER: letter.sending.uid,
+            TIMESTAMP_HEADER: timestamp,
+            SIGNATURE_HEADER: f"sha256={signed.hexdigest()}",
+        }
