@@ -23,7 +23,6 @@ from hypothesis import HealthCheck, settings
 from app import create_app
 from app.accounts import Accounts, Logins
 from app.alerts.dispatcher import Courier
-from app.alerts.figures import Figures
 from app.cli.worker import make_worker
 from app.delivery.destinations import Destinations
 from app.intake import Intake
@@ -285,7 +284,6 @@ class Parts:
     keys: KeyRing
     quotas: QuotaGate
     courier: Courier
-    figures: Figures
     memories: Memories
     release: str
     started_at: datetime

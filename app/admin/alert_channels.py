@@ -13,12 +13,23 @@ from wtforms.validators import InputRequired
 
 from app.admin import bp
 from app.admin.alerts import AlertForm
-from app.alerts import channels
-from app.alerts.channels import KINDS, Channel, ChannelKind
+from app.alerts.channels import stored
+from app.alerts.channels.inputs import changed_values, new_values
+from app.alerts.channels.kind import KINDS, ChannelKind
+from app.alerts.channels.stored import Channel
 from app.web import access
 from app.web.current import current_courier, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
+
+
+def _address(label: str, help: str, *validators: Any) -> StringField:
+    attributes = {"autocomplete": "off", "spellcheck": "false"}
+    return StringField(label, validators, description=help, render_kw=attributes)
+
+
+def _secret(label: str, help: str) -> PasswordField:
+    return PasswordField(label, description=help, render_kw={"autocomplete": "new-password"})
 
 
 class ChannelForm(AlertForm):
@@ -31,18 +42,13 @@ class ChannelForm(AlertForm):
         default="email",
     )
     name = StringField("Name", [InputRequired("A channel has a name.")])
-    address = StringField(
+    address = _address(
         "Address",
-        [InputRequired("An address is expected.")],
-        description="Mail addresses, separated by commas; or the URL of the webhook, which is "
-        "never shown again.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
+        "Mail addresses, separated by commas; or the URL of the webhook, which is never shown "
+        "again.",
+        InputRequired("An address is expected."),
     )
-    secret = PasswordField(
-        "Signing secret of a webhook",
-        description="Empty: one is made and shown once.",
-        render_kw={"autocomplete": "new-password"},
-    )
+    secret = _secret("Signing secret of a webhook", "Empty: one is made and shown once.")
     aliases = {"url": "address", "to": "address"}
 
     def given(self, kind: ChannelKind) -> dict[str, Any]:
@@ -57,16 +63,8 @@ class ChangeForm(ChannelForm):
     """A channel to be changed. Its address is not filled in: it is not shown again."""
 
     kind = None
-    address = StringField(
-        "New address",
-        description="Empty to keep the one it has.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
-    )
-    secret = PasswordField(
-        "New signing secret",
-        description="Empty to keep the one it has.",
-        render_kw={"autocomplete": "new-password"},
-    )
+    address = _address("New address", "Empty to keep the one it has.")
+    secret = _secret("New signing secret", "Empty to keep the one it has.")
 
 
 @bp.route("/alerts/channels", methods=["GET", "POST"])
@@ -83,7 +81,7 @@ def list_of_channels() -> ResponseReturnValue:
         flash("The channel is kept; notices go out by it from now on.", "note")
         return redirect(url_for("admin.show_channel", channel_id=made.id), 303)
     with current_store().read() as conn:
-        found = channels.list_channels(conn)
+        found = stored.list_channels(conn)
     page = render_template(
         "alert_channels.html",
         channels=found,
@@ -130,7 +128,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
     """Switch a channel on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
     with current_store().write() as conn:
-        channels.change_channel(conn, _find(conn, channel_id), {"enabled": enabled})
+        stored.change_channel(conn, _find(conn, channel_id), {"enabled": enabled})
     return redirect(url_for("admin.list_of_channels"), 303)
 
 
@@ -139,7 +137,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
 def delete_channel(channel_id: int) -> ResponseReturnValue:
     """Delete a channel with its address (303)."""
     with current_store().write() as conn:
-        channels.remove_channel(conn, channel_id)
+        stored.remove_channel(conn, channel_id)
     flash("The channel is deleted; what it sent stays in the list.", "note")
     return redirect(url_for("admin.list_of_channels"), 303)
 
@@ -159,23 +157,23 @@ def _page(channel: Channel, form: Any = None, secret: str | None = None) -> str:
 def _add(form: ChannelForm) -> Channel | None:
     kind = KINDS[form.kind.data]
     with form.errors_at_fields():
-        values = channels.new_values(kind, form.given(kind), current_courier().targets)
+        values = new_values(kind, form.given(kind), current_courier().targets)
         with current_store().write() as conn:
-            return channels.add_channel(conn, values, current_user.username)
+            return stored.add_channel(conn, values, current_user.username)
     return None
 
 
 def _change(form: ChangeForm, channel: Channel) -> bool:
     given = form.given(channel.about)
     with form.errors_at_fields():
-        changes = channels.changed_values(channel.about, given, current_courier().targets)
+        changes = changed_values(channel.about, given, current_courier().targets)
         with current_store().write() as conn:
-            channels.change_channel(conn, _find(conn, channel.id), changes)
+            stored.change_channel(conn, _find(conn, channel.id), changes)
     return not form.errors
 
 
 def _find(conn: Connection, channel_id: int) -> Channel:
-    channel = channels.find_channel(conn, channel_id)
+    channel = stored.find_channel(conn, channel_id)
     if channel is None:
         abort(404, description=UNKNOWN)
     return channel

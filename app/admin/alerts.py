@@ -14,7 +14,7 @@ from app.admin import bp
 from app.admin.events import row_number
 from app.admin.filters import plural
 from app.alerts import queries
-from app.alerts.channels import list_channels
+from app.alerts.channels.stored import list_channels
 from app.alerts.errors import AlertError
 from app.alerts.naming import existing
 from app.alerts.notifications import send_again

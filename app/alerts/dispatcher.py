@@ -13,7 +13,8 @@ import time
 from collections import defaultdict
 
 from app.alerts import notifications, queries
-from app.alerts.channels import Channel, Senders, find_channel
+from app.alerts.channels.kind import Senders
+from app.alerts.channels.stored import Channel, find_channel
 from app.alerts.http_sender import Poster
 from app.alerts.mail import Mailer
 from app.alerts.messages import Letter

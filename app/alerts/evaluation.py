@@ -17,19 +17,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.alerts.channels import Channel, list_channels
+from app.alerts.channels.stored import Channel, list_channels
 from app.alerts.issue_alerts import draft_of_issues, tell_news
-from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
 from app.alerts.notifications import Draft
-from app.alerts.rules import (
-    Watch,
-    cooling_issues,
-    ensure_presets,
-    speak,
-    speak_of_issues,
-    watches,
-    write_state,
-)
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
+from app.alerts.rules.kind import Parts, Question, Reading
+from app.alerts.rules.stored import Watch, watches
 from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -37,8 +31,6 @@ log = logging.getLogger("app.tracker")
 # Clocks of hosts differ, and a turn does not begin on the dot.
 SLACK = 0.9
 MAX_DETAIL = 300
-# Holding counters against rows takes the longer the more there are; at most this part of the time.
-BOOKS_SHARE = 100
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,8 @@ class Evaluator:
         self._store = store
         self._parts = parts
         self._every = timedelta(seconds=every_s)
-        self._books_at = float("-inf")
+        # When kinds that rest after a measurement may be measured again.
+        self._rests_until: dict[str, float] = {}
 
     def turn(self) -> int:
         """Evaluate what is due and return how many rules that were.
@@ -85,13 +78,11 @@ class Evaluator:
         return found
 
     def _read(self, rule: Watch, question: Question) -> Reading | None:
-        if rule.kind not in MEASURED:
-            return Reading(None, False, "Told when it happens.")
-        if rule.kind == "books" and time.monotonic() < self._books_at:
-            return None
         began = time.monotonic()
+        if began < self._rests_until.get(rule.kind, began):
+            return None
         try:
-            return measure(rule, question)
+            return rule.about.measure(rule, question)
         except StoreError:
             raise
         except Exception:
@@ -99,8 +90,9 @@ class Evaluator:
             log.exception("rule %s could not be evaluated", rule.id)
             return Reading(None, False, "It could not be evaluated; the log says why.")
         finally:
-            if rule.kind == "books":
-                self._books_at = time.monotonic() + (time.monotonic() - began) * BOOKS_SHARE
+            if rule.about.rests:
+                now = time.monotonic()
+                self._rests_until[rule.kind] = now + (now - began) * rule.about.rests
 
 
 def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
@@ -111,7 +103,7 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
             _speak_of_issues(conn, one, channels, now)
         # Without a title it told of all that there is.
         elif one.reading.is_breach and one.reading.title and one.rule.may_speak(now):
-            speak(conn, one.rule, _draft(one), channels, now)
+            notify(conn, one.rule, _draft(one), channels, now)
 
 
 def _speak_of_issues(conn: Connection, one: _Found, channels: list[Channel], now: datetime) -> None:
@@ -119,12 +111,12 @@ def _speak_of_issues(conn: Connection, one: _Found, channels: list[Channel], now
     cooling = cooling_issues(conn, one.rule, now)
     fresh = [match for match in one.reading.issues if match.issue_id not in cooling]
     if draft := draft_of_issues(conn, one.rule, fresh, now):
-        speak_of_issues(conn, one.rule, draft, channels, now)
+        notify_of_issues(conn, one.rule, draft, channels, now)
 
 
 def _state(one: _Found, now: datetime) -> dict[str, Any]:
     rule, reading = one.rule, one.reading
-    is_known = reading.value is not None or rule.kind not in MEASURED
+    is_known = reading.value is not None or rule.about.transition is not None
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
         "state": state,

@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
 
-from app.alerts.channels import list_channels
-from app.alerts.kinds import NEWS
+from app.alerts.channels.stored import list_channels
 from app.alerts.naming import Match, name_issues
 from app.alerts.notifications import Draft
-from app.alerts.rules import Watch, speak, watches, write_state
+from app.alerts.rules.cooldown import notify, write_state
+from app.alerts.rules.stored import Watch, watches
 from app.alerts.tables import alert_rule_states, held_issues
 from app.alerts.wording import text_of, title_of
 from app.events.tables import events
@@ -81,7 +81,7 @@ def tell_news(store: Store, now: datetime) -> int:
 
 
 def _bite(conn: Connection, now: datetime) -> int:
-    rules = [rule for rule in watches(conn) if rule.kind in NEWS.values()]
+    rules = [rule for rule in watches(conn) if rule.about.transition]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
     is_last = len(rows) < BITE
@@ -100,7 +100,7 @@ def _is_for(rule: Watch, row: Row[Any]) -> bool:
     wanted = rule.filters
     return (
         rule.project_id == row.project_id
-        and rule.kind == NEWS.get(row.kind)
+        and rule.about.transition == row.kind
         and (row.level or row.issue_level) in rule.levels
         and wanted.get("environment") in (None, row.environment)
         and rule.matches("release", row.release)
@@ -157,7 +157,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
     query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
     held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
     if draft := draft_of_issues(conn, rule, held, now):
-        speak(conn, rule, draft, list_channels(conn), now)
+        notify(conn, rule, draft, list_channels(conn), now)
     conn.execute(delete(held_issues).where(*of_rule))
     write_state(conn, rule, held=0)
 
@@ -166,7 +166,7 @@ def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
     """Return a notice that names issues, ``None`` where none of them is left to be told."""
-    named, total = name_issues(conn, matches, now, came_back=rule.kind == "regression")
+    named, total = name_issues(conn, matches, now, came_back=rule.about.transition == "regressed")
     if not named:
         return None
     of_it = select(projects.c.name).where(projects.c.id == rule.project_id)

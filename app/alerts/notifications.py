@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
-from app.alerts.channels import Channel, note_outcome
+from app.alerts.channels.stored import Channel, note_outcome
 from app.alerts.messages import cut
 from app.alerts.naming import NamedIssue
 from app.alerts.outcomes import Outcome

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import ClassVar, TypeVar
 
@@ -21,7 +21,7 @@ class Kind:
 
     name: ClassVar[str]
     label: ClassVar[str]
-    position: ClassVar[int] = 1000
+    position: ClassVar[int]
 
 
 AnyKind = TypeVar("AnyKind", bound=Kind)
@@ -30,10 +30,17 @@ AnyKind = TypeVar("AnyKind", bound=Kind)
 class Registry(dict[str, AnyKind]):
     """Kinds by their names, in the order of lists."""
 
-    def register(self, kind: type[AnyKind]) -> type[AnyKind]:
-        """Add a kind; a decorator of its class."""
-        self[kind.name] = kind()
-        return kind
+    def register(
+        self, name: str, label: str, position: int = 1000
+    ) -> Callable[[type[AnyKind]], type[AnyKind]]:
+        """Return a decorator that adds a class, for what :class:`Kind` has."""
+
+        def add(kind: type[AnyKind]) -> type[AnyKind]:
+            kind.name, kind.label, kind.position = name, label, position
+            self[name] = kind()
+            return kind
+
+        return add
 
     def load(self, package: str, path: Iterable[str]) -> None:
         """Import the modules of a package, which register their kinds."""

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from app.alerts.messages import MAX_LINES, cut, more_of
 from app.alerts.naming import NamedIssue
-from app.alerts.rules import AlertRule
+from app.alerts.rules.stored import AlertRule
 from app.stats.users import MAX_USERS
 
 MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
@@ -32,10 +32,11 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
     :param named: the issues it names, at least one.
     """
     if total == 1:
-        return _title_of_one(rule, named[0])
+        return rule.about.title_of(rule, named[0])
     environment, release = _common(named, "environment"), _common(named, "release")
     where = f"{project} · {environment}" if environment else project
-    return f"{where}: {total:,} {_are(rule)}{f' in {release}' if release else ''}"
+    issues = f"{total:,} {rule.about.many_issues.format(rule=rule)}"
+    return f"{where}: {issues}{f' in {release}' if release else ''}"
 
 
 def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
@@ -56,26 +57,6 @@ def counts_of(events: int, users: int) -> str:
         return words
     more = "+" if users >= MAX_USERS else ""
     return f"{words}, {users:,}{more} user{'' if users == 1 else 's'}"
-
-
-def _title_of_one(rule: AlertRule, one: NamedIssue) -> str:
-    if rule.kind == "regression":
-        back = f" ({one.back})" if one.back else ""
-        # The end of a title may be cut.
-        return f"Back: {cut(one.title, 300 - len(back) - 6)}{back}"
-    if rule.kind == "frequency":
-        return f"{_often(rule)}: {one.title}"
-    return f"New issue: {one.title}"
-
-
-def _are(rule: AlertRule) -> str:
-    if rule.kind == "regression":
-        return "issues are back"
-    return f"issues with {_often(rule)}" if rule.kind == "frequency" else "new issues"
-
-
-def _often(rule: AlertRule) -> str:
-    return f"{rule.threshold or 0:,.0f} events or more within {rule.window_minutes} minutes"
 
 
 def _common(named: Sequence[NamedIssue], name: str) -> str | None:
@@ -110,6 +91,5 @@ def _line(one: NamedIssue) -> str:
 def _rule_line(rule: AlertRule, now: datetime) -> str:
     until = now + rule.cooldown
     day = f"{until.day} {until:%b} " if until - now >= timedelta(days=1) else ""
-    # A frequency rule may speak of other issues sooner.
-    what = "The same again" if rule.kind == "frequency" else "Next message"
+    what = rule.about.next_notice
     return f"Rule {cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."

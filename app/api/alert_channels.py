@@ -10,13 +10,13 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.alerts import channels
-from app.alerts.channels import KINDS, Channel
-from app.alerts.channels.inputs import ChannelInput, ChannelName, Secret, To, Url
+from app.alerts.channels import stored
+from app.alerts.channels.inputs import ChannelInput, ChannelName, changed_values, new_values
+from app.alerts.channels.kind import KINDS
 from app.api import bp
 from app.api.alerts import one_of
 from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body, unchanged
+from app.api.requests import Body, patch_of, read_body
 from app.web import access
 from app.web.current import current_courier, current_store
 
@@ -63,14 +63,11 @@ class ChannelBody(ChannelInput, Body):
     name: ChannelName
 
 
-class ChannelChange(PatchBody):
-    """What is to be changed of a channel; none of it can be cleared."""
-
-    name: ChannelName = unchanged()
-    url: Url = unchanged()
-    to: To = unchanged()
-    secret: Secret = unchanged()
-    enabled: bool = unchanged()
+ChannelChange = patch_of(
+    ChannelInput,
+    "ChannelChange",
+    "What is to be changed of a channel; none of it can be cleared.",
+)
 
 
 class TestResult(BaseModel):
@@ -88,7 +85,7 @@ class TestResult(BaseModel):
 def get_channels() -> ResponseReturnValue:
     """Return all channels."""
     with current_store().read() as conn:
-        found = channels.list_channels(conn)
+        found = stored.list_channels(conn)
     return answer(ChannelList(channels=[AlertChannel(**_shape(one)) for one in found]))
 
 
@@ -111,9 +108,9 @@ def post_channel() -> ResponseReturnValue:
     body = read_body(ChannelBody)
     given = body.model_dump(exclude={"kind"}, exclude_none=True)
     # Before the transaction, since it asks the network.
-    values = channels.new_values(KINDS[body.kind], given, current_courier().targets)
+    values = new_values(KINDS[body.kind], given, current_courier().targets)
     with current_store().write() as conn:
-        made = channels.add_channel(conn, values, access.caller())
+        made = stored.add_channel(conn, values, access.caller())
     return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
 
 
@@ -136,9 +133,9 @@ def patch_channel(channel_id: int) -> ResponseReturnValue:
     given = read_body(ChannelChange).changes()
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    changes = channels.changed_values(channel.about, given, current_courier().targets)
+    changes = changed_values(channel.about, given, current_courier().targets)
     with current_store().write() as conn:
-        changed = channels.change_channel(conn, _find(conn, channel_id), changes)
+        changed = stored.change_channel(conn, _find(conn, channel_id), changes)
     return answer(AlertChannel(**_shape(changed)))
 
 
@@ -158,7 +155,7 @@ def delete_channel(channel_id: int) -> ResponseReturnValue:
     :raise 404: no channel has this id.
     """
     with current_store().write() as conn:
-        if not channels.remove_channel(conn, channel_id):
+        if not stored.remove_channel(conn, channel_id):
             abort(404, description=UNKNOWN)
     return Response(status=204)
 
@@ -184,13 +181,13 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
     return answer(TestResult(notice_id=notice_id, state=state))
 
 
-def _find(conn: Connection, channel_id: int) -> Channel:
-    channel = channels.find_channel(conn, channel_id)
+def _find(conn: Connection, channel_id: int) -> stored.Channel:
+    channel = stored.find_channel(conn, channel_id)
     if channel is None:
         abort(404, description=UNKNOWN)
     return channel
 
 
-def _shape(channel: Channel) -> dict[str, Any]:
+def _shape(channel: stored.Channel) -> dict[str, Any]:
     names = AlertChannel.model_fields.keys() - {"address"}
     return {name: getattr(channel, name) for name in names} | {"address": channel.shown}

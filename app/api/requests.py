@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar, get_args
+from collections.abc import Iterable
+from typing import Any, TypeVar, get_args, get_type_hints
 
 from flask import abort, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.web import access
@@ -47,6 +56,24 @@ def unchanged() -> Any:
     """Declare a field of a :class:`PatchBody` that may be left out, but not be cleared."""
     # A factory, so that no default stands in the OpenAPI document.
     return Field(default_factory=lambda: None)
+
+
+def patch_of(
+    model: type[BaseModel], name: str, summary: str, clearable: Iterable[str] = ()
+) -> type[PatchBody]:
+    """Return the body of a PATCH of what a model describes: its fields, none of them required.
+
+    :param name: of the body in the OpenAPI document, and ``summary`` what is said of it there.
+    :param clearable: fields that may be null.
+    """
+    fields: dict[str, Any] = {}
+    for field, hint in get_type_hints(model, include_extras=True).items():
+        parts = get_args(hint)
+        if field in clearable:
+            fields[field] = hint, None
+        elif field in model.model_fields:
+            fields[field] = parts[0] if type(None) in parts else hint, unchanged()
+    return create_model(name, __base__=PatchBody, __doc__=summary, **fields)
 
 
 class EmptyBody(Body):

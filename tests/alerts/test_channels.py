@@ -16,7 +16,8 @@ import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from app.alerts.channels import KINDS, find_channel
+from app.alerts.channels.kind import KINDS
+from app.alerts.channels.stored import find_channel
 from app.alerts.channels.teams import Teams
 from app.alerts.http_sender import Poster
 from app.alerts.mail import AddressError, Mailer, addresses

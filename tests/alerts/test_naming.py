@@ -15,8 +15,9 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import select, text, update
 
-from app.alerts import measures, rules
-from app.alerts.rules import ensure_presets, list_rules
+from app.alerts.rules import frequency
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.stored import list_rules
 from app.issues import triage
 from app.issues.tables import issues
 from app.projects import create_project
@@ -232,7 +233,7 @@ def test_busier_issues_of_another_kind_do_not_hide_the_one_a_rule_is_about(app: 
 def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_rule_is_about(
     app: Flask, monkeypatch: pytest.MonkeyPatch, of_it: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 20)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 20)
     only(app, "frequency", threshold=2, filters=of_it)
     staging = {"environment": "staging", "release": "shop@3"}
     store_events(app, *[error(number, **staging) for number in range(40)] * 3)
@@ -245,7 +246,7 @@ def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_r
 def test_more_issues_than_a_turn_finds_are_told_in_the_next(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 2)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 2)
     with time_machine.travel(NOON, tick=False) as clock:
         only(app, "frequency", threshold=2, filters={"environment": "production"})
         store_events(app, *[error(number) for number in range(5)] * 2)
@@ -260,7 +261,7 @@ def test_more_issues_than_a_turn_finds_are_told_in_the_next(
 def test_issue_that_was_busier_before_the_window_does_not_hide_one_within_it(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 3)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 3)
     with time_machine.travel(NOON, tick=False) as clock:
         only(app, "frequency", threshold=2, window_minutes=10)
         store_events(app, *[error(number) for number in range(10)] * 3)
@@ -377,10 +378,10 @@ def test_upgrade_shares_the_rules_nobody_changed_and_keeps_off_what_was_off(
     ensure_presets(store)
     with store.read() as conn:
         on = {
-            project: {one.preset for one in list_rules(conn, project, enabled=True)}
+            project: {one.preset for one in list_rules(conn, project) if one.enabled}
             for project in (1, 2, 3)
         }
-        shared = [one for one in rules.list_rules(conn) if one.preset == "new_errors"]
+        shared = [one for one in list_rules(conn) if one.preset == "new_errors"]
     assert [(one.project_id, one.enabled) for one in shared] == [(None, True), (3, False)]
     assert {state.project_id for state in shared[0].by_project} == {1, 2}
     assert {"new_errors", "regressions"} <= on[1] and "new_errors" in on[2]

@@ -10,13 +10,10 @@ from app.alerts.targets import Targets
 from app.output import one_line
 
 
-@KINDS.register
+@KINDS.register("email", "E-mail", position=10)
 class Email(ChannelKind):
     """Mail to one address or several."""
 
-    name = "email"
-    label = "E-mail"
-    position = 10
     summary = "a message to mail addresses"
     address_field = "to"
 

@@ -16,7 +16,7 @@ _FORMATS = re.compile(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])")
 _EMOJI = re.compile(r":[\w+'-]{1,100}:")
 
 
-@KINDS.register
+@KINDS.register("slack", "Slack", position=30)
 class Slack(UrlChannel):
     """Text, and a block where titles of issues are in it.
 
@@ -27,9 +27,6 @@ class Slack(UrlChannel):
     https://docs.slack.dev/reference/block-kit/blocks/rich-text-block, 2026-11-25.
     """
 
-    name = "slack"
-    label = "Slack"
-    position = 30
     summary = "an incoming webhook of Slack"
 
     def content(self, letter: Letter) -> dict[str, Any]:

@@ -14,7 +14,7 @@ MAX_TEXT_BYTES = 20_000
 _PARAGRAPH_BYTES = 100
 
 
-@KINDS.register
+@KINDS.register("teams", "Microsoft Teams", position=40)
 class Teams(UrlChannel):
     """An Adaptive Card: the title, a paragraph for each line, a button for each link.
 
@@ -24,9 +24,6 @@ class Teams(UrlChannel):
     connectors-using and https://adaptivecards.io/explorer/RichTextBlock.html, 2026-11-27.
     """
 
-    name = "teams"
-    label = "Microsoft Teams"
-    position = 40
     summary = "a card to a channel or chat, by a Workflows webhook"
 
     def content(self, letter: Letter) -> dict[str, Any]:

@@ -15,13 +15,10 @@ TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
 SIGNATURE_HEADER = "X-DevEnviro-Signature"
 
 
-@KINDS.register
+@KINDS.register("webhook", "Webhook", position=20)
 class Webhook(UrlChannel):
     """Everything that is known of a notice."""
 
-    name = "webhook"
-    label = "Webhook"
-    position = 20
     summary = "signed JSON to a URL of yours"
     is_signed = True
 
