@@ -173,7 +173,4 @@ def _change(form: ChangeForm, channel: Channel) -> bool:
 
 
 def _find(conn: Connection, channel_id: int) -> Channel:
-    channel = stored.find_channel(conn, channel_id)
-    if channel is None:
-        abort(404, description=UNKNOWN)
-    return channel
+    return stored.find_channel(conn, channel_id) or abort(404, description=UNKNOWN)

@@ -255,7 +255,4 @@ def _change(form: RuleForm, rule: AlertRule) -> bool:
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:
-    rule = find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return find_rule(conn, rule_id) or abort(404, description=UNKNOWN)

@@ -75,9 +75,7 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
     :raise 404: no notice has this id.
     """
     with current_store().read() as conn:
-        story = queries.find_story(conn, notice_id)
-        if story is None:
-            abort(404, description=UNKNOWN)
+        story = queries.find_story(conn, notice_id) or abort(404, description=UNKNOWN)
         issue_id = story.notice.issue_id
         issue = find_issue(conn, issue_id) if issue_id else None
         there = existing(conn, [one.issue_id for one in story.issues])

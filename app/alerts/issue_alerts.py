@@ -97,15 +97,12 @@ def _bite(conn: Connection, now: datetime) -> int:
 
 
 def _is_for(rule: Watch, row: Row[Any]) -> bool:
-    wanted = rule.filters
     return (
         rule.project_id == row.project_id
         and rule.about.transition == row.kind
-        and (row.level or row.issue_level) in rule.levels
-        and wanted.get("environment") in (None, row.environment)
+        and rule.is_about(row.level or row.issue_level, row.type, row.title)
+        and rule.filters.get("environment") in (None, row.environment)
         and rule.matches("release", row.release)
-        and rule.matches("type", row.type)
-        and rule.matches("message", row.title, row.title.removeprefix(f"{row.type}: "))
     )
 
 
@@ -115,10 +112,9 @@ def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
         return rule.held
     columns = held_issues.c
     of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
-    names = ("issue_id", "event_id", "environment", "release")
     rows = [
         {"rule_id": rule.id, "project_id": rule.project_id}
-        | {name: getattr(row, name) for name in names}
+        | {name: getattr(row, name) for name in Match._fields}
         for row in found
     ][: max(0, MAX_HELD - rule.held)]
     if rows:
@@ -154,7 +150,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
     """Tell what a rule holds."""
     columns = held_issues.c
     of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
-    query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
+    query = select(*(columns[name] for name in Match._fields))
     held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
     if draft := draft_of_issues(conn, rule, held, now):
         notify(conn, rule, draft, list_channels(conn), now)

@@ -78,17 +78,13 @@ def raise_notice(
 
     :param taken_by: who sends it at once; by default whoever comes first.
     """
-    values = {
+    names = ("kind", "project_id", "issue_id", "event_id", "total")
+    values = {name: getattr(draft, name) for name in names} | {
         "uid": uuid.uuid4().hex,
-        "project_id": draft.project_id,
         "rule_id": rule_id,
-        "kind": draft.kind,
         "at": now,
         "title": cut(clean_text(draft.title), MAX_TITLE),
         "text": clean_text(draft.text)[:MAX_TEXT],
-        "issue_id": draft.issue_id,
-        "event_id": draft.event_id,
-        "total": draft.total,
     }
     notice_id = conn.execute(notices.insert().values(values).returning(notices.c.id)).scalar_one()
     if named := [_issue_row(notice_id, *one) for one in enumerate(draft.issues, 1)]:

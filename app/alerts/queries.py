@@ -92,21 +92,14 @@ def issues_of(conn: Connection, notice_id: int) -> list[Row[Any]]:
 def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
     """Return how notices went out, by notice."""
     query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_sendings.c.id)):
-        found.setdefault(row.notice_id, []).append(row)
-    return found
+    return _grouped(conn.execute(query.order_by(notice_sendings.c.id)), "notice_id")
 
 
 def attempts_of(conn: Connection, sending_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
     """Return the newest attempts of sendings, by sending, the newest first."""
     query = select(notice_attempts).where(notice_attempts.c.sending_id.in_(list(sending_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_attempts.c.id.desc())):
-        of_one = found.setdefault(row.sending_id, [])
-        if len(of_one) < MAX_ATTEMPTS:
-            of_one.append(row)
-    return found
+    found = _grouped(conn.execute(query.order_by(notice_attempts.c.id.desc())), "sending_id")
+    return {sending_id: rows[:MAX_ATTEMPTS] for sending_id, rows in found.items()}
 
 
 def find_story(conn: Connection, notice_id: int) -> Story | None:
@@ -118,6 +111,13 @@ def find_story(conn: Connection, notice_id: int) -> Story | None:
     tries = attempts_of(conn, [one.id for one in sendings])
     ways = [WayOut(one, tries.get(one.id, [])) for one in sendings]
     return Story(row, ways, issues_of(conn, notice_id))
+
+
+def _grouped(rows: Iterable[Row[Any]], name: str) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, name), []).append(row)
+    return found
 
 
 def _notices() -> Any:

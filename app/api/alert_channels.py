@@ -182,10 +182,7 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
 
 
 def _find(conn: Connection, channel_id: int) -> stored.Channel:
-    channel = stored.find_channel(conn, channel_id)
-    if channel is None:
-        abort(404, description=UNKNOWN)
-    return channel
+    return stored.find_channel(conn, channel_id) or abort(404, description=UNKNOWN)
 
 
 def _shape(channel: stored.Channel) -> dict[str, Any]:

@@ -215,10 +215,7 @@ def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:
-    rule = find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return find_rule(conn, rule_id) or abort(404, description=UNKNOWN)
 
 
 def _shape(rule: AlertRule) -> WatchRule:

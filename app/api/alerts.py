@@ -178,9 +178,7 @@ def get_alert(notice_id: int) -> ResponseReturnValue:
     :raise 404: there is none with this id.
     """
     with current_store().read() as conn:
-        story = queries.find_story(conn, notice_id)
-    if story is None:
-        abort(404, description=UNKNOWN)
+        story = queries.find_story(conn, notice_id) or abort(404, description=UNKNOWN)
     ways = [_detail(way) for way in story.ways]
     issues = [NoticeIssue(**_fields(one, NoticeIssue)) for one in story.issues]
     return answer(NoticeDetail(**_fields(story.notice, Notice), issues=issues, sendings=ways))

@@ -10,10 +10,6 @@ from app.alerts.channels.kind import KINDS, UrlChannel
 from app.alerts.messages import Letter
 from app.store import utc_now
 
-NOTICE_HEADER = "X-DevEnviro-Notice"
-TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
-SIGNATURE_HEADER = "X-DevEnviro-Signature"
-
 
 @KINDS.register("webhook", "Webhook", position=20)
 class Webhook(UrlChannel):
@@ -46,7 +42,7 @@ class Webhook(UrlChannel):
         timestamp = str(int(utc_now().timestamp()))
         signed = hmac.new((secret or "").encode(), timestamp.encode() + body, hashlib.sha256)
         return {
-            NOTICE_HEADER: letter.sending.uid,
-            TIMESTAMP_HEADER: timestamp,
-            SIGNATURE_HEADER: f"sha256={signed.hexdigest()}",
+            "X-DevEnviro-Notice": letter.sending.uid,
+            "X-DevEnviro-Timestamp": timestamp,
+            "X-DevEnviro-Signature": f"sha256={signed.hexdigest()}",
         }

@@ -77,7 +77,7 @@ def _candidates(
     enough = [one for one in busy if one.events >= needed]
     if not enough:
         return [], []
-    wanted = [one for one in enough if _is_wanted(rule, one)]
+    wanted = [one for one in enough if rule.is_about(one.level, one.type, one.title)]
     cooling = cooling_issues(question.conn, rule, question.now)
     told = [one for one in wanted if one.id in cooling]
     fresh = [one for one in wanted if one.id not in cooling]
@@ -111,15 +111,6 @@ def _busy_issues(project_id: int, since: datetime, question: Question) -> list[A
 
     found: list[Any] = question.once(("busy", project_id, first), ask)
     return found
-
-
-def _is_wanted(rule: Watch, issue: Any) -> bool:
-    message = issue.title.removeprefix(f"{issue.type}: ")
-    return (
-        issue.level in rule.levels
-        and rule.matches("type", issue.type)
-        and rule.matches("message", issue.title, message)
-    )
 
 
 def _count_since(

@@ -110,6 +110,15 @@ class AlertRule(Found):
         matcher = Matcher(name, wanted)
         return any(value is not None and matcher.matches(value.lower()) for value in values)
 
+    def is_about(self, level: str, type: str, title: str) -> bool:
+        """Return whether the filters of level, type and message let an issue through."""
+        message = title.removeprefix(f"{type}: ")
+        return (
+            level in self.levels
+            and self.matches("type", type)
+            and self.matches("message", title, message)
+        )
+
     @property
     def levels(self) -> tuple[str, ...]:
         """The levels it is narrowed to, the highest first."""
