@@ -26,6 +26,7 @@ from app.alerts.channels.stored import list_channels
 from app.alerts.errors import AlertError
 from app.alerts.queries import list_notices
 from app.alerts.rules import changes
+from app.alerts.rules.inputs import AlertRuleInput
 from app.alerts.rules.kind import ALL_FILTERS, KINDS, RuleKind
 from app.alerts.rules.stored import AlertRule, find_rule, list_rules
 from app.projects import OWN_PROJECT_ID
@@ -88,11 +89,9 @@ class RuleForm(AlertForm):
         """Return the form of a kind."""
         form = cls(**given)
         form.channels.choices = [SelectChoice(id, name) for id, name in channels]
-        for name in ("threshold", "window_minutes", "minimum"):
-            if getattr(about, name) is None:
-                delattr(form, name)
-        for name in ALL_FILTERS:
-            if name not in about.filters:
+        defaults = about.defaults()
+        for name in (*defaults, *ALL_FILTERS):
+            if name not in about.filters and defaults.get(name) is None:
                 delattr(form, name)
         if form.threshold:
             form.threshold.label.text = f"Threshold, {about.unit}"
@@ -102,8 +101,7 @@ class RuleForm(AlertForm):
 
     def fields(self) -> dict[str, Any]:
         """Return what was filled in, as rules take it."""
-        names = ("name", "threshold", "window_minutes", "minimum", "cooldown_minutes")
-        given = {name: self[name].data for name in names if name in self}
+        given = {name: self[name].data for name in AlertRuleInput.model_fields if name in self}
         filters = {name: self[name].data for name in ALL_FILTERS if name in self}
         return given | {"filters": filters, "channel_ids": self.channels.data or None}
 
@@ -230,8 +228,7 @@ def _project_name(names: dict[int, str], rule: AlertRule) -> str:
 
 
 def _filled(rule: AlertRule) -> dict[str, Any]:
-    names = ("name", "threshold", "window_minutes", "minimum", "cooldown_minutes")
-    given = {name: getattr(rule, name) for name in names}
+    given = {name: getattr(rule, name) for name in ("name", *rule.about.defaults())}
     return given | rule.filters | {"channels": rule.channel_ids or []}
 
 
