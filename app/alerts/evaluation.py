@@ -90,9 +90,9 @@ class Evaluator:
             log.exception("rule %s could not be evaluated", rule.id)
             return Reading(None, False, "It could not be evaluated; the log says why.")
         finally:
-            if rule.about.rests:
+            if rule.about.rest_factor:
                 now = time.monotonic()
-                self._rests_until[rule.kind] = now + (now - began) * rule.about.rests
+                self._rests_until[rule.kind] = now + (now - began) * rule.about.rest_factor
 
 
 def _write(conn: Connection, found: list[_Found], now: datetime) -> None:

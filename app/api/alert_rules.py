@@ -26,8 +26,8 @@ UNKNOWN = "no rule has this id"
 RuleKind = Annotated[str, one_of(KINDS)]
 
 
-class RuleFound(BaseModel):
-    """How a rule was found last."""
+class LastEvaluation(BaseModel):
+    """What the last evaluation of a rule found."""
 
     state: Literal["unknown", "ok", "firing", "no_data"]
     value: float | None
@@ -37,13 +37,13 @@ class RuleFound(BaseModel):
     held: int
 
 
-class WatchRuleState(RuleFound):
+class WatchRuleState(LastEvaluation):
     """How a rule was found in a project; `held` issues are told when its cool-down is over."""
 
     project_id: int
 
 
-class WatchRule(RuleFound):
+class WatchRule(LastEvaluation):
     """A rule; `preset` names a recommended one, `state` how it was found last.
 
     `project_id` null: of all projects. Then `by_project` has how it was found in each, and `state`

@@ -34,7 +34,10 @@ class Teams(UrlChannel):
             "type": "AdaptiveCard",
             "version": "1.4",
             "msteams": {"width": "Full"},
-            "body": [_paragraph(title, weight="bolder"), *map(_paragraph, _fitting(letter.lines))],
+            "body": [
+                _paragraph(title, weight="bolder"),
+                *map(_paragraph, _lines_that_fit(letter.lines)),
+            ],
             "actions": [
                 {"type": "Action.OpenUrl", "title": name, "url": url}
                 for name, url in letter.labelled_links().items()
@@ -50,7 +53,7 @@ def _paragraph(text: str, **style: str) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": [run]}
 
 
-def _fitting(lines: list[str]) -> list[str]:
+def _lines_that_fit(lines: list[str]) -> list[str]:
     """Return the lines that a message has room for, with ``…`` for the others."""
     kept: list[str] = []
     room = MAX_TEXT_BYTES

@@ -93,17 +93,16 @@ class Preset(NamedTuple):
 
 
 class RuleKind(Kind):
-    """A kind of rule. What is ``None`` is what its rules do not have.
+    """A kind of rule. Its rules have no field that is ``None`` here, and start with the others.
 
     :cvar summary: in one sentence, when a notice is raised.
-    :cvar minimum: below so many ``counted`` (events, requests, sessions) nothing is raised; what a
-        rule starts with, as the minutes are.
+    :cvar minimum: below so many ``counted`` (events, requests, sessions) nothing is raised.
     :cvar filters: how its rules can be narrowed, some of :data:`ALL_FILTERS`.
     :cvar is_of_service: it watches the service as a whole; only the service's own project has it.
     :cvar transition: what happens to an issue when a notice is raised, where nothing is measured.
     :cvar one_issue: the title of a notice about one issue; ``many_issues`` stands after a number.
     :cvar next_notice: what a notice about issues says is not before the end of the cool-down.
-    :cvar rests: after a measurement it waits so many times as long as that took.
+    :cvar rest_factor: after a measurement it waits so many times as long as that took.
     """
 
     summary: ClassVar[str]
@@ -119,7 +118,7 @@ class RuleKind(Kind):
     one_issue: ClassVar[str] = "New issue: {issue.title}"
     many_issues: ClassVar[str] = "new issues"
     next_notice: ClassVar[str] = "Next message"
-    rests: ClassVar[int] = 0
+    rest_factor: ClassVar[int] = 0
 
     @property
     def unit(self) -> str:

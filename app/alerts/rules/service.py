@@ -50,7 +50,7 @@ class Books(RuleKind):
     preset = Preset("books", "The books do not balance")
     is_of_service = True
     # Holding counters against rows takes the longer the more there are.
-    rests = 100
+    rest_factor = 100
 
     def measure(self, rule: Watch, question: Question) -> Reading:
         """Hold the counters against each other and against the rows."""

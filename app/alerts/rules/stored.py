@@ -26,8 +26,8 @@ _WORST = ("unknown", "ok", "no_data", "firing")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """How a rule was found.
+class LastEvaluation:
+    """What the last evaluation of a rule found.
 
     :param state: ``unknown ok firing no_data``, as it was evaluated last.
     :param held: how many issues matched within the cool-down, named when it is over.
@@ -41,19 +41,19 @@ class Found:
     held: int = 0
 
 
-STATE_FIELDS = tuple(one.name for one in fields(Found))
+STATE_FIELDS = tuple(one.name for one in fields(LastEvaluation))
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleState(Found):
-    """How a rule was found in a project."""
+class RuleState(LastEvaluation):
+    """What the last evaluation of a rule found in a project."""
 
     project_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlertRule(Found):
-    """A rule as it is kept, and how it was found; one of all projects: in the worst of them.
+class AlertRule(LastEvaluation):
+    """A rule with its last evaluation; for one of all projects, that of the worst of them.
 
     :param project_id: ``None``: of all projects.
     :param preset: its name among the recommended ones.
