@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from app import create_app
 from app.accounts import Accounts, Logins
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.cli.worker import make_worker
 from app.delivery.destinations import Destinations
 from app.intake import Intake
@@ -283,7 +283,7 @@ class Parts:
     logins: Logins
     keys: KeyRing
     quotas: QuotaGate
-    courier: Courier
+    dispatcher: Dispatcher
     memories: Memories
     release: str
     started_at: datetime

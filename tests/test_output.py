@@ -12,7 +12,7 @@ from flask.testing import FlaskCliRunner
 
 from app.alerts.channels.email import Email
 from app.alerts.channels.slack import Slack
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.output import one_line
 from app.projects import projects
 from app.stats.tables import releases
@@ -75,10 +75,10 @@ def test_commands_print_hostile_names_as_one_harmless_line(
 def test_line_breaks_of_clients_are_spaces_in_mail_and_slack(text: str) -> None:
     row = SimpleNamespace(title=text, text=text, total=0)
     about = {"rule": None, "project": {"id": 1, "name": text}, "issue": None, "event": None}
-    letter = Letter(row, about, {})  # type: ignore[arg-type]
-    subject, body = Email().message(letter)
+    notification = Notification(row, about, {})  # type: ignore[arg-type]
+    subject, body = Email().message(notification)
     assert one_line(subject) == subject
     assert body.startswith(f"{one_line(text)}\n\n") and f"Project: {one_line(text)}\n" in body
     assert all(one_line(line) == line for line in body.split("\n"))
-    content = json.dumps(Slack().content(letter))
+    content = json.dumps(Slack().content(notification))
     assert "\\u001b" not in content and "\\r" not in content

@@ -18,7 +18,7 @@ from app.alerts.channels.inputs import changed_values, new_values
 from app.alerts.channels.kind import KINDS, ChannelKind
 from app.alerts.channels.stored import Channel
 from app.web import access
-from app.web.current import current_courier, current_store
+from app.web.current import current_dispatcher, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
 
@@ -87,7 +87,7 @@ def list_of_channels() -> ResponseReturnValue:
         channels=found,
         form=form,
         kinds=KINDS.values(),
-        senders=current_courier().senders,
+        senders=current_dispatcher().senders,
     )
     return page, 422 if form.errors else 200
 
@@ -111,10 +111,10 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/channels/<int:channel_id>/test")
 @access.admin
 def test_channel(channel_id: int) -> ResponseReturnValue:
-    """Send a test notice and show what became of it (303)."""
+    """Send a test notification and show what became of it (303)."""
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = current_courier().test(channel)
+    notice_id, state = current_dispatcher().test(channel)
     if state == "delivered":
         flash(f"The test was sent by {channel.name}.", "note")
     else:
@@ -157,7 +157,7 @@ def _page(channel: Channel, form: Any = None, secret: str | None = None) -> str:
 def _add(form: ChannelForm) -> Channel | None:
     kind = KINDS[form.kind.data]
     with form.errors_at_fields():
-        values = new_values(kind, form.given(kind), current_courier().targets)
+        values = new_values(kind, form.given(kind), current_dispatcher().targets)
         with current_store().write() as conn:
             return stored.add_channel(conn, values, current_user.username)
     return None
@@ -166,7 +166,7 @@ def _add(form: ChannelForm) -> Channel | None:
 def _change(form: ChangeForm, channel: Channel) -> bool:
     given = form.given(channel.about)
     with form.errors_at_fields():
-        changes = changed_values(channel.about, given, current_courier().targets)
+        changes = changed_values(channel.about, given, current_dispatcher().targets)
         with current_store().write() as conn:
             stored.change_channel(conn, _find(conn, channel.id), changes)
     return not form.errors

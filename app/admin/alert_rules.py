@@ -24,7 +24,7 @@ from app.admin.alerts import AlertForm
 from app.admin.lookups import project_names
 from app.alerts.channels.stored import list_channels
 from app.alerts.errors import AlertError
-from app.alerts.queries import list_notices
+from app.alerts.queries import list_notifications
 from app.alerts.rules import changes
 from app.alerts.rules.inputs import AlertRuleInput
 from app.alerts.rules.kind import ALL_FILTERS, KINDS, RuleKind
@@ -35,7 +35,7 @@ from app.web import access
 from app.web.current import current_config, current_store
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
-NOTICES_SHOWN = 10
+NOTIFICATIONS_SHOWN = 10
 ALL = "all projects"
 STATES = {
     "unknown": "not evaluated yet",
@@ -163,7 +163,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
         rule = _find(conn, rule_id)
         names = project_names(conn)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
-        told = list_notices(conn, rule_id=rule_id, limit=NOTICES_SHOWN)
+        told = list_notifications(conn, rule_id=rule_id, limit=NOTIFICATIONS_SHOWN)
     form = RuleForm.of(rule.about, channels, data=_filled(rule))
     if form.validate_on_submit() and _change(form, rule):
         flash("Saved.", "note")

@@ -1,7 +1,7 @@
-"""The courier: takes one notice after the other out by its channel and settles it.
+"""The dispatcher: takes one notification after the other out by its channel and settles it.
 
 Who takes a sending has it alone for some minutes, so that two never send the same. Between the
-sending and its settlement a process may be killed. The row then still waits, and is sent again by
+sending and its outcome a process may be killed. The row then still waits, and is sent again by
 whoever comes next: once more than needed rather than once too few. Both carry the same id.
 """
 
@@ -15,9 +15,9 @@ from collections import defaultdict
 from app.alerts import notifications, queries
 from app.alerts.channels.kind import Senders
 from app.alerts.channels.stored import Channel, find_channel
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.mail import Mailer
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.alerts.notifications import TEST, Draft
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Targets
@@ -26,7 +26,7 @@ from app.store.leases import new_owner
 from app.store.recording import recording
 from config import Config
 
-# The SDK does not capture this logger: no notice may make an event that makes a notice.
+# The SDK does not capture this logger: no notification may make an event that makes a notification.
 log = logging.getLogger("app.tracker")
 
 # What one turn takes out of the queue.
@@ -35,8 +35,8 @@ BATCH = 200
 TURN_S = 30.0
 
 
-class Courier:
-    """Sends notices.
+class Dispatcher:
+    """Sends notifications.
 
     :param mailer: ``None`` where no mail server is set.
     :param public_url: where links lead, without a last slash.
@@ -46,14 +46,14 @@ class Courier:
         self, store: Store, targets: Targets, mailer: Mailer | None, public_url: str
     ) -> None:
         self.targets = targets
-        self.senders = Senders(Poster(targets), mailer)
+        self.senders = Senders(HttpSender(targets), mailer)
         self._store = store
         self._public_url = public_url
         self._owner = new_owner()
 
     @classmethod
-    def of(cls, store: Store, config: Config) -> Courier:
-        """Return the courier of a configuration."""
+    def of(cls, store: Store, config: Config) -> Dispatcher:
+        """Return the dispatcher of a configuration."""
         targets = Targets(config.ALERTS_ALLOW_PRIVATE_TARGETS)
         return cls(store, targets, Mailer.of(config), config.public_url)
 
@@ -107,14 +107,14 @@ class Courier:
         return self._send_taken(sending_id)
 
     def test(self, channel: Channel) -> tuple[int, str]:
-        """Send a notice by one channel now and return its id and what became of it.
+        """Send a notification by one channel now and return its id and what became of it.
 
         :raise StoreError: the store does not answer.
         """
         now = utc_now()
         draft = Draft(TEST, f"Test of {channel.name}", "If you can read this, notices arrive here.")
         with self._store.write() as conn:
-            notice_id = notifications.raise_notice(
+            notice_id = notifications.add_notification(
                 conn, draft, [channel], now, taken_by=self._owner
             )
             [sending] = queries.sendings_of(conn, [notice_id])[notice_id]
@@ -122,16 +122,18 @@ class Courier:
 
     def _send_taken(self, sending_id: int) -> str:
         with self._store.read() as conn:
-            letter = queries.read_letter(conn, sending_id, self._public_url)
-            channel = find_channel(conn, letter.sending.channel_id or 0)
+            notification = queries.read_notification(conn, sending_id, self._public_url)
+            channel = find_channel(conn, notification.sending.channel_id or 0)
         began = utc_now()
-        outcome = self._try(channel, letter)
+        outcome = self._try(channel, notification)
         with self._store.write() as conn:
-            return notifications.settle(conn, letter.sending, outcome, began, utc_now())
+            return notifications.record_outcomes(
+                conn, notification.sending, outcome, began, utc_now()
+            )
 
-    def _try(self, channel: Channel | None, letter: Letter) -> Outcome:
+    def _try(self, channel: Channel | None, notification: Notification) -> Outcome:
         if channel is None:
             return Outcome(False, note="the channel was deleted", is_final=True)
-        if not channel.enabled and letter.sending.kind != TEST:
+        if not channel.enabled and notification.sending.kind != TEST:
             return Outcome(False, note="the channel was switched off", is_final=True)
-        return channel.about.send(channel.address, channel.secret, letter, self.senders)
+        return channel.about.send(channel.address, channel.secret, notification, self.senders)

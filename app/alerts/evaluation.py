@@ -1,7 +1,7 @@
 """A turn: every rule once.
 
-    news      what the queue has, told or held       one transaction a bite
-    measures  read without holding anybody up, then written: states, and notices of what is wrong
+    news      what the queue has, told or held       one transaction a batch
+    measures  read without holding anybody up, then written: states, and notifications of what is wrong
 
 A rule that was evaluated lately is passed over, so that a turn that another process began, or one
 after a lease changed hands, repeats nothing.
@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.alerts.channels.stored import Channel, list_channels
-from app.alerts.issue_alerts import draft_of_issues, tell_news
+from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
 from app.alerts.notifications import Draft
 from app.alerts.rules.changes import ensure_presets
 from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
@@ -52,14 +52,14 @@ class Evaluator:
         # When kinds that rest after a measurement may be measured again.
         self._rests_until: dict[str, float] = {}
 
-    def turn(self) -> int:
+    def work(self) -> int:
         """Evaluate what is due and return how many rules that were.
 
         :raise StoreError: the store does not answer; the next turn does what this one did not.
         """
         ensure_presets(self._store)
         now = utc_now()
-        tell_news(self._store, now)
+        dispatch_issue_alerts(self._store, now)
         found = self._measure(now)
         if found:
             with self._store.write() as conn:
@@ -100,22 +100,24 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
     for one in found:
         write_state(conn, one.rule, **_state(one, now))
         if one.reading.issues:
-            _speak_of_issues(conn, one, channels, now)
+            _notify_of_issues(conn, one, channels, now)
         # Without a title it told of all that there is.
-        elif one.reading.is_breach and one.reading.title and one.rule.may_speak(now):
+        elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
             notify(conn, one.rule, _draft(one), channels, now)
 
 
-def _speak_of_issues(conn: Connection, one: _Found, channels: list[Channel], now: datetime) -> None:
+def _notify_of_issues(
+    conn: Connection, found: _Found, channels: list[Channel], now: datetime
+) -> None:
     # Asked again: another host may have told of them since they were read.
-    cooling = cooling_issues(conn, one.rule, now)
-    fresh = [match for match in one.reading.issues if match.issue_id not in cooling]
-    if draft := draft_of_issues(conn, one.rule, fresh, now):
-        notify_of_issues(conn, one.rule, draft, channels, now)
+    cooling = cooling_issues(conn, found.rule, now)
+    fresh = [match for match in found.reading.issues if match.issue_id not in cooling]
+    if draft := draft_of_issues(conn, found.rule, fresh, now):
+        notify_of_issues(conn, found.rule, draft, channels, now)
 
 
-def _state(one: _Found, now: datetime) -> dict[str, Any]:
-    rule, reading = one.rule, one.reading
+def _state(found: _Found, now: datetime) -> dict[str, Any]:
+    rule, reading = found.rule, found.reading
     is_known = reading.value is not None or rule.about.transition is not None
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
@@ -126,8 +128,8 @@ def _state(one: _Found, now: datetime) -> dict[str, Any]:
     }
 
 
-def _draft(one: _Found) -> Draft:
-    rule, reading = one.rule, one.reading
+def _draft(found: _Found) -> Draft:
+    rule, reading = found.rule, found.reading
     return Draft(
         kind=rule.kind,
         title=reading.title,

@@ -1,9 +1,9 @@
 """News: new issues and regressions, told from the queue that recording writes.
 
 The transaction that stores an event writes, for a new issue or one that comes back, a row in
-``transitions`` that is marked as due. One transaction here takes marks away and raises the notices
-they cause, or counts them on a rule that is in its cool-down: whatever is killed, nothing is missed
-and nothing told twice.
+``transitions`` that is marked as due. One transaction here takes marks away and raises the
+notifications they cause, or counts them on a rule that is in its cool-down: whatever is killed,
+nothing is missed and nothing told twice.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from app.store import Store
 from app.store import insert as insert_or_not
 
 # Rows of one transaction: some 20 ms of the store's only writer.
-BITE = 500
+BATCH_SIZE = 500
 # Issues that a rule holds through its cool-down, of a week at most.
 MAX_HELD = 10_000
-# No notices of these.
+# No notifications of these.
 _QUIET = ("ignored", DELETED)
 # What a news rule looks at: of the event that caused it, or where that is gone of the issue.
 _DUE = (
@@ -60,35 +60,35 @@ _DUE = (
     )
     .where(text(ALERTS_DUE))
     .order_by(transitions.c.id)
-    .limit(BITE)
+    .limit(BATCH_SIZE)
 )
 
 
-def tell_news(store: Store, now: datetime) -> int:
-    """Take what is due, in bites, tell it, and return how many rows that were."""
+def dispatch_issue_alerts(store: Store, now: datetime) -> int:
+    """Take what is due, in batches, tell it, and return how many rows that were."""
     told = 0
     while True:
         with store.read() as conn:  # Nothing to do is the usual case.
             due = conn.execute(_DUE.limit(1)).first()
-            held = any(rule.held and rule.may_speak(now) for rule in watches(conn))
+            held = any(rule.held and rule.may_notify(now) for rule in watches(conn))
         if due is None and not held:
             return told
         with store.write() as conn:
-            count = _bite(conn, now)
+            count = _batch(conn, now)
         told += count
-        if count < BITE:
+        if count < BATCH_SIZE:
             return told
 
 
-def _bite(conn: Connection, now: datetime) -> int:
+def _batch(conn: Connection, now: datetime) -> int:
     rules = [rule for rule in watches(conn) if rule.about.transition]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
-    is_last = len(rows) < BITE
+    is_last = len(rows) < BATCH_SIZE
     for rule in rules:
         held = _hold(conn, rule, [row for row in wanted if _is_for(rule, row)])
-        # After the last bite, so that one notice tells of all that came together.
-        if held and is_last and rule.may_speak(now):
+        # After the last batch, so that one notification tells of all that came together.
+        if held and is_last and rule.may_notify(now):
             _tell(conn, rule, now)
     ids = [row.id for row in rows]
     if ids:
@@ -161,7 +161,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
 def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
-    """Return a notice that names issues, ``None`` where none of them is left to be told."""
+    """Return a notification that names issues, ``None`` where none of them is left to be told."""
     named, total = name_issues(conn, matches, now, came_back=rule.about.transition == "regressed")
     if not named:
         return None

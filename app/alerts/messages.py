@@ -1,6 +1,6 @@
-"""What a notice says, for every kind of channel to put in its own form.
+"""What a notification says, for every kind of channel to put in its own form.
 
-Letter ──▶ channels/<kind>.py
+Notification ──▶ channels/<kind>.py
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MAX_LINES = 10
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A notice on its way out by one channel.
+class Notification:
+    """A notification on its way out by one channel.
 
-    :param sending: the row, with its notice's.
+    :param sending: the row, with its notification's.
     :param about: ``rule``, ``project``, ``issue``, ``event``: what is known of each, or ``None``.
     :param links: to pages, by what they show.
-    :param issues: those the notice names, the worst first, as they are now; of one that is gone
-        what was known of it then.
+    :param issues: those the notification names, the worst first, as they are now; of one that is
+        gone what was known of it then.
     """
 
     sending: Row[Any]
@@ -55,8 +55,8 @@ class Letter:
         return one_line(project["name"]) if project and not self.is_of_many else ""
 
     def labelled_links(self, verb: str = "Open the ") -> dict[str, str]:
-        """Return links by what they are called; that of the notice leads to all of its issues."""
-        # Of many issues one of them is not what the notice is about.
+        """Return links by what they are called; that of the notification leads to all of its issues."""
+        # Of many issues one of them is not what the notification is about.
         left_out = ("notice", "issue", "event") if self.is_of_many else ()
         links = {
             f"{verb}{name}" if verb else name.capitalize(): url
@@ -74,7 +74,7 @@ def more_of(total: int) -> str:
 
 
 def open_all(total: int) -> str:
-    """Return what the link to all issues of a notice is called."""
+    """Return what the link to all issues of a notification is called."""
     return f"Open all {total:,}"
 
 

@@ -1,4 +1,4 @@
-"""Notices as they are read: lists of them, and one with its ways out and its attempts."""
+"""Notifications as they are read: lists of them, and one with its ways out and its attempts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Table, func, select
 
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.alerts.notifications import STATES
 from app.alerts.tables import (
     alert_rules,
@@ -22,7 +22,7 @@ from app.projects import projects
 
 # Attempts of one sending that are shown.
 MAX_ATTEMPTS = 50
-# What is sent of the rule, the issues and the event of a notice.
+# What is sent of the rule, the issues and the event of a notification.
 _OF_RULE = ("id", "name", "kind", "threshold", "minimum", "window_minutes", "filters")
 _OF_ISSUE = (
     *("id", "title", "culprit", "type", "level", "status", "times_seen", "users"),
@@ -32,29 +32,29 @@ _WHERE = ("environment", "release")
 _OF_EVENT = ("event_id", "title", "level", "environment", "release", "transaction", "timestamp")
 
 
-class WayOut(NamedTuple):
-    """How a notice went out by one channel; its newest attempts, the newest first."""
+class ChannelDelivery(NamedTuple):
+    """How a notification went out by one channel; its newest attempts, the newest first."""
 
     sending: Row[Any]
     attempts: list[Row[Any]]
 
 
-class Story(NamedTuple):
-    """A notice with everything that became of it."""
+class NotificationDetail(NamedTuple):
+    """A notification with everything that became of it."""
 
-    notice: Row[Any]
-    ways: list[WayOut]
+    notification: Row[Any]
+    ways: list[ChannelDelivery]
     issues: list[Row[Any]]
 
 
 def count_by_state(conn: Connection) -> dict[str, int]:
-    """Return how many sendings of notices, one for each channel, are in each of :data:`STATES`."""
+    """Return how many sendings of notifications, one for each channel, are in each of :data:`STATES`."""
     states = notice_sendings.c.state
     rows = conn.execute(select(states, func.count()).group_by(states))
     return dict.fromkeys(STATES, 0) | {str(state): int(count) for state, count in rows}
 
 
-def list_notices(
+def list_notifications(
     conn: Connection,
     *,
     project_id: int | None = None,
@@ -62,11 +62,11 @@ def list_notices(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return notices with the names of their projects, the newest first.
+    """Return notifications with the names of their projects, the newest first.
 
     :param before: an id; only those older than it.
     """
-    query = _notices()
+    query = _select_notifications()
     if project_id is not None:
         query = query.where(notices.c.project_id == project_id)
     if rule_id is not None:
@@ -76,21 +76,21 @@ def list_notices(
     return list(conn.execute(query.order_by(notices.c.id.desc()).limit(limit)))
 
 
-def find_notice(conn: Connection, notice_id: int) -> Row[Any] | None:
-    """Return one notice, ``None`` when it is not there."""
+def find_notification(conn: Connection, notice_id: int) -> Row[Any] | None:
+    """Return one notification, ``None`` when it is not there."""
     if not 0 < notice_id < 2**63:
         return None
-    return conn.execute(_notices().where(notices.c.id == notice_id)).first()
+    return conn.execute(_select_notifications().where(notices.c.id == notice_id)).first()
 
 
 def issues_of(conn: Connection, notice_id: int) -> list[Row[Any]]:
-    """Return the issues that a notice names, as they were then, the worst first."""
+    """Return the issues that a notification names, as they were then, the worst first."""
     query = select(notice_issues).where(notice_issues.c.notice_id == notice_id)
     return list(conn.execute(query.order_by(notice_issues.c.position)))
 
 
 def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return how notices went out, by notice."""
+    """Return how notifications went out, by notification."""
     query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
     return _grouped(conn.execute(query.order_by(notice_sendings.c.id)), "notice_id")
 
@@ -102,15 +102,15 @@ def attempts_of(conn: Connection, sending_ids: Iterable[int]) -> dict[int, list[
     return {sending_id: rows[:MAX_ATTEMPTS] for sending_id, rows in found.items()}
 
 
-def find_story(conn: Connection, notice_id: int) -> Story | None:
-    """Return one notice with how it went out, ``None`` when it is not there."""
-    row = find_notice(conn, notice_id)
+def find_detail(conn: Connection, notice_id: int) -> NotificationDetail | None:
+    """Return one notification with how it went out, ``None`` when it is not there."""
+    row = find_notification(conn, notice_id)
     if row is None:
         return None
     sendings = sendings_of(conn, [notice_id]).get(notice_id, [])
-    tries = attempts_of(conn, [one.id for one in sendings])
-    ways = [WayOut(one, tries.get(one.id, [])) for one in sendings]
-    return Story(row, ways, issues_of(conn, notice_id))
+    tries = attempts_of(conn, [sending.id for sending in sendings])
+    ways = [ChannelDelivery(sending, tries.get(sending.id, [])) for sending in sendings]
+    return NotificationDetail(row, ways, issues_of(conn, notice_id))
 
 
 def _grouped(rows: Iterable[Row[Any]], name: str) -> dict[int, list[Row[Any]]]:
@@ -120,13 +120,13 @@ def _grouped(rows: Iterable[Row[Any]], name: str) -> dict[int, list[Row[Any]]]:
     return found
 
 
-def _notices() -> Any:
+def _select_notifications() -> Any:
     return select(*notices.c, projects.c.name.label("project_name")).outerjoin(
         projects, projects.c.id == notices.c.project_id
     )
 
 
-def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
+def read_notification(conn: Connection, sending_id: int, public_url: str) -> Notification:
     """Return what is to be sent."""
     query = select(
         *(column for column in notices.c if column.name != "id"), *notice_sendings.c
@@ -141,11 +141,11 @@ def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
         "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
     }
     named = tuple(_named(conn, issue, public_url) for issue in issues_of(conn, row.notice_id))
-    return Letter(row, about, _links(row, about, public_url), named)
+    return Notification(row, about, _links(row, about, public_url), named)
 
 
 def _named(conn: Connection, row: Row[Any], public_url: str) -> dict[str, Any]:
-    """Return one of many issues, with what the notice knows of it."""
+    """Return one of many issues, with what the notification knows of it."""
     issue = find_issue(conn, row.issue_id)
     then = {"title": row.title, "times_seen": row.events, "users": row.users}
     of_issue = {name: getattr(issue, name, then.get(name)) for name in _OF_ISSUE}

@@ -1,4 +1,4 @@
-"""What a notice about issues says, in words: its title, and a line for each of the worst.
+"""What a notification about issues says, in words: its title, and a line for each of the worst.
 
 one     New issue: PaymentError: card declined
         shop.checkout in charge · charge, shop/checkout.py:22
@@ -27,7 +27,7 @@ MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
 
 
 def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: int) -> str:
-    """Return the title of a notice.
+    """Return the title of a notification.
 
     :param named: the issues it names, at least one.
     """
@@ -40,12 +40,12 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
 
 
 def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
-    """Return the text of a notice, in lines."""
+    """Return the text of a notification, in lines."""
     if total == 1:
         lines = _lines_of_one(named[0])
     else:
         shown = named[:MAX_LINES]
-        lines = [f"{number}. {_line(one)}" for number, one in enumerate(shown, 1)]
+        lines = [f"{number}. {_line(issue)}" for number, issue in enumerate(shown, 1)]
         lines += [more_of(total)] if total > MAX_LINES else []
     return "\n".join([*lines, _rule_line(rule, now)])
 
@@ -61,29 +61,31 @@ def counts_of(events: int, users: int) -> str:
 
 def _common(named: Sequence[NamedIssue], name: str) -> str | None:
     """Return what all of them have in common, ``None`` where they differ."""
-    values = {getattr(one, name) for one in named}
+    values = {getattr(issue, name) for issue in named}
     return values.pop() if len(values) == 1 else None
 
 
-def _lines_of_one(one: NamedIssue) -> list[str]:
-    where = " · ".join(dict.fromkeys(part for part in (one.culprit, one.place) if part))
+def _lines_of_one(named_issue: NamedIssue) -> list[str]:
+    where = " · ".join(
+        dict.fromkeys(part for part in (named_issue.culprit, named_issue.place) if part)
+    )
     facts = [
-        f"Environment {one.environment}" if one.environment else "",
-        f"release {one.release}" if one.release else "",
-        counts_of(one.events, one.users),
+        f"Environment {named_issue.environment}" if named_issue.environment else "",
+        f"release {named_issue.release}" if named_issue.release else "",
+        counts_of(named_issue.events, named_issue.users),
     ]
     facts_line = " · ".join(filter(None, facts))
-    cause = f"Caused by {one.cause}" if one.cause else ""
+    cause = f"Caused by {named_issue.cause}" if named_issue.cause else ""
     found = (where, f"{facts_line[0].upper()}{facts_line[1:]}", cause)
     return [cut(line, 500) for line in found if line]
 
 
-def _line(one: NamedIssue) -> str:
-    back = f" ({cut(one.back, MAX_BACK)})" if one.back else ""
+def _line(named_issue: NamedIssue) -> str:
+    back = f" ({cut(named_issue.back, MAX_BACK)})" if named_issue.back else ""
     parts = (
-        f"{cut(one.title, MAX_TITLE)}{back}",
-        cut(one.place, MAX_PLACE),
-        counts_of(one.events, one.users),
+        f"{cut(named_issue.title, MAX_TITLE)}{back}",
+        cut(named_issue.place, MAX_PLACE),
+        counts_of(named_issue.events, named_issue.users),
     )
     return " · ".join(filter(None, parts))
 

@@ -1,4 +1,4 @@
-"""Channels: where notices go. An address that holds a secret is written and never read again."""
+"""Channels: where notifications go. An address that holds a secret is written and never read again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.api.alerts import one_of
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, patch_of, read_body
 from app.web import access
-from app.web.current import current_courier, current_store
+from app.web.current import current_dispatcher, current_store
 
 UNKNOWN = "no channel has this id"
 
@@ -71,7 +71,7 @@ ChannelChange = patch_of(
 
 
 class TestResult(BaseModel):
-    """What became of a test: `delivered`, or `parked` with the reason at the notice."""
+    """What became of a test: `delivered`, or `parked` with the reason at the notification."""
 
     notice_id: int
     state: str
@@ -86,7 +86,7 @@ def get_channels() -> ResponseReturnValue:
     """Return all channels."""
     with current_store().read() as conn:
         found = stored.list_channels(conn)
-    return answer(ChannelList(channels=[AlertChannel(**_shape(one)) for one in found]))
+    return answer(ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found]))
 
 
 @bp.post("/api/alerts/channels")
@@ -108,7 +108,7 @@ def post_channel() -> ResponseReturnValue:
     body = read_body(ChannelBody)
     given = body.model_dump(exclude={"kind"}, exclude_none=True)
     # Before the transaction, since it asks the network.
-    values = new_values(KINDS[body.kind], given, current_courier().targets)
+    values = new_values(KINDS[body.kind], given, current_dispatcher().targets)
     with current_store().write() as conn:
         made = stored.add_channel(conn, values, access.caller())
     return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
@@ -133,7 +133,7 @@ def patch_channel(channel_id: int) -> ResponseReturnValue:
     given = read_body(ChannelChange).changes()
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    changes = changed_values(channel.about, given, current_courier().targets)
+    changes = changed_values(channel.about, given, current_dispatcher().targets)
     with current_store().write() as conn:
         changed = stored.change_channel(conn, _find(conn, channel_id), changes)
     return answer(AlertChannel(**_shape(changed)))
@@ -177,7 +177,7 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
     """
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = current_courier().test(channel)
+    notice_id, state = current_dispatcher().test(channel)
     return answer(TestResult(notice_id=notice_id, state=state))
 
 

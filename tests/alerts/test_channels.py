@@ -19,9 +19,9 @@ from flask.testing import FlaskClient
 from app.alerts.channels.kind import KINDS
 from app.alerts.channels.stored import find_channel
 from app.alerts.channels.teams import Teams
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.mail import AddressError, Mailer, addresses
-from app.alerts.messages import Letter, cut
+from app.alerts.messages import Notification, cut
 from app.alerts.targets import Targets
 from tests.conftest import csrf_token, parts_of
 from tests.receiving import MailServer, Receiver
@@ -48,16 +48,16 @@ def send_test(client: FlaskClient, channel_id: int) -> Any:
 
 def test_webhook_is_sent_signed_json(client: FlaskClient, receiver: Receiver) -> None:
     made = add(client, kind="webhook", url=f"{receiver.url}/hook?key=1", secret=SECRET)
-    notice = send_test(client, made["id"])
+    notification = send_test(client, made["id"])
     [got] = receiver.received
     timestamp = got.headers["x-devenviro-timestamp"]
     signed = hmac.new(SECRET.encode(), timestamp.encode() + got.body, hashlib.sha256).hexdigest()
     assert got.headers["x-devenviro-signature"] == f"sha256={signed}"
     assert abs(int(timestamp) - time.time()) < 60
     assert got.json["title"] == "Test of Ops" and got.json["kind"] == "test"
-    assert got.json["id"] == got.headers["x-devenviro-notice"] == notice["uid"]
-    assert got.json["links"]["notice"].endswith(f"/admin/alerts/{notice['id']}")
-    [way] = notice["sendings"]
+    assert got.json["id"] == got.headers["x-devenviro-notice"] == notification["uid"]
+    assert got.json["links"]["notice"].endswith(f"/admin/alerts/{notification['id']}")
+    [way] = notification["sendings"]
     assert (way["state"], way["attempts"], way["tries"][0]["status"]) == ("delivered", 1, 200)
 
 
@@ -78,7 +78,7 @@ def test_teams_is_sent_a_card_in_which_text_of_events_is_text(
     receiver.answer = lambda: Response(status=202)
     name = "**bold** [x](http://x) {{DATE(2026-11-27T12:00:00Z)}}"
     made = add(client, kind="teams", name=name, url=receiver.url + TOKEN_PATH)
-    notice = send_test(client, made["id"])
+    notification = send_test(client, made["id"])
     [got] = receiver.received
     assert got.path == TOKEN_PATH and got.headers["content-type"] == "application/json"
     [attachment] = got.json["attachments"]
@@ -93,8 +93,8 @@ def test_teams_is_sent_a_card_in_which_text_of_events_is_text(
     assert text == "If you can read this, notices arrive here."
     [action] = card["actions"]
     assert (action["type"], action["title"]) == ("Action.OpenUrl", "Open the notice")
-    assert action["url"].endswith(f"/admin/alerts/{notice['id']}")
-    [way] = notice["sendings"]
+    assert action["url"].endswith(f"/admin/alerts/{notification['id']}")
+    [way] = notification["sendings"]
     assert (way["state"], way["tries"][0]["status"]) == ("delivered", 202)
 
 
@@ -123,7 +123,7 @@ def test_card_stays_below_the_limit_of_teams(line: str, last: str) -> None:
     text = "\n".join([line] * (6000 // (len(line) + 1)))
     row: Any = SimpleNamespace(title="t" * 300, text=text, total=0)
     about = {"project": {"id": 1, "name": "p" * 200}}
-    body = json.dumps(Teams().content(Letter(row, about, {})))
+    body = json.dumps(Teams().content(Notification(row, about, {})))
     assert len(body) < 28_000
     shown = [
         block["inlines"][0]["text"]
@@ -152,14 +152,14 @@ def test_mail_is_sent_encrypted_and_after_a_login(
             SMTP_FROM="alerts@example.org",
         ).test_client()
         made = add(client, kind="email", to="ops@example.org, Dev@example.org")
-        notice = send_test(client, made["id"])
+        notification = send_test(client, made["id"])
         [mail] = server.received
         assert server.recipients == [["ops@example.org", "Dev@example.org"]]
         assert server.was_encrypted == [True]
     assert mail["Subject"] == "[DevEnviro] Test of Ops" and mail["From"] == "alerts@example.org"
-    assert mail["Message-ID"] == f"<{notice['uid']}@devenviro>"
-    assert f"/admin/alerts/{notice['id']}" in mail.get_content()
-    assert notice["sendings"][0]["state"] == "delivered"
+    assert mail["Message-ID"] == f"<{notification['uid']}@devenviro>"
+    assert f"/admin/alerts/{notification['id']}" in mail.get_content()
+    assert notification["sendings"][0]["state"] == "delivered"
 
 
 def test_mail_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
@@ -173,9 +173,9 @@ def test_mail_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
             SMTP_USERNAME="me",
             SMTP_PASSWORD="mail-password",
         ).test_client()
-        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        notification = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
         assert server.received == []
-    [way] = notice["sendings"]
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and way["reason"].startswith("TLS: ")
 
 
@@ -192,9 +192,9 @@ def test_mail_that_cannot_be_sent_says_which_setting_is_wrong(
 ) -> None:
     with MailServer() as server:
         client = make_app(SMTP_PORT=server.port, **settings).test_client()
-        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        notification = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
         assert server.received == []
-    [way] = notice["sendings"]
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and words in way["reason"]
 
 
@@ -238,7 +238,7 @@ def test_certificate_is_held_against_the_name_not_the_address(
 ) -> None:
     certificate = certify(name="DNS:hook.invalid")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    poster = Poster(Targets(True, resolve=lambda *_: ["127.0.0.1"]))
+    poster = HttpSender(Targets(True, resolve=lambda *_: ["127.0.0.1"]))
     with Receiver(certificate) as server:
         assert poster.post(f"https://hook.invalid:{server.port}/", b"{}", {}).is_sent
         other = poster.post(f"https://other.invalid:{server.port}/", b"{}", {})
@@ -251,10 +251,10 @@ def test_failed_test_says_why_and_is_not_tried_again(
 ) -> None:
     made = add(client, kind="webhook", url=receiver.url)
     receiver.answer = lambda: Response("internal things", 500)
-    notice = send_test(client, made["id"])
-    [way] = notice["sendings"]
+    notification = send_test(client, made["id"])
+    [way] = notification["sendings"]
     assert (way["state"], way["reason"], way["next_at"]) == ("parked", "answered 500", None)
-    assert "internal things" not in str(notice)
+    assert "internal things" not in str(notification)
 
 
 def test_proxy_of_the_environment_is_not_asked(
@@ -282,10 +282,10 @@ def test_secrets_are_shown_once_and_never_again(
     assert made["address"] == f"{receiver.url}/…"
     assert (len(made["secret"] or "") > 30) is (kind == "webhook")
     receiver.answer = lambda: Response("no", 500)
-    notice = send_test(client, made["id"])
-    shown = [client.get(CHANNELS).text, str(notice), client.get("/api/alerts").text]
+    notification = send_test(client, made["id"])
+    shown = [client.get(CHANNELS).text, str(notification), client.get("/api/alerts").text]
     admin = login(app.test_client())
-    for page in (f"/admin/alerts/{notice['id']}", "/admin/alerts/channels", "/admin/alerts"):
+    for page in (f"/admin/alerts/{notification['id']}", "/admin/alerts/channels", "/admin/alerts"):
         shown.append(admin.get(page).text)
     shown.append(admin.get(f"/admin/alerts/channels/{made['id']}").text)
     # The receiver here says itself what it was asked for.
@@ -340,8 +340,8 @@ def test_target_that_was_kept_while_private_ones_were_allowed_is_refused_at_send
     made = add(
         make_app(ALERTS_ALLOW_PRIVATE_TARGETS=True).test_client(), kind="webhook", url=receiver.url
     )
-    notice = send_test(make_app().test_client(), made["id"])
-    [way] = notice["sendings"]
+    notification = send_test(make_app().test_client(), made["id"])
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and way["reason"].startswith("not sent: ")
     assert receiver.received == []
 
@@ -355,14 +355,14 @@ def test_channel_is_changed_switched_off_and_deleted(
         path, json={"name": "Night", "enabled": False, "url": receiver.url + "/n"}
     )
     assert (changed.json["name"], changed.json["enabled"]) == ("Night", False)
-    notice = send_test(client, made["id"])
+    notification = send_test(client, made["id"])
     assert receiver.received[0].path == "/n"
     assert client.patch(path, json={"to": "ops@example.org"}).status_code == 422
     assert client.patch(path, json={"url": "http://169.254.169.254/"}).status_code == 422
     assert client.delete(path, json={}).status_code == 204
     assert client.delete(path, json={}).status_code == 404
     assert client.patch(path, json={}).status_code == 404
-    [way] = client.get(f"/api/alerts/{notice['id']}").json["sendings"]
+    [way] = client.get(f"/api/alerts/{notification['id']}").json["sendings"]
     assert (way["channel_name"], way["channel_id"], way["state"]) == ("Night", None, "delivered")
 
 

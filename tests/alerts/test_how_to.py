@@ -97,7 +97,7 @@ def test_channel_of_the_how_to_is_offered_kept_and_sent(
 ) -> None:
     url = f"{receiver.url}/api/webhooks/very-secret-path"
     channel = {"kind": "discord", "name": "Ops", "url": url}
-    document, form, made, wrong, tested, page, notice = follow(
+    document, form, made, wrong, tested, page, notification = follow(
         "add-a-channel.md",
         ("GET", "/openapi.json", None),
         ("GET", "/admin/alerts/channels", None),
@@ -117,8 +117,8 @@ def test_channel_of_the_how_to_is_offered_kept_and_sent(
     assert got.path == "/api/webhooks/very-secret-path"
     assert got.json["content"].startswith("Test of Ops\n")
     assert "Discord to <code>" in page.text
-    assert notice.json["sendings"][0]["channel_kind"] == "discord"
-    assert all("very-secret" not in shown.text for shown in (form, made, wrong, page, notice))
+    assert notification.json["sendings"][0]["channel_kind"] == "discord"
+    assert all("very-secret" not in shown.text for shown in (form, made, wrong, page, notification))
 
 
 def test_rule_of_the_how_to_is_offered_kept_and_evaluated(

@@ -1,4 +1,4 @@
-"""Channels: where notices go. A kind of channel is one class in a module of this package.
+"""Channels: where notifications go. A kind of channel is one class in a module of this package.
 
 kind     what a kind is: its label, its address, how it sends; the kinds are the other modules
 inputs   what a person may set of a channel

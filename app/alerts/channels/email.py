@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.alerts import mail
 from app.alerts.channels.kind import KINDS, ChannelKind, Senders
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Targets
 from app.output import one_line
@@ -29,16 +29,18 @@ class Email(ChannelKind):
         """Return that a mail server is missing, if it is."""
         return "" if senders.mailer else "needs a mail server: set SMTP_HOST"
 
-    def message(self, letter: Letter) -> tuple[str, str]:
+    def message(self, notification: Notification) -> tuple[str, str]:
         """Return subject and text."""
-        project = letter.about["project"]
-        links = "\n".join(f"{name}: {url}" for name, url in letter.labelled_links("").items())
+        project = notification.about["project"]
+        links = "\n".join(f"{name}: {url}" for name, url in notification.labelled_links("").items())
         where = f"Project: {one_line(project['name'])}" if project else ""
-        paragraphs = [letter.title, "\n".join(letter.lines), where, links]
-        return f"[DevEnviro] {letter.title}", "\n\n".join(filter(None, paragraphs)) + "\n"
+        paragraphs = [notification.title, "\n".join(notification.lines), where, links]
+        return f"[DevEnviro] {notification.title}", "\n\n".join(filter(None, paragraphs)) + "\n"
 
-    def send(self, address: str, secret: str | None, letter: Letter, senders: Senders) -> Outcome:
+    def send(
+        self, address: str, secret: str | None, notification: Notification, senders: Senders
+    ) -> Outcome:
         """Hand the message to the mail server."""
         if senders.mailer is None:
             return Outcome(False, note="no mail server is set: SMTP_HOST")
-        return senders.mailer.send(address, *self.message(letter), letter.sending.uid)
+        return senders.mailer.send(address, *self.message(notification), notification.sending.uid)

@@ -6,9 +6,9 @@ import json
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.mail import Mailer
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.alerts.outcomes import Outcome
 from app.alerts.registry import Kind, Registry
 from app.alerts.targets import Targets, parse
@@ -20,7 +20,7 @@ class Senders(NamedTuple):
     :param mailer: ``None`` where no mail server is set.
     """
 
-    http: Poster
+    http: HttpSender
     mailer: Mailer | None
 
 
@@ -51,8 +51,10 @@ class ChannelKind(Kind):
         """Return what has to be set before this kind can send, in words; empty if nothing."""
         return ""
 
-    def send(self, address: str, secret: str | None, letter: Letter, senders: Senders) -> Outcome:
-        """Send a notice, and return what became of it."""
+    def send(
+        self, address: str, secret: str | None, notification: Notification, senders: Senders
+    ) -> Outcome:
+        """Send a notification, and return what became of it."""
         raise NotImplementedError
 
 
@@ -70,18 +72,22 @@ class UrlChannel(ChannelKind):
         """Return the host of a URL."""
         return f"{parse(address).origin}/…"
 
-    def content(self, letter: Letter) -> dict[str, Any]:
+    def content(self, notification: Notification) -> dict[str, Any]:
         """Return what is posted."""
         raise NotImplementedError
 
-    def headers(self, letter: Letter, body: bytes, secret: str | None) -> dict[str, str]:
+    def headers(
+        self, notification: Notification, body: bytes, secret: str | None
+    ) -> dict[str, str]:
         """Return headers besides ``Content-Type``."""
         return {}
 
-    def send(self, address: str, secret: str | None, letter: Letter, senders: Senders) -> Outcome:
+    def send(
+        self, address: str, secret: str | None, notification: Notification, senders: Senders
+    ) -> Outcome:
         """Post the content."""
-        body = json.dumps(self.content(letter), default=_as_json).encode()
-        headers = {"Content-Type": "application/json", **self.headers(letter, body, secret)}
+        body = json.dumps(self.content(notification), default=_as_json).encode()
+        headers = {"Content-Type": "application/json", **self.headers(notification, body, secret)}
         return senders.http.post(address, body, headers)
 
 

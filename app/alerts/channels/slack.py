@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from app.alerts.channels.kind import KINDS, UrlChannel
-from app.alerts.messages import MAX_LINES, Letter, more_of, open_all
+from app.alerts.messages import MAX_LINES, Notification, more_of, open_all
 from app.output import one_line
 
 # A space without width.
@@ -29,39 +29,39 @@ class Slack(UrlChannel):
 
     summary = "an incoming webhook of Slack"
 
-    def content(self, letter: Letter) -> dict[str, Any]:
+    def content(self, notification: Notification) -> dict[str, Any]:
         """Return the message."""
-        content: dict[str, Any] = {"text": _text(letter)}
-        if letter.sending.total:
-            elements = [{"type": "rich_text_section", "elements": _rich_text(letter)}]
+        content: dict[str, Any] = {"text": _text(notification)}
+        if notification.sending.total:
+            elements = [{"type": "rich_text_section", "elements": _rich_text(notification)}]
             content["blocks"] = [{"type": "rich_text", "elements": elements}]
         return content
 
 
-def _text(letter: Letter) -> str:
-    where = letter.where
-    title = f"*{_as_text(letter.sending.title)}*{f' in {_as_text(where)}' if where else ''}"
-    links = " · ".join(f"<{url}|{name}>" for name, url in letter.labelled_links().items())
-    return "\n".join([title, *(_linked(letter, line) for line in letter.lines), links])
+def _text(notification: Notification) -> str:
+    where = notification.where
+    title = f"*{_as_text(notification.sending.title)}*{f' in {_as_text(where)}' if where else ''}"
+    links = " · ".join(f"<{url}|{name}>" for name, url in notification.labelled_links().items())
+    return "\n".join([title, *(_linked(notification, line) for line in notification.lines), links])
 
 
-def _linked(letter: Letter, line: str) -> str:
+def _linked(notification: Notification, line: str) -> str:
     """Return a line as text; in the one that leads to further issues the link is one."""
-    total = letter.sending.total
+    total = notification.sending.total
     if total > MAX_LINES and line == more_of(total):
         words = open_all(total)
-        return line.replace(words, f"<{letter.links['notice']}|{words}>")
+        return line.replace(words, f"<{notification.links['notice']}|{words}>")
     return _as_text(line)
 
 
-def _rich_text(letter: Letter) -> list[dict[str, Any]]:
+def _rich_text(notification: Notification) -> list[dict[str, Any]]:
     """Return the same as elements of a block, in which text is text."""
-    where = f" in {letter.where}" if letter.where else ""
+    where = f" in {notification.where}" if notification.where else ""
     found: list[dict[str, Any]] = [
-        {"type": "text", "text": letter.title, "style": {"bold": True}},
-        {"type": "text", "text": "\n".join([where, *letter.lines, ""])},
+        {"type": "text", "text": notification.title, "style": {"bold": True}},
+        {"type": "text", "text": "\n".join([where, *notification.lines, ""])},
     ]
-    for name, url in letter.labelled_links().items():
+    for name, url in notification.labelled_links().items():
         found += [{"type": "link", "url": url, "text": name}, {"type": "text", "text": " · "}]
     return found[:-1]
 

@@ -120,4 +120,8 @@ def note_outcome(conn: Connection, channel_id: int | None, outcome: Outcome, now
 def chosen(channels: Iterable[Channel], ids: Iterable[int] | None) -> list[Channel]:
     """Return those that are enabled, all of them or those with the ids."""
     wanted = None if ids is None else set(ids)
-    return [one for one in channels if one.enabled and (wanted is None or one.id in wanted)]
+    return [
+        channel
+        for channel in channels
+        if channel.enabled and (wanted is None or channel.id in wanted)
+    ]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from app.alerts.channels.kind import KINDS, UrlChannel
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 
 # Of the texts of a card. Teams takes messages of about 28 KB, with what Workflows adds to them.
 MAX_TEXT_BYTES = 20_000
@@ -26,9 +26,9 @@ class Teams(UrlChannel):
 
     summary = "a card to a channel or chat, by a Workflows webhook"
 
-    def content(self, letter: Letter) -> dict[str, Any]:
+    def content(self, notification: Notification) -> dict[str, Any]:
         """Return a message with the card as its attachment."""
-        title = letter.title + (f" in {letter.where}" if letter.where else "")
+        title = notification.title + (f" in {notification.where}" if notification.where else "")
         card = {
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
@@ -36,11 +36,11 @@ class Teams(UrlChannel):
             "msteams": {"width": "Full"},
             "body": [
                 _paragraph(title, weight="bolder"),
-                *map(_paragraph, _lines_that_fit(letter.lines)),
+                *map(_paragraph, _lines_that_fit(notification.lines)),
             ],
             "actions": [
                 {"type": "Action.OpenUrl", "title": name, "url": url}
-                for name, url in letter.labelled_links().items()
+                for name, url in notification.labelled_links().items()
             ],
         }
         content_type = "application/vnd.microsoft.card.adaptive"

@@ -100,7 +100,8 @@ def _forget(conn: Connection, rule_id: int) -> None:
 
 
 def remove_rule(conn: Connection, rule: AlertRule) -> None:
-    """Remove a rule; its notices stay. For a recommended one of a project the shared one is back.
+    """Remove a rule; its notifications stay. For a recommended one of a project the shared one is
+    back.
 
     :raise AlertError: it is a recommended one that nothing stands behind; it is switched off.
     """

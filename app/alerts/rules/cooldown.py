@@ -1,4 +1,4 @@
-"""Cool-downs: a rule raises one notice, then none until its cool-down is over."""
+"""Cool-downs: a rule raises one notification, then none until its cool-down is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, case, delete, literal, or_, select, update
 
 from app.alerts.channels.stored import Channel, chosen
-from app.alerts.notifications import Draft, raise_notice
+from app.alerts.notifications import Draft, add_notification
 from app.alerts.rules.stored import STATE_FIELDS, AlertRule, Watch
 from app.alerts.tables import alert_rule_states, noticed_issues
 from app.issues.followers import when_merged, when_taken_out
@@ -20,33 +20,33 @@ from app.store import insert as insert_or_not
 def notify(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> bool:
-    """Raise a rule's notice, unless it has spoken within its cool-down; return whether it did."""
+    """Raise a rule's notification, unless it has spoken within its cool-down; return whether it did."""
     columns = alert_rule_states.c
     is_free = or_(columns.noticed_at.is_(None), columns.noticed_at <= now - rule.cooldown)
     write_state(conn, rule)
-    spoken = (
+    notified = (
         update(alert_rule_states)
         .where(columns.rule_id == rule.id, columns.project_id == rule.project_id, is_free)
         .values(noticed_at=now)
         .returning(columns.rule_id)
     )
-    if conn.execute(spoken).first() is None:
+    if conn.execute(notified).first() is None:
         return False
-    raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
     return True
 
 
 def notify_of_issues(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> None:
-    """Raise a notice of a rule that cools down per issue, whenever it spoke last."""
+    """Raise a notification of a rule that cools down per issue, whenever it spoke last."""
     write_state(conn, rule, noticed_at=now)
     noticed = noticed_issues.c
     ended = noticed.rule_id == rule.id, noticed.at <= now - rule.cooldown
     conn.execute(delete(noticed_issues).where(*ended))
-    rows = [{"rule_id": rule.id, "issue_id": one.issue_id, "at": now} for one in draft.issues]
+    rows = [{"rule_id": rule.id, "issue_id": issue.issue_id, "at": now} for issue in draft.issues]
     conn.execute(insert_or_not(conn, noticed_issues).on_conflict_do_nothing(), rows)
-    raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
 
 
 def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
@@ -62,14 +62,14 @@ def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]
 
 
 @when_merged
-def _noticed_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+def _add_batch_notification(conn: Connection, source_id: int, target_id: int) -> None:
     """Have a rule that named a merged issue cool down for the one that it became part of."""
-    _notice_too(conn, source_id, target_id)
+    _add_notification(conn, source_id, target_id)
     conn.execute(delete(noticed_issues).where(noticed_issues.c.issue_id == source_id))
 
 
 @when_taken_out
-def _notice_too(conn: Connection, source_id: int, other_id: int) -> None:
+def _add_notification(conn: Connection, source_id: int, other_id: int) -> None:
     """Have rules that named an issue cool down for another one, too, from the later moment on."""
     of = noticed_issues.c
     rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)

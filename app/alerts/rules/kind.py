@@ -58,8 +58,8 @@ class Reading(NamedTuple):
     """What a rule found.
 
     :param value: ``None``: nothing is known.
-    :param title: of the notice; the detail is its text.
-    :param issues: those that a notice has to name, where the rule looks at each by itself.
+    :param title: of the notification; the detail is its text.
+    :param issues: those that a notification has to name, where the rule looks at each by itself.
     """
 
     value: float | None
@@ -95,13 +95,15 @@ class Preset(NamedTuple):
 class RuleKind(Kind):
     """A kind of rule. Its rules have no field that is ``None`` here, and start with the others.
 
-    :cvar summary: in one sentence, when a notice is raised.
+    :cvar summary: in one sentence, when a notification is raised.
     :cvar minimum: below so many ``counted`` (events, requests, sessions) nothing is raised.
     :cvar filters: how its rules can be narrowed, some of :data:`ALL_FILTERS`.
     :cvar is_of_service: it watches the service as a whole; only the service's own project has it.
-    :cvar transition: what happens to an issue when a notice is raised, where nothing is measured.
-    :cvar one_issue: the title of a notice about one issue; ``many_issues`` stands after a number.
-    :cvar next_notice: what a notice about issues says is not before the end of the cool-down.
+    :cvar transition: what happens to an issue when a notification is raised, where nothing is
+        measured.
+    :cvar one_issue: the title of a notification about one issue; ``many_issues`` stands after a
+        number.
+    :cvar next_notice: what a notification about issues says is not before the end of the cool-down.
     :cvar rest_factor: after a measurement it waits so many times as long as that took.
     """
 
@@ -139,7 +141,7 @@ class RuleKind(Kind):
         return Reading(None, False, "Told when it happens.")
 
     def sentence(self, rule: AlertRule) -> str:
-        """Return when a rule raises a notice, in a few words."""
+        """Return when a rule raises a notification, in a few words."""
         parts = [self.threshold.words.format(rule.threshold)] if self.threshold else []
         if rule.window_minutes:
             parts.append(f"within {rule.window_minutes} minutes")
@@ -150,7 +152,7 @@ class RuleKind(Kind):
         return ", ".join(parts)
 
     def title_of(self, rule: AlertRule, issue: NamedIssue) -> str:
-        """Return the title of a notice about one issue."""
+        """Return the title of a notification about one issue."""
         return self.one_issue.format(rule=rule, issue=issue)
 
 

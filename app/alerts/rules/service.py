@@ -54,8 +54,8 @@ class Books(RuleKind):
 
     def measure(self, rule: Watch, question: Question) -> Reading:
         """Hold the counters against each other and against the rows."""
-        books = accounting(question.conn)
-        if books["balanced"]:
+        totals = accounting(question.conn)
+        if totals["balanced"]:
             return Reading(0, False, "The books balance.")
         said = "The books of envelopes do not balance"
         return Reading(1, True, f"{said}: the status page shows them.", said)

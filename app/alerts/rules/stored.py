@@ -41,7 +41,7 @@ class LastEvaluation:
     held: int = 0
 
 
-STATE_FIELDS = tuple(one.name for one in fields(LastEvaluation))
+STATE_FIELDS = tuple(field.name for field in fields(LastEvaluation))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ class AlertRule(LastEvaluation):
 
     @property
     def sentence(self) -> str:
-        """When it raises a notice, in a few words."""
+        """When it raises a notification, in a few words."""
         return self.about.sentence(self)
 
     @property
@@ -98,7 +98,7 @@ class AlertRule(LastEvaluation):
         """For how long it says nothing more: at least its window, whose events it has told of."""
         return timedelta(minutes=max(self.cooldown_minutes, self.window_minutes or 0))
 
-    def may_speak(self, now: datetime) -> bool:
+    def may_notify(self, now: datetime) -> bool:
         """Return whether its cool-down is over."""
         return self.noticed_at is None or self.noticed_at <= now - self.cooldown
 
@@ -210,10 +210,10 @@ def _rule(row: Row[Any], states: Sequence[RuleState]) -> AlertRule:
         return rule
     worst = max(states, key=lambda one: _WORST.index(one.state))
     values = {name: getattr(worst, name) for name in STATE_FIELDS}
-    noticed = [one.noticed_at for one in states if one.noticed_at]
+    noticed = [state.noticed_at for state in states if state.noticed_at]
     values |= {
         "noticed_at": max(noticed, default=None),
-        "held": sum(one.held for one in states),
+        "held": sum(state.held for state in states),
         "by_project": tuple(states) if rule.project_id is None else (),
     }
     return replace(rule, **values)
