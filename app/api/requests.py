@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from flask import abort, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from app.store.paging import Page
@@ -60,6 +68,21 @@ def unchanged() -> Any:
     """Declare a field of a :class:`PatchBody` that may be left out, but not be cleared."""
     # A factory, so that no default stands in the OpenAPI document.
     return Field(default_factory=lambda: None)
+
+
+def patch_of(model: type[BaseModel], clearable: Iterable[str] = ()) -> Any:
+    """Return the base of the body of a PATCH: the fields of a model, none of them required.
+
+    :param clearable: fields that may be null.
+    """
+    fields: dict[str, Any] = {}
+    for field, hint in get_type_hints(model, include_extras=True).items():
+        parts = get_args(hint)
+        if field in clearable:
+            fields[field] = hint, None
+        elif field in model.model_fields:
+            fields[field] = parts[0] if type(None) in parts else hint, unchanged()
+    return create_model(f"{model.__name__}Patch", __base__=PatchBody, **fields)
 
 
 class EmptyBody(Body):
