@@ -24,7 +24,6 @@ from hypothesis import HealthCheck, settings
 from app import create_app
 from app.accounts import Accounts, Logins, users
 from app.alerts.dispatcher import Dispatcher
-from app.alerts.figures import Figures
 from app.cli.worker import make_worker
 from app.delivery.destinations import Destinations
 from app.intake import Intake
@@ -323,7 +322,6 @@ class Parts:
     keys: KeyRing
     quotas: QuotaGate
     dispatcher: Dispatcher
-    figures: Figures
     memories: Memories
     release: str
     started_at: datetime

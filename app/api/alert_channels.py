@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from flask import abort
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.alerts import channels
-from app.alerts.channels import MAX_NAME, MAX_SECRET, MIN_SECRET, Channel
-from app.alerts.errors import AlertError
-from app.alerts.targets import MAX_URL
-from app.api.requests import Body, PatchBody, unchanged
+from app.alerts.channels import stored
+from app.alerts.channels.inputs import ChannelInput, ChannelName, changed_values, new_values
+from app.alerts.channels.kind import KINDS
+from app.api.alerts import one_of
+from app.api.requests import Body, patch_of
 from app.api.routes import Routes
 from app.web import access
 from app.web.current import current_dispatcher, current_store
-from app.web.errors import FieldErrors
 
 UNKNOWN = "no channel has this id"
 
-ChannelKind = Literal["email", "webhook", "slack"]
-ChannelName = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
-Url = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_URL,
-        description="Of a webhook or of Slack; it leads to a public address unless "
-        "ALERTS_ALLOW_PRIVATE_TARGETS is on. Never shown again.",
-    ),
-]
-To = Annotated[
-    str, Field(min_length=1, max_length=5000, description="Mail addresses, separated by commas.")
-]
-Secret = Annotated[
-    str,
-    Field(
-        min_length=MIN_SECRET,
-        max_length=MAX_SECRET,
-        description="Signs what a webhook is sent; one is made if none is given.",
-    ),
-]
+ChannelKind = Annotated[str, one_of(KINDS)]
 
 route = Routes("alerts")
 
@@ -80,25 +56,15 @@ class ChannelList(BaseModel):
     next: str | None = None
 
 
-class ChannelBody(Body):
-    """A new channel: `url` of a webhook or of Slack, `to` of mail."""
+class ChannelBody(ChannelInput, Body):
+    """A new channel: `to` of mail, `url` of every other kind."""
 
     kind: ChannelKind
     name: ChannelName
-    url: Url | None = None
-    to: To | None = None
-    secret: Secret | None = None
-    enabled: bool = True
 
 
-class ChannelChange(PatchBody):
+class ChannelChange(patch_of(ChannelInput)):  # type: ignore[misc]  # the base is made here
     """What is to be changed of a channel; none of it can be cleared."""
-
-    name: ChannelName = unchanged()
-    url: Url = unchanged()
-    to: To = unchanged()
-    secret: Secret = unchanged()
-    enabled: bool = unchanged()
 
 
 class TestResult(BaseModel):
@@ -112,7 +78,7 @@ class TestResult(BaseModel):
 def get_channels() -> ChannelList:
     """Channels that notices go out by."""
     with current_store().read() as conn:
-        found = channels.list_channels(conn)
+        found = stored.list_channels(conn)
     return ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found])
 
 
@@ -120,15 +86,13 @@ def get_channels() -> ChannelList:
 def post_channel(body: ChannelBody) -> MadeChannel:
     """Add a channel.
 
-    :raise FieldErrors: a field is wrong, or the address is not one to send to (422).
+    :raise AlertError: a field is wrong, or the address is not one to send to (422).
     """
-    with refusals():
-        # Before the transaction, since it asks the network.
-        wanted = channels.checked(
-            current_dispatcher().targets, **body.model_dump(exclude={"enabled"})
-        )
-        with current_store().write() as conn:
-            made = channels.add_channel(conn, wanted, body.enabled, access.caller())
+    given = body.model_dump(exclude={"kind"}, exclude_none=True)
+    # Before the transaction, since it asks the network.
+    values = new_values(KINDS[body.kind], given, current_dispatcher().targets)
+    with current_store().write() as conn:
+        made = stored.add_channel(conn, values, access.caller())
     return MadeChannel(**_shape(made), secret=made.secret)
 
 
@@ -136,15 +100,14 @@ def post_channel(body: ChannelBody) -> MadeChannel:
 def patch_channel(channel_id: int, body: ChannelChange) -> AlertChannel:
     """Change a channel, switch it on or off.
 
-    :raise 404: no channel has this id. :raise FieldErrors: a field is wrong (422).
+    :raise 404: no channel has this id. :raise AlertError: a field is wrong (422).
     """
     given = body.changes()
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    with refusals():
-        changes = channels.checked_changes(current_dispatcher().targets, channel, given)
+    changes = changed_values(channel.about, given, current_dispatcher().targets)
     with current_store().write() as conn:
-        changed = channels.change_channel(conn, _find(conn, channel_id), changes)
+        changed = stored.change_channel(conn, _find(conn, channel_id), changes)
     return AlertChannel(**_shape(changed))
 
 
@@ -155,7 +118,7 @@ def delete_channel(channel_id: int) -> None:
     :raise 404: no channel has this id.
     """
     with current_store().write() as conn:
-        if not channels.remove_channel(conn, channel_id):
+        if not stored.remove_channel(conn, channel_id):
             abort(404, description=UNKNOWN)
 
 
@@ -171,25 +134,10 @@ def post_channel_test(channel_id: int) -> TestResult:
     return TestResult(notice_id=notice_id, state=state)
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Answer what cannot be kept with 422 and the field."""
-    try:
-        yield
-    except AlertError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from None
+def _find(conn: Connection, channel_id: int) -> stored.Channel:
+    return stored.find_channel(conn, channel_id) or abort(404, description=UNKNOWN)
 
 
-def _find(conn: Connection, channel_id: int) -> Channel:
-    channel = channels.find_channel(conn, channel_id)
-    if channel is None:
-        abort(404, description=UNKNOWN)
-    return channel
-
-
-def _shape(channel: Channel) -> dict[str, Any]:
-    names = (
-        *("id", "kind", "name", "enabled", "created_at", "created_by"),
-        *("failing_since", "failure"),
-    )
+def _shape(channel: stored.Channel) -> dict[str, Any]:
+    names = AlertChannel.model_fields.keys() - {"address"}
     return {name: getattr(channel, name) for name in names} | {"address": channel.shown}

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
-from pydantic import BaseModel, Field
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel, Field, GetPydanticSchema
+from pydantic_core import core_schema
 from sqlalchemy import Row
 
 from app.alerts import queries
+from app.alerts.errors import AlertError
 from app.alerts.notifications import send_again
 from app.alerts.queries import ChannelDelivery
+from app.api import bp
 from app.api.requests import EmptyBody, Limit, ProjectId, Query, RowNumber
 from app.api.routes import Routes
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import FieldErrors, answer_field_errors
 
 UNKNOWN = "no notice has this id"
 
@@ -115,6 +121,18 @@ class NoticeQuery(Query):
     cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
 
 
+def one_of(names: Iterable[str]) -> GetPydanticSchema:
+    """Return the type of a name, as ``Literal`` is for names that stand in the code."""
+    return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
+
+
+@bp.errorhandler(AlertError)
+def answer_alert_error(error: AlertError) -> ResponseReturnValue:
+    """Answer 422 with the fields of a channel or a rule that are wrong."""
+    fields = [{"field": field, "message": text} for field, text in error.errors.items()]
+    return answer_field_errors(FieldErrors(fields))
+
+
 @route("GET /api/alerts", access.reads)
 def get_alerts(query: NoticeQuery) -> NoticePage:
     """Notices, the newest first, with the channels they went out by."""
@@ -141,9 +159,7 @@ def get_alert(notice_id: int) -> NoticeDetail:
     :raise 404: there is none with this id.
     """
     with current_store().read() as conn:
-        detail = queries.find_detail(conn, notice_id)
-    if detail is None:
-        abort(404, description=UNKNOWN)
+        detail = queries.find_detail(conn, notice_id) or abort(404, description=UNKNOWN)
     ways = [_detail(way) for way in detail.ways]
     issues = [NoticeIssue(**_fields(issue, NoticeIssue)) for issue in detail.issues]
     return NoticeDetail(**_fields(detail.notification, Notice), issues=issues, sendings=ways)

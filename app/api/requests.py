@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from flask import abort, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from app.inputs import Body as Body
 from app.inputs import PatchBody as PatchBody
@@ -24,6 +24,21 @@ JsonBody = TypeVar("JsonBody", bound="Body")
 
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
 Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
+
+
+def patch_of(model: type[BaseModel], clearable: Iterable[str] = ()) -> Any:
+    """Return the base of the body of a PATCH: the fields of a model, none of them required.
+
+    :param clearable: fields that may be null.
+    """
+    fields: dict[str, Any] = {}
+    for field, hint in get_type_hints(model, include_extras=True).items():
+        parts = get_args(hint)
+        if field in clearable:
+            fields[field] = hint, None
+        elif field in model.model_fields:
+            fields[field] = parts[0] if type(None) in parts else hint, unchanged()
+    return create_model(f"{model.__name__}Patch", __base__=PatchBody, **fields)
 
 
 class EmptyBody(Body):
