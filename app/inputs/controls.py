@@ -60,10 +60,10 @@ def _control(name: str, field: FieldInfo, schema: dict[str, Any]) -> Control | N
         name=control.name or name,
         field=name,
         type=typed.get("format", typed.get("type", "")),
-        default=str(field.default or "") if field.default_factory is None else "",
+        default=str(schema.get("default") or ""),
         choices=tuple(typed.get("enum", ())),
         max_length=typed.get("maxLength", control.max_length),
         minimum=typed.get("minimum"),
         maximum=typed.get("maximum"),
-        is_optional="anyOf" in schema or field.default == "",
+        is_optional="anyOf" in schema or schema.get("default") == "",
     )
