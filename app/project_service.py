@@ -6,20 +6,23 @@ The DSN of an upstream is written here and shown nowhere: of it only the host is
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row, func, select, update
 
 from app.delivery.destinations import Destination, Destinations, set_dsn
 from app.delivery.ledger import Held, held_by_project
 from app.delivery.tables import counters
 from app.events.tables import events
+from app.inputs import Control, PatchBody, unchanged
 from app.issues.tables import STATUSES, issues
 from app.projects import (
+    MAX_NAME_LENGTH,
     OWN_PROJECT_ID,
     Project,
     ProjectError,
@@ -43,18 +46,57 @@ _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
 _COLUMNS = ("name", "events_per_minute", "retention_days")
 
 
-class Change(TypedDict, total=False):
-    """What is to be changed; what is not named stays.
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+Quota = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_EVENTS_PER_MINUTE,
+        description="0 for no limit, null for DEFAULT_EVENTS_PER_MINUTE.",
+    ),
+]
+Days = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=MAX_RETENTION_DAYS,
+        description="0 for no limit, null for what RETENTION_DAYS says.",
+    ),
+]
+UpstreamDsn = Annotated[
+    str,
+    Field(
+        max_length=MAX_DSN_LENGTH,
+        description="Where its events are sent on to; null to send none. It is never shown again.",
+    ),
+]
 
-    ``events_per_minute``: 0 for no limit, ``None`` for the default.
-    ``retention_days``: 0 for no limit, ``None`` for what RETENTION_DAYS says.
-    ``upstream_dsn``: ``None`` to send nothing on.
-    """
 
-    name: str
-    events_per_minute: int | None
-    retention_days: int | None
-    upstream_dsn: str | None
+class ProjectChange(PatchBody):
+    """What is to be changed; what is not named stays."""
+
+    name: Annotated[Name, Control("Name", wrong="A project has a name.")] = unchanged()
+    upstream_dsn: Annotated[
+        UpstreamDsn | None,
+        Control(
+            "DSN of a Sentry project",
+            help="Where its events are sent on to. It is never shown again.",
+            wrong="A DSN such as https://key@host/1 is expected.",
+            is_secret=True,
+        ),
+    ] = None
+    events_per_minute: Annotated[
+        Quota | None,
+        Control(
+            "Events a minute",
+            help="Beyond it the program is told to wait (429). 0 for no limit, empty for the"
+            " default.",
+            wrong="A number from 0 is expected.",
+        ),
+    ] = None
+    retention_days: Annotated[
+        Days | None, Control("Kept for days", wrong="A number of days from 0 is expected.")
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -86,13 +128,13 @@ class ProjectDetails:
 def register_project(
     store: Store,
     config: Config,
-    change: Change,
+    change: Mapping[str, Any],
     project_id: int | None = None,
     key: str | None = None,
 ) -> int:
     """Make a project and return its id.
 
-    :param change: at least its name.
+    :param change: fields of :class:`ProjectChange`, at least its name.
     :param project_id: by default the next one that is free.
     :param key: by default a new one.
     :raise Taken: the id or the key is. :raise ProjectError: a field is wrong; it names it.
@@ -104,9 +146,10 @@ def register_project(
     return made
 
 
-def amend(store: Store, config: Config, project_id: int, change: Change) -> None:
+def amend(store: Store, config: Config, project_id: int, change: Mapping[str, Any]) -> None:
     """Change a project.
 
+    :param change: fields of :class:`ProjectChange`.
     :raise NoSuchProject: there is none. :raise ProjectError: a field is wrong; it names it.
     """
     checked = _checked(config, change)
@@ -165,21 +208,17 @@ def leads_here(dsn: Dsn, config: Config) -> bool:
 # ---- checking -----------------------------------------------------------------------------------
 
 
-def _checked(config: Config, change: Change) -> Change:
-    checked = change.copy()
-    if "name" in change:
-        checked["name"] = checked_name(change["name"])
-    _check_number("events_per_minute", change.get("events_per_minute"), MAX_EVENTS_PER_MINUTE)
-    _check_number("retention_days", change.get("retention_days"), MAX_RETENTION_DAYS)
-    dsn = change.get("upstream_dsn")
-    if dsn is not None:
-        checked["upstream_dsn"] = _checked_dsn(config, dsn)
+def _checked(config: Config, change: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        checked = ProjectChange.model_validate(change).changes()
+    except ValidationError as error:
+        (wrong, *_) = error.errors(include_input=False)
+        raise ProjectError(wrong["msg"], str(wrong["loc"][0])) from None
+    if "name" in checked:
+        checked["name"] = checked_name(checked["name"])
+    if checked.get("upstream_dsn") is not None:
+        checked["upstream_dsn"] = _checked_dsn(config, checked["upstream_dsn"])
     return checked
-
-
-def _check_number(field: str, value: int | None, highest: int) -> None:
-    if value is not None and not 0 <= value <= highest:
-        raise ProjectError(f"a number from 0 to {highest} is expected", field)
 
 
 def _checked_dsn(config: Config, text: str) -> str:
@@ -218,7 +257,7 @@ def _is_local(host: str | None) -> bool:
 # ---- rows ---------------------------------------------------------------------------------------
 
 
-def _write(conn: Connection, project_id: int, change: Change) -> None:
+def _write(conn: Connection, project_id: int, change: Mapping[str, Any]) -> None:
     values = {name: value for name, value in change.items() if name in _COLUMNS}
     if values:
         conn.execute(update(projects).where(projects.c.id == project_id).values(values))

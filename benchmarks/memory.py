@@ -23,7 +23,7 @@ import psutil
 import urllib3
 
 from app.memory import records
-from app.memory.content import Draft
+from app.memory.inputs import MemoryBody
 from app.memory.rows import StoredRows
 from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
 from app.memory.vectors.exact import ExactIndex
@@ -86,9 +86,9 @@ def fill(data: Path, embedder: Embedder, users: int) -> None:
     vectors = embed(embedder, notes).vectors
     with store.write() as conn:
         for number, (note, vector) in enumerate(zip(notes, vectors, strict=True)):
-            user, draft = f"user-{number % users}", Draft(note, tags=("note",))
+            user, body = f"user-{number % users}", MemoryBody(content=note, tags=["note"])
             embedding = records.Embedding(pack(vector), model)
-            records.keep(conn, user, draft, embedding, frozenset())
+            records.keep(conn, user, body, embedding, frozenset())
     store.dispose()
 
 
@@ -106,7 +106,9 @@ def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
     for number, query in enumerate(queries):
         with store.write() as conn:
             embedding = records.Embedding(pack(vectors[number]), space.model)
-            records.keep(conn, "user-0", Draft(f"new {number}"), embedding, frozenset())
+            records.keep(
+                conn, "user-0", MemoryBody(content=f"new {number}"), embedding, frozenset()
+            )
         after_writes.append(_cpu_ms(lambda q=query: index.search(q)))
     store.dispose()
     return cold, warm, statistics.median(after_writes)

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Row
 
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 
@@ -36,4 +36,4 @@ def send(app: Flask, *items: Item, project_id: int = 1, **headers: Any) -> None:
 def said(app: Flask, **narrowed: Any) -> list[Row[Any]]:
     """What is stored of feedback, newest first."""
     with parts_of(app).store.read() as conn:
-        return list_feedback(conn, FeedbackFilter(**narrowed))
+        return page_of_feedback(conn, FeedbackFilter(**narrowed)).rows

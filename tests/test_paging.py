@@ -10,9 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import page_of_events
 from app.events.tables import envelopes, events
-from app.issues.queries import IssueFilter, list_issues
+from app.issues.filter import IssueFilter
+from app.issues.queries import list_issues
 from app.issues.tables import STATUSES, feedback, issues
 from app.projects import projects
 from app.store import Store, paging, utc_now
@@ -221,8 +223,8 @@ def test_lists_of_a_project_read_its_index_alone(app: Flask) -> None:
     engine = store._reader()
     sqlalchemy_event.listen(engine, "before_cursor_execute", note)
     with store.read() as conn:
-        list_events(conn, EventFilter(project_id=2))
-        list_events(conn, EventFilter(project_id=2), before=2000)
+        page_of_events(conn, EventFilter(project_id=2))
+        page_of_events(conn, EventFilter(project_id=2), before=2000)
         list_issues(conn, IssueFilter(project_id=2))
     sqlalchemy_event.remove(engine, "before_cursor_execute", note)
     asked = [one for one in asked if one[0].startswith("SELECT")]

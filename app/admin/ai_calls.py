@@ -13,7 +13,7 @@ from app.admin import bp
 from app.admin.call_charts import token_chart
 from app.admin.charts import charts
 from app.admin.choices import ProjectChoice
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.lookups import project_names
 from app.insights.ai_calls import (
     PERIODS,

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from app.admin import bp
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.alerts import queries
 from app.alerts.channels.stored import list_channels

@@ -1,4 +1,4 @@
-"""Choices: what the address of a page asks for; what cannot be read is left out, and told."""
+"""Choices: what the address of a page asks for; what cannot be read is left out, and named."""
 
 from __future__ import annotations
 
@@ -20,35 +20,27 @@ MAX_LENGTHS = {
 
 
 @dataclass
-class Choice:
-    """What the address asks for.
+class ProjectChoice:
+    """What the address asks for of one project.
 
-    :param values: the form's fields, as far as they could be read.
+    :param values: what differs from what is shown without any, as far as it could be read.
     :param problems: what could not be read and was left out, in words.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def narrows(self) -> bool:
-        """Whether anything is left out of the list."""
-        return bool(self.values)
-
-    @property
-    def only_period(self) -> bool:
-        """Whether the list is narrowed by time alone."""
-        return self.narrows and self.values.keys() <= {"period", "from", "to"}
-
-
-class DefaultedChoice(Choice):
-    """A choice whose values are those that differ from what is shown without any."""
-
+    # Which project it is by default, and whatever else there always is a choice of.
     defaults: ClassVar[dict[str, str]]
     # What leaves things out.
     narrows_by: ClassVar[tuple[str, ...]]
     # What a value may be, where that is a choice of few.
     known: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    @property
+    def project_id(self) -> int:
+        """The project that is looked at."""
+        return int(self.of("project"))
 
     def of(self, name: str) -> str:
         """Return what is chosen, if only by default; empty where nothing is."""
@@ -80,12 +72,3 @@ class DefaultedChoice(Choice):
         if name == "project":
             return value.isascii() and value.isdigit() and len(value) < 10
         return name not in self.known or value in self.known[name]
-
-
-class ProjectChoice(DefaultedChoice):
-    """A choice of one project; which one it is by default stands in ``defaults``."""
-
-    @property
-    def project_id(self) -> int:
-        """The project that is looked at."""
-        return int(self.of("project"))

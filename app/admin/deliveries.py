@@ -7,22 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from app.admin import bp
-from app.admin.choices import Choice
-from app.admin.events import moment_of, row_number
-from app.admin.lookups import project_names
+from app.admin.filter_bar import read_choice, row_number
+from app.admin.lookups import project_names, project_options
 from app.admin.trails import lacks_dsn, sentence_of
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
+from app.delivery.filter import STATES, DeliveryFilter
 from app.delivery.ledger import (
-    STATES,
-    Delivery,
-    DeliveryFilter,
     Held,
     find_delivery,
     held_by_project,
@@ -33,17 +30,15 @@ from app.delivery.ledger import (
 from app.delivery.outcomes import WAITING
 from app.delivery.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
 from app.events.trail import Hop, delivery_hops, why_not_sent
-from app.protocol.event import clean_text
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 from app.web.delivery_status import stands_by, upstream_url
+from app.web.errors import or_404
 
 PAGE_SIZE = 50
 ACTIONS_SHOWN = 10
-NAMES = ("state", "project", "item", "reason", "event", "from", "to")
-MAX_LENGTHS = {"reason": 200, "item": 64}
 UNKNOWN = "no envelope has this id; it may have been removed since"
 
 
@@ -71,15 +66,15 @@ class DestinationView:
 @access.admin
 def list_of_deliveries() -> ResponseReturnValue:
     """Show how delivery is, and a page of the ledger."""
-    choice = read_choice(request.args)
+    choice = read_choice(DeliveryFilter, request.args)
     before, now = row_number("before"), utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
-        page = page_of_deliveries(conn, filter_of(choice), before=before, limit=PAGE_SIZE)
+        page = page_of_deliveries(conn, choice.form, before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
         names = project_names(conn)
         actions = list_actions(conn, limit=ACTIONS_SHOWN) if before is None else []
-    state = choice.values.get("state")
+    state = choice.form.state
     return render_template(
         "deliveries.html",
         overview=found,
@@ -87,16 +82,17 @@ def list_of_deliveries() -> ResponseReturnValue:
             view_of(destination, names, now, found.held.get(destination.project_id, Held()))
             for destination in found.destinations
         ],
-        home=home_of(choice, names, found.destinations),
+        home=home_of(choice.form.project_id, names, found.destinations),
         owed=sum(row.quantity for row in found.owed),
         choice=choice,
         states=STATES,
         projects=names,
+        options={"project": project_options(names)},
         rows=page.rows,
         tries=tries,
         next=next_tries(page.rows, found.destinations, now),
         why=why_not_sent,
-        can_replay=state in REPLAYABLE or (state is None and choice.narrows),
+        can_replay=state in REPLAYABLE or (state is None and choice.narrowing),
         can_discard=state in DISCARDABLE,
         is_first=before is None,
         actions=actions,
@@ -115,14 +111,12 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
     """
     now = utc_now()
     with current_store().read() as conn:
-        found = find_delivery(conn, envelope_id)
-        destination = _destination_of(conn, found)
-        held = held_of(conn, destination)
+        found = or_404(find_delivery(conn, envelope_id), UNKNOWN)
+        row = found.row
+        destination = current_destinations().find(conn, row.project_id)
+        held = held_by_project(conn, row.project_id).get(row.project_id, Held())
         names = project_names(conn)
-        actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE) if found else []
-    if found is None or destination is None:
-        abort(404, description=UNKNOWN)
-    row = found.row
+        actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE)
     return render_template(
         "delivery.html",
         delivery=found,
@@ -143,44 +137,6 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
     )
 
 
-def read_choice(given: Mapping[str, str]) -> Choice:
-    """Read a filter out of an address or a form; what is wrong is left out and told."""
-    choice = Choice()
-    for name in NAMES:
-        value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
-        if not value:
-            continue
-        if problem := _problem(name, value):
-            choice.problems.append(problem)
-        else:
-            choice.values[name] = value
-    return choice
-
-
-def _problem(name: str, value: str) -> str | None:
-    if name == "state" and value not in STATES:
-        return f"There is no state “{value}”."
-    if name == "project" and not (value.isascii() and value.isdigit() and len(value) < 10):
-        return f"“{value}” is no project's number."
-    if name in ("from", "to") and moment_of(value) is None:
-        return f"“{value}” is no date and time."
-    return None
-
-
-def filter_of(choice: Choice) -> DeliveryFilter:
-    """Return what a choice means to the store."""
-    values = choice.values
-    return DeliveryFilter(
-        state=values.get("state"),
-        project_id=int(values["project"]) if "project" in values else None,
-        item_type=values.get("item"),
-        reason=values.get("reason"),
-        event_id=values.get("event"),
-        since=moment_of(values.get("from", "")),
-        until=moment_of(values.get("to", "")),
-    )
-
-
 def next_tries(
     rows: list[Row[Any]], destinations: list[Destination], now: datetime
 ) -> dict[int, tuple[str, datetime | None]]:
@@ -195,22 +151,14 @@ def next_tries(
 
 
 def home_of(
-    choice: Choice, names: Mapping[int, str], destinations: list[Destination]
+    project_id: int | None, names: Mapping[int, str], destinations: list[Destination]
 ) -> tuple[int, str] | None:
     """Return the project that is looked at, id and name, where nothing of it is sent on."""
-    chosen = int(choice.values.get("project", 0))
-    if chosen not in names or any(
-        destination.project_id == chosen and destination.dsn for destination in destinations
-    ):
+    if project_id is None or project_id not in names:
         return None
-    return chosen, names[chosen]
-
-
-def held_of(conn: Connection, destination: Destination | None) -> Held:
-    """Return what is held of a destination's project."""
-    if destination is None:
-        return Held()
-    return held_by_project(conn, destination.project_id).get(destination.project_id, Held())
+    if any(one.project_id == project_id and one.dsn for one in destinations):
+        return None
+    return project_id, names[project_id]
 
 
 def view_of(
@@ -239,10 +187,6 @@ def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]
     waits_for, next_at = stands_by(row, destination, now), next_try_at(row, destination, now)
     stored = Hop("stored", row.received_at, None, True, "on the disk")
     return [stored, *delivery_hops(row, row.received_at, waits_for, next_at)]
-
-
-def _destination_of(conn: Connection, found: Delivery | None) -> Destination | None:
-    return current_destinations().find(conn, found.row.project_id) if found else None
 
 
 def _upstream_url(row: Row[Any]) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
@@ -9,10 +11,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.admin import bp
-from app.admin.deliveries import filter_of, read_choice
+from app.admin.filter_bar import read_choice
 from app.admin.filters import plural
 from app.delivery import actions
-from app.delivery.actions import ActionError, UnknownDelivery
+from app.delivery.actions import DoesNotFit
+from app.delivery.filter import DeliveryFilter
 from app.web import access
 from app.web.current import current_destinations, current_store
 
@@ -24,10 +27,10 @@ def replay_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names nothing, or what cannot be read.
     """
-    choice = read_choice(request.form)
-    if choice.problems or not choice.narrows:
+    choice = read_choice(DeliveryFilter, request.form)
+    if choice.problems or not choice.values:
         abort(400, description="a filter is expected")
-    outcome = actions.replay(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.replay(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} sent again, or as soon as Sentry takes them.")
     if outcome.skipped:
         flash(f"{plural(outcome.skipped, 'envelope')} left: no DSN to send to.", "warning")
@@ -42,10 +45,10 @@ def discard_deliveries() -> ResponseReturnValue:
 
     :raise 400: it names no state, or what cannot be read.
     """
-    choice = read_choice(request.form)
+    choice = read_choice(DeliveryFilter, request.form)
     if choice.problems or "state" not in choice.values:
         abort(400, description="a filter with a state is expected")
-    outcome = actions.discard(current_store(), current_destinations(), filter_of(choice), _actor())
+    outcome = actions.discard(current_store(), current_destinations(), choice.form, _actor())
     flash(f"{plural(outcome.done, 'envelope')} discarded. They stay here and can be replayed.")
     return redirect(url_for("admin.list_of_deliveries", state="discarded"), 303)
 
@@ -58,13 +61,10 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
     :raise 404: no envelope has this id.
     """
     force = request.form.get("force") == "yes"
-    try:
+    with _flashing("It is sent again, or as soon as Sentry takes it."):
         actions.replay_one(
             current_store(), current_destinations(), envelope_id, _actor(), force=force
         )
-        flash("It is sent again, or as soon as Sentry takes it.")
-    except ActionError as error:
-        _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
 
@@ -75,11 +75,8 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 
     :raise 404: no envelope has this id.
     """
-    try:
+    with _flashing("It is discarded. It stays here and can be replayed."):
         actions.discard_one(current_store(), current_destinations(), envelope_id, _actor())
-        flash("It is discarded. It stays here and can be replayed.")
-    except ActionError as error:
-        _tell(error)
     return redirect(url_for("admin.show_delivery", envelope_id=envelope_id), 303)
 
 
@@ -90,11 +87,8 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    try:
+    with _flashing("Delivery is paused. Everything is kept and queued."):
         actions.pause(current_store(), current_destinations(), project_id, _actor())
-        flash("Delivery is paused. Everything is kept and queued.")
-    except ActionError as error:
-        _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
 
@@ -105,19 +99,19 @@ def resume_delivery(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    try:
+    with _flashing("Delivery goes on, beginning with what waits."):
         actions.resume(current_store(), current_destinations(), project_id, _actor())
-        flash("Delivery goes on, beginning with what waits.")
-    except ActionError as error:
-        _tell(error)
     return redirect(url_for("admin.list_of_deliveries"), 303)
 
 
-def _tell(error: ActionError) -> None:
-    """Say why it was not done; the page behind shows the state."""
-    if isinstance(error, UnknownDelivery):
-        abort(404, description=str(error))
-    flash(f"Not done: {error}.", "warning")
+@contextmanager
+def _flashing(done: str) -> Iterator[None]:
+    """Say that it is done, or why it is not; the page behind shows the state."""
+    try:
+        yield
+        flash(done)
+    except DoesNotFit as error:
+        flash(f"Not done: {error}.", "warning")
 
 
 def _actor() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Response, abort, render_template
+from flask import Response, render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
@@ -17,7 +17,7 @@ from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
 from app.events.queries import StoredEvent, find_event
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
 from app.protocol.event import parse_event_id
@@ -25,6 +25,7 @@ from app.web import access
 from app.web.current import current_store
 from app.web.delivery_status import follow
 from app.web.downloads import download
+from app.web.errors import or_404
 
 UNKNOWN = "no event has this id; it may have been removed since"
 
@@ -37,21 +38,14 @@ def show_event(event_id: str) -> ResponseReturnValue:
     :raise 404: no event has this id.
     """
     with current_store().read() as conn:
-        progress = follow(conn, event_id)
-        stored = progress.stored if progress else None
-        issue = find_issue(conn, stored.row.issue_id) if stored else None
-        grouping = grouping_of_event(conn, stored.row) if stored else None
-        total = issue.stored_event_count if issue else 1
-        around = neighbours(conn, stored.row, total) if stored else None
-        attached = (
-            [attachment.described() for attachment in attachments_of(conn, stored.row)]
-            if stored
-            else []
-        )
-        unlisted = unlisted_envelopes(conn, stored.row) if stored else 0
-        said = _said_of(conn, stored.row) if stored else []
-    if stored is None:
-        abort(404, description=UNKNOWN)
+        progress = or_404(follow(conn, event_id), UNKNOWN)
+        stored = progress.stored
+        issue = find_issue(conn, stored.row.issue_id)
+        grouping = grouping_of_event(conn, stored.row)
+        around = neighbours(conn, stored.row, issue.stored_event_count if issue else 1)
+        attached = [file.described() for file in attachments_of(conn, stored.row)]
+        unlisted = unlisted_envelopes(conn, stored.row)
+        said = _said_of(conn, stored.row)
     return render_template(
         "event.html",
         view=view_of(stored),
@@ -74,9 +68,7 @@ def show_trail(event_id: str) -> ResponseReturnValue:
 
     :raise 404: this is no event id.
     """
-    parsed = parse_event_id(event_id)
-    if parsed is None:
-        abort(404, description="this is no event id")
+    parsed = or_404(parse_event_id(event_id), "this is no event id")
     with current_store().read() as conn:
         progress = follow(conn, parsed)
     return render_template("_trail.html", trail=trail_of(parsed, progress))
@@ -112,21 +104,18 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
     :raise 404: there is no such event, or not so many attachments.
     """
     with current_store().read() as conn:
-        stored = find_event(conn, event_id)
-        found = find_attachment(conn, stored.row, number) if stored else None
-    if found is None:
-        abort(404, description="the event has no such attachment")
+        stored = or_404(find_event(conn, event_id), UNKNOWN)
+        found = or_404(
+            find_attachment(conn, stored.row, number), "the event has no such attachment"
+        )
     return download(found)
 
 
 def _said_of(conn: Connection, row: Row[Any]) -> list[Row[Any]]:
     about = FeedbackFilter(project_id=row.project_id, event_id=row.event_id)
-    return list_feedback(conn, about, limit=SHOWN_BESIDE + 1)
+    return page_of_feedback(conn, about, limit=SHOWN_BESIDE + 1).rows
 
 
 def _find(event_id: str) -> StoredEvent:
     with current_store().read() as conn:
-        stored = find_event(conn, event_id)
-    if stored is None:
-        abort(404, description=UNKNOWN)
-    return stored
+        return or_404(find_event(conn, event_id), UNKNOWN)

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.admin import bp
-from app.admin.choices import Choice
-from app.admin.lookups import has_events, recent_values
-from app.events.queries import EventFilter, count_after, events_after, find_event, page_of_events
-from app.protocol.event import LEVELS, clean_text, parse_event_id
+from app.admin.filter_bar import read_choice, row_number
+from app.admin.lookups import has_events, project_names, project_options, recent_values
+from app.events.filter import EventFilter
+from app.events.queries import count_after, events_after, find_event, page_of_events
+from app.inputs import Control
+from app.protocol.event import parse_event_id
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS, Page
 from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-PERIODS = {
-    "hour": ("Last hour", timedelta(hours=1)),
-    "day": ("Last 24 hours", timedelta(hours=24)),
-    "week": ("Last 7 days", timedelta(days=7)),
-}
-NAMES = ("q", "level", "environment", "release", "period", "from", "to")
-MAX_LENGTHS = {"q": 500, "environment": 64, "release": 250}
+PERIODS = {"hour": timedelta(hours=1), "day": timedelta(hours=24), "week": timedelta(days=7)}
+PERIOD_LABELS = {"hour": "Last hour", "day": "Last 24 hours", "week": "Last 7 days"}
+
+
+class EventForm(EventFilter):
+    """What the page asks for: also a period that ends now, unless there is a beginning."""
+
+    period: Annotated[Literal["hour", "day", "week"] | None, Control("Received")] = None
+
+    def filter(self, now: datetime) -> EventFilter:
+        """Return what the list is narrowed to."""
+        since = now - PERIODS[self.period] if self.period and not self.since else self.since
+        return EventFilter(**self.model_dump(exclude={"period", "since"}), since=since)
 
 
 @bp.get("/events")
 @access.admin
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events."""
-    choice = read_choice()
+    choice = read_choice(EventForm, request.args)
     before, after = row_number("before"), row_number("after")
     with current_store().read() as conn:
-        if (found := _asked_by_id(conn, choice)) is not None:
+        if (found := _asked_by_id(conn, choice.form)) is not None:
             return redirect(url_for("admin.show_event", event_id=found))
-        page, newer = _page(conn, filter_of(choice), before, after)
-        options = recent_values(conn)
+        page, newer = _page(conn, choice.form.filter(utc_now()), before, after)
+        options = {**recent_values(conn), "project": project_options(project_names(conn))}
         any_events = bool(page.rows) or has_events(conn)
     return render_template(
         "events.html",
         rows=page.rows,
         choice=choice,
-        options=options,
-        levels=LEVELS,
-        periods=PERIODS,
+        options=options | {"period": PERIOD_LABELS},
         any_events=any_events,
         newest_id=page.rows[0].id if page.rows and newer is None else None,
         newer=newer,
@@ -61,71 +68,14 @@ def list_of_events() -> ResponseReturnValue:
 def news() -> ResponseReturnValue:
     """Say how many events came since a list was shown."""
     after = row_number("after") or 0
-    choice = read_choice()
+    choice = read_choice(EventForm, request.args)
     with current_store().read() as conn:
-        count = count_after(conn, filter_of(choice), after).number
+        count = count_after(conn, choice.form.filter(utc_now()), after).number
     return render_template("_news.html", count=count, after=after, choice=choice)
 
 
-def read_choice() -> Choice:
-    """Read the filter out of the address; what is wrong is left out and told."""
-    choice = Choice()
-    for name in NAMES:
-        value = clean_text(request.args.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
-        if not value:
-            continue
-        if problem := _problem(name, value):
-            choice.problems.append(problem)
-        else:
-            choice.values[name] = value
-    return choice
-
-
-def _problem(name: str, value: str) -> str | None:
-    if name == "level" and value not in LEVELS:
-        return f"There is no level “{value}”."
-    if name == "period" and value not in PERIODS:
-        return f"There is no period “{value}”."
-    if name in ("from", "to") and moment_of(value) is None:
-        return f"“{value}” is no date and time."
-    return None
-
-
-def filter_of(choice: Choice, now: datetime | None = None) -> EventFilter:
-    """Return what a choice means to the store."""
-    values = choice.values
-    since = moment_of(values.get("from", ""))
-    if since is None and "period" in values:
-        since = (now or utc_now()) - PERIODS[values["period"]][1]
-    return EventFilter(
-        level=values.get("level"),
-        environment=values.get("environment"),
-        release=values.get("release"),
-        text=values.get("q"),
-        since=since,
-        until=moment_of(values.get("to", "")),
-    )
-
-
-def moment_of(text: str) -> datetime | None:
-    """Read what a date and time field sends; ``None`` when it is none."""
-    # What <input type="datetime-local"> sends has no time zone; the pages speak UTC.
-    try:
-        read = datetime.fromisoformat(text)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
-def row_number(name: str) -> int | None:
-    """Read a row's number out of the address; ``None`` when it is none."""
-    text = request.args.get(name, "")
-    # Beyond 64 bits no database has a row.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
-
-
-def _asked_by_id(conn: Connection, choice: Choice) -> str | None:
-    event_id = parse_event_id(choice.values.get("q"))
+def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
+    event_id = parse_event_id(filter.q)
     if event_id is None or find_event(conn, event_id) is None:
         return None
     return event_id

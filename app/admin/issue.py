@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import abort, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
@@ -13,12 +13,14 @@ from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.event_view import EventView, view_of
 from app.admin.feedback import SHOWN_BESIDE
+from app.admin.filter_bar import row_number
 from app.admin.lookups import Neighbours, neighbours, project_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import page_of_events
 from app.insights.releases import users_of_days
-from app.issues.feedback import FeedbackFilter, list_feedback
+from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import groupings_of
 from app.issues.overflow import types_of
 from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
@@ -30,6 +32,7 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
 from app.web.delivery_status import follow
+from app.web.errors import or_404
 
 RECENT_EVENTS = 25
 RECENT_HISTORY = 20
@@ -55,13 +58,11 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
-        issue = find_issue(conn, issue_id)
-        if issue is None:
-            abort(404, description=UNKNOWN)
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
         issue_id = issue.id  # It may have been merged into this one.
         events = _events(conn, issue_id)
         history = transitions_of(
-            conn, issue_id, before=_row_number("history"), limit=RECENT_HISTORY + 1
+            conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1
         )
         context = {
             "event": _shown(conn, issue, events),
@@ -73,16 +74,16 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "is_compared": is_read(conn, issue_id),
             "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
-            "feedback": list_feedback(
+            "feedback": page_of_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
-            ),
+            ).rows,
             "projects": project_names(conn),
         }
     return render_template(
         "issue.html",
         issue=issue,
         rows=events[:RECENT_EVENTS],
-        is_first=_row_number("before") is None,
+        is_first=row_number("before") is None,
         older=events[RECENT_EVENTS - 1].id if len(events) > RECENT_EVENTS else None,
         history=history[:RECENT_HISTORY],
         older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
@@ -95,16 +96,17 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
 
 def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
-    before = _row_number("before")
-    return list_events(conn, EventFilter(issue_id=issue_id), before=before, limit=RECENT_EVENTS + 1)
+    before = row_number("before")
+    of_issue = EventFilter(issue_id=issue_id)
+    return page_of_events(conn, of_issue, before=before, limit=RECENT_EVENTS + 1).rows
 
 
 def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEvent | None:
     progress = follow(conn, request.args.get("event", ""))
     if progress is None or progress.stored.row.issue_id != issue.id:
         newest = events
-        if _row_number("before") is not None:
-            newest = list_events(conn, EventFilter(issue_id=issue.id), limit=1)
+        if row_number("before") is not None:
+            newest = page_of_events(conn, EventFilter(issue_id=issue.id), limit=1).rows
         progress = follow(conn, newest[0].event_id) if newest else None
     if progress is None:
         return None
@@ -115,9 +117,3 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
         trail_of(row.event_id, progress),
         neighbours(conn, row, issue.stored_event_count),
     )
-
-
-def _row_number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    # Beyond 64 bits no database has a row.
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import ClassVar, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from app.admin import bp
-from app.admin.choices import DefaultedChoice
-from app.admin.lookups import project_names, recent_values
+from app.admin.filter_bar import read_choice
+from app.admin.lookups import project_names, project_options, recent_values
 from app.admin.sparkline import sparklines
+from app.inputs import Control
+from app.issues.filter import IssueFilter, Sort
 from app.issues.queries import (
     Cursor,
-    IssueFilter,
     count_by_status,
     cursor_of,
     hours_of,
     page_of_issues,
     read_cursor,
 )
-from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
-from app.protocol.event import LEVELS
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS, Count
 from app.web import access
@@ -48,48 +46,35 @@ class Tab(NamedTuple):
     number: str
 
 
-class IssueChoice(DefaultedChoice):
-    """Which issues, and what comes first; by default the open ones, seen last."""
+class IssueForm(IssueFilter):
+    """What the page asks for: one of the tabs, and what comes first; the open ones, seen last."""
 
-    defaults: ClassVar = {"status": "unresolved", "sort": "last_seen"}
-    narrows_by: ClassVar = ("project", "level", "environment", "release", "q")
-    known: ClassVar = {"status": (*STATUSES, "all"), "sort": tuple(SORTS), "level": LEVELS}
-
-    @property
-    def status(self) -> str:
-        """The tab: a status, or ``all``."""
-        return self.of("status")
-
-    @property
-    def sort(self) -> str:
-        """The column that the list is sorted by."""
-        return self.of("sort")
+    tab: Annotated[
+        Literal["unresolved", "resolved", "ignored", "all"], Control("Status", "status")
+    ] = "unresolved"
+    sort: Annotated[Sort, Control("Sorted by")] = "last_seen"
 
     @property
     def filter(self) -> IssueFilter:
-        """What the choice means to the store."""
-        return IssueFilter(
-            status=self.status if self.status in STATUSES else None,
-            project_id=int(self.values["project"]) if "project" in self.values else None,
-            level=self.values.get("level"),
-            environment=self.values.get("environment"),
-            release=self.values.get("release"),
-            text=self.values.get("q"),
-        )
+        """What the list is narrowed to."""
+        given = self.model_dump(exclude={"tab", "sort"})
+        return IssueFilter(**given | {"status": None if self.tab == "all" else self.tab})
 
 
 @bp.get("/issues")
 @access.admin
 def list_of_issues() -> ResponseReturnValue:
     """Show a page of issues; the open ones, seen last, unless something else is asked for."""
-    choice = IssueChoice().read(request.args)
-    after = _read_after(choice.sort)
+    choice = read_choice(IssueForm, request.args)
+    filter, sort = choice.form.filter, choice.form.sort
+    after = _read_after(sort)
     with current_store().read() as conn:
-        page = page_of_issues(conn, choice.filter, sort=choice.sort, after=after, limit=PAGE_SIZE)
-        counts = count_by_status(conn, replace(choice.filter, status=None), MAX_COUNT + 1)
+        page = page_of_issues(conn, filter, sort=sort, after=after, limit=PAGE_SIZE)
+        of_any = filter.model_copy(update={"status": None})
+        counts = count_by_status(conn, of_any, MAX_COUNT + 1)
         hours = hours_of(conn, [row.id for row in page.rows], utc_now())
-        options = recent_values(conn)
         names = project_names(conn)
+        options = {**recent_values(conn), "project": project_options(names), "sort": SORTS}
         highest = highest_id(conn)
     return render_template(
         "issues.html",
@@ -99,8 +84,6 @@ def list_of_issues() -> ResponseReturnValue:
         sparklines=sparklines(hours),
         any_issues=any(count.number for count in counts.values()) or highest > 0,
         options=options,
-        levels=LEVELS,
-        sorts=SORTS,
         projects=names if len(names) > 1 else {},
         highest=highest,
         is_first=after is None,

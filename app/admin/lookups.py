@@ -42,6 +42,11 @@ def project_names(conn: Connection) -> dict[int, str]:
     return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
 
 
+def project_options(names: dict[int, str]) -> dict[str, str]:
+    """Return the projects to choose from, by what stands in the address."""
+    return {str(id): name for id, name in names.items()}
+
+
 def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
     """Return the environments and releases of the newest events, to choose from."""
     columns = events.c.environment, events.c.release

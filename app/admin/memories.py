@@ -14,12 +14,12 @@ from flask_login import current_user
 from flask_wtf import FlaskForm
 
 from app.admin import bp
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.admin.status import Finding
 from app.memory import records
-from app.memory.content import MAX_CONTENT, MAX_USER_ID
-from app.memory.service import Found, State, Wanted
+from app.memory.inputs import MAX_CONTENT, MAX_USER_ID, MemorySearch
+from app.memory.service import Found, State
 from app.memory.vectors.errors import VectorError
 from app.protocol.event import clean_text
 from app.web import access
@@ -131,14 +131,15 @@ def findings(state: State) -> Iterator[Finding]:
 
 def _found(user: str, text: str) -> tuple[Found | None, str | None]:
     try:
-        return current_memories().search(user, text, Wanted(limit=SHOWN_HITS)), None
+        wanted = MemorySearch(user_id=user, query=text, limit=SHOWN_HITS)
+        return current_memories().search(wanted), None
     except VectorError as error:
         return None, str(error)
 
 
 def _user() -> str:
     user = clean_text(request.values.get("user", ""))[:MAX_USER_ID]
-    return user or abort(404, description="no user is named")
+    return user if user.strip() else abort(404, description="no user is named")
 
 
 def _text(name: str, at_most: int) -> str:

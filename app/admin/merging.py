@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import abort, flash, redirect, request, url_for
+from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -13,6 +13,7 @@ from app.issues import merging
 from app.issues.queries import find_issue
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import or_404
 
 MAX_HASHES = 1000
 
@@ -41,8 +42,7 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     store, hashes = current_store(), request.form.getlist("hashes")[:MAX_HASHES]
     try:
         with store.write() as conn:
-            if find_issue(conn, issue_id) is None:
-                abort(404, description=UNKNOWN)
+            or_404(find_issue(conn, issue_id), UNKNOWN)
             made = merging.unmerge(conn, issue_id, hashes, current_user.username)
     except merging.CannotMerge as error:
         flash(f"Nothing was unmerged: {error}.", "warning")

@@ -29,7 +29,8 @@ from app.insights.performance import (
     total_of,
     window_of,
 )
-from app.issues.queries import IssueFilter, hours_of, list_issues
+from app.issues.filter import IssueSelection
+from app.issues.queries import hours_of, list_issues
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
 from app.web import access
@@ -118,7 +119,7 @@ def _issues(conn: Connection, choice: PerformanceChoice) -> list[Row[Any]]:
     if not name:
         return []
     names = _names_of(name) if choice.project_id == OWN_PROJECT_ID else (name,)
-    chosen = IssueFilter(
+    chosen = IssueSelection(
         status="unresolved",
         project_id=choice.project_id,
         release=choice.values.get("release"),

@@ -10,13 +10,13 @@ import json
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import abort, render_template
+from flask import render_template
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.project_service import first_event
-from app.projects import NoSuchProject, Project, dsn_of, find_project
+from app.projects import Project, dsn_of, find_project
 from app.web import access
 from app.web.current import current_config, current_store
 
@@ -72,10 +72,7 @@ def show_first_event(project_id: int) -> ResponseReturnValue:
 
 
 def _found(conn: Connection, project_id: int) -> tuple[Project, Row[tuple[object, ...]] | None]:
-    try:
-        return find_project(conn, project_id), first_event(conn, project_id)
-    except NoSuchProject as error:
-        abort(404, description=str(error))
+    return find_project(conn, project_id), first_event(conn, project_id)
 
 
 def snippets(public_url: str, project_id: int, key: str) -> list[Snippet]:

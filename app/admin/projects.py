@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
-from wtforms import IntegerField, PasswordField, StringField
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from app.admin import bp
+from app.admin.model_form import ModelForm, form_of
 from app.delivery.upstreams import WORDS, held_up_by, reach
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
-    MAX_DSN_LENGTH,
-    MAX_EVENTS_PER_MINUTE,
-    MAX_RETENTION_DAYS,
-    Change,
+    ProjectChange,
     ProjectDetails,
     amend,
     find_details,
@@ -26,9 +21,7 @@ from app.project_service import (
     register_project,
 )
 from app.projects import (
-    MAX_NAME_LENGTH,
     OWN_PROJECT_ID,
-    NoSuchProject,
     ProjectError,
     dsn_of,
     revoke_key,
@@ -39,64 +32,12 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 
-
-class SettingsForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """What a project is called, may send and keeps."""
-
-    name = StringField(
-        "Name",
-        [InputRequired("A project has a name."), Length(max=MAX_NAME_LENGTH)],
-        render_kw={"autocomplete": "off"},
-    )
-    events_per_minute = IntegerField(
-        "Events a minute",
-        [Optional(), NumberRange(0, MAX_EVENTS_PER_MINUTE, "A number from 0 is expected.")],
-        description="Beyond it the program is told to wait (429). 0 for no limit, empty for the"
-        " default.",
-        render_kw={"inputmode": "numeric"},
-    )
-    retention_days = IntegerField(
-        "Kept for days",
-        [Optional(), NumberRange(0, MAX_RETENTION_DAYS, "A number of days from 0 is expected.")],
-        render_kw={"inputmode": "numeric"},
-    )
-
-    def change(self) -> Change:
-        """Return what was asked for."""
-        return {
-            "name": self.name.data,
-            "events_per_minute": self.events_per_minute.data,
-            "retention_days": self.retention_days.data,
-        }
-
-
-class UpstreamForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """Where a project's events are sent on to. Never filled in: the DSN is not shown again."""
-
-    upstream_dsn = PasswordField(
-        "DSN of a Sentry project",
-        [InputRequired("A DSN such as https://key@host/1 is expected."), Length(max=2000)],
-        description="Kept and never shown again.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
-    )
-
-
-class NewProjectForm(SettingsForm):
-    """A project to be made."""
-
-    upstream_dsn = PasswordField(
-        "DSN of a Sentry project",
-        [Optional(), Length(max=MAX_DSN_LENGTH)],
-        description="Where its events are sent on to. Empty to keep them here only.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
-    )
-
-    def change(self) -> Change:
-        """Return what was asked for."""
-        asked = super().change()
-        if self.upstream_dsn.data:
-            asked["upstream_dsn"] = self.upstream_dsn.data
-        return asked
+SettingsForm = form_of(ProjectChange, "name", "events_per_minute", "retention_days")
+# Never filled in: the DSN is not shown again.
+UpstreamForm = form_of(ProjectChange, "upstream_dsn", required=("upstream_dsn",))
+NewProjectForm = form_of(
+    ProjectChange, "name", "upstream_dsn", "events_per_minute", "retention_days"
+)
 
 
 @bp.get("/projects")
@@ -116,9 +57,10 @@ def list_of_projects() -> ResponseReturnValue:
 def new_project() -> ResponseReturnValue:
     """Ask for a project; make it on POST and go on to its set-up page (303)."""
     form = NewProjectForm()
+    form.upstream_dsn.description += " Empty to keep them here only."
     if form.validate_on_submit():
         try:
-            made = register_project(current_store(), current_config(), form.change())
+            made = register_project(current_store(), current_config(), form.values())
             return redirect(url_for("admin.set_up_project", project_id=made), 303)
         except ProjectError as error:
             _tell(form, error)
@@ -137,7 +79,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
     form = SettingsForm(obj=details.project)
     if form.validate_on_submit():
         try:
-            amend(current_store(), current_config(), project_id, form.change())
+            amend(current_store(), current_config(), project_id, form.values())
             flash("Saved.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
@@ -152,8 +94,7 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
     details, form = _found(project_id), UpstreamForm()
     if form.validate():
         try:
-            change: Change = {"upstream_dsn": form.upstream_dsn.data}
-            amend(current_store(), current_config(), project_id, change)
+            amend(current_store(), current_config(), project_id, form.values())
             flash("Saved. What comes from now on is sent on.")
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
@@ -203,14 +144,11 @@ def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
 
 
 def _found(project_id: int) -> ProjectDetails:
-    try:
-        with current_store().read() as conn:
-            return find_details(conn, current_destinations(), project_id)
-    except NoSuchProject as error:
-        abort(404, description=str(error))
+    with current_store().read() as conn:
+        return find_details(conn, current_destinations(), project_id)
 
 
-def _page(one: ProjectDetails, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
+def _page(one: ProjectDetails, form: ModelForm, upstream: ModelForm) -> ResponseReturnValue:
     _explain_days(form)
     project, config, now = one.project, current_config(), utc_now()
     with current_store().read() as conn:
@@ -238,13 +176,12 @@ def _badge(one: ProjectDetails, now: datetime) -> tuple[str, str]:
     return {"none": "local", "closed": "on"}.get(state, state), WORDS[state]
 
 
-def _explain_days(form: SettingsForm) -> None:
+def _explain_days(form: ModelForm) -> None:
     days = current_config().RETENTION_DAYS
     usual = f"{days} days" if days else "any number of them"
     form.retention_days.description = f"0 for no limit. Empty for RETENTION_DAYS: {usual}."
 
 
-def _tell(form: Any, error: ProjectError) -> None:
-    field = form[error.field] if error.field in form else next(iter(form))
+def _tell(form: ModelForm, error: ProjectError) -> None:
     text = str(error)
-    field.errors = (*field.errors, f"{text[:1].upper()}{text[1:]}.")
+    form.blame(error.field, f"{text[:1].upper()}{text[1:]}.")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.choices import ProjectChoice
-from app.admin.events import row_number
+from app.admin.filter_bar import row_number
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
 from app.insights.performance import options_of
@@ -31,6 +31,7 @@ from app.protocol.event import clean_text
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import or_404
 
 PAGE_SIZE = 50
 # Of each kind, on the page of a release.
@@ -91,9 +92,7 @@ def show_release(release_id: int) -> ResponseReturnValue:
     """
     choice, now = ReleaseChoice().read(request.args), utc_now()
     with current_store().read() as conn:
-        row = find_release(conn, release_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = or_404(find_release(conn, release_id), UNKNOWN)
         (release,) = figures_of(conn, [row], now, choice.environment)
         found = {
             what: issues_of_release(conn, row.project_id, row.version, what, ISSUES)

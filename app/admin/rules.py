@@ -4,55 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf import FlaskForm
 from sqlalchemy import Connection
-from wtforms import RadioField, SelectChoice, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms import SelectChoice, SelectField
 
 from app.admin import bp
+from app.admin.model_form import form_of
 from app.issues import rulebook
-from app.issues.rule_text import MAX_TEXT, parse_rule
-from app.issues.rulebook import RuleError, StoredRule
-from app.issues.tables import MAX_RULE_NAME
+from app.issues.rule_text import parse_rule
+from app.issues.rulebook import RuleError, RuleInput, StoredRule
 from app.issues.trial import MAX_EVENTS, Trial, try_rule
 from app.projects import list_projects
 from app.web import access
 from app.web.current import current_intake, current_store
+from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
-KINDS = [SelectChoice("fingerprint", "Fingerprint"), SelectChoice("ignore", "Ignore")]
 
 
-class RuleForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+class RuleForm(form_of(RuleInput, "kind", "text", "name")):  # type: ignore[misc]  # made above
     """One rule as a person writes it."""
 
-    kind = RadioField("Kind", [InputRequired()], choices=KINDS, default="fingerprint")
-    text = StringField(
-        "Rule",
-        [InputRequired(), Length(max=MAX_TEXT)],
-        render_kw={"placeholder": 'type:TimeoutError path:"*/shop/*" -> timeout-{{ transaction }}'},
-    )
-    name = StringField(
-        "Name", [Length(max=MAX_RULE_NAME)], description="Shown where it decided; else its text is."
-    )
     project = SelectField("Project", coerce=int)
 
     def fields(self) -> dict[str, Any]:
         """Return what was filled in, as the rule book takes it."""
-        return {
-            "kind": self.kind.data,
-            "text": self.text.data or "",
-            "name": self.name.data or "",
-            "project_id": self.project.data or None,
-        }
-
-    def blame(self, error: RuleError) -> None:
-        """Show what is wrong at its field."""
-        field = {"project_id": self.project}.get(error.field) or self[error.field]
-        field.errors = [*field.errors, str(error)]
+        given = {name: self[name].data or "" for name in ("kind", "text", "name")}
+        return given | {"project_id": self.project.data or None}
 
 
 @bp.route("/rules", methods=["GET", "POST"])
@@ -150,7 +130,7 @@ def _do(form: RuleForm, rule: StoredRule | None) -> Trial | bool:
         _keep(form.fields(), rule)
         return True
     except RuleError as error:
-        form.blame(error)
+        form.blame((error.field or "text").removesuffix("_id"), str(error))
         return False
 
 
@@ -158,10 +138,10 @@ def _try(fields: dict[str, Any], rule: StoredRule | None) -> Trial:
     with current_store().read() as conn:
         values = rulebook.checked(conn, **fields)
         wanted = parse_rule(
-            values["text"], kind=values["kind"], id=rule.id if rule else 0, name=values["name"]
+            values.text, kind=values.kind, id=rule.id if rule else 0, name=values.name
         )
         kept = rulebook.list_rules(conn)
-        return try_rule(conn, wanted, kept, project_id=values["project_id"])
+        return try_rule(conn, wanted, kept, project_id=values.project_id)
 
 
 def _keep(fields: dict[str, Any], rule: StoredRule | None) -> None:
@@ -174,10 +154,7 @@ def _keep(fields: dict[str, Any], rule: StoredRule | None) -> None:
 
 
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    rule = rulebook.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)
 
 
 def _projects(conn: Connection) -> dict[int, str]:

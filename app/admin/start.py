@@ -18,9 +18,11 @@ from app.admin.trigger import TriggerForm
 from app.alerts.reach import find_reach
 from app.delivery.accounting import STATES, accounting
 from app.delivery.upstreams import Upstream, list_upstreams, why_local
-from app.events.queries import EventFilter, list_events
+from app.events.filter import EventFilter
+from app.events.queries import page_of_events
 from app.intake.refusals import refusals
-from app.issues.queries import IssueFilter, count_issues, hours_of, list_issues
+from app.issues.filter import IssueFilter
+from app.issues.queries import count_matching, hours_of, list_issues
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store
@@ -65,7 +67,7 @@ class Term(NamedTuple):
 def start() -> ResponseReturnValue:
     """Answer whether monitoring works, and show what there is to see first."""
     with current_store().read() as conn:
-        newest = list_events(conn, EventFilter(), limit=1)
+        newest = page_of_events(conn, EventFilter(), limit=1).rows
         latest = follow(conn, newest[0].event_id) if newest else None
         totals = accounting(conn)
         ways = list_upstreams(conn, current_destinations(), utc_now())
@@ -73,7 +75,7 @@ def start() -> ResponseReturnValue:
         refused = refusals(conn, utc_now() - timedelta(hours=24))
         figures = {
             "events": count_since(conn, utc_now() - timedelta(hours=24)),
-            "issues": count_issues(conn, OPEN),
+            "issues": count_matching(conn, OPEN).number,
         }
         issues = list_issues(conn, OPEN, limit=RECENT_ISSUES)
         hours = hours_of(conn, [issue.id for issue in issues], utc_now())

@@ -12,9 +12,10 @@ from flask_login import current_user
 from sqlalchemy import Connection, func, select
 
 from app.admin import bp
+from app.admin.filter_bar import ListChoice, read_choice
 from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
-from app.admin.issues import IssueChoice
+from app.admin.issues import IssueForm
 from app.admin.merging import merge_chosen
 from app.intake.retention import purge_deleted
 from app.issues import triage
@@ -23,6 +24,7 @@ from app.issues.tables import STATUSES, issues
 from app.store.paging import hidden
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -56,8 +58,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
     """
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
     with current_store().write() as conn:
-        if find_issue(conn, issue_id) is None:
-            abort(404, description=UNKNOWN)
+        or_404(find_issue(conn, issue_id), UNKNOWN)
         triage.set_status(conn, [issue_id], action.status, current_user.username, fix=action.fix)
     flash(f"The issue is {action.done}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
@@ -91,7 +92,7 @@ def change_issues() -> ResponseReturnValue:
 
     :raise 400: there is no such action.
     """
-    action, choice = request.form.get("action", ""), IssueChoice().read(request.form)
+    action, choice = request.form.get("action", ""), read_choice(IssueForm, request.form)
     is_every = request.form.get("scope") == "matching"
     ids = _ids()
     if not ids and not is_every:
@@ -140,16 +141,16 @@ def _highest() -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
 
 
-def _every(choice: IssueChoice) -> Iterable[list[int]]:
-    return triage.in_batches(current_store(), choice.filter, _highest())
+def _every(choice: ListChoice[IssueForm]) -> Iterable[list[int]]:
+    return triage.in_batches(current_store(), choice.form.filter, _highest())
 
 
-def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:
+def _ask(choice: ListChoice[IssueForm], ids: list[int], is_every: bool) -> str:
     """Show what would be deleted, with the button that does it."""
     shown: dict[str, Any] = {"events": None, "titles": [], "is_exact": True}
     with current_store().read() as conn:
         if is_every:
-            count, shown["is_exact"] = count_matching(conn, choice.filter)
+            count, shown["is_exact"] = count_matching(conn, choice.form.filter)
         else:
             known = issues.c.id.in_(ids), hidden(issues.c.status).in_(STATUSES)
             columns = func.count(), func.coalesce(func.sum(issues.c.stored_event_count), 0)

@@ -10,16 +10,23 @@ from itertools import chain
 from typing import Annotated, Any, Literal
 
 from flask import Response, stream_with_context
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from app.api.requests import Limit, Paged, ProjectId, Query, RowNumber, first_page, number_after
+from app.api.requests import (
+    Cursor,
+    Limit,
+    Paged,
+    RowNumber,
+    first_page,
+    number_after,
+)
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
 from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
+from app.delivery.filter import DeliveryFilter
 from app.delivery.ledger import (
-    DeliveryFilter,
     Held,
     counts_by_state,
     find_delivery,
@@ -32,8 +39,6 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
 from app.web.errors import or_404
-
-State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
 
 CSV_PAGE = 500
 CSV_COLUMNS = (
@@ -154,28 +159,14 @@ class DeliveryOverview(ApiModel):
     owed: list[Owed]
 
 
-class _Narrowing(Query):
-    state: State | None = None
-    project_id: ProjectId | None = None
-    item_type: Annotated[str, Field(max_length=64, description="Of one of its items.")] | None = (
-        None
-    )
-    reason: (
-        Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")] | None
-    ) = None
-    event_id: Annotated[str, Field(max_length=36, description="Of the event in it.")] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-
-
-class DeliveryQuery(_Narrowing):
+class DeliveryQuery(DeliveryFilter):
     """What a list of deliveries is narrowed to."""
 
+    cursor: Cursor | None = None
     limit: Limit = 50
 
 
-class CsvQuery(_Narrowing):
+class CsvQuery(DeliveryQuery):
     """What a file of deliveries is narrowed to; to go on, `cursor` is the last id of the file."""
 
     limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
@@ -184,11 +175,10 @@ class CsvQuery(_Narrowing):
 @route("GET /api/deliveries", access.reads)
 def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
     """Deliveries, newest first, each with its last attempt."""
-    chosen = _filter(query)
     with current_store().read() as conn:
-        page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_deliveries(conn, query, before=query.cursor, limit=query.limit)
         found = _deliveries(conn, page.rows)
-        total = _total(conn, chosen)
+        total = _total(conn, query)
     return DeliveryPage(deliveries=found, next=number_after(page), total=total)
 
 
@@ -196,7 +186,7 @@ def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
 def get_deliveries_csv(query: CsvQuery) -> Response:
     """Deliveries as a file, newest first, each with its last attempt."""
     # Read and sent in pages.
-    lines = _csv(_filter(query), query.cursor, query.limit)
+    lines = _csv(query, query.cursor, query.limit)
     first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
     response = Response(
         stream_with_context(chain([first], lines)), content_type="text/csv; charset=utf-8"
@@ -261,10 +251,6 @@ def destination_state(destination: Destination, now: datetime, held: Held) -> De
         limits={name or "all": until for name, until in destination.limits.items() if until > now},
         **held._asdict(),
     )
-
-
-def _filter(query: _Narrowing) -> DeliveryFilter:
-    return DeliveryFilter(**query.model_dump(exclude={"limit", "cursor"}))
 
 
 def _total(conn: Connection, chosen: DeliveryFilter) -> int | None:

@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import Field, model_validator
 
-from app.api.deliveries import DestinationState, State, destination_state
-from app.api.errors import answer_with
+from app.api.deliveries import DestinationState, destination_state
 from app.api.requests import Body, EmptyBody, ProjectId, RowNumber
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.delivery import actions
-from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
-from app.delivery.ledger import DeliveryFilter, Held, held_by_project
+from app.delivery.filter import DeliverySelection
+from app.delivery.ledger import Held, held_by_project
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
 
-# JSON has no dates; everything else is strict.
-Moment = Annotated[AwareDatetime, Field(strict=False)]
-
 route = Routes("deliveries")
-answer_with(404, UnknownDelivery)
-answer_with(409, ActionError)
 
 
 class Replayed(ApiModel):
@@ -41,32 +35,18 @@ class Discarded(ApiModel):
     discarded: int
 
 
-class DeliveryChoice(Body):
+class DeliveryChoice(DeliverySelection, Body):
     """Which deliveries: by their ids, or by a filter."""
 
     ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
-    state: State | None = None
-    project_id: ProjectId | None = None
-    item_type: Annotated[str, Field(max_length=64)] | None = None
-    reason: Annotated[str, Field(max_length=200)] | None = None
-    event_id: Annotated[str, Field(max_length=36)] | None = None
-    since: Moment | None = None
-    until: Moment | None = None
 
     @model_validator(mode="after")
     def _names_some(self) -> DeliveryChoice:
-        given = self.filter.given.keys()
-        if not given:
+        if not self.given:
             raise ValueError("`ids` or a filter is expected; an empty one would mean everything")
-        if "ids" in given and len(given) > 1:
+        if "ids" in self.given and len(self.given) > 1:
             raise ValueError("either `ids` or a filter is expected, not both")
         return self
-
-    @property
-    def filter(self) -> DeliveryFilter:
-        """The same, for the store."""
-        values = self.model_dump(exclude={"force"})
-        return DeliveryFilter(**values | {"ids": tuple(self.ids) if self.ids else None})
 
 
 class ReplayBody(DeliveryChoice):
@@ -103,7 +83,7 @@ class ProjectBody(Body):
 def replay_deliveries(body: ReplayBody) -> Replayed:
     """Send deliveries again: parked, expired, waiting; discarded and local by state or ids."""
     outcome = actions.replay(
-        current_store(), current_destinations(), body.filter, access.caller(), force=body.force
+        current_store(), current_destinations(), body, access.caller(), force=body.force
     )
     return Replayed(replayed=outcome.done, skipped=outcome.skipped)
 
@@ -111,7 +91,7 @@ def replay_deliveries(body: ReplayBody) -> Replayed:
 @route("POST /api/deliveries/discard", access.writes)
 def discard_deliveries(body: DiscardBody) -> Discarded:
     """Give deliveries up that are still to be sent; they stay here."""
-    outcome = actions.discard(current_store(), current_destinations(), body.filter, access.caller())
+    outcome = actions.discard(current_store(), current_destinations(), body, access.caller())
     return Discarded(discarded=outcome.done)
 
 

@@ -6,16 +6,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import Response, jsonify
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import Row
 
-from app.api.requests import Limit, Query, RowNumber, number_after
+from app.api.requests import Paged, Query, number_after
 from app.api.routes import Routes
-from app.api.schemas import ApiModel, Grouping, Level, Next
+from app.api.schemas import ApiModel, Grouping, Next
 from app.events.attachments import attachments_of, find_attachment
-from app.events.queries import EventFilter, find_event, page_of_events
+from app.events.filter import EventFilter
+from app.events.queries import find_event, page_of_events
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
+from app.protocol.event import Level
 from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
@@ -140,25 +142,8 @@ class EventPage(ApiModel):
     next: Next
 
 
-class EventQuery(Query):
+class EventQuery(EventFilter, Paged):
     """What a list of events is narrowed to."""
-
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    issue_id: RowNumber | None = None
-    level: Level | None = None
-    environment: Annotated[str, Field(max_length=200)] | None = None
-    release: Annotated[str, Field(max_length=250)] | None = None
-    q: (
-        Annotated[
-            str,
-            Field(max_length=500, description="Part of title, culprit, transaction; or an id."),
-        ]
-        | None
-    ) = None
-    since: Annotated[AwareDatetime, Field(description="Received at or after.")] | None = None
-    until: Annotated[AwareDatetime, Field(description="Received before.")] | None = None
 
 
 class RawQuery(Query):
@@ -170,9 +155,8 @@ class RawQuery(Query):
 @route("GET /api/events", access.reads)
 def get_events(query: EventQuery) -> EventPage:
     """Recent events, newest first."""
-    chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
-        page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_events(conn, query, before=query.cursor, limit=query.limit)
     found = [_summary(row) for row in page.rows]
     return EventPage(events=found, next=number_after(page))
 

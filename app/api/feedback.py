@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from flask import Response
 from pydantic import Field
 
-from app.api.requests import Paged, RowNumber, number_after
+from app.api.requests import Paged, number_after
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
@@ -48,31 +48,15 @@ class FeedbackPage(ApiModel):
     next: Next
 
 
-class FeedbackQuery(Paged):
+class FeedbackQuery(FeedbackFilter, Paged):
     """What a list of feedback is narrowed to."""
-
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    issue_id: RowNumber | None = None
-    event_id: (
-        Annotated[
-            str, Field(pattern="^[0-9a-f]{32}$", description="Of the event that it is about.")
-        ]
-        | None
-    ) = None
-    q: (
-        Annotated[
-            str, Field(max_length=500, description="Part of message, name, e-mail; or an id.")
-        ]
-        | None
-    ) = None
 
 
 @route("GET /api/feedback", access.reads)
 def get_feedback(query: FeedbackQuery) -> FeedbackPage:
     """What people said of errors, newest first."""
-    chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
-        page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
+        page = page_of_feedback(conn, query, before=query.cursor, limit=query.limit)
         files = files_of(conn, page.rows)
     found = [
         Feedback(**row._mapping, attachments=[file.described() for file in files.get(row.id, ())])
@@ -90,5 +74,5 @@ def get_feedback_file(feedback_id: int, number: int) -> Response:
     :raise 404: there is no such feedback, or not so many files.
     """
     with current_store().read() as conn:
-        found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
+        found = find_file(conn, feedback_id, number)
     return download(or_404(found, "the feedback has no such file"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 from sqlalchemy import Connection, Row
@@ -11,12 +11,12 @@ from sqlalchemy import Connection, Row
 from app.api.events import grouping_of
 from app.api.requests import Limit, Paged, Query, first_page
 from app.api.routes import Routes
-from app.api.schemas import ApiModel, Grouping, Level, Next
+from app.api.schemas import ApiModel, Grouping, Next
 from app.insights.releases import users_of_days
+from app.issues.filter import IssueFilter, Sort, Status
 from app.issues.groupings import latest_groupings
 from app.issues.overflow import types_of
 from app.issues.queries import (
-    IssueFilter,
     count_matching,
     cursor_of,
     find_issue,
@@ -26,6 +26,7 @@ from app.issues.queries import (
     tags_of,
     transitions_of,
 )
+from app.protocol.event import Level
 from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
@@ -36,7 +37,6 @@ UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
 MAX_TOTAL = 10_000
 
-Status = Literal["unresolved", "resolved", "ignored"]
 
 route = Routes("issues")
 
@@ -158,8 +158,8 @@ class IssueTags(ApiModel):
     tags: list[Tag]
 
 
-class IssueQuery(Query):
-    """What a list of issues is narrowed to, and how it is sorted."""
+class IssuePaging(Query):
+    """Which page of a list of issues, and how it is sorted."""
 
     limit: Limit = 50
     cursor: (
@@ -168,36 +168,20 @@ class IssueQuery(Query):
         ]
         | None
     ) = None
-    sort: Annotated[
-        Literal["last_seen", "first_seen", "times_seen", "users"],
-        Field(description="What comes first: the largest of it."),
-    ] = "last_seen"
-    status: Status | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    level: Level | None = None
-    environment: (
-        Annotated[str, Field(max_length=200, description="Of any of its events.")] | None
-    ) = None
-    release: Annotated[str, Field(max_length=250, description="Of any of its events.")] | None = (
-        None
-    )
-    q: (
-        Annotated[
-            str,
-            Field(max_length=500, description="Part of title or culprit; or an event's id."),
-        ]
-        | None
-    ) = None
+    sort: Annotated[Sort, Field(description="What comes first: the largest of it.")] = "last_seen"
+
+
+class IssueQuery(IssueFilter, IssuePaging):
+    """What a list of issues is narrowed to, and how it is sorted."""
 
 
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
     """Issues, the one seen last first."""
-    chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
     with current_store().read() as conn:
-        page = page_of_issues(conn, chosen, sort=query.sort, after=after, limit=query.limit)
-        count = count_matching(conn, chosen, MAX_TOTAL + 1)
+        page = page_of_issues(conn, query, sort=query.sort, after=after, limit=query.limit)
+        count = count_matching(conn, query, MAX_TOTAL + 1)
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
-from flask import abort
 from pydantic import Field
-from sqlalchemy import Connection
 
 from app.api.issues import found_issue
 from app.api.requests import Body, RowNumber
@@ -19,7 +15,6 @@ from app.issues import merging
 from app.issues.groupings import groupings_of
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
 
 Hash = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -76,9 +71,11 @@ def merge_issues(body: MergeBody) -> Merged:
 
     :raise 409: the last merge or unmerge of one of them is not finished; try again in a minute.
     """
-    actor = access.caller()
-    with _moving("ids") as conn:
-        return Merged(id=merging.merge(conn, body.ids, actor))
+    store, actor = current_store(), access.caller()
+    with store.write() as conn:
+        stays = merging.merge(conn, body.ids, actor)
+    merging.follow_up(store)
+    return Merged(id=stays)
 
 
 @route("POST /api/issues/<int:issue_id>/unmerge", access.writes)
@@ -90,27 +87,12 @@ def unmerge_issue(issue_id: int, body: UnmergeBody) -> UnmergedIssues:
 
     :raise 404: no issue has this id. :raise 409: its last merge or unmerge is not finished.
     """
-    actor = access.caller()
-    with _moving("hashes") as conn:
+    store, actor = current_store(), access.caller()
+    with store.write() as conn:
         found_issue(conn, issue_id)
-        return UnmergedIssues(ids=merging.unmerge(conn, issue_id, body.hashes, actor))
-
-
-@contextmanager
-def _moving(field: str) -> Iterator[Connection]:
-    """Write, and have events and users follow once it is committed.
-
-    :param field: what is wrong if the issues cannot be merged so.
-    """
-    store = current_store()
-    try:
-        with store.write() as conn:
-            yield conn
-    except merging.StillMoving as error:
-        abort(409, description=f"{error}.")
-    except merging.CannotMerge as error:
-        raise FieldErrors([{"field": field, "message": str(error)}]) from None
+        made = merging.unmerge(conn, issue_id, body.hashes, actor)
     merging.follow_up(store)
+    return UnmergedIssues(ids=made)
 
 
 @route("GET /api/issues/<int:issue_id>/groupings", access.reads)

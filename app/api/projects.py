@@ -6,21 +6,18 @@ The DSN of an upstream can be written and not read: an answer tells its host.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.errors import answer_with
-from app.api.requests import Body, PatchBody, unchanged
+from app.api.requests import Body
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.delivery.upstreams import reach
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
-    MAX_DSN_LENGTH,
-    MAX_EVENTS_PER_MINUTE,
-    MAX_RETENTION_DAYS,
-    Change,
+    Name,
+    ProjectChange,
     ProjectDetails,
     amend,
     find_details,
@@ -28,11 +25,7 @@ from app.project_service import (
     register_project,
 )
 from app.projects import (
-    MAX_NAME_LENGTH,
     MAX_PROJECT_ID,
-    NoSuchProject,
-    ProjectError,
-    Taken,
     dsn_of,
     revoke_key,
     rotate_key,
@@ -41,36 +34,8 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-Quota = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_EVENTS_PER_MINUTE,
-        description="0 for no limit, null for DEFAULT_EVENTS_PER_MINUTE.",
-    ),
-]
-Days = Annotated[
-    int,
-    Field(
-        ge=0,
-        le=MAX_RETENTION_DAYS,
-        description="0 for no limit, null for what RETENTION_DAYS says.",
-    ),
-]
-UpstreamDsn = Annotated[
-    str,
-    Field(
-        max_length=MAX_DSN_LENGTH,
-        description="Where its events are sent on to; null to send none. It is never shown again.",
-    ),
-]
-
 route = Routes("projects")
-answer_with(404, NoSuchProject)
-answer_with(409, Taken)
-answer_with(422, ProjectError)
 
 
 class ProjectDelivery(ApiModel):
@@ -124,15 +89,6 @@ class ProjectList(ApiModel):
     projects: list[Project]
 
 
-class ProjectChange(PatchBody):
-    """What is to be changed; what is not named stays."""
-
-    name: Name = unchanged()
-    upstream_dsn: UpstreamDsn | None = None
-    events_per_minute: Quota | None = None
-    retention_days: Days | None = None
-
-
 class NewProject(ProjectChange):
     """A project to be made."""
 
@@ -171,7 +127,7 @@ def post_project(body: NewProject) -> ProjectDetail:
 
     :raise 409: its id or key is taken.
     """
-    change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
+    change = body.model_dump(exclude={"id", "key"}, exclude_unset=True)
     return _detail(register_project(current_store(), current_config(), change, body.id, body.key))
 
 
@@ -183,7 +139,7 @@ def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
 
     :raise 404: there is no such project.
     """
-    amend(current_store(), current_config(), project_id, cast(Change, body.changes()))
+    amend(current_store(), current_config(), project_id, body.changes())
     return _detail(project_id)
 
 

@@ -7,13 +7,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.api.errors import answer_with
 from app.api.issues import DayUsers, day_shapes
 from app.api.requests import Body, Limit, ProjectId, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.insights.releases import (
-    ReleaseError,
     ReleaseFigures,
     announce,
     count_releases,
@@ -36,7 +34,6 @@ Version = Annotated[str, Field(min_length=1, max_length=250)]
 Environment = Annotated[str, Field(max_length=200, description="Narrows sessions alone.")]
 
 route = Routes("insights")
-answer_with(422, ReleaseError)
 
 
 class Release(ApiModel):

@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.errors import answer_with
-from app.api.requests import Body, PatchBody, ProjectId, Query, unchanged
+from app.api.requests import PatchBody, ProjectId, Query, unchanged
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping
 from app.issues import rulebook
-from app.issues.rule_text import MAX_TEXT, parse_rule
-from app.issues.rulebook import RuleError, StoredRule
-from app.issues.tables import MAX_RULE_NAME
+from app.issues.rule_text import parse_rule
+from app.issues.rulebook import RuleInput, RuleName, RuleText, StoredRule
+from app.issues.rules import Kind
 from app.issues.trial import MAX_EVENTS, try_rule
 from app.web import access
 from app.web.current import current_intake, current_store
 from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id"
-RuleKind = Literal["fingerprint", "ignore"]
-RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
-RuleText = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=MAX_TEXT,
-        description='As `type:TimeoutError path:"*/shop/*" -> timeout, {{ transaction }}`; a rule '
-        "that ignores has no arrow.",
-    ),
-]
 Place = Annotated[
     int, Field(ge=1, lt=2**31, description="In the order in which rules are tried, from 1.")
 ]
 
 route = Routes("rules")
-answer_with(422, RuleError)
 
 
 class GroupingRule(ApiModel):
@@ -46,7 +33,7 @@ class GroupingRule(ApiModel):
 
     id: int
     project_id: int | None
-    kind: RuleKind
+    kind: Kind
     name: str
     text: str
     position: int
@@ -68,20 +55,16 @@ class RuleQuery(Query):
     project_id: ProjectId | None = None
 
 
-class RuleBody(Body):
+class RuleBody(RuleInput):
     """A new rule, tried after those that are there."""
 
-    kind: RuleKind
-    text: RuleText
-    name: RuleName = ""
-    project_id: ProjectId | None = None
     enabled: bool = True
 
 
 class RuleChange(PatchBody):
     """What is to be changed of a rule; without a project it is for all of them."""
 
-    kind: RuleKind = unchanged()
+    kind: Kind = unchanged()
     text: RuleText = unchanged()
     name: RuleName | None = None
     project_id: ProjectId | None = None
@@ -89,13 +72,9 @@ class RuleChange(PatchBody):
     position: Place = unchanged()
 
 
-class TrialBody(Body):
+class TrialBody(RuleInput):
     """A rule that is tried and not kept."""
 
-    kind: RuleKind
-    text: RuleText
-    name: RuleName = ""
-    project_id: ProjectId | None = None
     rule_id: Annotated[
         int | None, Field(ge=1, lt=2**31, description="The rule in whose place it is tried.")
     ] = None
@@ -175,7 +154,7 @@ def delete_rule(rule_id: int) -> None:
 @route("POST /api/rules/try", access.writes)
 def post_trial(body: TrialBody) -> TrialResult:
     """Try a rule on the newest events without keeping it."""
-    given = body.model_dump(include={"kind", "text", "name", "project_id"})
+    given = body.model_dump(include=set(RuleInput.model_fields))
     with current_store().read() as conn:
         rulebook.checked(conn, **given)
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Level = Literal["fatal", "error", "warning", "info", "debug"]
 Check = Literal["pass", "warn", "fail"]
 Next = Annotated[
     str | None,

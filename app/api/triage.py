@@ -9,14 +9,15 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
-from app.api.issues import UNKNOWN, Issue, Status, Transition, found_issue, shapes
+from app.api.issues import UNKNOWN, Issue, Transition, found_issue, shapes
 from app.api.requests import Body, PatchBody, RowNumber
 from app.api.routes import Routes
-from app.api.schemas import ApiModel, Level
+from app.api.schemas import ApiModel
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_transition
+from app.issues.filter import IssueFilter, Status
+from app.issues.queries import MAX_ROW_NUMBER, find_transition
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
@@ -87,15 +88,8 @@ class CommentBody(Body):
     text: Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
 
 
-class Where(Body):
+class Where(IssueFilter, Body):
     """Every issue that matches, as the list is narrowed."""
-
-    status: Status | None = None
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-    level: Level | None = None
-    environment: Annotated[str, Field(max_length=200)] | None = None
-    release: Annotated[str, Field(max_length=250)] | None = None
-    q: Annotated[str, Field(max_length=500)] | None = None
 
 
 class Selection(Body):
@@ -203,13 +197,10 @@ def _change(selection: Selection, change: Change) -> list[int]:
 def _batches(selection: Selection) -> Iterable[list[int]]:
     if selection.ids is not None:
         return [selection.ids]
-    where = selection.where or Where()
     store = current_store()
     with store.read() as conn:
         highest = triage.highest_id(conn)
-    return triage.in_batches(
-        store, IssueFilter(text=where.q, **where.model_dump(exclude={"q"})), highest
-    )
+    return triage.in_batches(store, selection.where or Where(), highest)
 
 
 def _purge(gone: list[int]) -> None:

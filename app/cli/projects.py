@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 from flask.cli import AppGroup
 
 from app.output import say, usage_error
-from app.project_service import Change, ProjectDetails, amend, find_details, list_details
+from app.project_service import ProjectDetails, amend, find_details, list_details
 from app.projects import (
     ProjectError,
     create_project,
@@ -53,7 +54,7 @@ def _show_project(project_details: ProjectDetails) -> None:
         say(f"    {days}, whatever RETENTION_DAYS says")
 
 
-def _amend(project_id: int, change: Change) -> None:
+def _amend(project_id: int, change: dict[str, Any]) -> None:
     with _project_errors():
         amend(current_store(), current_config(), project_id, change)
     _show(project_id)

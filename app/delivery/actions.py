@@ -29,9 +29,10 @@ from app.delivery import accounting
 from app.delivery import destinations as own
 from app.delivery.action_history import Action, Kind
 from app.delivery.destinations import Destination, Destinations
-from app.delivery.ledger import DeliveryFilter
+from app.delivery.filter import DeliveryFilter
 from app.delivery.outcomes import WAITING, owe_reports
 from app.events.tables import envelopes
+from app.inputs import Conflict, InputError, Missing
 from app.projects import projects
 from app.store import Store, utc_now
 
@@ -62,15 +63,15 @@ _COLUMNS: tuple[Any, ...] = (
 _Act = Callable[[Connection, list[Row[Any]]], int]
 
 
-class ActionError(Exception):
+class ActionError(InputError):
     """It was not done; the text says why."""
 
 
-class UnknownDelivery(ActionError):
+class UnknownDelivery(ActionError, Missing):
     """There is no such envelope or project."""
 
 
-class DoesNotFit(ActionError):
+class DoesNotFit(ActionError, Conflict):
     """The envelope's state, or its project, does not allow it."""
 
 
@@ -115,7 +116,7 @@ def replay(
 
     :param force: also those that Sentry has accepted, where they are asked for by state or id.
     """
-    is_exact = filter.state is not None or filter.ids is not None
+    is_exact = not filter.given.keys().isdisjoint({"state", "ids"})
     states = REPLAYABLE if is_exact else REPLAYED_BY_DEFAULT
     if force and is_exact:
         states = (*states, "delivered")

@@ -7,7 +7,7 @@ page costs the same however large the store is.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,16 +15,12 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
 
 from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations
+from app.delivery.filter import STATES, DeliveryFilter
 from app.delivery.outcomes import WAITING
 from app.delivery.tables import attempts, client_reports
 from app.events.tables import OUTBOX, envelopes, events
-from app.projects import projects
-from app.protocol.event import parse_event_id
-from app.protocol.lenient import search_text
-from app.store.paging import Listing, Page, hidden, read_page
-from app.store.searching import contains
+from app.store.paging import Page, read_page
 
-STATES = (*accounting.STATES, "discarded")
 # Of one envelope; one that waits for a week has some two thousand.
 MAX_ATTEMPTS = 200
 RATE_OVER = timedelta(minutes=5)
@@ -47,63 +43,6 @@ _COLUMNS = (
     events.c.title,
     events.c.issue_id,
 )
-
-
-@dataclass(frozen=True)
-class DeliveryFilter:
-    """Which envelopes are meant; ``None`` means whatever.
-
-    :param item_type: one of its items is of this type.
-    :param reason: part of why it is not delivered, in any case.
-    :param event_id: of an event in it, with or without dashes.
-    :param since: received at or after this moment; ``until``: before it.
-    :param ids: of the envelopes themselves.
-    """
-
-    state: str | None = None
-    project_id: int | None = None
-    item_type: str | None = None
-    reason: str | None = None
-    event_id: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    ids: tuple[int, ...] | None = None
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What narrows it, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
-
-    def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return the query narrowed to this filter."""
-        listing = self.listing()
-        return query.where(*listing.along, *listing.others)
-
-    def listing(self) -> Listing:
-        """Return the list of envelopes that this filter leaves, sorted by id."""
-        columns = envelopes.c
-        along: list[Any] = []
-        others: list[Any] = []
-        if self.ids is not None:
-            along.append(columns.id.in_(self.ids))
-        if self.event_id is not None:
-            along.append(columns.id.in_(_envelopes_of(self.event_id)))
-        if self.state is not None:
-            along.append(columns.state == self.state)
-        if self.project_id is not None:
-            others.append(hidden(columns.project_id) == self.project_id)
-        if self.since:
-            others.append(columns.received_at >= self.since)
-        if self.until:
-            others.append(columns.received_at < self.until)
-        if item_type := search_text(self.item_type):
-            types = literal(",") + columns.item_types + literal(",")
-            others.append(types.contains(f",{item_type},", autoescape=True))
-        if part := search_text(self.reason):
-            others.append(contains(part, columns.reason))
-        goes_on = columns.received_at >= self.since if self.since else None
-        return Listing([columns.id], along, others, goes_on_while=goes_on)
 
 
 class LastAttempt(NamedTuple):
@@ -155,13 +94,6 @@ class Overview:
     def waiting(self) -> int:
         """How many envelopes are still to be sent."""
         return sum(self.counts[state] for state in WAITING)
-
-
-def list_deliveries(
-    conn: Connection, filter: DeliveryFilter, *, before: int | None = None, limit: int = 50
-) -> list[Row[Any]]:
-    """Return the envelopes of :func:`page_of_deliveries`."""
-    return page_of_deliveries(conn, filter, before=before, limit=limit).rows
 
 
 def page_of_deliveries(
@@ -270,11 +202,3 @@ def overview(conn: Connection, destinations: Destinations, now: datetime) -> Ove
 
 def _with_event() -> Select[Any]:
     return select(*_COLUMNS).outerjoin(events, events.c.envelope_id == envelopes.c.id)
-
-
-def _envelopes_of(event_id: str) -> Select[Any]:
-    # By project, since that is what the unique index of events begins with: a seek for each.
-    return select(events.c.envelope_id).where(
-        events.c.project_id.in_(select(projects.c.id)),
-        events.c.event_id == (parse_event_id(event_id) or ""),
-    )

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select, update
 
+from app.inputs import InputError
 from app.insights.health import Counts, Health, health_by_release, sessions_by_release
 from app.issues.by_release import IssueCounts, counts_by_release
 from app.issues.triage import resolve_awaiting
@@ -29,12 +30,8 @@ SHARE_OF = timedelta(days=1)
 DAYS = 30
 
 
-class ReleaseError(ValueError):
-    """A release that cannot be announced as it was asked for; ``field`` says what is wrong."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+class ReleaseError(InputError):
+    """A release that cannot be announced as it was asked for."""
 
 
 class ReleaseFigures(NamedTuple):
@@ -158,7 +155,7 @@ def announce(
     """
     version = _checked(version)
     if conn.execute(select(projects.c.id).where(projects.c.id == project_id)).first() is None:
-        raise ReleaseError("project_id", f"there is no project {project_id}")
+        raise ReleaseError(f"there is no project {project_id}", "project_id")
     release, by = Release(project_id, version), actor and actor[:200]
     of_this = releases.c.project_id == project_id, releases.c.version == version
     is_first = releases.c.announced_at.is_(None)
@@ -181,8 +178,8 @@ def announce(
 
 def _checked(version: str) -> str:
     if clean_text(version) != version or not version.isprintable():
-        raise ReleaseError("version", "a version without control characters is expected")
+        raise ReleaseError("a version without control characters is expected", "version")
     version = version.strip()
     if not version or len(version) > VERSION_LENGTH:
-        raise ReleaseError("version", f"a version of 1 to {VERSION_LENGTH} characters is expected")
+        raise ReleaseError(f"a version of 1 to {VERSION_LENGTH} characters is expected", "version")
     return version

@@ -7,14 +7,16 @@ about; where that event comes later, :func:`link_orphans` puts the name in.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from pydantic import Field
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, update
 
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
 from app.events.tables import envelopes, events
+from app.inputs import Control, Filter, ProjectId, RowNumber
 from app.issues.tables import DELETED, WAITS, feedback, issues
 from app.protocol.event import parse_event_id
 from app.protocol.feedback import Feedback
@@ -27,6 +29,11 @@ from app.store.searching import contains
 # its client never comes.
 MAX_LINKED = 500
 
+EventId = Annotated[
+    str, Field(pattern="^[0-9a-f]{32}$", description="Of the event that it is about.")
+]
+Text = Annotated[str, Field(max_length=500, description="Part of message, name, e-mail; or an id.")]
+
 
 class Received(NamedTuple):
     """One feedback, and the envelope that it came in."""
@@ -37,18 +44,13 @@ class Received(NamedTuple):
     feedback: Feedback
 
 
-@dataclass(frozen=True)
-class FeedbackFilter:
-    """What a list is narrowed to; ``None`` means whatever.
+class FeedbackFilter(Filter):
+    """What a list of feedback is narrowed to."""
 
-    :param event_id: of the event it is about.
-    :param text: part of message, name or e-mail in any case; or an event's id.
-    """
-
-    project_id: int | None = None
-    issue_id: int | None = None
-    event_id: str | None = None
-    text: str | None = None
+    project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
+    issue_id: Annotated[RowNumber | None, Control("Issue", "issue")] = None
+    event_id: EventId | None = None
+    q: Annotated[Text | None, Control("Text", placeholder="message, name, e-mail, id")] = None
 
     def listing(self) -> Listing:
         """Return the list of feedback that this filter leaves, sorted by row id."""
@@ -63,7 +65,7 @@ class FeedbackFilter:
             others.append(hidden(columns.issue_id) == self.issue_id)
         if self.project_id is not None:
             others.append(hidden(columns.project_id) == self.project_id)
-        if text := search_text(self.text):
+        if text := search_text(self.q):
             others.append(_contains(text))
         return Listing([columns.id], along, others)
 
@@ -101,17 +103,6 @@ def link_orphans(store: Store) -> int:
             its_row = update(feedback).where(feedback.c.id == row.id)
             conn.execute(its_row.values(issue_id=row.issue_id))
     return len(found)
-
-
-def list_feedback(
-    conn: Connection,
-    filter: FeedbackFilter = EVERYTHING,
-    *,
-    before: int | None = None,
-    limit: int = 50,
-) -> list[Row[Any]]:
-    """Return the rows of :func:`page_of_feedback`."""
-    return page_of_feedback(conn, filter, before=before, limit=limit).rows
 
 
 def page_of_feedback(
@@ -158,6 +149,8 @@ def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attac
 
 def find_file(conn: Connection, feedback_id: int, number: int) -> Attachment | None:
     """Return a file of one feedback, by its place from 0; ``None`` when it is not there."""
+    if feedback_id >= 2**63:
+        return None
     query = (
         select(feedback.c.id, feedback.c.envelope_id)
         .outerjoin(issues, issues.c.id == feedback.c.issue_id)

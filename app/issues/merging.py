@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from app.inputs import Conflict, InputError
 from app.issues.counting import merge_hours, merge_tags
 from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
@@ -37,11 +38,11 @@ MAX_MERGED = 100
 BATCHES_AT_ONCE = 20
 
 
-class CannotMerge(ValueError):
+class CannotMerge(InputError):
     """These issues cannot be merged, or these groupings not be taken out; the text says why."""
 
 
-class StillMoving(CannotMerge):
+class StillMoving(CannotMerge, Conflict):
     """Events are on their way to or from one of the issues; it can be done when they arrived."""
 
 
@@ -84,15 +85,15 @@ def unmerge(
     """
     issue = find_issue(conn, issue_id)
     if issue is None:
-        raise CannotMerge("no issue has this id")
+        raise CannotMerge("no issue has this id", "hashes")
     there = groupings_of(conn, issue.id)
     wanted = list(dict.fromkeys(hashes))
     if unknown := set(wanted) - {one.hash for one in there}:
-        raise CannotMerge(f"the issue has no grouping {min(unknown)}")
+        raise CannotMerge(f"the issue has no grouping {min(unknown)}", "hashes")
     if not wanted:
-        raise CannotMerge("at least one grouping is expected")
+        raise CannotMerge("at least one grouping is expected", "hashes")
     if len({one.hash for one in there}) <= len(wanted):
-        raise CannotMerge("at least one grouping has to stay in the issue")
+        raise CannotMerge("at least one grouping has to stay in the issue", "hashes")
     _check_arrived(conn, [issue.id])
     now = now or utc_now()
     made = [
@@ -112,15 +113,15 @@ def follow_up(store: Store) -> None:
 def _checked(conn: Connection, issue_ids: Collection[int]) -> list[Row[Any]]:
     wanted = sorted(set(issue_ids))
     if not 2 <= len(wanted) <= MAX_MERGED:
-        raise CannotMerge(f"2 to {MAX_MERGED} different issues are expected")
+        raise CannotMerge(f"2 to {MAX_MERGED} different issues are expected", "ids")
     query = select(issues).where(issues.c.id.in_(wanted), issues.c.status.in_(STATUSES))
     found = list(conn.execute(query.order_by(issues.c.id)))
     if missing := set(wanted) - {issue.id for issue in found}:
-        raise CannotMerge(f"no issue has the id {min(missing)}")
+        raise CannotMerge(f"no issue has the id {min(missing)}", "ids")
     if len({issue.project_id for issue in found}) > 1:
-        raise CannotMerge("issues of one project are expected")
+        raise CannotMerge("issues of one project are expected", "ids")
     if any(issue.is_other for issue in found):
-        raise CannotMerge("<other> is many errors and cannot be merged")
+        raise CannotMerge("<other> is many errors and cannot be merged", "ids")
     _check_arrived(conn, wanted)
     return found
 

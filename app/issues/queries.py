@@ -6,107 +6,20 @@ has to look into each issue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
+from sqlalchemy import Connection, Row, func, select
 
-from app.events.tables import events
+from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
-from app.projects import projects
-from app.protocol.event import clean_text, parse_event_id
-from app.protocol.lenient import search_text
-from app.store.paging import Count, Key, Listing, Page, count_rows, hidden, key_of, read_page
-from app.store.searching import contains
+from app.store.paging import Count, Key, Page, count_rows, key_of, read_page
 
-# What a list is sorted by, the largest first.
-SORTS = ("last_seen", "first_seen", "times_seen", "users")
 MAX_ROW_NUMBER = 2**63
 MAX_COUNT = 2**31
 HOURS = 24
 
 Cursor = tuple[datetime | int, int]
-
-
-@dataclass(frozen=True)
-class IssueFilter:
-    """What a list is narrowed to; ``None`` means whatever.
-
-    :param text: part of title or culprit in any case, or the id of one of its events.
-    :param environment: of any of its events; so is ``release``.
-    :param transactions: any of its events is of one of these; of those before they were counted,
-        the last one.
-    :param ids: of the issues themselves.
-    """
-
-    status: str | None = None
-    project_id: int | None = None
-    level: str | None = None
-    release: str | None = None
-    environment: str | None = None
-    text: str | None = None
-    transactions: tuple[str, ...] | None = None
-    ids: tuple[int, ...] | None = None
-
-    @property
-    def statuses(self) -> Sequence[str]:
-        """The statuses of the issues that it leaves."""
-        return [self.status] if self.status else STATUSES
-
-    def resolved(self, conn: Connection) -> IssueFilter:
-        """Return this filter with the id of an event that is there replaced by its issues."""
-        event_id = parse_event_id(search_text(self.text))
-        if event_id is None:
-            return self
-        # By project, as the index is.
-        of_event = select(events.c.issue_id).where(
-            events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
-        )
-        found = tuple(conn.scalars(of_event))
-        return replace(self, text=None, ids=found) if found else self
-
-    def listing(self, status: str, sort: str = "last_seen") -> Listing:
-        """Return the list of issues of one status that this filter leaves."""
-        columns = issues.c
-        along, others = [columns.status == status], self._others()
-        if self.ids is not None:
-            along.append(columns.id.in_(self.ids))
-        if self.project_id is not None and sort == "last_seen":
-            along.append(columns.project_id == self.project_id)
-        elif self.project_id is not None:
-            others.append(hidden(columns.project_id) == self.project_id)
-        return Listing([columns[sort], columns.id], along, others)
-
-    def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return a query over ``issues`` narrowed to this filter, but for its status."""
-        conditions = self._others()
-        if self.ids is not None:
-            conditions.append(issues.c.id.in_(self.ids))
-        if self.project_id is not None:
-            conditions.append(issues.c.project_id == self.project_id)
-        return query.where(*conditions)
-
-    def _others(self) -> list[Any]:
-        """Return the conditions that have to look into each issue."""
-        found: list[Any] = []
-        if self.level is not None:
-            found.append(issues.c.level == self.level)
-        if self.environment is not None:
-            found.append(_has_tag("environment", clean_text(self.environment)))
-        if self.release is not None:
-            release = clean_text(self.release)
-            # The tags may have no place for a release any more that the issue itself still names.
-            known = or_(hidden(issues.c.first_release) == release, issues.c.last_release == release)
-            found.append(or_(known, _has_tag("release", release)))
-        if self.transactions is not None:
-            names = [clean_text(name) for name in self.transactions]
-            is_last = issues.c.culprit.in_(names)
-            found.append(or_(is_last, _has_tag("transaction", *names)))
-        text = search_text(self.text)
-        return [*found, contains(text, issues.c.title, issues.c.culprit)] if text else found
-
 
 EVERYTHING = IssueFilter()
 
@@ -154,7 +67,7 @@ def page_of_issues(
 ) -> Page:
     """Return a page of issue rows, those with the largest ``sort`` first.
 
-    :param sort: one of :data:`SORTS`.
+    :param sort: one of ``SORTS``.
     :param after: where the page before ended, as :func:`read_cursor` returns it.
     """
     filter = filter.resolved(conn)
@@ -201,11 +114,6 @@ def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
     if row is not None and row.status == MERGED:
         row = conn.execute(select(issues).where(issues.c.id == row.merged_into)).first()
     return row if row is not None and row.status in STATUSES else None
-
-
-def count_issues(conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000) -> int:
-    """Return the number of :func:`count_matching`, at least so many."""
-    return count_matching(conn, filter, at_most).number
 
 
 def count_matching(
@@ -293,13 +201,6 @@ def _tag(key: str, total: int, rows: list[Row[Any]]) -> Tag:
     ]
     rest = total - sum(value.times_seen for value in values)
     return Tag(key, total, values, TagShare("", rest, rest / total) if rest else None)
-
-
-def _has_tag(key: str, *values: str) -> Any:
-    columns = issue_tags.c
-    return exists().where(
-        and_(columns.issue_id == issues.c.id, columns.key == key, columns.value.in_(values))
-    )
 
 
 def _moment(text: str) -> datetime:

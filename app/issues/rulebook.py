@@ -15,11 +15,13 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Annotated, Any
 
+from pydantic import Field, ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.issues.rule_text import RuleTextError, parse_rule
+from app.inputs import Body, Control, InputError, ProjectId
+from app.issues.rule_text import MAX_TEXT, RuleTextError, parse_rule
 from app.issues.rules import Kind, Rule
 from app.issues.tables import MAX_RULE_NAME, grouping_rules
 from app.projects import projects
@@ -29,7 +31,6 @@ from app.store import Store, StoreError, utc_now
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
 
-KINDS = ("fingerprint", "ignore")
 # Each is tried on every event: this many take half a millisecond of one with 60 calls.
 MAX_RULES = 100
 # Row ids of this table are 32 bits wide.
@@ -40,15 +41,37 @@ CACHE_S = 1.0
 RETRY_S = 5.0
 
 
-class RuleError(ValueError):
-    """A rule cannot be kept as it is asked for.
+RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
+RuleText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_TEXT,
+        description='As `type:TimeoutError path:"*/shop/*" -> timeout, {{ transaction }}`; a rule '
+        "that ignores has no arrow.",
+    ),
+]
 
-    :param field: which of the rule's fields is wrong.
-    """
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
+class RuleInput(Body):
+    """What a rule does, and to events of which project."""
+
+    kind: Annotated[Kind, Control("Kind")]
+    text: Annotated[
+        RuleText,
+        Control(
+            "Rule",
+            placeholder='type:TimeoutError path:"*/shop/*" -> timeout-{{ transaction }}',
+        ),
+    ]
+    name: Annotated[RuleName, Control("Name", help="Shown where it decided; else its text is.")] = (
+        ""
+    )
+    project_id: ProjectId | None = None
+
+
+class RuleError(InputError):
+    """A rule cannot be kept as it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +127,17 @@ def find_rule(conn: Connection, rule_id: int) -> StoredRule | None:
 
 
 def add_rule(
-    conn: Connection,
-    *,
-    kind: str,
-    text: str,
-    name: str = "",
-    project_id: int | None = None,
-    enabled: bool = True,
-    created_by: str | None = None,
+    conn: Connection, *, enabled: bool = True, created_by: str | None = None, **fields: Any
 ) -> StoredRule:
     """Keep a rule, tried after those that are there.
 
+    :param fields: those of :class:`RuleInput`.
     :raise RuleError: it is no rule, there is no such project, or there are too many rules.
     """
     count, last = conn.execute(select(func.count(), func.max(grouping_rules.c.position))).one()
     if count >= MAX_RULES:
-        raise RuleError("text", f"there are {count} rules, and no more are applied")
-    values = checked(conn, kind=kind, text=text, name=name, project_id=project_id)
+        raise RuleError(f"there are {count} rules, and no more are applied", "text")
+    values = checked(conn, **fields).model_dump()
     values |= {"position": (last or 0) + 1, "enabled": enabled, "created_by": created_by}
     statement = insert(grouping_rules).values(**values, created_at=utc_now())
     return StoredRule(**conn.execute(statement.returning(grouping_rules)).one()._mapping)
@@ -131,8 +148,8 @@ def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRul
 
     :raise RuleError: it is no rule any more, or there is no such project.
     """
-    wanted = {name: getattr(rule, name) for name in ("kind", "text", "name", "project_id")}
-    values = checked(conn, **{name: changes.get(name, value) for name, value in wanted.items()})
+    fields = {name: changes.get(name, getattr(rule, name)) for name in RuleInput.model_fields}
+    values = checked(conn, **fields).model_dump()
     values["enabled"] = changes.get("enabled", rule.enabled)
     statement = update(grouping_rules).where(grouping_rules.c.id == rule.id).values(**values)
     return StoredRule(**conn.execute(statement.returning(grouping_rules)).one()._mapping)
@@ -155,27 +172,29 @@ def remove_rule(conn: Connection, rule_id: int) -> bool:
     return conn.execute(statement.returning(grouping_rules.c.id)).first() is not None
 
 
-def checked(
-    conn: Connection, *, kind: str, text: str, name: str, project_id: int | None
-) -> dict[str, Any]:
-    """Return the values of a rule as they are kept.
+def checked(conn: Connection, **fields: Any) -> RuleInput:
+    """Return a rule as it may be kept.
 
+    :param fields: those of :class:`RuleInput`.
     :raise RuleError: one of them cannot be.
     """
-    text, name = clean_text(text.strip()), clean_text(name.strip())
-    if kind not in KINDS:
-        raise RuleError("kind", f"one of {', '.join(KINDS)} is expected")
-    if len(name) > MAX_RULE_NAME:
-        raise RuleError("name", f"at most {MAX_RULE_NAME} characters are expected")
-    if project_id is not None:
-        known = select(projects.c.id).where(projects.c.id == project_id)
-        if conn.execute(known).first() is None:
-            raise RuleError("project_id", "there is no such project")
+    cleaned = {
+        name: clean_text(value.strip()) if isinstance(value, str) else value
+        for name, value in fields.items()
+    }
     try:
-        parse_rule(text, kind=cast(Kind, kind))
+        rule = RuleInput.model_validate(cleaned)
+        parse_rule(rule.text, kind=rule.kind)
+    except ValidationError as error:
+        (wrong, *_) = error.errors(include_input=False)
+        raise RuleError(wrong["msg"], str(wrong["loc"][0])) from error
     except RuleTextError as error:
-        raise RuleError("text", str(error)) from error
-    return {"kind": kind, "text": text, "name": name, "project_id": project_id}
+        raise RuleError(str(error), "text") from error
+    if rule.project_id is not None:
+        known = select(projects.c.id).where(projects.c.id == rule.project_id)
+        if conn.execute(known).first() is None:
+            raise RuleError("there is no such project", "project_id")
+    return rule
 
 
 # ---- applying -----------------------------------------------------------------------------------

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, literal, null, or_, select, text, update
 
+from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.groupings import delete_groupings
-from app.issues.queries import IssueFilter, find_issue
+from app.issues.queries import find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
 from app.protocol.event import clean_text
 from app.stats.releases import Release
@@ -193,7 +194,7 @@ def in_batches(store: Store, filter: IssueFilter, highest: int) -> Iterator[list
         filter = filter.resolved(conn)
     while True:
         query = filter.apply(select(issues.c.id)).where(
-            issues.c.status.in_([filter.status] if filter.status else STATUSES),
+            issues.c.status.in_(filter.statuses),
             issues.c.id > after,
             issues.c.id <= highest,
         )

@@ -1,60 +1,32 @@
-"""What makes two memories the same, and what a new one may be."""
+"""What makes two memories the same, and what of a new one is stored."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
 import uuid
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
 
+from app.memory.inputs import MAX_KIND, MAX_TAG, MemoryBody
 from app.protocol.scrub import Finding, Scrubber
 
 # Made once, for this purpose alone.
 NAMESPACE = uuid.UUID("8d0c0a5e-6a0e-4b7e-9d0e-5f3a5f5c2b71")
-# Characters; a text of this length takes 40 ms of CPU to embed, one of 200,000 takes 0.6 s.
-MAX_CONTENT = 32_000
-MAX_USER_ID = 200
-MAX_KIND = 64
-MAX_TAG = 64
-MAX_TAGS = 32
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What somebody wants to be kept; ``expires_at`` is aware."""
-
-    content: str
-    kind: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: dict[str, Any] = field(default_factory=dict)
-    expires_at: datetime | None = None
-
-
-def without_secrets(draft: Draft, scrubber: Scrubber) -> tuple[Draft, list[Finding]]:
-    """Return a draft as it may be stored, and what was taken out of it.
+def without_secrets(body: MemoryBody, scrubber: Scrubber) -> tuple[MemoryBody, list[Finding]]:
+    """Return a memory as it may be stored, and what was taken out of it.
 
     All of it is scrubbed at once: a password that the metadata name is taken out of the content,
     too. Two tags that become the same are one.
     """
-    given = {
-        "content": draft.content,
-        "kind": draft.kind,
-        "tags": list(draft.tags),
-        "metadata": draft.metadata,
-    }
+    given = body.model_dump(include={"content", "kind", "tags", "metadata"})
     clean, findings = scrubber.scrub(given)
     if not findings:
-        return draft, findings
-    return replace(
-        draft,
-        content=clean["content"],
-        # What stands for a secret may be longer than it.
-        kind=clean["kind"] and clean["kind"][:MAX_KIND],
-        tags=tuple(dict.fromkeys(tag[:MAX_TAG] for tag in clean["tags"])),
-        metadata=clean["metadata"],
-    ), findings
+        return body, findings
+    # What stands for a secret may be longer than it.
+    clean["kind"] = clean["kind"] and clean["kind"][:MAX_KIND]
+    clean["tags"] = list(dict.fromkeys(tag[:MAX_TAG] for tag in clean["tags"]))
+    return body.model_copy(update=clean), findings
 
 
 def normalise(content: str) -> str:

@@ -7,8 +7,10 @@ Refused
 
 from __future__ import annotations
 
+from app.inputs import Conflict
 
-class Refused(Exception):
+
+class Refused(Conflict):
     """What was asked for cannot be done; the message says what can."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -27,8 +26,9 @@ from sqlalchemy import (
     update,
 )
 
-from app.memory.content import NAMESPACE, Draft, digest_of, id_of
+from app.memory.content import NAMESPACE, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
+from app.memory.inputs import EVERYTHING, MemoryBody, MemoryFilter
 from app.memory.tables import memories, memory_removals, memory_users
 from app.protocol.lenient import search_text
 from app.store import insert, utc_now
@@ -76,14 +76,6 @@ class Kept(NamedTuple):
     is_new: bool
 
 
-@dataclass(frozen=True)
-class Filter:
-    """Which memories of a user a list shows."""
-
-    kind: str | None = None
-    text: str | None = None
-
-
 class UserCount(NamedTuple):
     """How many memories a user has."""
 
@@ -120,7 +112,7 @@ def find_all(conn: Connection, user_id: str, ids: Sequence[str]) -> dict[str, Ro
 def list_memories(
     conn: Connection,
     user_id: str,
-    filter: Filter = Filter(),  # noqa: B008 -- frozen
+    filter: MemoryFilter = EVERYTHING,
     *,
     before: int | None = None,
     limit: int = 50,
@@ -132,7 +124,7 @@ def list_memories(
     query = select(*SHOWN).where(_OF.user_id == user_id, alive(utc_now()))
     if filter.kind is not None:
         query = query.where(_OF.kind == filter.kind)
-    if part := search_text(filter.text):
+    if part := search_text(filter.q):
         query = query.where(contains(part, _OF.content))
     if before is not None:
         query = query.where(_OF.seq < before)
@@ -198,20 +190,20 @@ def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
 
 
 def keep(
-    conn: Connection, user_id: str, draft: Draft, embedding: Embedding, given: frozenset[str]
+    conn: Connection, user_id: str, body: MemoryBody, embedding: Embedding, given: frozenset[str]
 ) -> Kept:
     """Keep a memory; the same content keeps its id, and takes what was given anew.
 
     :param given: names of the fields that replace those of a memory that is there.
     :raise TooMany: the user has as many as are kept.
     """
-    now, digest = utc_now(), digest_of(draft.content)
+    now, digest = utc_now(), digest_of(body.content)
     same = _by_digest(conn, user_id, digest)
-    values = _values(draft, embedding, now)
+    values = _values(body, embedding, now)
     if same is None:
         version = _count(conn, user_id, 1)
         values |= {
-            "id": _free_id(conn, id_of(user_id, draft.content)),
+            "id": _free_id(conn, id_of(user_id, body.content)),
             "user_id": user_id,
             "digest": digest,
             "created_at": now,
@@ -232,7 +224,7 @@ def change(
     conn: Connection,
     user_id: str,
     id: str,
-    draft: Draft,
+    body: MemoryBody,
     embedding: Embedding,
     index_name: str | None,
 ) -> Row[Any] | None:
@@ -243,14 +235,14 @@ def change(
     """
     if find(conn, user_id, id) is None:
         return None
-    digest = digest_of(draft.content)
+    digest = digest_of(body.content)
     same = _by_digest(conn, user_id, digest)
     now = utc_now()
     if same is not None and same.id != id:
         if same.expires_at is None or same.expires_at > now:
             raise SameContent(same.id)
         _remove(conn, user_id, [same.id], index_name)
-    values = _values(draft, embedding, now) | {"digest": digest}
+    values = _values(body, embedding, now) | {"digest": digest}
     return _change(conn, user_id, id, values)
 
 
@@ -301,13 +293,13 @@ def set_vector(conn: Connection, user_id: str, id: str, version: int, embedding:
     return True
 
 
-def _values(draft: Draft, embedding: Embedding, now: datetime) -> dict[str, Any]:
+def _values(body: MemoryBody, embedding: Embedding, now: datetime) -> dict[str, Any]:
     return {
-        "content": draft.content,
-        "kind": draft.kind,
-        "tags": list(draft.tags),
-        "metadata": draft.metadata,
-        "expires_at": draft.expires_at,
+        "content": body.content,
+        "kind": body.kind,
+        "tags": body.tags,
+        "metadata": body.metadata,
+        "expires_at": body.expires_at,
         "updated_at": now,
         **embedding._asdict(),
     }

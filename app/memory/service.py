@@ -9,14 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
 from app.memory import pending, records
-from app.memory.content import Draft, without_secrets
+from app.memory.content import without_secrets
 from app.memory.gate import Gate
+from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
 from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
@@ -92,16 +93,6 @@ class State:
     failure: str | None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a search is narrowed to; ``min_score`` is a cosine."""
-
-    limit: int = 10
-    min_score: float | None = None
-    kind: str | None = None
-    tags: tuple[str, ...] = field(default=())
-
-
 class Memories:
     """The memories of one store.
 
@@ -130,60 +121,61 @@ class Memories:
 
     # ---- verbs ----------------------------------------------------------------------------------
 
-    def add(self, user_id: str, draft: Draft, given: frozenset[str] = frozenset()) -> Stored:
+    def add(self, user_id: str, body: MemoryBody) -> Stored:
         """Keep a memory without its secrets; the same content of the same user keeps its id.
 
-        :param given: names of the fields that replace those of a memory that is there.
+        :param body: of a memory that is there already it replaces the fields that were given.
         :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.TooMany: the user has as many as are kept.
         """
-        with operation("add", user_id, characters=len(draft.content)) as facts:
-            draft, scrubbed = without_secrets(draft, self.scrubber)
-            space, vector = self._embed(draft.content)
+        given = frozenset(body.model_fields_set)
+        with operation("add", user_id, characters=len(body.content)) as facts:
+            body, scrubbed = without_secrets(body, self.scrubber)
+            space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                kept = records.keep(conn, user_id, draft, embedding, given)
+                kept = records.keep(conn, user_id, body, embedding, given)
             duplicate = self._near(space, vector, kept.row)
             indexed = self._put(space, kept.row.id)
             facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
             return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
 
-    def change(self, user_id: str, id: str, draft: Draft) -> Stored | None:
+    def change(self, user_id: str, id: str, body: MemoryBody) -> Stored | None:
         """Replace a memory, secrets taken out; ``None`` where the user has none of this id.
 
         :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
         :raise app.memory.errors.SameContent: another memory of the user has this content.
         """
-        with operation("change", user_id, id=id, characters=len(draft.content)) as facts:
-            draft, scrubbed = without_secrets(draft, self.scrubber)
-            space, vector = self._embed(draft.content)
+        with operation("change", user_id, id=id, characters=len(body.content)) as facts:
+            body, scrubbed = without_secrets(body, self.scrubber)
+            space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                row = records.change(conn, user_id, id, draft, embedding, self.index.identity)
+                row = records.change(conn, user_id, id, body, embedding, self.index.identity)
             if row is None:
                 return None
             duplicate = self._near(space, vector, row)
             facts["indexed"] = indexed = self._put(space, id)
             return Stored(row, False, indexed, duplicate, scrubbed)
 
-    def search(self, user_id: str, text: str, wanted: Wanted) -> Found:
+    def search(self, wanted: MemorySearch) -> Found:
         """Return a user's memories that are near a text in what they mean.
 
         :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
-        with operation("search", user_id, limit=wanted.limit) as facts:
-            space, vector = self._embed(text)
+        with operation("search", wanted.user_id, limit=wanted.limit) as facts:
+            space, vector = self._embed(wanted.query)
             query = Query(
                 vector,
-                user_id,
+                wanted.user_id,
                 wanted.limit,
                 int(time.time()),
                 wanted.min_score,
                 wanted.kind,
-                wanted.tags,
+                tuple(wanted.tags),
             )
             matches = self.gate.call("search", space, lambda: self.index.search(query))
-            found = Found(self._read(space, query, matches), self.waiting(user_id))
+            found = Found(self._read(space, query, matches), self.waiting(wanted.user_id))
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
 

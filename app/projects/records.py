@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 
+from app.inputs import Conflict, InputError, Missing
 from app.projects.tables import MAX_NAME_LENGTH, project_keys, projects
 from app.store import Store, inserted, utc_now
 from app.store import insert as insert_into
@@ -44,22 +45,15 @@ _OF_KEY = (
 )
 
 
-class ProjectError(ValueError):
-    """What was asked of a project cannot be done; the message says why.
-
-    :param field: what is wrong, where it is one field.
-    """
-
-    def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
+class ProjectError(InputError):
+    """What was asked of a project cannot be done."""
 
 
-class NoSuchProject(ProjectError):
+class NoSuchProject(ProjectError, Missing):
     """There is no such project, or it has no such key."""
 
 
-class Taken(ProjectError):
+class Taken(ProjectError, Conflict):
     """Another project has it."""
 
 

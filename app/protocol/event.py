@@ -21,6 +21,7 @@ from app.protocol.exception_tree import decide, grow
 from app.protocol.http_request import read_request
 from app.protocol.lenient import (
     LEVELS,
+    Level,
     clean_text,
     parse_event_id,
     read_anything,
@@ -42,6 +43,7 @@ __all__ = [
     "Event",
     "ExceptionValue",
     "Frame",
+    "Level",
     "clean_text",
     "first_line",
     "parse_event_id",

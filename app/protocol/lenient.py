@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
-LEVELS = ("fatal", "error", "warning", "info", "debug")
+Level = Literal["fatal", "error", "warning", "info", "debug"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 # What raven, JavaScript and syslog call the same things.
 _LEVEL_ALIASES = {
     "critical": "fatal",

@@ -6,6 +6,7 @@ leases.py        work that one process at a time may do, as rows that run out by
 leased_task.py   a thread that works again and again while its process holds the lease
 recording.py     whether the running code is the tracker's own
 paging.py        pages of a list
+searching.py     a part of a text in any case
 integrity.py     whether the SQLite file is whole, and what if it is not
 kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free

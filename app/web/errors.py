@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from flask import Flask, Response, abort, json, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
+from app.inputs import InputError
 from app.memory.vectors.errors import VectorError
 from app.sentry import ErrorTracker, event_id_of
 from app.store import StoreError
@@ -50,6 +51,7 @@ def init_app(app: Flask) -> None:
     """Register the handlers."""
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(FieldErrors, answer_field_errors)
+    app.register_error_handler(InputError, answer_input_error)
     app.register_error_handler(StoreError, answer_store_error)
     app.register_error_handler(VectorError, answer_vector_error)
 
@@ -97,6 +99,14 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 def answer_field_errors(error: FieldErrors) -> ResponseReturnValue:
     """Answer 422 with every wrong field."""
     return problem(422, "some fields are not as expected", errors=error.errors)
+
+
+def answer_input_error(error: InputError) -> ResponseReturnValue:
+    """Answer what cannot be done: the status that its class says, with 422 the field."""
+    if error.status == 422:
+        field = {"field": error.field or "body", "message": str(error)}
+        return answer_field_errors(FieldErrors([field]))
+    return answer_http_error(default_exceptions[error.status](str(error)))
 
 
 def answer_store_error(error: StoreError) -> ResponseReturnValue:

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.admin.memories import findings
-from app.memory.content import Draft
+from app.memory.inputs import MemoryBody
 from app.memory.records import list_memories
 from app.memory.service import State
 from tests.conftest import csrf_token, parts_of
@@ -23,8 +23,8 @@ STRANGE = "<b>ünï/../?&#x</b> ada"
 def filled(app: Flask) -> Flask:
     for user in ("ada", STRANGE):
         for content in ("tea without sugar", "the bus is late", "<script>alert(1)</script>" * 30):
-            draft = Draft(content, "note", ("t<1>",), {"a": "<i>"})
-            parts_of(app).memories.add(user, draft)
+            body = MemoryBody(content=content, kind="note", tags=["t<1>"], metadata={"a": "<i>"})
+            parts_of(app).memories.add(user, body)
     return app
 
 

@@ -271,7 +271,8 @@ def test_unknown_issue_is_a_404_problem_for_every_write(client: FlaskClient, num
 
 def test_lists_read_an_index_for_every_sorting(app: Flask) -> None:
     """Rows beyond the page are not looked at, on either database."""
-    from app.issues.queries import SORTS, IssueFilter, list_issues
+    from app.issues.filter import SORTS, IssueFilter
+    from app.issues.queries import list_issues
 
     store, asked = parts_of(app).store, []
     with store.write() as conn:

@@ -11,7 +11,8 @@ from flask import Flask, Response
 from sqlalchemy import Engine, Row, event, insert, select, text
 
 from app.delivery.destinations import set_dsn
-from app.delivery.ledger import DeliveryFilter, list_deliveries
+from app.delivery.filter import DeliverySelection
+from app.delivery.ledger import page_of_deliveries
 from app.delivery.tables import destinations
 from app.events.tables import envelopes
 from app.projects import projects
@@ -58,7 +59,7 @@ def park(app: Flask, mini_sentry: MiniSentry, count: int = 1, detail: str = "no"
 
 def rows_of(app: Flask, **filter: object) -> list[Row]:
     with parts_of(app).store.read() as conn:
-        return list_deliveries(conn, DeliveryFilter(**filter), limit=10_000)
+        return page_of_deliveries(conn, DeliverySelection(**filter), limit=10_000).rows
 
 
 def states_of(app: Flask) -> list[str]:

@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from app.accounts import SCOPES
 from app.delivery import accounting, action_history, actions, outbox
 from app.delivery.actions import DoesNotFit, Outcome, UnknownDelivery
-from app.delivery.ledger import DeliveryFilter, find_delivery
+from app.delivery.filter import DeliveryFilter, DeliverySelection
+from app.delivery.ledger import find_delivery
 from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope
 from app.store import utc_now
@@ -50,13 +51,13 @@ def replay_one(app: Flask, envelope_id: int, **options: bool) -> None:
 
 def replay(app: Flask, force: bool = False, **filter: object) -> Outcome:
     parts = parts_of(app)
-    chosen = DeliveryFilter(**filter)
+    chosen = DeliverySelection(**filter)
     return actions.replay(parts.store, parts.destinations, chosen, "a test", force=force)
 
 
 def discard(app: Flask, **filter: object) -> Outcome:
     parts = parts_of(app)
-    return actions.discard(parts.store, parts.destinations, DeliveryFilter(**filter), "a test")
+    return actions.discard(parts.store, parts.destinations, DeliverySelection(**filter), "a test")
 
 
 def owed(app: Flask) -> dict[str, int]:
@@ -384,7 +385,9 @@ def test_every_act_is_a_line_with_who_did_it(
         actions.replay(parts.store, parts.destinations, DeliveryFilter(state="parked"), "admin ada")
         actions.discard_one(parts.store, parts.destinations, row.id, "admin ada")
         actions.replay_one(parts.store, parts.destinations, row.id, "admin ada")
-        actions.discard(parts.store, parts.destinations, DeliveryFilter(ids=(row.id,)), "admin ada")
+        actions.discard(
+            parts.store, parts.destinations, DeliverySelection(ids=[row.id]), "admin ada"
+        )
     lines = [record.getMessage() for record in caplog.records if "admin ada" in record.getMessage()]
     words = ["paused", "resumed", "replayed 1", "discarded", "replayed", "discarded 1"]
     assert len(lines) == 6

@@ -9,13 +9,13 @@ import pytest
 from flask import Flask
 
 from app.delivery import destinations
+from app.delivery.filter import DeliveryFilter
 from app.delivery.ledger import (
-    DeliveryFilter,
     counts_by_state,
     find_delivery,
     last_attempts,
-    list_deliveries,
     overview,
+    page_of_deliveries,
 )
 from app.delivery.tables import attempts
 from app.intake.retention import Limits, prune
@@ -40,7 +40,7 @@ def test_list_is_newest_first_and_its_pages_join_without_gap_or_overlap(shop: Fl
     before = None
     while True:
         with parts_of(shop).store.read() as conn:
-            page = list_deliveries(conn, DeliveryFilter(), before=before, limit=3)
+            page = page_of_deliveries(conn, DeliveryFilter(), before=before, limit=3).rows
         if not page:
             break
         seen += [row.id for row in page]

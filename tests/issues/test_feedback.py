@@ -19,8 +19,8 @@ from app import sentry
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, prune, purge_deleted
 from app.issues import triage
-from app.issues.feedback import FeedbackFilter, _orphans, list_feedback
-from app.issues.queries import count_issues
+from app.issues.feedback import FeedbackFilter, _orphans, page_of_feedback
+from app.issues.queries import count_matching
 from app.issues.tables import feedback
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
@@ -102,7 +102,7 @@ def test_feedback_stands_with_the_issue_of_its_event_and_is_no_issue(
     assert {row.associated_event_id for row in said(app, issue_id=1)} == {event_id}
     assert (widget.title, widget.source, report.source) == ("it broke", "widget", "user_report")
     with store.read() as conn:
-        assert count_issues(conn) == 1
+        assert count_matching(conn).number == 1
     assert rows_of(store, events) == 1
 
 
@@ -256,8 +256,8 @@ def _steps(store: Store) -> dict[str, int]:
     with store.read() as conn:
         driver: Any = conn.connection.driver_connection
         for name, ask in {
-            "event": lambda: list_feedback(conn, about),
-            "issue": lambda: list_feedback(conn, FeedbackFilter(issue_id=1)),
+            "event": lambda: page_of_feedback(conn, about).rows,
+            "issue": lambda: page_of_feedback(conn, FeedbackFilter(issue_id=1)).rows,
             "waiting": lambda: _orphans(conn),
         }.items():
             driver.set_progress_handler(lambda name=name: counted.update([name]), 10)

@@ -16,9 +16,9 @@ from app.delivery.accounting import accounting
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, prune, purge_deleted
 from app.issues import triage
+from app.issues.filter import IssueFilter
 from app.issues.queries import (
-    IssueFilter,
-    count_issues,
+    count_matching,
     find_issue,
     list_issues,
     transitions_of,
@@ -70,7 +70,7 @@ def test_doing_again_what_is_done_changes_nothing_and_writes_no_row(store: Store
     assert history(store, 2)[1:] == [("resolved", "bob")]
 
 
-def test_everything_that_matches_is_changed_in_bites_but_what_came_later_is_not(
+def test_everything_that_matches_is_changed_in_batches_but_what_came_later_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triage, "BATCH_SIZE", 2)
@@ -79,7 +79,7 @@ def test_everything_that_matches_is_changed_in_bites_but_what_came_later_is_not(
         highest = triage.highest_id(conn)
     capture("shop late")
     sizes = []
-    for ids in triage.in_batches(store, IssueFilter(text="shop"), highest):
+    for ids in triage.in_batches(store, IssueFilter(q="shop"), highest):
         sizes.append(len(ids))
         with store.write() as conn:
             triage.resolve(conn, ids, "ada")
@@ -114,7 +114,7 @@ def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
     with store.read() as conn:
         assert find_issue(conn, 1) is None
         (other,) = list_issues(conn)
-        assert (other.title, count_issues(conn)) == ("two", 1)
+        assert (other.title, count_matching(conn).number) == ("two", 1)
     assert purge_deleted(store) == 3  # two batches of events, then the issue with its users
     assert rows_of(store, events) == rows_of(store, envelopes) == 1
     for table in (issues, transitions, issue_hours):

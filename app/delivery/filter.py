@@ -1,0 +1,103 @@
+"""What a list of deliveries can be narrowed to: the parameters of the API and of the page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy import Select, literal, select
+
+from app.events.tables import envelopes, events
+from app.inputs import Control, Filter, ProjectId, RowNumber
+from app.projects import projects
+from app.protocol.event import parse_event_id
+from app.protocol.lenient import search_text
+from app.store.paging import Listing, hidden
+from app.store.searching import contains
+
+State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
+STATES: tuple[State, ...] = get_args(State)
+
+ItemType = Annotated[str, Field(max_length=64, description="Of one of its items.")]
+Reason = Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")]
+EventId = Annotated[str, Field(max_length=36, description="Of the event in it.")]
+# JSON has no dates: a body may be strict about everything else.
+Moment = Annotated[AwareDatetime, Field(strict=False)]
+
+
+class DeliveryFilter(Filter):
+    """What a list of deliveries is narrowed to.
+
+    ``reason`` is compared in any case; ``event_id`` may have dashes; an envelope was received at
+    ``since`` or after it, and before ``until``.
+    """
+
+    state: Annotated[State | None, Control("State")] = None
+    project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
+    item_type: Annotated[
+        ItemType | None, Control("Item type", "item", placeholder="event, session")
+    ] = None
+    reason: Annotated[Reason | None, Control("Reason", placeholder="part of it")] = None
+    event_id: Annotated[EventId | None, Control("Event id", "event")] = None
+    since: Annotated[Moment | None, Control("From (UTC)", "from")] = None
+    until: Annotated[Moment | None, Control("To (UTC)", "to")] = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What narrows it, by name."""
+        values = {name: getattr(self, name) for name in DeliveryFilter.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return the query narrowed to this filter."""
+        listing = self.listing()
+        return query.where(*listing.along, *listing.others)
+
+    def listing(self) -> Listing:
+        """Return the list of envelopes that this filter leaves, sorted by id."""
+        columns = envelopes.c
+        along: list[Any] = []
+        others: list[Any] = []
+        if self.event_id is not None:
+            along.append(columns.id.in_(_envelopes_of(self.event_id)))
+        if self.state is not None:
+            along.append(columns.state == self.state)
+        if self.project_id is not None:
+            others.append(hidden(columns.project_id) == self.project_id)
+        if self.since:
+            others.append(columns.received_at >= self.since)
+        if self.until:
+            others.append(columns.received_at < self.until)
+        if item_type := search_text(self.item_type):
+            types = literal(",") + columns.item_types + literal(",")
+            others.append(types.contains(f",{item_type},", autoescape=True))
+        if part := search_text(self.reason):
+            others.append(contains(part, columns.reason))
+        goes_on = columns.received_at >= self.since if self.since else None
+        return Listing([columns.id], along, others, goes_on_while=goes_on)
+
+
+class DeliverySelection(DeliveryFilter):
+    """Which envelopes something is done to: those of a filter, or those with these ids."""
+
+    ids: list[RowNumber] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What narrows it, by name."""
+        return super().given | ({} if self.ids is None else {"ids": tuple(self.ids)})
+
+    def listing(self) -> Listing:
+        """Return the list of envelopes that this filter leaves, sorted by id."""
+        listing = super().listing()
+        if self.ids is None:
+            return listing
+        return listing._replace(along=[envelopes.c.id.in_(self.ids), *listing.along])
+
+
+def _envelopes_of(event_id: str) -> Select[Any]:
+    # By project, since that is what the unique index of events begins with: a seek for each.
+    return select(events.c.envelope_id).where(
+        events.c.project_id.in_(select(projects.c.id)),
+        events.c.event_id == (parse_event_id(event_id) or ""),
+    )

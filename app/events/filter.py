@@ -1,0 +1,107 @@
+"""What a list of events can be narrowed to: the parameters of the API and of the page."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+from sqlalchemy import Connection, column, select, table
+
+from app.events.tables import events
+from app.inputs import Control, Filter, ProjectId, RowNumber
+from app.protocol.event import Level, clean_text, parse_event_id
+from app.protocol.lenient import search_text
+from app.store.paging import Listing, hidden, is_small
+from app.store.searching import contains
+
+# The index of event ids begins with the project. Its table belongs to a package beside this one.
+PROJECT_IDS = table("projects", column("id")).c.id
+
+# Fields that are compared with the column of the same name.
+EXACT = ("level", "environment", "release", "transaction")
+
+Environment = Annotated[str, Field(max_length=200)]
+Release = Annotated[str, Field(max_length=250)]
+Transaction = Annotated[str, Field(max_length=500, description="Exactly as the event has it.")]
+Text = Annotated[
+    str, Field(max_length=500, description="Part of title, culprit, transaction; or an id.")
+]
+Since = Annotated[AwareDatetime, Field(description="Received at or after.")]
+Until = Annotated[AwareDatetime, Field(description="Received before.")]
+
+
+class EventFilter(Filter):
+    """What a list of events is narrowed to.
+
+    ``q`` is part of a text in any case, or the id of an event, which is then the only one.
+    """
+
+    project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
+    issue_id: RowNumber | None = None
+    level: Annotated[Level | None, Control("Level")] = None
+    environment: Annotated[Environment | None, Control("Environment")] = None
+    release: Annotated[Release | None, Control("Release")] = None
+    transaction: Annotated[Transaction | None, Control("Transaction")] = None
+    q: Annotated[Text | None, Control("Text", placeholder="title, culprit, id")] = None
+    since: Annotated[Since | None, Control("From (UTC)", "from")] = None
+    until: Annotated[Until | None, Control("To (UTC)", "to")] = None
+
+    def listing(self, conn: Connection, *, descending: bool = True) -> Listing:
+        """Return the list of events that this filter leaves, sorted by row id."""
+        key = [events.c.id]
+        others = [*self._others(), *self._containing()]
+        received = self._received(events.c.received_at)
+        of_project = self._of_project(events.c.project_id)
+        if of_event := self._of_event(conn):
+            return Listing(
+                key, [*of_event, *of_project, *received, *self._others()], (), descending
+            )
+        if self.issue_id is not None:
+            along = [events.c.issue_id == self.issue_id]
+            others += self._of_project(hidden(events.c.project_id))
+        elif received and is_small(conn, events.c.received_at, *received):
+            others += self._of_project(hidden(events.c.project_id))
+            return Listing(key, [*received, *others], (), descending, is_small=True)
+        else:
+            along = []
+        others += self._received(hidden(events.c.received_at))
+        goes_on = events.c.received_at >= self.since if self.since and descending else None
+        listing = Listing(key, along, others, descending, goes_on_while=goes_on)
+        is_by_project = self.issue_id is None and self.project_id is not None
+        return self._along_project(listing) if is_by_project else listing
+
+    def _along_project(self, listing: Listing) -> Listing:
+        # A range with one number in it, and sorted by that number as well: for an equality
+        # PostgreSQL takes the primary key instead, backwards past all newer events of others.
+        project = events.c.project_id
+        along = [project >= self.project_id, project <= self.project_id]
+        return listing._replace(key=[project, *listing.key], along=along, prefix=(self.project_id,))
+
+    def _of_project(self, column: Any) -> list[Any]:
+        return [] if self.project_id is None else [column == self.project_id]
+
+    def _received(self, column: Any) -> list[Any]:
+        since = [column >= self.since] if self.since else []
+        return [*since, column < self.until] if self.until else since
+
+    def _others(self) -> list[Any]:
+        given = {name: getattr(self, name) for name in EXACT}
+        return [
+            events.c[name] == clean_text(value)
+            for name, value in given.items()
+            if value is not None
+        ]
+
+    def _containing(self) -> list[Any]:
+        text = search_text(self.q)
+        columns = (events.c.title, events.c.culprit, events.c.transaction)
+        return [contains(text, *columns)] if text else []
+
+    def _of_event(self, conn: Connection) -> list[Any]:
+        """Return the conditions of the event whose id is looked for; empty if it is not there."""
+        event_id = parse_event_id(search_text(self.q))
+        if event_id is None:
+            return []
+        # By project, as the index is.
+        is_it = events.c.project_id.in_(select(PROJECT_IDS)), events.c.event_id == event_id
+        return list(is_it) if conn.execute(select(events.c.id).where(*is_it)).first() else []

@@ -1,0 +1,125 @@
+"""What a list of issues can be narrowed to: the parameters of the API and of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+from sqlalchemy import Connection, Select, and_, exists, or_, select
+
+from app.events.tables import events
+from app.inputs import Control, Filter, ProjectId
+from app.issues.tables import STATUSES, issue_tags, issues
+from app.projects import projects
+from app.protocol.event import Level, clean_text, parse_event_id
+from app.protocol.lenient import search_text
+from app.store.paging import Listing, hidden
+from app.store.searching import contains
+
+Status = Literal["unresolved", "resolved", "ignored"]
+# What a list is sorted by, the largest first.
+Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+
+Environment = Annotated[str, Field(max_length=200, description="Of any of its events.")]
+Release = Annotated[str, Field(max_length=250, description="Of any of its events.")]
+Text = Annotated[
+    str, Field(max_length=500, description="Part of title or culprit; or an event's id.")
+]
+
+
+class IssueFilter(Filter):
+    """What a list of issues is narrowed to."""
+
+    status: Status | None = None
+    project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
+    level: Annotated[Level | None, Control("Level")] = None
+    environment: Annotated[Environment | None, Control("Environment")] = None
+    release: Annotated[Release | None, Control("Release")] = None
+    q: Annotated[Text | None, Control("Text", placeholder="title, culprit, event id")] = None
+
+    @property
+    def statuses(self) -> Sequence[str]:
+        """The statuses of the issues that it leaves."""
+        return [self.status] if self.status else STATUSES
+
+    def resolved(self, conn: Connection) -> IssueFilter:
+        """Return this filter with the id of an event that is there replaced by its issues."""
+        event_id = parse_event_id(search_text(self.q))
+        if event_id is None:
+            return self
+        # By project, as the index is.
+        of_event = select(events.c.issue_id).where(
+            events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+        )
+        found = tuple(conn.scalars(of_event))
+        if not found:
+            return self
+        given = self.model_dump(include=set(IssueSelection.model_fields))
+        return IssueSelection(**given | {"q": None, "ids": found})
+
+    def listing(self, status: str, sort: str = "last_seen") -> Listing:
+        """Return the list of issues of one status that this filter leaves."""
+        columns = issues.c
+        along, others = [columns.status == status, *self._along()], self._others()
+        if self.project_id is not None and sort == "last_seen":
+            along.append(columns.project_id == self.project_id)
+        elif self.project_id is not None:
+            others.append(hidden(columns.project_id) == self.project_id)
+        return Listing([columns[sort], columns.id], along, others)
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return a query over ``issues`` narrowed to this filter, but for its status."""
+        conditions = [*self._along(), *self._others()]
+        if self.project_id is not None:
+            conditions.append(issues.c.project_id == self.project_id)
+        return query.where(*conditions)
+
+    def _along(self) -> list[Any]:
+        """Return the conditions that an index answers."""
+        return []
+
+    def _others(self) -> list[Any]:
+        """Return the conditions that have to look into each issue."""
+        found: list[Any] = []
+        if self.level is not None:
+            found.append(issues.c.level == self.level)
+        if self.environment is not None:
+            found.append(_has_tag("environment", clean_text(self.environment)))
+        if self.release is not None:
+            release = clean_text(self.release)
+            # The tags may have no place for a release any more that the issue itself still names.
+            known = or_(hidden(issues.c.first_release) == release, issues.c.last_release == release)
+            found.append(or_(known, _has_tag("release", release)))
+        text = search_text(self.q)
+        return [*found, contains(text, issues.c.title, issues.c.culprit)] if text else found
+
+
+class IssueSelection(IssueFilter):
+    """A filter with what only this program asks for.
+
+    :param transactions: any of its events is of one of these; of those before they were counted,
+        the last one.
+    :param ids: of the issues themselves.
+    """
+
+    transactions: tuple[str, ...] | None = None
+    ids: tuple[int, ...] | None = None
+
+    def _along(self) -> list[Any]:
+        return [] if self.ids is None else [issues.c.id.in_(self.ids)]
+
+    def _others(self) -> list[Any]:
+        found = super()._others()
+        if self.transactions is None:
+            return found
+        names = [clean_text(name) for name in self.transactions]
+        return [*found, or_(issues.c.culprit.in_(names), _has_tag("transaction", *names))]
+
+
+def _has_tag(key: str, *values: str) -> Any:
+    columns = issue_tags.c
+    return exists().where(
+        and_(columns.issue_id == issues.c.id, columns.key == key, columns.value.in_(values))
+    )
