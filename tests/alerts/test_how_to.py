@@ -87,7 +87,7 @@ def follow(tmp_path: Path) -> Callable[..., list[Answer]]:
 def new_file(how_to: Path) -> tuple[str, str]:
     """Return the path and the content of the one Python file that a how-to has you create."""
     [found] = re.findall(
-        r"[Cc]reate\s+`([^`]+\.py)`:\n\n```python\n(.*?)```", how_to.read_text(), re.S
+        r"New file `([^`]+\.py)`:\n\n```python\n(.*?)```", how_to.read_text(), re.S
     )
     return found
 
