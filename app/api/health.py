@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 
 from flask import current_app
 from flask.typing import ResponseReturnValue
 
-from app.alerts.notifications import is_stuck
 from app.api import bp
 from app.api.openapi import Operation, answer, describe
-from app.api.schemas import Check, Health, Liveness, SentryState
-from app.delivery.accounting import accounting
-from app.delivery.ledger import oldest_waiting
-from app.delivery.upstreams import held_up
-from app.store import StoreError, utc_now
-from app.store.disks import fullest
-from app.web import access
+from app.api.schemas import Health, Liveness, SentryState
+from app.store import StoreError
+from app.web import access, checks
+from app.web.checks import Result, Verdict, combined, failed, passed, warned
 from app.web.current import (
     current_config,
     current_destinations,
@@ -34,8 +29,6 @@ CACHE_S = 2.0
 BOOKS_EVERY_S = 30.0
 # At most a hundredth of the time.
 BOOKS_SHARE = 100
-# What waits for so long is no hiccup of Sentry's.
-OLDEST = timedelta(minutes=15)
 
 
 class Kept:
@@ -43,13 +36,13 @@ class Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._checks: dict[str, Check] = {}
-        self._books: Check = "pass"
+        self._checks: dict[str, Verdict] = {}
+        self._books = passed()
         self._sends_on = False
         self._until = self._books_until = float("-inf")
 
-    def checks(self) -> dict[str, Check]:
-        """Return every check's word, at most :data:`CACHE_S` seconds old."""
+    def checks(self) -> dict[str, Verdict]:
+        """Return the verdict of every check, at most :data:`CACHE_S` seconds old."""
         with self._lock:
             if time.monotonic() > self._until:
                 self._checks = run_checks() | {"books": self._balance()}
@@ -61,10 +54,10 @@ class Kept:
         """Return whether any project is sent on to Sentry, as of the last checks."""
         return self._sends_on
 
-    def _balance(self) -> Check:
+    def _balance(self) -> Verdict:
         began = time.monotonic()
         if began > self._books_until:
-            self._books = _books()
+            self._books = checks.books(current_store())
             took = time.monotonic() - began
             self._books_until = began + max(BOOKS_EVERY_S, took * BOOKS_SHARE)
         return self._books
@@ -83,8 +76,9 @@ def health_live() -> ResponseReturnValue:
 @describe(Operation("Whether to send requests here", {200: Health, 503: Health}, tag="health"))
 def health_ready() -> ResponseReturnValue:
     """Answer 503 while the store cannot be used, or while the process is on its way out."""
-    draining = current_app.extensions.get("is_draining", bool)()
-    return _answer({"process": "fail"} if draining else {})
+    if current_app.extensions.get("is_draining", bool)():
+        return _answer({"process": failed("this process ends", "ask another one")})
+    return _answer({})
 
 
 @bp.get("/health")
@@ -92,78 +86,43 @@ def health_ready() -> ResponseReturnValue:
 @describe(Operation("How the service is", {200: Health, 503: Health}, tag="health"))
 def health() -> ResponseReturnValue:
     """Answer with every check's word."""
-    return _answer()
+    return _answer({})
 
 
-def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
+def _answer(more: dict[str, Verdict]) -> ResponseReturnValue:
     kept: Kept = current_app.extensions.setdefault("health", Kept())
-    checks = kept.checks() | (more or {})
-    worst: Check = max(checks.values(), key=("pass", "warn", "fail").index)
+    found = kept.checks() | more
+    worst = combined(*found.values()).result
     report = Health(
-        status=worst,
+        status=worst.value,
         environment=current_config().ENVIRONMENT,
         release=current_release(),
         sentry=SentryState(enabled=kept.sends_on()),
-        checks=checks,
+        checks={name: verdict.result.value for name, verdict in found.items()},
     )
-    return answer(report, 503 if worst == "fail" else 200)
+    return answer(report, 503 if worst == Result.FAIL else 200)
 
 
-def run_checks() -> dict[str, Check]:
+def run_checks() -> dict[str, Verdict]:
     """Ask every part but the books how it is, now."""
-    store = _store()
-    # Neither is known while the store does not answer.
-    delivery = "warn" if store == "fail" else _delivery()
-    alerts = "warn" if store == "fail" else _alerts()
-    checks: dict[str, Check] = {
-        "store": store,
-        "emergency": _emergency(),
-        "disk": _disk(),
-        "delivery": delivery,
-        "alerts": alerts,
+    store, config = current_store(), current_config()
+    found = {
+        "store": checks.store(store, current_intake()),
+        "emergency": checks.emergency(current_intake()),
+        "disk": checks.disk(config),
+        "delivery": checks.UNKNOWN,
+        "alerts": checks.UNKNOWN,
     }
-    if current_config().QDRANT_URL is not None:
-        checks["vectors"] = _vectors()
-    return checks
+    if found["store"].result != Result.FAIL:
+        found["delivery"] = checks.delivery(store, current_destinations())
+        found["alerts"] = checks.alerts(store)
+    return found | ({"vectors": _vectors()} if config.QDRANT_URL is not None else {})
 
 
-def _store() -> Check:
-    """Fail while the store cannot be read or written, or takes nothing because it is full."""
-    try:
-        current_store().check()
-        if current_store().write_failed:
-            current_store().probe()
-    except StoreError:
-        return "fail"
-    if current_intake().bound.state().is_full():
-        return "fail"
-    return "warn" if current_store().damaged_files() else "pass"
-
-
-def _emergency() -> Check:
-    return "warn" if current_intake().emergency.count() else "pass"
-
-
-def _disk() -> Check:
-    """Warn while a disk that the service writes to is nearly full."""
-    return (
-        "warn"
-        if fullest((current_config().DATA_DIR, current_config().emergency_dir)).is_low
-        else "pass"
-    )
-
-
-def _delivery() -> Check:
-    """Warn while envelopes do not go on as they should; they are safe here, so it never fails."""
-    now = utc_now()
-    try:
-        with current_store().read() as conn:
-            stands = held_up(conn, current_destinations().list(conn), now)
-            oldest = oldest_waiting(conn)
-    except StoreError:
-        return "warn"
-    is_late = oldest is not None and now - oldest > OLDEST
-    return "warn" if is_late or stands else "pass"
+def _vectors() -> Verdict:
+    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
+    problem = current_memories().watch.see().problem
+    return passed() if problem is None else warned(problem, "see the page Status")
 
 
 def _sends_on() -> bool:
@@ -172,25 +131,3 @@ def _sends_on() -> bool:
             return any(one.dsn for one in current_destinations().list(conn))
     except StoreError:
         return current_config().SENTRY_DSN is not None
-
-
-def _alerts() -> Check:
-    """Warn while notices do not go out, or some were given up within the last day."""
-    try:
-        with current_store().read() as conn:
-            return "warn" if is_stuck(conn, utc_now()) else "pass"
-    except StoreError:
-        return "warn"
-
-
-def _vectors() -> Check:
-    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
-    return "pass" if current_memories().watch.see().problem is None else "warn"
-
-
-def _books() -> Check:
-    try:
-        with current_store().read() as conn:
-            return "pass" if accounting(conn)["balanced"] else "warn"
-    except StoreError:
-        return "warn"

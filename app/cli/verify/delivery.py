@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from app.cli.verify.checks import Run, Verdict, failed, passed, warned
+from app.cli.verify.checks import Run
 from app.delivery.forwarder import Forwarder
+from app.web.checks import Verdict, failed, passed, warned
 from app.web.delivery_status import Progress, follow
 from app.worker import rules_of
 
