@@ -13,14 +13,14 @@ from app.api.openapi import Operation, answer, describe
 from app.api.schemas import Health, Liveness, SentryState
 from app.store import StoreError
 from app.web import access, checks
-from app.web.checks import Result, Verdict, combined, failed, passed, warned
+from app.web.checks import Result, Verdict, combined, failed, passed
 from app.web.current import (
     current_config,
     current_destinations,
     current_intake,
-    current_memories,
     current_release,
     current_store,
+    registered,
 )
 
 # Probes come every second from several callers; the store is asked once for all of them.
@@ -116,13 +116,7 @@ def run_checks() -> dict[str, Verdict]:
     if found["store"].result != Result.FAIL:
         found["delivery"] = checks.delivery(store, current_destinations())
         found["alerts"] = checks.alerts(store)
-    return found | ({"vectors": _vectors()} if config.QDRANT_URL is not None else {})
-
-
-def _vectors() -> Verdict:
-    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
-    problem = current_memories().watch.see().problem
-    return passed() if problem is None else warned(problem, "see the page Status")
+    return found | {name: check() for name, check in registered("checks").items()}
 
 
 def _sends_on() -> bool:

@@ -14,8 +14,8 @@ from app.web.current import (
     current_destinations,
     current_figures,
     current_intake,
-    current_memories,
     current_store,
+    registered,
 )
 from app.worker import Worker
 
@@ -29,7 +29,7 @@ def make_worker() -> Worker:
         current_destinations(),
         current_courier(),
         current_figures(),
-        current_memories(),
+        registered("tasks").values(),
     )
 
 

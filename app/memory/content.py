@@ -32,6 +32,16 @@ class Draft:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class SearchOptions:
+    """What a search is narrowed to; ``min_score`` is a cosine."""
+
+    limit: int = 10
+    min_score: float | None = None
+    kind: str | None = None
+    tags: tuple[str, ...] = ()
+
+
 def without_secrets(draft: Draft, scrubber: Scrubber) -> tuple[Draft, list[Finding]]:
     """Return a draft as it may be stored, and what was taken out of it.
 

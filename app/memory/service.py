@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
 from app.memory import pending, records
-from app.memory.content import Draft, without_secrets
+from app.memory.content import Draft, SearchOptions, without_secrets
 from app.memory.gate import Gate
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
@@ -92,16 +92,6 @@ class State:
     failure: str | None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What a search is narrowed to; ``min_score`` is a cosine."""
-
-    limit: int = 10
-    min_score: float | None = None
-    kind: str | None = None
-    tags: tuple[str, ...] = field(default=())
-
-
 class Memories:
     """The memories of one store.
 
@@ -166,21 +156,21 @@ class Memories:
             facts["indexed"] = indexed = self._put(space, id)
             return Stored(row, False, indexed, duplicate, scrubbed)
 
-    def search(self, user_id: str, text: str, wanted: Wanted) -> Found:
+    def search(self, user_id: str, text: str, options: SearchOptions) -> Found:
         """Return a user's memories that are near a text in what they mean.
 
         :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
-        with operation("search", user_id, limit=wanted.limit) as facts:
+        with operation("search", user_id, limit=options.limit) as facts:
             space, vector = self._embed(text)
             query = Query(
                 vector,
                 user_id,
-                wanted.limit,
+                options.limit,
                 int(time.time()),
-                wanted.min_score,
-                wanted.kind,
-                wanted.tags,
+                options.min_score,
+                options.kind,
+                options.tags,
             )
             matches = self.gate.call("search", space, lambda: self.index.search(query))
             found = Found(self._read(space, query, matches), self.waiting(user_id))
