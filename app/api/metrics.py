@@ -18,7 +18,7 @@ from app.api import bp
 from app.api.openapi import Operation, describe
 from app.delivery import accounting, ledger
 from app.delivery.ledger import Overview
-from app.delivery.outcomes import WAITING
+from app.events.states import WAITING
 from app.memory import status as memory_status
 from app.stats import observations
 from app.store import utc_now

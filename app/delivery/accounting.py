@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from app.delivery.tables import counters
+from app.events.states import EnvelopeState
 from app.events.tables import envelopes
 from app.store import insert_for
 
 # The states of an envelope that has not been discarded.
-STATES = ("local", "pending", "retry", "delivered", "parked", "expired")
+STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DISCARDED)
 
 
 class Tally:
@@ -48,7 +49,7 @@ class Tally:
 
 def counter_of(state: str, reason: str | None = None) -> str:
     """Return the name of the counter that an envelope of this state is in."""
-    return f"discarded:{reason}" if state == "discarded" else f"state:{state}"
+    return f"discarded:{reason}" if state == EnvelopeState.DISCARDED else f"state:{state}"
 
 
 def pruned(state: str) -> str:

@@ -26,6 +26,7 @@ from app.delivery.outcomes import Attempt, Settlement
 from app.delivery.pace import AT_A_TIME, Pace, uptime_s
 from app.delivery.policy import Backoff, Judgement, judge
 from app.delivery.sampling import Thinning
+from app.events.states import EnvelopeState
 from app.protocol.addresses import check_upstream_address
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
@@ -192,7 +193,7 @@ class Lane:
         sending = [one for one in self._sending if isinstance(one, Due)]
         reasons = self._thinning.decide(conn, due, sending, now)
         return {
-            one.id: Settlement(one.id, one.attempts, "discarded", reasons[one.id])
+            one.id: Settlement(one.id, one.attempts, EnvelopeState.DISCARDED, reasons[one.id])
             for one in due
             if one.id in reasons
         }
@@ -338,4 +339,6 @@ def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
 
 
 def _damaged(sent: Sent) -> Settlement:
-    return Settlement(sent.token.id, sent.token.attempts, "parked", f"damaged here: {sent.damage}")
+    return Settlement(
+        sent.token.id, sent.token.attempts, EnvelopeState.PARKED, f"damaged here: {sent.damage}"
+    )

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
 
 from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations
-from app.delivery.outcomes import WAITING
 from app.delivery.tables import attempts, client_reports
+from app.events.states import WAITING, EnvelopeState
 from app.events.tables import OUTBOX, envelopes, events
 from app.projects import projects
 from app.protocol.event import parse_event_id
@@ -24,7 +24,7 @@ from app.protocol.lenient import search_text
 from app.store.paging import Listing, Page, hidden, read_page
 from app.store.searching import contains
 
-STATES = (*accounting.STATES, "discarded")
+STATES = (*accounting.STATES, EnvelopeState.DISCARDED)
 # Of one envelope; one that waits for a week has some two thousand.
 MAX_ATTEMPTS = 200
 RATE_OVER = timedelta(minutes=5)
@@ -217,7 +217,10 @@ def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int
     :param project_id: of this one only.
     """
     found: dict[int, Held] = {}
-    both = (_held("waiting", text(OUTBOX)), _held("parked", envelopes.c.state == "parked"))
+    both = (
+        _held("waiting", text(OUTBOX)),
+        _held("parked", envelopes.c.state == EnvelopeState.PARKED),
+    )
     if project_id is not None:
         both = (both[0].where(_OF_PROJECT), both[1].where(_OF_PROJECT))
     for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
@@ -255,7 +258,7 @@ def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, dateti
 def overview(conn: Connection, destinations: Destinations, now: datetime) -> Overview:
     """Return how delivery is as a whole."""
     delivered = select(func.count()).where(
-        attempts.c.at >= now - RATE_OVER, attempts.c.state == "delivered"
+        attempts.c.at >= now - RATE_OVER, attempts.c.state == EnvelopeState.DELIVERED
     )
     minutes = RATE_OVER / timedelta(minutes=1)
     return Overview(

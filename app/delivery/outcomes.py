@@ -16,11 +16,10 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from app.delivery import accounting
 from app.delivery.tables import attempts, client_reports
+from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.protocol.rate_limits import categories_of
 from app.store import insert
-
-WAITING = ("pending", "retry")
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,8 @@ def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:
 
 
 def _holds(one: Settlement, row: Row[Any]) -> bool:
-    if one.state == "delivered":
-        return bool(row.state != "delivered")
+    if one.state == EnvelopeState.DELIVERED:
+        return bool(row.state != EnvelopeState.DELIVERED)
     return row.state in WAITING and row.attempts == one.attempts
 
 
@@ -139,7 +138,7 @@ def _change(one: Settlement, row: Row[Any]) -> tuple[str, str]:
 
 
 def _is_drop(one: Settlement) -> bool:
-    return one.state == "discarded"
+    return one.state == EnvelopeState.DISCARDED
 
 
 def _note_attempts(conn: Connection, settlements: list[Settlement]) -> None:

@@ -23,6 +23,7 @@ from app.delivery.destination_sender import Lane
 from app.delivery.exchanges import Sent
 from app.delivery.outcomes import Settlement, settle
 from app.delivery.policy import judge
+from app.events.states import EnvelopeState
 from app.store import Store, StoreBusy, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -202,4 +203,4 @@ def _parts(group: list[Sent]) -> list[list[Sent]]:
 def _parked(one: _Apart) -> Settlement:
     token = one.sent.token
     reason = "its result could not be written here: see the log"
-    return Settlement(token.id, token.attempts, "parked", reason)
+    return Settlement(token.id, token.attempts, EnvelopeState.PARKED, reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -20,9 +22,18 @@ from sqlalchemy import (
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL
 from app.store import RowId, UtcDateTime, metadata
 
+
+class IssueStatus(StrEnum):
+    """What people see of an issue."""
+
+    UNRESOLVED = "unresolved"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
+
 # An issue that is DELETED is gone for everyone but retention, which removes what is left of it; one
 # that is MERGED only leads to the issue that it became part of.
-STATUSES = ("unresolved", "resolved", "ignored")
+STATUSES = tuple(IssueStatus)
 DELETED = "deleted"
 MERGED = "merged"
 # The key of a grouping whose issue was reduced to what a person decided (`decided.py`).
@@ -49,7 +60,7 @@ issues = Table(
     Column("culprit", String(500), nullable=False),
     Column("type", String(200), nullable=False),
     Column("level", String(16), nullable=False),
-    Column("status", String(16), nullable=False, server_default="unresolved"),
+    Column("status", String(16), nullable=False, server_default=IssueStatus.UNRESOLVED),
     Column("regressed", Boolean, nullable=False, server_default=false()),
     Column("times_seen", Integer, nullable=False),
     Column("stored_event_count", Integer, nullable=False),
