@@ -16,11 +16,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
 )
 
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL
-from app.store import RowId, UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata, partial_index
 
 
 class IssueStatus(StrEnum):
@@ -89,33 +88,10 @@ issues = Table(
     Index(None, "project_id", "status", "last_seen", "id"),
     # What a release brought, took away, and is waited for by.
     Index(None, "project_id", "first_release"),
-    Index(
-        "ix_issues_resolved_in",
-        "project_id",
-        "resolved_in",
-        sqlite_where=text(IS_RESOLVED_IN),
-        postgresql_where=text(IS_RESOLVED_IN),
-    ),
-    Index(
-        "ix_issues_kept",
-        "project_id",
-        "payload_removed_at",
-        "id",
-        sqlite_where=text(IS_KEPT),
-        postgresql_where=text(IS_KEPT),
-    ),
-    Index(
-        "ix_issues_merged_into",
-        "merged_into",
-        sqlite_where=text(IS_MERGED),
-        postgresql_where=text(IS_MERGED),
-    ),
-    Index(
-        "ix_issues_awaiting_release",
-        "project_id",
-        sqlite_where=text(AWAITS_RELEASE),
-        postgresql_where=text(AWAITS_RELEASE),
-    ),
+    partial_index("ix_issues_resolved_in", "project_id", "resolved_in", where=IS_RESOLVED_IN),
+    partial_index("ix_issues_kept", "project_id", "payload_removed_at", "id", where=IS_KEPT),
+    partial_index("ix_issues_merged_into", "merged_into", where=IS_MERGED),
+    partial_index("ix_issues_awaiting_release", "project_id", where=AWAITS_RELEASE),
 )
 
 # Why events are one issue: each key of the rules that leads to it. Found by the hash, whichever
@@ -181,18 +157,8 @@ transitions = Table(
     # gives the ids of rows that a deleted issue took along to the next ones.
     Column("alerts_due", Boolean),
     Index(None, "issue_id", "id"),
-    Index(
-        "ix_transitions_alerts_due",
-        "id",
-        sqlite_where=text(ALERTS_DUE),
-        postgresql_where=text(ALERTS_DUE),
-    ),
-    Index(
-        "ix_transitions_regressed_in",
-        "release",
-        sqlite_where=text(HAS_REGRESSED),
-        postgresql_where=text(HAS_REGRESSED),
-    ),
+    partial_index("ix_transitions_alerts_due", "id", where=ALERTS_DUE),
+    partial_index("ix_transitions_regressed_in", "release", where=HAS_REGRESSED),
 )
 
 # Events an hour: by when they happened for the charts, and by when they were stored for alerts.
@@ -309,15 +275,9 @@ feedback = Table(
     UniqueConstraint("project_id", "event_id"),
     Index(None, "project_id", "id"),
     # Without what has none: SQLite would look for what waits among all of that, too.
-    Index(
-        "ix_feedback_issue",
-        "issue_id",
-        "id",
-        sqlite_where=text(HAS_ISSUE),
-        postgresql_where=text(HAS_ISSUE),
-    ),
+    partial_index("ix_feedback_issue", "issue_id", "id", where=HAS_ISSUE),
     # With the project, or SQLite reads all feedback of the project for that of one event.
     Index(None, "associated_event_id", "project_id"),
     Index(None, "envelope_id"),
-    Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
+    partial_index("ix_feedback_waiting", "id", where=WAITS),
 )

@@ -15,7 +15,7 @@ kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free
 """
 
-from app.store.columns import RowId, UtcDateTime, metadata, utc_now
+from app.store.columns import RowId, UtcDateTime, metadata, partial_index, utc_now
 from app.store.database import Store
 from app.store.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from app.store.migrations import newest_revision
@@ -36,5 +36,6 @@ __all__ = [
     "inserted",
     "metadata",
     "newest_revision",
+    "partial_index",
     "utc_now",
 ]
