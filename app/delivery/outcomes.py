@@ -19,7 +19,7 @@ from app.delivery.tables import attempts, client_reports
 from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.protocol.rate_limits import categories_of
-from app.store import insert
+from app.store import add_rows
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,11 @@ def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> 
     for row, reason in dropped:
         for item_type in filter(None, row.item_types.split(",")):
             owed[row.project_id, (reason or "")[:64], categories_of(item_type)[0][:64]] += 1
-    if not owed:
-        return
     rows = [
         {"project_id": project_id, "reason": reason, "category": category, "quantity": count}
         for (project_id, reason, category), count in sorted(owed.items())
     ]
-    statement = insert(conn, client_reports)
-    more = client_reports.c.quantity + statement.excluded.quantity
-    keys = ["project_id", "reason", "category"]
-    conn.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_={"quantity": more}), rows
-    )
+    add_rows(conn, client_reports, rows, "quantity")
 
 
 def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:

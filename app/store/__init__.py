@@ -19,10 +19,12 @@ from app.store.columns import RowId, UtcDateTime, metadata, partial_index, utc_n
 from app.store.database import Store
 from app.store.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from app.store.migrations import newest_revision
-from app.store.statements import insert, insert_for, inserted
+from app.store.statements import add_rows, insert, insert_for, inserted, upsert
 from app.store.tables import facts
 
 __all__ = [
+    "add_rows",
+    "upsert",
     "RowId",
     "Store",
     "StoreBusy",

@@ -33,7 +33,7 @@ from app.store.errors import StoreBusy, StoreUnavailable
 from app.store.integrity import check_file, damaged_files
 from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
 from app.store.migrations import newest_revision, revision_of, upgrade
-from app.store.statements import insert
+from app.store.statements import upsert
 from app.store.tables import facts
 from app.store.writer_lock import Turns
 
@@ -254,13 +254,8 @@ class Store:
         :raise StoreError: it cannot be written, or another writer held the store for that long.
         """
         with self.write(timeout_s) as conn:
-            row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
-            statement = insert(conn, facts).values(row)
-            conn.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["name"], set_={"value": row["value"]}
-                )
-            )
+            value = utc_now().isoformat().ljust(PROBE_BYTES, ".")
+            upsert(conn, facts, {"name": "write_probe"}, {"value": value})
         self.write_failed = False
 
     def damaged_files(self) -> list[Path]:
