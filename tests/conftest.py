@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, settings
 
 from app import create_app
 from app.accounts import Accounts, Logins
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.alerts.figures import Figures
 from app.cli.worker import make_worker
 from app.delivery.destinations import Destinations
@@ -285,7 +285,7 @@ class Parts:
     logins: Logins
     keys: KeyRing
     quotas: QuotaGate
-    courier: Courier
+    dispatcher: Dispatcher
     figures: Figures
     later: Later[Memories]
     release: str

@@ -89,7 +89,7 @@ def metric_sparkline(line: Line) -> Sparkline:
     for number, figures in enumerate(line.steps):
         groups[number * _BARS // len(line.steps)].add(figures)
     is_counter = line.metric.type == COUNTER
-    values = [one.sum if is_counter and one.count else one.average for one in groups]
+    values = [group.sum if is_counter and group.count else group.average for group in groups]
     scale = Scale(values, SPARKLINE_HEIGHT)
     bars = (
         f"M{number * BAR_WIDTH + 1} {SPARKLINE_HEIGHT}v-{_bar(scale, value)}"
@@ -117,35 +117,35 @@ class _Frame:
     ) -> None:
         self._unit, self._steps, self._moments, self._span = metric.unit, steps, moments, span
         self._marks = [
-            Mark(number * STEP, f"{moment}: {words_of(metric, one)}")
-            for number, (moment, one) in enumerate(zip(moments, steps, strict=True))
+            Mark(number * STEP, f"{moment}: {words_of(metric, line)}")
+            for number, (moment, line) in enumerate(zip(moments, steps, strict=True))
         ]
 
     def sums(self) -> MetricChart:
-        sums = [one.sum if one.count else None for one in self._steps]
+        sums = [step.sum if step.count else None for step in self._steps]
         scale = Scale(sums, HEIGHT, _USED)
         words = f"Sum of every {self._span}"
         return self._chart("Total", [Curve("", "requests", _bars(sums, scale))], scale, words)
 
     def counts(self) -> MetricChart:
-        counts = [float(one.count) or None for one in self._steps]
+        counts = [float(step.count) or None for step in self._steps]
         scale = Scale(counts, HEIGHT, _USED)
         words, curve = f"Values in every {self._span}", Curve("", "requests", _bars(counts, scale))
         return self._chart("Values", [curve], scale, words, unit="")
 
     def range(self) -> MetricChart:
-        low = [one.least if one.count else None for one in self._steps]
-        high = [one.most if one.count else None for one in self._steps]
+        low = [step.least if step.count else None for step in self._steps]
+        high = [step.most if step.count else None for step in self._steps]
         scale = Scale([*low, *high], HEIGHT, _USED)
         curves = [
             Curve("least to most", "band", _band(low, high, scale)),
-            Curve("average", "p50", _line([one.average for one in self._steps], scale)),
+            Curve("average", "p50", _line([step.average for step in self._steps], scale)),
         ]
         return self._chart("Value", curves, scale, f"Average and range of every {self._span}")
 
     def percentiles(self) -> MetricChart:
-        found = [one.percentiles for one in self._steps]
-        median, p95 = [one[0] for one in found], [one[2] for one in found]
+        found = [step.percentiles for step in self._steps]
+        median, p95 = [line[0] for line in found], [line[2] for line in found]
         scale = Scale([*median, *p95], HEIGHT, _USED)
         curves = [
             Curve("p95", "p95", _line(p95, scale)),

@@ -116,8 +116,8 @@ def get_ai_calls() -> ResponseReturnValue:
 def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
     if query.by == "time":
         step, of = PERIODS[query.period].step, selection.headline
-        for number, one in enumerate(over_time(conn, of, step)):
-            yield _shape(one, at=selection.since + number * step, kind=of.kind)
+        for number, call in enumerate(over_time(conn, of, step)):
+            yield _shape(call, at=selection.since + number * step, kind=of.kind)
         return
     for line in ranked(survey(conn, selection)[query.by], query.sort):
         yield _shape(line.figures, kind=line.kind, **{query.by: line.name})

@@ -25,10 +25,10 @@ from app.web.current import (
 
 # Probes come every second from several callers; the store is asked once for all of them.
 CACHE_S = 2.0
-# The books hold counters against rows, which takes the longer the more there are.
-BOOKS_EVERY_S = 30.0
+# The counters hold counters against rows, which takes the longer the more there are.
+ACCOUNTING_EVERY_S = 30.0
 # At most a hundredth of the time.
-BOOKS_SHARE = 100
+ACCOUNTING_SHARE = 100
 
 
 class Kept:
@@ -37,9 +37,9 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checks: dict[str, Verdict] = {}
-        self._books = passed()
+        self._accounting = passed()
         self._sends_on = False
-        self._until = self._books_until = float("-inf")
+        self._until = self._accounting_until = float("-inf")
 
     def checks(self) -> dict[str, Verdict]:
         """Return the verdict of every check, at most :data:`CACHE_S` seconds old."""
@@ -56,11 +56,11 @@ class Kept:
 
     def _balance(self) -> Verdict:
         began = time.monotonic()
-        if began > self._books_until:
-            self._books = checks.books(current_store())
+        if began > self._accounting_until:
+            self._accounting = checks.totals(current_store())
             took = time.monotonic() - began
-            self._books_until = began + max(BOOKS_EVERY_S, took * BOOKS_SHARE)
-        return self._books
+            self._accounting_until = began + max(ACCOUNTING_EVERY_S, took * ACCOUNTING_SHARE)
+        return self._accounting
 
 
 @bp.get("/health/live")
@@ -104,7 +104,7 @@ def _answer(more: dict[str, Verdict]) -> ResponseReturnValue:
 
 
 def run_checks() -> dict[str, Verdict]:
-    """Ask every part but the books how it is, now."""
+    """Ask every part but the counters how it is, now."""
     store, config = current_store(), current_config()
     found = {
         "store": checks.store(store, current_intake()),
@@ -122,6 +122,6 @@ def run_checks() -> dict[str, Verdict]:
 def _sends_on() -> bool:
     try:
         with current_store().read() as conn:
-            return any(one.dsn for one in current_destinations().list(conn))
+            return any(destination.dsn for destination in current_destinations().list(conn))
     except StoreError:
         return current_config().SENTRY_DSN is not None

@@ -165,10 +165,10 @@ def totals(conn: Connection, selection: Selection) -> Figures:
 def total_of(found: Mapping[str, Figures]) -> Figures:
     """Return the sum of figures."""
     total = Figures()
-    for one in found.values():
-        total.requests += one.requests
-        total.failures += one.failures
-        total.buckets.update(one.buckets)
+    for row in found.values():
+        total.requests += row.requests
+        total.failures += row.failures
+        total.buckets.update(row.buckets)
     return total
 
 
@@ -208,7 +208,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
 
 def ranked(found: Mapping[str, Figures], sort: Sort) -> list[Line]:
     """Return figures as lines: the slowest (by p95), most failing or busiest of them first."""
-    lines = [Line(name, one.rate, one.percentiles) for name, one in found.items()]
+    lines = [Line(name, row.rate, row.percentiles) for name, row in found.items()]
     keys: dict[Sort, Callable[[Line], tuple[float, ...]]] = {
         "slowest": lambda line: (-(line.percentiles.p95_ms or 0), -line.rate.requests),
         "failing": lambda line: (-line.rate.share, -line.rate.failures, -line.rate.requests),

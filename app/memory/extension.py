@@ -14,7 +14,7 @@ from flask.typing import ResponseReturnValue
 
 from app.memory import status
 from app.memory.commands import memory_group
-from app.memory.task import MemoryLoop
+from app.memory.task import MemoryTask
 from app.memory.vectors.errors import VectorError
 from app.protocol.scrub import Scrubber
 from app.sentry import ErrorTracker, event_id_of
@@ -35,7 +35,7 @@ def init_app(app: Flask, store: Store, config: Config, scrubber: Scrubber) -> No
     app.register_error_handler(VectorError, answer_vector_error)
     app.cli.add_command(memory_group)
     register(app, "status", vectors=status.section)
-    register(app, "tasks", memories=lambda owner: MemoryLoop(store, owner, memories.get))
+    register(app, "tasks", memories=lambda owner: MemoryTask(store, owner, memories.get))
     if config.QDRANT_URL is not None:
         register(app, "checks", vectors=status.check)
 

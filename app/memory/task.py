@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from app.memory.records import has_any
 from app.memory.vectors.errors import VectorError
 from app.store import Store
-from app.store.leased_task import LeasedLoop
+from app.store.leased_task import LeasedTask
 
 if TYPE_CHECKING:
     from app.memory.service import Memories
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("app.tracker")
 
 # How often a failure that goes on is told.
-TELL_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 
 
-class MemoryLoop(LeasedLoop):
+class MemoryTask(LeasedTask):
     """One for a process."""
 
     name = "memories"
@@ -33,19 +33,19 @@ class MemoryLoop(LeasedLoop):
         super().__init__(store, owner)
         self._memories = memories
         self._upkeep: Upkeep | None = None
-        self._tells_at = float("-inf")
+        self._logs_at = float("-inf")
 
-    def turn(self) -> None:
+    def work(self) -> None:
         """Sweep, embed, index and remove what is due."""
         upkeep = self._upkeep or self._begin()
         if upkeep is None:
             return
         try:
-            upkeep.turn(self.stopping.is_set)
+            upkeep.work(self.stopping.is_set)
         except VectorError as error:
             now = time.monotonic()
-            if now >= self._tells_at:
-                self._tells_at = now + TELL_EVERY_S
+            if now >= self._logs_at:
+                self._logs_at = now + LOG_EVERY_S
                 log.warning("memories wait for the index or the embedder: %s", error)
 
     def _begin(self) -> Upkeep | None:

@@ -47,7 +47,9 @@ UNHANDLED_LOGGER = "app.unhandled"
 # Where other programs report.
 INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
 # Our own plumbing: neither traced nor counted as a session.
-QUIET_PATHS = re.compile(rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}")
+UNTRACED_PATHS = re.compile(
+    rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}"
+)
 # Where an exception carries the id of its event, so that logging and then raising it is one event.
 _MARK = "_devenviro_event"
 
@@ -309,7 +311,7 @@ def _scope_token() -> str:
 def _traces_sampler(rate: float) -> Callable[[dict[str, Any]], float]:
     def sample(context: dict[str, Any]) -> float:
         path = (context.get("wsgi_environ") or {}).get("PATH_INFO", "")
-        if QUIET_PATHS.match(path):
+        if UNTRACED_PATHS.match(path):
             return 0.0
         parent = context.get("parent_sampled")
         return rate if parent is None else float(parent)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Integer, bindparam, delete, select
 
 from app.protocol.ai_call import AiCall
 from app.stats.buckets import bucket_of
-from app.stats.series import OTHER, SeriesBook, adding, day_of, minute_of
+from app.stats.series import OTHER, SeriesCounter, adding, day_of, minute_of
 from app.stats.tables import ai_calls, ai_hours, ai_series
 from app.store import insert_for
 
@@ -69,11 +69,11 @@ def hour_of(moment: datetime) -> int:
     return minute_of(moment) // 60
 
 
-class CallBook:
+class AiCallCounter:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._series = SeriesBook(ai_series, Series, lambda: MAX_SERIES, _other)
+        self._series = SeriesCounter(ai_series, Series, lambda: MAX_SERIES, _other)
         self._since_trim: Counter[int] = Counter()
 
     def add(self, conn: Connection, received: Sequence[Received]) -> None:
@@ -84,8 +84,8 @@ class CallBook:
         if not received:
             return
         counts: dict[_Row, Counter[str]] = {}
-        for one in _kept(conn, received):
-            counts.setdefault(_row_of(one), Counter()).update(_amounts(one.call))
+        for call in _kept(conn, received):
+            counts.setdefault(_row_of(call), Counter()).update(_amounts(call.call))
         self._count(conn, counts)
         self._trim(conn, received)
 
@@ -103,17 +103,17 @@ class CallBook:
             conn.execute(adding(conn.dialect.name, ai_hours), values)
 
     def _trim(self, conn: Connection, received: Sequence[Received]) -> None:
-        self._since_trim.update(one.project_id for one in received)
-        for project_id in {one.project_id for one in received}:
+        self._since_trim.update(call.project_id for call in received)
+        for project_id in {call.project_id for call in received}:
             if self._since_trim[project_id] >= TRIM_EVERY:
                 conn.execute(_TRIM, {"of": project_id, "kept": KEPT})
                 self._since_trim[project_id] = 0
 
 
-def _row_of(one: Received) -> _Row:
-    call, hour = one.call, hour_of(one.received_at)
+def _row_of(received: Received) -> _Row:
+    call, hour = received.call, hour_of(received.received_at)
     names = call.kind, call.operation, call.model, call.release, call.environment
-    series = Series(one.project_id, day_of(hour * 60), *names)
+    series = Series(received.project_id, day_of(hour * 60), *names)
     return _Row(series, hour, bucket_of(call.ms))
 
 
@@ -131,21 +131,21 @@ def _all(amounts: Counter[str]) -> dict[str, int]:
 
 def _kept(conn: Connection, received: Sequence[Received]) -> list[Received]:
     """Insert calls and return those that were not there; ones without ids always are new."""
-    rows = conn.execute(_call_insert(conn.dialect.name), [_call_row(one) for one in received])
+    rows = conn.execute(_call_insert(conn.dialect.name), [_call_row(call) for call in received])
     new = {tuple(row) for row in rows}
     fresh = []
-    for one in received:
-        key = one.project_id, one.call.trace_id, one.call.span_id
+    for call in received:
+        key = call.project_id, call.call.trace_id, call.call.span_id
         if None in key or key in new:
-            fresh.append(one)
+            fresh.append(call)
             new.discard(key)
     return fresh
 
 
-def _call_row(one: Received) -> dict[str, Any]:
-    row = one.call._asdict() | one._asdict()
+def _call_row(received: Received) -> dict[str, Any]:
+    row = received.call._asdict() | received._asdict()
     del row["call"], row["tokens"]
-    return row | {f"{name}_tokens": n for name, n in one.call.tokens._asdict().items()}
+    return row | {f"{name}_tokens": n for name, n in received.call.tokens._asdict().items()}
 
 
 @functools.cache
@@ -170,6 +170,6 @@ _TRIM = delete(ai_calls).where(ai_calls.c.project_id == _OF, ai_calls.c.id <= _O
 # ---- counts -------------------------------------------------------------------------------------
 
 
-def _other(one: Series) -> Series:
+def _other(series: Series) -> Series:
     # Of the same kind, or what models took would not add up any more.
-    return Series(one.project_id, one.day, one.kind, OTHER, OTHER, "", "")
+    return Series(series.project_id, series.day, series.kind, OTHER, OTHER, "", "")

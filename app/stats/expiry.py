@@ -1,4 +1,4 @@
-"""Counts grow old: minutes become hours, and go in the end; in bites, as nobody may wait long.
+"""Counts grow old: minutes become hours, and go in the end; in batches, as nobody may wait long.
 
 What is added to an hour and taken from its minutes is one transaction, so a count is never seen
 twice or not at all.
@@ -38,7 +38,7 @@ from app.stats.tables import (
 from app.store import Store
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BITE = 1000
+BATCH_SIZE = 1000
 
 _OF = bindparam("of", type_=Integer)
 _HOUR = bindparam("hour", type_=Integer)
@@ -152,25 +152,25 @@ def forget(store: Store, before: date) -> None:
 
 
 def _roll_up(store: Store, aged: Aged, before: date) -> None:
-    old = _of_days(aged.series, before, rolled=False).limit(BITE)
+    old = _of_days(aged.series, before, rolled=False).limit(BATCH_SIZE)
     while True:
         with store.write() as conn:
             ids = list(conn.scalars(old))
-            _roll_up_bite(conn, aged, ids)
+            _roll_up_batch(conn, aged, ids)
         if not ids:
             return
 
 
-def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
+def remove(store: Store, table: Table, old: Any, batch: int = BATCH_SIZE) -> None:
     """Remove the rows that a condition names, in batches.
 
     They are chosen in a read, since a condition without an index has the whole table looked at.
 
     :param old: no ``IN`` of a list, since the condition is asked again for each row by itself.
-    :param bite: rows that a transaction removes.
+    :param batch: rows that a transaction removes.
     """
     key = tuple(table.primary_key)
-    some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(bite)
+    some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(batch)
     is_it = (column == bindparam(f"key_{column.name}", type_=column.type) for column in key)
     # Still as it was chosen: a row may have been written again since.
     removal = delete(table).where(*is_it, old)
@@ -182,24 +182,24 @@ def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
             with store.write(durable=False) as conn:
                 gone = conn.execute(removal, rows).rowcount
         # Where none went, choosing again would find the same ones for ever.
-        if len(rows) < bite or gone == 0:
+        if len(rows) < batch or gone == 0:
             return
 
 
 def _forget(store: Store, series: Table, tables: Sequence[Table], old: Any) -> None:
     while True:
         with store.write() as conn:
-            ids = list(conn.scalars(old.limit(BITE // 10)))
+            ids = list(conn.scalars(old.limit(BATCH_SIZE // 10)))
             if not ids:
                 return
-            if all(_remove_bite(conn, table, ids) < BITE for table in tables):
+            if all(_remove_batch(conn, table, ids) < BATCH_SIZE for table in tables):
                 conn.execute(delete(series).where(series.c.id.in_(ids)))
 
 
-def _remove_bite(conn: Connection, table: Table, ids: list[int]) -> int:
+def _remove_batch(conn: Connection, table: Table, ids: list[int]) -> int:
     key = tuple(table.primary_key)
-    bite = select(*key).where(table.c.series_id.in_(ids)).limit(BITE)
-    return conn.execute(delete(table).where(tuple_(*key).in_(bite))).rowcount
+    batch = select(*key).where(table.c.series_id.in_(ids)).limit(BATCH_SIZE)
+    return conn.execute(delete(table).where(tuple_(*key).in_(batch))).rowcount
 
 
 def _of_days(series: Table, before: date, *, rolled: bool) -> Any:
@@ -207,15 +207,18 @@ def _of_days(series: Table, before: date, *, rolled: bool) -> Any:
     return query.where(series.c.day < before).order_by(series.c.day)
 
 
-def _roll_up_bite(conn: Connection, aged: Aged, ids: list[int]) -> None:
+def _roll_up_batch(conn: Connection, aged: Aged, ids: list[int]) -> None:
     """Roll up one series after the other until there are rows enough; the last may be in part."""
     whole, spared = [], 0
     following = _next_minute(aged.rows[0].table)
     for series_id in ids:
-        while spared < BITE and (minute := conn.scalar(following, {"of": series_id})) is not None:
+        while (
+            spared < BATCH_SIZE
+            and (minute := conn.scalar(following, {"of": series_id})) is not None
+        ):
             hour = minute - minute % 60
             spared += sum(rows.roll_up(conn, series_id, hour) for rows in aged.rows)
-        if spared >= BITE:
+        if spared >= BATCH_SIZE:
             break
         whole.append(series_id)
         spared += 1

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Table, case
 
 from app.protocol.metrics import DISTRIBUTION, Metric
 from app.stats.buckets import value_bucket_of
-from app.stats.series import OTHER, SeriesBook, day_of, minute_of
+from app.stats.series import OTHER, SeriesCounter, day_of, minute_of
 from app.stats.tables import metric_buckets, metric_points, metric_series
 from app.store import insert_for
 
@@ -70,7 +70,7 @@ class Point(NamedTuple):
         )
 
 
-class Sent(NamedTuple):
+class MetricSample(NamedTuple):
     """A metric that came in."""
 
     project_id: int
@@ -101,25 +101,25 @@ class Sent(NamedTuple):
         )
 
 
-class MetricBook:
+class MetricCounter:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._series = SeriesBook(metric_series, MetricSeries, lambda: MAX_SERIES, _other)
+        self._series = SeriesCounter(metric_series, MetricSeries, lambda: MAX_SERIES, _other)
 
-    def add(self, conn: Connection, sent: Iterable[Sent]) -> None:
+    def add(self, conn: Connection, sent: Iterable[MetricSample]) -> None:
         """Add what came in to what was counted; the caller commits."""
-        series = [(one, one.series) for one in sent]
+        series = [(sample, sample.series) for sample in sent]
         if not series:
             return
         ids = self._series.ids(conn, {key for _, key in series})
         points: dict[Place, Point] = {}
         buckets: Counter[Place] = Counter()
-        for one, key in series:
-            place: Place = (ids[key], one.minute)
-            points[place] = points[place].plus(one.point) if place in points else one.point
+        for sample, key in series:
+            place: Place = (ids[key], sample.minute)
+            points[place] = points[place].plus(sample.point) if place in points else sample.point
             if key.type == DISTRIBUTION:
-                for bucket, count in Counter(map(value_bucket_of, one.metric.values)).items():
+                for bucket, count in Counter(map(value_bucket_of, sample.metric.values)).items():
                     buckets[(*place, bucket)] += count
         _add(conn, metric_points, points)
         _add(conn, metric_buckets, {place: (count,) for place, count in buckets.items()})

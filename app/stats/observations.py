@@ -15,7 +15,7 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from app.protocol.transaction import Timing
-from app.stats.timings import Timed, timed
+from app.stats.timings import TimedRequest, timed
 
 # Some twenty seconds of a busy process.
 MAX_TIMINGS = 20_000
@@ -34,10 +34,10 @@ class Observed(NamedTuple):
     """What was observed, counted.
 
     :param rows: by minute and bucket.
-    :param counters: to be added to the books' counters, by their names.
+    :param counters: to be added to the counters, by their names.
     """
 
-    rows: Counter[Timed]
+    rows: Counter[TimedRequest]
     counters: Counter[str]
 
 

@@ -33,7 +33,7 @@ _ASKED = 10_000
 K = TypeVar("K", bound=NamedTuple)
 
 
-class SeriesBook(Generic[K]):
+class SeriesCounter(Generic[K]):
     """The numbers of one table's series; what it remembers is one process's.
 
     :param key: makes a key of a row.
@@ -80,7 +80,7 @@ class SeriesBook(Generic[K]):
             by_day.setdefault((project_id, day), set()).add(name)
         found: dict[K, int] = {}
         for (project_id, day), names in sorted(by_day.items()):
-            for some in _in_bites(sorted(names)):
+            for some in _in_batches(sorted(names)):
                 asked = {"project_id": project_id, "day": day, "names": some}
                 found |= self._numbers(conn.execute(self._select, asked))
         return {one: found[one] for one in wanted if one in found}
@@ -159,6 +159,6 @@ def day_of(minute: int) -> date:
     return datetime.fromtimestamp(minute * 60, UTC).date()
 
 
-def _in_bites(names: list[str]) -> Iterator[list[str]]:
+def _in_batches(names: list[str]) -> Iterator[list[str]]:
     for first in range(0, len(names), _ASKED):
         yield names[first : first + _ASKED]

@@ -1,6 +1,6 @@
 """Sessions grow old: they cannot change any more, then minutes become hours, and go in the end.
 
-In bites, as nobody may wait long; what is added to an hour and taken from its minutes is one
+in batches, as nobody may wait long; what is added to an hour and taken from its minutes is one
 transaction.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select, update
 
-from app.stats.expiry import BITE, remove
+from app.stats.expiry import BATCH_SIZE, remove
 from app.stats.series import add_on_conflict
 from app.stats.tables import known_sessions, session_counts, session_series, session_users
 from app.store import Store
@@ -20,7 +20,7 @@ from app.store import Store
 # Rows of users that a project keeps over all days; some 40 bytes each.
 MAX_USERS_KEPT = 2_000_000
 # A series has at most 1440 minutes.
-SERIES_BITE = 2
+SERIES_BATCH_SIZE = 2
 
 _OF: BindParameter[int] = bindparam("ids", expanding=True)
 _MINUTES = session_counts.c.series_id.in_(_OF), session_counts.c.minute % 60 != 0
@@ -34,7 +34,7 @@ def settle(store: Store, before: date) -> None:
     """
     first_minute = before.toordinal() - date(1970, 1, 1).toordinal()
     remove(store, known_sessions, known_sessions.c.minute < first_minute * 1440)
-    old = _of_days(before, rolled=False).limit(SERIES_BITE)
+    old = _of_days(before, rolled=False).limit(SERIES_BATCH_SIZE)
     while True:
         with store.write() as conn:
             ids = list(conn.scalars(old))
@@ -47,7 +47,7 @@ def forget(store: Store, before: date) -> None:
     """Remove the days before one, which are rolled up, with whose they were."""
     while True:
         with store.read() as conn:
-            ids = list(conn.scalars(_of_days(before, rolled=True).limit(BITE // 20)))
+            ids = list(conn.scalars(_of_days(before, rolled=True).limit(BATCH_SIZE // 20)))
         if not ids:
             return
         for table in (session_users, session_counts):

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from app.protocol.transaction import Timing
 from app.stats.buckets import bucket_of
-from app.stats.series import MINUTES_KEPT, OTHER, SeriesBook, adding, day_of, kept_minute
+from app.stats.series import MINUTES_KEPT, OTHER, SeriesCounter, adding, day_of, kept_minute
 from app.stats.tables import timing_series, timings
 
 # Some 120 routes in four releases and two environments fill half of it.
@@ -40,7 +40,7 @@ class Series(NamedTuple):
     environment: str
 
 
-class Timed(NamedTuple):
+class TimedRequest(NamedTuple):
     """What a count of requests is alone with."""
 
     project_id: int
@@ -58,37 +58,37 @@ class Timed(NamedTuple):
         return Series(self.project_id, day_of(self.minute), *names)
 
 
-def timed(project_id: int, timing: Timing, minute: int) -> Timed:
+def timed(project_id: int, timing: Timing, minute: int) -> TimedRequest:
     """Return what a transaction counts as, that came in this minute."""
     names = timing.transaction, timing.release, timing.environment
-    return Timed(project_id, *names, minute, bucket_of(timing.ms), timing.failed)
+    return TimedRequest(project_id, *names, minute, bucket_of(timing.ms), timing.failed)
 
 
-class TimingBook:
+class TimingCounter:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._series = SeriesBook(timing_series, Series, lambda: MAX_SERIES, _other)
+        self._series = SeriesCounter(timing_series, Series, lambda: MAX_SERIES, _other)
 
-    def add(self, conn: Connection, counts: Counter[Timed]) -> None:
+    def add(self, conn: Connection, counts: Counter[TimedRequest]) -> None:
         """Add to what was counted; the caller commits."""
         if not counts:
             return
-        series = {one: one.series for one in counts}
+        series = {timing: timing.series for timing in counts}
         ids = self._series.ids(conn, set(series.values()))
         rows: dict[RowKey, tuple[int, int]] = {}
-        for one, count in counts.items():
-            key = ids[series[one]], one.minute, one.bucket
+        for timing, count in counts.items():
+            key = ids[series[timing]], timing.minute, timing.bucket
             requests, failures = rows.get(key, (0, 0))
-            rows[key] = requests + count, failures + (count if one.failed else 0)
+            rows[key] = requests + count, failures + (count if timing.failed else 0)
         add_rows(conn, rows)
 
 
-def kept_rows(counts: Counter[Timed], now: datetime) -> Counter[Timed]:
+def kept_rows(counts: Counter[TimedRequest], now: datetime) -> Counter[TimedRequest]:
     """Return counts by the minutes that they are kept in, see :func:`.series.kept_minute`."""
-    rows: Counter[Timed] = Counter()
-    for one, count in counts.items():
-        rows[one._replace(minute=kept_minute(one.minute, now, MINUTES_KEPT))] += count
+    rows: Counter[TimedRequest] = Counter()
+    for timing, count in counts.items():
+        rows[timing._replace(minute=kept_minute(timing.minute, now, MINUTES_KEPT))] += count
     return rows
 
 

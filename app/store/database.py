@@ -35,7 +35,7 @@ from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, wri
 from app.store.migrations import newest_revision, revision_of, upgrade
 from app.store.statements import upsert
 from app.store.tables import facts
-from app.store.writer_lock import Turns
+from app.store.writer_lock import WriterLock
 
 log = logging.getLogger("app.tracker")
 
@@ -67,7 +67,9 @@ class Store:
         # Whether a write of this process failed, and :meth:`probe` has not succeeded since.
         self.write_failed = False
         # And processes here. PostgreSQL has a queue of its own.
-        self._turns = Turns(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
+        self._writer_lock = (
+            WriterLock(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
+        )
 
     # ---- transactions ---------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class Store:
         self._writing_thread = threading.get_ident()
         try:
             with (
-                self._my_turn(deadline),
+                self._writing(deadline),
                 self._translated(),
                 self._writer(durable).connect() as conn,
             ):
@@ -121,11 +123,11 @@ class Store:
         return self._writing_thread == threading.get_ident()
 
     @contextmanager
-    def _my_turn(self, deadline: float) -> Iterator[None]:
-        if self._turns is None:
+    def _writing(self, deadline: float) -> Iterator[None]:
+        if self._writer_lock is None:
             yield
             return
-        with self._turns.mine(deadline) as is_mine:
+        with self._writer_lock.mine(deadline) as is_mine:
             if not is_mine:
                 raise StoreBusy("the store is busy: another process holds it")
             yield
@@ -303,8 +305,8 @@ class Store:
         if self._guard is not None:
             self._guard.close()
             self._guard = None
-        if self._turns is not None:
-            self._turns.close()
+        if self._writer_lock is not None:
+            self._writer_lock.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from app.sentry import QUIET_PATHS, UNHANDLED_LOGGER
+from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
 from app.web import access
 from app.web.observer import STARTED
 from config import Config
@@ -43,7 +43,7 @@ class App(Flask):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request; probes and static files are not traced, and counted nowhere."""
-        if QUIET_PATHS.match(environ.get("PATH_INFO", "")) or self._may_be_tunnel(environ):
+        if UNTRACED_PATHS.match(environ.get("PATH_INFO", "")) or self._may_be_tunnel(environ):
             return self.wsgi_app(environ, start_response)
         environ[STARTED] = time.perf_counter()
         return super().__call__(environ, start_response)

@@ -138,7 +138,7 @@ def disk(config: Config) -> Verdict:
     return passed()
 
 
-def books(store: Store) -> Verdict:
+def totals(store: Store) -> Verdict:
     """Warn while the counters of envelopes and their rows do not agree."""
     return _read(store, lambda conn: bool(accounting(conn)["balanced"]), UNBALANCED)
 

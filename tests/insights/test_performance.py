@@ -213,7 +213,7 @@ def test_beyond_the_bound_of_a_day_transactions_are_counted_as_one(
 def test_series_of_a_transaction_that_is_rolled_back_is_made_again(
     app: Flask, store: Store
 ) -> None:
-    book, now = timings_module.TimingBook(), utc_now()
+    book, now = timings_module.TimingCounter(), utc_now()
     timing = Timing("/cart", "", "", 1.0, False)
     counts = Counter([timed(SHOP, timing, minute_of(now))])
 

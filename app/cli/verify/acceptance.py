@@ -118,13 +118,13 @@ def _verdict(run: Run, answer: Answer, now: datetime) -> Verdict:
 
 
 def _accepted(answer: Answer, now: datetime) -> Verdict:
-    status, judgement = answer.status, judge(answer, now)
-    if judgement.kind != "delivered":
+    status, decision = answer.status, judge(answer, now)
+    if decision.kind != "delivered":
         return failed(f"{status} with {page_kind(answer)}: this is not Sentry", NOT_SENTRY)
-    if judgement.upstream_id is None:
+    if decision.upstream_id is None:
         return failed(f"{status} without an event id: this is not Sentry", NOT_SENTRY)
-    verdict = passed(f"{status}, Sentry took event {judgement.upstream_id}")
-    until = longest(judgement.limits, ["event"])
+    verdict = passed(f"{status}, Sentry took event {decision.upstream_id}")
+    until = longest(decision.limits, ["event"])
     if until is None:
         return verdict
     return combined(verdict, warned(f"it takes no more until {clock(until)}", _LIMIT_MEND))
