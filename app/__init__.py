@@ -11,7 +11,7 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, cli, ingest, sentry
+from app import admin, api, cli, ingest, memory, sentry
 from app.accounts import Accounts, Logins
 from app.accounts.first_start import print_first_credentials
 from app.alerts.dispatcher import Dispatcher
@@ -20,7 +20,6 @@ from app.delivery.destinations import Destinations
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
 from app.intake.store_bound import StoreBound
-from app.memory.service import Memories
 from app.projects import KeyRing
 from app.projects.quotas import QuotaGate
 from app.protocol.scrub import Scrubber
@@ -72,7 +71,6 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         keys=KeyRing(store, config.DEFAULT_EVENTS_PER_MINUTE),
         quotas=QuotaGate(),
         dispatcher=Dispatcher.of(store, config),
-        memories=Memories.of(store, config, scrubber),
         release=release,
         started_at=utc_now(),
     )
@@ -88,6 +86,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     application.init_app(app)
     Observer(intake, release, config.ENVIRONMENT).init_app(app)
     feedback_form.init_app(app, csrf)
+    memory.init_app(app, store, config, scrubber)
     admin.init_app(app, login)
     api.init_app(app, csrf)
     ingest.init_app(app, csrf)

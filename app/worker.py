@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from app.alerts.dispatcher import Dispatcher
@@ -27,9 +28,6 @@ from app.intake.retention import Limits, prune, purge_deleted
 from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
-from app.memory.service import Memories
-from app.memory.task import MemoryTask
-from app.memory.upkeep import Upkeep
 from app.store import Store, StoreError
 from app.store.leased_task import LeasedTask
 from app.store.leases import claim
@@ -39,12 +37,9 @@ from config import Config
 log = logging.getLogger("app.tracker")
 
 PERIOD_S = 10.0
-# A webhook that hangs is no reason to be killed by the server, which waits for a few seconds.
-ALERTS_STOP_S = 0.5
-# The same of an index that does not answer.
-MEMORIES_STOP_S = 0.5
-# A transaction of the pruning is short, and the next holder of the lease goes on.
-PRESSURE_STOP_S = 0.5
+# A webhook or an index that hangs is no reason to be killed by the server, which waits for a few
+# seconds; a transaction is short, and the next holder of the lease goes on.
+TASK_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 # Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
 READ_PER_RUN = 300
@@ -67,7 +62,10 @@ class PressureTask(LeasedTask):
 
 
 class Worker:
-    """The threads that do what has to be done besides answering."""
+    """The threads that do what has to be done besides answering.
+
+    :param tasks: further tasks, each made for the owner of its leases.
+    """
 
     def __init__(
         self,
@@ -76,7 +74,7 @@ class Worker:
         intake: Intake,
         destinations: Destinations,
         dispatcher: Dispatcher,
-        memories: Memories,
+        tasks: Iterable[Callable[[str], LeasedTask]] = (),
     ) -> None:
         self._config, self._store, self._intake = config, store, intake
         self._stop = threading.Event()
@@ -85,48 +83,49 @@ class Worker:
         self._forwarder = Forwarder(store, destinations, rules_of(config))
         self.owner = self._forwarder.owner
         measured = Parts(destinations, config.DATA_DIR, intake)
-        evaluator = Evaluator(store, measured, config.ALERTS_EVALUATE_EVERY_S)
-        self._alerts = AlertTask(
-            store, dispatcher, evaluator, config.ALERTS_EVALUATE_EVERY_S, self.owner
-        )
-        self._memories = MemoryTask(store, Upkeep(memories), self.owner)
-        self._pressure = PressureTask(store, self.owner, config.MAX_STORE_BYTES)
+        every_s = config.ALERTS_EVALUATE_EVERY_S
+        self._tasks = [
+            AlertTask(store, dispatcher, Evaluator(store, measured, every_s), every_s, self.owner),
+            *(make(self.owner) for make in tasks),
+            PressureTask(store, self.owner, config.MAX_STORE_BYTES),
+        ]
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-        self._forwarder.start()
-        self._alerts.start()
-        self._memories.start()
-        self._pressure.start()
+        self._start_tasks()
         self._intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
         """Store what still waits in memory, settle what is on its way, end the loops."""
         self._stop.set()
-        self._alerts.finish()
-        self._memories.finish()
-        self._pressure.finish()
-        self._intake.close()
+        self._close()
         self._forwarder.stop(timeout_s)
-        self._alerts.stop(ALERTS_STOP_S)
-        self._memories.stop(MEMORIES_STOP_S)
-        self._pressure.stop(PRESSURE_STOP_S)
+        self._stop_tasks(TASK_STOP_S)
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
         """Be the loops of a process of its own, until :meth:`finish` is called."""
-        self._forwarder.start()
-        self._alerts.start()
-        self._memories.start()
-        self._pressure.start()
+        self._start_tasks()
         self._run()
-        self._memories.finish()
-        self._intake.close()
-        self._alerts.stop()
-        self._memories.stop()
-        self._pressure.stop()
+        self._close()
+        self._stop_tasks()
         self._forwarder.stop()
+
+    def _start_tasks(self) -> None:
+        self._forwarder.start()
+        for task in self._tasks:
+            task.start()
+
+    def _close(self) -> None:
+        """Have the tasks begin nothing more, and store what still waits in memory."""
+        for task in self._tasks:
+            task.finish()
+        self._intake.close()
+
+    def _stop_tasks(self, timeout_s: float = 2.0) -> None:
+        for task in self._tasks:
+            task.stop(timeout_s)
 
     def finish(self) -> None:
         """Have :meth:`run_forever` return; safe to call from a signal handler."""

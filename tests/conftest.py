@@ -31,6 +31,7 @@ from app.memory.service import Memories
 from app.projects import KeyRing
 from app.projects.quotas import QuotaGate
 from app.store import Store
+from app.web.later import Later
 from app.worker import Worker
 from config import Config, load_config
 from tests.fake_sentry import FakeSentry
@@ -322,13 +323,18 @@ class Parts:
     keys: KeyRing
     quotas: QuotaGate
     dispatcher: Dispatcher
-    memories: Memories
+    later: Later[Memories]
     release: str
     started_at: datetime
 
+    @property
+    def memories(self) -> Memories:
+        return self.later.get()
+
 
 def parts_of(app: Flask) -> Parts:
-    return Parts(*(app.extensions[f"devenviro.{field.name}"] for field in fields(Parts)))
+    found = {field.name: app.extensions.get(f"devenviro.{field.name}") for field in fields(Parts)}
+    return Parts(**(found | {"later": app.extensions["devenviro.memories"]}))
 
 
 def worker_of(app: Flask) -> Worker:

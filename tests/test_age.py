@@ -43,7 +43,7 @@ from app.stats.tables import (
     session_users,
 )
 from app.store import Store, metadata, utc_now
-from app.store.database import MIGRATIONS
+from app.store.migrations import MIGRATIONS
 from tests.conftest import parts_of
 
 LIMITS = Limits(days=90, events=0, bytes=0)

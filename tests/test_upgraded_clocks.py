@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from app.events.tables import events
 from app.issues.tables import groupings, issue_hours, issues
 from app.store import Store
-from app.store.database import MIGRATIONS
+from app.store.migrations import MIGRATIONS
 from tests import conftest
 
 _EVENT = (

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 import pytest
@@ -20,13 +19,15 @@ from sqlalchemy import select
 
 from app import sentry
 from app.cli.verify import capture, checks, command, endpoints, setup
-from app.cli.verify.checks import Check, Run, Verdict, run_checks
+from app.cli.verify.checks import Check, Run, run_checks
 from app.cli.verify.network import dsn_parses
 from app.delivery import accounting
 from app.events.queries import find_event
 from app.events.tables import events
 from app.protocol.dsn import Dsn
 from app.store import Store, StoreBusy
+from app.store.disks import Disk
+from app.web.checks import Verdict
 from config import Config, load_config
 from tests.answering import Answering
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
@@ -330,7 +331,7 @@ def test_store_that_stays_busy_names_the_writer_as_the_cause(
 ) -> None:
     run = run_of(make_app())
 
-    def busy() -> None:
+    def busy(timeout_s: float) -> None:
         raise StoreBusy("the store is busy")
 
     monkeypatch.setattr(run.store, "write", busy)
@@ -348,8 +349,8 @@ def test_trial_write_leaves_no_counter_behind(make_app: Callable[..., Flask]) ->
 def test_little_room_on_the_disk_is_a_warning(
     make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = SimpleNamespace(free=5 * 10**6)
-    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    disk = Disk(Path("/"), 5 * 10**6, 0.01)
+    monkeypatch.setattr("app.web.checks.fullest", lambda folders: disk)
     verdict = setup.store(run_of(make_app()))
     assert verdict.result == "warn"
     assert "only 5 MB are free" in verdict.detail

@@ -27,8 +27,8 @@ from app.delivery.ledger import (
     overview,
     page_of_deliveries,
 )
-from app.delivery.outcomes import WAITING
 from app.delivery.upstreams import WORDS, held_up_by, next_try, next_try_at, reach
+from app.events.states import WAITING
 from app.events.trail import Hop, delivery_hops, why_not_sent
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -17,13 +18,15 @@ from app.admin import bp
 from app.admin.filter_bar import row_number
 from app.admin.filters import plural
 from app.admin.status import Finding
-from app.memory import records
+from app.memory import current_memories, records
 from app.memory.inputs import MAX_CONTENT, MAX_USER_ID, MemorySearch
-from app.memory.service import Found, State
 from app.memory.vectors.errors import VectorError
 from app.protocol.event import clean_text
 from app.web import access
-from app.web.current import current_memories, current_store
+from app.web.current import current_store
+
+if TYPE_CHECKING:
+    from app.memory.service import Found, State
 
 log = logging.getLogger("app.tracker")
 

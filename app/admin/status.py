@@ -141,21 +141,25 @@ def _of_machine(machine: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _of_counters(counters: dict[str, int]) -> Iterator[Finding]:
-    told = {
-        "emergency:stderr": (
-            "went to stderr, because neither the store nor the emergency folder took them",
-            "Find them in the log by “devenviro: event on stderr”; check EMERGENCY_DIR.",
-        ),
-        "internal_errors": (
-            "inside the tracker since the store was made",
-            "The log says what happened (logger app.tracker).",
-        ),
-        "buffer_overflow": (
-            "of traces, sessions or logs were dropped from the full buffer",
-            "The store is too slow for the load; errors are not affected.",
-        ),
-    }
-    nouns = {"emergency:stderr": "event", "internal_errors": "failure", "buffer_overflow": "batch"}
-    for name, (text, mend) in told.items():
+    for name, (noun, text, mend) in _LOSSES.items():
         if counters.get(name):
-            yield Finding("bad", f"{plural(counters[name], nouns[name])} {text}.", mend)
+            yield Finding("bad", f"{plural(counters[name], noun)} {text}.", mend)
+
+
+_LOSSES = {
+    "emergency:stderr": (
+        "event",
+        "went to stderr, because neither the store nor the emergency folder took them",
+        "Find them in the log by “devenviro: event on stderr”; check EMERGENCY_DIR.",
+    ),
+    "internal_errors": (
+        "failure",
+        "inside the tracker since the store was made",
+        "The log says what happened (logger app.tracker).",
+    ),
+    "buffer_overflow": (
+        "batch",
+        "of traces, sessions or logs were dropped from the full buffer",
+        "The store is too slow for the load; errors are not affected.",
+    ),
+}

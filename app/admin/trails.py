@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.delivery.destinations import Destination
-from app.delivery.outcomes import WAITING
+from app.events.states import WAITING
 from app.events.trail import Hop, why_not_sent
 from app.projects import OWN_PROJECT_ID
 from app.web.delivery_status import Progress

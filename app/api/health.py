@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 
 from flask import current_app
 
-from app.alerts.notifications import is_stuck
 from app.api.routes import Routes
-from app.api.schemas import Check, Health, Liveness, SentryState
-from app.delivery.accounting import accounting
-from app.delivery.ledger import oldest_waiting
-from app.delivery.upstreams import held_up
-from app.store import StoreError, utc_now
-from app.store.disks import fullest
-from app.web import access
+from app.api.schemas import Health, Liveness, SentryState
+from app.store import StoreError
+from app.web import access, checks
+from app.web.checks import Result, Verdict, combined, failed, passed
 from app.web.current import (
     current_config,
     current_destinations,
     current_intake,
-    current_memories,
     current_release,
     current_store,
+    registered,
 )
 
 # Probes come every second from several callers; the store is asked once for all of them.
@@ -32,8 +27,6 @@ CACHE_S = 2.0
 ACCOUNTING_EVERY_S = 30.0
 # At most a hundredth of the time.
 ACCOUNTING_SHARE = 100
-# What waits for so long is no hiccup of Sentry's.
-OLDEST = timedelta(minutes=15)
 
 route = Routes("health")
 
@@ -43,13 +36,13 @@ class Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._checks: dict[str, Check] = {}
-        self._accounting: Check = "pass"
+        self._checks: dict[str, Verdict] = {}
+        self._accounting = passed()
         self._sends_on = False
         self._until = self._accounting_until = float("-inf")
 
-    def checks(self) -> dict[str, Check]:
-        """Return every check's word, at most :data:`CACHE_S` seconds old."""
+    def checks(self) -> dict[str, Verdict]:
+        """Return the verdict of every check, at most :data:`CACHE_S` seconds old."""
         with self._lock:
             if time.monotonic() > self._until:
                 self._checks = run_checks() | {"books": self._balance()}
@@ -61,10 +54,10 @@ class Kept:
         """Return whether any project is sent on to Sentry, as of the last checks."""
         return self._sends_on
 
-    def _balance(self) -> Check:
+    def _balance(self) -> Verdict:
         began = time.monotonic()
         if began > self._accounting_until:
-            self._accounting = _accounting()
+            self._accounting = checks.totals(current_store())
             took = time.monotonic() - began
             self._accounting_until = began + max(ACCOUNTING_EVERY_S, took * ACCOUNTING_SHARE)
         return self._accounting
@@ -82,85 +75,45 @@ def health_ready() -> tuple[Health, int]:
 
     503 while the store cannot be used, or while the process is on its way out.
     """
-    draining = current_app.extensions.get("is_draining", bool)()
-    return _answer({"process": "fail"} if draining else {})
+    if current_app.extensions.get("is_draining", bool)():
+        return _answer({"process": failed("this process ends", "ask another one")})
+    return _answer({})
 
 
 @route("GET /health", access.anyone, also=503)
 def health() -> tuple[Health, int]:
     """How the service is."""
-    return _answer()
+    return _answer({})
 
 
-def _answer(more: dict[str, Check] | None = None) -> tuple[Health, int]:
+def _answer(more: dict[str, Verdict]) -> tuple[Health, int]:
     kept: Kept = current_app.extensions.setdefault("health", Kept())
-    checks = kept.checks() | (more or {})
-    worst: Check = max(checks.values(), key=("pass", "warn", "fail").index)
+    found = kept.checks() | more
+    worst = combined(*found.values()).result
     report = Health(
-        status=worst,
+        status=worst.value,
         environment=current_config().ENVIRONMENT,
         release=current_release(),
         sentry=SentryState(enabled=kept.sends_on()),
-        checks=checks,
+        checks={name: verdict.result.value for name, verdict in found.items()},
     )
-    return report, 503 if worst == "fail" else 200
+    return report, 503 if worst == Result.FAIL else 200
 
 
-def run_checks() -> dict[str, Check]:
+def run_checks() -> dict[str, Verdict]:
     """Ask every part but the counters how it is, now."""
-    store = _store()
-    # Neither is known while the store does not answer.
-    delivery = "warn" if store == "fail" else _delivery()
-    alerts = "warn" if store == "fail" else _alerts()
-    checks: dict[str, Check] = {
-        "store": store,
-        "emergency": _emergency(),
-        "disk": _disk(),
-        "delivery": delivery,
-        "alerts": alerts,
+    store, config = current_store(), current_config()
+    found = {
+        "store": checks.store(store, current_intake()),
+        "emergency": checks.emergency(current_intake()),
+        "disk": checks.disk(config),
+        "delivery": checks.UNKNOWN,
+        "alerts": checks.UNKNOWN,
     }
-    if current_config().QDRANT_URL is not None:
-        checks["vectors"] = _vectors()
-    return checks
-
-
-def _store() -> Check:
-    """Fail while the store cannot be read or written, or takes nothing because it is full."""
-    try:
-        current_store().check()
-        if current_store().write_failed:
-            current_store().probe()
-    except StoreError:
-        return "fail"
-    if current_intake().bound.state().is_full():
-        return "fail"
-    return "warn" if current_store().damaged_files() else "pass"
-
-
-def _emergency() -> Check:
-    return "warn" if current_intake().emergency.count() else "pass"
-
-
-def _disk() -> Check:
-    """Warn while a disk that the service writes to is nearly full."""
-    return (
-        "warn"
-        if fullest((current_config().DATA_DIR, current_config().emergency_dir)).is_low
-        else "pass"
-    )
-
-
-def _delivery() -> Check:
-    """Warn while envelopes do not go on as they should; they are safe here, so it never fails."""
-    now = utc_now()
-    try:
-        with current_store().read() as conn:
-            stands = held_up(conn, current_destinations().list(conn), now)
-            oldest = oldest_waiting(conn)
-    except StoreError:
-        return "warn"
-    is_late = oldest is not None and now - oldest > OLDEST
-    return "warn" if is_late or stands else "pass"
+    if found["store"].result != Result.FAIL:
+        found["delivery"] = checks.delivery(store, current_destinations())
+        found["alerts"] = checks.alerts(store)
+    return found | {name: check() for name, check in registered("checks").items()}
 
 
 def _sends_on() -> bool:
@@ -169,25 +122,3 @@ def _sends_on() -> bool:
             return any(destination.dsn for destination in current_destinations().list(conn))
     except StoreError:
         return current_config().SENTRY_DSN is not None
-
-
-def _alerts() -> Check:
-    """Warn while notices do not go out, or some were given up within the last day."""
-    try:
-        with current_store().read() as conn:
-            return "warn" if is_stuck(conn, utc_now()) else "pass"
-    except StoreError:
-        return "warn"
-
-
-def _vectors() -> Check:
-    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
-    return "pass" if current_memories().watch.see().problem is None else "warn"
-
-
-def _accounting() -> Check:
-    try:
-        with current_store().read() as conn:
-            return "pass" if accounting(conn)["balanced"] else "warn"
-    except StoreError:
-        return "warn"

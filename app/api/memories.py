@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
-from app.memory import records
+from app.memory import current_memories, records
 from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch, NewMemory, UserId
 from app.memory.observed import operation
-from app.memory.service import Stored
 from app.web import access
-from app.web.current import current_memories, current_store
+from app.web.current import current_store
 from app.web.errors import FieldErrors, or_404
+
+if TYPE_CHECKING:
+    from app.memory.service import Stored
 
 UNKNOWN = "the user has no memory of this id"
 route = Routes("memories")

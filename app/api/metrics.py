@@ -16,15 +16,15 @@ from app.alerts import queries
 from app.api.routes import Routes
 from app.delivery import accounting, ledger
 from app.delivery.ledger import Overview
-from app.delivery.outcomes import WAITING
+from app.events.states import WAITING
+from app.memory import status as memory_status
 from app.stats import observations
 from app.store import utc_now
-from app.web import access, system
+from app.web import access
 from app.web.current import (
     current_config,
     current_destinations,
     current_intake,
-    current_memories,
     current_release,
     current_store,
 )
@@ -214,13 +214,13 @@ def _of_notifications(conn: Connection) -> Metric:
 
 
 def _of_memories() -> Iterator[Metric]:
-    counts = system.memories()
-    yield _one("memories", "gauge", "Memories that are kept.", counts["memories"])
-    waiting, to_remove = counts["waiting"], counts["to_remove"]
-    yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", waiting)
-    yield _one("memories_to_remove", "gauge", "Removals the index has not seen yet.", to_remove)
-    if current_config().QDRANT_URL is not None:
-        is_up = current_memories().watch.see().failure is None
+    counts = memory_status.counts()
+    yield _one("memories", "gauge", "Memories that are kept.", counts.memories)
+    yield _one("memories_waiting", "gauge", "Memories the index has not got yet.", counts.waiting)
+    yield _one(
+        "memories_to_remove", "gauge", "Removals the index has not seen yet.", counts.to_remove
+    )
+    if (is_up := memory_status.is_index_up()) is not None:
         yield _one("index_up", "gauge", "1 if Qdrant answers.", int(is_up))
 
 

@@ -1,11 +1,10 @@
-"""The `flask` commands, a module for each subject; ``verify`` is a package of its own."""
+"""The `flask` commands, a module for each subject; those of memories are in the memory package."""
 
 from __future__ import annotations
 
 from flask import Flask
 
 from app.cli.accounts import token_group, user_group
-from app.cli.memory import memory_group
 from app.cli.projects import project_group
 from app.cli.releases import release_group
 from app.cli.store import db_group, prune_command
@@ -18,7 +17,6 @@ COMMANDS = (
     token_group,
     project_group,
     release_group,
-    memory_group,
     verify,
     prune_command,
     worker_command,

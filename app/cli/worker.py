@@ -13,8 +13,8 @@ from app.web.current import (
     current_destinations,
     current_dispatcher,
     current_intake,
-    current_memories,
     current_store,
+    registered,
 )
 from app.worker import Worker
 
@@ -27,7 +27,7 @@ def make_worker() -> Worker:
         current_intake(),
         current_destinations(),
         current_dispatcher(),
-        current_memories(),
+        registered("tasks").values(),
     )
 
 

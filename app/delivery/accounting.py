@@ -6,7 +6,6 @@ against each other and against the rows that are there.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,11 +14,12 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from app.delivery.tables import counters
+from app.events.states import EnvelopeState
 from app.events.tables import envelopes
-from app.store import insert_for
+from app.store import add_rows
 
 # The states of an envelope that has not been discarded.
-STATES = ("local", "pending", "retry", "delivered", "parked", "expired")
+STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DISCARDED)
 
 
 class Tally:
@@ -48,7 +48,7 @@ class Tally:
 
 def counter_of(state: str, reason: str | None = None) -> str:
     """Return the name of the counter that an envelope of this state is in."""
-    return f"discarded:{reason}" if state == "discarded" else f"state:{state}"
+    return f"discarded:{reason}" if state == EnvelopeState.DISCARDED else f"state:{state}"
 
 
 def pruned(state: str) -> str:
@@ -69,15 +69,7 @@ def noticed(state: str) -> str:
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
-    if rows:
-        conn.execute(_addition(conn.dialect.name), rows)
-
-
-@functools.cache
-def _addition(dialect: str) -> Any:
-    statement = insert_for(dialect, counters)
-    added = counters.c.value + statement.excluded.value
-    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
+    add_rows(conn, counters, rows, "value")
 
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:

@@ -30,7 +30,8 @@ from app.delivery import destinations as own
 from app.delivery.action_history import Action, Kind
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import DeliveryFilter
-from app.delivery.outcomes import WAITING, owe_reports
+from app.delivery.outcomes import owe_reports
+from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.inputs import Conflict, InputError, Missing
 from app.projects import projects
@@ -46,11 +47,11 @@ BATCH_BYTES = 4 * 1024 * 1024
 REPLAYED = -1
 BY_PERSON = "by_person"
 
-DISCARDABLE = (*WAITING, "parked", "expired")
-REPLAYABLE = (*WAITING, "parked", "expired", "discarded", "local")
+DISCARDABLE = (*WAITING, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
+REPLAYABLE: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DELIVERED)
 # What a filter that names no state means: what waits for a person, or for its next turn. Not what
 # was left out on purpose, nor what was never meant to go.
-REPLAYED_BY_DEFAULT = ("retry", "parked", "expired")
+REPLAYED_BY_DEFAULT = (EnvelopeState.RETRY, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 
 _COLUMNS: tuple[Any, ...] = (
     envelopes.c.id,
@@ -94,7 +95,7 @@ def replay_one(
     """
     with store.write() as conn:
         row = _one(conn, envelope_id)
-        if row.state == "delivered" and not force:
+        if row.state == EnvelopeState.DELIVERED and not force:
             raise DoesNotFit("Sentry has accepted it; it is sent again only by force")
         if not _replay(conn, destinations, [row]):
             raise DoesNotFit(f"project {row.project_id} has no DSN to send it to")
@@ -119,7 +120,7 @@ def replay(
     is_exact = not filter.given.keys().isdisjoint({"state", "ids"})
     states = REPLAYABLE if is_exact else REPLAYED_BY_DEFAULT
     if force and is_exact:
-        states = (*states, "delivered")
+        states = (*states, EnvelopeState.DELIVERED)
     action = Action(actor, "replayed", utc_now(), filter=_named(filter))
     outcome = _in_batches(
         store, filter, states, lambda conn, rows: _replay(conn, destinations, rows), action
@@ -243,9 +244,9 @@ def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) 
     settled = [row for row in rows if row.state not in WAITING]
     soon = {"next_at": utc_now(), "priority": REPLAYED}
     _update(conn, rows, soon)
-    anew = {"state": "pending", "attempts": 0}
+    anew = {"state": EnvelopeState.PENDING, "attempts": 0}
     _update(conn, settled, anew | dict.fromkeys(("reason", "settled_at", "upstream_id")))
-    pending = accounting.counter_of("pending")
+    pending = accounting.counter_of(EnvelopeState.PENDING)
     accounting.move(
         conn, ((accounting.counter_of(row.state, row.reason), pending) for row in settled)
     )
@@ -253,9 +254,10 @@ def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) 
 
 
 def _discard(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:
-    values = {"state": "discarded", "reason": BY_PERSON, "settled_at": utc_now(), "next_at": None}
+    ended = {"settled_at": utc_now(), "next_at": None}
+    values = {"state": EnvelopeState.DISCARDED, "reason": BY_PERSON, **ended}
     _update(conn, rows, values)
-    discarded = accounting.counter_of("discarded", BY_PERSON)
+    discarded = accounting.counter_of(EnvelopeState.DISCARDED, BY_PERSON)
     accounting.move(
         conn, ((accounting.counter_of(row.state, row.reason), discarded) for row in rows)
     )

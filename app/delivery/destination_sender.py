@@ -26,6 +26,7 @@ from app.delivery.outcomes import Attempt, DeliveryOutcome
 from app.delivery.pace import AT_A_TIME, Pace, uptime_s
 from app.delivery.policy import Backoff, Decision, judge
 from app.delivery.sampling import Sampling
+from app.events.states import EnvelopeState
 from app.protocol.addresses import check_upstream_address
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
@@ -200,7 +201,7 @@ class DestinationSender:
         reasons = self._sampling.decide(conn, due, sending, now)
         return {
             envelope.id: DeliveryOutcome(
-                envelope.id, envelope.attempts, "discarded", reasons[envelope.id]
+                envelope.id, envelope.attempts, EnvelopeState.DISCARDED, reasons[envelope.id]
             )
             for envelope in due
             if envelope.id in reasons
@@ -350,5 +351,5 @@ def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
 
 def _damaged(sent: Sent) -> DeliveryOutcome:
     return DeliveryOutcome(
-        sent.token.id, sent.token.attempts, "parked", f"damaged here: {sent.damage}"
+        sent.token.id, sent.token.attempts, EnvelopeState.PARKED, f"damaged here: {sent.damage}"
     )

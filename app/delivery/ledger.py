@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select
 from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import STATES, DeliveryFilter
-from app.delivery.outcomes import WAITING
 from app.delivery.tables import attempts, client_reports
+from app.events.states import WAITING, EnvelopeState
 from app.events.tables import OUTBOX, envelopes, events
 from app.store.paging import Page, read_page
 
@@ -149,7 +149,10 @@ def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int
     :param project_id: of this one only.
     """
     found: dict[int, Held] = {}
-    both = (_held("waiting", text(OUTBOX)), _held("parked", envelopes.c.state == "parked"))
+    both = (
+        _held("waiting", text(OUTBOX)),
+        _held("parked", envelopes.c.state == EnvelopeState.PARKED),
+    )
     if project_id is not None:
         both = (both[0].where(_OF_PROJECT), both[1].where(_OF_PROJECT))
     for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
@@ -187,7 +190,7 @@ def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, dateti
 def overview(conn: Connection, destinations: Destinations, now: datetime) -> Overview:
     """Return how delivery is as a whole."""
     delivered = select(func.count()).where(
-        attempts.c.at >= now - RATE_OVER, attempts.c.state == "delivered"
+        attempts.c.at >= now - RATE_OVER, attempts.c.state == EnvelopeState.DELIVERED
     )
     minutes = RATE_OVER / timedelta(minutes=1)
     return Overview(

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from app.delivery import accounting
 from app.delivery.client import Origin
 from app.delivery.tables import destinations
+from app.events.states import EnvelopeState
 from app.events.tables import OUTBOX, envelopes, events
 from app.issues.tables import issues
 from app.store import UtcDateTime
@@ -179,7 +180,7 @@ def bring_forward(conn: Connection, project_id: int, now: datetime) -> None:
     """Have everything due now that waits for its next try: what it waited for is over."""
     waiting = update(envelopes).where(
         envelopes.c.project_id == project_id,
-        envelopes.c.state == "retry",
+        envelopes.c.state == EnvelopeState.RETRY,
         envelopes.c.next_at > now,
     )
     conn.execute(waiting.values(next_at=now))
@@ -192,9 +193,9 @@ def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) 
     states = {row.id: row.state for row in rows}
     if not states:
         return 0
-    values = {"state": "expired", "settled_at": now, "next_at": None}
+    values = {"state": EnvelopeState.EXPIRED, "settled_at": now, "next_at": None}
     conn.execute(update(envelopes).where(envelopes.c.id.in_(states)).values(values))
-    expired = accounting.counter_of("expired")
+    expired = accounting.counter_of(EnvelopeState.EXPIRED)
     accounting.move(conn, ((accounting.counter_of(state), expired) for state in states.values()))
     return len(states)
 

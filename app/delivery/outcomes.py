@@ -17,11 +17,10 @@ from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from app.delivery import accounting
 from app.delivery.tables import attempts, client_reports
+from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.protocol.rate_limits import categories_of
-from app.store import insert
-
-WAITING = ("pending", "retry")
+from app.store import add_rows
 
 
 @dataclass(frozen=True)
@@ -101,18 +100,11 @@ def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> 
     for row, reason in dropped:
         for item_type in filter(None, row.item_types.split(",")):
             owed[row.project_id, (reason or "")[:64], categories_of(item_type)[0][:64]] += 1
-    if not owed:
-        return
     rows = [
         {"project_id": project_id, "reason": reason, "category": category, "quantity": count}
         for (project_id, reason, category), count in sorted(owed.items())
     ]
-    statement = insert(conn, client_reports)
-    more = client_reports.c.quantity + statement.excluded.quantity
-    keys = ["project_id", "reason", "category"]
-    conn.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_={"quantity": more}), rows
-    )
+    add_rows(conn, client_reports, rows, "quantity")
 
 
 def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:
@@ -120,8 +112,8 @@ def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:
 
 
 def _holds(delivery_outcome: DeliveryOutcome, row: Row[Any]) -> bool:
-    if delivery_outcome.state == "delivered":
-        return bool(row.state != "delivered")
+    if delivery_outcome.state == EnvelopeState.DELIVERED:
+        return bool(row.state != EnvelopeState.DELIVERED)
     return row.state in WAITING and row.attempts == delivery_outcome.attempts
 
 
@@ -147,7 +139,7 @@ def _change(delivery_outcome: DeliveryOutcome, row: Row[Any]) -> tuple[str, str]
 
 
 def _is_drop(delivery_outcome: DeliveryOutcome) -> bool:
-    return delivery_outcome.state == "discarded"
+    return delivery_outcome.state == EnvelopeState.DISCARDED
 
 
 def _note_attempts(conn: Connection, outcomes: list[DeliveryOutcome]) -> None:

@@ -120,10 +120,8 @@ def judge(result: Answer | Failure, now: datetime) -> Decision:
 def _taken(answer: Answer, limits: Mapping[str, datetime]) -> Decision:
     content = _json(answer.body)
     if not isinstance(content, dict):
-        kind = "an HTML page" if answer.body.lstrip().startswith(b"<") else "no JSON"
-        return Decision(
-            "retry", f"what answered {answer.status} with {kind} is no Sentry", answer.status
-        )
+        cause = f"what answered {answer.status} with {page_kind(answer)} is no Sentry"
+        return Decision("retry", cause, answer.status)
     upstream_id = parse_event_id(content.get("id"))
     return Decision("delivered", "", answer.status, upstream_id, limits)
 
@@ -133,7 +131,7 @@ def _limited(answer: Answer, limits: Mapping[str, datetime], now: datetime) -> D
         until = parse_retry_after(answer.headers.get("retry-after", ""), now)
         limits = {EVERYTHING: until or now + DEFAULT_LIMIT}
     not_before = max(limits.values())
-    cause = _with_words(f"429: Sentry asked to wait until {_clock(not_before)}", answer)
+    cause = _with_words(f"429: Sentry asked to wait until {clock(not_before)}", answer)
     return Decision("retry", cause, 429, limits=limits, not_before=not_before)
 
 
@@ -145,7 +143,12 @@ def _meaning(status: int) -> str:
 
 
 def _with_words(cause: str, answer: Answer) -> str:
-    """Add what Sentry said, as one short line."""
+    line = words_of(answer)
+    return f"{cause} ({line})" if line else cause
+
+
+def words_of(answer: Answer) -> str:
+    """Return what Sentry said with its answer, or where it redirects to, as one short line."""
     content = _json(answer.body)
     detail = content.get("detail") if isinstance(content, dict) else None
     said = answer.headers.get("x-sentry-error") or detail
@@ -153,8 +156,12 @@ def _with_words(cause: str, answer: Answer) -> str:
         # Without its query, which may hold a secret.
         said = answer.headers.get("location", "").partition("?")[0]
     text = " ".join(clean_text(str(said or "")).split())[:MAX_LENGTH]
-    line = "".join(letter for letter in text if letter.isprintable())
-    return f"{cause} ({line})" if line else cause
+    return "".join(letter for letter in text if letter.isprintable())
+
+
+def page_kind(answer: Answer) -> str:
+    """Return what answered instead of Sentry."""
+    return "an HTML page" if answer.body.lstrip().startswith(b"<") else "no JSON"
 
 
 def _json(body: bytes) -> Any:
@@ -164,5 +171,6 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _clock(moment: datetime) -> str:
+def clock(moment: datetime) -> str:
+    """Return a moment as causes name it."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

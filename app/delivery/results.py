@@ -23,6 +23,7 @@ from app.delivery.destination_sender import DestinationSender
 from app.delivery.exchanges import Sent
 from app.delivery.outcomes import DeliveryOutcome, record_outcomes
 from app.delivery.policy import judge
+from app.events.states import EnvelopeState
 from app.store import Store, StoreBusy, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -204,4 +205,4 @@ def _parts(group: list[Sent]) -> list[list[Sent]]:
 def _parked(apart: _Apart) -> DeliveryOutcome:
     token = apart.sent.token
     reason = "its result could not be written here: see the log"
-    return DeliveryOutcome(token.id, token.attempts, "parked", reason)
+    return DeliveryOutcome(token.id, token.attempts, EnvelopeState.PARKED, reason)

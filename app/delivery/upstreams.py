@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.ledger import Held, held_by_project
 from app.delivery.outbox import projects_with_outbox
-from app.delivery.outcomes import WAITING
+from app.events.states import WAITING
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.rate_limits import longest
 

@@ -20,10 +20,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
-    text,
 )
 
-from app.store import RowId, UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata, partial_index
 
 # What is still to be sent, however many envelopes are settled.
 OUTBOX = "state IN ('pending', 'retry')"
@@ -58,14 +57,7 @@ envelopes = Table(
     Index(None, "state", "id"),
     # The oldest of a project, which go first.
     Index(None, "project_id", "received_at", "id"),
-    Index(
-        "ix_envelopes_outbox",
-        "project_id",
-        "priority",
-        "id",
-        sqlite_where=text(OUTBOX),
-        postgresql_where=text(OUTBOX),
-    ),
+    partial_index("ix_envelopes_outbox", "project_id", "priority", "id", where=OUTBOX),
 )
 
 events = Table(

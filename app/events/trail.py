@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
+from app.events.states import EnvelopeState
 from app.protocol.event import Event
 
 
@@ -63,16 +64,16 @@ def delivery_hops(
     :param row: with the :data:`~app.events.queries.DELIVERY_COLUMNS`.
     :param waits_for: and ``next_at``: as for :func:`trail`.
     """
-    if row.state == "delivered":
+    if row.state == EnvelopeState.DELIVERED:
         took = (row.settled_at or stored_at) - stored_at
         ms = round(max(took / timedelta(milliseconds=1), 0.0), 2)
         return [Hop("sent", row.settled_at, ms, True), Hop("accepted", row.settled_at, None, True)]
-    if row.state == "local":
+    if row.state == EnvelopeState.LOCAL:
         why = ": ".join(filter(None, ("stays here", waits_for)))
         return [Hop("sent", detail=why), Hop("accepted")]
-    if row.state == "discarded":
+    if row.state == EnvelopeState.DISCARDED:
         return [Hop("sent", detail=f"not sent: {why_not_sent(row.reason)}"), Hop("accepted")]
-    if row.attempts == 0 and not (row.state == "parked" and row.reason):
+    if row.attempts == 0 and not (row.state == EnvelopeState.PARKED and row.reason):
         return [Hop("sent", detail=_until_sent(row, waits_for)), Hop("accepted")]
     return _failed(row, waits_for, next_at)
 
@@ -101,15 +102,15 @@ _DISCARDED = {
 
 
 def _until_sent(row: Row[Any], waits_for: str) -> str:
-    if row.state == "expired":
+    if row.state == EnvelopeState.EXPIRED:
         return "too old to send; it can be replayed"
     return waits_for or "on its way"
 
 
 def _what_next(row: Row[Any], waits_for: str, next_at: datetime | None) -> str:
-    if row.state == "parked":
+    if row.state == EnvelopeState.PARKED:
         return "parked: a person must look"
-    if row.state == "expired":
+    if row.state == EnvelopeState.EXPIRED:
         return "too old to send; it can be replayed"
     if waits_for:
         # Its own cause stands before it already.

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from app.delivery import accounting
 from app.delivery.destinations import Destinations
+from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
@@ -185,7 +186,7 @@ def commit_batch(
 
 
 def _first_state(prepared: Prepared, sent_on: set[int]) -> str:
-    return "pending" if prepared.project_id in sent_on else "local"
+    return EnvelopeState.PENDING if prepared.project_id in sent_on else EnvelopeState.LOCAL
 
 
 def _within_quotas(
@@ -380,7 +381,7 @@ def _envelope_row(prepared: Prepared, state: str) -> dict[str, Any]:
         "event_id": prepared.event_id,
         "item_types": prepared.item_types,
         "state": state,
-        "next_at": prepared.received_at if state == "pending" else None,
+        "next_at": prepared.received_at if state == EnvelopeState.PENDING else None,
         "received_at": prepared.received_at,
         "size_bytes": prepared.size_bytes,
         "body": prepared.packed,

@@ -21,7 +21,7 @@ from app.intake.project_bytes import TAKEN
 from app.intake.pruning import SETTLED, remove_batch
 from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
 from app.issues.decided import is_decided
-from app.issues.tables import issues
+from app.issues.tables import IssueStatus, issues
 from app.issues.triage import delete as mark_deleted
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
@@ -91,7 +91,7 @@ def _batches(store: Store, project_id: int) -> Iterator[list[int]]:
     Each state is read along its index from where the last batch ended, so that a run passes every
     row once at most.
     """
-    after = dict.fromkeys(SETTLED, 0)
+    after: dict[str, int] = dict.fromkeys(SETTLED, 0)
     while True:
         found: list[tuple[int, int, str]] = []
         with store.read() as conn:
@@ -125,7 +125,7 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
     empty = select(issues.c.id, issues.c.users).where(issues.c.id.in_(issue_ids))
     # What was plainly resolved stays until it is old, so that it is regressed if it comes back.
     # Hidden, as in ``triage``: an index of it would lead past every issue there is.
-    is_open = hidden(issues.c.status) == "unresolved"
+    is_open = hidden(issues.c.status) == IssueStatus.UNRESOLVED
     empty = empty.where(is_open, ~is_decided(), ~has_event)
     rows = conn.execute(empty).all()
     mark_deleted(conn, [row.id for row in rows if row.users > FEW_USERS])

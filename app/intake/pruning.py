@@ -19,15 +19,16 @@ from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select
 from app.delivery import accounting
 from app.delivery.outcomes import owe_reports
 from app.delivery.tables import attempts
+from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.tables import issues
 from app.store import Store
 
 # Nothing of them is still to be sent.
-SETTLED = ("local", "delivered", "discarded")
+SETTLED = (EnvelopeState.LOCAL, EnvelopeState.DELIVERED, EnvelopeState.DISCARDED)
 # Sentry never took them. A person may replay them until they are too old.
-GIVEN_UP = ("parked", "expired")
+GIVEN_UP = (EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 MAY_GO = (*SETTLED, *GIVEN_UP)
 TOO_OLD = "too_old"
 
@@ -149,7 +150,9 @@ def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] =
         change.count(project_id, -taken, -attached)
     project_bytes.add(conn, change)
     note_removed_files(conn, [(row.project_id, row.event_id) for row in gone if row.attached])
-    accounting.add_pruned(conn, ("discarded" if row[0] in GIVEN_UP else row[0] for row in gone))
+    accounting.add_pruned(
+        conn, (EnvelopeState.DISCARDED if row[0] in GIVEN_UP else row[0] for row in gone)
+    )
 
 
 def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -> None:
@@ -164,7 +167,7 @@ def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -
 
 def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
     """Book as discarded what Sentry never took and nobody replayed."""
-    discarded = accounting.counter_of("discarded", TOO_OLD)
+    discarded = accounting.counter_of(EnvelopeState.DISCARDED, TOO_OLD)
     accounting.move(conn, ((accounting.counter_of(row.state), discarded) for row in rows))
     owe_reports(conn, [(row, TOO_OLD) for row in rows])
 

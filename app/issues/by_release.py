@@ -11,7 +11,14 @@ from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select, text
 
-from app.issues.tables import HAS_REGRESSED, IS_RESOLVED_IN, STATUSES, issues, transitions
+from app.issues.tables import (
+    HAS_REGRESSED,
+    IS_RESOLVED_IN,
+    STATUSES,
+    IssueStatus,
+    issues,
+    transitions,
+)
 
 What = Literal["new", "regressed", "resolved"]
 
@@ -61,7 +68,7 @@ def _of_releases(what: What, project_id: int, versions: Sequence[str]) -> tuple[
     if what == "new":
         return query.where(issues.c.first_release.in_(versions)), issues.c.first_release
     if what == "resolved":
-        resolved = issues.c.status == "resolved", text(IS_RESOLVED_IN)
+        resolved = issues.c.status == IssueStatus.RESOLVED, text(IS_RESOLVED_IN)
         return query.where(*resolved, issues.c.resolved_in.in_(versions)), issues.c.resolved_in
     query = query.join(transitions, transitions.c.issue_id == issues.c.id)
     version = transitions.c.release

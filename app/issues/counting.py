@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from app.issues.tables import issue_hours, issue_tags
 from app.protocol.event import Event
-from app.store import insert_for
+from app.store import add_rows, insert_for
 
 # 2,000 rows an issue at most; reading and ranking all of them takes about a millisecond.
 MAX_KEYS = 40
@@ -92,8 +92,7 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
 
 def add_hours(conn: Connection, hours: Hours) -> None:
     """Add events to hours of issues."""
-    if rows := hours.rows:
-        conn.execute(_hour_upsert(conn.dialect.name), rows)
+    add_rows(conn, issue_hours, hours.rows, "events", "received")
 
 
 def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
@@ -175,16 +174,6 @@ def pairs_of(event: Event) -> list[Pair]:
 
 
 # Built once: putting these statements together takes longer than executing them.
-@functools.cache
-def _hour_upsert(dialect: str) -> Any:
-    statement = insert_for(dialect, issue_hours)
-    of, more = issue_hours.c, statement.excluded
-    return statement.on_conflict_do_update(
-        index_elements=["issue_id", "hour"],
-        set_={"events": of.events + more.events, "received": of.received + more.received},
-    )
-
-
 @functools.cache
 def _tag_upsert(dialect: str) -> Any:
     """One statement that counts and keeps the bounds, so that nothing is read before.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, exists, or_
 
 from app.issues.parametrize import parametrize
-from app.issues.tables import issues, transitions
+from app.issues.tables import IssueStatus, issues, transitions
 from app.protocol.scrub import Scrubber
 
 # A type of an issue without an exception, see :attr:`app.protocol.event.Event.type`.
@@ -28,8 +28,8 @@ def is_decided() -> ColumnElement[bool]:
     is_named = or_(issues.c.resolved_after.is_not(None), issues.c.resolved_in.is_not(None))
     is_commented = transitions.c.issue_id == issues.c.id, transitions.c.kind.in_(SAID)
     return or_(
-        issues.c.status == "ignored",
-        and_(issues.c.status == "resolved", is_named),
+        issues.c.status == IssueStatus.IGNORED,
+        and_(issues.c.status == IssueStatus.RESOLVED, is_named),
         exists().where(*is_commented),
     )
 

@@ -23,6 +23,7 @@ from app.issues.queries import find_issue
 from app.issues.tables import (
     MERGED,
     STATUSES,
+    IssueStatus,
     feedback,
     groupings,
     issue_moves,
@@ -182,7 +183,7 @@ def _take_out(
     row = {
         "project_id": issue.project_id,
         **{name: getattr(issue, name) for name in ("title", "culprit", "type", "level")},
-        "status": "unresolved",
+        "status": IssueStatus.UNRESOLVED,
         **dict.fromkeys(("times_seen", "stored_event_count", "users"), 0),
         "first_seen": min(one.first_seen for one in taken),
         "last_seen": max(one.last_seen for one in taken),

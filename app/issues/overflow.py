@@ -21,7 +21,7 @@ from sqlalchemy import Connection, bindparam, case, delete, func, select
 
 from app.issues.grouping import Grouping
 from app.issues.groupings import Key
-from app.issues.tables import groupings, issue_tags, issues, new_issue_windows
+from app.issues.tables import IssueStatus, groupings, issue_tags, issues, new_issue_windows
 from app.protocol.event import Event
 from app.store import insert_for
 
@@ -207,7 +207,7 @@ def other_row() -> dict[str, Any]:
         "culprit": OTHER_CULPRIT,
         "type": OTHER_TITLE,
         "is_other": True,
-        "status": "unresolved",
+        "status": IssueStatus.UNRESOLVED,
         "first_release": None,
         "last_release": None,
     }

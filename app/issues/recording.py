@@ -32,7 +32,7 @@ from app.issues.overflow import (
     keys_beyond,
     other_row,
 )
-from app.issues.tables import groupings, issue_similarity, issues, transitions
+from app.issues.tables import IssueStatus, groupings, issue_similarity, issues, transitions
 from app.protocol.event import Event
 from app.stats.tables import VERSION_LENGTH
 from app.stats.users import ISSUE, RELEASE, UserCounter, hash_of
@@ -266,7 +266,7 @@ def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Oc
 
 def _change(conn: Connection, known: Known, group: list[Occurrence]) -> _Change:
     ignored_by = _ignored_by(group)
-    is_over = known.status == "resolved" and not ignored_by
+    is_over = known.status == IssueStatus.RESOLVED and not ignored_by
     regressed_by = _brings_back(conn, group, known) if is_over else None
     # One notification says that the limit was reached; `<other>` itself is no new kind of error,
     # and no rule may hide it for what its first event was.
@@ -323,7 +323,7 @@ def _write_history(conn: Connection, changes: list[_Change]) -> None:
     # Sound without a condition: Store.write makes this the only writer until the commit.
     back = [change.id for change in changes if change.regressed_by]
     if back:
-        is_open = {"status": "unresolved", "resolved_after": None, "resolved_in": None}
+        is_open = {"status": IssueStatus.UNRESOLVED, "resolved_after": None, "resolved_in": None}
         is_open |= {"resolved_at": None}
         conn.execute(update(issues).where(issues.c.id.in_(back)).values(**is_open, regressed=True))
 
@@ -405,7 +405,7 @@ def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
         "level": latest.level,
         "is_other": False,
         # Counts for a new issue alone: what a person looks at is not taken out of their sight.
-        "status": "ignored" if _ignored_by(group) else "unresolved",
+        "status": IssueStatus.IGNORED if _ignored_by(group) else IssueStatus.UNRESOLVED,
         "times_seen": len(group),
         "stored_event_count": len(group),
         "users": 0,

@@ -17,7 +17,14 @@ from sqlalchemy import BigInteger, Connection, Float, Row, Select, column, func,
 
 from app.issues.similarity import WEIGHTS, hash_of, rarity, shared, similarity
 from app.issues.similarity_index import read_terms
-from app.issues.tables import STATUSES, issue_similarity, issue_terms, issues, transitions
+from app.issues.tables import (
+    STATUSES,
+    IssueStatus,
+    issue_similarity,
+    issue_terms,
+    issues,
+    transitions,
+)
 
 # What is less alike has a word or a type in common by chance.
 MIN_SCORE = 0.2
@@ -87,7 +94,7 @@ def _with_their_end(
             row,
             score,
             shared(terms, row.terms.split()),
-            last.get((row.id, "resolved")) if row.status == "resolved" else None,
+            last.get((row.id, "resolved")) if row.status == IssueStatus.RESOLVED else None,
             last.get((row.id, "commented")),
         )
         for score, row in best

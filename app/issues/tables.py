@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,15 +16,23 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    text,
 )
 
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL
-from app.store import RowId, UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata, partial_index
+
+
+class IssueStatus(StrEnum):
+    """What people see of an issue."""
+
+    UNRESOLVED = "unresolved"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
 
 # An issue that is DELETED is gone for everyone but retention, which removes what is left of it; one
 # that is MERGED only leads to the issue that it became part of.
-STATUSES = ("unresolved", "resolved", "ignored")
+STATUSES = tuple(IssueStatus)
 DELETED = "deleted"
 MERGED = "merged"
 # The key of a grouping whose issue was reduced to what a person decided (`decided.py`).
@@ -49,7 +59,7 @@ issues = Table(
     Column("culprit", String(500), nullable=False),
     Column("type", String(200), nullable=False),
     Column("level", String(16), nullable=False),
-    Column("status", String(16), nullable=False, server_default="unresolved"),
+    Column("status", String(16), nullable=False, server_default=IssueStatus.UNRESOLVED),
     Column("regressed", Boolean, nullable=False, server_default=false()),
     Column("times_seen", Integer, nullable=False),
     Column("stored_event_count", Integer, nullable=False),
@@ -78,33 +88,10 @@ issues = Table(
     Index(None, "project_id", "status", "last_seen", "id"),
     # What a release brought, took away, and is waited for by.
     Index(None, "project_id", "first_release"),
-    Index(
-        "ix_issues_resolved_in",
-        "project_id",
-        "resolved_in",
-        sqlite_where=text(IS_RESOLVED_IN),
-        postgresql_where=text(IS_RESOLVED_IN),
-    ),
-    Index(
-        "ix_issues_kept",
-        "project_id",
-        "payload_removed_at",
-        "id",
-        sqlite_where=text(IS_KEPT),
-        postgresql_where=text(IS_KEPT),
-    ),
-    Index(
-        "ix_issues_merged_into",
-        "merged_into",
-        sqlite_where=text(IS_MERGED),
-        postgresql_where=text(IS_MERGED),
-    ),
-    Index(
-        "ix_issues_awaiting_release",
-        "project_id",
-        sqlite_where=text(AWAITS_RELEASE),
-        postgresql_where=text(AWAITS_RELEASE),
-    ),
+    partial_index("ix_issues_resolved_in", "project_id", "resolved_in", where=IS_RESOLVED_IN),
+    partial_index("ix_issues_kept", "project_id", "payload_removed_at", "id", where=IS_KEPT),
+    partial_index("ix_issues_merged_into", "merged_into", where=IS_MERGED),
+    partial_index("ix_issues_awaiting_release", "project_id", where=AWAITS_RELEASE),
 )
 
 # Why events are one issue: each key of the rules that leads to it. Found by the hash, whichever
@@ -170,18 +157,8 @@ transitions = Table(
     # gives the ids of rows that a deleted issue took along to the next ones.
     Column("alerts_due", Boolean),
     Index(None, "issue_id", "id"),
-    Index(
-        "ix_transitions_alerts_due",
-        "id",
-        sqlite_where=text(ALERTS_DUE),
-        postgresql_where=text(ALERTS_DUE),
-    ),
-    Index(
-        "ix_transitions_regressed_in",
-        "release",
-        sqlite_where=text(HAS_REGRESSED),
-        postgresql_where=text(HAS_REGRESSED),
-    ),
+    partial_index("ix_transitions_alerts_due", "id", where=ALERTS_DUE),
+    partial_index("ix_transitions_regressed_in", "release", where=HAS_REGRESSED),
 )
 
 # Events an hour: by when they happened for the charts, and by when they were stored for alerts.
@@ -298,15 +275,9 @@ feedback = Table(
     UniqueConstraint("project_id", "event_id"),
     Index(None, "project_id", "id"),
     # Without what has none: SQLite would look for what waits among all of that, too.
-    Index(
-        "ix_feedback_issue",
-        "issue_id",
-        "id",
-        sqlite_where=text(HAS_ISSUE),
-        postgresql_where=text(HAS_ISSUE),
-    ),
+    partial_index("ix_feedback_issue", "issue_id", "id", where=HAS_ISSUE),
     # With the project, or SQLite reads all feedback of the project for that of one event.
     Index(None, "associated_event_id", "project_id"),
     Index(None, "envelope_id"),
-    Index("ix_feedback_waiting", "id", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
+    partial_index("ix_feedback_waiting", "id", where=WAITS),
 )

@@ -20,7 +20,7 @@ from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.groupings import delete_groupings
 from app.issues.queries import find_issue
-from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, issues, transitions
+from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, IssueStatus, issues, transitions
 from app.protocol.event import clean_text
 from app.stats.releases import Release
 from app.stats.tables import releases
@@ -32,7 +32,11 @@ MAX_NOTE = 10_000
 BATCH_SIZE = 500
 
 # What a status is reached by.
-KINDS = {"unresolved": "reopened", "resolved": "resolved", "ignored": "ignored"}
+KINDS: dict[str, str] = {
+    IssueStatus.UNRESOLVED: "reopened",
+    IssueStatus.RESOLVED: "resolved",
+    IssueStatus.IGNORED: "ignored",
+}
 # The note in the history of what is resolved in a release that there is not yet.
 IN_NEXT_RELEASE = "in the next release"
 
@@ -54,21 +58,21 @@ def resolve(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
     """Resolve issues and return those that were not; one that recurs will be regressed."""
-    return set_status(conn, issue_ids, "resolved", actor, now)
+    return set_status(conn, issue_ids, IssueStatus.RESOLVED, actor, now)
 
 
 def ignore(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
     """Ignore issues and return those that were not; their events are kept and counted."""
-    return set_status(conn, issue_ids, "ignored", actor, now)
+    return set_status(conn, issue_ids, IssueStatus.IGNORED, actor, now)
 
 
 def reopen(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
     """Open issues again and return those that were resolved or ignored."""
-    return set_status(conn, issue_ids, "unresolved", actor, now)
+    return set_status(conn, issue_ids, IssueStatus.UNRESOLVED, actor, now)
 
 
 def set_status(
@@ -89,14 +93,14 @@ def set_status(
     """
     columns = issues.c
     others = [other for other in STATUSES if other != status]
-    after, version = _release_of(fix) if status == "resolved" else (null(), null())
+    after, version = _release_of(fix) if status == IssueStatus.RESOLVED else (null(), null())
     is_other = or_(columns.status.in_(others), columns.resolved_after.is_distinct_from(after))
     changing = update(issues).where(*_among(issue_ids), is_other)
     if fix.version is not None:
         changing = changing.where(after.is_not(None))
     # Whatever a person decided, the issue is not what came back by itself any more.
     values = {"status": status, "regressed": False, "resolved_after": after, "resolved_in": version}
-    values["resolved_at"] = (now or utc_now()) if status == "resolved" else None
+    values["resolved_at"] = (now or utc_now()) if status == IssueStatus.RESOLVED else None
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
     changed = sorted((row.id, row.resolved_in) for row in found)
     note = IN_NEXT_RELEASE if fix.in_next else None

@@ -8,15 +8,17 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sentry_sdk
 from sentry_sdk import metrics
 from sentry_sdk.consts import OP, SPANDATA
 from sentry_sdk.tracing import Span
 
-from app.memory.vectors.embedder import Embedder
 from app.sentry import set_context, set_tag, set_user_context
+
+if TYPE_CHECKING:
+    from app.memory.vectors.embedder import Embedder
 
 log = logging.getLogger("app.memory")
 

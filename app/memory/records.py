@@ -41,23 +41,7 @@ BATCH_SIZE = 500
 
 _OF = memories.c
 # What a memory is to its readers: without the vector, which is a kilobyte.
-SHOWN = tuple(
-    _OF[name]
-    for name in (
-        "seq",
-        "id",
-        "user_id",
-        "content",
-        "kind",
-        "tags",
-        "metadata",
-        "created_at",
-        "updated_at",
-        "expires_at",
-        "version",
-        "indexed_in",
-    )
-)
+SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector", "model"))
 
 _BY_IDS = select(*SHOWN, _OF.vector, _OF.model).where(_OF.id.in_(bindparam("ids", expanding=True)))
 
@@ -275,6 +259,12 @@ def sweep(conn: Connection, index_name: str | None) -> int:
     for user_id, ids in sorted(by_user.items()):
         _remove(conn, user_id, ids, index_name)
     return sum(map(len, by_user.values()))
+
+
+def has_any(conn: Connection) -> bool:
+    """Tell whether there is a memory, or one that an index has still to remove."""
+    queries = (select(_OF.id), select(memory_removals.c.id))
+    return any(conn.execute(query.limit(1)).first() is not None for query in queries)
 
 
 def has_expired(conn: Connection) -> bool:

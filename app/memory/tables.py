@@ -14,10 +14,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from app.store import RowId, UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata, partial_index
 
 EXPIRES = "expires_at IS NOT NULL"
 
@@ -61,12 +60,7 @@ memories = Table(
     # What an index still lacks, and what another model has to read.
     Index(None, "indexed_in", "user_id"),
     Index(None, "model"),
-    Index(
-        "ix_memories_expires_at",
-        "expires_at",
-        sqlite_where=text(EXPIRES),
-        postgresql_where=text(EXPIRES),
-    ),
+    partial_index("ix_memories_expires_at", "expires_at", where=EXPIRES),
 )
 
 # What was removed here and has to go from an index, too; a row goes when it has.

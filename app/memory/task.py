@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from app.memory.upkeep import Upkeep
+from app.memory.records import has_any
 from app.memory.vectors.errors import VectorError
 from app.store import Store
 from app.store.leased_task import LeasedTask
+
+if TYPE_CHECKING:
+    from app.memory.service import Memories
+    from app.memory.upkeep import Upkeep
 
 log = logging.getLogger("app.tracker")
 
@@ -23,17 +29,31 @@ class MemoryTask(LeasedTask):
     # How soon what an index missed is made up for, after it answers again.
     poll_s = 5.0
 
-    def __init__(self, store: Store, upkeep: Upkeep, owner: str) -> None:
+    def __init__(self, store: Store, owner: str, memories: Callable[[], Memories]) -> None:
         super().__init__(store, owner)
-        self._upkeep = upkeep
+        self._memories = memories
+        self._upkeep: Upkeep | None = None
         self._logs_at = float("-inf")
 
     def work(self) -> None:
         """Sweep, embed, index and remove what is due."""
+        upkeep = self._upkeep or self._begin()
+        if upkeep is None:
+            return
         try:
-            self._upkeep.work(self.stopping.is_set)
+            upkeep.work(self.stopping.is_set)
         except VectorError as error:
             now = time.monotonic()
             if now >= self._logs_at:
                 self._logs_at = now + LOG_EVERY_S
                 log.warning("memories wait for the index or the embedder: %s", error)
+
+    def _begin(self) -> Upkeep | None:
+        """Return the upkeep as soon as there is a memory to be kept up."""
+        with self.store.read() as conn:
+            if not has_any(conn):
+                return None
+        from app.memory.upkeep import Upkeep
+
+        self._upkeep = Upkeep(self._memories())
+        return self._upkeep

@@ -1,6 +1,10 @@
 """The store: one database, read in deferred transactions and written by one writer at a time.
 
-database.py      ``Store``: engines, reading, writing, migrations
+database.py      ``Store``: reading, writing, opening
+engines.py       its engines, and the pragmas of SQLite
+migrations.py    the schema's revisions
+columns.py       metadata and types of columns      tables.py   facts about the store, leases
+statements.py    INSERT as both databases know it   errors.py   what a store can fail with
 writer_lock.py   one writer among the processes of a machine
 leases.py        work that one process at a time may do, as rows that run out by themselves
 leased_task.py   a thread that works again and again while its process holds the lease
@@ -12,24 +16,16 @@ kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free
 """
 
-from app.store.database import (
-    RowId,
-    Store,
-    StoreBusy,
-    StoreError,
-    StoreFull,
-    StoreUnavailable,
-    UtcDateTime,
-    facts,
-    insert,
-    insert_for,
-    inserted,
-    metadata,
-    newest_revision,
-    utc_now,
-)
+from app.store.columns import RowId, UtcDateTime, metadata, partial_index, utc_now
+from app.store.database import Store
+from app.store.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
+from app.store.migrations import newest_revision
+from app.store.statements import add_rows, insert, insert_for, inserted, upsert
+from app.store.tables import facts
 
 __all__ = [
+    "add_rows",
+    "upsert",
     "RowId",
     "Store",
     "StoreBusy",
@@ -43,5 +39,6 @@ __all__ = [
     "inserted",
     "metadata",
     "newest_revision",
+    "partial_index",
     "utc_now",
 ]

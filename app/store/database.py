@@ -9,65 +9,33 @@ On SQLite a writer is alone because of ``BEGIN IMMEDIATE`` (processes take turns
 lock held to the end of the transaction. One rule for both means that what a transaction checks
 stays true until it commits, and that two batches never deadlock over the rows of two issues.
 Commits reach the disk before they return (WAL with ``synchronous=FULL``; PostgreSQL's default).
-
-Errors::
-
-    StoreError
-    ├── StoreBusy         another writer held the store for the whole bounded wait
-    ├── StoreFull         the store has as much as it may have, and nothing of it may go
-    └── StoreUnavailable  the store cannot be used: disk full, read-only, gone, damaged
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sqlite3
 import threading
 import time
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from alembic import command
-from alembic.config import Config as AlembicConfig
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    DateTime,
-    Engine,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    TypeDecorator,
-    create_engine,
-    delete,
-    event,
-    func,
-    select,
-    text,
-)
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy import Connection, Engine, delete, func, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.sql import Insert
 
+from app.store.columns import utc_now
+from app.store.engines import POLL_S, is_busy, make_engines
+from app.store.errors import StoreBusy, StoreUnavailable
 from app.store.integrity import check_file, damaged_files
 from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
-from app.store.searching import add_functions
+from app.store.migrations import newest_revision, revision_of, upgrade
+from app.store.statements import upsert
+from app.store.tables import facts
 from app.store.writer_lock import WriterLock
-
-MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 log = logging.getLogger("app.tracker")
 
@@ -76,92 +44,8 @@ KEYS_LOST = "keys_lost"
 # Any number that no other program of the same database uses for an advisory lock.
 ADVISORY_LOCK = 0x0DE7E4B1
 
-# How often a waiting writer asks again. SQLite's own busy handler sleeps up to 100 ms between two
-# tries, which starves a writer that may wait 200 ms; a refused BEGIN costs some 20 microseconds.
-POLL_S = 0.002
-
-# What of SQLite's write-ahead log stays on the disk when all of it is in the database.
-WAL_KEPT_BYTES = 8 * 1024**2
-
 # What :meth:`Store.probe` writes.
 PROBE_BYTES = 64 * 1024
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-# What a store knows of itself; ``instance_id`` is made by the migration.
-facts = Table(
-    "facts",
-    metadata,
-    Column("name", String(100), primary_key=True),
-    Column("value", Text, nullable=False),
-)
-
-
-class StoreError(Exception):
-    """The store did not do what it was asked."""
-
-
-class StoreBusy(StoreError):
-    """Another writer held the store for the whole wait."""
-
-
-class StoreFull(StoreError):
-    """The store has as much as it may have, and nothing of it may go."""
-
-
-class StoreUnavailable(StoreError):
-    """The store cannot be used at the moment."""
-
-
-# SQLite counts rows by itself only in a column that is exactly INTEGER.
-RowId = BigInteger().with_variant(Integer, "sqlite")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, also on SQLite, which knows no time zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def insert(conn: Connection, table: Any) -> Any:
-    """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
-    return insert_for(conn.dialect.name, table)
-
-
-def insert_for(dialect: str, table: Any) -> Any:
-    """Return the INSERT of a dialect by its name, for statements that are built once and kept."""
-    module: Any = sqlite if dialect == "sqlite" else postgresql
-    statement: Insert = module.insert(table)
-    return statement
-
-
-def inserted(conn: Connection, statement: Any) -> bool:
-    """Execute an :func:`insert` unless its row is there already; return whether it was new.
-
-    Told by RETURNING, since psycopg's row count is not there for every INSERT.
-    """
-    statement = statement.on_conflict_do_nothing().returning(text("1"))
-    return conn.execute(statement).first() is not None
 
 
 class Store:
@@ -268,7 +152,7 @@ class Store:
                 conn.begin()
                 return
             except DBAPIError as error:
-                if not _is_busy(error) or time.monotonic() >= deadline:
+                if not is_busy(error) or time.monotonic() >= deadline:
                     raise
             conn.rollback()
             time.sleep(POLL_S)
@@ -346,19 +230,12 @@ class Store:
         if self.schema_revision() == newest_revision():
             return
         with self.write(timeout_s, foreign_keys=False) as conn:
-            config = AlembicConfig(attributes={"connection": conn})
-            config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise StoreUnavailable(
-                    "the store was made by a newer version of this program: run that version"
-                ) from error
+            upgrade(conn)
 
     def schema_revision(self) -> str | None:
         """Return the revision the database is at, ``None`` for an empty one."""
         with self.read() as conn:
-            return MigrationContext.configure(conn).get_current_revision()
+            return revision_of(conn)
 
     def instance_id(self) -> str:
         """Return the id that this store has had since it was made, 32 hex digits."""
@@ -379,13 +256,8 @@ class Store:
         :raise StoreError: it cannot be written, or another writer held the store for that long.
         """
         with self.write(timeout_s) as conn:
-            row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
-            statement = insert(conn, facts).values(row)
-            conn.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["name"], set_={"value": row["value"]}
-                )
-            )
+            value = utc_now().isoformat().ljust(PROBE_BYTES, ".")
+            upsert(conn, facts, {"name": "write_probe"}, {"value": value})
         self.write_failed = False
 
     def damaged_files(self) -> list[Path]:
@@ -444,7 +316,7 @@ class Store:
         except (IntegrityError, DataError):
             raise
         except DBAPIError as error:
-            if _is_busy(error):
+            if is_busy(error):
                 raise StoreBusy("the store is busy: another writer holds it") from error
             self._forget_connections()
             what = f"{type(error.orig).__name__}: {error.orig}"
@@ -470,35 +342,8 @@ class Store:
         if self._engines is None or self._pid != os.getpid():
             with self._lock:
                 if self._engines is None or self._pid != os.getpid():
-                    self._engines, self._pid = self._make_engines(), os.getpid()
+                    self._engines, self._pid = make_engines(self.url), os.getpid()
         return self._engines
-
-    def _make_engines(self) -> tuple[Engine, Engine, Engine]:
-        if self.is_sqlite:
-            reader, writer = self._sqlite_engine("DEFERRED"), self._sqlite_engine("IMMEDIATE")
-            return reader, writer, self._sqlite_engine("IMMEDIATE", synchronous="NORMAL")
-        engine = create_engine(
-            self.url,
-            pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=10,
-            pool_timeout=5,
-            connect_args={"connect_timeout": 2, "application_name": "devenviro"},
-        )
-        # As on SQLite: what two statements of one read find belongs together.
-        reader = engine.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        return reader, engine, engine
-
-    def _sqlite_engine(self, mode: str, synchronous: str = "FULL") -> Engine:
-        # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
-        timeout = 1 if mode == "DEFERRED" else 0
-        connect_args = {"timeout": timeout, "factory": _SqliteConnection}
-        engine = create_engine(self.url, connect_args=connect_args)
-        event.listen(engine, "connect", functools.partial(_prepare_sqlite, synchronous))
-        event.listen(engine, "begin", lambda conn: conn.exec_driver_sql(f"BEGIN {mode}"))
-        return engine
 
     def _create_file(self) -> None:
         path = Path(str(self.url.database))
@@ -507,80 +352,3 @@ class Store:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         except OSError as error:
             raise StoreUnavailable(f"cannot open the store: {error.strerror}") from error
-
-
-@functools.cache
-def newest_revision() -> str | None:
-    """Return the newest revision that this version of the program knows."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
-
-
-def utc_now() -> datetime:
-    """Return the time, aware and in UTC; a transaction reads the clock once."""
-    return datetime.now(UTC)
-
-
-class _SqliteConnection(sqlite3.Connection):
-    """A connection whose results end with their transaction.
-
-    SQLite keeps the state that a result sees which was not read to its end, past ROLLBACK too: the
-    next read of this connection would find the store as it was then. Reading on raises.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
-
-    def cursor(self, *args: Any, **options: Any) -> Any:
-        """Open a cursor; those of :meth:`execute` come from here, too."""
-        cursor = super().cursor(*args, **options)
-        self._cursors.add(cursor)
-        return cursor
-
-    def rollback(self) -> None:
-        """End the transaction; the pool does so, too, whenever a connection comes back to it."""
-        for cursor in list(self._cursors):
-            cursor.close()
-        self._cursors.clear()
-        super().rollback()
-
-
-def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
-    # The driver's own BEGIN is deferred and comes late; ours comes from the "begin" event.
-    connection.isolation_level = None
-    # Only an empty store takes it. Of the default's 4 KiB an ordinary envelope, 2.6 KB, takes one
-    # page for itself: 4.7 KB of disk an event. Three of them fit into this.
-    connection.execute("PRAGMA page_size=8192")
-    add_functions(connection)
-    _enter_wal(connection)
-    connection.execute(f"PRAGMA synchronous={synchronous}")
-    connection.execute("PRAGMA foreign_keys=ON")
-    # The log keeps the size it once had, unless it is cut when it begins anew.
-    connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
-
-
-def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
-    # The first change to WAL takes an exclusive lock that no busy handler waits for: eight workers
-    # that start at once on an empty store would fail on it.
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as error:
-            # On a full disk waiting helps nobody: each connection would hold up its caller for 5 s.
-            if not _is_held(error) or time.monotonic() >= deadline:
-                raise
-        time.sleep(POLL_S)
-
-
-def _is_held(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _is_busy(error: DBAPIError) -> bool:
-    original = error.orig
-    if isinstance(original, sqlite3.Error):
-        return _is_held(original)
-    return getattr(original, "sqlstate", None) == "55P03"  # lock_not_available

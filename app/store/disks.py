@@ -12,8 +12,9 @@ LOW_SHARE = 0.05
 
 
 class Disk(NamedTuple):
-    """A disk. ``free_share``: of its bytes or of its inodes, whichever has less."""
+    """A disk that ``folder`` lies on. ``free_share``: of its bytes or inodes, the smaller one."""
 
+    folder: Path
     free_bytes: int
     free_share: float
 
@@ -33,6 +34,5 @@ def _disk_of(folder: Path) -> Disk:
     found = os.statvfs(existing)
     # Some file systems have no fixed number of inodes, and say 0.
     inodes = found.f_favail / found.f_files if found.f_files else 1.0
-    return Disk(
-        found.f_bavail * found.f_frsize, min(found.f_bavail / (found.f_blocks or 1), inodes)
-    )
+    share = min(found.f_bavail / (found.f_blocks or 1), inodes)
+    return Disk(existing, found.f_bavail * found.f_frsize, share)

@@ -7,7 +7,8 @@ import threading
 import time
 from datetime import timedelta
 
-from app.store.database import Store, StoreError
+from app.store.database import Store
+from app.store.errors import StoreError
 from app.store.leases import claim, release
 from app.store.recording import recording
 

@@ -27,7 +27,9 @@ from sqlalchemy import (
     select,
 )
 
-from app.store.database import Store, UtcDateTime, insert, utc_now
+from app.store.columns import UtcDateTime, utc_now
+from app.store.database import Store
+from app.store.statements import insert
 from app.store.tables import leases
 
 

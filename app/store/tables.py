@@ -1,10 +1,10 @@
-"""Tables of this package: leases."""
+"""Tables of this package: leases, and facts about the store."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, String, Table
+from sqlalchemy import Column, String, Table, Text
 
-from app.store.database import UtcDateTime, metadata
+from app.store.columns import UtcDateTime, metadata
 
 leases = Table(
     "leases",
@@ -12,4 +12,12 @@ leases = Table(
     Column("name", String(100), primary_key=True),
     Column("owner", String(100), nullable=False),
     Column("until", UtcDateTime, nullable=False),
+)
+
+# What a store knows of itself; ``instance_id`` is made by the migration.
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("value", Text, nullable=False),
 )

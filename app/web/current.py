@@ -15,7 +15,6 @@ from app.accounts import Accounts, Logins
 from app.alerts.dispatcher import Dispatcher
 from app.delivery.destinations import Destinations
 from app.intake import Intake
-from app.memory.service import Memories
 from app.projects import KeyRing
 from app.projects.quotas import QuotaGate
 from app.store import Store
@@ -30,6 +29,21 @@ def install(app: Flask, **parts: object) -> None:
     app.extensions.update({_PREFIX + name: part for name, part in parts.items()})
 
 
+def register(app: Flask, place: str, **functions: Callable[..., Any]) -> None:
+    """Register what a package adds by name to a place of the application.
+
+    :param place: ``checks`` (return a verdict), ``status`` (return a section), or ``tasks``
+        (return a task of the worker for the owner of its leases).
+    """
+    app.extensions.setdefault(_PREFIX + place, {}).update(functions)
+
+
+def registered(place: str) -> dict[str, Callable[..., Any]]:
+    """Return what packages registered in a place, by name."""
+    found: dict[str, Callable[..., Any]] = current_app.extensions.get(_PREFIX + place, {})
+    return found
+
+
 def open_later(app: Flask, open_store: Callable[[], None]) -> None:
     """Have the store opened when a part is asked for the first time."""
     app.extensions[_OPENS_LATER] = open_store
@@ -37,77 +51,72 @@ def open_later(app: Flask, open_store: Callable[[], None]) -> None:
 
 def current_config() -> Config:
     """Return the settings."""
-    config: Config = _part("config")
+    config: Config = part("config")
     return config
 
 
 def current_store() -> Store:
     """Return the store, open."""
-    store: Store = _part("store")
+    store: Store = part("store")
     return store
 
 
 def current_intake() -> Intake:
     """Return the way of envelopes into the store."""
-    intake: Intake = _part("intake")
+    intake: Intake = part("intake")
     return intake
 
 
 def current_destinations() -> Destinations:
     """Return what is known of where projects' envelopes go."""
-    destinations: Destinations = _part("destinations")
+    destinations: Destinations = part("destinations")
     return destinations
 
 
 def current_accounts() -> Accounts:
     """Return the people and tokens."""
-    accounts: Accounts = _part("accounts")
+    accounts: Accounts = part("accounts")
     return accounts
 
 
 def current_logins() -> Logins:
     """Return what checks a login."""
-    logins: Logins = _part("logins")
+    logins: Logins = part("logins")
     return logins
 
 
 def current_keys() -> KeyRing:
     """Return the public keys of projects."""
-    keys: KeyRing = _part("keys")
+    keys: KeyRing = part("keys")
     return keys
 
 
 def current_quotas() -> QuotaGate:
     """Return what this process knows of quotas that are used up."""
-    quotas: QuotaGate = _part("quotas")
+    quotas: QuotaGate = part("quotas")
     return quotas
 
 
 def current_dispatcher() -> Dispatcher:
     """Return what sends notifications."""
-    dispatcher: Dispatcher = _part("dispatcher")
+    dispatcher: Dispatcher = part("dispatcher")
     return dispatcher
-
-
-def current_memories() -> Memories:
-    """Return the memory service."""
-    memories: Memories = _part("memories")
-    return memories
 
 
 def current_release() -> str:
     """Return the release of this application."""
-    release: str = _part("release")
+    release: str = part("release")
     return release
 
 
 def current_started_at() -> datetime:
     """Return when this process built the application."""
-    started_at: datetime = _part("started_at")
+    started_at: datetime = part("started_at")
     return started_at
 
 
-def _part(name: str) -> Any:
+def part(name: str) -> Any:
+    """Return a part by its name, for the package that installed it."""
     open_store: Callable[[], None] | None = current_app.extensions.pop(_OPENS_LATER, None)
     if open_store is not None:
         open_store()

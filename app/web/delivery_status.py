@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.delivery.destinations import Destination
-from app.delivery.outcomes import WAITING
 from app.delivery.upstreams import held_up_by, next_try_at, why_local
 from app.events.queries import StoredEvent, find_event
+from app.events.states import WAITING, EnvelopeState
 from app.events.trail import Hop, trail
 from app.store import utc_now
 from app.web.current import current_config, current_destinations
@@ -59,13 +59,13 @@ def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:
 
     :param row: with ``state`` and ``item_types``; empty where it is on its way or settled.
     """
-    if row.state == "local":
+    if row.state == EnvelopeState.LOCAL:
         return why_local(destination)
     return held_up_by(destination, row.item_types, now) if row.state in WAITING else ""
 
 
 def upstream_url(row: Row[Any], web_url: str | None) -> str | None:
     """Return where Sentry shows an event: its search for an event id leads to the event."""
-    if row.state != "delivered" or not web_url:
+    if row.state != EnvelopeState.DELIVERED or not web_url:
         return None
     return f"{web_url}/issues/?query={row.upstream_id or row.event_id}"

@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException, InternalServerError, default_exce
 from werkzeug.http import HTTP_STATUS_CODES
 
 from app.inputs import InputError
-from app.memory.vectors.errors import VectorError
 from app.sentry import ErrorTracker, event_id_of
 from app.store import StoreError
 from app.web import feedback_form
@@ -53,7 +52,6 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(FieldErrors, answer_field_errors)
     app.register_error_handler(InputError, answer_input_error)
     app.register_error_handler(StoreError, answer_store_error)
-    app.register_error_handler(VectorError, answer_vector_error)
 
 
 def problem(status: int, detail: str = "", **more: Any) -> Response:
@@ -82,13 +80,7 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
     if error.response is not None:
         return error.response
     detail = _detail(error)
-    response = (
-        _page(error.code or 500, detail, event_id, csrf=isinstance(error, CSRFError))
-        if _wants_page()
-        else problem(
-            error.code or 500, detail, event_id=event_id, links=event_id and links_of(event_id)
-        )
-    )
+    response = _answer(error.code or 500, detail, event_id, isinstance(error, CSRFError))
     # Allow, WWW-Authenticate, Retry-After …: what this error says besides its body.
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
@@ -112,24 +104,20 @@ def answer_input_error(error: InputError) -> ResponseReturnValue:
 def answer_store_error(error: StoreError) -> ResponseReturnValue:
     """Answer 503: what was asked for needs the store, which does not answer."""
     ErrorTracker().log_error(error)
-    detail = "the store does not answer at the moment"
-    response = _page(503, detail, None) if _wants_page() else problem(503, detail)
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return answer_unavailable("the store does not answer at the moment", RETRY_AFTER_S)
+
+
+def answer_unavailable(detail: str, retry_after_s: int, event_id: str | None = None) -> Response:
+    """Answer 503 with the seconds after which another try makes sense."""
+    response = _answer(503, detail, event_id)
+    response.headers["Retry-After"] = str(retry_after_s)
     return response
 
 
-def answer_vector_error(error: VectorError) -> ResponseReturnValue:
-    """Answer 503: embedder or index do not answer; the echo of a failure names its event."""
-    cause = error.__cause__
-    echoes = isinstance(cause, VectorError)
-    event_id = event_id_of(cause) if echoes else ErrorTracker().log_error(error)
-    if _wants_page():
-        response = _page(503, str(error), event_id)
-    else:
-        links = event_id and links_of(event_id)
-        response = problem(503, str(error), event_id=event_id, links=links)
-    response.headers["Retry-After"] = str(error.retry_after_s)
-    return response
+def _answer(status: int, detail: str, event_id: str | None, csrf: bool = False) -> Response:
+    if request.path.startswith(PAGES) or request.path == "/":
+        return _page(status, detail, event_id, csrf)
+    return problem(status, detail, event_id=event_id, links=event_id and links_of(event_id))
 
 
 def _detail(error: HTTPException) -> str:
@@ -138,11 +126,7 @@ def _detail(error: HTTPException) -> str:
     return error.description or ""
 
 
-def _wants_page() -> bool:
-    return request.path.startswith(PAGES) or request.path == "/"
-
-
-def _page(status: int, detail: str, event_id: str | None, csrf: bool = False) -> Response:
+def _page(status: int, detail: str, event_id: str | None, csrf: bool) -> Response:
     title = HTTP_STATUS_CODES.get(status, "Error")
     text = render_template(
         "error.html",

@@ -22,7 +22,6 @@ from app.events.tables import events
 from app.intake.refusals import refused_by_reason
 from app.intake.store_bound import measure, used_bytes
 from app.issues.tables import STATUSES, issues
-from app.memory.vectors.watch import Seen
 from app.stats.item_counts import items_by_type, losses
 from app.stats.observations import PREFIX
 from app.store import StoreError, utc_now
@@ -30,16 +29,14 @@ from app.web.current import (
     current_config,
     current_destinations,
     current_intake,
-    current_memories,
     current_release,
     current_started_at,
     current_store,
+    registered,
 )
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
-# Of the memories, without a store to ask each is unknown.
-COUNTS = ("memories", "waiting", "to_remove", "to_embed")
 PACKAGES = (
     "flask",
     "werkzeug",
@@ -65,7 +62,7 @@ def status() -> dict[str, Any]:
         "sentry": sentry(current_config(), current_release()),
         "versions": versions(),
         "store": {"kind": current_store().url.get_backend_name(), "ok": False},
-        "vectors": vectors(),
+        **{name: section() for name, section in registered("status").items()},
         "accounting": None,
         "counters": {},
         "items": {},
@@ -76,7 +73,6 @@ def status() -> dict[str, Any]:
         with current_store().read() as conn:
             report |= stored(conn)
             report["sentry"] |= destinations(conn)
-        report["vectors"] |= memories()
         report["store"] |= {
             "ok": True,
             "size_bytes": current_store().size_bytes(),
@@ -146,30 +142,6 @@ def room() -> dict[str, Any]:
             for key, row in sorted(measure(current_store(), 0).projects.items())
         ],
     }
-
-
-def vectors() -> dict[str, Any]:
-    """Return how embedder and index of memories are, as far as that is known without a wait."""
-    kept = current_memories()
-    seen = kept.watch.see() if current_config().QDRANT_URL else Seen(None, None)
-    qdrant = urlsplit(current_config().QDRANT_URL or "")
-    return {
-        "index": kept.index.system,
-        "host": qdrant.netloc or None,
-        "ok": seen.failure is None,
-        "problem": seen.problem,
-        "version": seen.state.version if seen.state else None,
-        "points": seen.state.points if seen.state else None,
-        "embedder": kept.embedders.state,
-        **dict.fromkeys(COUNTS),
-    }
-
-
-def memories() -> dict[str, int]:
-    """Return how many memories there are, and what the index has still to learn of them."""
-    state = current_memories().state()
-    counts = (state.memories, state.lacking, state.removals, state.foreign)
-    return dict(zip(COUNTS, counts, strict=True))
 
 
 def service() -> dict[str, Any]:

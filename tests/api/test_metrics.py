@@ -262,7 +262,7 @@ def test_books_are_not_counted_anew_for_every_probe(
         counted.append(conn)
         return real(shop)
 
-    monkeypatch.setattr("app.api.health.accounting", counting)
+    monkeypatch.setattr("app.web.checks.accounting", counting)
     for _ in range(5):
         assert health_of(shop)["books"] == "pass"
     assert len(counted) == 1

@@ -17,7 +17,7 @@ from app.projects import ProjectError
 from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import Dsn
 from app.store import Store
-from app.store.database import MIGRATIONS
+from app.store.migrations import MIGRATIONS
 from config import ROOT
 from tests.conftest import parts_of
 from tests.delivering import deliver, deliver_until

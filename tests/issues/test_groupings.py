@@ -19,7 +19,7 @@ from app.issues.queries import list_issues, transitions_of
 from app.issues.recording import Occurrence, Recorded, record_occurrences
 from app.issues.tables import groupings, older_groupings
 from app.store import Store, utc_now
-from app.store.database import MIGRATIONS
+from app.store.migrations import MIGRATIONS
 from tests.conftest import parts_of
 from tests.issues.test_recording import occurrence
 

@@ -103,7 +103,7 @@ def test_index_that_is_down_costs_no_memory_and_catches_up(
     assert kept["indexed"] is False and kept["duplicate_of"] is None
     assert client.get(f"/memories/{kept['id']}?user_id=ada").json["indexed"] is False
     assert client.delete(f"/memories/{first['id']}?user_id=ada", json={}).status_code == 204
-    assert MemoryTask(parts_of(app).store, upkeep, "me").run_once()
+    assert MemoryTask(parts_of(app).store, "me", lambda: parts_of(app).memories).run_once()
     index.failure = None
     past_settling(app)
     upkeep.work()

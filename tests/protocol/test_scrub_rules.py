@@ -16,7 +16,7 @@ from app.protocol.scrubbing.registry import Judge, Rule
 from app.protocol.scrubbing.spans import FILTERED, Span
 
 # What is made from the table of rules when it is imported.
-_BUILT = ("scrubbing.hints", "scrubbing.walk", "scrub")
+_BUILT = ("scrubbing.hints", "scrubbing.rule_set", "scrubbing.strings", "scrub")
 _ZEBRA = re.compile(r"zebra[0-9]{4,20}+")
 
 

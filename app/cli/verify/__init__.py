@@ -1,6 +1,7 @@
 """`flask verify`: the self-test, from the configuration to Sentry's answer.
 
-    configuration · store                      setup.py       what the service stands on
+    configuration                              setup.py       the settings and their folders
+    store                                      setup.py       its checks are those of `/health`
     Sentry initialised · message captured ·
     exception captured · user context set      capture.py     captured, and read back
     endpoints answer                           endpoints.py   through Flask, without a socket

@@ -14,10 +14,11 @@ import sentry_sdk
 from sentry_sdk.integrations.flask import FlaskIntegration
 
 from app import sentry
-from app.cli.verify.checks import Run, Verdict, failed, passed, warned
+from app.cli.verify.checks import Run
 from app.events.queries import StoredEvent, find_event
 from app.projects import OWN_PROJECT_ID
 from app.store import StoreError
+from app.web.checks import Verdict, failed, passed, warned
 
 MESSAGE = "flask verify: a test message"
 USER_MESSAGE = "flask verify: a test message of a known user"

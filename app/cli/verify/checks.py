@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from flask import Flask
 
@@ -23,57 +23,15 @@ from app.intake import Intake
 from app.protocol.dsn import Dsn
 from app.protocol.scrub import Scrubber
 from app.store import Store
+from app.web.checks import Result, Verdict, combined, failed, passed
 from config import Config
 
 T = TypeVar("T")
-Word = Literal["pass", "warn", "fail", "skip"]
-# What counts for the whole, mildest first; a skip is neither good nor bad.
-SEVERITY: tuple[Word, ...] = ("skip", "pass", "warn", "fail")
 
 # What one step over the network may take, in seconds. A Sentry that answers later than that keeps
 # the forwarder busy, too.
 TIMEOUT_S = 5.0
 MAX_FOREIGN_CHARACTERS = 200
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found.
-
-    :param detail: one sentence or less.
-    :param mend: what to do about it, one line for each thing.
-    :param blocks: whether checks that need this one are skipped.
-    """
-
-    result: Word
-    detail: str
-    mend: str = ""
-    blocks: bool = False
-
-
-def passed(detail: str) -> Verdict:
-    """Return a ``pass``."""
-    return Verdict("pass", detail)
-
-
-def warned(detail: str, mend: str) -> Verdict:
-    """Return a ``warn``."""
-    return Verdict("warn", detail, mend)
-
-
-def failed(detail: str, mend: str) -> Verdict:
-    """Return a ``fail``; what needs this check is skipped."""
-    return Verdict("fail", detail, mend, blocks=True)
-
-
-def combined(*verdicts: Verdict) -> Verdict:
-    """Return one verdict with the worst of the words and all that was said."""
-    return Verdict(
-        max((verdict.result for verdict in verdicts), key=SEVERITY.index),
-        "; ".join(dict.fromkeys(verdict.detail for verdict in verdicts if verdict.detail)),
-        "\n".join(dict.fromkeys(verdict.mend for verdict in verdicts if verdict.mend)),
-        any(verdict.blocks for verdict in verdicts),
-    )
 
 
 @dataclass
@@ -150,10 +108,9 @@ def run_checks(checks: tuple[Check, ...], run: Run) -> Iterator[Finished]:
         yield Finished(check.name, verdict, round((time.perf_counter() - started) * 1000, 1))
 
 
-def worst(finished: list[Finished]) -> Word:
+def worst(finished: list[Finished]) -> Result:
     """Return ``pass``, ``warn`` or ``fail`` for the whole."""
-    words: list[Word] = ["pass", *(check.verdict.result for check in finished)]
-    return max(words, key=SEVERITY.index)
+    return combined(passed(), *(check.verdict for check in finished)).result
 
 
 def within(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
@@ -186,9 +143,9 @@ def _blocked(check: Check, done: dict[str, Verdict]) -> Verdict | None:
     needed = done.get(check.needs) if check.needs else None
     if needed is None or not needed.blocks:
         return None
-    if needed.result == "skip":
+    if needed.result == Result.SKIP:
         return needed
-    return Verdict("skip", f"not tried, because “{check.needs}” failed", blocks=True)
+    return Verdict(Result.SKIP, f"not tried, because “{check.needs}” failed", blocks=True)
 
 
 def _looked(check: Check, run: Run) -> Verdict:

@@ -13,8 +13,9 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from app.cli.verify import acceptance, capture, delivery, endpoints, network, setup
-from app.cli.verify.checks import Check, Finished, Run, Word, run_checks, worst
+from app.cli.verify.checks import Check, Finished, Run, run_checks, worst
 from app.output import one_line, say
+from app.web.checks import Result
 from app.web.current import (
     current_accounts,
     current_config,
@@ -40,12 +41,12 @@ CHECKS = (
     Check("accepts", acceptance.accepts, "TLS"),
     Check("delivered", delivery.delivered, "accepts"),
 )
-EXIT_CODES: dict[Word, int] = {"pass": 0, "warn": 1, "fail": 2}
-MARKS: dict[Word, tuple[str, str]] = {
-    "pass": ("✓", "green"),
-    "warn": ("!", "yellow"),
-    "fail": ("✗", "red"),
-    "skip": ("-", "bright_black"),
+EXIT_CODES = {Result.PASS: 0, Result.WARN: 1, Result.FAIL: 2}
+MARKS = {
+    Result.PASS: ("✓", "green"),
+    Result.WARN: ("!", "yellow"),
+    Result.FAIL: ("✗", "red"),
+    Result.SKIP: ("-", "bright_black"),
 }
 NAME_WIDTH = max(len(check.name) for check in CHECKS)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
-from app.cli.verify.checks import Run, Verdict, failed, passed, warned
+from app.cli.verify.checks import Run
 from app.delivery.forwarder import Forwarder
+from app.events.states import EnvelopeState
+from app.web.checks import Verdict, failed, passed, warned
 from app.web.delivery_status import Progress, follow
 from app.worker import rules_of
 
@@ -38,7 +40,7 @@ def _settled(run: Run, deadline: float) -> Progress | None:
     while True:
         with run.store.read() as conn:
             progress = follow(conn, run.exception_id)
-        waits = progress is None or progress.stored.row.state == "pending"
+        waits = progress is None or progress.stored.row.state == EnvelopeState.PENDING
         if not waits or time.monotonic() > deadline:
             return progress
         time.sleep(POLL_S)
@@ -46,12 +48,12 @@ def _settled(run: Run, deadline: float) -> Progress | None:
 
 def _verdict(run: Run, progress: Progress) -> Verdict:
     row = progress.stored.row
-    if row.state == "delivered":
+    if row.state == EnvelopeState.DELIVERED:
         where = f": {progress.upstream_url}" if progress.upstream_url else ""
         return passed(f"Sentry accepted event {row.upstream_id or row.event_id}{where}")
     stopped = next((hop for hop in progress.hops if hop.ok is not True), None)
     cause = run.clean(stopped.detail if stopped else row.reason or "")
-    if row.state == "parked":
+    if row.state == EnvelopeState.PARKED:
         return failed(f"parked: {cause}", "see the page Deliveries; replay it when it is mended")
     return warned(
         f"{row.state}: {cause}", "it is kept, and sent when that has ended; see the page Deliveries"

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from app.cli.verify.checks import Run, Verdict, combined, failed, passed, within
+from app.cli.verify.checks import Run, within
+from app.web.checks import Verdict, combined, failed, passed
 from config import Config
 
 ENDPOINTS_TIMEOUT_S = 10.0
+# What to do about a status that is not the expected one.
+MENDS = {
+    200: "this route must be closed without a token: do not expose the service, report this",
+    400: "put the host of PUBLIC_URL into ALLOWED_HOSTS",
+    401: "the token in API_TOKEN is not taken: see that the service was restarted with it",
+    503: "mend the store: see the check “store”",
+}
+OTHER_MEND = "look into the log; the error is recorded as an event, too"
 
 
 class Probe(NamedTuple):
@@ -27,19 +36,15 @@ def endpoints_answer(run: Run) -> Verdict:
     probes = _probes(run.config)
     # On a thread of its own a request has a context of its own, like one that comes from outside.
     statuses = within(ENDPOINTS_TIMEOUT_S, _statuses, run, probes)
-    wrong = [
-        failed(
-            f"{probe} answers {status}, not {_or(probe.expected)}", _endpoint_mend(probe, status)
-        )
-        for probe, status in zip(probes, statuses, strict=True)
-        if status not in probe.expected
-    ]
-    right = ", ".join(
-        f"{probe} {status}{' (closed)' if status == 401 else ''}"
-        for probe, status in zip(probes, statuses, strict=True)
-        if status in probe.expected
-    )
-    return combined(passed(right), *wrong)
+    right, wrong = [], []
+    for probe, status in zip(probes, statuses, strict=True):
+        if status in probe.expected:
+            right.append(f"{probe} {status}{' (closed)' if status == 401 else ''}")
+        else:
+            expected = " or ".join(map(str, probe.expected))
+            detail = f"{probe} answers {status}, not {expected}"
+            wrong.append(failed(detail, MENDS.get(status, OTHER_MEND)))
+    return combined(passed(", ".join(right)), *wrong)
 
 
 def _probes(config: Config) -> list[Probe]:
@@ -75,19 +80,3 @@ def _base_url(config: Config) -> str:
         if config.ALLOWED_HOSTS
         else "http://localhost"
     )
-
-
-def _or(statuses: tuple[int, ...]) -> str:
-    return " or ".join(map(str, statuses))
-
-
-def _endpoint_mend(probe: Probe, status: int) -> str:
-    if status == 400:
-        return "put the host of PUBLIC_URL into ALLOWED_HOSTS"
-    if status == 503:
-        return "mend the store: see the check “store”"
-    if status == 200:
-        return "this route must be closed without a token: do not expose the service, report this"
-    if status == 401:
-        return "the token in API_TOKEN is not taken: see that the service was restarted with it"
-    return "look into the log; the error is recorded as an event, too"

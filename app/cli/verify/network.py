@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.cli.verify import checks
-from app.cli.verify.checks import Run, Verdict, combined, failed, passed, warned, within
+from app.cli.verify.checks import Run, within
 from app.delivery.client import tls_context
 from app.protocol.addresses import AddressError, check_upstream, check_upstream_address
 from app.protocol.dsn import PORTS, Dsn
+from app.web.checks import Result, Verdict, combined, failed, passed, warned
 from config import Config
 
 # More addresses than that share the time so thinly that a slow one looks dead.
@@ -27,7 +28,7 @@ MIN_CERTIFICATE_DAYS = 14
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
 
 NO_DSN = Verdict(
-    "skip",
+    Result.SKIP,
     "there is no SENTRY_DSN: errors are kept here and go nowhere",
     "set SENTRY_DSN to the DSN of a Sentry project",
     blocks=True,
@@ -151,6 +152,21 @@ def open_socket(addresses: list[Any]) -> socket.socket:
     raise last
 
 
+def open_stream(run: Run, target: Dsn) -> socket.socket:
+    """Return a connection to the target, after the handshake where it is encrypted.
+
+    :raise OSError: there is no connection, or no handshake.
+    """
+    sock = open_socket(run.addresses)
+    if not target.is_encrypted:
+        return sock
+    try:
+        return tls_context().wrap_socket(sock, server_hostname=target.host)
+    except OSError:
+        sock.close()
+        raise
+
+
 def _proxy_note() -> str:
     # The names only: a proxy's address may have a password in it.
     names = [name for name in PROXY_VARIABLES if os.environ.get(name)]
@@ -177,16 +193,15 @@ def tls(run: Run) -> Verdict:
 
 
 def _shake_hands(run: Run, target: Dsn) -> tuple[str, dict[str, Any]]:
-    with (
-        open_socket(run.addresses) as plain,
-        tls_context().wrap_socket(plain, server_hostname=target.host) as sock,
-    ):
+    with open_stream(run, target) as sock:
+        if not isinstance(sock, ssl.SSLSocket):
+            return "", {}
         return sock.version() or "TLS", dict(sock.getpeercert() or {})
 
 
 def _not_encrypted(target: Dsn) -> Verdict:
     if target.is_loopback:
-        return Verdict("skip", "http to this machine needs none")
+        return Verdict(Result.SKIP, "http to this machine needs none")
     return warned(
         "not encrypted: the key and every event can be read on the way",
         "use the https:// address of Sentry in SENTRY_DSN",

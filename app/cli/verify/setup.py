@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.cli.verify.checks import Run, Verdict, combined, failed, passed, warned
-from app.delivery import accounting
+from app.cli.verify.checks import Run
 from app.protocol.addresses import check_upstream
 from app.protocol.dsn import Dsn
-from app.store import StoreBusy, StoreError
+from app.store import StoreError
+from app.web import checks
+from app.web.checks import Result, Verdict, combined, failed, passed, warned
 from config import ROOT, VERSION, Config
-
-# An event takes 2 to 20 kB, so that this is some hours of a storm of errors, time to react.
-LOW_DISK_BYTES = 1024**3
 
 
 def configuration(run: Run) -> Verdict:
@@ -107,54 +103,23 @@ def _token(run: Run) -> Iterator[Verdict]:
 
 
 def store(run: Run) -> Verdict:
-    """Ask, write and roll back; look at the room that is left, and at what waits beside it."""
-    try:
-        run.store.check()
-        with run.store.write() as conn:
-            accounting.add(conn, Counter(verify=1))
-            conn.rollback()
-        summary = _summary(run)
-    except StoreError as error:
-        return failed(run.clean(str(error)), _store_mend(run, error))
-    return combined(summary, *_room(run), *_set_aside(run), *_upstreams(run))
+    """Ask and write; look at the room that is left, and at what waits beside the store."""
+    found = checks.store(run.store, run.intake, probes=True)
+    if found.result == Result.FAIL:
+        return failed(run.clean(found.detail), found.mend)
+    return combined(
+        _summary(run),
+        found,
+        checks.disk(run.config),
+        checks.emergency(run.intake),
+        checks.totals(run.store),
+        *_upstreams(run),
+    )
 
 
 def _summary(run: Run) -> Verdict:
     kind, megabytes = run.store.url.get_backend_name(), run.store.size_bytes() / 1e6
     return passed(f"{kind}, schema {run.store.schema_revision()}, {megabytes:.1f} MB")
-
-
-def _store_mend(run: Run, error: StoreError) -> str:
-    if isinstance(error, StoreBusy):
-        return "end whatever writes for seconds without a commit; look for a process that hangs"
-    if "schema" in str(error):
-        return "run `flask db upgrade`"
-    if run.store.is_sqlite:
-        return f"see that {run.store.url.database} can be made and written, and has room"
-    return "see that PostgreSQL runs, and that host, user and password in DATABASE_URL are right"
-
-
-def _room(run: Run) -> Iterator[Verdict]:
-    url = run.store.url
-    folder = Path(str(url.database)).parent if run.store.is_sqlite else None
-    for path in {folder or run.config.DATA_DIR, run.config.emergency_dir}:
-        existing = next(parent for parent in (path, *path.parents) if parent.exists())
-        free = shutil.disk_usage(existing).free
-        if free < LOW_DISK_BYTES:
-            yield warned(
-                f"only {free / 1e6:.0f} MB are free at {existing}",
-                "make room: what is not delivered yet is never deleted, a full disk refuses events",
-            )
-            return
-
-
-def _set_aside(run: Run) -> Iterator[Verdict]:
-    count = run.intake.emergency.count()
-    if count:
-        yield warned(
-            f"{count} set aside in {run.intake.emergency.path}, not in the store yet",
-            "they are taken in at the next start; if they stay, look into the log for the reason",
-        )
 
 
 def _upstreams(run: Run) -> Iterator[Verdict]:

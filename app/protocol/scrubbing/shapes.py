@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.protocol.scrubbing.harmless import is_harmless
 from app.protocol.scrubbing.names import COUNTABLE, HEADER
+from app.protocol.scrubbing.rule_set import RuleSet
 from app.protocol.scrubbing.spans import FILTERED
 from app.protocol.scrubbing.verdicts import UNSAFE
-
-if TYPE_CHECKING:
-    from app.protocol.scrub import Scrubber
 
 # Logs, metrics and spans v2: {"user.password": {"value": "x", "type": "string"}}.
 _TYPED_ATTRIBUTE = {"value", "type", "unit"}
@@ -26,8 +24,8 @@ _TOKEN_KEY = re.compile(
 class Shape:
     """Makes copies of what stands under a secret name: same shape, no secret in it."""
 
-    def __init__(self, scrubber: Scrubber, name: str, verdict: int) -> None:
-        self._scrubber = scrubber
+    def __init__(self, rules: RuleSet, name: str, verdict: int) -> None:
+        self._rules = rules
         self._name = name
         self._verdict = verdict
 
@@ -87,8 +85,8 @@ class Shape:
             return key
         if _TOKEN_KEY.fullmatch(key):
             return FILTERED
-        is_unsafe = self._scrubber.verdict_of_key(key) & UNSAFE
-        return self._scrubber.clean(key) if is_unsafe else key
+        is_unsafe = self._rules.verdict_of_key(key) & UNSAFE
+        return self._rules.clean(key) if is_unsafe else key
 
 
 def is_number(value: Any) -> bool:

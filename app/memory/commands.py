@@ -5,10 +5,9 @@ from __future__ import annotations
 import click
 from flask.cli import AppGroup
 
-from app.memory.upkeep import Upkeep
+from app.memory.status import current_memories
 from app.memory.vectors.errors import VectorError
 from app.output import command_error, say
-from app.web.current import current_memories
 
 memory_group = AppGroup("memory", help="The memory service.")
 
@@ -19,6 +18,8 @@ COMMAND_WAIT_S = 120.0
 @memory_group.command("reindex")
 def reindex_memories() -> None:
     """Make vectors of another EMBEDDER anew from the texts, and the index from the vectors."""
+    from app.memory.upkeep import Upkeep
+
     found = current_memories()
     upkeep = Upkeep(found)
     try:

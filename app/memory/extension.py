@@ -1,0 +1,54 @@
+"""The one place where the application learns of the memory service.
+
+What is registered here is small. The service itself, with NumPy, the embedder and the index, is
+imported and made when somebody asks for a memory, see :func:`current_memories`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+
+from app.memory import status
+from app.memory.commands import memory_group
+from app.memory.task import MemoryTask
+from app.memory.vectors.errors import VectorError
+from app.protocol.scrub import Scrubber
+from app.sentry import ErrorTracker, event_id_of
+from app.store import Store
+from app.web.current import install, register
+from app.web.errors import answer_unavailable
+from app.web.later import Later
+from config import Config
+
+if TYPE_CHECKING:
+    from app.memory.service import Memories
+
+
+def init_app(app: Flask, store: Store, config: Config, scrubber: Scrubber) -> None:
+    """Register the service, its errors, its commands, its task, and what health and status show."""
+    memories = Later(partial(_make, store, config, scrubber))
+    install(app, memories=memories)
+    app.register_error_handler(VectorError, answer_vector_error)
+    app.cli.add_command(memory_group)
+    register(app, "status", vectors=status.section)
+    register(app, "tasks", memories=lambda owner: MemoryTask(store, owner, memories.get))
+    if config.QDRANT_URL is not None:
+        register(app, "checks", vectors=status.check)
+
+
+def _make(store: Store, config: Config, scrubber: Scrubber) -> Memories:
+    from app.memory.service import Memories
+
+    return Memories.of(store, config, scrubber)
+
+
+def answer_vector_error(error: VectorError) -> ResponseReturnValue:
+    """Answer 503: embedder or index do not answer; the echo of a failure names its event."""
+    cause = error.__cause__
+    echoes = isinstance(cause, VectorError)
+    event_id = event_id_of(cause) if echoes else ErrorTracker().log_error(error)
+    return answer_unavailable(str(error), error.retry_after_s, event_id)
