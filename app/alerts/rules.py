@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal, or_, select, update
 
 from app.alerts.channels import Channel, chosen
 from app.alerts.errors import AlertError
@@ -31,7 +31,7 @@ from app.issues.rules import MAX_PATTERN, Matcher
 from app.issues.tables import issues
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.event import LEVELS, clean_text
-from app.store import Store, utc_now
+from app.store import Store, larger, replaced, upsert, utc_now
 from app.store import insert as insert_or_not
 
 MAX_NAME = 200
@@ -516,22 +516,11 @@ def _notice_too(conn: Connection, source_id: int, other_id: int) -> None:
     """Have rules that named an issue cool down for another one, too, from the later moment on."""
     of = noticed_issues.c
     rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)
-    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
-    statement = insert_or_not(conn, noticed_issues)
-    statement = statement.from_select(["rule_id", "issue_id", "at"], rows)
-    at = statement.excluded.at
-    later = case((at > of.at, at), else_=of.at)
-    key = ["rule_id", "issue_id"]
-    conn.execute(statement.on_conflict_do_update(index_elements=key, set_={"at": later}))
+    conn.execute(upsert(conn, noticed_issues, rows, at=larger))
 
 
 def write_state(conn: Connection, rule: Watch, **values: Any) -> None:
     """Write how a rule was found in a project, any fields of :class:`RuleState`."""
     key = {"rule_id": rule.id, "project_id": rule.project_id}
     first = key | {name: getattr(rule, name) for name in _OF_STATE} | values
-    statement = insert_or_not(conn, alert_rule_states).values(first)
-    if values:
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=values)
-    else:
-        statement = statement.on_conflict_do_nothing()
-    conn.execute(statement)
+    conn.execute(upsert(conn, alert_rule_states, first, **dict.fromkeys(values, replaced)))

@@ -29,7 +29,7 @@ from app.insights.metrics import (
 from app.insights.performance import PERIODS, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
-from app.store import utc_now
+from app.store import in_batches, utc_now
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
@@ -160,8 +160,8 @@ def _all(
     shown = names[query.cursor : query.cursor + query.limit]
     found = [
         _shape(line.metric, line.figures)
-        for first in range(0, len(shown), _AT_A_TIME)
-        for line in lines_of(conn, selection, shown[first : first + _AT_A_TIME], step)
+        for batch in in_batches(shown, _AT_A_TIME)
+        for line in lines_of(conn, selection, batch, step)
     ]
     return found, len(names)
 

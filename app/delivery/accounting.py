@@ -6,7 +6,6 @@ against each other and against the rows that are there.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from app.delivery.tables import counters
 from app.events.tables import envelopes
-from app.store import insert_for
+from app.store import added, upsert
 
 # The states of an envelope that has not been discarded.
 STATES = ("local", "pending", "retry", "delivered", "parked", "expired")
@@ -70,14 +69,7 @@ def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
     if rows:
-        conn.execute(_addition(conn.dialect.name), rows)
-
-
-@functools.cache
-def _addition(dialect: str) -> Any:
-    statement = insert_for(dialect, counters)
-    added = counters.c.value + statement.excluded.value
-    return statement.on_conflict_do_update(index_elements=["name"], set_={"value": added})
+        conn.execute(upsert(conn, counters, value=added), rows)
 
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:

@@ -18,7 +18,7 @@ from app.delivery import accounting
 from app.delivery.tables import attempts, client_reports
 from app.events.tables import envelopes
 from app.protocol.rate_limits import categories_of
-from app.store import insert
+from app.store import added, upsert
 
 WAITING = ("pending", "retry")
 
@@ -101,12 +101,7 @@ def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> 
         {"project_id": project_id, "reason": reason, "category": category, "quantity": count}
         for (project_id, reason, category), count in sorted(owed.items())
     ]
-    statement = insert(conn, client_reports)
-    more = client_reports.c.quantity + statement.excluded.quantity
-    keys = ["project_id", "reason", "category"]
-    conn.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_={"quantity": more}), rows
-    )
+    conn.execute(upsert(conn, client_reports, quantity=added), rows)
 
 
 def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:

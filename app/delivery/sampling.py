@@ -6,13 +6,11 @@ out depends on its id alone, so that asking again gives the same answer.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
@@ -20,7 +18,7 @@ from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
 from app.issues.followers import when_merged
 from app.issues.tables import issues
-from app.store import insert_for
+from app.store import added, upsert
 
 SAMPLED = "sample_rate"
 CAPPED = "issue_cap"
@@ -99,7 +97,7 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
         if issue_id in there
     ]
     if rows:
-        conn.execute(_addition(conn.dialect.name), rows)
+        conn.execute(upsert(conn, issue_deliveries, sent=added), rows)
 
 
 @when_merged
@@ -111,15 +109,8 @@ def _count_as_one(conn: Connection, source_id: int, target_id: int) -> None:
         {"issue_id": target_id, "hour": hour, "sent": sent} for hour, sent in conn.execute(query)
     ]
     if rows:
-        conn.execute(_addition(conn.dialect.name), rows)
+        conn.execute(upsert(conn, issue_deliveries, sent=added), rows)
         conn.execute(delete(issue_deliveries).where(of_source))
-
-
-@functools.cache
-def _addition(dialect: str) -> Any:
-    statement = insert_for(dialect, issue_deliveries)
-    more = issue_deliveries.c.sent + statement.excluded.sent
-    return statement.on_conflict_do_update(index_elements=["issue_id", "hour"], set_={"sent": more})
 
 
 def _may_be_thinned(due: Due) -> bool:

@@ -34,7 +34,7 @@ from app.stats.row_bounds import bound_rows
 from app.stats.series import MINUTES_KEPT, SESSIONS_OPEN
 from app.stats.tables import ai_calls, client_losses, item_counts
 from app.stats.users import MAX_USERS, day_number
-from app.store import Store, utc_now
+from app.store import Store, delete_in_batches, utc_now
 from config import Config
 
 log = logging.getLogger("app.tracker")
@@ -165,10 +165,10 @@ def excess(store: Store, limits: Limits) -> int:
 
 def _counts(store: Store, now: datetime) -> None:
     """Remove hours of issues, and counts of items and losses by the day."""
-    expiry.remove(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
+    delete_in_batches(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
     day: date = (now - COUNTS_KEPT).date()
     for table in (item_counts, client_losses):
-        expiry.remove(store, table, table.c.day < day)
+        delete_in_batches(store, table, table.c.day < day)
 
 
 def _users(store: Store) -> None:
@@ -186,11 +186,11 @@ def _ledger(store: Store, days: int) -> None:
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     prune_actions(store, now - timedelta(days=days) if days else None)
-    expiry.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
+    delete_in_batches(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
     if days:
         old = now - timedelta(days=days)
-        expiry.remove(store, attempts, attempts.c.at < old, LEDGER_BITE)
-        expiry.remove(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
+        delete_in_batches(store, attempts, attempts.c.at < old, LEDGER_BITE)
+        delete_in_batches(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
 
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:

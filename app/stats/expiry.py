@@ -161,31 +161,6 @@ def _roll_up(store: Store, aged: Aged, before: date) -> None:
             return
 
 
-def remove(store: Store, table: Table, old: Any, bite: int = BITE) -> None:
-    """Remove the rows that a condition names, in batches.
-
-    They are chosen in a read, since a condition without an index has the whole table looked at.
-
-    :param old: no ``IN`` of a list, since the condition is asked again for each row by itself.
-    :param bite: rows that a transaction removes.
-    """
-    key = tuple(table.primary_key)
-    some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(bite)
-    is_it = (column == bindparam(f"key_{column.name}", type_=column.type) for column in key)
-    # Still as it was chosen: a row may have been written again since.
-    removal = delete(table).where(*is_it, old)
-    while True:
-        with store.read() as conn:
-            rows = [dict(row._mapping) for row in conn.execute(some)]
-        gone = 0
-        if rows:
-            with store.write(durable=False) as conn:
-                gone = conn.execute(removal, rows).rowcount
-        # Where none went, choosing again would find the same ones for ever.
-        if len(rows) < bite or gone == 0:
-            return
-
-
 def _forget(store: Store, series: Table, tables: Sequence[Table], old: Any) -> None:
     while True:
         with store.write() as conn:

@@ -6,16 +6,15 @@ protocol does not know are counted together, and so is what goes beyond a day's 
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Table, cast, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from app.stats.tables import client_losses, item_counts
-from app.store import insert_for
+from app.store import added, upsert
 
 # Source: https://develop.sentry.dev/sdk/data-model/envelope-items/, 2026-11-24.
 ITEM_TYPES = frozenset(
@@ -94,7 +93,7 @@ def count_items(conn: Connection, counts: Counter[ItemKey], day: date) -> None:
     """Add to the counts of a day."""
     rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
     if rows:
-        conn.execute(_addition(conn.dialect.name, item_counts), rows)
+        conn.execute(upsert(conn, item_counts, quantity=added), rows)
 
 
 def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
@@ -103,7 +102,7 @@ def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
         counts = _bounded(conn, counts, project_id, day)
     rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
     if rows:
-        conn.execute(_addition(conn.dialect.name, client_losses), rows)
+        conn.execute(upsert(conn, client_losses, quantity=added), rows)
 
 
 def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, int]:
@@ -133,15 +132,6 @@ def losses(conn: Connection, project_id: int | None = None, limit: int = 100) ->
     by_choice = table.c.reason.in_(sorted(BY_CHOICE))
     rows = conn.execute(query.order_by(by_choice, total.desc(), *of).limit(limit))
     return [ClientLoss(*row) for row in rows]
-
-
-@functools.cache
-def _addition(dialect: str, table: Table) -> Any:
-    statement = insert_for(dialect, table)
-    added = table.c.quantity + statement.excluded.quantity
-    return statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key], set_={"quantity": added}
-    )
 
 
 def _bounded(

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Table, and_, func, select
 
-from app.stats.expiry import AGED, remove
+from app.stats.expiry import AGED
 from app.stats.tables import ai_hours, ai_series, known_sessions, session_counts, session_series
-from app.store import Store
+from app.store import Store, delete_in_batches
 
 # Of one table and project, some 60 to 150 bytes each. Full days of 2,000 series, as hours, fill it
 # in two months; an honest project has some hundreds of series.
@@ -35,7 +35,7 @@ def bound_rows(store: Store) -> None:
             for series_id in _beyond(store, series, table):
                 # Of all its tables: what is a series' value has its minute in the first of them.
                 for one in tables:
-                    remove(store, one, one.c.series_id == series_id)
+                    delete_in_batches(store, one, one.c.series_id == series_id)
     _bound_known(store)
 
 
@@ -60,7 +60,7 @@ def _bound_known(store: Store) -> None:
         of_project = select(session_series.c.id).where(session_series.c.project_id == project_id)
         columns = known_sessions.c
         old = and_(columns.minute <= minute, columns.series_id.in_(of_project))
-        remove(store, known_sessions, old)
+        delete_in_batches(store, known_sessions, old)
 
 
 def _last_minutes(store: Store) -> Iterator[tuple[int, int]]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select, update
 
-from app.stats.expiry import BITE, remove
+from app.stats.expiry import BITE
 from app.stats.series import add_on_conflict
 from app.stats.tables import known_sessions, session_counts, session_series, session_users
-from app.store import Store
+from app.store import Store, delete_in_batches
 
 # Rows of users that a project keeps over all days; some 40 bytes each.
 MAX_USERS_KEPT = 2_000_000
@@ -33,7 +33,7 @@ def settle(store: Store, before: date) -> None:
     In this order: what moves a session moves it in its minute.
     """
     first_minute = before.toordinal() - date(1970, 1, 1).toordinal()
-    remove(store, known_sessions, known_sessions.c.minute < first_minute * 1440)
+    delete_in_batches(store, known_sessions, known_sessions.c.minute < first_minute * 1440)
     old = _of_days(before, rolled=False).limit(SERIES_BITE)
     while True:
         with store.write() as conn:
@@ -52,7 +52,7 @@ def forget(store: Store, before: date) -> None:
             return
         for table in (session_users, session_counts):
             for series_id in ids:
-                remove(store, table, table.c.series_id == series_id)
+                delete_in_batches(store, table, table.c.series_id == series_id)
         with store.write() as conn:
             conn.execute(delete(session_series).where(session_series.c.id.in_(ids)))
 
@@ -66,7 +66,7 @@ def bound_users(store: Store) -> None:
     with store.read() as conn:
         beyond = list(conn.scalars(select(counted.c.id).where(counted.c.kept > MAX_USERS_KEPT)))
     for series_id in beyond:
-        remove(store, session_users, session_users.c.series_id == series_id)
+        delete_in_batches(store, session_users, session_users.c.series_id == series_id)
         with store.write(durable=False) as conn:
             conn.execute(update(session_series).where(of.id == series_id).values(users=0))
 

@@ -24,12 +24,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from app.protocol.session import CRASHED, Sessions
 from app.stats.series import OTHER, SeriesBook, adding, day_of
 from app.stats.tables import known_sessions, session_counts, session_series, session_users
-from app.store import insert_for
+from app.store import larger, smaller, upsert
 
 # Some twenty releases in five environments fill half of it.
 MAX_SERIES = 200
@@ -213,27 +213,21 @@ def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> No
 # Built once: putting this statement together takes longer than executing it.
 @functools.cache
 def _telling(dialect: str) -> Any:
-    statement = insert_for(dialect, known_sessions)
-    new, old = statement.excluded, known_sessions.c
-    # By CASE: the two databases name greatest and least differently.
-    is_worse, is_smaller = new.outcome > old.outcome, new.user_hash < old.user_hash
-    return statement.on_conflict_do_update(
-        index_elements=["session_hash"],
-        set_={
-            "outcome": case((is_worse, new.outcome), else_=old.outcome),
-            "user_hash": case((is_smaller, new.user_hash), else_=old.user_hash),
-            "outcome_before": old.outcome,
-            "user_before": old.user_hash,
-        },
-        where=or_(is_worse, is_smaller),
-    ).returning(
-        old.series_id,
-        old.minute,
-        old.outcome,
-        old.user_hash,
-        old.outcome_before,
-        old.user_before,
+    statement = upsert(
+        dialect,
+        known_sessions,
+        where=_is_changed,
+        outcome=larger,
+        user_hash=smaller,
+        outcome_before=lambda old, new: old.table.c.outcome,
+        user_before=lambda old, new: old.table.c.user_hash,
     )
+    names = "series_id", "minute", "outcome", "user_hash", "outcome_before", "user_before"
+    return statement.returning(*(known_sessions.c[name] for name in names))
+
+
+def _is_changed(old: Any, new: Any) -> Any:
+    return or_(new.outcome > old.outcome, new.user_hash < old.user_hash)
 
 
 def _add_counts(conn: Connection, counts: dict[_CountKey, list[int]]) -> None:

@@ -1,6 +1,8 @@
 """The store: one database, read in deferred transactions and written by one writer at a time.
 
 database.py      ``Store``: engines, reading, writing, migrations
+statements.py    INSERT where a row may be there: ``upsert``, and what its columns get
+batches.py       long work in short transactions
 writer_lock.py   one writer among the processes of a machine
 leases.py        work that one process at a time may do, as rows that run out by themselves
 leased_task.py   a thread that works again and again while its process holds the lease
@@ -11,6 +13,7 @@ kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free
 """
 
+from app.store.batches import delete_in_batches, in_batches
 from app.store.database import (
     RowId,
     Store,
@@ -20,12 +23,20 @@ from app.store.database import (
     StoreUnavailable,
     UtcDateTime,
     facts,
-    insert,
-    insert_for,
-    inserted,
     metadata,
     newest_revision,
     utc_now,
+)
+from app.store.statements import (
+    added,
+    insert,
+    insert_for,
+    inserted,
+    larger,
+    new_if_any,
+    replaced,
+    smaller,
+    upsert,
 )
 
 __all__ = [
@@ -36,11 +47,19 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "UtcDateTime",
+    "added",
+    "delete_in_batches",
     "facts",
+    "in_batches",
     "insert",
     "insert_for",
     "inserted",
+    "larger",
     "metadata",
+    "new_if_any",
     "newest_revision",
+    "replaced",
+    "smaller",
+    "upsert",
     "utc_now",
 ]

@@ -57,14 +57,13 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
-from sqlalchemy.sql import Insert
 
 from app.store.integrity import check_file, damaged_files
 from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
 from app.store.searching import add_functions
+from app.store.statements import replaced, upsert
 from app.store.writer_lock import Turns
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
@@ -141,27 +140,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def insert(conn: Connection, table: Any) -> Any:
-    """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
-    return insert_for(conn.dialect.name, table)
-
-
-def insert_for(dialect: str, table: Any) -> Any:
-    """Return the INSERT of a dialect by its name, for statements that are built once and kept."""
-    module: Any = sqlite if dialect == "sqlite" else postgresql
-    statement: Insert = module.insert(table)
-    return statement
-
-
-def inserted(conn: Connection, statement: Any) -> bool:
-    """Execute an :func:`insert` unless its row is there already; return whether it was new.
-
-    Told by RETURNING, since psycopg's row count is not there for every INSERT.
-    """
-    statement = statement.on_conflict_do_nothing().returning(text("1"))
-    return conn.execute(statement).first() is not None
 
 
 class Store:
@@ -378,12 +356,7 @@ class Store:
         """
         with self.write(timeout_s) as conn:
             row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
-            statement = insert(conn, facts).values(row)
-            conn.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["name"], set_={"value": row["value"]}
-                )
-            )
+            conn.execute(upsert(conn, facts, row, value=replaced))
         self.write_failed = False
 
     def damaged_files(self) -> list[Path]:
