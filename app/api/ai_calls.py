@@ -15,7 +15,7 @@ from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
-from app.insights.performance import window_of
+from app.insights.reading import window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import utc_now

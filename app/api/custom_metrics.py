@@ -26,7 +26,7 @@ from app.insights.metrics import (
     lines_of,
     names_of,
 )
-from app.insights.performance import PERIODS, window_of
+from app.insights.reading import PERIODS, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import in_batches, utc_now

@@ -15,7 +15,6 @@ from app.api.events import Limit
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Query, read_query
 from app.insights.performance import (
-    PERIODS,
     Percentiles,
     Rate,
     Selection,
@@ -23,8 +22,8 @@ from app.insights.performance import (
     figures_by,
     over_time,
     ranked,
-    window_of,
 )
+from app.insights.reading import PERIODS, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import utc_now

@@ -33,8 +33,9 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
+from app.stats.counting import Measured
 from app.stats.item_counts import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
-from app.stats.measuring import MeasureBooks, Measured
+from app.stats.measuring import MeasureBooks
 from app.stats.releases import Release, ReleaseBook, release_of
 from app.stats.users import UserBook
 from app.store import insert_for

@@ -16,7 +16,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -31,8 +31,7 @@ from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
 from app.stats import expiry, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
-from app.stats.series import MINUTES_KEPT, SESSIONS_OPEN
-from app.stats.tables import ai_calls, client_losses, item_counts
+from app.stats.tables import ai_calls
 from app.stats.users import MAX_USERS, day_number
 from app.store import Store, delete_in_batches, utc_now
 from config import Config
@@ -45,10 +44,6 @@ LEDGER_BITE = 500
 SENT_HOURS_KEPT = timedelta(days=2)
 # Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
 HOURS_KEPT = timedelta(days=8)
-# Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
-COUNTS_KEPT = timedelta(days=90)
-# So do counts of sessions and of their users.
-TIMINGS_KEPT = timedelta(days=90)
 # Whom issues and releases met, and on which days.
 USERS_KEPT = timedelta(days=90)
 
@@ -127,13 +122,12 @@ def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what grows old besides envelopes, by name."""
-    hourly, past = (now - MINUTES_KEPT).date(), (now - TIMINGS_KEPT).date()
-    closed = (now - SESSIONS_OPEN).date()
-    yield "counts", lambda: _counts(store, now)
-    yield "series to hours", lambda: expiry.roll_up(store, hourly)
-    yield "old series", lambda: expiry.forget(store, past)
-    yield "sessions to hours", lambda: session_expiry.settle(store, closed)
-    yield "old sessions", lambda: session_expiry.forget(store, past)
+    hours = issue_hours.c.hour < now - HOURS_KEPT
+    yield "hours of issues", lambda: delete_in_batches(store, issue_hours, hours)
+    yield "series to hours", lambda: expiry.roll_up(store, now)
+    yield "old series", lambda: expiry.expire(store, now)
+    yield "sessions to hours", lambda: session_expiry.settle(store, now)
+    yield "old sessions", lambda: session_expiry.expire(store, now)
     yield "users of sessions", lambda: session_expiry.bound_users(store)
     yield "rows of series", lambda: bound_rows(store)
     yield "history", lambda: bound_history(store)
@@ -161,14 +155,6 @@ def excess(store: Store, limits: Limits) -> int:
             old += int(conn.execute(count).scalar_one())
         many = _count(conn) - limits.events if limits.events else 0
     return max(old, many, 0)
-
-
-def _counts(store: Store, now: datetime) -> None:
-    """Remove hours of issues, and counts of items and losses by the day."""
-    delete_in_batches(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
-    day: date = (now - COUNTS_KEPT).date()
-    for table in (item_counts, client_losses):
-        delete_in_batches(store, table, table.c.day < day)
 
 
 def _users(store: Store) -> None:

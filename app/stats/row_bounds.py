@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import Table, and_, func, select
 
-from app.stats.expiry import AGED
-from app.stats.tables import ai_hours, ai_series, known_sessions, session_counts, session_series
+from app.stats import declared
+from app.stats.sessions import SESSIONS, session_series
+from app.stats.tables import known_sessions
 from app.store import Store, delete_in_batches
 
 # Of one table and project, some 60 to 150 bytes each. Full days of 2,000 series, as hours, fill it
@@ -20,17 +21,16 @@ MAX_ROWS = 3_000_000
 # Sessions that may still change: five days of 400,000 each.
 MAX_KNOWN_SESSIONS = 2_000_000
 
-# Series, and the tables that have rows of them.
-BOUNDED: tuple[tuple[Table, tuple[Table, ...]], ...] = (
-    *((aged.series, tuple(rows.table for rows in aged.rows)) for aged in AGED),
-    (ai_series, (ai_hours,)),
-    (session_series, (session_counts,)),
-)
+
+def bounded() -> Iterator[tuple[Table, list[Table]]]:
+    """Yield tables of series, and the tables that have rows of them."""
+    for series in (*declared.SERIES, SESSIONS):
+        yield series.table, [counts.table for counts in series.counts]
 
 
 def bound_rows(store: Store) -> None:
     """Remove the rows of each project's oldest series beyond those that are kept."""
-    for series, tables in BOUNDED:
+    for series, tables in bounded():
         for table in tables:
             for series_id in _beyond(store, series, table):
                 # Of all its tables: what is a series' value has its minute in the first of them.

@@ -15,9 +15,15 @@ from sqlalchemy import func, select, update
 from app.intake.retention import Limits, prune
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, Item
-from app.stats import item_counts as counting
-from app.stats.item_counts import LossKey, count_losses, items_by_type, losses
-from app.stats.tables import client_losses, item_counts
+from app.stats.item_counts import (
+    LOSSES,
+    LossKey,
+    client_losses,
+    count_losses,
+    item_counts,
+    items_by_type,
+    losses,
+)
 from app.store import utc_now
 from tests.conftest import parts_of
 from tests.ingest.corpus import load
@@ -115,7 +121,7 @@ def test_client_is_named_by_its_header_else_by_its_key(
 
 
 def test_losses_of_a_day_have_an_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "MAX_LOSSES_A_DAY", 3)
+    monkeypatch.setattr(LOSSES, "max_keys", 3)
     day = utc_now().date()
     with parts_of(app).store.write() as conn:
         for batch in range(4):

@@ -19,22 +19,23 @@ from sqlalchemy import func, select
 from app.insights.health import (
     Counts,
     Health,
-    has_any,
     health_by_release,
     health_of,
-    options_of,
     over_time,
     users_by_day,
 )
+from app.insights.reading import has_any, options_of
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.measures import read_measures
 from app.sentry import flush
 from app.stats import sessions as sessions_module
-from app.stats.measuring import MeasureBooks, Measured
-from app.stats.series import OTHER
-from app.stats.tables import known_sessions, session_counts, session_series, session_users
+from app.stats.additive import OTHER
+from app.stats.counting import Measured
+from app.stats.measuring import MeasureBooks
+from app.stats.sessions import SESSIONS, session_counts, session_series
+from app.stats.tables import known_sessions, session_users
 from app.store import Store, utc_now
 from app.web import access
 from tests.conftest import parts_of
@@ -197,9 +198,9 @@ def test_stream_through_the_door_is_counted_exactly(app: Flask, store: Store) ->
     assert health(store) == figures(told)
     now = utc_now()
     with store.read() as conn:
-        assert options_of(conn, SHOP, now)["release"] == ["2.0", "1.0"]
-        assert options_of(conn, SHOP, now)["environment"] == ["production"]
-        assert has_any(conn, SHOP) and not has_any(conn, 1)
+        assert options_of(SESSIONS, conn, SHOP, now)["release"] == ["2.0", "1.0"]
+        assert options_of(SESSIONS, conn, SHOP, now)["environment"] == ["production"]
+        assert has_any(SESSIONS, conn, SHOP) and not has_any(SESSIONS, conn, 1)
 
 
 def test_groups_are_added_as_they_come(app: Flask, store: Store) -> None:
@@ -290,7 +291,7 @@ def test_what_comes_twice_is_counted_once_and_each_project_has_its_own(
 def test_beyond_the_bound_of_a_day_releases_are_counted_as_one(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions_module, "MAX_SERIES", 3)
+    monkeypatch.setattr(SESSIONS, "max_series", 3)
     for number in range(8):
         one = Update(f"{number + 1:032x}", f"1.{number}", did="ann", status="ok")
         take(app, envelope(one.item()))
