@@ -57,6 +57,6 @@ class MeasuredFigures:
         self, conn: Connection, project_id: int, since: datetime, until: datetime
     ) -> Figure | None:
         """Return how many of 100 sessions ended without a crash."""
-        sessions, crashed, *_ = health.counts_of(conn, project_id, since, until)
+        sessions, crashed, *_ = health.counts_of(conn, health.Selection(project_id, since, until))
         # In this order, so that whole percents are told as such: 0.57 * 100 is less than 57.
         return Figure((sessions - crashed) * 100 / sessions, sessions) if sessions else None

@@ -8,7 +8,7 @@ are counted by the day, UTC: whoever had a session in one of the days that a win
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import Connection, Select, case, func, select
@@ -77,78 +77,39 @@ class Selection(reading.Selection):
     environment: str | None = None
 
 
-def health_by_release(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    environment: str | None = None,
-) -> dict[str, Health]:
+def health_by_release(conn: Connection, selection: Selection) -> dict[str, Health]:
     """Return the health of each release that had sessions."""
-    selection = Selection(project_id, since, until, environment=environment)
-    of = session_series.c.release
-    found = sessions_by_release(conn, project_id, since, until, environment)
-    users = {release: row for release, *row in conn.execute(_users(selection, of))}
+    found = sessions_by_release(conn, selection)
+    rows = conn.execute(_users(selection, session_series.c.release))
+    users = {release: row for release, *row in rows}
     return {release: Health(*one, *users.get(release, Users())) for release, one in found.items()}
 
 
-def sessions_by_release(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    environment: str | None = None,
-) -> dict[str, Counts]:
+def sessions_by_release(conn: Connection, selection: Selection) -> dict[str, Counts]:
     """Return the sessions of each release that had some; they are found faster than users."""
-    selection = Selection(project_id, since, until, environment=environment)
     of = session_series.c.release
     counted = conn.execute(_counts(selection, of).group_by(of))
     return {release: Counts(*map(int, row)) for release, *row in counted}
 
 
-def health_of(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> Health:
-    """Return the health of a project, or of one release."""
-    selection = Selection(project_id, since, until, release, environment)
-    counts = counts_of(conn, project_id, since, until, release, environment)
+def health_of(conn: Connection, selection: Selection) -> Health:
+    """Return the health of all that is selected."""
+    counts = counts_of(conn, selection)
     if not counts.sessions:
         return Health()
     return Health(*counts, *conn.execute(_users(selection)).one())
 
 
-def counts_of(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> Counts:
+def counts_of(conn: Connection, selection: Selection) -> Counts:
     """Return the sessions alone, which are found faster than their users."""
-    selection = Selection(project_id, since, until, release, environment)
     return Counts(*(int(count or 0) for count in conn.execute(_counts(selection)).one()))
 
 
-def over_time(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    step: timedelta,
-    release: str | None = None,
-    environment: str | None = None,
-) -> list[Counts]:
+def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[Counts]:
     """Return the sessions of each step from ``since`` to ``until``, oldest first.
 
     :param step: whole minutes; whole hours where it is more than five days ago.
     """
-    selection = Selection(project_id, since, until, release, environment)
     found = [Counts()] * selection.steps(step)
     number = selection.step_of(COUNTS, step)
     for position, *row in conn.execute(_counts(selection, number).group_by(number)):
@@ -156,18 +117,10 @@ def over_time(
     return found
 
 
-def users_by_day(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> dict[date, Users]:
+def users_by_day(conn: Connection, selection: Selection) -> dict[date, Users]:
     """Return the users of each day that has any."""
-    selection = Selection(project_id, since, until, release, environment)
-    of = session_series.c.day
-    return {day: Users(*row) for day, *row in conn.execute(_users(selection, of))}
+    rows = conn.execute(_users(selection, session_series.c.day))
+    return {day: Users(*row) for day, *row in rows}
 
 
 def _counts(selection: Selection, *by: Any) -> Select[Any]:
