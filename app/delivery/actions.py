@@ -33,7 +33,7 @@ from app.delivery.ledger import DeliveryFilter
 from app.delivery.outcomes import WAITING, owe_reports
 from app.events.tables import envelopes
 from app.projects import projects
-from app.store import Store, utc_now
+from app.store import Store, first_within, utc_now
 
 log = logging.getLogger("app.tracker")
 
@@ -216,7 +216,7 @@ def _in_bites(
         bite = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
         with store.write() as conn:
             found = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
-            rows = _mouthful(found)
+            rows = first_within(found, BITE_BYTES, lambda row: row.size_bytes)
             count = act(conn, rows) if rows else 0
             if count:
                 action.note(conn, count)
@@ -224,16 +224,6 @@ def _in_bites(
         if len(rows) == len(found) < BITE:
             return Outcome(done, skipped)
         last = rows[-1].id
-
-
-def _mouthful(rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Return the first of these rows, at least one, as many as are written in one go."""
-    size = 0
-    for count, row in enumerate(rows):
-        size += row.size_bytes
-        if count and size > BITE_BYTES:
-            return rows[:count]
-    return rows
 
 
 def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:

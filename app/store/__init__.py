@@ -13,7 +13,7 @@ kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free
 """
 
-from app.store.batches import delete_in_batches, in_batches
+from app.store.batches import delete_in_batches, first_within, in_batches
 from app.store.database import (
     RowId,
     Store,
@@ -50,6 +50,7 @@ __all__ = [
     "added",
     "delete_in_batches",
     "facts",
+    "first_within",
     "in_batches",
     "insert",
     "insert_for",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Table, bindparam, delete, select
@@ -17,6 +17,16 @@ BATCH_ROWS = 1000
 def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
     """Yield all items in order, ``size`` at a time."""
     return (list(items[first : first + size]) for first in range(0, len(items), size))
+
+
+def first_within(rows: Sequence[T], limit: int, size_of: Callable[[T], int]) -> list[T]:
+    """Return the first rows, at least one, that have at most so many bytes together."""
+    size = 0
+    for count, row in enumerate(rows):
+        size += size_of(row)
+        if count and size > limit:
+            return list(rows[:count])
+    return list(rows)
 
 
 def delete_in_batches(store: Store, table: Table, old: Any, size: int = BATCH_ROWS) -> None:
