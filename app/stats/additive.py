@@ -143,10 +143,18 @@ class Counts:
 
         :param rows: by the number of the series, the time and the bucket if there are buckets.
         """
-        names = self.table.c.keys()
-        values = [dict(zip(names, (*key, *row), strict=True)) for key, row in sorted(rows.items())]
-        if values:
-            conn.execute(upsert(conn, self.table, **self.rules), values)
+        if rows:
+            names, addition = _addition(conn.dialect.name, self)
+            ordered = sorted(rows.items())
+            conn.execute(
+                addition, [dict(zip(names, (*key, *row), strict=True)) for key, row in ordered]
+            )
+
+
+@functools.cache
+def _addition(dialect: str, counts: Counts) -> tuple[tuple[str, ...], Any]:
+    """Return the columns of counts, and the statement that adds to them, built once."""
+    return tuple(counts.table.c.keys()), upsert(dialect, counts.table, **counts.rules)
 
 
 class Sample(NamedTuple):

@@ -13,6 +13,7 @@ from app.protocol.measures import Measures
 from app.stats.additive import (
     AdditiveSeries,
     Amounts,
+    Counts,
     DailyCounts,
     SeriesKey,
     day_of,
@@ -57,9 +58,8 @@ class Tally:
         start, time = (project_id, day_of(minute)), minute // self._declared.unit_minutes
         for measure in measures:
             for counts, names, amounts, bucket in read(measure, at):
-                rows, place = self.rows[counts], ((*start, *names), time, *bucket)
-                found = rows.get(place)
-                rows[place] = amounts if found is None else counts.merge(found, amounts)
+                place = ((*start, *names), time, *bucket)
+                _put(self.rows[counts], place, amounts, counts)
 
 
 class SeriesCounter:
@@ -92,10 +92,13 @@ class SeriesCounter:
                 if now is not None and kept is not None:
                     time = kept_minute(time, now, kept)
                 # Several series may be one: that of what is beyond the bound.
-                place = (ids[key], time, *bucket)
-                found = numbered.get(place)
-                numbered[place] = amounts if found is None else counts.merge(found, amounts)
+                _put(numbered, (ids[key], time, *bucket), amounts, counts)
             counts.add(conn, numbered)
+
+
+def _put(rows: dict[Any, Amounts], place: Any, amounts: Amounts, counts: Counts) -> None:
+    found = rows.get(place)
+    rows[place] = amounts if found is None else counts.merge(found, amounts)
 
 
 class SeriesIds:

@@ -44,7 +44,7 @@ class MeasureBooks:
             fields = [counter.declared.measure for counter in counters]
             some = [one for one in stored if any(getattr(one.measures, name) for name in fields)]
             once = list(_once(conn, some, item_type))
-            for counter in counters:
+            for counter in counters if once else ():
                 counter.count(conn, once, now)
         self._sessions.add(conn, _told(stored, now))
 
