@@ -6,17 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.insight_query import InsightQuery, Name, milliseconds
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import read_query
+from app.api.insight_page import InsightQuery, Name, insight_route, milliseconds
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
-from app.web import access
-from app.web.current import current_store
 
 
 class AiCalls(BaseModel):
@@ -74,27 +68,11 @@ class AiCallsQuery(InsightQuery):
     environment: Name | None = None
 
 
-@bp.get("/api/ai-calls")
-@access.reads
-@describe(
-    Operation(
-        "AI calls: tokens, durations, failures",
-        {200: AiCallsPage},
-        query=AiCallsQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
+@insight_route(
+    "/api/ai-calls", "AI calls: tokens, durations, failures", AiCallsPage, AiCallsQuery, Selection
 )
-def get_ai_calls() -> ResponseReturnValue:
+def get_ai_calls(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
     """Return a page of figures."""
-    query = read_query(AiCallsQuery)
-    selection = query.select(Selection)
-    with current_store().read() as conn:
-        found = list(_shapes(conn, query, selection))
-    return answer(AiCallsPage(ai_calls=query.page(found), **query.place(len(found), selection)))
-
-
-def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
     if query.by == "time":
         step, of = query.step, selection.headline
         for number, one in enumerate(over_time(conn, of, step)):

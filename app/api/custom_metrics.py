@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
 from app.api import bp
-from app.api.insight_query import InsightQuery, Name
+from app.api.insight_page import InsightQuery, Name
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import read_query
 from app.insights.metrics import (

@@ -6,14 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.insight_query import InsightQuery, Name, milliseconds
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import read_query
+from app.api.insight_page import InsightQuery, Name, insight_route, milliseconds
 from app.insights.performance import (
     Percentiles,
     Rate,
@@ -23,8 +19,6 @@ from app.insights.performance import (
     over_time,
     ranked,
 )
-from app.web import access
-from app.web.current import current_store
 
 
 class Performance(BaseModel):
@@ -72,31 +66,17 @@ class PerformanceQuery(InsightQuery):
     environment: Name | None = None
 
 
-@bp.get("/api/performance")
-@access.reads
-@describe(
-    Operation(
-        "How fast, how often, how many failed",
-        {200: PerformancePage},
-        query=PerformanceQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
+@insight_route(
+    "/api/performance",
+    "How fast, how often, how many failed",
+    PerformancePage,
+    PerformanceQuery,
+    Selection,
 )
-def get_performance() -> ResponseReturnValue:
-    """Return a page of figures."""
-    query = read_query(PerformanceQuery)
-    selection = query.select(Selection)
-    with current_store().read() as conn:
-        found = list(_shapes(conn, query, selection))
-    return answer(
-        PerformancePage(performance=query.page(found), **query.place(len(found), selection))
-    )
-
-
-def _shapes(
+def get_performance(
     conn: Connection, query: PerformanceQuery, selection: Selection
 ) -> Iterator[Performance]:
+    """Return a page of figures."""
     step = query.step
     if query.by == "time":
         for number, one in enumerate(over_time(conn, selection, step)):

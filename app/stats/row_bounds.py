@@ -7,8 +7,9 @@ that count; there are at most some thousands a day, and they go with their day.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import Select, Table, and_, func, select
 
 from app.stats import declared
 from app.stats.sessions import SESSIONS, session_series
@@ -40,18 +41,30 @@ def bound_rows(store: Store) -> None:
 
 
 def _beyond(store: Store, series: Table, table: Table) -> list[int]:
-    """Return the series that are beyond, once their rows are added up from the newest on."""
-    count = func.count().label("count")
-    rows = select(table.c.series_id, count).group_by(table.c.series_id).subquery()
-    newest = series.c.day.desc(), series.c.id.desc()
-    kept = func.sum(rows.c.count).over(partition_by=series.c.project_id, order_by=newest)
-    joined = select(series.c.id, kept.label("kept")).join(rows, rows.c.series_id == series.c.id)
-    summed = joined.subquery()
     with store.read() as conn:
         total = conn.scalar(select(func.count()).select_from(table)) or 0
-        if total <= MAX_ROWS:
-            return []
-        return list(conn.scalars(select(summed.c.id).where(summed.c.kept > MAX_ROWS)))
+    if total <= MAX_ROWS:
+        return []
+    rows = select(table.c.series_id, func.count().label("count")).group_by(table.c.series_id)
+    return series_beyond(store, series, rows, MAX_ROWS)
+
+
+def series_beyond(store: Store, series: Table, counts: Select[Any], limit: int) -> list[int]:
+    """Return the series that are beyond a limit once what they have is added up from the newest on.
+
+    :param counts: selects ``series_id`` and ``count``, how much a series has.
+    """
+    counted = counts.subquery()
+    newest = series.c.day.desc(), series.c.id.desc()
+    kept = (
+        func.sum(counted.c.count)
+        .over(partition_by=series.c.project_id, order_by=newest)
+        .label("kept")
+    )
+    summed = select(series.c.id, kept).join(counted, counted.c.series_id == series.c.id)
+    found = summed.subquery().c
+    with store.read() as conn:
+        return list(conn.scalars(select(found.id).where(found.kept > limit)))
 
 
 def _bound_known(store: Store) -> None:

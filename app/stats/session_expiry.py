@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from app.stats.expiry import expire_series, roll_up_series
+from app.stats.row_bounds import series_beyond
 from app.stats.sessions import SESSIONS, SESSIONS_OPEN, session_series
 from app.stats.tables import known_sessions, session_users
 from app.store import Store, delete_in_batches
@@ -34,11 +35,8 @@ def expire(store: Store, now: datetime) -> None:
 def bound_users(store: Store) -> None:
     """Remove the users of each project's oldest days beyond those that are kept; counts stay."""
     of = session_series.c
-    newest = of.day.desc(), of.id.desc()
-    kept = func.sum(of.users).over(partition_by=of.project_id, order_by=newest)
-    counted = select(of.id, kept.label("kept")).where(of.users > 0).subquery()
-    with store.read() as conn:
-        beyond = list(conn.scalars(select(counted.c.id).where(counted.c.kept > MAX_USERS_KEPT)))
+    users = select(of.id.label("series_id"), of.users.label("count")).where(of.users > 0)
+    beyond = series_beyond(store, session_series, users, MAX_USERS_KEPT)
     for series_id in beyond:
         delete_in_batches(store, session_users, session_users.c.series_id == series_id)
         with store.write(durable=False) as conn:
