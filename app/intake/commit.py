@@ -33,8 +33,8 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.stats.counting import Measured
-from app.stats.item_counts import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
+from app.stats.counting import Measured, count_day
+from app.stats.item_counts import ITEMS, LOSSES, UNKNOWN_CLIENT, ItemKey, LossKey
 from app.stats.measuring import MeasureBooks
 from app.stats.releases import Release, ReleaseBook, release_of
 from app.stats.users import UserBook
@@ -339,8 +339,8 @@ def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> 
         for loss in one.losses:
             client = one.client or UNKNOWN_CLIENT
             lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
-    count_items(conn, items, now.date())
-    count_losses(conn, lost, now.date())
+    count_day(conn, ITEMS, items, now.date())
+    count_day(conn, LOSSES, lost, now.date())
 
 
 def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> None:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from app.stats.additive import DailyCounts, Key
-from app.stats.counting import count_day
 
 # Source: https://develop.sentry.dev/sdk/data-model/envelope-items/, 2026-11-24.
 ITEM_TYPES = frozenset(
@@ -95,16 +94,6 @@ class ClientLoss(NamedTuple):
 def count_types(item_types: Iterable[str]) -> Counter[str]:
     """Return how many items there are of each of :data:`ITEM_TYPES`, and of others."""
     return Counter(name if name in ITEM_TYPES else OTHER for name in item_types)
-
-
-def count_items(conn: Connection, counts: Counter[ItemKey], day: date) -> None:
-    """Add to the counts of a day."""
-    count_day(conn, ITEMS, counts, day)
-
-
-def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
-    """Add to what clients lost on a day; beyond a project's bound only the quantity is kept."""
-    count_day(conn, LOSSES, counts, day)
 
 
 def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, int]:
