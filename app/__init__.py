@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import admin, api, cli, ingest, sentry
 from app.accounts import Accounts, Logins
 from app.accounts.first_start import print_first_credentials
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.alerts.figures import MeasuredFigures
 from app.alerts.rules import ensure_presets
 from app.delivery.destinations import Destinations
@@ -72,7 +72,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         logins=Logins(store, accounts),
         keys=KeyRing(store, config.DEFAULT_EVENTS_PER_MINUTE),
         quotas=QuotaGate(),
-        courier=Courier.of(store, config),
+        dispatcher=Dispatcher.of(store, config),
         figures=MeasuredFigures(),
         memories=Memories.of(store, config, scrubber),
         release=release,
@@ -116,6 +116,6 @@ def _open_store(
         if config.ENVIRONMENT == "development":
             print_first_credentials(config, accounts.first_credentials())
         ensure_presets(store)
-        intake.take_in()
+        intake.recover()
     except (StoreError, OSError) as error:
         logging.getLogger("app.tracker").error("the store cannot be opened: %s", error)

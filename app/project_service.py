@@ -74,7 +74,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Enrolled:
+class ProjectDetails:
     """A project with where it goes, what it has sent, and what of it is held here."""
 
     project: Project
@@ -83,7 +83,7 @@ class Enrolled:
     held: Held = Held()
 
 
-def enroll(
+def register_project(
     store: Store,
     config: Config,
     change: Change,
@@ -115,22 +115,22 @@ def amend(store: Store, config: Config, project_id: int, change: Change) -> None
         _write(conn, project_id, checked)
 
 
-def list_enrolled(conn: Connection, destinations: Destinations) -> list[Enrolled]:
+def list_details(conn: Connection, destinations: Destinations) -> list[ProjectDetails]:
     """Return every project, by id."""
-    found = {one.project_id: one for one in destinations.list(conn)}
+    found = {destination.project_id: destination for destination in destinations.list(conn)}
     figures, held = _figures(conn), held_by_project(conn)
     return [
-        Enrolled(
-            one,
-            found.get(one.id, Destination(one.id)),
-            figures.get(one.id, Figures()),
-            held.get(one.id, Held()),
+        ProjectDetails(
+            project,
+            found.get(project.id, Destination(project.id)),
+            figures.get(project.id, Figures()),
+            held.get(project.id, Held()),
         )
-        for one in list_projects(conn)
+        for project in list_projects(conn)
     ]
 
 
-def find_enrolled(conn: Connection, destinations: Destinations, project_id: int) -> Enrolled:
+def find_details(conn: Connection, destinations: Destinations, project_id: int) -> ProjectDetails:
     """Return one project.
 
     :raise NoSuchProject: there is none.
@@ -138,7 +138,7 @@ def find_enrolled(conn: Connection, destinations: Destinations, project_id: int)
     project = find_project(conn, project_id)
     figures = _figures(conn, project_id).get(project_id, Figures())
     held = held_by_project(conn, project_id).get(project_id, Held())
-    return Enrolled(project, destinations.find(conn, project_id), figures, held)
+    return ProjectDetails(project, destinations.find(conn, project_id), figures, held)
 
 
 def first_event(conn: Connection, project_id: int) -> Row[Any] | None:
@@ -245,8 +245,8 @@ def _figures(conn: Connection, project_id: int | None = None) -> dict[int, Figur
         row.project_id: Figures(int(row.events), row.issues, row.first_seen, row.last_seen)
         for row in conn.execute(query.group_by(issues.c.project_id))
     }
-    for one, count in _refused(conn).items():
-        found[one] = replace(found.get(one, Figures()), refused=count)
+    for project_id, count in _refused(conn).items():
+        found[project_id] = replace(found.get(project_id, Figures()), refused=count)
     return found
 
 

@@ -12,27 +12,27 @@ import threading
 import time
 from datetime import timedelta
 
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.figures import Figures
 from app.alerts.measures import Parts
-from app.alerts.task import AlertLoop
+from app.alerts.task import AlertTask
 from app.delivery.destination_sender import Rules
 from app.delivery.destinations import Destinations
 from app.delivery.forwarder import Forwarder
 from app.delivery.policy import Backoff
-from app.delivery.sampling import Thinning
+from app.delivery.sampling import Sampling
 from app.intake import Intake
 from app.intake.pressure import relieve
-from app.intake.retention import Limits, bury, prune
-from app.issues.feedback import adopt
+from app.intake.retention import Limits, prune, purge_deleted
+from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
 from app.memory.service import Memories
-from app.memory.task import MemoryLoop
+from app.memory.task import MemoryTask
 from app.memory.upkeep import Upkeep
 from app.store import Store, StoreError
-from app.store.leased_task import LeasedLoop
+from app.store.leased_task import LeasedTask
 from app.store.leases import claim
 from app.store.recording import recording
 from config import Config
@@ -48,11 +48,11 @@ MEMORIES_STOP_S = 0.5
 PRESSURE_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
 # Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
-READ_IN_A_TURN = 300
+READ_PER_RUN = 300
 COMPARING_LASTS = timedelta(minutes=1)
 
 
-class PressureLoop(LeasedLoop):
+class PressureTask(LeasedTask):
     """Makes room in the store as soon as it is nearly full; a measurement every half second."""
 
     name = "pressure"
@@ -62,7 +62,7 @@ class PressureLoop(LeasedLoop):
         super().__init__(store, owner)
         self._limit = limit
 
-    def turn(self) -> None:
+    def work(self) -> None:
         """Make room if there is too little."""
         relieve(self.store, self._limit)
 
@@ -76,7 +76,7 @@ class Worker:
         store: Store,
         intake: Intake,
         destinations: Destinations,
-        courier: Courier,
+        dispatcher: Dispatcher,
         figures: Figures,
         memories: Memories,
     ) -> None:
@@ -88,11 +88,11 @@ class Worker:
         self.owner = self._forwarder.owner
         measured = Parts(destinations, config.DATA_DIR, figures, intake)
         evaluator = Evaluator(store, measured, config.ALERTS_EVALUATE_EVERY_S)
-        self._alerts = AlertLoop(
-            store, courier, evaluator, config.ALERTS_EVALUATE_EVERY_S, self.owner
+        self._alerts = AlertTask(
+            store, dispatcher, evaluator, config.ALERTS_EVALUATE_EVERY_S, self.owner
         )
-        self._memories = MemoryLoop(store, Upkeep(memories), self.owner)
-        self._pressure = PressureLoop(store, self.owner, config.MAX_STORE_BYTES)
+        self._memories = MemoryTask(store, Upkeep(memories), self.owner)
+        self._pressure = PressureTask(store, self.owner, config.MAX_STORE_BYTES)
 
     def start(self) -> None:
         """Begin."""
@@ -139,11 +139,11 @@ class Worker:
         store = self._store
         with recording():
             for work in (
-                self._take_in,
+                self._recover,
                 store.keep_keys,
-                lambda: bury(store),
+                lambda: purge_deleted(store),
                 lambda: finish_moves(store),
-                lambda: adopt(store),
+                lambda: link_orphans(store),
                 self._compare,
                 self._prune,
             ):
@@ -156,10 +156,10 @@ class Worker:
                     # One kind of work that fails must not keep the others from being done.
                     log.exception("the background loop failed, it goes on")
 
-    def _take_in(self) -> None:
+    def _recover(self) -> None:
         if self._intake.emergency.count():
             self._store.open()
-            self._intake.take_in()
+            self._intake.recover()
 
     def _prune(self) -> None:
         if self._may_prune():
@@ -171,7 +171,7 @@ class Worker:
             if not unread(conn, 1):
                 return
         if claim(store, "comparing", self.owner, COMPARING_LASTS):
-            read_unread(store, READ_IN_A_TURN)
+            read_unread(store, READ_PER_RUN)
 
     def _may_prune(self) -> bool:
         now = time.monotonic()
@@ -191,7 +191,7 @@ def rules_of(config: Config) -> Rules:
     """Return what the settings say about sending."""
     return Rules(
         backoff=Backoff(config.DELIVERY_BACKOFF_BASE_S, config.DELIVERY_BACKOFF_MAX_S),
-        sampling=Thinning(
+        sampling=Sampling(
             type_rates=config.SENTRY_ERROR_SAMPLE_RATES,
             per_issue_and_hour=config.DELIVERY_MAX_PER_ISSUE_PER_HOUR,
         ),

@@ -31,7 +31,7 @@ def kill_door(data: Path, rounds: int, seed: int = 1) -> tuple[int, int]:
 
     :param seed: the same seed gives the same victims after the same numbers of answers.
     :return: how many events were answered with 200, and how many of these are not there;
-        unbalanced books count as one.
+        unbalanced counters count as one.
     """
     chance, ids = random.Random(seed), data.with_name("answered")
     ids.touch()

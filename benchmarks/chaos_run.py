@@ -4,7 +4,7 @@
 
 Afterwards the upstream is healthy, what waits is sent, and the fake Sentry's own record is held
 against what was answered: nothing lost, nothing sent twice that a kill or the upstream does not
-explain, no envelope sent by two at once, books that balance.
+explain, no envelope sent by two at once, counters that balance.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def _callers(server: Server, answered: list[str], name: str) -> list[threading.T
 
 
 def _lost(data: Path, answered: list[str]) -> int:
-    """Start once more and count what was answered and is not there; unbalanced books count, too."""
+    """Start once more and count what was answered and is not there, and unbalanced counters."""
     with serving(data, **QUICK) as server:
         shown: set[str] = set()
         cursor = ""

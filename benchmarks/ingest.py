@@ -114,7 +114,7 @@ class Door:
     def cpu_s(self) -> float:
         """Seconds of CPU of all its processes, those that are gone included."""
         master = psutil.Process(self.server.process.pid)
-        own, workers = master.cpu_times(), [one.cpu_times() for one in master.children()]
+        own, workers = master.cpu_times(), [child.cpu_times() for child in master.children()]
         gone = own.children_user + own.children_system
         return float(sum(one.user + one.system for one in [own, *workers]) + gone)
 
@@ -137,7 +137,7 @@ class Door:
         return (time.perf_counter() - started) * 1000
 
     def counted(self) -> tuple[int, int, bool]:
-        """Issues, events, and whether the books balance, as the service tells."""
+        """Issues, events, and whether the accounting adds up, as the service tells."""
         status = self.server.get("/system/status")
         issues = self.server.get("/api/issues?limit=1")["total"]
         return issues, status["store"]["events"], status["accounting"]["balanced"]

@@ -73,8 +73,8 @@ def check_mended(person: Person, cases: list[Case], fakes: dict[str, FakeSentry]
         found += _same(
             f"{case.name}: /api/projects", state, {"state": "closed", "waiting": 0, "parked": 0}
         )
-    books = person.api("/system/status")["accounting"]
-    found += _same("the books balance", books["balanced"], True)
+    totals = person.api("/system/status")["accounting"]
+    found += _same("the books balance", totals["balanced"], True)
     start = person.page("/admin/")
     found += _same("Start", start.texts("h1")[0], "Monitoring works")
     found += _same("header", start.badge, "Sentry reached")
@@ -116,13 +116,13 @@ def _status(person: Person, cases: list[Case]) -> Iterator[str]:
     by_id = {one["id"]: one["waiting"] for one in report["sentry"]["projects"]}
     for case in cases:
         yield from _same(f"/system/status: {case.name}", by_id[case.project_id], case.waiting)
-    books = report["accounting"]
+    totals = report["accounting"]
     waiting = sum(case.waiting for case in cases)
-    yield from _same("the books: waiting", books["pending"] + books["retry"], waiting)
-    yield from _same("the books: accepted", books["accepted"], sum(one.events for one in cases))
-    yield from _same("the books balance", books["balanced"], True)
+    yield from _same("the books: waiting", totals["pending"] + totals["retry"], waiting)
+    yield from _same("the books: accepted", totals["accepted"], sum(one.events for one in cases))
+    yield from _same("the books balance", totals["balanced"], True)
     terms = dict(re.findall(r"<b>([\d,]+)</b> (\w+)", page.html))
-    yield from _same("Status: accepted", terms.get(f"{books['accepted']:,}"), "accepted")
+    yield from _same("Status: accepted", terms.get(f"{totals['accepted']:,}"), "accepted")
     yield from _tries("Status", page)
 
 
@@ -164,9 +164,9 @@ def _project(person: Person, case: Case) -> Iterator[str]:
 def _events(person: Person, case: Case) -> Iterator[str]:
     path = f"/api/issues?project_id={case.project_id}&limit=100"
     issues = person.api(path)["issues"]
-    seen = sum(int(one["times_seen"]) for one in issues)
+    seen = sum(int(issue["times_seen"]) for issue in issues)
     yield from _same(f"{case.name}: events of its issues, by API", seen, case.events)
-    pages = [person.page(f"/admin/issues/{one['id']}") for one in issues]
+    pages = [person.page(f"/admin/issues/{issue['id']}") for issue in issues]
     told = sum(int(page.figures()["Events"].replace(",", "")) for page in pages)
     yield from _same(f"{case.name}: events of its issues, by page", told, case.events)
     event = person.page(f"/admin/events/{case.event_ids[0]}")
@@ -192,8 +192,8 @@ def _deliveries(person: Person, case: Case) -> Iterator[str]:
     before = datetime.now(UTC)
     rows = person.deliveries(case.project_id)
     yield from _same(f"/api/deliveries: {case.name}", len(rows), case.events)
-    yield from _same(f"{case.name}: states", {one["state"] for one in rows} - expected, set())
-    past = [one for one in rows if one["next_at"] and _moment(one["next_at"]) < before]
+    yield from _same(f"{case.name}: states", {row["state"] for row in rows} - expected, set())
+    past = [row for row in rows if row["next_at"] and _moment(row["next_at"]) < before]
     yield from _same(f"/api/deliveries: {case.name}: next_at in the past", len(past), 0)
 
 

@@ -26,7 +26,7 @@ from app.issues.queries import find_issue
 from app.issues.similar import similar_to
 from app.issues.similarity import VERSION, hash_of, terms_of
 from app.issues.similarity_index import read_unread, unread
-from app.issues.tables import issue_likeness, issue_terms, issues
+from app.issues.tables import issue_similarity, issue_terms, issues
 from app.protocol.envelope import Envelope, Item
 from app.protocol.event import read_event
 from app.store import Store, utc_now
@@ -84,7 +84,7 @@ def fill(store: Store, payload_of: Callable[[int], dict[str, Any]]) -> None:
         conn.execute(insert(issues), [_issue(number, now) for number, _ in read])
         of = {"project_id": 1, "version": VERSION}
         rows = [{**of, "issue_id": number, "terms": " ".join(terms)} for number, terms in read]
-        conn.execute(insert(issue_likeness), rows)
+        conn.execute(insert(issue_similarity), rows)
         postings = [
             {"project_id": 1, "issue_id": number, "term": term}
             for number, terms in read

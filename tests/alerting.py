@@ -16,7 +16,7 @@ from app.alerts.figures import Figures
 from app.alerts.measures import Parts
 from app.alerts.rules import AlertRule
 from app.alerts.tables import notices as notices_table
-from app.alerts.task import AlertLoop
+from app.alerts.task import AlertTask
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
 from tests.issues.making import Payload
@@ -42,21 +42,21 @@ def evaluator_of(app: Flask, figures: Figures | None = None) -> Evaluator:
 
 
 def evaluate(app: Flask, figures: Figures | None = None) -> None:
-    evaluator_of(app, figures).turn()
+    evaluator_of(app, figures).work()
 
 
-def alert_loop_of(app: Flask, owner: str) -> AlertLoop:
+def alert_loop_of(app: Flask, owner: str) -> AlertTask:
     parts = parts_of(app)
     every_s = parts.config.ALERTS_EVALUATE_EVERY_S
-    return AlertLoop(parts.store, parts.courier, evaluator_of(app), every_s, owner)
+    return AlertTask(parts.store, parts.dispatcher, evaluator_of(app), every_s, owner)
 
 
 def send_due(app: Flask) -> int:
-    return parts_of(app).courier.send_due(threading.Event())
+    return parts_of(app).dispatcher.send_due(threading.Event())
 
 
 def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
-    wanted = channels.checked(parts_of(app).courier.targets, kind="webhook", name=name, url=url)
+    wanted = channels.checked(parts_of(app).dispatcher.targets, kind="webhook", name=name, url=url)
     with parts_of(app).store.write() as conn:
         return channels.add_channel(conn, wanted)
 
@@ -83,13 +83,13 @@ def rule_now(app: Flask, rule: AlertRule) -> AlertRule:
 
 
 def titles(app: Flask) -> list[str]:
-    """Titles of all notices, the oldest first."""
+    """Titles of all notifications, the oldest first."""
     with parts_of(app).store.read() as conn:
         return list(conn.scalars(select(notices_table.c.title).order_by(notices_table.c.id)))
 
 
 def sendings(app: Flask) -> list[Row[Any]]:
     with parts_of(app).store.read() as conn:
-        ids = [row.id for row in queries.list_notices(conn, limit=1000)]
+        ids = [row.id for row in queries.list_notifications(conn, limit=1000)]
         found = queries.sendings_of(conn, ids)
     return [one for id in sorted(found) for one in found[id]]

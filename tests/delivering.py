@@ -45,6 +45,6 @@ def waiting_projects(app: Flask) -> list[int]:
         return outbox.projects_with_outbox(conn)
 
 
-def books_of(app: Flask) -> dict[str, object]:
+def accounting_of(app: Flask) -> dict[str, object]:
     with parts_of(app).store.read() as conn:
         return accounting.accounting(conn)

@@ -25,7 +25,7 @@ from app.issues.similarity_index import read_unread
 from app.issues.tables import (
     feedback,
     issue_hours,
-    issue_likeness,
+    issue_similarity,
     issue_tags,
     issue_terms,
     issues,
@@ -128,7 +128,7 @@ def test_no_payload_is_left_of_what_is_400_days_old(app: Flask) -> None:
     left = {
         table.name: rows_of(store, table)
         for table in (
-            envelopes, events, issues, transitions, issue_hours, issue_tags, issue_likeness,
+            envelopes, events, issues, transitions, issue_hours, issue_tags, issue_similarity,
             issue_terms, issue_deliveries, affected_users, feedback, attempts,
             ai_calls,
         )
@@ -257,9 +257,9 @@ def test_kept_issue_that_is_seen_again_is_never_new(app: Flask) -> None:
     assert found["Commented"]["times_seen"] == 2
     # It is compared with others again.
     read_unread(store, 100)
-    assert rows_of(store, issue_likeness) == 5
+    assert rows_of(store, issue_similarity) == 5
     with store.read() as conn:
-        assert "" not in set(conn.scalars(select(issue_likeness.c.terms)))
+        assert "" not in set(conn.scalars(select(issue_similarity.c.terms)))
     # And is pruned again when that time is over.
     with time_machine.travel(utc_now() + timedelta(days=400)):
         prune(store, LIMITS)

@@ -18,7 +18,7 @@ from app.store import StoreUnavailable, utc_now
 from app.web import feedback_form
 from tests.breaking import PATH, with_broken_page
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import books_of, deliver
+from tests.delivering import accounting_of, deliver
 from tests.mini_sentry import MiniSentry
 from tests.saying import report_item, said, send
 
@@ -59,7 +59,7 @@ def test_what_is_told_on_the_error_page_stands_with_the_error(
     assert (row.source, row.url) == ("error_page", f"http://localhost{PATH}")
     assert action == f"/feedback/{row.associated_event_id}"
     assert client.get(f"/api/events/{row.associated_event_id}").json["issue_id"] == 1
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_feedback_of_the_form_goes_on_to_sentry(
@@ -70,7 +70,9 @@ def test_feedback_of_the_form_goes_on_to_sentry(
     answer = app.test_client().post(action, data={**hidden, "message": "it is dead"})
     assert "goes on to Sentry" in answer.text
     deliver(app)
-    items = {item.type: item.payload for one in mini_sentry.envelopes for item in one.items}
+    items = {
+        item.type: item.payload for envelope in mini_sentry.envelopes for item in envelope.items
+    }
     told = items["feedback"]["contexts"]["feedback"]
     assert told.pop("url").endswith(PATH)
     assert told == {
@@ -96,8 +98,8 @@ def test_form_that_is_sent_twice_at_once_is_one_feedback_and_one_envelope(
     for _ in range(2):
         answer = client.post(action, data={**hidden, "message": "it is dead"})
         assert answer.status_code == 200
-    books = books_of(app)
-    assert (books["accepted"], books["balanced"]) == (2, True)  # The error and the feedback.
+    totals = accounting_of(app)
+    assert (totals["accepted"], totals["balanced"]) == (2, True)  # The error and the feedback.
     assert len(said(app)) == 1
 
 

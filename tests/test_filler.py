@@ -14,8 +14,8 @@ def test_filled_store_is_balanced_and_every_list_reads_it(app: Flask, client: Fl
     store = parts_of(app).store
     filled = fill(store, Plan(events=300, projects=4, issues=20))
     with store.read() as conn:
-        books = accounting(conn)
-    assert books["balanced"] and books["accepted"] == 300
+        totals = accounting(conn)
+    assert totals["balanced"] and totals["accepted"] == 300
     assert len(client.get("/api/events?limit=1000").json["events"]) == 300
     assert client.get(f"/api/events/{filled.event_id}").json["exceptions"]
     issues = client.get("/api/issues").json["issues"]

@@ -1,4 +1,4 @@
-"""The intake under stress: bounded waits, shared transactions, the emergency folder, the books."""
+"""The intake under stress: bounded waits, transactions, the emergency folder, the accounting."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_envelope_taken_in_twice_is_stored_once(app: Flask) -> None:
     body = b'{}\n{"type":"session"}\n{"sid":"1"}\n'
     for _ in range(2):
         parts.intake.emergency.put("d" * 32, 1, parts.started_at, body, [])
-        parts.intake.take_in()
+        parts.intake.recover()
     accounting = app.test_client().get("/system/status").json["accounting"]
     assert (accounting["accepted"], accounting["balanced"]) == (1, True)
 
@@ -150,7 +150,7 @@ def test_damaged_file_is_put_out_of_the_way_and_blocks_nothing(app: Flask, conte
     (folder / "damaged.envelope").write_bytes(content)
     record = json.loads((folder / f"{'e' * 32}.envelope").read_bytes())
     (folder / "poison.envelope").write_text(json.dumps(record | {"project_id": 999, "uid": "f"}))
-    assert parts.intake.take_in() == 1
+    assert parts.intake.recover() == 1
     assert sorted(path.suffix for path in folder.iterdir()) == [".damaged", ".damaged"]
     assert titles(app) == ["(no message)"]
 

@@ -117,7 +117,7 @@ def assert_all_is_there(app: Flask, instance: str) -> None:
     assert parts.accounts.authenticate("ada", PASSWORD) is not None
     assert parts.store.instance_id() == instance
     with parts.store.read() as conn:
-        assert [one.name for one in list_channels(conn)] == ["hook"]
+        assert [channel.name for channel in list_channels(conn)] == ["hook"]
         assert parts.destinations.find(conn, 42).dsn == UPSTREAM
         assert find_project(conn, 42).name == "Shop"
         assert len(find_project(conn, 1).keys) == 1
@@ -234,5 +234,5 @@ def test_store_of_an_older_version_is_taken_over(
 def test_first_start_takes_nothing_over(start: Callable[[], Flask], path: Path) -> None:
     app = start()
     with parts_of(app).store.read() as conn:
-        assert [one.id for one in list_projects(conn)] == [1]
+        assert [project.id for project in list_projects(conn)] == [1]
     assert send(app.test_client()) == 403 and parts_of(app).store.damaged_files() == []

@@ -12,7 +12,7 @@ from app.intake.retention import Limits, prune
 from app.protocol.envelope import Envelope, Item
 from app.protocol.measures import read_measures, with_timings
 from app.stats.counting import Measured
-from app.stats.measuring import MeasureBooks
+from app.stats.measuring import MeasureCounters
 from app.stats.metrics import metric_points
 from app.stats.sessions import session_counts
 from app.stats.timings import timings
@@ -40,7 +40,7 @@ def test_late_count_goes_into_the_hour_of_its_day(app: Flask, days: int) -> None
     measures = with_timings(read_measures(envelope()), envelope())
     for uid in ("a" * 32, "b" * 32):
         with store.write() as conn:
-            MeasureBooks().add(conn, [Measured(1, uid, None, at, measures)], now)
+            MeasureCounters().add(conn, [Measured(1, uid, None, at, measures)], now)
         prune(store, Limits(90, 0, 0))
     hour = int(at.replace(minute=0, second=0, microsecond=0).timestamp()) // 60
     with store.read() as conn:
@@ -56,6 +56,6 @@ def test_count_of_today_keeps_its_minute(app: Flask) -> None:
     store, now = parts_of(app).store, utc_now()
     measures = with_timings(read_measures(envelope()), envelope())
     with store.write() as conn:
-        MeasureBooks().add(conn, [Measured(1, "a" * 32, None, now, measures)], now)
+        MeasureCounters().add(conn, [Measured(1, "a" * 32, None, now, measures)], now)
     with store.read() as conn:
         assert list(conn.scalars(select(timings.c.minute))) == [int(now.timestamp()) // 60]

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 
 from app.alerts import messages
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.output import one_line
 from app.projects import projects
 from app.stats.tables import releases
@@ -73,10 +73,10 @@ def test_commands_print_hostile_names_as_one_harmless_line(
 def test_line_breaks_of_clients_are_spaces_in_mail_and_slack(text: str) -> None:
     row = SimpleNamespace(title=text, text=text, total=0)
     about = {"rule": None, "project": {"id": 1, "name": text}, "issue": None, "event": None}
-    letter = Letter(row, None, about, {})  # type: ignore[arg-type]
-    subject, body = messages.mail(letter)
+    notification = Notification(row, None, about, {})  # type: ignore[arg-type]
+    subject, body = messages.mail(notification)
     assert one_line(subject) == subject
     assert body.startswith(f"{one_line(text)}\n\n") and f"Project: {one_line(text)}\n" in body
     assert all(one_line(line) == line for line in body.split("\n"))
-    content = messages.slack(letter)[0].decode()
+    content = messages.slack(notification)[0].decode()
     assert "\\u001b" not in content and "\\r" not in content

@@ -198,7 +198,7 @@ def test_processes_share_the_count_of_a_quota(tmp_path: Path, database_url: str)
         with ThreadPoolExecutor(8) as threads:
             answers = threads.map(lambda _: http.request("POST", url, body=body), range(60))
             codes = [answer.status for answer in answers]
-        books = server.get("/system/status")["accounting"]
+        totals = server.get("/system/status")["accounting"]
     # A minute may end while they are sent.
     assert codes.count(200) in (10, 20) and codes.count(429) == 60 - codes.count(200)
-    assert books["accepted"] == codes.count(200) and books["balanced"]
+    assert totals["accepted"] == codes.count(200) and totals["balanced"]

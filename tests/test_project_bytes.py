@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from app.events.tables import envelopes
 from app.intake import project_bytes, tables
 from app.intake.project_bytes import Bytes
-from app.intake.retention import Limits, bury, prune
+from app.intake.retention import Limits, prune, purge_deleted
 from app.issues.tables import issues
 from app.issues.triage import delete
 from app.projects import create_project
@@ -53,7 +53,7 @@ def test_counters_say_what_the_rows_say_after_everything_that_stores_and_removes
     with store.write() as conn:
         conn.execute(update(envelopes).values(received_at=utc_now() - timedelta(days=9)))
         delete(conn, list(conn.scalars(select(issues.c.id).where(issues.c.project_id == 2))))
-    bury(store)
+    purge_deleted(store)
     assert said(store) == there(store)
     assert 2 not in there(store)
     prune(store, Limits(days=1, events=0, bytes=0))  # Too old.

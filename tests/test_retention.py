@@ -91,7 +91,7 @@ def session(app: Flask) -> None:
 
 
 def counts(app: Flask) -> tuple[int, int, bool]:
-    """Events, envelopes accepted, and whether the books balance."""
+    """Events, envelopes accepted, and whether the accounting adds up."""
     status = app.test_client().get("/system/status").json
     accounts = status["accounting"]
     return status["store"]["events"], accounts["accepted"], accounts["balanced"]
@@ -165,11 +165,11 @@ def test_count_is_brought_down_to_the_limit_in_bites(
 ) -> None:
     monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 3)
     fill(app, 12)
-    bites: list[int] = []
+    batches: list[int] = []
     limits = Limits(days=0, events=5, bytes=0)
     assert excess(parts_of(app).store, limits) == 7
-    assert prune(parts_of(app).store, limits, bites.append) == 7
-    assert bites == [3, 3, 1]
+    assert prune(parts_of(app).store, limits, batches.append) == 7
+    assert batches == [3, 3, 1]
     assert counts(app) == (5, 12, True)
 
 

@@ -158,9 +158,9 @@ def test_own_errors_go_to_the_emergency_folder_while_the_store_is_full(shops: Fl
     bind(shops, limit // 2)
     parts.intake.capture(Envelope({}, [Item({"type": "event"}, {"message": "own"})]))
     assert parts.intake.emergency.count() == 1
-    assert parts.intake.take_in() == 0
+    assert parts.intake.recover() == 0
     bind(shops, 0)
-    assert parts.intake.take_in() == 1
+    assert parts.intake.recover() == 1
 
 
 def test_room_comes_from_the_largest_and_never_from_below_a_share() -> None:

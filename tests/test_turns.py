@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.store import Store, StoreBusy
-from app.store.writer_lock import Turns
+from app.store.writer_lock import WriterLock
 from config import ROOT
 
 HOLDER = """
@@ -32,7 +32,7 @@ def hold(path: Path) -> subprocess.Popen[str]:
 
 def test_turn_of_another_process_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     with hold(tmp_path / "turn") as holder:
-        with Turns(tmp_path / "turn").mine(time.monotonic() + 0.05) as is_mine:
+        with WriterLock(tmp_path / "turn").mine(time.monotonic() + 0.05) as is_mine:
             assert not is_mine
         holder.kill()
 
@@ -40,7 +40,7 @@ def test_turn_of_another_process_is_waited_for_until_the_deadline(tmp_path: Path
 def test_turn_comes_when_its_holder_is_killed(tmp_path: Path) -> None:
     with hold(tmp_path / "turn") as holder:
         holder.kill()
-        with Turns(tmp_path / "turn").mine(time.monotonic() + 30) as is_mine:
+        with WriterLock(tmp_path / "turn").mine(time.monotonic() + 30) as is_mine:
             assert is_mine
 
 
@@ -57,12 +57,12 @@ def test_writer_whose_turn_does_not_come_is_told_that_the_store_is_busy(tmp_path
 
 
 def test_folder_without_a_place_for_the_lock_leaves_it_to_sqlite(tmp_path: Path) -> None:
-    with Turns(tmp_path / "missing" / "turn").mine(0.0) as is_mine:
+    with WriterLock(tmp_path / "missing" / "turn").mine(0.0) as is_mine:
         assert is_mine
 
 
 def test_turn_is_given_back(tmp_path: Path) -> None:
-    first, second = Turns(tmp_path / "turn"), Turns(tmp_path / "turn")
+    first, second = WriterLock(tmp_path / "turn"), WriterLock(tmp_path / "turn")
     with first.mine(time.monotonic()) as is_mine, second.mine(time.monotonic()) as is_theirs:
         assert is_mine and not is_theirs
     with second.mine(time.monotonic()) as is_theirs:

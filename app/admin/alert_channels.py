@@ -17,7 +17,7 @@ from app.alerts import channels
 from app.alerts.channels import KINDS, MAX_NAME, MAX_SECRET, Channel
 from app.alerts.errors import AlertError
 from app.web import access
-from app.web.current import current_courier, current_store
+from app.web.current import current_dispatcher, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
 WORDS = {"email": "E-mail", "webhook": "Webhook", "slack": "Slack"}
@@ -92,7 +92,7 @@ def list_of_channels() -> ResponseReturnValue:
         channels=found,
         form=form,
         words=WORDS,
-        can_mail=current_courier().mailer is not None,
+        can_mail=current_dispatcher().mailer is not None,
     )
     return page, 422 if form.errors else 200
 
@@ -116,10 +116,10 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/channels/<int:channel_id>/test")
 @access.admin
 def test_channel(channel_id: int) -> ResponseReturnValue:
-    """Send a test notice and show what became of it (303)."""
+    """Send a test notification and show what became of it (303)."""
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = current_courier().test(channel)
+    notice_id, state = current_dispatcher().test(channel)
     if state == "delivered":
         flash(f"The test was sent by {channel.name}.", "note")
     else:
@@ -164,7 +164,7 @@ def _add(form: ChannelForm) -> Channel | None:
     address = {KINDS[form.kind.data]: form.address.data}
     try:
         wanted = channels.checked(
-            current_courier().targets,
+            current_dispatcher().targets,
             kind=form.kind.data,
             name=form.name.data,
             # A browser may fill it in for any kind.
@@ -185,7 +185,7 @@ def _change(form: ChangeForm, channel: Channel) -> bool:
     if form.secret.data and channel.kind == "webhook":
         given["secret"] = form.secret.data
     try:
-        changes = channels.checked_changes(current_courier().targets, channel, given)
+        changes = channels.checked_changes(current_dispatcher().targets, channel, given)
     except AlertError as error:
         form.blame(error)
         return False

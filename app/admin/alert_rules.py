@@ -26,7 +26,7 @@ from app.alerts import rules
 from app.alerts.channels import list_channels
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, Kind
-from app.alerts.queries import list_notices
+from app.alerts.queries import list_notifications
 from app.alerts.rules import MAX_NAME, AlertRule
 from app.issues.rules import MAX_PATTERN
 from app.projects import OWN_PROJECT_ID
@@ -35,7 +35,7 @@ from app.web import access
 from app.web.current import current_config, current_store
 
 UNKNOWN = "no rule has this id; it may have been deleted since"
-NOTICES_SHOWN = 10
+NOTIFICATIONS_SHOWN = 10
 ALL = "all projects"
 STATES = {
     "unknown": "not evaluated yet",
@@ -188,7 +188,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
         rule = _find(conn, rule_id)
         names = project_names(conn)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
-        told = list_notices(conn, rule_id=rule_id, limit=NOTICES_SHOWN)
+        told = list_notifications(conn, rule_id=rule_id, limit=NOTIFICATIONS_SHOWN)
     form = RuleForm.of(rule.about, channels, data=_filled(rule))
     if form.validate_on_submit() and _change(form, rule):
         flash("Saved.", "note")

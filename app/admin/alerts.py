@@ -1,4 +1,4 @@
-"""Notices: what alerts said, and one of them with every attempt to send it."""
+"""Notifications: what alerts said, and one of them with every attempt to send it."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ UNKNOWN = "no notice has this id; it may have been removed since"
 @bp.get("/alerts")
 @access.admin
 def list_of_alerts() -> ResponseReturnValue:
-    """Show notices, the newest first."""
+    """Show notifications, the newest first."""
     before = row_number("before")
     with current_store().read() as conn:
-        rows = queries.list_notices(conn, before=before, limit=PAGE_SIZE + 1)
+        rows = queries.list_notifications(conn, before=before, limit=PAGE_SIZE + 1)
         sendings = queries.sendings_of(conn, [row.id for row in rows])
         channels = list_channels(conn)
     page = rows[:PAGE_SIZE]
@@ -44,23 +44,23 @@ def list_of_alerts() -> ResponseReturnValue:
 @bp.get("/alerts/<int:notice_id>")
 @access.admin
 def show_alert(notice_id: int) -> ResponseReturnValue:
-    """Show one notice.
+    """Show one notification.
 
-    :raise 404: no notice has this id.
+    :raise 404: no notification has this id.
     """
     with current_store().read() as conn:
-        story = queries.find_story(conn, notice_id)
-        if story is None:
+        detail = queries.find_detail(conn, notice_id)
+        if detail is None:
             abort(404, description=UNKNOWN)
-        issue_id = story.notice.issue_id
+        issue_id = detail.notification.issue_id
         issue = find_issue(conn, issue_id) if issue_id else None
-        there = existing(conn, [one.issue_id for one in story.issues])
+        there = existing(conn, [one.issue_id for one in detail.issues])
     return render_template(
         "alert.html",
-        row=story.notice,
-        ways=story.ways,
+        row=detail.notification,
+        ways=detail.ways,
         issue=issue,
-        named=story.issues,
+        named=detail.issues,
         there=there,
         now=utc_now(),
     )
@@ -68,13 +68,13 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
 
 @bp.post("/alerts/<int:notice_id>/send")
 @access.admin
-def send_notice_again(notice_id: int) -> ResponseReturnValue:
-    """Have what was given up of a notice sent again, and lead back to it.
+def send_notification_again(notice_id: int) -> ResponseReturnValue:
+    """Have what was given up of a notification sent again, and lead back to it.
 
-    :raise 404: no notice has this id.
+    :raise 404: no notification has this id.
     """
     with current_store().write() as conn:
-        if queries.find_notice(conn, notice_id) is None:
+        if queries.find_notification(conn, notice_id) is None:
             abort(404, description=UNKNOWN)
         ways = send_again(conn, notice_id, utc_now())
     if ways:

@@ -84,8 +84,8 @@ def list_of_deliveries() -> ResponseReturnValue:
         "deliveries.html",
         overview=found,
         destinations=[
-            view_of(one, names, now, found.held.get(one.project_id, Held()))
-            for one in found.destinations
+            view_of(destination, names, now, found.held.get(destination.project_id, Held()))
+            for destination in found.destinations
         ],
         home=home_of(choice, names, found.destinations),
         owed=sum(row.quantity for row in found.owed),
@@ -199,7 +199,9 @@ def home_of(
 ) -> tuple[int, str] | None:
     """Return the project that is looked at, id and name, where nothing of it is sent on."""
     chosen = int(choice.values.get("project", 0))
-    if chosen not in names or any(one.project_id == chosen and one.dsn for one in destinations):
+    if chosen not in names or any(
+        destination.project_id == chosen and destination.dsn for destination in destinations
+    ):
         return None
     return chosen, names[chosen]
 
@@ -225,7 +227,7 @@ def view_of(
         word=WORDS[state],
         cause=held_up_by(destination, "", now) or destination.cause or "",
         limits=sorted(
-            (one for one in limits if one[1] > now), key=lambda one: one[1], reverse=True
+            (limit for limit in limits if limit[1] > now), key=lambda one: one[1], reverse=True
         ),
         delivered_at=destination.delivered_at,
         held=held,

@@ -43,7 +43,11 @@ def show_event(event_id: str) -> ResponseReturnValue:
         grouping = grouping_of_event(conn, stored.row) if stored else None
         total = issue.stored_event_count if issue else 1
         around = neighbours(conn, stored.row, total) if stored else None
-        attached = [one.described() for one in attachments_of(conn, stored.row)] if stored else []
+        attached = (
+            [attachment.described() for attachment in attachments_of(conn, stored.row)]
+            if stored
+            else []
+        )
         unlisted = unlisted_envelopes(conn, stored.row) if stored else 0
         said = _said_of(conn, stored.row) if stored else []
     if stored is None:

@@ -277,7 +277,7 @@ def _sections(members: dict[str, Any]) -> list[Section]:
 
 def attachments_shown(described: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return attachments as a page names them."""
-    return [_attachment(one) for one in described]
+    return [_attachment(part) for part in described]
 
 
 def _attachment(attachment: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def list_of_feedback() -> ResponseReturnValue:
         "feedback.html",
         rows=page.rows,
         files={
-            row_id: attachments_shown(one.described() for one in found)
+            row_id: attachments_shown(row.described() for row in found)
             for row_id, found in files.items()
         },
         choice=choice,

@@ -33,7 +33,11 @@ def header_badge() -> tuple[str, str, str]:
             names = project_names(conn) if len(found) > 1 else {}
     except StoreError:
         return "off", "Sentry unknown", "The store does not answer"
-    return badge([one for one in found if one.dsn or one in troubled], names, now)
+    return badge(
+        [destination for destination in found if destination.dsn or destination in troubled],
+        names,
+        now,
+    )
 
 
 def badge(
@@ -46,9 +50,9 @@ def badge(
     """
     if not destinations:
         return "off", "no Sentry", "No project is sent on to Sentry: what happens stays here"
-    states = {one.project_id: _state(one, now) for one in destinations}
+    states = {destination.project_id: _state(destination, now) for destination in destinations}
     worst = min(states.values(), key=list(_REACH).index)
-    there = [one for one in destinations if states[one.project_id] == worst]
+    there = [destination for destination in destinations if states[destination.project_id] == worst]
     words = _REACH[worst]
     if len(there) < len(destinations):
         words = f"{words}: {len(there)} of {len(destinations)}"
@@ -64,8 +68,8 @@ def _state(destination: Destination, now: datetime) -> str:
 
 def _named(there: list[Destination], names: Mapping[int, str], now: datetime) -> str:
     told = []
-    for one in there[:NAMED]:
-        cause = held_up_by(one, "", now) or one.cause or ""
-        told.append(": ".join(filter(None, (names.get(one.project_id), cause))))
+    for destination in there[:NAMED]:
+        cause = held_up_by(destination, "", now) or destination.cause or ""
+        told.append(": ".join(filter(None, (names.get(destination.project_id), cause))))
     more = len(there) - NAMED
     return "; ".join([*filter(None, told), *([f"and {more} more"] if more > 0 else [])])

@@ -50,5 +50,5 @@ def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     if made:
         merging.follow_up(store)
         flash(f"{plural(len(made), 'grouping')} unmerged.", "note")
-    one = made[0] if len(made) == 1 else issue_id
-    return redirect(url_for("admin.show_issue", issue_id=one), 303)
+    issue = made[0] if len(made) == 1 else issue_id
+    return redirect(url_for("admin.show_issue", issue_id=issue), 303)

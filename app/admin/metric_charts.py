@@ -76,7 +76,7 @@ def metric_sparkline(line: Line) -> Sparkline:
     for number, figures in enumerate(line.steps):
         groups[number * _BARS // len(line.steps)].add(figures)
     is_counter = line.metric.type == COUNTER
-    values = [one.sum if is_counter and one.count else one.average for one in groups]
+    values = [group.sum if is_counter and group.count else group.average for group in groups]
     scale = Scale(values, SPARKLINE_HEIGHT)
     bars = (
         f"M{number * BAR_WIDTH + 1} {SPARKLINE_HEIGHT}v-{_bar(scale, value)}"

@@ -19,11 +19,11 @@ from app.project_service import (
     MAX_EVENTS_PER_MINUTE,
     MAX_RETENTION_DAYS,
     Change,
-    Enrolled,
+    ProjectDetails,
     amend,
-    enroll,
-    find_enrolled,
-    list_enrolled,
+    find_details,
+    list_details,
+    register_project,
 )
 from app.projects import (
     MAX_NAME_LENGTH,
@@ -105,8 +105,8 @@ def list_of_projects() -> ResponseReturnValue:
     """Show every project."""
     now = utc_now()
     with current_store().read() as conn:
-        found = list_enrolled(conn, current_destinations())
-    rows = [(one, *_badge(one, now)) for one in found]
+        found = list_details(conn, current_destinations())
+    rows = [(details, *_badge(details, now)) for details in found]
     default = current_config().DEFAULT_EVENTS_PER_MINUTE
     return render_template("projects.html", rows=rows, default_quota=default)
 
@@ -118,7 +118,7 @@ def new_project() -> ResponseReturnValue:
     form = NewProjectForm()
     if form.validate_on_submit():
         try:
-            made = enroll(current_store(), current_config(), form.change())
+            made = register_project(current_store(), current_config(), form.change())
             return redirect(url_for("admin.set_up_project", project_id=made), 303)
         except ProjectError as error:
             _tell(form, error)
@@ -133,8 +133,8 @@ def show_project(project_id: int) -> ResponseReturnValue:
 
     :raise 404: there is no such project.
     """
-    one = _found(project_id)
-    form = SettingsForm(obj=one.project)
+    details = _found(project_id)
+    form = SettingsForm(obj=details.project)
     if form.validate_on_submit():
         try:
             amend(current_store(), current_config(), project_id, form.change())
@@ -142,14 +142,14 @@ def show_project(project_id: int) -> ResponseReturnValue:
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
             _tell(form, error)
-    return _page(one, form, UpstreamForm(formdata=None))
+    return _page(details, form, UpstreamForm(formdata=None))
 
 
 @bp.post("/projects/<int:project_id>/upstream")
 @access.admin
 def set_upstream(project_id: int) -> ResponseReturnValue:
     """Keep the DSN that a project's events are sent on to (303)."""
-    one, form = _found(project_id), UpstreamForm()
+    details, form = _found(project_id), UpstreamForm()
     if form.validate():
         try:
             change: Change = {"upstream_dsn": form.upstream_dsn.data}
@@ -158,18 +158,18 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
             return redirect(url_for("admin.show_project", project_id=project_id), 303)
         except ProjectError as error:
             _tell(form, error)
-    return _page(one, SettingsForm(formdata=None, obj=one.project), form)
+    return _page(details, SettingsForm(formdata=None, obj=details.project), form)
 
 
 @bp.route("/projects/<int:project_id>/upstream/remove", methods=["GET", "POST"])
 @access.admin
 def remove_upstream(project_id: int) -> ResponseReturnValue:
     """Ask whether to send nothing on any more; do so on POST (303)."""
-    one, form = _found(project_id), FlaskForm()
-    if project_id == OWN_PROJECT_ID or one.destination.dsn is None:
+    details, form = _found(project_id), FlaskForm()
+    if project_id == OWN_PROJECT_ID or details.destination.dsn is None:
         abort(404, description="this project has no DSN that could be taken away here")
     if not form.validate_on_submit():
-        return render_template("project_upstream_remove.html", one=one)
+        return render_template("project_upstream_remove.html", one=details)
     amend(current_store(), current_config(), project_id, {"upstream_dsn": None})
     flash("Nothing is sent on any more.")
     return redirect(url_for("admin.show_project", project_id=project_id), 303)
@@ -192,25 +192,25 @@ def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
 
     :raise 404: the project has no such key that works.
     """
-    one, form = _found(project_id), FlaskForm()
-    if key not in one.project.keys:
+    details, form = _found(project_id), FlaskForm()
+    if key not in details.project.keys:
         abort(404, description="the project has no such key that works")
     if not form.validate_on_submit():
-        return render_template("project_key_revoke.html", one=one, key=key)
+        return render_template("project_key_revoke.html", one=details, key=key)
     revoke_key(current_store(), project_id, key)
     flash("Revoked. Programs that still use it are answered 403.")
     return redirect(url_for("admin.show_project", project_id=project_id, _anchor="keys"), 303)
 
 
-def _found(project_id: int) -> Enrolled:
+def _found(project_id: int) -> ProjectDetails:
     try:
         with current_store().read() as conn:
-            return find_enrolled(conn, current_destinations(), project_id)
+            return find_details(conn, current_destinations(), project_id)
     except NoSuchProject as error:
         abort(404, description=str(error))
 
 
-def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
+def _page(one: ProjectDetails, form: SettingsForm, upstream: UpstreamForm) -> ResponseReturnValue:
     _explain_days(form)
     project, config, now = one.project, current_config(), utc_now()
     with current_store().read() as conn:
@@ -232,7 +232,7 @@ def _page(one: Enrolled, form: SettingsForm, upstream: UpstreamForm) -> Response
     return page, 422 if form.errors or upstream.errors else 200
 
 
-def _badge(one: Enrolled, now: datetime) -> tuple[str, str]:
+def _badge(one: ProjectDetails, now: datetime) -> tuple[str, str]:
     """Return state and words of a project's badge."""
     state = reach(one.destination, now)
     return {"none": "local", "closed": "on"}.get(state, state), WORDS[state]

@@ -95,7 +95,7 @@ def show_release(release_id: int) -> ResponseReturnValue:
         row = find_release(conn, release_id)
         if row is None:
             abort(404, description=UNKNOWN)
-        (one,) = figures_of(conn, [row], now, choice.environment)
+        (release,) = figures_of(conn, [row], now, choice.environment)
         found = {
             what: issues_of_release(conn, row.project_id, row.version, what, ISSUES)
             for what in SECTIONS
@@ -107,7 +107,13 @@ def show_release(release_id: int) -> ResponseReturnValue:
             "projects": project_names(conn),
         }
     return render_template(
-        "release.html", one=one, row=row, choice=choice, sections=SECTIONS, found=found, **context
+        "release.html",
+        one=release,
+        row=row,
+        choice=choice,
+        sections=SECTIONS,
+        found=found,
+        **context,
     )
 
 

@@ -54,7 +54,7 @@ class Named(NamedTuple):
 
 
 class Term(NamedTuple):
-    """One term of the books' equation."""
+    """One term of the counters' equation."""
 
     name: str
     envelopes: int
@@ -67,7 +67,7 @@ def start() -> ResponseReturnValue:
     with current_store().read() as conn:
         newest = list_events(conn, EventFilter(), limit=1)
         latest = follow(conn, newest[0].event_id) if newest else None
-        books = accounting(conn)
+        totals = accounting(conn)
         ways = list_upstreams(conn, current_destinations(), utc_now())
         reach = find_reach(conn)
         refused = refusals(conn, utc_now() - timedelta(hours=24))
@@ -81,7 +81,9 @@ def start() -> ResponseReturnValue:
     figures["set_aside"] = current_intake().emergency.count()
     return render_template(
         "start.html",
-        verdict=verdict(current_config(), books, figures["set_aside"], ways, is_new=latest is None),
+        verdict=verdict(
+            current_config(), totals, figures["set_aside"], ways, is_new=latest is None
+        ),
         reach=lambda: badge_of(ways),
         troubled=named_troubles(ways),
         local=named_local(ways),
@@ -90,8 +92,8 @@ def start() -> ResponseReturnValue:
         alert_reach=reach,
         latest=latest.stored.row if latest else None,
         trail=trail_of(newest[0].event_id, latest) if latest else None,
-        books=books,
-        terms=terms(books, has_sentry=any(one.is_set_up for one in ways)),
+        totals=totals,
+        terms=terms(totals, has_sentry=any(way.is_set_up for way in ways)),
         figures=figures,
         issues=issues,
         sparklines=sparklines(hours),
@@ -101,7 +103,7 @@ def start() -> ResponseReturnValue:
 
 def verdict(
     config: Config,
-    books: dict[str, Any],
+    totals: dict[str, Any],
     set_aside: int,
     ways: list[Upstream],
     *,
@@ -111,22 +113,22 @@ def verdict(
 
     :param ways: of every project; those in trouble are named beside, see :func:`named_troubles`.
     """
-    troubles = _troubles(books, set_aside)
-    if troubles or any(is_trouble(one) for one in ways):
+    troubles = _troubles(totals, set_aside)
+    if troubles or any(is_trouble(way) for way in ways):
         return Verdict("bad", "Monitoring needs a look", troubles)
     if is_new:
         return Verdict("new", "No error has been recorded yet", [_destination(config, ways)])
-    if not any(one.is_set_up for one in ways):
+    if not any(way.is_set_up for way in ways):
         return Verdict("good", "Monitoring works", [_destination(config, ways)])
-    return _with_sentry(config, books, ways)
+    return _with_sentry(config, totals, ways)
 
 
-def _with_sentry(config: Config, books: dict[str, Any], ways: list[Upstream]) -> Verdict:
-    waiting = books["pending"] + books["retry"]
+def _with_sentry(config: Config, totals: dict[str, Any], ways: list[Upstream]) -> Verdict:
+    waiting = totals["pending"] + totals["retry"]
     sentences = [_destination(config, ways)]
     if waiting:
         sentences.append(f"{plural(waiting, 'envelope')} without Sentry's answer so far.")
-    if waiting and not books["delivered"]:
+    if waiting and not totals["delivered"]:
         # Not "works": nothing has shown yet that the other end takes anything.
         return Verdict("new", "Errors are recorded; Sentry has not accepted one yet", sentences)
     return Verdict("good", "Monitoring works", sentences)
@@ -134,26 +136,26 @@ def _with_sentry(config: Config, books: dict[str, Any], ways: list[Upstream]) ->
 
 def badge_of(ways: list[Upstream]) -> tuple[str, str, str]:
     """Return what the header says, without asking the store once more."""
-    there = [one for one in ways if one.is_set_up or one.is_held_up]
-    names = {one.project_id: one.name for one in there} if len(there) > 1 else {}
-    return badge([one.destination for one in there], names, utc_now())
+    there = [way for way in ways if way.is_set_up or way.is_held_up]
+    names = {upstream.project_id: upstream.name for upstream in there} if len(there) > 1 else {}
+    return badge([upstream.destination for upstream in there], names, utc_now())
 
 
-def is_trouble(one: Upstream) -> bool:
+def is_trouble(upstream: Upstream) -> bool:
     """Tell whether a person should look at a project's way to Sentry."""
-    return one.is_held_up or one.held.parked > 0
+    return upstream.is_held_up or upstream.held.parked > 0
 
 
 def named_troubles(ways: list[Upstream]) -> list[Named]:
     """Return what a person should look at, by project, those that hold most first."""
-    found = [one for one in ways if is_trouble(one)]
+    found = [way for way in ways if is_trouble(way)]
     found.sort(key=lambda one: sum(one.held), reverse=True)
-    return [Named(one.project_id, one.name, _trouble_of(one)) for one in found]
+    return [Named(upstream.project_id, upstream.name, _trouble_of(upstream)) for upstream in found]
 
 
-def _trouble_of(one: Upstream) -> str:
-    told = [one.cause] if one.is_held_up else []
-    waiting, parked = one.held
+def _trouble_of(upstream: Upstream) -> str:
+    told = [upstream.cause] if upstream.is_held_up else []
+    waiting, parked = upstream.held
     if waiting:
         told.append(f"{plural(waiting, 'envelope')} {'waits' if waiting == 1 else 'wait'} here")
     if parked:
@@ -163,18 +165,18 @@ def _trouble_of(one: Upstream) -> str:
 
 def named_local(ways: list[Upstream]) -> list[Named]:
     """Return the projects that have no DSN while others have one: what they send stays here."""
-    if not any(one.is_set_up for one in ways):
+    if not any(way.is_set_up for way in ways):
         return []
     return [
-        Named(one.project_id, one.name, why_local(one.destination))
-        for one in ways
-        if not one.is_set_up and not one.is_held_up
+        Named(way.project_id, way.name, why_local(way.destination))
+        for way in ways
+        if not way.is_set_up and not way.is_held_up
     ]
 
 
-def _troubles(books: dict[str, Any], set_aside: int) -> list[str]:
+def _troubles(totals: dict[str, Any], set_aside: int) -> list[str]:
     troubles = []
-    if not books["balanced"]:
+    if not totals["balanced"]:
         troubles.append("The books do not balance: an envelope is missing or counted twice.")
     if set_aside:
         troubles.append(
@@ -185,7 +187,7 @@ def _troubles(books: dict[str, Any], set_aside: int) -> list[str]:
 
 
 def _destination(config: Config, ways: list[Upstream]) -> str:
-    sent_on = sum(one.is_set_up for one in ways)
+    sent_on = sum(way.is_set_up for way in ways)
     if not sent_on and len(ways) == 1:
         return "Errors are recorded here and stay here: no SENTRY_DSN is set."
     if not sent_on:
@@ -198,9 +200,9 @@ def _destination(config: Config, ways: list[Upstream]) -> str:
     return f"Errors are recorded here; {whose} are sent on to Sentry."
 
 
-def terms(books: dict[str, Any], *, has_sentry: bool) -> list[Term]:
+def terms(totals: dict[str, Any], *, has_sentry: bool) -> list[Term]:
     """Return the right side of the equation: what is not zero, and what one looks for first."""
     always = {"delivered", "pending"} if has_sentry else {"local"}
-    counts = {state: books[state] for state in STATES}
-    counts["discarded"] = sum(books["discarded"].values())
+    counts = {state: totals[state] for state in STATES}
+    counts["discarded"] = sum(totals["discarded"].values())
     return [Term(name, count) for name, count in counts.items() if count or name in always]

@@ -36,13 +36,13 @@ class Finding(NamedTuple):
 def status() -> ResponseReturnValue:
     """Show how the service, the process, the machine and the store are."""
     report = system.status()
-    books = report["accounting"]
+    totals = report["accounting"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
         "status.html",
         report=report,
-        books=books,
-        terms=terms(books, has_sentry=has_sentry) if books else [],
+        totals=totals,
+        terms=terms(totals, has_sentry=has_sentry) if totals else [],
         findings=list(findings(report)),
         refused=report["refused"],
         words=WORDS,
@@ -63,12 +63,12 @@ def findings(report: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _of_delivery(sentry: dict[str, Any]) -> Iterator[Finding]:
-    for one in sentry["projects"]:
-        if one["is_held_up"]:
-            text = f"{one['name']}: {one['cause']}; {plural(one['waiting'], 'envelope')} held here."
-            yield Finding("bad", text, _mend(one))
-        if one["parked"]:
-            text = f"{one['name']}: Sentry refused {plural(one['parked'], 'envelope')}."
+    for row in sentry["projects"]:
+        if row["is_held_up"]:
+            text = f"{row['name']}: {row['cause']}; {plural(row['waiting'], 'envelope')} held here."
+            yield Finding("bad", text, _mend(row))
+        if row["parked"]:
+            text = f"{row['name']}: Sentry refused {plural(row['parked'], 'envelope')}."
             yield Finding("bad", text, "They are kept; see Deliveries for the reason of each.")
     if not sentry["enabled"] and len(sentry["projects"]) > 1:
         yield Finding(
@@ -84,12 +84,12 @@ def _of_delivery(sentry: dict[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _mend(one: dict[str, Any]) -> str:
-    if one["state"] == "paused":
+def _mend(row: dict[str, Any]) -> str:
+    if row["state"] == "paused":
         return "Resume it on the page Deliveries."
-    if one["id"] == OWN_PROJECT_ID:
+    if row["id"] == OWN_PROJECT_ID:
         return "See that SENTRY_DSN is right and that Sentry runs; what waits is sent by itself."
-    if one["state"] == "none":
+    if row["state"] == "none":
         return "Give it the DSN of a Sentry project on its page."
     return (
         "See that the DSN on its page is right and that Sentry runs; what waits is sent by itself."

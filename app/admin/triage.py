@@ -16,7 +16,7 @@ from app.admin.filters import plural
 from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueChoice
 from app.admin.merging import merge_chosen
-from app.intake.retention import bury
+from app.intake.retention import purge_deleted
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
@@ -44,7 +44,7 @@ ACTIONS = {
 MAX_IDS = 1000
 TITLES_SHOWN = 10
 # What a request waits for when it deletes; the background loop removes the rest.
-BITES_AT_ONCE = 5
+BATCHES_AT_ONCE = 5
 
 
 @bp.post("/issues/<int:issue_id>/status")
@@ -107,9 +107,9 @@ def change_issues() -> ResponseReturnValue:
     return redirect(url_for("admin.list_of_issues", **parameters), 303)
 
 
-def _change(action: str, bites: Iterable[list[int]]) -> None:
+def _change(action: str, batches: Iterable[list[int]]) -> None:
     changed: list[int] = []
-    for ids in bites:
+    for ids in batches:
         with current_store().write() as conn:
             changed += _apply(conn, action, ids)
     if action != "delete":
@@ -118,7 +118,7 @@ def _change(action: str, bites: Iterable[list[int]]) -> None:
     # Their history goes with them, so the log is what tells afterwards.
     actor = current_user.username
     log.info("%s issues deleted by %s: %s …", len(changed), actor, changed[:20])
-    bury(current_store(), at_most=BITES_AT_ONCE)
+    purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)
     flash(f"{plural(len(changed), 'issue')} deleted.", "note")
 
 
@@ -141,7 +141,7 @@ def _highest() -> int:
 
 
 def _every(choice: IssueChoice) -> Iterable[list[int]]:
-    return triage.in_bites(current_store(), choice.filter, _highest())
+    return triage.in_batches(current_store(), choice.filter, _highest())
 
 
 def _ask(choice: IssueChoice, ids: list[int], is_every: bool) -> str:

@@ -1,4 +1,4 @@
-"""Channels: where notices go. What an address or a secret holds is never shown again."""
+"""Channels: where notifications go. What an address or a secret holds is never shown again."""
 
 from __future__ import annotations
 
@@ -187,7 +187,11 @@ def note_outcome(conn: Connection, channel_id: int | None, outcome: Outcome, now
 def chosen(channels: Iterable[Channel], ids: Iterable[int] | None) -> list[Channel]:
     """Return those that are enabled, all of them or those with the ids."""
     wanted = None if ids is None else set(ids)
-    return [one for one in channels if one.enabled and (wanted is None or one.id in wanted)]
+    return [
+        channel
+        for channel in channels
+        if channel.enabled and (wanted is None or channel.id in wanted)
+    ]
 
 
 def _address(targets: Targets, kind: str, given: str) -> str:

@@ -1,7 +1,7 @@
-"""The courier: takes one notice after the other out by its channel and settles it.
+"""The dispatcher: takes one notification after the other out by its channel and settles it.
 
 Who takes a sending has it alone for some minutes, so that two never send the same. Between the
-sending and its settlement a process may be killed. The row then still waits, and is sent again by
+sending and its outcome a process may be killed. The row then still waits, and is sent again by
 whoever comes next: once more than needed rather than once too few. Both carry the same id.
 """
 
@@ -14,9 +14,9 @@ from collections import defaultdict
 
 from app.alerts import messages, notifications, queries
 from app.alerts.channels import Channel
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.mail import Mailer
-from app.alerts.messages import Letter
+from app.alerts.messages import Notification
 from app.alerts.notifications import TEST, Draft
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Targets
@@ -25,7 +25,7 @@ from app.store.leases import new_owner
 from app.store.recording import recording
 from config import Config
 
-# The SDK does not capture this logger: no notice may make an event that makes a notice.
+# The SDK does not capture this logger: no notification may make an event that makes a notification.
 log = logging.getLogger("app.tracker")
 
 # What one turn takes out of the queue.
@@ -34,8 +34,8 @@ BATCH = 200
 TURN_S = 30.0
 
 
-class Courier:
-    """Sends notices.
+class Dispatcher:
+    """Sends notifications.
 
     :param mailer: ``None`` where no mail server is set.
     :param public_url: where links lead, without a last slash.
@@ -47,13 +47,13 @@ class Courier:
         self.targets = targets
         self.mailer = mailer
         self._store = store
-        self._poster = Poster(targets)
+        self._http_sender = HttpSender(targets)
         self._public_url = public_url
         self._owner = new_owner()
 
     @classmethod
-    def of(cls, store: Store, config: Config) -> Courier:
-        """Return the courier of a configuration."""
+    def of(cls, store: Store, config: Config) -> Dispatcher:
+        """Return the dispatcher of a configuration."""
         targets = Targets(config.ALERTS_ALLOW_PRIVATE_TARGETS)
         return cls(store, targets, Mailer.of(config), config.public_url)
 
@@ -71,7 +71,7 @@ class Courier:
         until = time.monotonic() + TURN_S
         threads = [
             threading.Thread(
-                target=self._send_all, args=(ids, until, stopping), name="courier", daemon=True
+                target=self._send_all, args=(ids, until, stopping), name="dispatcher", daemon=True
             )
             for ids in by_channel.values()
         ]
@@ -107,14 +107,14 @@ class Courier:
         return self._send_taken(sending_id)
 
     def test(self, channel: Channel) -> tuple[int, str]:
-        """Send a notice by one channel now and return its id and what became of it.
+        """Send a notification by one channel now and return its id and what became of it.
 
         :raise StoreError: the store does not answer.
         """
         now = utc_now()
         draft = Draft(TEST, f"Test of {channel.name}", "If you can read this, notices arrive here.")
         with self._store.write() as conn:
-            notice_id = notifications.raise_notice(
+            notice_id = notifications.add_notification(
                 conn, draft, [channel], now, taken_by=self._owner
             )
             [sending] = queries.sendings_of(conn, [notice_id])[notice_id]
@@ -122,29 +122,31 @@ class Courier:
 
     def _send_taken(self, sending_id: int) -> str:
         with self._store.read() as conn:
-            letter = messages.read_letter(conn, sending_id, self._public_url)
+            notification = messages.read_notification(conn, sending_id, self._public_url)
         began = utc_now()
-        outcome = self._try(letter)
+        outcome = self._try(notification)
         with self._store.write() as conn:
-            return notifications.settle(conn, letter.sending, outcome, began, utc_now())
+            return notifications.record_outcomes(
+                conn, notification.sending, outcome, began, utc_now()
+            )
 
-    def _try(self, letter: Letter) -> Outcome:
-        channel = letter.channel
+    def _try(self, notification: Notification) -> Outcome:
+        channel = notification.channel
         if channel is None:
             return Outcome(False, note="the channel was deleted", is_final=True)
-        if not channel.enabled and letter.sending.kind != TEST:
+        if not channel.enabled and notification.sending.kind != TEST:
             return Outcome(False, note="the channel was switched off", is_final=True)
         if channel.kind == "email":
-            return self._mail(channel, letter)
+            return self._mail(channel, notification)
         body, headers = (
-            messages.slack(letter)
+            messages.slack(notification)
             if channel.kind == "slack"
-            else messages.webhook(letter, utc_now())
+            else messages.webhook(notification, utc_now())
         )
-        return self._poster.post(channel.address, body, headers)
+        return self._http_sender.post(channel.address, body, headers)
 
-    def _mail(self, channel: Channel, letter: Letter) -> Outcome:
+    def _mail(self, channel: Channel, notification: Notification) -> Outcome:
         if self.mailer is None:
             return Outcome(False, note="no mail server is set: SMTP_HOST")
-        subject, text = messages.mail(letter)
-        return self.mailer.send(channel.address, subject, text, letter.sending.uid)
+        subject, text = messages.mail(notification)
+        return self.mailer.send(channel.address, subject, text, notification.sending.uid)

@@ -1,10 +1,10 @@
-"""A turn: every rule once.
+"""One evaluation of every rule.
 
-    news      what the queue has, told or held       one transaction a bite
-    measures  read without holding anybody up, then written: states, and notices of what is wrong
+    issues    changes of issues that are due for an alert, one transaction a batch
+    measures  read outside the writer lock, then written: states, and notifications
 
-A rule that was evaluated lately is passed over, so that a turn that another process began, or one
-after a lease changed hands, repeats nothing.
+A rule that was evaluated lately is passed over, so that nothing is
+evaluated twice when the lease changes hands.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.alerts.channels import Channel, list_channels
-from app.alerts.issue_alerts import draft_of_issues, tell_news
+from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
 from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
 from app.alerts.notifications import Draft
 from app.alerts.rules import (
     Watch,
     cooling_issues,
     ensure_presets,
-    speak,
-    speak_of_issues,
+    notify,
+    notify_of_issues,
     watches,
     write_state,
 )
@@ -38,7 +38,7 @@ log = logging.getLogger("app.tracker")
 SLACK = 0.9
 MAX_DETAIL = 300
 # Holding counters against rows takes the longer the more there are; at most this part of the time.
-BOOKS_SHARE = 100
+ACCOUNTING_SHARE = 100
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,16 @@ class Evaluator:
         self._store = store
         self._parts = parts
         self._every = timedelta(seconds=every_s)
-        self._books_at = float("-inf")
+        self._accounting_at = float("-inf")
 
-    def turn(self) -> int:
+    def work(self) -> int:
         """Evaluate what is due and return how many rules that were.
 
         :raise StoreError: the store does not answer; the next turn does what this one did not.
         """
         ensure_presets(self._store)
         now = utc_now()
-        tell_news(self._store, now)
+        dispatch_issue_alerts(self._store, now)
         found = self._measure(now)
         if found:
             with self._store.write() as conn:
@@ -87,7 +87,7 @@ class Evaluator:
     def _read(self, rule: Watch, question: Question) -> Reading | None:
         if rule.kind not in MEASURED:
             return Reading(None, False, "Told when it happens.")
-        if rule.kind == "books" and time.monotonic() < self._books_at:
+        if rule.kind == "books" and time.monotonic() < self._accounting_at:
             return None
         began = time.monotonic()
         try:
@@ -100,7 +100,9 @@ class Evaluator:
             return Reading(None, False, "It could not be evaluated; the log says why.")
         finally:
             if rule.kind == "books":
-                self._books_at = time.monotonic() + (time.monotonic() - began) * BOOKS_SHARE
+                self._accounting_at = (
+                    time.monotonic() + (time.monotonic() - began) * ACCOUNTING_SHARE
+                )
 
 
 def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
@@ -108,22 +110,24 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
     for one in found:
         write_state(conn, one.rule, **_state(one, now))
         if one.reading.issues:
-            _speak_of_issues(conn, one, channels, now)
+            _notify_of_issues(conn, one, channels, now)
         # Without a title it told of all that there is.
-        elif one.reading.is_breach and one.reading.title and one.rule.may_speak(now):
-            speak(conn, one.rule, _draft(one), channels, now)
+        elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
+            notify(conn, one.rule, _draft(one), channels, now)
 
 
-def _speak_of_issues(conn: Connection, one: _Found, channels: list[Channel], now: datetime) -> None:
+def _notify_of_issues(
+    conn: Connection, found: _Found, channels: list[Channel], now: datetime
+) -> None:
     # Asked again: another host may have told of them since they were read.
-    cooling = cooling_issues(conn, one.rule, now)
-    fresh = [match for match in one.reading.issues if match.issue_id not in cooling]
-    if draft := draft_of_issues(conn, one.rule, fresh, now):
-        speak_of_issues(conn, one.rule, draft, channels, now)
+    cooling = cooling_issues(conn, found.rule, now)
+    fresh = [match for match in found.reading.issues if match.issue_id not in cooling]
+    if draft := draft_of_issues(conn, found.rule, fresh, now):
+        notify_of_issues(conn, found.rule, draft, channels, now)
 
 
-def _state(one: _Found, now: datetime) -> dict[str, Any]:
-    rule, reading = one.rule, one.reading
+def _state(found: _Found, now: datetime) -> dict[str, Any]:
+    rule, reading = found.rule, found.reading
     is_known = reading.value is not None or rule.kind not in MEASURED
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
@@ -134,8 +138,8 @@ def _state(one: _Found, now: datetime) -> dict[str, Any]:
     }
 
 
-def _draft(one: _Found) -> Draft:
-    rule, reading = one.rule, one.reading
+def _draft(found: _Found) -> Draft:
+    rule, reading = found.rule, found.reading
     return Draft(
         kind=rule.kind,
         title=reading.title,

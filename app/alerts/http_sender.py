@@ -23,7 +23,7 @@ MAX_ADDRESSES = 3
 USER_AGENT = "DevEnviro-Alerts/1"
 
 
-class Poster:
+class HttpSender:
     """Sends to targets.
 
     :param targets: says which addresses are allowed.

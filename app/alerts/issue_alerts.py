@@ -1,9 +1,9 @@
 """News: new issues and regressions, told from the queue that recording writes.
 
 The transaction that stores an event writes, for a new issue or one that comes back, a row in
-``transitions`` that is marked as due. One transaction here takes marks away and raises the notices
-they cause, or counts them on a rule that is in its cool-down: whatever is killed, nothing is missed
-and nothing told twice.
+``transitions`` that is marked as due. One transaction here takes marks away and raises the
+notifications they cause, or counts them on a rule that is in its cool-down: whatever is killed,
+nothing is missed and nothing told twice.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
 
 from app.alerts.channels import list_channels
-from app.alerts.kinds import NEWS
+from app.alerts.kinds import ISSUE_ALERTS
 from app.alerts.naming import Match, name_issues
 from app.alerts.notifications import Draft
-from app.alerts.rules import Watch, speak, watches, write_state
+from app.alerts.rules import Watch, notify, watches, write_state
 from app.alerts.tables import alert_rule_states, held_issues
 from app.alerts.wording import text_of, title_of
 from app.events.tables import events
@@ -29,10 +29,10 @@ from app.store import Store
 from app.store import insert as insert_or_not
 
 # Rows of one transaction: some 20 ms of the store's only writer.
-BITE = 500
+BATCH_SIZE = 500
 # Issues that a rule holds through its cool-down, of a week at most.
 MAX_HELD = 10_000
-# No notices of these.
+# No notifications of these.
 _QUIET = ("ignored", DELETED)
 # What a news rule looks at: of the event that caused it, or where that is gone of the issue.
 _DUE = (
@@ -60,35 +60,35 @@ _DUE = (
     )
     .where(text(ALERTS_DUE))
     .order_by(transitions.c.id)
-    .limit(BITE)
+    .limit(BATCH_SIZE)
 )
 
 
-def tell_news(store: Store, now: datetime) -> int:
-    """Take what is due, in bites, tell it, and return how many rows that were."""
+def dispatch_issue_alerts(store: Store, now: datetime) -> int:
+    """Take what is due, in batches, tell it, and return how many rows that were."""
     told = 0
     while True:
         with store.read() as conn:  # Nothing to do is the usual case.
             due = conn.execute(_DUE.limit(1)).first()
-            held = any(rule.held and rule.may_speak(now) for rule in watches(conn))
+            held = any(rule.held and rule.may_notify(now) for rule in watches(conn))
         if due is None and not held:
             return told
         with store.write() as conn:
-            count = _bite(conn, now)
+            count = _batch(conn, now)
         told += count
-        if count < BITE:
+        if count < BATCH_SIZE:
             return told
 
 
-def _bite(conn: Connection, now: datetime) -> int:
-    rules = [rule for rule in watches(conn) if rule.kind in NEWS.values()]
+def _batch(conn: Connection, now: datetime) -> int:
+    rules = [rule for rule in watches(conn) if rule.kind in ISSUE_ALERTS.values()]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
-    is_last = len(rows) < BITE
+    is_last = len(rows) < BATCH_SIZE
     for rule in rules:
         held = _hold(conn, rule, [row for row in wanted if _is_for(rule, row)])
-        # After the last bite, so that one notice tells of all that came together.
-        if held and is_last and rule.may_speak(now):
+        # After the last batch, so that one notification tells of all that came together.
+        if held and is_last and rule.may_notify(now):
             _tell(conn, rule, now)
     ids = [row.id for row in rows]
     if ids:
@@ -100,7 +100,7 @@ def _is_for(rule: Watch, row: Row[Any]) -> bool:
     wanted = rule.filters
     return (
         rule.project_id == row.project_id
-        and rule.kind == NEWS.get(row.kind)
+        and rule.kind == ISSUE_ALERTS.get(row.kind)
         and (row.level or row.issue_level) in rule.levels
         and wanted.get("environment") in (None, row.environment)
         and rule.matches("release", row.release)
@@ -157,7 +157,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
     query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
     held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
     if draft := draft_of_issues(conn, rule, held, now):
-        speak(conn, rule, draft, list_channels(conn), now)
+        notify(conn, rule, draft, list_channels(conn), now)
     conn.execute(delete(held_issues).where(*of_rule))
     write_state(conn, rule, held=0)
 
@@ -165,7 +165,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
 def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
-    """Return a notice that names issues, ``None`` where none of them is left to be told."""
+    """Return a notification that names issues, ``None`` where none of them is left to be told."""
     named, total = name_issues(conn, matches, now, came_back=rule.kind == "regression")
     if not named:
         return None

@@ -11,7 +11,7 @@ ALL_FILTERS = ("level", "environment", "release", "type", "message")
 class Kind:
     """A kind of rule.
 
-    :param words: what it is called; ``says`` in one sentence when a notice is raised.
+    :param words: what it is called; ``says`` in one sentence when a notification is raised.
     :param unit: of the threshold; empty where there is none.
     :param threshold: what it starts with; ``lowest`` and ``highest`` are what it may be.
     :param window_minutes: what it starts with; ``None`` where nothing is looked at over a time.
@@ -139,7 +139,7 @@ KINDS = {
     "books": Kind("Books", "The books of envelopes do not balance.", cooldown_minutes=240),
 }
 # Told by what happens, not by a measure.
-NEWS = {"first_seen": "new_issue", "regressed": "regression"}
+ISSUE_ALERTS = {"first_seen": "new_issue", "regressed": "regression"}
 # Of the service as a whole: only the project that is this service has rules of them.
 OF_THE_SERVICE = ("disk", "books")
 

@@ -1,4 +1,4 @@
-"""Mail: a notice as a message to the server that the settings name."""
+"""Mail: a notification as a message to the server that the settings name."""
 
 from __future__ import annotations
 

@@ -85,8 +85,8 @@ class Reading(NamedTuple):
     """What a rule found.
 
     :param value: ``None``: nothing is known.
-    :param title: of the notice; the detail is its text.
-    :param issues: those that a notice has to name, where the rule looks at each by itself.
+    :param title: of the notification; the detail is its text.
+    :param issues: those that a notification has to name, where the rule looks at each by itself.
     """
 
     value: float | None
@@ -139,13 +139,13 @@ def _candidates(
 ) -> tuple[list[Any], list[Any]]:
     """Return issues that may have enough events: those the rule told of lately, and the others."""
     busy = _busy_issues(rule.project_id, since, question)
-    enough = [one for one in busy if one.events >= needed]
+    enough = [reading for reading in busy if reading.events >= needed]
     if not enough:
         return [], []
-    wanted = [one for one in enough if _is_wanted(rule, one)]
+    wanted = [reading for reading in enough if _is_wanted(rule, reading)]
     cooling = cooling_issues(question.conn, rule, question.now)
-    told = [one for one in wanted if one.id in cooling]
-    fresh = [one for one in wanted if one.id not in cooling]
+    told = [reading for reading in wanted if reading.id in cooling]
+    fresh = [reading for reading in wanted if reading.id not in cooling]
     return told, fresh
 
 
@@ -349,9 +349,9 @@ def _new_issue_limit(rule: Watch, question: Question) -> Reading:
 def _quota(rule: Watch, question: Question) -> Reading:
     since = question.now - LIMIT_SHOWN
     lately = question.once("refusals", lambda: refusals(question.conn, since))
-    for one in lately:
-        if one.project_id == rule.project_id:
-            return Reading(one.refused, True, f"{one.words}.", one.words)
+    for refusal in lately:
+        if refusal.project_id == rule.project_id:
+            return Reading(refusal.refused, True, f"{refusal.words}.", refusal.words)
     return Reading(0, False, "Nothing was refused within an hour.")
 
 
@@ -378,9 +378,9 @@ def _disk(rule: Watch, question: Question) -> Reading:
     return Reading(free, free < (rule.threshold or 0), detail, said)
 
 
-def _books(rule: Watch, question: Question) -> Reading:
-    books = accounting(question.conn)
-    if books["balanced"]:
+def _accounting(rule: Watch, question: Question) -> Reading:
+    totals = accounting(question.conn)
+    if totals["balanced"]:
         return Reading(0, False, "The books balance.")
     said = "The books of envelopes do not balance"
     return Reading(1, True, f"{said}: the status page shows them.", said)
@@ -401,6 +401,6 @@ _MEASURES: dict[str, Callable[[Watch, Question], Reading]] = {
     "new_issue_limit": _new_issue_limit,
     "quota": _quota,
     "disk": _disk,
-    "books": _books,
+    "books": _accounting,
 }
 MEASURED = tuple(_MEASURES)

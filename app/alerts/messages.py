@@ -1,6 +1,6 @@
-"""What a notice says: as JSON for a webhook, in Slack's words, as a mail.
+"""What a notification says: as JSON for a webhook, in Slack's words, as a mail.
 
-Letter ──▶ webhook   JSON, signed        X-DevEnviro-Timestamp, X-DevEnviro-Signature
+Notification ──▶ webhook   JSON, signed        X-DevEnviro-Timestamp, X-DevEnviro-Signature
        ──▶ slack     {"text": …}, and blocks where titles of issues are in it
        ──▶ mail      subject, text
 """
@@ -27,7 +27,7 @@ from app.issues.queries import find_issue
 from app.output import one_line
 from app.projects import projects
 
-NOTICE_HEADER = "X-DevEnviro-Notice"
+NOTIFICATION_HEADER = "X-DevEnviro-Notice"
 TIMESTAMP_HEADER = "X-DevEnviro-Timestamp"
 SIGNATURE_HEADER = "X-DevEnviro-Signature"
 # A space without width.
@@ -43,13 +43,13 @@ _OF_EVENT = ("event_id", "title", "level", "environment", "release", "transactio
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A notice on its way out by one channel.
+class Notification:
+    """A notification on its way out by one channel.
 
-    :param sending: the row, with its notice's.
+    :param sending: the row, with its notification's.
     :param about: ``rule``, ``project``, ``issue``, ``event``: what is known of each, or ``None``.
-    :param issues: those the notice names, the worst first, as they are now; of one that is gone
-        what was known of it then.
+    :param issues: those the notification names, the worst first, as they are now; of one that is
+        gone what was known of it then.
     :param links: to pages, by what they show.
     """
 
@@ -65,7 +65,7 @@ class Letter:
         return bool(self.sending.total > 1)
 
 
-def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
+def read_notification(conn: Connection, sending_id: int, public_url: str) -> Notification:
     """Return what is to be sent."""
     query = select(
         *(column for column in notices.c if column.name != "id"), *notice_sendings.c
@@ -81,11 +81,11 @@ def read_letter(conn: Connection, sending_id: int, public_url: str) -> Letter:
     }
     channel = find_channel(conn, row.channel_id or 0)
     named = tuple(_named(conn, one, public_url) for one in queries.issues_of(conn, row.notice_id))
-    return Letter(row, channel, about, _links(row, about, public_url), named)
+    return Notification(row, channel, about, _links(row, about, public_url), named)
 
 
 def _named(conn: Connection, row: Row[Any], public_url: str) -> dict[str, Any]:
-    """Return one of many issues, with what the notice knows of it."""
+    """Return one of many issues, with what the notification knows of it."""
     issue = find_issue(conn, row.issue_id)
     then = {"title": row.title, "times_seen": row.events, "users": row.users}
     of_issue = {name: getattr(issue, name, then.get(name)) for name in _OF_ISSUE}
@@ -113,30 +113,30 @@ def _links(row: Row[Any], about: Mapping[str, Any], public_url: str) -> dict[str
     return links
 
 
-def webhook(letter: Letter, now: datetime) -> tuple[bytes, dict[str, str]]:
+def webhook(notification: Notification, now: datetime) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a signed request.
 
     The signature is ``sha256=`` and the hex HMAC-SHA256, by the channel's secret, of the timestamp
     (seconds since 1970, as the header has it) followed by the body.
     """
-    row = letter.sending
+    row = notification.sending
     content = {
         "id": row.uid,
         "kind": row.kind,
         "at": row.at,
         "title": row.title,
         "text": row.text,
-        **letter.about,
-        "issues": letter.issues,
+        **notification.about,
+        "issues": notification.issues,
         "total": row.total,
-        "links": letter.links,
+        "links": notification.links,
     }
     body = json.dumps(content, default=_plain).encode()
     timestamp = str(int(now.timestamp()))
-    secret = (letter.channel and letter.channel.secret) or ""
+    secret = (notification.channel and notification.channel.secret) or ""
     return body, {
         "Content-Type": "application/json",
-        NOTICE_HEADER: row.uid,
+        NOTIFICATION_HEADER: row.uid,
         TIMESTAMP_HEADER: timestamp,
         SIGNATURE_HEADER: signature(secret, timestamp, body),
     }
@@ -148,7 +148,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return f"sha256={signed.hexdigest()}"
 
 
-def slack(letter: Letter) -> tuple[bytes, dict[str, str]]:
+def slack(notification: Notification) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of a request to an incoming webhook of Slack's.
 
     The text is what other programs read that take such requests, and what Slack shows where it has
@@ -158,71 +158,78 @@ def slack(letter: Letter) -> tuple[bytes, dict[str, str]]:
     Source: https://docs.slack.dev/messaging/formatting-message-text and
     https://docs.slack.dev/reference/block-kit/blocks/rich-text-block, 2026-11-25.
     """
-    content: dict[str, Any] = {"text": _slack_text(letter)}
-    if letter.sending.total:
-        elements = [{"type": "rich_text_section", "elements": _rich_text(letter)}]
+    content: dict[str, Any] = {"text": _slack_text(notification)}
+    if notification.sending.total:
+        elements = [{"type": "rich_text_section", "elements": _rich_text(notification)}]
         content["blocks"] = [{"type": "rich_text", "elements": elements}]
     return json.dumps(content).encode(), {"Content-Type": "application/json"}
 
 
-def mail(letter: Letter) -> tuple[str, str]:
+def mail(notification: Notification) -> tuple[str, str]:
     """Return subject and text of a mail."""
-    row, project = letter.sending, letter.about["project"]
-    links = "\n".join(f"{name}: {url}" for name, url in _labelled(letter, "").items())
+    row, project = notification.sending, notification.about["project"]
+    links = "\n".join(f"{name}: {url}" for name, url in _labelled(notification, "").items())
     where = f"Project: {one_line(project['name'])}" if project else ""
     title = one_line(row.title)
-    paragraphs = [title, "\n".join(_lines(letter)), where, links]
+    paragraphs = [title, "\n".join(_lines(notification)), where, links]
     return f"[DevEnviro] {title}", "\n\n".join(filter(None, paragraphs)) + "\n"
 
 
-def _lines(letter: Letter) -> list[str]:
-    return [line for line in map(one_line, letter.sending.text.splitlines()) if line.strip()]
+def _lines(notification: Notification) -> list[str]:
+    return [line for line in map(one_line, notification.sending.text.splitlines()) if line.strip()]
 
 
-def _where(letter: Letter) -> str:
+def _where(notification: Notification) -> str:
     """Return the project's name, where the title has it not."""
-    project = letter.about["project"]
-    return one_line(project["name"]) if project and not letter.is_of_many else ""
+    project = notification.about["project"]
+    return one_line(project["name"]) if project and not notification.is_of_many else ""
 
 
-def _labelled(letter: Letter, verb: str = "Open the ") -> dict[str, str]:
-    """Return links by what they are called; that of the notice leads to all of its issues."""
-    links = {f"{verb}{name}" if verb else name.capitalize(): url for name, url in _own(letter)}
-    if letter.is_of_many:
-        return {open_all(letter.sending.total): letter.links["notice"]} | links
+def _labelled(notification: Notification, verb: str = "Open the ") -> dict[str, str]:
+    """Return links by what they are called; that of the notification leads to all of its issues."""
+    links = {
+        f"{verb}{name}" if verb else name.capitalize(): url for name, url in _own(notification)
+    }
+    if notification.is_of_many:
+        return {open_all(notification.sending.total): notification.links["notice"]} | links
     return links
 
 
-def _own(letter: Letter) -> list[tuple[str, str]]:
-    # Of many issues one of them is not what the notice is about.
-    left_out = ("notice", "issue", "event") if letter.is_of_many else ()
-    return [(name, url) for name, url in letter.links.items() if name not in left_out]
+def _own(notification: Notification) -> list[tuple[str, str]]:
+    # Of many issues one of them is not what the notification is about.
+    left_out = ("notice", "issue", "event") if notification.is_of_many else ()
+    return [(name, url) for name, url in notification.links.items() if name not in left_out]
 
 
-def _slack_text(letter: Letter) -> str:
-    row, where = letter.sending, _where(letter)
+def _slack_text(notification: Notification) -> str:
+    row, where = notification.sending, _where(notification)
     title = f"*{_as_text(row.title)}*{f' in {_as_text(where)}' if where else ''}"
-    links = " · ".join(f"<{url}|{name}>" for name, url in _labelled(letter).items())
-    return "\n".join([title, *(_linked(letter, line) for line in _lines(letter)), links])
+    links = " · ".join(f"<{url}|{name}>" for name, url in _labelled(notification).items())
+    return "\n".join(
+        [title, *(_linked(notification, line) for line in _lines(notification)), links]
+    )
 
 
-def _linked(letter: Letter, line: str) -> str:
+def _linked(notification: Notification, line: str) -> str:
     """Return a line as text; in the one that leads to further issues the link is one."""
-    total = letter.sending.total
+    total = notification.sending.total
     if total > MAX_LINES and line == more_of(total):
         words = open_all(total)
-        return line.replace(words, f"<{letter.links['notice']}|{words}>")
+        return line.replace(words, f"<{notification.links['notice']}|{words}>")
     return _as_text(line)
 
 
-def _rich_text(letter: Letter) -> list[dict[str, Any]]:
+def _rich_text(notification: Notification) -> list[dict[str, Any]]:
     """Return the same as elements of a block, in which text is text."""
-    where = _where(letter)
+    where = _where(notification)
     found: list[dict[str, Any]] = [
-        {"type": "text", "text": one_line(letter.sending.title), "style": {"bold": True}},
-        {"type": "text", "text": "\n".join([f" in {where}" if where else "", *_lines(letter), ""])},
+        {"type": "text", "text": one_line(notification.sending.title), "style": {"bold": True}},
+        {
+            "type": "text",
+            "text": "\n".join([f" in {where}" if where else "", *_lines(notification), ""]),
+        },
     ]
-    for name, url in _labelled(letter).items():
+    for name, url in _labelled(notification).items():
         found += [{"type": "link", "url": url, "text": name}, {"type": "text", "text": " · "}]
     return found[:-1]
 

@@ -1,7 +1,7 @@
-"""Issues as notices name them: what is known of each at that moment, the worst first.
+"""Issues as notifications name them: what is known of each at that moment, the worst first.
 
-The store forgets events, and issues go on counting. What a notice says of its issues is kept with
-it, so that its list is the same in a year.
+The store forgets events, and issues go on counting. What a notification says of its issues is kept
+with it, so that its list is the same in a year.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from app.protocol.libraries import newest_own_frame
 from app.protocol.stack import Frame
 from app.store import in_batches
 
-# Issues that are kept with a notice. An hour of new issues is at most MAX_NEW_ISSUES_PER_HOUR.
+# Issues that are kept with a notification. An hour of new issues is at most
+# MAX_NEW_ISSUES_PER_HOUR.
 MAX_NAMED = 1000
 # Events that are read for function, file and line: some 20 ms of the store's only writer.
 MAX_READ = 50
 # Ids in one question; SQLite takes 32,766.
 _IDS_AT_ONCE = 500
-# No notices of anything else.
+# No notifications of anything else.
 _LOUD = ("unresolved", "resolved")
 
 
@@ -43,7 +44,7 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class NamedIssue:
-    """An issue as a notice names it; the fields are the columns of ``notice_issues``.
+    """An issue as a notification names it; the fields are the columns of ``notice_issues``.
 
     :param place: function, file and line, else the culprit.
     :param back: of one that came back: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``.

@@ -1,8 +1,8 @@
-"""Notices as rows: raised, read, settled.
+"""Notifications as rows: raised, read, settled.
 
-A notice is one row, and one more for each channel it goes out by, all written by the transaction
-that raises it. Settling holds for what was read: whoever was faster wins, but "it was sent" wins
-over anything.
+A notification is one row, and one more for each channel it goes out by, all written by the
+transaction that raises it. Settling holds for what was read: whoever was faster wins, but "it was
+sent" wins over anything.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
 TEST = "test"
-# What is kept of each issue that a notice names.
+# What is kept of each issue that a notification names.
 ISSUE_COLUMNS = tuple(
     column.name for column in notice_issues.c if column.name not in ("notice_id", "position")
 )
@@ -49,7 +49,7 @@ LATELY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Draft:
-    """What a notice is to say.
+    """What a notification is to say.
 
     :param issues: those it names, the worst first; ``total``: how many it is about.
     """
@@ -64,7 +64,7 @@ class Draft:
     total: int = 0
 
 
-def raise_notice(
+def add_notification(
     conn: Connection,
     draft: Draft,
     channels: Iterable[Channel],
@@ -73,7 +73,7 @@ def raise_notice(
     rule_id: int | None = None,
     taken_by: str | None = None,
 ) -> int:
-    """Write a notice, to be sent by these channels, and return its id.
+    """Write a notification, to be sent by these channels, and return its id.
 
     :param taken_by: who sends it at once; by default whoever comes first.
     """
@@ -90,7 +90,7 @@ def raise_notice(
         "total": draft.total,
     }
     notice_id = conn.execute(notices.insert().values(values).returning(notices.c.id)).scalar_one()
-    if named := [_issue_row(notice_id, *one) for one in enumerate(draft.issues, 1)]:
+    if named := [_issue_row(notice_id, *issue) for issue in enumerate(draft.issues, 1)]:
         conn.execute(notice_issues.insert(), named)
     rows = [
         {
@@ -110,17 +110,17 @@ def raise_notice(
     return int(notice_id)
 
 
-def _issue_row(notice_id: int, position: int, one: NamedIssue) -> dict[str, Any]:
+def _issue_row(notice_id: int, position: int, named_issue: NamedIssue) -> dict[str, Any]:
     row: dict[str, Any] = {"notice_id": notice_id, "position": position}
-    return row | {name: getattr(one, name) for name in ISSUE_COLUMNS}
+    return row | {name: getattr(named_issue, name) for name in ISSUE_COLUMNS}
 
 
-def settle(
+def record_outcomes(
     conn: Connection, sending: Row[Any], outcome: Outcome, began: datetime, now: datetime
 ) -> str:
     """Write what became of a try and return the sending's state.
 
-    :param sending: with its notice's ``kind`` and ``at``, as it was read before the try.
+    :param sending: with its notification's ``kind`` and ``at``, as it was read before the try.
     """
     state = _state_after(sending, outcome, now)
     next_at = now + BACKOFF.wait(sending.attempts + 1) if state == "retry" else None
@@ -187,7 +187,7 @@ def _is_free(row: Row[Any], now: datetime) -> bool:
 
 
 def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
-    """Have what was given up of a notice sent now, and return by how many channels.
+    """Have what was given up of a notification sent now, and return by how many channels.
 
     What waits only has its turn sooner. What was sent is left alone, and so is what goes to a
     channel that is there no more.
@@ -201,7 +201,7 @@ def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
 
 
 def is_stuck(conn: Connection, now: datetime) -> bool:
-    """Tell whether a notice waits for longer than a channel hiccups, or was given up lately."""
+    """Tell whether a notification is overdue or was given up lately."""
     late = notices.c.at < now - LATE
     waits = select(1).select_from(notice_sendings.join(notices)).where(text(UNSENT), late)
     lost = select(1).select_from(notice_sendings.join(notices))
@@ -213,12 +213,12 @@ def is_stuck(conn: Connection, now: datetime) -> bool:
 
 
 def forget_before(conn: Connection, moment: datetime) -> None:
-    """Remove notices from before a moment, and how they were sent."""
+    """Remove notifications from before a moment, and how they were sent."""
     conn.execute(delete(notices).where(notices.c.at < moment))
 
 
 def one_line(value: str, limit: int) -> str:
     """Return text as one line of printable characters, for a title or a mail's subject."""
     line = " ".join(clean_text(value).split())
-    line = "".join(letter for letter in line if letter.isprintable())
+    line = "".join(notification for notification in line if notification.isprintable())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,4 +1,4 @@
-"""What became of one try to send a notice, whichever way it went."""
+"""What became of one try to send a notification, whichever way it went."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ class Reach(NamedTuple):
 def find_reach(conn: Connection) -> Reach:
     """Return what keeps alerts from reaching somebody."""
     channels = list_channels(conn)
-    is_on = any(one.enabled for one in channels)
-    failing = [one for one in channels if one.enabled and one.failing_since]
+    is_on = any(channel.enabled for channel in channels)
+    failing = [channel for channel in channels if channel.enabled and channel.failing_since]
     if not is_on:
         return Reach(failing, False, {})
     unheard = {rule.project_id for rule in watches(conn) if not chosen(channels, rule.channel_ids)}

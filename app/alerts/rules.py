@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, literal, or_, sele
 from app.alerts.channels import Channel, chosen
 from app.alerts.errors import AlertError
 from app.alerts.kinds import KINDS, OF_THE_SERVICE, PRESETS, Kind
-from app.alerts.notifications import Draft, raise_notice
+from app.alerts.notifications import Draft, add_notification
 from app.alerts.tables import (
     alert_channels,
     alert_rule_states,
@@ -67,7 +67,7 @@ class RuleState:
     held: int = 0
 
 
-_OF_STATE = tuple(one.name for one in fields(RuleState) if one.name != "project_id")
+_OF_STATE = tuple(field.name for field in fields(RuleState) if field.name != "project_id")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class AlertRule:
         """For how long it says nothing more: at least its window, whose events it has told of."""
         return timedelta(minutes=max(self.cooldown_minutes, self.window_minutes or 0))
 
-    def may_speak(self, now: datetime) -> bool:
+    def may_notify(self, now: datetime) -> bool:
         """Return whether its cool-down is over."""
         return self.noticed_at is None or self.noticed_at <= now - self.cooldown
 
@@ -230,10 +230,10 @@ def _rule(row: Row[Any], states: Sequence[RuleState]) -> AlertRule:
         return rule
     worst = max(states, key=lambda one: _WORST.index(one.state))
     values = {name: getattr(worst, name) for name in _OF_STATE}
-    noticed = [one.noticed_at for one in states if one.noticed_at]
+    noticed = [state.noticed_at for state in states if state.noticed_at]
     values |= {
         "noticed_at": max(noticed, default=None),
-        "held": sum(one.held for one in states),
+        "held": sum(state.held for state in states),
         "by_project": tuple(states) if rule.project_id is None else (),
     }
     return replace(rule, **values)
@@ -323,7 +323,8 @@ def _forget(conn: Connection, rule_id: int) -> None:
 
 
 def remove_rule(conn: Connection, rule: AlertRule) -> None:
-    """Remove a rule; its notices stay. For a recommended one of a project the shared one is back.
+    """Remove a rule; its notifications stay. For a recommended one of a project the shared one is
+    back.
 
     :raise AlertError: it is a recommended one that nothing stands behind; it is switched off.
     """
@@ -348,8 +349,8 @@ def ensure_presets(store: Store) -> None:
 def _missing(conn: Connection) -> list[dict[str, Any]]:
     known = select(alert_rules.c.project_id, alert_rules.c.preset)
     there = {(row.project_id, row.preset) for row in conn.execute(known)}
-    wanted = [(OWN_PROJECT_ID if one.is_own else None, name) for name, one in PRESETS.items()]
-    return [_from_the_start(*one) for one in wanted if one not in there]
+    wanted = [(OWN_PROJECT_ID if rule.is_own else None, name) for name, rule in PRESETS.items()]
+    return [_from_the_start(*rule) for rule in wanted if rule not in there]
 
 
 def _from_the_start(project_id: int | None, name: str) -> dict[str, Any]:
@@ -460,36 +461,36 @@ def _channels(conn: Connection, ids: Iterable[int]) -> list[int]:
 # ---- speaking -----------------------------------------------------------------------------------
 
 
-def speak(
+def notify(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> bool:
-    """Raise a rule's notice, unless it has spoken within its cool-down; return whether it did."""
+    """Add a rule's notification unless the rule is in its cool-down; return whether it did."""
     columns = alert_rule_states.c
     is_free = or_(columns.noticed_at.is_(None), columns.noticed_at <= now - rule.cooldown)
     write_state(conn, rule)
-    spoken = (
+    notified = (
         update(alert_rule_states)
         .where(columns.rule_id == rule.id, columns.project_id == rule.project_id, is_free)
         .values(noticed_at=now)
         .returning(columns.rule_id)
     )
-    if conn.execute(spoken).first() is None:
+    if conn.execute(notified).first() is None:
         return False
-    raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
     return True
 
 
-def speak_of_issues(
+def notify_of_issues(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> None:
-    """Raise a notice of a rule that cools down per issue, whenever it spoke last."""
+    """Raise a notification of a rule that cools down per issue, whenever it spoke last."""
     write_state(conn, rule, noticed_at=now)
     noticed = noticed_issues.c
     ended = noticed.rule_id == rule.id, noticed.at <= now - rule.cooldown
     conn.execute(delete(noticed_issues).where(*ended))
-    rows = [{"rule_id": rule.id, "issue_id": one.issue_id, "at": now} for one in draft.issues]
+    rows = [{"rule_id": rule.id, "issue_id": issue.issue_id, "at": now} for issue in draft.issues]
     conn.execute(insert_or_not(conn, noticed_issues).on_conflict_do_nothing(), rows)
-    raise_notice(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
 
 
 def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
@@ -505,14 +506,14 @@ def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]
 
 
 @when_merged
-def _noticed_as_one(conn: Connection, source_id: int, target_id: int) -> None:
+def _add_batch_notification(conn: Connection, source_id: int, target_id: int) -> None:
     """Have a rule that named a merged issue cool down for the one that it became part of."""
-    _notice_too(conn, source_id, target_id)
+    _add_notification(conn, source_id, target_id)
     conn.execute(delete(noticed_issues).where(noticed_issues.c.issue_id == source_id))
 
 
 @when_taken_out
-def _notice_too(conn: Connection, source_id: int, other_id: int) -> None:
+def _add_notification(conn: Connection, source_id: int, other_id: int) -> None:
     """Have rules that named an issue cool down for another one, too, from the later moment on."""
     of = noticed_issues.c
     rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)

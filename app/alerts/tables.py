@@ -1,4 +1,4 @@
-"""Tables of this package: channels, rules, notices, and each notice's way out by each channel."""
+"""Tables: channels, rules, notifications, and one sending for each channel of a notification."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from app.store import RowId, UtcDateTime, metadata
 
-# What is still to be sent, however many notices are settled.
+# What is still to be sent, however many notifications are settled.
 UNSENT = "state IN ('pending', 'retry')"
 # Recommended rules that all projects share; one of each.
 IS_SHARED = "project_id IS NULL AND preset IS NOT NULL"
@@ -140,7 +140,7 @@ notices = Table(
     Index(None, "at"),
 )
 
-# The issues that a notice names, as they were then, the worst first.
+# The issues that a notification names, as they were then, the worst first.
 notice_issues = Table(
     "notice_issues",
     metadata,
@@ -164,7 +164,7 @@ notice_issues = Table(
     sqlite_with_rowid=False,
 )
 
-# A notice's way out by one channel: the row is queue, state and history at once.
+# A notification's way out by one channel: the row is queue, state and history at once.
 notice_sendings = Table(
     "notice_sendings",
     metadata,

@@ -1,4 +1,4 @@
-"""Targets: which addresses a notice may be sent to.
+"""Targets: which addresses a notification may be sent to.
 
     parse()      scheme, host, port, path of a URL that a person gave    no I/O
     addresses()  those of its host, all of them allowed    at saving, and for each sending
@@ -29,7 +29,7 @@ _URL = re.compile(r"[!-~]+")
 
 
 class TargetError(ValueError):
-    """A notice may not be sent there; the message says why and repeats nothing of the URL."""
+    """A notification may not be sent there; the message says why and repeats nothing of the URL."""
 
 
 class UnknownHost(TargetError):
@@ -103,7 +103,7 @@ class Targets:
         self._resolve = resolve or _system_addresses
 
     def check(self, url: str) -> Target:
-        """Return where a URL leads, if a notice may be sent there now.
+        """Return where a URL leads, if a notification may be sent there now.
 
         :raise TargetError: it may not.
         """

@@ -9,36 +9,36 @@ from __future__ import annotations
 import logging
 import time
 
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.notifications import KEPT, forget_before
 from app.store import Store, StoreError, utc_now
-from app.store.leased_task import LeasedLoop
+from app.store.leased_task import LeasedTask
 
 log = logging.getLogger("app.tracker")
 
 FORGET_EVERY_S = 3600.0
 
 
-class AlertLoop(LeasedLoop):
+class AlertTask(LeasedTask):
     """One for a process.
 
-    :param every_s: how often rules are evaluated; notices that are due go out each turn.
+    :param every_s: how often rules are evaluated; notifications that are due go out each turn.
     """
 
     name = "alerts"
     poll_s = 2.0
 
     def __init__(
-        self, store: Store, courier: Courier, evaluator: Evaluator, every_s: float, owner: str
+        self, store: Store, dispatcher: Dispatcher, evaluator: Evaluator, every_s: float, owner: str
     ) -> None:
         super().__init__(store, owner)
-        self._courier = courier
+        self._dispatcher = dispatcher
         self._evaluator = evaluator
         self._every_s = every_s
         self._evaluates_at = self._forgets_at = float("-inf")
 
-    def turn(self) -> None:
+    def work(self) -> None:
         """Evaluate and forget when it is time, and send what is due."""
         now = time.monotonic()
         if now >= self._evaluates_at:
@@ -49,11 +49,11 @@ class AlertLoop(LeasedLoop):
             self._forgets_at = now + FORGET_EVERY_S
             with self.store.write(durable=False) as conn:
                 forget_before(conn, utc_now() - KEPT)
-        self._courier.send_due(self.stopping)
+        self._dispatcher.send_due(self.stopping)
 
     def _evaluate(self) -> None:
         try:
-            self._evaluator.turn()
+            self._evaluator.work()
         except StoreError:
             raise
         except Exception:

@@ -1,4 +1,4 @@
-"""What a notice about issues says, in words: its title, and a line for each of the worst.
+"""What a notification about issues says, in words: its title, and a line for each of the worst.
 
 one     New issue: PaymentError: card declined
         shop.checkout in charge · charge, shop/checkout.py:22
@@ -29,7 +29,7 @@ MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
 
 
 def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: int) -> str:
-    """Return the title of a notice.
+    """Return the title of a notification.
 
     :param named: the issues it names, at least one.
     """
@@ -41,12 +41,12 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
 
 
 def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
-    """Return the text of a notice, in lines."""
+    """Return the text of a notification, in lines."""
     if total == 1:
         lines = _lines_of_one(named[0])
     else:
         shown = named[:MAX_LINES]
-        lines = [f"{number}. {_line(one)}" for number, one in enumerate(shown, 1)]
+        lines = [f"{number}. {_line(issue)}" for number, issue in enumerate(shown, 1)]
         lines += [more_of(total)] if total > MAX_LINES else []
     return "\n".join([*lines, _rule_line(rule, now)])
 
@@ -57,7 +57,7 @@ def more_of(total: int) -> str:
 
 
 def open_all(total: int) -> str:
-    """Return what the link to all issues of a notice is called."""
+    """Return what the link to all issues of a notification is called."""
     return f"Open all {total:,}"
 
 
@@ -70,14 +70,14 @@ def counts_of(events: int, users: int) -> str:
     return f"{words}, {users:,}{more} user{'' if users == 1 else 's'}"
 
 
-def _title_of_one(rule: AlertRule, one: NamedIssue) -> str:
+def _title_of_one(rule: AlertRule, named_issue: NamedIssue) -> str:
     if rule.kind == "regression":
-        back = f" ({one.back})" if one.back else ""
+        back = f" ({named_issue.back})" if named_issue.back else ""
         # The end of a title may be cut.
-        return f"Back: {_cut(one.title, 300 - len(back) - 6)}{back}"
+        return f"Back: {_cut(named_issue.title, 300 - len(back) - 6)}{back}"
     if rule.kind == "frequency":
-        return f"{_often(rule)}: {one.title}"
-    return f"New issue: {one.title}"
+        return f"{_often(rule)}: {named_issue.title}"
+    return f"New issue: {named_issue.title}"
 
 
 def _are(rule: AlertRule) -> str:
@@ -92,29 +92,31 @@ def _often(rule: AlertRule) -> str:
 
 def _common(named: Sequence[NamedIssue], name: str) -> str | None:
     """Return what all of them have in common, ``None`` where they differ."""
-    values = {getattr(one, name) for one in named}
+    values = {getattr(issue, name) for issue in named}
     return values.pop() if len(values) == 1 else None
 
 
-def _lines_of_one(one: NamedIssue) -> list[str]:
-    where = " · ".join(dict.fromkeys(part for part in (one.culprit, one.place) if part))
+def _lines_of_one(named_issue: NamedIssue) -> list[str]:
+    where = " · ".join(
+        dict.fromkeys(part for part in (named_issue.culprit, named_issue.place) if part)
+    )
     facts = [
-        f"Environment {one.environment}" if one.environment else "",
-        f"release {one.release}" if one.release else "",
-        counts_of(one.events, one.users),
+        f"Environment {named_issue.environment}" if named_issue.environment else "",
+        f"release {named_issue.release}" if named_issue.release else "",
+        counts_of(named_issue.events, named_issue.users),
     ]
     facts_line = " · ".join(filter(None, facts))
-    cause = f"Caused by {one.cause}" if one.cause else ""
+    cause = f"Caused by {named_issue.cause}" if named_issue.cause else ""
     found = (where, f"{facts_line[0].upper()}{facts_line[1:]}", cause)
     return [_cut(line, 500) for line in found if line]
 
 
-def _line(one: NamedIssue) -> str:
-    back = f" ({_cut(one.back, MAX_BACK)})" if one.back else ""
+def _line(named_issue: NamedIssue) -> str:
+    back = f" ({_cut(named_issue.back, MAX_BACK)})" if named_issue.back else ""
     parts = (
-        f"{_cut(one.title, MAX_TITLE)}{back}",
-        _cut(one.place, MAX_PLACE),
-        counts_of(one.events, one.users),
+        f"{_cut(named_issue.title, MAX_TITLE)}{back}",
+        _cut(named_issue.place, MAX_PLACE),
+        counts_of(named_issue.events, named_issue.users),
     )
     return " · ".join(filter(None, parts))
 

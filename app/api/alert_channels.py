@@ -1,4 +1,4 @@
-"""Channels: where notices go. An address that holds a secret is written and never read again."""
+"""Channels: where notifications go. An address that holds a secret is never shown again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.api import bp
 from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body, unchanged
 from app.web import access
-from app.web.current import current_courier, current_store
+from app.web.current import current_dispatcher, current_store
 from app.web.errors import FieldErrors
 
 UNKNOWN = "no channel has this id"
@@ -102,7 +102,7 @@ class ChannelChange(PatchBody):
 
 
 class TestResult(BaseModel):
-    """What became of a test: `delivered`, or `parked` with the reason at the notice."""
+    """What became of a test: `delivered`, or `parked` with the reason at the notification."""
 
     notice_id: int
     state: str
@@ -117,7 +117,7 @@ def get_channels() -> ResponseReturnValue:
     """Return all channels."""
     with current_store().read() as conn:
         found = channels.list_channels(conn)
-    return answer(ChannelList(channels=[AlertChannel(**_shape(one)) for one in found]))
+    return answer(ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found]))
 
 
 @bp.post("/api/alerts/channels")
@@ -139,7 +139,9 @@ def post_channel() -> ResponseReturnValue:
     body = read_body(ChannelBody)
     with refusals():
         # Before the transaction, since it asks the network.
-        wanted = channels.checked(current_courier().targets, **body.model_dump(exclude={"enabled"}))
+        wanted = channels.checked(
+            current_dispatcher().targets, **body.model_dump(exclude={"enabled"})
+        )
         with current_store().write() as conn:
             made = channels.add_channel(conn, wanted, body.enabled, access.caller())
     return answer(MadeChannel(**_shape(made), secret=made.secret), 201)
@@ -165,7 +167,7 @@ def patch_channel(channel_id: int) -> ResponseReturnValue:
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
     with refusals():
-        changes = channels.checked_changes(current_courier().targets, channel, given)
+        changes = channels.checked_changes(current_dispatcher().targets, channel, given)
     with current_store().write() as conn:
         changed = channels.change_channel(conn, _find(conn, channel_id), changes)
     return answer(AlertChannel(**_shape(changed)))
@@ -209,7 +211,7 @@ def post_channel_test(channel_id: int) -> ResponseReturnValue:
     """
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
-    notice_id, state = current_courier().test(channel)
+    notice_id, state = current_dispatcher().test(channel)
     return answer(TestResult(notice_id=notice_id, state=state))
 
 

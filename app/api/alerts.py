@@ -1,4 +1,4 @@
-"""Notices: what alerts said, and how it went out."""
+"""Notifications: what alerts said, and how it went out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Row
 
 from app.alerts import queries
 from app.alerts.notifications import send_again
-from app.alerts.queries import WayOut
+from app.alerts.queries import ChannelDelivery
 from app.api import bp
 from app.api.events import Limit, RowNumber
 from app.api.openapi import Operation, answer, describe
@@ -38,7 +38,7 @@ class NoticeAttempt(BaseModel):
 
 
 class NoticeSending(BaseModel):
-    """A notice's way out by one channel; `state` as a delivery's."""
+    """A notification's way out by one channel; `state` as a delivery's."""
 
     channel_id: int | None
     channel_kind: str
@@ -51,14 +51,14 @@ class NoticeSending(BaseModel):
 
 
 class SendingDetail(NoticeSending):
-    """A notice's way out by one channel, with its newest attempts, the newest first."""
+    """A notification's way out by one channel, with its newest attempts, the newest first."""
 
     tries: list[NoticeAttempt]
 
 
 class NoticeIssue(BaseModel):
-    """An issue that a notice names, as it was then; `back` of one that came back, `cause` the first
-    line of the exception behind it."""
+    """An issue that a notification names, as it was then; `back` of one that came back, `cause` the
+    first line of the exception behind it."""
 
     issue_id: int
     event_id: str | None
@@ -73,7 +73,7 @@ class NoticeIssue(BaseModel):
 
 
 class Notice(BaseModel):
-    """A notice; `kind` is that of its rule, or `test`; `total` is how many issues it is about."""
+    """A notification; `kind` is that of its rule, or `test`; `total` counts the issues named."""
 
     id: int
     uid: str
@@ -90,27 +90,27 @@ class Notice(BaseModel):
 
 
 class NoticeDetail(Notice):
-    """A notice with every attempt, and the issues it names, the worst first, at most 1000."""
+    """A notification with every attempt, and the issues it names, the worst first, at most 1000."""
 
     issues: list[NoticeIssue]
     sendings: list[SendingDetail]  # type: ignore[assignment]  # narrower, for reading only
 
 
 class NoticePage(BaseModel):
-    """Notices, the newest first."""
+    """Notifications, the newest first."""
 
     alerts: list[Notice]
     next: str | None = None
 
 
 class SentAgain(BaseModel):
-    """By how many channels a notice goes out again."""
+    """By how many channels a notification goes out again."""
 
     channels: int
 
 
 class NoticeQuery(Query):
-    """Which notices."""
+    """Which notifications."""
 
     project_id: ProjectId | None = None
     limit: Limit = 50
@@ -129,16 +129,19 @@ class NoticeQuery(Query):
     )
 )
 def get_alerts() -> ResponseReturnValue:
-    """Return a page of notices."""
+    """Return a page of notifications."""
     query = read_query(NoticeQuery)
     with current_store().read() as conn:
-        rows = queries.list_notices(
+        rows = queries.list_notifications(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
         )
         page = rows[: query.limit]
         sendings = queries.sendings_of(conn, [row.id for row in page])
     found = [
-        Notice(**_fields(row, Notice), sendings=[_sending(one) for one in sendings.get(row.id, [])])
+        Notice(
+            **_fields(row, Notice),
+            sendings=[_sending(sending) for sending in sendings.get(row.id, [])],
+        )
         for row in page
     ]
     return answer(
@@ -157,17 +160,19 @@ def get_alerts() -> ResponseReturnValue:
     )
 )
 def get_alert(notice_id: int) -> ResponseReturnValue:
-    """Return one notice.
+    """Return one notification.
 
     :raise 404: there is none with this id.
     """
     with current_store().read() as conn:
-        story = queries.find_story(conn, notice_id)
-    if story is None:
+        detail = queries.find_detail(conn, notice_id)
+    if detail is None:
         abort(404, description=UNKNOWN)
-    ways = [_detail(way) for way in story.ways]
-    issues = [NoticeIssue(**_fields(one, NoticeIssue)) for one in story.issues]
-    return answer(NoticeDetail(**_fields(story.notice, Notice), issues=issues, sendings=ways))
+    ways = [_detail(way) for way in detail.ways]
+    issues = [NoticeIssue(**_fields(issue, NoticeIssue)) for issue in detail.issues]
+    return answer(
+        NoticeDetail(**_fields(detail.notification, Notice), issues=issues, sendings=ways)
+    )
 
 
 @bp.post("/api/alerts/<int:notice_id>/send")
@@ -183,20 +188,20 @@ def get_alert(notice_id: int) -> ResponseReturnValue:
     )
 )
 def send_alert_again(notice_id: int) -> ResponseReturnValue:
-    """Have a notice sent again by the channels that failed.
+    """Have a notification sent again by the channels that failed.
 
     :raise 404: there is none with this id.
     """
     read_body(EmptyBody, optional=True)
     with current_store().write() as conn:
-        if queries.find_notice(conn, notice_id) is None:
+        if queries.find_notification(conn, notice_id) is None:
             abort(404, description=UNKNOWN)
         ways = send_again(conn, notice_id, utc_now())
     return answer(SentAgain(channels=ways))
 
 
-def _detail(way: WayOut) -> SendingDetail:
-    found = [NoticeAttempt(**_fields(one, NoticeAttempt)) for one in way.attempts]
+def _detail(way: ChannelDelivery) -> SendingDetail:
+    found = [NoticeAttempt(**_fields(attempt, NoticeAttempt)) for attempt in way.attempts]
     return SendingDetail(**_fields(way.sending, NoticeSending), tries=found)
 
 

@@ -162,8 +162,8 @@ def get_delivery_overview() -> ResponseReturnValue:
         oldest_waiting_at=found.oldest_at,
         delivered_per_minute=found.per_minute,
         destinations=[
-            destination_state(one, now, found.held.get(one.project_id, Held()))
-            for one in found.destinations
+            destination_state(destination, now, found.held.get(destination.project_id, Held()))
+            for destination in found.destinations
         ],
         owed=[Owed(**row._mapping) for row in found.owed],
     )
@@ -255,7 +255,7 @@ def _deliveries(conn: Connection, rows: list[Row[Any]]) -> list[Delivery]:
 
 
 def _known(conn: Connection) -> dict[int, Destination]:
-    return {one.project_id: one for one in current_destinations().list(conn)}
+    return {row.project_id: row for row in current_destinations().list(conn)}
 
 
 def _delivery(
@@ -264,7 +264,7 @@ def _delivery(
     destination = known.get(row.project_id) or Destination(row.project_id)
     values = dict(row._mapping) | {
         "item_types": [name for name in row.item_types.split(",") if name],
-        "attempts": [Attempt(**one._mapping) for one in attempts],
+        "attempts": [Attempt(**attempt._mapping) for attempt in attempts],
         "attempt_count": count,
         "next_at": next_try_at(row, destination, utc_now()),
         "destination": destination.host,
@@ -298,15 +298,15 @@ def _lines(page: list[Delivery], *, head: bool) -> str:
     writer = csv.writer(text)
     if head:
         writer.writerow(CSV_COLUMNS)
-    writer.writerows([_cell(value) for value in _row(one)] for one in page)
+    writer.writerows([_cell(value) for value in _row(row)] for row in page)
     return text.getvalue()
 
 
-def _row(one: Delivery) -> list[Any]:
-    last = one.attempts[0] if one.attempts else None
-    values = one.model_dump() | {
-        "item_types": " ".join(one.item_types),
-        "attempts": one.attempt_count,
+def _row(delivery: Delivery) -> list[Any]:
+    last = delivery.attempts[0] if delivery.attempts else None
+    values = delivery.model_dump() | {
+        "item_types": " ".join(delivery.item_types),
+        "attempts": delivery.attempt_count,
         "last_at": last and last.at,
         "last_status": last and last.status,
         "last_error": last and last.error,

@@ -59,7 +59,7 @@ def get_feedback() -> ResponseReturnValue:
         page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
         files = files_of(conn, page.rows)
     found = [
-        Feedback(**row._mapping, attachments=[one.described() for one in files.get(row.id, ())])
+        Feedback(**row._mapping, attachments=[file.described() for file in files.get(row.id, ())])
         for row in page.rows
     ]
     return answer(FeedbackPage(feedback=found, next=number_after(page)))

@@ -30,10 +30,10 @@ from app.web.current import (
 
 # Probes come every second from several callers; the store is asked once for all of them.
 CACHE_S = 2.0
-# The books hold counters against rows, which takes the longer the more there are.
-BOOKS_EVERY_S = 30.0
+# The counters hold counters against rows, which takes the longer the more there are.
+ACCOUNTING_EVERY_S = 30.0
 # At most a hundredth of the time.
-BOOKS_SHARE = 100
+ACCOUNTING_SHARE = 100
 # What waits for so long is no hiccup of Sentry's.
 OLDEST = timedelta(minutes=15)
 
@@ -44,9 +44,9 @@ class Kept:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._checks: dict[str, Check] = {}
-        self._books: Check = "pass"
+        self._accounting: Check = "pass"
         self._sends_on = False
-        self._until = self._books_until = float("-inf")
+        self._until = self._accounting_until = float("-inf")
 
     def checks(self) -> dict[str, Check]:
         """Return every check's word, at most :data:`CACHE_S` seconds old."""
@@ -63,11 +63,11 @@ class Kept:
 
     def _balance(self) -> Check:
         began = time.monotonic()
-        if began > self._books_until:
-            self._books = _books()
+        if began > self._accounting_until:
+            self._accounting = _accounting()
             took = time.monotonic() - began
-            self._books_until = began + max(BOOKS_EVERY_S, took * BOOKS_SHARE)
-        return self._books
+            self._accounting_until = began + max(ACCOUNTING_EVERY_S, took * ACCOUNTING_SHARE)
+        return self._accounting
 
 
 @bp.get("/health/live")
@@ -110,7 +110,7 @@ def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
 
 
 def run_checks() -> dict[str, Check]:
-    """Ask every part but the books how it is, now."""
+    """Ask every part but the counters how it is, now."""
     store = _store()
     # Neither is known while the store does not answer.
     delivery = "warn" if store == "fail" else _delivery()
@@ -169,7 +169,7 @@ def _delivery() -> Check:
 def _sends_on() -> bool:
     try:
         with current_store().read() as conn:
-            return any(one.dsn for one in current_destinations().list(conn))
+            return any(destination.dsn for destination in current_destinations().list(conn))
     except StoreError:
         return current_config().SENTRY_DSN is not None
 
@@ -188,7 +188,7 @@ def _vectors() -> Check:
     return "pass" if current_memories().watch.see().problem is None else "warn"
 
 
-def _books() -> Check:
+def _accounting() -> Check:
     try:
         with current_store().read() as conn:
             return "pass" if accounting(conn)["balanced"] else "warn"

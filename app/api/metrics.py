@@ -97,13 +97,17 @@ def metrics() -> ResponseReturnValue:
     with current_store().read() as conn:
         overview = ledger.overview(conn, current_destinations(), now)
         counters = accounting.read_counters(conn)
-        found = [*_of_books(conn, counters), *_of_delivery(overview, now), *_of_ages(conn, now)]
-        found += [*_of_requests(counters), _of_notices(conn), _of_refusals(counters)]
+        found = [
+            *_of_accounting(conn, counters),
+            *_of_delivery(overview, now),
+            *_of_ages(conn, now),
+        ]
+        found += [*_of_requests(counters), _of_notifications(conn), _of_refusals(counters)]
     found += [*_of_memories(), *_of_service()]
-    return Response("".join(one.text() for one in found), content_type=CONTENT_TYPE)
+    return Response("".join(metric.text() for metric in found), content_type=CONTENT_TYPE)
 
 
-def _of_books(conn: Connection, counters: Mapping[str, int]) -> Iterator[Metric]:
+def _of_accounting(conn: Connection, counters: Mapping[str, int]) -> Iterator[Metric]:
     accounts = accounting.accounting(conn)
     yield _one("accepted_total", "counter", "Envelopes accepted.", accounts["accepted"])
     states = Metric("envelopes", "gauge", "Envelopes by state, removed ones included.")
@@ -134,12 +138,12 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
     is_open = Metric("circuit_open", "gauge", "1 while only probes are sent.")
     paused = Metric("destination_paused", "gauge", "1 while a person has it paused.")
     limited = Metric("destination_limited_seconds", "gauge", "Until a rate limit ends.")
-    for one in found.destinations:
-        state, project = one.state(now), one.project_id
+    for destination in found.destinations:
+        state, project = destination.state(now), destination.project_id
         up.add(int(state in ("closed", "limited")), project=project)
-        is_open.add(int(one.open_since is not None), project=project)
-        paused.add(int(one.paused_at is not None), project=project)
-        for category, until in one.limits.items():
+        is_open.add(int(destination.open_since is not None), project=project)
+        paused.add(int(destination.paused_at is not None), project=project)
+        for category, until in destination.limits.items():
             seconds = max((until - now).total_seconds(), 0.0)
             limited.add(seconds, project=project, category=category or "all")
     yield from (up, is_open, paused, limited)
@@ -154,7 +158,9 @@ def _of_held(found: Overview) -> Iterator[Metric]:
     waiting = Metric("project_waiting", "gauge", "Envelopes of a project that are to be sent.")
     parked = Metric("project_parked", "gauge", "Envelopes of a project that Sentry refused.")
     # Zeros, too: a series that ends says nothing of what became of it.
-    for project in sorted(found.held.keys() | {one.project_id for one in found.destinations}):
+    for project in sorted(
+        found.held.keys() | {destination.project_id for destination in found.destinations}
+    ):
         held = found.held.get(project, ledger.Held())
         waiting.add(held.waiting, project=project)
         parked.add(held.parked, project=project)
@@ -198,7 +204,7 @@ def _of_requests(counters: Mapping[str, int]) -> Iterator[Metric]:
     yield _one("requests_failed_total", "counter", "Those answered with 500 or more.", failed)
 
 
-def _of_notices(conn: Connection) -> Metric:
+def _of_notifications(conn: Connection) -> Metric:
     found = Metric("notices", "gauge", "Notices of the last 90 days by state, one a channel.")
     for state, count in queries.count_by_state(conn).items():
         found.add(count, state=state)

@@ -24,11 +24,11 @@ from app.project_service import (
     MAX_EVENTS_PER_MINUTE,
     MAX_RETENTION_DAYS,
     Change,
-    Enrolled,
+    ProjectDetails,
     amend,
-    enroll,
-    find_enrolled,
-    list_enrolled,
+    find_details,
+    list_details,
+    register_project,
 )
 from app.projects import (
     MAX_NAME_LENGTH,
@@ -102,8 +102,8 @@ class NewKey(Body):
 def get_projects() -> ResponseReturnValue:
     """Return all projects."""
     with current_store().read() as conn:
-        found = list_enrolled(conn, current_destinations())
-    return answer(ProjectList(projects=[Project(**_fields(one)) for one in found]))
+        found = list_details(conn, current_destinations())
+    return answer(ProjectList(projects=[Project(**_fields(details)) for details in found]))
 
 
 @bp.get("/api/projects/<int:project_id>")
@@ -141,7 +141,7 @@ def post_project() -> ResponseReturnValue:
     body = read_body(NewProject)
     change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
     with _refusals():
-        project_id = enroll(current_store(), current_config(), change, body.id, body.key)
+        project_id = register_project(current_store(), current_config(), change, body.id, body.key)
         return _answered(project_id, 201)
 
 
@@ -205,36 +205,36 @@ def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
 
 def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
     with current_store().read() as conn:
-        one = find_enrolled(conn, current_destinations(), project_id)
+        details = find_details(conn, current_destinations(), project_id)
         refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
     figures = {
-        "events": one.figures.events,
-        "issues": one.figures.issues,
-        "first_seen": one.figures.first_seen,
-        "last_seen": one.figures.last_seen,
-        "refused_by_quota": one.figures.refused,
+        "events": details.figures.events,
+        "issues": details.figures.issues,
+        "first_seen": details.figures.first_seen,
+        "last_seen": details.figures.last_seen,
+        "refused_by_quota": details.figures.refused,
         "refused": refused,
     }
-    return answer(ProjectDetail(**_fields(one), **figures), status)
+    return answer(ProjectDetail(**_fields(details), **figures), status)
 
 
-def _fields(one: Enrolled) -> dict[str, Any]:
-    project, keys = one.project, one.project.keys
+def _fields(project_details: ProjectDetails) -> dict[str, Any]:
+    project, keys = project_details.project, project_details.project.keys
     public_url = current_config().public_url
     return {
         "id": project.id,
         "name": project.name,
         "dsn": dsn_of(public_url, project.id, keys[-1]) if keys else None,
-        "upstream": one.destination.dsn is not None,
-        "upstream_host": one.destination.host,
+        "upstream": project_details.destination.dsn is not None,
+        "upstream_host": project_details.destination.host,
         "keys": keys,
         "created_at": project.created_at,
         "events_per_minute": project.events_per_minute,
         "retention_days": project.retention_days,
         "delivery": ProjectDelivery(
-            state=reach(one.destination, utc_now()),
-            cause=one.destination.cause,
-            **one.held._asdict(),
+            state=reach(project_details.destination, utc_now()),
+            cause=project_details.destination.cause,
+            **project_details.held._asdict(),
         ),
     }
 

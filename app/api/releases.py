@@ -132,7 +132,7 @@ def get_releases() -> ResponseReturnValue:
         found = figures_of(conn, rows[: query.limit], utc_now(), _clean(query.environment))
         total = count_releases(conn, query.project_id)
     more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
-    page = [Release(**_values(one)) for one in found]
+    page = [Release(**_values(release)) for release in found]
     return answer(ReleasePage(releases=page, next=more, total=total))
 
 
@@ -189,17 +189,17 @@ def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     return ReleaseDetail(**_values(figures), users_by_day=day_shapes(days))
 
 
-def _values(one: ReleaseFigures) -> dict[str, Any]:
+def _values(release_figures: ReleaseFigures) -> dict[str, Any]:
     return {
-        **one.row._mapping,
-        **{f"{what}_issues": count for what, count in one.issues._asdict().items()},
-        "users": one.users,
-        "sessions": one.health.sessions,
-        "crash_free_sessions": one.health.crash_free_sessions,
-        "crash_free_users": one.health.crash_free_users,
-        "share": one.share,
-        "release_before": one.before.version if one.before else None,
-        "crash_free_sessions_before": one.health_before.crash_free_sessions,
+        **release_figures.row._mapping,
+        **{f"{what}_issues": count for what, count in release_figures.issues._asdict().items()},
+        "users": release_figures.users,
+        "sessions": release_figures.health.sessions,
+        "crash_free_sessions": release_figures.health.crash_free_sessions,
+        "crash_free_users": release_figures.health.crash_free_users,
+        "share": release_figures.share,
+        "release_before": release_figures.before.version if release_figures.before else None,
+        "crash_free_sessions_before": release_figures.health_before.crash_free_sessions,
     }
 
 

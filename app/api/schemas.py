@@ -390,7 +390,7 @@ class ProjectList(BaseModel):
 
 
 class Accounting(BaseModel):
-    """The books, in envelopes since the store was made."""
+    """The accounting, in envelopes since the store was made."""
 
     accepted: int
     local: int

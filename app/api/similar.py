@@ -111,15 +111,15 @@ def get_similar_issues(issue_id: int) -> ResponseReturnValue:
     )
 
 
-def _shape(one: Similar) -> SimilarIssue:
-    values = dict(one.issue._mapping)
+def _shape(similar: Similar) -> SimilarIssue:
+    values = dict(similar.issue._mapping)
     fields = {name: values[name] for name in SimilarIssue.model_fields if name in values}
     return SimilarIssue(
         **fields,
-        score=one.score,
-        shared=one.shared,
-        resolved=_resolution(one.resolved, one.issue) if one.resolved else None,
-        last_comment=_comment(one.comment) if one.comment else None,
+        score=similar.score,
+        shared=similar.shared,
+        resolved=_resolution(similar.resolved, similar.issue) if similar.resolved else None,
+        last_comment=_comment(similar.comment) if similar.comment else None,
     )
 
 

@@ -18,7 +18,7 @@ from app.api.openapi import Operation, answer, describe
 from app.api.requests import Body, PatchBody, read_body
 from app.api.schemas import Changed, Issue, Level, Transition
 from app.insights.releases import list_releases
-from app.intake.retention import bury
+from app.intake.retention import purge_deleted
 from app.issues import triage
 from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
 from app.protocol.event import clean_text
@@ -29,7 +29,7 @@ from app.web.errors import FieldErrors
 log = logging.getLogger("app.tracker")
 
 # What a request waits for when it deletes; the background loop removes the rest.
-BITES_AT_ONCE = 5
+BATCHES_AT_ONCE = 5
 
 Change = Callable[[Connection, list[int]], list[int]]
 
@@ -155,7 +155,7 @@ def delete_issue(issue_id: int) -> ResponseReturnValue:
             gone = triage.delete(conn, [issue_id])
     if not gone:
         abort(404, description=UNKNOWN)
-    _bury(gone)
+    _purge(gone)
     return Response(status=204)
 
 
@@ -196,7 +196,7 @@ def patch_issues() -> ResponseReturnValue:
 def delete_issues() -> ResponseReturnValue:
     """Delete issues and return the ids of those that were there."""
     gone = _change(read_body(Selection), triage.delete)
-    _bury(gone)
+    _purge(gone)
     return answer(Changed(changed=gone))
 
 
@@ -233,25 +233,25 @@ def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:
 
 def _change(selection: Selection, change: Change) -> list[int]:
     changed: list[int] = []
-    for ids in _bites(selection):
+    for ids in _batches(selection):
         with current_store().write() as conn:
             changed += change(conn, ids)
     return changed
 
 
-def _bites(selection: Selection) -> Iterable[list[int]]:
+def _batches(selection: Selection) -> Iterable[list[int]]:
     if selection.ids is not None:
         return [selection.ids]
     where = selection.where or Where()
     store = current_store()
     with store.read() as conn:
         highest = triage.highest_id(conn)
-    return triage.in_bites(
+    return triage.in_batches(
         store, IssueFilter(text=where.q, **where.model_dump(exclude={"q"})), highest
     )
 
 
-def _bury(gone: list[int]) -> None:
+def _purge(gone: list[int]) -> None:
     # Their history goes with them, so the log is what tells afterwards.
     log.info("%s issues deleted by %s: %s …", len(gone), access.caller(), gone[:20])
-    bury(current_store(), at_most=BITES_AT_ONCE)
+    purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)

@@ -9,7 +9,7 @@ import click
 from flask.cli import AppGroup
 
 from app.output import say, usage_error
-from app.project_service import Change, Enrolled, amend, find_enrolled, list_enrolled
+from app.project_service import Change, ProjectDetails, amend, find_details, list_details
 from app.projects import (
     ProjectError,
     create_project,
@@ -34,16 +34,16 @@ def _project_errors() -> Iterator[None]:
 
 def _show(project_id: int) -> None:
     with current_store().read() as conn:
-        _show_project(find_enrolled(conn, current_destinations(), project_id))
+        _show_project(find_details(conn, current_destinations(), project_id))
 
 
-def _show_project(one: Enrolled) -> None:
-    project = one.project
+def _show_project(project_details: ProjectDetails) -> None:
+    project = project_details.project
     say(f"{project.id}  {project.name}")
     for key in project.keys:
         say(f"    {dsn_of(current_config().public_url, project.id, key)}")
-    if one.destination.host:
-        say(f"    sent on to {one.destination.host}")
+    if project_details.destination.host:
+        say(f"    sent on to {project_details.destination.host}")
     default = current_config().DEFAULT_EVENTS_PER_MINUTE
     if quota := quota_of(project.id, project.events_per_minute, default):
         by_default = ", by default" if project.events_per_minute is None else ""
@@ -74,9 +74,9 @@ def create_project_command(name: str, project_id: int | None, key: str | None) -
 def list_projects_command() -> None:
     """Print the projects, the DSNs that work, and where what they get is sent on to."""
     with current_store().read() as conn:
-        found = list_enrolled(conn, current_destinations())
-    for one in found:
-        _show_project(one)
+        found = list_details(conn, current_destinations())
+    for project in found:
+        _show_project(project)
 
 
 @project_group.command("rename")

@@ -48,17 +48,17 @@ def list_releases_command(project_id: int, limit: int) -> None:
     with current_store().read() as conn:
         rows = list_releases(conn, project_id, limit=limit)
         found = figures_of(conn, rows, utc_now())
-    for one in found:
-        say(_line(one))
+    for release in found:
+        say(_line(release))
 
 
-def _line(one: ReleaseFigures) -> str:
-    known = one.row.first_seen or one.row.announced_at
-    seen = "first seen" if one.row.first_seen else "announced"
-    rate = one.health.crash_free_sessions
-    counts = one.issues
+def _line(release_figures: ReleaseFigures) -> str:
+    known = release_figures.row.first_seen or release_figures.row.announced_at
+    seen = "first seen" if release_figures.row.first_seen else "announced"
+    rate = release_figures.health.crash_free_sessions
+    counts = release_figures.issues
     return (
-        f"{one.row.version}  {seen} {known:%Y-%m-%d %H:%M} UTC,"
+        f"{release_figures.row.version}  {seen} {known:%Y-%m-%d %H:%M} UTC,"
         f" {counts.new} new, {counts.regressed} regressed, {counts.resolved} resolved,"
-        f" {one.users} users" + (f", {rate:.2%} crash-free" if rate is not None else "")
+        f" {release_figures.users} users" + (f", {rate:.2%} crash-free" if rate is not None else "")
     )

@@ -10,8 +10,8 @@ from flask.cli import with_appcontext
 from app.output import say
 from app.web.current import (
     current_config,
-    current_courier,
     current_destinations,
+    current_dispatcher,
     current_figures,
     current_intake,
     current_memories,
@@ -27,7 +27,7 @@ def make_worker() -> Worker:
         current_store(),
         current_intake(),
         current_destinations(),
-        current_courier(),
+        current_dispatcher(),
         current_figures(),
         current_memories(),
     )

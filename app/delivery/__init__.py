@@ -1,1 +1,1 @@
-"""Delivery: the way of an envelope to Sentry, and the books that are kept of it."""
+"""Delivery: the way of an envelope to Sentry, and its accounting."""

@@ -1,4 +1,4 @@
-"""The books: every accepted envelope is in exactly one state, and the counters prove it.
+"""The accounting: every accepted envelope is in exactly one state, and the counters prove it.
 
 The counters are written in the transaction that changes the rows; :func:`accounting` holds them
 against each other and against the rows that are there.
@@ -97,20 +97,20 @@ def read_counters(conn: Connection) -> dict[str, int]:
 
 
 def accounting(conn: Connection) -> dict[str, Any]:
-    """Return the books, in envelopes since the store was made.
+    """Return the accounting, in envelopes since the store was made.
 
     :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
     """
     counted = read_counters(conn)
-    books: dict[str, Any] = {"accepted": counted.get("accepted", 0)}
-    books |= {state: counted.get(counter_of(state), 0) for state in STATES}
-    books["discarded"] = {
+    totals: dict[str, Any] = {"accepted": counted.get("accepted", 0)}
+    totals |= {state: counted.get(counter_of(state), 0) for state in STATES}
+    totals["discarded"] = {
         name.removeprefix("discarded:"): value
         for name, value in sorted(counted.items())
         if name.startswith("discarded:") and value
     }
-    books["balanced"] = _balanced(books, counted, _rows(conn))
-    return books
+    totals["balanced"] = _balanced(totals, counted, _rows(conn))
+    return totals
 
 
 def _rows(conn: Connection) -> dict[str, int]:
@@ -118,13 +118,13 @@ def _rows(conn: Connection) -> dict[str, int]:
     return {str(state): int(count) for state, count in conn.execute(query)}
 
 
-def _balanced(books: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
+def _balanced(totals: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
     """Hold the counters against each other, and each state's against the rows that are there."""
-    expected = {state: books[state] for state in STATES}
-    expected["discarded"] = sum(books["discarded"].values())
+    expected = {state: totals[state] for state in STATES}
+    expected["discarded"] = sum(totals["discarded"].values())
     there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}
     return (
-        books["accepted"] == sum(expected.values())
+        totals["accepted"] == sum(expected.values())
         and there == expected
         and not (rows.keys() - expected.keys())
     )

@@ -38,10 +38,10 @@ from app.store import Store, first_within, utc_now
 log = logging.getLogger("app.tracker")
 
 # Some 50 ms of the store's only writer, with envelopes of 6 KB: whoever waits hardly notices.
-BITE = 500
+BATCH_SIZE = 500
 # SQLite writes a row anew as a whole, its body included.
-BITE_BYTES = 4 * 1024 * 1024
-# Goes before everything else, is never thinned and never too old.
+BATCH_BYTES = 4 * 1024 * 1024
+# Goes before everything else, is never sampled out and never too old.
 REPLAYED = -1
 BY_PERSON = "by_person"
 
@@ -120,7 +120,7 @@ def replay(
     if force and is_exact:
         states = (*states, "delivered")
     action = Action(actor, "replayed", utc_now(), filter=_named(filter))
-    outcome = _in_bites(
+    outcome = _in_batches(
         store, filter, states, lambda conn, rows: _replay(conn, destinations, rows), action
     )
     _tell(actor, "replayed", outcome, filter)
@@ -147,7 +147,7 @@ def discard(
 ) -> Outcome:
     """Give up those envelopes of a filter that are still to be sent."""
     action = Action(actor, "discarded", utc_now(), filter=_named(filter))
-    outcome = _in_bites(
+    outcome = _in_batches(
         store, filter, DISCARDABLE, lambda conn, rows: _discard(conn, destinations, rows), action
     )
     _tell(actor, "discarded", outcome, filter)
@@ -204,24 +204,24 @@ def _action_on(actor: str, kind: Kind, row: Row[Any]) -> Action:
     return Action(actor, kind, utc_now(), envelope_id=row.id, project_id=row.project_id)
 
 
-def _in_bites(
+def _in_batches(
     store: Store, filter: DeliveryFilter, states: Collection[str], act: _Act, action: Action
 ) -> Outcome:
-    """Do it to what is there now, a transaction for every bite."""
+    """Do it to what is there now, a transaction for every batch."""
     chosen = filter.apply(select(*_COLUMNS)).where(envelopes.c.state.in_(states))
     with store.read() as conn:
         newest = conn.scalar(select(func.max(envelopes.c.id))) or 0
     done = skipped = last = 0
     while True:
-        bite = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
+        batch = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
         with store.write() as conn:
-            found = list(conn.execute(bite.order_by(envelopes.c.id).limit(BITE)))
-            rows = first_within(found, BITE_BYTES, lambda row: row.size_bytes)
+            found = list(conn.execute(batch.order_by(envelopes.c.id).limit(BATCH_SIZE)))
+            rows = first_within(found, BATCH_BYTES, lambda row: row.size_bytes)
             count = act(conn, rows) if rows else 0
             if count:
                 action.note(conn, count)
         done, skipped = done + count, skipped + len(rows) - count
-        if len(rows) == len(found) < BITE:
+        if len(rows) == len(found) < BATCH_SIZE:
             return Outcome(done, skipped)
         last = rows[-1].id
 

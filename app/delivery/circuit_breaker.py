@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from app.delivery.destinations import Destination
-from app.delivery.policy import Backoff, Judgement
+from app.delivery.policy import Backoff, Decision
 from app.protocol.rate_limits import MAX_LIMIT, merged
 
 # So many different envelopes that fail without any success between them are no accident.
@@ -32,7 +32,7 @@ class Circuit:
         self._failing: set[int] = set()
 
     def learn(
-        self, destination: Destination, results: Iterable[tuple[int, Judgement]], now: datetime
+        self, destination: Destination, results: Iterable[tuple[int, Decision]], now: datetime
     ) -> Destination:
         """Return the destination as it is after these results of one batch.
 
@@ -40,20 +40,20 @@ class Circuit:
         """
         results = list(results)
         limits = destination.limits
-        for _, judgement in results:
-            limits = merged(limits, judgement.limits, now)
+        for _, decision in results:
+            limits = merged(limits, decision.limits, now)
         destination = replace(destination, limits=limits)
-        answered = [judgement for _, judgement in results if _is_an_answer(judgement)]
+        answered = [decision for _, decision in results if _is_an_answer(decision)]
         if answered:
             return self._closed(destination, answered, now)
-        failed = [(envelope_id, judgement) for envelope_id, judgement in results]
+        failed = [(envelope_id, decision) for envelope_id, decision in results]
         return self._failed(destination, failed, now) if failed else destination
 
     def _closed(
-        self, destination: Destination, answered: list[Judgement], now: datetime
+        self, destination: Destination, answered: list[Decision], now: datetime
     ) -> Destination:
         self._failing.clear()
-        delivered = any(judgement.kind == "delivered" for judgement in answered)
+        delivered = any(decision.kind == "delivered" for decision in answered)
         if destination.delivered_at and now - destination.delivered_at < DELIVERED_AT_EVERY:
             delivered = False
         return replace(
@@ -66,7 +66,7 @@ class Circuit:
         )
 
     def _failed(
-        self, destination: Destination, failed: list[tuple[int, Judgement]], now: datetime
+        self, destination: Destination, failed: list[tuple[int, Decision]], now: datetime
     ) -> Destination:
         self._failing.update(envelope_id for envelope_id, _ in failed)
         last = failed[-1][1]
@@ -86,6 +86,6 @@ class Circuit:
         )
 
 
-def _is_an_answer(judgement: Judgement) -> bool:
+def _is_an_answer(decision: Decision) -> bool:
     """Whether it shows that Sentry is there and lets us in, whatever it says to this envelope."""
-    return judgement.kind in ("delivered", "parked") or judgement.status == 429
+    return decision.kind in ("delivered", "parked") or decision.status == 429

@@ -37,7 +37,7 @@ class Report(NamedTuple):
         """Return the report as an envelope, compressed as stored ones are."""
         payload = {
             "timestamp": now.isoformat().replace("+00:00", "Z"),
-            "discarded_events": [one._asdict() for one in self.owed],
+            "discarded_events": [report._asdict() for report in self.owed],
         }
         item = Item({"type": "client_report"}, payload)
         return pack(serialize_envelope(Envelope({}, [item])))

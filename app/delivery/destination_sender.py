@@ -1,7 +1,7 @@
-"""A lane: everything of one destination that one process does while it holds the lease.
+"""What one process does for one destination while it holds the lease.
 
-    step      lease → pick what is due → thin → begin to send it
-    settled   results → rows, ledger, books, circuit and limits, in one transaction of the forwarder
+    step      lease → pick what is due → sample → begin to send it
+    results   rows, attempts, counters, circuit and limits, in one transaction of the forwarder
 
 The database is the only memory that counts: whatever a person or another process changed holds
 from the next step on.
@@ -22,10 +22,10 @@ from app.delivery.client_reports import Report
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.exchanges import Exchanges, Route, Sent
 from app.delivery.outbox import Due
-from app.delivery.outcomes import Attempt, Settlement
+from app.delivery.outcomes import Attempt, DeliveryOutcome
 from app.delivery.pace import AT_A_TIME, Pace, uptime_s
-from app.delivery.policy import Backoff, Judgement, judge
-from app.delivery.sampling import Thinning
+from app.delivery.policy import Backoff, Decision, judge
+from app.delivery.sampling import Sampling
 from app.protocol.addresses import check_upstream_address
 from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
@@ -40,7 +40,7 @@ RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
 # How often a process asks for a lease that another one holds.
 ASK_AGAIN_S = 1.0
-# How often a lane looks whose due envelopes all wait for a rate limit of their category.
+# How often a sender looks whose due envelopes all wait for a rate limit of their category.
 LIMITED_REST_S = 1.0
 
 
@@ -52,12 +52,12 @@ class Rules:
     """
 
     backoff: Backoff = field(default_factory=Backoff)
-    sampling: Thinning = field(default_factory=Thinning)
+    sampling: Sampling = field(default_factory=Sampling)
     backlog_per_s: float = 50.0
     max_age: timedelta = timedelta(days=7)
 
 
-class Lane:
+class DestinationSender:
     """The way to one destination."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Lane:
 
     # ---- giving out -----------------------------------------------------------------------------
 
-    def step(self, destination: Destination) -> list[Settlement]:
+    def step(self, destination: Destination) -> list[DeliveryOutcome]:
         """Begin to send what is due; return what is not to be sent, to be settled.
 
         :param destination: as the store has it now.
@@ -107,18 +107,21 @@ class Lane:
             return []
         with self._store.read() as conn:
             live, backlog = self._candidates(conn, destination, now)
-            thinned = self._thin(conn, [*live, *backlog], now)
+            thinned = self._sample(conn, [*live, *backlog], now)
             chosen = self._choose(
-                *([one for one in some if one.id not in thinned] for some in (live, backlog))
+                *(
+                    [envelope for envelope in some if envelope.id not in thinned]
+                    for some in (live, backlog)
+                )
             )
             bodies = outbox.load_bodies(conn, chosen) if chosen else {}
             report = self._report(conn, destination, now)
         if destination.limits and not live and not backlog:
             # What is due waits for a limit of its category: looked for less often.
             self._rests_until = uptime_s() + LIMITED_REST_S
-        for one in chosen:
-            if one.id in bodies:
-                self._send(one, bodies[one.id], one.origin)
+        for envelope in chosen:
+            if envelope.id in bodies:
+                self._send(envelope, bodies[envelope.id], envelope.origin)
         if report is not None and self._free:
             self._send(report, report.body(now), Origin())
         return list(thinned.values())
@@ -176,29 +179,35 @@ class Lane:
     ) -> tuple[list[Due], list[Due]]:
         """Return what has just come in, and what had to wait."""
         limited = limited_types(destination.limits, now)
-        held = [one.id for one in (*self._sending, *self._apart) if isinstance(one, Due)]
+        held = [
+            envelope.id for envelope in (*self._sending, *self._apart) if isinstance(envelope, Due)
+        ]
         if destination.limits.get(EVERYTHING, now) > now:
             return [], []
         if destination.open_since is not None:
             return [], outbox.pick_probe(conn, self.project_id, limited, held)
         since = max(now - outbox.LIVE, self._live_since)
-        count = AT_A_TIME if self._thinning.is_active else self._free
+        count = AT_A_TIME if self._sampling.is_active else self._free
         backlog = outbox.pick_backlog(conn, self.project_id, now, count, limited=limited, held=held)
         live = outbox.pick_live(conn, self.project_id, since, count, limited=limited, held=held)
-        young = {one.id for one in live}
-        return live, [one for one in backlog if one.id not in young]
+        young = {envelope.id for envelope in live}
+        return live, [envelope for envelope in backlog if envelope.id not in young]
 
-    def _thin(self, conn: DbConnection, due: list[Due], now: datetime) -> dict[int, Settlement]:
-        sending = [one for one in self._sending if isinstance(one, Due)]
-        reasons = self._thinning.decide(conn, due, sending, now)
+    def _sample(
+        self, conn: DbConnection, due: list[Due], now: datetime
+    ) -> dict[int, DeliveryOutcome]:
+        sending = [envelope for envelope in self._sending if isinstance(envelope, Due)]
+        reasons = self._sampling.decide(conn, due, sending, now)
         return {
-            one.id: Settlement(one.id, one.attempts, "discarded", reasons[one.id])
-            for one in due
-            if one.id in reasons
+            envelope.id: DeliveryOutcome(
+                envelope.id, envelope.attempts, "discarded", reasons[envelope.id]
+            )
+            for envelope in due
+            if envelope.id in reasons
         }
 
     @property
-    def _thinning(self) -> Thinning:
+    def _sampling(self) -> Sampling:
         return replace(self._rules.sampling, sample_rate=self._destinations.sample_rate)
 
     def _choose(self, live: list[Due], backlog: list[Due]) -> list[Due]:
@@ -230,26 +239,28 @@ class Lane:
 
     # ---- taking back ----------------------------------------------------------------------------
 
-    def settlements(
+    def outcomes(
         self, conn: DbConnection, results: list[Sent], now: datetime
-    ) -> list[Settlement]:
+    ) -> list[DeliveryOutcome]:
         """Return what became of envelopes, and write what the answers teach of the destination."""
-        judged = [(one.token, one, judge(one.result, now)) for one in results if one.result]
-        self._learn(conn, [(token, judgement) for token, _, judgement in judged], now)
+        judged = [
+            (result.token, result, judge(result.result, now)) for result in results if result.result
+        ]
+        self._learn(conn, [(token, decision) for token, _, decision in judged], now)
         client_reports.take_off(
             conn,
             (
                 token
-                for token, _, judgement in judged
-                if isinstance(token, Report) and judgement.kind in ("delivered", "parked")
+                for token, _, decision in judged
+                if isinstance(token, Report) and decision.kind in ("delivered", "parked")
             ),
         )
         if self._rules.sampling.per_issue_and_hour:
             sampling.count_sent(conn, _issues_of([token for token, _, _ in judged]), now)
-        damaged = [_damaged(one) for one in results if one.damage is not None]
+        damaged = [_damaged(result) for result in results if result.damage is not None]
         return damaged + [
-            self.settlement(token, one, judgement, now)
-            for token, one, judgement in judged
+            self.outcome(token, envelope, decision, now)
+            for token, envelope, decision in judged
             if isinstance(token, Due)
         ]
 
@@ -265,7 +276,7 @@ class Lane:
             self._apart.append(sent.token)
 
     def _learn(
-        self, conn: DbConnection, judged: list[tuple[Due | Report, Judgement]], now: datetime
+        self, conn: DbConnection, judged: list[tuple[Due | Report, Decision]], now: datetime
     ) -> None:
         before = self._destinations.find(conn, self.project_id)
         ids = [(token.id if isinstance(token, Due) else 0, judged_) for token, judged_ in judged]
@@ -275,23 +286,23 @@ class Lane:
         if before.open_since is not None and after.open_since is None:
             outbox.bring_forward(conn, self.project_id, now)
 
-    def settlement(self, due: Due, sent: Sent, judgement: Judgement, now: datetime) -> Settlement:
+    def outcome(self, due: Due, sent: Sent, decision: Decision, now: datetime) -> DeliveryOutcome:
         """Return what an envelope becomes by one attempt."""
-        state = "retry" if judgement.kind == "refused" else judgement.kind
-        error = judgement.cause or None
-        return Settlement(
+        state = "retry" if decision.kind == "refused" else decision.kind
+        error = decision.cause or None
+        return DeliveryOutcome(
             due.id,
             due.attempts,
             state,
             reason=error,
-            next_at=self._next_at(due, judgement, now) if state == "retry" else None,
-            upstream_id=judgement.upstream_id,
-            attempt=Attempt(sent.at, sent.ms, judgement.status, error, worker_of(self._owner)),
+            next_at=self._next_at(due, decision, now) if state == "retry" else None,
+            upstream_id=decision.upstream_id,
+            attempt=Attempt(sent.at, sent.ms, decision.status, error, worker_of(self._owner)),
         )
 
-    def _next_at(self, due: Due, judgement: Judgement, now: datetime) -> datetime:
+    def _next_at(self, due: Due, decision: Decision, now: datetime) -> datetime:
         moment = now + self._rules.backoff.wait(due.attempts + 1)
-        named = longest(judgement.limits, due.item_types) or judgement.not_before
+        named = longest(decision.limits, due.item_types) or decision.not_before
         return max(moment, min(named, now + MAX_LIMIT)) if named else moment
 
     # ---- ending ---------------------------------------------------------------------------------
@@ -333,9 +344,11 @@ def worker_of(owner: str) -> str:
 
 def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:
     """Return the issue of each event that was sent for the first time."""
-    events = (one for one in tokens if isinstance(one, Due) and not one.attempts)
-    return [one.issue_id for one in events if one.issue_id is not None]
+    events = (token for token in tokens if isinstance(token, Due) and not token.attempts)
+    return [event.issue_id for event in events if event.issue_id is not None]
 
 
-def _damaged(sent: Sent) -> Settlement:
-    return Settlement(sent.token.id, sent.token.attempts, "parked", f"damaged here: {sent.damage}")
+def _damaged(sent: Sent) -> DeliveryOutcome:
+    return DeliveryOutcome(
+        sent.token.id, sent.token.attempts, "parked", f"damaged here: {sent.damage}"
+    )

@@ -109,11 +109,14 @@ class Destinations:
         try:
             rows = {row.project_id: row for row in conn.execute(_MANY, {"ids": project_ids})}
             return [
-                _destination(one, self._dsn_of(one, rows.get(one)), rows.get(one))
-                for one in project_ids
+                _destination(id, self._dsn_of(id, rows.get(id)), rows.get(id)) for id in project_ids
             ]
         except (ValueError, TypeError, AttributeError):
-            return [one for project_id in project_ids for one in self._readable(conn, project_id)]
+            return [
+                destination
+                for project_id in project_ids
+                for destination in self._readable(conn, project_id)
+            ]
 
     def _readable(self, conn: Connection, project_id: int) -> Iterator[Destination]:
         with contextlib.suppress(ValueError, TypeError, AttributeError):

@@ -1,7 +1,7 @@
 """The forwarder: the loop that takes envelopes from the outbox to Sentry.
 
-    results of exchanges ──▶ one transaction: rows, ledger, books, circuits ──▶ room for the next
-    projects with something due ──▶ a lane each, if this process holds its lease ──▶ exchanges begin
+    results of exchanges ──▶ one transaction: rows, attempts, counters, circuits ──▶ next ones
+    projects with something due ──▶ a sender each, under its lease ──▶ exchanges begin
 
 Every process may run one; leases see to it that one works for a destination at a time. Nothing is
 in its memory that a SIGKILL could lose: what was sent and not settled is sent again.
@@ -16,10 +16,10 @@ import time
 from sqlalchemy import Connection
 
 from app.delivery import client_reports, outbox
-from app.delivery.destination_sender import Lane, Rules
+from app.delivery.destination_sender import DestinationSender, Rules
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.exchanges import Exchanges
-from app.delivery.outcomes import Settlement, settle
+from app.delivery.outcomes import DeliveryOutcome, record_outcomes
 from app.delivery.results import Results
 from app.store import Store, StoreError, utc_now
 from app.store.leases import new_owner
@@ -34,7 +34,7 @@ PAUSE_S = 1.0
 FAILED_REST_S = 5.0
 EXPIRE_EVERY_S = 60.0
 OWING_EVERY_S = 5.0
-# A lane without work gives its connections and its lease back.
+# A sender without work gives its connections and its lease back.
 IDLE_S = 60.0
 # How long answers are awaited when the process ends.
 STOP_S = 2.0
@@ -52,7 +52,7 @@ class Forwarder:
         self._results = Results(store)
         # How often the loop has gone round since the process began.
         self.runs = 0
-        self._lanes: dict[int, Lane] = {}
+        self._senders: dict[int, DestinationSender] = {}
         self._worked_at: dict[int, float] = {}
         self._owing: list[int] = []
         self._due: list[int] = []
@@ -100,10 +100,10 @@ class Forwarder:
 
     def _advance(self) -> None:
         self._expire()
-        dropped: list[Settlement] = []
+        dropped: list[DeliveryOutcome] = []
         for destination in self._due_destinations():
             try:
-                dropped += self._lane(destination.project_id).step(destination)
+                dropped += self._sender(destination.project_id).step(destination)
             except StoreError:
                 raise
             except Exception:
@@ -123,7 +123,7 @@ class Forwarder:
             return []
         with self._store.read() as conn:
             found = self._destinations.find_all(conn, due)
-        for project_id in set(due) - {one.project_id for one in found}:
+        for project_id in set(due) - {result.project_id for result in found}:
             self._rest(project_id, "the row of a destination cannot be read")
         return found
 
@@ -144,29 +144,29 @@ class Forwarder:
         log.error("%s, the others go on", what, exc_info=True, extra={"project_id": project_id})
         self._rests[project_id] = time.monotonic() + FAILED_REST_S
 
-    def _drop(self, dropped: list[Settlement]) -> None:
+    def _drop(self, dropped: list[DeliveryOutcome]) -> None:
         """Write what is not to be sent: together, or what can be written of it."""
         try:
             self._write(dropped)
         except StoreError:
             raise
         except Exception:
-            for one in dropped:
+            for result in dropped:
                 try:
-                    self._write([one])
+                    self._write([result])
                 except StoreError:
                     raise
                 except Exception:
                     log.exception("an envelope that is not sent could not be marked, it waits")
 
-    def _write(self, settlements: list[Settlement]) -> None:
+    def _write(self, outcomes: list[DeliveryOutcome]) -> None:
         with self._store.write(durable=False) as conn:
-            settle(conn, settlements, utc_now())
+            record_outcomes(conn, outcomes, utc_now())
 
-    def _lane(self, project_id: int) -> Lane:
+    def _sender(self, project_id: int) -> DestinationSender:
         self._worked_at[project_id] = time.monotonic()
-        if project_id not in self._lanes:
-            self._lanes[project_id] = Lane(
+        if project_id not in self._senders:
+            self._senders[project_id] = DestinationSender(
                 project_id,
                 self._store,
                 self._destinations,
@@ -174,15 +174,17 @@ class Forwarder:
                 self.owner,
                 self._exchanges,
             )
-        return self._lanes[project_id]
+        return self._senders[project_id]
 
     def _projects_owing(self, conn: Connection) -> list[int]:
         """Return the projects whose Sentry is to be told something now."""
         if time.monotonic() - self._owing_at > OWING_EVERY_S:
             self._owing_at = time.monotonic()
             self._owing = client_reports.projects_owing(conn)
-        lanes = ((project_id, self._lanes.get(project_id)) for project_id in self._owing)
-        return [project_id for project_id, lane in lanes if lane is None or lane.may_report()]
+        senders = ((project_id, self._senders.get(project_id)) for project_id in self._owing)
+        return [
+            project_id for project_id, sender in senders if sender is None or sender.may_report()
+        ]
 
     def _expire(self) -> None:
         if time.monotonic() - self._expired_at < EXPIRE_EVERY_S:
@@ -194,17 +196,17 @@ class Forwarder:
                 return
         with self._store.write() as conn:
             outbox.expire(conn, before, utc_now())
-        self._expired_at = float("-inf")  # There may be more than one bite.
+        self._expired_at = float("-inf")  # There may be more than one batch.
 
     # ---- ending ---------------------------------------------------------------------------------
 
     def _close_idle(self) -> None:
         now = time.monotonic()
-        for project_id, lane in list(self._lanes.items()):
-            if now - self._worked_at[project_id] > IDLE_S and lane.is_idle:
-                lane.close()
-                del self._lanes[project_id]
-                if not self._lanes:
+        for project_id, sender in list(self._senders.items()):
+            if now - self._worked_at[project_id] > IDLE_S and sender.is_idle:
+                sender.close()
+                del self._senders[project_id]
+                if not self._senders:
                     self._exchanges.close_connections()
 
     def _finish(self) -> None:
@@ -217,12 +219,12 @@ class Forwarder:
             self._exchanges.end_all("this process ended before an answer came")
             self._results.add(self._exchanges.results(0))
             self._results.write(is_last=True)
-            for lane in self._lanes.values():
-                lane.close()
+            for sender in self._senders.values():
+                sender.close()
         except StoreError as error:
             log.warning("what was on its way is sent again: the store does not answer: %s", error)
         finally:
             self._exchanges.close()
 
     def _is_sending(self) -> bool:
-        return any(lane.is_sending for lane in self._lanes.values())
+        return any(sender.is_sending for sender in self._senders.values())

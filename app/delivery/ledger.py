@@ -1,6 +1,6 @@
 """The ledger, read: envelopes and their attempts, and how delivery is as a whole.
 
-Every list is bounded and paged by id; what is counted comes from the books' counters, so that a
+Every list is bounded and paged by id; what is counted comes from the counters, so that a
 page costs the same however large the store is.
 """
 
@@ -72,7 +72,7 @@ class DeliveryFilter:
     @property
     def given(self) -> dict[str, Any]:
         """What narrows it, by name."""
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def apply(self, query: Select[Any]) -> Select[Any]:

@@ -1,6 +1,7 @@
-"""Settling: what became of an envelope, into its row, the ledger and the books, in one transaction.
+"""Settling: what became of an envelope, into its row, the ledger and the counters, in one
+transaction.
 
-A settlement holds for what the forwarder read: when a person or, after a lease ran out, another
+An outcome holds for what the forwarder read: when a person or, after a lease ran out, another
 forwarder was faster, theirs stands. Only "Sentry accepted it" wins over anything but itself.
 """
 
@@ -35,11 +36,11 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Settlement:
+class DeliveryOutcome:
     """What an envelope becomes.
 
     :param attempts: how often it had been tried when it was picked.
-    :param reason: why it is not delivered; for ``discarded`` the word the books count it under.
+    :param reason: why it is not delivered; for ``discarded`` the word the counters count it under.
     :param attempt: ``None`` when it was not tried at all.
     """
 
@@ -74,19 +75,24 @@ _UPDATE = (
 )
 
 
-def settle(conn: Connection, settlements: Iterable[Settlement], now: datetime) -> None:
-    """Write settlements; those that came too late leave only their attempt in the ledger."""
-    settlements = list(settlements)
-    if not settlements:
+def record_outcomes(conn: Connection, outcomes: Iterable[DeliveryOutcome], now: datetime) -> None:
+    """Write outcomes; those that came too late leave only their attempt in the ledger."""
+    outcomes = list(outcomes)
+    if not outcomes:
         return
-    rows = _rows(conn, [one.envelope_id for one in settlements])
-    known = [one for one in settlements if one.envelope_id in rows]
-    valid = [one for one in known if _holds(one, rows[one.envelope_id])]
+    rows = _rows(conn, [outcome.envelope_id for outcome in outcomes])
+    known = [outcome for outcome in outcomes if outcome.envelope_id in rows]
+    valid = [outcome for outcome in known if _holds(outcome, rows[outcome.envelope_id])]
     if valid:
-        conn.execute(_UPDATE, [_values(one, rows[one.envelope_id], now) for one in valid])
-        accounting.move(conn, (_change(one, rows[one.envelope_id]) for one in valid))
+        conn.execute(
+            _UPDATE, [_values(outcome, rows[outcome.envelope_id], now) for outcome in valid]
+        )
+        accounting.move(conn, (_change(outcome, rows[outcome.envelope_id]) for outcome in valid))
     _note_attempts(conn, known)
-    owe_reports(conn, [(rows[one.envelope_id], one.reason) for one in valid if _is_drop(one)])
+    owe_reports(
+        conn,
+        [(rows[outcome.envelope_id], outcome.reason) for outcome in valid if _is_drop(outcome)],
+    )
 
 
 def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> None:
@@ -108,49 +114,51 @@ def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:
     return {row.id: row for row in conn.execute(_ROWS, {"ids": ids})}
 
 
-def _holds(one: Settlement, row: Row[Any]) -> bool:
-    if one.state == "delivered":
+def _holds(delivery_outcome: DeliveryOutcome, row: Row[Any]) -> bool:
+    if delivery_outcome.state == "delivered":
         return bool(row.state != "delivered")
-    return row.state in WAITING and row.attempts == one.attempts
+    return row.state in WAITING and row.attempts == delivery_outcome.attempts
 
 
-def _values(one: Settlement, row: Row[Any], now: datetime) -> dict[str, Any]:
+def _values(delivery_outcome: DeliveryOutcome, row: Row[Any], now: datetime) -> dict[str, Any]:
     return {
-        "row_id": one.envelope_id,
-        "state": one.state,
-        "reason": one.reason and one.reason[:200],
-        "next_at": one.next_at,
-        "attempts": row.attempts + (one.attempt is not None),
-        "upstream_id": one.upstream_id,
+        "row_id": delivery_outcome.envelope_id,
+        "state": delivery_outcome.state,
+        "reason": delivery_outcome.reason and delivery_outcome.reason[:200],
+        "next_at": delivery_outcome.next_at,
+        "attempts": row.attempts + (delivery_outcome.attempt is not None),
+        "upstream_id": delivery_outcome.upstream_id,
         "settled_at": now,
     }
 
 
-def _change(one: Settlement, row: Row[Any]) -> tuple[str, str]:
+def _change(delivery_outcome: DeliveryOutcome, row: Row[Any]) -> tuple[str, str]:
     return (
         accounting.counter_of(row.state, row.reason),
-        accounting.counter_of(one.state, one.reason and one.reason[:200]),
+        accounting.counter_of(
+            delivery_outcome.state, delivery_outcome.reason and delivery_outcome.reason[:200]
+        ),
     )
 
 
-def _is_drop(one: Settlement) -> bool:
-    return one.state == "discarded"
+def _is_drop(delivery_outcome: DeliveryOutcome) -> bool:
+    return delivery_outcome.state == "discarded"
 
 
-def _note_attempts(conn: Connection, settlements: list[Settlement]) -> None:
+def _note_attempts(conn: Connection, outcomes: list[DeliveryOutcome]) -> None:
     rows = [
         {
-            "envelope_id": one.envelope_id,
-            "at": one.attempt.at,
-            "ms": one.attempt.ms,
-            "status": one.attempt.status,
-            "error": one.attempt.error and one.attempt.error[:500],
-            "state": one.state,
-            "next_at": one.next_at,
-            "worker": one.attempt.worker,
+            "envelope_id": outcome.envelope_id,
+            "at": outcome.attempt.at,
+            "ms": outcome.attempt.ms,
+            "status": outcome.attempt.status,
+            "error": outcome.attempt.error and outcome.attempt.error[:500],
+            "state": outcome.state,
+            "next_at": outcome.next_at,
+            "worker": outcome.attempt.worker,
         }
-        for one in settlements
-        if one.attempt is not None
+        for outcome in outcomes
+        if outcome.attempt is not None
     ]
     if rows:
         conn.execute(_INSERT_ATTEMPTS, rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-# How many are looked at at once where some are thinned out, or nothing is paced.
+# How many are looked at at once where some are sampled out out, or nothing is paced.
 AT_A_TIME = 100
 
 

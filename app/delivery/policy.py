@@ -26,7 +26,7 @@ from app.protocol.rate_limits import DEFAULT_LIMIT, EVERYTHING, parse_rate_limit
 
 Kind = Literal["delivered", "retry", "parked", "refused"]
 
-MAX_SAID = 300
+MAX_LENGTH = 300
 
 _REFUSALS = {
     401: "401: the key is wrong",
@@ -66,7 +66,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Decision:
     """What becomes of an envelope.
 
     :param cause: why Sentry does not have it; empty when it has.
@@ -98,43 +98,43 @@ class Backoff:
         return timedelta(seconds=max(self.base_s / 10, random.uniform(0, ceiling)))  # noqa: S311
 
 
-def judge(result: Answer | Failure, now: datetime) -> Judgement:
+def judge(result: Answer | Failure, now: datetime) -> Decision:
     """Return what a result means; it never asks for an envelope to be dropped."""
     if isinstance(result, Failure):
-        return Judgement("retry", result.cause)
+        return Decision("retry", result.cause)
     status = result.status
     limits = parse_rate_limits(result.headers.get("x-sentry-rate-limits", ""), now)
     if 200 <= status < 300:
         return _taken(result, limits)
     if status in _REFUSALS:
-        return Judgement("refused", _with_words(_REFUSALS[status], result), status)
+        return Decision("refused", _with_words(_REFUSALS[status], result), status)
     if status == 429:
         return _limited(result, limits, now)
     cause = _with_words(f"{status}: {_meaning(status)}", result)
     if 400 <= status < 500 and status not in _RETRIED:
-        return Judgement("parked", cause, status)
+        return Decision("parked", cause, status)
     not_before = parse_retry_after(result.headers.get("retry-after", ""), now)
-    return Judgement("retry", cause, status, limits=limits, not_before=not_before)
+    return Decision("retry", cause, status, limits=limits, not_before=not_before)
 
 
-def _taken(answer: Answer, limits: Mapping[str, datetime]) -> Judgement:
+def _taken(answer: Answer, limits: Mapping[str, datetime]) -> Decision:
     content = _json(answer.body)
     if not isinstance(content, dict):
         kind = "an HTML page" if answer.body.lstrip().startswith(b"<") else "no JSON"
-        return Judgement(
+        return Decision(
             "retry", f"what answered {answer.status} with {kind} is no Sentry", answer.status
         )
     upstream_id = parse_event_id(content.get("id"))
-    return Judgement("delivered", "", answer.status, upstream_id, limits)
+    return Decision("delivered", "", answer.status, upstream_id, limits)
 
 
-def _limited(answer: Answer, limits: Mapping[str, datetime], now: datetime) -> Judgement:
+def _limited(answer: Answer, limits: Mapping[str, datetime], now: datetime) -> Decision:
     if not limits:
         until = parse_retry_after(answer.headers.get("retry-after", ""), now)
         limits = {EVERYTHING: until or now + DEFAULT_LIMIT}
     not_before = max(limits.values())
     cause = _with_words(f"429: Sentry asked to wait until {_clock(not_before)}", answer)
-    return Judgement("retry", cause, 429, limits=limits, not_before=not_before)
+    return Decision("retry", cause, 429, limits=limits, not_before=not_before)
 
 
 def _meaning(status: int) -> str:
@@ -152,7 +152,7 @@ def _with_words(cause: str, answer: Answer) -> str:
     if 300 <= answer.status < 400:
         # Without its query, which may hold a secret.
         said = answer.headers.get("location", "").partition("?")[0]
-    text = " ".join(clean_text(str(said or "")).split())[:MAX_SAID]
+    text = " ".join(clean_text(str(said or "")).split())[:MAX_LENGTH]
     line = "".join(letter for letter in text if letter.isprintable())
     return f"{cause} ({line})" if line else cause
 

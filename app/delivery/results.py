@@ -19,9 +19,9 @@ from sqlalchemy import Connection, select
 
 from app.delivery import accounting
 from app.delivery.client_reports import Report
-from app.delivery.destination_sender import Lane
+from app.delivery.destination_sender import DestinationSender
 from app.delivery.exchanges import Sent
-from app.delivery.outcomes import Settlement, settle
+from app.delivery.outcomes import DeliveryOutcome, record_outcomes
 from app.delivery.policy import judge
 from app.store import Store, StoreBusy, StoreError, utc_now
 
@@ -71,9 +71,9 @@ class Results:
         if self._new:
             self._write_group(list(self._new))
         now = time.monotonic()
-        for one in list(self._apart):
-            if is_last or one.due_at <= now:
-                self._write_again(one, is_last or one.tries >= WHOLE_TRIES)
+        for result in list(self._apart):
+            if is_last or result.due_at <= now:
+                self._write_again(result, is_last or result.tries >= WHOLE_TRIES)
 
     def _write_group(self, group: list[Sent]) -> None:
         try:
@@ -96,15 +96,15 @@ class Results:
     def _record(self, group: list[Sent]) -> None:
         """Write results as they are, and what they teach of their destinations."""
         now = utc_now()
-        by_lane: dict[Lane, list[Sent]] = {}
-        for one in group:
-            by_lane.setdefault(one.owner, []).append(one)
+        by_sender: dict[DestinationSender, list[Sent]] = {}
+        for result in group:
+            by_sender.setdefault(result.owner, []).append(result)
         # Not synced: a power cut then sends some of them twice, and the drain is ten times as fast.
         with self._store.write(durable=False) as conn:
-            settlements: list[Settlement] = []
-            for lane, sent in by_lane.items():
-                settlements += lane.settlements(conn, sent, now)
-            settle(conn, settlements, now)
+            outcomes: list[DeliveryOutcome] = []
+            for sender, sent in by_sender.items():
+                outcomes += sender.outcomes(conn, sent, now)
+            record_outcomes(conn, outcomes, now)
             self._count(conn)
         self._has_written()
 
@@ -134,45 +134,47 @@ class Results:
         if not isinstance(error, StoreError):
             sent.owner.set_apart(sent)
 
-    def _write_again(self, one: _Apart, in_every_way: bool) -> None:
+    def _write_again(self, apart: _Apart, in_every_way: bool) -> None:
         ways = (self._record_whole, self._record_outcome, self._record_parked)
         for way in ways if in_every_way else ways[:1]:
             try:
-                way(one)
+                way(apart)
             except StoreBusy:
                 raise
             except Exception as error:
                 self._check_store(error)
             else:
-                one.sent.owner.take_back(one.sent)
-                self._apart.remove(one)
+                apart.sent.owner.take_back(apart.sent)
+                self._apart.remove(apart)
                 return
-        one.tries += 1
-        one.due_at = time.monotonic() + min(MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(one.tries - 1, 20))
-        if in_every_way and self._written_at > one.since:
-            one.sent.owner.set_apart(one.sent)  # The store takes others: it is this one.
+        apart.tries += 1
+        apart.due_at = time.monotonic() + min(
+            MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(apart.tries - 1, 20)
+        )
+        if in_every_way and self._written_at > apart.since:
+            apart.sent.owner.set_apart(apart.sent)  # The store takes others: it is this one.
             log.error("a result cannot be written in any way, it is tried again")
 
-    def _record_whole(self, one: _Apart) -> None:
-        self._record([one.sent])
+    def _record_whole(self, apart: _Apart) -> None:
+        self._record([apart.sent])
 
-    def _record_outcome(self, one: _Apart) -> None:
+    def _record_outcome(self, apart: _Apart) -> None:
         """Write what became of the envelope, without ledger and destination."""
-        sent, now = one.sent, utc_now()
+        sent, now = apart.sent, utc_now()
         if isinstance(sent.token, Report):
             self._record_reduced([], now)  # It is not taken off, and sent again.
         elif sent.result is None:
-            self._record_reduced([_parked(one)], now)
+            self._record_reduced([_parked(apart)], now)
         else:
-            whole = sent.owner.settlement(sent.token, sent, judge(sent.result, now), now)
+            whole = sent.owner.outcome(sent.token, sent, judge(sent.result, now), now)
             self._record_reduced([replace(whole, attempt=None)], now)
 
-    def _record_parked(self, one: _Apart) -> None:
-        self._record_reduced([_parked(one)], utc_now())
+    def _record_parked(self, apart: _Apart) -> None:
+        self._record_reduced([_parked(apart)], utc_now())
 
-    def _record_reduced(self, settlements: list[Settlement], now: datetime) -> None:
+    def _record_reduced(self, outcomes: list[DeliveryOutcome], now: datetime) -> None:
         with self._store.write(durable=False) as conn:
-            settle(conn, settlements, now)
+            record_outcomes(conn, outcomes, now)
             accounting.add(conn, {REDUCED: 1})
             self._count(conn)
         self._has_written()
@@ -188,18 +190,18 @@ class Results:
         self._written_at = time.monotonic()
 
     def _forget(self, sent: Sent) -> None:
-        self._new = [one for one in self._new if one is not sent]
+        self._new = [result for result in self._new if result is not sent]
 
 
 def _parts(group: list[Sent]) -> list[list[Sent]]:
     """Split results by destination, those of one destination singly."""
-    by_lane: dict[Lane, list[Sent]] = {}
-    for one in group:
-        by_lane.setdefault(one.owner, []).append(one)
-    return list(by_lane.values()) if len(by_lane) > 1 else [[one] for one in group]
+    by_sender: dict[DestinationSender, list[Sent]] = {}
+    for result in group:
+        by_sender.setdefault(result.owner, []).append(result)
+    return list(by_sender.values()) if len(by_sender) > 1 else [[result] for result in group]
 
 
-def _parked(one: _Apart) -> Settlement:
-    token = one.sent.token
+def _parked(apart: _Apart) -> DeliveryOutcome:
+    token = apart.sent.token
     reason = "its result could not be written here: see the log"
-    return Settlement(token.id, token.attempts, "parked", reason)
+    return DeliveryOutcome(token.id, token.attempts, "parked", reason)

@@ -1,4 +1,4 @@
-"""Thinning: which events Sentry is spared, by rate and by cap. All of them are stored and counted.
+"""Sampling: which events Sentry is spared, by rate and by cap. All of them are stored and counted.
 
 An issue's first event always goes, and so does what a person replayed. Whether an event is sampled
 out depends on its id alone, so that asking again gives the same answer.
@@ -25,7 +25,7 @@ CAPPED = "issue_cap"
 
 
 @dataclass(frozen=True)
-class Thinning:
+class Sampling:
     """The rules.
 
     :param sample_rate: share of events that are sent, 0 to 1.
@@ -50,12 +50,17 @@ class Thinning:
         :param on_their_way: what was let through and is not settled yet.
         """
         due = list(due)
-        asked = [one for one in due if _may_be_thinned(one)] if self.is_active else []
-        reasons = {one.id: SAMPLED for one in asked if self._is_sampled_out(one)}
+        asked = (
+            [envelope for envelope in due if _may_be_thinned(envelope)] if self.is_active else []
+        )
+        reasons = {envelope.id: SAMPLED for envelope in asked if self._is_sampled_out(envelope)}
         if self.per_issue_and_hour:
-            rest = [one for one in asked if one.id not in reasons]
+            rest = [envelope for envelope in asked if envelope.id not in reasons]
             # An issue's first event goes in any case, and counts, also beside its repeats.
-            going = [*on_their_way, *(one for one in due if not _may_be_thinned(one))]
+            going = [
+                *on_their_way,
+                *(envelope for envelope in due if not _may_be_thinned(envelope)),
+            ]
             reasons |= self._capped(conn, rest, going, now)
         return reasons
 
@@ -66,18 +71,18 @@ class Thinning:
     def _capped(
         self, conn: Connection, asked: list[Due], going: Iterable[Due], now: datetime
     ) -> dict[int, str]:
-        issue_ids = {one.issue_id for one in asked}
+        issue_ids = {envelope.issue_id for envelope in asked}
         query = select(issue_deliveries.c.issue_id, issue_deliveries.c.sent)
         query = query.where(
             issue_deliveries.c.issue_id.in_(issue_ids), issue_deliveries.c.hour == hour_of(now)
         )
         sent: Counter[int | None] = Counter({row.issue_id: row.sent for row in conn.execute(query)})
-        sent.update(one.issue_id for one in going if one.attempts == 0)
+        sent.update(envelope.issue_id for envelope in going if envelope.attempts == 0)
         reasons: dict[int, str] = {}
-        for one in asked:
-            if sent[one.issue_id] >= self.per_issue_and_hour:
-                reasons[one.id] = CAPPED
-            sent[one.issue_id] += 1
+        for envelope in asked:
+            if sent[envelope.issue_id] >= self.per_issue_and_hour:
+                reasons[envelope.id] = CAPPED
+            sent[envelope.issue_id] += 1
         return reasons
 
 

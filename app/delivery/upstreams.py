@@ -58,14 +58,14 @@ class Upstream:
 
 def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) -> list[Upstream]:
     """Return every project's way to Sentry, by project; also of those that have none."""
-    known = {one.project_id: one for one in destinations.list(conn)}
+    known = {upstream.project_id: upstream for upstream in destinations.list(conn)}
     held, found = held_by_project(conn), []
     names = select(projects.c.id, projects.c.name).order_by(projects.c.id)
     for project_id, name in conn.execute(names):
-        one = known.get(project_id) or Destination(project_id)
+        upstream = known.get(project_id) or Destination(project_id)
         of_project = held.get(project_id, Held())
-        cause = held_up_by(one, "", now)
-        found.append(Upstream(project_id, name, one, reach(one, now), cause, of_project))
+        cause = held_up_by(upstream, "", now)
+        found.append(Upstream(project_id, name, upstream, reach(upstream, now), cause, of_project))
     return found
 
 
@@ -75,9 +75,13 @@ def held_up(
     """Return those destinations of which nothing is sent until somebody does something."""
     found = list(destinations)
     # Only a project whose DSN was taken away may have something to send and nowhere to send it.
-    is_needed = any(one.dsn is None for one in found)
+    is_needed = any(upstream.dsn is None for upstream in found)
     waiting = frozenset(projects_with_outbox(conn)) if is_needed else frozenset()
-    return [one for one in found if is_held_up(one, one.state(now), one.project_id in waiting)]
+    return [
+        upstream
+        for upstream in found
+        if is_held_up(upstream, upstream.state(now), upstream.project_id in waiting)
+    ]
 
 
 def is_held_up(destination: Destination, state: str, has_waiting: bool) -> bool:
@@ -124,7 +128,7 @@ def next_try_at(row: Any, destination: Destination, now: datetime) -> datetime |
     if row.state not in WAITING or stands:
         return None
     ends = longest(destination.limits, row.item_types.split(","))
-    moment = max((one for one in (row.next_at, ends) if one is not None), default=now)
+    moment = max((time for time in (row.next_at, ends) if time is not None), default=now)
     return moment if moment > now else None
 
 

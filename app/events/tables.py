@@ -46,7 +46,8 @@ envelopes = Table(
     # When it is due; NULL where it waits for nothing.
     Column("next_at", UtcDateTime),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # 0 goes first and is never thinned (an issue's first event, what a person replayed), else 1.
+    # 0 goes first and is never sampled out (an issue's first event, what a person replayed), else
+    # 1.
     Column("priority", Integer, nullable=False, server_default="1"),
     Column("upstream_id", String(64)),
     # The instances it came through, separated by commas, so that two that point at each other stop.

@@ -55,14 +55,14 @@ def read_body() -> Iterator[bytearray]:
         if small is not None:
             yield small
             return
-        _wait_for_turn()
+        _wait_for_thread()
         try:
             yield _large(wire, encoding)
         finally:
             _turn.release()
 
 
-def _wait_for_turn() -> None:
+def _wait_for_thread() -> None:
     if _turn.acquire(blocking=False):
         return
     if _waiting.acquire(blocking=False):

@@ -328,5 +328,7 @@ def _id_in_payload(envelope: Envelope) -> str | None:
     payloads: list[Any] = [
         item.payload for item in envelope.items if item.type in MAIN_ITEMS | {"feedback"}
     ]
-    ids = (parse_event_id(one.get("event_id")) for one in payloads if isinstance(one, dict))
+    ids = (
+        parse_event_id(payload.get("event_id")) for payload in payloads if isinstance(payload, dict)
+    )
     return next((found for found in ids if found), None)

@@ -135,6 +135,6 @@ def _users(selection: Selection, *by: Any) -> Select[Any]:
     each = select(*by, func.max(of.crashed).label("met")).join_from(session_series, session_users)
     each = each.where(*selection.of_series(), of.sessions > 0).group_by(*by, of.user_hash)
     user = each.subquery().c
-    names = [user[one.name] for one in by]
+    names = [user[row.name] for row in by]
     query = select(*names, func.count(), func.count(case((user.met > 0, 1))))
     return query.group_by(*names)

@@ -71,7 +71,7 @@ class MetricFigures:
         """The values that :data:`SHARES` of all do not exceed, as far as they are known."""
         found = value_percentiles(self.buckets, SHARES)
         # A bucket's middle may lie beyond all that is in it; what is told never does.
-        return [min(max(one, self.least), self.most) for one in found] or [None] * len(SHARES)
+        return [min(max(value, self.least), self.most) for value in found] or [None] * len(SHARES)
 
     def add(self, other: MetricFigures) -> None:
         """Add what was counted of another part of it."""

@@ -153,7 +153,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
 
 def ranked(found: Mapping[str, Figures], sort: Sort) -> list[Line]:
     """Return figures as lines: the slowest (by p95), most failing or busiest of them first."""
-    lines = [Line(name, one.rate, one.percentiles) for name, one in found.items()]
+    lines = [Line(name, row.rate, row.percentiles) for name, row in found.items()]
     keys: dict[Sort, Callable[[Line], tuple[float, ...]]] = {
         "slowest": lambda line: (-(line.percentiles.p95_ms or 0), -line.rate.requests),
         "failing": lambda line: (-line.rate.share, -line.rate.failures, -line.rate.requests),

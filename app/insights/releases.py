@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, case, func, select, update
 
 from app.insights.health import Counts, Health, Selection, health_by_release, sessions_by_release
 from app.issues.by_release import IssueCounts, counts_by_release
-from app.issues.triage import settle_awaiting
+from app.issues.triage import resolve_awaiting
 from app.projects import projects
 from app.protocol.event import clean_text
 from app.stats.releases import Release, make
@@ -161,7 +161,7 @@ def announce(
     version = _checked(version)
     if conn.execute(select(projects.c.id).where(projects.c.id == project_id)).first() is None:
         raise ReleaseError("project_id", f"there is no project {project_id}")
-    one, by = Release(project_id, version), actor and actor[:200]
+    release, by = Release(project_id, version), actor and actor[:200]
     of_this = releases.c.project_id == project_id, releases.c.version == version
     is_first = releases.c.announced_at.is_(None)
     # The first announcement stays.
@@ -177,7 +177,7 @@ def announce(
     found = conn.execute(known).first()
     if found is not None:
         return found, False
-    settle_awaiting(conn, make(conn, [one], announced_at=now, announced_by=by))
+    resolve_awaiting(conn, make(conn, [release], announced_at=now, announced_by=by))
     return conn.execute(select(releases).where(*of_this)).one(), True
 
 

@@ -67,7 +67,7 @@ def trim_attachments(store: Store, limit: int) -> int:
 def _taken(store: Store) -> dict[int, int]:
     """Return the bytes of envelopes that carry attachments, by project."""
     with store.read() as conn:
-        return {id: one.attachment_bytes for id, one in project_bytes.read(conn).items()}
+        return {id: envelope.attachment_bytes for id, envelope in project_bytes.read(conn).items()}
 
 
 def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
@@ -110,23 +110,30 @@ def _trimmed(row: Any) -> list[Trimmed]:
 def _write(conn: Connection, batch: list[Trimmed]) -> None:
     """Write a batch; one that is to be sent again since it was read stays as it is."""
     still = select(envelopes.c.id).where(
-        envelopes.c.id.in_([one.id for one in batch]), envelopes.c.state.in_(SETTLED)
+        envelopes.c.id.in_([envelope.id for envelope in batch]), envelopes.c.state.in_(SETTLED)
     )
     settled = set(conn.scalars(still))
-    remove_batch(conn, [one.id for one in batch if one.id in settled and one.body is None])
-    rest = [one for one in batch if one.id in settled and one.body is not None]
+    remove_batch(
+        conn,
+        [envelope.id for envelope in batch if envelope.id in settled and envelope.body is None],
+    )
+    rest = [envelope for envelope in batch if envelope.id in settled and envelope.body is not None]
     if not rest:
         return
     names = ("item_types", "body", "size_bytes")
     conn.execute(
-        _UPDATE, [{"row_id": one.id} | {name: getattr(one, name) for name in names} for one in rest]
+        _UPDATE,
+        [
+            {"row_id": envelope.id} | {name: getattr(envelope, name) for name in names}
+            for envelope in rest
+        ],
     )
     change = project_bytes.Change()
-    for one in rest:
-        fewer = len(one.body or b"") + ROW_BYTES - one.taken_before
-        change.count(one.project_id, fewer, -one.taken_before)
+    for envelope in rest:
+        fewer = len(envelope.body or b"") + ROW_BYTES - envelope.taken_before
+        change.count(envelope.project_id, fewer, -envelope.taken_before)
     project_bytes.add(conn, change)
-    note_removed_files(conn, [(one.project_id, one.event_id) for one in rest])
+    note_removed_files(conn, [(envelope.project_id, envelope.event_id) for envelope in rest])
 
 
 _UPDATE = (

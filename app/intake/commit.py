@@ -1,5 +1,5 @@
-"""The transaction: envelopes, events, issues, users and books of a batch, in as few statements as
-there are tables.
+"""The transaction: envelopes, events, issues, users and counters of a batch, in as few statements
+as there are tables.
 
 Few statements matter beyond their own cost: the driver gives up the interpreter's lock in each of
 them, and gets it back only when the busy threads of the process let it.
@@ -23,7 +23,7 @@ from app.intake import project_bytes
 from app.issues.feedback import Received, record_feedback
 from app.issues.grouping import Grouping
 from app.issues.recording import Occurrence, Recorded, record_occurrences
-from app.issues.triage import settle_awaiting
+from app.issues.triage import resolve_awaiting
 from app.projects.quotas import admit, note_refusal, refused_counter, window_end
 from app.protocol.caller import Inferred
 from app.protocol.client_clock import Correction
@@ -35,9 +35,9 @@ from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
 from app.stats.counting import Measured, count_day
 from app.stats.item_counts import ITEMS, LOSSES, UNKNOWN_CLIENT, ItemKey, LossKey
-from app.stats.measuring import MeasureBooks
-from app.stats.releases import Release, ReleaseBook, release_of
-from app.stats.users import UserBook
+from app.stats.measuring import MeasureCounters
+from app.stats.releases import Release, ReleaseRecorder, release_of
+from app.stats.users import UserCounter
 from app.store import insert_for
 
 # Statements are built once: putting one together takes longer than executing it.
@@ -59,9 +59,9 @@ class Remembered:
 
     def __init__(self, max_new_issues: int = 0) -> None:
         self.max_new_issues = max_new_issues
-        self.measures = MeasureBooks()
-        self.releases = ReleaseBook()
-        self.users = UserBook()
+        self.measures = MeasureCounters()
+        self.releases = ReleaseRecorder()
+        self.users = UserCounter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,48 +141,52 @@ def commit_batch(
 ) -> list[Accepted]:
     """Write a batch; the caller commits.
 
-    :param counts: what the books owe from before; the batch's own counts are added and written.
+    :param counts: what the counters owe from before; the batch's own counts are added and written.
     :return: for each what became of it, in order.
     """
     taken = _within_quotas(conn, batch, counts, now)
     fresh = _without_known_events(conn, taken, counts)
-    sent_on = destinations.with_dsn(conn, {one.project_id for one in fresh})
+    sent_on = destinations.with_dsn(conn, {envelope.project_id for envelope in fresh})
     ids = _insert_envelopes(conn, fresh, sent_on)
-    stored = [one for one in fresh if one.uid in ids]
-    for one in stored:
+    stored = [envelope for envelope in fresh if envelope.uid in ids]
+    for envelope in stored:
         counts["accepted"] += 1
-        counts[accounting.counter_of(_first_state(one, sent_on))] += 1
-    of_events = [one for one in stored if one.event]
-    named = {release_of(one.project_id, one.event.release) for one in of_events if one.event}
+        counts[accounting.counter_of(_first_state(envelope, sent_on))] += 1
+    of_events = [envelope for envelope in stored if envelope.event]
+    named = {
+        release_of(envelope.project_id, envelope.event.release)
+        for envelope in of_events
+        if envelope.event
+    }
     releases = see_releases(conn, _releases_of(stored), remembered, now, named)
     _insert_events(conn, of_events, ids, releases, remembered, now)
     record_feedback(
         conn,
         [
-            Received(one.project_id, ids[one.uid], one.received_at, said)
-            for one in stored
-            for said in one.feedback
+            Received(envelope.project_id, ids[envelope.uid], envelope.received_at, said)
+            for envelope in stored
+            for said in envelope.feedback
         ],
     )
     _count_the_rest(conn, stored, now)
     _count_bytes(conn, stored, now)
-    remembered.measures.add(conn, [one.measured for one in stored], now)
+    remembered.measures.add(conn, [envelope.measured for envelope in stored], now)
     accounting.add(conn, counts)
-    within = {one.uid for one in taken}
+    within = {envelope.uid for envelope in taken}
     return [
         Accepted(
-            one.event_id,
-            duplicate=one.uid not in ids,
-            is_due=one.uid in ids and one.project_id in sent_on,
+            envelope.event_id,
+            duplicate=envelope.uid not in ids,
+            is_due=envelope.uid in ids and envelope.project_id in sent_on,
         )
-        if one.uid in within
-        else Accepted(one.event_id, refused_until=window_end(now))
-        for one in batch
+        if envelope.uid in within
+        else Accepted(envelope.event_id, refused_until=window_end(now))
+        for envelope in batch
     ]
 
 
-def _first_state(one: Prepared, sent_on: set[int]) -> str:
-    return "pending" if one.project_id in sent_on else "local"
+def _first_state(prepared: Prepared, sent_on: set[int]) -> str:
+    return "pending" if prepared.project_id in sent_on else "local"
 
 
 def _within_quotas(
@@ -192,8 +196,10 @@ def _within_quotas(
 
     Before duplicates are told: one of an event that is refused here must not be taken for stored.
     """
-    limits = {one.project_id: one.quota for one in batch if one.quota is not None}
-    wanted = Counter(one.project_id for one in batch if one.quota is not None)
+    limits = {
+        envelope.project_id: envelope.quota for envelope in batch if envelope.quota is not None
+    }
+    wanted = Counter(envelope.project_id for envelope in batch if envelope.quota is not None)
     left = admit(conn, wanted, limits, now)
     for project_id, admitted in left.items():
         if refused := wanted[project_id] - admitted:
@@ -201,11 +207,11 @@ def _within_quotas(
             note_refusal(conn, project_id, accounting.read_counter(conn, counter), now)
             counts[counter] += refused
     taken = []
-    for one in batch:
-        if one.quota is not None:
-            left[one.project_id] -= 1
-        if one.quota is None or left[one.project_id] >= 0:
-            taken.append(one)
+    for envelope in batch:
+        if envelope.quota is not None:
+            left[envelope.project_id] -= 1
+        if envelope.quota is None or left[envelope.project_id] >= 0:
+            taken.append(envelope)
     return taken
 
 
@@ -214,15 +220,15 @@ def _without_known_events(
 ) -> list[Prepared]:
     """Leave out envelopes whose event is stored, or stands twice in the batch; count those."""
     # Find-then-create is sound here: Store.write makes this the only writer until the commit.
-    known = _known_events(conn, [one.event_key for one in batch if one.event_key])
+    known = _known_events(conn, [envelope.event_key for envelope in batch if envelope.event_key])
     fresh: list[Prepared] = []
     again: Counter[tuple[int, str]] = Counter()
-    for one in batch:
-        key = one.event_key
+    for envelope in batch:
+        key = envelope.event_key
         if key is None or key not in known:
-            fresh.append(one)
-            known.update({key: one.uid} if key else {})
-        elif known[key] != one.uid:  # The very same envelope, taken in again, is no duplicate.
+            fresh.append(envelope)
+            known.update({key: envelope.uid} if key else {})
+        elif known[key] != envelope.uid:  # The very same envelope, taken in again, is no duplicate.
             again[key] += 1
     _count_duplicates(conn, again, counts)
     return fresh
@@ -258,7 +264,7 @@ def _insert_envelopes(conn: Connection, fresh: list[Prepared], sent_on: set[int]
     """Insert what is not there by its uid; return the new ids by uid."""
     if not fresh:
         return {}
-    rows = [_envelope_row(one, _first_state(one, sent_on)) for one in fresh]
+    rows = [_envelope_row(envelope, _first_state(envelope, sent_on)) for envelope in fresh]
     found = conn.execute(_envelope_insert(conn.dialect.name), rows)
     return {uid: envelope_id for uid, envelope_id in found}
 
@@ -283,18 +289,18 @@ def see_releases(
     """
     seen = remembered.releases.see(conn, heard, now, of_events)
     if seen.made:
-        settle_awaiting(conn, seen.made)
+        resolve_awaiting(conn, seen.made)
     return seen.ids
 
 
 def _releases_of(stored: list[Prepared]) -> Iterator[Release | None]:
-    for one in stored:
-        if one.event:
-            yield release_of(one.project_id, one.event.release)
-        for timing in one.measures.timings:
-            yield release_of(one.project_id, timing.release)
-        for sessions in one.measures.sessions:
-            yield release_of(one.project_id, sessions.release)
+    for envelope in stored:
+        if envelope.event:
+            yield release_of(envelope.project_id, envelope.event.release)
+        for timing in envelope.measures.timings:
+            yield release_of(envelope.project_id, timing.release)
+        for sessions in envelope.measures.sessions:
+            yield release_of(envelope.project_id, sessions.release)
 
 
 def _insert_events(
@@ -308,25 +314,36 @@ def _insert_events(
     if not stored:
         return
     occurrences = [
-        Occurrence(one.project_id, one.event, one.grouping, _number_of(one, releases), one.older)
-        for one in stored
-        if one.event and one.grouping
+        Occurrence(
+            envelope.project_id,
+            envelope.event,
+            envelope.grouping,
+            _number_of(envelope, releases),
+            envelope.older,
+        )
+        for envelope in stored
+        if envelope.event and envelope.grouping
     ]
     recorded = record_occurrences(
         conn, occurrences, now, remembered.users, remembered.max_new_issues
     )
     rows = [
-        _event_row(one, occurrence, issue, ids[one.uid], now)
-        for one, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
+        _event_row(envelope, occurrence, issue, ids[envelope.uid], now)
+        for envelope, occurrence, issue in zip(stored, occurrences, recorded, strict=True)
     ]
     conn.execute(_EVENT_INSERT, rows)
     _put_first(
-        conn, [ids[one.uid] for one, issue in zip(stored, recorded, strict=True) if issue.is_first]
+        conn,
+        [
+            ids[envelope.uid]
+            for envelope, issue in zip(stored, recorded, strict=True)
+            if issue.is_first
+        ],
     )
 
 
-def _number_of(one: Prepared, releases: dict[Release, int]) -> int | None:
-    release = one.event and release_of(one.project_id, one.event.release)
+def _number_of(prepared: Prepared, releases: dict[Release, int]) -> int | None:
+    release = prepared.event and release_of(prepared.project_id, prepared.event.release)
     return releases.get(release) if release else None
 
 
@@ -345,8 +362,8 @@ def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> 
 
 def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> None:
     change = project_bytes.Change()
-    for one in stored:
-        change.count_stored(one.project_id, len(one.packed), one.item_types)
+    for envelope in stored:
+        change.count_stored(envelope.project_id, len(envelope.packed), envelope.item_types)
     project_bytes.add(conn, change, now)
 
 

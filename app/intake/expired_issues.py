@@ -41,8 +41,8 @@ from app.issues.tables import (
     STATUSES,
     feedback,
     issue_hours,
-    issue_likeness,
     issue_moves,
+    issue_similarity,
     issue_tags,
     issue_terms,
     issues,
@@ -80,7 +80,7 @@ _OF_CLIENTS = (
     issue_hours,
     issue_tags,
     issue_terms,
-    issue_likeness,
+    issue_similarity,
     issue_deliveries,
 )
 

@@ -79,7 +79,7 @@ def payer_of(state: State, spent: set[int]) -> int | None:
     # Shares add up to the bound and more: the room that is wanted may have to come from projects
     # within their own, and with many active projects from ones that have less than the smallest.
     for floor in (share, PRUNE_TO * share, PRUNE_TO * state.limit / number):
-        payers = {one for one in state.projects if state.taken_by(one) > floor}
+        payers = {project for project in state.projects if state.taken_by(project) > floor}
         if payers:
             return max(payers - spent, key=state.taken_by, default=None)
     return None

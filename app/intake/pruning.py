@@ -173,14 +173,14 @@ def in_batches(chosen: Iterable[Candidate]) -> Iterator[list[int]]:
     """Yield the ids of candidates, as many at a time as one transaction may remove."""
     ids: list[int] = []
     rows = size_bytes = 0
-    for one in chosen:
-        is_full = len(ids) == BATCH_SIZE or rows + one.rows > BATCH_ROWS
-        if ids and (is_full or size_bytes + one.size_bytes > BATCH_BYTES):
+    for envelope in chosen:
+        is_full = len(ids) == BATCH_SIZE or rows + envelope.rows > BATCH_ROWS
+        if ids and (is_full or size_bytes + envelope.size_bytes > BATCH_BYTES):
             yield ids
             ids, rows, size_bytes = [], 0, 0
-        ids.append(one.id)
-        rows += one.rows
-        size_bytes += one.size_bytes
+        ids.append(envelope.id)
+        rows += envelope.rows
+        size_bytes += envelope.size_bytes
     if ids:
         yield ids
 

@@ -60,7 +60,7 @@ def refused_by_reason(conn: Connection, project_id: int | None = None) -> list[R
     """
     found = conn.execute(select(counters).where(counters.c.name.startswith(ANY_REFUSED)))
     rows = [_refused(name, int(value)) for name, value in found]
-    wanted = [one for one in rows if project_id in (None, one.project_id)]
+    wanted = [row for row in rows if project_id in (None, row.project_id)]
     known = [one for one in wanted if one.reason in REASONS]
     return sorted(known, key=lambda one: (one.project_id or 0, -one.count))
 

@@ -39,7 +39,7 @@ from config import Config
 log = logging.getLogger("app.tracker")
 
 # Rows of the ledger are small, and nothing depends on them.
-LEDGER_BITE = 500
+LEDGER_BATCH_SIZE = 500
 # The cap looks at the hour that it is.
 SENT_HOURS_KEPT = timedelta(days=2)
 # Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
@@ -95,7 +95,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
 
     The ledger's old rows go with them and are not counted.
 
-    :param progress: called after every bite with the number that went.
+    :param progress: called after every batch with the number that went.
     :raise PruneFailed: some steps failed; all others were done.
     """
     now, steps = utc_now(), Steps()
@@ -135,7 +135,7 @@ def _small_steps(
     yield "ledger", lambda: _ledger(store, limits.days)
 
 
-def bury(store: Store, at_most: int | None = None) -> int:
+def purge_deleted(store: Store, at_most: int | None = None) -> int:
     """Remove what is left of deleted issues, see :func:`~.expired_issues.purge_deleted`."""
     return expired_issues.purge_deleted(store, at_most)
 
@@ -172,11 +172,11 @@ def _ledger(store: Store, days: int) -> None:
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     prune_actions(store, now - timedelta(days=days) if days else None)
-    delete_in_batches(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BITE)
+    delete_in_batches(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BATCH_SIZE)
     if days:
         old = now - timedelta(days=days)
-        delete_in_batches(store, attempts, attempts.c.at < old, LEDGER_BITE)
-        delete_in_batches(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BITE)
+        delete_in_batches(store, attempts, attempts.c.at < old, LEDGER_BATCH_SIZE)
+        delete_in_batches(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BATCH_SIZE)
 
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:

@@ -170,7 +170,7 @@ class Intake:
             self._owed.count("buffer_overflow")
 
     def count(self, name: str) -> None:
-        """Add one to a counter of the books, in the store within a second or two."""
+        """Add one to a counter of the counters, in the store within a second or two."""
         self._owed.count(name)
         # Asked first: of a flood of refusals each is counted, and waking costs more than that.
         if not self._buffer.is_woken:
@@ -192,18 +192,18 @@ class Intake:
         """Store what was offered and end the thread; capturing goes on to work."""
         self._buffer.close()
 
-    def take_in(self) -> int:
+    def recover(self) -> int:
         """Store what waits in the emergency folder and return how much of it there was."""
         taken = 0
         if self.bound.is_refused(OWN_PROJECT_ID):
             return 0  # There is no more room than when they were put there.
         with recording():
             for waiting in self.emergency.waiting():
-                taken += self._take_in_one(waiting)
+                taken += self._recover_one(waiting)
         return taken
 
     def _settle(self) -> None:
-        self.take_in()
+        self.recover()
         owed, observed = self._owed.take(), self._observed.take()
         if not owed and not observed.tally:
             return
@@ -220,7 +220,7 @@ class Intake:
             self._observed.give_back(observed)
             raise
 
-    def _take_in_one(self, waiting: Waiting) -> int:
+    def _recover_one(self, waiting: Waiting) -> int:
         try:
             restored = self._restored(waiting)
             self._commit(lambda: [restored], timeout_s=5.0)
@@ -335,7 +335,7 @@ class Intake:
         except Exception:
             self._owed.give_back(owed)
             raise
-        if any(one.is_due for one in accepted):
+        if any(envelope.is_due for envelope in accepted):
             self.stored()
         return accepted
 

@@ -75,7 +75,7 @@ class State:
 
     def taken_by(self, project_id: int) -> float:
         """Return the bytes that a project stands for: its part of all that is used."""
-        total = sum(max(0, one.bytes) for one in self.projects.values())
+        total = sum(max(0, project.bytes) for project in self.projects.values())
         own = self.projects.get(project_id)
         return self.used * max(0, own.bytes) / total if own and total else 0.0
 
@@ -86,7 +86,9 @@ class State:
         """
         since = self.now - ACTIVE_WITHIN
         found = {
-            key for key, one in self.projects.items() if one.stored_at and one.stored_at >= since
+            key
+            for key, project in self.projects.items()
+            if project.stored_at and project.stored_at >= since
         }
         return found if project_id is None else found | {project_id}
 
@@ -99,7 +101,7 @@ class State:
         if len(self.active(project_id) | set(self.projects)) < 2:
             return set()
         share = self.share(project_id)
-        return {one for one in self.projects if self.taken_by(one) > share}
+        return {id for id in self.projects if self.taken_by(id) > share}
 
     def is_full(self, project_id: int | None = None) -> bool:
         """Return whether nobody may store anything."""
@@ -190,4 +192,4 @@ def _used(conn: Connection, projects: dict[int, Bytes]) -> int:
         pages = [int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names]
         return (pages[0] - pages[1]) * pages[2]
     others = int(conn.execute(_RELATIONS).scalar_one())
-    return others + sum(one.bytes for one in projects.values())
+    return others + sum(project.bytes for project in projects.values())

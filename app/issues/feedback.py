@@ -1,7 +1,7 @@
 """Feedback: a row for each thing that somebody said of an error, beside the envelope it came in.
 
 A row is written with its envelope and goes with it. It names the issue of the event that it is
-about; where that event comes later, :func:`adopt` puts the name in.
+about; where that event comes later, :func:`link_orphans` puts the name in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.store.searching import contains
 
 # How much of what waits for its event is looked at again, the newest first. What was sampled out by
 # its client never comes.
-MAX_ADOPTED = 500
+MAX_LINKED = 500
 
 
 class Received(NamedTuple):
@@ -90,14 +90,14 @@ def record_feedback(conn: Connection, received: Iterable[Received]) -> None:
     conn.execute(insert(conn, feedback).on_conflict_do_nothing(), rows)
 
 
-def adopt(store: Store) -> int:
+def link_orphans(store: Store) -> int:
     """Give feedback the issue of an event that came after it; return how much there was."""
     with store.read() as conn:  # Nothing to do is the usual case, and no reason to wait for a turn.
-        found = _adoptable(conn)
+        found = _orphans(conn)
     if not found:
         return 0
     with store.write() as conn:
-        for row in _adoptable(conn):
+        for row in _orphans(conn):
             its_row = update(feedback).where(feedback.c.id == row.id)
             conn.execute(its_row.values(issue_id=row.issue_id))
     return len(found)
@@ -204,13 +204,13 @@ def _issues_of(
     }
 
 
-def _adoptable(conn: Connection) -> list[Row[Any]]:
+def _orphans(conn: Connection) -> list[Row[Any]]:
     of = feedback.c
     waiting = (
         select(of.id, of.project_id, of.associated_event_id)
         .where(text(WAITS))
         .order_by(of.id.desc())
-        .limit(MAX_ADOPTED)
+        .limit(MAX_LINKED)
         .subquery()
     )
     its_event = and_(

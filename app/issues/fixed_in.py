@@ -45,19 +45,19 @@ def is_next(conn: Connection, fix: Resolution, version: str) -> bool:
     known = query.where(columns.project_id == fix.project_id, columns.id <= fix.after)
     if parse_version(version) is None:
         return True
-    return all(order_of(version, one) in (1, None) for one in conn.scalars(known))
+    return all(order_of(version, release) in (1, None) for release in conn.scalars(known))
 
 
-def order_of(one: str, other: str) -> int | None:
+def order_of(release: str, other: str) -> int | None:
     """Return -1, 0 or 1 as a release is older, the same or newer by its name.
 
     :return: ``None`` where the names do not tell.
     """
-    first, second = parse_version(one), parse_version(other)
+    first, second = parse_version(release), parse_version(other)
     return compare(first, second) if first and second else None
 
 
-def is_of_same_package(one: str | None, other: str | None) -> bool:
+def is_of_same_package(release: str | None, other: str | None) -> bool:
     """Whether two releases are of one package, or do not say of which."""
-    first, second = parse_version(one or ""), parse_version(other or "")
+    first, second = parse_version(release or ""), parse_version(other or "")
     return not (first and second) or first.package == second.package

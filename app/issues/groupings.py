@@ -70,7 +70,7 @@ def find_groupings(conn: Connection, keys: Collection[Key]) -> dict[Key, Known]:
         return {}
     found = conn.execute(_FIND, {"hashes": sorted({key[2] for key in keys})})
     known = {(row.project_id, row.version, row.hash): _known(row) for row in found}
-    return {key: one for key, one in known.items() if key in keys}
+    return {key: grouping for key, grouping in known.items() if key in keys}
 
 
 def projects_with_older(conn: Connection, ids: Iterable[int], now: datetime) -> set[int]:
@@ -85,27 +85,29 @@ def attach(conn: Connection, found: Sequence[Attached], now: datetime) -> dict[K
     """Have new keys lead to issues that older ones led to; return them as they are then."""
     if not found:
         return {}
-    rows = [_row(one.key, one.grouping, one.known.issue_id, now) for one in found]
+    rows = [
+        _row(grouping.key, grouping.grouping, grouping.known.issue_id, now) for grouping in found
+    ]
     ids = _insert(conn, rows)
     of = older_groupings.c
-    stale = of.project_id.in_({one.key[0] for one in found})
+    stale = of.project_id.in_({grouping.key[0] for grouping in found})
     noted = update(older_groupings).where(stale, of.matched_at < now - _NOTED_AGAIN_AFTER)
     conn.execute(noted.values(matched_at=now))
-    return {one.key: one.known._replace(id=ids[one.key]) for one in found}
+    return {grouping.key: grouping.known._replace(id=ids[grouping.key]) for grouping in found}
 
 
 def make_groupings(
     conn: Connection, made: Iterable[tuple[Key, Grouping, int]], now: datetime
 ) -> dict[Key, int]:
     """Insert the groupings of new issues and return their ids; they have seen nothing yet."""
-    return _insert(conn, [_row(*one, now) for one in made])
+    return _insert(conn, [_row(*grouping, now) for grouping in made])
 
 
 def count_seen(conn: Connection, seen: Iterable[Seen]) -> None:
     """Count events into their groupings."""
     rows = [
-        {"of": one.id, "more": one.times, "first": one.first, "last": one.last}
-        for one in sorted(seen)
+        {"of": grouping.id, "more": grouping.times, "first": grouping.first, "last": grouping.last}
+        for grouping in sorted(seen)
     ]
     if rows:
         conn.execute(_SEEN, rows)

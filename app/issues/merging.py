@@ -24,8 +24,8 @@ from app.issues.tables import (
     STATUSES,
     feedback,
     groupings,
-    issue_likeness,
     issue_moves,
+    issue_similarity,
     issues,
     transitions,
 )
@@ -61,7 +61,7 @@ def merge(
     now = now or utc_now()
     for source in sources:
         _merge_one(conn, target.id, source)
-    said = ", ".join(f"issue {one.id}: {one.title[:100]}" for one in sources)
+    said = ", ".join(f"issue {issue.id}: {issue.title[:100]}" for issue in sources)
     _write_history(conn, target.id, "merged", actor, now, said)
     return int(target.id)
 
@@ -115,11 +115,11 @@ def _checked(conn: Connection, issue_ids: Collection[int]) -> list[Row[Any]]:
         raise CannotMerge(f"2 to {MAX_MERGED} different issues are expected")
     query = select(issues).where(issues.c.id.in_(wanted), issues.c.status.in_(STATUSES))
     found = list(conn.execute(query.order_by(issues.c.id)))
-    if missing := set(wanted) - {one.id for one in found}:
+    if missing := set(wanted) - {issue.id for issue in found}:
         raise CannotMerge(f"no issue has the id {min(missing)}")
-    if len({one.project_id for one in found}) > 1:
+    if len({issue.project_id for issue in found}) > 1:
         raise CannotMerge("issues of one project are expected")
-    if any(one.is_other for one in found):
+    if any(issue.is_other for issue in found):
         raise CannotMerge("<other> is many errors and cannot be merged")
     _check_arrived(conn, wanted)
     return found
@@ -141,7 +141,7 @@ def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
         conn.execute(moving.values(issue_id=target_id))
     merge_hours(conn, source.id, target_id)
     merge_tags(conn, source.id, target_id)
-    conn.execute(issue_likeness.delete().where(issue_likeness.c.issue_id == source.id))
+    conn.execute(issue_similarity.delete().where(issue_similarity.c.issue_id == source.id))
     follow_merge(conn, source.id, target_id)
     _add_counts(conn, target_id, source, users)
     leads_on = issues.c.merged_into == source.id

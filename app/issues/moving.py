@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, and_, delete, select, update
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
-from app.issues.tables import feedback, issue_likeness, issue_moves, issues, transitions
+from app.issues.tables import feedback, issue_moves, issue_similarity, issues, transitions
 from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
 from app.stats.users import day_number, hash_of
@@ -122,9 +122,9 @@ def _move_some(store: Store, move: Row[Any], after: int) -> list[int]:
     with store.write(durable=False) as conn:
         if not _is_pending(conn, move):
             return []
-        still = set(conn.scalars(_still(move, [one.id for one in read])))
-        _take_along(conn, move, [one for one in read if one.id in still])
-    return [one.id for one in read]
+        still = set(conn.scalars(_still(move, [event.id for event in read])))
+        _take_along(conn, move, [event for event in read if event.id in still])
+    return [event.id for event in read]
 
 
 def _of_move(move: Row[Any]) -> Any:
@@ -161,21 +161,21 @@ def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
     if not moved:
         return
     source, target = move.from_issue_id, move.to_issue_id
-    ids = [one.id for one in moved]
+    ids = [event.id for event in moved]
     conn.execute(update(events).where(_EVENTS.id.in_(ids)).values(issue_id=target))
     count = {"times_seen": len(moved), "stored_event_count": len(moved)}
     _add(conn, source, **{name: -number for name, number in count.items()})
     _add(conn, target, **count)
     taken, added = Hours(), Hours()
-    for one in moved:
-        taken.count(source, one.at, one.stored_at)
-        added.count(target, one.at, one.stored_at)
+    for event in moved:
+        taken.count(source, event.at, event.stored_at)
+        added.count(target, event.at, event.stored_at)
     take_hours(conn, source, taken)
     add_hours(conn, added)
-    take_tags(conn, source, [one.event for one in moved])
-    count_tags(conn, [(target, one.event) for one in moved])
-    add_users(conn, target, ((one.user_hash, day_number(one.stored_at)) for one in moved))
-    _take_what_is_about(conn, move, [one.event.event_id for one in moved])
+    take_tags(conn, source, [event.event for event in moved])
+    count_tags(conn, [(target, event.event) for event in moved])
+    add_users(conn, target, ((event.user_hash, day_number(event.stored_at)) for event in moved))
+    _take_what_is_about(conn, move, [event.event.event_id for event in moved])
 
 
 def _take_what_is_about(conn: Connection, move: Row[Any], event_ids: list[str]) -> None:
@@ -213,7 +213,7 @@ def _read_terms_again(conn: Connection, issue_ids: tuple[int, ...]) -> None:
     has_events = select(issues.c.id).where(
         issues.c.id.in_(issue_ids), issues.c.stored_event_count > 0
     )
-    stale = update(issue_likeness).where(issue_likeness.c.issue_id.in_(has_events))
+    stale = update(issue_similarity).where(issue_similarity.c.issue_id.in_(has_events))
     # Of no version, so that the background reads them.
     conn.execute(stale.values(version=0))
 
@@ -271,6 +271,6 @@ def _read_users(store: Store, issue_id: int) -> Iterator[int]:
 
 
 def _note_users(conn: Connection, read: Iterable[_Read]) -> None:
-    for one in read:
-        of_event = update(events).where(_EVENTS.id == one.id)
-        conn.execute(of_event.values(user_hash=one.user_hash))
+    for event in read:
+        of_event = update(events).where(_EVENTS.id == event.id)
+        conn.execute(of_event.values(user_hash=event.user_hash))

@@ -32,10 +32,10 @@ from app.issues.overflow import (
     keys_beyond,
     other_row,
 )
-from app.issues.tables import groupings, issue_likeness, issues, transitions
+from app.issues.tables import groupings, issue_similarity, issues, transitions
 from app.protocol.event import Event
 from app.stats.tables import VERSION_LENGTH
-from app.stats.users import ISSUE, RELEASE, UserBook, hash_of
+from app.stats.users import ISSUE, RELEASE, UserCounter, hash_of
 from app.store import insert_for, utc_now
 
 
@@ -81,7 +81,7 @@ def record_occurrences(
     conn: Connection,
     occurrences: list[Occurrence],
     now: datetime | None = None,
-    users: UserBook | None = None,
+    users: UserCounter | None = None,
     max_new_an_hour: int = 0,
 ) -> list[Recorded]:
     """Count events into their issues, made here if they are the first.
@@ -105,24 +105,32 @@ def record_occurrences(
     unknown = [key for key in groups if key not in known and _is_own(key)]
     beyond = keys_beyond(conn, unknown, max_new_an_hour, now)
     if beyond:
-        occurrences = [_in_other(one) if one.key in beyond else one for one in occurrences]
+        occurrences = [
+            _in_other(occurrence) if occurrence.key in beyond else occurrence
+            for occurrence in occurrences
+        ]
         groups = _by_key(occurrences)
         known |= find_groupings(conn, groups.keys() - known.keys())
     known |= _make_issues(conn, [g for key, g in groups.items() if key not in known], now)
     if max_new_an_hour:
-        made = Counter(key[0] for key, one in known.items() if one.is_new and _is_own(key))
+        made = Counter(
+            key[0] for key, occurrence in known.items() if occurrence.is_new and _is_own(key)
+        )
         count_new(conn, made, beyond, max_new_an_hour, now)
     _count(conn, occurrences, groups, known, now)
-    met = [(known[one.key].issue_id, one) for one in occurrences]
+    met = [(known[occurrence.key].issue_id, occurrence) for occurrence in occurrences]
     _count_users(conn, met, users, now)
-    count_hours(conn, [(issue_id, one.event.timestamp) for issue_id, one in met], now)
+    count_hours(conn, [(issue_id, occurrence.event.timestamp) for issue_id, occurrence in met], now)
     if beyond:
-        count_types(conn, [(issue_id, one.event) for issue_id, one in met if one.is_other])
-    count_tags(conn, [(issue_id, one.event) for issue_id, one in met])
+        count_types(
+            conn,
+            [(issue_id, occurrence.event) for issue_id, occurrence in met if occurrence.is_other],
+        )
+    count_tags(conn, [(issue_id, occurrence.event) for issue_id, occurrence in met])
     firsts = {id(group[0]) for key, group in groups.items() if known[key].is_new and _is_own(key)}
     return [
-        Recorded(known[one.key].issue_id, id(one) in firsts, known[one.key].id)
-        for one in occurrences
+        Recorded(known[occurrence.key].issue_id, id(occurrence) in firsts, known[occurrence.key].id)
+        for occurrence in occurrences
     ]
 
 
@@ -133,9 +141,9 @@ def _by_key(occurrences: list[Occurrence]) -> dict[Key, list[Occurrence]]:
     return groups
 
 
-def _in_other(one: Occurrence) -> Occurrence:
-    event, grouping = in_other(one.event, one.grouping)
-    return one._replace(event=event, grouping=grouping)
+def _in_other(occurrence: Occurrence) -> Occurrence:
+    event, grouping = in_other(occurrence.event, occurrence.grouping)
+    return occurrence._replace(event=event, grouping=grouping)
 
 
 def _is_own(key: Key) -> bool:
@@ -148,18 +156,22 @@ def _attach_to_older(conn: Connection, firsts: list[Occurrence], now: datetime) 
 
     :param firsts: an event of each unknown key.
     """
-    some = [one for one in firsts if one.older]
-    may_have = projects_with_older(conn, [one.project_id for one in some], now) if some else set()
+    some = [first for first in firsts if first.older]
+    may_have = (
+        projects_with_older(conn, [occurrence.project_id for occurrence in some], now)
+        if some
+        else set()
+    )
     asked = {
-        one.key: (one, (one.project_id, older.version, older.hash))
-        for one in some
-        if one.older and one.project_id in may_have
-        for older in [one.older()]
+        occurrence.key: (occurrence, (occurrence.project_id, older.version, older.hash))
+        for occurrence in some
+        if occurrence.older and occurrence.project_id in may_have
+        for older in [occurrence.older()]
     }
     known = find_groupings(conn, {older for _, older in asked.values()})
     found = [
-        Attached(key, one.grouping, known[older])
-        for key, (one, older) in asked.items()
+        Attached(key, occurrence.grouping, known[older])
+        for key, (occurrence, older) in asked.items()
         if older in known
     ]
     return attach(conn, found, now)
@@ -209,19 +221,21 @@ def _count(
     count_seen(conn, [_seen(known[key].id, group) for key, group in groups.items()])
     # Several groupings may lead to one issue.
     by_issue: dict[int, list[Occurrence]] = {}
-    for one in occurrences:
-        by_issue.setdefault(known[one.key].issue_id, []).append(one)
+    for occurrence in occurrences:
+        by_issue.setdefault(known[occurrence.key].issue_id, []).append(occurrence)
     changes = [_change(conn, known[group[0].key], group) for group in by_issue.values()]
-    if rows := [_update_row(one, now) for one in changes if not one.is_new]:
+    if rows := [_update_row(change, now) for change in changes if not change.is_new]:
         conn.execute(_COUNTED, rows)
-    _restore(conn, [known[one.group[-1].key] for one in changes], by_issue)
+    _restore(conn, [known[change.group[-1].key] for change in changes], by_issue)
     _write_history(conn, changes)
     move_first_seen(conn, _earlier([known[group[0].key] for group in by_issue.values()], by_issue))
 
 
 def _earlier(touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> dict[int, Event]:
     """Return the events that happened before their issue was seen first, the earliest of each."""
-    events = {one.issue_id: (one.first_seen, _earliest(by_issue[one.issue_id])) for one in touched}
+    events = {
+        known.issue_id: (known.first_seen, _earliest(by_issue[known.issue_id])) for known in touched
+    }
     return {
         issue_id: event
         for issue_id, (first_seen, event) in events.items()
@@ -230,7 +244,7 @@ def _earlier(touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> dic
 
 
 def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:
-    times = [one.event.timestamp for one in group]
+    times = [occurrence.event.timestamp for occurrence in group]
     return Seen(grouping_id, len(group), min(times), max(times))
 
 
@@ -239,14 +253,14 @@ def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Oc
     for known in touched:
         if not known.was_kept:
             continue
-        one = by_issue[known.issue_id][-1]
-        words = {"type": one.event.type[:200], "payload_removed_at": None}
+        occurrence = by_issue[known.issue_id][-1]
+        words = {"type": occurrence.event.type[:200], "payload_removed_at": None}
         conn.execute(update(issues).where(issues.c.id == known.issue_id).values(**words))
         of_key = update(groupings).where(groupings.c.id == known.id)
-        conn.execute(of_key.values(key=one.grouping.key))
-        row = {"issue_id": known.issue_id, "project_id": one.project_id}
+        conn.execute(of_key.values(key=occurrence.grouping.key))
+        row = {"issue_id": known.issue_id, "project_id": occurrence.project_id}
         # Of no version, so that its terms are read again.
-        unread = insert_for(conn.dialect.name, issue_likeness).values(**row, version=0, terms="")
+        unread = insert_for(conn.dialect.name, issue_similarity).values(**row, version=0, terms="")
         conn.execute(unread.on_conflict_do_nothing())
 
 
@@ -269,45 +283,45 @@ def _brings_back(conn: Connection, group: list[Occurrence], known: Known) -> Eve
     One without a release does not say that it is of a newer one.
     """
     checked: dict[str, bool] = {}
-    for one in group:
-        if known.resolved_at is not None and one.event.timestamp < known.resolved_at:
+    for occurrence in group:
+        if known.resolved_at is not None and occurrence.event.timestamp < known.resolved_at:
             continue  # Late: it lay on a device that was offline.
         if known.resolved_after is None:
-            return one.event
-        if one.release_id is None or not one.event.release:
+            return occurrence.event
+        if occurrence.release_id is None or not occurrence.event.release:
             continue
-        version = one.event.release[:VERSION_LENGTH]
+        version = occurrence.event.release[:VERSION_LENGTH]
         if version not in checked:
-            fix = Resolution(one.project_id, known.resolved_after, known.resolved_in)
-            checked[version] = is_reached(conn, fix, one.release_id, version)
+            fix = Resolution(occurrence.project_id, known.resolved_after, known.resolved_in)
+            checked[version] = is_reached(conn, fix, occurrence.release_id, version)
         if checked[version]:
-            return one.event
+            return occurrence.event
     return None
 
 
 def _ignored_by(group: list[Occurrence]) -> str | None:
     """Return the rule that ignores all of these events, ``None`` when one of them is not."""
-    rules = [one.grouping.ignored_by for one in group]
+    rules = [occurrence.grouping.ignored_by for occurrence in group]
     return rules[0] if all(rules) else None
 
 
 def _write_history(conn: Connection, changes: list[_Change]) -> None:
     """Write a row for each issue that is new or recurs, and open again what was resolved."""
     rows = [
-        _transition(one, one.regressed_by or _earliest(one.group), kind)
-        for one in changes
-        for kind in ["first_seen" if one.is_new else "regressed"]
-        if one.is_new or one.regressed_by
+        _transition(change, change.regressed_by or _earliest(change.group), kind)
+        for change in changes
+        for kind in ["first_seen" if change.is_new else "regressed"]
+        if change.is_new or change.regressed_by
     ]
     rows += [
-        _transition(one, one.group[0].event, "ignored", f"rule: {one.ignored_by}")
-        for one in changes
-        if one.ignored_by
+        _transition(change, change.group[0].event, "ignored", f"rule: {change.ignored_by}")
+        for change in changes
+        if change.ignored_by
     ]
     if rows:
         conn.execute(_TRANSITION_INSERT, rows)
     # Sound without a condition: Store.write makes this the only writer until the commit.
-    back = [one.id for one in changes if one.regressed_by]
+    back = [change.id for change in changes if change.regressed_by]
     if back:
         is_open = {"status": "unresolved", "resolved_after": None, "resolved_in": None}
         is_open |= {"resolved_at": None}
@@ -315,7 +329,7 @@ def _write_history(conn: Connection, changes: list[_Change]) -> None:
 
 
 def _earliest(group: list[Occurrence]) -> Event:
-    return min((one.event for one in group), key=lambda event: event.timestamp)
+    return min((occurrence.event for occurrence in group), key=lambda event: event.timestamp)
 
 
 def _transition(
@@ -381,7 +395,7 @@ def _update_row(change: _Change, now: datetime) -> dict[str, Any]:
 
 def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
     latest = group[-1].event
-    seen = [one.event.timestamp for one in group]
+    seen = [occurrence.event.timestamp for occurrence in group]
     release = latest.release and latest.release[:250]
     return {
         "project_id": group[-1].project_id,
@@ -407,16 +421,16 @@ def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
 def _count_users(
     conn: Connection,
     met: Iterable[tuple[int, Occurrence]],
-    users: UserBook | None,
+    users: UserCounter | None,
     now: datetime,
 ) -> None:
     rows = []
-    for issue_id, one in met:
-        if who := one.user_hash:
+    for issue_id, occurrence in met:
+        if who := occurrence.user_hash:
             rows.append((ISSUE, issue_id, who))
-            if one.release_id is not None:
-                rows.append((RELEASE, one.release_id, who))
-    new = (users or UserBook()).count(conn, rows, now)
+            if occurrence.release_id is not None:
+                rows.append((RELEASE, occurrence.release_id, who))
+    new = (users or UserCounter()).count(conn, rows, now)
     if new:
         conn.execute(_USERS_ADDED, [{"of": of, "more": more} for of, more in new.items()])
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Float, Row, Select, column, func, select, text
 
-from app.issues.similarity import WEIGHTS, hash_of, likeness, rarity, shared
+from app.issues.similarity import WEIGHTS, hash_of, rarity, shared, similarity
 from app.issues.similarity_index import read_terms
-from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues, transitions
+from app.issues.tables import STATUSES, issue_similarity, issue_terms, issues, transitions
 
 # What is less alike has a word or a type in common by chance.
 MIN_SCORE = 0.2
@@ -71,7 +71,7 @@ def similar_to(
     others = {term for row in near for term in row.terms.split()} - set(terms)
     having |= _having(conn, issue.project_id, others, COMMON_BESIDES)
     rarities = {term: rarity(max(1, count), total) for term, count in having.items()}
-    scored = [(round(likeness(terms, row.terms.split(), rarities), 3), row) for row in near]
+    scored = [(round(similarity(terms, row.terms.split(), rarities), 3), row) for row in near]
     # Of two that are as much alike, the newer one tells more of the program as it is.
     scored.sort(key=lambda one: (one[0], one[1].id), reverse=True)
     best = [(score, row) for score, row in scored[:limit] if score >= min_score]
@@ -96,7 +96,7 @@ def _with_their_end(
 
 def _of(conn: Connection, issue: Row[Any]) -> tuple[list[str], int]:
     """Return an issue's terms, and how many issues of its project have some."""
-    read = issue_likeness.c
+    read = issue_similarity.c
     some = select(read.issue_id).where(read.project_id == issue.project_id).limit(MAX_COUNTED)
     total = select(func.count()).select_from(some.subquery()).scalar_subquery()
     own = select(read.terms).where(read.issue_id == issue.id).scalar_subquery()
@@ -114,10 +114,10 @@ def _candidates(
         return []
     found = _sharing(issue.project_id, having, total).limit(CANDIDATES + 1).subquery()
     query = (
-        select(issues, issue_likeness.c.terms)
+        select(issues, issue_similarity.c.terms)
         .select_from(found)
         .join(issues, issues.c.id == found.c.issue_id)
-        .join(issue_likeness, issue_likeness.c.issue_id == issues.c.id)
+        .join(issue_similarity, issue_similarity.c.issue_id == issues.c.id)
         .where(issues.c.id != issue.id, issues.c.status.in_(STATUSES))
     )
     return list(conn.execute(query, execution_options=_NOT_CACHED))

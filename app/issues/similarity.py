@@ -104,22 +104,24 @@ def rarity(having: int, of: int) -> float:
     return math.log(1 + of / having) / math.log(1 + of) if of > 1 else 1.0
 
 
-def likeness(one: Iterable[str], other: Iterable[str], rarities: Mapping[str, float]) -> float:
+def similarity(
+    iterable: Iterable[str], other: Iterable[str], rarities: Mapping[str, float]
+) -> float:
     """Return how alike two issues are, from 0 to 1: the cosine between their weighed terms.
 
     :param rarities: of the terms, as :func:`rarity` returns them; 1 where one is not told.
     """
-    first, second = set(one), set(other)
+    first, second = set(iterable), set(other)
     lengths = _square(first, rarities) * _square(second, rarities)
     return _square(first & second, rarities) / math.sqrt(lengths) if lengths else 0.0
 
 
-def shared(one: Iterable[str], other: Iterable[str]) -> list[str]:
+def shared(iterable: Iterable[str], other: Iterable[str]) -> list[str]:
     """Return in words what two issues have in common, the most telling first.
 
     ``function``, ``module``, ``type``, ``message`` (three of four words) or ``words`` (some).
     """
-    first, second = set(one), set(other)
+    first, second = set(iterable), set(other)
     both = first & second
     found = []
     if kinds := {term[0] for term in both}:

@@ -16,14 +16,14 @@ from sqlalchemy import Connection, Row, Select, case, delete, func, select, unio
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.similarity import VERSION, hash_of, terms_of
-from app.issues.tables import STATUSES, issue_likeness, issue_terms, issues
+from app.issues.tables import STATUSES, issue_similarity, issue_terms, issues
 from app.store import Store, replaced, upsert
 
 log = logging.getLogger("app.tracker")
 
 # Issues that are read by one statement and written by one transaction, each some 0.5 ms of CPU; the
 # store's only writer is held for the smaller part of it.
-BITE = 100
+BATCH_SIZE = 100
 # Beyond it a body, which may hold attachments, is fetched by itself, so that they are never all in
 # memory at once.
 LARGE_BYTES = 256 * 1024
@@ -45,15 +45,15 @@ def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
     """
     count = 0
     while count < at_most:
-        bite = min(BITE, at_most - count)
+        batch = min(BATCH_SIZE, at_most - count)
         with store.read() as conn:
-            found = unread(conn, bite)
+            found = unread(conn, batch)
             terms = read_terms(conn, [issue.id for issue in found]) if found else {}
         if found:
             with store.write(timeout_s, durable=False) as conn:
                 _write(conn, [(issue, terms.get(issue.id, ())) for issue in found])
         count += len(found)
-        if len(found) < bite:
+        if len(found) < batch:
             break
     return count
 
@@ -65,13 +65,13 @@ def is_complete(conn: Connection) -> bool:
 
 def is_read(conn: Connection, issue_id: int) -> bool:
     """Tell whether an issue has been read, by whichever rules."""
-    query = select(issue_likeness.c.issue_id).where(issue_likeness.c.issue_id == issue_id)
+    query = select(issue_similarity.c.issue_id).where(issue_similarity.c.issue_id == issue_id)
     return conn.execute(query).first() is not None
 
 
 def unread(conn: Connection, limit: int) -> list[Unread]:
     """Return issues that have no terms, oldest first, and then those with terms of older rules."""
-    read = issue_likeness.c
+    read = issue_similarity.c
     highest = select(func.coalesce(func.max(read.issue_id), 0)).scalar_subquery()
     # `<other>` is many errors, so it is like none.
     is_one = issues.c.status.in_(STATUSES), ~issues.c.is_other
@@ -120,7 +120,7 @@ def _write(conn: Connection, read: list[tuple[Unread, tuple[str, ...]]]) -> None
             hashes = {hash_of(term) for term in terms}
             postings += [_posting(issue, hash) for hash in sorted(hashes)]
     if rows:
-        conn.execute(upsert(conn, issue_likeness, version=replaced, terms=replaced), rows)
+        conn.execute(upsert(conn, issue_similarity, version=replaced, terms=replaced), rows)
     if postings:
         conn.execute(issue_terms.insert(), postings)
 

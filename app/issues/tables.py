@@ -210,7 +210,7 @@ issue_tags = Table(
 
 # What an issue is compared by with others of its project (`similarity.py`), written after the
 # event.
-issue_likeness = Table(
+issue_similarity = Table(
     "issue_likeness",
     metadata,
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),

@@ -28,7 +28,7 @@ from app.store.paging import hidden
 
 MAX_NOTE = 10_000
 # Issues that one transaction changes: some 20 ms of the store's only writer.
-BITE = 500
+BATCH_SIZE = 500
 
 # What a status is reached by.
 KINDS = {"unresolved": "reopened", "resolved": "resolved", "ignored": "ignored"}
@@ -103,7 +103,7 @@ def set_status(
     return [issue_id for issue_id, _ in changed]
 
 
-def settle_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
+def resolve_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
     """Name the release in the issues that are resolved in the next one, as these just appeared.
 
     Of another package, or a hotfix of an old branch, it is not the one that they wait for.
@@ -162,7 +162,8 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     """Delete issues and return those that were there.
 
     They are out of every list at once, and an event that comes now makes a new issue. Their rows
-    are removed by :func:`app.intake.retention.bury`, in batches: one may have any number of events.
+    are removed by :func:`app.intake.retention.purge_deleted`, in batches: one may have any number
+    of events.
     """
     columns = issues.c
     statement = update(issues).where(*_among(issue_ids)).values(status=DELETED)
@@ -182,8 +183,8 @@ def _among(issue_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
     return issues.c.id.in_(issue_ids), hidden(issues.c.status).in_(STATUSES)
 
 
-def in_bites(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[int]]:
-    """Yield the ids that a filter matches, in bites to be changed in a transaction each.
+def in_batches(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[int]]:
+    """Yield the ids that a filter matches, in batches to be changed in a transaction each.
 
     :param highest: ids beyond it came after the person looked, and stay as they are.
     """
@@ -197,7 +198,7 @@ def in_bites(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[i
             issues.c.id <= highest,
         )
         with store.read() as conn:
-            ids = list(conn.scalars(query.order_by(issues.c.id).limit(BITE)))
+            ids = list(conn.scalars(query.order_by(issues.c.id).limit(BATCH_SIZE)))
         if not ids:
             return
         yield ids

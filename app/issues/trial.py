@@ -27,7 +27,7 @@ MAX_EVENTS = 500
 # Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
 MAX_BYTES = 32 * 1024**2
 # Bodies that are in memory at once.
-BITE = 50
+BATCH_SIZE = 50
 # Events of a move that are named, to look at.
 EXAMPLES = 5
 
@@ -116,12 +116,12 @@ def try_rule(
 
 def _with(rule: Rule, kept: Iterable[StoredRule], project_id: int) -> list[Rule]:
     rules: list[Rule] = []
-    for one in kept:
-        if one.id == rule.id:
+    for event in kept:
+        if event.id == rule.id:
             rules.append(rule)
-        elif one.enabled and one.applies_to(project_id):
+        elif event.enabled and event.applies_to(project_id):
             with suppress(ValueError):  # As the intake skips it.
-                rules.append(one.read())
+                rules.append(event.read())
     return rules if rule in rules else [*rules, rule]
 
 
@@ -136,7 +136,7 @@ def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_S
         if left < 0:
             break
         ids.append(id)
-    for batch in in_batches(ids, BITE):
+    for batch in in_batches(ids, BATCH_SIZE):
         yield from _read(conn, batch)
 
 

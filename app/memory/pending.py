@@ -16,7 +16,7 @@ from app.store import facts, insert, replaced, upsert, utc_now
 
 # Rows that an index is given at once: 256 dimensions of them are 100 KiB on the wire as they are,
 # some 600 KiB as JSON.
-BITE = 100
+BATCH_SIZE = 100
 # The fact that an index is empty; its name is kept with a token, since that may happen again.
 LOST = "memory_index_lost"
 
@@ -51,7 +51,7 @@ def find_point(conn: Connection, id: str) -> Any:
     return conn.execute(select(*_COLUMNS).where(_OF.id == id)).first()
 
 
-def lacking(conn: Connection, name: str, model: str, limit: int = BITE) -> list[Row[Any]]:
+def lacking(conn: Connection, name: str, model: str, limit: int = BATCH_SIZE) -> list[Row[Any]]:
     """Return memories of a model that an index does not hold, as they are to be put into it.
 
     None where only those of other models are next, which have to be embedded first.
@@ -103,7 +103,7 @@ def note_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
         conn.execute(insert(conn, memory_removals).on_conflict_do_nothing(), rows)
 
 
-def removals(conn: Connection, name: str, before: datetime, limit: int = BITE) -> list[str]:
+def removals(conn: Connection, name: str, before: datetime, limit: int = BATCH_SIZE) -> list[str]:
     """Return ids that an index has to forget, removed before a moment."""
     of = memory_removals.c
     query = select(of.id).where(of.index_name == name, of.removed_at < before)
@@ -116,7 +116,7 @@ def count_removals(conn: Connection, name: str) -> int:
     return int(conn.execute(query).scalar_one())
 
 
-def settle_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
+def finish_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
     """Note that an index has forgotten ids; those that were kept again since are put again."""
     of = memory_removals.c
     conn.execute(delete(memory_removals).where(of.index_name == name, of.id.in_(ids)))
@@ -145,11 +145,13 @@ def lost(conn: Connection) -> str | None:
     return conn.execute(select(facts.c.value).where(facts.c.name == LOST)).scalar()
 
 
-def reset(conn: Connection, note: str, limit: int = 5 * BITE) -> int:
-    """Take the name of a lost index off a bite of rows; the note goes with the last one."""
+def reset(conn: Connection, note: str, limit: int = 5 * BATCH_SIZE) -> int:
+    """Take the name of a lost index off a batch of rows; the note goes with the last one."""
     name = note.partition(" ")[2]
-    bite = select(_OF.seq).where(_OF.indexed_in == literal(name)).limit(limit)
-    count = conn.execute(update(memories).where(_OF.seq.in_(bite)).values(indexed_in=None)).rowcount
+    batch = select(_OF.seq).where(_OF.indexed_in == literal(name)).limit(limit)
+    count = conn.execute(
+        update(memories).where(_OF.seq.in_(batch)).values(indexed_in=None)
+    ).rowcount
     if count < limit:
         conn.execute(delete(facts).where(facts.c.name == LOST, facts.c.value == note))
     return count

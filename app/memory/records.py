@@ -37,7 +37,7 @@ from app.store.searching import contains
 # Of a user; searched without an index in 4 ms, read for the first time in half a second.
 MAX_PER_USER = 50_000
 # Rows that a transaction removes: some 20 ms of the store's only writer.
-BITE = 500
+BATCH_SIZE = 500
 
 _OF = memories.c
 # What a memory is to its readers: without the vector, which is a kilobyte.
@@ -275,10 +275,10 @@ def remove_user(conn: Connection, user_id: str, index_name: str | None) -> int:
 
 
 def sweep(conn: Connection, index_name: str | None) -> int:
-    """Remove a bite of what expired; return how many went."""
+    """Remove a batch of what expired; return how many went."""
     old = select(_OF.user_id, _OF.id).where(_OF.expires_at <= utc_now())
     by_user: dict[str, list[str]] = {}
-    for user_id, id in conn.execute(old.order_by(_OF.expires_at).limit(BITE)):
+    for user_id, id in conn.execute(old.order_by(_OF.expires_at).limit(BATCH_SIZE)):
         by_user.setdefault(user_id, []).append(id)
     for user_id, ids in sorted(by_user.items()):
         _remove(conn, user_id, ids, index_name)

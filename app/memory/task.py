@@ -8,15 +8,15 @@ import time
 from app.memory.upkeep import Upkeep
 from app.memory.vectors.errors import VectorError
 from app.store import Store
-from app.store.leased_task import LeasedLoop
+from app.store.leased_task import LeasedTask
 
 log = logging.getLogger("app.tracker")
 
 # How often a failure that goes on is told.
-TELL_EVERY_S = 60.0
+LOG_EVERY_S = 60.0
 
 
-class MemoryLoop(LeasedLoop):
+class MemoryTask(LeasedTask):
     """One for a process."""
 
     name = "memories"
@@ -26,14 +26,14 @@ class MemoryLoop(LeasedLoop):
     def __init__(self, store: Store, upkeep: Upkeep, owner: str) -> None:
         super().__init__(store, owner)
         self._upkeep = upkeep
-        self._tells_at = float("-inf")
+        self._logs_at = float("-inf")
 
-    def turn(self) -> None:
+    def work(self) -> None:
         """Sweep, embed, index and remove what is due."""
         try:
-            self._upkeep.turn(self.stopping.is_set)
+            self._upkeep.work(self.stopping.is_set)
         except VectorError as error:
             now = time.monotonic()
-            if now >= self._tells_at:
-                self._tells_at = now + TELL_EVERY_S
+            if now >= self._logs_at:
+                self._logs_at = now + LOG_EVERY_S
                 log.warning("memories wait for the index or the embedder: %s", error)

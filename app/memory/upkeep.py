@@ -1,4 +1,4 @@
-"""Upkeep: vectors and index are brought to what SQL says, a bite at a time.
+"""Upkeep: vectors and index are brought to what SQL says, a batch at a time.
 
     sweep      what expired goes
     re-embed   another model's vectors are made anew from the texts
@@ -28,15 +28,15 @@ from app.store import StoreError, utc_now
 
 # A request may be putting what another one removes, and for so long at most: until then a removal
 # is not done for good.
-SETTLES_AFTER = timedelta(seconds=30)
+REMOVED_AFTER = timedelta(seconds=30)
 # An index that nobody asks any more, such as one that was switched off, is given up.
 REMOVALS_KEPT = timedelta(days=90)
 # Texts that are embedded between two looks at the store.
-EMBED_BITE = 50
+EMBED_BATCH_SIZE = 50
 # How often the index is asked how much it holds, while there is nothing else to do.
 COUNT_EVERY_S = 300.0
-# Bites of each kind in a turn, so that none of them waits for another.
-BITES = 20
+# Batches of each kind in a turn, so that none of them waits for another.
+BATCHES = 20
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -54,16 +54,16 @@ class Upkeep:
         self._store = memories.store
         self._counts_at = float("-inf")
 
-    def turn(self, stopping: Callable[[], bool] = lambda: False) -> None:
+    def work(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Do what is due.
 
-        :param stopping: asked between bites.
+        :param stopping: asked between batches.
         :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
         failed: list[Exception] = []
         for step in (self._sweeping(), self._embedding(), self._indexing()):
             try:
-                for _ in zip(range(BITES), step, strict=False):
+                for _ in zip(range(BATCHES), step, strict=False):
                     if stopping():
                         return
             except StoreError:
@@ -76,7 +76,7 @@ class Upkeep:
     def reindex(self, progress: Progress = _no_progress) -> tuple[int, int]:
         """Make the vectors of another model anew, and the whole index; as long as that takes.
 
-        :param progress: called after every bite with the number of memories.
+        :param progress: called after every batch with the number of memories.
         :return: how many were embedded anew, and how many put into the index.
         :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
         """
@@ -92,7 +92,7 @@ class Upkeep:
         self._forget_strangers()
         return embedded, indexed
 
-    # ---- steps; each yields how many memories a bite was --------------------------------------
+    # ---- steps; each yields how many memories a batch was --------------------------------------
 
     def _sweeping(self) -> Iterator[int]:
         while True:
@@ -115,7 +115,7 @@ class Upkeep:
         embedder: Embedder | None = None
         while True:
             with self._store.read() as conn:
-                rows = records.list_foreign(conn, space.model, EMBED_BITE)
+                rows = records.list_foreign(conn, space.model, EMBED_BATCH_SIZE)
             if not rows:
                 return
             embedder = embedder or self._of.embedders.get()
@@ -147,12 +147,12 @@ class Upkeep:
     def _removals(self, name: str) -> Iterator[int]:
         while True:
             with self._store.read() as conn:
-                ids = pending.removals(conn, name, utc_now() - SETTLES_AFTER)
+                ids = pending.removals(conn, name, utc_now() - REMOVED_AFTER)
             if not ids:
                 return
             self._remove(ids)
             with self._store.write() as conn:
-                pending.settle_removals(conn, name, ids)
+                pending.finish_removals(conn, name, ids)
             yield len(ids)
 
     def _lacking(self, name: str) -> Iterator[int]:
@@ -192,7 +192,7 @@ class Upkeep:
             ids = self._ids(ids[-1])
 
     def _ids(self, after: str | None) -> list[str]:
-        return self._call("scroll", lambda: self._of.index.ids(after, pending.BITE))
+        return self._call("scroll", lambda: self._of.index.ids(after, pending.BATCH_SIZE))
 
     def _put(self, rows: list[Any]) -> None:
         points = [pending.point_of(row) for row in rows]
@@ -212,7 +212,7 @@ class Upkeep:
             return conn.execute(select(memories.c.id).limit(1)).first() is not None
 
 
-def _told(bites: Iterator[int], progress: Progress) -> Iterator[int]:
-    for count in bites:
+def _told(batches: Iterator[int], progress: Progress) -> Iterator[int]:
+    for count in batches:
         progress(count)
         yield count

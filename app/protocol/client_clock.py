@@ -38,7 +38,7 @@ _LISTS = ("aggregates", "items")
 
 DRIFT, FUTURE, IMPOSSIBLE, TOO_OLD = "clock_drift", "future", "impossible", "too_old"
 REASONS = (DRIFT, FUTURE, IMPOSSIBLE, TOO_OLD)
-MAX_SAID = 40
+MAX_LENGTH = 40
 
 
 class Correction(NamedTuple):
@@ -80,27 +80,29 @@ def _corrected_item(
     for name in _LISTS:
         if members := read_list(payload.get(name)):
             right = [
-                _corrected_times(one, names, sent_at, received_at) if isinstance(one, dict) else one
-                for one in members
+                _corrected_times(member, names, sent_at, received_at)
+                if isinstance(member, dict)
+                else member
+                for member in members
             ]
             payload = {**payload, name: right}
     return payload
 
 
 def _corrected_times(
-    one: dict[str, Any], names: tuple[str, ...], sent_at: datetime | None, received_at: datetime
+    payload: dict[str, Any], names: tuple[str, ...], sent_at: datetime | None, received_at: datetime
 ) -> dict[str, Any]:
-    times = {name: at for name in names if (at := read_timestamp(one.get(name))) is not None}
+    times = {name: at for name in names if (at := read_timestamp(payload.get(name))) is not None}
     if not times:
-        return one
+        return payload
     # The first of them is when it ended, or was said; the others keep their distance to it.
     at = next(iter(times.values()))
     right, because = _right_time(at, sent_at, received_at)
     if because is None:
-        return one
+        return payload
     by = timedelta(0) if because == IMPOSSIBLE else right - at
     moved = {name: right if because == IMPOSSIBLE else _sum(times[name], by) for name in times}
-    return {**one, **{name: _in_form_of(one[name], moved[name]) for name in times}}
+    return {**payload, **{name: _in_form_of(payload[name], moved[name]) for name in times}}
 
 
 def _sum(at: datetime, by: timedelta) -> datetime:
@@ -125,7 +127,7 @@ def _corrected(
         if given in (None, ""):
             return payload, None
         payload = {**payload, "timestamp": _written(received_at)}
-        return payload, Correction(str(given)[:MAX_SAID], IMPOSSIBLE)
+        return payload, Correction(str(given)[:MAX_LENGTH], IMPOSSIBLE)
     right, because = _right_time(at, sent_at, received_at)
     if because is None:
         return payload, None
@@ -168,9 +170,12 @@ def _moved_parts(payload: dict[str, Any], by: timedelta) -> dict[str, Any]:
     return moved
 
 
-def _moved_all(one: dict[str, Any], by: timedelta) -> dict[str, Any]:
+def _moved_all(payload: dict[str, Any], by: timedelta) -> dict[str, Any]:
     names = ("timestamp", "start_timestamp")
-    return {**one, **{name: _moved(one[name], by) for name in names if one.get(name) is not None}}
+    return {
+        **payload,
+        **{name: _moved(payload[name], by) for name in names if payload.get(name) is not None},
+    }
 
 
 def _moved(value: Any, by: timedelta) -> Any:

@@ -59,22 +59,22 @@ def read_metrics(envelope: Envelope) -> list[Metric]:
     found: dict[MetricKey, Metric] = {}
     for item in envelope.items:
         if item.type == ITEM_TYPE and isinstance(item.payload, dict):
-            for one in read_list(item.payload.get("items")):
-                if isinstance(one, dict):
-                    _put(found, one)
+            for sample in read_list(item.payload.get("items")):
+                if isinstance(sample, dict):
+                    _put(found, sample)
     return list(found.values())
 
 
-def is_measurement(one: dict[str, Any]) -> bool:
+def is_measurement(sample: dict[str, Any]) -> bool:
     """Tell whether this is a value of a metric: a number, so no secret, whatever its name says."""
-    return one.get("type") in TYPES and type(one.get("value")) in (float, int)
+    return sample.get("type") in TYPES and type(sample.get("value")) in (float, int)
 
 
-def _put(found: dict[MetricKey, Metric], one: dict[str, Any]) -> None:
-    key, value = _key(one), _value(one.get("value"))
+def _put(found: dict[MetricKey, Metric], sample: dict[str, Any]) -> None:
+    key, value = _key(sample), _value(sample.get("value"))
     if key is None or value is None:
         return
-    at = _moment(one.get("timestamp")) if key.type == GAUGE else math.inf
+    at = _moment(sample.get("timestamp")) if key.type == GAUGE else math.inf
     metric = found.get(key)
     if metric is None:
         found[key] = Metric(key, [value], value, at)
@@ -84,12 +84,16 @@ def _put(found: dict[MetricKey, Metric], one: dict[str, Any]) -> None:
         found[key] = metric._replace(last=value, last_at=at)
 
 
-def _key(one: dict[str, Any]) -> MetricKey | None:
-    name, kind, attributes = one.get("name"), one.get("type"), read_dict(one.get("attributes"))
+def _key(sample: dict[str, Any]) -> MetricKey | None:
+    name, kind, attributes = (
+        sample.get("name"),
+        sample.get("type"),
+        read_dict(sample.get("attributes")),
+    )
     known = read_name(name) if isinstance(name, str) else None
     if known is None or not isinstance(kind, str) or kind not in TYPES:
         return None
-    unit = read_name(one.get("unit")) or ""
+    unit = read_name(sample.get("unit")) or ""
     return MetricKey(
         known[: _LENGTHS["name"]],
         kind,

@@ -62,7 +62,7 @@ def read_sessions(envelope: Envelope) -> list[Sessions]:
         if item.type in _KINDS and isinstance(item.payload, dict):
             told += _of_item(item.type, item.payload)
     if len(told) > MAX_USERS:
-        told[MAX_USERS:] = [one._replace(did=None) for one in told[MAX_USERS:]]
+        told[MAX_USERS:] = [session._replace(did=None) for session in told[MAX_USERS:]]
     return told
 
 

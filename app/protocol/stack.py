@@ -160,7 +160,12 @@ def _loose_frames(payload: dict[str, Any], images: Images) -> list[Frame]:
     if not with_stack:
         return []
     thread = next(
-        (one for flag in ("crashed", "current", "main") for one in with_stack if one.get(flag)),
+        (
+            thread
+            for flag in ("crashed", "current", "main")
+            for thread in with_stack
+            if thread.get(flag)
+        ),
         with_stack[0] if len(with_stack) == 1 else {},
     )
     return _frames(thread.get("stacktrace"), images)

@@ -126,7 +126,9 @@ def _trimmed(numbers: tuple[int, ...]) -> tuple[int, ...]:
 
 def _identifiers(text: str) -> tuple[tuple[int, int, str], ...]:
     pieces = _PIECE.findall(text)
-    return tuple((0, int(one), "") if one.isdigit() else (1, 0, one.lower()) for one in pieces)
+    return tuple(
+        (0, int(piece), "") if piece.isdigit() else (1, 0, piece.lower()) for piece in pieces
+    )
 
 
 def _key(version: Version) -> tuple[object, ...]:

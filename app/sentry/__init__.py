@@ -3,8 +3,8 @@
 from app.sentry.error_tracker import ErrorTracker
 from app.sentry.sdk import (
     INGEST_PATHS,
-    QUIET_PATHS,
     UNHANDLED_LOGGER,
+    UNTRACED_PATHS,
     Filter,
     LocalTransport,
     add_filter,
@@ -24,7 +24,7 @@ from app.sentry.sdk import (
 
 __all__ = [
     "INGEST_PATHS",
-    "QUIET_PATHS",
+    "UNTRACED_PATHS",
     "UNHANDLED_LOGGER",
     "ErrorTracker",
     "Filter",

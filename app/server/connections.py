@@ -169,7 +169,7 @@ class Connection:
         lasts_s = now - self.since
         return lasts_s > self._limits.grace_s and self.size < self._limits.min_bytes_per_s * lasts_s
 
-    def take_in(self) -> bool:
+    def receive(self) -> bool:
         """Move what has arrived into the request; return whether it is whole, or known to be wrong.
 
         :raise NoRoom: it cannot be kept.

@@ -182,10 +182,10 @@ class EventLoop:
         """
         now = time.monotonic()
         ranked = (
-            (rank, one.since, one)
-            for one in self._connections
-            if (peer is None or (one.peer == peer and one.is_counted))
-            and (rank := self._rank(one, now)) is not None
+            (rank, connection.since, connection)
+            for connection in self._connections
+            if (peer is None or (connection.peer == peer and connection.is_counted))
+            and (rank := self._rank(connection, now)) is not None
         )
         least = min(ranked, key=lambda entry: entry[:2], default=None)
         if least is None:
@@ -193,130 +193,132 @@ class EventLoop:
         self._drop(least[2])
         return True
 
-    def _rank(self, one: Connection, now: float) -> int | None:
-        is_new = now - one.since < self._limits.grace_s
-        if one.state is State.LINGERING:
+    def _rank(self, connection: Connection, now: float) -> int | None:
+        is_new = now - connection.since < self._limits.grace_s
+        if connection.state is State.LINGERING:
             return 3 if not is_new else None
-        if one.is_silent:
+        if connection.is_silent:
             return 0
-        if is_new or one.state is State.THREAD:
+        if is_new or connection.state is State.THREAD:
             return None
-        if one.state is State.HEAD:
+        if connection.state is State.HEAD:
             return 1
-        if one.state is State.BODY:
-            return 2 if one.is_slow(now) else None
+        if connection.state is State.BODY:
+            return 2 if connection.is_slow(now) else None
         return 4  # It has not read its answer for a while.
 
     # ---- reading --------------------------------------------------------------------------------
 
-    def _watch(self, one: Connection, events: int) -> None:
+    def _watch(self, connection: Connection, events: int) -> None:
         poller = self._worker.poller
-        if events == one.watched:
+        if events == connection.watched:
             return
         if not events:
-            poller.unregister(one.raw)
-        elif one.watched:
-            poller.modify(one.raw, events, partial(self._on_ready, one))
+            poller.unregister(connection.raw)
+        elif connection.watched:
+            poller.modify(connection.raw, events, partial(self._on_ready, connection))
         else:
-            poller.register(one.raw, events, partial(self._on_ready, one))
-        one.watched = events
+            poller.register(connection.raw, events, partial(self._on_ready, connection))
+        connection.watched = events
 
-    def _on_ready(self, one: Connection, sock: socket.socket) -> None:
+    def _on_ready(self, connection: Connection, sock: socket.socket) -> None:
         try:
-            if one.state is State.SENDING:
-                self._send_rest(one)
-            elif one.state is State.THREAD:
-                self._watch(one, 0)  # What it sends ahead waits in the socket.
-            elif one.state is not State.CLOSED:
-                self._read(one)
+            if connection.state is State.SENDING:
+                self._send_rest(connection)
+            elif connection.state is State.THREAD:
+                self._watch(connection, 0)  # What it sends ahead waits in the socket.
+            elif connection.state is not State.CLOSED:
+                self._read(connection)
         except OSError:
-            self._drop(one)  # The client is gone.
+            self._drop(connection)  # The client is gone.
         except Exception:
             self._worker.log.exception("a connection failed")
-            self._drop(one)
+            self._drop(connection)
 
-    def _read(self, one: Connection) -> None:
+    def _read(self, connection: Connection) -> None:
         try:
-            data = one.raw.recv(READ_BYTES)
+            data = connection.raw.recv(READ_BYTES)
         except BlockingIOError:
-            self._watch(one, READ)
+            self._watch(connection, READ)
             return
-        if one.state is State.LINGERING:
-            one.lingered_bytes += len(data)
-            if not data or one.lingered_bytes > self._limits.linger_bytes:
-                self._drop(one)
+        if connection.state is State.LINGERING:
+            connection.lingered_bytes += len(data)
+            if not data or connection.lingered_bytes > self._limits.linger_bytes:
+                self._drop(connection)
             return
         if not data:
-            self._end_of_stream(one)
+            self._end_of_stream(connection)
             return
-        if one.is_silent and one.stays_open:
-            one.enter(State.HEAD, self._limits.head_s)
-        one.buffer += data
-        self._advance(one)
+        if connection.is_silent and connection.stays_open:
+            connection.enter(State.HEAD, self._limits.head_s)
+        connection.buffer += data
+        self._advance(connection)
 
-    def _end_of_stream(self, one: Connection) -> None:
-        one.is_at_end = True
-        if one.state is State.BODY:
-            self._refuse(one, 400, "the body ends before its length")
+    def _end_of_stream(self, connection: Connection) -> None:
+        connection.is_at_end = True
+        if connection.state is State.BODY:
+            self._refuse(connection, 400, "the body ends before its length")
         else:
-            self._drop(one)
+            self._drop(connection)
 
-    def _advance(self, one: Connection) -> None:
+    def _advance(self, connection: Connection) -> None:
         """Go on with what has arrived."""
         try:
-            is_whole = one.take_in()
+            is_whole = connection.receive()
         except NoRoom:
-            self._refuse(one, 503, NO_ROOM)
+            self._refuse(connection, 503, NO_ROOM)
             return
         if is_whole:
-            one.rewind()
-            self._give_to_thread(one, self._answer)
-        elif one.request is not None and self._has_to_ask(one):
-            self._give_to_thread(one, self._ask)
+            connection.rewind()
+            self._give_to_thread(connection, self._answer)
+        elif connection.request is not None and self._has_to_ask(connection):
+            self._give_to_thread(connection, self._ask)
         else:
-            self._watch(one, READ)
+            self._watch(connection, READ)
 
-    def _has_to_ask(self, one: Connection) -> bool:
-        if one.max_bytes is not None:
-            return one.received > one.max_bytes
-        return one.expects_continue or one.received > UNCHECKED_BYTES
+    def _has_to_ask(self, connection: Connection) -> bool:
+        if connection.max_bytes is not None:
+            return connection.received > connection.max_bytes
+        return connection.expects_continue or connection.received > UNCHECKED_BYTES
 
     # ---- in a thread ----------------------------------------------------------------------------
 
-    def _give_to_thread(self, one: Connection, work: Callable[[Connection], Any]) -> None:
-        one.state = State.THREAD
-        self._pool_for(one, work).submit(self._run, one, work)
+    def _give_to_thread(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
+        connection.state = State.THREAD
+        self._pool_for(connection, work).submit(self._run, connection, work)
 
-    def _pool_for(self, one: Connection, work: Callable[[Connection], Any]) -> Any:
-        if one.request is not None and one.request.path.startswith(PROBES):
+    def _pool_for(self, connection: Connection, work: Callable[[Connection], Any]) -> Any:
+        if connection.request is not None and connection.request.path.startswith(PROBES):
             return self._probe_pool
-        is_large = work == self._answer and one.size > IN_MEMORY_BYTES
+        is_large = work == self._answer and connection.size > IN_MEMORY_BYTES
         return self._large_pool if is_large else self._worker.tpool
 
-    def _run(self, one: Connection, work: Callable[[Connection], Any]) -> None:
+    def _run(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         result = None
         try:
-            result = work(one)
+            result = work(connection)
         except OSError:
-            one.sock.is_cut = True
+            connection.sock.is_cut = True
         except Exception:
             self._worker.log.exception("a request failed")
-            one.sock.is_cut = True
+            connection.sock.is_cut = True
         # The pool may still work when the loop has given up; then nobody waits for this.
         with contextlib.suppress(Exception):
-            self._worker.method_queue.defer(self._after_thread, one, work, result)
+            self._worker.method_queue.defer(self._after_thread, connection, work, result)
 
-    def _answer(self, one: Connection) -> bool:
+    def _answer(self, connection: Connection) -> bool:
         """Have gunicorn answer the request; return whether the connection stays open."""
-        stays_open = bool(self._worker.handle(one))
-        one.sock.flush()
-        return stays_open and one.error is None and not one.sock.is_cut
+        stays_open = bool(self._worker.handle(connection))
+        connection.sock.flush()
+        return stays_open and connection.error is None and not connection.sock.is_cut
 
-    def _ask(self, one: Connection) -> int | None:
+    def _ask(self, connection: Connection) -> int | None:
         """Ask the application about the head; return the limit, ``None`` if it has answered."""
         worker, started = self._worker, datetime.now()
-        response, environ = wsgi.create(one.request, one.sock, one.client, one.server, worker.cfg)
-        verdict = self._check(environ, one.received)
+        response, environ = wsgi.create(
+            connection.request, connection.sock, connection.client, connection.server, worker.cfg
+        )
+        verdict = self._check(environ, connection.received)
         if isinstance(verdict, int):
             return verdict
         response.force_close()
@@ -326,114 +328,116 @@ class EventLoop:
                 response.write(piece)
             response.close()
         finally:
-            worker.log.access(response, one.request, environ, datetime.now() - started)
+            worker.log.access(response, connection.request, environ, datetime.now() - started)
             if hasattr(body, "close"):
                 body.close()
-        one.sock.flush()
+        connection.sock.flush()
         return None
 
     # ---- after the thread -----------------------------------------------------------------------
 
     def _after_thread(
-        self, one: Connection, work: Callable[[Connection], Any], result: Any
+        self, connection: Connection, work: Callable[[Connection], Any], result: Any
     ) -> None:
-        if one.state is State.CLOSED:
+        if connection.state is State.CLOSED:
             return
         try:
-            if one.sock.is_cut:
-                self._drop(one)
+            if connection.sock.is_cut:
+                self._drop(connection)
             elif work == self._ask and result is not None:
-                self._go_on(one, result)
+                self._go_on(connection, result)
             else:
-                one.stays_open = bool(result) and work == self._answer
-                one.enter(State.SENDING, self._limits.answer_s)
-                self._send_rest(one)
+                connection.stays_open = bool(result) and work == self._answer
+                connection.enter(State.SENDING, self._limits.answer_s)
+                self._send_rest(connection)
         except OSError:
-            self._drop(one)
+            self._drop(connection)
 
-    def _go_on(self, one: Connection, max_bytes: int) -> None:
-        one.state = State.BODY  # Its deadline goes on.
-        one.max_bytes = max_bytes
-        if one.expects_continue:
-            one.expects_continue = False
-            if not one.size:
-                one.raw.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._advance(one)
+    def _go_on(self, connection: Connection, max_bytes: int) -> None:
+        connection.state = State.BODY  # Its deadline goes on.
+        connection.max_bytes = max_bytes
+        if connection.expects_continue:
+            connection.expects_continue = False
+            if not connection.size:
+                connection.raw.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._advance(connection)
 
-    def _send_rest(self, one: Connection) -> None:
-        if not one.sock.flush():
-            self._watch(one, WRITE)
-        elif one.stays_open:
-            one.next_request()
+    def _send_rest(self, connection: Connection) -> None:
+        if not connection.sock.flush():
+            self._watch(connection, WRITE)
+        elif connection.stays_open:
+            connection.next_request()
             idle_s = self._limits.idle_s if self._worker.alive else STOP_IDLE_S
-            one.enter(State.HEAD, self._limits.head_s if one.buffer else idle_s)
-            self._advance(one)
+            connection.enter(State.HEAD, self._limits.head_s if connection.buffer else idle_s)
+            self._advance(connection)
         else:
-            self._linger(one)
+            self._linger(connection)
 
-    def _linger(self, one: Connection) -> None:
+    def _linger(self, connection: Connection) -> None:
         """End the answer, and read on for a while: a client still sending would not see it."""
-        if one.is_at_end:
-            self._drop(one)
+        if connection.is_at_end:
+            self._drop(connection)
             return
-        self._uncount(one)
-        one.next_request()
-        one.buffer.clear()
-        one.raw.shutdown(socket.SHUT_WR)
+        self._uncount(connection)
+        connection.next_request()
+        connection.buffer.clear()
+        connection.raw.shutdown(socket.SHUT_WR)
         is_stopping = not self._worker.alive
-        one.enter(State.LINGERING, STOP_LINGER_S if is_stopping else self._limits.linger_s)
-        self._watch(one, READ)
+        connection.enter(State.LINGERING, STOP_LINGER_S if is_stopping else self._limits.linger_s)
+        self._watch(connection, READ)
 
-    def _refuse(self, one: Connection, status: int, detail: str) -> None:
-        self._worker.log.debug("refused %s: %s %s", one.peer, status, detail)
-        one.stays_open = False
+    def _refuse(self, connection: Connection, status: int, detail: str) -> None:
+        self._worker.log.debug("refused %s: %s %s", connection.peer, status, detail)
+        connection.stays_open = False
         try:
-            one.sock.sendall(problem(status, detail))
-            one.enter(State.SENDING, self._limits.answer_s)
-            self._send_rest(one)
+            connection.sock.sendall(problem(status, detail))
+            connection.enter(State.SENDING, self._limits.answer_s)
+            self._send_rest(connection)
         except OSError:
-            self._drop(one)
+            self._drop(connection)
 
-    def _drop(self, one: Connection) -> None:
-        if one.state is State.CLOSED:
+    def _drop(self, connection: Connection) -> None:
+        if connection.state is State.CLOSED:
             return
-        self._watch(one, 0)
-        self._connections.discard(one)
-        self._uncount(one)
-        one.close()
+        self._watch(connection, 0)
+        self._connections.discard(connection)
+        self._uncount(connection)
+        connection.close()
 
-    def _uncount(self, one: Connection) -> None:
-        if one.is_counted:
-            one.is_counted = False
-            self._by_peer[one.peer] -= 1
-            if not self._by_peer[one.peer]:
-                del self._by_peer[one.peer]
+    def _uncount(self, connection: Connection) -> None:
+        if connection.is_counted:
+            connection.is_counted = False
+            self._by_peer[connection.peer] -= 1
+            if not self._by_peer[connection.peer]:
+                del self._by_peer[connection.peer]
 
     # ---- what takes too long --------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
-        for one in list(self._connections):
-            if one.state is State.THREAD or one.state is State.CLOSED:
+        for connection in list(self._connections):
+            if connection.state is State.THREAD or connection.state is State.CLOSED:
                 continue
-            if now >= one.deadline:
-                self._expire(one)
-            elif one.state is State.BODY:
-                self._look_at_body(one, now)
+            if now >= connection.deadline:
+                self._expire(connection)
+            elif connection.state is State.BODY:
+                self._look_at_body(connection, now)
 
-    def _expire(self, one: Connection) -> None:
-        is_half = one.state is State.BODY or (one.state is State.HEAD and one.buffer)
+    def _expire(self, connection: Connection) -> None:
+        is_half = connection.state is State.BODY or (
+            connection.state is State.HEAD and connection.buffer
+        )
         if is_half and not self._worker.alive:
-            self._refuse(one, 503, STOPPING)
+            self._refuse(connection, 503, STOPPING)
         elif is_half:
-            self._refuse(one, 408, TOO_SLOW)
+            self._refuse(connection, 408, TOO_SLOW)
         else:
-            self._drop(one)
+            self._drop(connection)
 
-    def _look_at_body(self, one: Connection, now: float) -> None:
-        if one.is_slow(now) and self._is_crowded(one.peer):
-            self._refuse(one, 408, TOO_SLOW)
-        elif one.max_bytes is None and now - one.since > UNCHECKED_S:
-            self._give_to_thread(one, self._ask)
+    def _look_at_body(self, connection: Connection, now: float) -> None:
+        if connection.is_slow(now) and self._is_crowded(connection.peer):
+            self._refuse(connection, 408, TOO_SLOW)
+        elif connection.max_bytes is None and now - connection.since > UNCHECKED_S:
+            self._give_to_thread(connection, self._ask)
 
     def _is_crowded(self, peer: str | None) -> bool:
         limits, most = self._limits, self._limits.connections_per_peer
@@ -442,8 +446,8 @@ class EventLoop:
         return peer is not None and most is not None and 4 * self._by_peer[peer] >= 3 * most
 
 
-def _rest_s(one: Connection) -> float:
+def _rest_s(connection: Connection) -> float:
     """Return how long a stopping process waits for this connection, if it need not answer it."""
-    if one.state is State.LINGERING:
+    if connection.state is State.LINGERING:
         return STOP_LINGER_S
-    return STOP_IDLE_S if one.is_silent else STOP_HALF_S
+    return STOP_IDLE_S if connection.is_silent else STOP_HALF_S

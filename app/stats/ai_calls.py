@@ -65,7 +65,7 @@ AI_CALLS = AdditiveSeries(
 ai_series, ai_hours = AI_CALLS.table, CALLS.table
 
 
-class CallCounter(SeriesCounter):
+class AiCallCounter(SeriesCounter):
     """Counts the calls of one store, and keeps the newest of them."""
 
     def __init__(self) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, bindparam, select
 from app.events.tables import envelopes
 from app.stats import declared
 from app.stats.additive import kept_minute, minute_of
-from app.stats.ai_calls import AI_CALLS, CallCounter
+from app.stats.ai_calls import AI_CALLS, AiCallCounter
 from app.stats.counting import Measured, SeriesCounter, Tally
-from app.stats.sessions import SESSIONS_OPEN, SessionBook, Told
+from app.stats.sessions import SESSIONS_OPEN, SessionCounter, SessionUpdates
 from app.stats.timings import PERFORMANCE
 
 _ENVELOPES_OF_EVENTS = select(
@@ -20,17 +20,17 @@ _ENVELOPES_OF_EVENTS = select(
 ).where(envelopes.c.event_id.in_(bindparam("ids", expanding=True)))
 
 
-class MeasureBooks:
+class MeasureCounters:
     """Counts into the rows of one store; what it remembers is one process's."""
 
     def __init__(self) -> None:
         self._counters = [
-            CallCounter() if one is AI_CALLS else SeriesCounter(one) for one in declared.SERIES
+            AiCallCounter() if one is AI_CALLS else SeriesCounter(one) for one in declared.SERIES
         ]
         self._by_type: dict[str, list[SeriesCounter]] = {}
         for counter in self._counters:
             self._by_type.setdefault(counter.declared.item_type, []).append(counter)
-        self._sessions = SessionBook()
+        self._sessions = SessionCounter()
 
     def add(
         self, conn: Connection, stored: Sequence[Measured], now: datetime | None = None
@@ -55,9 +55,9 @@ class MeasureBooks:
                 counter.add(conn, tally, now)
 
 
-def _told(stored: Sequence[Measured], now: datetime | None) -> list[Told]:
+def _told(stored: Sequence[Measured], now: datetime | None) -> list[SessionUpdates]:
     return [
-        Told(one.project_id, _session_minute(one.received_at, now), sessions)
+        SessionUpdates(one.project_id, _session_minute(one.received_at, now), sessions)
         for one in stored
         for sessions in one.measures.sessions
     ]
@@ -71,23 +71,23 @@ def _session_minute(received_at: datetime, now: datetime | None) -> int:
 def _once(conn: Connection, stored: Sequence[Measured], item_type: str) -> Iterator[Measured]:
     """Leave out those whose event id came before with such an item; without an id, none."""
     known = _known_events(conn, stored, item_type)
-    for one in stored:
-        if one.event_id:
-            key = one.project_id, one.event_id
+    for envelope in stored:
+        if envelope.event_id:
+            key = envelope.project_id, envelope.event_id
             if key in known:
                 continue
             known.add(key)
-        yield one
+        yield envelope
 
 
 def _known_events(
     conn: Connection, stored: Sequence[Measured], item_type: str
 ) -> set[tuple[int, str]]:
     """Return the projects and ids of those that came before, in an envelope of another batch."""
-    ids = [one.event_id for one in stored if one.event_id]
+    ids = [envelope.event_id for envelope in stored if envelope.event_id]
     if not ids:
         return set()
-    own = {one.uid for one in stored}
+    own = {envelope.uid for envelope in stored}
     return {
         (project_id, event_id)
         for project_id, event_id, uid, types in conn.execute(_ENVELOPES_OF_EVENTS, {"ids": ids})

@@ -73,7 +73,7 @@ class _Known(NamedTuple):
     has_events: bool
 
 
-class ReleaseBook:
+class ReleaseRecorder:
     """Notes the releases of one store as they are heard of."""
 
     def __init__(self) -> None:
@@ -94,26 +94,26 @@ class ReleaseBook:
         :param of_events: those that events name. Of the others, those that there is no room for
             have no number.
         """
-        wanted = dict.fromkeys(one for one in heard if one is not None)
+        wanted = dict.fromkeys(release for release in heard if release is not None)
         ids: dict[Release, int] = {}
         stale: list[Release] = []
-        for one in wanted:
-            known = self._known.get(one)
-            is_proven = known is not None and (known.has_events or one not in of_events)
+        for release in wanted:
+            known = self._known.get(release)
+            is_proven = known is not None and (known.has_events or release not in of_events)
             if known and is_proven and abs(now - known.written) < TOUCHED_EVERY:
-                ids[one] = known.number
+                ids[release] = known.number
             # Nobody deploys more at once, and statements have limits.
             elif len(stale) < MAX_RELEASES:
-                stale.append(one)
+                stale.append(release)
         if not stale:
             return Seen(ids, {})
-        proven = [one for one in stale if one in of_events]
-        unproven = [one for one in stale if one not in of_events]
+        proven = [release for release in stale if release in of_events]
+        unproven = [release for release in stale if release not in of_events]
         found = self._touch(conn, proven, now, True) | self._touch(conn, unproven, now, False)
         # Those that are made here are not remembered: this transaction may be rolled back.
-        missing = [one for one in stale if one not in found]
-        for one in missing:
-            self._known.pop(one, None)
+        missing = [release for release in stale if release not in found]
+        for release in missing:
+            self._known.pop(release, None)
         made = make(conn, missing, first_seen=now, last_seen=now, of_events=frozenset(of_events))
         return Seen(ids | found | made, made)
 
@@ -123,10 +123,10 @@ class ReleaseBook:
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         found = _touch(conn, wanted, now, has_events)
-        for one, number in found.items():
-            before = self._known.get(one)
+        for release, number in found.items():
+            before = self._known.get(release)
             proven = has_events or (before is not None and before.has_events)
-            self._known[one] = _Known(number, now, proven)
+            self._known[release] = _Known(number, now, proven)
         return found
 
 
@@ -147,8 +147,8 @@ def make(
         far as there is room for them, see :data:`MAX_UNPROVEN`.
     """
     by_project: dict[int, list[Release]] = {}
-    for one in missing:
-        by_project.setdefault(one.project_id, []).append(one)
+    for release in missing:
+        by_project.setdefault(release.project_id, []).append(release)
     values = {
         "first_seen": first_seen,
         "last_seen": last_seen,
@@ -158,15 +158,15 @@ def make(
     rows = []
     for project_id, new in by_project.items():
         is_sure = announced_at is not None
-        certain = [one for one in new if is_sure or one in of_events]
+        certain = [release for release in new if is_sure or release in of_events]
         _make_room(conn, project_id, len(certain))
-        others = [one for one in new if one not in certain]
+        others = [release for release in new if release not in certain]
         others = others[: _room_for_unproven(conn, project_id, len(others), first_seen)]
         chosen = {*certain, *others}
         rows += [
-            {**one._asdict(), **values, "has_events": one in of_events}
-            for one in new
-            if one in chosen
+            {**release._asdict(), **values, "has_events": release in of_events}
+            for release in new
+            if release in chosen
         ]
     if not rows:
         return {}
@@ -200,8 +200,8 @@ def _touch(
     conn: Connection, wanted: list[Release], now: datetime, has_events: bool
 ) -> dict[Release, int]:
     by_project: dict[int, list[str]] = {}
-    for one in wanted:
-        by_project.setdefault(one.project_id, []).append(one.version)
+    for release in wanted:
+        by_project.setdefault(release.project_id, []).append(release.version)
     return {
         Release(project_id, version): number
         for of, versions in by_project.items()

@@ -81,7 +81,7 @@ SESSIONS = AdditiveSeries(
 session_series, session_counts = SESSIONS.table, COUNTS.table
 
 
-class Told(NamedTuple):
+class SessionUpdates(NamedTuple):
     """What an envelope said of sessions, and when it came: minutes since 1970."""
 
     project_id: int
@@ -95,7 +95,7 @@ class Told(NamedTuple):
         return self.project_id, day_of(self.minute), of.release, of.environment
 
 
-class SessionBook:
+class SessionCounter:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
@@ -104,15 +104,20 @@ class SessionBook:
         # How many users were added to a project's day since it was looked at.
         self._added: Counter[tuple[int, date]] = Counter()
 
-    def add(self, conn: Connection, told: Sequence[Told]) -> None:
+    def add(self, conn: Connection, told: Sequence[SessionUpdates]) -> None:
         """Count what was told; the caller commits."""
         if not told:
             return
         ids = self._series.find(conn, {one.series for one in told})
         changes = _Changes()
-        for one in told:
-            if one.sessions.sid is None:
-                changes.add(ids[one.series], one.minute, _state_of(one), one.sessions.quantity)
+        for session in told:
+            if session.sessions.sid is None:
+                changes.add(
+                    ids[session.series],
+                    session.minute,
+                    _state_of(session),
+                    session.sessions.quantity,
+                )
         _tell(conn, _rows(told, ids), changes)
         COUNTS.add(conn, {key: tuple(row) for key, row in changes.counts.items() if any(row)})
         self._add_users(conn, changes.users)
@@ -121,7 +126,7 @@ class SessionBook:
         changed = {key: counts for key, counts in sorted(users.items()) if any(counts)}
         known_only = {key: changed[key] for key in changed if key[0] in self._full}
         if known_only:
-            conn.execute(_USERS_CHANGED, [_parameters(*one) for one in known_only.items()])
+            conn.execute(_USERS_CHANGED, [_parameters(*session) for session in known_only.items()])
         rest = [
             {"series_id": key[0], "user_hash": key[1], "sessions": counts[0], "crashed": counts[1]}
             for key, counts in changed.items()
@@ -189,7 +194,7 @@ class _Changes:
             user[1] += quantity if state.outcome == CRASHED else 0
 
 
-def _state_of(one: Told) -> _State:
+def _state_of(one: SessionUpdates) -> _State:
     did = one.sessions.did
     return _State(one.sessions.outcome, NOBODY if did is None else _hash(one.project_id, did))
 
@@ -199,15 +204,15 @@ def _hash(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(said).digest()[:8]) % NOBODY
 
 
-def _rows(told: Iterable[Told], ids: dict[SeriesKey, int]) -> list[dict[str, Any]]:
+def _rows(told: Iterable[SessionUpdates], ids: dict[SeriesKey, int]) -> list[dict[str, Any]]:
     """Return a row for each session that has an id: the first minute, the worst, one user."""
     rows: dict[int, dict[str, Any]] = {}
-    for one in told:
-        sid, _, release, environment, *_ = one.sessions
+    for session in told:
+        sid, _, release, environment, *_ = session.sessions
         if sid is None:
             continue
-        key, state = _hash(one.project_id, release, environment, sid), _state_of(one)
-        row = rows.setdefault(key, _new_row(key, ids[one.series], one.minute, state))
+        key, state = _hash(session.project_id, release, environment, sid), _state_of(session)
+        row = rows.setdefault(key, _new_row(key, ids[session.series], session.minute, state))
         row["outcome"] = max(row["outcome"], state.outcome)
         row["user_hash"] = min(row["user_hash"], state.user_hash)
     return [rows[key] for key in sorted(rows)]

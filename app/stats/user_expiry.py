@@ -1,7 +1,7 @@
 """Users grow old: whoever did not meet an issue or a release for long is forgotten there.
 
 Of one with more users than are counted, only those of today are needed to tell how many today has.
-In bites, as nobody may wait long.
+in batches, as nobody may wait long.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from app.stats.users import EVER, ISSUE, MAX_USERS, RELEASE, Subject, of_subject
 from app.store import Store, delete_in_batches
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BITE = 1000
+BATCH_SIZE = 1000
 
 _DAYS, _USERS = affected_days.c, affected_users.c
-_SUBJECTS_OF_A_BITE = 50
+_SUBJECTS_IN_A_BATCH = 50
 
 
 def forget_users(store: Store, before: int) -> None:
@@ -29,25 +29,25 @@ def forget_users(store: Store, before: int) -> None:
     unknown = _DAYS.of_id.not_in(select(releases.c.id))
     delete_in_batches(store, affected_days, and_(_DAYS.day == EVER, _DAYS.kind == RELEASE, unknown))
     old = select(_DAYS.kind, _DAYS.of_id).where(_DAYS.day > EVER, _DAYS.day < before)
-    old = old.order_by(_DAYS.day).limit(_SUBJECTS_OF_A_BITE)
+    old = old.order_by(_DAYS.day).limit(_SUBJECTS_IN_A_BATCH)
     while True:
         with store.write() as conn:
             subjects = {Subject(*row) for row in conn.execute(old)}
-            _forget_bite(conn, sorted(subjects), before)
+            _forget_batch(conn, sorted(subjects), before)
         if not subjects:
             return
 
 
-def _forget_bite(conn: Connection, subjects: Iterable[Subject], before: int) -> None:
+def _forget_batch(conn: Connection, subjects: Iterable[Subject], before: int) -> None:
     gone = 0
     for subject in subjects:
         users = forget_some(conn, subject, before)
         gone += users
-        if users < BITE:
+        if users < BATCH_SIZE:
             # Last, so that who is stopped here finds the subject again.
             past = _DAYS.day > EVER, _DAYS.day < before
             conn.execute(delete(affected_days).where(*of_subject(affected_days, subject), *past))
-        if gone >= BITE:
+        if gone >= BATCH_SIZE:
             return
 
 
@@ -61,19 +61,21 @@ def forget_beyond(store: Store, issue_ids: Iterable[int], today: int) -> None:
     with store.read() as conn:
         found = [Subject(RELEASE, number) for number in conn.scalars(full)]
     for subject in found + [Subject(ISSUE, number) for number in issue_ids]:
-        gone = BITE
-        while gone >= BITE:
+        gone = BATCH_SIZE
+        while gone >= BATCH_SIZE:
             with store.write() as conn:
                 gone = forget_some(conn, subject, today)
 
 
 def forget_some(conn: Connection, subject: Subject, before: int | None = None) -> int:
-    """Remove some users of a subject, at most BITE, and return how many.
+    """Remove some users of a subject, at most BATCH_SIZE, and return how many.
 
     :param before: only those who did not meet it since that day.
     """
     of_this = of_subject(affected_users, subject)
-    bite = select(_USERS.user_hash).where(*of_this).limit(BITE)
+    batch = select(_USERS.user_hash).where(*of_this).limit(BATCH_SIZE)
     if before is not None:
-        bite = bite.where(_USERS.last_day < before)
-    return conn.execute(delete(affected_users).where(*of_this, _USERS.user_hash.in_(bite))).rowcount
+        batch = batch.where(_USERS.last_day < before)
+    return conn.execute(
+        delete(affected_users).where(*of_this, _USERS.user_hash.in_(batch))
+    ).rowcount

@@ -72,7 +72,7 @@ def hash_of(identity: str) -> str:
     return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-class UserBook:
+class UserCounter:
     """Counts users into the rows of one store."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class UserBook:
         today = day_number(now)
         if today != self._today:
             self._today, self._full, self._added = today, set(), Counter()
-        rows = [(*one, today, today) for one in sorted(set(met)) if one[:2] not in self._full]
+        rows = [(*user, today, today) for user in sorted(set(met)) if user[:2] not in self._full]
         if not rows:
             return Counter()
         came: Counter[tuple[int, int]] = Counter()
@@ -112,11 +112,11 @@ class UserBook:
         if len(self._added) > MAX_KNOWN:
             self._added.clear()
         self._added.update(came)
-        for one in came:
-            if self._added[one] >= LOOKS_AFTER:
-                self._added[one] = 0
-                if users_by_day(conn, Subject(*one), self._today, self._today)[0] >= MAX_USERS:
-                    self._full.add(one)
+        for user in came:
+            if self._added[user] >= LOOKS_AFTER:
+                self._added[user] = 0
+                if users_by_day(conn, Subject(*user), self._today, self._today)[0] >= MAX_USERS:
+                    self._full.add(user)
 
 
 def _add(
@@ -125,8 +125,8 @@ def _add(
     new: Counter[tuple[int, int]],
     today: int,
 ) -> None:
-    counts = {(*one, today): users for one, users in came.items()}
-    counts |= {(*one, EVER): users for one, users in new.items() if one[0] == RELEASE}
+    counts = {(*user, today): users for user, users in came.items()}
+    counts |= {(*user, EVER): users for user, users in new.items() if user[0] == RELEASE}
     rows = [(*key, users) for key, users in sorted(counts.items())]
     conn.execute(_addition(conn.dialect.name), _given(rows))
 

@@ -64,7 +64,7 @@ from app.store.integrity import check_file, damaged_files
 from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
 from app.store.searching import add_functions
 from app.store.statements import replaced, upsert
-from app.store.writer_lock import Turns
+from app.store.writer_lock import WriterLock
 
 MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
@@ -161,7 +161,9 @@ class Store:
         # Whether a write of this process failed, and :meth:`probe` has not succeeded since.
         self.write_failed = False
         # And processes here. PostgreSQL has a queue of its own.
-        self._turns = Turns(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
+        self._writer_lock = (
+            WriterLock(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
+        )
 
     # ---- transactions ---------------------------------------------------------------------------
 
@@ -193,7 +195,7 @@ class Store:
         self._writing_thread = threading.get_ident()
         try:
             with (
-                self._my_turn(deadline),
+                self._writing(deadline),
                 self._translated(),
                 self._writer(durable).connect() as conn,
             ):
@@ -215,11 +217,11 @@ class Store:
         return self._writing_thread == threading.get_ident()
 
     @contextmanager
-    def _my_turn(self, deadline: float) -> Iterator[None]:
-        if self._turns is None:
+    def _writing(self, deadline: float) -> Iterator[None]:
+        if self._writer_lock is None:
             yield
             return
-        with self._turns.mine(deadline) as is_mine:
+        with self._writer_lock.mine(deadline) as is_mine:
             if not is_mine:
                 raise StoreBusy("the store is busy: another process holds it")
             yield
@@ -404,8 +406,8 @@ class Store:
         if self._guard is not None:
             self._guard.close()
             self._guard = None
-        if self._turns is not None:
-            self._turns.close()
+        if self._writer_lock is not None:
+            self._writer_lock.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from app.store.recording import recording
 log = logging.getLogger("app.tracker")
 
 
-class LeasedLoop:
+class LeasedTask:
     """One for a process; its thread begins with :meth:`start`, after any fork.
 
     :param owner: of the lease, as :func:`app.store.leases.new_owner` makes it.
@@ -34,7 +34,7 @@ class LeasedLoop:
         self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
         self._held_until = float("-inf")
 
-    def turn(self) -> None:
+    def work(self) -> None:
         """Do what is due."""
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class LeasedLoop:
             try:
                 if not self._is_holder():
                     return False
-                self.turn()
+                self.work()
             except StoreError as error:
                 log.warning("the store does not answer the loop of %s: %s", self.name, error)
             except Exception:

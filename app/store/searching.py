@@ -46,7 +46,7 @@ def _by_function(element: Any, compiler: Any, **options: Any) -> str:
 
 @compiles(_ContainsFolded)
 def _by_lower(element: Any, compiler: Any, **options: Any) -> str:
-    column, part = (compiler.process(one, **options) for one in element.clauses)
+    column, part = (compiler.process(clause, **options) for clause in element.clauses)
     return f"strpos(lower({column}), lower({part})) > 0"
 
 

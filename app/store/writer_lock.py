@@ -19,7 +19,7 @@ from pathlib import Path
 POLL_S = 0.0005
 
 
-class Turns:
+class WriterLock:
     """The turns of one store; only one thread of a process may ask at a time.
 
     :param path: of the lock's file, made when it is first needed.

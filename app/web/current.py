@@ -12,7 +12,7 @@ from typing import Any
 from flask import Flask, current_app
 
 from app.accounts import Accounts, Logins
-from app.alerts.dispatcher import Courier
+from app.alerts.dispatcher import Dispatcher
 from app.alerts.figures import Figures
 from app.delivery.destinations import Destinations
 from app.intake import Intake
@@ -84,10 +84,10 @@ def current_quotas() -> QuotaGate:
     return quotas
 
 
-def current_courier() -> Courier:
+def current_dispatcher() -> Dispatcher:
     """Return what sends notifications."""
-    courier: Courier = _part("courier")
-    return courier
+    dispatcher: Dispatcher = _part("dispatcher")
+    return dispatcher
 
 
 def current_figures() -> Figures:

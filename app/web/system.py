@@ -91,7 +91,7 @@ def status() -> dict[str, Any]:
 
 
 def stored(conn: Connection) -> dict[str, Any]:
-    """Return the books, the counters and the number of rows."""
+    """Return the accounting, the counters and the number of rows."""
     return {
         "accounting": accounting.accounting(conn),
         "counters": {
@@ -102,8 +102,8 @@ def stored(conn: Connection) -> dict[str, Any]:
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
         "refused": [
-            {**asdict(one), "status": one.status, "words": one.words}
-            for one in refused_by_reason(conn)
+            {**asdict(row), "status": row.status, "words": row.words}
+            for row in refused_by_reason(conn)
         ],
         "rows": {
             "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
@@ -118,18 +118,18 @@ def destinations(conn: Connection) -> dict[str, Any]:
     """Return whether any project is sent on to Sentry, and how each is."""
     found = list_upstreams(conn, current_destinations(), utc_now())
     return {
-        "enabled": any(one.is_set_up for one in found),
+        "enabled": any(row.is_set_up for row in found),
         "projects": [
             {
-                "id": one.project_id,
-                "name": one.name,
-                "state": one.state,
-                "host": one.destination.host,
-                "cause": one.cause if one.is_set_up or one.is_held_up else "",
-                "is_held_up": one.is_held_up,
-                **one.held._asdict(),
+                "id": row.project_id,
+                "name": row.name,
+                "state": row.state,
+                "host": row.destination.host,
+                "cause": row.cause if row.is_set_up or row.is_held_up else "",
+                "is_held_up": row.is_held_up,
+                **row.held._asdict(),
             }
-            for one in found
+            for row in found
         ],
     }
 
@@ -142,8 +142,8 @@ def room() -> dict[str, Any]:
         "max_bytes": current_config().MAX_STORE_BYTES,
         "share_bytes": int(state.share()),
         "projects": [
-            {"id": key, "bytes": one.bytes, "attachment_bytes": one.attachment_bytes}
-            for key, one in sorted(measure(current_store(), 0).projects.items())
+            {"id": key, "bytes": row.bytes, "attachment_bytes": row.attachment_bytes}
+            for key, row in sorted(measure(current_store(), 0).projects.items())
         ],
     }
 

@@ -24,7 +24,14 @@ from app.events.tables import envelopes, events
 from app.intake import Intake
 from app.issues import triage
 from app.issues.similarity_index import read_unread
-from app.issues.tables import feedback, issue_hours, issue_likeness, issue_tags, issue_terms, issues
+from app.issues.tables import (
+    feedback,
+    issue_hours,
+    issue_similarity,
+    issue_tags,
+    issue_terms,
+    issues,
+)
 from app.protocol.envelope import Envelope, Item
 from app.stats.tables import affected_users, ai_calls, session_users
 from app.store import Store, metadata, utc_now
@@ -38,7 +45,7 @@ WHO, ADDRESS = "ada@example.org", "203.0.113.77"
 # Without ``affected_days``: it has numbers alone, and a release keeps how many users it ever had.
 OF_CLIENTS = (
     envelopes, events, attempts, issue_deliveries, affected_users, ai_calls,
-    feedback, issue_hours, issue_likeness, issue_tags, issue_terms, session_users,
+    feedback, issue_hours, issue_similarity, issue_tags, issue_terms, session_users,
 )  # fmt: skip
 
 

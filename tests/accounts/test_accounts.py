@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from werkzeug.security import check_password_hash
 
-from app.accounts.users import PASSWORD_METHOD, UNMATCHED_HASH
+from app.accounts import users
 from tests.conftest import ADMIN_PASSWORD, parts_of
 
 
@@ -83,8 +83,8 @@ def test_every_try_costs_one_hash_check_whatever_the_name(
     monkeypatch.setattr("app.accounts.users.check_password_hash", check)
     monkeypatch.setattr("app.accounts.users.generate_password_hash", make)
     assert accounts.authenticate(name, "wrong-horse") is None
-    assert [hashed.split("$")[0] for hashed in checked] == [PASSWORD_METHOD]
-    assert len(checked[0]) == len(UNMATCHED_HASH)
+    assert [hashed.split("$")[0] for hashed in checked] == [users.PASSWORD_METHOD]
+    assert len(checked[0]) == len(users.UNMATCHED_HASH)
 
 
 def test_commands_set_passwords_and_say_what_is_wrong(app: Flask, runner: FlaskCliRunner) -> None:

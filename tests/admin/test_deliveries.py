@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app.protocol.envelope import Envelope, Item
 from tests.admin.hostile import script_event
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import books_of, deliver, deliver_until, forwarding
+from tests.delivering import accounting_of, deliver, deliver_until, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -159,7 +159,7 @@ def test_what_a_filter_shows_is_replayed_or_discarded_and_nothing_else(
     assert states_of(shop) == ["pending", "parked"]
     press(person, f"{PATH}/discard", state="parked", reason="header")
     assert states_of(shop) == ["pending", "discarded"]
-    assert books_of(shop)["balanced"] is True
+    assert accounting_of(shop)["balanced"] is True
 
 
 def test_form_that_names_nothing_or_the_unreadable_does_nothing(

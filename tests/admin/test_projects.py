@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.admin.project_setup import snippets
-from app.project_service import amend, enroll, first_event
+from app.project_service import amend, first_event, register_project
 from app.projects import create_project, dsn_of, project_of_key
 from app.store import Store
 from tests.conftest import csrf_token, parts_of
@@ -217,7 +217,7 @@ def test_set_up_page_turns_green_when_the_first_event_arrives(
     assert event_id and admin_client.get(f"/admin/events/{event_id[1]}").status_code == 200
     assert "The first event has arrived" in admin_client.get("/admin/projects/42/setup").text
     # Of its own project only.
-    enroll(parts_of(app).store, parts_of(app).config, {"name": "Other"}, 43)
+    register_project(parts_of(app).store, parts_of(app).config, {"name": "Other"}, 43)
     assert "Waiting" in admin_client.get("/admin/projects/43/setup").text
 
 
@@ -240,7 +240,7 @@ def test_lines_for_python_and_curl_report(tmp_path: Path, database_url: str) -> 
         store = Store(database_url)
         for project_id, name in ((42, "python"), (43, "curl")):
             key = create_project(store, name, project_id).keys[0]
-            lines = {one.id: one.lines for one in snippets(server.url, project_id, key)}
+            lines = {snippet.id: snippet.lines for snippet in snippets(server.url, project_id, key)}
             assert dsn_of(server.url, project_id, key) in lines["python"]
             run = [sys.executable, "-c"] if name == "python" else ["sh", "-c"]
             subprocess.run([*run, lines[name]], check=True, timeout=60, capture_output=True)

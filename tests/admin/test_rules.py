@@ -73,12 +73,12 @@ def test_rule_is_changed_ordered_switched_and_deleted(
     send(admin_client, path, **{**TIMEOUTS, "name": "slow"}, do="keep")
     send(admin_client, f"{PATH}/{second.id}/place", place="1")
     send(admin_client, f"{path}/enabled", enabled="no")
-    assert [(one.id, one.title, one.enabled) for one in rules(app)] == [
+    assert [(rule.id, rule.title, rule.enabled) for rule in rules(app)] == [
         (second.id, "level:debug", True),
         (first.id, "slow", False),
     ]
     assert send(admin_client, f"{path}/delete").status_code == 303
-    assert [one.id for one in rules(app)] == [second.id]
+    assert [rule.id for rule in rules(app)] == [second.id]
     assert admin_client.get(path).status_code == 404
     assert send(admin_client, f"{path}/enabled", enabled="yes").status_code == 404
     assert send(admin_client, f"{PATH}/{second.id}/place", place="9" * 40).status_code == 303

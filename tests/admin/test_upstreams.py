@@ -119,7 +119,7 @@ def test_same_number_waits_on_every_page_and_in_every_answer(
     (overview,) = answered(client, "/api/deliveries/overview")["destinations"]
     assert (overview["project_id"], overview["waiting"], overview["parked"]) == (2, 3, 0)
     projects = answered(client, "/system/status")["sentry"]["projects"]
-    assert {one["id"]: one["waiting"] for one in projects} == {1: 0, 2: 3, 3: 0}
+    assert {project["id"]: project["waiting"] for project in projects} == {1: 0, 2: 3, 3: 0}
     assert 'devenviro_project_waiting{project="2"} 3' in client.get("/metrics").text
 
 

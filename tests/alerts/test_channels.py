@@ -15,7 +15,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 
 from app.alerts.channels import find_channel
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.mail import AddressError, Mailer, addresses
 from app.alerts.notifications import one_line
 from app.alerts.targets import Targets
@@ -44,16 +44,16 @@ def send_test(client: FlaskClient, channel_id: int) -> Any:
 
 def test_webhook_is_sent_signed_json(client: FlaskClient, receiver: Receiver) -> None:
     made = add(client, kind="webhook", url=f"{receiver.url}/hook?key=1", secret=SECRET)
-    notice = send_test(client, made["id"])
+    notification = send_test(client, made["id"])
     [got] = receiver.received
     timestamp = got.headers["x-devenviro-timestamp"]
     signed = hmac.new(SECRET.encode(), timestamp.encode() + got.body, hashlib.sha256).hexdigest()
     assert got.headers["x-devenviro-signature"] == f"sha256={signed}"
     assert abs(int(timestamp) - time.time()) < 60
     assert got.json["title"] == "Test of Ops" and got.json["kind"] == "test"
-    assert got.json["id"] == got.headers["x-devenviro-notice"] == notice["uid"]
-    assert got.json["links"]["notice"].endswith(f"/admin/alerts/{notice['id']}")
-    [way] = notice["sendings"]
+    assert got.json["id"] == got.headers["x-devenviro-notice"] == notification["uid"]
+    assert got.json["links"]["notice"].endswith(f"/admin/alerts/{notification['id']}")
+    [way] = notification["sendings"]
     assert (way["state"], way["attempts"], way["tries"][0]["status"]) == ("delivered", 1, 200)
 
 
@@ -88,14 +88,14 @@ def test_mail_is_sent_encrypted_and_after_a_login(
             SMTP_FROM="alerts@example.org",
         ).test_client()
         made = add(client, kind="email", to="ops@example.org, Dev@example.org")
-        notice = send_test(client, made["id"])
+        notification = send_test(client, made["id"])
         [mail] = server.received
         assert server.recipients == [["ops@example.org", "Dev@example.org"]]
         assert server.was_encrypted == [True]
     assert mail["Subject"] == "[DevEnviro] Test of Ops" and mail["From"] == "alerts@example.org"
-    assert mail["Message-ID"] == f"<{notice['uid']}@devenviro>"
-    assert f"/admin/alerts/{notice['id']}" in mail.get_content()
-    assert notice["sendings"][0]["state"] == "delivered"
+    assert mail["Message-ID"] == f"<{notification['uid']}@devenviro>"
+    assert f"/admin/alerts/{notification['id']}" in mail.get_content()
+    assert notification["sendings"][0]["state"] == "delivered"
 
 
 def test_mail_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
@@ -109,9 +109,9 @@ def test_mail_server_that_nobody_vouches_for_gets_neither_password_nor_mail(
             SMTP_USERNAME="me",
             SMTP_PASSWORD="mail-password",
         ).test_client()
-        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        notification = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
         assert server.received == []
-    [way] = notice["sendings"]
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and way["reason"].startswith("TLS: ")
 
 
@@ -128,9 +128,9 @@ def test_mail_that_cannot_be_sent_says_which_setting_is_wrong(
 ) -> None:
     with MailServer() as server:
         client = make_app(SMTP_PORT=server.port, **settings).test_client()
-        notice = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
+        notification = send_test(client, add(client, kind="email", to="ops@example.org")["id"])
         assert server.received == []
-    [way] = notice["sendings"]
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and words in way["reason"]
 
 
@@ -174,7 +174,7 @@ def test_certificate_is_held_against_the_name_not_the_address(
 ) -> None:
     certificate = certify(name="DNS:hook.invalid")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    poster = Poster(Targets(True, resolve=lambda *_: ["127.0.0.1"]))
+    poster = HttpSender(Targets(True, resolve=lambda *_: ["127.0.0.1"]))
     with Receiver(certificate) as server:
         assert poster.post(f"https://hook.invalid:{server.port}/", b"{}", {}).is_sent
         other = poster.post(f"https://other.invalid:{server.port}/", b"{}", {})
@@ -187,10 +187,10 @@ def test_failed_test_says_why_and_is_not_tried_again(
 ) -> None:
     made = add(client, kind="webhook", url=receiver.url)
     receiver.answer = lambda: Response("internal things", 500)
-    notice = send_test(client, made["id"])
-    [way] = notice["sendings"]
+    notification = send_test(client, made["id"])
+    [way] = notification["sendings"]
     assert (way["state"], way["reason"], way["next_at"]) == ("parked", "answered 500", None)
-    assert "internal things" not in str(notice)
+    assert "internal things" not in str(notification)
 
 
 def test_proxy_of_the_environment_is_not_asked(
@@ -215,10 +215,10 @@ def test_secrets_are_shown_once_and_never_again(
     made = add(client, kind="webhook", url=receiver.url + TOKEN_PATH)
     assert made["address"] == f"{receiver.url}/…" and len(made["secret"]) > 30
     receiver.answer = lambda: Response("no", 500)
-    notice = send_test(client, made["id"])
-    shown = [client.get(CHANNELS).text, str(notice), client.get("/api/alerts").text]
+    notification = send_test(client, made["id"])
+    shown = [client.get(CHANNELS).text, str(notification), client.get("/api/alerts").text]
     admin = login(app.test_client())
-    for page in (f"/admin/alerts/{notice['id']}", "/admin/alerts/channels", "/admin/alerts"):
+    for page in (f"/admin/alerts/{notification['id']}", "/admin/alerts/channels", "/admin/alerts"):
         shown.append(admin.get(page).text)
     shown.append(admin.get(f"/admin/alerts/channels/{made['id']}").text)
     # The receiver here says itself what it was asked for.
@@ -268,8 +268,8 @@ def test_target_that_was_kept_while_private_ones_were_allowed_is_refused_at_send
     made = add(
         make_app(ALERTS_ALLOW_PRIVATE_TARGETS=True).test_client(), kind="webhook", url=receiver.url
     )
-    notice = send_test(make_app().test_client(), made["id"])
-    [way] = notice["sendings"]
+    notification = send_test(make_app().test_client(), made["id"])
+    [way] = notification["sendings"]
     assert way["state"] == "parked" and way["reason"].startswith("not sent: ")
     assert receiver.received == []
 
@@ -283,14 +283,14 @@ def test_channel_is_changed_switched_off_and_deleted(
         path, json={"name": "Night", "enabled": False, "url": receiver.url + "/n"}
     )
     assert (changed.json["name"], changed.json["enabled"]) == ("Night", False)
-    notice = send_test(client, made["id"])
+    notification = send_test(client, made["id"])
     assert receiver.received[0].path == "/n"
     assert client.patch(path, json={"to": "ops@example.org"}).status_code == 422
     assert client.patch(path, json={"url": "http://169.254.169.254/"}).status_code == 422
     assert client.delete(path, json={}).status_code == 204
     assert client.delete(path, json={}).status_code == 404
     assert client.patch(path, json={}).status_code == 404
-    [way] = client.get(f"/api/alerts/{notice['id']}").json["sendings"]
+    [way] = client.get(f"/api/alerts/{notification['id']}").json["sendings"]
     assert (way["channel_name"], way["channel_id"], way["state"]) == ("Night", None, "delivered")
 
 

@@ -30,7 +30,9 @@ def merge(app: Flask, *ids: int) -> None:
 
 def take_out(app: Flask, issue_id: int, function: str) -> None:
     with parts_of(app).store.write() as conn:
-        [taken] = [one.hash for one in groupings_of(conn, issue_id) if function in one.key]
+        [taken] = [
+            grouping.hash for grouping in groupings_of(conn, issue_id) if function in grouping.key
+        ]
         merging.unmerge(conn, issue_id, [taken], "ada")
     finish_moves(parts_of(app).store)
 

@@ -1,4 +1,4 @@
-"""What notices say of their issues: all of them, the worst first, as they were then."""
+"""What notifications say of their issues: all of them, the worst first, as they were then."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def error(number: int, **fields: Any) -> Payload:
 
 
 def add_slack(app: Flask, url: str) -> None:
-    wanted = channels.checked(parts_of(app).courier.targets, kind="slack", name="s", url=url)
+    wanted = channels.checked(parts_of(app).dispatcher.targets, kind="slack", name="s", url=url)
     with parts_of(app).store.write() as conn:
         channels.add_channel(conn, wanted)
 
@@ -96,8 +96,8 @@ def test_slack_names_the_same_issues_and_leads_to_all(app: Flask, receiver: Rece
     assert "1. ValueError: number 13" in got.json["text"]
     assert "and 4 more: <http" in got.json["text"] and "|Open all 14>" in got.json["text"]
     elements = got.json["blocks"][0]["elements"][0]["elements"]
-    assert "10. ValueError" in "".join(one["text"] for one in elements)
-    assert "Open all 14" in [one["text"] for one in elements if one["type"] == "link"]
+    assert "10. ValueError" in "".join(element["text"] for element in elements)
+    assert "Open all 14" in [element["text"] for element in elements if element["type"] == "link"]
 
 
 def test_mail_names_the_same_issues_and_leads_to_all(make_app: Callable[..., Flask]) -> None:
@@ -119,9 +119,9 @@ def test_mail_names_the_same_issues_and_leads_to_all(make_app: Callable[..., Fla
     assert lines[first].endswith(" · 4 events, 3 users")
     assert lines[first + 9].startswith("10. ") and lines[first + 10] == "and 4 more: Open all 14"
     assert lines[first + 11].startswith("Rule New issues. Next message not before ")
-    [notice] = client_of(app).get("/api/alerts").json["alerts"]
+    [notification] = client_of(app).get("/api/alerts").json["alerts"]
     [leads_to] = [line for line in lines if line.startswith("Open all 14: ")]
-    assert leads_to.endswith(f"/admin/alerts/{notice['id']}")
+    assert leads_to.endswith(f"/admin/alerts/{notification['id']}")
     assert not [line for line in lines if "/admin/events/" in line]
 
 
@@ -145,11 +145,11 @@ def test_list_of_a_notice_is_what_it_was_when_issues_and_events_are_gone(
     evaluate(app)
     with parts_of(app).store.write() as conn:
         triage.delete(conn, list(conn.scalars(select(issues.c.id))))
-    [notice] = client.get("/api/alerts").json["alerts"]
-    found = client.get(f"/api/alerts/{notice['id']}").json
+    [notification] = client.get("/api/alerts").json["alerts"]
+    found = client.get(f"/api/alerts/{notification['id']}").json
     assert (found["total"], len(found["issues"])) == (14, 14)
     assert found["issues"][0]["title"] == "ValueError: number 13"
-    page = admin_client.get(f"/admin/alerts/{notice['id']}").text
+    page = admin_client.get(f"/admin/alerts/{notification['id']}").text
     assert page.count("deleted since") == 14 and "ValueError: number 0" in page
 
 

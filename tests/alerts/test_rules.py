@@ -128,11 +128,14 @@ def test_project_has_no_more_rules_than_are_evaluated_cheaply(client: FlaskClien
 def test_notices_are_listed_by_project_and_in_pages(app: Flask, client: FlaskClient) -> None:
     store_events(app, calls("charge", value="declined"))
     evaluate(app)
-    [notice] = client.get("/api/alerts?project_id=1").json["alerts"]
-    assert (notice["kind"], notice["title"]) == ("new_issue", "New issue: ValueError: declined")
-    assert notice["issue_id"] and notice["event_id"] and notice["sendings"] == []
+    [notification] = client.get("/api/alerts?project_id=1").json["alerts"]
+    assert (notification["kind"], notification["title"]) == (
+        "new_issue",
+        "New issue: ValueError: declined",
+    )
+    assert notification["issue_id"] and notification["event_id"] and notification["sendings"] == []
     assert client.get("/api/alerts?project_id=2").json == {"alerts": [], "next": None}
-    assert client.get(f"/api/alerts?cursor={notice['id']}").json["alerts"] == []
+    assert client.get(f"/api/alerts?cursor={notification['id']}").json["alerts"] == []
 
 
 # ---- on the pages -------------------------------------------------------------------------------
@@ -184,9 +187,13 @@ def test_rule_and_notice_lead_to_each_other(app: Flask, admin_client: FlaskClien
     evaluate(app)
     page = admin_client.get("/admin/alerts").text
     assert "<b>declined" not in page
-    notice = admin_client.get(str(re.search(r"/admin/alerts/\d+", page)[0])).text
-    assert "<b>declined" not in notice and "/admin/issues/" in notice and "/admin/events/" in notice
-    rule = admin_client.get(str(re.search(r"/admin/alerts/rules/\d+", notice)[0])).text
+    notification = admin_client.get(str(re.search(r"/admin/alerts/\d+", page)[0])).text
+    assert (
+        "<b>declined" not in notification
+        and "/admin/issues/" in notification
+        and "/admin/events/" in notification
+    )
+    rule = admin_client.get(str(re.search(r"/admin/alerts/rules/\d+", notification)[0])).text
     assert "New issue: ValueError" in rule
 
 

@@ -1,4 +1,4 @@
-"""Notices on their way: retried, settled, never lost, never doubled."""
+"""Notifications on their way: retried, settled, never lost, never doubled."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_webhook_that_is_down_for_an_hour_gets_it_once_afterwards(app: Flask) ->
                 send_due(app)
                 clock.shift(timedelta(minutes=1))
             assert len(receiver.received) == 1
-        assert [one.state for one in sendings(app)] == ["delivered"]
+        assert [sending.state for sending in sendings(app)] == ["delivered"]
 
 
 def test_wait_grows_with_every_failure_and_ends_after_three_days(
@@ -171,12 +171,12 @@ def test_failure_of_a_notice_makes_no_event_of_ours(app: Flask, receiver: Receiv
     only(app, "new_issue", cooldown_minutes=1)
     store_events(app, calls("charge"))
     evaluate(app)
-    courier = parts_of(app).courier
+    dispatcher = parts_of(app).dispatcher
 
     def fail(*_: object) -> None:
         raise RuntimeError("the courier stumbled")
 
-    courier._try = fail  # type: ignore[method-assign,assignment]
+    dispatcher._try = fail  # type: ignore[method-assign,assignment]
     send_due(app)
     receiver.answer = lambda: Response(status=500)
     with parts_of(app).store.read() as conn:
@@ -263,13 +263,13 @@ def test_notice_that_was_given_up_warns_and_goes_out_once_more_when_a_person_say
         assert alerts_health(app) == "pass"
         switch(app, failing, enabled=False)
         send_due(app)
-        assert {one.state for one in sendings(app)} == {"parked", "delivered"}
+        assert {sending.state for sending in sendings(app)} == {"parked", "delivered"}
         assert alerts_health(app) == "warn"
         switch(app, failing, enabled=True)
-        [notice_id] = {one.notice_id for one in sendings(app)}
+        [notice_id] = {sending.notice_id for sending in sendings(app)}
         again(admin_client, way, notice_id)
         send_due(app)
-        assert {one.state for one in sendings(app)} == {"delivered"}
+        assert {sending.state for sending in sendings(app)} == {"delivered"}
         assert alerts_health(app) == "pass"
         # Nothing is left of it to send, to nobody.
         again(admin_client, way, notice_id)
@@ -319,7 +319,7 @@ def test_two_that_evaluate_at_the_same_time_tell_once(
 
     def work(host: Flask) -> None:
         together.wait()
-        evaluator_of(host).turn()
+        evaluator_of(host).work()
         send_due(host)
         together.wait()
         send_due(host)
@@ -353,14 +353,14 @@ def test_notice_of_a_process_that_is_killed_between_sending_and_settling_is_sent
     try:
         wait_for(lambda: receiver.received)
         wait_for(lambda: workers[0].process.poll() is not None)
-        assert [one.state for one in sendings(app)] == ["pending"]
+        assert [sending.state for sending in sendings(app)] == ["pending"]
         receiver.answer = Response
         workers.append(WorkerProcess(tmp_path / "data", **settings))
-        wait_for(lambda: [one.state for one in sendings(app)] == ["delivered"])
+        wait_for(lambda: [sending.state for sending in sendings(app)] == ["delivered"])
     finally:
         for worker in workers:
             worker.stop()
-    # The same notice, so that who gets it can tell.
+    # The same notification, so that who gets it can tell.
     first, second = receiver.received
     assert first.json["id"] == second.json["id"]
     assert titles(app) == ["New issue: ValueError: declined"]

@@ -1,4 +1,4 @@
-"""Which addresses a notice may be sent to: hostile ones are refused at saving and at sending."""
+"""Hostile addresses of channels are refused when they are saved and when they are sent to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import pytest
 from flask import Response
 
-from app.alerts.http_sender import Poster
+from app.alerts.http_sender import HttpSender
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
 from tests.receiving import Receiver
 
@@ -129,7 +129,7 @@ def test_hostile_target_is_refused_at_saving_and_at_sending_and_not_repeated(url
     with pytest.raises(TargetError) as caught:
         Targets().check(url)
     assert not url or url not in str(caught.value)
-    outcome = Poster(Targets()).post(url, b"{}", {})
+    outcome = HttpSender(Targets()).post(url, b"{}", {})
     # What does not resolve on this machine leads nowhere, but may tomorrow.
     assert not outcome.is_sent and (outcome.is_final or "does not resolve" in outcome.note)
 
@@ -184,7 +184,7 @@ def test_name_that_changes_its_answer_is_refused_at_sending(receiver: Receiver) 
     answers = [[PUBLIC], ["127.0.0.1"]]
     targets = Targets(resolve=lambda *_: answers.pop(0))
     targets.check(f"http://rebind.example.org:{receiver.port}/")
-    outcome = Poster(targets).post(f"http://rebind.example.org:{receiver.port}/", b"{}", {})
+    outcome = HttpSender(targets).post(f"http://rebind.example.org:{receiver.port}/", b"{}", {})
     assert outcome.is_final and "private address" in outcome.note
     assert receiver.received == []
 
@@ -200,7 +200,7 @@ def test_connection_goes_to_the_address_that_was_checked_and_names_the_host(
         return ["127.0.0.1"] if len(asked) == 1 else ["127.0.0.2"]
 
     url = f"http://hook.invalid:{receiver.port}/path?query=1"
-    outcome = Poster(Targets(True, resolve)).post(url, b"{}", {"X-Own": "1"})
+    outcome = HttpSender(Targets(True, resolve)).post(url, b"{}", {"X-Own": "1"})
     assert outcome.is_sent and asked == ["hook.invalid"]
     [got] = receiver.received
     assert got.headers["host"] == f"hook.invalid:{receiver.port}"
@@ -209,14 +209,14 @@ def test_connection_goes_to_the_address_that_was_checked_and_names_the_host(
 
 def test_next_address_is_tried_where_nothing_listens_at_the_first(receiver: Receiver) -> None:
     targets = Targets(True, resolve=lambda *_: ["::1", "127.0.0.1"])
-    assert Poster(targets).post(f"http://hook.invalid:{receiver.port}/", b"{}", {}).is_sent
+    assert HttpSender(targets).post(f"http://hook.invalid:{receiver.port}/", b"{}", {}).is_sent
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_redirect_is_not_followed_and_no_success(receiver: Receiver, status: int) -> None:
     with Receiver() as other:
         receiver.answer = lambda: Response(status=status, headers={"Location": f"{other.url}/x"})
-        outcome = Poster(Targets(True)).post(f"{receiver.url}/", b"{}", {})
+        outcome = HttpSender(Targets(True)).post(f"{receiver.url}/", b"{}", {})
         assert (outcome.is_sent, outcome.status) == (False, status)
         assert len(receiver.received) == 1 and other.received == []
 
@@ -224,7 +224,7 @@ def test_redirect_is_not_followed_and_no_success(receiver: Receiver, status: int
 def test_answer_that_never_ends_its_headers_ends_at_the_deadline() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_drip, args=(server,), daemon=True).start()
-        poster = Poster(Targets(True), deadline_s=0.5)
+        poster = HttpSender(Targets(True), deadline_s=0.5)
         outcome = poster.post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {})
     assert (outcome.is_sent, outcome.note) == (False, "no answer in time")
 
@@ -243,7 +243,7 @@ def test_status_decides_however_the_rest_of_the_answer_goes() -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             threading.Thread(target=_say, args=(server, answer), daemon=True).start()
             url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-            assert Poster(Targets(True)).post(url, b"{}", {}).is_sent is is_sent, answer[:30]
+            assert HttpSender(Targets(True)).post(url, b"{}", {}).is_sent is is_sent, answer[:30]
 
 
 def _say(server: socket.socket, answer: bytes) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from app.delivery.tables import destinations
 from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
-from tests.delivering import books_of, deliver, forwarding
+from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -196,7 +196,7 @@ def test_replay_and_discard_by_ids_and_by_filter_return_counts(
     answer = caller.post("/api/deliveries/discard", json={"state": "parked", "project_id": 1})
     assert answer.json == {"discarded": 2}
     assert states_of(shop) == ["discarded", "discarded", "pending", "local"]
-    assert books_of(shop)["balanced"] is True
+    assert accounting_of(shop)["balanced"] is True
 
 
 def test_action_that_does_not_fit_the_state_is_409(

@@ -47,7 +47,9 @@ def test_merged_issues_are_one_and_their_groupings_make_issues_again(
     taken = [one["hash"] for one in there if one["key"] != "message no price"]
     made = client.post(f"/api/issues/{ids[0]}/unmerge", json={"hashes": taken}).json["ids"]
     assert len(made) == 2
-    assert [one["times_seen"] for number in made for one in groupings(client, number)] == [1, 1]
+    assert [
+        grouping["times_seen"] for number in made for grouping in groupings(client, number)
+    ] == [1, 1]
     assert client.get(f"/api/issues/{ids[0]}").json["times_seen"] == 1
 
 

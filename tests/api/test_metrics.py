@@ -20,7 +20,7 @@ from app.protocol.transaction import Timing
 from app.stats.observations import BOUNDS_S
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver, forwarding
+from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns
 from tests.mini_sentry import MiniSentry
 from tests.serving import wait_for
@@ -42,8 +42,8 @@ def shop(make_app: Callable[..., Flask], mini_sentry: MiniSentry) -> Flask:
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Health keeps nothing from one question to the next."""
     monkeypatch.setattr("app.api.health.CACHE_S", -1)
-    monkeypatch.setattr("app.api.health.BOOKS_EVERY_S", -1)
-    monkeypatch.setattr("app.api.health.BOOKS_SHARE", 0)
+    monkeypatch.setattr("app.api.health.ACCOUNTING_EVERY_S", -1)
+    monkeypatch.setattr("app.api.health.ACCOUNTING_SHARE", 0)
 
 
 def read(text: str) -> dict[str, float]:
@@ -212,7 +212,7 @@ def test_tampered_store_unbalances_the_books_wherever_they_are_shown(
         accept(shop)
     deliver(shop)
     client = login(shop.test_client())
-    assert books_of(shop)["balanced"] and health_of(shop)["books"] == "pass"
+    assert accounting_of(shop)["balanced"] and health_of(shop)["books"] == "pass"
     assert "not balanced" not in client.get("/admin/").text
     with parts_of(shop).store.write() as conn:
         conn.exec_driver_sql(tampering)
@@ -228,7 +228,7 @@ def test_books_are_not_counted_anew_for_every_probe(
 ) -> None:
     monkeypatch.setattr("app.api.health.CACHE_S", -1)
     counted: list[object] = []
-    real = books_of
+    real = accounting_of
 
     def counting(conn: object) -> dict[str, object]:
         counted.append(conn)

@@ -82,7 +82,7 @@ def test_pages_follow_each_other_and_a_version_is_found_by_its_name(
 def test_issue_tells_its_users_by_day(shop: Flask, client: FlaskClient) -> None:
     (issue,) = client.get(f"/api/issues?project_id={SHOP}&release=shop@2").json["issues"]
     days = client.get(f"/api/issues/{issue['id']}/users").json["users"]
-    assert (len(days), [one["users"] for one in days[-2:]], issue["users"]) == (30, [0, 3], 3)
+    assert (len(days), [day["users"] for day in days[-2:]], issue["users"]) == (30, [0, 3], 3)
     assert client.get("/api/issues/77/users").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Alerts as a person meets them: a channel made and tested, a rule made, a notice read."""
+"""Alerts as a person meets them: a channel made and tested, a rule made, a notification read."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Program:
         lines = [line for line in self.server.log.read_text().splitlines() if line[:1] == "{"]
         path = f"/api/{self.id}/envelope/"
         requests = [json.loads(line) for line in lines]
-        return {one["status"] for one in requests if one.get("path") == path}
+        return {request["status"] for request in requests if request.get("path") == path}
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,7 @@ def test_browser_reports_and_everything_is_kept(shop: Shop, program: Program) ->
     first, second = (program.event(event_id) for event_id in ids)
     assert_is_the_order_without_a_price(first, shop)
     assert first["issue_id"] == second["issue_id"]
-    unhandled = [program.event(one["event_id"]) for one in program.events()]
+    unhandled = [program.event(event["event_id"]) for event in program.events()]
     assert {
         (one["exceptions"][-1]["type"], one["exceptions"][-1]["handled"])
         for one in unhandled

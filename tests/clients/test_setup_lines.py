@@ -29,7 +29,7 @@ def lines_for(kind: str, program: Program) -> str:
 
 
 def assert_arrived(program: Program, title: str) -> None:
-    wait_for(lambda: [one["title"] for one in program.events()] == [title])
+    wait_for(lambda: [event["title"] for event in program.events()] == [title])
 
 
 @pytest.mark.usefixtures("needs_npm")

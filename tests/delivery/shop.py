@@ -67,7 +67,7 @@ def states_of(app: Flask) -> list[str]:
 
 
 def set_columns(app: Flask, **values: object) -> None:
-    """Write into every envelope's row, behind the back of the books."""
+    """Write into every envelope's row, behind the back of the counters."""
     with parts_of(app).store.write() as conn:
         conn.execute(envelopes.update().values(values))
 

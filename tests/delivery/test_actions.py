@@ -1,4 +1,4 @@
-"""Replay, discard, pause, resume: they hold, the books move along, and nothing is sent twice."""
+"""Replay, discard, pause, resume: they hold, the counters move along, and nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope
 from app.store import utc_now
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import books_of, deliver, forwarding
+from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -35,12 +35,12 @@ from tests.serving import wait_for
 
 @pytest.fixture
 def shop(make_app: Callable[..., Flask], mini_sentry: MiniSentry) -> Iterator[Flask]:
-    """Whatever a test does, the books balance at its end."""
+    """Whatever a test does, the accounting adds up at its end."""
     app = make_app(
         SENTRY_DSN=mini_sentry.dsn, DELIVERY_BACKOFF_BASE_S=0.01, DELIVERY_BACKLOG_PER_S=0
     )
     yield app
-    assert books_of(app)["balanced"] is True
+    assert accounting_of(app)["balanced"] is True
 
 
 def replay_one(app: Flask, envelope_id: int, **options: bool) -> None:
@@ -127,11 +127,13 @@ def test_parked_envelope_that_is_replayed_is_delivered_and_keeps_its_ledger(
     deliver(shop)
     with parts_of(shop).store.read() as conn:
         found = find_delivery(conn, envelope_id)
-    assert found and [one.state for one in found.attempts] == ["delivered", "parked"]
+    assert found and [attempt.state for attempt in found.attempts] == ["delivered", "parked"]
     assert len(mini_sentry.event_ids()) == 1
 
 
-@pytest.mark.parametrize(("limit", "value"), [("BITE", 2), ("BITE", 5), ("BITE_BYTES", 1)])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("BATCH_SIZE", 2), ("BATCH_SIZE", 5), ("BATCH_BYTES", 1)]
+)
 def test_all_parked_are_replayed_in_bites_and_others_are_left(
     shop: Flask,
     mini_sentry: MiniSentry,
@@ -195,7 +197,7 @@ def test_replayed_event_is_not_sampled_out_again(
     assert replay(shop, state="discarded").done == 1
     deliver(shop)
     assert states_of(shop) == ["delivered", "delivered"]
-    assert books_of(shop)["discarded"] == {} and books_of(shop)["balanced"]
+    assert accounting_of(shop)["discarded"] == {} and accounting_of(shop)["balanced"]
 
 
 def test_local_envelopes_can_be_sent_once_there_is_a_dsn(
@@ -210,7 +212,7 @@ def test_local_envelopes_can_be_sent_once_there_is_a_dsn(
     parts_of(shop).destinations.own_dsn = mini_sentry.dsn
     assert replay(shop, state="local") == Outcome(1)
     deliver(shop)
-    assert states_of(shop) == ["delivered"] and books_of(shop)["balanced"]
+    assert states_of(shop) == ["delivered"] and accounting_of(shop)["balanced"]
 
 
 def test_delivered_envelope_is_sent_again_only_by_force(
@@ -247,7 +249,7 @@ def test_discarded_envelope_is_not_sent_and_sentry_is_told_of_it(
         actions.discard_one(parts.store, parts.destinations, row.id, "a test")
     row = rows_of(shop)[0]
     assert (row.state, row.reason, row.next_at) == ("discarded", "by_person", None)
-    assert books_of(shop)["discarded"] == {"by_person": 2} and owed(shop) == {"by_person": 2}
+    assert accounting_of(shop)["discarded"] == {"by_person": 2} and owed(shop) == {"by_person": 2}
     with forwarding(shop):
         mini_sentry.wait_for(lambda server: len(server.envelopes) == 1)
     report = mini_sentry.envelopes[0].items[0]

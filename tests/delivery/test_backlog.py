@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import Flask
 
 from app.sentry import capture_message
-from tests.delivering import books_of, deliver, forwarding
+from tests.delivering import accounting_of, deliver, forwarding
 from tests.fake_sentry import FakeSentry
 from tests.serving import wait_for
 
@@ -42,13 +42,13 @@ def test_live_event_overtakes_what_queued_while_sentry_was_away(
     fake_sentry.set_mood("refused")
     with forwarding(app):
         queued = capture("while it was away", 40)
-        wait_for(lambda: books_of(app)["retry"] >= 3)
+        wait_for(lambda: accounting_of(app)["retry"] >= 3)
         fake_sentry.set_mood("ok")
         wait_for(lambda: bool(fake_sentry.event_ids()))
         live = capture("now", 5)
         wait_for(lambda: set(live) <= set(fake_sentry.event_ids()))
     assert len(set(queued) - set(fake_sentry.event_ids())) > 20
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_first_events_of_issues_go_before_their_repeats(
@@ -74,4 +74,4 @@ def test_backlog_drains_whole_and_once_however_much_happens_meanwhile(
     deliver(app)
     assert sorted(fake_sentry.event_ids()) == sorted(captured)
     assert fake_sentry.repeats() == []
-    assert books_of(app)["delivered"] == len(captured)
+    assert accounting_of(app)["delivered"] == len(captured)

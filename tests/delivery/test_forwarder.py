@@ -23,7 +23,7 @@ from app.protocol.envelope import Envelope, Item
 from app.store import utc_now
 from app.store.recording import recording
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver, deliver_until, forwarding
+from tests.delivering import accounting_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
 from tests.serving import WorkerProcess, wait_for
 
@@ -146,7 +146,7 @@ def test_answer_of_sentry_is_named_on_the_trail_and_nothing_is_dropped(
     assert failed["hop"] == hop and cause in failed["detail"]
     assert "secret" not in failed["detail"]
     assert attempts_of(app)[0][0] == answer.status_code
-    assert books_of(app)["balanced"] and books_of(app)[state] == 1
+    assert accounting_of(app)["balanced"] and accounting_of(app)[state] == 1
 
 
 def _closed_port() -> int:
@@ -192,7 +192,7 @@ def test_event_is_tried_again_until_sentry_takes_it(
         (503, "retry"),
         (200, "delivered"),
     ]
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_wrong_key_opens_the_circuit_keeps_everything_and_mends_by_itself(
@@ -213,13 +213,13 @@ def test_wrong_key_opens_the_circuit_keeps_everything_and_mends_by_itself(
             fail_differently("abcdefghijklmnopqrst"[number] * 3)
         before = len(asked)
         wait_for(lambda: len(asked) >= before + 3)  # probes, one at a time
-        assert books_of(app)["delivered"] == 0
+        assert accounting_of(app)["delivered"] == 0
         mini_sentry.answer = None
-        wait_for(lambda: books_of(app)["delivered"] == 21)
+        wait_for(lambda: accounting_of(app)["delivered"] == 21)
     destination = _destination(app)
     assert (destination.open_since, destination.cause, destination.failures) == (None, None, 0)
     assert len(set(mini_sentry.event_ids())) == len(mini_sentry.event_ids()) == 21
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def _destination(app: Flask) -> destinations.Destination:
@@ -243,7 +243,7 @@ def test_limit_of_one_category_holds_what_it_names_and_nothing_else(
     with recording():
         session = Envelope({}, [Item({"type": "session"}, {"sid": "a"})])
         parts_of(app).intake.accept(session, project_id=1, timeout_s=5)
-    deliver_until(app, lambda: books_of(app)["delivered"] == 1)
+    deliver_until(app, lambda: accounting_of(app)["delivered"] == 1)
     assert [envelope.item_types for envelope in mini_sentry.envelopes] == [["session"]]
     assert state_of(client, second) == "pending"
     assert "429: Sentry asked to wait until" in event_of(client, second)["trail"][3]["detail"]  # type: ignore[index]
@@ -309,8 +309,8 @@ def test_first_event_of_an_issue_always_goes_and_its_repeats_are_sampled(
     ids = [sentry.capture_message("the same bug") for _ in range(5)]
     deliver(app)
     assert mini_sentry.event_ids() == ids[:1]
-    assert books_of(app)["discarded"] == {"sample_rate": 4}
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["discarded"] == {"sample_rate": 4}
+    assert accounting_of(app)["balanced"]
     assert client.get("/api/issues").json["issues"][0]["times_seen"] == 5
     assert "sampled out" in event_of(client, ids[4])["trail"][3]["detail"]  # type: ignore[index]
 
@@ -341,7 +341,7 @@ def test_cap_lets_so_many_of_an_issue_through_in_an_hour(
         sentry.capture_message("quiet")
         deliver(app)
     assert len(mini_sentry.events()) == 4
-    assert books_of(app)["discarded"] == {"issue_cap": 3}
+    assert accounting_of(app)["discarded"] == {"issue_cap": 3}
     with time_machine.travel(noon + timedelta(hours=1), tick=True):
         sentry.capture_message("noisy")
         deliver(app)
@@ -357,7 +357,7 @@ def test_cap_counts_the_first_event_that_goes_in_one_batch_with_its_repeats(
             sentry.capture_message("noisy")
         deliver(app)
     assert len(mini_sentry.events()) == 1
-    assert books_of(app)["discarded"] == {"issue_cap": 3}
+    assert accounting_of(app)["discarded"] == {"issue_cap": 3}
 
 
 def test_what_was_spared_is_told_to_sentry_as_client_reports(
@@ -379,7 +379,7 @@ def test_what_was_spared_is_told_to_sentry_as_client_reports(
     deliver(app)
     deliver_until(app, lambda: bool(reported()))
     assert reported() == [{"reason": "sample_rate", "category": "error", "quantity": 3}]
-    accounting = books_of(app)
+    accounting = accounting_of(app)
     assert (accounting["accepted"], accounting["balanced"]) == (
         4,
         True,
@@ -414,7 +414,7 @@ def test_envelope_that_is_too_old_expires_and_the_books_say_so(
     deliver_until(app, lambda: state_of(client, event_id) == "retry")
     with time_machine.travel(utc_now() + timedelta(days=2, minutes=1)):
         deliver_until(app, lambda: state_of(client, event_id) == "expired")
-    assert (books_of(app)["expired"], books_of(app)["balanced"]) == (1, True)
+    assert (accounting_of(app)["expired"], accounting_of(app)["balanced"]) == (1, True)
 
 
 def test_project_with_a_dsn_of_its_own_goes_there_and_one_without_stays_here(
@@ -435,7 +435,7 @@ def test_project_with_a_dsn_of_its_own_goes_there_and_one_without_stays_here(
             intake.accept(envelope, project_id=project_id, timeout_s=5)
     deliver(app)
     assert mini_sentry.event_ids() == [f"{7:032x}"]
-    assert (books_of(app)["local"], books_of(app)["delivered"]) == (2, 1)
+    assert (accounting_of(app)["local"], accounting_of(app)["delivered"]) == (2, 1)
 
 
 def test_two_forwarders_send_everything_once(
@@ -445,7 +445,7 @@ def test_two_forwarders_send_everything_once(
     ids = [fail_differently("".join(chr(97 + int(d)) for d in f"{n:03}")) for n in range(60)]
     with forwarding(app), forwarding(app), forwarding(app):
         wait_for(lambda: len(mini_sentry.envelopes) >= 60)
-        wait_for(lambda: books_of(app)["delivered"] == 60)
+        wait_for(lambda: accounting_of(app)["delivered"] == 60)
     assert sorted(mini_sentry.event_ids()) == sorted(map(str, ids))
 
 
@@ -472,7 +472,7 @@ def test_envelope_settled_elsewhere_meanwhile_is_left_as_it_is(
             accounting.move(conn, [("state:pending", "discarded:by_person")])
         go_on.set()
         wait_for(lambda: attempts_of(app) == [(503, "retry")])
-    books_ = books_of(app)
+    books_ = accounting_of(app)
     assert (books_["discarded"], books_["balanced"]) == ({"by_person": 1}, True)
 
 

@@ -12,13 +12,13 @@ from sqlalchemy import select, update
 
 from app.delivery import results
 from app.delivery.accounting import read_counters
-from app.delivery.destination_sender import Lane
-from app.delivery.outcomes import Settlement
+from app.delivery.destination_sender import DestinationSender
+from app.delivery.outcomes import DeliveryOutcome
 from app.delivery.results import REDUCED, SET_APART
 from app.delivery.tables import attempts, destinations
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver_until, forwarding
+from tests.delivering import accounting_of, deliver_until, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -56,7 +56,7 @@ def test_result_whose_attempt_cannot_be_written_stalls_nothing_and_its_outcome_i
     deliver_until(app, lambda: state_of(app, bad) == "delivered")
     assert [state_of(app, one) for one in (*others, elsewhere)] == ["delivered"] * 5
     assert mini_sentry.event_ids().count(bad) == 1
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
     assert counter_of(app, SET_APART) == counter_of(app, REDUCED) == 1
 
 
@@ -69,18 +69,18 @@ def test_result_that_cannot_be_recorded_at_all_is_parked_with_a_reason_after_a_w
 ) -> None:
     app = make_app(SENTRY_DSN=mini_sentry.dsn, **FAST)
     bad, *others = [accept(app, f"order {number}") for number in range(20)]
-    bad_id, whole = id_of(app, bad), Lane.settlement
+    bad_id, whole = id_of(app, bad), DestinationSender.outcome
 
-    def failing(self: Lane, due: Any, *rest: Any) -> Settlement:
+    def failing(self: DestinationSender, due: Any, *rest: Any) -> DeliveryOutcome:
         if due.id == bad_id:
             raise error
         return whole(self, due, *rest)
 
-    monkeypatch.setattr(Lane, "settlement", failing)
+    monkeypatch.setattr(DestinationSender, "outcome", failing)
     deliver_until(app, lambda: state_of(app, bad) == "parked")
-    assert [state_of(app, one) for one in others] == ["delivered"] * 19
+    assert [state_of(app, other) for other in others] == ["delivered"] * 19
     assert mini_sentry.event_ids().count(bad) == 1
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_project_whose_own_row_is_damaged_does_not_stop_the_others(
@@ -105,14 +105,14 @@ def test_step_that_fails_for_one_project_does_not_stop_the_others(
     app = make_app(SENTRY_DSN=mini_sentry.dsn, **FAST)
     add_project(app, 7, mini_sentry.dsn)
     own, other = accept(app, "own"), accept(app, "other", project_id=7)
-    step = Lane.step
+    step = DestinationSender.step
 
-    def failing(self: Lane, *arguments: Any) -> list[Settlement]:
+    def failing(self: DestinationSender, *arguments: Any) -> list[DeliveryOutcome]:
         if self.project_id == 1:
             raise RuntimeError("no step")
         return step(self, *arguments)
 
-    monkeypatch.setattr(Lane, "step", failing)
+    monkeypatch.setattr(DestinationSender, "step", failing)
     deliver_until(app, lambda: state_of(app, other) == "delivered")
     assert state_of(app, own) == "pending"
 
@@ -136,7 +136,7 @@ def test_damaged_file_of_the_emergency_folder_does_not_stop_the_files_after_it(a
         (folder.path / f"{number}x.envelope").write_text(content)
     body = b'{}\n{"type":"event"}\n{"message":"kept"}\n'
     folder.put("f" * 32, 1, parts.started_at, body, [])
-    assert parts.intake.take_in() == 1
+    assert parts.intake.recover() == 1
     assert folder.count() == 0
     assert len(list(folder.path.glob("*.damaged"))) == 7
 

@@ -93,10 +93,10 @@ def test_every_attempt_is_a_row_with_its_answer_and_the_newest_comes_first(
         found = find_delivery(conn, row.id)
         last = last_attempts(conn, [row.id, 10**6])
     assert found is not None and found.attempt_count == 3
-    assert [one.status for one in found.attempts] == [200, 502, 503]
-    assert [one.state for one in found.attempts] == ["delivered", "retry", "retry"]
+    assert [attempt.status for attempt in found.attempts] == [200, 502, 503]
+    assert [attempt.state for attempt in found.attempts] == ["delivered", "retry", "retry"]
     assert found.attempts[-1].error.startswith("503") and found.attempts[-1].next_at
-    assert found.attempts[0].error is None and all(one.ms > 0 for one in found.attempts)
+    assert found.attempts[0].error is None and all(attempt.ms > 0 for attempt in found.attempts)
     assert set(last) == {row.id}
     assert (last[row.id].attempt.status, last[row.id].total) == (200, 3)
 
@@ -124,7 +124,7 @@ def test_overview_counts_what_is_there_and_knows_the_oldest_and_the_rate(
     }
     assert found.waiting == 1 and found.oldest_at is not None and found.oldest_at >= now
     assert found.per_minute == 1.0
-    assert [one.state(now) for one in found.destinations] == ["closed"]
+    assert [destination.state(now) for destination in found.destinations] == ["closed"]
 
 
 def test_overview_shows_circuit_and_pause(shop: Flask, mini_sentry: MiniSentry) -> None:
@@ -154,7 +154,7 @@ def test_counts_leave_out_what_retention_removed(shop: Flask) -> None:
 def test_old_attempts_go_in_bites_and_their_envelopes_stay(
     shop: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.intake.retention.LEDGER_BITE", 2)
+    monkeypatch.setattr("app.intake.retention.LEDGER_BATCH_SIZE", 2)
     accept(shop)
     envelope_id, now = rows_of(shop)[0].id, utc_now()
     row = {"envelope_id": envelope_id, "ms": 1.0, "state": "retry", "worker": "a:1"}

@@ -21,7 +21,7 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.store.recording import recording
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver_until, forwarding
+from tests.delivering import accounting_of, deliver_until, forwarding
 from tests.serving import wait_for
 
 KEY = "b" * 32
@@ -102,7 +102,7 @@ def test_dsn_that_leads_back_here_is_refused_and_named(
 
         deliver_until(app, lambda: "leads back to this service" in cause())
     assert count_of(app) == 1
-    assert (books_of(app)["retry"], books_of(app)["balanced"]) == (1, True)
+    assert (accounting_of(app)["retry"], accounting_of(app)["balanced"]) == (1, True)
 
 
 def test_two_instances_that_point_at_each_other_stop_after_one_round(
@@ -117,6 +117,6 @@ def test_two_instances_that_point_at_each_other_stop_after_one_round(
         point(other, 7, f"http://{KEY}@127.0.0.1:{port_of_one}/7")
         accept(one, 7)
         with forwarding(one), forwarding(other):
-            wait_for(lambda: books_of(other)["retry"] == 1)
-    assert books_of(one)["delivered"] == 1
+            wait_for(lambda: accounting_of(other)["retry"] == 1)
+    assert accounting_of(one)["delivered"] == 1
     assert (count_of(one), count_of(other)) == (1, 1)

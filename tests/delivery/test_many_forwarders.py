@@ -16,7 +16,7 @@ from app.delivery.tables import attempts
 from app.sentry import capture_message
 from app.store.tables import leases
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver, forwarding, waiting_projects
+from tests.delivering import accounting_of, deliver, forwarding, waiting_projects
 from tests.fake_sentry import FakeSentry
 from tests.serving import Server, WorkerProcess, serving, wait_for
 
@@ -69,7 +69,7 @@ def test_six_processes_send_everything_once_and_never_two_the_same(
     wait_for(lambda: not waiting_projects(fleet.app))
     assert sorted(fake_sentry.event_ids()) == captured
     assert fake_sentry.repeats() == fake_sentry.overlaps() == []
-    assert books_of(fleet.app)["delivered"] == len(captured)
+    assert accounting_of(fleet.app)["delivered"] == len(captured)
 
 
 def test_holder_that_is_stopped_hands_over_without_a_duplicate(
@@ -100,7 +100,7 @@ def test_holder_that_is_killed_is_relieved_long_before_its_lease_runs_out(
     wait_for(lambda: not waiting_projects(fleet.app))
     assert set(fake_sentry.event_ids()) == set(captured)
     assert len(fake_sentry.repeats()) <= CONNECTIONS
-    assert books_of(fleet.app)["balanced"]
+    assert accounting_of(fleet.app)["balanced"]
 
 
 def test_forwarder_that_stops_ends_what_hangs_before_another_one_sends_it(

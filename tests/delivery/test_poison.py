@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from app.events.tables import envelopes
 from app.sentry import capture_message
 from tests.conftest import parts_of
-from tests.delivering import books_of, deliver, deliver_until
+from tests.delivering import accounting_of, deliver, deliver_until
 from tests.fake_sentry import FakeSentry
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.05, "DELIVERY_BACKOFF_MAX_S": 0.2, "DELIVERY_BACKLOG_PER_S": 0}
@@ -66,7 +66,7 @@ def test_damaged_row_is_parked_untried_and_everything_else_is_delivered(
     assert (state, attempts) == ("parked", 0)
     assert reason is not None and reason.startswith("damaged here: ")
     assert sorted(fake_sentry.event_ids()) == sorted([first, *others])
-    assert books_of(queueing)["balanced"]
+    assert accounting_of(queueing)["balanced"]
 
 
 def test_envelope_too_large_for_sentry_is_parked_after_one_try_and_the_others_pass(
@@ -81,8 +81,8 @@ def test_envelope_too_large_for_sentry_is_parked_after_one_try_and_the_others_pa
     state, reason, attempts = row_of(queueing, parked)
     assert (state, attempts) == ("parked", 1)
     assert reason is not None and reason.startswith("413: too large for Sentry")
-    books = books_of(queueing)
-    assert (books["delivered"], books["parked"], books["balanced"]) == (5, 1, True)
+    totals = accounting_of(queueing)
+    assert (totals["delivered"], totals["parked"], totals["balanced"]) == (5, 1, True)
 
 
 def test_envelope_that_sentry_chokes_on_waits_alone_and_the_others_pass(

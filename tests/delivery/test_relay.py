@@ -50,7 +50,9 @@ def test_events_of_real_clients_have_no_new_errors(
     client = app.test_client()
     own: dict[str, set[tuple[str, str]]] = {}
     for entry, recorded in zip(ENTRIES, load(), strict=True):
-        headers = [one for one in recorded.headers if one[0].lower() != "transfer-encoding"]
+        headers = [
+            header for header in recorded.headers if header[0].lower() != "transfer-encoding"
+        ]
         answer = client.post(recorded.path, data=recorded.body, headers=headers)
         item = envelope_of(entry).event()
         if answer.status_code == 200 and item is not None and answer.json.get("id"):
@@ -63,7 +65,7 @@ def test_events_of_real_clients_have_no_new_errors(
 
 
 def _with_ids(mini_sentry: MiniSentry) -> list[dict[str, Any]]:
-    pairs = [(one.headers, one.event()) for one in mini_sentry.envelopes]
+    pairs = [(envelope.headers, envelope.event()) for envelope in mini_sentry.envelopes]
     return [{**item.payload, "event_id": headers["event_id"]} for headers, item in pairs if item]
 
 

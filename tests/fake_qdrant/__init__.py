@@ -119,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = urlsplit(self.path)
         fake.requests.append((self.command, parts.path))
-        if fake.mood is not None and any(one in parts.path for one in fake.moody_paths):
+        if fake.mood is not None and any(path in parts.path for path in fake.moody_paths):
             self.close_connection = True
             fake.mood(self.connection, self.server.stopped)
             return

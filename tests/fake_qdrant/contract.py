@@ -196,8 +196,8 @@ class Contract:
         wanted = _parse_by(_SELECTOR, body)
         self._of(name)
         if isinstance(wanted, models.PointIdsList):
-            for one in wanted.points:
-                _check_id(one)
+            for point in wanted.points:
+                _check_id(point)
             selector: Any = models.PointIdsList(points=wanted.points)
         else:
             self._check_filter(name, wanted.filter)

@@ -265,7 +265,7 @@ def test_errors_without_a_real_id_get_one_each_and_all_are_kept(
 ) -> None:
     payloads = [event(message=f"error {n}", event_id=odd) for n in range(3)]
     answers = [post(client, envelope(payloads[0], event_id=odd))]
-    answers += [post(client, one, "/api/42/store/") for one in payloads[1:]]
+    answers += [post(client, payload, "/api/42/store/") for payload in payloads[1:]]
     assert [answer.status_code for answer in answers] == [200] * 3
     given = [answer.json["id"] for answer in answers]
     assert len(set(given)) == 3 and stored() == (3, 3)

@@ -21,7 +21,7 @@ from app.projects.quotas import refused_counter
 from app.protocol.rate_limits import parse_rate_limits
 from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
-from tests.delivering import books_of
+from tests.delivering import accounting_of
 from tests.ingest.test_door import KEY, OTHER_KEY, envelope, event, post
 
 Count = Callable[[], tuple[int, int]]
@@ -62,7 +62,7 @@ def test_envelope_over_the_quota_gets_429_and_is_not_stored(
         assert "x-sentry-rate-limits" in answer.headers["Access-Control-Expose-Headers"]
     assert stored() == (2, 2)
     assert refused(app) == 3
-    assert books_of(app)["accepted"] == 2 and books_of(app)["balanced"]
+    assert accounting_of(app)["accepted"] == 2 and accounting_of(app)["balanced"]
 
 
 def test_next_minute_takes_again(

@@ -18,19 +18,28 @@ from tests.ingest.corpus import Recorded, load
 from tests.serving import serving
 
 
-def send(client: FlaskClient, one: Recorded) -> tuple[int, dict[str, str], bytes]:
-    headers = [(name, value) for name, value in one.headers if name.lower() != "transfer-encoding"]
+def send(client: FlaskClient, recorded: Recorded) -> tuple[int, dict[str, str], bytes]:
+    headers = [
+        (name, value) for name, value in recorded.headers if name.lower() != "transfer-encoding"
+    ]
     # As a server hands over what came in chunks: no length, an input that ends by itself.
-    chunked = {"wsgi.input_terminated": True} if one.was_chunked else {}
-    body = {"input_stream": io.BytesIO(one.body)} if one.was_chunked else {"data": one.body}
-    answer = client.post(one.path, headers=headers, environ_overrides=chunked, **body)
+    chunked = {"wsgi.input_terminated": True} if recorded.was_chunked else {}
+    body = (
+        {"input_stream": io.BytesIO(recorded.body)}
+        if recorded.was_chunked
+        else {"data": recorded.body}
+    )
+    answer = client.post(recorded.path, headers=headers, environ_overrides=chunked, **body)
     return answer.status_code, dict(answer.headers), answer.data
 
 
-def send_raw(port: int, one: Recorded) -> tuple[int, dict[str, str], bytes]:
-    lines = [f"POST {one.path} HTTP/1.1", *(f"{name}: {value}" for name, value in one.headers)]
-    body = one.body
-    if one.was_chunked:
+def send_raw(port: int, recorded: Recorded) -> tuple[int, dict[str, str], bytes]:
+    lines = [
+        f"POST {recorded.path} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in recorded.headers),
+    ]
+    body = recorded.body
+    if recorded.was_chunked:
         half = len(body) // 2
         parts = [body[:half], body[half:], b""] if half else [body, b""]
         body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
@@ -45,18 +54,18 @@ def send_raw(port: int, one: Recorded) -> tuple[int, dict[str, str], bytes]:
         return status, headers, file.read(int(headers["Content-Length"]))
 
 
-def wrong_answer(one: Recorded, answer: tuple[int, dict[str, str], bytes]) -> str | None:
+def wrong_answer(recorded: Recorded, answer: tuple[int, dict[str, str], bytes]) -> str | None:
     status, headers, body = answer
     if status != 200 or headers.get("Access-Control-Allow-Origin") != "*":
         return f"{status} {headers} {body!r}"
     event_id = json.loads(body).get("id")
-    if one.event_id and event_id != one.event_id:
-        return f"answered the id {event_id}, not {one.event_id}"
-    return None if event_id or not one.has_event else "answered no id"
+    if recorded.event_id and event_id != recorded.event_id:
+        return f"answered the id {event_id}, not {recorded.event_id}"
+    return None if event_id or not recorded.has_event else "answered no id"
 
 
-def wrong_event(one: Recorded, event: dict[str, Any]) -> list[str]:
-    expected, wrong = one.expected, []
+def wrong_event(recorded: Recorded, event: dict[str, Any]) -> list[str]:
+    expected, wrong = recorded.expected, []
     exception = expected.get("exception")
     if exception:
         found = event["exceptions"][-1]

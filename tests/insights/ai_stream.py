@@ -82,8 +82,13 @@ def transaction(some: Sequence[Call], event_id: str) -> Envelope:
     own, *others = some
     root = {**own.span(), "op": f"gen_ai.{own.operation}", "data": own.data()}
     spans = [
-        {**one.span(), "op": f"gen_ai.{one.operation}", "data": one.data(), "timestamp": ENDED}
-        for one in others
+        {
+            **other.span(),
+            "op": f"gen_ai.{other.operation}",
+            "data": other.data(),
+            "timestamp": ENDED,
+        }
+        for other in others
     ]
     payload = {
         "type": "transaction",

@@ -20,7 +20,7 @@ from app.stats.users import (
     ISSUE,
     RELEASE,
     Subject,
-    UserBook,
+    UserCounter,
     day_number,
     hash_of,
     of_subject,
@@ -49,7 +49,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def meet(
-    store: Store, book: UserBook, subject: Subject, who: list[str], now: datetime = MONDAY
+    store: Store, book: UserCounter, subject: Subject, who: list[str], now: datetime = MONDAY
 ) -> int:
     with store.write() as conn:
         return book.count(conn, [(*subject, hash_of(one)) for one in who], now)[subject.of_id]
@@ -67,7 +67,7 @@ def rows_of(store: Store, subject: Subject) -> int:
 
 
 def test_user_counts_once_a_day_and_subject_whichever_process_counts(store: Store) -> None:
-    one, other = UserBook(), UserBook()
+    one, other = UserCounter(), UserCounter()
     issue, release = Subject(ISSUE, 1), Subject(RELEASE, 1)
     assert meet(store, one, issue, ["ada", "bob", "ada"]) == 2
     assert meet(store, other, issue, ["bob", "cy"]) == 1
@@ -81,7 +81,7 @@ def test_user_counts_once_a_day_and_subject_whichever_process_counts(store: Stor
 
 
 def test_transaction_that_fails_counts_nobody_and_the_next_one_everybody(store: Store) -> None:
-    book, issue = UserBook(), Subject(ISSUE, 1)
+    book, issue = UserCounter(), Subject(ISSUE, 1)
     with pytest.raises(ZeroDivisionError), store.write() as conn:
         book.count(conn, [(*issue, hash_of("ada"))], MONDAY)
         raise ZeroDivisionError
@@ -90,7 +90,7 @@ def test_transaction_that_fails_counts_nobody_and_the_next_one_everybody(store: 
 
 
 def test_beyond_the_bound_a_day_takes_no_more_rows_and_says_so(store: Store, few: None) -> None:
-    book, release = UserBook(), Subject(RELEASE, 1)
+    book, release = UserCounter(), Subject(RELEASE, 1)
     for number in range(20):
         meet(store, book, release, [f"u{number}"])
     assert (of_day(store, release), rows_of(store, release)) == (5, 5)
@@ -112,7 +112,7 @@ def test_beyond_the_bound_a_day_takes_no_more_rows_and_says_so(store: Store, few
 
 
 def test_issue_below_the_bound_keeps_everybody(store: Store, few: None) -> None:
-    book, issue = UserBook(), Subject(ISSUE, 1)
+    book, issue = UserCounter(), Subject(ISSUE, 1)
     meet(store, book, issue, ["ada", "bob"])
     with time_machine.travel(MONDAY + timedelta(days=2), tick=False):
         prune(store, NO_LIMITS)
@@ -122,8 +122,8 @@ def test_issue_below_the_bound_keeps_everybody(store: Store, few: None) -> None:
 def test_who_was_not_met_for_ninety_days_is_forgotten_with_the_days(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(user_expiry, "BITE", 2)
-    book, issue, gone = UserBook(), Subject(ISSUE, 1), Subject(RELEASE, 9)
+    monkeypatch.setattr(user_expiry, "BATCH_SIZE", 2)
+    book, issue, gone = UserCounter(), Subject(ISSUE, 1), Subject(RELEASE, 9)
     meet(store, book, issue, [f"u{number}" for number in range(7)])
     meet(store, book, gone, ["u1"])
     later = MONDAY + timedelta(days=30)

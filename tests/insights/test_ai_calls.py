@@ -94,7 +94,7 @@ def test_stream_that_two_processes_get_twice_adds_up_to_the_exact_count(
         names = by_name(found["model"])
         assert names.keys() == {"gpt-4o", "claude", "small"}
         for name, figures in names.items():
-            agrees(figures, [one for one in models if one.model == name])
+            agrees(figures, [model for model in models if model.model == name])
         for line in found["operation"]:
             some = [one for one in given if one.operation == line.name]
             agrees(line.figures, some)

@@ -34,7 +34,7 @@ from app.sentry import flush
 from app.stats import sessions as sessions_module
 from app.stats.additive import OTHER
 from app.stats.counting import Measured
-from app.stats.measuring import MeasureBooks
+from app.stats.measuring import MeasureCounters
 from app.stats.sessions import SESSIONS, session_counts, session_series
 from app.stats.tables import known_sessions, session_users
 from app.store import Store, utc_now
@@ -56,8 +56,8 @@ def store(app: Flask) -> Iterator[Store]:
 
 
 def take(app: Flask, *envelopes: Envelope, project_id: int = SHOP) -> None:
-    for one in envelopes:
-        parts_of(app).intake.accept(one, project_id=project_id, timeout_s=10)
+    for visit in envelopes:
+        parts_of(app).intake.accept(visit, project_id=project_id, timeout_s=10)
 
 
 def health(store: Store, project_id: int = SHOP, **wanted: Any) -> Health:
@@ -109,14 +109,14 @@ def arrivals(draw: Any) -> list[tuple[datetime, Update]]:
 
 def count(store: Store, project_id: int, arrived: list[tuple[datetime, Update]], size: int) -> None:
     """Have them counted in batches, by two processes in turn."""
-    books = [MeasureBooks(), MeasureBooks()]
+    totals = [MeasureCounters(), MeasureCounters()]
     for number, first in enumerate(range(0, len(arrived), size)):
         batch = [
             Measured(project_id, "", None, at, read_measures(envelope(one.item())))
             for at, one in arrived[first : first + size]
         ]
         with store.write(durable=False) as conn:
-            books[number % 2].add(conn, batch)
+            totals[number % 2].add(conn, batch)
 
 
 def test_updates_in_any_order_and_twice_are_the_sessions_that_they_tell(store: Store) -> None:
@@ -151,7 +151,7 @@ def agrees(store: Store, project_id: int, expected: list[Visit]) -> None:
             if counts.sessions:
                 at = NOON + timedelta(minutes=number)
                 assert counts == figures(one for one in expected if one.at == at)[:4]
-        assert sum(one.sessions for one in minutes) == len(expected)
+        assert sum(minute.sessions for minute in minutes) == len(expected)
         by_day: dict[date, list[Visit]] = {}
         for one in expected:
             by_day.setdefault(one.at.date(), []).append(one)
@@ -319,21 +319,21 @@ def test_beyond_the_bound_of_users_they_are_at_least_so_many(
 
 
 def test_batch_that_is_rolled_back_counts_nothing(app: Flask, store: Store) -> None:
-    books, now = MeasureBooks(), utc_now()
+    totals, now = MeasureCounters(), utc_now()
     batch = [
         Measured(SHOP, "", None, now, read_measures(envelope(Update("a" * 32, did="a").item())))
     ]
 
     def lost() -> None:
         with store.write() as conn:
-            books.add(conn, batch)
+            totals.add(conn, batch)
             raise LookupError
 
     with pytest.raises(LookupError):
         lost()
     for _ in range(3):
         with store.write() as conn:
-            books.add(conn, batch)
+            totals.add(conn, batch)
     assert health(store) == (1, 0, 0, 0, 1, 0)
 
 

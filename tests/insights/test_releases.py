@@ -30,7 +30,7 @@ from app.issues.queries import list_issues
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.stats import releases as releases_module
-from app.stats.releases import Release, ReleaseBook, release_of
+from app.stats.releases import Release, ReleaseRecorder, release_of
 from app.stats.tables import releases
 from app.stats.users import ISSUE, Subject, day_number, users_by_day
 from app.store import Store, utc_now
@@ -152,7 +152,7 @@ def act(store: Store, model: Model, chance: random.Random) -> None:
             announce(conn, SHOP, version, "ci", utc_now())
             model.appears(version)
             return
-        (issue_id,) = [one.id for one in list_issues(conn, limit=99) if one.title == name]
+        (issue_id,) = [issue.id for issue in list_issues(conn, limit=99) if issue.title == name]
         if what < 2:
             newest = model.order[-1] if model.order else None
             triage.resolve(conn, [issue_id], "ada")
@@ -182,21 +182,21 @@ def test_every_figure_of_a_known_stream_is_what_an_independent_count_gives(
     first, last = day_number(START), day_number(START) + 8
     with store.read() as conn:
         figures = figures_of(conn, list_releases(conn, SHOP, limit=99), utc_now())
-        for one in figures:
-            version = one.row.version
-            assert one.issues.new == len(model.new[version]), version
-            assert one.issues.regressed == len(model.regressed[version]), version
+        for figure in figures:
+            version = figure.row.version
+            assert figure.issues.new == len(model.new[version]), version
+            assert figure.issues.regressed == len(model.regressed[version]), version
             resolved = {name for name, bug in model.bugs.items() if bug.resolved_in == version}
-            assert one.issues.resolved == len(resolved), version
-            assert one.users == in_all(model.users[version]), version
-            assert users_by_day(conn, subject_of(one.row), first, last) == [
+            assert figure.issues.resolved == len(resolved), version
+            assert figure.users == in_all(model.users[version]), version
+            assert users_by_day(conn, subject_of(figure.row), first, last) == [
                 len(model.users[version][day]) for day in range(first, last + 1)
             ], version
             found = issues_of_release(conn, SHOP, version, "resolved", 99)
             assert {issue.title for issue in found} == resolved
         # That this stream has something to count in each column.
         for column in ("new", "regressed", "resolved"):
-            assert sum(getattr(one.issues, column) for one in figures)
+            assert sum(getattr(figure.issues, column) for figure in figures)
         for issue in list_issues(conn, limit=99):
             bug = model.bugs[issue.title]
             assert (issue.status, issue.resolved_in) == (bug.status, bug.resolved_in)
@@ -245,7 +245,7 @@ def test_own_requests_make_the_release_of_this_application(app: Flask, store: St
 def test_last_seen_is_written_once_a_minute_and_a_removed_release_is_made_again(
     store: Store,
 ) -> None:
-    book, one = ReleaseBook(), Release(SHOP, "shop@1")
+    book, one = ReleaseRecorder(), Release(SHOP, "shop@1")
 
     def see(after: float) -> dict[Release, int]:
         with store.write() as conn:
@@ -279,12 +279,12 @@ def test_project_that_has_as_many_as_are_kept_loses_the_one_heard_of_longest_ago
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(releases_module, "MAX_RELEASES", 4)
-    book = ReleaseBook()
+    book = ReleaseRecorder()
 
     def see(minute: int, *versions: str) -> dict[Release, int]:
         with store.write() as conn:
             moment = START + timedelta(minutes=minute)
-            return book.see(conn, [Release(SHOP, one) for one in versions], moment).ids
+            return book.see(conn, [Release(SHOP, version) for version in versions], moment).ids
 
     with store.write() as conn:
         announce(conn, SHOP, "announced", "ci", START - timedelta(days=9))
@@ -391,7 +391,7 @@ def test_releases_that_sessions_make_up_never_take_the_place_of_those_with_event
 ) -> None:
     monkeypatch.setattr(releases_module, "MAX_RELEASES", 20)
     monkeypatch.setattr(releases_module, "MAX_UNPROVEN", 8)
-    book, real = ReleaseBook(), Release(SHOP, "real")
+    book, real = ReleaseRecorder(), Release(SHOP, "real")
     with store.write() as conn:
         number = book.see(conn, [real], START, [real]).ids[real]
         announce(conn, SHOP, "announced", "ci", START)

@@ -17,9 +17,9 @@ from sqlalchemy import func, select, update
 
 from app import sentry
 from app.events.tables import envelopes, events
-from app.intake.retention import Limits, bury, prune
+from app.intake.retention import Limits, prune, purge_deleted
 from app.issues import triage
-from app.issues.feedback import FeedbackFilter, _adoptable, list_feedback
+from app.issues.feedback import FeedbackFilter, _orphans, list_feedback
 from app.issues.queries import count_issues
 from app.issues.tables import feedback
 from app.projects import create_project
@@ -27,7 +27,7 @@ from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.feedback import MAX_MESSAGE, read_feedback
 from app.store import Store, utc_now
 from tests.conftest import parts_of, worker_of
-from tests.delivering import books_of, deliver
+from tests.delivering import accounting_of, deliver
 from tests.mini_sentry import MiniSentry
 from tests.saying import feedback_item, report_item, said, send
 
@@ -156,7 +156,7 @@ def test_feedback_that_was_set_aside_comes_back_once(app: Flask) -> None:
     body = serialize_envelope(Envelope({}, [report_item("kept aside", UNKNOWN_ID)]))
     for _ in range(2):
         parts.intake.emergency.put("d" * 32, 1, parts.started_at, body, [])
-        assert parts.intake.take_in() == 1
+        assert parts.intake.recover() == 1
     assert [row.message for row in said(app)] == ["kept aside"]
 
 
@@ -187,10 +187,10 @@ def test_feedback_goes_with_its_deleted_issue_and_that_of_others_stays(
     with store.write() as conn:
         triage.delete(conn, [1])
     assert [row.message for row in said(app)] == ["stays"]
-    bury(store)
+    purge_deleted(store)
     assert rows_of(store, feedback) == 1
     assert (rows_of(store, events), rows_of(store, envelopes)) == (2, 3)
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_undelivered_feedback_outlives_its_issue_only_to_be_delivered(
@@ -200,12 +200,12 @@ def test_undelivered_feedback_outlives_its_issue_only_to_be_delivered(
     send(app, feedback_item("tell them", capture()))
     with parts_of(app).store.write() as conn:
         triage.delete(conn, [1])
-    bury(parts_of(app).store)
+    purge_deleted(parts_of(app).store)
     assert said(app) == []
     deliver(app)
     arrived = sorted(envelope.item_types for envelope in mini_sentry.envelopes)
     assert arrived == [["event"], ["feedback"]]
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_old_feedback_goes_with_retention(app: Flask, store: Store) -> None:
@@ -214,7 +214,7 @@ def test_old_feedback_goes_with_retention(app: Flask, store: Store) -> None:
         send(app, feedback_item("new"))
         assert prune(store, Limits(days=30, events=0, bytes=0)) == 2
     assert [row.message for row in said(app)] == ["new"]
-    assert books_of(app)["balanced"]
+    assert accounting_of(app)["balanced"]
 
 
 def test_feedback_keeps_its_issue_when_its_event_is_pruned(app: Flask, store: Store) -> None:
@@ -258,7 +258,7 @@ def _steps(store: Store) -> dict[str, int]:
         for name, ask in {
             "event": lambda: list_feedback(conn, about),
             "issue": lambda: list_feedback(conn, FeedbackFilter(issue_id=1)),
-            "waiting": lambda: _adoptable(conn),
+            "waiting": lambda: _orphans(conn),
         }.items():
             driver.set_progress_handler(lambda name=name: counted.update([name]), 10)
             assert ask() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.issues.similarity import MAX_TERM, MAX_WORDS, hash_of, likeness, rarity, shared, terms_of
+from app.issues.similarity import MAX_TERM, MAX_WORDS, hash_of, rarity, shared, similarity, terms_of
 from app.protocol.event import read_event
 from tests.admin.hostile import odd_events, script_event
 from tests.issues.making import Payload, at, calls, chain, error, exc, py, read
@@ -16,8 +16,8 @@ def terms(payload: Payload) -> set[str]:
     return set(terms_of(read(payload)))
 
 
-def alike(one: Payload, other: Payload) -> float:
-    return likeness(terms(one), terms(other), {})
+def alike(payload: Payload, other: Payload) -> float:
+    return similarity(terms(payload), terms(other), {})
 
 
 def test_place_is_of_the_newest_call_of_the_application() -> None:
@@ -81,8 +81,8 @@ def test_odd_events_have_terms_or_none_and_never_fail(payload: Any) -> None:
 def test_what_is_common_counts_little_and_what_is_rare_much() -> None:
     assert rarity(1, 100) == 1.0 and rarity(100, 100) < 0.2 and rarity(1, 1) == 1.0
     one, other = {"t:keyerror", "q:price"}, {"t:keyerror", "q:address"}
-    by_type = likeness(one, other, {"t:keyerror": rarity(90, 100)})
-    assert by_type < likeness(one, other, {}) < likeness(one, one, {}) == pytest.approx(1)
+    by_type = similarity(one, other, {"t:keyerror": rarity(90, 100)})
+    assert by_type < similarity(one, other, {}) < similarity(one, one, {}) == pytest.approx(1)
 
 
 def test_what_two_have_in_common_is_told_in_words() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 
 from app.events.tables import envelopes, events
 from app.intake.pruning import remove_batch
-from app.intake.retention import bury
+from app.intake.retention import purge_deleted
 from app.issues import merging, moving, triage
 from app.issues.groupings import groupings_of
 from app.issues.moving import finish_moves
@@ -168,7 +168,7 @@ def shuffle(app: Flask, seed: int) -> list[dict[str, Any]]:
                 sent.append({"row": row, "bug": bug, "user": user})
             else:
                 change(store, chosen)
-            assert sum(one.times_seen for one in all_issues(store)) == len(sent)
+            assert sum(issue.times_seen for issue in all_issues(store)) == len(sent)
     return sent
 
 
@@ -204,7 +204,7 @@ def test_sums_stay_the_same_where_events_were_pruned(app: Flask, store: Store, s
         assert sum(one.times_seen for one in found) == len(sent)
         assert all(min(one.times_seen, one.stored_event_count, one.users) >= 0 for one in found)
     finish_moves(store)
-    stored = sum(one.stored_event_count for one in all_issues(store))
+    stored = sum(issue.stored_event_count for issue in all_issues(store))
     assert stored == len(ids) - len(ids) // 2
 
 
@@ -268,7 +268,7 @@ def test_issue_deleted_while_events_are_on_their_way_to_it_takes_them_along(
     with store.write() as conn:
         merging.merge(conn, [first, second], "ada")
         triage.delete(conn, [first])
-    bury(store)
+    purge_deleted(store)
     finish_moves(store)
     with store.read() as conn:
         for table in (issues, events, envelopes, groupings, issue_moves):

@@ -9,11 +9,11 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from app.delivery.outbox import Due
-from app.delivery.sampling import CAPPED, Thinning, count_sent
+from app.delivery.sampling import CAPPED, Sampling, count_sent
 from app.intake.pruning import remove_batch
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread
-from app.issues.tables import issue_likeness, issues
+from app.issues.tables import issue_similarity, issues
 from app.stats import users as affected
 from app.stats.user_expiry import forget_beyond
 from app.stats.users import MAX_USERS, day_number
@@ -149,7 +149,7 @@ def test_issues_are_compared_by_the_events_that_they_have_now(app: Flask, store:
     made = take_out(store, first, 1)
     read_unread(store, 10)
     with store.read() as conn:
-        found = {row.issue_id: row.terms.split() for row in conn.execute(select(issue_likeness))}
+        found = {row.issue_id: row.terms.split() for row in conn.execute(select(issue_similarity))}
     assert "t:bug2" in found[first] and "t:bug1" not in found[first]
     assert "t:bug1" in found[made]
 
@@ -171,5 +171,5 @@ def test_cap_of_an_hour_counts_what_was_sent_of_both_issues(app: Flask, store: S
     stays = merge(store, first, second)
     due = [make_due(number, stays) for number in (1, 2)]
     with store.read() as conn:
-        spared = Thinning(per_issue_and_hour=4).decide(conn, due, [], now)
+        spared = Sampling(per_issue_and_hour=4).decide(conn, due, [], now)
     assert spared == {2: CAPPED}

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from app.events.tables import events
-from app.intake.retention import bury
+from app.intake.retention import purge_deleted
 from app.issues import merging, moving, triage
 from app.issues.moving import finish_moves
 from app.issues.tables import issues
@@ -89,7 +89,7 @@ def test_what_was_taken_out_of_an_issue_outlives_it(
     old, source, made = parted
     with store.write() as conn:
         triage.delete(conn, [source])
-    for work in (bury, finish_moves, bury):
+    for work in (purge_deleted, finish_moves, purge_deleted):
         work(store)
     assert counts(store) == {old: (1, 1), made: (3, 3)}
     assert stored(store) == {old: 1, made: 3}
@@ -101,7 +101,7 @@ def test_what_was_taken_out_and_deleted_goes_with_the_events_that_had_not_arrive
     old, source, made = parted
     with store.write() as conn:
         triage.delete(conn, [made])
-    for work in (bury, finish_moves, bury):
+    for work in (purge_deleted, finish_moves, purge_deleted):
         work(store)
     assert counts(store) == {old: (1, 1), source: (4, 4)}
     assert stored(store) == {old: 1, source: 4}

@@ -12,11 +12,11 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, select, update
 
 from app.events.tables import envelopes
-from app.intake.retention import bury
+from app.intake.retention import purge_deleted
 from app.issues import similarity_index, triage
 from app.issues.similarity import VERSION
 from app.issues.similarity_index import read_unread
-from app.issues.tables import issue_likeness, issue_terms, transitions
+from app.issues.tables import issue_similarity, issue_terms, transitions
 from app.projects import create_project
 from app.store import Store
 from tests.admin.hostile import insert, odd_events
@@ -132,10 +132,10 @@ def test_other_projects_and_deleted_issues_are_not_seen(
     with store.write() as conn:
         triage.delete(conn, [gone])
     assert ids(client, one) == []
-    bury(store)
+    purge_deleted(store)
     assert ids(client, one) == []
     with store.read() as conn:
-        assert set(conn.scalars(select(issue_likeness.c.issue_id))) == {one, foreign}
+        assert set(conn.scalars(select(issue_similarity.c.issue_id))) == {one, foreign}
         assert set(conn.scalars(select(issue_terms.c.issue_id))) == {one, foreign}
 
 
@@ -172,16 +172,16 @@ def test_event_is_accepted_without_a_word_to_the_tables_of_likeness(
 def test_background_loop_reads_a_bounded_number_in_a_turn_oldest_first(
     app: Flask, store: Store, issue_of: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.worker.READ_IN_A_TURN", 2)
+    monkeypatch.setattr("app.worker.READ_PER_RUN", 2)
     made = [issue_of(price(n), f"price {n}") for n in range(3)]
     worker = worker_of(app)
     worker.run_once()
     with store.read() as conn:
-        assert list(conn.scalars(select(issue_likeness.c.issue_id))) == made[:2]
+        assert list(conn.scalars(select(issue_similarity.c.issue_id))) == made[:2]
     worker_of(app).run_once()  # Another one, while the first has the lease.
-    assert count(store, issue_likeness) == 2
+    assert count(store, issue_similarity) == 2
     worker.run_once()
-    assert count(store, issue_likeness) == 3
+    assert count(store, issue_similarity) == 3
 
 
 def test_newer_rules_read_the_issues_again_by_themselves(
@@ -194,7 +194,7 @@ def test_newer_rules_read_the_issues_again_by_themselves(
     monkeypatch.setattr(similarity_index, "terms_of", lambda event: ("w:new",))
     assert read_unread(store, 100) == 2 and read_unread(store, 100) == 0
     with store.read() as conn:
-        rows = conn.execute(select(issue_likeness.c.version, issue_likeness.c.terms)).all()
+        rows = conn.execute(select(issue_similarity.c.version, issue_similarity.c.terms)).all()
     assert [tuple(row) for row in rows] == [(VERSION + 1, "w:new")] * 2
     assert terms > 2 and count(store, issue_terms) == 2 and ids(client, one) == [other]
     # An older program beside this one leaves them as they are.

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, select, update
 from app import sentry
 from app.delivery.accounting import accounting
 from app.events.tables import envelopes, events
-from app.intake.retention import Limits, bury, prune
+from app.intake.retention import Limits, prune, purge_deleted
 from app.issues import triage
 from app.issues.queries import (
     IssueFilter,
@@ -28,7 +28,7 @@ from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, utc_now
 from tests.conftest import parts_of, worker_of
-from tests.delivering import books_of, deliver
+from tests.delivering import accounting_of, deliver
 from tests.mini_sentry import MiniSentry
 
 
@@ -73,13 +73,13 @@ def test_doing_again_what_is_done_changes_nothing_and_writes_no_row(store: Store
 def test_everything_that_matches_is_changed_in_bites_but_what_came_later_is_not(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triage, "BITE", 2)
+    monkeypatch.setattr(triage, "BATCH_SIZE", 2)
     capture("shop a", "shop b", "other", "shop c", "shop d", "shop e")
     with store.read() as conn:
         highest = triage.highest_id(conn)
     capture("shop late")
     sizes = []
-    for ids in triage.in_bites(store, IssueFilter(text="shop"), highest):
+    for ids in triage.in_batches(store, IssueFilter(text="shop"), highest):
         sizes.append(len(ids))
         with store.write() as conn:
             triage.resolve(conn, ids, "ada")
@@ -115,7 +115,7 @@ def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
         assert find_issue(conn, 1) is None
         (other,) = list_issues(conn)
         assert (other.title, count_issues(conn)) == ("two", 1)
-    assert bury(store) == 3  # two batches of events, then the issue with its users
+    assert purge_deleted(store) == 3  # two batches of events, then the issue with its users
     assert rows_of(store, events) == rows_of(store, envelopes) == 1
     for table in (issues, transitions, issue_hours):
         assert rows_of(store, table) == 1, table
@@ -125,8 +125,8 @@ def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
             assert list(conn.scalars(of_issues)) == [other.id], counted
     with store.read() as conn:
         assert set(conn.scalars(select(issue_tags.c.issue_id))) == {other.id}
-        books = accounting(conn)
-    assert (books["accepted"], books["local"], books["balanced"]) == (4, 4, True)
+        totals = accounting(conn)
+    assert (totals["accepted"], totals["local"], totals["balanced"]) == (4, 4, True)
 
 
 def test_error_that_happens_after_its_issue_was_deleted_makes_a_new_one(store: Store) -> None:
@@ -134,7 +134,7 @@ def test_error_that_happens_after_its_issue_was_deleted_makes_a_new_one(store: S
     with store.write() as conn:
         triage.delete(conn, [1])
     capture("one")  # before anything was removed
-    bury(store)
+    purge_deleted(store)
     with store.read() as conn:
         (issue,) = list_issues(conn)
     assert (issue.times_seen, issue.stored_event_count, issue.status) == (1, 1, "unresolved")
@@ -152,7 +152,7 @@ def test_envelope_still_to_be_delivered_outlives_its_issue(
         conn.exec_driver_sql("UPDATE counters SET value = 1 WHERE name = 'state:local'")
         conn.exec_driver_sql(f"INSERT INTO counters (name, value) VALUES ('state:{state}', 1)")
         triage.delete(conn, [1])
-    bury(store)
+    purge_deleted(store)
     with store.read() as conn:
         assert list(conn.scalars(select(envelopes.c.event_id))) == [waiting]
         assert accounting(conn)["balanced"]
@@ -173,7 +173,7 @@ def test_event_whose_issue_was_deleted_is_delivered_and_then_pruned(
     def remove(*_: object) -> None:
         with store.write() as conn:
             triage.delete(conn, [1])
-        bury(store)
+        purge_deleted(store)
 
     if when == "before it is sent":
         remove()
@@ -182,11 +182,11 @@ def test_event_whose_issue_was_deleted_is_delivered_and_then_pruned(
     deliver(app)
     assert mini_sentry.event_ids() == [event_id]
     assert rows_of(store, events) == rows_of(store, issues) == 0
-    assert books_of(app)["delivered"] == 1
+    assert accounting_of(app)["delivered"] == 1
     with time_machine.travel(utc_now() + timedelta(days=50)):
         assert prune(store, Limits(days=30, events=0, bytes=0)) == 1
-    books = books_of(app)
-    assert (books["delivered"], books["balanced"]) == (1, True)
+    totals = accounting_of(app)
+    assert (totals["delivered"], totals["balanced"]) == (1, True)
 
 
 def test_background_loop_removes_what_a_request_left(
@@ -196,7 +196,7 @@ def test_background_loop_removes_what_a_request_left(
     capture("one", "one", "one")
     with store.write() as conn:
         triage.delete(conn, [1])
-    assert bury(store, at_most=1) == 1
+    assert purge_deleted(store, at_most=1) == 1
     assert rows_of(store, events) == 2
     worker_of(app).run_once()
     assert rows_of(store, events) == rows_of(store, issues) == 0

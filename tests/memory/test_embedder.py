@@ -106,7 +106,7 @@ def test_another_embedder_makes_the_vectors_anew(
     # Vectors of two models are not compared: until then searches find less, and say so.
     assert search() == ([], 2)
     assert other.get("/memories?user_id=ada").json["total"] == 2
-    Upkeep(parts_of(app).memories).turn()
+    Upkeep(parts_of(app).memories).work()
     assert search() == (["tea", "a long walk by the river"], 0)
     runner = app.test_cli_runner()
     assert "2 memories: 0 embedded anew" in runner.invoke(args=["memory", "reindex"]).output

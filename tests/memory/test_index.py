@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from app.memory import pending
 from app.memory.service import Memories
 from app.memory.tables import memories, memory_removals
-from app.memory.task import MemoryLoop
+from app.memory.task import MemoryTask
 from app.memory.upkeep import Upkeep
 from app.memory.vectors.embedder import EmbedderSource
 from app.memory.vectors.errors import IndexRejected, IndexUnavailable
@@ -103,10 +103,10 @@ def test_index_that_is_down_costs_no_memory_and_catches_up(
     assert kept["indexed"] is False and kept["duplicate_of"] is None
     assert client.get(f"/memories/{kept['id']}?user_id=ada").json["indexed"] is False
     assert client.delete(f"/memories/{first['id']}?user_id=ada", json={}).status_code == 204
-    assert MemoryLoop(parts_of(app).store, upkeep, "me").run_once()
+    assert MemoryTask(parts_of(app).store, upkeep, "me").run_once()
     index.failure = None
     past_settling(app)
-    upkeep.turn()
+    upkeep.work()
     assert held(index) == stored(app) == {kept["id"]}
     assert client.get(f"/memories/{kept['id']}?user_id=ada").json["indexed"] is True
     # Asked by the background, so that requests need not wait until they may ask again.
@@ -154,14 +154,14 @@ def test_index_that_lost_its_points_is_filled_again(
         keep(client, f"note {n}")
     index.points = None  # As after a lost volume.
     assert found(client, "note") == [] and search(client, "note").json["waiting"] == 0
-    upkeep.turn()
+    upkeep.work()
     assert held(index) == stored(app) and len(found(client, "note")) == 3
     # And one that lost some of them is noticed by its count.
     assert index.points is not None
     index.points.popitem()
     upkeep._counts_at = float("-inf")
-    upkeep.turn()
-    upkeep.turn()
+    upkeep.work()
+    upkeep.work()
     assert held(index) == stored(app)
 
 
@@ -171,7 +171,7 @@ def test_another_index_is_filled_by_itself(
     keep(client, "tea")
     index.identity, index.points = "flaky:2", None
     assert search(client).json == {"results": [], "waiting": 1}
-    upkeep.turn()
+    upkeep.work()
     assert found(client) == ["tea"]
 
 
@@ -197,7 +197,7 @@ def test_removal_overtaken_by_a_new_write_of_the_same_content(
     client.delete(f"/memories/{id}?user_id=ada", json={})
     assert keep(client, "tea")["id"] == id
     past_settling(app)
-    upkeep.turn()
+    upkeep.work()
     assert held(index) == {id} and found(client) == ["tea"]
     with parts_of(app).store.read() as conn:
         assert conn.execute(select(memory_removals)).all() == []
@@ -214,7 +214,7 @@ def test_put_that_came_after_a_removal_is_removed_again(
     with parts_of(app).store.write() as conn:
         assert pending.mark(conn, index.identity, [(id, row.version)]) == 0
     past_settling(app)
-    upkeep.turn()
+    upkeep.work()
     assert held(index) == set()
 
 
@@ -228,7 +228,7 @@ def test_older_version_put_after_a_newer_one_is_put_right(
     index.put([pending.point_of(old)])
     with parts_of(app).store.write() as conn:
         assert pending.mark(conn, index.identity, [(id, old.version)]) == 0
-    upkeep.turn()
+    upkeep.work()
     [result] = search(client, "the bus is late").json["results"]
     assert result["score"] == 1 and index.points is not None
     assert index.points[id].vector.tobytes() != old.vector
@@ -242,10 +242,10 @@ def test_expired_memories_are_swept_from_both(
     with parts_of(app).store.write() as conn:
         gone = memories.c.id != kept["id"]
         conn.execute(update(memories).where(gone).values(expires_at=utc_now()))
-    upkeep.turn()
+    upkeep.work()
     assert stored(app) == {kept["id"]}
     past_settling(app)
-    upkeep.turn()
+    upkeep.work()
     assert held(index) == {kept["id"]}
 
 

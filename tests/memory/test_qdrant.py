@@ -102,7 +102,7 @@ def test_whatever_qdrant_does_memories_are_kept_and_nothing_else_notices(
         assert client.get("/api/issues").status_code == 200
         assert client.get("/metrics").text.count("devenviro_index_up 0") == 1, name
         qdrant.mood = None
-        upkeep.turn()  # What the background does every few seconds.
+        upkeep.work()  # What the background does every few seconds.
         assert word_of_health(app, client) == "pass", name
         assert search(client).json["results"][0]["content"] == f"tea number {number}", name
     upkeep_removes_what_was_deleted(app, upkeep)
@@ -113,7 +113,7 @@ def upkeep_removes_what_was_deleted(app: Flask, upkeep: Upkeep) -> None:
     from tests.memory.test_index import past_settling
 
     past_settling(app)
-    upkeep.turn()
+    upkeep.work()
 
 
 def test_restarted_and_emptied_qdrant_is_filled_by_itself(
@@ -125,7 +125,7 @@ def test_restarted_and_emptied_qdrant_is_filled_by_itself(
     assert keep(client, "tea with milk")["indexed"] is False
     qdrant.contract.wipe()
     qdrant.start()
-    Upkeep(parts_of(app).memories).turn()
+    Upkeep(parts_of(app).memories).work()
     assert held(qdrant) == stored(app) and len(stored(app)) == 3
     assert len(search(client).json["results"]) == 2
     assert client.delete("/memories?user_id=ada", json={}).json == {"deleted": 2}

@@ -129,7 +129,8 @@ def test_items_besides_events_have_their_times_put_right_in_the_form_they_had(
     def times(by: timedelta) -> dict[str, Any]:
         moments = [NOW - 10 * MINUTE + by, NOW - 12 * MINUTE + by][: len(names)]
         texts = [
-            at(one).replace("+00:00", "Z") if form is str else one.timestamp() for one in moments
+            at(moment).replace("+00:00", "Z") if form is str else moment.timestamp()
+            for moment in moments
         ]
         return dict(zip(names, texts, strict=True))
 

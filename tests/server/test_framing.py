@@ -88,7 +88,7 @@ def as_the_loop_reads(stream: bytes, chance: random.Random, folder: Path) -> lis
             size = chance.choice([1, 2, 7, 1000])
             one.buffer += stream[at : at + size]
             at += size
-            while one.take_in():
+            while one.receive():
                 if one.error is not None:
                     return served
                 one.rewind()

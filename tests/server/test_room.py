@@ -69,7 +69,10 @@ def test_client_that_reads_no_answer_is_ended_at_the_deadline_of_answers(small: 
         client.send(LONG_ANSWER)
 
         def is_held() -> bool:
-            return any(one.raddr and one.raddr.port == own for one in worker.net_connections("tcp"))
+            return any(
+                connection.raddr and connection.raddr.port == own
+                for connection in worker.net_connections("tcp")
+            )
 
         wait_for(is_held)
         wait_for(lambda: not is_held())

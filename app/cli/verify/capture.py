@@ -102,7 +102,9 @@ def _read_back(run: Run, event_id: str | None, expected: dict[str, str]) -> Verd
 
 
 def _waits(run: Run, event_id: str) -> bool:
-    return any(event_id.encode() in one.body for one in run.intake.emergency.waiting())
+    return any(
+        event_id.encode() in waiting_event.body for waiting_event in run.intake.emergency.waiting()
+    )
 
 
 def _not_in_the_store(run: Run, event_id: str) -> Verdict:

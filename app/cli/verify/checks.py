@@ -152,7 +152,7 @@ def run_checks(checks: tuple[Check, ...], run: Run) -> Iterator[Finished]:
 
 def worst(finished: list[Finished]) -> Word:
     """Return ``pass``, ``warn`` or ``fail`` for the whole."""
-    words: list[Word] = ["pass", *(one.verdict.result for one in finished)]
+    words: list[Word] = ["pass", *(check.verdict.result for check in finished)]
     return max(words, key=SEVERITY.index)
 
 

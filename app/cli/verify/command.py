@@ -88,34 +88,35 @@ def report(finished: list[Finished]) -> dict[str, object]:
     """Return what ``--json`` prints: ``status`` and the ``checks`` in order, times in ``ms``."""
     checks = [
         {
-            "name": one.name,
-            "result": one.verdict.result,
-            "detail": one.verdict.detail,
-            "mend": one.verdict.mend,
-            "ms": one.ms,
+            "name": result.name,
+            "result": result.verdict.result,
+            "detail": result.verdict.detail,
+            "mend": result.verdict.mend,
+            "ms": result.ms,
         }
-        for one in finished
+        for result in finished
     ]
     return {"status": worst(finished), "checks": checks}
 
 
 def _printed(run: Run, finished: Iterable[Finished]) -> list[Finished]:
     done: list[Finished] = []
-    for one in finished:
+    for result in finished:
         # What five checks lack is said once.
-        said = bool(done) and done[-1].verdict.mend == one.verdict.mend
-        say(*_lines(one, "" if said else one.verdict.mend), styled=True)
-        done.append(one)
-    counts = Counter(one.verdict.result for one in done)
+        said = bool(done) and done[-1].verdict.mend == result.verdict.mend
+        say(*_lines(result, "" if said else result.verdict.mend), styled=True)
+        done.append(result)
+    counts = Counter(result.verdict.result for result in done)
     numbers = ", ".join(f"{counts[word]} {word}" for word in MARKS if counts[word])
     say("", f"{worst(done)}: {numbers}. The events of this run have the tag verify={run.id}")
     return done
 
 
-def _lines(one: Finished, mend: str) -> list[str]:
-    mark, color = MARKS[one.verdict.result]
-    word = click.style(f"{mark} {one.verdict.result}", fg=color)
-    lines = [f"{word}  {one.name:<{NAME_WIDTH}}  {one.ms:>6.0f} ms  {one_line(one.verdict.detail)}"]
+def _lines(finished: Finished, mend: str) -> list[str]:
+    mark, color = MARKS[finished.verdict.result]
+    word = click.style(f"{mark} {finished.verdict.result}", fg=color)
+    detail = one_line(finished.verdict.detail)
+    lines = [f"{word}  {finished.name:<{NAME_WIDTH}}  {finished.ms:>6.0f} ms  {detail}"]
     indent = " " * (NAME_WIDTH + 21)
     return [*lines, *(f"{indent}→ {one_line(line)}" for line in mend.splitlines())]
 

@@ -160,14 +160,18 @@ def _set_aside(run: Run) -> Iterator[Verdict]:
 def _upstreams(run: Run) -> Iterator[Verdict]:
     """Name the projects whose DSN would be refused today; those of before the check go on."""
     with run.store.read() as conn:
-        found = [one for one in run.destinations.list(conn) if one.project_id != 1]
-    for one in found:
+        found = [
+            destination
+            for destination in run.destinations.list(conn)
+            if destination.project_id != 1
+        ]
+    for destination in found:
         try:
-            if one.dsn and not one.checked:
+            if destination.dsn and not destination.checked:
                 allow_private = run.config.UPSTREAM_ALLOW_PRIVATE
-                check_upstream(Dsn.of(one.dsn), allow_private=allow_private)
+                check_upstream(Dsn.of(destination.dsn), allow_private=allow_private)
         except ValueError as error:
             yield warned(
-                f"the DSN of project {one.project_id} would be refused today: {error}",
+                f"the DSN of project {destination.project_id} would be refused today: {error}",
                 "it goes on; set another one by `flask project upstream` if it is not meant",
             )

@@ -106,13 +106,13 @@ def _of_the_network(error: BaseException) -> IndexFailure | None:
 
 def _unreachable(error: BaseException) -> str:
     causes = list(_causes(error))
-    if any(isinstance(one, socket.gaierror) for one in causes):
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
         return "the name in QDRANT_URL cannot be resolved: correct it, or the network"
-    if any(isinstance(one, ssl.SSLCertVerificationError) for one in causes):
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return "the certificate of Qdrant is not trusted: SSL_CERT_FILE names authorities"
-    if any(isinstance(one, ssl.SSLError) for one in causes):
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
         return "Qdrant does not speak TLS at QDRANT_URL: use http:, or another port"
-    if any(isinstance(one, ConnectionRefusedError) for one in causes):
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         return "nobody listens at QDRANT_URL: start Qdrant, or correct the address"
     return "Qdrant cannot be reached: look at QDRANT_URL and the network"
 

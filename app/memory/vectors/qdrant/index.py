@@ -116,7 +116,7 @@ class QdrantIndex:
         # Qdrant's offset is the first id of a page, not the last one of the page before.
         wanted = limit + (after is not None)
         found = self._call(lambda client: _ids(client, name, after, wanted))
-        return [one for one in found if one != after][:limit]
+        return [point for point in found if point != after][:limit]
 
     def close(self) -> None:
         """Close the connections."""
