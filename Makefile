@@ -34,7 +34,7 @@ run: $(VENV)/.installed ## Run the service (RELOAD=1 restarts it on every change
 # More processes than cores, since tests wait for disks and sockets; one file stays in one of them.
 TEST_PROCESSES ?= 4
 test: $(VENV)/.installed-dev ## Run the test suite
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 tests/clients/node_modules/.installed: tests/clients/package-lock.json
 	@echo "installing clients of other languages (once) …"

@@ -15,8 +15,7 @@ from app import admin, api, cli, ingest, sentry
 from app.accounts import Accounts, Logins
 from app.accounts.first_start import print_first_credentials
 from app.alerts.dispatcher import Dispatcher
-from app.alerts.figures import MeasuredFigures
-from app.alerts.rules import ensure_presets
+from app.alerts.rules.changes import ensure_presets
 from app.delivery.destinations import Destinations
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
@@ -73,7 +72,6 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
         keys=KeyRing(store, config.DEFAULT_EVENTS_PER_MINUTE),
         quotas=QuotaGate(),
         dispatcher=Dispatcher.of(store, config),
-        figures=MeasuredFigures(),
         memories=Memories.of(store, config, scrubber),
         release=release,
         started_at=utc_now(),

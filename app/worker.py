@@ -14,8 +14,7 @@ from datetime import timedelta
 
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
-from app.alerts.figures import Figures
-from app.alerts.measures import Parts
+from app.alerts.rules.kind import Parts
 from app.alerts.task import AlertTask
 from app.delivery.destination_sender import Rules
 from app.delivery.destinations import Destinations
@@ -77,7 +76,6 @@ class Worker:
         intake: Intake,
         destinations: Destinations,
         dispatcher: Dispatcher,
-        figures: Figures,
         memories: Memories,
     ) -> None:
         self._config, self._store, self._intake = config, store, intake
@@ -86,7 +84,7 @@ class Worker:
         self._prunes_at = 0.0
         self._forwarder = Forwarder(store, destinations, rules_of(config))
         self.owner = self._forwarder.owner
-        measured = Parts(destinations, config.DATA_DIR, figures, intake)
+        measured = Parts(destinations, config.DATA_DIR, intake)
         evaluator = Evaluator(store, measured, config.ALERTS_EVALUATE_EVERY_S)
         self._alerts = AlertTask(
             store, dispatcher, evaluator, config.ALERTS_EVALUATE_EVERY_S, self.owner

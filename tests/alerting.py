@@ -9,12 +9,16 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Row, select
 
-from app.alerts import channels, queries, rules
-from app.alerts.channels import Channel
+from app.alerts import queries
+from app.alerts.channels import inputs as channel_inputs
+from app.alerts.channels import stored as stored_channels
+from app.alerts.channels.kind import KINDS as CHANNEL_KINDS
+from app.alerts.channels.stored import Channel
 from app.alerts.evaluation import Evaluator
-from app.alerts.figures import Figures
-from app.alerts.measures import Parts
-from app.alerts.rules import AlertRule
+from app.alerts.rules import changes
+from app.alerts.rules.changes import change_rule, ensure_presets
+from app.alerts.rules.kind import KINDS, Parts
+from app.alerts.rules.stored import AlertRule, find_rule, list_rules
 from app.alerts.tables import notices as notices_table
 from app.alerts.task import AlertTask
 from app.protocol.envelope import Envelope, Item
@@ -33,16 +37,14 @@ def store_events(app: Flask, *payloads: Payload, project_id: int = 1) -> list[st
     return ids
 
 
-def evaluator_of(app: Flask, figures: Figures | None = None) -> Evaluator:
+def evaluator_of(app: Flask) -> Evaluator:
     parts = parts_of(app)
-    measured = Parts(
-        parts.destinations, parts.config.DATA_DIR, figures or parts.figures, parts.intake
-    )
+    measured = Parts(parts.destinations, parts.config.DATA_DIR, parts.intake)
     return Evaluator(parts.store, measured, parts.config.ALERTS_EVALUATE_EVERY_S)
 
 
-def evaluate(app: Flask, figures: Figures | None = None) -> None:
-    evaluator_of(app, figures).work()
+def evaluate(app: Flask) -> None:
+    evaluator_of(app).work()
 
 
 def alert_loop_of(app: Flask, owner: str) -> AlertTask:
@@ -55,29 +57,34 @@ def send_due(app: Flask) -> int:
     return parts_of(app).dispatcher.send_due(threading.Event())
 
 
-def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
-    wanted = channels.checked(parts_of(app).dispatcher.targets, kind="webhook", name=name, url=url)
+def add_channel(app: Flask, kind: str, url: str, name: str = "hook") -> Channel:
+    targets = parts_of(app).dispatcher.targets
+    values = channel_inputs.new_values(CHANNEL_KINDS[kind], {"name": name, "url": url}, targets)
     with parts_of(app).store.write() as conn:
-        return channels.add_channel(conn, wanted)
+        return stored_channels.add_channel(conn, values)
+
+
+def add_webhook(app: Flask, url: str, name: str = "hook") -> Channel:
+    return add_channel(app, "webhook", url, name)
 
 
 def add_rule(app: Flask, kind: str, project_id: int = 1, **fields: Any) -> AlertRule:
     with parts_of(app).store.write() as conn:
-        return rules.add_rule(conn, project_id=project_id, kind=kind, **fields)
+        return changes.add_rule(conn, KINDS[kind], project_id, fields)
 
 
 def only(app: Flask, kind: str, **fields: Any) -> AlertRule:
     """Switch off what is there from the start, and add a rule."""
-    rules.ensure_presets(parts_of(app).store)
+    ensure_presets(parts_of(app).store)
     with parts_of(app).store.write() as conn:
-        for rule in rules.list_rules(conn):
-            rules.change_rule(conn, rule, {"enabled": False})
+        for rule in list_rules(conn):
+            change_rule(conn, rule, {"enabled": False})
     return add_rule(app, kind, **fields)
 
 
 def rule_now(app: Flask, rule: AlertRule) -> AlertRule:
     with parts_of(app).store.read() as conn:
-        found = rules.find_rule(conn, rule.id)
+        found = find_rule(conn, rule.id)
     assert found
     return found
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -23,7 +24,6 @@ from hypothesis import HealthCheck, settings
 from app import create_app
 from app.accounts import Accounts, Logins, users
 from app.alerts.dispatcher import Dispatcher
-from app.alerts.figures import Figures
 from app.cli.worker import make_worker
 from app.delivery.destinations import Destinations
 from app.intake import Intake
@@ -144,7 +144,30 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start processes: at the end they would be waited for alone."""
+
+    @cache
+    def starts_processes(path: Path) -> bool:
+        text = path.read_text()
+        return "browser" in path.parts or "serving(" in text or "WorkerProcess(" in text
+
+    items.sort(key=lambda item: not starts_processes(item.path))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test on both databases, unless its file says that one shows all there is to see."""
+    marks = list(metafunc.definition.iter_markers())
+    if "database_url" not in metafunc.fixturenames or any(
+        mark.name == "parametrize" and "database_url" in mark.args[0] for mark in marks
+    ):
+        return
+    is_one = any(mark.name == "one_database" for mark in marks)
+    names = ["sqlite"] if is_one else ["sqlite", "postgresql"]
+    metafunc.parametrize("database_url", names, indirect=True, scope="function")
+
+
+@pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A store of each kind with nothing in it but the schema."""
     if request.param == "sqlite":
@@ -299,7 +322,6 @@ class Parts:
     keys: KeyRing
     quotas: QuotaGate
     dispatcher: Dispatcher
-    figures: Figures
     memories: Memories
     release: str
     started_at: datetime

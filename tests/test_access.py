@@ -13,6 +13,8 @@ from app.projects import rotate_key
 from app.web import access
 from tests.conftest import API_TOKEN, parts_of
 
+pytestmark = pytest.mark.one_database
+
 # The contract's table: a prefix and the rule of what lies below it, most specific first.
 TABLE = [
     ("/health", "open"),

@@ -22,6 +22,8 @@ from tests.delivering import accounting_of, deliver
 from tests.mini_sentry import MiniSentry
 from tests.saying import report_item, said, send
 
+pytestmark = pytest.mark.one_database
+
 NOTHING: dict[str, str] = {}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from app.delivery.accounting import accounting
 from benchmarks.filler import Plan, fill
 from tests.conftest import parts_of
+
+pytestmark = pytest.mark.one_database
 
 
 def test_filled_store_is_balanced_and_every_list_reads_it(app: Flask, client: FlaskClient) -> None:

@@ -14,6 +14,8 @@ from flask import Flask
 
 from config import ROOT
 
+pytestmark = pytest.mark.one_database
+
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield path

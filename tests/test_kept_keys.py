@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.alerts.channels import list_channels
+from app.alerts.channels.stored import list_channels
 from app.delivery.destinations import set_dsn
 from app.projects import create_project, find_project, list_projects, revoke_key, rotate_key
 from app.store import Store

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 from types import SimpleNamespace
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
-from app.alerts import messages
+from app.alerts.channels.email import Email
+from app.alerts.channels.slack import Slack
 from app.alerts.messages import Notification
 from app.output import one_line
 from app.projects import projects
@@ -17,6 +19,8 @@ from app.stats.tables import releases
 from app.store import utc_now
 from config import ROOT
 from tests.conftest import parts_of
+
+pytestmark = pytest.mark.one_database
 
 HOSTILE = {
     "escape": "\x1b[31mred\x1b]0;title\x07",
@@ -73,10 +77,10 @@ def test_commands_print_hostile_names_as_one_harmless_line(
 def test_line_breaks_of_clients_are_spaces_in_mail_and_slack(text: str) -> None:
     row = SimpleNamespace(title=text, text=text, total=0)
     about = {"rule": None, "project": {"id": 1, "name": text}, "issue": None, "event": None}
-    notification = Notification(row, None, about, {})  # type: ignore[arg-type]
-    subject, body = messages.mail(notification)
+    notification = Notification(row, about, {})  # type: ignore[arg-type]
+    subject, body = Email().message(notification)
     assert one_line(subject) == subject
     assert body.startswith(f"{one_line(text)}\n\n") and f"Project: {one_line(text)}\n" in body
     assert all(one_line(line) == line for line in body.split("\n"))
-    content = messages.slack(notification)[0].decode()
+    content = json.dumps(Slack().content(notification))
     assert "\\u001b" not in content and "\\r" not in content

@@ -32,6 +32,8 @@ from tests.answering import Answering
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
 from tests.mini_sentry import MiniSentry
 
+pytestmark = pytest.mark.one_database
+
 NAMES = [check.name for check in command.CHECKS]
 CAPTURES = ["message captured", "exception captured", "user context set"]
 DSN_CHECKS = ["DSN parses", "resolves", "connects", "TLS", "accepts"]

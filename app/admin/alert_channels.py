@@ -7,69 +7,64 @@ from typing import Any
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf import FlaskForm
 from sqlalchemy import Connection
 from wtforms import PasswordField, RadioField, SelectChoice, StringField
-from wtforms.validators import InputRequired, Length, Optional
+from wtforms.validators import InputRequired
 
 from app.admin import bp
-from app.alerts import channels
-from app.alerts.channels import KINDS, MAX_NAME, MAX_SECRET, Channel
-from app.alerts.errors import AlertError
+from app.admin.alerts import AlertForm
+from app.alerts.channels import stored
+from app.alerts.channels.inputs import changed_values, new_values
+from app.alerts.channels.kind import KINDS, ChannelKind
+from app.alerts.channels.stored import Channel
 from app.web import access
 from app.web.current import current_dispatcher, current_store
 
 UNKNOWN = "no channel has this id; it may have been deleted since"
-WORDS = {"email": "E-mail", "webhook": "Webhook", "slack": "Slack"}
 
 
-class ChannelForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+def _address(label: str, help: str, *validators: Any) -> StringField:
+    attributes = {"autocomplete": "off", "spellcheck": "false"}
+    return StringField(label, validators, description=help, render_kw=attributes)
+
+
+def _secret(label: str, help: str) -> PasswordField:
+    return PasswordField(label, description=help, render_kw={"autocomplete": "new-password"})
+
+
+class ChannelForm(AlertForm):
     """A channel to be made."""
 
     kind = RadioField(
         "Kind",
         [InputRequired()],
-        choices=[SelectChoice(kind, word) for kind, word in WORDS.items()],
+        choices=[SelectChoice(kind.name, kind.label) for kind in KINDS.values()],
         default="email",
     )
-    name = StringField("Name", [InputRequired("A channel has a name."), Length(max=MAX_NAME)])
-    address = StringField(
+    name = StringField("Name", [InputRequired("A channel has a name.")])
+    address = _address(
         "Address",
-        [InputRequired("An address is expected."), Length(max=5000)],
-        description="Mail addresses, separated by commas; or the URL of the webhook, which is "
-        "never shown again.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
+        "Mail addresses, separated by commas; or the URL of the webhook, which is never shown "
+        "again.",
+        InputRequired("An address is expected."),
     )
-    secret = PasswordField(
-        "Signing secret of a webhook",
-        [Optional(), Length(max=MAX_SECRET)],
-        description="Empty: one is made and shown once.",
-        render_kw={"autocomplete": "new-password"},
-    )
+    secret = _secret("Signing secret of a webhook", "Empty: one is made and shown once.")
+    aliases = {"url": "address", "to": "address"}
 
-    def blame(self, error: AlertError) -> None:
-        """Show what is wrong at its field."""
-        field = self.address if error.field in ("url", "to") else self[error.field]
-        text = str(error)
-        field.errors = [*field.errors, f"{text[:1].upper()}{text[1:]}."]
+    def given(self, kind: ChannelKind) -> dict[str, Any]:
+        """Return the fields of a channel of a kind that are filled in."""
+        fields = {"name": self.name.data, kind.address_field: self.address.data}
+        # A browser may fill it in for any kind.
+        fields |= {"secret": self.secret.data} if kind.is_signed else {}
+        return {name: value for name, value in fields.items() if value}
 
 
 class ChangeForm(ChannelForm):
     """A channel to be changed. Its address is not filled in: it is not shown again."""
 
     kind = None
-    address = StringField(
-        "New address",
-        [Optional(), Length(max=5000)],
-        description="Empty to keep the one it has.",
-        render_kw={"autocomplete": "off", "spellcheck": "false"},
-    )
-    secret = PasswordField(
-        "New signing secret",
-        [Optional(), Length(max=MAX_SECRET)],
-        description="Empty to keep the one it has.",
-        render_kw={"autocomplete": "new-password"},
-    )
+    address = _address("New address", "Empty to keep the one it has.")
+    secret = _secret("New signing secret", "Empty to keep the one it has.")
 
 
 @bp.route("/alerts/channels", methods=["GET", "POST"])
@@ -86,13 +81,13 @@ def list_of_channels() -> ResponseReturnValue:
         flash("The channel is kept; notices go out by it from now on.", "note")
         return redirect(url_for("admin.show_channel", channel_id=made.id), 303)
     with current_store().read() as conn:
-        found = channels.list_channels(conn)
+        found = stored.list_channels(conn)
     page = render_template(
         "alert_channels.html",
         channels=found,
         form=form,
-        words=WORDS,
-        can_mail=current_dispatcher().mailer is not None,
+        kinds=KINDS.values(),
+        senders=current_dispatcher().senders,
     )
     return page, 422 if form.errors else 200
 
@@ -133,7 +128,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
     """Switch a channel on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
     with current_store().write() as conn:
-        channels.change_channel(conn, _find(conn, channel_id), {"enabled": enabled})
+        stored.change_channel(conn, _find(conn, channel_id), {"enabled": enabled})
     return redirect(url_for("admin.list_of_channels"), 303)
 
 
@@ -142,7 +137,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
 def delete_channel(channel_id: int) -> ResponseReturnValue:
     """Delete a channel with its address (303)."""
     with current_store().write() as conn:
-        channels.remove_channel(conn, channel_id)
+        stored.remove_channel(conn, channel_id)
     flash("The channel is deleted; what it sent stays in the list.", "note")
     return redirect(url_for("admin.list_of_channels"), 303)
 
@@ -156,46 +151,26 @@ def _page(channel: Channel, form: Any = None, secret: str | None = None) -> str:
         channel=channel,
         form=form or ChangeForm(formdata=None, data={"name": channel.name}),
         secret=secret,
-        words=WORDS,
     )
 
 
 def _add(form: ChannelForm) -> Channel | None:
-    address = {KINDS[form.kind.data]: form.address.data}
-    try:
-        wanted = channels.checked(
-            current_dispatcher().targets,
-            kind=form.kind.data,
-            name=form.name.data,
-            # A browser may fill it in for any kind.
-            secret=form.secret.data if form.kind.data == "webhook" else None,
-            **address,
-        )
+    kind = KINDS[form.kind.data]
+    with form.errors_at_fields():
+        values = new_values(kind, form.given(kind), current_dispatcher().targets)
         with current_store().write() as conn:
-            return channels.add_channel(conn, wanted, created_by=current_user.username)
-    except AlertError as error:
-        form.blame(error)
-        return None
+            return stored.add_channel(conn, values, current_user.username)
+    return None
 
 
 def _change(form: ChangeForm, channel: Channel) -> bool:
-    given = {"name": form.name.data}
-    if form.address.data:
-        given[KINDS[channel.kind]] = form.address.data
-    if form.secret.data and channel.kind == "webhook":
-        given["secret"] = form.secret.data
-    try:
-        changes = channels.checked_changes(current_dispatcher().targets, channel, given)
-    except AlertError as error:
-        form.blame(error)
-        return False
-    with current_store().write() as conn:
-        channels.change_channel(conn, _find(conn, channel.id), changes)
-    return True
+    given = form.given(channel.about)
+    with form.errors_at_fields():
+        changes = changed_values(channel.about, given, current_dispatcher().targets)
+        with current_store().write() as conn:
+            stored.change_channel(conn, _find(conn, channel.id), changes)
+    return not form.errors
 
 
 def _find(conn: Connection, channel_id: int) -> Channel:
-    channel = channels.find_channel(conn, channel_id)
-    if channel is None:
-        abort(404, description=UNKNOWN)
-    return channel
+    return stored.find_channel(conn, channel_id) or abort(404, description=UNKNOWN)

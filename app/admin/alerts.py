@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf import FlaskForm
 
 from app.admin import bp
 from app.admin.events import row_number
 from app.admin.filters import plural
 from app.alerts import queries
-from app.alerts.channels import list_channels
+from app.alerts.channels.stored import list_channels
+from app.alerts.errors import AlertError
 from app.alerts.naming import existing
 from app.alerts.notifications import send_again
 from app.issues.queries import find_issue
@@ -19,6 +25,26 @@ from app.web.current import current_store
 
 PAGE_SIZE = 50
 UNKNOWN = "no notice has this id; it may have been removed since"
+
+
+class AlertForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
+    """A form of a channel or a rule, which the input's own model checks.
+
+    :cvar aliases: the form's field, where the input calls it otherwise.
+    """
+
+    aliases: ClassVar[dict[str, str]] = {}
+
+    @contextmanager
+    def errors_at_fields(self) -> Iterator[None]:
+        """Show what is wrong at the fields; at the name what concerns no field of the form."""
+        try:
+            yield
+        except AlertError as error:
+            for name, text in error.errors.items():
+                name = self.aliases.get(name, name.removeprefix("filters."))
+                field = self[name] if name in self else self["name"]
+                field.errors = [*field.errors, f"{text[:1].upper()}{text[1:]}."]
 
 
 @bp.get("/alerts")
@@ -49,9 +75,7 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
     :raise 404: no notification has this id.
     """
     with current_store().read() as conn:
-        detail = queries.find_detail(conn, notice_id)
-        if detail is None:
-            abort(404, description=UNKNOWN)
+        detail = queries.find_detail(conn, notice_id) or abort(404, description=UNKNOWN)
         issue_id = detail.notification.issue_id
         issue = find_issue(conn, issue_id) if issue_id else None
         there = existing(conn, [one.issue_id for one in detail.issues])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.admin.values import shorten
-from app.alerts.kinds import KINDS
+from app.alerts.rules.kind import KINDS
 from app.protocol.client_clock import TOLERANCE
 from app.stats.users import MAX_USERS
 from app.store import utc_now
@@ -153,7 +153,7 @@ def kind_of_transition(kind: str) -> str:
 
 def alert_kind(kind: str) -> str:
     """Return what a notice or a rule is about as a person says it."""
-    return KINDS[kind].words if kind in KINDS else kind.capitalize()
+    return KINDS[kind].label if kind in KINDS else kind.capitalize()
 
 
 def in_common(shared: list[str]) -> str:

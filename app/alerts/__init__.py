@@ -1,14 +1,14 @@
-"""Alerts: rules that are evaluated, notifications that come of them, channels that notifications go
-out by.
+"""Alerts: rules are evaluated, and the notifications they raise go out by channels.
 
-targets    may this address be sent to? asked at saving and again at sending
-posting    one HTTP request to an address that was validated       mail   the same by SMTP
-channels   where notifications go                        messages   what they say, to each kind
-notifications    notifications as rows: raised, sent, settled  dispatcher    takes them from there
-naming     issues as notifications name them             wording  what a notification says of them
-reach      whether alerts reach anybody
-kinds      what a rule can watch                   rules      of a project, or of all
-news       new issues and regressions, from the queue that recording writes
-measures   everything that is measured              evaluation a turn: all of it once
-loop       the thread that does both, under a lease
+task ──▶ evaluation ──▶ rules/<kind> ──▶ notifications ──▶ dispatcher ──▶ channels/<kind>
+             └──▶ issue_alerts: new issues and regressions, from the queue that recording writes
+
+rules/         kinds of rules, and the rules of projects or of all
+channels/      kinds of channels, and where notifications go
+registry       how kinds register                   errors       input that cannot be stored
+notifications  rows of notifications and sendings   queries      lists of them and details
+naming         issues that a notification names     wording      its title and lines
+messages       a notification as it is sent         reach        whether alerts reach anybody
+http_sender    one request to a checked address     mail         the same by SMTP
+targets        whether an address may be sent to: asked when it is saved and when it is used
 """

@@ -12,8 +12,9 @@ import threading
 import time
 from collections import defaultdict
 
-from app.alerts import messages, notifications, queries
-from app.alerts.channels import Channel
+from app.alerts import notifications, queries
+from app.alerts.channels.kind import Senders
+from app.alerts.channels.stored import Channel, find_channel
 from app.alerts.http_sender import HttpSender
 from app.alerts.mail import Mailer
 from app.alerts.messages import Notification
@@ -45,9 +46,8 @@ class Dispatcher:
         self, store: Store, targets: Targets, mailer: Mailer | None, public_url: str
     ) -> None:
         self.targets = targets
-        self.mailer = mailer
+        self.senders = Senders(HttpSender(targets), mailer)
         self._store = store
-        self._http_sender = HttpSender(targets)
         self._public_url = public_url
         self._owner = new_owner()
 
@@ -122,31 +122,18 @@ class Dispatcher:
 
     def _send_taken(self, sending_id: int) -> str:
         with self._store.read() as conn:
-            notification = messages.read_notification(conn, sending_id, self._public_url)
+            notification = queries.read_notification(conn, sending_id, self._public_url)
+            channel = find_channel(conn, notification.sending.channel_id or 0)
         began = utc_now()
-        outcome = self._try(notification)
+        outcome = self._try(channel, notification)
         with self._store.write() as conn:
             return notifications.record_outcomes(
                 conn, notification.sending, outcome, began, utc_now()
             )
 
-    def _try(self, notification: Notification) -> Outcome:
-        channel = notification.channel
+    def _try(self, channel: Channel | None, notification: Notification) -> Outcome:
         if channel is None:
             return Outcome(False, note="the channel was deleted", is_final=True)
         if not channel.enabled and notification.sending.kind != TEST:
             return Outcome(False, note="the channel was switched off", is_final=True)
-        if channel.kind == "email":
-            return self._mail(channel, notification)
-        body, headers = (
-            messages.slack(notification)
-            if channel.kind == "slack"
-            else messages.webhook(notification, utc_now())
-        )
-        return self._http_sender.post(channel.address, body, headers)
-
-    def _mail(self, channel: Channel, notification: Notification) -> Outcome:
-        if self.mailer is None:
-            return Outcome(False, note="no mail server is set: SMTP_HOST")
-        subject, text = messages.mail(notification)
-        return self.mailer.send(channel.address, subject, text, notification.sending.uid)
+        return channel.about.send(channel.address, channel.secret, notification, self.senders)

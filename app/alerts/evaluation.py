@@ -17,19 +17,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.alerts.channels import Channel, list_channels
+from app.alerts.channels.stored import Channel, list_channels
 from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
-from app.alerts.measures import MEASURED, Parts, Question, Reading, measure
 from app.alerts.notifications import Draft
-from app.alerts.rules import (
-    Watch,
-    cooling_issues,
-    ensure_presets,
-    notify,
-    notify_of_issues,
-    watches,
-    write_state,
-)
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
+from app.alerts.rules.kind import Parts, Question, Reading
+from app.alerts.rules.stored import Watch, watches
 from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -37,8 +31,6 @@ log = logging.getLogger("app.tracker")
 # Clocks of hosts differ, and a turn does not begin on the dot.
 SLACK = 0.9
 MAX_DETAIL = 300
-# Holding counters against rows takes the longer the more there are; at most this part of the time.
-ACCOUNTING_SHARE = 100
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,8 @@ class Evaluator:
         self._store = store
         self._parts = parts
         self._every = timedelta(seconds=every_s)
-        self._accounting_at = float("-inf")
+        # When kinds that rest after a measurement may be measured again.
+        self._rests_until: dict[str, float] = {}
 
     def work(self) -> int:
         """Evaluate what is due and return how many rules that were.
@@ -85,13 +78,11 @@ class Evaluator:
         return found
 
     def _read(self, rule: Watch, question: Question) -> Reading | None:
-        if rule.kind not in MEASURED:
-            return Reading(None, False, "Told when it happens.")
-        if rule.kind == "books" and time.monotonic() < self._accounting_at:
-            return None
         began = time.monotonic()
+        if began < self._rests_until.get(rule.kind, began):
+            return None
         try:
-            return measure(rule, question)
+            return rule.about.measure(rule, question)
         except StoreError:
             raise
         except Exception:
@@ -99,10 +90,9 @@ class Evaluator:
             log.exception("rule %s could not be evaluated", rule.id)
             return Reading(None, False, "It could not be evaluated; the log says why.")
         finally:
-            if rule.kind == "books":
-                self._accounting_at = (
-                    time.monotonic() + (time.monotonic() - began) * ACCOUNTING_SHARE
-                )
+            if rule.about.rest_factor:
+                now = time.monotonic()
+                self._rests_until[rule.kind] = now + (now - began) * rule.about.rest_factor
 
 
 def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
@@ -128,7 +118,7 @@ def _notify_of_issues(
 
 def _state(found: _Found, now: datetime) -> dict[str, Any]:
     rule, reading = found.rule, found.reading
-    is_known = reading.value is not None or rule.kind not in MEASURED
+    is_known = reading.value is not None or rule.about.transition is not None
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
         "state": state,

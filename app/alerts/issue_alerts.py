@@ -14,11 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
 
-from app.alerts.channels import list_channels
-from app.alerts.kinds import ISSUE_ALERTS
+from app.alerts.channels.stored import list_channels
 from app.alerts.naming import Match, name_issues
 from app.alerts.notifications import Draft
-from app.alerts.rules import Watch, notify, watches, write_state
+from app.alerts.rules.cooldown import notify, write_state
+from app.alerts.rules.stored import Watch, watches
 from app.alerts.tables import alert_rule_states, held_issues
 from app.alerts.wording import text_of, title_of
 from app.events.tables import events
@@ -81,7 +81,7 @@ def dispatch_issue_alerts(store: Store, now: datetime) -> int:
 
 
 def _batch(conn: Connection, now: datetime) -> int:
-    rules = [rule for rule in watches(conn) if rule.kind in ISSUE_ALERTS.values()]
+    rules = [rule for rule in watches(conn) if rule.about.transition]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
     is_last = len(rows) < BATCH_SIZE
@@ -97,15 +97,12 @@ def _batch(conn: Connection, now: datetime) -> int:
 
 
 def _is_for(rule: Watch, row: Row[Any]) -> bool:
-    wanted = rule.filters
     return (
         rule.project_id == row.project_id
-        and rule.kind == ISSUE_ALERTS.get(row.kind)
-        and (row.level or row.issue_level) in rule.levels
-        and wanted.get("environment") in (None, row.environment)
+        and rule.about.transition == row.kind
+        and rule.is_about(row.level or row.issue_level, row.type, row.title)
+        and rule.filters.get("environment") in (None, row.environment)
         and rule.matches("release", row.release)
-        and rule.matches("type", row.type)
-        and rule.matches("message", row.title, row.title.removeprefix(f"{row.type}: "))
     )
 
 
@@ -115,10 +112,9 @@ def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
         return rule.held
     columns = held_issues.c
     of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
-    names = ("issue_id", "event_id", "environment", "release")
     rows = [
         {"rule_id": rule.id, "project_id": rule.project_id}
-        | {name: getattr(row, name) for name in names}
+        | {name: getattr(row, name) for name in Match._fields}
         for row in found
     ][: max(0, MAX_HELD - rule.held)]
     if rows:
@@ -154,7 +150,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
     """Tell what a rule holds."""
     columns = held_issues.c
     of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
-    query = select(columns.issue_id, columns.event_id, columns.environment, columns.release)
+    query = select(*(columns[name] for name in Match._fields))
     held = [Match(*row) for row in conn.execute(query.where(*of_rule))]
     if draft := draft_of_issues(conn, rule, held, now):
         notify(conn, rule, draft, list_channels(conn), now)
@@ -166,7 +162,7 @@ def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
     """Return a notification that names issues, ``None`` where none of them is left to be told."""
-    named, total = name_issues(conn, matches, now, came_back=rule.kind == "regression")
+    named, total = name_issues(conn, matches, now, came_back=rule.about.transition == "regressed")
     if not named:
         return None
     of_it = select(projects.c.name).where(projects.c.id == rule.project_id)

@@ -119,22 +119,24 @@ def _leave(server: smtplib.SMTP) -> None:
     server.close()
 
 
+# The first that an error is.
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (
+    (smtplib.SMTPAuthenticationError, "the mail server refuses the login"),
+    (smtplib.SMTPRecipientsRefused, "the mail server refuses every address"),
+    (smtplib.SMTPResponseException, "the mail server refuses the message"),
+    (
+        smtplib.SMTPNotSupportedError,
+        "the mail server does not offer what SMTP_TLS or SMTP_USERNAME ask for",
+    ),
+    (socket.gaierror, "DNS: the name of the mail server does not resolve"),
+    (ConnectionRefusedError, "connection refused: nothing listens there"),
+    (TimeoutError, "no answer in time"),
+)
+
+
 def _cause(error: Exception) -> str:
     """Return what the server said, or why there is none, without any password."""
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return "the mail server refuses the login"
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        return "the mail server refuses every address"
-    if isinstance(error, smtplib.SMTPResponseException):
-        return "the mail server refuses the message"
-    if isinstance(error, smtplib.SMTPNotSupportedError):
-        return "the mail server does not offer what SMTP_TLS or SMTP_USERNAME ask for"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}"
-    if isinstance(error, socket.gaierror):
-        return "DNS: the name of the mail server does not resolve"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused: nothing listens there"
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return "the mail server broke off"
+    found = (words for kind, words in _CAUSES if isinstance(error, kind))
+    return next(found, "the mail server broke off")

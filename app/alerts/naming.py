@@ -7,7 +7,7 @@ with it, so that its list is the same in a year.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -103,21 +103,16 @@ def _known(conn: Connection, matches: Iterable[Match]) -> list[tuple[Match, Row[
 
 
 def _named(match: Match, row: Row[Any], event: Event | None, backs: dict[int, str]) -> NamedIssue:
-    named = NamedIssue(
-        issue_id=row.id,
-        event_id=match.event_id,
+    return NamedIssue(
+        **match._asdict() | {"issue_id": row.id},
         title=row.title,
-        place=row.culprit,
+        place=(_place(event) if event else "") or row.culprit,
         events=row.times_seen,
         users=row.users,
-        environment=match.environment,
-        release=match.release,
         back=backs.get(row.id),
+        cause=_cause(event) if event else None,
         culprit=row.culprit,
     )
-    if event is None:
-        return named
-    return replace(named, place=_place(event) or row.culprit, cause=_cause(event))
 
 
 def _read(conn: Connection, match: Match, row: Row[Any]) -> Event | None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
-from app.alerts.channels import Channel, note_outcome
+from app.alerts.channels.stored import Channel, note_outcome
+from app.alerts.messages import cut
 from app.alerts.naming import NamedIssue
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_issues, notice_sendings, notices
@@ -77,17 +78,13 @@ def add_notification(
 
     :param taken_by: who sends it at once; by default whoever comes first.
     """
-    values = {
+    names = ("kind", "project_id", "issue_id", "event_id", "total")
+    values = {name: getattr(draft, name) for name in names} | {
         "uid": uuid.uuid4().hex,
-        "project_id": draft.project_id,
         "rule_id": rule_id,
-        "kind": draft.kind,
         "at": now,
-        "title": one_line(draft.title, MAX_TITLE),
+        "title": cut(clean_text(draft.title), MAX_TITLE),
         "text": clean_text(draft.text)[:MAX_TEXT],
-        "issue_id": draft.issue_id,
-        "event_id": draft.event_id,
-        "total": draft.total,
     }
     notice_id = conn.execute(notices.insert().values(values).returning(notices.c.id)).scalar_one()
     if named := [_issue_row(notice_id, *issue) for issue in enumerate(draft.issues, 1)]:
@@ -215,10 +212,3 @@ def is_stuck(conn: Connection, now: datetime) -> bool:
 def forget_before(conn: Connection, moment: datetime) -> None:
     """Remove notifications from before a moment, and how they were sent."""
     conn.execute(delete(notices).where(notices.c.at < moment))
-
-
-def one_line(value: str, limit: int) -> str:
-    """Return text as one line of printable characters, for a title or a mail's subject."""
-    line = " ".join(clean_text(value).split())
-    line = "".join(notification for notification in line if notification.isprintable())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Table, func, select
 
+from app.alerts.messages import Notification
 from app.alerts.notifications import STATES
-from app.alerts.tables import notice_attempts, notice_issues, notice_sendings, notices
+from app.alerts.tables import (
+    alert_rules,
+    notice_attempts,
+    notice_issues,
+    notice_sendings,
+    notices,
+)
+from app.events.tables import events
+from app.issues.queries import find_issue
 from app.projects import projects
 
 # Attempts of one sending that are shown.
 MAX_ATTEMPTS = 50
+# What is sent of the rule, the issues and the event of a notification.
+_OF_RULE = ("id", "name", "kind", "threshold", "minimum", "window_minutes", "filters")
+_OF_ISSUE = (
+    *("id", "title", "culprit", "type", "level", "status", "times_seen", "users"),
+    *("first_seen", "last_seen", "first_release", "last_release"),
+)
+_WHERE = ("environment", "release")
+_OF_EVENT = ("event_id", "title", "level", "environment", "release", "transaction", "timestamp")
 
 
 class ChannelDelivery(NamedTuple):
@@ -75,21 +92,14 @@ def issues_of(conn: Connection, notice_id: int) -> list[Row[Any]]:
 def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
     """Return how notifications went out, by notification."""
     query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_sendings.c.id)):
-        found.setdefault(row.notice_id, []).append(row)
-    return found
+    return _grouped(conn.execute(query.order_by(notice_sendings.c.id)), "notice_id")
 
 
 def attempts_of(conn: Connection, sending_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
     """Return the newest attempts of sendings, by sending, the newest first."""
     query = select(notice_attempts).where(notice_attempts.c.sending_id.in_(list(sending_ids)))
-    found: dict[int, list[Row[Any]]] = {}
-    for row in conn.execute(query.order_by(notice_attempts.c.id.desc())):
-        of_one = found.setdefault(row.sending_id, [])
-        if len(of_one) < MAX_ATTEMPTS:
-            of_one.append(row)
-    return found
+    found = _grouped(conn.execute(query.order_by(notice_attempts.c.id.desc())), "sending_id")
+    return {sending_id: rows[:MAX_ATTEMPTS] for sending_id, rows in found.items()}
 
 
 def find_detail(conn: Connection, notice_id: int) -> NotificationDetail | None:
@@ -103,7 +113,61 @@ def find_detail(conn: Connection, notice_id: int) -> NotificationDetail | None:
     return NotificationDetail(row, ways, issues_of(conn, notice_id))
 
 
+def _grouped(rows: Iterable[Row[Any]], name: str) -> dict[int, list[Row[Any]]]:
+    found: dict[int, list[Row[Any]]] = {}
+    for row in rows:
+        found.setdefault(getattr(row, name), []).append(row)
+    return found
+
+
 def _select_notifications() -> Any:
     return select(*notices.c, projects.c.name.label("project_name")).outerjoin(
         projects, projects.c.id == notices.c.project_id
     )
+
+
+def read_notification(conn: Connection, sending_id: int, public_url: str) -> Notification:
+    """Return what is to be sent."""
+    query = select(
+        *(column for column in notices.c if column.name != "id"), *notice_sendings.c
+    ).join(notices, notices.c.id == notice_sendings.c.notice_id)
+    row = conn.execute(query.where(notice_sendings.c.id == sending_id)).one()
+    of_event = (events.c.project_id == row.project_id) & (events.c.event_id == row.event_id)
+    issue = find_issue(conn, row.issue_id) if row.issue_id else None
+    about = {
+        "rule": _one(conn, alert_rules, _OF_RULE, alert_rules.c.id == row.rule_id),
+        "project": _one(conn, projects, ("id", "name"), projects.c.id == row.project_id),
+        "issue": {name: getattr(issue, name) for name in _OF_ISSUE} if issue else None,
+        "event": _one(conn, events, _OF_EVENT, of_event) if row.event_id else None,
+    }
+    named = tuple(_named(conn, issue, public_url) for issue in issues_of(conn, row.notice_id))
+    return Notification(row, about, _links(row, about, public_url), named)
+
+
+def _named(conn: Connection, row: Row[Any], public_url: str) -> dict[str, Any]:
+    """Return one of many issues, with what the notification knows of it."""
+    issue = find_issue(conn, row.issue_id)
+    then = {"title": row.title, "times_seen": row.events, "users": row.users}
+    of_issue = {name: getattr(issue, name, then.get(name)) for name in _OF_ISSUE}
+    of_event = {name: getattr(row, name) for name in ("event_id", "place", *_WHERE)}
+    issue_id = issue.id if issue else row.issue_id
+    url = f"{public_url}/admin/issues/{issue_id}" if issue else None
+    return of_issue | {"id": issue_id} | of_event | {"url": url}
+
+
+def _one(
+    conn: Connection, table: Table, names: tuple[str, ...], condition: Any
+) -> dict[str, Any] | None:
+    row = conn.execute(select(*(table.c[name] for name in names)).where(condition)).first()
+    return dict(row._mapping) if row else None
+
+
+def _links(row: Row[Any], about: Mapping[str, Any], public_url: str) -> dict[str, str]:
+    links = {"notice": f"{public_url}/admin/alerts/{row.notice_id}"}
+    if about["rule"]:
+        links["rule"] = f"{public_url}/admin/alerts/rules/{row.rule_id}"
+    if about["issue"]:
+        links["issue"] = f"{public_url}/admin/issues/{about['issue']['id']}"
+    if about["event"]:
+        links["event"] = f"{public_url}/admin/events/{row.event_id}"
+    return links

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app.alerts.channels import Channel, chosen, list_channels
-from app.alerts.rules import watches
+from app.alerts.channels.stored import Channel, chosen, list_channels
+from app.alerts.rules.stored import watches
 from app.projects import projects
 
 

@@ -18,13 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from app.alerts.messages import MAX_LINES, cut, more_of
 from app.alerts.naming import NamedIssue
-from app.alerts.rules import AlertRule
-from app.output import one_line
+from app.alerts.rules.stored import AlertRule
 from app.stats.users import MAX_USERS
 
-# Issues that have a line of their own.
-MAX_LINES = 10
 MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
 
 
@@ -34,10 +32,11 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
     :param named: the issues it names, at least one.
     """
     if total == 1:
-        return _title_of_one(rule, named[0])
+        return rule.about.title_of(rule, named[0])
     environment, release = _common(named, "environment"), _common(named, "release")
     where = f"{project} · {environment}" if environment else project
-    return f"{where}: {total:,} {_are(rule)}{f' in {release}' if release else ''}"
+    issues = f"{total:,} {rule.about.many_issues.format(rule=rule)}"
+    return f"{where}: {issues}{f' in {release}' if release else ''}"
 
 
 def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
@@ -51,16 +50,6 @@ def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datet
     return "\n".join([*lines, _rule_line(rule, now)])
 
 
-def more_of(total: int) -> str:
-    """Return the line that leads to the issues without a line of their own."""
-    return f"and {total - MAX_LINES:,} more: {open_all(total)}"
-
-
-def open_all(total: int) -> str:
-    """Return what the link to all issues of a notification is called."""
-    return f"Open all {total:,}"
-
-
 def counts_of(events: int, users: int) -> str:
     """Return ``45 events, 16 users``; of users only where some are known."""
     words = f"{events:,} event{'' if events == 1 else 's'}"
@@ -68,26 +57,6 @@ def counts_of(events: int, users: int) -> str:
         return words
     more = "+" if users >= MAX_USERS else ""
     return f"{words}, {users:,}{more} user{'' if users == 1 else 's'}"
-
-
-def _title_of_one(rule: AlertRule, named_issue: NamedIssue) -> str:
-    if rule.kind == "regression":
-        back = f" ({named_issue.back})" if named_issue.back else ""
-        # The end of a title may be cut.
-        return f"Back: {_cut(named_issue.title, 300 - len(back) - 6)}{back}"
-    if rule.kind == "frequency":
-        return f"{_often(rule)}: {named_issue.title}"
-    return f"New issue: {named_issue.title}"
-
-
-def _are(rule: AlertRule) -> str:
-    if rule.kind == "regression":
-        return "issues are back"
-    return f"issues with {_often(rule)}" if rule.kind == "frequency" else "new issues"
-
-
-def _often(rule: AlertRule) -> str:
-    return f"{rule.threshold or 0:,.0f} events or more within {rule.window_minutes} minutes"
 
 
 def _common(named: Sequence[NamedIssue], name: str) -> str | None:
@@ -108,14 +77,14 @@ def _lines_of_one(named_issue: NamedIssue) -> list[str]:
     facts_line = " · ".join(filter(None, facts))
     cause = f"Caused by {named_issue.cause}" if named_issue.cause else ""
     found = (where, f"{facts_line[0].upper()}{facts_line[1:]}", cause)
-    return [_cut(line, 500) for line in found if line]
+    return [cut(line, 500) for line in found if line]
 
 
 def _line(named_issue: NamedIssue) -> str:
-    back = f" ({_cut(named_issue.back, MAX_BACK)})" if named_issue.back else ""
+    back = f" ({cut(named_issue.back, MAX_BACK)})" if named_issue.back else ""
     parts = (
-        f"{_cut(named_issue.title, MAX_TITLE)}{back}",
-        _cut(named_issue.place, MAX_PLACE),
+        f"{cut(named_issue.title, MAX_TITLE)}{back}",
+        cut(named_issue.place, MAX_PLACE),
         counts_of(named_issue.events, named_issue.users),
     )
     return " · ".join(filter(None, parts))
@@ -124,12 +93,5 @@ def _line(named_issue: NamedIssue) -> str:
 def _rule_line(rule: AlertRule, now: datetime) -> str:
     until = now + rule.cooldown
     day = f"{until.day} {until:%b} " if until - now >= timedelta(days=1) else ""
-    # A frequency rule may speak of other issues sooner.
-    what = "The same again" if rule.kind == "frequency" else "Next message"
-    return f"Rule {_cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return text as one line, at most so long."""
-    line = " ".join(one_line(text).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    what = rule.about.next_notice
+    return f"Rule {cut(rule.title, 200)}. {what} not before {day}{until:%H:%M} UTC."

@@ -1,37 +1,21 @@
-"""The API: problem details, JSON shapes and the routes that programs call."""
+"""The API: the routes that programs call, their JSON, and the document that describes them.
+
+Every module here with a :class:`.routes.Routes` adds its views; start with :mod:`.rules` to see
+how, and with :mod:`.openapi` to see what becomes of it.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 
 bp = Blueprint("api", __name__)
 
-from app.api import (  # noqa: E402 -- they add their routes to bp
-    ai_calls,  # noqa: F401
-    alert_channels,  # noqa: F401
-    alert_rules,  # noqa: F401
-    alerts,  # noqa: F401
-    custom_metrics,  # noqa: F401
-    deliveries,  # noqa: F401
-    delivery_actions,  # noqa: F401
-    diagnostics,  # noqa: F401
-    events,  # noqa: F401
-    feedback,  # noqa: F401
-    health,  # noqa: F401
-    issues,  # noqa: F401
-    memories,  # noqa: F401
-    merging,  # noqa: F401
-    metrics,  # noqa: F401
-    openapi,  # noqa: F401
-    performance,  # noqa: F401
-    projects,  # noqa: F401
-    releases,  # noqa: F401
-    rules,  # noqa: F401
-    similar,  # noqa: F401
-    system,  # noqa: F401
-    triage,  # noqa: F401
-)
+for module in iter_modules(__path__, f"{__name__}."):
+    import_module(module.name)
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:

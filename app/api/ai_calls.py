@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name, insight_route, milliseconds
+from app.api.insight_page import InsightQuery, Name, milliseconds
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
+from app.web import access
+from app.web.current import current_store
+
+route = Routes("insights")
 
 
-class AiCalls(BaseModel):
+class AiCalls(ApiModel):
     """What was counted of the AI calls of one model, one operation, or one step of time.
 
     Where no operation is chosen, by model and by time those of models alone are counted: spans of
@@ -39,7 +45,7 @@ class AiCalls(BaseModel):
     p99_ms: float | None
 
 
-class AiCallsPage(BaseModel):
+class AiCallsPage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     ai_calls: list[AiCalls]
@@ -68,11 +74,16 @@ class AiCallsQuery(InsightQuery):
     environment: Name | None = None
 
 
-@insight_route(
-    "/api/ai-calls", "AI calls: tokens, durations, failures", AiCallsPage, AiCallsQuery, Selection
-)
-def get_ai_calls(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
-    """Return a page of figures."""
+@route("GET /api/ai-calls", access.reads)
+def get_ai_calls(query: AiCallsQuery) -> AiCallsPage:
+    """AI calls: tokens, durations, failures."""
+    selection = query.select(Selection)
+    with current_store().read() as conn:
+        found = list(_shapes(conn, query, selection))
+    return AiCallsPage(ai_calls=query.page(found), **query.place(len(found), selection))
+
+
+def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
     if query.by == "time":
         step, of = query.step, selection.headline
         for number, one in enumerate(over_time(conn, of, step)):

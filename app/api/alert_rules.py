@@ -6,87 +6,29 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, ConfigDict, Field
+from flask import abort
+from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.alerts import rules
-from app.alerts.kinds import KINDS
-from app.alerts.rules import MAX_COOLDOWN, MAX_MINIMUM, MAX_MINUTES, MAX_NAME, AlertRule
-from app.api import bp
-from app.api.alert_channels import refusals
-from app.api.alerts import ProjectId
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
-from app.issues.rules import MAX_PATTERN
+from app.alerts.rules import changes
+from app.alerts.rules.inputs import AlertFilters, AlertRuleInput
+from app.alerts.rules.kind import KINDS
+from app.alerts.rules.stored import AlertRule, find_rule, list_rules
+from app.api.alerts import one_of
+from app.api.requests import Body, ProjectId, Query, patch_of
+from app.api.routes import Routes
 from app.web import access
 from app.web.current import current_store
 
 UNKNOWN = "no rule has this id"
-# Null says something of these.
-_NULLABLE = ("project_id", "channel_ids")
+RuleKind = Annotated[str, one_of(KINDS)]
 
-RuleKind = Literal[
-    "new_issue",
-    "regression",
-    "frequency",
-    "spike",
-    "error_rate",
-    "p95",
-    "crash_free",
-    "outbox_age",
-    "circuit_open",
-    "new_issue_limit",
-    "quota",
-    "disk",
-    "books",
-]
-Pattern = Annotated[str, Field(max_length=MAX_PATTERN)]
-Name = Annotated[str, Field(max_length=MAX_NAME, description="Empty: called as its kind is.")]
-Threshold = Annotated[
-    float,
-    Field(
-        description="In the unit of its kind: "
-        + ", ".join(f"{name} {kind.unit}" for name, kind in KINDS.items() if kind.unit)
-        + "."
-    ),
-]
-Minimum = Annotated[
-    int,
-    Field(ge=1, le=MAX_MINIMUM, description="Of events, requests or sessions."),
-]
-Window = Annotated[int, Field(ge=1, le=MAX_MINUTES)]
-Cooldown = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=MAX_COOLDOWN,
-        description="For so long, and at least its window, it says nothing more.",
-    ),
-]
-ChannelIds = Annotated[
-    list[Annotated[int, Field(ge=1, lt=2**31)]],
-    Field(max_length=50, description="Null: every channel that is on."),
-]
+route = Routes("alerts")
 
 
-class AlertFilters(BaseModel):
-    """What a rule is narrowed to: level at least; release, type and message as globs."""
+class LastEvaluation(BaseModel):
+    """What the last evaluation of a rule found."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    level: Pattern | None = None
-    environment: Pattern | None = None
-    release: Pattern | None = None
-    type: Pattern | None = None
-    message: Pattern | None = None
-
-
-class WatchRuleState(BaseModel):
-    """How a rule was found in a project; `held` issues are told when its cool-down is over."""
-
-    project_id: int
     state: Literal["unknown", "ok", "firing", "no_data"]
     value: float | None
     detail: str | None
@@ -95,7 +37,13 @@ class WatchRuleState(BaseModel):
     held: int
 
 
-class WatchRule(BaseModel):
+class WatchRuleState(LastEvaluation):
+    """How a rule was found in a project; `held` issues are told when its cool-down is over."""
+
+    project_id: int
+
+
+class WatchRule(LastEvaluation):
     """A rule; `preset` names a recommended one, `state` how it was found last.
 
     `project_id` null: of all projects. Then `by_project` has how it was found in each, and `state`
@@ -115,12 +63,6 @@ class WatchRule(BaseModel):
     cooldown_minutes: int
     filters: AlertFilters
     channel_ids: list[int] | None
-    state: Literal["unknown", "ok", "firing", "no_data"]
-    value: float | None
-    detail: str | None
-    evaluated_at: datetime | None
-    noticed_at: datetime | None
-    held: int
     by_project: list[WatchRuleState]
     created_at: datetime
     created_by: str | None
@@ -139,20 +81,14 @@ class WatchRuleQuery(Query):
     project_id: ProjectId | None = None
 
 
-class WatchRuleChange(PatchBody):
+_CLEARABLE = ("name", "filters", "channel_ids")
+
+
+class WatchRuleChange(patch_of(AlertRuleInput, _CLEARABLE)):  # type: ignore[misc]  # made here
     """What is to be changed of a rule."""
 
-    name: Name | None = None
-    enabled: bool = unchanged()
-    threshold: Threshold = unchanged()
-    minimum: Minimum = unchanged()
-    window_minutes: Window = unchanged()
-    cooldown_minutes: Cooldown = unchanged()
-    filters: AlertFilters | None = None
-    channel_ids: ChannelIds | None = None
 
-
-class WatchRuleBody(Body):
+class WatchRuleBody(AlertRuleInput, Body):
     """A new rule; what is null or not named starts as its kind says.
 
     `project_id` null: of all projects, also of those that come later.
@@ -160,14 +96,6 @@ class WatchRuleBody(Body):
 
     project_id: ProjectId | None
     kind: RuleKind
-    name: Name | None = None
-    enabled: bool | None = None
-    threshold: Threshold | None = None
-    minimum: Minimum | None = None
-    window_minutes: Window | None = None
-    cooldown_minutes: Cooldown | None = None
-    filters: AlertFilters | None = None
-    channel_ids: ChannelIds | None = None
 
 
 class SetApartBody(Body):
@@ -176,122 +104,64 @@ class SetApartBody(Body):
     project_id: ProjectId
 
 
-@bp.get("/api/alerts/rules")
-@access.reads
-@describe(
-    Operation(
-        "Rules of alerts, each as it was evaluated last",
-        {200: WatchRuleList},
-        query=WatchRuleQuery,
-        problems=(422, 503),
-        tag="alerts",
-    )
-)
-def get_alert_rules() -> ResponseReturnValue:
-    """Return rules, all or those of a project."""
-    project_id = read_query(WatchRuleQuery).project_id
-    rules.ensure_presets(current_store())
+@route("GET /api/alerts/rules", access.reads)
+def get_alert_rules(query: WatchRuleQuery) -> WatchRuleList:
+    """Rules of alerts, each as it was evaluated last."""
+    changes.ensure_presets(current_store())
     with current_store().read() as conn:
-        found = rules.list_rules(conn, project_id)
-    return answer(WatchRuleList(rules=[_shape(rule) for rule in found]))
+        found = list_rules(conn, query.project_id)
+    return WatchRuleList(rules=[_shape(rule) for rule in found])
 
 
-@bp.post("/api/alerts/rules")
-@access.writes
-@describe(
-    Operation(
-        "Add a rule",
-        {201: WatchRule},
-        body=WatchRuleBody,
-        problems=(413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def post_alert_rule() -> ResponseReturnValue:
-    """Keep a rule.
+@route("POST /api/alerts/rules", access.writes, status=201)
+def post_alert_rule(body: WatchRuleBody) -> WatchRule:
+    """Add a rule.
 
-    :raise FieldErrors: a field is wrong, or not one of its kind (422).
+    :raise AlertError: a field is wrong, or not one of its kind (422).
     """
-    body = read_body(WatchRuleBody)
-    given = body.model_dump(exclude_unset=True)
-    given = {k: v for k, v in given.items() if v is not None or k in _NULLABLE}
-    with current_store().write() as conn, refusals():
-        made = rules.add_rule(conn, **given, created_by=access.caller())
-    return answer(_shape(made), 201)
+    kind = KINDS[body.kind]
+    given = body.model_dump(exclude={"project_id", "kind"}, exclude_none=True)
+    with current_store().write() as conn:
+        made = changes.add_rule(conn, kind, body.project_id, given, access.caller())
+    return _shape(made)
 
 
-@bp.patch("/api/alerts/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a rule, switch it on or off",
-        {200: WatchRule},
-        body=WatchRuleChange,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def patch_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Change what is named and return the rule.
+@route("PATCH /api/alerts/rules/<int:rule_id>", access.writes)
+def patch_alert_rule(rule_id: int, body: WatchRuleChange) -> WatchRule:
+    """Change a rule, switch it on or off.
 
-    :raise 404: no rule has this id. :raise FieldErrors: a field is wrong (422).
+    :raise 404: no rule has this id. :raise AlertError: a field is wrong (422).
     """
-    changes = read_body(WatchRuleChange).changes()
-    if "name" in changes:
-        changes["name"] = changes["name"] or ""
-    with current_store().write() as conn, refusals():
-        changed = rules.change_rule(conn, _find(conn, rule_id), changes)
-    return answer(_shape(changed))
+    given = body.changes()
+    with current_store().write() as conn:
+        changed = changes.change_rule(conn, _find(conn, rule_id), given)
+    return _shape(changed)
 
 
-@bp.post("/api/alerts/rules/<int:rule_id>/set-apart")
-@access.writes
-@describe(
-    Operation(
-        "Give a project a recommended rule of its own in place of the one that all projects share",
-        {201: WatchRule},
-        body=SetApartBody,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
-    """Return the rule of the project, like the shared one until it is changed.
+@route("POST /api/alerts/rules/<int:rule_id>/set-apart", access.writes, status=201)
+def set_alert_rule_apart(rule_id: int, body: SetApartBody) -> WatchRule:
+    """Give a project a recommended rule of its own in place of the one that all projects share.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is not shared, or no such project (422).
+    :raise 404: no rule has this id. :raise AlertError: it is not shared, or no such project (422).
     """
-    project_id = read_body(SetApartBody).project_id
-    with current_store().write() as conn, refusals():
-        made = rules.set_apart(conn, _find(conn, rule_id), project_id, access.caller())
-    return answer(_shape(made), 201)
+    with current_store().write() as conn:
+        made = changes.set_apart(conn, _find(conn, rule_id), body.project_id, access.caller())
+    return _shape(made)
 
 
-@bp.delete("/api/alerts/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Delete a rule that a person made, or one that was set apart for a project; other "
-        "recommended ones are switched off instead",
-        {204: None},
-        problems=(404, 422, 503),
-        tag="alerts",
-    )
-)
-def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Remove a rule.
+@route("DELETE /api/alerts/rules/<int:rule_id>", access.writes)
+def delete_alert_rule(rule_id: int) -> None:
+    """Delete a rule that a person made, or one that was set apart for a project; other recommended
+    ones are switched off instead.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is a recommended one (422).
+    :raise 404: no rule has this id. :raise 422: it is a recommended one.
     """
-    with current_store().write() as conn, refusals():
-        rules.remove_rule(conn, _find(conn, rule_id))
-    return Response(status=204)
+    with current_store().write() as conn:
+        changes.remove_rule(conn, _find(conn, rule_id))
 
 
 def _find(conn: Connection, rule_id: int) -> AlertRule:
-    rule = rules.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
+    return find_rule(conn, rule_id) or abort(404, description=UNKNOWN)
 
 
 def _shape(rule: AlertRule) -> WatchRule:

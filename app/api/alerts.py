@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, GetPydanticSchema
+from pydantic_core import core_schema
 from sqlalchemy import Row
 
 from app.alerts import queries
+from app.alerts.errors import AlertError
 from app.alerts.notifications import send_again
 from app.alerts.queries import ChannelDelivery
 from app.api import bp
-from app.api.events import Limit, RowNumber
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import EmptyBody, Query, read_body, read_query
+from app.api.requests import EmptyBody, Limit, ProjectId, Query, RowNumber
+from app.api.routes import Routes
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
+from app.web.errors import FieldErrors, answer_field_errors
 
 UNKNOWN = "no notice has this id"
 
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
+
+route = Routes("alerts")
 
 
 class NoticeAttempt(BaseModel):
@@ -117,20 +121,21 @@ class NoticeQuery(Query):
     cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
 
 
-@bp.get("/api/alerts")
-@access.reads
-@describe(
-    Operation(
-        "Notices, the newest first, with the channels they went out by",
-        {200: NoticePage},
-        query=NoticeQuery,
-        problems=(422, 503),
-        tag="alerts",
-    )
-)
-def get_alerts() -> ResponseReturnValue:
-    """Return a page of notifications."""
-    query = read_query(NoticeQuery)
+def one_of(names: Iterable[str]) -> GetPydanticSchema:
+    """Return the type of a name, as ``Literal`` is for names that stand in the code."""
+    return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
+
+
+@bp.errorhandler(AlertError)
+def answer_alert_error(error: AlertError) -> ResponseReturnValue:
+    """Answer 422 with the fields of a channel or a rule that are wrong."""
+    fields = [{"field": field, "message": text} for field, text in error.errors.items()]
+    return answer_field_errors(FieldErrors(fields))
+
+
+@route("GET /api/alerts", access.reads)
+def get_alerts(query: NoticeQuery) -> NoticePage:
+    """Notices, the newest first, with the channels they went out by."""
     with current_store().read() as conn:
         rows = queries.list_notifications(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
@@ -144,60 +149,33 @@ def get_alerts() -> ResponseReturnValue:
         )
         for row in page
     ]
-    return answer(
-        NoticePage(alerts=found, next=str(page[-1].id) if len(rows) > query.limit else None)
-    )
+    return NoticePage(alerts=found, next=str(page[-1].id) if len(rows) > query.limit else None)
 
 
-@bp.get("/api/alerts/<int:notice_id>")
-@access.reads
-@describe(
-    Operation(
-        "One notice, with its issues and every attempt",
-        {200: NoticeDetail},
-        problems=(404, 503),
-        tag="alerts",
-    )
-)
-def get_alert(notice_id: int) -> ResponseReturnValue:
-    """Return one notification.
+@route("GET /api/alerts/<int:notice_id>", access.reads)
+def get_alert(notice_id: int) -> NoticeDetail:
+    """One notice, with its issues and every attempt.
 
     :raise 404: there is none with this id.
     """
     with current_store().read() as conn:
-        detail = queries.find_detail(conn, notice_id)
-    if detail is None:
-        abort(404, description=UNKNOWN)
+        detail = queries.find_detail(conn, notice_id) or abort(404, description=UNKNOWN)
     ways = [_detail(way) for way in detail.ways]
     issues = [NoticeIssue(**_fields(issue, NoticeIssue)) for issue in detail.issues]
-    return answer(
-        NoticeDetail(**_fields(detail.notification, Notice), issues=issues, sendings=ways)
-    )
+    return NoticeDetail(**_fields(detail.notification, Notice), issues=issues, sendings=ways)
 
 
-@bp.post("/api/alerts/<int:notice_id>/send")
-@access.writes
-@describe(
-    Operation(
-        "Send what was given up of a notice again; what was sent already is not",
-        {200: SentAgain},
-        body=EmptyBody,
-        body_required=False,
-        problems=(404, 413, 415, 422, 503),
-        tag="alerts",
-    )
-)
-def send_alert_again(notice_id: int) -> ResponseReturnValue:
-    """Have a notification sent again by the channels that failed.
+@route("POST /api/alerts/<int:notice_id>/send", access.writes)
+def send_alert_again(notice_id: int, body: EmptyBody) -> SentAgain:
+    """Send what was given up of a notice again; what was sent already is not.
 
     :raise 404: there is none with this id.
     """
-    read_body(EmptyBody, optional=True)
     with current_store().write() as conn:
         if queries.find_notification(conn, notice_id) is None:
             abort(404, description=UNKNOWN)
         ways = send_again(conn, notice_id, utc_now())
-    return answer(SentAgain(channels=ways))
+    return SentAgain(channels=ways)
 
 
 def _detail(way: ChannelDelivery) -> SendingDetail:

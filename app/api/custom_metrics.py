@@ -11,14 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api import bp
 from app.api.insight_page import InsightQuery, Name
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import read_query
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.metrics import (
     MetricFigures,
     MetricName,
@@ -39,8 +37,10 @@ _AT_A_TIME = 50
 # As app.insights.metrics has them.
 _PERCENTILES = ("p50", "p75", "p95", "p99")
 
+route = Routes("insights")
 
-class CustomMetric(BaseModel):
+
+class CustomMetric(ApiModel):
     """What was counted of a metric, in all, in one release, or in one step of time.
 
     A figure is null where there is no value, `last` but for gauges, and percentiles but for
@@ -65,7 +65,7 @@ class CustomMetric(BaseModel):
     p99: float | None
 
 
-class CustomMetricsPage(BaseModel):
+class CustomMetricsPage(ApiModel):
     """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
 
     metrics: list[CustomMetric]
@@ -93,20 +93,9 @@ class MetricsQuery(InsightQuery):
     environment: Name | None = None
 
 
-@bp.get("/api/metrics")
-@access.reads
-@describe(
-    Operation(
-        "What projects count and measure themselves",
-        {200: CustomMetricsPage},
-        query=MetricsQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_custom_metrics() -> ResponseReturnValue:
-    """Return a page of metrics."""
-    query = read_query(MetricsQuery)
+@route("GET /api/metrics", access.reads)
+def get_custom_metrics(query: MetricsQuery) -> CustomMetricsPage:
+    """What projects count and measure themselves."""
     _check(query)
     selection = query.select(MetricSelection)
     if query.by == "metric" and not query.unit:
@@ -115,7 +104,7 @@ def get_custom_metrics() -> ResponseReturnValue:
     with current_store().read() as conn:
         shapes = _all if query.by == "metric" else _apart
         found, total = shapes(conn, query, selection)
-    return answer(CustomMetricsPage(metrics=found, **query.place(total, selection)))
+    return CustomMetricsPage(metrics=found, **query.place(total, selection))
 
 
 def _check(query: MetricsQuery) -> None:

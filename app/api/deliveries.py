@@ -6,27 +6,16 @@ import csv
 import io
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Literal
 
-from flask import Response, abort, stream_with_context
-from flask.typing import ResponseReturnValue
+from flask import Response, stream_with_context
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, Row
 
-from app.api import bp
-from app.api.events import Limit, RowNumber, number_after
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import (
-    Attempt,
-    Delivery,
-    DeliveryAction,
-    DeliveryActions,
-    DeliveryOverview,
-    DeliveryPage,
-    DestinationState,
-    Owed,
-)
+from app.api.requests import Limit, Paged, ProjectId, Query, RowNumber, first_page, number_after
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Next
 from app.delivery.action_history import list_actions
 from app.delivery.destinations import Destination
 from app.delivery.ledger import (
@@ -42,9 +31,9 @@ from app.delivery.upstreams import next_try_at, probe_at, reach
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
+from app.web.errors import or_404
 
 State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 
 CSV_PAGE = 500
 CSV_COLUMNS = (
@@ -68,6 +57,101 @@ CSV_COLUMNS = (
 )
 # What a spreadsheet takes for a formula. Source: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+route = Routes("deliveries")
+
+
+class Attempt(ApiModel):
+    """One try to send an envelope; ``state`` is what it became by it."""
+
+    at: datetime
+    status: int | None
+    error: str | None
+    ms: float
+    next_at: datetime | None
+    state: str
+
+
+class Delivery(ApiModel):
+    """An envelope and its way to Sentry; in a list with its last attempt alone."""
+
+    id: int
+    project_id: int
+    event_id: str | None
+    item_types: list[str]
+    state: str
+    reason: str | None
+    attempts: list[Attempt]
+    attempt_count: int
+    received_at: datetime
+    next_at: datetime | None
+    settled_at: datetime | None
+    size_bytes: int
+    upstream_id: str | None
+    destination: str | None
+
+
+class DeliveryPage(ApiModel):
+    """A page of deliveries, newest first; ``total`` where only a state narrows them."""
+
+    deliveries: list[Delivery]
+    next: Next
+    total: int | None
+
+
+class DestinationState(ApiModel):
+    """Where a project's envelopes go, and what holds them up."""
+
+    project_id: int
+    host: str | None
+    state: Literal["none", "paused", "open", "limited", "failing", "closed"]
+    cause: str | None
+    paused_at: datetime | None
+    open_since: datetime | None
+    probe_at: datetime | None
+    limits: dict[str, datetime]
+    delivered_at: datetime | None
+    waiting: int
+    parked: int
+
+
+class Owed(ApiModel):
+    """What Sentry has still to be told that it was not sent."""
+
+    project_id: int
+    reason: str
+    category: str
+    quantity: int
+
+
+class DeliveryAction(ApiModel):
+    """What a person or a token did to one envelope, to those of a filter, or to a destination."""
+
+    id: int
+    at: datetime
+    actor: str
+    kind: str
+    envelope_id: int | None
+    project_id: int | None
+    filter: dict[str, str]
+    envelopes: int
+
+
+class DeliveryActions(ApiModel):
+    """A page of actions, newest first."""
+
+    actions: list[DeliveryAction]
+    next: Next
+
+
+class DeliveryOverview(ApiModel):
+    """How delivery is as a whole."""
+
+    counts: dict[str, int]
+    oldest_waiting_at: datetime | None
+    delivered_per_minute: float
+    destinations: list[DestinationState]
+    owed: list[Owed]
 
 
 class _Narrowing(Query):
@@ -97,67 +181,37 @@ class CsvQuery(_Narrowing):
     limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
 
 
-@bp.get("/api/deliveries")
-@access.reads
-@describe(
-    Operation(
-        "Deliveries, newest first, each with its last attempt",
-        {200: DeliveryPage},
-        query=DeliveryQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_deliveries() -> ResponseReturnValue:
-    """Return a page of deliveries."""
-    query = read_query(DeliveryQuery)
+@route("GET /api/deliveries", access.reads)
+def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
+    """Deliveries, newest first, each with its last attempt."""
     chosen = _filter(query)
     with current_store().read() as conn:
         page = page_of_deliveries(conn, chosen, before=query.cursor, limit=query.limit)
         found = _deliveries(conn, page.rows)
         total = _total(conn, chosen)
-    return answer(DeliveryPage(deliveries=found, next=number_after(page), total=total))
+    return DeliveryPage(deliveries=found, next=number_after(page), total=total)
 
 
-@bp.get("/api/deliveries.csv")
-@access.reads
-@describe(
-    Operation(
-        "Deliveries as a file, newest first, each with its last attempt",
-        {200: "text/csv"},
-        query=CsvQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_deliveries_csv() -> ResponseReturnValue:
-    """Return deliveries as CSV, read and sent in pages."""
-    query = read_query(CsvQuery)
+@route("GET /api/deliveries.csv", access.reads, media="text/csv")
+def get_deliveries_csv(query: CsvQuery) -> Response:
+    """Deliveries as a file, newest first, each with its last attempt."""
+    # Read and sent in pages.
     lines = _csv(_filter(query), query.cursor, query.limit)
     first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
     response = Response(
-        stream_with_context(_chained(first, lines)), content_type="text/csv; charset=utf-8"
+        stream_with_context(chain([first], lines)), content_type="text/csv; charset=utf-8"
     )
     response.headers["Content-Disposition"] = 'attachment; filename="deliveries.csv"'
     return response
 
 
-@bp.get("/api/deliveries/overview")
-@access.reads
-@describe(
-    Operation(
-        "How delivery is: counts, rate, destinations with circuit and limits",
-        {200: DeliveryOverview},
-        problems=(503,),
-        tag="deliveries",
-    )
-)
-def get_delivery_overview() -> ResponseReturnValue:
-    """Return how delivery is as a whole."""
+@route("GET /api/deliveries/overview", access.reads)
+def get_delivery_overview() -> DeliveryOverview:
+    """How delivery is: counts, rate, destinations with circuit and limits."""
     now = utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
-    report = DeliveryOverview(
+    return DeliveryOverview(
         counts=found.counts,
         oldest_waiting_at=found.oldest_at,
         delivered_per_minute=found.per_minute,
@@ -165,72 +219,48 @@ def get_delivery_overview() -> ResponseReturnValue:
             destination_state(destination, now, found.held.get(destination.project_id, Held()))
             for destination in found.destinations
         ],
-        owed=[Owed(**row._mapping) for row in found.owed],
+        owed=found.owed,
     )
-    return answer(report)
 
 
-class ActionQuery(Query):
-    """Which page of the history."""
+class ActionQuery(Paged):
+    """Which page of the history, and of which envelope."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     envelope_id: RowNumber | None = None
 
 
-@bp.get("/api/deliveries/actions")
-@access.reads
-@describe(
-    Operation(
-        "Who replayed, discarded, paused and resumed what, newest first",
-        {200: DeliveryActions},
-        query=ActionQuery,
-        problems=(422, 503),
-        tag="deliveries",
-    )
-)
-def get_delivery_actions() -> ResponseReturnValue:
-    """Return a page of the history."""
-    query = read_query(ActionQuery)
+@route("GET /api/deliveries/actions", access.reads)
+def get_delivery_actions(query: ActionQuery) -> DeliveryActions:
+    """Who replayed, discarded, paused and resumed what, newest first."""
     with current_store().read() as conn:
         rows = list_actions(
             conn, envelope_id=query.envelope_id, before=query.cursor, limit=query.limit + 1
         )
-    page = [DeliveryAction(**row._mapping) for row in rows[: query.limit]]
-    following = str(page[-1].id) if len(rows) > query.limit else None
-    return answer(DeliveryActions(actions=page, next=following))
+    page, more = first_page(rows, query.limit)
+    return DeliveryActions(actions=page, next=more)
 
 
-@bp.get("/api/deliveries/<int:envelope_id>")
-@access.reads
-@describe(
-    Operation(
-        "One delivery with its newest 200 attempts",
-        {200: Delivery},
-        problems=(404, 503),
-        tag="deliveries",
-    )
-)
-def get_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Return one delivery.
+@route("GET /api/deliveries/<int:envelope_id>", access.reads)
+def get_delivery(envelope_id: int) -> Delivery:
+    """One delivery with its newest 200 attempts.
 
     :raise 404: no envelope has this id.
     """
     with current_store().read() as conn:
-        found = find_delivery(conn, envelope_id)
+        found = or_404(find_delivery(conn, envelope_id), "no envelope has this id")
         known = _known(conn)
-    if found is None:
-        abort(404, description="no envelope has this id")
-    return answer(_delivery(found.row, found.attempts, found.attempt_count, known))
+    return _delivery(found.row, found.attempts, found.attempt_count, known)
 
 
 def destination_state(destination: Destination, now: datetime, held: Held) -> DestinationState:
     """Return a destination as the API shows it: of its DSN the host alone, no moment gone by."""
-    names = ("project_id", "host", "cause", "paused_at", "open_since", "delivered_at")
-    values = {name: getattr(destination, name) for name in names}
-    values |= {"probe_at": probe_at(destination, now), **held._asdict()}
-    limits = {name or "all": until for name, until in destination.limits.items() if until > now}
-    return DestinationState(**values, state=reach(destination, now), limits=limits)
+    return DestinationState.of(
+        destination,
+        state=reach(destination, now),
+        probe_at=probe_at(destination, now),
+        limits={name or "all": until for name, until in destination.limits.items() if until > now},
+        **held._asdict(),
+    )
 
 
 def _filter(query: _Narrowing) -> DeliveryFilter:
@@ -262,14 +292,14 @@ def _delivery(
     row: Row[Any], attempts: list[Row[Any]], count: int, known: dict[int, Destination]
 ) -> Delivery:
     destination = known.get(row.project_id) or Destination(row.project_id)
-    values = dict(row._mapping) | {
-        "item_types": [name for name in row.item_types.split(",") if name],
-        "attempts": [Attempt(**attempt._mapping) for attempt in attempts],
-        "attempt_count": count,
-        "next_at": next_try_at(row, destination, utc_now()),
-        "destination": destination.host,
-    }
-    return Delivery(**{name: values[name] for name in Delivery.model_fields})
+    return Delivery.of(
+        row,
+        item_types=[name for name in row.item_types.split(",") if name],
+        attempts=attempts,
+        attempt_count=count,
+        next_at=next_try_at(row, destination, utc_now()),
+        destination=destination.host,
+    )
 
 
 # ---- CSV ----------------------------------------------------------------------------------------
@@ -286,11 +316,6 @@ def _csv(chosen: DeliveryFilter, before: int | None, limit: int) -> Iterator[str
         if page.next is None:
             return
         head, limit, before = False, limit - len(found), page.next[-1]
-
-
-def _chained(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _lines(page: list[Delivery], *, head: bool) -> str:

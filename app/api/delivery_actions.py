@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
 from pydantic import AwareDatetime, Field, model_validator
 
-from app.api import bp
-from app.api.deliveries import ProjectId, State, destination_state
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, EmptyBody, read_body
-from app.api.schemas import DestinationState, Discarded, Replayed
+from app.api.deliveries import DestinationState, State, destination_state
+from app.api.errors import answer_with
+from app.api.requests import Body, EmptyBody, ProjectId, RowNumber
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.delivery import actions
 from app.delivery.actions import ActionError, UnknownDelivery
 from app.delivery.destinations import Destination
@@ -23,7 +22,23 @@ from app.web.current import current_destinations, current_store
 
 # JSON has no dates; everything else is strict.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+
+route = Routes("deliveries")
+answer_with(404, UnknownDelivery)
+answer_with(409, ActionError)
+
+
+class Replayed(ApiModel):
+    """How many envelopes are sent again; ``skipped`` have no DSN to go to."""
+
+    replayed: int
+    skipped: int
+
+
+class Discarded(ApiModel):
+    """How many envelopes were given up."""
+
+    discarded: int
 
 
 class DeliveryChoice(Body):
@@ -73,6 +88,8 @@ class DiscardBody(DeliveryChoice):
 class ForceBody(Body):
     """Whether to send it even if Sentry has accepted it."""
 
+    is_optional = True
+
     force: bool = False
 
 
@@ -82,153 +99,65 @@ class ProjectBody(Body):
     project_id: ProjectId
 
 
-@bp.post("/api/deliveries/replay")
-@access.writes
-@describe(
-    Operation(
-        "Send deliveries again: parked, expired, waiting; discarded and local by state or ids",
-        {200: Replayed},
-        body=ReplayBody,
-        problems=(413, 415, 422, 503),
-        tag="deliveries",
-    )
-)
-def replay_deliveries() -> ResponseReturnValue:
-    """Send the chosen ones again."""
-    body = read_body(ReplayBody)
+@route("POST /api/deliveries/replay", access.writes)
+def replay_deliveries(body: ReplayBody) -> Replayed:
+    """Send deliveries again: parked, expired, waiting; discarded and local by state or ids."""
     outcome = actions.replay(
         current_store(), current_destinations(), body.filter, access.caller(), force=body.force
     )
-    return answer(Replayed(replayed=outcome.done, skipped=outcome.skipped))
+    return Replayed(replayed=outcome.done, skipped=outcome.skipped)
 
 
-@bp.post("/api/deliveries/discard")
-@access.writes
-@describe(
-    Operation(
-        "Give deliveries up that are still to be sent; they stay here",
-        {200: Discarded},
-        body=DiscardBody,
-        problems=(413, 415, 422, 503),
-        tag="deliveries",
-    )
-)
-def discard_deliveries() -> ResponseReturnValue:
-    """Give up the chosen ones."""
-    body = read_body(DiscardBody)
+@route("POST /api/deliveries/discard", access.writes)
+def discard_deliveries(body: DiscardBody) -> Discarded:
+    """Give deliveries up that are still to be sent; they stay here."""
     outcome = actions.discard(current_store(), current_destinations(), body.filter, access.caller())
-    return answer(Discarded(discarded=outcome.done))
+    return Discarded(discarded=outcome.done)
 
 
-@bp.post("/api/deliveries/<int:envelope_id>/replay")
-@access.writes
-@describe(
-    Operation(
-        "Send one delivery again, or at once",
-        {200: Replayed},
-        body=ForceBody,
-        body_required=False,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="deliveries",
-    )
-)
-def replay_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Send one again.
+@route("POST /api/deliveries/<int:envelope_id>/replay", access.writes)
+def replay_delivery(envelope_id: int, body: ForceBody) -> Replayed:
+    """Send one delivery again, or at once.
 
     :raise 404: no envelope has this id. :raise 409: it is delivered, or has no DSN to go to.
     """
-    force = read_body(ForceBody, optional=True).force
-    try:
-        actions.replay_one(
-            current_store(), current_destinations(), envelope_id, access.caller(), force=force
-        )
-    except ActionError as error:
-        return _refused(error)
-    return answer(Replayed(replayed=1, skipped=0))
-
-
-@bp.post("/api/deliveries/<int:envelope_id>/discard")
-@access.writes
-@describe(
-    Operation(
-        "Give one delivery up; it stays here",
-        {200: Discarded},
-        body=EmptyBody,
-        body_required=False,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="deliveries",
+    actions.replay_one(
+        current_store(), current_destinations(), envelope_id, access.caller(), force=body.force
     )
-)
-def discard_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Give one up.
+    return Replayed(replayed=1, skipped=0)
+
+
+@route("POST /api/deliveries/<int:envelope_id>/discard", access.writes)
+def discard_delivery(envelope_id: int, body: EmptyBody) -> Discarded:
+    """Give one delivery up; it stays here.
 
     :raise 404: no envelope has this id. :raise 409: it is delivered, local or discarded.
     """
-    read_body(EmptyBody, optional=True)
-    try:
-        actions.discard_one(current_store(), current_destinations(), envelope_id, access.caller())
-    except ActionError as error:
-        return _refused(error)
-    return answer(Discarded(discarded=1))
+    actions.discard_one(current_store(), current_destinations(), envelope_id, access.caller())
+    return Discarded(discarded=1)
 
 
-@bp.post("/api/deliveries/pause")
-@access.writes
-@describe(
-    Operation(
-        "Stop sending to a project's destination; everything is kept",
-        {200: DestinationState},
-        body=ProjectBody,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="deliveries",
-    )
-)
-def pause_delivery() -> ResponseReturnValue:
-    """Stop sending.
+@route("POST /api/deliveries/pause", access.writes)
+def pause_delivery(body: ProjectBody) -> DestinationState:
+    """Stop sending to a project's destination; everything is kept.
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
-    body = read_body(ProjectBody)
-    try:
-        found = actions.pause(
-            current_store(), current_destinations(), body.project_id, access.caller()
-        )
-    except ActionError as error:
-        return _refused(error)
-    return answer(_state_of(found))
+    return _changed(actions.pause, body.project_id)
 
 
-@bp.post("/api/deliveries/resume")
-@access.writes
-@describe(
-    Operation(
-        "Send again, and at once; an open circuit closes",
-        {200: DestinationState},
-        body=ProjectBody,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="deliveries",
-    )
-)
-def resume_delivery() -> ResponseReturnValue:
-    """Send again.
+@route("POST /api/deliveries/resume", access.writes)
+def resume_delivery(body: ProjectBody) -> DestinationState:
+    """Send again, and at once; an open circuit closes.
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
-    body = read_body(ProjectBody)
-    try:
-        found = actions.resume(
-            current_store(), current_destinations(), body.project_id, access.caller()
-        )
-    except ActionError as error:
-        return _refused(error)
-    return answer(_state_of(found))
+    return _changed(actions.resume, body.project_id)
 
 
-def _state_of(destination: Destination) -> DestinationState:
+def _changed(change: Callable[..., Destination], project_id: int) -> DestinationState:
+    """Pause or resume a project's destination and return how it is then."""
+    destination = change(current_store(), current_destinations(), project_id, access.caller())
     with current_store().read() as conn:
-        held = held_by_project(conn, destination.project_id).get(destination.project_id, Held())
+        held = held_by_project(conn, project_id).get(project_id, Held())
     return destination_state(destination, utc_now(), held)
-
-
-def _refused(error: ActionError) -> Response:
-    abort(404 if isinstance(error, UnknownDelivery) else 409, description=str(error))

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NoReturn
 
-from flask.typing import ResponseReturnValue
 from pydantic import Field, model_validator
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from app import sentry
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
-from app.api.schemas import Problem, Recorded
+from app.api.requests import Body
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.error_tracker import ErrorTracker
 from app.web import access
 from app.web.errors import links_of
+
+route = Routes("diagnostics")
+
+
+class Recorded(ApiModel):
+    """An event that was asked for, and where it is to be seen."""
+
+    event_id: str | None
+    links: dict[str, str]
 
 
 class TestError(Exception):
@@ -41,23 +48,14 @@ class TestErrorBody(Body):
         return self
 
 
-@bp.post("/test-error")
-@access.diagnoses
-@describe(
-    Operation(
-        "Make an error of a chosen kind",
-        {200: Recorded, 500: Problem},
-        body=TestErrorBody,
-        problems=(404, 413, 415, 422),
-        tag="diagnostics",
-    )
-)
-def test_error() -> ResponseReturnValue:
-    """Record a message, raise an exception, or fail with an HTTP status.
+@route("POST /test-error", access.diagnoses)
+def test_error(body: TestErrorBody) -> Recorded:
+    """Make an error of a chosen kind.
 
-    :raise TestError: for ``exception``; it goes the way of every unhandled error.
+    Records a message, raises an exception, or fails with an HTTP status.
+
+    :raise 500: for ``exception``, which is handled like any other error that nothing caught.
     """
-    body = read_body(TestErrorBody)
     if body.user_id is not None:
         sentry.set_user_context(body.user_id)
     sentry.set_tag("test_error", body.error_type)
@@ -66,7 +64,7 @@ def test_error() -> ResponseReturnValue:
     if body.error_type == "http":
         fail_with_status(body.status_code or 500, body.message)
     event_id = sentry.capture_message(body.message)
-    return answer(Recorded(event_id=event_id, links=links_of(event_id or "")))
+    return Recorded(event_id=event_id, links=links_of(event_id or ""))
 
 
 def fail_with_status(status: int, message: str) -> NoReturn:
@@ -80,13 +78,11 @@ def fail_with_status(status: int, message: str) -> NoReturn:
         raise
 
 
-@bp.get("/sentry-debug")
-@access.diagnoses
-@describe(Operation("Divide by zero", {500: Problem}, problems=(404,), tag="diagnostics"))
-def sentry_debug() -> ResponseReturnValue:
-    """Fail as any view may fail.
+@route("GET /sentry-debug", access.diagnoses)
+def sentry_debug() -> str:
+    """Divide by zero.
 
-    :raise ZeroDivisionError: always.
+    :raise 500: always.
     """
     divisor = 0
     return str(1 / divisor)

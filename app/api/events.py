@@ -2,41 +2,142 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from flask import abort, jsonify
-from flask.typing import ResponseReturnValue
-from pydantic import AwareDatetime, Field
+from flask import Response, jsonify
+from pydantic import AwareDatetime, ConfigDict, Field
 from sqlalchemy import Row
 
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import (
-    DeliveryState,
-    EventDetail,
-    EventPage,
-    EventSummary,
-    ExceptionValue,
-    Frame,
-    Grouping,
-    Hop,
-    Level,
-)
+from app.api.requests import Limit, Query, RowNumber, number_after
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Grouping, Level, Next
 from app.events.attachments import attachments_of, find_attachment
 from app.events.queries import EventFilter, find_event, page_of_events
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
-from app.store.paging import Page
 from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
 from app.web.downloads import download
+from app.web.errors import or_404
 
-Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
-# Beyond 64 bits no database has a row.
-RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
+UNKNOWN = "no event has this id"
+
+route = Routes("events")
+
+
+class Hop(ApiModel):
+    """One hop of the trail; ``ok`` is null while it is open."""
+
+    hop: str
+    at: datetime | None
+    ms: float | None
+    ok: bool | None
+    detail: str
+
+
+class DeliveryState(ApiModel):
+    """Where the event's envelope is."""
+
+    state: str
+    upstream_id: str | None = None
+    url: str | None = None
+
+
+class TimeCorrection(ApiModel):
+    """Why the time of an event is not what its client said.
+
+    `clock_drift`: the client's clock differed when it sent the event, and the time was moved by as
+    much. Otherwise the event has the time of receipt: the client's lay in the `future`, more than
+    30 days before (`too_old`), or was `impossible`.
+    """
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    from_: Annotated[str, Field(alias="from")]
+    because: Literal["clock_drift", "future", "impossible", "too_old"]
+
+
+class EventSummary(ApiModel):
+    """An event in a list."""
+
+    event_id: str
+    issue_id: int
+    project_id: int
+    level: Level
+    title: str
+    culprit: str
+    platform: str | None
+    logger: str | None
+    transaction: str | None
+    release: str | None
+    environment: str | None
+    timestamp: datetime
+    timestamp_corrected: Annotated[
+        TimeCorrection | None,
+        Field(description="What the client said, where `timestamp` is not that."),
+    ] = None
+    received_at: datetime
+    delivery: DeliveryState
+
+
+class Frame(ApiModel):
+    """One call, oldest first in its list."""
+
+    function: str | None
+    module: str | None
+    filename: str | None
+    abs_path: str | None
+    lineno: int | None
+    colno: int | None
+    in_app: bool
+    context_line: str | None
+    pre_context: list[str]
+    post_context: list[str]
+    vars: dict[str, Any]
+
+
+class ExceptionValue(ApiModel):
+    """One exception of the chain, the oldest cause first in its list."""
+
+    type: str | None
+    value: str | None
+    module: str | None
+    mechanism: str | None
+    handled: bool | None
+    frames: list[Frame]
+
+
+class EventDetail(EventSummary):
+    """An event whole."""
+
+    message: str | None
+    server_name: str | None
+    user: dict[str, Any]
+    tags: dict[str, str]
+    contexts: dict[str, Any]
+    extra: dict[str, Any]
+    request: dict[str, Any]
+    sdk: dict[str, Any]
+    exceptions: list[ExceptionValue]
+    stack: list[Frame]
+    breadcrumbs: list[dict[str, Any]]
+    attachments: list[dict[str, Any]]
+    # Whether there were more, which are no longer kept.
+    attachments_removed: bool
+    scrubbed: list[dict[str, str]]
+    grouping: Grouping
+    ignored_by: str | None
+    duplicates: int
+    trail: list[Hop]
+
+
+class EventPage(ApiModel):
+    """A page of events, newest first."""
+
+    events: list[EventSummary]
+    next: Next
 
 
 class EventQuery(Query):
@@ -66,92 +167,49 @@ class RawQuery(Query):
     raw: Annotated[bool, Field(description="The payload as it was stored.")] = False
 
 
-@bp.get("/api/events")
-@access.reads
-@describe(
-    Operation(
-        "Recent events, newest first",
-        {200: EventPage},
-        query=EventQuery,
-        problems=(422, 503),
-        tag="events",
-    )
-)
-def get_events() -> ResponseReturnValue:
-    """Return a page of events."""
-    query = read_query(EventQuery)
+@route("GET /api/events", access.reads)
+def get_events(query: EventQuery) -> EventPage:
+    """Recent events, newest first."""
     chosen = EventFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
         page = page_of_events(conn, chosen, before=query.cursor, limit=query.limit)
-    found = [EventSummary(**_summary(row)) for row in page.rows]
-    return answer(EventPage(events=found, next=number_after(page)))
+    found = [_summary(row) for row in page.rows]
+    return EventPage(events=found, next=number_after(page))
 
 
-@bp.get("/api/events/<event_id>")
-@access.reads
-@describe(
-    Operation(
-        "One event whole",
-        {200: EventDetail},
-        query=RawQuery,
-        problems=(404, 422, 503),
-        tag="events",
-    )
-)
-def get_event(event_id: str) -> ResponseReturnValue:
-    """Return one event; its payload with ``?raw=1``.
+@route("GET /api/events/<event_id>", access.reads)
+def get_event(event_id: str, query: RawQuery) -> EventDetail | Response:
+    """One event whole.
 
     :raise 404: no event has this id.
     """
-    raw = read_query(RawQuery).raw
     with current_store().read() as conn:
-        progress = follow(conn, event_id)
-        issue = find_issue(conn, progress.stored.row.issue_id) if progress else None
-        grouping = grouping_of_event(conn, progress.stored.row) if progress else None
-        of_event = attachments_of(conn, progress.stored.row) if progress and not raw else ()
-        attached = [attachment.described() for attachment in of_event]
-    if progress is None or issue is None:
-        abort(404, description="no event has this id")
-    if raw:
-        return jsonify(progress.stored.payload)
-    return answer(_detail(progress, grouping, attached))
+        progress = or_404(follow(conn, event_id), UNKNOWN)
+        row = progress.stored.row
+        or_404(find_issue(conn, row.issue_id), UNKNOWN)
+        if query.raw:
+            return jsonify(progress.stored.payload)
+        attached = [attachment.described() for attachment in attachments_of(conn, row)]
+        return _detail(progress, grouping_of_event(conn, row), attached)
 
 
-@bp.get("/api/events/<event_id>/attachments/<int:number>")
-@access.reads
-@describe(
-    Operation(
-        "An attachment of an event, to be saved",
-        {200: "application/octet-stream"},
-        problems=(404, 503),
-        tag="events",
-    )
-)
-def get_attachment(event_id: str, number: int) -> ResponseReturnValue:
-    """Return an attachment, by its place in the event's `attachments`, from 0.
+@route("GET /api/events/<event_id>/attachments/<int:number>", access.reads)
+def get_attachment(event_id: str, number: int) -> Response:
+    """An attachment of an event, to be saved.
+
+    It is named by its place in the event's `attachments`, from 0.
 
     :raise 404: there is no such event, or not so many attachments.
     """
     with current_store().read() as conn:
         stored = find_event(conn, event_id)
         found = find_attachment(conn, stored.row, number) if stored else None
-    if found is None:
-        abort(404, description="the event has no such attachment")
-    return download(found)
+    return download(or_404(found, "the event has no such attachment"))
 
 
-def number_after(page: Page) -> str | None:
-    """Return the cursor of the next page, for lists that are sorted by the row's number."""
-    return str(page.next[-1]) if page.next else None
-
-
-def _summary(row: Row[Any]) -> dict[str, Any]:
-    values = dict(row._mapping)
-    return {
-        **{name: values[name] for name in EventSummary.model_fields if name in values},
-        "timestamp_corrected": _correction(row),
-        "delivery": _delivery(row),
-    }
+def _summary(row: Row[Any]) -> EventSummary:
+    correction, delivery = _correction(row), _delivery(row)
+    return EventSummary.of(row, timestamp_corrected=correction, delivery=delivery)
 
 
 def _correction(row: Row[Any]) -> dict[str, str] | None:
@@ -168,29 +226,21 @@ def _delivery(row: Row[Any]) -> DeliveryState:
 
 def grouping_of(row: Row[Any] | None) -> Grouping:
     """Return a row of ``groupings`` as callers get it; without one, of no version."""
-    if row is None:
-        return Grouping(version="", key="", reason=None)
-    return Grouping(version=row.version, key=row.key, reason=row.reason)
+    return Grouping.of(row) if row else Grouping(version="", key="", reason=None)
 
 
 def _detail(
     progress: Progress, grouping: Row[Any] | None, attached: list[dict[str, Any]]
 ) -> EventDetail:
-    stored = progress.stored
-    row, event = stored.row, stored.event
-    whole: dict[str, Any] = {
-        name: getattr(event, name) for name in EventDetail.model_fields if hasattr(event, name)
-    }
-    whole |= _summary(row)
-    whole |= {
-        "exceptions": [ExceptionValue(**asdict(exception)) for exception in event.exceptions],
-        "attachments": attached,
-        "attachments_removed": row.attachments_removed,
-        "stack": [Frame(**asdict(frame)) for frame in event.stack],
-        "scrubbed": row.scrubbed,
-        "duplicates": row.duplicates,
-        "grouping": grouping_of(grouping),
-        "ignored_by": row.ignored_by,
-        "trail": [Hop(**hop._asdict()) for hop in progress.hops],
-    }
-    return EventDetail(**whole)
+    row = progress.stored.row
+    return EventDetail.of(
+        progress.stored.event,
+        **vars(_summary(row)),
+        attachments=attached,
+        attachments_removed=row.attachments_removed,
+        scrubbed=row.scrubbed,
+        duplicates=row.duplicates,
+        grouping=grouping_of(grouping),
+        ignored_by=row.ignored_by,
+        trail=progress.hops,
+    )

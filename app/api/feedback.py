@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
-from flask import abort
-from flask.typing import ResponseReturnValue
+from flask import Response
 from pydantic import Field
 
-from app.api import bp
-from app.api.events import Limit, RowNumber, number_after
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import Feedback, FeedbackPage
+from app.api.requests import Paged, RowNumber, number_after
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Next
 from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
+from app.web.errors import or_404
+
+route = Routes("feedback")
 
 
-class FeedbackQuery(Query):
+class Feedback(ApiModel):
+    """What somebody said of an error.
+
+    `event_id` is its own, null for a user report; `associated_event_id` and `issue_id` say what it
+    is about, where that is known.
+    """
+
+    id: int
+    project_id: int
+    event_id: str | None
+    associated_event_id: str | None
+    issue_id: int | None
+    message: str
+    name: str | None
+    email: str | None
+    url: str | None
+    source: str | None
+    attachments: list[dict[str, Any]] = Field(description="Files that came with it.")
+    received_at: datetime
+
+
+class FeedbackPage(ApiModel):
+    """A page of feedback, newest first."""
+
+    feedback: list[Feedback]
+    next: Next
+
+
+class FeedbackQuery(Paged):
     """What a list of feedback is narrowed to."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     project_id: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     issue_id: RowNumber | None = None
     event_id: (
@@ -40,20 +67,9 @@ class FeedbackQuery(Query):
     ) = None
 
 
-@bp.get("/api/feedback")
-@access.reads
-@describe(
-    Operation(
-        "What people said of errors, newest first",
-        {200: FeedbackPage},
-        query=FeedbackQuery,
-        problems=(422, 503),
-        tag="feedback",
-    )
-)
-def get_feedback() -> ResponseReturnValue:
-    """Return a page of feedback."""
-    query = read_query(FeedbackQuery)
+@route("GET /api/feedback", access.reads)
+def get_feedback(query: FeedbackQuery) -> FeedbackPage:
+    """What people said of errors, newest first."""
     chosen = FeedbackFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "q"}))
     with current_store().read() as conn:
         page = page_of_feedback(conn, chosen, before=query.cursor, limit=query.limit)
@@ -62,26 +78,17 @@ def get_feedback() -> ResponseReturnValue:
         Feedback(**row._mapping, attachments=[file.described() for file in files.get(row.id, ())])
         for row in page.rows
     ]
-    return answer(FeedbackPage(feedback=found, next=number_after(page)))
+    return FeedbackPage(feedback=found, next=number_after(page))
 
 
-@bp.get("/api/feedback/<int:feedback_id>/attachments/<int:number>")
-@access.reads
-@describe(
-    Operation(
-        "A file that came with feedback, to be saved",
-        {200: "application/octet-stream"},
-        problems=(404, 503),
-        tag="feedback",
-    )
-)
-def get_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
-    """Return a file, by its place in the feedback's `attachments`, from 0.
+@route("GET /api/feedback/<int:feedback_id>/attachments/<int:number>", access.reads)
+def get_feedback_file(feedback_id: int, number: int) -> Response:
+    """A file that came with feedback, to be saved.
+
+    It is named by its place in the feedback's `attachments`, from 0.
 
     :raise 404: there is no such feedback, or not so many files.
     """
     with current_store().read() as conn:
         found = find_file(conn, feedback_id, number) if feedback_id < 2**63 else None
-    if found is None:
-        abort(404, description="the feedback has no such file")
-    return download(found)
+    return download(or_404(found, "the feedback has no such file"))

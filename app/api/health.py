@@ -7,11 +7,9 @@ import time
 from datetime import timedelta
 
 from flask import current_app
-from flask.typing import ResponseReturnValue
 
 from app.alerts.notifications import is_stuck
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
+from app.api.routes import Routes
 from app.api.schemas import Check, Health, Liveness, SentryState
 from app.delivery.accounting import accounting
 from app.delivery.ledger import oldest_waiting
@@ -36,6 +34,8 @@ ACCOUNTING_EVERY_S = 30.0
 ACCOUNTING_SHARE = 100
 # What waits for so long is no hiccup of Sentry's.
 OLDEST = timedelta(minutes=15)
+
+route = Routes("health")
 
 
 class Kept:
@@ -70,32 +70,29 @@ class Kept:
         return self._accounting
 
 
-@bp.get("/health/live")
-@access.anyone
-@describe(Operation("The process answers; touches nothing", {200: Liveness}, tag="health"))
-def health_live() -> ResponseReturnValue:
-    """Answer without touching anything."""
-    return answer(Liveness(status="pass"))
+@route("GET /health/live", access.anyone)
+def health_live() -> Liveness:
+    """The process answers; touches nothing."""
+    return Liveness(status="pass")
 
 
-@bp.get("/health/ready")
-@access.anyone
-@describe(Operation("Whether to send requests here", {200: Health, 503: Health}, tag="health"))
-def health_ready() -> ResponseReturnValue:
-    """Answer 503 while the store cannot be used, or while the process is on its way out."""
+@route("GET /health/ready", access.anyone, also=503)
+def health_ready() -> tuple[Health, int]:
+    """Whether to send requests here.
+
+    503 while the store cannot be used, or while the process is on its way out.
+    """
     draining = current_app.extensions.get("is_draining", bool)()
     return _answer({"process": "fail"} if draining else {})
 
 
-@bp.get("/health")
-@access.anyone
-@describe(Operation("How the service is", {200: Health, 503: Health}, tag="health"))
-def health() -> ResponseReturnValue:
-    """Answer with every check's word."""
+@route("GET /health", access.anyone, also=503)
+def health() -> tuple[Health, int]:
+    """How the service is."""
     return _answer()
 
 
-def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
+def _answer(more: dict[str, Check] | None = None) -> tuple[Health, int]:
     kept: Kept = current_app.extensions.setdefault("health", Kept())
     checks = kept.checks() | (more or {})
     worst: Check = max(checks.values(), key=("pass", "warn", "fail").index)
@@ -106,7 +103,7 @@ def _answer(more: dict[str, Check] | None = None) -> ResponseReturnValue:
         sentry=SentryState(enabled=kept.sends_on()),
         checks=checks,
     )
-    return answer(report, 503 if worst == "fail" else 200)
+    return report, 503 if worst == "fail" else 200
 
 
 def run_checks() -> dict[str, Check]:

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
-from sqlalchemy import Connection
+from pydantic import Field
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
+from app.api.requests import Limit, Query
 from app.insights.reading import PERIODS, Period, Selection, window_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.store import utc_now
-from app.web import access
-from app.web.current import current_store
 
 Name = Annotated[str, Field(max_length=250)]
 S = TypeVar("S", bound=Selection)
@@ -62,37 +54,6 @@ class InsightQuery(Query):
             "since": selection.since,
             "until": selection.until,
         }
-
-
-Q = TypeVar("Q", bound=InsightQuery)
-Read = Callable[[Connection, Q, S], Iterable[BaseModel]]
-
-
-def insight_route(
-    path: str, summary: str, page: type[BaseModel], query_of: type[Q], selection_of: type[S]
-) -> Callable[[Read[Q, S]], Callable[[], ResponseReturnValue]]:
-    """Make a route out of a function that yields what was counted.
-
-    :param page: its first field has that.
-    """
-    operation = Operation(summary, {200: page}, query=query_of, problems=(422, 503), tag="insights")
-
-    def route_of(read: Read[Q, S]) -> Callable[[], ResponseReturnValue]:
-        @bp.get(path)
-        @access.reads
-        @describe(operation)
-        @functools.wraps(read)
-        def view() -> ResponseReturnValue:
-            query = read_query(query_of)
-            selection = query.select(selection_of)
-            with current_store().read() as conn:
-                found = list(read(conn, query, selection))
-            items = {next(iter(page.model_fields)): query.page(found)}
-            return answer(page(**items, **query.place(len(found), selection)))
-
-        return view
-
-    return route_of
 
 
 def milliseconds(percentiles: Any) -> dict[str, float | None]:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from flask import abort
-from flask.typing import ResponseReturnValue
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from app.api import bp
-from app.api.events import Limit, RowNumber, grouping_of
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import (
-    DayUsers,
-    Issue,
-    IssueDetail,
-    IssuePage,
-    IssueTags,
-    IssueUsers,
-    Level,
-    Tag,
-    TagValue,
-    Transition,
-    TransitionPage,
-    TypeCount,
-)
+from app.api.events import grouping_of
+from app.api.requests import Limit, Paged, Query, first_page
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Grouping, Level, Next
 from app.insights.releases import users_of_days
 from app.issues.groupings import latest_groupings
 from app.issues.overflow import types_of
@@ -46,13 +30,132 @@ from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "no issue has this id"
 # Beyond it a count is not cheap any more.
 MAX_TOTAL = 10_000
 
 Status = Literal["unresolved", "resolved", "ignored"]
+
+route = Routes("issues")
+
+
+class IssueSummary(ApiModel):
+    """What an issue is."""
+
+    id: int
+    project_id: int
+    title: str
+    culprit: str
+    type: str
+    level: Level
+    status: Status
+    regressed: bool
+    times_seen: int
+
+
+class Issue(IssueSummary):
+    """A group of events."""
+
+    stored_event_count: int
+    users: int = Field(description="Exact up to 10,000; more say only that there are more.")
+    first_seen: datetime
+    last_seen: datetime
+    first_release: str | None
+    last_release: str | None
+    resolved_in: str | None = Field(
+        description="The release without it; resolved plainly, the newest one of that time."
+    )
+    resolved_in_next_release: bool = Field(
+        description="Resolved in the release after those of that time; `resolved_in` names it once"
+        " it appears. Null until then."
+    )
+    grouping: Grouping
+    hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
+
+
+class TypeCount(ApiModel):
+    """How many events are of a type of error."""
+
+    type: str
+    times_seen: int
+
+
+class IssueDetail(Issue):
+    """One issue; `types` has the ten commonest types of errors in `<other>`, null for any other."""
+
+    types: list[TypeCount] | None
+
+
+class IssuePage(ApiModel):
+    """A page of issues, the one seen last first."""
+
+    issues: list[Issue]
+    next: Next
+    total: int | None = Field(
+        description="How many there are; null beyond 10,000, and where a filter would have to look"
+        " at more than 20,000 rows to count them."
+    )
+
+
+class DayUsers(ApiModel):
+    """How many users met an error on a day (UTC); 10,000 or more say only that there are more."""
+
+    day: date
+    users: int
+
+
+class IssueUsers(ApiModel):
+    """The users of an issue by day, of the last 30, the oldest first."""
+
+    users: list[DayUsers]
+
+
+class Transition(ApiModel):
+    """Something that happened to an issue."""
+
+    id: int
+    issue_id: int
+    at: datetime
+    kind: str = Field(
+        description="first_seen, resolved, reopened, ignored, regressed, commented,"
+        " merged or unmerged."
+    )
+    actor: str | None = Field(description="A user, a token; null for the service itself.")
+    event_id: str | None
+    note: str | None
+    release: str | None
+
+
+class TransitionPage(ApiModel):
+    """A page of an issue's history, newest first."""
+
+    transitions: list[Transition]
+    next: str | None
+
+
+class TagValue(ApiModel):
+    """A value; `share` is of the events that have the tag, from 0 to 1."""
+
+    value: str
+    times_seen: int
+    share: float
+
+
+class Tag(ApiModel):
+    """A tag with its most frequent values."""
+
+    key: str
+    times_seen: int
+    values: list[TagValue]
+    other: int = Field(description="Events with any other value.")
+
+
+class IssueTags(ApiModel):
+    """The tags of an issue's events, since they are counted."""
+
+    tags: list[Tag]
 
 
 class IssueQuery(Query):
@@ -87,27 +190,9 @@ class IssueQuery(Query):
     ) = None
 
 
-class TransitionQuery(Query):
-    """A page of an issue's history."""
-
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
-
-
-@bp.get("/api/issues")
-@access.reads
-@describe(
-    Operation(
-        "Issues, the one seen last first",
-        {200: IssuePage},
-        query=IssueQuery,
-        problems=(422, 503),
-        tag="issues",
-    )
-)
-def get_issues() -> ResponseReturnValue:
-    """Return a page of issues."""
-    query = read_query(IssueQuery)
+@route("GET /api/issues", access.reads)
+def get_issues(query: IssueQuery) -> IssuePage:
+    """Issues, the one seen last first."""
     chosen = IssueFilter(text=query.q, **query.model_dump(exclude={"limit", "cursor", "sort", "q"}))
     after = _after(query)
     with current_store().read() as conn:
@@ -116,14 +201,12 @@ def get_issues() -> ResponseReturnValue:
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None
-    return answer(IssuePage(issues=found, next=more, total=total))
+    return IssuePage(issues=found, next=more, total=total)
 
 
-@bp.get("/api/issues/<int:issue_id>")
-@access.reads
-@describe(Operation("One issue", {200: IssueDetail}, problems=(404, 503), tag="issues"))
-def get_issue(issue_id: int) -> ResponseReturnValue:
-    """Return one issue.
+@route("GET /api/issues/<int:issue_id>", access.reads)
+def get_issue(issue_id: int) -> IssueDetail:
+    """One issue.
 
     :raise 404: no issue has this id.
     """
@@ -131,78 +214,54 @@ def get_issue(issue_id: int) -> ResponseReturnValue:
         row = found_issue(conn, issue_id)
         found = shapes(conn, [row])[0]
         types = _types(conn, issue_id) if row.is_other else None
-    return answer(IssueDetail(**found.model_dump(), types=types))
+    return IssueDetail.of(found, types=types)
 
 
-@bp.get("/api/issues/<int:issue_id>/tags")
-@access.reads
-@describe(
-    Operation(
-        "How often each tag had which value", {200: IssueTags}, problems=(404, 503), tag="issues"
-    )
-)
-def get_issue_tags(issue_id: int) -> ResponseReturnValue:
-    """Return an issue's tags.
+@route("GET /api/issues/<int:issue_id>/tags", access.reads)
+def get_issue_tags(issue_id: int) -> IssueTags:
+    """How often each tag had which value.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         tags = tags_of(conn, issue_id)
-    return answer(
-        IssueTags(
-            tags=[
-                Tag(
-                    key=tag.key,
-                    times_seen=tag.times_seen,
-                    values=[TagValue(**value._asdict()) for value in tag.values],
-                    other=tag.rest.times_seen if tag.rest else 0,
-                )
-                for tag in tags
-            ]
-        )
+    return IssueTags(
+        tags=[
+            Tag(
+                key=tag.key,
+                times_seen=tag.times_seen,
+                values=tag.values,
+                other=tag.rest.times_seen if tag.rest else 0,
+            )
+            for tag in tags
+        ]
     )
 
 
-@bp.get("/api/issues/<int:issue_id>/users")
-@access.reads
-@describe(
-    Operation("How many users met it, by day", {200: IssueUsers}, problems=(404, 503), tag="issues")
-)
-def get_issue_users(issue_id: int) -> ResponseReturnValue:
-    """Return an issue's users by day.
+@route("GET /api/issues/<int:issue_id>/users", access.reads)
+def get_issue_users(issue_id: int) -> IssueUsers:
+    """How many users met it, by day.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         days = users_of_days(conn, Subject(ISSUE, issue_id), utc_now())
-    return answer(IssueUsers(users=day_shapes(days)))
+    return IssueUsers(users=day_shapes(days))
 
 
-@bp.get("/api/issues/<int:issue_id>/transitions")
-@access.reads
-@describe(
-    Operation(
-        "What happened to an issue, newest first",
-        {200: TransitionPage},
-        query=TransitionQuery,
-        problems=(404, 422, 503),
-        tag="issues",
-    )
-)
-def get_issue_transitions(issue_id: int) -> ResponseReturnValue:
-    """Return a page of an issue's history.
+@route("GET /api/issues/<int:issue_id>/transitions", access.reads)
+def get_issue_transitions(issue_id: int, query: Paged) -> TransitionPage:
+    """What happened to an issue, newest first.
 
     :raise 404: no issue has this id.
     """
-    query = read_query(TransitionQuery)
     with current_store().read() as conn:
         found_issue(conn, issue_id)
         rows = transitions_of(conn, issue_id, before=query.cursor, limit=query.limit + 1)
-    more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
-    found = [Transition(**row._mapping) for row in rows[: query.limit]]
-    return answer(TransitionPage(transitions=found, next=more))
+    page, more = first_page(rows, query.limit)
+    return TransitionPage(transitions=page, next=more)
 
 
 def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
@@ -218,11 +277,9 @@ def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
 
 
 def _issue(row: Row[Any], hours: list[int], latest: Row[Any] | None) -> Issue:
-    values = dict(row._mapping)
-    fields = {name: values[name] for name in Issue.model_fields if name in values}
     awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
     grouping = grouping_of(latest)
-    return Issue(**fields, resolved_in_next_release=awaits, grouping=grouping, hours=hours)
+    return Issue.of(row, resolved_in_next_release=awaits, grouping=grouping, hours=hours)
 
 
 def _types(conn: Connection, issue_id: int) -> list[TypeCount]:
@@ -234,10 +291,7 @@ def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
 
     :raise 404: no issue has this id.
     """
-    row = find_issue(conn, issue_id)
-    if row is None:
-        abort(404, description=UNKNOWN)
-    return row
+    return or_404(find_issue(conn, issue_id), UNKNOWN)
 
 
 def _after(query: IssueQuery) -> tuple[datetime | int, int] | None:

@@ -7,18 +7,15 @@ import math
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
-from app.api import bp
-from app.api.events import Limit, RowNumber
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, Query, read_body, read_query
+from app.api.errors import answer_with
+from app.api.requests import Body, Paged, Query, first_page
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.memory import records
 from app.memory.content import MAX_CONTENT, MAX_KIND, MAX_TAG, MAX_TAGS, MAX_USER_ID, Draft
 from app.memory.errors import Refused
@@ -27,11 +24,9 @@ from app.memory.service import Stored, Wanted
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_memories, current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "the user has no memory of this id"
-# Content in escapes, of six bytes a character, and metadata.
-MAX_BYTES = 256 * 1024
 MAX_METADATA_BYTES = 16 * 1024
 MAX_DEPTH = 8
 # A day before the calendar ends, which no time zone leads out of.
@@ -125,8 +120,16 @@ ExpiresAt = Annotated[
     Field(description="From then on it is hidden, and removed soon after; RFC 3339."),
 ]
 
+route = Routes("memories")
+answer_with(409, Refused)
 
-class MemoryBody(Body):
+
+class _LargeBody(Body):
+    # Content in escapes, of six bytes a character, and metadata.
+    max_bytes = 256 * 1024
+
+
+class MemoryBody(_LargeBody):
     """What is to be kept."""
 
     content: Content
@@ -147,7 +150,7 @@ class NewMemory(MemoryBody):
     user_id: UserId
 
 
-class MemorySearch(Body):
+class MemorySearch(_LargeBody):
     """What is looked for; `tags` asks for memories that have one of them."""
 
     query: Content
@@ -166,11 +169,9 @@ class OfUser(Query):
     user_id: UserId
 
 
-class MemoryQuery(OfUser):
+class MemoryQuery(Paged, OfUser):
     """Whose memories, and what a list of them is narrowed to."""
 
-    limit: Limit = 50
-    cursor: Annotated[RowNumber, Field(description="`next` of the page before.")] | None = None
     kind: Kind | None = None
     q: (
         Annotated[str, Field(min_length=1, max_length=500, description="Part of the content.")]
@@ -178,7 +179,7 @@ class MemoryQuery(OfUser):
     ) = None
 
 
-class Memory(BaseModel):
+class Memory(ApiModel):
     """A memory; while `indexed` is false searches do not find it yet."""
 
     id: str
@@ -209,14 +210,14 @@ class MemoryHit(Memory):
     score: float
 
 
-class MemoryResults(BaseModel):
+class MemoryResults(ApiModel):
     """What was found, best first; `waiting` memories were not searched, not being indexed yet."""
 
     results: list[MemoryHit]
     waiting: int
 
 
-class MemoryPage(BaseModel):
+class MemoryPage(ApiModel):
     """A page of memories, newest first; `total` where nothing narrows them."""
 
     memories: list[Memory]
@@ -224,171 +225,81 @@ class MemoryPage(BaseModel):
     total: int | None
 
 
-class Deleted(BaseModel):
+class Deleted(ApiModel):
     """How many memories were deleted."""
 
     deleted: int
 
 
-@bp.post("/memories")
-@access.remembers
-@describe(
-    Operation(
-        "Keep a memory; the same content of the same user keeps its id",
-        {201: StoredMemory, 200: StoredMemory},
-        body=NewMemory,
-        problems=(409, 413, 415, 422, 503),
-        tag="memories",
-    )
-)
-def post_memory() -> ResponseReturnValue:
-    """Keep a memory: 201, or 200 where the content was there already.
+@route("POST /memories", access.remembers, status=201, also=200)
+def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
+    """Keep a memory; the same content of the same user keeps its id.
 
-    :raise 409: the user has as many as are kept. :raise FieldErrors: a field is wrong (422).
+    Answers 200 if the content was there already.
+
+    :raise 409: the user has as many as are kept.
     """
-    body = read_body(NewMemory, max_bytes=MAX_BYTES)
-    with _refusals():
-        stored = current_memories().add(
-            body.user_id, body.draft(), frozenset(body.model_fields_set)
-        )
-    return answer(_stored(stored), 201 if stored.is_new else 200)
+    stored = current_memories().add(body.user_id, body.draft(), frozenset(body.model_fields_set))
+    return _stored(stored), 201 if stored.is_new else 200
 
 
-@bp.post("/memories/search")
-@access.remembers
-@describe(
-    Operation(
-        "Find memories of a user by what they mean",
-        {200: MemoryResults},
-        body=MemorySearch,
-        problems=(413, 415, 422, 503),
-        tag="memories",
-    )
-)
-def search_memories() -> ResponseReturnValue:
-    """Return what is near a text.
-
-    :raise FieldErrors: a field is wrong (422).
-    """
-    body = read_body(MemorySearch, max_bytes=MAX_BYTES)
+@route("POST /memories/search", access.remembers)
+def search_memories(body: MemorySearch) -> MemoryResults:
+    """Find memories of a user by what they mean."""
     wanted = Wanted(body.limit, body.min_score, body.kind, tuple(body.tags))
     found = current_memories().search(body.user_id, body.query, wanted)
-    hits = [MemoryHit(**_shape(hit.row), score=round(hit.score, 6)) for hit in found.hits]
-    return answer(MemoryResults(results=hits, waiting=found.waiting))
+    hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
+    return MemoryResults(results=hits, waiting=found.waiting)
 
 
-@bp.get("/memories")
-@access.remembers
-@describe(
-    Operation(
-        "Memories of a user, newest first",
-        {200: MemoryPage},
-        query=MemoryQuery,
-        problems=(422, 503),
-        tag="memories",
-    )
-)
-def get_memories() -> ResponseReturnValue:
-    """Return a page of memories."""
-    query = read_query(MemoryQuery)
+@route("GET /memories", access.remembers)
+def get_memories(query: MemoryQuery) -> MemoryPage:
+    """Memories of a user, newest first."""
     narrowed = records.Filter(query.kind, query.q)
     with operation("list", query.user_id), current_store().read() as conn:
         rows = records.list_memories(
             conn, query.user_id, narrowed, before=query.cursor, limit=query.limit + 1
         )
         total = records.count(conn, query.user_id) if narrowed == records.Filter() else None
-    page = rows[: query.limit]
-    more = str(page[-1].seq) if len(rows) > query.limit else None
-    shown = [Memory(**_shape(row)) for row in page]
-    return answer(MemoryPage(memories=shown, next=more, total=total))
+    page, more = first_page(rows, query.limit, "seq")
+    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
 
 
-@bp.delete("/memories")
-@access.remembers
-@describe(
-    Operation(
-        "Delete everything of a user: texts, vectors, and what an index has of them",
-        {200: Deleted},
-        query=OfUser,
-        problems=(422, 503),
-        tag="memories",
-    )
-)
-def delete_memories() -> ResponseReturnValue:
-    """Delete all memories of a user and say how many there were."""
-    user_id = read_query(OfUser).user_id
-    return answer(Deleted(deleted=current_memories().remove_user(user_id)))
+@route("DELETE /memories", access.remembers)
+def delete_memories(query: OfUser) -> Deleted:
+    """Delete everything of a user: texts, vectors, and what an index has of them."""
+    return Deleted(deleted=current_memories().remove_user(query.user_id))
 
 
-@bp.get("/memories/<memory_id>")
-@access.remembers
-@describe(
-    Operation("One memory", {200: Memory}, query=OfUser, problems=(404, 422, 503), tag="memories")
-)
-def get_memory(memory_id: str) -> ResponseReturnValue:
-    """Return a memory.
+@route("GET /memories/<memory_id>", access.remembers)
+def get_memory(memory_id: str, query: OfUser) -> Memory:
+    """One memory.
 
     :raise 404: the user has none of this id.
     """
-    user_id, id = read_query(OfUser).user_id, _id(memory_id)
+    user_id, id = query.user_id, _id(memory_id)
     with operation("get", user_id, id=id), current_store().read() as conn:
         row = records.find(conn, user_id, id)
-    if row is None:
-        abort(404, description=UNKNOWN)
-    return answer(Memory(**_shape(row)))
+    return _shown(or_404(row, UNKNOWN))
 
 
-@bp.put("/memories/<memory_id>")
-@access.remembers
-@describe(
-    Operation(
-        "Replace a memory as a whole; it keeps its id",
-        {200: StoredMemory},
-        body=MemoryBody,
-        query=OfUser,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="memories",
-    )
-)
-def put_memory(memory_id: str) -> ResponseReturnValue:
-    """Replace a memory and return it.
+@route("PUT /memories/<memory_id>", access.remembers)
+def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
+    """Replace a memory as a whole; it keeps its id.
 
     :raise 404: the user has none of this id. :raise 409: another one has this content.
     """
-    user_id, id = read_query(OfUser).user_id, _id(memory_id)
-    draft = read_body(MemoryBody, max_bytes=MAX_BYTES).draft()
-    with _refusals():
-        stored = current_memories().change(user_id, id, draft)
-    if stored is None:
-        abort(404, description=UNKNOWN)
-    return answer(_stored(stored))
+    stored = current_memories().change(query.user_id, _id(memory_id), body.draft())
+    return _stored(or_404(stored, UNKNOWN))
 
 
-@bp.delete("/memories/<memory_id>")
-@access.remembers
-@describe(
-    Operation(
-        "Delete a memory", {204: None}, query=OfUser, problems=(404, 422, 503), tag="memories"
-    )
-)
-def delete_memory(memory_id: str) -> ResponseReturnValue:
+@route("DELETE /memories/<memory_id>", access.remembers)
+def delete_memory(memory_id: str, query: OfUser) -> None:
     """Delete a memory.
 
     :raise 404: the user has none of this id.
     """
-    user_id = read_query(OfUser).user_id
-    if not current_memories().remove(user_id, _id(memory_id)):
-        abort(404, description=UNKNOWN)
-    return Response(status=204)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Answer what cannot be kept with 409."""
-    try:
-        yield
-    except Refused as error:
-        abort(409, description=str(error))
+    or_404(current_memories().remove(query.user_id, _id(memory_id)) or None, UNKNOWN)
 
 
 def _id(given: str) -> str:
@@ -399,11 +310,13 @@ def _id(given: str) -> str:
 
 
 def _stored(stored: Stored) -> StoredMemory:
-    values = _shape(stored.row) | {"indexed": stored.indexed}
-    scrubbed = [finding._asdict() for finding in stored.scrubbed]
-    return StoredMemory(**values, duplicate_of=stored.duplicate_of, scrubbed=scrubbed)
+    return StoredMemory.of(
+        stored.row,
+        indexed=stored.indexed,
+        duplicate_of=stored.duplicate_of,
+        scrubbed=[finding._asdict() for finding in stored.scrubbed],
+    )
 
 
-def _shape(row: Any) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in Memory.model_fields if name != "indexed"}
-    return values | {"indexed": current_memories().is_indexed(row)}
+def _shown(row: Any) -> Memory:
+    return Memory.of(row, indexed=current_memories().is_indexed(row))

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated
 
 from flask import abort
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
+from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.events import RowNumber
-from app.api.issues import UNKNOWN, found_issue
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, read_body
+from app.api.issues import found_issue
+from app.api.requests import Body, RowNumber
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.issues import merging
 from app.issues.groupings import groupings_of
-from app.issues.queries import find_issue
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
 
 Hash = Annotated[str, Field(min_length=1, max_length=64)]
+
+route = Routes("issues")
 
 
 class MergeBody(Body):
@@ -36,19 +38,19 @@ class UnmergeBody(Body):
     hashes: Annotated[list[Hash], Field(min_length=1, max_length=1000)]
 
 
-class Merged(BaseModel):
+class Merged(ApiModel):
     """The issue that stays."""
 
     id: int
 
 
-class UnmergedIssues(BaseModel):
+class UnmergedIssues(ApiModel):
     """The new issues, in the order of the hashes."""
 
     ids: list[int]
 
 
-class IssueGrouping(BaseModel):
+class IssueGrouping(ApiModel):
     """A key that leads to an issue."""
 
     hash: str
@@ -60,86 +62,63 @@ class IssueGrouping(BaseModel):
     last_seen: datetime
 
 
-class IssueGroupings(BaseModel):
+class IssueGroupings(ApiModel):
     """Why events are this issue, the grouping seen last first."""
 
     groupings: list[IssueGrouping]
 
 
-@bp.post("/api/issues/merge")
-@access.writes
-@describe(
-    Operation(
-        "Merge issues into the oldest of them",
-        {200: Merged},
-        body=MergeBody,
-        problems=(409, 413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def merge_issues() -> ResponseReturnValue:
-    """Merge issues of one project; an id of one that went stays good for the one that stays.
+@route("POST /api/issues/merge", access.writes)
+def merge_issues(body: MergeBody) -> Merged:
+    """Merge issues into the oldest of them.
+
+    All are of one project. An id of one that went stays good for the one that stays.
 
     :raise 409: the last merge or unmerge of one of them is not finished; try again in a minute.
     """
-    ids, actor = read_body(MergeBody).ids, access.caller()
-    store = current_store()
-    try:
-        with store.write() as conn:
-            stays = merging.merge(conn, ids, actor)
-    except merging.StillMoving as error:
-        abort(409, description=f"{error}.")
-    except merging.CannotMerge as error:
-        raise FieldErrors([{"field": "ids", "message": str(error)}]) from None
-    merging.follow_up(store)
-    return answer(Merged(id=stays))
+    actor = access.caller()
+    with _moving("ids") as conn:
+        return Merged(id=merging.merge(conn, body.ids, actor))
 
 
-@bp.post("/api/issues/<int:issue_id>/unmerge")
-@access.writes
-@describe(
-    Operation(
-        "Take groupings out of an issue, each into a new one",
-        {200: UnmergedIssues},
-        body=UnmergeBody,
-        problems=(404, 409, 413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def unmerge_issue(issue_id: int) -> ResponseReturnValue:
-    """Have groupings of an issue make issues of their own; their stored events follow.
+@route("POST /api/issues/<int:issue_id>/unmerge", access.writes)
+def unmerge_issue(issue_id: int, body: UnmergeBody) -> UnmergedIssues:
+    """Take groupings out of an issue, each into a new one.
 
-    What events that are no longer stored had added to the counts stays where it was.
+    Their stored events follow. What events that are no longer stored had added to the counts stays
+    where it was.
 
     :raise 404: no issue has this id. :raise 409: its last merge or unmerge is not finished.
     """
-    hashes, actor = read_body(UnmergeBody).hashes, access.caller()
+    actor = access.caller()
+    with _moving("hashes") as conn:
+        found_issue(conn, issue_id)
+        return UnmergedIssues(ids=merging.unmerge(conn, issue_id, body.hashes, actor))
+
+
+@contextmanager
+def _moving(field: str) -> Iterator[Connection]:
+    """Write, and have events and users follow once it is committed.
+
+    :param field: what is wrong if the issues cannot be merged so.
+    """
     store = current_store()
     try:
         with store.write() as conn:
-            if find_issue(conn, issue_id) is None:
-                abort(404, description=UNKNOWN)
-            made = merging.unmerge(conn, issue_id, hashes, actor)
+            yield conn
     except merging.StillMoving as error:
         abort(409, description=f"{error}.")
     except merging.CannotMerge as error:
-        raise FieldErrors([{"field": "hashes", "message": str(error)}]) from None
+        raise FieldErrors([{"field": field, "message": str(error)}]) from None
     merging.follow_up(store)
-    return answer(UnmergedIssues(ids=made))
 
 
-@bp.get("/api/issues/<int:issue_id>/groupings")
-@access.reads
-@describe(
-    Operation("Why events are this issue", {200: IssueGroupings}, problems=(404, 503), tag="issues")
-)
-def get_issue_groupings(issue_id: int) -> ResponseReturnValue:
-    """Return an issue's groupings.
+@route("GET /api/issues/<int:issue_id>/groupings", access.reads)
+def get_issue_groupings(issue_id: int) -> IssueGroupings:
+    """Why events are this issue.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         rows = groupings_of(conn, found_issue(conn, issue_id).id)
-    names = IssueGrouping.model_fields
-    found = [IssueGrouping(**{name: getattr(row, name) for name in names}) for row in rows]
-    return answer(IssueGroupings(groupings=found))
+    return IssueGroupings(groupings=rows)

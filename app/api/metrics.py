@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from flask import Response
-from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.alerts import queries
-from app.api import bp
-from app.api.openapi import Operation, describe
+from app.api.routes import Routes
 from app.delivery import accounting, ledger
 from app.delivery.ledger import Overview
 from app.delivery.outcomes import WAITING
@@ -61,6 +59,9 @@ _OWN = (
 )
 
 
+route = Routes("system")
+
+
 @dataclass
 class Metric:
     """One metric with its samples: values by their labels.
@@ -88,11 +89,12 @@ class Metric:
         return "\n".join(lines) + "\n"
 
 
-@bp.get("/metrics")
-@access.shows
-@describe(Operation("Metrics for Prometheus", {200: "text/plain"}, problems=(503,)))
-def metrics() -> ResponseReturnValue:
-    """Return the metrics."""
+@route("GET /metrics", access.shows, media="text/plain")
+def metrics() -> Response:
+    """Metrics for Prometheus.
+
+    :raise 503: the store does not answer.
+    """
     now = utc_now()
     with current_store().read() as conn:
         overview = ledger.overview(conn, current_destinations(), now)

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-from flask import Response, current_app, jsonify, render_template
+from flask import current_app, jsonify, render_template
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api import bp, doors
+from app.api.routes import Operation
 from app.api.schemas import Problem
 from app.web import access
 from app.web.current import current_config
 from config import VERSION
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 REFERENCE = "#/components/schemas/{model}"
 METHODS = ("get", "post", "patch", "put", "delete")
@@ -39,40 +36,6 @@ PROBLEMS = {
     500: "The server failed; `event_id` names the recorded error.",
     503: "The store does not answer, or its disk is full.",
 }
-
-
-@dataclass
-class Operation:
-    """What a route says of itself.
-
-    :param answers: status to the model of its body, to the media type of one that is no JSON, or
-        ``None`` where there is none.
-    :param problems: statuses that answer problem details, besides those of its access rule.
-    """
-
-    summary: str
-    answers: Mapping[int, type[BaseModel] | str | None]
-    body: type[BaseModel] | None = None
-    body_required: bool = True
-    query: type[BaseModel] | None = None
-    problems: tuple[int, ...] = ()
-    tag: str = "system"
-
-
-def describe(operation: Operation) -> Callable[[View], View]:
-    """Put a description on a view."""
-
-    def decorate(view: View) -> View:
-        view.operation = operation  # type: ignore[attr-defined]  # read by document()
-        return view
-
-    return decorate
-
-
-def answer(model: BaseModel, status: int = 200) -> Response:
-    """Return a model as JSON."""
-    response = Response(model.model_dump_json(), status, content_type="application/json")
-    return response
 
 
 def document() -> dict[str, Any]:
@@ -113,9 +76,6 @@ def document() -> dict[str, Any]:
 
 def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]:
     guard = access.rule_of(endpoint)
-    problems = set(operation.problems)
-    if guard and guard.scope:
-        problems |= {400, 401, 403}
     result: dict[str, Any] = {
         "operationId": endpoint.rpartition(".")[2],
         "summary": operation.summary,
@@ -123,16 +83,17 @@ def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]
         "parameters": [*_path_parameters(rule), *_query_parameters(operation.query)],
         "responses": {
             **{str(code): _response(model) for code, model in operation.answers.items()},
-            **{str(code): _problem(code) for code in sorted(problems)},
+            **{str(code): _problem(code) for code in sorted(operation.errors)},
         },
     }
+    description = [operation.description] if operation.description else []
     if operation.body:
         content = {"application/json": {"schema": _reference(operation.body)}}
-        result["requestBody"] = {"required": operation.body_required, "content": content}
+        result["requestBody"] = {"required": not operation.body.is_optional, "content": content}
     if guard and guard.scope:
         result["security"] = [{"token": []}, *([{}] if guard.loopback else [])]
-        result["description"] = f"Scope of the token: `{guard.scope}`."
-    return result
+        description.append(f"Scope of the token: `{guard.scope}`.")
+    return result | ({"description": " ".join(description)} if description else {})
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
@@ -145,8 +106,8 @@ def _response(model: type[BaseModel] | str | None) -> dict[str, Any]:
     if isinstance(model, str):
         return {"description": "No JSON.", "content": {model: {"schema": {"type": "string"}}}}
     description = (model.__doc__ or model.__name__).splitlines()[0]
-    media = "application/problem+json" if model is Problem else "application/json"
-    return {"description": description, "content": {media: {"schema": _reference(model)}}}
+    content = {"application/json": {"schema": _reference(model)}}
+    return {"description": description, "content": content}
 
 
 def _problem(status: int) -> dict[str, Any]:

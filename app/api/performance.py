@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name, insight_route, milliseconds
+from app.api.insight_page import InsightQuery, Name, milliseconds
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.performance import (
     Percentiles,
     Rate,
@@ -19,9 +21,13 @@ from app.insights.performance import (
     over_time,
     ranked,
 )
+from app.web import access
+from app.web.current import current_store
+
+route = Routes("insights")
 
 
-class Performance(BaseModel):
+class Performance(ApiModel):
     """What was counted of one transaction, one release, or one step of time.
 
     A percentile is null where no duration is known, and at most 2.5 % off.
@@ -40,7 +46,7 @@ class Performance(BaseModel):
     p99_ms: float | None
 
 
-class PerformancePage(BaseModel):
+class PerformancePage(ApiModel):
     """A page of figures, and the window they are of: `since` counts, `until` does not."""
 
     performance: list[Performance]
@@ -66,14 +72,16 @@ class PerformanceQuery(InsightQuery):
     environment: Name | None = None
 
 
-@insight_route(
-    "/api/performance",
-    "How fast, how often, how many failed",
-    PerformancePage,
-    PerformanceQuery,
-    Selection,
-)
-def get_performance(
+@route("GET /api/performance", access.reads)
+def get_performance(query: PerformanceQuery) -> PerformancePage:
+    """How fast, how often, how many failed."""
+    selection = query.select(Selection)
+    with current_store().read() as conn:
+        found = list(_shapes(conn, query, selection))
+    return PerformancePage(performance=query.page(found), **query.place(len(found), selection))
+
+
+def _shapes(
     conn: Connection, query: PerformanceQuery, selection: Selection
 ) -> Iterator[Performance]:
     """Return a page of figures."""

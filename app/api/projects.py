@@ -5,18 +5,15 @@ The DSN of an upstream can be written and not read: an answer tells its host.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any, cast
+from datetime import datetime
+from typing import Annotated, Literal, cast
 
-from flask import abort
-from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body, unchanged
-from app.api.schemas import Project, ProjectDelivery, ProjectDetail, ProjectKey, ProjectList
+from app.api.errors import answer_with
+from app.api.requests import Body, PatchBody, unchanged
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.delivery.upstreams import reach
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
@@ -43,7 +40,6 @@ from app.projects import (
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
-from app.web.errors import FieldErrors
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
@@ -71,6 +67,62 @@ UpstreamDsn = Annotated[
     ),
 ]
 
+route = Routes("projects")
+answer_with(404, NoSuchProject)
+answer_with(409, Taken)
+answer_with(422, ProjectError)
+
+
+class ProjectDelivery(ApiModel):
+    """How a project's way to Sentry is; `waiting` and `parked` count envelopes that are here."""
+
+    state: Literal["none", "paused", "open", "limited", "failing", "closed"]
+    cause: str | None
+    waiting: int
+    parked: int
+
+
+class Project(ApiModel):
+    """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
+
+    id: int
+    name: str
+    dsn: str | None
+    upstream: bool
+    upstream_host: str | None
+    keys: list[str]
+    created_at: datetime
+    events_per_minute: int | None
+    retention_days: int | None
+    delivery: ProjectDelivery
+
+
+class ProjectDetail(Project):
+    """A project with its figures; `refused_by_quota` counts envelopes, and so does `refused`, by
+    reason.
+    """
+
+    events: int
+    issues: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    refused_by_quota: int
+    refused: dict[str, int]
+
+
+class ProjectKey(ApiModel):
+    """A key that was made, and the DSN with it."""
+
+    project_id: int
+    public_key: str
+    dsn: str
+
+
+class ProjectList(ApiModel):
+    """All projects; project 1 is this application itself."""
+
+    projects: list[Project]
+
 
 class ProjectChange(PatchBody):
     """What is to be changed; what is not named stays."""
@@ -96,157 +148,86 @@ class NewKey(Body):
     revoke: bool = False
 
 
-@bp.get("/api/projects")
-@access.reads
-@describe(Operation("Projects", {200: ProjectList}, problems=(503,), tag="projects"))
-def get_projects() -> ResponseReturnValue:
-    """Return all projects."""
+@route("GET /api/projects", access.reads)
+def get_projects() -> ProjectList:
+    """Projects."""
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
-    return answer(ProjectList(projects=[Project(**_fields(details)) for details in found]))
+    return ProjectList(projects=[_project(details) for details in found])
 
 
-@bp.get("/api/projects/<int:project_id>")
-@access.reads
-@describe(
-    Operation(
-        "One project, with its figures", {200: ProjectDetail}, problems=(404, 503), tag="projects"
-    )
-)
-def get_project(project_id: int) -> ResponseReturnValue:
-    """Return one project.
+@route("GET /api/projects/<int:project_id>", access.reads)
+def get_project(project_id: int) -> ProjectDetail:
+    """One project, with its figures.
 
     :raise 404: there is none with this id.
     """
-    with _refusals():
-        return _answered(project_id)
+    return _detail(project_id)
 
 
-@bp.post("/api/projects")
-@access.writes
-@describe(
-    Operation(
-        "Make a project with a key",
-        {201: ProjectDetail},
-        body=NewProject,
-        problems=(400, 409, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def post_project() -> ResponseReturnValue:
-    """Make a project.
+@route("POST /api/projects", access.writes, status=201)
+def post_project(body: NewProject) -> ProjectDetail:
+    """Make a project with a key.
 
-    :raise 409: its id or key is taken. :raise 422: a field is wrong.
+    :raise 409: its id or key is taken.
     """
-    body = read_body(NewProject)
     change = cast(Change, body.model_dump(exclude={"id", "key"}, exclude_unset=True))
-    with _refusals():
-        project_id = register_project(current_store(), current_config(), change, body.id, body.key)
-        return _answered(project_id, 201)
+    return _detail(register_project(current_store(), current_config(), change, body.id, body.key))
 
 
-@bp.patch("/api/projects/<int:project_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a project",
-        {200: ProjectDetail},
-        body=ProjectChange,
-        problems=(400, 404, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def patch_project(project_id: int) -> ResponseReturnValue:
-    """Change what is named; the DSN of project 1 is a setting.
+@route("PATCH /api/projects/<int:project_id>", access.writes)
+def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
+    """Change a project.
 
-    :raise 404: there is no such project. :raise 422: a field is wrong.
+    The DSN of project 1 is a setting.
+
+    :raise 404: there is no such project.
     """
-    change = read_body(ProjectChange).changes()
-    with _refusals():
-        amend(current_store(), current_config(), project_id, cast(Change, change))
-        return _answered(project_id)
+    amend(current_store(), current_config(), project_id, cast(Change, body.changes()))
+    return _detail(project_id)
 
 
-@bp.post("/api/projects/<int:project_id>/keys")
-@access.writes
-@describe(
-    Operation(
-        "Make another key",
-        {201: ProjectKey},
-        body=NewKey,
-        problems=(400, 404, 409, 413, 415, 422, 503),
-        tag="projects",
-    )
-)
-def post_key(project_id: int) -> ResponseReturnValue:
-    """Make another key; the old ones work until they are revoked.
+@route("POST /api/projects/<int:project_id>/keys", access.writes, status=201)
+def post_key(project_id: int, body: NewKey) -> ProjectKey:
+    """Make another key.
+
+    The old ones work until they are revoked.
 
     :raise 404: there is no such project. :raise 409: the key is taken.
     """
-    body = read_body(NewKey)
-    with _refusals():
-        key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
+    key = rotate_key(current_store(), project_id, body.key, revoke=body.revoke)
     dsn = dsn_of(current_config().public_url, project_id, key)
-    return answer(ProjectKey(project_id=project_id, public_key=key, dsn=dsn), 201)
+    return ProjectKey(project_id=project_id, public_key=key, dsn=dsn)
 
 
-@bp.delete("/api/projects/<int:project_id>/keys/<public_key>")
-@access.writes
-@describe(Operation("Revoke a key", {200: ProjectDetail}, problems=(404, 503), tag="projects"))
-def delete_key(project_id: int, public_key: str) -> ResponseReturnValue:
-    """Make a key stop working; the answer has those that still do.
+@route("DELETE /api/projects/<int:project_id>/keys/<public_key>", access.writes)
+def delete_key(project_id: int, public_key: str) -> ProjectDetail:
+    """Revoke a key.
+
+    The answer has those that still work.
 
     :raise 404: the project has no such key that works.
     """
-    with _refusals():
-        revoke_key(current_store(), project_id, public_key)
-        return _answered(project_id)
+    revoke_key(current_store(), project_id, public_key)
+    return _detail(project_id)
 
 
-def _answered(project_id: int, status: int = 200) -> ResponseReturnValue:
+def _detail(project_id: int) -> ProjectDetail:
     with current_store().read() as conn:
         details = find_details(conn, current_destinations(), project_id)
         refused = {row.reason: row.count for row in refused_by_reason(conn, project_id)}
-    figures = {
-        "events": details.figures.events,
-        "issues": details.figures.issues,
-        "first_seen": details.figures.first_seen,
-        "last_seen": details.figures.last_seen,
-        "refused_by_quota": details.figures.refused,
-        "refused": refused,
-    }
-    return answer(ProjectDetail(**_fields(details), **figures), status)
+    project, figures = vars(_project(details)), details.figures
+    return ProjectDetail.of(figures, **project, refused_by_quota=figures.refused, refused=refused)
 
 
-def _fields(project_details: ProjectDetails) -> dict[str, Any]:
-    project, keys = project_details.project, project_details.project.keys
-    public_url = current_config().public_url
-    return {
-        "id": project.id,
-        "name": project.name,
-        "dsn": dsn_of(public_url, project.id, keys[-1]) if keys else None,
-        "upstream": project_details.destination.dsn is not None,
-        "upstream_host": project_details.destination.host,
-        "keys": keys,
-        "created_at": project.created_at,
-        "events_per_minute": project.events_per_minute,
-        "retention_days": project.retention_days,
-        "delivery": ProjectDelivery(
-            state=reach(project_details.destination, utc_now()),
-            cause=project_details.destination.cause,
-            **project_details.held._asdict(),
-        ),
-    }
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Answer what cannot be done: 404, 409, or 422 with the field."""
-    try:
-        yield
-    except NoSuchProject as error:
-        abort(404, description=str(error))
-    except Taken as error:
-        abort(409, description=str(error))
-    except ProjectError as error:
-        raise FieldErrors([{"field": error.field or "body", "message": str(error)}]) from None
+def _project(details: ProjectDetails) -> Project:
+    project, destination = details.project, details.destination
+    dsns = [dsn_of(current_config().public_url, project.id, key) for key in project.keys]
+    state, cause = reach(destination, utc_now()), destination.cause
+    return Project.of(
+        project,
+        dsn=dsns[-1] if dsns else None,
+        upstream=destination.dsn is not None,
+        upstream_host=destination.host,
+        delivery=ProjectDelivery.of(details.held, state=state, cause=cause),
+    )

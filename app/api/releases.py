@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from flask import abort
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.issues import day_shapes
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, Query, read_body, read_query
-from app.api.schemas import DayUsers
+from app.api.errors import answer_with
+from app.api.issues import DayUsers, day_shapes
+from app.api.requests import Body, Limit, ProjectId, Query, first_page
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.insights.releases import (
     ReleaseError,
     ReleaseFigures,
@@ -31,16 +28,18 @@ from app.protocol.event import clean_text
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import or_404
 
 UNKNOWN = "no release has this id"
 
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 Version = Annotated[str, Field(min_length=1, max_length=250)]
 Environment = Annotated[str, Field(max_length=200, description="Narrows sessions alone.")]
 
+route = Routes("insights")
+answer_with(422, ReleaseError)
 
-class Release(BaseModel):
+
+class Release(ApiModel):
     """A release; what sessions tell is of the last 14 days, null where there were none.
 
     `first_seen` and `last_seen` say when something of it was received, and are null while it is
@@ -77,7 +76,7 @@ class ReleaseDetail(Release):
     users_by_day: list[DayUsers]
 
 
-class ReleasePage(BaseModel):
+class ReleasePage(ApiModel):
     """A page of releases, the newest first."""
 
     releases: list[Release]
@@ -110,97 +109,67 @@ class ReleaseBody(Body):
     project_id: ProjectId = OWN_PROJECT_ID
 
 
-@bp.get("/api/releases")
-@access.reads
-@describe(
-    Operation(
-        "Releases of a project, the newest first",
-        {200: ReleasePage},
-        query=ReleaseQuery,
-        problems=(422, 503),
-        tag="insights",
-    )
-)
-def get_releases() -> ResponseReturnValue:
-    """Return a page of releases, in the order in which they became known."""
-    query = read_query(ReleaseQuery)
+@route("GET /api/releases", access.reads)
+def get_releases(query: ReleaseQuery) -> ReleasePage:
+    """Releases of a project, the newest first.
+
+    In the order in which they became known.
+    """
     version = query.version if query.version is None else clean_text(query.version)
     with current_store().read() as conn:
         rows = list_releases(
             conn, query.project_id, version=version, before=query.cursor, limit=query.limit + 1
         )
-        found = figures_of(conn, rows[: query.limit], utc_now(), _clean(query.environment))
+        page, more = first_page(rows, query.limit)
+        found = figures_of(conn, page, utc_now(), _clean(query.environment))
         total = count_releases(conn, query.project_id)
-    more = str(rows[query.limit - 1].id) if len(rows) > query.limit else None
-    page = [Release(**_values(release)) for release in found]
-    return answer(ReleasePage(releases=page, next=more, total=total))
+    return ReleasePage(releases=[_release(release) for release in found], next=more, total=total)
 
 
-@bp.get("/api/releases/<int:release_id>")
-@access.reads
-@describe(
-    Operation(
-        "One release",
-        {200: ReleaseDetail},
-        query=OneReleaseQuery,
-        problems=(404, 422, 503),
-        tag="insights",
-    )
-)
-def get_release(release_id: int) -> ResponseReturnValue:
-    """Return one release; its id is found by ``/api/releases?version=``.
+@route("GET /api/releases/<int:release_id>", access.reads)
+def get_release(release_id: int, query: OneReleaseQuery) -> ReleaseDetail:
+    """One release.
+
+    Its id is found by `/api/releases?version=`.
 
     :raise 404: no release has this id.
     """
-    environment = _clean(read_query(OneReleaseQuery).environment)
-    return answer(_detail(release_id, environment))
+    return _detail(release_id, _clean(query.environment))
 
 
-@bp.post("/api/releases")
-@access.writes
-@describe(
-    Operation(
-        "Announce a release",
-        {200: ReleaseDetail, 201: ReleaseDetail},
-        body=ReleaseBody,
-        problems=(413, 415, 422, 503),
-        tag="insights",
-    )
-)
-def post_release() -> ResponseReturnValue:
-    """Make a release known before its first event; 200 for one that is known already."""
-    body, actor = read_body(ReleaseBody), access.caller()
-    try:
-        with current_store().write() as conn:
-            row, is_new = announce(conn, body.project_id, body.version, actor, utc_now())
-    except ReleaseError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from None
-    return answer(_detail(row.id), 201 if is_new else 200)
+@route("POST /api/releases", access.writes, also=201)
+def post_release(body: ReleaseBody) -> tuple[ReleaseDetail, int]:
+    """Announce a release.
+
+    It is known before its first event then. Answers 200 if it is known already.
+    """
+    actor = access.caller()
+    with current_store().write() as conn:
+        row, is_new = announce(conn, body.project_id, body.version, actor, utc_now())
+    return _detail(row.id), 201 if is_new else 200
 
 
 def _detail(release_id: int, environment: str | None = None) -> ReleaseDetail:
     now = utc_now()
     with current_store().read() as conn:
-        row = find_release(conn, release_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = or_404(find_release(conn, release_id), UNKNOWN)
         (figures,) = figures_of(conn, [row], now, environment)
         days = users_of_days(conn, subject_of(row), now)
-    return ReleaseDetail(**_values(figures), users_by_day=day_shapes(days))
+    return ReleaseDetail.of(_release(figures), users_by_day=day_shapes(days))
 
 
-def _values(release_figures: ReleaseFigures) -> dict[str, Any]:
-    return {
-        **release_figures.row._mapping,
-        **{f"{what}_issues": count for what, count in release_figures.issues._asdict().items()},
-        "users": release_figures.users,
-        "sessions": release_figures.health.sessions,
-        "crash_free_sessions": release_figures.health.crash_free_sessions,
-        "crash_free_users": release_figures.health.crash_free_users,
-        "share": release_figures.share,
-        "release_before": release_figures.before.version if release_figures.before else None,
-        "crash_free_sessions_before": release_figures.health_before.crash_free_sessions,
-    }
+def _release(figures: ReleaseFigures) -> Release:
+    return Release.of(
+        figures.row,
+        **{f"{what}_issues": count for what, count in figures.issues._asdict().items()},
+        users=figures.users,
+        sessions=figures.health.sessions,
+        crash_free_sessions=figures.health.crash_free_sessions,
+        crash_free_users=figures.health.crash_free_users,
+        share=figures.share,
+        release_before=figures.before.version if figures.before else None,
+        crash_free_sessions_before=figures.health_before.crash_free_sessions,
+    )
 
 
 def _clean(environment: str | None) -> str | None:

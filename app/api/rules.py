@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, Query, read_body, read_query, unchanged
-from app.api.schemas import Grouping
+from app.api.errors import answer_with
+from app.api.requests import Body, PatchBody, ProjectId, Query, unchanged
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Grouping
 from app.issues import rulebook
 from app.issues.rule_text import MAX_TEXT, parse_rule
 from app.issues.rulebook import RuleError, StoredRule
 from app.issues.tables import MAX_RULE_NAME
-from app.issues.trial import MAX_EVENTS, Move, try_rule
+from app.issues.trial import MAX_EVENTS, try_rule
 from app.web import access
 from app.web.current import current_intake, current_store
-from app.web.errors import FieldErrors
+from app.web.errors import or_404
 
 UNKNOWN = "no rule has this id"
-ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
 RuleKind = Literal["fingerprint", "ignore"]
 RuleName = Annotated[str, Field(max_length=MAX_RULE_NAME)]
 RuleText = Annotated[
@@ -40,8 +37,11 @@ Place = Annotated[
     int, Field(ge=1, lt=2**31, description="In the order in which rules are tried, from 1.")
 ]
 
+route = Routes("rules")
+answer_with(422, RuleError)
 
-class GroupingRule(BaseModel):
+
+class GroupingRule(ApiModel):
     """A rule; without a project it is for all of them."""
 
     id: int
@@ -55,7 +55,7 @@ class GroupingRule(BaseModel):
     created_by: str | None
 
 
-class RuleList(BaseModel):
+class RuleList(ApiModel):
     """All rules, in the order in which they are tried."""
 
     rules: list[GroupingRule]
@@ -102,7 +102,7 @@ class TrialBody(Body):
     limit: Annotated[int, Field(ge=1, le=MAX_EVENTS)] = MAX_EVENTS
 
 
-class RuleMove(BaseModel):
+class RuleMove(ApiModel):
     """Events that are in one issue, and where they would be; `issue_id` null is a new issue."""
 
     count: int
@@ -114,7 +114,7 @@ class RuleMove(BaseModel):
     ignored_by: str | None
 
 
-class TrialResult(BaseModel):
+class TrialResult(ApiModel):
     """What a rule would do with the newest events; nothing is changed."""
 
     tried: int
@@ -122,149 +122,68 @@ class TrialResult(BaseModel):
     moves: list[RuleMove]
 
 
-@bp.get("/api/rules")
-@access.reads
-@describe(
-    Operation(
-        "Rules of grouping, in their order",
-        {200: RuleList},
-        query=RuleQuery,
-        problems=(422, 503),
-        tag="rules",
-    )
-)
-def get_rules() -> ResponseReturnValue:
-    """Return the rules, all or those that a project's events are tried on."""
-    project_id = read_query(RuleQuery).project_id
+@route("GET /api/rules", access.reads)
+def get_rules(query: RuleQuery) -> RuleList:
+    """Rules of grouping, in their order.
+
+    All, or those that the events of a project are tried on.
+    """
     with current_store().read() as conn:
-        found = rulebook.list_rules(conn, project_id)
-    return answer(RuleList(rules=[_shape(rule) for rule in found]))
+        found = rulebook.list_rules(conn, query.project_id)
+    return RuleList(rules=found)
 
 
-@bp.post("/api/rules")
-@access.writes
-@describe(
-    Operation(
-        "Add a rule; it applies to events that come from now on",
-        {201: GroupingRule},
-        body=RuleBody,
-        problems=(413, 415, 422, 503),
-        tag="rules",
-    )
-)
-def post_rule() -> ResponseReturnValue:
-    """Keep a rule.
-
-    :raise FieldErrors: it is no rule (422); the message says where.
-    """
-    body = read_body(RuleBody)
+@route("POST /api/rules", access.writes, status=201)
+def post_rule(body: RuleBody) -> GroupingRule:
+    """Add a rule; it applies to events that come from now on."""
     with current_store().write() as conn:
-        added = _asked(rulebook.add_rule, conn, **body.model_dump(), created_by=access.caller())
+        added = rulebook.add_rule(conn, **body.model_dump(), created_by=access.caller())
     current_intake().rules.forget()
-    return answer(_shape(added), 201)
+    return GroupingRule.of(added)
 
 
-@bp.patch("/api/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Change a rule, move it, switch it on or off",
-        {200: GroupingRule},
-        body=RuleChange,
-        problems=(404, 413, 415, 422, 503),
-        tag="rules",
-    )
-)
-def patch_rule(rule_id: int) -> ResponseReturnValue:
-    """Change what is named and return the rule.
+@route("PATCH /api/rules/<int:rule_id>", access.writes)
+def patch_rule(rule_id: int, body: RuleChange) -> GroupingRule:
+    """Change a rule, move it, switch it on or off.
 
-    :raise 404: no rule has this id. :raise FieldErrors: it is no rule any more (422).
+    :raise 404: no rule has this id.
     """
-    changes = read_body(RuleChange).changes()
+    changes = body.changes()
     place = changes.pop("position", None)
     if "name" in changes:
         changes["name"] = changes["name"] or ""
     with current_store().write() as conn:
-        changed = _asked(rulebook.change_rule, conn, _find(conn, rule_id), **changes)
+        changed = rulebook.change_rule(conn, _find(conn, rule_id), **changes)
         if place is not None:
             rulebook.place_rule(conn, rule_id, place)
             changed = _find(conn, rule_id)
     current_intake().rules.forget()
-    return answer(_shape(changed))
+    return GroupingRule.of(changed)
 
 
-@bp.delete("/api/rules/<int:rule_id>")
-@access.writes
-@describe(
-    Operation(
-        "Delete a rule; issues stay as they are", {204: None}, problems=(404, 503), tag="rules"
-    )
-)
-def delete_rule(rule_id: int) -> ResponseReturnValue:
-    """Remove a rule.
+@route("DELETE /api/rules/<int:rule_id>", access.writes)
+def delete_rule(rule_id: int) -> None:
+    """Delete a rule; issues stay as they are.
 
     :raise 404: no rule has this id.
     """
     with current_store().write() as conn:
-        if not rulebook.remove_rule(conn, rule_id):
-            abort(404, description=UNKNOWN)
+        or_404(rulebook.remove_rule(conn, rule_id) or None, UNKNOWN)
     current_intake().rules.forget()
-    return Response(status=204)
 
 
-@bp.post("/api/rules/try")
-@access.writes
-@describe(
-    Operation(
-        "Try a rule on the newest events without keeping it",
-        {200: TrialResult},
-        body=TrialBody,
-        problems=(413, 415, 422, 503),
-        tag="rules",
-    )
-)
-def post_trial() -> ResponseReturnValue:
-    """Return what a rule would do.
-
-    :raise FieldErrors: it is no rule (422).
-    """
-    body = read_body(TrialBody)
+@route("POST /api/rules/try", access.writes)
+def post_trial(body: TrialBody) -> TrialResult:
+    """Try a rule on the newest events without keeping it."""
     given = body.model_dump(include={"kind", "text", "name", "project_id"})
     with current_store().read() as conn:
-        _asked(rulebook.checked, conn, **given)
+        rulebook.checked(conn, **given)
         rule = parse_rule(body.text, kind=body.kind, id=body.rule_id or 0, name=body.name)
         kept = rulebook.list_rules(conn)
         trial = try_rule(conn, rule, kept, project_id=body.project_id, limit=body.limit)
-    moves = [_move(move) for move in trial.moves]
-    return answer(TrialResult(tried=trial.tried, matched=trial.matched, moves=moves))
-
-
-def _asked(change: Any, *arguments: Any, **fields: Any) -> Any:
-    try:
-        return change(*arguments, **fields)
-    except RuleError as error:
-        raise FieldErrors([{"field": error.field, "message": str(error)}]) from error
+    moves = [RuleMove.of(move, ignored_by=move.grouping.ignored_by) for move in trial.moves]
+    return TrialResult(tried=trial.tried, matched=trial.matched, moves=moves)
 
 
 def _find(conn: Connection, rule_id: int) -> StoredRule:
-    rule = rulebook.find_rule(conn, rule_id)
-    if rule is None:
-        abort(404, description=UNKNOWN)
-    return rule
-
-
-def _shape(rule: StoredRule) -> GroupingRule:
-    return GroupingRule(**{name: getattr(rule, name) for name in GroupingRule.model_fields})
-
-
-def _move(move: Move) -> RuleMove:
-    grouping = move.grouping
-    return RuleMove(
-        count=move.count,
-        event_ids=move.event_ids,
-        from_issue_id=move.from_issue_id,
-        from_title=move.from_title,
-        issue_id=move.issue_id,
-        grouping=Grouping(version=grouping.version, key=grouping.key, reason=grouping.reason),
-        ignored_by=grouping.ignored_by,
-    )
+    return or_404(rulebook.find_rule(conn, rule_id), UNKNOWN)

@@ -5,23 +5,22 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from flask.typing import ResponseReturnValue
-from pydantic import BaseModel, Field
+from pydantic import Field
 from sqlalchemy import Row
 
-from app.api import bp
-from app.api.events import Limit
-from app.api.issues import found_issue
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Query, read_query
-from app.api.schemas import Level
+from app.api.issues import IssueSummary, found_issue
+from app.api.requests import Limit, Query
+from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.issues.similar import MIN_SCORE, Similar, similar_to
 from app.issues.similarity_index import is_complete
 from app.web import access
 from app.web.current import current_store
 
+route = Routes("issues")
 
-class Resolution(BaseModel):
+
+class Resolution(ApiModel):
     """When an issue was resolved; `by` is null for the service, `release` where none was named."""
 
     at: datetime
@@ -30,7 +29,7 @@ class Resolution(BaseModel):
     note: str | None
 
 
-class Comment(BaseModel):
+class Comment(ApiModel):
     """What a person wrote of an issue."""
 
     at: datetime
@@ -38,18 +37,9 @@ class Comment(BaseModel):
     text: str
 
 
-class SimilarIssue(BaseModel):
+class SimilarIssue(IssueSummary):
     """An issue that is like another one, and how it ended."""
 
-    id: int
-    project_id: int
-    title: str
-    culprit: str
-    type: str
-    level: Level
-    status: Literal["unresolved", "resolved", "ignored"]
-    regressed: bool
-    times_seen: int
     first_seen: datetime
     last_seen: datetime
     last_release: str | None = Field(description="In which it was seen last.")
@@ -61,7 +51,7 @@ class SimilarIssue(BaseModel):
     last_comment: Comment | None
 
 
-class SimilarIssuePage(BaseModel):
+class SimilarIssuePage(ApiModel):
     """Issues like one; all of them, there is no other page."""
 
     similar: list[SimilarIssue]
@@ -82,40 +72,25 @@ class SimilarQuery(Query):
     ] = MIN_SCORE
 
 
-@bp.get("/api/issues/<int:issue_id>/similar")
-@access.reads
-@describe(
-    Operation(
-        "Issues of the same project that broke at a like place, saying the like, the most alike"
-        " first, and how they ended",
-        {200: SimilarIssuePage},
-        query=SimilarQuery,
-        problems=(404, 422, 503),
-        tag="issues",
-    )
-)
-def get_similar_issues(issue_id: int) -> ResponseReturnValue:
-    """Return the issues that are like one.
+@route("GET /api/issues/<int:issue_id>/similar", access.reads)
+def get_similar_issues(issue_id: int, query: SimilarQuery) -> SimilarIssuePage:
+    """Issues of the same project that broke at a like place, saying the like, the most alike
+    first, and how they ended.
 
     :raise 404: no issue has this id.
     """
-    query = read_query(SimilarQuery)
     with current_store().read() as conn:
         complete = is_complete(conn)
         issue = found_issue(conn, issue_id)
         found = similar_to(conn, issue, min_score=query.min_score, limit=query.limit)
-    return answer(
-        SimilarIssuePage(
-            similar=[_shape(one) for one in found], next=None, total=len(found), complete=complete
-        )
+    return SimilarIssuePage(
+        similar=[_shape(one) for one in found], next=None, total=len(found), complete=complete
     )
 
 
 def _shape(similar: Similar) -> SimilarIssue:
-    values = dict(similar.issue._mapping)
-    fields = {name: values[name] for name in SimilarIssue.model_fields if name in values}
-    return SimilarIssue(
-        **fields,
+    return SimilarIssue.of(
+        similar.issue,
         score=similar.score,
         shared=similar.shared,
         resolved=_resolution(similar.resolved, similar.issue) if similar.resolved else None,

@@ -6,25 +6,21 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Annotated
 
-from flask import Response, abort
-from flask.typing import ResponseReturnValue
 from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
-from app.api import bp
-from app.api.events import RowNumber
-from app.api.issues import UNKNOWN, Status, shapes
-from app.api.openapi import Operation, answer, describe
-from app.api.requests import Body, PatchBody, read_body
-from app.api.schemas import Changed, Issue, Level, Transition
+from app.api.issues import UNKNOWN, Issue, Status, Transition, found_issue, shapes
+from app.api.requests import Body, PatchBody, RowNumber
+from app.api.routes import Routes
+from app.api.schemas import ApiModel, Level
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_issue, find_transition
+from app.issues.queries import MAX_ROW_NUMBER, IssueFilter, find_transition
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors
+from app.web.errors import FieldErrors, or_404
 
 log = logging.getLogger("app.tracker")
 
@@ -32,6 +28,14 @@ log = logging.getLogger("app.tracker")
 BATCHES_AT_ONCE = 5
 
 Change = Callable[[Connection, list[int]], list[int]]
+
+route = Routes("issues")
+
+
+class Changed(ApiModel):
+    """Ids of the issues that changed; what was so already is left out."""
+
+    changed: list[int]
 
 
 class StatusDetails(Body):
@@ -111,41 +115,28 @@ class BulkStatusBody(Selection, StatusBody):
     """The status that many issues shall have."""
 
 
-@bp.patch("/api/issues/<int:issue_id>")
-@access.writes
-@describe(
-    Operation(
-        "Resolve, ignore or reopen an issue",
-        {200: Issue},
-        body=StatusBody,
-        problems=(404, 413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def patch_issue(issue_id: int) -> ResponseReturnValue:
-    """Bring an issue to a status and return it; nothing changes if it has that already.
+@route("PATCH /api/issues/<int:issue_id>", access.writes)
+def patch_issue(issue_id: int, body: StatusBody) -> Issue:
+    """Resolve, ignore or reopen an issue.
+
+    Nothing changes if it has that status already.
 
     :raise 404: no issue has this id.
     """
-    body, actor = read_body(StatusBody), access.caller()
+    actor = access.caller()
     with current_store().write() as conn:
-        row = find_issue(conn, issue_id)
-        if row is None:
-            abort(404, description=UNKNOWN)
+        row = found_issue(conn, issue_id)
         _check_release(conn, row.project_id, body.fix)
         if triage.set_status(conn, [row.id], body.status, actor, fix=body.fix):
-            row = find_issue(conn, row.id)
-        found = shapes(conn, [row] if row else [])
-    return answer(found[0])
+            row = found_issue(conn, issue_id)
+        return shapes(conn, [row])[0]
 
 
-@bp.delete("/api/issues/<int:issue_id>")
-@access.writes
-@describe(
-    Operation("Delete an issue and its events", {204: None}, problems=(404, 503), tag="issues")
-)
-def delete_issue(issue_id: int) -> ResponseReturnValue:
-    """Delete an issue with its events; envelopes that are still to be delivered are delivered.
+@route("DELETE /api/issues/<int:issue_id>", access.writes)
+def delete_issue(issue_id: int) -> None:
+    """Delete an issue and its events.
+
+    Envelopes that are still to be delivered are delivered.
 
     :raise 404: no issue has this id.
     """
@@ -153,76 +144,46 @@ def delete_issue(issue_id: int) -> ResponseReturnValue:
     if issue_id < MAX_ROW_NUMBER:
         with current_store().write() as conn:
             gone = triage.delete(conn, [issue_id])
-    if not gone:
-        abort(404, description=UNKNOWN)
+    or_404(gone or None, UNKNOWN)
     _purge(gone)
-    return Response(status=204)
 
 
-@bp.patch("/api/issues")
-@access.writes
-@describe(
-    Operation(
-        "Resolve, ignore or reopen many issues",
-        {200: Changed},
-        body=BulkStatusBody,
-        problems=(413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def patch_issues() -> ResponseReturnValue:
-    """Bring issues to a status and return the ids of those that had another.
+@route("PATCH /api/issues", access.writes)
+def patch_issues(body: BulkStatusBody) -> Changed:
+    """Resolve, ignore or reopen many issues.
 
+    Answers the ids of those that had another status.
     Issues of projects that do not have the release they shall be resolved in stay as they are.
     """
-    body, actor = read_body(BulkStatusBody), access.caller()
+    actor = access.caller()
     changed = _change(
         body, lambda conn, ids: triage.set_status(conn, ids, body.status, actor, fix=body.fix)
     )
-    return answer(Changed(changed=changed))
+    return Changed(changed=changed)
 
 
-@bp.delete("/api/issues")
-@access.writes
-@describe(
-    Operation(
-        "Delete many issues and their events",
-        {200: Changed},
-        body=Selection,
-        problems=(413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def delete_issues() -> ResponseReturnValue:
-    """Delete issues and return the ids of those that were there."""
-    gone = _change(read_body(Selection), triage.delete)
+@route("DELETE /api/issues", access.writes)
+def delete_issues(body: Selection) -> Changed:
+    """Delete many issues and their events.
+
+    Answers the ids of those that were there.
+    """
+    gone = _change(body, triage.delete)
     _purge(gone)
-    return answer(Changed(changed=gone))
+    return Changed(changed=gone)
 
 
-@bp.post("/api/issues/<int:issue_id>/comments")
-@access.writes
-@describe(
-    Operation(
-        "Comment on an issue",
-        {201: Transition},
-        body=CommentBody,
-        problems=(404, 413, 415, 422, 503),
-        tag="issues",
-    )
-)
-def post_comment(issue_id: int) -> ResponseReturnValue:
-    """Write a comment into an issue's history.
+@route("POST /api/issues/<int:issue_id>/comments", access.writes, status=201)
+def post_comment(issue_id: int, body: CommentBody) -> Transition:
+    """Comment on an issue.
 
     :raise 404: no issue has this id.
     """
-    text, actor = read_body(CommentBody).text, access.caller()
+    actor = access.caller()
     with current_store().write() as conn:
-        comment_id = triage.comment(conn, issue_id, text, actor)
-        if comment_id is None:
-            abort(404, description=UNKNOWN)
+        comment_id = or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
         row = find_transition(conn, comment_id)
-    return answer(Transition(**row._mapping), 201)
+    return Transition.model_validate(row)
 
 
 def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:

@@ -12,7 +12,6 @@ from app.web.current import (
     current_config,
     current_destinations,
     current_dispatcher,
-    current_figures,
     current_intake,
     current_memories,
     current_store,
@@ -28,7 +27,6 @@ def make_worker() -> Worker:
         current_intake(),
         current_destinations(),
         current_dispatcher(),
-        current_figures(),
         current_memories(),
     )
 

@@ -13,7 +13,6 @@ from flask import Flask, current_app
 
 from app.accounts import Accounts, Logins
 from app.alerts.dispatcher import Dispatcher
-from app.alerts.figures import Figures
 from app.delivery.destinations import Destinations
 from app.intake import Intake
 from app.memory.service import Memories
@@ -88,12 +87,6 @@ def current_dispatcher() -> Dispatcher:
     """Return what sends notifications."""
     dispatcher: Dispatcher = _part("dispatcher")
     return dispatcher
-
-
-def current_figures() -> Figures:
-    """Return the figures that alert rules measure."""
-    figures: Figures = _part("figures")
-    return figures
 
 
 def current_memories() -> Memories:

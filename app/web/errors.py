@@ -6,9 +6,9 @@ what no handler took. Flask wraps those into a 500 that carries the ``original_e
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from flask import Flask, Response, json, render_template, request
+from flask import Flask, Response, abort, json, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
@@ -24,6 +24,8 @@ PROBLEM_TYPE = "application/problem+json"
 PAGES = ("/admin", "/docs", "/feedback/")
 RETRY_AFTER_S = 5
 
+Found = TypeVar("Found")
+
 
 class FieldErrors(Exception):
     """A body or query whose fields are wrong; answered with 422.
@@ -34,6 +36,14 @@ class FieldErrors(Exception):
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__("the request has wrong fields")
         self.errors = errors
+
+
+def or_404(found: Found | None, description: str) -> Found:
+    """Return what was found.
+
+    :raise 404: it was not.
+    """
+    return found if found is not None else abort(404, description)
 
 
 def init_app(app: Flask) -> None:

@@ -12,6 +12,8 @@ from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
 from tests.admin.hostile import LINK, SCRIPT, insert, odd_events, script_event
 from tests.saying import feedback_item, send
 
+pytestmark = pytest.mark.one_database
+
 
 def pages_of(client: FlaskClient, event_id: str) -> list[str]:
     issue = client.get(f"/api/events/{event_id}").json["issue_id"]

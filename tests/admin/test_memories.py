@@ -14,6 +14,8 @@ from app.memory.records import list_memories
 from app.memory.service import State
 from tests.conftest import csrf_token, parts_of
 
+pytestmark = pytest.mark.one_database
+
 STRANGE = "<b>ünï/../?&#x</b> ada"
 
 

@@ -21,6 +21,8 @@ from app.store import Store
 from tests.conftest import csrf_token, parts_of
 from tests.serving import serving, wait_for
 
+pytestmark = pytest.mark.one_database
+
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 UPSTREAM = "https://5ec2e7ca11ab1e0f@o1.sentry.example:8443/77"
 EVENT = b'{}\n{"type":"event"}\n{"message":"<b>the first</b>"}\n'

@@ -16,6 +16,8 @@ from app.accounts.throttle import FREE_FAILURES
 from app.admin.session import BROWSER_COOKIE, safe_path
 from tests.conftest import ADMIN_PASSWORD, csrf_token, parts_of
 
+pytestmark = pytest.mark.one_database
+
 Login = Callable[[FlaskClient], FlaskClient]
 
 

@@ -11,7 +11,10 @@ from app.admin.trigger import read_tags
 from app.sentry import add_filter, remove_filter
 from tests.conftest import csrf_token
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [
+    pytest.mark.one_database,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -20,6 +20,8 @@ from tests.conftest import API_TOKEN, parts_of
 from tests.delivery.shop import accept, add_project, rows_of
 from tests.mini_sentry import MiniSentry
 
+pytestmark = pytest.mark.one_database
+
 DSN = "http://key@127.0.0.1:9/7"
 
 

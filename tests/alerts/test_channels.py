@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from flask import Flask, Response
 from flask.testing import FlaskClient
 
-from app.alerts.channels import find_channel
+from app.alerts.channels.kind import KINDS
+from app.alerts.channels.stored import find_channel
+from app.alerts.channels.teams import Teams
 from app.alerts.http_sender import HttpSender
 from app.alerts.mail import AddressError, Mailer, addresses
-from app.alerts.notifications import one_line
+from app.alerts.messages import Notification, cut
 from app.alerts.targets import Targets
 from tests.conftest import csrf_token, parts_of
 from tests.receiving import MailServer, Receiver
+
+pytestmark = pytest.mark.one_database
 
 CHANNELS = "/api/alerts/channels"
 TOKEN_PATH = "/services/T0/B0/very-secret-path"
@@ -66,6 +72,66 @@ def test_slack_is_sent_its_own_body_with_nothing_in_it_that_slack_would_act_on(
     assert got.path == TOKEN_PATH and list(got.json) == ["text"]
     assert "&lt;!channel&gt; &amp; co" in got.json["text"]
     assert "<http" in got.json["text"] and "x-devenviro-signature" not in got.headers
+
+
+def test_teams_is_sent_a_card_in_which_text_of_events_is_text(
+    client: FlaskClient, receiver: Receiver
+) -> None:
+    receiver.answer = lambda: Response(status=202)
+    name = "**bold** [x](http://x) {{DATE(2026-11-27T12:00:00Z)}}"
+    made = add(client, kind="teams", name=name, url=receiver.url + TOKEN_PATH)
+    notification = send_test(client, made["id"])
+    [got] = receiver.received
+    assert got.path == TOKEN_PATH and got.headers["content-type"] == "application/json"
+    [attachment] = got.json["attachments"]
+    assert got.json["type"] == "message"
+    assert attachment["contentType"] == "application/vnd.microsoft.card.adaptive"
+    card = attachment["content"]
+    assert (card["type"], card["version"]) == ("AdaptiveCard", "1.4")
+    # Rich text is not Markdown, as the text of a TextBlock is.
+    assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
+    title, text = (block["inlines"][0]["text"] for block in card["body"])
+    assert title == f"Test of {name}".replace("{{", "{\u200b{")
+    assert text == "If you can read this, notices arrive here."
+    [action] = card["actions"]
+    assert (action["type"], action["title"]) == ("Action.OpenUrl", "Open the notice")
+    assert action["url"].endswith(f"/admin/alerts/{notification['id']}")
+    [way] = notification["sendings"]
+    assert (way["state"], way["tries"][0]["status"]) == ("delivered", 202)
+
+
+def test_older_connector_of_teams_is_sent_the_same_and_its_refusal_is_shown(
+    client: FlaskClient, receiver: Receiver
+) -> None:
+    made = add(client, kind="teams", url=receiver.url + TOKEN_PATH)
+    receiver.answer = lambda: Response("1", 200)
+    assert send_test(client, made["id"])["sendings"][0]["state"] == "delivered"
+    receiver.answer = lambda: Response("internal things", 413)
+    [way] = send_test(client, made["id"])["sendings"]
+    assert (way["state"], way["reason"]) == ("parked", "answered 413")
+
+
+@pytest.mark.parametrize(
+    ("line", "last"),
+    [
+        ("x" * 590, "x" * 590),
+        ('"\\' * 295, '"\\' * 295),
+        ("\N{GRINNING FACE}" * 590, "…"),
+        ("x", "…"),
+    ],
+    ids=["letters", "quotes", "emoji", "short lines"],
+)
+def test_card_stays_below_the_limit_of_teams(line: str, last: str) -> None:
+    text = "\n".join([line] * (6000 // (len(line) + 1)))
+    row: Any = SimpleNamespace(title="t" * 300, text=text, total=0)
+    about = {"project": {"id": 1, "name": "p" * 200}}
+    body = json.dumps(Teams().content(Notification(row, about, {})))
+    assert len(body) < 28_000
+    shown = [
+        block["inlines"][0]["text"]
+        for block in json.loads(body)["attachments"][0]["content"]["body"]
+    ]
+    assert (shown[1], shown[-1]) == (line, last)
 
 
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
@@ -153,10 +219,10 @@ def test_mail_that_some_have_is_not_sent_to_them_again() -> None:
 
 
 def test_title_with_line_breaks_makes_no_header_of_a_mail() -> None:
-    assert one_line("a\r\nBcc: all@example.org\x00\x1b[0m\u2028b", 300) == (
-        "a Bcc: all@example.org�[0m b"
+    assert cut("a\r\nBcc: all@example.org\x00\x1b[0m\u2028b", 300) == (
+        "a Bcc: all@example.org [0m b"
     )
-    assert len(one_line("x" * 400, 300)) == 300
+    assert len(cut("x" * 400, 300)) == 300
 
 
 @pytest.mark.parametrize(
@@ -204,16 +270,19 @@ def test_proxy_of_the_environment_is_not_asked(
 # ---- what is kept and shown ---------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["webhook", "slack", "teams"])
 def test_secrets_are_shown_once_and_never_again(
     app: Flask,
     client: FlaskClient,
     login: Callable[..., FlaskClient],
     receiver: Receiver,
     caplog: pytest.LogCaptureFixture,
+    kind: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    made = add(client, kind="webhook", url=receiver.url + TOKEN_PATH)
-    assert made["address"] == f"{receiver.url}/…" and len(made["secret"]) > 30
+    made = add(client, kind=kind, url=receiver.url + TOKEN_PATH)
+    assert made["address"] == f"{receiver.url}/…"
+    assert (len(made["secret"] or "") > 30) is (kind == "webhook")
     receiver.answer = lambda: Response("no", 500)
     notification = send_test(client, made["id"])
     shown = [client.get(CHANNELS).text, str(notification), client.get("/api/alerts").text]
@@ -226,7 +295,8 @@ def test_secrets_are_shown_once_and_never_again(
     with parts_of(app).store.read() as conn:
         shown.append(repr(find_channel(conn, made["id"])))
     for text in shown:
-        assert "very-secret-path" not in text and made["secret"] not in text
+        assert "very-secret-path" not in text
+        assert made["secret"] is None or made["secret"] not in text
 
 
 @pytest.mark.parametrize(
@@ -240,6 +310,10 @@ def test_secrets_are_shown_once_and_never_again(
         ({"kind": "webhook", "url": "http://127.0.0.1/", "secret": "short"}, "secret"),
         ({"kind": "slack", "url": "http://169.254.169.254/"}, "url"),
         ({"kind": "slack", "url": "http://127.0.0.1/", "secret": SECRET}, "secret"),
+        ({"kind": "teams"}, "url"),
+        ({"kind": "teams", "to": "ops@example.org"}, "url"),
+        ({"kind": "teams", "url": "http://169.254.169.254/"}, "url"),
+        ({"kind": "teams", "url": "http://127.0.0.1/", "secret": SECRET}, "secret"),
         ({"kind": "email", "to": "ops"}, "to"),
         ({"kind": "email", "url": "https://example.org/"}, "to"),
         ({"kind": "email", "to": "ops@example.org", "name": " "}, "name"),
@@ -323,8 +397,35 @@ def test_channel_is_made_tested_and_deleted_on_the_pages(
     assert "Test of Ops" in admin_client.get("/admin/alerts").text
 
 
-def test_fault_stands_at_the_address(admin_client: FlaskClient) -> None:
-    fields = {"kind": "slack", "name": "Ops", "address": "http://169.254.169.254/x"}
+def test_every_kind_is_offered_by_the_form_and_the_api(
+    client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    form = admin_client.get("/admin/alerts/channels").text
+    for kind in KINDS.values():
+        assert f'value="{kind.name}"' in form and f"<b>{kind.label}</b>" in form
+    schemas = client.get("/openapi.json").json["components"]["schemas"]
+    for model in ("ChannelBody", "AlertChannel"):
+        assert schemas[model]["properties"]["kind"]["enum"] == list(KINDS)
+    assert list(KINDS) == ["email", "webhook", "slack", "teams"]
+
+
+def test_teams_is_made_tested_and_changed_on_the_pages(
+    admin_client: FlaskClient, receiver: Receiver
+) -> None:
+    page = "/admin/alerts/channels"
+    fields = {"kind": "teams", "name": "Ops", "address": receiver.url + TOKEN_PATH}
+    assert send_form(admin_client, page, **fields).status_code == 303
+    shown = admin_client.get(f"{page}/1").text
+    assert "Microsoft Teams to <code>" in shown and "Signing secret" not in shown
+    assert send_form(admin_client, f"{page}/1/test").status_code == 303
+    assert receiver.received[0].path == TOKEN_PATH
+    wrong = send_form(admin_client, f"{page}/1", name="Ops", address="ftp://x/very-secret-path")
+    assert wrong.status_code == 422 and "The URL has to begin with https://" in wrong.text
+
+
+@pytest.mark.parametrize("kind", ["slack", "teams"])
+def test_fault_stands_at_the_address(admin_client: FlaskClient, kind: str) -> None:
+    fields = {"kind": kind, "name": "Ops", "address": "http://169.254.169.254/x"}
     page = send_form(admin_client, "/admin/alerts/channels", **fields)
     assert page.status_code == 422
     assert "The host has an address that is never sent to." in page.text

@@ -14,9 +14,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 
-from app.alerts import measures
-from app.alerts.figures import Figure
-from app.alerts.rules import ensure_presets, list_rules
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.kind import KINDS
+from app.alerts.rules.rates import Figure
+from app.alerts.rules.spike import Spike
+from app.alerts.rules.stored import list_rules
 from app.delivery.tables import counters, destinations
 from app.events.tables import envelopes
 from app.intake.store_bound import StoreBound
@@ -32,16 +34,9 @@ NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DECLINED = calls("charge", value="declined")
 
 
-class Measured:
-    """Figures that are what a test says."""
-
-    def __init__(self, value: float, of: int) -> None:
-        self._figure = Figure(value, of)
-
-    def error_rate(self, *_: Any) -> Figure:
-        return self._figure
-
-    p95 = crash_free = error_rate
+def measured(monkeypatch: pytest.MonkeyPatch, kind: str, value: float, of: int) -> None:
+    """Have a kind find this figure."""
+    monkeypatch.setattr(type(KINDS[kind]), "figure", lambda *_: Figure(value, of))
 
 
 def grow_old(app: Flask, days: int = 30) -> None:
@@ -175,18 +170,26 @@ def test_spike_of_a_new_project_is_not_known(app: Flask) -> None:
     ],
 )
 def test_figure_is_told_beyond_its_threshold_only(
-    app: Flask, kind: str, quiet: float, loud: float, title: str
+    app: Flask,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    quiet: float,
+    loud: float,
+    title: str,
 ) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         rule = only(app, kind)
-        evaluate(app, Measured(quiet, 1000))
+        measured(monkeypatch, kind, quiet, 1000)
+        evaluate(app)
         assert (titles(app), rule_now(app, rule).state) == ([], "ok")
         clock.shift(timedelta(minutes=1))
-        evaluate(app, Measured(loud, 5))
+        measured(monkeypatch, kind, loud, 5)
+        evaluate(app)
         assert (titles(app), rule_now(app, rule).state) == ([], "no_data")
         assert "Too few to tell" in str(rule_now(app, rule).detail)
         clock.shift(timedelta(minutes=1))
-        evaluate(app, Measured(loud, 1000))
+        measured(monkeypatch, kind, loud, 1000)
+        evaluate(app)
         assert (titles(app), rule_now(app, rule).state) == ([title], "firing")
 
 
@@ -329,7 +332,7 @@ def test_every_project_has_its_rules_from_the_start_and_they_stay_changed(app: F
     rule = only(app, "new_issue")
     ensure_presets(store)
     with store.read() as conn:
-        assert [one.id for one in list_rules(conn, enabled=True)] == [rule.id]
+        assert [one.id for one in list_rules(conn) if one.enabled] == [rule.id]
 
 
 def test_rule_that_cannot_be_evaluated_keeps_no_other_from_it(
@@ -338,7 +341,7 @@ def test_rule_that_cannot_be_evaluated_keeps_no_other_from_it(
     broken = only(app, "spike")
     add_rule(app, "frequency", threshold=2)
     store_events(app, DECLINED, DECLINED)
-    monkeypatch.setitem(measures._MEASURES, "spike", lambda *_: 1 / 0)
+    monkeypatch.setattr(Spike, "measure", lambda *_: 1 / 0)
     evaluate(app)
     assert len(titles(app)) == 1
     assert rule_now(app, broken).state == "no_data"

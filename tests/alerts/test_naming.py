@@ -15,14 +15,16 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import select, text, update
 
-from app.alerts import channels, measures, rules
-from app.alerts.rules import ensure_presets, list_rules
+from app.alerts.rules import frequency
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.stored import list_rules
 from app.issues import triage
 from app.issues.tables import issues
 from app.projects import create_project
 from app.stats.users import MAX_USERS
 from app.store import Store
 from tests.alerting import (
+    add_channel,
     add_rule,
     add_webhook,
     evaluate,
@@ -43,12 +45,6 @@ FORMATTED = "price' for *Cart* :wave: __init__ ~x~ `y` <!channel> & co"
 def error(number: int, **fields: Any) -> Payload:
     payload = calls(f"f{number}", value=f"number {number}")
     return {**payload, "environment": "production", "release": "shop@2.4.0", **fields}
-
-
-def add_slack(app: Flask, url: str) -> None:
-    wanted = channels.checked(parts_of(app).dispatcher.targets, kind="slack", name="s", url=url)
-    with parts_of(app).store.write() as conn:
-        channels.add_channel(conn, wanted)
 
 
 def client_of(app: Flask) -> FlaskClient:
@@ -87,7 +83,7 @@ def test_batch_names_its_issues_worst_first_in_the_webhook(app: Flask, receiver:
 
 
 def test_slack_names_the_same_issues_and_leads_to_all(app: Flask, receiver: Receiver) -> None:
-    add_slack(app, receiver.url)
+    add_channel(app, "slack", receiver.url)
     only(app, "new_issue")
     fourteen(app)
     evaluate(app)
@@ -207,7 +203,7 @@ def test_regression_is_told_by_the_recommended_rules_alone(app: Flask, client: F
 def test_formatting_in_a_title_stays_text_in_slack(
     app: Flask, receiver: Receiver, count: int
 ) -> None:
-    add_slack(app, receiver.url)
+    add_channel(app, "slack", receiver.url)
     only(app, "new_issue")
     store_events(app, *[calls(f"f{n}", value=f"{n} {FORMATTED}") for n in range(count)])
     evaluate(app)
@@ -237,7 +233,7 @@ def test_busier_issues_of_another_kind_do_not_hide_the_one_a_rule_is_about(app: 
 def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_rule_is_about(
     app: Flask, monkeypatch: pytest.MonkeyPatch, of_it: dict[str, str]
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 20)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 20)
     only(app, "frequency", threshold=2, filters=of_it)
     staging = {"environment": "staging", "release": "shop@3"}
     store_events(app, *[error(number, **staging) for number in range(40)] * 3)
@@ -250,7 +246,7 @@ def test_busier_issues_of_another_environment_or_release_do_not_hide_the_one_a_r
 def test_more_issues_than_a_turn_finds_are_told_in_the_next(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 2)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 2)
     with time_machine.travel(NOON, tick=False) as clock:
         only(app, "frequency", threshold=2, filters={"environment": "production"})
         store_events(app, *[error(number) for number in range(5)] * 2)
@@ -265,7 +261,7 @@ def test_more_issues_than_a_turn_finds_are_told_in_the_next(
 def test_issue_that_was_busier_before_the_window_does_not_hide_one_within_it(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measures, "MAX_MATCHES", 3)
+    monkeypatch.setattr(frequency, "MAX_MATCHES", 3)
     with time_machine.travel(NOON, tick=False) as clock:
         only(app, "frequency", threshold=2, window_minutes=10)
         store_events(app, *[error(number) for number in range(10)] * 3)
@@ -382,10 +378,10 @@ def test_upgrade_shares_the_rules_nobody_changed_and_keeps_off_what_was_off(
     ensure_presets(store)
     with store.read() as conn:
         on = {
-            project: {one.preset for one in list_rules(conn, project, enabled=True)}
+            project: {one.preset for one in list_rules(conn, project) if one.enabled}
             for project in (1, 2, 3)
         }
-        shared = [one for one in rules.list_rules(conn) if one.preset == "new_errors"]
+        shared = [one for one in list_rules(conn) if one.preset == "new_errors"]
     assert [(one.project_id, one.enabled) for one in shared] == [(None, True), (3, False)]
     assert {state.project_id for state in shared[0].by_project} == {1, 2}
     assert {"new_errors", "regressions"} <= on[1] and "new_errors" in on[2]

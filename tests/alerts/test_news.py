@@ -148,7 +148,7 @@ def test_turn_that_fails_tells_the_next_time_and_once(
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patched:
-        patched.setattr(issue_alerts, "speak", fail)
+        patched.setattr(issue_alerts, "notify", fail)
         with pytest.raises(RuntimeError):
             evaluate(app)
     assert titles(app) == [] and due(app) == 1

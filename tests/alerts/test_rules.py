@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.alerts.kinds import KINDS
+from app.alerts.rules.kind import KINDS
 from app.projects import create_project
 from tests.alerting import evaluate, store_events
 from tests.conftest import csrf_token, parts_of
@@ -54,7 +54,7 @@ def test_recommended_rules_are_there_before_the_first_turn(app: Flask, client: F
 def test_rule_starts_with_what_its_kind_says(client: FlaskClient, kind: str) -> None:
     made = add(client, kind=kind, name="Mine")
     about = KINDS[kind]
-    assert (made["threshold"], made["unit"]) == (about.threshold, about.unit)
+    assert (made["threshold"], made["unit"]) == (about.defaults()["threshold"], about.unit)
     assert (made["window_minutes"], made["minimum"]) == (about.window_minutes, about.minimum)
     assert (made["name"], made["preset"]) == ("Mine", None)
 
@@ -156,11 +156,7 @@ def test_rule_of_every_kind_is_made_changed_and_deleted_on_the_pages(
     about = KINDS[kind]
     form = admin_client.get(f"{PAGE}/new?kind={kind}").text
     assert ("Threshold" in form) is (about.threshold is not None)
-    fields = {
-        name: str(getattr(about, name))
-        for name in ("threshold", "window_minutes", "minimum", "cooldown_minutes")
-        if getattr(about, name) is not None
-    }
+    fields = {name: str(value) for name, value in about.defaults().items() if value is not None}
     made = send(admin_client, f"{PAGE}/new", kind=kind, project="1", name="Mine", **fields)
     assert made.status_code == 303, made.text
     path = made.headers["Location"]

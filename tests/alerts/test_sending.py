@@ -13,8 +13,9 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.alerts import channels, measures, rules
-from app.alerts.channels import Channel
+from app.alerts.channels.stored import Channel, change_channel
+from app.alerts.rules.changes import ensure_presets
+from app.alerts.rules.spike import Spike
 from app.events.tables import events
 from app.issues.grouping import group
 from app.issues.recording import Occurrence, record_occurrences
@@ -128,7 +129,7 @@ def clock_now() -> datetime:
 
 def test_storm_of_ten_thousand_events_is_one_notice_a_rule_and_window(app: Flask) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
-        rules.ensure_presets(parts_of(app).store)
+        ensure_presets(parts_of(app).store)
         with parts_of(app).store.write() as conn:
             conn.execute(update(projects).values(created_at=NOON - timedelta(days=3)))
         fill(app, issues=2000, each=5)
@@ -230,11 +231,11 @@ def test_two_hosts_evaluate_each_rule_once_and_send_once(
     add_webhook(hosts[0], receiver.url)
     store_events(hosts[0], calls("charge", value="declined"))
     measured: list[int] = []
-    whole = measures._MEASURES["spike"]
-    monkeypatch.setitem(
-        measures._MEASURES,
-        "spike",
-        lambda rule, question: measured.append(rule.id) or whole(rule, question),
+    whole = Spike.measure
+    monkeypatch.setattr(
+        Spike,
+        "measure",
+        lambda kind, rule, question: measured.append(rule.id) or whole(kind, rule, question),
     )
     loops = [alert_loop_of(host, f"host{number}") for number, host in enumerate(hosts)]
     threads = [
@@ -295,7 +296,7 @@ def alerts_health(app: Flask) -> str:
 
 def switch(app: Flask, channel: Channel, *, enabled: bool) -> None:
     with parts_of(app).store.write() as conn:
-        channels.change_channel(conn, channel, {"enabled": enabled})
+        change_channel(conn, channel, {"enabled": enabled})
 
 
 def again(admin_client: FlaskClient, way: str, notice_id: int) -> None:

@@ -14,6 +14,8 @@ from app.alerts.http_sender import HttpSender
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
 from tests.receiving import Receiver
 
+pytestmark = pytest.mark.one_database
+
 PUBLIC = "93.184.216.34"
 # Where nothing on a network should make this service send to, in every form that some resolver,
 # parser or kernel understands.

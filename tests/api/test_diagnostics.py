@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from flask.testing import FlaskClient
 
+pytestmark = pytest.mark.one_database
+
 
 def trigger(client: FlaskClient, **body: object):
     return client.post("/test-error", json=body)

@@ -118,6 +118,34 @@ def test_metrics_say_where_envelopes_are(shop: Flask, mini_sentry: MiniSentry) -
     assert found["store_bytes"] > 0
 
 
+def test_prometheus_reads_what_metrics_say(shop: Flask, mini_sentry: MiniSentry) -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="it is in requirements-dev.txt")
+    park(shop, mini_sentry, 2)
+    accept(shop)
+    parts_of(shop).intake.observe(Timing("/cart", "1", "live", 5.0, failed=True))
+    parts_of(shop).intake.flush()
+    text = shop.test_client().get("/metrics").text
+    parsed = list(parser.text_string_to_metric_families(text))
+    assert {family.type for family in parsed} == {"counter", "gauge", "histogram"}
+    assert all(family.documentation for family in parsed)
+    samples = [sample for family in parsed for sample in family.samples]
+    values = {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+    assert values[("devenviro_accepted_total",)] == 3
+    assert values[("devenviro_envelopes", ("state", "parked"))] == 2
+    assert values[("devenviro_request_duration_seconds_bucket", ("le", "+Inf"))] == 1
+    ours = read(text)
+    assert len(values) == len(samples) == len(ours)
+    assert sorted(values.values()) == sorted(ours.values())
+
+
+def test_prometheus_reads_labels_as_they_were() -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="it is in requirements-dev.txt")
+    reason = 'a "b"\\\nc\\n, d="e"} 1'
+    text = Metric("m", "gauge", "text").add(1, reason=reason, project=1).text()
+    ((sample,),) = (family.samples for family in parser.text_string_to_metric_families(text))
+    assert (sample.labels, sample.value) == ({"reason": reason, "project": "1"}, 1)
+
+
 def test_metrics_of_an_empty_store_are_well_formed(app: Flask) -> None:
     found = metrics_of(app)
     assert (found["accepted_total"], found["outbox_oldest_age_seconds"]) == (0, 0)

@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 
 from app import sentry
 
+pytestmark = pytest.mark.one_database
+
 
 class Sample(NamedTuple):
     """A thing that can be patched.

@@ -21,6 +21,8 @@ from app.store import StoreFull
 from tests.admin.hostile import insert
 from tests.conftest import API_TOKEN, parts_of
 
+pytestmark = pytest.mark.one_database
+
 CHECKS = (
     schemathesis.checks.not_a_server_error,
     schemathesis.checks.status_code_conformance,

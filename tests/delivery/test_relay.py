@@ -22,6 +22,8 @@ from tests.mini_sentry import MiniSentry
 from tests.protocol.corpus import ENTRIES, envelope_of
 from tests.relay import errors_of
 
+pytestmark = pytest.mark.one_database
+
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 REPORT = {
     "document-uri": "https://shop.example/cart",

@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 from app.web.downloads import safe_name
 from tests.ingest.test_door import EVENT_ID, OTHER_KEY, envelope, post
 
+pytestmark = pytest.mark.one_database
+
 PATH = f"/api/events/{EVENT_ID}/attachments"
 
 

@@ -19,6 +19,8 @@ from tests.conftest import parts_of
 from tests.delivering import deliver
 from tests.mini_sentry import MiniSentry
 
+pytestmark = pytest.mark.one_database
+
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 ERROR = {"platform": "javascript", "exception": {"values": [{"type": "TypeError", "value": "x"}]}}
 AUTO = {**ERROR, "user": {"ip_address": "{{auto}}"}}

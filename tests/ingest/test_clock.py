@@ -14,7 +14,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
-from app.alerts.measures import Question, _counts_by_hour
+from app.alerts.rules.kind import Question
+from app.alerts.rules.spike import counts_by_hour
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, prune
 from app.issues import triage
@@ -25,6 +26,8 @@ from app.protocol.packing import unpack
 from app.store import Store, utc_now
 from tests.alerting import evaluate, only, titles
 from tests.conftest import parts_of
+
+pytestmark = pytest.mark.one_database
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -110,7 +113,7 @@ def test_charts_go_by_when_it_happened_and_alerts_by_when_it_came(app: Flask, st
         with store.read() as conn:
             shown = hours_of(conn, [1], now)[1]
             question = Question(conn, now, cast(Any, None))
-            counted = _counts_by_hour(now.replace(minute=0), ("error",), question)
+            counted = counts_by_hour(now.replace(minute=0), ("error",), question)
     assert (shown[-1], shown[-6], sum(shown)) == (2, 1, 3)
     assert counted == {(1, now.replace(minute=0)): 3}
 

@@ -24,6 +24,8 @@ from app.protocol.packing import unpack
 from app.store import StoreUnavailable
 from tests.conftest import parts_of
 
+pytestmark = pytest.mark.one_database
+
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 OTHER_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 EVENT_ID = "fc6d8c0c43fc4630ad850ee518f1b9d0"

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -16,6 +17,8 @@ from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
 from tests.ingest.corpus import Recorded, load
 from tests.serving import serving
+
+pytestmark = pytest.mark.one_database
 
 
 def send(client: FlaskClient, recorded: Recorded) -> tuple[int, dict[str, str], bytes]:

@@ -15,6 +15,8 @@ from app.events.tables import events
 from app.protocol.event import Event
 from tests.conftest import parts_of
 
+pytestmark = pytest.mark.one_database
+
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 PATH = f"/api/42/security/?sentry_key={KEY}&sentry_release=shop@1&sentry_environment=live"
 CSP = {

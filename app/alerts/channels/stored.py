@@ -1,0 +1,127 @@
+"""Channels as rows. What an address or a secret holds is never shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, text, true, update
+
+from app.alerts.channels.kind import KINDS, ChannelKind
+from app.alerts.errors import AlertError
+from app.alerts.outcomes import Outcome
+from app.alerts.tables import UNSENT, alert_channels, notice_sendings
+from app.protocol.event import clean_text
+from app.store import utc_now
+
+MAX_CHANNELS = 50
+# Row ids of this table are 32 bits wide.
+MAX_CHANNEL_ID = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel as it is kept. Printing it shows neither address nor secret.
+
+    :param failing_since: since when every attempt has failed, and ``failure`` why the last one did.
+    """
+
+    id: int
+    kind: str
+    name: str
+    address: str = field(repr=False)
+    secret: str | None = field(repr=False)
+    enabled: bool
+    created_at: datetime
+    created_by: str | None
+    failing_since: datetime | None = None
+    failure: str | None = None
+
+    @property
+    def about(self) -> ChannelKind:
+        """What its kind is."""
+        return KINDS[self.kind]
+
+    @property
+    def shown(self) -> str:
+        """What may be shown of the address."""
+        return self.about.shown_address(self.address)
+
+
+def add_channel(
+    conn: Connection, values: Mapping[str, Any], created_by: str | None = None
+) -> Channel:
+    """Keep a channel.
+
+    :param values: of :func:`app.alerts.channels.inputs.new_values`.
+    :raise AlertError: there are too many.
+    """
+    if conn.execute(select(func.count()).select_from(alert_channels)).scalar_one() >= MAX_CHANNELS:
+        raise AlertError({"kind": f"there are {MAX_CHANNELS} channels, and no more are kept"})
+    row = {**values, "created_at": utc_now(), "created_by": created_by}
+    made = conn.execute(insert(alert_channels).values(row).returning(alert_channels)).one()
+    return Channel(**made._mapping)
+
+
+def list_channels(conn: Connection) -> list[Channel]:
+    """Return all channels, the oldest first."""
+    rows = conn.execute(select(alert_channels).order_by(alert_channels.c.id))
+    return [Channel(**row._mapping) for row in rows]
+
+
+def find_channel(conn: Connection, channel_id: int) -> Channel | None:
+    """Return one channel, ``None`` when it is not there."""
+    if not 0 < channel_id <= MAX_CHANNEL_ID:
+        return None
+    row = conn.execute(select(alert_channels).where(alert_channels.c.id == channel_id)).first()
+    return Channel(**row._mapping) if row else None
+
+
+def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) -> Channel:
+    """Change columns of a channel.
+
+    :param changes: of :func:`app.alerts.channels.inputs.changed_values`.
+    """
+    if not changes:
+        return channel
+    if "address" in changes:
+        # Whether the new one works is not known yet.
+        changes = changes | {"failing_since": None, "failure": None}
+    statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)
+    return Channel(**conn.execute(statement.returning(alert_channels)).one()._mapping)
+
+
+def remove_channel(conn: Connection, channel_id: int) -> bool:
+    """Remove a channel with its address and return whether it was there; its history stays."""
+    if find_channel(conn, channel_id) is None:
+        return False
+    unsent = update(notice_sendings).where(notice_sendings.c.channel_id == channel_id, text(UNSENT))
+    reason = "the channel was deleted"
+    conn.execute(unsent.values(state="discarded", reason=reason, next_at=None))
+    conn.execute(delete(alert_channels).where(alert_channels.c.id == channel_id))
+    return True
+
+
+def note_outcome(conn: Connection, channel_id: int | None, outcome: Outcome, now: datetime) -> None:
+    """Remember whether a channel works, by what became of an attempt."""
+    columns = alert_channels.c
+    changes: dict[str, Any] = {"failing_since": None, "failure": None}
+    if not outcome.is_sent:
+        since = func.coalesce(columns.failing_since, now)
+        changes = {"failing_since": since, "failure": clean_text(outcome.note)[:300] or "unknown"}
+    # One that works is usually not written.
+    is_news = columns.failing_since.is_not(None) if outcome.is_sent else true()
+    here = columns.id == channel_id, columns.enabled.is_(True), is_news
+    conn.execute(update(alert_channels).where(*here).values(changes))
+
+
+def chosen(channels: Iterable[Channel], ids: Iterable[int] | None) -> list[Channel]:
+    """Return those that are enabled, all of them or those with the ids."""
+    wanted = None if ids is None else set(ids)
+    return [
+        channel
+        for channel in channels
+        if channel.enabled and (wanted is None or channel.id in wanted)
+    ]

@@ -1,0 +1,151 @@
+"""Frequency: issues with many events within a window, counted exactly."""
+
+from __future__ import annotations
+
+import functools
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Integer, bindparam, func, select
+
+from app.alerts.naming import Match
+from app.alerts.rules.cooldown import cooling_issues
+from app.alerts.rules.kind import ALL_FILTERS, KINDS, Question, Reading, RuleKind, Threshold
+from app.alerts.rules.stored import Watch
+from app.events.tables import events
+from app.issues.tables import issue_hours, issues
+
+# Of an issue so many of the newest events are looked at, where a rule is narrowed by what only they
+# know; without that no more than the threshold.
+MAX_LOOKED_AT = 10_000
+# Issues with more than one event within the window, the busiest first: more than can be busy.
+MAX_BUSY = 20_000
+# So many issues are found in a turn, the busiest first; which were told are left out of the next.
+# Until then every issue that may have enough is asked, once: at most MAX_BUSY questions, which
+# together read no more events than the project received in the hours that the window touches.
+# A question takes 0.12 ms of CPU with its statement built once, 1.05 ms without (SQLite, 2,000
+# issues of ten events): a turn of 20,000 some three seconds, in a transaction that only reads.
+MAX_MATCHES = 500
+_OFTEN = "{rule.threshold:,.0f} events or more within {rule.window_minutes} minutes"
+
+
+@KINDS.register("frequency", "Frequency", position=20)
+class Frequency(RuleKind):
+    """The counts by the hour say which issues may have enough events: those of every hour that the
+    window touches are at least those of the window. Of those that the rule is about, and has not
+    told of lately, the events themselves are asked.
+    """
+
+    summary = "An issue has so many events within the window."
+    threshold = Threshold(100, "events", "{:,.0f} events of one issue", highest=10_000, lowest=2)
+    window_minutes = 60
+    filters = ALL_FILTERS
+    one_issue = f"{_OFTEN}: {{issue.title}}"
+    many_issues = f"issues with {_OFTEN}"
+    # It cools down for each issue by itself.
+    next_notice = "The same again"
+
+    def measure(self, rule: Watch, question: Question) -> Reading:
+        """Count the events of each issue within the window."""
+        window, needed = rule.window_minutes or 0, int(rule.threshold or 0)
+        since = question.now - timedelta(minutes=window)
+        told, fresh = _candidates(rule, since, needed, question)
+        most, matches = 0, []
+        for issue in fresh:
+            count, last = _count_since(question.conn, rule, issue, since, needed)
+            most = max(most, count)
+            if count >= needed:
+                matches.append(_match(question.conn, issue.id, last))
+            if len(matches) == MAX_MATCHES:
+                break
+        times = f"{needed:,} events or more within {window} minutes"
+        if matches:
+            many = f"{len(matches):,} issues have" if len(matches) > 1 else "An issue has"
+            return Reading(most, True, f"{many} {times}.", issues=tuple(matches))
+        for issue in told:
+            count, _ = _count_since(question.conn, rule, issue, since, needed)
+            if count >= needed:
+                return Reading(count, True, f"An issue has {times}, and was told of.")
+        return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
+
+
+def _candidates(
+    rule: Watch, since: datetime, needed: int, question: Question
+) -> tuple[list[Any], list[Any]]:
+    """Return issues that may have enough events: those the rule told of lately, and the others."""
+    busy = _busy_issues(rule.project_id, since, question)
+    enough = [one for one in busy if one.events >= needed]
+    if not enough:
+        return [], []
+    wanted = [one for one in enough if rule.is_about(one.level, one.type, one.title)]
+    cooling = cooling_issues(question.conn, rule, question.now)
+    told = [one for one in wanted if one.id in cooling]
+    fresh = [one for one in wanted if one.id not in cooling]
+    return told, fresh
+
+
+def _match(conn: Connection, issue_id: int, row_id: int | None) -> Match:
+    columns = events.c.event_id, events.c.environment, events.c.release
+    row = conn.execute(select(*columns).where(events.c.id == row_id)).first()
+    return Match(issue_id, *row) if row else Match(issue_id)
+
+
+def _busy_issues(project_id: int, since: datetime, question: Question) -> list[Any]:
+    first = since.replace(minute=0, second=0, microsecond=0)
+    total = func.sum(issue_hours.c.received).label("events")
+
+    def ask() -> list[Any]:
+        query = (
+            select(
+                issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status, total
+            )
+            .join(issues, issues.c.id == issue_hours.c.issue_id)
+            .where(issue_hours.c.hour >= first, issues.c.project_id == project_id)
+            .where(issues.c.status.in_(("unresolved", "resolved")))
+            .group_by(issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status)
+            .having(total >= Frequency.threshold.lowest)
+            .order_by(total.desc(), issues.c.id)
+            .limit(MAX_BUSY)
+        )
+        return list(question.conn.execute(query))
+
+    found: list[Any] = question.once(("busy", project_id, first), ask)
+    return found
+
+
+def _count_since(
+    conn: Connection, rule: Watch, issue: Any, since: datetime, needed: int
+) -> tuple[int, int | None]:
+    """Return how many of an issue's newest events a rule counts, and the last one's row.
+
+    :param issue: of :func:`_busy_issues`; no more ``events`` than it counts are of the window.
+    """
+    wanted = rule.filters
+    is_narrowed = not {"environment", "release"}.isdisjoint(wanted)
+    asked = {
+        "issue_id": issue.id,
+        "since": since,
+        "at_most": min(int(issue.events), MAX_LOOKED_AT) if is_narrowed else needed,
+    }
+    if "environment" in wanted:
+        asked["environment"] = wanted["environment"]
+    found = conn.execute(_counted_by_release("environment" in asked), asked)
+    rows = [row for row in found if rule.matches("release", row[0])]
+    return sum(row[1] for row in rows), max((row[2] for row in rows), default=None)
+
+
+@functools.cache
+def _counted_by_release(of_environment: bool) -> Any:
+    """Return the statement that counts an issue's newest events; building it takes the longest."""
+    newest = (
+        select(events.c.id, events.c.stored_at, events.c.environment, events.c.release)
+        .where(events.c.issue_id == bindparam("issue_id"))
+        .order_by(events.c.id.desc())
+        .limit(bindparam("at_most", type_=Integer()))
+        .subquery()
+    )
+    query = select(newest.c.release, func.count(), func.max(newest.c.id))
+    query = query.where(newest.c.stored_at > bindparam("since")).group_by(newest.c.release)
+    if of_environment:
+        query = query.where(newest.c.environment == bindparam("environment"))
+    return query

@@ -1,0 +1,35 @@
+"""New issues and regressions: raised when they happen (:mod:`app.alerts.issue_alerts`)."""
+
+from __future__ import annotations
+
+from app.alerts.messages import cut
+from app.alerts.naming import NamedIssue
+from app.alerts.rules.kind import ALL_FILTERS, KINDS, Preset, RuleKind
+from app.alerts.rules.stored import AlertRule
+
+
+@KINDS.register("new_issue", "New issue", position=10)
+class NewIssue(RuleKind):
+    """An error that was not seen before."""
+
+    summary = "An error is seen for the first time."
+    transition = "first_seen"
+    filters = ALL_FILTERS
+    cooldown_minutes = 5
+    preset = Preset("new_errors", "New error types", {"level": "error"})
+
+
+@KINDS.register("regression", "Regression", position=11)
+class Regression(NewIssue):
+    """A resolved issue that was seen again."""
+
+    summary = "A resolved issue comes back."
+    transition = "regressed"
+    many_issues = "issues are back"
+    preset = Preset("regressions", "Regressions")
+
+    def title_of(self, rule: AlertRule, issue: NamedIssue) -> str:
+        """Return the issue's title with who had resolved it, when and where."""
+        back = f" ({issue.back})" if issue.back else ""
+        # The end of a title may be cut.
+        return f"Back: {cut(issue.title, 300 - len(back) - 6)}{back}"

@@ -1,0 +1,158 @@
+"""Routes of the API, each described by the view itself: its signature, its docstring, its rule.
+
+    route = Routes("rules")
+
+    @route("POST /api/rules", access.writes, status=201)
+    def post_rule(body: RuleBody) -> GroupingRule:
+        \"""Add a rule; it applies to events that come from now on.
+
+        :raise 409: there are too many rules.
+        \"""
+
+A parameter ``body`` is read from the JSON of the request, ``query`` from its query string; the
+model that the view returns is the answer. :mod:`.openapi` documents the same: the first paragraph
+of the docstring as the summary, the others as the description, and as errors what ``:raise``
+names, besides those that follow from the signature, the path and the access rule.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar, get_args, get_type_hints
+
+from flask import Response
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
+
+from app.api import bp
+from app.api.requests import Body, Query, read_body, read_query
+from app.web import access
+
+View = TypeVar("View", bound=Callable[..., Any])
+# A model, the media type of what is no JSON, or nothing.
+Answer = type[BaseModel] | str | None
+
+BINARY = "application/octet-stream"
+
+# Rules of the routes that cannot answer without the store.
+_NEED_THE_STORE = (access.reads, access.writes, access.remembers)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What a route takes and answers.
+
+    :param answers: by status.
+    :param errors: statuses that are answered with problem details.
+    """
+
+    tag: str
+    summary: str
+    description: str
+    body: type[Body] | None
+    query: type[Query] | None
+    answers: dict[int, Answer]
+    errors: set[int]
+
+
+@dataclass(frozen=True)
+class Routes:
+    """Decorator of the views of a module.
+
+    :param tag: the section of the OpenAPI document that they are in.
+    """
+
+    tag: str
+
+    def __call__(
+        self,
+        address: str,
+        rule: access.Rule,
+        *,
+        status: int = 200,
+        also: int | None = None,
+        media: str | None = None,
+    ) -> Callable[[View], View]:
+        """Make a function the view of an address, such as ``GET /api/rules``.
+
+        :param status: of the model that is returned; a view that returns nothing answers 204.
+        :param also: another status of that model; the view returns both, model and status.
+        :param media: type of an answer that is no JSON, if it is not just bytes.
+        """
+        method, path = address.split()
+
+        def decorate(view: View) -> View:
+            hints = get_type_hints(view)
+            body, query = hints.get("body"), hints.get("query")
+
+            @wraps(view)
+            def respond(**arguments: Any) -> ResponseReturnValue:
+                if query:
+                    arguments["query"] = read_query(query)
+                if body:
+                    arguments["body"] = read_body(body)
+                return _response(view(**arguments), status)
+
+            summary, description, raised = _read_docstring(view)
+            respond.operation = Operation(  # type: ignore[attr-defined]  # read by .openapi
+                self.tag,
+                summary,
+                description,
+                body,
+                query,
+                answers=_answers(media or hints["return"], status, also),
+                errors=raised.union(_errors(rule, "<" in path, body, query)),
+            )
+            bp.add_url_rule(path, view.__name__, rule(respond), methods=[method])
+            return view
+
+        return decorate
+
+
+def _answers(returned: Any, status: int, also: int | None) -> dict[int, Answer]:
+    if returned is type(None):
+        return {204: None}
+    kinds = (returned, *get_args(returned)) if returned is not Response else (BINARY,)
+    answers = [kind for kind in kinds if isinstance(kind, str) or _is_model(kind)]
+    return {code: answer for answer in answers for code in (status, also or status)}
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _errors(
+    rule: access.Rule, has_parameters: bool, body: type[Body] | None, query: type[Query] | None
+) -> Iterator[int]:
+    if rule.scope:
+        yield from (400, 401, 403)
+    if has_parameters or rule is access.diagnoses:
+        yield 404
+    if body:
+        yield from (413, 415)
+    if body or query:
+        yield 422
+    if rule in _NEED_THE_STORE:
+        yield 503
+
+
+def _read_docstring(view: Callable[..., Any]) -> tuple[str, str, set[int]]:
+    """Return summary, description and the statuses that the view raises."""
+    doc = inspect.getdoc(view) or ""
+    raised = {int(status) for status in re.findall(r":raise (\d{3}):", doc)}
+    summary, _, description = doc.partition(":raise ")[0].partition("\n\n")
+    return " ".join(summary.split()).removesuffix("."), " ".join(description.split()), raised
+
+
+def _response(answer: Any, status: int) -> ResponseReturnValue:
+    if isinstance(answer, tuple):
+        answer, status = answer
+    if answer is None:
+        return Response(status=204)
+    if isinstance(answer, BaseModel):
+        return Response(answer.model_dump_json(), status, content_type="application/json")
+    return answer  # type: ignore[no-any-return]  # a response that the view made
