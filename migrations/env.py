@@ -11,6 +11,8 @@ import app.intake.tables
 import app.issues.tables
 import app.memory.tables
 import app.projects.tables
+import app.stats.declared
+import app.stats.sessions
 import app.stats.tables
 import app.store.tables  # noqa: F401
 from app.store import metadata

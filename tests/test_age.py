@@ -33,13 +33,13 @@ from app.issues.tables import (
 )
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
-from app.stats.row_bounds import BOUNDED, bound_rows
+from app.stats.row_bounds import bound_rows, bounded
+from app.stats.sessions import session_series
 from app.stats.tables import (
     affected_users,
     ai_calls,
     known_sessions,
     releases,
-    session_series,
     session_users,
 )
 from app.store import Store, metadata, utc_now
@@ -340,14 +340,14 @@ def test_users_of_old_sessions_go_where_a_project_has_too_many(
     assert rows_of(store, session_users) == 4
 
 
-@pytest.mark.parametrize("named", [by.name for _, tables in BOUNDED for by in tables])
+@pytest.mark.parametrize("named", [by.name for _, tables in bounded() for by in tables])
 def test_rows_of_series_are_bounded_in_all_and_the_oldest_days_lose_theirs(
     app: Flask, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     monkeypatch.setattr("app.stats.row_bounds.MAX_ROWS", 4)
     store = parts_of(app).store
     create_project(store, "Honest", 2, "b" * 32)
-    series, table = next((s, by) for s, tables in BOUNDED for by in tables if by.name == named)
+    series, table = next((s, by) for s, tables in bounded() for by in tables if by.name == named)
     today, ids = utc_now().date(), {}
     with store.write() as conn:
         for project_id, days in ((1, 3), (1, 2), (1, 1), (2, 3)):

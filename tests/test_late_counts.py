@@ -11,8 +11,11 @@ from sqlalchemy import select
 from app.intake.retention import Limits, prune
 from app.protocol.envelope import Envelope, Item
 from app.protocol.measures import read_measures, with_timings
-from app.stats.measuring import MeasureCounters, Measured
-from app.stats.tables import metric_points, session_counts, timings
+from app.stats.counting import Measured
+from app.stats.measuring import MeasureCounters
+from app.stats.metrics import metric_points
+from app.stats.sessions import session_counts
+from app.stats.timings import timings
 from app.store import utc_now
 from tests.conftest import parts_of
 

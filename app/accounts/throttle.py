@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, or_, select, tuple_, update
 
 from app.accounts.tables import login_attempts
-from app.store import Store, upsert, utc_now
+from app.store import Store, replaced, upsert, utc_now
 
 MAX_LOCK = timedelta(minutes=15)
 FIRST_LOCK = timedelta(seconds=15)
@@ -191,7 +191,8 @@ def _count(
         "last_at": now,
         "locked_until": now + lock if lock else None,
     }
-    upsert(conn, login_attempts, {"name_hash": key[0], "source_hash": key[1]}, values)
+    new = {"name_hash": key[0], "source_hash": key[1], **values}
+    conn.execute(upsert(conn, login_attempts, new, **dict.fromkeys(values, replaced)))
 
 
 def _remove_old(conn: Connection, now: datetime) -> None:

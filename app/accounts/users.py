@@ -16,7 +16,7 @@ from sqlalchemy import select
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.accounts.tables import users
-from app.store import Store, insert, inserted, upsert, utc_now
+from app.store import Store, insert, inserted, replaced, upsert, utc_now
 from config import Config
 
 PASSWORD_METHOD = "scrypt:32768:8:1"  # noqa: S105 -- the name of a method
@@ -100,7 +100,8 @@ class Users:
 
     def _upsert(self, username: str, values: dict[str, str]) -> None:
         with self._store.write() as conn:
-            upsert(conn, users, {"username": username}, values, created_at=utc_now())
+            row = {"username": username, "created_at": utc_now(), **values}
+            conn.execute(upsert(conn, users, row, **dict.fromkeys(values, replaced)))
 
     def _configured(self, username: str) -> str | None:
         return self._config.ADMIN_PASSWORD if username == self._config.ADMIN_USERNAME else None

@@ -7,8 +7,8 @@ page; each step has a title that says its numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, NamedTuple
 
 from app.admin.filters import milliseconds, percent, plural, users
 from app.insights.performance import Figures, Percentiles, Rate
@@ -17,9 +17,12 @@ from app.stats.users import date_of
 STEP = 10
 HEIGHT = 100
 # Of the height: the highest value stays off the top, for the line's own width.
-_USED = 0.94
+USED = 0.94
 # A failure among thousands is to be seen.
-_LEAST = 1.5
+LEAST = 1.5
+
+
+Values = Sequence[float | None]
 
 
 class Mark(NamedTuple):
@@ -27,6 +30,23 @@ class Mark(NamedTuple):
 
     x: int
     title: str
+
+
+class Scale:
+    """Where values stand in a box: 0 and all of them are in it."""
+
+    def __init__(self, values: Values, height: float, used: float = 1.0) -> None:
+        known = [value for value in values if value is not None]
+        self.lowest = min(known, default=0.0)
+        self.highest = max(known, default=0.0)
+        self._bottom = min(self.lowest, 0.0)
+        self._range = max(self.highest, 0.0) - self._bottom
+        self._height, self._used = height, used
+
+    def y(self, value: float) -> float:
+        """Return how far from the top a value is."""
+        share = (value - self._bottom) / self._range if self._range else 0.0
+        return self._height * (1 - share * self._used)
 
 
 class Charts(NamedTuple):
@@ -64,19 +84,17 @@ def charts(
     found = [one.percentiles for one in steps]
     most = max((rate.requests for rate in rates), default=0)
     slowest = max((one.p95_ms or 0 for one in found), default=0)
-    moments = [moment_of(since + number * step, step) for number in range(len(steps))]
-    words = [_words(noun, *one) for one in zip(moments, rates, found, strict=True)]
     total = Rate(sum(r.requests for r in rates), sum(r.failures for r in rates))
+    scale = Scale([slowest], HEIGHT, USED)
+    words = [_words(noun, *one) for one in zip(rates, found, strict=True)]
     return Charts(
-        width=len(steps) * STEP,
+        **frame_of(words, since, step),
         requests=bars([rate.requests for rate in rates], most),
         failures=bars([rate.failures for rate in rates], most),
         most=most,
-        p50=_line([one.p50_ms for one in found], slowest),
-        p95=_line([one.p95_ms for one in found], slowest),
+        p50=line([one.p50_ms for one in found], scale),
+        p95=line([one.p95_ms for one in found], scale),
         slowest=milliseconds(slowest),
-        ends=(moments[0], moments[-1]),
-        marks=[Mark(number * STEP, text) for number, text in enumerate(words)],
         requests_label=f"{plural(total.requests, noun)}, {total.failures:,} failed; at most"
         f" {most:,} in {span_of(step)}",
         durations_label=f"Median and 95th percentile of every {span_of(step)}; the highest is"
@@ -101,17 +119,12 @@ def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
     :param days: days since 1970 with their users, oldest first, of which there are some.
     """
     most = max(count for _, count in days)
-    dates = [f"{one.day} {one:%b}" for one in (date_of(day) for day, _ in days)]
-    words = [
-        f"{date}: {users(count)} {'user' if count == 1 else 'users'}"
-        for date, (_, count) in zip(dates, days, strict=True)
-    ]
+    words = [f"{users(count)} {'user' if count == 1 else 'users'}" for _, count in days]
+    first = datetime.combine(date_of(days[0][0]), time(), UTC)
     return DayBars(
-        width=len(days) * STEP,
+        **frame_of(words, first, timedelta(days=1)),
         path=bars([count for _, count in days], most),
         most=most,
-        ends=(dates[0], dates[-1]),
-        marks=[Mark(number * STEP, text) for number, text in enumerate(words)],
         label=f"Users of each of {len(days)} days; at most {users(most)}",
     )
 
@@ -119,33 +132,45 @@ def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
 def bars(counts: list[int], most: int) -> str:
     """Return the path of a bar for each step, none where nothing was counted."""
     return "".join(
-        f"M{number * STEP + 1} {HEIGHT}v-{max(count / most * HEIGHT * _USED, _LEAST):.1f}"
+        f"M{number * STEP + 1} {HEIGHT}v-{max(count / most * HEIGHT * USED, LEAST):.1f}"
         f"h{STEP - 2}V{HEIGHT}z"
         for number, count in enumerate(counts)
         if count
     )
 
 
-def _line(values: list[float | None], highest: float) -> str:
-    """Return a step for each value, joined to the one before; a gap where there is none."""
+def line(values: Values, scale: Scale) -> str:
+    """Return the path of a step for each value, joined to the one before; a gap where none is."""
     parts, joined = [], False
     for number, value in enumerate(values):
         if value is not None:
-            y = HEIGHT - (value / highest if highest else 0) * HEIGHT * _USED
-            parts.append(f"{'L' if joined else 'M'}{number * STEP} {y:.1f}h{STEP}")
+            parts.append(f"{'L' if joined else 'M'}{number * STEP} {scale.y(value):.1f}h{STEP}")
         joined = value is not None
     return "".join(parts)
 
 
-def _words(noun: str, moment: str, rate: Rate, found: Percentiles) -> str:
+def _words(noun: str, rate: Rate, found: Percentiles) -> str:
     if not rate.requests:
-        return f"{moment}: no {noun}"
-    text = f"{moment}: {plural(rate.requests, noun)}"
+        return f"no {noun}"
+    text = plural(rate.requests, noun)
     if rate.failures:
         text += f", {rate.failures:,} failed ({percent(rate.share)})"
     if found.p50_ms is not None and found.p95_ms is not None:
         text += f", median {milliseconds(found.p50_ms)}, p95 {milliseconds(found.p95_ms)}"
     return text
+
+
+def frame_of(words: Sequence[str], since: datetime, step: timedelta) -> dict[str, Any]:
+    """Return what every chart has: its width, its ends and a mark for each step.
+
+    :param words: what each step has, oldest first, of which there are some.
+    """
+    moments = [moment_of(since + number * step, step) for number in range(len(words))]
+    marks = [
+        Mark(number * STEP, f"{moment}: {text}")
+        for number, (moment, text) in enumerate(zip(moments, words, strict=True))
+    ]
+    return {"width": len(words) * STEP, "ends": (moments[0], moments[-1]), "marks": marks}
 
 
 def moment_of(moment: datetime, step: timedelta) -> str:

@@ -11,20 +11,25 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from app.admin.charts import HEIGHT, STEP, Mark, moment_of, span_of
+from app.admin.charts import (
+    HEIGHT,
+    LEAST,
+    STEP,
+    USED,
+    Mark,
+    Scale,
+    Values,
+    frame_of,
+    line,
+    span_of,
+)
 from app.admin.filters import plural, quantity
 from app.admin.sparkline import BAR_WIDTH, Sparkline
 from app.admin.sparkline import HEIGHT as SPARKLINE_HEIGHT
 from app.insights.metrics import Line, MetricFigures, MetricName
 from app.protocol.metrics import COUNTER, DISTRIBUTION, GAUGE
 
-# Of the height: the highest value stays off the top, for the line's own width.
-_USED = 0.94
-# What is there is to be seen, however small it is beside the rest.
-_LEAST = 1.5
 _BARS = 24
-
-Values = Sequence[float | None]
 
 
 class Curve(NamedTuple):
@@ -55,29 +60,11 @@ class MetricChart(NamedTuple):
     label: str
 
 
-class Scale:
-    """Where values stand in a box: 0 and all of them are in it."""
-
-    def __init__(self, values: Values, height: float, used: float = 1.0) -> None:
-        known = [value for value in values if value is not None]
-        self.lowest = min(known, default=0.0)
-        self.highest = max(known, default=0.0)
-        self._bottom = min(self.lowest, 0.0)
-        self._range = max(self.highest, 0.0) - self._bottom
-        self._height, self._used = height, used
-
-    def y(self, value: float) -> float:
-        """Return how far from the top a value is."""
-        share = (value - self._bottom) / self._range if self._range else 0.0
-        return self._height * (1 - share * self._used)
-
-
 def metric_charts(
     metric: MetricName, steps: Sequence[MetricFigures], since: datetime, step: timedelta
 ) -> list[MetricChart]:
     """Return the charts of a metric's figures of each step, oldest first."""
-    moments = [moment_of(since + number * step, step) for number in range(len(steps))]
-    frame = _Frame(metric, steps, moments, span_of(step))
+    frame = _Frame(metric, steps, since, step)
     if metric.type == COUNTER:
         return [frame.sums()]
     return [frame.range() if metric.type == GAUGE else frame.percentiles(), frame.counts()]
@@ -109,47 +96,40 @@ class _Frame:
     """What the charts of one metric have in common."""
 
     def __init__(
-        self,
-        metric: MetricName,
-        steps: Sequence[MetricFigures],
-        moments: list[str],
-        span: str,
+        self, metric: MetricName, steps: Sequence[MetricFigures], since: datetime, step: timedelta
     ) -> None:
-        self._unit, self._steps, self._moments, self._span = metric.unit, steps, moments, span
-        self._marks = [
-            Mark(number * STEP, f"{moment}: {words_of(metric, line)}")
-            for number, (moment, line) in enumerate(zip(moments, steps, strict=True))
-        ]
+        self._unit, self._steps, self._span = metric.unit, steps, span_of(step)
+        self._frame = frame_of([words_of(metric, one) for one in steps], since, step)
 
     def sums(self) -> MetricChart:
-        sums = [step.sum if step.count else None for step in self._steps]
-        scale = Scale(sums, HEIGHT, _USED)
+        sums = [one.sum if one.count else None for one in self._steps]
+        scale = Scale(sums, HEIGHT, USED)
         words = f"Sum of every {self._span}"
         return self._chart("Total", [Curve("", "requests", _bars(sums, scale))], scale, words)
 
     def counts(self) -> MetricChart:
-        counts = [float(step.count) or None for step in self._steps]
-        scale = Scale(counts, HEIGHT, _USED)
+        counts = [float(one.count) or None for one in self._steps]
+        scale = Scale(counts, HEIGHT, USED)
         words, curve = f"Values in every {self._span}", Curve("", "requests", _bars(counts, scale))
         return self._chart("Values", [curve], scale, words, unit="")
 
     def range(self) -> MetricChart:
-        low = [step.least if step.count else None for step in self._steps]
-        high = [step.most if step.count else None for step in self._steps]
-        scale = Scale([*low, *high], HEIGHT, _USED)
+        low = [one.least if one.count else None for one in self._steps]
+        high = [one.most if one.count else None for one in self._steps]
+        scale = Scale([*low, *high], HEIGHT, USED)
         curves = [
             Curve("least to most", "band", _band(low, high, scale)),
-            Curve("average", "p50", _line([step.average for step in self._steps], scale)),
+            Curve("average", "p50", line([one.average for one in self._steps], scale)),
         ]
         return self._chart("Value", curves, scale, f"Average and range of every {self._span}")
 
     def percentiles(self) -> MetricChart:
-        found = [step.percentiles for step in self._steps]
-        median, p95 = [line[0] for line in found], [line[2] for line in found]
-        scale = Scale([*median, *p95], HEIGHT, _USED)
+        found = [one.percentiles for one in self._steps]
+        median, p95 = [one[0] for one in found], [one[2] for one in found]
+        scale = Scale([*median, *p95], HEIGHT, USED)
         curves = [
-            Curve("p95", "p95", _line(p95, scale)),
-            Curve("median", "p50", _line(median, scale)),
+            Curve("p95", "p95", line(p95, scale)),
+            Curve("median", "p50", line(median, scale)),
         ]
         words = f"Median and 95th percentile of every {self._span}"
         return self._chart("Value", curves, scale, words)
@@ -160,14 +140,12 @@ class _Frame:
         unit = self._unit if unit is None else unit
         low, high = quantity(scale.lowest, unit), quantity(scale.highest, unit)
         return MetricChart(
+            **self._frame,
             title=title,
-            width=len(self._steps) * STEP,
             curves=curves,
             zero=f"M0 {scale.y(0):.1f}h{len(self._steps) * STEP}" if scale.lowest < 0 else "",
             top=high,
             bottom=low if scale.lowest < 0 else "",
-            ends=(self._moments[0], self._moments[-1]),
-            marks=self._marks,
             label=f"{words}, from {low} to {high}",
         )
 
@@ -193,8 +171,8 @@ def _bars(values: Values, scale: Scale) -> str:
     for number, value in enumerate(values):
         if value is not None:
             height = zero - scale.y(value)
-            if abs(height) < _LEAST:
-                height = _LEAST if height >= 0 else -_LEAST
+            if abs(height) < LEAST:
+                height = LEAST if height >= 0 else -LEAST
             parts.append(f"M{number * STEP + 1} {zero:.1f}v{-height:.1f}h{STEP - 2}v{height:.1f}z")
     return "".join(parts)
 
@@ -205,14 +183,4 @@ def _band(low: Values, high: Values, scale: Scale) -> str:
         if least is not None and most is not None:
             top, bottom = scale.y(most), scale.y(least)
             parts.append(f"M{number * STEP} {top:.1f}h{STEP}V{max(bottom, top + 1):.1f}h-{STEP}z")
-    return "".join(parts)
-
-
-def _line(values: Values, scale: Scale) -> str:
-    """Return a step for each value, joined to the one before; a gap where there is none."""
-    parts, joined = [], False
-    for number, value in enumerate(values):
-        if value is not None:
-            parts.append(f"{'L' if joined else 'M'}{number * STEP} {scale.y(value):.1f}h{STEP}")
-        joined = value is not None
     return "".join(parts)

@@ -5,36 +5,26 @@ One page for all transactions and for one of them: the address says which.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 
-from flask import current_app, render_template, request
-from flask.typing import ResponseReturnValue
+from flask import current_app
 from sqlalchemy import Connection, Row
 
-from app.admin import bp
 from app.admin.charts import charts
-from app.admin.choices import ProjectChoice
-from app.admin.lookups import project_names
+from app.admin.insight_page import InsightChoice, first_line, insight_page
 from app.admin.sparkline import sparklines
 from app.insights.performance import (
-    PERIODS,
     Selection,
     Sort,
-    has_any,
-    options_of,
     over_time,
     ranked,
     survey,
     total_of,
-    window_of,
 )
 from app.issues.filter import IssueSelection
 from app.issues.queries import hours_of, list_issues
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
-from app.web import access
-from app.web.current import current_store
 
 PAGE_SIZE = 50
 # How many releases stand beside each other, and how many issues of one transaction.
@@ -46,70 +36,32 @@ SORTS: dict[Sort, str] = {
 }
 
 
-class PerformanceChoice(ProjectChoice):
+class PerformanceChoice(InsightChoice):
     """What is looked at of requests, and what comes first."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
     narrows_by: ClassVar = ("transaction", "release", "environment")
-    known: ClassVar = {"period": tuple(PERIODS), "sort": tuple(SORTS)}
-
-    @property
-    def sort(self) -> Sort:
-        """What comes first."""
-        return next((sort for sort in SORTS if sort == self.of("sort")), "slowest")
-
-    def selection(self, now: datetime) -> Selection:
-        """Return what the choice means to the store."""
-        since, until = window_of(self.of("period"), now)
-        return Selection(self.project_id, since, until, **self.narrowing)
+    sorts: ClassVar = SORTS
 
 
-@bp.get("/performance")
-@access.admin
-def performance() -> ResponseReturnValue:
-    """Show a project's requests over time, its transactions and releases."""
-    choice, now = PerformanceChoice().read(request.args), utc_now()
-    selection, step = choice.selection(now), PERIODS[choice.of("period")].step
-    first = first_line()
-    with current_store().read() as conn:
-        found = _found(conn, choice, selection)
-        issues = _issues(conn, choice)
-        hours = hours_of(conn, [row.id for row in issues], now)
-    lines = found.pop("lines")
-    return render_template(
-        "performance.html",
-        choice=choice,
-        periods=PERIODS,
-        sorts=SORTS,
-        minutes=(selection.until - selection.since).total_seconds() / 60,
-        charts=charts(found.pop("steps"), selection.since, step),
-        lines=lines[first : first + PAGE_SIZE],
-        is_first=first == 0,
-        after=first + PAGE_SIZE if len(lines) > first + PAGE_SIZE else None,
-        is_own=choice.project_id == OWN_PROJECT_ID,
-        issues=issues,
-        sparklines=sparklines(hours),
-        **found,
-    )
-
-
-def first_line() -> int:
-    """Return the number of the line that a page of a list begins with."""
-    text = request.args.get("after", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-
-
-def _found(conn: Connection, choice: PerformanceChoice, selection: Selection) -> dict[str, Any]:
-    """Return what was counted; the transactions only where none is chosen."""
-    found = survey(conn, selection)
+@insight_page("/performance", "performance.html", PerformanceChoice, Selection)
+def performance(
+    conn: Connection, choice: PerformanceChoice, selection: Selection
+) -> dict[str, Any]:
+    """Show a project's requests over time, its transactions where none is chosen, its releases."""
+    found, first = survey(conn, selection), first_line()
+    lines = [] if selection.transaction else ranked(found["transaction"], choice.sort)
+    issues = _issues(conn, choice)
     return {
-        "lines": [] if selection.transaction else ranked(found["transaction"], choice.sort),
-        "releases": ranked(found["release"], "busiest")[:RELEASES],
+        "minutes": (selection.until - selection.since).total_seconds() / 60,
+        "charts": charts(over_time(conn, selection, choice.step), selection.since, choice.step),
         "total": total_of(found["release"]),
-        "steps": over_time(conn, selection, PERIODS[choice.of("period")].step),
-        "options": options_of(conn, selection.project_id, selection.since),
-        "any_at_all": has_any(conn, selection.project_id),
-        "projects": project_names(conn),
+        "releases": ranked(found["release"], "busiest")[:RELEASES],
+        "lines": lines[first : first + PAGE_SIZE],
+        "is_first": first == 0,
+        "after": first + PAGE_SIZE if len(lines) > first + PAGE_SIZE else None,
+        "issues": issues,
+        "sparklines": sparklines(hours_of(conn, [row.id for row in issues], utc_now())),
     }
 
 

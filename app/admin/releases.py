@@ -15,7 +15,7 @@ from app.admin.choices import ProjectChoice
 from app.admin.filter_bar import row_number
 from app.admin.lookups import project_names, recent_values
 from app.admin.sparkline import sparklines
-from app.insights.performance import options_of
+from app.insights.reading import options_of
 from app.insights.releases import (
     HEALTH_OF,
     figures_of,
@@ -28,6 +28,7 @@ from app.issues.by_release import What, issues_of_release
 from app.issues.queries import hours_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
+from app.stats.timings import PERFORMANCE
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
@@ -116,7 +117,7 @@ def show_release(release_id: int) -> ResponseReturnValue:
 
 
 def _environments(conn: Connection, project_id: int, now: datetime) -> list[str]:
-    known = {*options_of(conn, project_id, now - HEALTH_OF)["environment"]}
+    known = {*options_of(PERFORMANCE, conn, project_id, now - HEALTH_OF)["environment"]}
     return sorted(known | {*recent_values(conn)["environment"]})
 
 

@@ -20,6 +20,7 @@ from app.issues.tables import MERGED, STATUSES, issues, transitions
 from app.protocol.event import Event, first_line
 from app.protocol.libraries import newest_own_frame
 from app.protocol.stack import Frame
+from app.store import in_batches
 
 # Issues that are kept with a notification. An hour of new issues is at most
 # MAX_NEW_ISSUES_PER_HOUR.
@@ -84,7 +85,7 @@ def existing(conn: Connection, issue_ids: Sequence[int]) -> set[int]:
     """Return those of the issues that have a page: they are there, or lead to another one."""
     wanted = (*STATUSES, MERGED)
     found: set[int] = set()
-    for ids in _in_parts(issue_ids):
+    for ids in in_batches(issue_ids, _IDS_AT_ONCE):
         query = select(issues.c.id).where(issues.c.id.in_(ids), issues.c.status.in_(wanted))
         found.update(conn.scalars(query))
     return found
@@ -93,7 +94,7 @@ def existing(conn: Connection, issue_ids: Sequence[int]) -> set[int]:
 def _known(conn: Connection, matches: Iterable[Match]) -> list[tuple[Match, Row[Any]]]:
     by_id = {match.issue_id: match for match in matches}
     found: dict[int, tuple[Match, Row[Any]]] = {}
-    for ids in _in_parts(sorted(by_id)):
+    for ids in in_batches(sorted(by_id), _IDS_AT_ONCE):
         for row in list(conn.execute(select(issues).where(issues.c.id.in_(ids)))):
             now = find_issue(conn, row.id) if row.status == MERGED else row
             if now is not None and now.status in _LOUD:
@@ -166,7 +167,7 @@ def _backs(
 def _resolutions(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
     """Yield how issues were resolved the last time before they came back."""
     back = transitions.alias()
-    for part in _in_parts(ids):
+    for part in in_batches(ids, _IDS_AT_ONCE):
         last = (
             select(back.c.issue_id, func.max(back.c.id).label("id"))
             .where(back.c.issue_id.in_(part), back.c.kind == "regressed")
@@ -208,7 +209,3 @@ def _ago(moment: datetime, now: datetime) -> str:
         if seconds >= unit:
             return f"{seconds // unit} {name} ago"
     return "just now"
-
-
-def _in_parts(ids: Sequence[int]) -> Iterable[Sequence[int]]:
-    return (ids[at : at + _IDS_AT_ONCE] for at in range(0, len(ids), _IDS_AT_ONCE))

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.requests import Limit, Query
+from app.api.insight_page import InsightQuery, Name, milliseconds
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
-from app.insights.performance import window_of
-from app.projects import OWN_PROJECT_ID
-from app.protocol.event import clean_text
-from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-
-Name = Annotated[str, Field(max_length=250)]
-NAMES = ("model", "operation", "release", "environment")
 
 route = Routes("insights")
 
@@ -62,12 +55,11 @@ class AiCallsPage(ApiModel):
     until: datetime
 
 
-class AiCallsQuery(Query):
+class AiCallsQuery(InsightQuery):
     """What is looked at, and how it is told apart."""
 
-    limit: Limit = 50
-    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
+    periods: ClassVar = PERIODS
+
     period: Annotated[
         Literal["day", "week", "quarter"],
         Field(description="The last 24 hours, 7 days or 90 days, and the step by time."),
@@ -85,26 +77,17 @@ class AiCallsQuery(Query):
 @route("GET /api/ai-calls", access.reads)
 def get_ai_calls(query: AiCallsQuery) -> AiCallsPage:
     """AI calls: tokens, durations, failures."""
-    since, until = window_of(query.period, utc_now(), PERIODS)
-    names = query.model_dump(include=set(NAMES), exclude_none=True)
-    names = {name: clean_text(value) for name, value in names.items()}
+    selection = query.select(Selection)
     with current_store().read() as conn:
-        found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
-    end = query.cursor + query.limit
-    return AiCallsPage(
-        ai_calls=found[query.cursor : end],
-        next=str(end) if end < len(found) else None,
-        total=len(found),
-        since=since,
-        until=until,
-    )
+        found = list(_shapes(conn, query, selection))
+    return AiCallsPage(ai_calls=query.page(found), **query.place(len(found), selection))
 
 
 def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iterator[AiCalls]:
     if query.by == "time":
-        step, of = PERIODS[query.period].step, selection.headline
-        for number, call in enumerate(over_time(conn, of, step)):
-            yield _shape(call, at=selection.since + number * step, kind=of.kind)
+        step, of = query.step, selection.headline
+        for number, one in enumerate(over_time(conn, of, step)):
+            yield _shape(one, at=selection.since + number * step, kind=of.kind)
         return
     for line in ranked(survey(conn, selection)[query.by], query.sort):
         yield _shape(line.figures, kind=line.kind, **{query.by: line.name})
@@ -112,9 +95,6 @@ def _shapes(conn: Connection, query: AiCallsQuery, selection: Selection) -> Iter
 
 def _shape(figures: CallFigures, **named: str | datetime | None) -> AiCalls:
     values: dict[str, Any] = {"model": None, "operation": None, "at": None, **named}
-    for name, value in figures.percentiles._asdict().items():
-        if name != "measured":
-            values[name] = None if value is None else round(value, 3)
     return AiCalls(
         calls=figures.requests,
         failures=figures.failures,
@@ -122,5 +102,6 @@ def _shape(figures: CallFigures, **named: str | datetime | None) -> AiCalls:
         input_tokens=figures.input_tokens,
         output_tokens=figures.output_tokens,
         total_tokens=figures.total_tokens,
+        **milliseconds(figures.percentiles),
         **values,
     )

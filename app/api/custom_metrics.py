@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.requests import Limit, Query
+from app.api.insight_page import InsightQuery, Name
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.insights.metrics import (
@@ -24,17 +25,13 @@ from app.insights.metrics import (
     lines_of,
     names_of,
 )
-from app.insights.performance import PERIODS, window_of
-from app.projects import OWN_PROJECT_ID
-from app.protocol.event import clean_text
-from app.store import utc_now
+from app.store import in_batches
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
 
 MetricType = Literal["counter", "gauge", "distribution"]
 
-Name = Annotated[str, Field(max_length=250)]
 # What `lines_of` takes at a time: it has the figures of each step of each metric at hand.
 _AT_A_TIME = 50
 # As app.insights.metrics has them.
@@ -78,12 +75,9 @@ class CustomMetricsPage(ApiModel):
     until: datetime
 
 
-class MetricsQuery(Query):
+class MetricsQuery(InsightQuery):
     """What is looked at, and how it is told apart."""
 
-    limit: Limit = 50
-    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
     period: Annotated[
         Literal["hour", "day", "week", "quarter"],
         Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
@@ -103,29 +97,14 @@ class MetricsQuery(Query):
 def get_custom_metrics(query: MetricsQuery) -> CustomMetricsPage:
     """What projects count and measure themselves."""
     _check(query)
-    since, until = window_of(query.period, utc_now())
-    selection = MetricSelection(
-        query.project_id,
-        since,
-        until,
-        name=_clean(query.name),
-        type=query.type,
+    selection = query.select(MetricSelection)
+    if query.by == "metric" and not query.unit:
         # Where no metric is named every unit is meant.
-        unit=_clean(query.unit) if query.unit or query.by != "metric" else None,
-        release=_clean(query.release),
-        environment=_clean(query.environment),
-    )
+        selection = replace(selection, unit=None)
     with current_store().read() as conn:
         shapes = _all if query.by == "metric" else _apart
         found, total = shapes(conn, query, selection)
-    end = query.cursor + query.limit
-    return CustomMetricsPage(
-        metrics=found,
-        next=str(end) if end < total else None,
-        total=total,
-        since=since,
-        until=until,
-    )
+    return CustomMetricsPage(metrics=found, **query.place(total, selection))
 
 
 def _check(query: MetricsQuery) -> None:
@@ -135,20 +114,15 @@ def _check(query: MetricsQuery) -> None:
         raise FieldErrors([{"field": name, "message": message} for name in missing])
 
 
-def _clean(value: str | None) -> str | None:
-    return value if value is None else clean_text(value)
-
-
 def _all(
     conn: Connection, query: MetricsQuery, selection: MetricSelection
 ) -> tuple[list[CustomMetric], int]:
     """Return the metrics of a page, and how many there are."""
-    names, step = names_of(conn, selection), PERIODS[query.period].step
-    shown = names[query.cursor : query.cursor + query.limit]
+    names = names_of(conn, selection)
     found = [
         _shape(line.metric, line.figures)
-        for first in range(0, len(shown), _AT_A_TIME)
-        for line in lines_of(conn, selection, shown[first : first + _AT_A_TIME], step)
+        for batch in in_batches(query.page(names), _AT_A_TIME)
+        for line in lines_of(conn, selection, batch, query.step)
     ]
     return found, len(names)
 
@@ -158,13 +132,13 @@ def _apart(
 ) -> tuple[Sequence[CustomMetric], int]:
     """Return a page of one metric's releases or steps, and how many there are."""
     shapes = list(_parts(conn, query, selection))
-    return shapes[query.cursor : query.cursor + query.limit], len(shapes)
+    return query.page(shapes), len(shapes)
 
 
 def _parts(
     conn: Connection, query: MetricsQuery, selection: MetricSelection
 ) -> Iterator[CustomMetric]:
-    step = PERIODS[query.period].step
+    step = query.step
     detail = detail_of(conn, selection, step)
     metric = MetricName(selection.name or "", query.type or "", selection.unit or "")
     if query.by == "time":

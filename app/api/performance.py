@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.requests import Limit, Query
+from app.api.insight_page import InsightQuery, Name, milliseconds
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.insights.performance import (
-    PERIODS,
     Percentiles,
     Rate,
     Selection,
@@ -21,15 +20,9 @@ from app.insights.performance import (
     figures_by,
     over_time,
     ranked,
-    window_of,
 )
-from app.projects import OWN_PROJECT_ID
-from app.protocol.event import clean_text
-from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-
-Name = Annotated[str, Field(max_length=250)]
 
 route = Routes("insights")
 
@@ -63,12 +56,9 @@ class PerformancePage(ApiModel):
     until: datetime
 
 
-class PerformanceQuery(Query):
+class PerformanceQuery(InsightQuery):
     """What is looked at, and how it is told apart."""
 
-    limit: Limit = 50
-    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
-    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
     period: Annotated[
         Literal["hour", "day", "week", "quarter"],
         Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
@@ -85,29 +75,17 @@ class PerformanceQuery(Query):
 @route("GET /api/performance", access.reads)
 def get_performance(query: PerformanceQuery) -> PerformancePage:
     """How fast, how often, how many failed."""
-    since, until = window_of(query.period, utc_now())
-    names = {
-        name: value if value is None else clean_text(value)
-        for name, value in query.model_dump(
-            include={"transaction", "release", "environment"}
-        ).items()
-    }
+    selection = query.select(Selection)
     with current_store().read() as conn:
-        found = list(_shapes(conn, query, Selection(query.project_id, since, until, **names)))
-    end = query.cursor + query.limit
-    return PerformancePage(
-        performance=found[query.cursor : end],
-        next=str(end) if end < len(found) else None,
-        total=len(found),
-        since=since,
-        until=until,
-    )
+        found = list(_shapes(conn, query, selection))
+    return PerformancePage(performance=query.page(found), **query.place(len(found), selection))
 
 
 def _shapes(
     conn: Connection, query: PerformanceQuery, selection: Selection
 ) -> Iterator[Performance]:
-    step = PERIODS[query.period].step
+    """Return a page of figures."""
+    step = query.step
     if query.by == "time":
         for number, one in enumerate(over_time(conn, selection, step)):
             at = selection.since + number * step
@@ -122,13 +100,11 @@ def _shape(
     rate: Rate, percentiles: Percentiles, length: timedelta, **named: str | datetime
 ) -> Performance:
     values: dict[str, Any] = {"transaction": None, "release": None, "at": None, **named}
-    for name, value in percentiles._asdict().items():
-        if name != "measured":
-            values[name] = None if value is None else round(value, 3)
     return Performance(
         requests=rate.requests,
         failures=rate.failures,
         failure_rate=round(rate.share, 6),
         per_minute=round(rate.requests / (length.total_seconds() / 60), 3),
+        **milliseconds(percentiles),
         **values,
     )

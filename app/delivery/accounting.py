@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from app.delivery.tables import counters
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes
-from app.store import add_rows
+from app.store import added, upsert
 
 # The states of an envelope that has not been discarded.
 STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DISCARDED)
@@ -69,7 +69,8 @@ def noticed(state: str) -> str:
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters, made where they are new."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
-    add_rows(conn, counters, rows, "value")
+    if rows:
+        conn.execute(upsert(conn, counters, value=added), rows)
 
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:

@@ -12,8 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, func, select, update
 
 from app.delivery.tables import delivery_actions
-from app.stats import expiry
-from app.store import Store
+from app.store import Store, delete_in_batches
 
 Kind = Literal["replayed", "discarded", "paused", "resumed"]
 # Rows that are kept, whatever RETENTION_DAYS says; some 2 MB.
@@ -64,6 +63,6 @@ def prune_actions(store: Store, before: datetime | None) -> None:
     of = delivery_actions.c
     with store.read() as conn:
         newest = conn.scalar(select(func.max(of.id))) or 0
-    expiry.remove(store, delivery_actions, of.id <= newest - MAX_KEPT)
+    delete_in_batches(store, delivery_actions, of.id <= newest - MAX_KEPT)
     if before is not None:
-        expiry.remove(store, delivery_actions, of.at < before)
+        delete_in_batches(store, delivery_actions, of.at < before)

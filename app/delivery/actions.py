@@ -35,7 +35,7 @@ from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.inputs import Conflict, InputError, Missing
 from app.projects import projects
-from app.store import Store, utc_now
+from app.store import Store, first_within, utc_now
 
 log = logging.getLogger("app.tracker")
 
@@ -218,7 +218,7 @@ def _in_batches(
         batch = chosen.where(envelopes.c.id > last, envelopes.c.id <= newest)
         with store.write() as conn:
             found = list(conn.execute(batch.order_by(envelopes.c.id).limit(BATCH_SIZE)))
-            rows = _fitting_batch(found)
+            rows = first_within(found, BATCH_BYTES, lambda row: row.size_bytes)
             count = act(conn, rows) if rows else 0
             if count:
                 action.note(conn, count)
@@ -226,16 +226,6 @@ def _in_batches(
         if len(rows) == len(found) < BATCH_SIZE:
             return Outcome(done, skipped)
         last = rows[-1].id
-
-
-def _fitting_batch(rows: list[Row[Any]]) -> list[Row[Any]]:
-    """Return the first of these rows, at least one, as many as are written in one go."""
-    size = 0
-    for count, row in enumerate(rows):
-        size += row.size_bytes
-        if count and size > BATCH_BYTES:
-            return rows[:count]
-    return rows
 
 
 def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) -> int:

@@ -19,7 +19,7 @@ from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
-from app.store import upsert
+from app.store import replaced, upsert
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 _MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
@@ -199,7 +199,8 @@ def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Dest
 
 
 def _upsert(conn: Connection, project_id: int, values: dict[str, Any]) -> None:
-    upsert(conn, destinations, {"project_id": project_id}, values, limits={})
+    new = {"limits": {}, **values, "project_id": project_id}
+    conn.execute(upsert(conn, destinations, new, **dict.fromkeys(values, replaced)))
 
 
 def _hash(dsn: str | None) -> str | None:

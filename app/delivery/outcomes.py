@@ -20,7 +20,7 @@ from app.delivery.tables import attempts, client_reports
 from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
 from app.protocol.rate_limits import categories_of
-from app.store import add_rows
+from app.store import added, upsert
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> 
         {"project_id": project_id, "reason": reason, "category": category, "quantity": count}
         for (project_id, reason, category), count in sorted(owed.items())
     ]
-    add_rows(conn, client_reports, rows, "quantity")
+    if rows:
+        conn.execute(upsert(conn, client_reports, quantity=added), rows)
 
 
 def _rows(conn: Connection, ids: list[int]) -> dict[int, Row[Any]]:

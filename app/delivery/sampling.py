@@ -18,7 +18,7 @@ from app.delivery.outbox import Due
 from app.delivery.tables import issue_deliveries
 from app.issues.followers import when_merged
 from app.issues.tables import issues
-from app.store import add_rows
+from app.store import added, upsert
 
 SAMPLED = "sample_rate"
 CAPPED = "issue_cap"
@@ -101,7 +101,8 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
         for issue_id, count in sorted(counts.items())
         if issue_id in there
     ]
-    add_rows(conn, issue_deliveries, rows, "sent")
+    if rows:
+        conn.execute(upsert(conn, issue_deliveries, sent=added), rows)
 
 
 @when_merged
@@ -113,7 +114,7 @@ def _count_as_one(conn: Connection, source_id: int, target_id: int) -> None:
         {"issue_id": target_id, "hour": hour, "sent": sent} for hour, sent in conn.execute(query)
     ]
     if rows:
-        add_rows(conn, issue_deliveries, rows, "sent")
+        conn.execute(upsert(conn, issue_deliveries, sent=added), rows)
         conn.execute(delete(issue_deliveries).where(of_source))
 
 

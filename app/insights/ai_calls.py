@@ -1,8 +1,8 @@
 """What AI calls took: by model, by operation, over time, and the latest one by one.
 
-Moments are aware; ``since`` counts, ``until`` does not, both to the hour. Durations are in
-milliseconds, at most 2.44 % off. A span of an agent encloses those of its calls, tokens included,
-so what models took is told apart from it: by ``kind``.
+Moments are as in :mod:`.reading`, to the hour. Durations are in milliseconds, at most 2.44 % off.
+A span of an agent encloses those of its calls, tokens included, so what models took is told apart
+from it: by ``kind``.
 """
 
 from __future__ import annotations
@@ -10,36 +10,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal, NamedTuple
+from datetime import timedelta
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from sqlalchemy import Column, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, select
 
 from app.events.tables import envelopes
-from app.insights.performance import PERIODS as ALL_PERIODS
-from app.insights.performance import Figures, written_out
+from app.insights import reading
+from app.insights.performance import Figures
 from app.protocol.ai_call import Kind
-from app.stats.ai_calls import SUMS, hour_of
-from app.stats.series import day_of
-from app.stats.tables import ai_calls, ai_hours, ai_series
+from app.stats.ai_calls import AI_CALLS, CALLS
+from app.stats.tables import ai_calls
 
 By = Literal["model", "operation"]
 Sort = Literal["busiest", "tokens", "slowest", "failing"]
-HOUR = timedelta(hours=1)
+_TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 # Calls are counted by the hour, so steps are whole hours.
 PERIODS = {
-    "day": ALL_PERIODS["day"]._replace(step=HOUR),
-    **{name: ALL_PERIODS[name] for name in ("week", "quarter")},
+    "day": reading.PERIODS["day"]._replace(step=timedelta(hours=1)),
+    **{name: reading.PERIODS[name] for name in ("week", "quarter")},
 }
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What is looked at; ``None`` means whatever."""
+class Selection(reading.Selection):
+    """What is looked at; ``None`` means any."""
 
-    project_id: int
-    since: datetime
-    until: datetime
+    declared: ClassVar = AI_CALLS
     kind: str | None = None
     model: str | None = None
     operation: str | None = None
@@ -47,28 +44,9 @@ class Selection:
     environment: str | None = None
 
     @property
-    def hours(self) -> tuple[int, int]:
-        """The first hour, and the first that does not count any more."""
-        return hour_of(self.since), hour_of(self.until)
-
-    @property
     def headline(self) -> Selection:
         """The same, of models alone where no operation is chosen."""
         return self if self.operation else replace(self, kind="model")
-
-    def narrowed(self, query: Select[Any], of: Any) -> Select[Any]:
-        """Return the query with what is chosen besides time."""
-        query = query.where(of.project_id == self.project_id)
-        for name in ("kind", "model", "operation", "release", "environment"):
-            if (value := getattr(self, name)) is not None:
-                query = query.where(of[name] == value)
-        return query
-
-    def series(self, *columns: Column[Any]) -> Select[Any]:
-        """Select from the series that may have such hours."""
-        first, end = self.hours
-        days = ai_series.c.day.between(day_of(first * 60), day_of(end * 60))
-        return self.narrowed(select(*columns), ai_series.c).where(days)
 
 
 @dataclass
@@ -92,17 +70,16 @@ class CallFigures(Figures):
         """Both, or the total where a call says only that."""
         return self.tokens["total_tokens"]
 
-    def take(self, bucket: int, calls: int, failures: int, *tokens: int) -> None:
-        """Add a row of sums, in the order of :data:`SUMS`."""
-        self.add(bucket, int(calls), int(failures))
-        self.tokens.update(dict(zip(SUMS[2:], map(int, tokens), strict=True)))
+    def add(self, bucket: int, requests: int, failures: int, *tokens: int) -> None:
+        """Add a row."""
+        super().add(bucket, int(requests), int(failures))
+        self.tokens.update(dict(zip(_TOKENS, map(int, tokens), strict=True)))
 
-    def merge(self, other: CallFigures) -> None:
+    def merge(self, other: Figures) -> None:
         """Add the figures of something else."""
-        self.requests += other.requests
-        self.failures += other.failures
-        self.buckets.update(other.buckets)
-        self.tokens.update(other.tokens)
+        super().merge(other)
+        if isinstance(other, CallFigures):
+            self.tokens.update(other.tokens)
 
 
 class CallLine(NamedTuple):
@@ -118,21 +95,13 @@ def survey(conn: Connection, selection: Selection) -> dict[By, list[CallLine]]:
 
     Of what models did themselves, where no operation is chosen.
     """
-    names = {
-        series_id: names
-        for series_id, *names in conn.execute(
-            selection.series(
-                ai_series.c.id, ai_series.c.kind, ai_series.c.operation, ai_series.c.model
-            )
-        )
-    }
     found: dict[By, dict[tuple[str, Kind], CallFigures]] = {"model": {}, "operation": {}}
-    # By number and not by name: comparing texts would take as long again as reading the rows.
-    for series_id, *row in conn.execute(_grouped(selection, ai_hours.c.series_id)):
-        kind, operation, model = names[series_id]
-        found["operation"].setdefault((operation, kind), CallFigures()).take(*row)
+    for (kind, operation, model), *row in reading.by_series(
+        conn, selection, CALLS, "kind", "operation", "model"
+    ):
+        found["operation"].setdefault((operation, kind), CallFigures()).add(*row)
         if kind == "model" or selection.operation:
-            found["model"].setdefault((model, kind), CallFigures()).take(*row)
+            found["model"].setdefault((model, kind), CallFigures()).add(*row)
     return {
         by: [CallLine(name, kind, figures) for (name, kind), figures in some.items()]
         for by, some in found.items()
@@ -152,12 +121,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[C
 
     :param step: whole hours.
     """
-    (first, end), hours = selection.hours, int(step / HOUR)
-    found = [CallFigures() for _ in range(-(-(end - first) // hours))]
-    number = (ai_hours.c.hour - written_out(first)) // written_out(hours)
-    for position, *row in conn.execute(_grouped(selection, number)):
-        found[position].take(*row)
-    return found
+    return reading.over_time(conn, selection, CALLS, step, CallFigures)
 
 
 def ranked(lines: list[CallLine], sort: Sort) -> list[CallLine]:
@@ -182,39 +146,9 @@ def latest(
     """
     query = select(ai_calls, envelopes.c.id.label("envelope_id"))
     at = ai_calls.c.received_at
-    query = selection.narrowed(query, ai_calls.c).where(at >= selection.since, at < selection.until)
+    chosen = selection.chosen(ai_calls.c)
+    query = query.where(*chosen, at >= selection.since, at < selection.until)
     query = query.outerjoin(envelopes, envelopes.c.uid == ai_calls.c.envelope_uid)
     if before is not None:
         query = query.where(ai_calls.c.id < before)
     return list(conn.execute(query.order_by(ai_calls.c.id.desc()).limit(limit)))
-
-
-def options_of(conn: Connection, project_id: int, since: datetime) -> dict[str, list[str]]:
-    """Return the releases and environments that a project's calls had, to choose from."""
-    of, day = ai_series.c, day_of(hour_of(since) * 60)
-    query = select(of.release, of.environment).distinct()
-    rows = conn.execute(query.where(of.project_id == project_id, of.day >= day)).all()
-    return {
-        "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
-        "environment": sorted({row.environment for row in rows if row.environment}),
-    }
-
-
-def has_any(conn: Connection, project_id: int) -> bool:
-    """Tell whether any call of a project was counted and not removed since."""
-    query = select(ai_series.c.id).where(ai_series.c.project_id == project_id)
-    return conn.execute(query.limit(1)).first() is not None
-
-
-def _grouped(selection: Selection, by: Any) -> Select[Any]:
-    """Select buckets with their sums, apart by what is given."""
-    first, end = selection.hours
-    return (
-        select(by, ai_hours.c.bucket, *(func.sum(ai_hours.c[name]) for name in SUMS))
-        .where(
-            ai_hours.c.series_id.in_(selection.series(ai_series.c.id)),
-            ai_hours.c.hour >= first,
-            ai_hours.c.hour < end,
-        )
-        .group_by(by, ai_hours.c.bucket)
-    )

@@ -7,13 +7,15 @@ are counted by the day, UTC: whoever had a session in one of the days that a win
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, Integer, Select, case, func, literal, select
+from sqlalchemy import Connection, Select, case, func, select
 
-from app.stats.series import day_of, minute_of
-from app.stats.tables import session_counts, session_series, session_users
+from app.insights import reading
+from app.stats.sessions import COUNTS, SESSIONS, session_counts, session_series
+from app.stats.tables import session_users
 
 
 class Counts(NamedTuple):
@@ -66,156 +68,73 @@ class Health(NamedTuple):
         return Users(*self[4:]).crash_free_users
 
 
-class Selection(NamedTuple):
-    """What is looked at; ``None`` means whatever."""
+@dataclass(frozen=True)
+class Selection(reading.Selection):
+    """What is looked at; ``None`` means any."""
 
-    project_id: int
-    since: datetime
-    until: datetime
+    declared: ClassVar = SESSIONS
     release: str | None = None
     environment: str | None = None
 
-    @property
-    def minutes(self) -> tuple[int, int]:
-        """The first minute, and the first that does not count any more."""
-        return minute_of(self.since), minute_of(self.until)
 
-
-def health_by_release(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    environment: str | None = None,
-) -> dict[str, Health]:
+def health_by_release(conn: Connection, selection: Selection) -> dict[str, Health]:
     """Return the health of each release that had sessions."""
-    selection = Selection(project_id, since, until, environment=environment)
-    of = session_series.c.release
-    found = sessions_by_release(conn, project_id, since, until, environment)
-    users = {release: row for release, *row in conn.execute(_users(selection, of))}
+    found = sessions_by_release(conn, selection)
+    rows = conn.execute(_users(selection, session_series.c.release))
+    users = {release: row for release, *row in rows}
     return {release: Health(*one, *users.get(release, Users())) for release, one in found.items()}
 
 
-def sessions_by_release(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    environment: str | None = None,
-) -> dict[str, Counts]:
+def sessions_by_release(conn: Connection, selection: Selection) -> dict[str, Counts]:
     """Return the sessions of each release that had some; they are found faster than users."""
-    selection = Selection(project_id, since, until, environment=environment)
     of = session_series.c.release
     counted = conn.execute(_counts(selection, of).group_by(of))
     return {release: Counts(*map(int, row)) for release, *row in counted}
 
 
-def health_of(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> Health:
-    """Return the health of a project, or of one release."""
-    selection = Selection(project_id, since, until, release, environment)
-    counts = counts_of(conn, project_id, since, until, release, environment)
+def health_of(conn: Connection, selection: Selection) -> Health:
+    """Return the health of all that is selected."""
+    counts = counts_of(conn, selection)
     if not counts.sessions:
         return Health()
     return Health(*counts, *conn.execute(_users(selection)).one())
 
 
-def counts_of(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> Counts:
+def counts_of(conn: Connection, selection: Selection) -> Counts:
     """Return the sessions alone, which are found faster than their users."""
-    selection = Selection(project_id, since, until, release, environment)
     return Counts(*(int(count or 0) for count in conn.execute(_counts(selection)).one()))
 
 
-def over_time(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    step: timedelta,
-    release: str | None = None,
-    environment: str | None = None,
-) -> list[Counts]:
+def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[Counts]:
     """Return the sessions of each step from ``since`` to ``until``, oldest first.
 
     :param step: whole minutes; whole hours where it is more than five days ago.
     """
-    selection = Selection(project_id, since, until, release, environment)
-    (first, end), minutes = selection.minutes, int(step.total_seconds()) // 60
-    found = [Counts()] * -(-(end - first) // minutes)
-    # Written out: to PostgreSQL a parameter of GROUP BY is another one than that of SELECT.
-    written = (literal(number, Integer, literal_execute=True) for number in (first, minutes))
-    number = (session_counts.c.minute - next(written)) // next(written)
+    found = [Counts()] * selection.steps(step)
+    number = selection.step_of(COUNTS, step)
     for position, *row in conn.execute(_counts(selection, number).group_by(number)):
         found[position] = Counts(*map(int, row))
     return found
 
 
-def users_by_day(
-    conn: Connection,
-    project_id: int,
-    since: datetime,
-    until: datetime,
-    release: str | None = None,
-    environment: str | None = None,
-) -> dict[date, Users]:
+def users_by_day(conn: Connection, selection: Selection) -> dict[date, Users]:
     """Return the users of each day that has any."""
-    selection = Selection(project_id, since, until, release, environment)
-    of = session_series.c.day
-    return {day: Users(*row) for day, *row in conn.execute(_users(selection, of))}
-
-
-def options_of(conn: Connection, project_id: int, since: datetime) -> dict[str, list[str]]:
-    """Return the releases and environments that a project had sessions of, to choose from."""
-    of = session_series.c
-    query = select(of.release, of.environment).distinct()
-    query = query.where(of.project_id == project_id, of.day >= day_of(minute_of(since)))
-    rows = conn.execute(query).all()
-    return {
-        "release": sorted({row.release for row in rows}, reverse=True)[:100],
-        "environment": sorted({row.environment for row in rows if row.environment}),
-    }
-
-
-def has_any(conn: Connection, project_id: int) -> bool:
-    """Tell whether sessions of a project were counted and not removed since."""
-    query = select(session_series.c.id).where(session_series.c.project_id == project_id)
-    return conn.execute(query.limit(1)).first() is not None
+    rows = conn.execute(_users(selection, session_series.c.day))
+    return {day: Users(*row) for day, *row in rows}
 
 
 def _counts(selection: Selection, *by: Any) -> Select[Any]:
-    of, (first, end) = session_counts.c, selection.minutes
-    sums = (func.sum(of[name]) for name in Counts._fields)
+    sums = (func.sum(session_counts.c[name]) for name in Counts._fields)
     query = select(*by, *sums).join_from(session_series, session_counts)
-    return query.where(*_of_series(selection), of.minute >= first, of.minute < end)
+    return query.where(*selection.of_series(), *selection.of_times(COUNTS))
 
 
 def _users(selection: Selection, *by: Any) -> Select[Any]:
     of = session_users.c
     # Each user once first: counting distinct ones takes SQLite up to a quarter longer.
     each = select(*by, func.max(of.crashed).label("met")).join_from(session_series, session_users)
-    each = each.where(*_of_series(selection), of.sessions > 0).group_by(*by, of.user_hash)
+    each = each.where(*selection.of_series(), of.sessions > 0).group_by(*by, of.user_hash)
     user = each.subquery().c
     names = [user[row.name] for row in by]
     query = select(*names, func.count(), func.count(case((user.met > 0, 1))))
     return query.group_by(*names)
-
-
-def _of_series(selection: Selection) -> list[Any]:
-    of, (first, end) = session_series.c, selection.minutes
-    days = of.day.between(day_of(first), day_of(max(first, end - 1)))
-    wanted = {"release": selection.release, "environment": selection.environment}
-    named = [of[name] == value for name, value in wanted.items() if value is not None]
-    return [of.project_id == selection.project_id, days, *named]

@@ -1,6 +1,6 @@
 """Custom metrics: which there are, and the figures of each, in all, by release, over time.
 
-Moments are aware and mean what they do for :mod:`.performance`. A counter is told by its sum, a
+Moments are as in :mod:`.reading`. A counter is told by its sum, a
 gauge by its last value, a distribution by its percentiles, which are at most 2.44 % off; how many
 values there were, their average, the least and the most are told of every metric.
 """
@@ -11,16 +11,15 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import timedelta
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Column, Connection, Select, Table, func, select, tuple_
+from sqlalchemy import Connection, Select, func, select, tuple_
 
-from app.insights.performance import number_of_step
+from app.insights import reading
 from app.protocol.metrics import DISTRIBUTION, GAUGE
 from app.stats.buckets import value_percentiles
-from app.stats.series import day_of, minute_of
-from app.stats.tables import metric_buckets, metric_points, metric_series
+from app.stats.metrics import METRICS, POINTS, VALUES, metric_buckets, metric_points, metric_series
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 
@@ -34,38 +33,15 @@ class MetricName(NamedTuple):
 
 
 @dataclass(frozen=True)
-class MetricSelection:
-    """What is looked at; ``None`` means whatever."""
+class MetricSelection(reading.Selection):
+    """What is looked at; ``None`` means any."""
 
-    project_id: int
-    since: datetime
-    until: datetime
+    declared: ClassVar = METRICS
     name: str | None = None
     type: str | None = None
     unit: str | None = None
     release: str | None = None
     environment: str | None = None
-
-    @property
-    def minutes(self) -> tuple[int, int]:
-        """The first minute, and the first that does not count any more."""
-        return minute_of(self.since), minute_of(self.until)
-
-    def steps(self, step: timedelta) -> int:
-        """Return how many steps there are from ``since`` to ``until``."""
-        first, end = self.minutes
-        return -(-(end - first) * 60 // int(step.total_seconds()))
-
-    def series(self, *columns: Column[Any]) -> Select[Any]:
-        """Select from the series that may have such minutes."""
-        first, end = self.minutes
-        of, query = metric_series.c, select(*columns)
-        query = query.where(of.project_id == self.project_id)
-        query = query.where(of.day.between(day_of(first), day_of(end)))
-        for name in ("name", "type", "unit", "release", "environment"):
-            if (value := getattr(self, name)) is not None:
-                query = query.where(of[name] == value)
-        return query
 
 
 @dataclass
@@ -127,7 +103,7 @@ class Detail(NamedTuple):
 def names_of(conn: Connection, selection: MetricSelection) -> list[MetricName]:
     """Return the metrics that had values in this time, by name."""
     columns = metric_series.c
-    first, end = selection.minutes
+    first, end = selection.times
     values = metric_points.c.series_id == columns.id, metric_points.c.minute.between(first, end - 1)
     query = selection.series(columns.name, columns.type, columns.unit).distinct()
     had_any = select(metric_points.c.series_id).where(*values).exists()
@@ -176,24 +152,6 @@ def detail_of(conn: Connection, selection: MetricSelection, step: timedelta) -> 
     return found
 
 
-def options_of(conn: Connection, project_id: int, since: datetime) -> dict[str, list[str]]:
-    """Return the releases and environments that a project's metrics had, to choose from."""
-    of = metric_series.c
-    query = select(of.release, of.environment).distinct()
-    query = query.where(of.project_id == project_id, of.day >= day_of(minute_of(since)))
-    rows = conn.execute(query).all()
-    return {
-        "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
-        "environment": sorted({row.environment for row in rows if row.environment}),
-    }
-
-
-def has_any(conn: Connection, project_id: int) -> bool:
-    """Tell whether any metric of a project was counted and not removed since."""
-    query = select(metric_series.c.id).where(metric_series.c.project_id == project_id)
-    return conn.execute(query.limit(1)).first() is not None
-
-
 # ---- rows ---------------------------------------------------------------------------------------
 
 # A series, the number of a step, and what was counted of them.
@@ -208,13 +166,10 @@ def _points(
     conn: Connection, selection: MetricSelection, ids: Select[Any], step: timedelta
 ) -> Iterator[_Row]:
     """Yield what was counted in each series and step, without buckets."""
-    columns, number = metric_points.c, _number(metric_points, selection, step)
-    sums = func.sum(columns.quantity), func.sum(columns.sum)
-    ends = func.min(columns.least), func.max(columns.most)
-    query = select(columns.series_id, number, *sums, *ends)
-    grouped = _within(query, metric_points, selection, ids).group_by(columns.series_id, number)
+    number = selection.step_of(POINTS, step)
+    sums = selection.sums(POINTS, metric_points.c.series_id, number, ids=ids)
     newest = _newest(conn, selection, ids, step)
-    for series_id, position, quantity, total, least, most in conn.execute(grouped):
+    for series_id, position, quantity, total, least, most, _ in conn.execute(sums):
         last, last_at = newest.get((series_id, position), (None, -math.inf))
         figures = MetricFigures(int(quantity), total, least, most, last, last_at)
         yield series_id, position, figures
@@ -224,7 +179,7 @@ def _newest(
     conn: Connection, selection: MetricSelection, ids: Select[Any], step: timedelta
 ) -> Mapping[tuple[int, int], tuple[float, float]]:
     """Return the last value and its moment of each gauge and step."""
-    columns, number = metric_points.c, _number(metric_points, selection, step)
+    columns, number = metric_points.c, selection.step_of(POINTS, step)
     rank = func.row_number().over(
         partition_by=(columns.series_id, number),
         order_by=(columns.last_at.desc(), columns.minute.desc()),
@@ -233,7 +188,8 @@ def _newest(
         columns.series_id, number.label("number"), columns.last, columns.last_at, rank.label("rank")
     )
     gauges = ids.where(metric_series.c.type == GAUGE)
-    ranked = _within(query, metric_points, selection, gauges).subquery()
+    query = query.where(columns.series_id.in_(gauges), *selection.of_times(POINTS))
+    ranked = query.subquery()
     rows = conn.execute(select(ranked).where(ranked.c.rank == 1))
     return {(row.series_id, row.number): (row.last, row.last_at) for row in rows}
 
@@ -245,23 +201,8 @@ def _buckets(
     step: timedelta | None = None,
 ) -> Iterator[tuple[int, ...]]:
     """Yield series, number of the step if there are steps, bucket and how many values it has."""
-    columns, by = metric_buckets.c, [metric_buckets.c.series_id]
-    if step:
-        by.append(_number(metric_buckets, selection, step))
-    by.append(columns.bucket)
+    steps = [selection.step_of(VALUES, step)] if step else []
     distributions = ids.where(metric_series.c.type == DISTRIBUTION)
-    query = select(*by, func.sum(columns.quantity))
-    for row in conn.execute(_within(query, metric_buckets, selection, distributions).group_by(*by)):
+    sums = selection.sums(VALUES, metric_buckets.c.series_id, *steps, ids=distributions)
+    for row in conn.execute(sums):
         yield tuple(int(value) for value in row)
-
-
-def _number(table: Table, selection: MetricSelection, step: timedelta) -> Any:
-    return number_of_step(table.c.minute, selection.minutes[0], step)
-
-
-def _within(
-    query: Select[Any], table: Table, selection: MetricSelection, ids: Select[Any]
-) -> Select[Any]:
-    first, end = selection.minutes
-    minute = table.c.minute
-    return query.where(table.c.series_id.in_(ids), minute >= first, minute < end)

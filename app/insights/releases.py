@@ -9,13 +9,14 @@ Sessions are those of the last 14 days; the share of a release is that of the la
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, case, func, select, update
 
 from app.inputs import InputError
-from app.insights.health import Counts, Health, health_by_release, sessions_by_release
+from app.insights.health import Counts, Health, Selection, health_by_release, sessions_by_release
 from app.issues.by_release import IssueCounts, counts_by_release
 from app.issues.triage import resolve_awaiting
 from app.projects import projects
@@ -112,9 +113,10 @@ def figures_of(
     users = users_of_releases(conn, [row.id for row in rows])
     # The minute that runs counts, too: who sends a first session looks for it at once.
     until = now + timedelta(minutes=1)
-    health = health_by_release(conn, project_id, now - HEALTH_OF, until, environment)
-    recent = sessions_by_release(conn, project_id, now - SHARE_OF, until, environment)
-    total = sum(release.sessions for release in recent.values())
+    lately = Selection(project_id, now - HEALTH_OF, until, environment=environment)
+    health = health_by_release(conn, lately)
+    recent = sessions_by_release(conn, replace(lately, since=now - SHARE_OF))
+    total = sum(one.sessions for one in recent.values())
     return [
         ReleaseFigures(
             row=row,

@@ -7,8 +7,7 @@ stays without its files, an envelope of nothing but files goes. What waits for d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -19,7 +18,7 @@ from app.intake.project_bytes import ATTACHMENT, HAS_ATTACHMENT, ROW_BYTES, TAKE
 from app.intake.pruning import SETTLED, note_removed_files, remove_batch
 from app.protocol.envelope import parse_envelope, serialize_envelope
 from app.protocol.packing import pack, unpack
-from app.store import Store
+from app.store import Store, first_within
 
 BUDGET = 0.25
 TRIM_TO = 0.9
@@ -85,18 +84,13 @@ def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
         # Every result is read to its end: SQLite keeps the state that an open one sees, and the
         # next read of the same connection would see it, too.
         with store.read() as conn:
-            ids = _up_to(BATCH_BYTES, conn.execute(sizes.where(columns.id > after)).all())
+            found = conn.execute(sizes.where(columns.id > after)).all()
+            ids = [row[0] for row in first_within(found, BATCH_BYTES, lambda row: row[1])]
             rows = conn.execute(wanted.where(columns.id.in_(ids))).all()
         if not ids:
             return
         after = ids[-1]
         yield [trimmed for row in rows for trimmed in _trimmed(row)]
-
-
-def _up_to(limit: int, rows: Sequence[Any]) -> list[int]:
-    """Return the ids of the first rows that have so many bytes together, one at least."""
-    sums = accumulate(row[1] for row in rows)
-    return [row[0] for row, taken in zip(rows, sums, strict=True) if taken - row[1] < limit]
 
 
 def _trimmed(row: Any) -> list[Trimmed]:

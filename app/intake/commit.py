@@ -34,8 +34,9 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.stats.item_counts import UNKNOWN_CLIENT, ItemKey, LossKey, count_items, count_losses
-from app.stats.measuring import MeasureCounters, Measured
+from app.stats.counting import Measured, count_day
+from app.stats.item_counts import ITEMS, LOSSES, UNKNOWN_CLIENT, ItemKey, LossKey
+from app.stats.measuring import MeasureCounters
 from app.stats.releases import Release, ReleaseRecorder, release_of
 from app.stats.users import UserCounter
 from app.store import insert_for
@@ -350,14 +351,14 @@ def _number_of(prepared: Prepared, releases: dict[Release, int]) -> int | None:
 def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> None:
     items: Counter[ItemKey] = Counter()
     lost: Counter[LossKey] = Counter()
-    for envelope in stored:
-        for item_type, count in envelope.items.items():
-            items[ItemKey(envelope.project_id, item_type)] += count
-        for loss in envelope.losses:
-            client = envelope.client or UNKNOWN_CLIENT
-            lost[LossKey(envelope.project_id, client, loss.reason, loss.category)] += loss.quantity
-    count_items(conn, items, now.date())
-    count_losses(conn, lost, now.date())
+    for one in stored:
+        for item_type, count in one.items.items():
+            items[ItemKey(one.project_id, item_type)] += count
+        for loss in one.losses:
+            client = one.client or UNKNOWN_CLIENT
+            lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
+    count_day(conn, ITEMS, items, now.date())
+    count_day(conn, LOSSES, lost, now.date())
 
 
 def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> None:

@@ -50,7 +50,7 @@ from app.issues.tables import (
 )
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
-from app.store import Store
+from app.store import Store, in_batches
 
 # Rows without payload that a project keeps; some 4 MB.
 MAX_KEPT = 10_000
@@ -93,10 +93,10 @@ def expire(store: Store, project_id: int, before: datetime, now: datetime) -> No
     is_over = _is_over(project_id, before)
     for rows in _pages(store, project_id, before):
         going = [row.id for row in rows if not row.is_decided]
-        for ids in _in_chunks(going):
+        for ids in in_batches(going, BATCH_ISSUES):
             with store.write(durable=False) as conn:
                 triage.delete(conn, _still(conn, ids, *is_over, ~is_decided()))
-        for some in _in_chunks([row for row in rows if row.is_decided]):
+        for some in in_batches([row for row in rows if row.is_decided], BATCH_ISSUES):
             _keep_rows(store, some, is_over, now)
     _bound_kept(store, project_id)
 
@@ -203,7 +203,7 @@ def _bound_kept(store: Store, project_id: int) -> None:
     beyond = select(_COLUMNS.id).where(*of_project).order_by(at.desc(), _COLUMNS.id.desc())
     with store.read() as conn:
         ids = list(conn.scalars(beyond.offset(MAX_KEPT)))
-    for some in _in_chunks(ids):
+    for some in in_batches(ids, BATCH_ISSUES):
         with store.write(durable=False) as conn:
             triage.delete(conn, _still(conn, some, at.is_not(None)))
 
@@ -217,11 +217,6 @@ def _still(conn: Connection, ids: list[int], *conditions: ColumnElement[bool]) -
     holds = and_(*conditions).label("holds")
     rows = conn.execute(select(_COLUMNS.id, holds).where(_COLUMNS.id.in_(ids)))
     return [row.id for row in rows if row.holds]
-
-
-def _in_chunks(rows: Sequence[Any]) -> Iterator[list[Any]]:
-    for first in range(0, len(rows), BATCH_ISSUES):
-        yield list(rows[first : first + BATCH_ISSUES])
 
 
 def _remove_rows(conn: Connection, tables: Sequence[Table], ids: list[int]) -> bool:

@@ -25,7 +25,7 @@ from app.issues.tables import IssueStatus, issues
 from app.issues.triage import delete as mark_deleted
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
-from app.store import Store
+from app.store import Store, first_within
 from app.store.paging import hidden
 
 # Of one transaction, so that a capture that comes meanwhile hardly notices.
@@ -101,17 +101,11 @@ def _batches(store: Store, project_id: int) -> Iterator[list[int]]:
                 query = query.where(envelopes.c.project_id == project_id)
                 rows = conn.execute(query.order_by(envelopes.c.id).limit(BATCH_SIZE))
                 found += [(row[0], row[1], row[2]) for row in rows]
-        batch: list[int] = []
-        taken = 0
-        for envelope_id, size, state in sorted(found)[:BATCH_SIZE]:
-            batch.append(envelope_id)
-            after[state] = envelope_id
-            taken += size
-            if taken > BATCH_BYTES:
-                break
+        batch = first_within(sorted(found)[:BATCH_SIZE], BATCH_BYTES, lambda row: row[1])
         if not batch:
             return
-        yield batch
+        after |= {state: envelope_id for envelope_id, _, state in batch}
+        yield [envelope_id for envelope_id, _, _ in batch]
 
 
 def _remove(store: Store, envelope_ids: list[int]) -> None:

@@ -8,17 +8,16 @@ takes them off with :func:`add`; :func:`recount` makes the rows anew from the en
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, delete, func, literal, select
+from sqlalchemy import Connection, case, delete, func, literal, select
 
 from app.events.tables import envelopes
 from app.intake.tables import project_bytes
-from app.store import Store, insert_for
+from app.store import Store, added, new_if_any, upsert
 
 # An estimate of the rows of an envelope and its event with their entries in indexes. It decides who
 # pays, not when: that is measured. Migration 0019 has the same number.
@@ -80,7 +79,10 @@ def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> 
         for project_id, number in sorted(change.bytes.items())
     ]
     if rows:
-        conn.execute(_addition(conn.dialect.name), rows)
+        statement = upsert(
+            conn, project_bytes, bytes=added, attachment_bytes=added, stored_at=new_if_any
+        )
+        conn.execute(statement, rows)
 
 
 def read(conn: Connection) -> dict[int, Bytes]:
@@ -110,18 +112,3 @@ def recount(store: Store) -> None:
             change = Change()
             change.count(project_id, found.bytes, found.attachment_bytes)
             add(conn, change, stored_at)
-
-
-@functools.cache
-def _addition(dialect: str) -> Any:
-    names = ("project_id", "bytes", "attachment_bytes", "stored_at")
-    statement = insert_for(dialect, project_bytes).values({name: bindparam(name) for name in names})
-    new, row = statement.excluded, project_bytes.c
-    return statement.on_conflict_do_update(
-        index_elements=["project_id"],
-        set_={
-            "bytes": row.bytes + new.bytes,
-            "attachment_bytes": row.attachment_bytes + new.attachment_bytes,
-            "stored_at": func.coalesce(new.stored_at, row.stored_at),
-        },
-    )

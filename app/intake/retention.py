@@ -16,7 +16,7 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -31,10 +31,9 @@ from app.issues.tables import STATUSES, issue_hours, issues
 from app.projects import projects
 from app.stats import expiry, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
-from app.stats.series import MINUTES_KEPT, SESSIONS_OPEN
-from app.stats.tables import ai_calls, client_losses, item_counts
+from app.stats.tables import ai_calls
 from app.stats.users import MAX_USERS, day_number
-from app.store import Store, utc_now
+from app.store import Store, delete_in_batches, utc_now
 from config import Config
 
 log = logging.getLogger("app.tracker")
@@ -45,10 +44,6 @@ LEDGER_BATCH_SIZE = 500
 SENT_HOURS_KEPT = timedelta(days=2)
 # Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
 HOURS_KEPT = timedelta(days=8)
-# Counts of items and what clients lost: a row each a day; a quarter shows what a release changed.
-COUNTS_KEPT = timedelta(days=90)
-# So do counts of sessions and of their users.
-TIMINGS_KEPT = timedelta(days=90)
 # Whom issues and releases met, and on which days.
 USERS_KEPT = timedelta(days=90)
 
@@ -127,13 +122,12 @@ def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield what grows old besides envelopes, by name."""
-    hourly, past = (now - MINUTES_KEPT).date(), (now - TIMINGS_KEPT).date()
-    closed = (now - SESSIONS_OPEN).date()
-    yield "counts", lambda: _counts(store, now)
-    yield "series to hours", lambda: expiry.roll_up(store, hourly)
-    yield "old series", lambda: expiry.forget(store, past)
-    yield "sessions to hours", lambda: session_expiry.settle(store, closed)
-    yield "old sessions", lambda: session_expiry.forget(store, past)
+    hours = issue_hours.c.hour < now - HOURS_KEPT
+    yield "hours of issues", lambda: delete_in_batches(store, issue_hours, hours)
+    yield "series to hours", lambda: expiry.roll_up(store, now)
+    yield "old series", lambda: expiry.expire(store, now)
+    yield "sessions to hours", lambda: session_expiry.settle(store, now)
+    yield "old sessions", lambda: session_expiry.expire(store, now)
     yield "users of sessions", lambda: session_expiry.bound_users(store)
     yield "rows of series", lambda: bound_rows(store)
     yield "history", lambda: bound_history(store)
@@ -163,14 +157,6 @@ def excess(store: Store, limits: Limits) -> int:
     return max(old, many, 0)
 
 
-def _counts(store: Store, now: datetime) -> None:
-    """Remove hours of issues, and counts of items and losses by the day."""
-    expiry.remove(store, issue_hours, issue_hours.c.hour < now - HOURS_KEPT)
-    day: date = (now - COUNTS_KEPT).date()
-    for table in (item_counts, client_losses):
-        expiry.remove(store, table, table.c.day < day)
-
-
 def _users(store: Store) -> None:
     """Remove who was not met for long, and who is beyond what is counted."""
     now = utc_now()
@@ -186,11 +172,11 @@ def _ledger(store: Store, days: int) -> None:
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     prune_actions(store, now - timedelta(days=days) if days else None)
-    expiry.remove(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BATCH_SIZE)
+    delete_in_batches(store, issue_deliveries, issue_deliveries.c.hour < past, LEDGER_BATCH_SIZE)
     if days:
         old = now - timedelta(days=days)
-        expiry.remove(store, attempts, attempts.c.at < old, LEDGER_BATCH_SIZE)
-        expiry.remove(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BATCH_SIZE)
+        delete_in_batches(store, attempts, attempts.c.at < old, LEDGER_BATCH_SIZE)
+        delete_in_batches(store, ai_calls, ai_calls.c.received_at < old, LEDGER_BATCH_SIZE)
 
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:

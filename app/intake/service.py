@@ -50,7 +50,6 @@ from app.protocol.transaction import Timing
 from app.stats.item_counts import count_types
 from app.stats.observations import Observations
 from app.stats.releases import release_of
-from app.stats.timings import kept_rows
 from app.store import Store, StoreBusy, StoreError, utc_now
 from app.store.recording import is_recording, recording
 
@@ -206,15 +205,15 @@ class Intake:
     def _settle(self) -> None:
         self.recover()
         owed, observed = self._owed.take(), self._observed.take()
-        if not owed and not observed.rows:
+        if not owed and not observed.tally:
             return
         try:
             # A power cut may take them back: they are counts, and nobody was told of them.
             with self.store.write(durable=False) as conn:
                 accounting.add(conn, owed + observed.counters)
                 now = utc_now()
-                self._remembered.measures.timings.add(conn, kept_rows(observed.rows, now))
-                heard = (release_of(row.project_id, row.release) for row in observed.rows)
+                self._remembered.measures.add_timings(conn, observed.tally, now)
+                heard = (release_of(OWN_PROJECT_ID, one) for one in observed.releases)
                 see_releases(conn, heard, self._remembered, now)
         except Exception:
             self._owed.give_back(owed)

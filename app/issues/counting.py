@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from app.issues.tables import issue_hours, issue_tags
 from app.protocol.event import Event
-from app.store import add_rows, insert_for
+from app.store import added, upsert
 
 # 2,000 rows an issue at most; reading and ranking all of them takes about a millisecond.
 MAX_KEYS = 40
@@ -92,7 +92,8 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
 
 def add_hours(conn: Connection, hours: Hours) -> None:
     """Add events to hours of issues."""
-    add_rows(conn, issue_hours, hours.rows, "events", "received")
+    if rows := hours.rows:
+        conn.execute(upsert(conn, issue_hours, events=added, received=added), rows)
 
 
 def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
@@ -173,7 +174,7 @@ def pairs_of(event: Event) -> list[Pair]:
     return list(islice(((key, value) for key, value in cut if key and value), MAX_KEYS))
 
 
-# Built once: putting these statements together takes longer than executing them.
+# Built once: putting this statement together takes longer than executing it.
 @functools.cache
 def _tag_upsert(dialect: str) -> Any:
     """One statement that counts and keeps the bounds, so that nothing is read before.
@@ -196,10 +197,4 @@ def _tag_upsert(dialect: str) -> Any:
         case((has_place, value), else_=""),
         bindparam("times", type_=columns.times_seen.type),
     ).where(or_(exists().where(of_key), keys.scalar_subquery() < MAX_KEYS))
-    statement = insert_for(dialect, issue_tags).from_select(
-        ["issue_id", "key", "value", "times_seen"], row
-    )
-    added = columns.times_seen + statement.excluded.times_seen
-    return statement.on_conflict_do_update(
-        index_elements=["issue_id", "key", "value"], set_={"times_seen": added}
-    )
+    return upsert(dialect, issue_tags, row, times_seen=added)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sqlalchemy import delete, func, select
 
 from app.issues.tables import transitions
-from app.store import Store
+from app.store import Store, in_batches
 
 # Rows of an issue that are kept beside its first one and comments: the newest.
 MAX_HISTORY = 1000
@@ -26,7 +28,7 @@ def bound_history(store: Store) -> None:
                 conn.execute(delete(transitions).where(_COLUMNS.id.in_(ids)))
 
 
-def _beyond(store: Store, issue_id: int) -> list[list[int]]:
+def _beyond(store: Store, issue_id: int) -> Iterator[list[int]]:
     """Return in batches which rows of an issue are too many."""
     rows = select(_COLUMNS.id).where(
         _COLUMNS.issue_id == issue_id,
@@ -38,4 +40,4 @@ def _beyond(store: Store, issue_id: int) -> list[list[int]]:
         ids = list(conn.scalars(rows.order_by(_COLUMNS.id.desc()).offset(MAX_HISTORY)))
         first = conn.scalar(select(func.min(_COLUMNS.id)).where(_COLUMNS.issue_id == issue_id))
     going = [number for number in ids if number != first]
-    return [going[start : start + BATCH_SIZE] for start in range(0, len(going), BATCH_SIZE)]
+    return in_batches(going, BATCH_SIZE)

@@ -10,20 +10,19 @@ commit is the only writer, so the limit holds over processes.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, func, select
+from sqlalchemy import Connection, bindparam, case, delete, select
 
 from app.issues.grouping import Grouping
 from app.issues.groupings import Key
 from app.issues.tables import IssueStatus, groupings, issue_tags, issues, new_issue_windows
 from app.protocol.event import Event
-from app.store import insert_for
+from app.store import new_if_any, replaced, upsert
 
 # No version of the rules of grouping: those are numbers.
 OTHER_VERSION = "other"
@@ -86,7 +85,15 @@ def count_new(
         for project_id in sorted(over | new.keys())
     ]
     if rows:
-        conn.execute(_window_upsert(conn.dialect.name), rows)
+        statement = upsert(
+            conn,
+            new_issue_windows,
+            hour=replaced,
+            made=_made,
+            over_at=_over_at,
+            over_limit=new_if_any,
+        )
+        conn.execute(statement, rows)
 
 
 def in_other(event: Event, grouping: Grouping) -> tuple[Event, Grouping]:
@@ -162,7 +169,7 @@ def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> No
         of_type = of.issue_id == issue_id, of.key == TYPE_TAG
         conn.execute(delete(issue_tags).where(*of_type, of.value.in_(gone)))
     conn.execute(
-        _type_upsert(conn.dialect.name),
+        upsert(conn, issue_tags, times_seen=replaced),
         [
             {"issue_id": issue_id, "key": TYPE_TAG, "value": name, "times_seen": times}
             for name, times in sorted(now.items())
@@ -171,31 +178,16 @@ def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> No
     )
 
 
-# Built once: putting these statements together takes longer than executing them.
-@functools.cache
-def _window_upsert(dialect: str) -> Any:
-    statement = insert_for(dialect, new_issue_windows)
-    of, new = new_issue_windows.c, statement.excluded
-    # The moment that the limit was reached first in its hour; kept until another hour reaches it.
-    is_first = (new.over_at.is_not(None)) & (of.over_at.is_(None) | (of.over_at < new.hour))
-    return statement.on_conflict_do_update(
-        index_elements=["project_id"],
-        set_={
-            "hour": new.hour,
-            "made": case((of.hour == new.hour, of.made), else_=0) + new.made,
-            "over_at": case((is_first, new.over_at), else_=of.over_at),
-            "over_limit": func.coalesce(new.over_limit, of.over_limit),
-        },
-    )
+def _made(old: Any, new: Any) -> Any:
+    """Add to the count of the same hour; another hour begins anew."""
+    is_same = old.table.c.hour == new.table.c.hour
+    return case((is_same, old), else_=0) + new
 
 
-@functools.cache
-def _type_upsert(dialect: str) -> Any:
-    statement = insert_for(dialect, issue_tags)
-    return statement.on_conflict_do_update(
-        index_elements=["issue_id", "key", "value"],
-        set_={"times_seen": statement.excluded.times_seen},
-    )
+def _over_at(old: Any, new: Any) -> Any:
+    """Keep when the limit was reached first in its hour, until another hour reaches it."""
+    is_first = new.is_not(None) & (old.is_(None) | (old < new.table.c.hour))
+    return case((is_first, new), else_=old)
 
 
 def other_row() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.similarity import VERSION, hash_of, terms_of
 from app.issues.tables import STATUSES, issue_similarity, issue_terms, issues
-from app.store import Store, insert
+from app.store import Store, replaced, upsert
 
 log = logging.getLogger("app.tracker")
 
@@ -120,11 +120,7 @@ def _write(conn: Connection, read: list[tuple[Unread, tuple[str, ...]]]) -> None
             hashes = {hash_of(term) for term in terms}
             postings += [_posting(issue, hash) for hash in sorted(hashes)]
     if rows:
-        statement = insert(conn, issue_similarity)
-        written = {name: statement.excluded[name] for name in ("version", "terms")}
-        conn.execute(
-            statement.on_conflict_do_update(index_elements=["issue_id"], set_=written), rows
-        )
+        conn.execute(upsert(conn, issue_similarity, version=replaced, terms=replaced), rows)
     if postings:
         conn.execute(issue_terms.insert(), postings)
 

@@ -21,6 +21,7 @@ from app.issues.tables import groupings, issues
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, read_event
 from app.protocol.packing import unpack
+from app.store import in_batches
 
 MAX_EVENTS = 500
 # Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
@@ -135,8 +136,8 @@ def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_S
         if left < 0:
             break
         ids.append(id)
-    for start in range(0, len(ids), BATCH_SIZE):
-        yield from _read(conn, ids[start : start + BATCH_SIZE])
+    for batch in in_batches(ids, BATCH_SIZE):
+        yield from _read(conn, batch)
 
 
 # A grouping of another issue has the number of one that is gone.

@@ -14,17 +14,18 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, literal, select, update
+from sqlalchemy import Connection, delete, func, literal, select, update
 
 from app.events.tables import events
 from app.issues.tables import issues
 from app.stats import users as affected
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE, day_number
-from app.store import insert
+from app.store import larger, smaller, upsert
 
 _USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
-_KEY = ["kind", "of_id", "user_hash"]
+# Users have met an issue from the first of these days to the last.
+_DAYS_OF_BOTH = {"first_day": smaller, "last_day": larger}
 
 
 def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
@@ -40,10 +41,7 @@ def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
     row = select(
         _USERS.kind, literal(target_id), _USERS.user_hash, _USERS.first_day, _USERS.last_day
     )
-    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
-    adding = insert(conn, affected_users)
-    copied = adding.from_select(affected_users.c.keys(), row.where(*of_source))
-    conn.execute(_or_longer(copied))
+    conn.execute(upsert(conn, affected_users, row.where(*of_source), **_DAYS_OF_BOTH))
     conn.execute(delete(affected_users).where(*of_source))
     return max(0, users - shared)
 
@@ -54,18 +52,6 @@ def _of_issue(issue_id: int) -> tuple[Any, ...]:
 
 def _hashes(issue_id: int) -> Any:
     return select(_USERS.user_hash).where(*_of_issue(issue_id))
-
-
-def _or_longer(statement: Any) -> Any:
-    """Return an INSERT of users that has those who are there from the first day to the last."""
-    new = statement.excluded
-    days = {
-        "first_day": case(
-            (new.first_day < _USERS.first_day, new.first_day), else_=_USERS.first_day
-        ),
-        "last_day": case((new.last_day > _USERS.last_day, new.last_day), else_=_USERS.last_day),
-    }
-    return statement.on_conflict_do_update(index_elements=_KEY, set_=days)
 
 
 def _merge_days(conn: Connection, source_id: int, target_id: int) -> None:
@@ -115,7 +101,7 @@ def add_users(conn: Connection, issue_id: int, met: Iterable[tuple[str, int]]) -
         if who
     ]
     if rows:
-        conn.execute(_or_longer(insert(conn, affected_users)), rows)
+        conn.execute(upsert(conn, affected_users, **_DAYS_OF_BOTH), rows)
 
 
 def recount_users(conn: Connection, source_id: int, target_id: int) -> None:

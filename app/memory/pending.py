@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, literal, or_, select, upda
 from app.memory.tables import memories, memory_removals
 from app.memory.vectors.index import Point
 from app.memory.vectors.packing import unpack
-from app.store import facts, insert, upsert, utc_now
+from app.store import facts, insert, replaced, upsert, utc_now
 
 # Rows that an index is given at once: 256 dimensions of them are 100 KiB on the wire as they are,
 # some 600 KiB as JSON.
@@ -136,8 +136,8 @@ def forget_removals(conn: Connection, before: datetime) -> None:
 
 def note_lost(conn: Connection, name: str) -> None:
     """Note that an index is empty; :func:`reset` takes its name off the rows."""
-    value = f"{uuid.uuid4().hex} {name}"
-    upsert(conn, facts, {"name": LOST}, {"value": value})
+    row = {"name": LOST, "value": f"{uuid.uuid4().hex} {name}"}
+    conn.execute(upsert(conn, facts, row, value=replaced))
 
 
 def lost(conn: Connection) -> str | None:

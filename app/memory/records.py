@@ -31,7 +31,7 @@ from app.memory.errors import SameContent, TooMany
 from app.memory.inputs import EVERYTHING, MemoryBody, MemoryFilter
 from app.memory.tables import memories, memory_removals, memory_users
 from app.protocol.lenient import search_text
-from app.store import insert, utc_now
+from app.store import added, replaced, upsert, utc_now
 from app.store.searching import contains
 
 # Of a user; searched without an index in 4 ms, read for the first time in half a second.
@@ -325,12 +325,9 @@ def _count(conn: Connection, user_id: str, more: int) -> int:
     """Add to a user's number of memories, removing a row that is down to 0; return its version."""
     of = memory_users.c
     now_us = time.time_ns() // 1000
-    statement = insert(conn, memory_users).values(user_id=user_id, version=now_us, memories=more)
-    version = case((of.version >= now_us, of.version + 1), else_=literal(now_us))
-    statement = statement.on_conflict_do_update(
-        index_elements=["user_id"], set_={"version": version, "memories": of.memories + more}
-    ).returning(of.version, of.memories)
-    row = conn.execute(statement).one()
+    new = {"user_id": user_id, "version": now_us, "memories": more}
+    statement = upsert(conn, memory_users, new, version=_later_version, memories=added)
+    row = conn.execute(statement.returning(of.version, of.memories)).one()
     if row.memories > MAX_PER_USER and more > 0:
         raise TooMany(
             f"the user has {MAX_PER_USER} memories, the most that are kept: delete some, or have"
@@ -339,6 +336,10 @@ def _count(conn: Connection, user_id: str, more: int) -> int:
     if row.memories <= 0:
         conn.execute(delete(memory_users).where(of.user_id == user_id))
     return int(row.version)
+
+
+def _later_version(old: Any, new: Any) -> Any:
+    return case((old >= new, old + 1), else_=new)
 
 
 def _note_removals(conn: Connection, own: Any, index_name: str | None) -> None:
@@ -350,9 +351,4 @@ def _note_removals(conn: Connection, own: Any, index_name: str | None) -> None:
     now = literal(utc_now(), memory_removals.c.removed_at.type)
     for name in names:
         ids = select(_OF.id, name, now).where(own, name.is_not(None))
-        statement = insert(conn, memory_removals)
-        statement = statement.from_select(["id", "index_name", "removed_at"], ids)
-        latest = {"removed_at": statement.excluded.removed_at}
-        conn.execute(
-            statement.on_conflict_do_update(index_elements=["id", "index_name"], set_=latest)
-        )
+        conn.execute(upsert(conn, memory_removals, ids, removed_at=replaced))

@@ -1,4 +1,4 @@
-"""Counts grow old: minutes become hours, and go in the end; in batches, as nobody may wait long.
+"""Counts grow old: minutes become hours, and the oldest go; in batches, as nobody may wait long.
 
 What is added to an hour and taken from its minutes is one transaction, so a count is never seen
 twice or not at all.
@@ -7,9 +7,9 @@ twice or not at all.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from datetime import date
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,30 +18,118 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    func,
     select,
     tuple_,
     update,
 )
 
-from app.stats import metrics
-from app.stats.series import add_on_conflict
-from app.stats.tables import (
-    ai_hours,
-    ai_series,
-    metric_buckets,
-    metric_points,
-    metric_series,
-    timing_series,
-    timings,
-)
-from app.store import Store
-
-# Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
-BATCH_SIZE = 1000
+from app.stats import declared
+from app.stats.additive import AGGREGATES, AdditiveSeries, Counts, newest
+from app.store import Store, delete_in_batches, upsert
+from app.store.batches import BATCH_ROWS
 
 _OF = bindparam("of", type_=Integer)
 _HOUR = bindparam("hour", type_=Integer)
+
+
+def roll_up(store: Store, now: datetime) -> None:
+    """Make hours of the minutes of what is declared, where they are old enough."""
+    for series in declared.SERIES:
+        roll_up_series(store, series, now)
+
+
+def expire(store: Store, now: datetime) -> None:
+    """Remove the oldest days of what is declared."""
+    for series in declared.SERIES:
+        expire_series(store, series, now)
+    for daily in declared.DAILY:
+        before = _day(now, daily.days_kept)
+        delete_in_batches(store, daily.table, daily.table.c.day < before)
+
+
+def roll_up_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
+    """Make hours of minutes that are old enough."""
+    if series.minutes_kept is None:
+        return
+    old = _of_days(series.table, _day(now, series.minutes_kept), rolled=False).limit(BATCH_ROWS)
+    while True:
+        with store.write() as conn:
+            ids = list(conn.scalars(old))
+            _roll_up_batch(conn, series, ids)
+        if not ids:
+            return
+
+
+def expire_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
+    """Remove the oldest days; of what has minutes, those that are rolled up."""
+    rolled = None if series.minutes_kept is None else True
+    old = _of_days(series.table, _day(now, series.hours_kept), rolled=rolled)
+    tables = (*series.further, *(counts.table for counts in series.counts))
+    while True:
+        with store.write() as conn:
+            ids = list(conn.scalars(old.limit(BATCH_ROWS // 10)))
+            if not ids:
+                return
+            if all(_remove_batch(conn, table, ids) < BATCH_ROWS for table in tables):
+                conn.execute(delete(series.table).where(series.table.c.id.in_(ids)))
+
+
+def _day(now: datetime, kept: timedelta) -> date:
+    return (now - kept).date()
+
+
+def _of_days(table: Table, before: date, *, rolled: bool | None) -> Any:
+    query = select(table.c.id).where(table.c.day < before).order_by(table.c.day)
+    return query if rolled is None else query.where(table.c.rolled.is_(rolled))
+
+
+def _remove_batch(conn: Connection, table: Table, ids: list[int]) -> int:
+    key = tuple(table.primary_key)
+    batch = select(*key).where(table.c.series_id.in_(ids)).limit(BATCH_ROWS)
+    return conn.execute(delete(table).where(tuple_(*key).in_(batch))).rowcount
+
+
+def _roll_up_batch(conn: Connection, series: AdditiveSeries, ids: Sequence[int]) -> None:
+    """Roll up one series after the other until there are rows enough; the last may be in part."""
+    whole, spared = [], 0
+    following = _next_minute(series.counts[0].table)
+    for series_id in ids:
+        while (
+            spared < BATCH_ROWS
+            and (minute := conn.scalar(following, {"of": series_id})) is not None
+        ):
+            hour = {"of": series_id, "hour": minute - minute % 60}
+            spared += sum(_roll_up_hour(conn, counts, hour) for counts in series.counts)
+        if spared >= BATCH_ROWS:
+            break
+        whole.append(series_id)
+        spared += 1
+    if whole:
+        done = series.table.c.id.in_(whole)
+        conn.execute(update(series.table).where(done).values(rolled=True))
+
+
+def _next_minute(table: Table) -> Any:
+    """Select the first minute of a series that is not the first of an hour."""
+    query = select(table.c.minute).where(table.c.series_id == _OF, table.c.minute % 60 != 0)
+    return query.order_by(table.c.minute).limit(1)
+
+
+def _roll_up_hour(conn: Connection, counts: Counts, hour: dict[str, int]) -> int:
+    """Put an hour's minutes together and return how many rows that spared."""
+    addition, removal = _roll_up_statements(conn.dialect.name, counts)
+    conn.execute(addition, hour)
+    return conn.execute(removal, hour).rowcount
+
+
+# Built once: putting these statements together takes longer than executing them.
+@functools.cache
+def _roll_up_statements(dialect: str, counts: Counts) -> tuple[Any, Any]:
+    table, rest = counts.table, _rest(counts.table)
+    further = [table.c.bucket] if counts.buckets else []
+    values = (_of_hour(table, name, rule) for name, rule in counts.rules.items())
+    hours = select(_OF, _HOUR, *further, *values).where(*rest).group_by(*further)
+    return upsert(dialect, table, hours, **counts.rules), delete(table).where(*rest)
 
 
 def _rest(table: Any) -> tuple[ColumnElement[bool], ...]:
@@ -49,185 +137,9 @@ def _rest(table: Any) -> tuple[ColumnElement[bool], ...]:
     return table.c.series_id == _OF, table.c.minute > _HOUR, table.c.minute < _HOUR + 60
 
 
-class Rows:
-    """A table of rows by series and minute.
-
-    :param sums: of a minute's columns, in the table's order, what an hour has.
-    :param adding: returns an INSERT that adds to rows that are there, for a dialect.
-    """
-
-    def __init__(
-        self,
-        table: Table,
-        sums: Sequence[ColumnElement[Any]],
-        adding: Callable[[str, Callable[[Any], Any]], Any],
-    ) -> None:
-        self.table = table
-        key = tuple(table.primary_key)
-        further = [column for column in key if column.name not in ("series_id", "minute")]
-        self._hours = select(_OF, _HOUR, *further, *sums).where(*_rest(table)).group_by(*further)
-        self._remove = delete(table).where(*_rest(table))
-        self._adding = adding
-        # Built once: putting this statement together takes longer than executing it.
-        self._addition = functools.cache(self._build)
-
-    def roll_up(self, conn: Connection, series_id: int, hour: int) -> int:
-        """Put an hour's minutes together and return how many rows that spared."""
-        which = {"of": series_id, "hour": hour}
-        conn.execute(self._addition(conn.dialect.name), which)
-        return conn.execute(self._remove, which).rowcount
-
-    def _build(self, dialect: str) -> Any:
-        names = self.table.c.keys()
-        return self._adding(dialect, lambda insert: insert.from_select(names, self._hours))
-
-
-class Aged(NamedTuple):
-    """Series with their rows; the first of the tables has every minute that the others have."""
-
-    series: Table
-    rows: tuple[Rows, ...]
-
-
-def _last_of_hour() -> ColumnElement[Any]:
-    of = metric_points.alias()
-    newest = of.c.last_at.desc(), of.c.minute.desc()
-    return select(of.c.last).where(*_rest(of)).order_by(*newest).limit(1).scalar_subquery()
-
-
-def _adding(table: Table) -> Callable[[str, Callable[[Any], Any]], Any]:
-    return lambda dialect, rows: add_on_conflict(dialect, table, rows)
-
-
-_TIMED = timings
-_POINTS, _BUCKETS = metric_points.c, metric_buckets.c
-AGED = (
-    Aged(
-        timing_series,
-        (
-            Rows(
-                _TIMED,
-                (func.sum(_TIMED.c.requests), func.sum(_TIMED.c.failures)),
-                _adding(_TIMED),
-            ),
-        ),
-    ),
-    Aged(
-        metric_series,
-        (
-            Rows(
-                metric_points,
-                (
-                    func.sum(_POINTS.quantity),
-                    func.sum(_POINTS.sum),
-                    func.min(_POINTS.least),
-                    func.max(_POINTS.most),
-                    _last_of_hour(),
-                    func.max(_POINTS.last_at),
-                ),
-                functools.partial(metrics.add_on_conflict, metric_points),
-            ),
-            Rows(
-                metric_buckets,
-                (func.sum(_BUCKETS.quantity),),
-                _adding(metric_buckets),
-            ),
-        ),
-    ),
-)
-
-
-def roll_up(store: Store, before: date) -> None:
-    """Make hours of the minutes of the days before one."""
-    for aged in AGED:
-        _roll_up(store, aged, before)
-
-
-def forget(store: Store, before: date) -> None:
-    """Remove the days before one; of what has minutes, those that are rolled up."""
-    for aged in AGED:
-        tables = tuple(rows.table for rows in aged.rows)
-        _forget(store, aged.series, tables, _of_days(aged.series, before, rolled=True))
-    _forget(store, ai_series, (ai_hours,), select(ai_series.c.id).where(ai_series.c.day < before))
-
-
-def _roll_up(store: Store, aged: Aged, before: date) -> None:
-    old = _of_days(aged.series, before, rolled=False).limit(BATCH_SIZE)
-    while True:
-        with store.write() as conn:
-            ids = list(conn.scalars(old))
-            _roll_up_batch(conn, aged, ids)
-        if not ids:
-            return
-
-
-def remove(store: Store, table: Table, old: Any, batch: int = BATCH_SIZE) -> None:
-    """Remove the rows that a condition names, in batches.
-
-    They are chosen in a read, since a condition without an index has the whole table looked at.
-
-    :param old: no ``IN`` of a list, since the condition is asked again for each row by itself.
-    :param batch: rows that a transaction removes.
-    """
-    key = tuple(table.primary_key)
-    some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(batch)
-    is_it = (column == bindparam(f"key_{column.name}", type_=column.type) for column in key)
-    # Still as it was chosen: a row may have been written again since.
-    removal = delete(table).where(*is_it, old)
-    while True:
-        with store.read() as conn:
-            rows = [dict(row._mapping) for row in conn.execute(some)]
-        gone = 0
-        if rows:
-            with store.write(durable=False) as conn:
-                gone = conn.execute(removal, rows).rowcount
-        # Where none went, choosing again would find the same ones for ever.
-        if len(rows) < batch or gone == 0:
-            return
-
-
-def _forget(store: Store, series: Table, tables: Sequence[Table], old: Any) -> None:
-    while True:
-        with store.write() as conn:
-            ids = list(conn.scalars(old.limit(BATCH_SIZE // 10)))
-            if not ids:
-                return
-            if all(_remove_batch(conn, table, ids) < BATCH_SIZE for table in tables):
-                conn.execute(delete(series).where(series.c.id.in_(ids)))
-
-
-def _remove_batch(conn: Connection, table: Table, ids: list[int]) -> int:
-    key = tuple(table.primary_key)
-    batch = select(*key).where(table.c.series_id.in_(ids)).limit(BATCH_SIZE)
-    return conn.execute(delete(table).where(tuple_(*key).in_(batch))).rowcount
-
-
-def _of_days(series: Table, before: date, *, rolled: bool) -> Any:
-    query = select(series.c.id).where(series.c.rolled.is_(rolled))
-    return query.where(series.c.day < before).order_by(series.c.day)
-
-
-def _roll_up_batch(conn: Connection, aged: Aged, ids: list[int]) -> None:
-    """Roll up one series after the other until there are rows enough; the last may be in part."""
-    whole, spared = [], 0
-    following = _next_minute(aged.rows[0].table)
-    for series_id in ids:
-        while (
-            spared < BATCH_SIZE
-            and (minute := conn.scalar(following, {"of": series_id})) is not None
-        ):
-            hour = minute - minute % 60
-            spared += sum(rows.roll_up(conn, series_id, hour) for rows in aged.rows)
-        if spared >= BATCH_SIZE:
-            break
-        whole.append(series_id)
-        spared += 1
-    if whole:
-        done = aged.series.c.id.in_(whole)
-        conn.execute(update(aged.series).where(done).values(rolled=True))
-
-
-def _next_minute(table: Table) -> Any:
-    """Select the first minute of a series that is no hour's first one."""
-    query = select(table.c.minute).where(table.c.series_id == _OF, table.c.minute % 60 != 0)
-    return query.order_by(table.c.minute).limit(1)
+def _of_hour(table: Table, name: str, rule: Any) -> Any:
+    if rule is not newest:
+        return AGGREGATES[rule](table.c[name])
+    of = table.alias()
+    latest = of.c[f"{name}_at"].desc(), of.c.minute.desc()
+    return select(of.c[name]).where(*_rest(of)).order_by(*latest).limit(1).scalar_subquery()

@@ -6,16 +6,14 @@ protocol does not know are counted together, and so is what goes beyond a day's 
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Table, cast, func, select
+from sqlalchemy import BigInteger, Connection, cast, func, select
 
-from app.stats.tables import client_losses, item_counts
-from app.store import insert_for
+from app.stats.additive import DailyCounts, Key
 
 # Source: https://develop.sentry.dev/sdk/data-model/envelope-items/, 2026-11-24.
 ITEM_TYPES = frozenset(
@@ -44,9 +42,17 @@ ITEM_TYPES = frozenset(
     }
 )
 OTHER = "other"
-# Distinct losses that a project may report in a day: a fleet of a hundred versions, say.
-MAX_LOSSES_A_DAY = 1000
 
+# Of ITEM_TYPES, or OTHER. A row each a day; a quarter shows what a release changed.
+ITEMS = DailyCounts("item_counts", keys=(Key("item_type", 40),))
+LOSSES = DailyCounts(
+    "client_losses",
+    # A client is "name version".
+    keys=(Key("client", 100, OTHER), Key("reason", 64, OTHER), Key("category", 64, OTHER)),
+    # Distinct losses that a project may report in a day: a fleet of a hundred versions, say.
+    max_keys=1000,
+)
+item_counts, client_losses = ITEMS.table, LOSSES.table
 
 UNKNOWN_CLIENT = "unknown client"
 # A client does these on purpose, as it was set up; the others are losses.
@@ -90,22 +96,6 @@ def count_types(item_types: Iterable[str]) -> Counter[str]:
     return Counter(name if name in ITEM_TYPES else OTHER for name in item_types)
 
 
-def count_items(conn: Connection, counts: Counter[ItemKey], day: date) -> None:
-    """Add to the counts of a day."""
-    rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
-    if rows:
-        conn.execute(_addition(conn.dialect.name, item_counts), rows)
-
-
-def count_losses(conn: Connection, counts: Counter[LossKey], day: date) -> None:
-    """Add to what clients lost on a day; beyond a project's bound only the quantity is kept."""
-    for project_id in {key.project_id for key in counts}:
-        counts = _bounded(conn, counts, project_id, day)
-    rows = [{**key._asdict(), "day": day, "quantity": n} for key, n in sorted(counts.items())]
-    if rows:
-        conn.execute(_addition(conn.dialect.name, client_losses), rows)
-
-
 def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, int]:
     """Return how many items came, by type, the most first.
 
@@ -133,28 +123,3 @@ def losses(conn: Connection, project_id: int | None = None, limit: int = 100) ->
     by_choice = table.c.reason.in_(sorted(BY_CHOICE))
     rows = conn.execute(query.order_by(by_choice, total.desc(), *of).limit(limit))
     return [ClientLoss(*row) for row in rows]
-
-
-@functools.cache
-def _addition(dialect: str, table: Table) -> Any:
-    statement = insert_for(dialect, table)
-    added = table.c.quantity + statement.excluded.quantity
-    return statement.on_conflict_do_update(
-        index_elements=[column.name for column in table.primary_key], set_={"quantity": added}
-    )
-
-
-def _bounded(
-    conn: Connection, counts: Counter[LossKey], project_id: int, day: date
-) -> Counter[LossKey]:
-    same_day = (client_losses.c.project_id == project_id, client_losses.c.day == day)
-    there = conn.scalar(select(func.count()).select_from(client_losses).where(*same_day)) or 0
-    left = MAX_LOSSES_A_DAY - there
-    bounded: Counter[LossKey] = Counter()
-    for key, quantity in counts.items():
-        if key.project_id == project_id and left <= 0:
-            key = LossKey(project_id, OTHER, OTHER, OTHER)
-        elif key.project_id == project_id:
-            left -= 1
-        bounded[key] += quantity
-    return bounded

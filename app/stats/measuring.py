@@ -1,46 +1,36 @@
-"""What counts the measures of a batch, in the transaction that stores it."""
+"""Counts the measures of a batch, in the transaction that stores it."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, select
 
 from app.events.tables import envelopes
-from app.protocol import metrics
-from app.protocol.measures import Measures
-from app.stats.ai_calls import AiCallCounter, Received
-from app.stats.metrics import MetricCounter, MetricSample
-from app.stats.series import MINUTES_KEPT, SESSIONS_OPEN, kept_minute, minute_of
-from app.stats.sessions import SessionCounter, SessionUpdates
-from app.stats.timings import TimedRequest, TimingCounter, timed
+from app.stats import declared
+from app.stats.additive import kept_minute, minute_of
+from app.stats.ai_calls import AI_CALLS, AiCallCounter
+from app.stats.counting import Measured, SeriesCounter, Tally
+from app.stats.sessions import SESSIONS_OPEN, SessionCounter, SessionUpdates
+from app.stats.timings import PERFORMANCE
 
 _ENVELOPES_OF_EVENTS = select(
     envelopes.c.project_id, envelopes.c.event_id, envelopes.c.uid, envelopes.c.item_types
 ).where(envelopes.c.event_id.in_(bindparam("ids", expanding=True)))
 
 
-class Measured(NamedTuple):
-    """A stored envelope and what is counted of it."""
-
-    project_id: int
-    uid: str
-    event_id: str | None
-    received_at: datetime
-    measures: Measures
-
-
 class MeasureCounters:
     """Counts into the rows of one store; what it remembers is one process's."""
 
     def __init__(self) -> None:
-        self.timings = TimingCounter()
-        self.metrics = MetricCounter()
-        self.calls = AiCallCounter()
-        self.sessions = SessionCounter()
+        self._counters = [
+            AiCallCounter() if one is AI_CALLS else SeriesCounter(one) for one in declared.SERIES
+        ]
+        self._by_type: dict[str, list[SeriesCounter]] = {}
+        for counter in self._counters:
+            self._by_type.setdefault(counter.declared.item_type, []).append(counter)
+        self._sessions = SessionCounter()
 
     def add(
         self, conn: Connection, stored: Sequence[Measured], now: datetime | None = None
@@ -50,59 +40,32 @@ class MeasureCounters:
 
         :param now: what came on days that are rolled up by then is counted by the hour.
         """
-        told = [_kept(envelope, now, SESSIONS_OPEN) for envelope in stored]
-        stored = [_kept(envelope, now, MINUTES_KEPT) for envelope in stored]
-        of_spans = [
-            envelope for envelope in stored if envelope.measures.timings or envelope.measures.calls
-        ]
-        once = list(_once(conn, of_spans, "transaction"))
-        self.timings.add(conn, _timed(once))
-        self.calls.add(conn, _calls(once))
-        measured = [envelope for envelope in stored if envelope.measures.metrics]
-        self.metrics.add(conn, _sent(_once(conn, measured, metrics.ITEM_TYPE)))
-        self.sessions.add(conn, _told(told))
+        for item_type, counters in self._by_type.items():
+            fields = [counter.declared.measure for counter in counters]
+            some = [one for one in stored if any(getattr(one.measures, name) for name in fields)]
+            once = list(_once(conn, some, item_type))
+            for counter in counters if once else ():
+                counter.count(conn, once, now)
+        self._sessions.add(conn, _told(stored, now))
+
+    def add_timings(self, conn: Connection, tally: Tally, now: datetime) -> None:
+        """Count requests that were added up before; the caller commits."""
+        for counter in self._counters:
+            if counter.declared is PERFORMANCE:
+                counter.add(conn, tally, now)
 
 
-def _kept(measured: Measured, now: datetime | None, kept: timedelta) -> Measured:
-    minute = minute_of(measured.received_at)
-    first = minute if now is None else kept_minute(minute, now, kept)
-    if first == minute:
-        return measured
-    return measured._replace(received_at=measured.received_at - timedelta(minutes=minute - first))
-
-
-def _timed(stored: Iterable[Measured]) -> Counter[TimedRequest]:
-    counts: Counter[TimedRequest] = Counter()
-    for envelope in stored:
-        minute = minute_of(envelope.received_at)
-        counts.update(
-            timed(envelope.project_id, timing, minute) for timing in envelope.measures.timings
-        )
-    return counts
-
-
-def _sent(stored: Iterable[Measured]) -> list[MetricSample]:
+def _told(stored: Sequence[Measured], now: datetime | None) -> list[SessionUpdates]:
     return [
-        MetricSample(envelope.project_id, envelope.received_at, metric)
-        for envelope in stored
-        for metric in envelope.measures.metrics
+        SessionUpdates(one.project_id, _session_minute(one.received_at, now), sessions)
+        for one in stored
+        for sessions in one.measures.sessions
     ]
 
 
-def _told(stored: Iterable[Measured]) -> list[SessionUpdates]:
-    return [
-        SessionUpdates(envelope.project_id, minute_of(envelope.received_at), sessions)
-        for envelope in stored
-        for sessions in envelope.measures.sessions
-    ]
-
-
-def _calls(stored: Iterable[Measured]) -> list[Received]:
-    return [
-        Received(envelope.project_id, envelope.uid, envelope.received_at, call)
-        for envelope in stored
-        for call in envelope.measures.calls
-    ]
+def _session_minute(received_at: datetime, now: datetime | None) -> int:
+    minute = minute_of(received_at)
+    return minute if now is None else kept_minute(minute, now, SESSIONS_OPEN)
 
 
 def _once(conn: Connection, stored: Sequence[Measured], item_type: str) -> Iterator[Measured]:

@@ -15,7 +15,8 @@ from collections import Counter, deque
 from typing import NamedTuple
 
 from app.protocol.transaction import Timing
-from app.stats.timings import TimedRequest, timed
+from app.stats.counting import Tally
+from app.stats.timings import PERFORMANCE
 
 # Some twenty seconds of a busy process.
 MAX_TIMINGS = 20_000
@@ -33,12 +34,14 @@ SUM_US, FAILED = f"{PREFIX}us", f"{PREFIX}failed"
 class Observed(NamedTuple):
     """What was observed, counted.
 
-    :param rows: by minute and bucket.
-    :param counters: to be added to the counters, by their names.
+    :param tally: of :data:`.timings.PERFORMANCE`.
+    :param counters: to be added to the counters of the accounting, by their names.
+    :param releases: that were named.
     """
 
-    rows: Counter[TimedRequest]
+    tally: Tally
     counters: Counter[str]
+    releases: set[str]
 
 
 class Observations:
@@ -59,9 +62,10 @@ class Observations:
     def take(self) -> Observed:
         """Take everything, counted; whoever cannot write it gives it back."""
         observed, self._kept = self._kept, _nothing()
-        while self._timings and len(observed.rows) < MAX_COUNTS:
+        while self._timings and len(observed.tally) < MAX_COUNTS:
             at, timing = self._timings.popleft()
-            observed.rows[timed(self._project_id, timing, int(at) // 60)] += 1
+            observed.tally.add(self._project_id, at, (timing,))
+            observed.releases.add(timing.release)
             _count(observed.counters, timing)
         return observed
 
@@ -71,7 +75,7 @@ class Observations:
 
 
 def _nothing() -> Observed:
-    return Observed(Counter(), Counter())
+    return Observed(Tally(PERFORMANCE), Counter(), set())
 
 
 def _count(counters: Counter[str], timing: Timing) -> None:

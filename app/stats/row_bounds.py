@@ -7,12 +7,14 @@ that count; there are at most some thousands a day, and they go with their day.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import Select, Table, and_, func, select
 
-from app.stats.expiry import AGED, remove
-from app.stats.tables import ai_hours, ai_series, known_sessions, session_counts, session_series
-from app.store import Store
+from app.stats import declared
+from app.stats.sessions import SESSIONS, session_series
+from app.stats.tables import known_sessions
+from app.store import Store, delete_in_batches
 
 # Of one table and project, some 60 to 150 bytes each. Full days of 2,000 series, as hours, fill it
 # in two months; an honest project has some hundreds of series.
@@ -20,38 +22,49 @@ MAX_ROWS = 3_000_000
 # Sessions that may still change: five days of 400,000 each.
 MAX_KNOWN_SESSIONS = 2_000_000
 
-# Series, and the tables that have rows of them.
-BOUNDED: tuple[tuple[Table, tuple[Table, ...]], ...] = (
-    *((aged.series, tuple(rows.table for rows in aged.rows)) for aged in AGED),
-    (ai_series, (ai_hours,)),
-    (session_series, (session_counts,)),
-)
+
+def bounded() -> Iterator[tuple[Table, list[Table]]]:
+    """Yield tables of series, and the tables that have rows of them."""
+    for series in (*declared.SERIES, SESSIONS):
+        yield series.table, [counts.table for counts in series.counts]
 
 
 def bound_rows(store: Store) -> None:
     """Remove the rows of each project's oldest series beyond those that are kept."""
-    for series, tables in BOUNDED:
+    for series, tables in bounded():
         for table in tables:
             for series_id in _beyond(store, series, table):
                 # Of all its tables: what is a series' value has its minute in the first of them.
                 for one in tables:
-                    remove(store, one, one.c.series_id == series_id)
+                    delete_in_batches(store, one, one.c.series_id == series_id)
     _bound_known(store)
 
 
 def _beyond(store: Store, series: Table, table: Table) -> list[int]:
-    """Return the series that are beyond, once their rows are added up from the newest on."""
-    count = func.count().label("count")
-    rows = select(table.c.series_id, count).group_by(table.c.series_id).subquery()
-    newest = series.c.day.desc(), series.c.id.desc()
-    kept = func.sum(rows.c.count).over(partition_by=series.c.project_id, order_by=newest)
-    joined = select(series.c.id, kept.label("kept")).join(rows, rows.c.series_id == series.c.id)
-    summed = joined.subquery()
     with store.read() as conn:
         total = conn.scalar(select(func.count()).select_from(table)) or 0
-        if total <= MAX_ROWS:
-            return []
-        return list(conn.scalars(select(summed.c.id).where(summed.c.kept > MAX_ROWS)))
+    if total <= MAX_ROWS:
+        return []
+    rows = select(table.c.series_id, func.count().label("count")).group_by(table.c.series_id)
+    return series_beyond(store, series, rows, MAX_ROWS)
+
+
+def series_beyond(store: Store, series: Table, counts: Select[Any], limit: int) -> list[int]:
+    """Return the series that are beyond a limit once what they have is added up from the newest on.
+
+    :param counts: selects ``series_id`` and ``count``, how much a series has.
+    """
+    counted = counts.subquery()
+    newest = series.c.day.desc(), series.c.id.desc()
+    kept = (
+        func.sum(counted.c.count)
+        .over(partition_by=series.c.project_id, order_by=newest)
+        .label("kept")
+    )
+    summed = select(series.c.id, kept).join(counted, counted.c.series_id == series.c.id)
+    found = summed.subquery().c
+    with store.read() as conn:
+        return list(conn.scalars(select(found.id).where(found.kept > limit)))
 
 
 def _bound_known(store: Store) -> None:
@@ -60,7 +73,7 @@ def _bound_known(store: Store) -> None:
         of_project = select(session_series.c.id).where(session_series.c.project_id == project_id)
         columns = known_sessions.c
         old = and_(columns.minute <= minute, columns.series_id.in_(of_project))
-        remove(store, known_sessions, old)
+        delete_in_batches(store, known_sessions, old)
 
 
 def _last_minutes(store: Store) -> Iterator[tuple[int, int]]:

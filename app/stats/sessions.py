@@ -21,18 +21,37 @@ import functools
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    bindparam,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from app.protocol.session import CRASHED, Sessions
-from app.stats.series import OTHER, SeriesCounter, adding, day_of
-from app.stats.tables import known_sessions, session_counts, session_series, session_users
-from app.store import insert_for
+from app.stats.additive import (
+    ENVIRONMENT,
+    OTHER,
+    RELEASE,
+    AdditiveSeries,
+    Counts,
+    SeriesKey,
+    day_of,
+)
+from app.stats.counting import SeriesIds
+from app.stats.tables import known_sessions, session_users
+from app.store import added, larger, smaller, upsert
 
-# Some twenty releases in five environments fill half of it.
-MAX_SERIES = 200
+# As long may a client still say how a session went; Sentry takes updates for as many days.
+SESSIONS_OPEN = timedelta(days=5)
 # Of a series. Beyond it those who are counted already are still told from each other, others are
 # not counted: "at least". One batch may go beyond.
 MAX_USERS = 100_000
@@ -43,13 +62,23 @@ LOOKS_AFTER = 1000
 NOBODY = 2**63 - 1
 
 
-class Series(NamedTuple):
-    """What a series is alone with."""
-
-    project_id: int
-    day: date
-    release: str
-    environment: str
+COUNTS = Counts(
+    "session_counts",
+    # All of them; those that went well are what the others leave.
+    dict.fromkeys(("sessions", "errored", "abnormal", "crashed"), BigInteger),
+)
+SESSIONS = AdditiveSeries(
+    "session_series",
+    keys=(RELEASE._replace(beyond=OTHER), ENVIRONMENT),
+    counts=(COUNTS,),
+    # Some twenty releases in five environments fill half of it.
+    max_series=200,
+    minutes_kept=SESSIONS_OPEN,
+    further=(session_users,),
+    # How many rows of users it has.
+    columns=(Column("users", Integer, nullable=False, server_default=text("0")),),
+)
+session_series, session_counts = SESSIONS.table, COUNTS.table
 
 
 class SessionUpdates(NamedTuple):
@@ -60,17 +89,17 @@ class SessionUpdates(NamedTuple):
     sessions: Sessions
 
     @property
-    def series(self) -> Series:
-        """Where it belongs, unless the session is known from before."""
+    def series(self) -> SeriesKey:
+        """The series it belongs to, unless the session is known from before."""
         of = self.sessions
-        return Series(self.project_id, day_of(self.minute), of.release, of.environment)
+        return self.project_id, day_of(self.minute), of.release, of.environment
 
 
 class SessionCounter:
     """Counts into the rows of one store."""
 
     def __init__(self) -> None:
-        self._series = SeriesCounter(session_series, Series, lambda: MAX_SERIES, _other)
+        self._series = SeriesIds(SESSIONS)
         self._full: set[int] = set()
         # How many users were added to a project's day since it was looked at.
         self._added: Counter[tuple[int, date]] = Counter()
@@ -79,7 +108,7 @@ class SessionCounter:
         """Count what was told; the caller commits."""
         if not told:
             return
-        ids = self._series.ids(conn, {session.series for session in told})
+        ids = self._series.find(conn, {one.series for one in told})
         changes = _Changes()
         for session in told:
             if session.sessions.sid is None:
@@ -90,7 +119,7 @@ class SessionCounter:
                     session.sessions.quantity,
                 )
         _tell(conn, _rows(told, ids), changes)
-        _add_counts(conn, changes.counts)
+        COUNTS.add(conn, {key: tuple(row) for key, row in changes.counts.items() if any(row)})
         self._add_users(conn, changes.users)
 
     def _add_users(self, conn: Connection, users: dict[_UserKey, list[int]]) -> None:
@@ -165,16 +194,9 @@ class _Changes:
             user[1] += quantity if state.outcome == CRASHED else 0
 
 
-def _other(series: Series) -> Series:
-    return Series(series.project_id, series.day, OTHER, "")
-
-
-def _state_of(session_updates: SessionUpdates) -> _State:
-    did = session_updates.sessions.did
-    return _State(
-        session_updates.sessions.outcome,
-        NOBODY if did is None else _hash(session_updates.project_id, did),
-    )
+def _state_of(one: SessionUpdates) -> _State:
+    did = one.sessions.did
+    return _State(one.sessions.outcome, NOBODY if did is None else _hash(one.project_id, did))
 
 
 def _hash(*parts: object) -> int:
@@ -182,7 +204,7 @@ def _hash(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(said).digest()[:8]) % NOBODY
 
 
-def _rows(told: Iterable[SessionUpdates], ids: dict[Series, int]) -> list[dict[str, Any]]:
+def _rows(told: Iterable[SessionUpdates], ids: dict[SeriesKey, int]) -> list[dict[str, Any]]:
     """Return a row for each session that has an id: the first minute, the worst, one user."""
     rows: dict[int, dict[str, Any]] = {}
     for session in told:
@@ -221,43 +243,27 @@ def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> No
 # Built once: putting this statement together takes longer than executing it.
 @functools.cache
 def _telling(dialect: str) -> Any:
-    statement = insert_for(dialect, known_sessions)
-    new, old = statement.excluded, known_sessions.c
-    # By CASE: the two databases name greatest and least differently.
-    is_worse, is_smaller = new.outcome > old.outcome, new.user_hash < old.user_hash
-    return statement.on_conflict_do_update(
-        index_elements=["session_hash"],
-        set_={
-            "outcome": case((is_worse, new.outcome), else_=old.outcome),
-            "user_hash": case((is_smaller, new.user_hash), else_=old.user_hash),
-            "outcome_before": old.outcome,
-            "user_before": old.user_hash,
-        },
-        where=or_(is_worse, is_smaller),
-    ).returning(
-        old.series_id,
-        old.minute,
-        old.outcome,
-        old.user_hash,
-        old.outcome_before,
-        old.user_before,
+    statement = upsert(
+        dialect,
+        known_sessions,
+        where=_is_changed,
+        outcome=larger,
+        user_hash=smaller,
+        outcome_before=lambda old, new: old.table.c.outcome,
+        user_before=lambda old, new: old.table.c.user_hash,
     )
+    names = "series_id", "minute", "outcome", "user_hash", "outcome_before", "user_before"
+    return statement.returning(*(known_sessions.c[name] for name in names))
 
 
-def _add_counts(conn: Connection, counts: dict[_CountKey, list[int]]) -> None:
-    names = "series_id", "minute", "sessions", "errored", "abnormal", "crashed"
-    values = [
-        dict(zip(names, (*key, *row), strict=True))
-        for key, row in sorted(counts.items())
-        if any(row)
-    ]
-    if values:
-        conn.execute(adding(conn.dialect.name, session_counts), values)
+def _is_changed(old: Any, new: Any) -> Any:
+    return or_(new.outcome > old.outcome, new.user_hash < old.user_hash)
 
 
 @functools.cache
 def _user_addition(dialect: str) -> Any:
-    return adding(dialect, session_users).returning(*session_users.c)
+    statement = upsert(dialect, session_users, sessions=added, crashed=added)
+    return statement.returning(*session_users.c)
 
 
 def _parameters(key: _UserKey, counts: list[int]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Tables of this package: counts of requests, sessions, users, metrics and AI calls; releases."""
+"""Tables that no declaration (:mod:`.additive`) makes: users, sessions, single calls, releases."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Date,
-    Double,
     Float,
     ForeignKey,
     Index,
@@ -17,7 +15,6 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
-    text,
 )
 
 from app.store import RowId, UtcDateTime, metadata
@@ -44,38 +41,6 @@ affected_days = Table(
     Column("users", Integer, nullable=False),
     # What grows old is found by it.
     Index(None, "day"),
-    sqlite_with_rowid=False,
-)
-
-session_series = Table(
-    "session_series",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("day", Date, nullable=False),
-    Column("release", String(250), nullable=False),
-    # Empty where there is none.
-    Column("environment", String(64), nullable=False),
-    # How many rows of users it has.
-    Column("users", Integer, nullable=False, server_default=text("0")),
-    # Whether its minutes are rolled up to hours.
-    Column("rolled", Boolean, nullable=False, server_default=false()),
-    UniqueConstraint("project_id", "day", "release", "environment"),
-    # What grows old is found by it.
-    Index(None, "rolled", "day"),
-)
-
-session_counts = Table(
-    "session_counts",
-    metadata,
-    Column("series_id", Integer, ForeignKey("session_series.id"), primary_key=True),
-    # Since 1970; an hour's first one in the end.
-    Column("minute", Integer, primary_key=True, autoincrement=False),
-    # All of them; those that went well are what the others leave.
-    Column("sessions", BigInteger, nullable=False),
-    Column("errored", BigInteger, nullable=False),
-    Column("abnormal", BigInteger, nullable=False),
-    Column("crashed", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 
@@ -110,89 +75,6 @@ known_sessions = Table(
     Index(None, "minute"),
 )
 
-timing_series = Table(
-    "timing_series",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("day", Date, nullable=False),
-    Column("transaction", String(200), nullable=False),
-    # Empty where there is none: NULLs would not be alone with anything.
-    Column("release", String(250), nullable=False),
-    Column("environment", String(64), nullable=False),
-    # Whether its minutes are rolled up to hours.
-    Column("rolled", Boolean, nullable=False, server_default=false()),
-    UniqueConstraint("project_id", "day", "transaction", "release", "environment"),
-    # What grows old is found by it.
-    Index(None, "rolled", "day"),
-)
-
-timings = Table(
-    "timings",
-    metadata,
-    Column("series_id", Integer, ForeignKey("timing_series.id"), primary_key=True),
-    # Since 1970, a quarter of what a time takes as text on SQLite; an hour's first one in the end.
-    Column("minute", Integer, primary_key=True, autoincrement=False),
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
-    Column("requests", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-metric_series = Table(
-    "metric_series",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("day", Date, nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("type", String(12), nullable=False),
-    # Empty where there is none, as the next two: NULLs would not be alone with anything.
-    Column("unit", String(40), nullable=False),
-    Column("release", String(250), nullable=False),
-    Column("environment", String(64), nullable=False),
-    # Whether its minutes are rolled up to hours.
-    Column("rolled", Boolean, nullable=False, server_default=false()),
-    UniqueConstraint(
-        "project_id",
-        "day",
-        "name",
-        "type",
-        "unit",
-        "release",
-        "environment",
-        name="uq_metric_series_day",  # With all columns it is longer than PostgreSQL's names are.
-    ),
-    # What grows old is found by it.
-    Index(None, "rolled", "day"),
-)
-
-metric_points = Table(
-    "metric_points",
-    metadata,
-    Column("series_id", Integer, ForeignKey("metric_series.id"), primary_key=True),
-    # Since 1970; an hour's first one in the end.
-    Column("minute", Integer, primary_key=True, autoincrement=False),
-    Column("quantity", BigInteger, nullable=False),
-    Column("sum", Double, nullable=False),
-    Column("least", Double, nullable=False),
-    Column("most", Double, nullable=False),
-    Column("last", Double, nullable=False),
-    # Seconds since 1970.
-    Column("last_at", Double, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-metric_buckets = Table(
-    "metric_buckets",
-    metadata,
-    Column("series_id", Integer, ForeignKey("metric_series.id"), primary_key=True),
-    Column("minute", Integer, primary_key=True, autoincrement=False),
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
-    Column("quantity", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
 ai_calls = Table(
     "ai_calls",
     metadata,
@@ -222,69 +104,6 @@ ai_calls = Table(
     Index(None, "project_id", "id"),
     # What grows old is found by it.
     Index(None, "received_at"),
-)
-
-ai_series = Table(
-    "ai_series",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    Column("day", Date, nullable=False, index=True),
-    Column("kind", String(8), nullable=False),
-    Column("operation", String(64), nullable=False),
-    # Empty where there is none: NULLs would not be alone with anything.
-    Column("model", String(120), nullable=False),
-    Column("release", String(250), nullable=False),
-    Column("environment", String(64), nullable=False),
-    UniqueConstraint(
-        "project_id",
-        "day",
-        "kind",
-        "operation",
-        "model",
-        "release",
-        "environment",
-        name="uq_ai_series",
-    ),
-)
-
-ai_hours = Table(
-    "ai_hours",
-    metadata,
-    Column("series_id", Integer, ForeignKey("ai_series.id"), primary_key=True),
-    # Since 1970.
-    Column("hour", Integer, primary_key=True, autoincrement=False),
-    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
-    Column("calls", Integer, nullable=False),
-    Column("failures", Integer, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("total_tokens", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-item_counts = Table(
-    "item_counts",
-    metadata,
-    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
-    # One of ITEM_TYPES, or OTHER.
-    Column("item_type", String(40), primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("quantity", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
-)
-
-client_losses = Table(
-    "client_losses",
-    metadata,
-    Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
-    # As "name version".
-    Column("client", String(100), primary_key=True),
-    Column("reason", String(64), primary_key=True),
-    Column("category", String(64), primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("quantity", BigInteger, nullable=False),
-    sqlite_with_rowid=False,
 )
 
 VERSION_LENGTH = 250

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, and_, delete, select
 
-from app.stats.expiry import remove
 from app.stats.tables import affected_days, affected_users, releases
 from app.stats.users import EVER, ISSUE, MAX_USERS, RELEASE, Subject, of_subject
-from app.store import Store
+from app.store import Store, delete_in_batches
 
 # Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
 BATCH_SIZE = 1000
@@ -28,7 +27,7 @@ def forget_users(store: Store, before: int) -> None:
     A user who did not meet a subject since counts again on coming back.
     """
     unknown = _DAYS.of_id.not_in(select(releases.c.id))
-    remove(store, affected_days, and_(_DAYS.day == EVER, _DAYS.kind == RELEASE, unknown))
+    delete_in_batches(store, affected_days, and_(_DAYS.day == EVER, _DAYS.kind == RELEASE, unknown))
     old = select(_DAYS.kind, _DAYS.of_id).where(_DAYS.day > EVER, _DAYS.day < before)
     old = old.order_by(_DAYS.day).limit(_SUBJECTS_IN_A_BATCH)
     while True:

@@ -4,7 +4,8 @@ database.py      ``Store``: reading, writing, opening
 engines.py       its engines, and the pragmas of SQLite
 migrations.py    the schema's revisions
 columns.py       metadata and types of columns      tables.py   facts about the store, leases
-statements.py    INSERT as both databases know it   errors.py   what a store can fail with
+statements.py    INSERT where a row may be there: ``upsert``, and what its columns get
+batches.py       long work in short transactions    errors.py   what a store can fail with
 writer_lock.py   one writer among the processes of a machine
 leases.py        work that one process at a time may do, as rows that run out by themselves
 leased_task.py   a thread that works again and again while its process holds the lease
@@ -16,16 +17,25 @@ kept_keys.py     what a damaged SQLite file must not lose
 disks.py         how much of the disks is free
 """
 
+from app.store.batches import delete_in_batches, first_within, in_batches
 from app.store.columns import RowId, UtcDateTime, metadata, partial_index, utc_now
 from app.store.database import Store
 from app.store.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from app.store.migrations import newest_revision
-from app.store.statements import add_rows, insert, insert_for, inserted, upsert
+from app.store.statements import (
+    added,
+    insert,
+    insert_for,
+    inserted,
+    larger,
+    new_if_any,
+    replaced,
+    smaller,
+    upsert,
+)
 from app.store.tables import facts
 
 __all__ = [
-    "add_rows",
-    "upsert",
     "RowId",
     "Store",
     "StoreBusy",
@@ -33,12 +43,21 @@ __all__ = [
     "StoreFull",
     "StoreUnavailable",
     "UtcDateTime",
+    "added",
+    "delete_in_batches",
     "facts",
+    "first_within",
+    "in_batches",
     "insert",
     "insert_for",
     "inserted",
+    "larger",
     "metadata",
+    "new_if_any",
     "newest_revision",
     "partial_index",
+    "replaced",
+    "smaller",
+    "upsert",
     "utc_now",
 ]

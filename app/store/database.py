@@ -33,7 +33,7 @@ from app.store.errors import StoreBusy, StoreUnavailable
 from app.store.integrity import check_file, damaged_files
 from app.store.kept_keys import copy_of, newest_damaged, salvage, take_over, write_copy
 from app.store.migrations import newest_revision, revision_of, upgrade
-from app.store.statements import upsert
+from app.store.statements import replaced, upsert
 from app.store.tables import facts
 from app.store.writer_lock import WriterLock
 
@@ -256,8 +256,8 @@ class Store:
         :raise StoreError: it cannot be written, or another writer held the store for that long.
         """
         with self.write(timeout_s) as conn:
-            value = utc_now().isoformat().ljust(PROBE_BYTES, ".")
-            upsert(conn, facts, {"name": "write_probe"}, {"value": value})
+            row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
+            conn.execute(upsert(conn, facts, row, value=replaced))
         self.write_failed = False
 
     def damaged_files(self) -> list[Path]:

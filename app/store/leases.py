@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from app.store.columns import UtcDateTime, utc_now
 from app.store.database import Store
-from app.store.statements import insert
+from app.store.statements import replaced, upsert
 from app.store.tables import leases
 
 
@@ -67,17 +67,16 @@ def claim(store: Store, name: str, owner: str, lasts: timedelta) -> bool:
     if holder != owner and is_good and not is_ended:
         return False  # Asked often by many: without the write that would only tell the same.
     with store.write(durable=False) as conn:
-        until = _clock(conn, lasts)
-        statement = insert(conn, leases).values(name=name, owner=owner, until=until)
-        statement = statement.on_conflict_do_update(
-            index_elements=["name"],
-            set_={"owner": owner, "until": until},
-            where=or_(
-                leases.c.until <= _clock(conn),
-                leases.c.owner.in_({owner, holder} if is_ended else {owner}),
-            ),
-        ).returning(leases.c.owner)
-        return conn.execute(statement).first() is not None
+        may_end = {owner, holder} if is_ended else {owner}
+        statement = upsert(
+            conn,
+            leases,
+            {"name": name, "owner": owner, "until": _clock(conn, lasts)},
+            where=lambda old, new: or_(old.until <= _clock(conn), old.owner.in_(may_end)),
+            owner=replaced,
+            until=replaced,
+        )
+        return conn.execute(statement.returning(leases.c.owner)).first() is not None
 
 
 def release(store: Store, name: str, owner: str) -> None:

@@ -50,8 +50,8 @@ def get(client: FlaskClient, **query: str) -> str:
 
 def test_chart_of_tokens_draws_steps_in_proportion_and_says_them() -> None:
     busy, odd = CallFigures(), CallFigures()
-    busy.take(0, 2, 0, 1500, 500, 2000)
-    odd.take(0, 1, 0, 0, 900, 500)  # says less in total than in part
+    busy.add(0, 2, 0, 1500, 500, 2000)
+    odd.add(0, 1, 0, 0, 900, 500)  # says less in total than in part
     start, hour = datetime(2026, 3, 1, 12, tzinfo=UTC), timedelta(hours=1)
     drawn = token_chart([busy, CallFigures(), odd], start, hour)
     tops = [dict(re.findall(r"M(\d+) 100v-([\d.]+)h", p)) for p in (drawn.total, drawn.output)]

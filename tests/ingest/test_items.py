@@ -15,9 +15,15 @@ from sqlalchemy import func, select, update
 from app.intake.retention import Limits, prune
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, Item
-from app.stats import item_counts as counting
-from app.stats.item_counts import LossKey, count_losses, items_by_type, losses
-from app.stats.tables import client_losses, item_counts
+from app.stats.counting import count_day
+from app.stats.item_counts import (
+    LOSSES,
+    LossKey,
+    client_losses,
+    item_counts,
+    items_by_type,
+    losses,
+)
 from app.store import utc_now
 from tests.conftest import parts_of
 from tests.ingest.corpus import load
@@ -115,12 +121,12 @@ def test_client_is_named_by_its_header_else_by_its_key(
 
 
 def test_losses_of_a_day_have_an_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counting, "MAX_LOSSES_A_DAY", 3)
+    monkeypatch.setattr(LOSSES, "max_keys", 3)
     day = utc_now().date()
     with parts_of(app).store.write() as conn:
         for batch in range(4):
             keys = [LossKey(42, f"client {batch} {n}", "queue_overflow", "error") for n in range(2)]
-            count_losses(conn, Counter(dict.fromkeys(keys, 5)), day)
+            count_day(conn, LOSSES, Counter(dict.fromkeys(keys, 5)), day)
         found = losses(conn, 42)
         assert sum(loss.quantity for loss in found) == 40
         assert len(found) == 4 and {loss.client for loss in found} >= {"other"}
@@ -131,7 +137,7 @@ def test_what_is_by_choice_is_no_loss_and_stands_last(app: Flask) -> None:
     chosen = LossKey(42, "sentry.python 2", "sample_rate", "transaction")
     lost = LossKey(42, "sentry.python 2", "network_error", "error")
     with parts_of(app).store.write() as conn:
-        count_losses(conn, Counter({chosen: 1000, lost: 1}), day)
+        count_day(conn, LOSSES, Counter({chosen: 1000, lost: 1}), day)
         found = losses(conn)
         assert [(loss.reason, loss.is_by_choice) for loss in found] == [
             ("network_error", False),

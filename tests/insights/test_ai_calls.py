@@ -17,18 +17,19 @@ from app.insights.ai_calls import (
     CallLine,
     Selection,
     latest,
-    options_of,
     over_time,
     survey,
     total_of,
 )
+from app.insights.reading import options_of
 from app.intake import Intake
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope
 from app.stats import ai_calls as ai_calls_module
-from app.stats.series import OTHER
-from app.stats.tables import ai_calls, ai_hours, ai_series
+from app.stats.additive import OTHER
+from app.stats.ai_calls import AI_CALLS, ai_hours, ai_series
+from app.stats.tables import ai_calls
 from app.store import Store, utc_now
 from app.web import access
 from tests.conftest import parts_of
@@ -113,7 +114,7 @@ def test_stream_that_two_processes_get_twice_adds_up_to_the_exact_count(
         assert {(row.span_id, row.input_tokens, row.failed) for row in rows} == {
             (one.span()["span_id"], one.input_tokens, one.failed) for one in given
         }
-        assert options_of(conn, SHOP, since) == {
+        assert options_of(AI_CALLS, conn, SHOP, since) == {
             "release": ["2.0", "1.0"],
             "environment": ["production"],
         }
@@ -163,7 +164,7 @@ def test_own_traced_request_counts_its_calls(make_app: Callable[..., Flask]) -> 
 def test_beyond_the_bound_of_a_day_models_are_counted_as_one(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ai_calls_module, "MAX_SERIES", 5)
+    monkeypatch.setattr(AI_CALLS, "max_series", 5)
     given = [replace(ONE, number=number, model=f"m{number}") for number in range(20)]
     agents = [replace(ONE, number=20, operation="invoke_agent")]
     with time_machine.travel("2026-03-01T12:00:00Z", tick=False):

@@ -19,22 +19,24 @@ from sqlalchemy import func, select
 from app.insights.health import (
     Counts,
     Health,
-    has_any,
+    Selection,
     health_by_release,
     health_of,
-    options_of,
     over_time,
     users_by_day,
 )
+from app.insights.reading import has_any, options_of
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.measures import read_measures
 from app.sentry import flush
 from app.stats import sessions as sessions_module
-from app.stats.measuring import MeasureCounters, Measured
-from app.stats.series import OTHER
-from app.stats.tables import known_sessions, session_counts, session_series, session_users
+from app.stats.additive import OTHER
+from app.stats.counting import Measured
+from app.stats.measuring import MeasureCounters
+from app.stats.sessions import SESSIONS, session_counts, session_series
+from app.stats.tables import known_sessions, session_users
 from app.store import Store, utc_now
 from app.web import access
 from tests.conftest import parts_of
@@ -62,7 +64,7 @@ def health(store: Store, project_id: int = SHOP, **wanted: Any) -> Health:
     now = utc_now()
     window = now - timedelta(days=30), now + timedelta(minutes=1)
     with store.read() as conn:
-        return health_of(conn, project_id, *window, **wanted)
+        return health_of(conn, Selection(project_id, *window, **wanted))
 
 
 def rows(store: Store) -> list[int]:
@@ -132,19 +134,19 @@ def test_updates_in_any_order_and_twice_are_the_sessions_that_they_tell(store: S
 
 def agrees(store: Store, project_id: int, expected: list[Visit]) -> None:
     """Hold all figures against those of an independent count."""
-    of = project_id, NOON, NOON + timedelta(minutes=4001)
+    of = Selection(project_id, NOON, NOON + timedelta(minutes=4001))
     with store.read() as conn:
-        assert health_of(conn, *of) == figures(expected)
-        assert health_by_release(conn, *of) == {
+        assert health_of(conn, of) == figures(expected)
+        assert health_by_release(conn, of) == {
             release: figures(one for one in expected if one.release == release)
             for release in {one.release for one in expected}
         }
         for name in ("production", "staging"):
             there = [one for one in expected if one.environment == name]
-            assert health_of(conn, *of, environment=name) == figures(there)
+            assert health_of(conn, replace(of, environment=name)) == figures(there)
             newer = [one for one in there if one.release == "2.0"]
-            assert health_of(conn, *of, "2.0", name) == figures(newer)
-        minutes = over_time(conn, *of, timedelta(minutes=1))
+            assert health_of(conn, replace(of, release="2.0", environment=name)) == figures(newer)
+        minutes = over_time(conn, of, timedelta(minutes=1))
         for number, counts in enumerate(minutes):
             if counts.sessions:
                 at = NOON + timedelta(minutes=number)
@@ -154,7 +156,7 @@ def agrees(store: Store, project_id: int, expected: list[Visit]) -> None:
         for one in expected:
             by_day.setdefault(one.at.date(), []).append(one)
         found = {day: figures(those)[4:] for day, those in by_day.items()}
-        assert users_by_day(conn, *of) == {day: users for day, users in found.items() if users[0]}
+        assert users_by_day(conn, of) == {day: users for day, users in found.items() if users[0]}
 
 
 def test_session_with_several_users_has_one_whatever_the_order(store: Store) -> None:
@@ -170,7 +172,7 @@ def test_session_with_several_users_has_one_whatever_the_order(store: Store) -> 
         stream = [(NOON, replace(one, release=f"1.{number}")) for one in order]
         count(store, SHOP, stream, 1 + number % 4)
     with store.read() as conn:
-        found = health_by_release(conn, SHOP, NOON, NOON + timedelta(minutes=1))
+        found = health_by_release(conn, Selection(SHOP, NOON, NOON + timedelta(minutes=1)))
     assert len(found) == 12
     [one] = set(found.values())
     assert one[:4] == (3, 1, 0, 1) and one.users in (2, 3) and one.crashed_users == 1
@@ -197,9 +199,9 @@ def test_stream_through_the_door_is_counted_exactly(app: Flask, store: Store) ->
     assert health(store) == figures(told)
     now = utc_now()
     with store.read() as conn:
-        assert options_of(conn, SHOP, now)["release"] == ["2.0", "1.0"]
-        assert options_of(conn, SHOP, now)["environment"] == ["production"]
-        assert has_any(conn, SHOP) and not has_any(conn, 1)
+        assert options_of(SESSIONS, conn, SHOP, now)["release"] == ["2.0", "1.0"]
+        assert options_of(SESSIONS, conn, SHOP, now)["environment"] == ["production"]
+        assert has_any(SESSIONS, conn, SHOP) and not has_any(SESSIONS, conn, 1)
 
 
 def test_groups_are_added_as_they_come(app: Flask, store: Store) -> None:
@@ -220,11 +222,11 @@ def test_nothing_is_told_as_nothing(store: Store) -> None:
     none = health(store)
     assert none == Health() and none.crash_free_sessions is None and none.crash_free_users is None
     with store.read() as conn:
-        assert health_by_release(conn, SHOP, NOON, NOON + timedelta(days=1)) == {}
-        two_hours = SHOP, NOON, NOON + timedelta(hours=2), timedelta(hours=1)
-        assert over_time(conn, *two_hours) == [Counts(), Counts()]
-        assert over_time(conn, SHOP, NOON, NOON, timedelta(hours=1)) == []
-        assert users_by_day(conn, *two_hours[:3]) == {}
+        assert health_by_release(conn, Selection(SHOP, NOON, NOON + timedelta(days=1))) == {}
+        two_hours, hour = Selection(SHOP, NOON, NOON + timedelta(hours=2)), timedelta(hours=1)
+        assert over_time(conn, two_hours, hour) == [Counts(), Counts()]
+        assert over_time(conn, Selection(SHOP, NOON, NOON), hour) == []
+        assert users_by_day(conn, two_hours) == {}
 
 
 def test_session_stays_in_the_minute_and_on_the_day_it_was_first_heard_of(
@@ -237,8 +239,9 @@ def test_session_stays_in_the_minute_and_on_the_day_it_was_first_heard_of(
         take(app, envelope(Update("a" * 32, did="ann", status="crashed").item()))
         take(app, envelope(Update("b" * 32, did="ann").item()))
     with store.read() as conn:
-        before = health_of(conn, SHOP, late, late + timedelta(minutes=1))
-        after = health_of(conn, SHOP, late + timedelta(minutes=1), late + timedelta(minutes=3))
+        midnight = late + timedelta(minutes=1)
+        before = health_of(conn, Selection(SHOP, late, midnight))
+        after = health_of(conn, Selection(SHOP, midnight, late + timedelta(minutes=3)))
     assert (before, after) == ((1, 1, 0, 0, 1, 1), (1, 0, 0, 0, 1, 0))
 
 
@@ -290,7 +293,7 @@ def test_what_comes_twice_is_counted_once_and_each_project_has_its_own(
 def test_beyond_the_bound_of_a_day_releases_are_counted_as_one(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions_module, "MAX_SERIES", 3)
+    monkeypatch.setattr(SESSIONS, "max_series", 3)
     for number in range(8):
         one = Update(f"{number + 1:032x}", f"1.{number}", did="ann", status="ok")
         take(app, envelope(one.item()))
@@ -298,7 +301,7 @@ def test_beyond_the_bound_of_a_day_releases_are_counted_as_one(
     now = utc_now()
     with store.read() as conn:
         window = now - timedelta(hours=1), now + timedelta(minutes=1)
-        found = health_by_release(conn, SHOP, *window)
+        found = health_by_release(conn, Selection(SHOP, *window))
     sessions = {name: one.sessions for name, one in found.items()}
     assert sessions == {"1.0": 1, "1.1": 1, "1.2": 1, OTHER: 5}
     assert health(store) == (8, 8, 0, 0, 1, 1)
@@ -344,11 +347,11 @@ def test_minutes_become_hours_and_no_figure_changes(app: Flask, store: Store) ->
             clock.shift(timedelta(minutes=1))
             did, end = chance.choice("abcdef"), chance.choice(ENDS)
             take(app, envelope(Update(f"{number + 1:032x}", did=did, status=end).item()))
-    window = SHOP, NOON, NOON + timedelta(hours=2)
+    window = Selection(SHOP, NOON, NOON + timedelta(hours=2))
 
     def found() -> tuple[Any, ...]:
         with store.read() as conn:
-            return health_of(conn, *window), over_time(conn, *window, timedelta(hours=1))
+            return health_of(conn, window), over_time(conn, window, timedelta(hours=1))
 
     before = found()
     assert before[0].sessions == 90

@@ -22,11 +22,10 @@ from app.insights.metrics import (
     MetricName,
     MetricSelection,
     detail_of,
-    has_any,
     lines_of,
     names_of,
-    options_of,
 )
+from app.insights.reading import has_any, options_of
 from app.intake import Intake
 from app.intake.retention import Limits, prune
 from app.projects import create_project
@@ -34,10 +33,9 @@ from app.protocol.envelope import parse_envelope
 from app.protocol.measures import NOTHING, read_measures
 from app.protocol.metrics import MetricKey, read_metrics
 from app.protocol.packing import unpack
-from app.stats import metrics as metrics_module
+from app.stats.additive import OTHER
 from app.stats.buckets import value_bucket_of, value_of, value_percentiles
-from app.stats.series import OTHER
-from app.stats.tables import metric_buckets, metric_points, metric_series
+from app.stats.metrics import METRICS, metric_buckets, metric_points, metric_series
 from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.ingest.corpus import FOLDER
@@ -218,11 +216,11 @@ def test_stream_of_two_applications_adds_up_to_the_exact_count(app: Flask, store
             for step in found.steps:
                 total.add(step)
             agrees(total, of(stream, name))
-        assert options_of(conn, SHOP, since) == {
+        assert options_of(METRICS, conn, SHOP, since) == {
             "release": ["2.0", "1.0"],
             "environment": ["production"],
         }
-        assert has_any(conn, SHOP) and not has_any(conn, 1)
+        assert has_any(METRICS, conn, SHOP) and not has_any(METRICS, conn, 1)
 
 
 def test_metrics_of_the_applications_own_sdk_count(app: Flask, store: Store) -> None:
@@ -292,7 +290,7 @@ def test_envelope_with_an_event_id_that_comes_twice_is_counted_once(
 def test_beyond_the_bound_of_a_day_metrics_are_counted_as_one_of_their_type(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics_module, "MAX_SERIES", 5)
+    monkeypatch.setattr(METRICS, "max_series", 5)
     since = utc_now()
     take(app, *({**GOOD, "name": f"{number:02}"} for number in range(5)))
     for kind in ("counter", "distribution"):

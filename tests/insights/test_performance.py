@@ -21,21 +21,19 @@ from app.insights.performance import (
     Selection,
     error_rate,
     figures_by,
-    has_any,
     latency,
-    options_of,
     over_time,
     totals,
 )
+from app.insights.reading import has_any, options_of
 from app.intake import Intake
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.protocol.transaction import Timing
-from app.stats import timings as timings_module
+from app.stats.additive import OTHER
 from app.stats.buckets import UNKNOWN, bucket_of, duration_of, percentiles
-from app.stats.series import OTHER, minute_of
-from app.stats.tables import timing_series, timings
-from app.stats.timings import timed
+from app.stats.counting import SeriesCounter, Tally
+from app.stats.timings import PERFORMANCE, timing_series, timings
 from app.store import Store, utc_now
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, Request, exact, feed, requests
@@ -128,11 +126,11 @@ def test_stream_of_several_processes_adds_up_to_the_exact_count(
             len(cart),
             pytest.approx(exact(cart, 0.95), rel=TOLERANCE),
         )
-        assert options_of(conn, SHOP, since) == {
+        assert options_of(PERFORMANCE, conn, SHOP, since) == {
             "release": ["2.0", "1.0"],
             "environment": ["production"],
         }
-        assert has_any(conn, SHOP) and not has_any(conn, 1)
+        assert has_any(PERFORMANCE, conn, SHOP) and not has_any(PERFORMANCE, conn, 1)
 
 
 def test_own_requests_and_envelopes_of_two_applications_add_up(app: Flask, store: Store) -> None:
@@ -194,7 +192,7 @@ def test_transaction_that_comes_twice_is_counted_once(app: Flask, store: Store) 
 def test_beyond_the_bound_of_a_day_transactions_are_counted_as_one(
     app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timings_module, "MAX_SERIES", 5)
+    monkeypatch.setattr(PERFORMANCE, "max_series", 5)
     with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
         take(app, [Request(f"/raw/{number}", "1", 10.0, number % 2 == 0) for number in range(20)])
         take(app, [Request("/raw/1", "1", 10.0, False)], first=50)  # has its place
@@ -213,20 +211,19 @@ def test_beyond_the_bound_of_a_day_transactions_are_counted_as_one(
 def test_series_of_a_transaction_that_is_rolled_back_is_made_again(
     app: Flask, store: Store
 ) -> None:
-    book, now = timings_module.TimingCounter(), utc_now()
-    timing = Timing("/cart", "", "", 1.0, False)
-    counts = Counter([timed(SHOP, timing, minute_of(now))])
+    counter, tally, now = SeriesCounter(PERFORMANCE), Tally(PERFORMANCE), utc_now()
+    tally.add(SHOP, now.timestamp(), [Timing("/cart", "", "", 1.0, False)])
 
     def lost() -> None:
         with store.write() as conn:
-            book.add(conn, counts)
+            counter.add(conn, tally, now)
             raise LookupError
 
     with pytest.raises(LookupError):
         lost()
     for _ in range(3):
         with store.write() as conn:
-            book.add(conn, counts)
+            counter.add(conn, tally, now)
     with store.read() as conn:
         assert error_rate(conn, SHOP, now, now + timedelta(minutes=1)).requests == 3
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, literal, or_, select, update
+from sqlalchemy import Connection, delete, literal, or_, select, update
 
 from app.alerts.channels.stored import Channel, chosen
 from app.alerts.notifications import Draft, add_notification
@@ -15,6 +15,7 @@ from app.alerts.tables import alert_rule_states, noticed_issues
 from app.issues.followers import when_merged, when_taken_out
 from app.issues.tables import issues
 from app.store import insert as insert_or_not
+from app.store import larger, replaced, upsert
 
 
 def notify(
@@ -73,22 +74,11 @@ def _add_notification(conn: Connection, source_id: int, other_id: int) -> None:
     """Have rules that named an issue cool down for another one, too, from the later moment on."""
     of = noticed_issues.c
     rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)
-    # Without WHERE, SQLite takes ON CONFLICT for part of the SELECT; it has one here.
-    statement = insert_or_not(conn, noticed_issues)
-    statement = statement.from_select(["rule_id", "issue_id", "at"], rows)
-    at = statement.excluded.at
-    later = case((at > of.at, at), else_=of.at)
-    key = ["rule_id", "issue_id"]
-    conn.execute(statement.on_conflict_do_update(index_elements=key, set_={"at": later}))
+    conn.execute(upsert(conn, noticed_issues, rows, at=larger))
 
 
 def write_state(conn: Connection, rule: Watch, **values: Any) -> None:
     """Write how a rule was found in a project, any fields of :class:`RuleState`."""
     key = {"rule_id": rule.id, "project_id": rule.project_id}
     first = key | {name: getattr(rule, name) for name in STATE_FIELDS} | values
-    statement = insert_or_not(conn, alert_rule_states).values(first)
-    if values:
-        statement = statement.on_conflict_do_update(index_elements=list(key), set_=values)
-    else:
-        statement = statement.on_conflict_do_nothing()
-    conn.execute(statement)
+    conn.execute(upsert(conn, alert_rule_states, first, **dict.fromkeys(values, replaced)))

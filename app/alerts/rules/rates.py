@@ -98,6 +98,7 @@ class CrashFree(RateKind):
 
     def figure(self, *window: Any) -> Figure | None:
         """Return how many of 100 sessions ended without a crash."""
-        sessions, crashed, *_ = health.counts_of(*window)
+        conn, *of = window
+        sessions, crashed, *_ = health.counts_of(conn, health.Selection(*of))
         # In this order, so that whole percents stay whole: 0.57 * 100 is less than 57.
         return Figure((sessions - crashed) * 100 / sessions, sessions) if sessions else None

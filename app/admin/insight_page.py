@@ -1,0 +1,102 @@
+"""What the pages of insights have in common: a project, a period, names, what comes first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, TypeVar
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import Connection
+
+from app.admin import bp
+from app.admin.choices import ProjectChoice
+from app.admin.lookups import project_names
+from app.insights.reading import PERIODS, Period, Selection, has_any, options_of, window_of
+from app.projects import OWN_PROJECT_ID
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_store
+
+S = TypeVar("S", bound=Selection)
+
+
+class InsightChoice(ProjectChoice):
+    """What is looked at; ``narrows_by`` has names of the fields of the selection."""
+
+    periods: ClassVar[Mapping[str, Period]] = PERIODS
+    sorts: ClassVar[Mapping[Any, str]] = {}
+
+    @property
+    def period(self) -> Period:
+        """How far back one looks."""
+        return self.periods[self.of("period")]
+
+    @property
+    def step(self) -> timedelta:
+        """How long a step of the charts is."""
+        return self.period.step
+
+    @property
+    def sort(self) -> Any:
+        """What comes first, a key of ``sorts``."""
+        return self.of("sort")
+
+    def select(self, kind: type[S], now: datetime) -> S:
+        """Return what the choice means to the store."""
+        since, until = window_of(self.of("period"), now, self.periods)
+        return kind(self.project_id, since, until, **self.narrowing)
+
+    def _is_known(self, name: str, value: str) -> bool:
+        of_few = {"period": self.periods, "sort": self.sorts}
+        return value in of_few[name] if name in of_few else super()._is_known(name, value)
+
+
+C = TypeVar("C", bound=InsightChoice)
+Read = Callable[[Connection, C, S], dict[str, Any]]
+
+
+def insight_page(
+    path: str, template: str, choice_of: type[C], selection_of: type[S]
+) -> Callable[[Read[C, S]], Callable[[], ResponseReturnValue]]:
+    """Make a page out of a function that reads what its template shows, besides what all have.
+
+    The template gets ``choice``, ``options``, ``projects``, ``is_own`` (whether it is about this
+    application) and ``any_at_all`` (whether the project has anything of it).
+    """
+
+    def page_of(read: Read[C, S]) -> Callable[[], ResponseReturnValue]:
+        @bp.get(path)
+        @access.admin
+        @functools.wraps(read)
+        def view() -> ResponseReturnValue:
+            choice = choice_of().read(request.args)
+            selection = choice.select(selection_of, utc_now())
+            with current_store().read() as conn:
+                found = read(conn, choice, selection)
+                of = selection.declared, conn, selection.project_id
+                options, any_at_all = options_of(*of, selection.since), has_any(*of)
+                projects = project_names(conn)
+            return render_template(
+                template,
+                choice=choice,
+                options=options,
+                any_at_all=any_at_all,
+                projects=projects,
+                is_own=choice.project_id == OWN_PROJECT_ID,
+                periods=choice.periods,
+                sorts=choice.sorts,
+                **found,
+            )
+
+        return view
+
+    return page_of
+
+
+def first_line() -> int:
+    """Return the line that a page of lines begins with."""
+    text = request.args.get("after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0

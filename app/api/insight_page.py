@@ -1,0 +1,63 @@
+"""What the routes of the insights have in common: a page of figures of a project and a period."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, ClassVar, TypeVar
+
+from pydantic import Field
+
+from app.api.requests import Limit, Query
+from app.insights.reading import PERIODS, Period, Selection, window_of
+from app.projects import OWN_PROJECT_ID
+from app.protocol.event import clean_text
+from app.store import utc_now
+
+Name = Annotated[str, Field(max_length=250)]
+S = TypeVar("S", bound=Selection)
+T = TypeVar("T")
+
+
+class InsightQuery(Query):
+    """What is looked at; a subclass has the period's values, and fields of its selection."""
+
+    periods: ClassVar[Mapping[str, Period]] = PERIODS
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**31, description="`next` of the page before.")] = 0
+    project_id: Annotated[int, Field(ge=1, lt=2**31)] = OWN_PROJECT_ID
+    period: str
+
+    def select(self, kind: type[S]) -> S:
+        """Return what the query means to the store."""
+        since, until = window_of(self.period, utc_now(), self.periods)
+        names = {key.name: getattr(self, key.name, None) for key in kind.declared.keys}
+        cleaned = {name: clean_text(value) for name, value in names.items() if value is not None}
+        return kind(self.project_id, since, until, **cleaned)
+
+    @property
+    def step(self) -> timedelta:
+        """How long a step of time is."""
+        return self.periods[self.period].step
+
+    def page(self, found: Sequence[T]) -> Sequence[T]:
+        """Return the part of what was found that is asked for."""
+        return found[self.cursor : self.cursor + self.limit]
+
+    def place(self, total: int, selection: Selection) -> dict[str, Any]:
+        """Return where the page stands among ``total``, and the window that it is of."""
+        end = self.cursor + self.limit
+        return {
+            "next": str(end) if end < total else None,
+            "total": total,
+            "since": selection.since,
+            "until": selection.until,
+        }
+
+
+def milliseconds(percentiles: Any) -> dict[str, float | None]:
+    """Return the fields of percentiles, rounded to microseconds."""
+    fields = percentiles._asdict()
+    del fields["measured"]
+    return {name: None if ms is None else round(ms, 3) for name, ms in fields.items()}

@@ -1,0 +1,213 @@
+"""Counting what is declared (:mod:`.additive`), in the transaction that stores an envelope."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, bindparam, func, select
+
+from app.protocol.measures import Measures
+from app.stats.additive import (
+    AdditiveSeries,
+    Amounts,
+    Counts,
+    DailyCounts,
+    SeriesKey,
+    day_of,
+    kept_minute,
+)
+from app.store import added, in_batches, upsert
+
+# Series whose numbers a process remembers; asking for them is most of what a count costs.
+MAX_KNOWN = 20_000
+# Names asked for at a time: a statement has at most 32,766 parameters on SQLite.
+_NAMES_AT_ONCE = 10_000
+
+
+class Measured(NamedTuple):
+    """A stored envelope and what is counted of it."""
+
+    project_id: int
+    uid: str
+    event_id: str | None
+    received_at: datetime
+    measures: Measures
+
+
+class Tally:
+    """What is to be added to the rows of a declaration, added up before it is written.
+
+    ``rows`` has them by table, then by the key of their series, time and bucket.
+    """
+
+    def __init__(self, declared: AdditiveSeries) -> None:
+        self._declared = declared
+        self.rows: dict[Any, dict[tuple[Any, ...], Amounts]] = {
+            counts: {} for counts in declared.counts
+        }
+
+    def __len__(self) -> int:
+        return sum(map(len, self.rows.values()))
+
+    def add(self, project_id: int, at: float, measures: Iterable[Any]) -> None:
+        """Add measures that came together, so many seconds after 1970."""
+        minute, read = int(at) // 60, self._declared.read
+        start, time = (project_id, day_of(minute)), minute // self._declared.unit_minutes
+        for measure in measures:
+            for counts, names, amounts, bucket in read(measure, at):
+                place = ((*start, *names), time, *bucket)
+                _put(self.rows[counts], place, amounts, counts)
+
+
+class SeriesCounter:
+    """Counts into the rows of one store; what it remembers is one process's."""
+
+    def __init__(self, declared: AdditiveSeries) -> None:
+        self.declared = declared
+        self._ids = SeriesIds(declared)
+
+    def count(self, conn: Connection, stored: Sequence[Measured], now: datetime | None) -> None:
+        """Count what envelopes hold; the caller commits.
+
+        :param now: what came on days that are rolled up by then is counted by the hour.
+        """
+        tally = Tally(self.declared)
+        for one in stored:
+            if measures := getattr(one.measures, self.declared.measure):
+                tally.add(one.project_id, one.received_at.timestamp(), measures)
+        self.add(conn, tally, now)
+
+    def add(self, conn: Connection, tally: Tally, now: datetime | None) -> None:
+        """Add what was counted; the caller commits."""
+        keys = {place[0] for rows in tally.rows.values() for place in rows}
+        if not keys:
+            return
+        ids, kept = self._ids.find(conn, keys), self.declared.minutes_kept
+        for counts, rows in tally.rows.items():
+            numbered: dict[tuple[int, ...], Amounts] = {}
+            for (key, time, *bucket), amounts in rows.items():
+                if now is not None and kept is not None:
+                    time = kept_minute(time, now, kept)
+                # Several series may be one: that of what is beyond the bound.
+                _put(numbered, (ids[key], time, *bucket), amounts, counts)
+            counts.add(conn, numbered)
+
+
+def _put(rows: dict[Any, Amounts], place: Any, amounts: Amounts, counts: Counts) -> None:
+    found = rows.get(place)
+    rows[place] = amounts if found is None else counts.merge(found, amounts)
+
+
+class SeriesIds:
+    """The numbers of a declaration's series; what it remembers is one process's."""
+
+    def __init__(self, declared: AdditiveSeries) -> None:
+        self._declared = declared
+        self._known: dict[SeriesKey, int] = {}
+        # Built once: putting a statement together takes longer than executing it.
+        columns = declared.table.c
+        names = [columns[name] for name in ("project_id", "day", *(k.name for k in declared.keys))]
+        # By project, day and name: for a list of tuples SQLite reads the whole table.
+        project_id, day, name, *_ = names
+        asked = project_id == bindparam("project_id"), day == bindparam("day")
+        named = name.in_(bindparam("names", expanding=True))
+        self._names = [column.name for column in names]
+        self._select = select(*names, columns.id).where(*asked, named)
+        self._insertion = declared.table.insert().returning(*names, columns.id)
+
+    def find(self, conn: Connection, wanted: set[SeriesKey]) -> dict[SeriesKey, int]:
+        """Return the number of each, made where it is new; the caller commits."""
+        ids = {key: self._known[key] for key in wanted if key in self._known}
+        if missing := wanted - ids.keys():
+            found = self._find(conn, missing)
+            if len(self._known) > MAX_KNOWN:
+                self._known.clear()
+            self._known.update(found)
+            # Those that are made here are not remembered: this transaction may be rolled back.
+            ids |= found | self._make(conn, missing - found.keys())
+        return ids
+
+    def _find(self, conn: Connection, wanted: Collection[SeriesKey]) -> dict[SeriesKey, int]:
+        by_day: dict[tuple[int, date], set[str]] = {}
+        for project_id, day, name, *_ in wanted:
+            by_day.setdefault((project_id, day), set()).add(name)
+        found: dict[SeriesKey, int] = {}
+        for (project_id, day), names in sorted(by_day.items()):
+            for some in in_batches(sorted(names), _NAMES_AT_ONCE):
+                asked = {"project_id": project_id, "day": day, "names": some}
+                found |= _numbers(conn.execute(self._select, asked))
+        return {key: found[key] for key in wanted if key in found}
+
+    def _make(self, conn: Connection, missing: set[SeriesKey]) -> dict[SeriesKey, int]:
+        """Make series as far as their days have room; those beyond get the number of another."""
+        made: dict[SeriesKey, int] = {}
+        for project_id, day in sorted({key[:2] for key in missing}):
+            new = sorted(key for key in missing if key[:2] == (project_id, day))
+            there = _rows_of_day(conn, self._declared, project_id, day)
+            room = max(0, self._declared.max_series - there)
+            made |= self._insert(conn, new[:room])
+            made |= self._of_others(conn, new[room:])
+        return made
+
+    def _of_others(self, conn: Connection, beyond: Sequence[SeriesKey]) -> dict[SeriesKey, int]:
+        others = {key: self._declared.other(key) for key in beyond}
+        wanted = set(others.values())
+        found = self._find(conn, wanted)
+        found |= self._insert(conn, sorted(wanted - found.keys()))
+        return {key: found[other] for key, other in others.items()}
+
+    def _insert(self, conn: Connection, keys: Sequence[SeriesKey]) -> dict[SeriesKey, int]:
+        if not keys:
+            return {}
+        rows = [dict(zip(self._names, key, strict=True)) for key in keys]
+        return _numbers(conn.execute(self._insertion, rows))
+
+
+def _numbers(rows: Iterable[Any]) -> dict[SeriesKey, int]:
+    return {tuple(key): series_id for *key, series_id in rows}
+
+
+def _rows_of_day(
+    conn: Connection, declared: AdditiveSeries | DailyCounts, project_id: int, day: date
+) -> int:
+    columns = declared.table.c
+    of_day = columns.project_id == project_id, columns.day == day
+    return conn.scalar(select(func.count()).select_from(declared.table).where(*of_day)) or 0
+
+
+def count_day(
+    conn: Connection, declared: DailyCounts, counts: Mapping[Any, int], day: date
+) -> None:
+    """Add to the counts of a day; the caller commits.
+
+    :param counts: by project and the names of the declaration's keys.
+    """
+    if declared.max_keys is not None:
+        for project_id in {key[0] for key in counts}:
+            counts = _bounded(conn, declared, counts, project_id, day)
+    names = ("project_id", *(key.name for key in declared.keys), "day", "quantity")
+    rows = [dict(zip(names, (*key, day, n), strict=True)) for key, n in sorted(counts.items())]
+    if rows:
+        conn.execute(upsert(conn, declared.table, quantity=added), rows)
+
+
+def _bounded(
+    conn: Connection,
+    declared: DailyCounts,
+    counts: Mapping[Any, int],
+    project_id: int,
+    day: date,
+) -> Counter[tuple[Any, ...]]:
+    """Return counts in which a project has no more keys than there is room for."""
+    left = (declared.max_keys or 0) - _rows_of_day(conn, declared, project_id, day)
+    bounded: Counter[tuple[Any, ...]] = Counter()
+    for key, quantity in counts.items():
+        if key[0] == project_id:
+            left -= 1
+            if left < 0:
+                key = (project_id, *(one.beyond for one in declared.keys))
+        bounded[key] += quantity
+    return bounded
