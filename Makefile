@@ -48,7 +48,7 @@ test-clients: $(VENV)/.installed-dev $(if $(shell command -v npm),tests/clients/
 # Without QDRANT_TEST_URL (and QDRANT_TEST_API_KEY, if it wants one) the summary says what did not run.
 # Its collections are named tests-… and removed again.
 test-qdrant: $(VENV)/.installed-dev ## Run the tests of the index against a real Qdrant, QDRANT_TEST_URL
-	@$(BIN)/python -m pytest tests/vectors -m live_qdrant
+	@$(BIN)/python -m pytest tests/memory/vectors -m live_qdrant
 
 lint: $(VENV)/.installed-dev ## Check style, types and the layers
 	@$(BIN)/ruff check .

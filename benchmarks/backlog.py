@@ -25,7 +25,7 @@ from app.delivery.outbox import LIVE
 from app.store import Store, utc_now
 from benchmarks.queued import lost, queue_envelopes
 from tests.fake_sentry import FakeSentry
-from tests.serving import Server, WorkerProcess, settings, wait_for
+from tests.server_process import Server, WorkerProcess, settings, wait_for
 
 QUEUED = 10_000
 ISSUES = 200

@@ -15,7 +15,7 @@ import psutil
 from app.projects import create_project
 from app.store import Store
 from config import ROOT
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 # In turn: what dies, and with the last one the answers that are on their way.
 VICTIMS = ("a web process", "everything", "gunicorn's master")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.serving import Server, WorkerProcess
+from tests.server_process import Server, WorkerProcess
 
 # A worker takes two seconds to boot; it is to be killed at any moment of its life.
 BETWEEN_KILLS_S = (0.1, 2.0)

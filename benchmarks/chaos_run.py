@@ -39,7 +39,7 @@ from benchmarks.chaos_audit import (
 from benchmarks.chaos_processes import Processes
 from benchmarks.upstream import ONCE, ChangingUpstream
 from tests.fake_sentry import FakeSentry
-from tests.serving import http, wait_for
+from tests.server_process import http, wait_for
 
 CALLERS_AT_EACH_DOOR = 3
 # An event every so often from each caller; while the server is down a caller tries as often.

@@ -16,7 +16,7 @@ import urllib3
 
 from benchmarks.chaos_door import kill_door
 from benchmarks.usage import only_help
-from tests.serving import (
+from tests.server_process import (
     Server,
     make_read_only,
     make_writable,

@@ -22,7 +22,7 @@ from benchmarks import sdk_alone, second_door
 from benchmarks.sdk_alone import LATENCY_S, PACE_S, SCENARIOS, Row, Scenario
 from benchmarks.usage import only_help
 from tests.fake_sentry import FakeSentry
-from tests.serving import Server, WorkerProcess, settings, wait_for
+from tests.server_process import Server, WorkerProcess, settings, wait_for
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": "0.1", "DELIVERY_BACKOFF_MAX_S": "2", "WEB_CONCURRENCY": "1"}
 DRAINED_WITHIN_S = 60

@@ -18,7 +18,7 @@ from benchmarks.queued import arrivals_per_s, lost, queue_envelopes
 from benchmarks.requests import raise_errors
 from benchmarks.usage import only_help
 from tests.fake_sentry import FakeSentry
-from tests.serving import Server, WorkerProcess, serving, wait_for
+from tests.server_process import Server, WorkerProcess, serving, wait_for
 
 QUEUED = 3000
 ROUNDS = 3

@@ -26,7 +26,7 @@ from app.projects import create_project
 from app.store import Store
 from benchmarks.envelopes import envelopes
 from config import ROOT
-from tests.serving import Server, http
+from tests.server_process import Server, http
 
 CONNECTIONS, BUGS, WEB_PROCESSES = 16, 200, 2
 # How much is sent between two looks, while the store is filled.

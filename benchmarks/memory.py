@@ -32,7 +32,7 @@ from app.memory.vectors.packing import pack
 from app.store import Store
 from benchmarks.load import percentiles
 from benchmarks.usage import only_help
-from tests.serving import serving
+from tests.server_process import serving
 
 MEMORIES, CLIENTS, REQUESTS, PROCESSES = 10_000, 4, 400, 4
 LIMIT_MS = 30.0

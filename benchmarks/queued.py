@@ -13,7 +13,7 @@ from app import create_app
 from app.protocol.envelope import parse_envelope
 from benchmarks.envelopes import envelope_of, event_of
 from config import load_config
-from tests.serving import settings
+from tests.server_process import settings
 
 # They share transactions, as callers of the door do.
 CALLERS = 16

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.mini_sentry import MiniSentry
-from tests.serving import Server
+from tests.server_process import Server
 
 MODES = ("none", "sdk", "ours")
 ROUNDS = 5

@@ -28,7 +28,7 @@ from benchmarks.scenarios_checks import WAYS, Case, check_broken, check_mended, 
 from benchmarks.scenarios_pages import Person
 from benchmarks.second_door import report
 from tests.fake_sentry import FakeSentry
-from tests.serving import Server, free_port, wait_for
+from tests.server_process import Server, free_port, wait_for
 
 CALLERS = 4
 BUGS = 5

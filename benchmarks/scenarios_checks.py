@@ -93,7 +93,7 @@ def _header(person: Person, cases: list[Case], has_own: bool) -> Iterator[str]:
 
 def _start(person: Person, cases: list[Case], has_own: bool) -> Iterator[str]:
     page = person.page("/admin/")
-    yield from _same("Start", page.texts("h1")[0], "Monitoring needs a look")
+    yield from _same("Start", page.texts("h1")[0], "Monitoring needs attention")
     for case in cases:
         waits = page.says(case.name, f"{case.waiting} envelopes wait")
         yield from _same(f"Start: {case.name} ({case.way}) waits", waits, case.is_broken)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from http.cookies import SimpleCookie
 from typing import Any
 
-from tests.serving import http
+from tests.server_process import http
 
 # What begins a line of its own; what is said in one of them belongs together.
 BLOCKS = frozenset({"p", "li", "tr", "dt", "dd", "h1", "h2", "th", "td", "header", "main"})

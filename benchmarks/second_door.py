@@ -13,7 +13,7 @@ from app.delivery import destinations
 from app.store import Store
 from benchmarks.envelopes import envelope_of, event_of
 from config import ROOT
-from tests.serving import http, settings
+from tests.server_process import http, settings
 
 PROJECT = 2
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from tests.linear import (
+from tests.linear_time import (
     Input,
     as_inputs,
     ask,

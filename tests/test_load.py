@@ -16,7 +16,7 @@ from app.protocol.event import read_event
 from benchmarks.envelopes import event_of
 from benchmarks.load import Load, run
 from tests.fake_sentry import ROOT, FakeSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 
 def url_of(fake: FakeSentry) -> str:

@@ -15,7 +15,7 @@ from app import sentry
 from app.protocol.packing import unpack
 from app.web import access
 from tests.conftest import parts_of
-from tests.delivering import deliver
+from tests.delivery_steps import deliver
 from tests.mini_sentry import MiniSentry
 
 # Obviously made up, and none of them stands in the source as a whole: what is looked for must have

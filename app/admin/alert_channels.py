@@ -78,7 +78,7 @@ def list_of_channels() -> ResponseReturnValue:
     if form.validate_on_submit() and (made := _add(form)):
         if made.secret and not form.secret.data:
             return _page(made, secret=made.secret), 201
-        flash("The channel is kept; notices go out by it from now on.", "note")
+        flash("The channel is kept; notifications go out by it from now on.", "note")
         return redirect(url_for("admin.show_channel", channel_id=made.id), 303)
     with current_store().read() as conn:
         found = stored.list_channels(conn)

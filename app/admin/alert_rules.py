@@ -39,7 +39,7 @@ NOTIFICATIONS_SHOWN = 10
 ALL = "all projects"
 STATES = {
     "unknown": "not evaluated yet",
-    "ok": "quiet",
+    "ok": "OK",
     "firing": "firing",
     "no_data": "no data",
 }
@@ -58,7 +58,7 @@ class RuleForm(AlertForm):
     window_minutes = _whole_number("Window in minutes")
     minimum = _whole_number("At least")
     cooldown_minutes = _whole_number(
-        "Cool-down in minutes", "After a notice it says nothing for so long."
+        "Cool-down in minutes", "How long the rule stays silent after a notification."
     )
     level = SelectField(
         "Level",
@@ -214,7 +214,7 @@ def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     with current_store().write() as conn:
         try:
             changes.remove_rule(conn, _find(conn, rule_id))
-            flash("The rule is deleted; its notices stay in the list.", "note")
+            flash("The rule is deleted; its notifications stay in the list.", "note")
         except AlertError as error:
             flash(f"Not deleted: {error}.", "warning")
     return redirect(url_for("admin.list_of_alert_rules"), 303)

@@ -24,7 +24,7 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-UNKNOWN = "no notice has this id; it may have been removed since"
+UNKNOWN = "no notification has this id; it may have been removed since"
 
 
 class AlertForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types

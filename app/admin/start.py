@@ -117,7 +117,7 @@ def verdict(
     """
     troubles = _troubles(totals, set_aside)
     if troubles or any(is_trouble(way) for way in ways):
-        return Verdict("bad", "Monitoring needs a look", troubles)
+        return Verdict("bad", "Monitoring needs attention", troubles)
     if is_new:
         return Verdict("new", "No error has been recorded yet", [_destination(config, ways)])
     if not any(way.is_set_up for way in ways):
@@ -179,11 +179,11 @@ def named_local(ways: list[Upstream]) -> list[Named]:
 def _troubles(totals: dict[str, Any], set_aside: int) -> list[str]:
     troubles = []
     if not totals["balanced"]:
-        troubles.append("The books do not balance: an envelope is missing or counted twice.")
+        troubles.append("The accounting does not add up: an envelope is missing or counted twice.")
     if set_aside:
         troubles.append(
             f"{plural(set_aside, 'event')} could not be stored in time and wait in the emergency"
-            " folder; they are taken in by themselves."
+            " folder; they are recovered automatically."
         )
     return troubles
 

@@ -107,14 +107,14 @@ def _of_store(report: dict[str, Any]) -> Iterator[Finding]:
     if report["accounting"] and not report["accounting"]["balanced"]:
         yield Finding(
             "bad",
-            "The books do not balance.",
+            "The accounting does not add up.",
             "An envelope is missing or counted twice; keep a copy of the store and report this.",
         )
     if store["set_aside"]:
         yield Finding(
             "bad",
-            f"{plural(store['set_aside'], 'event')} set aside in the emergency folder.",
-            "They are taken in when the store answers; a restart takes them in at once.",
+            f"{plural(store['set_aside'], 'event')} in the emergency folder.",
+            "They are recovered when the store answers, or at once by a restart.",
         )
 
 

@@ -50,7 +50,9 @@ class TrailView:
 def trail_of(event_id: str, progress: Progress | None) -> TrailView:
     """Return the trail of an event that is, or soon will be, in the store."""
     if progress is None:
-        sentence = "Not in the store yet. An event that was set aside is taken in by itself."
+        sentence = (
+            "Not in the store yet. Events in the emergency folder are recovered by themselves."
+        )
         return TrailView(event_id, sentence, [], None, settled=False)
     row = progress.stored.row
     return TrailView(

@@ -90,10 +90,10 @@ class Dispatcher:
                     if self.send(sending_id) != "delivered":
                         return
                 except StoreError as error:
-                    log.warning("a notice is sent again, the store does not answer: %s", error)
+                    log.warning("a notification waits, the store does not answer: %s", error)
                     return
                 except Exception:
-                    log.exception("a notice could not be sent, others go on")
+                    log.exception("a notification could not be sent, others go on")
 
     def send(self, sending_id: int) -> str | None:
         """Take one sending, try it, and return the state it is in then.
@@ -112,7 +112,9 @@ class Dispatcher:
         :raise StoreError: the store does not answer.
         """
         now = utc_now()
-        draft = Draft(TEST, f"Test of {channel.name}", "If you can read this, notices arrive here.")
+        draft = Draft(
+            TEST, f"Test of {channel.name}", "If you can read this, notifications arrive."
+        )
         with self._store.write() as conn:
             notice_id = notifications.add_notification(
                 conn, draft, [channel], now, taken_by=self._owner

@@ -76,7 +76,7 @@ class TestResult(BaseModel):
 
 @route("GET /api/alerts/channels", access.reads)
 def get_channels() -> ChannelList:
-    """Channels that notices go out by."""
+    """Channels that notifications go out by."""
     with current_store().read() as conn:
         found = stored.list_channels(conn)
     return ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found])
@@ -113,7 +113,7 @@ def patch_channel(channel_id: int, body: ChannelChange) -> AlertChannel:
 
 @route("DELETE /api/alerts/channels/<int:channel_id>", access.writes)
 def delete_channel(channel_id: int) -> None:
-    """Delete a channel with its address; what it sent stays in the list of notices.
+    """Delete a channel with its address; what it sent stays in the list of notifications.
 
     :raise 404: no channel has this id.
     """
@@ -124,7 +124,7 @@ def delete_channel(channel_id: int) -> None:
 
 @route("POST /api/alerts/channels/<int:channel_id>/test", access.writes)
 def post_channel_test(channel_id: int) -> TestResult:
-    """Send a test notice by a channel, now and once.
+    """Send a test notification by a channel, now and once.
 
     :raise 404: no channel has this id.
     """

@@ -24,7 +24,7 @@ from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors, answer_field_errors
 
-UNKNOWN = "no notice has this id"
+UNKNOWN = "no notification has this id"
 
 
 route = Routes("alerts")
@@ -135,7 +135,7 @@ def answer_alert_error(error: AlertError) -> ResponseReturnValue:
 
 @route("GET /api/alerts", access.reads)
 def get_alerts(query: NoticeQuery) -> NoticePage:
-    """Notices, the newest first, with the channels they went out by."""
+    """Notifications, the newest first, with the channels they went out by."""
     with current_store().read() as conn:
         rows = queries.list_notifications(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
@@ -154,7 +154,7 @@ def get_alerts(query: NoticeQuery) -> NoticePage:
 
 @route("GET /api/alerts/<int:notice_id>", access.reads)
 def get_alert(notice_id: int) -> NoticeDetail:
-    """One notice, with its issues and every attempt.
+    """One notification, with its issues and every attempt.
 
     :raise 404: there is none with this id.
     """
@@ -167,7 +167,7 @@ def get_alert(notice_id: int) -> NoticeDetail:
 
 @route("POST /api/alerts/<int:notice_id>/send", access.writes)
 def send_alert_again(notice_id: int, body: EmptyBody) -> SentAgain:
-    """Send what was given up of a notice again; what was sent already is not.
+    """Send what was given up of a notification again; what was sent already is not.
 
     :raise 404: there is none with this id.
     """

@@ -150,7 +150,7 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
             limited.add(seconds, project=project, category=category or "all")
     yield from (up, is_open, paused, limited)
     yield from _of_held(found)
-    owed = Metric("client_reports_owed", "gauge", "Items Sentry is still to be told of.")
+    owed = Metric("client_reports_owed", "gauge", "Items Losses still to be reported to Sentry.")
     for row in found.owed:
         owed.add(row.quantity, project=row.project_id, reason=row.reason, category=row.category)
     yield owed

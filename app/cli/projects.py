@@ -114,7 +114,7 @@ def revoke_key_command(project_id: int, key: str) -> None:
 @project_group.command("upstream")
 @click.argument("project_id", type=int)
 @click.argument("dsn", required=False)
-@click.option("--none", "nowhere", is_flag=True, help="Send nothing on any more.")
+@click.option("--none", "nowhere", is_flag=True, help="Stop forwarding.")
 def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> None:
     """Send what a project reports on to the DSN of a Sentry project.
 

@@ -342,7 +342,7 @@ class Intake:
     # ---- when the store does not take it --------------------------------------------------------
 
     def _set_aside(self, prepared: Prepared, error: Exception) -> None:
-        log.warning("the store did not take an event, it is set aside: %s", error)
+        log.warning("the store did not take an event, it is in the emergency folder: %s", error)
         try:
             self.emergency.put(
                 prepared.uid,

@@ -122,7 +122,7 @@ def emergency(intake: Intake) -> Verdict:
     if count := intake.emergency.count():
         return warned(
             f"{count} set aside in {intake.emergency.path}, not in the store yet",
-            "they are taken in at the next start; if they stay, look into the log for the reason",
+            "they are recovered at the next start; if they stay, look into the log for the reason",
         )
     return passed()
 

@@ -38,7 +38,7 @@ from app.store import Store, metadata, utc_now
 from benchmarks.attacks import Attack, Outcome
 from config import ROOT, load_config
 from tests.conftest import parts_of
-from tests.serving import settings
+from tests.server_process import settings
 
 DAYS, ISSUES = 400, 120
 WHO, ADDRESS = "ada@example.org", "203.0.113.77"

@@ -29,7 +29,7 @@ from app.store import Store
 from benchmarks.attacks import Attack, Outcome
 from benchmarks.attacks.logins import MAX_HEALTH_S, Health
 from config import ROOT
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 MANY, ADDRESSES = 400, 8
 PROJECT, KEY = 2, "e" * 32

@@ -32,7 +32,7 @@ from app.intake.store_bound import used_bytes
 from app.projects import create_project
 from app.store import Store
 from benchmarks.attacks import Attack, Outcome
-from tests.serving import Server, serving
+from tests.server_process import Server, serving
 
 BOUND = 64 * 1024**2
 LASTS_S = 60.0

@@ -24,7 +24,6 @@ from app.delivery.tables import destinations
 from benchmarks.attacks import Attack, Outcome
 from config import load_config
 from tests.conftest import parts_of
-from tests.delivering import forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -35,8 +34,9 @@ from tests.delivery.shop import (
     state_of,
     states_of,
 )
+from tests.delivery_steps import forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 PROJECTS, RUNS, MAX_STATEMENTS = 1000, 10, 6.0
 EACH = 100

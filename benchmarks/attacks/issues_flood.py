@@ -21,7 +21,7 @@ from app.issues.tables import issues
 from app.projects import create_project
 from app.store import Store
 from benchmarks.attacks import Attack, Outcome
-from tests.serving import serving
+from tests.server_process import serving
 
 FLOOD, HONEST = 2, 3
 KEYS = {FLOOD: "f" * 32, HONEST: "e" * 32}

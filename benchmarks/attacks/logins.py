@@ -23,7 +23,7 @@ import urllib3
 
 from app.accounts.throttle import FREE_FAILURES
 from benchmarks.attacks import Attack, Outcome
-from tests.serving import Server, serving
+from tests.server_process import Server, serving
 
 ADDRESSES = ("127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5")
 GUESSES = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.protocol.scrub import Scrubber
 from benchmarks.attacks import Attack, Outcome
-from tests.linear import DANGEROUS, as_inputs, patterns_in, slow_inputs, units_of
+from tests.linear_time import DANGEROUS, as_inputs, patterns_in, slow_inputs, units_of
 
 SIZE, LONG = 8000, 300_000
 MAX_S = 0.5

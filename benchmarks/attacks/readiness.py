@@ -22,7 +22,7 @@ import urllib3
 from app.projects import create_project
 from app.store import Store
 from benchmarks.attacks import Attack, Outcome
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 PROJECT, KEY = 2, "f" * 32
 SIZE = "48m"

@@ -102,7 +102,7 @@ def test_empty_page_says_how_to_send_calls_and_what_leaves_them_out(
     assert "No AI call came in this time" in get(admin_client)
     assert "1 call, 0 failed" in get(admin_client, period="week")
     page = get(admin_client, period="week", model="none", environment="moon")
-    assert "No AI call in this time matches" in page and "Take the filter away" in page
+    assert "No AI call in this time matches" in page and "Clear filters" in page
     page = get(admin_client, period="hour", sort="fair")
     assert "There is no period “hour”" in page and "There is no sort “fair”" in page
 

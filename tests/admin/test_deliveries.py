@@ -12,7 +12,6 @@ from flask.testing import FlaskClient
 from app.protocol.envelope import Envelope, Item
 from tests.admin.hostile import script_event
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import accounting_of, deliver, deliver_until, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -22,8 +21,9 @@ from tests.delivery.shop import (
     set_columns,
     states_of,
 )
+from tests.delivery_steps import accounting_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 PATH = "/admin/deliveries"
 
@@ -220,7 +220,7 @@ def test_unknown_envelope_is_404(person: FlaskClient, number: str) -> None:
     assert answer.status_code == 404
 
 
-def test_terms_of_the_books_and_the_event_lead_to_the_deliveries(
+def test_terms_of_the_accounting_and_the_event_lead_to_the_deliveries(
     shop: Flask, person: FlaskClient, mini_sentry: MiniSentry
 ) -> None:
     park(shop, mini_sentry)

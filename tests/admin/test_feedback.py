@@ -14,7 +14,7 @@ from app.admin import feedback
 from app.projects import create_project
 from app.protocol.envelope import Item
 from tests.conftest import parts_of
-from tests.saying import feedback_item, report_item, send
+from tests.feedback_envelopes import feedback_item, report_item, send
 
 
 def sayings(page: str) -> list[str]:

@@ -10,7 +10,7 @@ from app.admin.curl import curl_of
 from app.admin.highlight import highlight
 from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
 from tests.admin.hostile import LINK, SCRIPT, insert, odd_events, script_event
-from tests.saying import feedback_item, send
+from tests.feedback_envelopes import feedback_item, send
 
 pytestmark = pytest.mark.one_database
 

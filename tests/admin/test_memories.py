@@ -61,7 +61,7 @@ def test_deleting_asks_first(filled: Flask, admin_client: FlaskClient) -> None:
 def test_search_without_an_embedder_says_why_and_lists(
     make_app: Callable[..., Flask], login: Callable[[FlaskClient], FlaskClient]
 ) -> None:
-    app = make_app(EMBEDDER="tests.remembering:broken")
+    app = make_app(EMBEDDER="tests.stub_index:broken")
     client = login(app.test_client())
     page = client.get("/admin/memories/user?user=ada&q=tea").text
     assert "The search did not work: the embedder" in page

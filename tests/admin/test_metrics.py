@@ -167,7 +167,7 @@ def test_empty_page_says_what_to_do(admin_client: FlaskClient, shop: Any) -> Non
     assert "sentry_sdk.metrics" in page and f"/admin/projects/{SHOP}/setup" in page
     shop(Value("orders", "counter", 1.0))
     page = get(admin_client, release="9.9", type="square", period="year")
-    assert "No value in this time matches" in page and "Take the filter away" in page
+    assert "No value in this time matches" in page and "Clear filters" in page
     assert "There is no type “square”" in page and "There is no period “year”" in page
 
 

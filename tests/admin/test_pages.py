@@ -18,7 +18,7 @@ from app.events.tables import envelopes, events
 from app.store import StoreUnavailable, utc_now
 from tests.admin.hostile import insert
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import deliver, deliver_until
+from tests.delivery_steps import deliver, deliver_until
 from tests.mini_sentry import MiniSentry
 
 PAGES = [
@@ -100,7 +100,7 @@ def test_start_page_names_what_is_wrong(app: Flask, admin_client: FlaskClient) -
     record()
     set_state(app, "parked")
     page = admin_client.get("/admin/").text
-    assert "Monitoring needs a look" in page and "The books do not balance" in page
+    assert "Monitoring needs attention" in page and "The accounting does not add up" in page
 
 
 def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
@@ -376,7 +376,7 @@ def test_status_says_what_to_do_about_what_is_wrong(app: Flask, admin_client: Fl
     folder.mkdir(parents=True)
     (folder / "waiting.envelope").write_text("{}")
     page = admin_client.get("/admin/status").text
-    assert "1 event set aside in the emergency folder." in page
+    assert "1 event in the emergency folder." in page
 
 
 def test_admin_pages_ask_a_bounded_number_of_times(app: Flask, admin_client: FlaskClient) -> None:

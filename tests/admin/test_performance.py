@@ -170,7 +170,7 @@ def test_empty_page_says_what_to_do(app: Flask, admin_client: FlaskClient, shop:
     assert "traces_sample_rate" in page and f"/admin/projects/{SHOP}/setup" in page
     shop(Request("/cart", "1.0", 20.0, False))
     page = get(admin_client, release="9.9", environment="moon")
-    assert "No request in this time matches" in page and "Take the filter away" in page
+    assert "No request in this time matches" in page and "Clear filters" in page
 
 
 def test_what_is_wrong_in_the_address_is_told_and_left_out(

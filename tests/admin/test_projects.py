@@ -19,7 +19,7 @@ from app.project_service import amend, first_event, register_project
 from app.projects import create_project, dsn_of, project_of_key
 from app.store import Store
 from tests.conftest import csrf_token, parts_of
-from tests.serving import serving, wait_for
+from tests.server_process import serving, wait_for
 
 pytestmark = pytest.mark.one_database
 

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from app.issues.rulebook import StoredRule, list_rules
 from tests.admin.hostile import SCRIPT, insert
 from tests.conftest import csrf_token, parts_of
-from tests.issues.making import error
+from tests.issues.payloads import error
 
 PATH = "/admin/rules"
 TIMEOUTS = {"kind": "fingerprint", "text": "type:TimeoutError -> timeouts", "name": "timeouts"}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from flask import Flask
 
-from tests.receiving import Receiver
+from tests.receivers import Receiver
 
 
 @pytest.fixture

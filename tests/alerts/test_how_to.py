@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.receiving import Receiver
+from tests.receivers import Receiver
 
 ROOT = Path(__file__).parents[2]
 # Runs in a copy of the tree: asks an application, logged in, and prints what it answers.

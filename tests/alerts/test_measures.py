@@ -24,11 +24,11 @@ from app.events.tables import envelopes
 from app.intake.store_bound import StoreBound
 from app.projects import create_project, projects
 from app.protocol.envelope import Item, serialize_envelope
-from tests.alerting import add_rule, evaluate, only, rule_now, store_events, titles
+from tests.alert_steps import add_rule, evaluate, only, rule_now, store_events, titles
 from tests.conftest import parts_of
 from tests.insights.stream import Request
 from tests.insights.visits import Update, envelope, group
-from tests.issues.making import calls
+from tests.issues.payloads import calls
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DECLINED = calls("charge", value="declined")
@@ -313,7 +313,7 @@ def test_books_that_do_not_balance_are_told(app: Flask) -> None:
     with parts_of(app).store.write() as conn:
         conn.execute(counters.update().where(counters.c.name == "accepted").values(value=7))
     evaluate(app)
-    assert titles(app) == ["The books of envelopes do not balance"]
+    assert titles(app) == ["The accounting of envelopes does not add up"]
 
 
 # ---- all of them --------------------------------------------------------------------------------

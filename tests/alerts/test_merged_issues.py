@@ -12,7 +12,7 @@ from app.issues import merging
 from app.issues.groupings import groupings_of
 from app.issues.moving import finish_moves
 from app.issues.tables import issues
-from tests.alerting import evaluate, only, rule_now, store_events, titles
+from tests.alert_steps import evaluate, only, rule_now, store_events, titles
 from tests.alerts.test_naming import NOON, error
 from tests.conftest import parts_of
 

@@ -23,7 +23,7 @@ from app.issues.tables import issues
 from app.projects import create_project
 from app.stats.users import MAX_USERS
 from app.store import Store
-from tests.alerting import (
+from tests.alert_steps import (
     add_channel,
     add_rule,
     add_webhook,
@@ -34,8 +34,8 @@ from tests.alerting import (
     titles,
 )
 from tests.conftest import parts_of
-from tests.issues.making import Payload, calls
-from tests.receiving import MailServer, Receiver
+from tests.issues.payloads import Payload, calls
+from tests.receivers import MailServer, Receiver
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

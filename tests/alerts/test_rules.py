@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 
 from app.alerts.rules.kind import KINDS
 from app.projects import create_project
-from tests.alerting import evaluate, store_events
+from tests.alert_steps import evaluate, store_events
 from tests.conftest import csrf_token, parts_of
-from tests.issues.making import calls
+from tests.issues.payloads import calls
 
 RULES = "/api/alerts/rules"
 PAGE = "/admin/alerts/rules"

@@ -21,7 +21,7 @@ from app.issues.grouping import group
 from app.issues.recording import Occurrence, record_occurrences
 from app.issues.tables import transitions
 from app.projects import projects
-from tests.alerting import (
+from tests.alert_steps import (
     add_webhook,
     alert_loop_of,
     evaluate,
@@ -34,9 +34,9 @@ from tests.alerting import (
 )
 from tests.api.test_metrics import metrics_of
 from tests.conftest import csrf_token, parts_of
-from tests.issues.making import calls, read
-from tests.receiving import Receiver
-from tests.serving import WorkerProcess, free_port, wait_for
+from tests.issues.payloads import calls, read
+from tests.receivers import Receiver
+from tests.server_process import WorkerProcess, free_port, wait_for
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

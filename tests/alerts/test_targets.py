@@ -12,7 +12,7 @@ from flask import Response
 
 from app.alerts.http_sender import HttpSender
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
-from tests.receiving import Receiver
+from tests.receivers import Receiver
 
 pytestmark = pytest.mark.one_database
 

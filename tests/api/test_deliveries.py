@@ -16,7 +16,6 @@ from sqlalchemy import update
 from app.delivery.tables import destinations
 from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
-from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -26,8 +25,9 @@ from tests.delivery.shop import (
     set_columns,
     states_of,
 )
+from tests.delivery_steps import accounting_of, deliver, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 SHAPE = {"id", "event_id", "item_types", "state", "attempts", "received_at", "next_at"}
 

@@ -12,7 +12,7 @@ from app import sentry
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
-from tests.saying import feedback_item, report_item, send
+from tests.feedback_envelopes import feedback_item, report_item, send
 
 
 def messages(client: FlaskClient, **query: Any) -> list[str]:

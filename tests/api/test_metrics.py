@@ -20,10 +20,10 @@ from app.protocol.transaction import Timing
 from app.stats.observations import BOUNDS_S
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, set_columns
+from tests.delivery_steps import accounting_of, deliver, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -230,7 +230,7 @@ def test_destination_without_a_dsn_is_no_trouble(shop: Flask, fresh: None) -> No
         "DELETE FROM counters WHERE name = 'state:delivered'",
     ],
 )
-def test_tampered_store_unbalances_the_books_wherever_they_are_shown(
+def test_tampered_store_unbalances_the_accounting_wherever_they_are_shown(
     shop: Flask,
     fresh: None,
     login: Callable[[FlaskClient], FlaskClient],
@@ -251,7 +251,7 @@ def test_tampered_store_unbalances_the_books_wherever_they_are_shown(
         assert "not balanced" in client.get(page).text
 
 
-def test_books_are_not_counted_anew_for_every_probe(
+def test_accounting_is_not_counted_anew_for_every_probe(
     shop: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.api.health.CACHE_S", -1)

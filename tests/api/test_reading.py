@@ -146,7 +146,7 @@ def test_process_on_its_way_out_is_not_ready_but_healthy(app: Flask, client: Fla
     assert client.get("/health").status_code == 200
 
 
-def test_status_shows_books_and_versions_but_no_secret(make_app: Callable[..., Flask]) -> None:
+def test_status_shows_accounting_and_versions_but_no_secret(make_app: Callable[..., Flask]) -> None:
     app = make_app(SENTRY_DSN="http://topsecretkey@127.0.0.1:9/42", SENTRY_SAMPLE_RATE=0.0)
     sentry.capture_message("one")
     answer = app.test_client().get("/system/status")
@@ -161,7 +161,7 @@ def test_status_shows_books_and_versions_but_no_secret(make_app: Callable[..., F
     assert "correct-horse" not in answer.text
 
 
-def test_books_that_are_tampered_with_do_not_balance(app: Flask, client: FlaskClient) -> None:
+def test_accounting_that_is_tampered_with_does_not_add_up(app: Flask, client: FlaskClient) -> None:
     sentry.capture_message("one")
     with parts_of(app).store.write() as conn:
         conn.exec_driver_sql("DELETE FROM events")

@@ -108,9 +108,9 @@ def test_docstring_is_the_summary_the_description_and_more_errors(
 ) -> None:
     def replace(body: NewShelf) -> Shelf:
         """Replace a shelf,
-        with its books.
+        with its counters.
 
-        Books that do not fit are kept
+        Counters that do not fit are kept
         elsewhere.
 
         :raise 404: there is none. :raise 409: it is locked.

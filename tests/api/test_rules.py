@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from app.projects import create_project
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
-from tests.issues.making import calls, error
+from tests.issues.payloads import calls, error
 
 TIMEOUTS = {"kind": "fingerprint", "text": "type:TimeoutError -> timeouts", "name": "timeouts"}
 PROBES = {"kind": "ignore", "text": 'message:"*health*"'}

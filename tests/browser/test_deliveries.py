@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import CHROMIUM
 from tests.conftest import ADMIN_PASSWORD
 from tests.mini_sentry import MiniSentry
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 Open = Callable[..., Page]
 

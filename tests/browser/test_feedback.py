@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.breaking import PATH
 from tests.browser.conftest import CHROMIUM, log_in
 from tests.browser.test_rules import looks_right
 from tests.conftest import ADMIN_PASSWORD
-from tests.serving import Server
+from tests.failing_page import PATH
+from tests.server_process import Server
 
 LONG = "I pressed Pay, it span for a minute, then this page came. " * 15
 
@@ -25,7 +25,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         pytest.skip(f"THE BROWSER TESTS DID NOT RUN: there is no {CHROMIUM}")
     data_dir = tmp_path_factory.mktemp("broken") / "data"
     settings = {"WEB_CONCURRENCY": "1", "ADMIN_PASSWORD": ADMIN_PASSWORD, "SENTRY_DSN": ""}
-    server = Server(data_dir, app="tests.breaking:served()", **settings)
+    server = Server(data_dir, app="tests.failing_page:served()", **settings)
     try:
         server.wait_ready()
         yield server

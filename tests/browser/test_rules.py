@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, Watched
-from tests.issues.making import calls
+from tests.issues.payloads import calls
 
 NewPage = Callable[..., Watched]
 

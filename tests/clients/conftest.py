@@ -20,8 +20,8 @@ from app.projects import create_project
 from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
 from app.store import Store
-from tests.relay import errors_of
-from tests.serving import Server, serving
+from tests.relay_parser import errors_of
+from tests.server_process import Server, serving
 
 HERE = Path(__file__).parent
 PROGRAMS = HERE / "programs"

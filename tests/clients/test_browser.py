@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.clients.conftest import BIN, PROGRAMS, Program
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 pytestmark = pytest.mark.usefixtures("needs_npm")
 

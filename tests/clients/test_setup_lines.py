@@ -17,7 +17,7 @@ from app.admin.project_setup import snippets
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.clients.conftest import BIN, HERE, Program
 from tests.clients.test_browser import Quiet
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -19,7 +19,7 @@ from app.projects import projects
 from app.protocol.envelope import Envelope, Item
 from app.store import Store, utc_now
 from tests.conftest import parts_of
-from tests.delivering import deliver
+from tests.delivery_steps import deliver
 from tests.mini_sentry import MiniSentry
 
 Answer = Callable[[Envelope], Response | None]

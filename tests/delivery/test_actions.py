@@ -20,7 +20,6 @@ from app.delivery.tables import client_reports
 from app.protocol.envelope import Envelope
 from app.store import utc_now
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import accounting_of, deliver, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -30,8 +29,9 @@ from tests.delivery.shop import (
     set_columns,
     states_of,
 )
+from tests.delivery_steps import accounting_of, deliver, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 
 @pytest.fixture
@@ -395,7 +395,7 @@ def test_every_act_is_a_line_with_who_did_it(
     assert "publickey" not in caplog.text
 
 
-def test_attempts_are_counted_in_the_books(shop: Flask, mini_sentry: MiniSentry) -> None:
+def test_attempts_are_counted_in_the_accounting(shop: Flask, mini_sentry: MiniSentry) -> None:
     accept(shop)
     deliver(shop)
     park(shop, mini_sentry, 2)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from flask import Flask
 
 from app.sentry import capture_message
-from tests.delivering import accounting_of, deliver, forwarding
+from tests.delivery_steps import accounting_of, deliver, forwarding
 from tests.fake_sentry import FakeSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 # So slow that a test ends long before the backlog does.
 SLOW = {

@@ -13,7 +13,7 @@ from benchmarks.chaos_run import Plan
 from benchmarks.sdk_alone import SCENARIOS
 
 
-def test_kills_and_a_moody_upstream_lose_nothing_and_the_books_balance(
+def test_kills_and_a_moody_upstream_lose_nothing_and_the_accounting_adds_up(
     tmp_path: Path, database_url: str
 ) -> None:
     plan = Plan(events=200, kills=8, once=(), mood_s=(0.1, 0.5), database_url=database_url)

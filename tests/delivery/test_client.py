@@ -18,8 +18,8 @@ from app.delivery.exchanges import Exchanges, Route
 from app.delivery.policy import Answer, Failure
 from app.protocol.dsn import Dsn
 from app.protocol.packing import pack
-from tests.answering import Answering
 from tests.mini_sentry import MiniSentry
+from tests.stub_server import Answering
 
 BODY = b'{"event_id":"9ec79c33ec9942ab8353589fcb2e04dc"}\n{"type":"session","length":2}\n{}\n'
 

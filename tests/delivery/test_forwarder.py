@@ -23,9 +23,9 @@ from app.protocol.envelope import Envelope, Item
 from app.store import utc_now
 from app.store.recording import recording
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver, deliver_until, forwarding
+from tests.delivery_steps import accounting_of, deliver, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import WorkerProcess, wait_for
+from tests.server_process import WorkerProcess, wait_for
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.02, "DELIVERY_BACKOFF_MAX_S": 0.05}
 
@@ -404,7 +404,7 @@ def test_paused_destination_keeps_everything_and_sends_it_when_resumed(
         wait_for(lambda: mini_sentry.event_ids() == [event_id])
 
 
-def test_envelope_that_is_too_old_expires_and_the_books_say_so(
+def test_envelope_that_is_too_old_expires_and_the_accounting_says_so(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry
 ) -> None:
     mini_sentry.answer = lambda envelope: answered(503)
@@ -472,11 +472,11 @@ def test_envelope_settled_elsewhere_meanwhile_is_left_as_it_is(
             accounting.move(conn, [("state:pending", "discarded:by_person")])
         go_on.set()
         wait_for(lambda: attempts_of(app) == [(503, "retry")])
-    books_ = accounting_of(app)
-    assert (books_["discarded"], books_["balanced"]) == ({"by_person": 1}, True)
+    totals_ = accounting_of(app)
+    assert (totals_["discarded"], totals_["balanced"]) == ({"by_person": 1}, True)
 
 
-def test_corrupted_count_unbalances_the_books(app: Flask, client: FlaskClient) -> None:
+def test_corrupted_count_unbalances_the_accounting(app: Flask, client: FlaskClient) -> None:
     sentry.capture_message("counted")
     assert client.get("/system/status").json["accounting"]["balanced"]
     with parts_of(app).store.write() as conn:
@@ -485,7 +485,7 @@ def test_corrupted_count_unbalances_the_books(app: Flask, client: FlaskClient) -
 
 
 @pytest.mark.parametrize("state", ["delivered", "pending", "parked", "nonsense"])
-def test_row_whose_state_was_changed_behind_the_books_unbalances_them(
+def test_row_whose_state_was_changed_behind_the_accounting_unbalances_it(
     app: Flask, client: FlaskClient, state: str
 ) -> None:
     sentry.capture_message("counted")

@@ -18,7 +18,6 @@ from app.delivery.results import REDUCED, SET_APART
 from app.delivery.tables import attempts, destinations
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver_until, forwarding
 from tests.delivery.shop import (
     accept,
     add_project,
@@ -28,8 +27,9 @@ from tests.delivery.shop import (
     refuse_attempts_of,
     state_of,
 )
+from tests.delivery_steps import accounting_of, deliver_until, forwarding
 from tests.mini_sentry import MiniSentry
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.05, "DELIVERY_BACKOFF_MAX_S": 0.2, "DELIVERY_BACKLOG_PER_S": 0}
 

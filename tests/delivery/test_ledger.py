@@ -21,8 +21,8 @@ from app.delivery.tables import attempts
 from app.intake.retention import Limits, prune
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project, answering, park, rows_of, states_of
+from tests.delivery_steps import deliver, deliver_until
 from tests.mini_sentry import MiniSentry
 
 

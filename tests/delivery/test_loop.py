@@ -21,8 +21,8 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.store.recording import recording
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver_until, forwarding
-from tests.serving import wait_for
+from tests.delivery_steps import accounting_of, deliver_until, forwarding
+from tests.server_process import wait_for
 
 KEY = "b" * 32
 

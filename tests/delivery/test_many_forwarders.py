@@ -16,9 +16,9 @@ from app.delivery.tables import attempts
 from app.sentry import capture_message
 from app.store.tables import leases
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver, forwarding, waiting_projects
+from tests.delivery_steps import accounting_of, deliver, forwarding, waiting_projects
 from tests.fake_sentry import FakeSentry
-from tests.serving import Server, WorkerProcess, serving, wait_for
+from tests.server_process import Server, WorkerProcess, serving, wait_for
 
 QUEUED = 200
 

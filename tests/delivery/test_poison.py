@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from app.events.tables import envelopes
 from app.sentry import capture_message
 from tests.conftest import parts_of
-from tests.delivering import accounting_of, deliver, deliver_until
+from tests.delivery_steps import accounting_of, deliver, deliver_until
 from tests.fake_sentry import FakeSentry
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.05, "DELIVERY_BACKOFF_MAX_S": 0.2, "DELIVERY_BACKLOG_PER_S": 0}

@@ -15,12 +15,12 @@ from app.projects import create_project
 from app.sentry import capture_exception, set_user_context
 from app.web import access
 from tests.conftest import parts_of
-from tests.delivering import deliver
+from tests.delivery_steps import deliver
 from tests.ingest.conftest import add_projects
 from tests.ingest.corpus import PROJECTS, load
 from tests.mini_sentry import MiniSentry
 from tests.protocol.corpus import ENTRIES, envelope_of
-from tests.relay import errors_of
+from tests.relay_parser import errors_of
 
 pytestmark = pytest.mark.one_database
 

@@ -19,11 +19,11 @@ from app.protocol.dsn import Dsn
 from app.store import Store
 from app.store.migrations import MIGRATIONS
 from config import ROOT
+from tests.cli.test_verify import run_of
 from tests.conftest import parts_of
-from tests.delivering import deliver, deliver_until
 from tests.delivery.shop import accept, add_project
+from tests.delivery_steps import deliver, deliver_until
 from tests.mini_sentry import MiniSentry
-from tests.test_verify import run_of
 
 FAST = {"DELIVERY_BACKOFF_BASE_S": 0.05, "DELIVERY_BACKOFF_MAX_S": 0.2, "DELIVERY_BACKLOG_PER_S": 0}
 NEVER = [

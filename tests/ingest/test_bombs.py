@@ -17,7 +17,7 @@ import zstandard
 from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
-from tests.serving import Server, serving
+from tests.server_process import Server, serving
 
 HEAD = (
     "POST /api/42/envelope/?sentry_key=a1b2c3d4e5f60718293a4b5c6d7e8f90 HTTP/1.1\r\n"

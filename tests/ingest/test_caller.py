@@ -16,7 +16,7 @@ from app.events.tables import envelopes, events
 from app.issues.tables import issues
 from app.projects import create_project
 from tests.conftest import parts_of
-from tests.delivering import deliver
+from tests.delivery_steps import deliver
 from tests.mini_sentry import MiniSentry
 
 pytestmark = pytest.mark.one_database

@@ -24,7 +24,7 @@ from app.issues.tables import issue_hours, issues
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack
 from app.store import Store, utc_now
-from tests.alerting import evaluate, only, titles
+from tests.alert_steps import evaluate, only, titles
 from tests.conftest import parts_of
 
 pytestmark = pytest.mark.one_database

@@ -9,10 +9,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from tests.feedback_envelopes import said
 from tests.ingest.corpus import load
 from tests.ingest.test_door import EVENT_ID, envelope, post
 from tests.ingest.test_recorded import send
-from tests.saying import said
 
 SAID = {
     "sentry-node-11.12.0__feedback": (43, "the button is dead", "1" * 32),

@@ -19,9 +19,9 @@ from app.intake.refusals import refusals
 from app.projects import create_project, projects, quota_of
 from app.projects.quotas import refused_counter
 from app.protocol.rate_limits import parse_rate_limits
-from tests.alerting import evaluate, only, titles
+from tests.alert_steps import evaluate, only, titles
 from tests.conftest import parts_of
-from tests.delivering import accounting_of
+from tests.delivery_steps import accounting_of
 from tests.ingest.test_door import KEY, OTHER_KEY, envelope, event, post
 
 Count = Callable[[], tuple[int, int]]

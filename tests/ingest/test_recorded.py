@@ -16,7 +16,7 @@ from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
 from tests.ingest.corpus import Recorded, load
-from tests.serving import serving
+from tests.server_process import serving
 
 pytestmark = pytest.mark.one_database
 

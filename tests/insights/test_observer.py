@@ -19,7 +19,7 @@ from app.web import application as web_module
 from app.web import observer as observer_module
 from tests.conftest import parts_of
 from tests.insights.stream import TOLERANCE, exact
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 
 class Clock:

@@ -27,9 +27,9 @@ from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.feedback import MAX_MESSAGE, read_feedback
 from app.store import Store, utc_now
 from tests.conftest import parts_of, worker_of
-from tests.delivering import accounting_of, deliver
+from tests.delivery_steps import accounting_of, deliver
+from tests.feedback_envelopes import feedback_item, report_item, said, send
 from tests.mini_sentry import MiniSentry
-from tests.saying import feedback_item, report_item, said, send
 
 UNKNOWN_ID = "e" * 32
 

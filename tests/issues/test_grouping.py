@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.issues.grouping import GROUPING_VERSION, Grouping, group, group_v1
 from app.issues.rule_text import parse_rule
-from tests.issues.making import (
+from tests.issues.payloads import (
     Payload,
     at,
     calls,

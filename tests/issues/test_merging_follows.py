@@ -18,7 +18,7 @@ from app.stats import users as affected
 from app.stats.user_expiry import forget_beyond
 from app.stats.users import MAX_USERS, day_number
 from app.store import Store, metadata, utc_now
-from tests import saying
+from tests import feedback_envelopes
 from tests.conftest import parts_of
 from tests.issues.test_merging import all_issues, groupings_rows, merge, send, unmerge
 
@@ -123,12 +123,14 @@ def test_users_at_their_bound_stay_there_where_events_are_missing(
 def test_feedback_goes_with_the_event_that_it_is_about(app: Flask, store: Store) -> None:
     first, second = send(app, 1), send(app, 2)
     for row in (first, second):
-        saying.send(app, saying.feedback_item(f"about {row.event_id}", row.event_id))
+        feedback_envelopes.send(
+            app, feedback_envelopes.feedback_item(f"about {row.event_id}", row.event_id)
+        )
     merge(store, first.issue_id, second.issue_id)
-    assert len(saying.said(app, issue_id=first.issue_id)) == 2
+    assert len(feedback_envelopes.said(app, issue_id=first.issue_id)) == 2
     made = take_out(store, first.issue_id, 2)
     for row, issue_id in ((first, first.issue_id), (second, made)):
-        (feedback,) = saying.said(app, issue_id=issue_id)
+        (feedback,) = feedback_envelopes.said(app, issue_id=issue_id)
         assert feedback.message == f"about {row.event_id}"
 
 
@@ -137,9 +139,11 @@ def test_feedback_that_comes_while_its_event_is_on_the_way_arrives(
 ) -> None:
     first, second = send(app, 1), send(app, 2)
     merge(store, first.issue_id, second.issue_id, batches=0)
-    saying.send(app, saying.feedback_item("dead", second.event_id))
+    feedback_envelopes.send(app, feedback_envelopes.feedback_item("dead", second.event_id))
     finish_moves(store)
-    assert [row.message for row in saying.said(app, issue_id=first.issue_id)] == ["dead"]
+    assert [row.message for row in feedback_envelopes.said(app, issue_id=first.issue_id)] == [
+        "dead"
+    ]
 
 
 def test_issues_are_compared_by_the_events_that_they_have_now(app: Flask, store: Store) -> None:

@@ -23,9 +23,9 @@ from app.issues.similarity_index import read_unread, unread
 from app.issues.tables import issue_tags, issues, new_issue_windows
 from app.projects import create_project
 from config import ROOT
-from tests.alerting import evaluate, only, store_events, titles
+from tests.alert_steps import evaluate, only, store_events, titles
 from tests.conftest import parts_of
-from tests.issues.making import Payload, calls
+from tests.issues.payloads import Payload, calls
 
 LIMIT = 3
 NOON = datetime(2026, 11, 24, 12, 30, tzinfo=UTC)
@@ -213,7 +213,7 @@ OTHER_PROCESS = """
 import sys, time_machine
 from app import create_app
 from config import load_config
-from tests.alerting import store_events
+from tests.alert_steps import store_events
 from tests.issues.test_overflow import LIMIT, NOON, failing
 
 settings = {"DATABASE_URL": sys.argv[1], "DATA_DIR": sys.argv[2]}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.issues.making import (
+from tests.issues.payloads import (
     Payload,
     at,
     chain,

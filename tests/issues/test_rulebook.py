@@ -34,7 +34,7 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.store import Store, StoreUnavailable, utc_now
 from tests.conftest import parts_of
-from tests.issues.making import calls, error, py
+from tests.issues.payloads import calls, error, py
 
 TIMEOUT = "type:TimeoutError -> timeout-{{ transaction }}"
 

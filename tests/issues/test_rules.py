@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.issues.grouping import group
 from app.issues.rule_text import RuleTextError, format_rule, parse_rule
 from app.issues.rules import FIELDS, Matcher, Rule, apply_rules, matches
-from tests.issues.making import Payload, at, calls, chain, error, exc, grouped, py, read
+from tests.issues.payloads import Payload, at, calls, chain, error, exc, grouped, py, read
 
 EVENT: Payload = {
     **chain(

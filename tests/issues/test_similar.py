@@ -22,7 +22,7 @@ from app.store import Store
 from tests.admin.hostile import insert, odd_events
 from tests.conftest import parts_of, worker_of
 from tests.issues.disguises import BUGS, disguise
-from tests.issues.making import Payload, calls, error, py
+from tests.issues.payloads import Payload, calls, error, py
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from app.issues.similarity import terms_of
 from app.issues.tracebacks import MAX_LINES, read_traceback
-from tests.issues.making import error, py, read
+from tests.issues.payloads import error, py, read
 
 PYTHON = """2026-11-24 10:00:00 ERROR worker failed
 Traceback (most recent call last):

@@ -28,7 +28,7 @@ from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, utc_now
 from tests.conftest import parts_of, worker_of
-from tests.delivering import accounting_of, deliver
+from tests.delivery_steps import accounting_of, deliver
 from tests.mini_sentry import MiniSentry
 
 
@@ -103,7 +103,7 @@ def test_comment_is_kept_and_cut_and_needs_its_issue(store: Store) -> None:
 # ---- deleting -----------------------------------------------------------------------------------
 
 
-def test_deleted_issue_is_gone_with_all_that_it_had_and_the_books_balance(
+def test_deleted_issue_is_gone_with_all_that_it_had_and_the_accounting_adds_up(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.intake.pruning.BATCH_SIZE", 2)

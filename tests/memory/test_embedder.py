@@ -18,7 +18,7 @@ from app.memory.vectors.embedder import EmbedderSource, embed
 from app.memory.vectors.errors import EmbedderUnavailable
 from config import ROOT, ConfigError, load_config
 from tests.conftest import parts_of
-from tests.remembering import Lengths
+from tests.stub_index import Lengths
 
 OFFLINE = """
 import socket, sys
@@ -66,7 +66,7 @@ def test_model_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_model_that_does_not_load_is_told_with_the_setting(make_app: Callable[..., Flask]) -> None:
-    client = make_app(EMBEDDER="tests.remembering:broken").test_client()
+    client = make_app(EMBEDDER="tests.stub_index:broken").test_client()
     answer = client.post("/memories", json={"content": "tea", "user_id": "ada"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert "EMBEDDER" in answer.json["detail"] and answer.json["event_id"]
@@ -96,7 +96,7 @@ def test_another_embedder_makes_the_vectors_anew(
 ) -> None:
     for content in ("tea", "a long walk by the river"):
         client.post("/memories", json={"content": content, "user_id": "ada"})
-    app = make_app(EMBEDDER="tests.remembering:Lengths")
+    app = make_app(EMBEDDER="tests.stub_index:Lengths")
     other = app.test_client()
 
     def search() -> tuple[list[str], int]:
@@ -116,6 +116,6 @@ def test_command_makes_the_vectors_anew(
     make_app: Callable[..., Flask], client: FlaskClient
 ) -> None:
     client.post("/memories", json={"content": "tea", "user_id": "ada"})
-    runner = make_app(EMBEDDER="tests.remembering:Lengths").test_cli_runner()
+    runner = make_app(EMBEDDER="tests.stub_index:Lengths").test_cli_runner()
     answer = runner.invoke(args=["memory", "reindex"])
     assert answer.exit_code == 0 and "1 memories: 1 embedded anew" in answer.output

@@ -20,7 +20,7 @@ from app.memory.vectors.embedder import EmbedderSource
 from app.memory.vectors.errors import IndexRejected, IndexUnavailable
 from app.store import utc_now
 from tests.conftest import parts_of
-from tests.remembering import FlakyIndex
+from tests.stub_index import FlakyIndex
 
 DOWN = IndexUnavailable("the index does not answer: start it, or look at its address", 7)
 

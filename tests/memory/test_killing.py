@@ -7,7 +7,7 @@ from pathlib import Path
 
 import urllib3
 
-from tests.serving import Server, http, serving, wait_for
+from tests.server_process import Server, http, serving, wait_for
 
 
 def test_killed_while_writing_loses_no_acknowledged_memory(

@@ -22,7 +22,7 @@ from app.memory.vectors.index import Space
 from tests.conftest import parts_of
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import Mood, answers, dropping, html, refuses, silent
-from tests.remembering import FlakyIndex
+from tests.stub_index import FlakyIndex
 
 KEY = "k3y-of-qdrant"
 MOODS: dict[str, Mood] = {

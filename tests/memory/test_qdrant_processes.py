@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import silent
-from tests.serving import Server, http, serving, wait_for
+from tests.server_process import Server, http, serving, wait_for
 
 
 def send(server: Server, path: str, **body: str) -> tuple[int, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.issues.making import Payload, chain, error, exc, in_group, py, read
+from tests.issues.payloads import Payload, chain, error, exc, in_group, py, read
 
 
 def library(call: str) -> Payload:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.protocol.images import read_images
-from tests.issues.making import read
+from tests.issues.payloads import read
 
 META = {
     "images": [

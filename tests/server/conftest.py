@@ -8,7 +8,7 @@ import pytest
 from app.store import Store
 from tests.conftest import API_TOKEN
 from tests.ingest.conftest import add_projects
-from tests.serving import Server, serving
+from tests.server_process import Server, serving
 
 
 def with_projects(data_dir: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.serving import wait_for
+from tests.server_process import wait_for
 from wsgi import app
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from app.store import utc_now
 from tests.conftest import API_TOKEN, parts_of
 from tests.server.raw import RawClient
 from tests.server.test_requests import INGEST, KEY, LIVE
-from tests.serving import Server
+from tests.server_process import Server
 
 BODY = b'{"user_id": "' + b"u" * 10 * 1024**2 + b'"}'
 JSON = {"Content-Type": "application/json"}

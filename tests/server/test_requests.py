@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.server.raw import RawClient
-from tests.serving import Server
+from tests.server_process import Server
 
 LIVE = "GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"

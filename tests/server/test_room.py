@@ -13,7 +13,7 @@ from tests.server.conftest import with_projects
 from tests.server.raw import RawClient
 from tests.server.test_requests import INGEST
 from tests.server.test_slow import LONG_ANSWER, is_served
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 # Two of them and the rest are within what a peer may have, three are not.
 BODY = b'{}\n{"type":"event"}\n{"message":"%s"}' % (b"long " * 9000)

@@ -13,7 +13,7 @@ from tests.conftest import API_TOKEN
 from tests.server.conftest import with_projects
 from tests.server.raw import RawClient
 from tests.server.test_requests import EVENT, INGEST, LIVE
-from tests.serving import Server, serving
+from tests.server_process import Server, serving
 
 # More than both the threads of the process and what one address may have in the small server.
 MANY = 40

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from config import ROOT
-from tests.serving import free_port, settings
+from tests.server_process import free_port, settings
 
 
 @pytest.mark.parametrize(

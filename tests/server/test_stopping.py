@@ -11,7 +11,7 @@ from tests.conftest import API_TOKEN
 from tests.server.conftest import with_projects
 from tests.server.raw import RawClient
 from tests.server.test_requests import EVENT, INGEST, LIVE
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 SLOW = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALVES = {

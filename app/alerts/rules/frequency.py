@@ -65,7 +65,7 @@ class Frequency(RuleKind):
         for issue in told:
             count, _ = _count_since(question.conn, rule, issue, since, needed)
             if count >= needed:
-                return Reading(count, True, f"An issue has {times}, and was told of.")
+                return Reading(count, True, f"An issue has {times}, and was in a notification.")
         return Reading(most, False, f"No issue has {needed:,} events within {window} minutes.")
 
 

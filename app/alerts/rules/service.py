@@ -45,9 +45,9 @@ class Disk(RuleKind):
 class Books(RuleKind):
     """Whether every envelope is accounted for."""
 
-    summary = "The books of envelopes do not balance."
+    summary = "The accounting of envelopes does not add up."
     cooldown_minutes = 240
-    preset = Preset("books", "The books do not balance")
+    preset = Preset("books", "The accounting does not add up")
     is_of_service = True
     # Holding counters against rows takes the longer the more there are.
     rest_factor = 100
@@ -56,6 +56,6 @@ class Books(RuleKind):
         """Hold the counters against each other and against the rows."""
         totals = accounting(question.conn)
         if totals["balanced"]:
-            return Reading(0, False, "The books balance.")
-        said = "The books of envelopes do not balance"
+            return Reading(0, False, "Everything is accounted for.")
+        said = "The accounting of envelopes does not add up"
         return Reading(1, True, f"{said}: the status page shows them.", said)

@@ -113,10 +113,13 @@ def _not_in_the_store(run: Run, event_id: str) -> Verdict:
     try:
         run.store.check()
     except StoreError:
-        return failed(detail, "mend the store: what is set aside is taken in by itself then")
+        return failed(
+            detail,
+            "mend the store: events in the emergency folder are recovered then",
+        )
     return warned(
         f"{detail}: the store was busy",
-        "it is taken in by itself; if this happens often, look for long writing transactions",
+        "it is recovered automatically; if this happens often, look for long writing transactions",
     )
 
 

@@ -31,7 +31,7 @@ def delivered(run: Run) -> Verdict:
     if progress is None:
         return warned(
             f"event {run.exception_id} is not in the store",
-            "what is set aside is taken in and sent by itself when the store answers",
+            "what is in the emergency folder is recovered and sent when the store answers",
         )
     return _verdict(run, progress)
 

@@ -27,7 +27,7 @@ from app.store import Store
 from app.store.tables import leases
 from config import ROOT
 from tests.conftest import parts_of, worker_of
-from tests.leasing import let_leases_pass
+from tests.lease_expiry import let_leases_pass
 
 NO_LIMIT = Limits(days=0, events=0, bytes=0)
 

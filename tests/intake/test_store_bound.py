@@ -18,7 +18,7 @@ from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
 from app.store import StoreFull, utc_now
 from tests.conftest import parts_of
-from tests.test_project_bytes import said, there
+from tests.intake.test_project_bytes import said, there
 
 MIB = 1024**2
 FLOOD, HONEST = 2, 3

@@ -16,11 +16,11 @@ from werkzeug.test import TestResponse
 
 from app.store import StoreUnavailable, utc_now
 from app.web import feedback_form
-from tests.breaking import PATH, with_broken_page
 from tests.conftest import csrf_token, parts_of
-from tests.delivering import accounting_of, deliver
+from tests.delivery_steps import accounting_of, deliver
+from tests.failing_page import PATH, with_broken_page
+from tests.feedback_envelopes import report_item, said, send
 from tests.mini_sentry import MiniSentry
-from tests.saying import report_item, said, send
 
 pytestmark = pytest.mark.one_database
 

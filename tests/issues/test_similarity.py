@@ -9,7 +9,7 @@ import pytest
 from app.issues.similarity import MAX_TERM, MAX_WORDS, hash_of, rarity, shared, similarity, terms_of
 from app.protocol.event import read_event
 from tests.admin.hostile import odd_events, script_event
-from tests.issues.making import Payload, at, calls, chain, error, exc, py, read
+from tests.issues.payloads import Payload, at, calls, chain, error, exc, py, read
 
 
 def terms(payload: Payload) -> set[str]:

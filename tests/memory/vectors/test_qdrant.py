@@ -12,7 +12,7 @@ from app.memory.vectors.errors import IndexMissing, IndexRejected
 from app.memory.vectors.index import Space
 from app.memory.vectors.qdrant import QdrantIndex
 from app.memory.vectors.qdrant.version import version_problem
-from tests.vectors.making import NOW, SPACE, id_of, point, query, vector
+from tests.memory.vectors.making import NOW, SPACE, id_of, point, query, vector
 
 
 def found(index: QdrantIndex, *args: object, **more: object) -> list[str]:

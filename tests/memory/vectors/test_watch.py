@@ -10,7 +10,7 @@ from app.memory.vectors import watch
 from app.memory.vectors.watch import Watch
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import refuses, silent
-from tests.vectors.conftest import MakeIndex
+from tests.memory.vectors.conftest import MakeIndex
 
 
 def test_what_was_seen_is_kept_for_a_while(fake_qdrant: FakeQdrant, index_on: MakeIndex) -> None:

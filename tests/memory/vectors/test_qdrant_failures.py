@@ -31,8 +31,8 @@ from tests.fake_qdrant.moods import (
     refuses,
     silent,
 )
-from tests.vectors.conftest import MakeIndex
-from tests.vectors.making import SPACE, id_of, point, query
+from tests.memory.vectors.conftest import MakeIndex
+from tests.memory.vectors.making import SPACE, id_of, point, query
 
 SECRET = "s3cret"
 CALLS: dict[str, Callable[[QdrantIndex], object]] = {

@@ -23,7 +23,7 @@ from app.alerts.tables import notices as notices_table
 from app.alerts.task import AlertTask
 from app.protocol.envelope import Envelope, Item
 from tests.conftest import parts_of
-from tests.issues.making import Payload
+from tests.issues.payloads import Payload
 
 
 def store_events(app: Flask, *payloads: Payload, project_id: int = 1) -> list[str]:

@@ -17,7 +17,7 @@ from app.delivery.destinations import set_dsn
 from app.projects import create_project, find_project, list_projects, revoke_key, rotate_key
 from app.store import Store
 from app.store.kept_keys import copy_of
-from tests.alerting import add_webhook
+from tests.alert_steps import add_webhook
 from tests.conftest import parts_of, worker_of
 from tests.ingest.test_door import envelope
 

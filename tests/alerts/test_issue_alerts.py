@@ -13,7 +13,7 @@ from app.alerts import issue_alerts
 from app.issues import rulebook, triage
 from app.issues.tables import ALERTS_DUE, issues, transitions
 from app.projects import create_project
-from tests.alerting import (
+from tests.alert_steps import (
     add_rule,
     evaluate,
     only,
@@ -22,7 +22,7 @@ from tests.alerting import (
     titles,
 )
 from tests.conftest import parts_of
-from tests.issues.making import calls
+from tests.issues.payloads import calls
 
 NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

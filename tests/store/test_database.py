@@ -21,7 +21,7 @@ from app.delivery.tables import counters
 from app.projects import projects
 from app.store import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
 from app.store.leases import claim
-from tests.leasing import let_leases_pass
+from tests.lease_expiry import let_leases_pass
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ from app.store import Store, StoreBusy
 from app.store.disks import Disk
 from app.web.checks import Verdict
 from config import Config, load_config
-from tests.answering import Answering
 from tests.conftest import ADMIN_PASSWORD, API_TOKEN, parts_of
 from tests.mini_sentry import MiniSentry
+from tests.stub_server import Answering
 
 pytestmark = pytest.mark.one_database
 

@@ -11,7 +11,7 @@ from app.delivery import accounting, outbox
 from app.delivery.forwarder import Forwarder
 from app.worker import rules_of
 from tests.conftest import parts_of
-from tests.serving import wait_for
+from tests.server_process import wait_for
 
 
 @contextmanager

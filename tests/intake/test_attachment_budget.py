@@ -18,7 +18,7 @@ from app.intake.pruning import candidates, remove
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack
 from tests.conftest import parts_of
-from tests.test_store_bound import FLOOD, HONEST, MIB, have_wait, send, shops  # noqa: F401
+from tests.intake.test_store_bound import FLOOD, HONEST, MIB, have_wait, send, shops  # noqa: F401
 
 LIMIT = 8 * MIB
 

@@ -14,8 +14,8 @@ import pytest
 from app.store import Store, utc_now
 from app.store.leases import claim, is_dead, new_owner, release
 from config import ROOT
-from tests.leasing import let_leases_pass
-from tests.serving import wait_for
+from tests.lease_expiry import let_leases_pass
+from tests.server_process import wait_for
 
 MINUTE = timedelta(minutes=1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.accounts.first_start import held_back, print_first_credentials
 from config import load_config
-from tests.serving import Server, serving, wait_for
+from tests.server_process import Server, serving, wait_for
 
 NOTHING_SET = {"ADMIN_PASSWORD": "", "API_TOKEN": ""}
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from app import sentry
 from app.events.tables import envelopes
 from tests.conftest import parts_of
-from tests.saying import feedback_item, send
+from tests.feedback_envelopes import feedback_item, send
 
 TEXT = "ÅNGSTRÖM Größe ПАРОЛЬ 50%_boom"
 FOUND = ["ångström", "GRÖ", "пароль", "BOOM", " boom ", "\tÅngström\n", "50%_", "e п"]

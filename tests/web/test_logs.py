@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from config import ROOT
-from tests.serving import settings
+from tests.server_process import settings
 
 
 def test_debug_output_of_the_sdk_names_no_framework_that_is_not_installed(tmp_path: Path) -> None:
