@@ -92,7 +92,7 @@ def test_teams_is_sent_a_card_in_which_text_of_events_is_text(
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     title, text = (block["inlines"][0]["text"] for block in card["body"])
     assert title == f"Test of {name}".replace("{{", "{\u200b{")
-    assert text == "If you can read this, notifications arrive here."
+    assert text == "If you can read this, notifications arrive."
     [action] = card["actions"]
     assert (action["type"], action["title"]) == ("Action.OpenUrl", "Open the notice")
     assert action["url"].endswith(f"/admin/alerts/{notification['id']}")
