@@ -343,6 +343,9 @@ TEXTS = [
     ("git clone https://tok:x-oauth-basic@h/r.git", f"git clone https://{F}@h/r.git"),
     ("next=https%3A%2F%2Fu:p@h", f"next=https%3A%2F%2F{F}@h"),
     ("https://hooks.slack.com/services/T0FAKE/B0FAKE/x", f"https://hooks.slack.com/services/{F}"),
+    ("https://s.webhook.office.com/webhookb2/0-1@2/Ab/3", f"https://s.webhook.office.com/webhookb2/{F}"),
+    ("https://discord.com/api/webhooks/123/aB-c_d", f"https://discord.com/api/webhooks/{F}"),
+    ("https://e.logic.azure.com/invoke?sp=%2F&sig=Ab-c", f"https://e.logic.azure.com/invoke?sp=%2F&sig={F}"),
     # formats
     (f"got {JWT} here", f"got {F} here"),
     (f"u=%22{JWT}%22", f"u=%22{F}%22"),

@@ -68,7 +68,11 @@ RULES = (
     Rule("jwt", find=values.jwts, anchors=("eyJ",)),
     Rule("encoded", find=values.encoded, anchors=("eyJ",), before=values.BASE64_END, in_code=False),
     *(Rule("api_key", find=token.find, anchors=(token.anchor,)) for token in TOKENS),
-    Rule("api_key", find=values.slack_hooks, anchors=("hooks.slack.com/",)),
+    Rule(
+        "api_key",
+        find=values.webhooks,
+        anchors=("hooks.slack.com/", ".com/webhook", "/webhooks/"),
+    ),
     Rule("api_key", find=values.softlayer_keys, anchors=("softlayer.com/soap/",)),
     Rule("api_key", find=values.discord_tokens, hints=(values.DISCORD_HINT,), in_code=False),
     Rule("api_key", find=values.mailchimp_keys, anchors=("-us",)),

@@ -48,7 +48,12 @@ BASE64_END = re.compile(
 _DISCORD = re.compile(r"(?<![\w.-])[MNO][\w-]{22,27}\.[\w-]{6}\.[\w-]{25,}+", re.A)
 _TELEGRAM = re.compile(r"(?<![0-9])[0-9]{8,10}:AA[\w-]{33}(?![\w-])", re.A)
 _MAILCHIMP = re.compile(r"(?<![0-9a-z])[0-9a-z]{32}-us[0-9]{1,2}(?![0-9a-z])", re.A)
-_SLACK_HOOK = re.compile(r"hooks\.slack\.com/(?:services|workflows)/(?P<path>[\w/]{8,}+)", re.A)
+# Of Slack, Microsoft Teams and Discord; Teams' newer ones have their secret in `sig=`.
+_WEBHOOK = re.compile(
+    r"(?:hooks\.slack\.com/(?:services|workflows)|\.office(?:365)?\.com/webhook(?:b2)?"
+    r"|discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks)/(?P<path>[\w/@-]{8,}+)",
+    re.A,
+)
 _SOFTLAYER = re.compile(r"api\.softlayer\.com/soap/v[0-9.]{1,4}/(?P<path>\w{16,}+)", re.A | re.I)
 _PUTTY = re.compile(r"PuTTY-User-Key-File-[23]")
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
@@ -103,9 +108,9 @@ def private_keys(text: str) -> Iterator[Span]:
         yield line.span("key")
 
 
-def slack_hooks(text: str) -> Iterator[Span]:
-    """Yield the paths of Slack's incoming webhooks."""
-    for match in _SLACK_HOOK.finditer(text):
+def webhooks(text: str) -> Iterator[Span]:
+    """Yield the paths of incoming webhooks: whoever knows one can post."""
+    for match in _WEBHOOK.finditer(text):
         yield match.span("path")
 
 
