@@ -34,7 +34,7 @@ answers = []
 for method, path, body in asked["requests"]:
     if method == "EVALUATE":
         with app.app_context():
-            make_worker()._alerts._evaluator.work()
+            make_worker()._tasks[0]._evaluator.work()
         continue
     answer = client.open(path, method=method, json=body)
     answers.append([answer.status_code, answer.text])
