@@ -353,7 +353,7 @@ def test_store_that_is_down_is_a_503_page_that_asks_nothing_of_it(
     answer = admin_client.get("/admin/events")
     assert answer.status_code == 503
     assert answer.headers["Retry-After"]
-    assert "set aside" in answer.text and "the disk is gone" not in answer.text
+    assert "emergency folder" in answer.text and "the disk is gone" not in answer.text
 
 
 def test_error_page_is_for_everyone(client: FlaskClient) -> None:
