@@ -107,7 +107,7 @@ class Worker:
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
-        """Run all tasks in this thread's process until :meth:`finish` is called."""
+        """Run all tasks until :meth:`finish` is called, in a process that does nothing else."""
         self._start_tasks()
         self._run()
         self._close()

@@ -210,7 +210,8 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
 def passed_through() -> str | None:
     """Return the instances that the envelope passed through.
 
-    :raise Refusal: 508 this instance is among them, or there are more than a chain needs.
+    :raise Refusal: 508 this instance is among them, or there are more than anyone chains on
+        purpose.
     """
     via = request.headers.get(INSTANCE_HEADER)
     if not via:

@@ -137,7 +137,7 @@ class GroupCommit(Generic[T, R]):
                 take()
             _fail(batch, error)
         except Exception as error:
-            # One item causes the error. Commit each item alone, so that the others do not fail too.
+            # One item may cause the error. Commit each item alone, so that the others do not fail.
             if len(batch) <= 1:
                 _fail(batch or [own], error)
             for ticket in batch if len(batch) > 1 else ():

@@ -1,4 +1,7 @@
-"""The counts of refused envelopes, by project and reason, and the text about exceeded quotas."""
+"""The counts of refused envelopes, by project and reason.
+
+It also describes exceeded quotas in words, for alerts and the start page.
+"""
 
 from __future__ import annotations
 

@@ -357,7 +357,8 @@ class Intake:
             self._owed.count("emergency:set_aside")
             self._buffer.wake()
         except OSError as worse:
-            # The last resort: the program that collects stderr gets the event, packed and scrubbed.
+            # The last resort: write the event to stderr, compressed and scrubbed. A program that
+            # collects stderr has it then.
             self._owed.count("emergency:stderr")
             text = base64.b64encode(prepared.packed).decode()
             print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)

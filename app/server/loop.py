@@ -33,7 +33,8 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 READ_BYTES = 64 * 1024
 SWEEP_EVERY_S = 0.1
 IDLE_WAIT_S = 1.0
-# Clients often send a head and its body in two packets. The head is not checked before this time.
+# Clients often send a head and its body in two packets. A small body has this long to arrive before
+# the application checks the head.
 UNCHECKED_S = 0.05
 # How long a stopping process waits for a request that an idle client may be sending.
 STOP_IDLE_S = 1.0
@@ -47,9 +48,9 @@ NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 STOPPING = "the service is stopping"
 
-#: A check of a request's head. It gets a WSGI environment without the body, and the bytes of the
-#: body that have arrived. It returns the answer if that does not depend on the body, or else how
-#: many bytes the body may have.
+#: A check of a request's head. It gets a WSGI environment without the body, and how many bytes of
+#: the body have arrived or were announced. It returns the answer if that does not depend on the
+#: body, or else how many bytes the body may have.
 HeadCheck = Callable[["WSGIEnvironment", int], "WSGIApplication | int"]
 
 
@@ -136,7 +137,7 @@ class EventLoop:
                 self._worker.poller.unregister(listener)
 
     def _has_place(self) -> bool:
-        # Accept one connection more than the limit. Another connection then has to give its place.
+        # Accept one connection more than the limit. Another connection then loses its place.
         return len(self._connections) <= self._limits.connections
 
     def _accept(self, listener: socket.socket) -> None:

@@ -1,4 +1,6 @@
-"""Keep the rows that a damaged SQLite store must not lose: projects, keys, users, tokens, channels.
+"""Keep the rows that a damaged SQLite store must not lose.
+
+These rows decide who may report, log in and call the API, and where events and notifications go.
 
 store ── whenever it changed ──▶ <store>.keys          a copy beside it, JSON, readable by its owner
                                        │ where the damaged file cannot be read to its end
