@@ -1,4 +1,4 @@
-"""DevEnviro: error monitoring you can trust."""
+"""DevEnviro: error monitoring you can trust. This module builds the Flask application."""
 
 from __future__ import annotations
 
@@ -32,9 +32,11 @@ from config import ROOT, Config, load_config
 
 
 def create_app(config: Config | None = None, *, opens_store: bool = True) -> Flask:
-    """Build the application; call it in the process that serves, after any fork.
+    """Build the application. Call this in the process that serves requests, after any fork.
 
-    :param config: by default read from the environment.
+    :param config: the settings. By default they are read from the environment.
+    :param opens_store: whether to open the store now. Otherwise it is opened later, see
+        :func:`app.web.current.open_later`.
     :raise config.ConfigError: a setting is wrong.
     """
     config = config or load_config()
@@ -79,7 +81,7 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
 
     Bootstrap5(app)
     csrf = CSRFProtect(app)
-    # Its context processor would ask the store who looks, on error pages too.
+    # The context processor of Flask-Login would read the user from the store, on error pages too.
     login = LoginManager(app, add_context_processor=False)
     app.before_request(access.enforce)
     errors.init_app(app)
@@ -106,7 +108,10 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
 def _open_store(
     app: Flask, config: Config, store: Store, accounts: Accounts, intake: Intake
 ) -> None:
-    """Migrate, make what there has to be, take in what waits; a broken store stops no start."""
+    """Migrate the store, create the default rows and recover the emergency folder.
+
+    An error of the store is logged. It does not stop the start of the application.
+    """
     app.secret_key = app.secret_key or application.kept_secret(config.DATA_DIR / "secret_key")
     try:
         store.open()

@@ -1,8 +1,10 @@
-"""The background loops of a process: send to Sentry, evaluate alerts and send notices, bring
-memories and their index together, take in what was set aside, remove what was deleted, prune.
+"""The background tasks of a process.
 
-Started by the server after the fork, ended before the process exits; `flask worker` is nothing but
-these loops, for another process or host. What only one may do, it does under a lease.
+The worker forwards envelopes to Sentry, evaluates alerts and sends notifications, updates memories
+and their index, recovers the emergency folder, removes deleted data, and prunes.
+
+The server starts it after the fork and stops it before the process exits. `flask worker` runs only
+these tasks, in another process or on another host. Work that only one process may do needs a lease.
 """
 
 from __future__ import annotations
@@ -37,17 +39,17 @@ from config import Config
 log = logging.getLogger("app.tracker")
 
 PERIOD_S = 10.0
-# A webhook or an index that hangs is no reason to be killed by the server, which waits for a few
-# seconds; a transaction is short, and the next holder of the lease goes on.
+# A webhook or an index that hangs must not delay the exit: the server kills the process after a few
+# seconds. A transaction is short, and the next holder of the lease continues the work.
 TASK_STOP_S = 0.5
 RETENTION_EVERY = timedelta(hours=1)
-# Issues that are read in a turn to be compared with others: some 150 ms of CPU in ten seconds.
+# How many issues one run reads for comparison with others; about 150 ms of CPU every ten seconds.
 READ_PER_RUN = 300
 COMPARING_LASTS = timedelta(minutes=1)
 
 
 class PressureTask(LeasedTask):
-    """Makes room in the store as soon as it is nearly full; a measurement every half second."""
+    """Makes room in the store when it is nearly full. It measures every half second."""
 
     name = "pressure"
     poll_s = 0.5
@@ -57,14 +59,14 @@ class PressureTask(LeasedTask):
         self._limit = limit
 
     def work(self) -> None:
-        """Make room if there is too little."""
+        """Make room in the store if it is nearly full."""
         relieve(self.store, self._limit)
 
 
 class Worker:
-    """The threads that do what has to be done besides answering.
+    """The background threads of a process.
 
-    :param tasks: further tasks, each made for the owner of its leases.
+    :param tasks: functions that create further tasks. Each gets the owner name for its leases.
     """
 
     def __init__(
@@ -91,13 +93,13 @@ class Worker:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Start all threads."""
         self._thread.start()
         self._start_tasks()
         self._intake.stored = self._forwarder.wake
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Store what still waits in memory, settle what is on its way, end the loops."""
+        """Store what is still in memory, record outcomes of running deliveries, end the threads."""
         self._stop.set()
         self._close()
         self._forwarder.stop(timeout_s)
@@ -105,7 +107,7 @@ class Worker:
         self._thread.join(timeout_s)
 
     def run_forever(self) -> None:
-        """Be the loops of a process of its own, until :meth:`finish` is called."""
+        """Run all tasks until :meth:`finish` is called, in a process that does nothing else."""
         self._start_tasks()
         self._run()
         self._close()
@@ -118,7 +120,7 @@ class Worker:
             task.start()
 
     def _close(self) -> None:
-        """Have the tasks begin nothing more, and store what still waits in memory."""
+        """Stop the tasks from starting new work, and store what is still in memory."""
         for task in self._tasks:
             task.finish()
         self._intake.close()
@@ -128,11 +130,11 @@ class Worker:
             task.stop(timeout_s)
 
     def finish(self) -> None:
-        """Have :meth:`run_forever` return; safe to call from a signal handler."""
+        """Make :meth:`run_forever` return. This is safe to call from a signal handler."""
         self._stop.set()
 
     def run_once(self) -> None:
-        """Do everything that is due."""
+        """Do all work that is due."""
         store = self._store
         with recording():
             for work in (
@@ -150,7 +152,7 @@ class Worker:
                     log.warning("the store does not answer the background loop: %s", error)
                     return
                 except Exception:
-                    # One kind of work that fails must not keep the others from being done.
+                    # If one kind of work fails, the others must still be done.
                     log.exception("the background loop failed, it goes on")
 
     def _recover(self) -> None:
@@ -164,7 +166,7 @@ class Worker:
 
     def _compare(self) -> None:
         store = self._store
-        with store.read() as conn:  # Nothing to do is the usual case, and needs no lease.
+        with store.read() as conn:  # Usually there is nothing to do, which needs no lease.
             if not unread(conn, 1):
                 return
         if claim(store, "comparing", self.owner, COMPARING_LASTS):
@@ -174,7 +176,7 @@ class Worker:
         now = time.monotonic()
         if now < self._prunes_at:
             return False
-        # Whoever holds it prunes once in its time; the others ask again each turn.
+        # The holder of the lease prunes once while it lasts. The others try again in each run.
         mine = claim(self._store, "retention", self.owner, RETENTION_EVERY)
         self._prunes_at = now + RETENTION_EVERY.total_seconds() if mine else now
         return mine
@@ -185,7 +187,7 @@ class Worker:
 
 
 def rules_of(config: Config) -> Rules:
-    """Return what the settings say about sending."""
+    """Return the delivery rules from the settings."""
     return Rules(
         backoff=Backoff(config.DELIVERY_BACKOFF_BASE_S, config.DELIVERY_BACKOFF_MAX_S),
         sampling=Sampling(

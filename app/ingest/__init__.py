@@ -1,10 +1,10 @@
-"""The second door: any program that speaks Sentry's protocol reports here.
+"""The ingest routes: any program that speaks Sentry's protocol reports here.
 
-    door      the routes: whose key, which envelope, into the store
-    security  the route of browsers, which report what a policy blocked
-    body      the bytes: read, inflated, bounded
-    quota     429 for a project that sends more than it may
-    answers   what a client is told, and the headers of every answer
+    door      the routes: check the key, parse the envelope, store it
+    security  the route for browsers, which report violations of a page's policy
+    body      reads and inflates the request body, within bounds
+    quota     429 for a project that exceeds its quota
+    answers   errors for clients, and the headers of every answer
 
 Source: https://develop.sentry.dev/sdk/overview/ and /sdk/data-model/envelopes/, 2026-11-23.
 """
@@ -20,7 +20,7 @@ from app.ingest import answers, door, security  # noqa: E402, F401 -- they add t
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:
-    """Register the blueprint. Its callers send keys, not cookies, hence no CSRF."""
+    """Register the blueprint. It is exempt from CSRF checks: its callers send keys, not cookies."""
     csrf.exempt(bp)
     app.register_blueprint(bp)
     app.before_request(door.try_tunnel)

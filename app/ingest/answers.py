@@ -1,4 +1,4 @@
-"""What a client is told: Sentry's shape of an error, and headers that let browsers read it."""
+"""Answers to clients: Sentry's error format, and headers that let browsers read the answer."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from app.web.current import current_intake, current_keys
 log = logging.getLogger("app.tracker")
 
 RETRY_AFTER_S = 5
-# Room is made within a second where anything may go; else it takes until Sentry answers again.
+# If envelopes may be removed, room is made within a second. Otherwise clients have to wait until
+# Sentry accepts envelopes again.
 FULL_RETRY_AFTER_S = 10
-# Any page may report: it is the key that opens the door, not the page's origin. Browsers that may
-# not read the answer tell their SDK of a network error, although the event arrived.
+# Any page may report, because the key authorizes a report, not the origin of the page. If a browser
+# may not read the answer, its SDK sees a network error, although the event was stored.
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "x-sentry-error, x-sentry-rate-limits, retry-after",
@@ -37,17 +38,18 @@ PREFLIGHT = {
 
 
 class Refusal(Exception):
-    """A request that is not taken.
+    """A refused request.
 
-    :param status: of the answer.
-    :param detail: one sentence for whoever reads the SDK's debug output.
-    :param causes: what led to it, outermost first.
-    :param retry_after_s: when another try makes sense.
-    :param limited: which kinds of data have to wait that long, as ``X-Sentry-Rate-Limits`` says it.
-    :param reason: what it is counted by, one of :data:`app.projects.quotas.REASONS`; by default
-        the one of its status.
-    :param is_read: whether the body was read to its end; else the connection is closed after the
-        answer, since the rest of the body would be taken for the next request.
+    :param status: HTTP status of the answer.
+    :param detail: one sentence for the person who reads the SDK's debug output.
+    :param causes: the causes, outermost first.
+    :param retry_after_s: seconds after which the client should try again.
+    :param limited: the data categories that have to wait that long, and their scope, in the
+        format of ``X-Sentry-Rate-Limits``.
+    :param reason: the counter of this refusal, one of :data:`app.projects.quotas.REASONS`. By
+        default it follows from the status.
+    :param is_read: whether the body was read to its end. If not, the connection is closed after
+        the answer. Otherwise the rest of the body would be parsed as the next request.
     """
 
     def __init__(
@@ -66,13 +68,14 @@ class Refusal(Exception):
         self.retry_after_s, self.limited, self.is_read = retry_after_s, limited, is_read
 
 
-# What a refusal is counted by. 429 is counted where quotas and the store's bound are asked.
+# The reason that counts a refusal, by status. 429 is counted where quotas and the store's bound are
+# checked.
 _REASONS = {400: "malformed", 401: "no_key", 403: "unknown_key", 413: "too_large"}
 
 
 @bp.errorhandler(Refusal)
 def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
-    """Answer as Sentry does, and count it."""
+    """Answer in Sentry's format, and count the refusal."""
     if refusal.reason is not None:
         current_intake().count(refusal_counter(refusal.reason, _project_of_request()))
     body = {"detail": refusal.detail, "causes": list(refusal.causes)}
@@ -89,7 +92,7 @@ def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
 
 
 def _project_of_request() -> int | None:
-    """Return the project whose refusal it is: the key's, else that of the path if there is one."""
+    """Return the project the refusal counts for: the key's, or else the path's if it exists."""
     if (known := g.get("door_project")) is not None:
         return int(known)
     named = (request.view_args or {}).get("project_id")
@@ -101,14 +104,14 @@ def _project_of_request() -> int | None:
 
 @bp.errorhandler(StoreError)
 def answer_store_error(error: StoreError) -> ResponseReturnValue:
-    """Answer 503, or 429 to a project beyond its share: nothing was kept."""
+    """Answer 503, or 429 to a project that exceeds its share. Nothing was stored."""
     if isinstance(error, ShareExceeded):
         return answer_refusal(
             Refusal(
                 429, str(error), retry_after_s=FULL_RETRY_AFTER_S, limited=":project:store_full"
             )
         )
-    # Logged, not recorded as an event: there may be as many of these as there are events.
+    # Log this, but record no event: there may be as many refusals as there are events.
     log.warning("the store did not take an envelope: %s", error)
     cause, retry_after_s = "it does not answer", RETRY_AFTER_S
     if isinstance(error, StoreBusy):
@@ -121,21 +124,24 @@ def answer_store_error(error: StoreError) -> ResponseReturnValue:
 
 
 def preflight() -> Response:
-    """Answer a browser that asks before it sends."""
+    """Answer a CORS preflight request."""
     return with_cors(Response(status=204, headers=PREFLIGHT))
 
 
 def with_cors(response: Response) -> Response:
-    """Let every page read the answer."""
+    """Allow every page to read the answer."""
     response.headers.update(CORS)
-    # Else the policy of our own pages would forbid what CORS allows.
+    # Otherwise the policy of this application's pages would forbid what CORS allows.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
 
 
 @bp.after_app_request
 def open_to_pages(response: Response) -> Response:
-    """Put the headers on every answer below these paths: 404 and 405, too, which have no view."""
+    """Add the headers to every answer below the ingest paths.
+
+    This includes 404 and 405, which come from no view.
+    """
     if not INGEST_PATHS.match(request.path):
         return response
     if response.status_code >= 400 and "X-Sentry-Error" not in response.headers:

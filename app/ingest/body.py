@@ -2,9 +2,9 @@
 
     stream ──▶ above 1 MiB on the disk ──▶ measured, nothing kept ──▶ in memory, one at a time
 
-Fifty clients that send 20 MiB or a bomb at once must not need fifty times the memory: what is large
-waits on the disk, and a bomb is found out before any of it is kept. Slow clients are no concern of
-this module: the event loop (app.server) gives whole requests to the threads.
+Fifty clients that send 20 MiB or a decompression bomb at once must not need fifty times the memory.
+A large body waits on the disk. A bomb is detected before any of it is kept in memory. This module
+does not handle slow clients: the event loop (app.server) passes only complete requests to threads.
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from app.ingest.answers import RETRY_AFTER_S, Refusal
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate
 from app.web.current import current_config
 
-# What SDKs send at most in practice: attachments of 20 MiB, replays of 10 MiB, compressed.
+# The largest compressed bodies that SDKs send in practice: attachments 20 MiB, replays 10 MiB.
 MAX_WIRE_BYTES = 20 * 1024**2
-# Twice that; JSON, which shrinks tenfold, is bounded item by item besides.
+# Twice the wire size. JSON, which compresses tenfold, has an additional limit for each item.
 MAX_INFLATED_BYTES = 40 * 1024**2
-# Ordinary events (median 5 kB, the largest of a real SDK without attachments 560 kB) never wait for
-# a large one. Four threads of a process then hold a few MiB.
+# Ordinary events never wait for a large one: their median is 5 kB, and the largest event of a real
+# SDK without attachments has 560 kB. Four threads of a process then hold a few MiB.
 SMALL_BYTES = 1024**2
-# Every value of JSON takes some 100 bytes of memory: what has many is large, short as it may be.
+# Every JSON value takes about 100 bytes of memory. So a body with many values counts as large, even
+# if it is short.
 SMALL_VALUES = 20_000
-# One after the other, a large one takes less than a second each. Who waits holds one of the eight
-# threads, so only a few may; above 1 MiB as sent they come one at a time anyway (app.server.loop).
+# Large bodies are processed one after the other, in less than a second each. A request that waits
+# occupies one of the eight threads, so only a few may wait. Requests with more than 1 MiB on the
+# wire come one at a time anyway (app.server.loop).
 TURN_TIMEOUT_S = 15.0
 MAX_WAITING = 4
 STEP_BYTES = 64 * 1024
@@ -43,10 +45,10 @@ _waiting = threading.BoundedSemaphore(MAX_WAITING)
 
 @contextmanager
 def read_body() -> Iterator[bytearray]:
-    """Yield the request's body, inflated; a large one only while no other large one is there.
+    """Yield the inflated body of the request. Only one large body is in memory at a time.
 
-    :raise Refusal: 400 it is damaged; 413 it is too large on the wire or inflated; 503 too many
-        large ones wait.
+    :raise Refusal: 400 the body is damaged; 413 it is too large on the wire or inflated; 503 too
+        many large bodies wait.
     """
     encoding = request.headers.get("Content-Encoding", "")
     with tempfile.SpooledTemporaryFile(SMALL_BYTES, dir=str(current_config().DATA_DIR)) as wire:
@@ -75,9 +77,9 @@ def _wait_for_thread() -> None:
 
 
 def _receive(wire: IO[bytes]) -> None:
-    """Write the stream to a file, at most :data:`MAX_WIRE_BYTES` of it."""
+    """Write the stream to a file, at most :data:`MAX_WIRE_BYTES`."""
     declared = request.content_length
-    # Past MAX_CONTENT_LENGTH: the limit of other routes is smaller, and cuts chunked bodies.
+    # Bypass MAX_CONTENT_LENGTH: the limit of other routes is smaller, and truncates chunked bodies.
     stream, size = get_input_stream(request.environ), 0
     while piece := _read(stream):
         size += len(piece)
@@ -106,14 +108,14 @@ def _read(stream: IO[bytes]) -> bytes:
     try:
         return stream.read(STEP_BYTES)
     except Exception as error:
-        # Each server has errors of its own for a chunk that is none or a client that is gone.
+        # Each server has its own errors for an invalid chunk or a client that disconnected.
         raise Refusal(
             400, "the body cannot be read", type(error).__name__, is_read=False
         ) from error
 
 
 def _small(wire: IO[bytes], encoding: str) -> bytearray | None:
-    """Return the body, ``None`` as soon as it turns out to be large."""
+    """Return the body, or ``None`` as soon as it proves to be large."""
     body, values = bytearray(), 0
     for piece in _inflated(wire, encoding):
         body += piece
@@ -124,7 +126,7 @@ def _small(wire: IO[bytes], encoding: str) -> bytearray | None:
 
 
 def _large(wire: IO[bytes], encoding: str) -> bytearray:
-    # Once to see that it is within the limit, keeping nothing, and once to have it.
+    # Inflate once to check the limit without keeping anything, and once more to get the content.
     for _ in _inflated(wire, encoding):
         pass
     body = bytearray()

@@ -1,8 +1,8 @@
-"""The routes of the door: whose key it is, which envelope it is, into the store, and only then 200.
+"""The ingest routes. They check the key, parse the envelope, store it, and only then answer 200.
 
 /api/<project>/envelope/   /api/<project>/store/     also below a prefix, also without the slash
-/api/envelope/  /api/store/                          the project is the key's
-/tunnel/ and any path of one segment that is nothing else's, for envelopes with a DSN of ours
+/api/envelope/  /api/store/                          the project is that of the key
+/tunnel/ and any unused path of one segment          for envelopes with a DSN of this service
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ LIMITS = Limits(
     json_values=100_000,  # Some 20 MiB in memory with their scrubbed copy.
     depth=128,  # Where Relay's own parser (serde_json) stops.
 )
-# How long a client waits for its turn at the store before it is told to come back.
+# How long an envelope waits for the store before its client gets 503.
 ACCEPT_WAIT_S = 5.0
-# How soon a client asks again whose key may have been lost.
+# When a client whose key may have been lost should try again.
 RETRY_S = 60.0
-# Items that are about an event; an envelope with one of them has an event id, given or made.
+# Items that belong to an event. An envelope with one of them gets an event id if it has none.
 EVENT_BOUND_ITEMS = frozenset(
     {"event", "transaction", "attachment", "feedback", "user_report", "security", "replay_event"}
 )
-# Those of which an envelope has at most one, and only one of the two.
+# The main items. An envelope has at most one item of these types.
 MAIN_ITEMS = frozenset({"event", "transaction"})
-# What an old client sends may be either.
+# An old client may send an event or a transaction to ``/store/``.
 _EVENT_OR_TRANSACTION = Envelope({}, [Item({"type": name}, {}) for name in sorted(MAIN_ITEMS)])
-# The instances that an envelope came through: this one's id in it closes a circle.
+# The instances that an envelope passed through. If this instance is among them, there is a loop.
 INSTANCE_HEADER = "X-DevEnviro-Instance"
 MAX_VIA_LENGTH = 500
 
@@ -72,11 +72,11 @@ MAX_VIA_LENGTH = 500
 @bp.route("/tunnel/", methods=["POST", "OPTIONS"], strict_slashes=False)
 @access.keyed
 def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseReturnValue:
-    """Keep an envelope.
+    """Store an envelope.
 
-    :return: 200 ``{"id": …}`` when it is on the disk, ``{}`` when nothing in it has an event id.
+    :return: 200 ``{"id": …}`` when the envelope is on the disk, ``{}`` if it has no event id.
     :raise Refusal: 400, 401, 403, 413, 429, 503, 508.
-    :raise StoreError: nothing was kept; 503.
+    :raise StoreError: nothing was stored; answered with 503.
     """
     return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
 
@@ -90,7 +90,7 @@ def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseRe
 @bp.route("/api/store/", methods=["POST", "OPTIONS"], strict_slashes=False)
 @access.keyed
 def take_event(project_id: int | None = None, prefix: str = "") -> ResponseReturnValue:
-    """Keep an event of an old client, which sends its JSON without an envelope.
+    """Store an event of an old client, which sends JSON without an envelope.
 
     :raise Refusal: as :func:`take_envelope`.
     """
@@ -98,9 +98,9 @@ def take_event(project_id: int | None = None, prefix: str = "") -> ResponseRetur
 
 
 def try_tunnel() -> ResponseReturnValue | None:
-    """Take an envelope at a path that nothing else has, if its DSN is one of ours.
+    """Store an envelope sent to a path without a route, if its DSN belongs to this service.
 
-    :return: the answer, ``None`` for what remains an unknown path.
+    :return: the answer; ``None`` if the path is unknown after all.
     """
     if not isinstance(request.routing_exception, NotFound) or not may_be_tunnel():
         return None
@@ -114,15 +114,15 @@ def try_tunnel() -> ResponseReturnValue | None:
 
 
 def may_be_tunnel() -> bool:
-    """Whether a path that nothing else has is one at which envelopes are taken."""
+    """Return whether a path without a route accepts envelopes."""
     return request.method == "POST" and "/" not in request.path.strip("/")
 
 
 def check_head() -> None:
-    """Check what the head says of an envelope, whose body has not been read.
+    """Check the head of a request with an envelope, before its body is read.
 
-    :raise Refusal: 401, 403, 508; 429 where nothing that the path takes is within the quota.
-    :raise ShareExceeded: the project is beyond its share of a store that is nearly full.
+    :raise Refusal: 401, 403, 508; 429 if everything the path accepts is beyond the quota.
+    :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
     :raise StoreFull: the store is full.
     :raise StoreError: the store does not answer.
     """
@@ -137,7 +137,7 @@ def check_head() -> None:
         return
     current_intake().check_room(project_id)
     if is_event:
-        # An envelope may hold what no quota limits, which only its body tells.
+        # An envelope may contain items without a quota, which only its body shows.
         quota.check(_EVENT_OR_TRANSACTION, project_id)
 
 
@@ -149,7 +149,7 @@ def _take(
     parse: Callable[[bytearray], Envelope],
     dsn_in: Callable[[bytearray], object] | None = None,
 ) -> Response:
-    """Authorize, read, authorize by what was read, keep."""
+    """Authorize, read the body, authorize by the DSN in the body, store."""
     via = passed_through()
     known = authorized(project_id)
     if known is None and dsn_in is None:
@@ -176,11 +176,12 @@ def _take_tunneled() -> Response | None:
 
 
 def authorized(project_id: int | None, dsn: object = None) -> int | None:
-    """Return the project that the request's key opens, ``None`` when it names no key.
+    """Return the project of the key in the request, ``None`` if the request has no key.
 
-    :param project_id: of the path.
-    :raise Refusal: 403 the key opens nothing, or another project; 503 it may be one that was lost;
-        400 the DSN is none.
+    :param project_id: the project in the path.
+    :param dsn: the DSN in the body.
+    :raise Refusal: 403 the key is unknown or belongs to another project; 503 the key may have been
+        lost; 400 the DSN is malformed.
     """
     try:
         found = read_credentials(request.headers, request.args.getlist("sentry_key"), dsn)
@@ -195,7 +196,7 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
     project = current_keys().project_of(found.key)
     if project is None:
         if current_keys().may_be_lost():
-            # 403 would have the SDK drop its events, and a person may still bring the key back.
+            # The SDK would drop its events after a 403, and a person may still restore the key.
             raise Refusal(503, "the keys of a damaged store are missing", retry_after_s=RETRY_S)
         raise Refusal(403, "the public key is unknown or revoked")
     if {project_id, found.project_id} - {None, project}:
@@ -207,9 +208,10 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
 
 
 def passed_through() -> str | None:
-    """Return the instances that the envelope came through.
+    """Return the instances that the envelope passed through.
 
-    :raise Refusal: 508 this one is among them, or there are more than anyone chains on purpose.
+    :raise Refusal: 508 this instance is among them, or there are more than anyone chains on
+        purpose.
     """
     via = request.headers.get(INSTANCE_HEADER)
     if not via:
@@ -221,11 +223,11 @@ def passed_through() -> str | None:
 
 
 def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
-    """Store an envelope, if it holds something.
+    """Store an envelope, if it contains an item.
 
-    :param via: of :func:`passed_through`.
-    :raise Refusal: 400 its event id is none, 429 it is beyond the quota.
-    :raise StoreError: nothing was kept.
+    :param via: the result of :func:`passed_through`.
+    :raise Refusal: 400 its event id is malformed; 429 it is beyond the quota.
+    :raise StoreError: nothing was stored.
     """
     event_id = _give_event_id(envelope)
     if envelope.items:
@@ -245,7 +247,7 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
 
 
 def caller_of_request() -> Caller:
-    """Return who sent this request: behind ``TRUSTED_PROXIES`` whom they name."""
+    """Return the sender of this request; behind ``TRUSTED_PROXIES``, the client they name."""
     return Caller(
         read_address(request.remote_addr),
         request.headers.get("User-Agent"),
@@ -257,7 +259,7 @@ def caller_of_request() -> Caller:
 
 
 def parsed(parse: Callable[[bytearray], Parsed], body: bytearray) -> Parsed:
-    """Return what a body says, and empty it.
+    """Parse a body, and empty it.
 
     :raise Refusal: 400, 413.
     """
@@ -267,7 +269,7 @@ def parsed(parse: Callable[[bytearray], Parsed], body: bytearray) -> Parsed:
         raise Refusal(413, "the envelope is too large", str(error)) from error
     except (EnvelopeError, BodyError) as error:
         raise Refusal(400, "the envelope is malformed", str(error)) from error
-    body.clear()  # Its items are copies; a large one need not be in memory twice.
+    body.clear()  # The items are copies. A large body must not be in memory twice.
     return result
 
 
@@ -290,7 +292,7 @@ def _envelope_of(body: bytearray) -> Envelope:
 
 
 def _envelope_around(body: bytearray) -> Envelope:
-    """Put the JSON of ``/store/`` into an envelope; it may come as base64 of zlib."""
+    """Put the JSON of ``/store/`` into an envelope. The JSON may be base64 of zlib."""
     text: bytes | bytearray = body
     if not body.lstrip()[:1] == b"{":
         text = inflate_base64(bytes(body), MAX_INFLATED_BYTES)
@@ -302,10 +304,10 @@ def _envelope_around(body: bytearray) -> Envelope:
 
 
 def _give_event_id(envelope: Envelope) -> str | None:
-    """Return the envelope's event id, and make it its header's, which wins wherever it is read.
+    """Return the event id of the envelope, and write it to the header, which takes precedence.
 
-    What is no id (zeros, another form) is taken for none: refusing it would lose the event, and
-    keeping it would take the next one for the same.
+    A malformed id (zeros, another format) is replaced. If the envelope were refused, the event
+    would be lost. If the id were kept, the next event with it would count as a duplicate.
     """
     event_id = parse_event_id(envelope.headers.pop("event_id", None))
     if event_id is None and EVENT_BOUND_ITEMS.intersection(envelope.item_types):
@@ -317,7 +319,7 @@ def _give_event_id(envelope: Envelope) -> str | None:
 
 
 def _replace_odd_ids(envelope: Envelope, event_id: str) -> None:
-    """Have payloads whose id is none name the envelope's: whoever it is sent on to may read it."""
+    """Replace malformed ids in payloads by the envelope's id, for services it is forwarded to."""
     for item in envelope.items:
         if item.type in MAIN_ITEMS | {"feedback"} and isinstance(item.payload, dict):
             if "event_id" in item.payload and parse_event_id(item.payload["event_id"]) is None:

@@ -1,7 +1,7 @@
-"""What can be answered from a request's head alone, before its body is read.
+"""Answer a request from its head alone, before its body is read, where that is possible.
 
-The event loop (app.server) asks when a body takes a while or is large; a request that arrives whole
-is answered by its view, which checks the same.
+The event loop (app.server) calls this when a body is large or takes a while. A request that arrives
+complete is answered by its view, which makes the same checks.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def head_check(app: Flask) -> Callable[[WSGIEnvironment, int], WSGIApplication | int]:
-    """Return what the event loop asks: the answer to a head, or how many bytes its body may have.
+    """Return the check for the event loop. It returns an answer, or the allowed size of the body.
 
-    It answers 401, 403, 404, 405, 413, 429 and 508, and 503 where the store is full. It runs in a
-    thread, since it may ask the store; if that does not answer, the body is read and the view
-    answers.
+    The check answers 401, 403, 404, 405, 413, 429 and 508, and 503 if the store is full. It runs in
+    a thread, because it may read the store. If the store does not answer, the body is read and the
+    view answers.
     """
 
     def check(environ: WSGIEnvironment, received: int) -> WSGIApplication | int:
@@ -65,9 +65,10 @@ def _answer_or_limit(received: int) -> ResponseReturnValue | int:
 
 
 def _within(limit: int, received: int) -> int:
-    """Return the limit of the body.
+    """Return the limit of the body, in bytes.
 
-    :raise 413: it is longer, or will be.
+    :param received: bytes of the body that arrived or were announced.
+    :raise 413: the body exceeds the limit.
     """
     if max(request.content_length or 0, received) > limit:
         if limit == MAX_WIRE_BYTES:

@@ -1,4 +1,4 @@
-"""What a project over its quota is told: 429, and how long which kinds of data have to wait."""
+"""The answer to a project over its quota: 429, with how long which data categories must wait."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.protocol.rate_limits import categories_of
 from app.store import utc_now
 from app.web.current import current_intake, current_keys, current_quotas
 
-# Categories stand in a header, and an item's type may be any text.
+# Categories are written into a header, and an item type may be any text.
 _CATEGORY = re.compile(r"[a-z0-9_]{1,40}")
 
 
 def check(envelope: Envelope, project_id: int) -> int | None:
-    """Return the quota that an envelope has to be counted against, ``None`` without one.
+    """Return the quota that an envelope counts against, ``None`` if it has none.
 
-    :raise Refusal: 429 it is known to be used up.
+    :raise Refusal: 429 this process knows that the quota is used up.
     """
     limit = current_keys().quota_of(project_id)
     if limit is None or not is_limited(envelope.item_types):
@@ -32,7 +32,9 @@ def check(envelope: Envelope, project_id: int) -> int | None:
 
 
 def over_quota(envelope: Envelope, until: datetime) -> Refusal:
-    """Return the refusal of an envelope.
+    """Return the refusal of an envelope, with the categories of its items.
+
+    :param until: when the quota opens again.
 
     Source: https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
     """

@@ -1,4 +1,4 @@
-"""The door of browsers: what the policy of a page blocked becomes an event each."""
+"""The route for browsers. Each reported violation of a page's policy becomes an event."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from app.web import access
 @bp.route("/api/<int:project_id>/security/", methods=["POST", "OPTIONS"], strict_slashes=False)
 @access.keyed
 def take_reports(project_id: int) -> ResponseReturnValue:
-    """Keep reports of a policy; those of other kinds are left out.
+    """Store reports of policy violations. Reports of other kinds are left out.
 
-    :return: 200 ``{"id": …}``, the id of the last event, or ``{}`` where nothing became one.
-    :raise Refusal: as the door of envelopes.
+    :return: 200 ``{"id": …}``, the id of the last event, or ``{}`` if no report became an event.
+    :raise Refusal: as :func:`app.ingest.door.take_envelope`.
     """
     return preflight() if request.method == "OPTIONS" else _take(project_id)
 

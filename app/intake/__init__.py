@@ -1,11 +1,10 @@
-"""The one way into the store: prepare, group commit, the transaction; the emergency folder for what
-the store did not take in time; and retention, which removes what is beyond the limits.
+"""The only way into the store: prepare an envelope, then write it in a shared transaction.
 
-    service.py    Intake: ``accept`` for other programs, ``capture`` for this application
-    batching.py   how writers share a transaction
-    commit.py     the transaction: a batch into rows
-    emergency.py  the emergency folder
-    retention.py  what goes when there is too much
+service.py    Intake: ``accept`` for other programs, ``capture`` for this application
+batching.py   group commit: how several writers share a transaction
+commit.py     the transaction: writes a batch of envelopes as rows
+emergency.py  the emergency folder: envelopes that the store could not write in time
+retention.py  removes what exceeds the limits
 """
 
 from app.intake.service import Intake

@@ -1,8 +1,9 @@
-"""Attachments have a budget of their own, so that files never push out errors.
+"""The separate budget of attachments. It keeps files from displacing errors.
 
-They may take a quarter of MAX_STORE_BYTES. Beyond it the project with the most bytes of envelopes
-that carry attachments loses its oldest files, until nine tenths of the budget are used: an event
-stays without its files, an envelope of nothing but files goes. What waits for delivery keeps them.
+Attachments may use a quarter of MAX_STORE_BYTES. When they use more, files are removed until nine
+tenths of the budget are used. The project with the most bytes in envelopes with attachments loses
+its oldest files first. An event stays without its files. An envelope that contains only files is
+removed. An envelope that waits for delivery keeps its files.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from app.store import Store, first_within
 
 BUDGET = 0.25
 TRIM_TO = 0.9
-# Envelopes of one transaction, which are taken apart and packed before it, and their bytes.
+# The envelopes of one transaction and their bytes. They are parsed and packed before it begins.
 BATCH_SIZE, BATCH_BYTES = 50, 1024**2
 
 
 class Trimmed(NamedTuple):
-    """An envelope without its files; ``body`` is ``None`` where nothing else was in it."""
+    """An envelope without its files. ``body`` is ``None`` if it contained nothing else."""
 
     id: int
     project_id: int
@@ -39,8 +40,9 @@ class Trimmed(NamedTuple):
 
 
 def trim_attachments(store: Store, limit: int) -> int:
-    """Remove files beyond the budget and return how many envelopes lost theirs.
+    """Remove files that exceed the budget and return how many envelopes lost files.
 
+    :param store: the store to trim.
     :param limit: MAX_STORE_BYTES; 0 means no limit.
     """
     taken = _taken(store)
@@ -52,7 +54,7 @@ def trim_attachments(store: Store, limit: int) -> int:
     while sum(taken.values()) > TRIM_TO * BUDGET * limit:
         payer = max(taken.keys() - spent, key=taken.__getitem__, default=None)
         if payer is None:
-            break  # What is left waits for delivery.
+            break  # The remaining files wait for delivery.
         batch = next(batches.setdefault(payer, _batches(store, payer)), None)
         if batch is None:
             spent.add(payer)
@@ -65,13 +67,16 @@ def trim_attachments(store: Store, limit: int) -> int:
 
 
 def _taken(store: Store) -> dict[int, int]:
-    """Return the bytes of envelopes that carry attachments, by project."""
+    """Return the bytes of envelopes with attachments, by project id."""
     with store.read() as conn:
         return {id: envelope.attachment_bytes for id, envelope in project_bytes.read(conn).items()}
 
 
 def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
-    """Yield a project's settled envelopes without their files, oldest first."""
+    """Yield a project's envelopes without their files, oldest first.
+
+    Envelopes that still have to be sent are left out.
+    """
     columns = envelopes.c
     sizes = select(columns.id, TAKEN).where(
         columns.project_id == project_id, columns.state.in_(SETTLED), HAS_ATTACHMENT
@@ -81,8 +86,8 @@ def _batches(store: Store, project_id: int) -> Iterator[list[Trimmed]]:
     wanted = select(*(columns[name] for name in names))
     after = 0
     while True:
-        # Every result is read to its end: SQLite keeps the state that an open one sees, and the
-        # next read of the same connection would see it, too.
+        # Read every result to its end. While a result is open, SQLite keeps the snapshot that it
+        # sees, and the next read of the same connection would see that snapshot too.
         with store.read() as conn:
             found = conn.execute(sizes.where(columns.id > after)).all()
             ids = [row[0] for row in first_within(found, BATCH_BYTES, lambda row: row[1])]
@@ -98,7 +103,7 @@ def _trimmed(row: Any) -> list[Trimmed]:
     try:
         envelope = parse_envelope(unpack(row.body))
     except ValueError:
-        return []  # A damaged row stays for a person to look at.
+        return []  # A damaged row stays, so that a person can look at it.
     envelope.items = [item for item in envelope.items if item.type != ATTACHMENT]
     if not envelope.items:
         return [Trimmed(*before, "", None, 0)]
@@ -108,7 +113,7 @@ def _trimmed(row: Any) -> list[Trimmed]:
 
 
 def _write(conn: Connection, batch: list[Trimmed]) -> None:
-    """Write a batch; one that is to be sent again since it was read stays as it is."""
+    """Write a batch. An envelope that has to be sent again since it was read stays unchanged."""
     still = select(envelopes.c.id).where(
         envelopes.c.id.in_([envelope.id for envelope in batch]), envelopes.c.state.in_(SETTLED)
     )

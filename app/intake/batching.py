@@ -1,10 +1,12 @@
-"""How writers share a transaction.
+"""How several writers share a transaction.
 
-:class:`GroupCommit` is for those who wait: the first becomes the leader and commits for everyone
-who came meanwhile, the others are called when their outcome is there, or when it is their turn to
-lead. A lock and a list, no thread that a fork could lose. :class:`Buffer` is for those who do not
-wait: a bounded queue that a thread, started by the first who needs it, empties at least once a
-second.
+:class:`GroupCommit` is for callers that wait for the result. The first caller becomes the leader
+and commits for everyone who arrived in the meantime. The others are woken when their result is
+ready, or when they become the leader. It uses a lock and a list, and no thread that a fork could
+lose.
+
+:class:`Buffer` is for callers that do not wait. It is a bounded queue. A thread, started by the
+first caller that needs it, empties the queue at least once a second.
 """
 
 from __future__ import annotations
@@ -18,10 +20,10 @@ from typing import Generic, TypeVar
 
 from app.store import StoreBusy, StoreError
 
-# One transaction stays short enough for the 200 ms that a capture may wait: 100 events take some
-# 60 ms on SQLite.
+# Keeps a transaction well below the 200 ms that a capture may wait: 100 events take about 60 ms on
+# SQLite.
 MAX_BATCH = 100
-# How long what nobody waits for may stay in memory.
+# The seconds an item of a Buffer may stay in memory.
 PERIOD_S = 1.0
 
 
@@ -37,10 +39,10 @@ def _held() -> threading.Lock:
 
 @dataclass(slots=True, eq=False)
 class _Ticket(Generic[T, R]):
-    """An item and its outcome.
+    """An item and its result.
 
-    :param leads: whether its caller is to commit for everyone who waits.
-    :param call: held until its caller has something to do: to lead, or to take the outcome.
+    :param leads: whether the caller of this item has to commit for everyone who waits.
+    :param call: a lock, held until the caller has to act: lead, or return the result.
     """
 
     item: T
@@ -56,11 +58,12 @@ class _Ticket(Generic[T, R]):
 
 
 class GroupCommit(Generic[T, R]):
-    """Turns many waiting callers into few transactions.
+    """Combine the items of many waiting callers into few transactions.
 
-    :param commit: takes a function and the seconds it may wait for the store. It calls the function
-        when the store is its own, so that whoever came during the wait comes along; commits what
-        that returns in one transaction, and returns one result for each, in order.
+    :param commit: a function that takes another function, ``take``, and the seconds that it may
+        wait for the store. It calls ``take`` after it has acquired the store, so that items that
+        arrived during the wait are included. It commits the returned items in one transaction, and
+        returns one result for each, in order.
     """
 
     def __init__(self, commit: Callable[[Callable[[], list[T]], float], list[R]]) -> None:
@@ -72,15 +75,16 @@ class GroupCommit(Generic[T, R]):
     def submit(self, item: T, timeout_s: float) -> R:
         """Wait until the item is committed and return its result.
 
-        :raise StoreError: it was not committed within the time, or could not be.
+        :param timeout_s: seconds to wait at most.
+        :raise StoreError: the item was not committed in time, or could not be committed.
         """
         ticket: _Ticket[T, R] = _Ticket(item)
         deadline = time.monotonic() + timeout_s
         with self._mutex:
             self._waiting.append(ticket)
             ticket.leads, self._is_led = not self._is_led, True
-        # Each is called by itself. In a queue for one lock those whose outcome was there would wait
-        # for the next leader, and their answers with them.
+        # Each caller waits on its own lock. In a queue for one shared lock, callers whose result is
+        # ready would wait for the next leader, and so would their clients.
         if ticket.leads or self._is_called(ticket, timeout_s):
             try:
                 self._lead(ticket, max(0.0, deadline - time.monotonic()))
@@ -89,7 +93,7 @@ class GroupCommit(Generic[T, R]):
         return self._outcome(ticket)
 
     def _is_called(self, ticket: _Ticket[T, R], timeout_s: float) -> bool:
-        """Wait; return whether it is this one's turn to lead."""
+        """Wait, and return whether this caller has to lead."""
         ticket.call.acquire(timeout=timeout_s)
         with self._mutex:
             if not ticket.leads and ticket in self._waiting:
@@ -111,7 +115,7 @@ class GroupCommit(Generic[T, R]):
         if ticket.error is not None:
             raise ticket.error
         if not ticket.settled:
-            # A leader may still commit it; whoever stores it elsewhere relies on the uid.
+            # A leader may still commit it. A caller that stores it elsewhere relies on the uid.
             raise StoreBusy("the store is busy: no turn within the bounded wait")
         return ticket.result  # type: ignore[return-value]  # settled without an error
 
@@ -126,14 +130,14 @@ class GroupCommit(Generic[T, R]):
         try:
             results = self._commit(take, timeout_s)
         except StoreBusy as error:
-            # The others may have longer to wait.
+            # The other callers may have more time left, so only this one fails.
             _fail(batch or [own], error)
         except StoreError as error:
             if not batch:
                 take()
             _fail(batch, error)
         except Exception as error:
-            # One of them is poisoned: each for itself, so that it takes no other one with it.
+            # One item may cause the error. Commit each item alone, so that the others do not fail.
             if len(batch) <= 1:
                 _fail(batch or [own], error)
             for ticket in batch if len(batch) > 1 else ():
@@ -155,12 +159,13 @@ def _fail(batch: list[_Ticket[T, R]], error: Exception) -> None:
 
 
 class Buffer(Generic[T]):
-    """A bounded queue that is emptied in batches by a thread of its own.
+    """A bounded queue that a separate thread empties in batches.
 
-    :param drain: called with up to :data:`MAX_BATCH` items; raises :class:`StoreError` to have them
-        stay for the next time.
-    :param settle: called when the queue is empty; raises :class:`StoreError` to be called again.
-    :param limit: items; beyond it the newest are refused.
+    :param drain: called with up to :data:`MAX_BATCH` items. It raises :class:`StoreError` to keep
+        them in the queue for the next run.
+    :param settle: called when the queue is empty. It raises :class:`StoreError` to be called again.
+    :param limit: the number of items the queue may hold. When it is full, new items are refused.
+    :param name: the name of the thread.
     """
 
     def __init__(
@@ -183,7 +188,7 @@ class Buffer(Generic[T]):
         self._closed = threading.Event()
 
     def offer(self, item: T) -> bool:
-        """Queue an item; ``False`` when the queue is full."""
+        """Queue an item and return ``True``, or return ``False`` when the queue is full."""
         with self._mutex:
             if len(self._items) >= self._limit:
                 return False
@@ -192,7 +197,7 @@ class Buffer(Generic[T]):
         return True
 
     def wake(self) -> None:
-        """Have the thread do its work within a second, starting it if there is none."""
+        """Have the thread empty the queue within a second. Start the thread if it does not run."""
         self._wanted.set()
         if not self._is_running():
             with self._mutex:
@@ -202,11 +207,14 @@ class Buffer(Generic[T]):
 
     @property
     def is_woken(self) -> bool:
-        """Whether its work is still to begin, so that it will see what was put down before."""
+        """Whether a run is requested and has not begun. It will include all items queued so far."""
         return self._wanted.is_set()
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Empty the queue a last time and end the thread."""
+        """Empty the queue one last time and end the thread.
+
+        :param timeout_s: seconds to wait for the thread.
+        """
         self._closed.set()
         self.flush()
         self._wanted.set()
@@ -217,7 +225,7 @@ class Buffer(Generic[T]):
         return self._thread is not None and self._thread.is_alive()
 
     def flush(self) -> bool:
-        """Empty the queue now; ``False`` when the store does not take it."""
+        """Empty the queue now. Return ``False`` if the store could not write the items."""
         with self._draining:
             self._wanted.clear()
             try:

@@ -1,8 +1,8 @@
-"""The transaction: envelopes, events, issues, users and counters of a batch, in as few statements
-as there are tables.
+"""The transaction: write the envelopes, events, issues, users and counters of a batch.
 
-Few statements matter beyond their own cost: the driver gives up the interpreter's lock in each of
-them, and gets it back only when the busy threads of the process let it.
+It uses as few statements as there are tables. Each statement costs more than its own time: the
+driver releases the interpreter's lock, and gets it back only when the busy threads of the process
+release it.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from app.stats.releases import Release, ReleaseRecorder, release_of
 from app.stats.users import UserCounter
 from app.store import insert_for
 
-# Statements are built once: putting one together takes longer than executing it.
+# Statements are built once, because building one takes longer than executing it.
 _EVENT_INSERT = events.insert()
-# By project: for pairs of project and id SQLite reads the whole table.
+# One query per project, because SQLite reads the whole table for pairs of project and id.
 _KNOWN_EVENTS = (
     select(events.c.project_id, events.c.event_id, envelopes.c.uid)
     .join(envelopes, envelopes.c.id == events.c.envelope_id)
@@ -53,9 +53,9 @@ _KNOWN_EVENTS = (
 
 
 class Remembered:
-    """What a process remembers of its store, so that it asks once.
+    """Data about the store that a process keeps in memory, so that it reads it only once.
 
-    :param max_new_issues: of a project and hour; 0 means no limit.
+    :param max_new_issues: new issues per project and hour; 0 means no limit.
     """
 
     def __init__(self, max_new_issues: int = 0) -> None:
@@ -67,11 +67,13 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What became of an envelope.
+    """The result of storing an envelope.
 
-    :param duplicate: it, or its event, was there already.
-    :param refused_until: it was beyond its project's quota, and not stored.
-    :param is_due: it is to be sent on.
+    :param event_id: the id of its event, if it has one.
+    :param duplicate: the envelope, or its event, was stored before.
+    :param refused_until: the envelope exceeded the quota of its project and was not stored. The
+        quota opens again at this time.
+    :param is_due: the envelope has to be forwarded.
     """
 
     event_id: str | None
@@ -82,22 +84,23 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An envelope as it will be stored: scrubbed, read and grouped.
+    """An envelope as it will be stored: scrubbed, parsed and grouped.
 
-    :param quota: how many of its project may come in a minute; ``None`` where it does not count.
+    :param quota: envelopes per minute that its project may send; ``None`` if the envelope does not
+        count against the quota.
     """
 
     uid: str
     project_id: int
     received_at: datetime
     item_types: str
-    # Compressed on its thread before the transaction, which is short because others wait for it.
+    # Compressed on the caller's thread before the transaction. Others wait for the transaction.
     packed: bytes
     size_bytes: int
     event_id: str | None
     event: Event | None = None
     grouping: Grouping | None = None
-    # Computes its grouping by the rules before these, for keys that are not known yet.
+    # Computes the grouping by the previous version of the rules, for keys that are not known yet.
     older: Callable[[], Grouping] | None = None
     findings: list[Finding] = field(default_factory=list)
     scrub_ms: float = 0.0
@@ -118,17 +121,17 @@ class Prepared:
 
     @property
     def receipt(self) -> list[dict[str, str]]:
-        """What was scrubbed, as it is stored."""
+        """The scrubbing report, in the form in which it is stored."""
         return [finding._asdict() for finding in self.findings]
 
     @property
     def measured(self) -> Measured:
-        """What is counted of it beside its event."""
+        """The measurements of the envelope that are counted in addition to its event."""
         return Measured(self.project_id, self.uid, self.event_id, self.received_at, self.measures)
 
     @property
     def event_key(self) -> tuple[int, str] | None:
-        """What an event must be alone with; ``None`` without an event."""
+        """The unique key of the event: project id and event id. ``None`` without an event."""
         return (self.project_id, self.event.event_id) if self.event else None
 
 
@@ -140,10 +143,12 @@ def commit_batch(
     counts: Counter[str],
     now: datetime,
 ) -> list[Accepted]:
-    """Write a batch; the caller commits.
+    """Write a batch. The caller commits the transaction.
 
-    :param counts: what the counters owe from before; the batch's own counts are added and written.
-    :return: for each what became of it, in order.
+    :param counts: counts of the accounting that are not written yet. The counts of this batch are
+        added, and all are written.
+    :param remembered: what this process keeps in memory about the store.
+    :return: one result for each envelope, in order.
     """
     taken = _within_quotas(conn, batch, counts, now)
     fresh = _without_known_events(conn, taken, counts)
@@ -193,9 +198,10 @@ def _first_state(prepared: Prepared, sent_on: set[int]) -> str:
 def _within_quotas(
     conn: Connection, batch: list[Prepared], counts: Counter[str], now: datetime
 ) -> list[Prepared]:
-    """Leave out what is beyond a project's quota; count it.
+    """Return the envelopes within the quotas of their projects, and count the others.
 
-    Before duplicates are told: one of an event that is refused here must not be taken for stored.
+    This comes before the search for duplicates. Otherwise a duplicate of an event that is refused
+    here would be counted as stored.
     """
     limits = {
         envelope.project_id: envelope.quota for envelope in batch if envelope.quota is not None
@@ -219,8 +225,11 @@ def _within_quotas(
 def _without_known_events(
     conn: Connection, batch: list[Prepared], counts: Counter[str]
 ) -> list[Prepared]:
-    """Leave out envelopes whose event is stored, or stands twice in the batch; count those."""
-    # Find-then-create is sound here: Store.write makes this the only writer until the commit.
+    """Return the envelopes whose event is new, and count the duplicates.
+
+    An event is a duplicate if it is stored already, or occurs earlier in the batch.
+    """
+    # A lookup followed by an insert is safe: Store.write makes this the only writer until commit.
     known = _known_events(conn, [envelope.event_key for envelope in batch if envelope.event_key])
     fresh: list[Prepared] = []
     again: Counter[tuple[int, str]] = Counter()
@@ -229,14 +238,14 @@ def _without_known_events(
         if key is None or key not in known:
             fresh.append(envelope)
             known.update({key: envelope.uid} if key else {})
-        elif known[key] != envelope.uid:  # The very same envelope, taken in again, is no duplicate.
+        elif known[key] != envelope.uid:  # The same envelope, recovered again, is no duplicate.
             again[key] += 1
     _count_duplicates(conn, again, counts)
     return fresh
 
 
 def _known_events(conn: Connection, keys: list[tuple[int, str]]) -> dict[tuple[int, str], str]:
-    """Return those that are stored, with the uid of their envelope."""
+    """Return the events that are stored, with the uid of their envelope."""
     by_project: dict[int, list[str]] = {}
     for project_id, event_id in keys:
         by_project.setdefault(project_id, []).append(event_id)
@@ -262,7 +271,7 @@ def _count_duplicates(
 
 
 def _insert_envelopes(conn: Connection, fresh: list[Prepared], sent_on: set[int]) -> dict[str, int]:
-    """Insert what is not there by its uid; return the new ids by uid."""
+    """Insert the envelopes whose uid is not stored yet. Return the new row ids by uid."""
     if not fresh:
         return {}
     rows = [_envelope_row(envelope, _first_state(envelope, sent_on)) for envelope in fresh]
@@ -283,10 +292,13 @@ def see_releases(
     now: datetime,
     of_events: Collection[Release | None] = (),
 ) -> dict[Release, int]:
-    """Note releases and return their numbers; what was resolved in the next one has its name then.
+    """Record releases and return their row ids.
 
-    :param heard: in order; before the events of theirs are counted.
-    :param of_events: those that events name.
+    Issues that were resolved "in the next release" get the name of a new release here.
+
+    :param heard: releases in the order they were received. Call this before their events are
+        counted.
+    :param of_events: the releases that events name.
     """
     seen = remembered.releases.see(conn, heard, now, of_events)
     if seen.made:
@@ -369,7 +381,7 @@ def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> Non
 
 
 def _put_first(conn: Connection, envelope_ids: list[int]) -> None:
-    """Have the first event of an issue sent before repeats, and whatever the rates are."""
+    """Give the first event of an issue priority: it is sent before repeats, at any sample rate."""
     if envelope_ids:
         first = update(envelopes).where(envelopes.c.id.in_(envelope_ids))
         conn.execute(first.values(priority=0))

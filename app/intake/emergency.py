@@ -1,9 +1,11 @@
-"""The emergency folder: where an envelope waits that the store could not take in time.
+"""The emergency folder: keeps envelopes that the store could not write in time.
 
-One file an envelope, already scrubbed, complete or not there at all: written beside its name,
-synced, then renamed. So writers need no lock among each other, whoever finds a file may take it
-in, and taking it in twice is harmless, because the store knows the envelope's uid. The path not
-taken, one file a process that grows, needs locks between who writes and who takes in.
+Each envelope is one file, already scrubbed. The file is either complete or absent: it is written
+under a temporary name, synced, then renamed. So writers need no lock, and any process may recover
+a file. Recovering a file twice does no harm, because the store knows the envelope's uid.
+
+The alternative, one growing file per process, would need locks between the processes that write and
+those that recover.
 """
 
 from __future__ import annotations
@@ -23,16 +25,17 @@ from typing import NamedTuple
 log = logging.getLogger("app.tracker")
 
 SUFFIX = ".envelope"
-# What the folder may have, since a full store may have all of the application's errors come here:
-# hours of them, at a size that a disk of a small machine has left.
+# The bounds of the folder. When the store is full, all errors of the application may be written
+# here. These bounds hold hours of errors, and fit on the free disk of a small machine.
 MAX_FILES = 20_000
 MAX_BYTES = 256 * 1024**2
-# How long a look at the folder holds, in seconds: no error waits for 20,000 names to be read.
+# How long the measured size of the folder stays valid, in seconds. An error must not wait until
+# 20,000 file names are read.
 _LOOK_HOLDS_S = 5.0
 
 
 class Waiting(NamedTuple):
-    """An envelope as the store takes it, with the file it waits in."""
+    """An envelope in the emergency folder, and the path of its file."""
 
     path: Path
     uid: str
@@ -43,9 +46,9 @@ class Waiting(NamedTuple):
 
 
 class EmergencyFolder:
-    """Files of envelopes, newest state always whole.
+    """A folder with one complete file for each envelope.
 
-    :param path: made on first use, 0700.
+    :param path: the folder. It is created on first use, with mode 0700.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,9 +66,10 @@ class EmergencyFolder:
     ) -> None:
         """Write one envelope so that it survives a power cut.
 
+        :param uid: the unique key of the envelope, 32 hex digits.
         :param body: the scrubbed envelope in wire form, not compressed.
-        :param scrubbed: its receipt, ``{"path", "rule"}`` each.
-        :raise OSError: the folder cannot be written either, or has as much as it may have.
+        :param scrubbed: its scrubbing report, a list of ``{"path", "rule"}``.
+        :raise OSError: the folder cannot be written, or it is full.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {
@@ -88,7 +92,10 @@ class EmergencyFolder:
         _sync_folder(self.path)
 
     def waiting(self) -> Iterator[Waiting]:
-        """Yield what waits, oldest first; a file that another process took in is passed."""
+        """Yield the envelopes in the folder, oldest first.
+
+        A file that another process recovers in the meantime is skipped. A damaged file is renamed.
+        """
         for path in sorted(self._paths(), key=_modified):
             try:
                 waiting = _read(path)
@@ -97,7 +104,7 @@ class EmergencyFolder:
             except (ValueError, KeyError, TypeError, RecursionError, IsADirectoryError):
                 self._set_aside(path)
             except OSError as error:
-                # It may be readable later; the others need not wait for it.
+                # The file may be readable later. The other files do not have to wait for it.
                 log.warning("a file of the emergency folder cannot be read: %s", error.strerror)
             else:
                 yield waiting
@@ -109,18 +116,20 @@ class EmergencyFolder:
             log.warning("a damaged file of the emergency folder stays: %s", error.strerror)
 
     def quarantine(self, path: Path) -> None:
-        """Put a file that cannot be taken in out of the way, kept for a person to look at."""
+        """Rename a file that cannot be recovered, and keep it so that a person can look at it."""
         with suppress(FileNotFoundError):
             path.rename(path.with_suffix(".damaged"))
 
     def count(self) -> int:
-        """Return how many envelopes wait."""
+        """Return how many envelopes are in the folder."""
         return len(self._paths())
 
     def _take_room(self, size: int) -> None:
-        """Count a file in; several processes may go beyond the bound by what they write in a look.
+        """Add a file to the measured size of the folder.
 
-        :raise OSError: there is no room for it.
+        Several processes may together exceed the bound by what they write between two measurements.
+
+        :raise OSError: the folder has no room for the file.
         """
         if time.monotonic() >= self._looks_at:
             sizes = [_size(path) for path in self._paths()]
@@ -137,13 +146,13 @@ class EmergencyFolder:
                 Path(entry.path) for entry in os.scandir(self.path) if entry.name.endswith(SUFFIX)
             ]
         except OSError:
-            return []  # Not made yet, or not readable: then nothing was put there either.
+            return []  # The folder is missing or not readable, so no file was written there either.
 
 
 def _read(path: Path) -> Waiting:
     """Read one file.
 
-    :raise ValueError: and ``KeyError``, ``TypeError``: its content is damaged.
+    :raise ValueError: its content is damaged; also ``KeyError`` and ``TypeError``.
     """
     record = json.loads(path.read_bytes())
     received_at = datetime.fromisoformat(record["received_at"])
@@ -184,7 +193,7 @@ def _write_synced(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    # The rename is on the disk only when the folder is.
+    # The rename is on the disk only after the folder is synced.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

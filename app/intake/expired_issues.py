@@ -1,10 +1,11 @@
-"""Issues that nobody saw for long, and those that a person deleted: they go in small batches.
+"""Remove issues that were not seen for a long time, and issues that a person deleted.
 
-    expire()         an issue without events, older than its project keeps them, is deleted; where
-                     a person decided something, a row without personal data stays
-    purge_deleted()  what is left of deleted issues goes, table by table, the issue last
+    expire()         deletes an issue without events that is older than its project keeps issues.
+                     If a person made a decision about it, a row without personal data stays
+    purge_deleted()  removes the rows of deleted issues, table by table, the issue last
 
-What to do is looked up in a read; the transaction checks it again for the chosen issues alone.
+Both work in small batches. A read finds the rows. The transaction checks the conditions again, for
+the chosen issues only.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, in_batches
 
-# Rows without payload that a project keeps; some 4 MB.
+# How many rows without payload a project keeps; about 4 MB.
 MAX_KEPT = 10_000
-# Issues that one transaction changes or removes, each with its rows in nine tables.
+# How many issues one transaction changes or removes. Each has rows in nine tables.
 BATCH_ISSUES = 25
 PAGE_SIZE = 1000
 
@@ -63,8 +64,9 @@ _THE_FIRST = datetime(1, 1, 1, tzinfo=UTC)
 _LEADING = issues.alias()
 _DELETED = (
     select(_COLUMNS.id)
-    # What leads to an issue goes before it, with the events that it may still have. What was taken
-    # out of an issue arrives before either is removed: its events are in the other one until then.
+    # Issues that were merged into an issue are removed before it, with any events they still have.
+    # An issue also waits for unfinished moves of events. Events that a person moves out of an issue
+    # are in the old issue until the move ends, so neither issue is removed before.
     .where(
         _COLUMNS.status == DELETED,
         ~exists().where(_LEADING.c.merged_into == _COLUMNS.id),
@@ -75,7 +77,7 @@ _DELETED = (
     )
     .order_by(_COLUMNS.last_seen, _COLUMNS.id)
 )
-# What holds data of clients. Terms before what they point at.
+# The tables with data from clients. Terms come before the rows that they point at.
 _OF_CLIENTS = (
     issue_hours,
     issue_tags,
@@ -86,9 +88,13 @@ _OF_CLIENTS = (
 
 
 def expire(store: Store, project_id: int, before: datetime, now: datetime) -> None:
-    """Delete a project's issues without events whose last event came before a moment.
+    """Delete issues of a project that have no events and whose last event is too old.
 
-    Those that a person decided about keep a row, at most MAX_KEPT of a project.
+    An issue that a person made a decision about keeps a row. A project keeps at most MAX_KEPT of
+    them.
+
+    :param before: issues whose last event came before this time are deleted.
+    :param now: the time written to the rows that stay.
     """
     is_over = _is_over(project_id, before)
     for rows in _pages(store, project_id, before):
@@ -102,11 +108,11 @@ def expire(store: Store, project_id: int, before: datetime, now: datetime) -> No
 
 
 def purge_deleted(store: Store, at_most: int | None = None) -> int:
-    """Remove what is left of deleted issues and return how many batches that took.
+    """Remove the rows of deleted issues and return how many batches that took.
 
-    An envelope that is still to be delivered stays, although its event is gone.
+    An envelope that still waits for delivery stays, although its event is removed.
 
-    :param at_most: batches; what is left then is for the next time.
+    :param at_most: how many batches to remove at most. The next run continues.
     """
     batches = 0
     while at_most is None or batches < at_most:
@@ -125,7 +131,7 @@ def purge_deleted(store: Store, at_most: int | None = None) -> int:
 
 
 def _pages(store: Store, project_id: int, before: datetime) -> Iterator[list[Row[Any]]]:
-    """Yield pages of issues that are over, along the index of each status."""
+    """Yield pages of expired issues. Each status is read along its index."""
     named = _COLUMNS.id, _COLUMNS.last_seen, _COLUMNS.type
     query = select(*named, is_decided().label("is_decided")).where(*_is_over(project_id, before))
     order = _COLUMNS.last_seen, _COLUMNS.id
@@ -151,12 +157,12 @@ def _is_over(project_id: int, before: datetime) -> tuple[ColumnElement[bool], ..
         _COLUMNS.status.in_(STATUSES),
         _COLUMNS.stored_event_count == 0,
         _COLUMNS.payload_removed_at.is_(None),
-        # Its events may be on their way.
+        # Its events may still be moved to it.
         ~exists().where(issue_moves.c.to_issue_id == _COLUMNS.id),
-        # What was said of it goes with its envelope.
+        # User feedback about it is removed with its envelope.
         ~exists().where(feedback.c.issue_id == _COLUMNS.id),
-        # No event happens after it comes: the index finds at least all that are over. An event that
-        # happened long ago and came today keeps its issue.
+        # An event cannot happen after it was received, so the index finds all expired issues, and
+        # perhaps more. An event that happened long ago but was received today keeps its issue.
         _COLUMNS.last_seen < before,
         received < before,
     )
@@ -165,7 +171,7 @@ def _is_over(project_id: int, before: datetime) -> tuple[ColumnElement[bool], ..
 def _keep_rows(
     store: Store, rows: list[Row[Any]], is_over: tuple[ColumnElement[bool], ...], now: datetime
 ) -> None:
-    """Remove what clients said from issues, and keep what people decided."""
+    """Remove the data of clients from issues, and keep the decisions of people."""
     ids = [row.id for row in rows]
     with store.read() as conn:
         latest = latest_groupings(conn, ids)
@@ -197,7 +203,7 @@ _KEEP = (
 
 
 def _bound_kept(store: Store, project_id: int) -> None:
-    """Delete the oldest rows beyond those that a project keeps."""
+    """Delete the oldest kept rows that exceed MAX_KEPT."""
     at = _COLUMNS.payload_removed_at
     of_project = _COLUMNS.project_id == project_id, at.is_not(None), _COLUMNS.status.in_(STATUSES)
     beyond = select(_COLUMNS.id).where(*of_project).order_by(at.desc(), _COLUMNS.id.desc())
@@ -209,10 +215,10 @@ def _bound_kept(store: Store, project_id: int) -> None:
 
 
 def _still(conn: Connection, ids: list[int], *conditions: ColumnElement[bool]) -> list[int]:
-    """Return those of some issues for which conditions hold.
+    """Return those of the issues for which the conditions hold.
 
-    Asked as a column: as conditions SQLite goes along the index by status and time, 100 ms of CPU
-    among 500,000 issues.
+    The conditions are selected as a column. In a WHERE clause, SQLite would use the index by status
+    and time, which takes 100 ms of CPU among 500,000 issues.
     """
     holds = and_(*conditions).label("holds")
     rows = conn.execute(select(_COLUMNS.id, holds).where(_COLUMNS.id.in_(ids)))
@@ -220,7 +226,7 @@ def _still(conn: Connection, ids: list[int], *conditions: ColumnElement[bool]) -
 
 
 def _remove_rows(conn: Connection, tables: Sequence[Table], ids: list[int]) -> bool:
-    """Remove rows of issues, as many as one transaction may; return whether none is left."""
+    """Remove rows of issues, up to the limit of one transaction. Return whether all are removed."""
     left = pruning.BATCH_ROWS
     found: list[tuple[Table, tuple[ColumnElement[bool], ...]]] = [
         (table, (table.c.kind == ISSUE, table.c.of_id.in_(ids)))
@@ -238,7 +244,7 @@ def _remove_rows(conn: Connection, tables: Sequence[Table], ids: list[int]) -> b
 
 
 def _forget_events(conn: Connection, ids: list[int]) -> bool:
-    """Take the ids of events out of the history; return whether none is left."""
+    """Remove the ids of events from the history. Return whether all are removed."""
     named = transitions.c.issue_id.in_(ids), transitions.c.event_id.is_not(None)
     some = select(transitions.c.id).where(*named).limit(pruning.BATCH_ROWS)
     changing = update(transitions).where(transitions.c.id.in_(some)).values(event_id=None)
@@ -246,11 +252,11 @@ def _forget_events(conn: Connection, ids: list[int]) -> bool:
 
 
 def _envelopes_of(conn: Connection, issue_ids: list[int]) -> list[int]:
-    """Return envelopes of issues: of their events, then of what was said of them."""
+    """Return a batch of envelopes of issues: those of their events, then those of user feedback."""
     sized = select(envelopes.c.id, literal(2), envelopes.c.size_bytes)
     of_events = sized.join(events, events.c.envelope_id == envelopes.c.id)
     of_events = of_events.where(events.c.issue_id.in_(issue_ids)).order_by(events.c.id)
-    # Feedback that came with an event goes with that, which may be another issue's.
+    # Feedback that came with an event is removed with that event, which may be of another issue.
     has_event = exists().where(events.c.envelope_id == feedback.c.envelope_id)
     of_feedback = sized.join(feedback, feedback.c.envelope_id == envelopes.c.id)
     of_feedback = of_feedback.where(feedback.c.issue_id.in_(issue_ids), ~has_event)

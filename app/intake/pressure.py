@@ -1,12 +1,13 @@
-"""Making room at once: what goes while the store is nearly full.
+"""Make room at once when the store is nearly full.
 
-The project with the most bytes over its share pays first, with its settled envelopes, oldest
-first, until the store is at 90 % of its bound. A project within its share loses nothing while
-another one is beyond its own, also where nothing of that one can go because it waits for delivery.
-Where none is beyond its share, all together are, and those with the most make room.
+The project with the most bytes over its share pays first. Its oldest envelopes are removed until
+the store is at 90 % of its bound. Envelopes that still have to be sent stay. A project within its
+share loses nothing while another project exceeds its own share, even if nothing of that project can
+be removed because it waits for delivery. If no project exceeds its share, all of them together fill
+the store, and the projects with the most bytes make room.
 
-With its last event an issue goes that nobody decided anything about, since a flood of errors of
-which each is new fills the store with issues, too.
+An issue is removed with its last event, unless a person made a decision about it. A flood of
+errors that are all new fills the store with issues, too.
 """
 
 from __future__ import annotations
@@ -28,22 +29,22 @@ from app.stats.users import ISSUE
 from app.store import Store, first_within
 from app.store.paging import hidden
 
-# Of one transaction, so that a capture that comes meanwhile hardly notices.
+# The bounds of one transaction. A capture that arrives in the meantime is hardly delayed.
 BATCH_SIZE = 100
 BATCH_BYTES = 4 * 1024**2
-# An issue with more users than this is marked as deleted, and removed in batches later.
+# An issue with more users than this is marked as deleted. Its rows are removed later, in batches.
 FEW_USERS = 50
 
 Progress = Callable[[int], None]
 
 
 def relieve(store: Store, limit: int, progress: Progress = lambda count: None) -> int:
-    """Make room if the store is nearly full, and return how many envelopes went.
+    """Make room if the store is nearly full, and return how many envelopes were removed.
 
-    Files beyond their own budget go first, whatever else the store has.
+    Files that exceed the budget of attachments are removed first, however full the store is.
 
     :param limit: MAX_STORE_BYTES; 0 means no limit.
-    :param progress: called after every transaction with the number that went.
+    :param progress: called after every transaction with the number of envelopes it removed.
     """
     trimmed = trim_attachments(store, limit)
     state = measure(store, limit)
@@ -71,13 +72,13 @@ def relieve(store: Store, limit: int, progress: Progress = lambda count: None) -
 
 
 def payer_of(state: State, spent: set[int]) -> int | None:
-    """Return the project that has to make room, ``None`` where nobody has to.
+    """Return the project that has to make room, ``None`` if no project has to.
 
-    :param spent: projects that have nothing left that may go.
+    :param spent: projects that have nothing left that may be removed.
     """
     share, number = state.share(), max(1, len(state.projects))
-    # Shares add up to the bound and more: the room that is wanted may have to come from projects
-    # within their own, and with many active projects from ones that have less than the smallest.
+    # The shares add up to the bound or more. So the room may have to come from projects within
+    # their share. With many active projects, it may come from projects with less than the smallest.
     for floor in (share, PRUNE_TO * share, PRUNE_TO * state.limit / number):
         payers = {project for project in state.projects if state.taken_by(project) > floor}
         if payers:
@@ -86,10 +87,10 @@ def payer_of(state: State, spent: set[int]) -> int | None:
 
 
 def _batches(store: Store, project_id: int) -> Iterator[list[int]]:
-    """Yield ids of a project's settled envelopes, oldest first, read outside the writer's lock.
+    """Yield ids of a project's envelopes, oldest first, read without the writer lock.
 
-    Each state is read along its index from where the last batch ended, so that a run passes every
-    row once at most.
+    Envelopes that still have to be sent are left out. Each state is read along its index, from
+    where the last batch ended. So a run reads every row at most once.
     """
     after: dict[str, int] = dict.fromkeys(SETTLED, 0)
     while True:
@@ -114,11 +115,11 @@ def _remove(store: Store, envelope_ids: list[int]) -> None:
 
 
 def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
-    """Remove issues without an event that nobody decided anything about."""
+    """Remove those of the issues that have no event and no decision of a person."""
     has_event = exists().where(events.c.issue_id == issues.c.id)
     empty = select(issues.c.id, issues.c.users).where(issues.c.id.in_(issue_ids))
-    # What was plainly resolved stays until it is old, so that it is regressed if it comes back.
-    # Hidden, as in ``triage``: an index of it would lead past every issue there is.
+    # An issue that was simply resolved stays until it is old, so that it can regress.
+    # The column is hidden from the planner, as in ``triage``: an index on it would read all issues.
     is_open = hidden(issues.c.status) == IssueStatus.UNRESOLVED
     empty = empty.where(is_open, ~is_decided(), ~has_event)
     rows = conn.execute(empty).all()
@@ -130,7 +131,7 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
 
 
 def _tidy(store: Store, gone: int) -> None:
-    """Have the space that was freed used again, and keep the write-ahead log within its bound."""
+    """Make freed space usable again, and keep the write-ahead log within its bound."""
     if store.is_sqlite:
         if store.wal_bytes() > WAL_BYTES:
             store.maintain("PRAGMA wal_checkpoint(TRUNCATE)")

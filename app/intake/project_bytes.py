@@ -1,9 +1,10 @@
-"""How many bytes the envelopes of each project take, counted in the transactions that change them.
+"""Count the bytes that the envelopes of each project use.
 
-A row a project, so that a question about all projects reads as many rows as there are projects.
-What an envelope takes is its compressed body and :data:`ROW_BYTES`, which stands for its rows and
-their entries in indexes. Whatever removes envelopes gets their bytes from :data:`RETURNED` and
-takes them off with :func:`add`; :func:`recount` makes the rows anew from the envelopes.
+The counters are changed in the same transactions as the envelopes. There is one row for each
+project, so a question about all projects reads only as many rows as there are projects. An envelope
+counts as its compressed body plus :data:`ROW_BYTES`, an estimate of its rows and their index
+entries. Code that removes envelopes gets their bytes from :data:`RETURNED` and subtracts them with
+:func:`add`. :func:`recount` rebuilds the rows from the envelopes.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ from app.events.tables import envelopes
 from app.intake.tables import project_bytes
 from app.store import Store, added, new_if_any, upsert
 
-# An estimate of the rows of an envelope and its event with their entries in indexes. It decides who
-# pays, not when: that is measured. Migration 0019 has the same number.
+# An estimate of the bytes of an envelope's row, its event's row and their index entries. It decides
+# which project has to make room. When room is needed is measured. Migration 0019 has this number.
 ROW_BYTES = 1024
 ATTACHMENT = "attachment"
 
 
-# What the row of an envelope takes. A length is read from the head of a value, not from its text.
+# The bytes of an envelope. SQLite reads a length from the head of a value, not from its content.
 TAKEN = func.length(envelopes.c.body) + ROW_BYTES
-# Item types stand in one column, separated by commas.
+# The item types are stored in one column, separated by commas.
 HAS_ATTACHMENT = ("," + envelopes.c.item_types + ",").like(f"%,{ATTACHMENT},%")
-# For ``DELETE … RETURNING``: project, bytes, and how many of these are an attachment's.
+# For ``DELETE … RETURNING``: the project, the bytes, and the bytes of envelopes with attachments.
 RETURNED = (
     envelopes.c.project_id,
     TAKEN.label("taken"),
@@ -38,7 +39,7 @@ RETURNED = (
 
 
 class Bytes(NamedTuple):
-    """What a project takes. ``stored_at``: when something of it was last stored."""
+    """The bytes a project uses. ``stored_at`` is when an envelope of it was last stored."""
 
     bytes: int
     attachment_bytes: int = 0
@@ -46,27 +47,27 @@ class Bytes(NamedTuple):
 
 
 class Change:
-    """What a transaction adds to projects, or takes from them."""
+    """The bytes that a transaction adds to projects or subtracts from them."""
 
     def __init__(self) -> None:
         self.bytes: Counter[int] = Counter()
         self.attachment_bytes: Counter[int] = Counter()
 
     def count(self, project_id: int, taken: int, attached: int) -> None:
-        """Add one envelope; what is removed is negative."""
+        """Add one envelope. For an envelope that is removed, the bytes are negative."""
         self.bytes[project_id] += taken
         self.attachment_bytes[project_id] += attached
 
     def count_stored(self, project_id: int, packed_bytes: int, item_types: str) -> None:
-        """Add an envelope that is stored now."""
+        """Add an envelope that is being stored."""
         taken = packed_bytes + ROW_BYTES
         self.count(project_id, taken, taken if ATTACHMENT in item_types.split(",") else 0)
 
 
 def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> None:
-    """Write what a transaction changed, in one statement.
+    """Write the changes of a transaction in one statement.
 
-    :param stored_at: of what was stored; ``None`` where something was removed.
+    :param stored_at: when the envelopes were stored; ``None`` if envelopes were removed.
     """
     rows = [
         {
@@ -75,7 +76,7 @@ def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> 
             "attachment_bytes": change.attachment_bytes[project_id],
             "stored_at": stored_at,
         }
-        # In order, as all that write rows of several projects do.
+        # Sorted by project id, as in all code that writes rows of several projects.
         for project_id, number in sorted(change.bytes.items())
     ]
     if rows:
@@ -86,14 +87,14 @@ def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> 
 
 
 def read(conn: Connection) -> dict[int, Bytes]:
-    """Return what each project takes, by its id."""
+    """Return the bytes of each project, by project id, as the counters have them."""
     columns = project_bytes.c
     query = select(columns.project_id, columns.bytes, columns.attachment_bytes, columns.stored_at)
     return {row[0]: Bytes(*row[1:]) for row in conn.execute(query)}
 
 
 def counted(conn: Connection) -> dict[int, Bytes]:
-    """Return what the rows of the envelopes say, which takes the longer the more there are."""
+    """Return the bytes of each project, summed from the envelopes. The time grows with them."""
     taken = select(*RETURNED).subquery()
     query = select(
         taken.c.project_id, func.sum(taken.c.taken), func.sum(taken.c.attached)
@@ -102,7 +103,7 @@ def counted(conn: Connection) -> dict[int, Bytes]:
 
 
 def recount(store: Store) -> None:
-    """Make the counters anew from the envelopes; the store takes nothing else meanwhile."""
+    """Rebuild the counters from the envelopes. The store accepts no other write meanwhile."""
     with store.write() as conn:
         known = read(conn)
         conn.execute(delete(project_bytes))

@@ -1,10 +1,10 @@
-"""Batches of envelopes: chosen in a read, checked again and removed under the writer's lock.
+"""Choose envelopes in a read, then check and remove them in batches under the writer lock.
 
-    candidates()   pages along an index, outside the lock, so that choosing holds nobody up
-    remove()       one transaction a batch: what is still settled goes, with its event, its
-                   attachments, feedback and attempts
+    candidates()   reads pages along an index without the lock, so that choosing blocks no writer
+    remove()       one transaction per batch: removes the envelopes that may still be removed, with
+                   their events, attachments, feedback and delivery attempts
 
-Removing is not synced to the disk: what a power cut brings back is removed by the next run.
+Removals are not synced to the disk. If a power cut restores rows, the next run removes them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from app.intake import project_bytes
 from app.issues.tables import issues
 from app.store import Store
 
-# Nothing of them is still to be sent.
+# The states of envelopes that do not have to be sent any more.
 SETTLED = (EnvelopeState.LOCAL, EnvelopeState.DELIVERED, EnvelopeState.DISCARDED)
-# Sentry never took them. A person may replay them until they are too old.
+# States of envelopes that Sentry never accepted. A person may replay them until they are too old.
 GIVEN_UP = (EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 MAY_GO = (*SETTLED, *GIVEN_UP)
 TOO_OLD = "too_old"
 
-# One transaction's envelopes, their rows in all tables, and their bytes, of which SQLite puts each
-# page on its list of free ones: below 10 ms of the store's only writer (`benchmarks/pruning.py`).
+# The bounds of one transaction: envelopes, their rows in all tables, and bytes, because SQLite adds
+# each freed page to its list of free pages. With these bounds it holds the store's only writer for
+# less than 10 ms (`benchmarks/pruning.py`).
 BATCH_SIZE = 100
 BATCH_ROWS = 400
 BATCH_BYTES = 4 * 1024 * 1024
-# Envelopes that one read looks at.
+# How many envelopes one query reads.
 PAGE_SIZE = 2000
 
 _THE_FIRST = (datetime(1, 1, 1, tzinfo=UTC), 0)
@@ -46,10 +47,10 @@ Progress = Callable[[int], None]
 
 
 class Candidate(NamedTuple):
-    """An envelope that may go.
+    """An envelope that may be removed.
 
-    :param rows: how many rows go with it, its own included.
-    :param size_bytes: of the envelope before it was compressed.
+    :param rows: how many rows are removed with it, including its own.
+    :param size_bytes: the size of the envelope before compression.
     """
 
     id: int
@@ -58,7 +59,7 @@ class Candidate(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What one transaction removed: how many envelopes, and the issues of their events."""
+    """The result of one transaction: the number of envelopes, and the issues of their events."""
 
     envelopes: int
     issue_ids: list[int]
@@ -73,9 +74,10 @@ def candidates(
     repeats_only: bool = False,
     events_only: bool = False,
 ) -> Iterator[Candidate]:
-    """Yield envelopes that may go, the oldest first.
+    """Yield envelopes that may be removed, oldest first.
 
-    :param before: only what was received before this moment.
+    :param project_id: only envelopes of this project.
+    :param before: only envelopes received before this time.
     :param states: only envelopes in one of these states.
     :param repeats_only: leave out the first and the last event of every issue.
     :param events_only: leave out envelopes without an event.
@@ -100,18 +102,18 @@ def remove(
     progress: Progress = lambda count: None,
     at_most: int | None = None,
 ) -> int:
-    """Remove envelopes with their events in batches and return how many went.
+    """Remove envelopes with their events in batches, and return how many were removed.
 
-    One that is to be sent again since it was chosen stays.
+    An envelope that has to be sent again since it was chosen stays.
 
-    :param progress: called after each batch with the number that went.
-    :param at_most: how many envelopes may go.
+    :param progress: called after each batch with the number of envelopes it removed.
+    :param at_most: how many envelopes to remove at most.
     """
     return sum(remove_ids(store, ids, progress) for ids in in_batches(islice(chosen, at_most)))
 
 
 def remove_ids(store: Store, ids: list[int], progress: Progress = lambda count: None) -> int:
-    """Remove one batch of envelopes in a transaction of its own, see :func:`remove_batch`."""
+    """Remove one batch of envelopes in a separate transaction, see :func:`remove_batch`."""
     with store.write(durable=False) as conn:
         count = remove_batch(conn, ids).envelopes
     if count:
@@ -120,9 +122,9 @@ def remove_ids(store: Store, ids: list[int], progress: Progress = lambda count: 
 
 
 def remove_batch(conn: Connection, ids: list[int]) -> Removed:
-    """Remove those of some envelopes that may go, with their events; the caller commits.
+    """Remove those of the envelopes that may be removed, with their events. The caller commits.
 
-    :return: how many went, and the issues that their events were of.
+    :return: how many envelopes were removed, and the issues of their events.
     """
     rows: Sequence[Any] = conn.execute(_STILL_THERE, {"ids": ids}).all()
     if not rows:
@@ -138,11 +140,11 @@ def remove_batch(conn: Connection, ids: list[int]) -> Removed:
 
 
 def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] = MAY_GO) -> None:
-    """Delete envelopes whose events are gone, and take them off the counters.
+    """Delete envelopes whose events are removed, and update the counters.
 
-    The one place where rows of envelopes are deleted, so that no counter is forgotten.
+    This is the only place that deletes rows of envelopes, so that no counter is left out.
 
-    :param states: one that is in another state stays.
+    :param states: an envelope in any other state stays.
     """
     gone = conn.execute(_REMOVE_ENVELOPES, {"ids": ids, "states": states}).all()
     change = project_bytes.Change()
@@ -156,9 +158,9 @@ def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] =
 
 
 def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -> None:
-    """Have events that stay say that attachments of theirs are no longer kept.
+    """Mark events that stay: their attachments were removed.
 
-    :param of: project and event id of the envelopes that lose their attachments.
+    :param of: project id and event id of the envelopes that lose their attachments.
     """
     rows = [{"of_project": project, "of_event": event_id} for project, event_id in of if event_id]
     if rows:
@@ -166,14 +168,14 @@ def note_removed_files(conn: Connection, of: Iterable[tuple[int, str | None]]) -
 
 
 def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
-    """Book as discarded what Sentry never took and nobody replayed."""
+    """Count envelopes that Sentry never accepted, and that nobody replayed, as discarded."""
     discarded = accounting.counter_of(EnvelopeState.DISCARDED, TOO_OLD)
     accounting.move(conn, ((accounting.counter_of(row.state), discarded) for row in rows))
     owe_reports(conn, [(row, TOO_OLD) for row in rows])
 
 
 def in_batches(chosen: Iterable[Candidate]) -> Iterator[list[int]]:
-    """Yield the ids of candidates, as many at a time as one transaction may remove."""
+    """Yield the ids of candidates in batches that one transaction may remove."""
     ids: list[int] = []
     rows = size_bytes = 0
     for envelope in chosen:
@@ -189,7 +191,7 @@ def in_batches(chosen: Iterable[Candidate]) -> Iterator[list[int]]:
 
 
 def _page(project_id: int | None, before: datetime | None) -> Any:
-    """Return a query for the next page: of a project along its index, else by id."""
+    """Return a query for the next page: along the index of a project, or else by id."""
     columns = envelopes.c
     at: Any = bindparam("at", type_=columns.received_at.type)
     row_id: Any = bindparam("id", type_=columns.id.type)
@@ -218,7 +220,7 @@ def _page(project_id: int | None, before: datetime | None) -> Any:
 
 
 def _is_repeat() -> Any:
-    """Neither the first nor the last event of its issue."""
+    """Match events that are neither the first nor the last event of their issue."""
     other = events.alias()
     same_issue = other.c.issue_id == events.c.issue_id
     return and_(

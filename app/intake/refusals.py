@@ -1,4 +1,7 @@
-"""What was refused at the door, by project and reason; of quotas in words, for alerts and Start."""
+"""The counts of refused envelopes, by project and reason.
+
+It also describes exceeded quotas in words, for alerts and the start page.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,9 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Refused:
-    """How many envelopes were refused for a reason, since the store was made.
+    """How many envelopes were refused for one reason, since the store was created.
 
-    :param project_id: ``None``: of no project that there is.
+    :param project_id: ``None`` if the request named no existing project.
     :param reason: one of :data:`app.projects.quotas.REASONS`.
     """
 
@@ -44,19 +47,21 @@ class Refused:
 
     @property
     def status(self) -> int:
-        """What was answered."""
+        """The HTTP status of the answer."""
         return REASONS[self.reason]
 
     @property
     def words(self) -> str:
-        """The reason in words, without a full stop."""
+        """The reason as a sentence, without a full stop."""
         return _WORDS[self.reason]
 
 
 def refused_by_reason(conn: Connection, project_id: int | None = None) -> list[Refused]:
-    """Return what was refused, by project and reason; those without a project first.
+    """Return the counts of refused envelopes, by project and reason.
 
-    :param project_id: of this one only.
+    Refusals without a project come first.
+
+    :param project_id: only refusals of this project.
     """
     found = conn.execute(select(counters).where(counters.c.name.startswith(ANY_REFUSED)))
     rows = [_refused(name, int(value)) for name, value in found]
@@ -72,10 +77,10 @@ def _refused(name: str, count: int) -> Refused:
 
 @dataclass(frozen=True)
 class Refusals:
-    """A project that was over its quota.
+    """A project that exceeded its quota.
 
-    :param since: when that began.
-    :param refused: envelopes, from then on.
+    :param since: when the project exceeded it.
+    :param refused: how many envelopes were refused from then on.
     """
 
     project_id: int
@@ -85,7 +90,7 @@ class Refusals:
 
     @property
     def words(self) -> str:
-        """One sentence, without its full stop; the time is UTC."""
+        """One sentence without its full stop. The time in it is UTC."""
         noun = "envelope was" if self.refused == 1 else "envelopes were"
         return (
             f"Project {self.name} was over its quota at {self.since:%H:%M}:"
@@ -94,7 +99,7 @@ class Refusals:
 
 
 def refusals(conn: Connection, moment: datetime) -> list[Refusals]:
-    """Return the projects whose quota refused something after a moment, by project."""
+    """Return the projects whose quota refused envelopes after a time, ordered by project."""
     rows = refusals_since(conn, moment)
     if not rows:
         return []

@@ -1,13 +1,13 @@
-"""Retention: what is old, too many, too large or deleted by a person goes, in small batches.
+"""Retention: remove data that is too old, too much, too large or deleted, in small batches.
 
     pruning.py         envelopes with their events
-    expired_issues.py  issues that nobody saw for long, and what is left of deleted ones
+    expired_issues.py  issues that were not seen for a long time, and rows of deleted issues
 
-Age always wins: what is beyond RETENTION_DAYS, or beyond the days of its project, goes, the first
-and the last event of an issue too. For the other bounds repeats go first. An envelope that is still
-to be delivered stays whatever the limits say: a store full of undelivered envelopes does not
-forget them. Of the ledger goes what is older than RETENTION_DAYS, also where its envelope stays,
-and so do single AI calls.
+Age always decides first. An envelope older than RETENTION_DAYS, or older than its project keeps
+data, is removed, even if it is the first or the last event of an issue. For the other limits,
+repeats are removed first. An envelope that still waits for delivery stays, whatever the limits are:
+a store full of undelivered envelopes does not lose them. Rows of the delivery ledger and single AI
+calls are removed when they are older than RETENTION_DAYS, even if their envelope stays.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ from config import Config
 
 log = logging.getLogger("app.tracker")
 
-# Rows of the ledger are small, and nothing depends on them.
+# Rows of the ledger are small, and no other row depends on them.
 LEDGER_BATCH_SIZE = 500
-# The cap looks at the hour that it is.
+# The delivery limit per issue and hour reads only the current hour.
 SENT_HOURS_KEPT = timedelta(days=2)
-# Sparklines show a day; alerts hold an hour against the same one of each of seven days before.
+# Sparklines show one day. Alerts compare an hour with the same hour of the seven days before.
 HOURS_KEPT = timedelta(days=8)
-# Whom issues and releases met, and on which days.
+# How long the affected users of issues and releases are kept, with their days.
 USERS_KEPT = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much is kept; 0 means no limit."""
+    """How much data is kept; 0 means no limit."""
 
     days: int
     events: int
@@ -58,14 +58,15 @@ class Limits:
 
     @classmethod
     def of(cls, config: Config) -> Limits:
-        """Return the limits of a configuration."""
+        """Return the limits that a configuration sets."""
         return cls(config.RETENTION_DAYS, config.RETENTION_EVENTS, config.MAX_STORE_BYTES)
 
 
 class PruneFailed(Exception):
-    """Some steps of a run failed; the others were done.
+    """Some steps of a run failed. All other steps were done.
 
-    :param gone: how many envelopes went. :param steps: the names of those that failed.
+    :param gone: how many envelopes were removed.
+    :param steps: the names of the failed steps.
     """
 
     def __init__(self, gone: int, steps: list[str]) -> None:
@@ -74,7 +75,7 @@ class PruneFailed(Exception):
 
 
 class Steps:
-    """Runs one step after the other; one that fails is logged and stops none of the others."""
+    """Run steps one after the other. A step that fails is logged, and the next one runs."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []
@@ -84,19 +85,19 @@ class Steps:
         try:
             return step() or 0
         except Exception:
-            # Whatever it is: age must win over the rest also where one table is damaged.
+            # Catch every error: old data must be removed even if one table is damaged.
             log.exception("pruning: %s failed", name)
             self.failed.append(name)
             return 0
 
 
 def prune(store: Store, limits: Limits, progress: Progress = lambda count: None) -> int:
-    """Remove what is beyond the limits and return how many envelopes went.
+    """Remove what exceeds the limits and return how many envelopes were removed.
 
-    The ledger's old rows go with them and are not counted.
+    Old rows of the delivery ledger are removed too. They are not counted.
 
-    :param progress: called after every batch with the number that went.
-    :raise PruneFailed: some steps failed; all others were done.
+    :param progress: called after every batch with the number of envelopes it removed.
+    :raise PruneFailed: some steps failed. All others were done.
     """
     now, steps = utc_now(), Steps()
     for name, step in _small_steps(store, limits, now):
@@ -121,7 +122,7 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
 def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield what grows old besides envelopes, by name."""
+    """Yield the steps for data other than envelopes, with their names."""
     hours = issue_hours.c.hour < now - HOURS_KEPT
     yield "hours of issues", lambda: delete_in_batches(store, issue_hours, hours)
     yield "series to hours", lambda: expiry.roll_up(store, now)
@@ -136,12 +137,12 @@ def _small_steps(
 
 
 def purge_deleted(store: Store, at_most: int | None = None) -> int:
-    """Remove what is left of deleted issues, see :func:`~.expired_issues.purge_deleted`."""
+    """Remove rows of deleted issues, see :func:`~.expired_issues.purge_deleted`."""
     return expired_issues.purge_deleted(store, at_most)
 
 
 def excess(store: Store, limits: Limits) -> int:
-    """Return about how many envelopes are beyond the limits, for a progress bar."""
+    """Return about how many envelopes exceed the limits, for a progress bar."""
     old = 0
     ends = list(_ends(store, limits.days, utc_now()))
     with store.read() as conn:
@@ -158,7 +159,7 @@ def excess(store: Store, limits: Limits) -> int:
 
 
 def _users(store: Store) -> None:
-    """Remove who was not met for long, and who is beyond what is counted."""
+    """Remove users that were not seen for a long time, and users beyond the counted maximum."""
     now = utc_now()
     user_expiry.forget_users(store, day_number(now - USERS_KEPT))
     many = issues.c.status.in_(STATUSES), issues.c.users >= MAX_USERS
@@ -168,7 +169,7 @@ def _users(store: Store) -> None:
 
 
 def _ledger(store: Store, days: int) -> None:
-    """Remove old attempts and AI calls, and counts of hours that no cap looks at any more."""
+    """Remove old attempts and AI calls, and hourly counts that no limit reads any more."""
     now = utc_now()
     past = now - SENT_HOURS_KEPT
     prune_actions(store, now - timedelta(days=days) if days else None)
@@ -180,7 +181,7 @@ def _ledger(store: Store, days: int) -> None:
 
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:
-    """Yield each project whose payloads age, and the moment before which they go."""
+    """Yield each project with a limit of age, and the time before which its data is removed."""
     query = select(projects.c.id, projects.c.retention_days).order_by(projects.c.id)
     with store.read() as conn:
         found = conn.execute(query).all()
@@ -197,7 +198,7 @@ def _by_age(store: Store, project_id: int, before: datetime, progress: Progress)
 
 
 def _by_count(store: Store, limit: int, progress: Progress) -> int:
-    """Bring the number of events down, repeats first."""
+    """Reduce the number of events to the limit. Repeats are removed first."""
     gone = 0
     for repeats_only in (True, False):
         with store.read() as conn:

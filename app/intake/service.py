@@ -1,13 +1,13 @@
-"""The intake: the one way an envelope comes into the store, whichever door it came through.
+"""The intake: the only way for an envelope into the store.
 
-    1. prepare   scrub, read, group                                   pure, on the caller's thread
-    2. submit    one transaction for everyone who waits (group commit), synced to the disk
-    3. only then does the caller go on, and the forwarder is woken
+    1. prepare   scrub, parse, group; pure, on the caller's thread
+    2. submit    one transaction for all callers that wait (group commit), synced to the disk
+    3. only then the caller continues, and the forwarder is woken
 
-The application's own errors come through :meth:`Intake.capture`, which never raises: what the store
-does not take within the bounded wait goes, already scrubbed, to the emergency folder, and comes
-back from there by itself. Other programs' come through :meth:`Intake.accept`, which raises, so that
-their door answers 503.
+Errors of this application come through :meth:`Intake.capture`, which never raises. If the store
+does not write an envelope within a bounded wait, the scrubbed envelope goes to the emergency
+folder, and is recovered from there automatically. Envelopes of other programs come through
+:meth:`Intake.accept`, which raises, so that the ingest routes answer 503.
 """
 
 from __future__ import annotations
@@ -53,28 +53,28 @@ from app.stats.releases import release_of
 from app.store import Store, StoreBusy, StoreError, utc_now
 from app.store.recording import is_recording, recording
 
-# The SDK does not capture this logger: the tracker never records itself.
+# The SDK does not capture this logger, so the tracker never records its own errors.
 log = logging.getLogger("app.tracker")
 
-# How long an error of the application may hold up the code it happened in. Code that logs inside
-# its own open write transaction waits for itself, so the wait has to end.
+# How long an error of the application may delay the code in which it happened. Code that logs
+# inside its own open write transaction waits for itself, so the wait must be bounded.
 CAPTURE_WAIT_S = 0.25
-# Own transactions, sessions, logs and metrics that wait for their batch: some ten seconds of a busy
-# process. Beyond that they are counted and dropped; errors never are.
+# How many transactions, sessions, logs and metrics of the application may wait in memory; about ten
+# seconds of a busy process. Further ones are counted and dropped. Errors are never dropped.
 BUFFER_LIMIT = 1000
 
-# Types stand in one column, separated by commas; what no type has is no part of one.
+# Item types are stored in one column, separated by commas. No item type has these characters.
 _NO_TYPE_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
 
 
 class Intake:
-    """Accepts envelopes into one store.
+    """Stores envelopes in one store.
 
-    :param destinations: say which projects' envelopes wait to be sent on.
-    :param max_new_issues: of a project and hour; 0 means no limit.
-    :param bound: says who may store something; without it everybody may.
-    :param attachments: whether files are scrubbed, kept as they are, or not kept.
-    :param reraise: under test a failure inside the tracker is raised, not swallowed.
+    :param destinations: decides which projects' envelopes are forwarded.
+    :param max_new_issues: new issues per project and hour; 0 means no limit.
+    :param bound: decides which projects may store something. By default every project may.
+    :param attachments: whether files are scrubbed, kept unchanged, or not kept.
+    :param reraise: in tests, raise a failure inside the tracker instead of logging it only.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Intake:
         self.store = store
         self.emergency = emergency
         self.destinations = destinations or Destinations()
-        # Called after every commit of something to send on; the worker puts its wake-up here.
+        # Called after every commit of an envelope to forward. The worker sets it to its wake-up.
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
         self.bound = bound or StoreBound(store, 0)
@@ -103,12 +103,12 @@ class Intake:
         self._buffer: Buffer[Envelope] = Buffer(
             self._store_offered, self._settle, limit=BUFFER_LIMIT, name="tracker-buffer"
         )
-        # What could not be counted in the store at the time it happened; the next commit does.
+        # Counts that could not be written when they happened. The next commit writes them.
         self._owed = accounting.Tally()
         self._observed = Observations(OWN_PROJECT_ID)
         self._remembered = Remembered(max_new_issues)
 
-    # ---- doors ----------------------------------------------------------------------------------
+    # ---- entry points ---------------------------------------------------------------------------
 
     def accept(
         self,
@@ -123,14 +123,16 @@ class Intake:
     ) -> Accepted:
         """Store an envelope and return when it is on the disk.
 
-        :param via: the instances it came through, separated by commas.
-        :param quota: how many envelopes of its project may come in a minute; beyond it nothing is
-            stored, and the answer says so (``refused_until``).
-        :param caller: who sent it.
-        :param uid: what its envelope is alone with, 32 hex digits; the same again is not stored.
-        :raise ShareExceeded: the store is nearly full, and the project is beyond its share of it.
+        :param timeout_s: seconds to wait for the store.
+        :param via: the instances that forwarded the envelope, separated by commas.
+        :param quota: envelopes per minute that its project may send. Beyond the quota nothing is
+            stored, and the result has ``refused_until``.
+        :param caller: the sender of the envelope.
+        :param uid: the unique key of the envelope, 32 hex digits. A second envelope with the same
+            key is not stored.
+        :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
         :raise StoreFull: the store is full.
-        :raise StoreError: it is not; the caller must not say that it is.
+        :raise StoreError: the envelope is not stored. The caller must not answer that it is.
         """
         with recording():
             self.check_room(project_id)
@@ -147,9 +149,9 @@ class Intake:
             return self._committer.submit(prepared, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
-        """Store one of this application's own events, in the emergency folder if need be.
+        """Store an event of this application, in the emergency folder if necessary.
 
-        :param known_secrets: values to take out wherever they stand.
+        :param known_secrets: values to scrub wherever they occur.
         """
         with recording() as already, self._guarded("capture"):
             if already:
@@ -165,38 +167,39 @@ class Intake:
                 self._set_aside(prepared, error)
 
     def offer(self, envelope: Envelope) -> None:
-        """Take one of this application's transactions, sessions, logs or metrics, to store soon."""
+        """Queue a transaction, session, log or metric of this application, to be stored soon."""
         if is_recording() or not self._buffer.offer(envelope):
             self._owed.count("buffer_overflow")
 
     def count(self, name: str) -> None:
-        """Add one to a counter of the counters, in the store within a second or two."""
+        """Add one to a counter. It is written to the store within a second or two."""
         self._owed.count(name)
-        # Asked first: of a flood of refusals each is counted, and waking costs more than that.
+        # Check first whether the buffer is woken. In a flood each refusal is counted, and waking
+        # the buffer costs more than counting.
         if not self._buffer.is_woken:
             self._buffer.wake()
 
     def observe(self, timing: Timing) -> None:
-        """Count a request that this application answered, in the store within a second or two."""
+        """Count a request that this application answered. It is stored within a second or two."""
         if not self._observed.add(timing):
             self._owed.count("buffer_overflow")
-        # Asked first, since waking costs more than all the rest of it.
+        # Check first whether the buffer is woken, because waking it costs more than the rest.
         if not self._buffer.is_woken:
             self._buffer.wake()
 
     def flush(self) -> None:
-        """Store what was offered, now."""
+        """Store the queued envelopes now."""
         self._buffer.flush()
 
     def close(self) -> None:
-        """Store what was offered and end the thread; capturing goes on to work."""
+        """Store the queued envelopes and end the thread. ``capture`` still works afterwards."""
         self._buffer.close()
 
     def recover(self) -> int:
-        """Store what waits in the emergency folder and return how much of it there was."""
+        """Store the envelopes of the emergency folder and return how many there were."""
         taken = 0
         if self.bound.is_refused(OWN_PROJECT_ID):
-            return 0  # There is no more room than when they were put there.
+            return 0  # The store has no more room than when they were put in the folder.
         with recording():
             for waiting in self.emergency.waiting():
                 taken += self._recover_one(waiting)
@@ -208,7 +211,7 @@ class Intake:
         if not owed and not observed.tally:
             return
         try:
-            # A power cut may take them back: they are counts, and nobody was told of them.
+            # A power cut may undo this write. These are only counts, and no client waited for them.
             with self.store.write(durable=False) as conn:
                 accounting.add(conn, owed + observed.counters)
                 now = utc_now()
@@ -234,16 +237,16 @@ class Intake:
         try:
             waiting.path.unlink(missing_ok=True)
         except OSError as error:
-            # Taken in again it is the same envelope.
+            # If the file is recovered again, it is the same envelope, and is not stored twice.
             log.warning("a file of the emergency folder cannot be removed: %s", error.strerror)
             return 0
         self._owed.count("emergency:taken_in")
         return 1
 
     def check_room(self, project_id: int) -> None:
-        """Check that a project may store something, and count where it may not.
+        """Check that a project may store something, and count the refusal if it may not.
 
-        :raise ShareExceeded: the store is nearly full, and the project is beyond its share of it.
+        :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
         :raise StoreFull: the store is full.
         """
         try:
@@ -275,7 +278,7 @@ class Intake:
         return findings
 
     def _keeps_address(self, address: str) -> bool:
-        """Whether the settings leave a user's address where it stands."""
+        """Whether the settings keep a user's IP address in an event."""
         user = {"user": {"ip_address": address}}
         return bool(self.scrubber.scrub(user)[0] == user)
 
@@ -312,7 +315,7 @@ class Intake:
         )
 
     def _restored(self, waiting: Waiting) -> Prepared:
-        # Scrubbed before it was set aside; a second pass would only lose the receipt.
+        # It was scrubbed before it was written. A second pass would only lose the scrubbing report.
         return self._prepared(
             waiting.uid,
             waiting.project_id,
@@ -339,7 +342,7 @@ class Intake:
             self.stored()
         return accepted
 
-    # ---- when the store does not take it --------------------------------------------------------
+    # ---- when the store cannot write ------------------------------------------------------------
 
     def _set_aside(self, prepared: Prepared, error: Exception) -> None:
         log.warning("the store did not take an event, it is in the emergency folder: %s", error)
@@ -354,7 +357,8 @@ class Intake:
             self._owed.count("emergency:set_aside")
             self._buffer.wake()
         except OSError as worse:
-            # The last resort: whatever collects stderr has it, compressed and scrubbed.
+            # The last resort: write the event to stderr, compressed and scrubbed. A program that
+            # collects stderr has it then.
             self._owed.count("emergency:stderr")
             text = base64.b64encode(prepared.packed).decode()
             print(f"devenviro: event on stderr ({worse.strerror}): {text}", file=sys.stderr)
@@ -389,7 +393,7 @@ class Intake:
 
 
 def _types_of(envelope: Envelope) -> str:
-    """Return the kinds of items in an envelope, each once, in a form that lists and limits read."""
+    """Return the item types of an envelope, each once, as the column of item types stores them."""
     names = (_NO_TYPE_CHARACTER.sub("_", name)[:40] for name in envelope.item_types)
     return ",".join(list(dict.fromkeys(names))[:12])
 

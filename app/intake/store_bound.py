@@ -1,18 +1,18 @@
-"""The bound on what the store may take, MAX_STORE_BYTES, as it is kept at the door.
+"""The bound of the store's size, MAX_STORE_BYTES, as it is enforced on ingest.
 
-What the store takes is measured: on SQLite the pages in use, on PostgreSQL the relations, of which
-envelopes and events count as their counters say, since space that was freed there is used again but
-never given back. A part of the bound is kept for what neither shows: the write-ahead log, and rows
-that are removed and not vacuumed yet. Who has to make room is told by the counters of
-:mod:`.project_bytes`.
+The size of the store is measured. On SQLite it is the pages in use. On PostgreSQL it is the size of
+the relations, but envelopes and events count by their counters, because PostgreSQL reuses freed
+space but never returns it. A part of the bound is reserved for what neither measurement shows: the
+write-ahead log, and removed rows that are not vacuumed yet. The counters of :mod:`.project_bytes`
+decide which project has to make room.
 
-    from 95 %   the largest payer's oldest settled envelopes are removed (:mod:`.pressure`), to 90 %
-    from 98 %   a project beyond its share is refused: 429
-    from 100 %  every project is refused where none is beyond its share: 503
-    from 106 %  every project is refused: what is beyond somebody's share waits for delivery
+    from 95 %   the largest payer loses its oldest envelopes, down to 90 % (:mod:`.pressure`)
+    from 98 %   a project that exceeds its share is refused: 429
+    from 100 %  every project is refused if none exceeds its share: 503
+    from 106 %  every project is refused: what exceeds a project's share waits for delivery
 
-A project's share is the bound divided by the projects that stored something within a day, and never
-below 5 % of the bound.
+A project's share is the bound divided by the number of projects that stored something within a day,
+but at least 5 % of the bound.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ PRUNE_AT, PRUNE_TO = 0.95, 0.90
 REFUSE_AT, FULL_AT, FULL_FOR_ALL_AT = 0.98, 1.0, 1.06
 SMALLEST_SHARE = 0.05
 ACTIVE_WITHIN = timedelta(days=1)
-# SQLite's write-ahead log grows to some 8 MiB; this much of the bound is kept for it, at most.
+# SQLite's write-ahead log grows to about 8 MiB. At most this part of the bound is reserved for it.
 WAL_BYTES, WAL_SHARE = 8 * 1024**2, 1 / 16
-# On PostgreSQL relations keep the space of removed rows until a VACUUM. A flood of errors of 27 KB
-# that do not compress made them 1.11 of a bound of 64 MiB while the counters said 0.95.
+# On PostgreSQL, relations keep the space of removed rows until a VACUUM. In a flood of 27 KB errors
+# that do not compress, they used 1.11 of a bound of 64 MiB while the counters showed 0.95.
 DEAD_ROWS_SHARE = 1 / 12
-# How long a measurement holds, in seconds; four statements each. Half a second of a flood of 8 MB/s
-# is 6 % of the smallest bound, hence less as soon as the store is getting full.
+# How long a measurement stays valid, in seconds. A measurement takes four statements. Half a second
+# of a flood of 8 MB/s is 6 % of the smallest bound, so the time is shorter when the store fills up.
 HOLDS_S, HOLDS_WHEN_FULL_S = 1.0, 0.2
 GETS_FULL_AT = 0.8
 
@@ -51,7 +51,7 @@ _RELATIONS = text(
 
 
 class ShareExceeded(StoreError):
-    """The store is nearly full, and the project has more than its share of it."""
+    """The store is nearly full, and the project exceeds its share of it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class State:
 
     :param limit: bytes; 0 means no limit.
     :param used: bytes, as measured.
-    :param projects: what the counters say of each.
+    :param projects: the counters of each project, by project id.
     """
 
     limit: int
@@ -70,11 +70,11 @@ class State:
 
     @property
     def fullness(self) -> float:
-        """Return what part of the bound is used."""
+        """Return the used part of the bound; 1.0 means full."""
         return self.used / self.limit if self.limit else 0.0
 
     def taken_by(self, project_id: int) -> float:
-        """Return the bytes that a project stands for: its part of all that is used."""
+        """Return the bytes attributed to a project: its part of all used bytes."""
         total = sum(max(0, project.bytes) for project in self.projects.values())
         own = self.projects.get(project_id)
         return self.used * max(0, own.bytes) / total if own and total else 0.0
@@ -82,7 +82,7 @@ class State:
     def active(self, project_id: int | None = None) -> set[int]:
         """Return the projects that share the bound.
 
-        :param project_id: one that wants to store something now.
+        :param project_id: a project that wants to store something now. It is included.
         """
         since = self.now - ACTIVE_WITHIN
         found = {
@@ -93,28 +93,28 @@ class State:
         return found if project_id is None else found | {project_id}
 
     def share(self, project_id: int | None = None) -> float:
-        """Return the bytes that each project may have."""
+        """Return the bytes that each project may use."""
         return self.limit * max(1 / max(1, len(self.active(project_id))), SMALLEST_SHARE)
 
     def beyond_share(self, project_id: int | None = None) -> set[int]:
-        """Return the projects that have more than their share; none where one has it all."""
+        """Return the projects that exceed their share. It is empty if there is only one project."""
         if len(self.active(project_id) | set(self.projects)) < 2:
             return set()
         share = self.share(project_id)
         return {id for id in self.projects if self.taken_by(id) > share}
 
     def is_full(self, project_id: int | None = None) -> bool:
-        """Return whether nobody may store anything."""
+        """Return whether no project may store anything."""
         if not self.limit:
             return False
         full_at = FULL_FOR_ALL_AT if self.beyond_share(project_id) else FULL_AT
         return self.fullness >= full_at
 
     def check(self, project_id: int) -> None:
-        """Raise unless a project may store something.
+        """Check that a project may store something.
 
-        :raise ShareExceeded: it has more than its share of a store that is nearly full.
-        :raise StoreFull: no project may.
+        :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
+        :raise StoreFull: no project may store anything.
         """
         if self.fullness < REFUSE_AT:
             return
@@ -125,8 +125,9 @@ class State:
 
 
 class StoreBound:
-    """What this process knows of how full the store is; read from the store, so that all processes
-    come to the same decision.
+    """How full the store is, as this process knows it.
+
+    It is read from the store, so that all processes make the same decision.
     """
 
     def __init__(
@@ -138,9 +139,9 @@ class StoreBound:
         self._until = float("-inf")
 
     def state(self) -> State:
-        """Return a state that is at most a second old; the last one if the store does not answer.
+        """Return a state at most a second old, or the last one if the store does not answer.
 
-        One thread asks, the others go on with what was known before.
+        One thread measures. The other threads continue with the last known state.
         """
         if self.limit and self._clock() >= self._until and self._lock.acquire(blocking=False):
             try:
@@ -152,7 +153,7 @@ class StoreBound:
         return self._state
 
     def check(self, project_id: int) -> None:
-        """Raise unless a project may store something, as :meth:`State.check` does."""
+        """Check that a project may store something, as :meth:`State.check` does."""
         self.state().check(project_id)
 
     def is_refused(self, project_id: int) -> bool:
@@ -170,9 +171,9 @@ class StoreBound:
 
 
 def measure(store: Store, limit: int) -> State:
-    """Return how full the store is now.
+    """Measure how full the store is now.
 
-    :param limit: MAX_STORE_BYTES; a part of it is kept for what is not measured.
+    :param limit: MAX_STORE_BYTES. A part of it is reserved for what is not measured.
     """
     kept = min(WAL_BYTES, limit * WAL_SHARE) if store.is_sqlite else limit * DEAD_ROWS_SHARE
     usable = limit - int(kept)
@@ -182,7 +183,7 @@ def measure(store: Store, limit: int) -> State:
 
 
 def used_bytes(store: Store) -> int:
-    """Return the bytes in use; freed pages stay in the file and are used again."""
+    """Return the bytes in use. Freed pages stay in the file and are reused."""
     return measure(store, 0).used
 
 

@@ -1,4 +1,4 @@
-"""Tables of this package: how many bytes each project takes."""
+"""The table with the bytes that each project uses."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ project_bytes = Table(
     metadata,
     Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
     Column("bytes", BigInteger, nullable=False),
-    # Of these, the envelopes that carry attachments.
+    # The part of ``bytes`` that belongs to envelopes with attachments.
     Column("attachment_bytes", BigInteger, nullable=False),
     # When an envelope of the project was last stored.
     Column("stored_at", UtcDateTime),

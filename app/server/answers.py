@@ -1,4 +1,4 @@
-"""The answer of one request: what the client takes at once is sent, the rest waits for the loop."""
+"""The answer to a request. It sends what the client accepts at once, and keeps the rest."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import IO, Any
 
 from app.server.limits import Room
 
-# Of an answer that its client does not read; beyond that it lies on the disk.
+# How much of an answer that its client does not read stays in memory. The rest goes to the disk.
 IN_MEMORY_BYTES = 128 * 1024
 PIECE_BYTES = 64 * 1024
 RETRY_AFTER_S = 5
 
 
 class AnswerSocket:
-    """What gunicorn's `Response` takes for the client's socket. Writing to it never waits.
+    """The replacement for the client's socket in gunicorn's `Response`. Writing never waits.
 
-    One thread at a time: a thread of the pool while it has the request, else the loop.
+    Only one thread uses it at a time: a thread of the pool while it has the request, or else the
+    thread of the loop.
     """
 
     def __init__(self, sock: socket.socket, room: Room, peer: str | None, folder: str) -> None:
@@ -31,26 +32,30 @@ class AnswerSocket:
         self.is_cut = False
 
     def sendall(self, data: bytes) -> None:
-        """Send, or keep for the loop to send.
+        """Send data, or keep it for the loop to send.
 
-        :raise OSError: the client is gone, or there is no room for what it does not read.
+        :raise OSError: the client is gone, or there is no room for data that it does not read.
         """
         if self.is_cut:
             raise BrokenPipeError(errno.EPIPE, "the answer was cut off")
         if not self._held and self._kept is None and len(data) < PIECE_BYTES:
-            # The headers come first and alone. Sent with what follows they cost one packet less.
+            # The headers come first and alone. Sending them with the next data saves a packet.
             self._held = bytes(data)
             return
         held, self._held = self._held, b""
         self._send(held + data)
 
     def send(self, data: bytes) -> int:
-        """Send as `sendall` does; gunicorn uses both."""
+        """Send as `sendall` does. gunicorn uses both."""
         self.sendall(data)
         return len(data)
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-        """Send a part of a file."""
+        """Send a part of a file and return how many bytes that was.
+
+        :param offset: where the part begins, in bytes.
+        :param count: its length in bytes; ``None`` means to the end of the file.
+        """
         file.seek(offset)
         left = count if count is not None else -1
         sent = 0
@@ -61,7 +66,7 @@ class AnswerSocket:
         return sent
 
     def flush(self) -> bool:
-        """Send what the client takes now; return whether that was all.
+        """Send what the client accepts now, and return whether everything is sent.
 
         :raise OSError: the client is gone.
         """
@@ -79,7 +84,7 @@ class AnswerSocket:
         return True
 
     def discard(self) -> None:
-        """Forget what was not sent."""
+        """Discard the data that was not sent."""
         self._held = b""
         if self._kept is not None:
             self._kept.close()
@@ -111,10 +116,10 @@ class AnswerSocket:
         self._kept.seek(0, 2)
         self._kept.write(data)
 
-    # What else gunicorn calls: the loop reads, closes and never blocks.
+    # The other methods that gunicorn calls. The loop reads and closes, and never blocks.
 
     def shutdown(self, how: int) -> None:
-        """Note that the answer ends here, unfinished."""
+        """Record that the answer ends here, incomplete."""
         self.is_cut = True
         raise OSError(errno.ENOTCONN, "the loop closes this connection")
 
@@ -129,7 +134,7 @@ class AnswerSocket:
         """Do nothing: no call waits."""
 
     def recv(self, size: int) -> bytes:
-        """Return nothing: the request is whole."""
+        """Return nothing, because the request is complete."""
         return b""
 
     def close(self) -> None:
@@ -141,7 +146,7 @@ class AnswerSocket:
 
 
 def problem(status: int, detail: str, headers: dict[str, Any] | None = None) -> bytes:
-    """Return a whole answer in the shape of all errors, after which the connection is closed."""
+    """Return a complete answer in the format of all errors. The connection is closed after it."""
     title = HTTPStatus(status).phrase
     shape = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     body = json.dumps(shape).encode()
@@ -149,7 +154,7 @@ def problem(status: int, detail: str, headers: dict[str, Any] | None = None) -> 
         "Connection": "close",
         "Content-Type": "application/problem+json",
         "Content-Length": len(body),
-        # A page of anywhere may have sent it, see app.ingest.answers.
+        # The request may come from a page of any origin, see app.ingest.answers.
         "Access-Control-Allow-Origin": "*",
         **(headers or {}),
     }

@@ -1,4 +1,4 @@
-"""One client's connection: what has arrived of its request, until that is whole."""
+"""The connection of one client. It collects a request until the request is complete."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from app.server.framing import ChunkScanner, FramingError, end_of_head
 from app.server.limits import Limits, Room, peer_of
 
 IN_MEMORY_BYTES = 1024**2
-# Of a body with a length. gunicorn copies what it has read ahead for every chunk it takes out of
-# it, so chunked bodies are given in small pieces.
+# The piece sizes for a body with a length, and for a chunked body. For every chunk that gunicorn
+# parses, it copies what it has read ahead, so it gets chunked bodies in small pieces.
 PIECE_BYTES, CHUNKED_PIECE_BYTES = 64 * 1024, 8 * 1024
-# As much may arrive before the application was asked about the head.
+# How much of a body may arrive before the application checks the head.
 UNCHECKED_BYTES = 64 * 1024
 
 
 class State(enum.Enum):
-    """What a connection waits for."""
+    """The states of a connection."""
 
     HEAD = "head"
     BODY = "body"
-    THREAD = "thread"  # The head is being checked or the request answered.
+    THREAD = "thread"  # A thread checks the head or answers the request.
     SENDING = "sending"
     LINGERING = "lingering"
     CLOSED = "closed"
 
 
 class NoRoom(Exception):
-    """Too much is kept already, for this peer or in all, or the disk is full."""
+    """Too many bytes are kept, for this peer or in total, or the disk is full."""
 
 
 class RequestSource(Unreader):  # type: ignore[misc]  # gunicorn has no types
-    """Gives gunicorn's parser one whole request: its head, then its body, then the end."""
+    """Gives gunicorn's parser one complete request: its head, then its body, then the end."""
 
     def __init__(self, head: bytes) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class RequestSource(Unreader):  # type: ignore[misc]  # gunicorn has no types
         self.body: IO[bytes] | None = None
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return the next piece."""
+        """Return the next piece of the request, empty at its end."""
         if self._head:
             head, self._head = self._head, b""
             return head
@@ -62,11 +62,12 @@ class RequestSource(Unreader):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Connection:
-    """One client's connection. Its first half is what gunicorn's `ThreadWorker.handle` expects.
+    """One client's connection. The first half is the interface for `ThreadWorker.handle`.
 
-    :ivar watched: what the loop waits for at the socket: 1 to read, 2 to write, 0 nothing.
-    :ivar is_counted: whether it counts among its peer's; one that lingers does not.
-    :ivar deadline: when it is ended unless it has got further, by ``time.monotonic()``.
+    :ivar watched: the socket events that the loop waits for: 1 to read, 2 to write, 0 none.
+    :ivar is_counted: whether it counts as a connection of its peer. A lingering one does not.
+    :ivar deadline: when the connection is ended unless its state changes, by
+        ``time.monotonic()``.
     """
 
     is_http2, initialized, data_ready = False, True, True
@@ -105,21 +106,21 @@ class Connection:
     # ---- for gunicorn's worker ------------------------------------------------------------------
 
     def init(self) -> None:
-        """Do nothing: the loop has made everything."""
+        """Do nothing. The loop has initialized everything."""
 
     def __next__(self) -> Request:
         """Return the request.
 
-        :raise Exception: gunicorn's own, for a head or a body that is wrong.
+        :raise Exception: the error of gunicorn's parser, for an invalid head or body.
         """
         if self.error is not None:
             raise self.error
         return self.request
 
     def finish_body(self, deadline: float | None = None) -> bool:
-        """Tell whether gunicorn's parser found the end of the request where the loop did.
+        """Return whether gunicorn's parser found the end of the request where the loop did.
 
-        Only chunked bodies can differ: elsewhere the loop goes by the parser's own length.
+        They can differ for chunked bodies only. Otherwise the loop uses the length of the parser.
         """
         if self.scanner is None:
             return True
@@ -133,7 +134,10 @@ class Connection:
     # ---- for the loop ---------------------------------------------------------------------------
 
     def enter(self, state: State, lasts_s: float) -> None:
-        """Wait for the next thing, so many seconds at most."""
+        """Change the state, and set the deadline.
+
+        :param lasts_s: how long the state may last, in seconds.
+        """
         self.state = state
         self.since = time.monotonic()
         self.deadline = self.since + lasts_s
@@ -150,29 +154,29 @@ class Connection:
         self._searched = 0
 
     def next_request(self) -> None:
-        """Forget the request that was answered; what arrived behind it is the next one's."""
+        """Discard the answered request. Data that arrived after it belongs to the next request."""
         self._release()
         self._start_request()
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing of a request has arrived."""
+        """Whether no part of a request has arrived."""
         return self.state is State.HEAD and not self.buffer
 
     @property
     def received(self) -> int:
-        """Bytes of the body that arrived or were announced."""
+        """Bytes of the body that have arrived or were announced."""
         return self.scanner.received if self.scanner is not None else self.size
 
     def is_slow(self, now: float) -> bool:
-        """Whether its body comes at less than the least rate."""
+        """Whether its body arrives at less than the minimum rate."""
         lasts_s = now - self.since
         return lasts_s > self._limits.grace_s and self.size < self._limits.min_bytes_per_s * lasts_s
 
     def receive(self) -> bool:
-        """Move what has arrived into the request; return whether it is whole, or known to be wrong.
+        """Move received data into the request. Return whether it is complete, or is invalid.
 
-        :raise NoRoom: it cannot be kept.
+        :raise NoRoom: the data cannot be kept.
         """
         if self.request is None and self.error is None and not self._take_head():
             return False
@@ -201,7 +205,7 @@ class Connection:
         try:
             self.request = Request(self._cfg, self.source, self.client, self._requests)
         except Exception as error:
-            self.error = error  # A thread answers it as gunicorn does.
+            self.error = error  # A thread answers with this error, as gunicorn does.
             return True
         self._begin_body()
         return True
@@ -213,7 +217,7 @@ class Connection:
         else:
             self.length = reader.length
         self.expects_continue = self.request._expected_100_continue
-        # Else gunicorn would ask for the body once more, when it is there.
+        # Otherwise gunicorn would ask for the body again after it has arrived.
         self.request._expected_100_continue = False
         self.enter(State.BODY, self._limits.body_s)
 
@@ -241,7 +245,7 @@ class Connection:
         self.size += size
 
     def rewind(self) -> None:
-        """Give the body to the parser from its start."""
+        """Make the parser read the body from its start."""
         if self._body is not None:
             self._body.seek(0)
             self.source.body = self._body
@@ -254,7 +258,7 @@ class Connection:
         self._charged = 0
 
     def close(self) -> None:
-        """Close the socket and forget everything."""
+        """Close the socket and discard all data of the connection."""
         self.state = State.CLOSED
         self._release()
         self.sock.discard()

@@ -1,25 +1,25 @@
-"""Where a request's head and its chunked body end, found as the bytes arrive.
+"""Find where a request's head and its chunked body end, while the bytes arrive.
 
-Only the ends: gunicorn's parser reads both. Where the two could disagree, the request is refused;
-a seeded test compares them (``tests/server/test_framing.py``).
+This module finds only the ends; gunicorn's parser reads the content. If the two could disagree, the
+request is refused. A seeded test compares them (``tests/server/test_framing.py``).
 """
 
 from __future__ import annotations
 
-# gunicorn's own bound of a line with a chunk's size.
+# gunicorn's bound for the line with the size of a chunk.
 MAX_SIZE_LINE = 8190
 MAX_TRAILER_BYTES = 64 * 1024
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
 class FramingError(ValueError):
-    """Where the request ends cannot be known."""
+    """The end of the request cannot be determined."""
 
 
 def end_of_head(buffer: bytearray, searched: int = 0) -> int | None:
-    """Return the number of bytes of the head with its empty line, ``None`` while it goes on.
+    """Return the size of the head with its empty line in bytes, ``None`` if it is incomplete.
 
-    :param searched: how many bytes an earlier call has seen, so that each is looked at once.
+    :param searched: how many bytes an earlier call has searched, so that each is searched once.
     :raise FramingError: a line ends without CR, so that the head may never end.
     """
     end = buffer.find(b"\r\n\r\n", max(0, searched - 3))
@@ -36,21 +36,21 @@ def end_of_head(buffer: bytearray, searched: int = 0) -> int | None:
 class ChunkScanner:
     """Finds the end of a chunked body.
 
-    :ivar received: bytes of content so far, those announced by the chunk being read included.
+    :ivar received: bytes of content so far, including those announced by the current chunk.
     :ivar is_whole: whether the end was found.
     """
 
     def __init__(self) -> None:
         self.received = 0
         self.is_whole = False
-        self._line = bytearray()  # A size line or the trailers, as far as they have come.
-        self._left = 0  # Of the chunk's content and the CRLF behind it.
+        self._line = bytearray()  # The received part of a size line or of the trailers.
+        self._left = 0  # Remaining bytes of the chunk's content and of the CRLF after it.
         self._in_trailers = False
 
     def feed(self, data: bytes) -> int:
-        """Take the next bytes; return how many of them are the body's.
+        """Scan the next bytes, and return how many of them belong to the body.
 
-        :raise FramingError: it is not chunked as RFC 9112 says.
+        :raise FramingError: the body is not chunked as RFC 9112 specifies.
         """
         at = 0
         while at < len(data) and not self.is_whole:
@@ -63,7 +63,7 @@ class ChunkScanner:
         return at
 
     def _skip_content(self, data: bytes, at: int) -> int:
-        # The last two bytes of what is left have to be CRLF.
+        # The last two of the remaining bytes must be CRLF.
         taken = min(len(data) - at, self._left)
         for offset, expected in ((2, 0x0D), (1, 0x0A)):
             place = at + self._left - offset

@@ -1,4 +1,4 @@
-"""The limits of connections, and the count of what is kept in memory or on the disk for whom."""
+"""The limits of connections, and a counter of the bytes kept for each peer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MIB = 1024**2
 
 @dataclass(frozen=True)
 class Limits:
-    """What one web process allows. Times in seconds.
+    """The limits of one web process. Times are in seconds.
 
-    :param connections_per_peer: ``None`` for no limit, which also lifts ``bytes_per_peer``: behind
-        a proxy all clients are one peer.
+    :param connections_per_peer: ``None`` means no limit. This also removes ``bytes_per_peer``,
+        because behind a proxy all clients are one peer.
     """
 
     connections: int = 1000
@@ -24,11 +24,11 @@ class Limits:
     body_s: float = 30.0
     answer_s: float = 30.0
     idle_s: float = 5.0
-    # While most slots are taken, bodies that send next to nothing give way. An ordinary event comes
-    # whole with its head.
+    # While most slots are used, bodies that arrive too slowly are ended. An ordinary event arrives
+    # complete with its head.
     grace_s: float = 0.5
     min_bytes_per_s: int = 16 * 1024
-    # A client that is still sending reads its answer only after that.
+    # A client that is still sending reads its answer only after it has sent everything.
     linger_s: float = 2.0
     linger_bytes: int = 64 * MIB
     head_bytes: int = 64 * 1024
@@ -37,14 +37,14 @@ class Limits:
 
     @property
     def peer_bytes(self) -> int | None:
-        """How much is kept for one peer."""
+        """How many bytes are kept for one peer at most, ``None`` without a limit."""
         return None if self.connections_per_peer is None else self.bytes_per_peer
 
 
 def peer_of(client: object) -> str | None:
-    """Return whose connection it is, ``None`` for a Unix socket's, which only a proxy opens.
+    """Return the peer of a connection, ``None`` for a Unix socket, which only a proxy opens.
 
-    One host has a whole /64 of IPv6 addresses, so those count as one.
+    One host has a whole /64 of IPv6 addresses, so these count as one peer.
     """
     if not isinstance(client, tuple):
         return None
@@ -60,7 +60,7 @@ def peer_of(client: object) -> str | None:
 
 
 class Room:
-    """How many bytes are kept, in all and for each peer. Safe for threads."""
+    """Count the bytes that are kept, in total and for each peer. It is safe for threads."""
 
     def __init__(self, total: int, per_peer: int | None) -> None:
         self._total, self._per_peer = total, per_peer
@@ -69,7 +69,7 @@ class Room:
         self._by_peer: Counter[str] = Counter()
 
     def take(self, peer: str | None, size: int) -> bool:
-        """Count ``size`` bytes; return whether there is room for them, else count nothing."""
+        """Count ``size`` bytes. If there is no room, count nothing and return ``False``."""
         with self._lock:
             if self._used + size > self._total:
                 return False
@@ -81,7 +81,7 @@ class Room:
             return True
 
     def give_back(self, peer: str | None, size: int) -> None:
-        """Count bytes that are gone."""
+        """Subtract bytes that are no longer kept."""
         with self._lock:
             self._used -= size
             if peer is not None and self._per_peer is not None:
@@ -90,7 +90,7 @@ class Room:
                     del self._by_peer[peer]
 
     def is_crowded(self, peer: str | None) -> bool:
-        """Whether three quarters of the room are taken, in all or by this peer."""
+        """Whether three quarters of the room are used, in total or by this peer."""
         with self._lock:
             mine = self._by_peer.get(peer, 0) if peer is not None else 0
             limit = self._per_peer if self._per_peer is not None else self._total

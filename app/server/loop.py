@@ -1,10 +1,10 @@
-"""The event loop of a web process: reads requests, hands whole ones to gunicorn's threads, sends.
+"""The event loop of a web process. It reads requests, passes complete ones to threads, and sends.
 
     accept ─▶ HEAD ─▶ BODY ─▶ THREAD ─▶ SENDING ─▶ HEAD, or LINGERING ─▶ CLOSED
-                        └─ the application is asked about the head when the body takes a while
+                        └─ the application checks the head when the body takes a while
 
-Each state but THREAD has a deadline. A new connection beyond the limits takes the place of one that
-is idle, silent or slow, in this order; where all are busy it gets 503.
+Each state except THREAD has a deadline. When a new connection exceeds the limits, it takes the
+place of a connection that is idle, silent or slow, in this order. If all are busy, it gets 503.
 """
 
 from __future__ import annotations
@@ -33,36 +33,38 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 READ_BYTES = 64 * 1024
 SWEEP_EVERY_S = 0.1
 IDLE_WAIT_S = 1.0
-# Clients often send a head and its body in two packets: so long the application is not asked.
+# Clients often send a head and its body in two packets. A small body has this long to arrive before
+# the application checks the head.
 UNCHECKED_S = 0.05
-# A stopping process waits so long for the request that an idle client may be sending.
+# How long a stopping process waits for a request that an idle client may be sending.
 STOP_IDLE_S = 1.0
 PROBES = "/health"
-# And so long for the rest of a request, and for a client to read why it was ended.
+# How long it waits for the rest of a request, and for a client to read the error.
 STOP_HALF_S = 2.0
 STOP_LINGER_S = 0.5
-# gunicorn's master kills a worker after its graceful_timeout; what waits in memory is stored first.
+# gunicorn's master kills a worker after its graceful_timeout. Data in memory must be stored before.
 STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 STOPPING = "the service is stopping"
 
-#: Asked about a request's head (a WSGI environment without its body) and how many bytes of the body
-#: have come: returns the answer, where it does not depend on the body, else how many bytes the body
-#: may have.
+#: A check of a request's head. It gets a WSGI environment without the body, and how many bytes of
+#: the body have arrived or were announced. It returns the answer if that does not depend on the
+#: body, or else how many bytes the body may have.
 HeadCheck = Callable[["WSGIEnvironment", int], "WSGIApplication | int"]
 
 
 def allow_all(environ: WSGIEnvironment, received: int) -> int:
-    """Answer nothing early, and leave it to the bounds on what is kept how long a body may be."""
+    """Allow a body of any length. The bounds on kept bytes still apply."""
     return 2**62
 
 
 class EventLoop:
     """Serves the connections of one web process, in its main thread.
 
-    :param worker: gunicorn's; its thread pool answers the requests.
-    :param folder: for bodies above 1 MiB and for answers that are not read.
+    :param worker: gunicorn's worker. Its thread pool answers the requests.
+    :param folder: where bodies above 1 MiB and unread answers are kept.
+    :param check: checks the head of a request before its body is complete.
     """
 
     def __init__(
@@ -74,13 +76,13 @@ class EventLoop:
         self._by_peer: Counter[str | None] = Counter()
         self._accepting: bool = False
         self._next_sweep = 0.0
-        # What is large is read one at a time, without holding up the threads of all others.
+        # Large requests are processed one at a time, without delaying the threads of all others.
         self._large_pool = ThreadPoolExecutor(1, "large")
-        # Probes do not queue behind pages: who asks whether the process lives is answered at once.
+        # Probes must not queue behind pages: a probe has to be answered at once.
         self._probe_pool = ThreadPoolExecutor(1, "probes")
 
     def run(self) -> None:
-        """Serve until the worker is told to stop; then finish what is being answered."""
+        """Serve until the worker has to stop, then finish the requests in progress."""
         worker = self._worker
         queue = worker.method_queue
         worker.poller.register(queue.fileno(), READ, queue.run_callbacks)
@@ -102,7 +104,7 @@ class EventLoop:
 
     def _stop(self) -> None:
         self._accept_if(False)
-        # Before anything is waited for: who comes now is to be refused, not kept in the queue.
+        # Close the listeners before waiting: new clients are to be refused, not kept in the queue.
         for listener in self._worker.sockets:
             listener.close()
         self._worker.alive = False
@@ -135,7 +137,7 @@ class EventLoop:
                 self._worker.poller.unregister(listener)
 
     def _has_place(self) -> bool:
-        # One more than the limit may be accepted, which another one then has to leave.
+        # Accept one connection more than the limit. Another connection then loses its place.
         return len(self._connections) <= self._limits.connections
 
     def _accept(self, listener: socket.socket) -> None:
@@ -144,7 +146,7 @@ class EventLoop:
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
             return
         except OSError as error:
-            # Mostly for want of file descriptors. Whoever is idle gives his back.
+            # Usually file descriptors have run out. An idle connection gives back its descriptor.
             self._worker.log.warning("cannot accept a connection: %s", error)
             self._make_place(None)
             return
@@ -164,7 +166,7 @@ class EventLoop:
             return
         connection.is_counted = True
         self._by_peer[connection.peer] += 1
-        # Mostly the request is there already.
+        # Usually the request has arrived already.
         self._on_ready(connection, sock)
 
     def _admit(self, peer: str | None) -> bool:
@@ -176,9 +178,9 @@ class EventLoop:
         return True
 
     def _make_place(self, peer: str | None) -> bool:
-        """Close the connection that is missed least; return whether there was one.
+        """Close the least important connection, and return whether there was one.
 
-        :param peer: whose; ``None`` for anybody's.
+        :param peer: only connections of this peer; ``None`` for any peer.
         """
         now = time.monotonic()
         ranked = (
@@ -205,7 +207,7 @@ class EventLoop:
             return 1
         if connection.state is State.BODY:
             return 2 if connection.is_slow(now) else None
-        return 4  # It has not read its answer for a while.
+        return 4  # Its client has not read the answer for a while.
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -226,7 +228,7 @@ class EventLoop:
             if connection.state is State.SENDING:
                 self._send_rest(connection)
             elif connection.state is State.THREAD:
-                self._watch(connection, 0)  # What it sends ahead waits in the socket.
+                self._watch(connection, 0)  # What the client sends ahead waits in the socket.
             elif connection.state is not State.CLOSED:
                 self._read(connection)
         except OSError:
@@ -262,7 +264,7 @@ class EventLoop:
             self._drop(connection)
 
     def _advance(self, connection: Connection) -> None:
-        """Go on with what has arrived."""
+        """Process the received data."""
         try:
             is_whole = connection.receive()
         except NoRoom:
@@ -302,18 +304,18 @@ class EventLoop:
         except Exception:
             self._worker.log.exception("a request failed")
             connection.sock.is_cut = True
-        # The pool may still work when the loop has given up; then nobody waits for this.
+        # The pool may still work after the loop has ended. Then nothing waits for this result.
         with contextlib.suppress(Exception):
             self._worker.method_queue.defer(self._after_thread, connection, work, result)
 
     def _answer(self, connection: Connection) -> bool:
-        """Have gunicorn answer the request; return whether the connection stays open."""
+        """Answer the request with gunicorn. Return whether the connection stays open."""
         stays_open = bool(self._worker.handle(connection))
         connection.sock.flush()
         return stays_open and connection.error is None and not connection.sock.is_cut
 
     def _ask(self, connection: Connection) -> int | None:
-        """Ask the application about the head; return the limit, ``None`` if it has answered."""
+        """Check the head with the application. Return the body limit, ``None`` if it answered."""
         worker, started = self._worker, datetime.now()
         response, environ = wsgi.create(
             connection.request, connection.sock, connection.client, connection.server, worker.cfg
@@ -354,7 +356,7 @@ class EventLoop:
             self._drop(connection)
 
     def _go_on(self, connection: Connection, max_bytes: int) -> None:
-        connection.state = State.BODY  # Its deadline goes on.
+        connection.state = State.BODY  # The deadline stays the same.
         connection.max_bytes = max_bytes
         if connection.expects_continue:
             connection.expects_continue = False
@@ -374,7 +376,7 @@ class EventLoop:
             self._linger(connection)
 
     def _linger(self, connection: Connection) -> None:
-        """End the answer, and read on for a while: a client still sending would not see it."""
+        """End the answer, and read on for a while, so that a client still sending can see it."""
         if connection.is_at_end:
             self._drop(connection)
             return
@@ -411,7 +413,7 @@ class EventLoop:
             if not self._by_peer[connection.peer]:
                 del self._by_peer[connection.peer]
 
-    # ---- what takes too long --------------------------------------------------------------------
+    # ---- timeouts -------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
         for connection in list(self._connections):
@@ -447,7 +449,7 @@ class EventLoop:
 
 
 def _rest_s(connection: Connection) -> float:
-    """Return how long a stopping process waits for this connection, if it need not answer it."""
+    """Return how long a stopping process waits for a connection that it need not answer."""
     if connection.state is State.LINGERING:
         return STOP_LINGER_S
     return STOP_IDLE_S if connection.is_silent else STOP_HALF_S

@@ -1,20 +1,20 @@
 """The store: one database, read in deferred transactions and written by one writer at a time.
 
 database.py      ``Store``: reading, writing, opening
-engines.py       its engines, and the pragmas of SQLite
+engines.py       the engines of a store, and SQLite's pragmas
 migrations.py    the schema's revisions
-columns.py       metadata and types of columns      tables.py   facts about the store, leases
-statements.py    INSERT where a row may be there: ``upsert``, and what its columns get
-batches.py       long work in short transactions    errors.py   what a store can fail with
+columns.py       metadata and column types      tables.py   facts about the store, leases
+statements.py    INSERT where the row may exist already: ``upsert`` and its rules
+batches.py       long work in short transactions    errors.py   the errors of a store
 writer_lock.py   one writer among the processes of a machine
-leases.py        work that one process at a time may do, as rows that run out by themselves
-leased_task.py   a thread that works again and again while its process holds the lease
-recording.py     whether the running code is the tracker's own
+leases.py        work that only one process at a time may do, as rows that expire
+leased_task.py   a thread that works repeatedly while its process holds the lease
+recording.py     whether the running code belongs to the tracker
 paging.py        pages of a list
-searching.py     a part of a text in any case
-integrity.py     whether the SQLite file is whole, and what if it is not
-kept_keys.py     what a damaged SQLite file must not lose
-disks.py         how much of the disks is free
+searching.py     case-insensitive search for a part of a text
+integrity.py     checks the SQLite file, and replaces a damaged one
+kept_keys.py     the rows that a damaged SQLite file must not lose
+disks.py         the free space of the disks
 """
 
 from app.store.batches import delete_in_batches, first_within, in_batches

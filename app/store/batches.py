@@ -1,4 +1,4 @@
-"""Work in batches, so that nobody waits long for the only writer."""
+"""Work in batches, so that no other writer waits long for the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Table, bindparam, delete, select
 from app.store.database import Store
 
 T = TypeVar("T")
-# Rows that a transaction removes: some 20 ms of the writer.
+# Rows that one transaction removes. They hold the writer for about 20 ms.
 BATCH_ROWS = 1000
 
 
@@ -20,7 +20,7 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 
 def first_within(rows: Sequence[T], limit: int, size_of: Callable[[T], int]) -> list[T]:
-    """Return the first rows, at least one, that have at most so many bytes together."""
+    """Return the first rows, at least one, whose sizes add up to ``limit`` at most."""
     size = 0
     for count, row in enumerate(rows):
         size += size_of(row)
@@ -30,17 +30,18 @@ def first_within(rows: Sequence[T], limit: int, size_of: Callable[[T], int]) -> 
 
 
 def delete_in_batches(store: Store, table: Table, old: Any, size: int = BATCH_ROWS) -> None:
-    """Delete the rows that a condition names, in a transaction for each batch.
+    """Delete the rows that match a condition, with one transaction for each batch.
 
-    They are chosen in a read, since a condition without an index has the whole table looked at.
+    The rows are chosen in a read, because a condition without an index scans the whole table.
 
-    :param old: no ``IN`` of a list, since the condition is asked again for each row by itself.
-    :param size: rows that a transaction deletes.
+    :param old: the condition. It must not be an ``IN`` with a list, because it is evaluated again
+        for each row.
+    :param size: how many rows one transaction deletes.
     """
     key = tuple(table.primary_key)
     some = select(*(column.label(f"key_{column.name}") for column in key)).where(old).limit(size)
     is_it = (column == bindparam(f"key_{column.name}", type_=column.type) for column in key)
-    # Still as it was chosen: a row may have been written again since.
+    # Check the condition again: a row may have been written since it was chosen.
     removal = delete(table).where(*is_it, old)
     while True:
         with store.read() as conn:
@@ -49,6 +50,6 @@ def delete_in_batches(store: Store, table: Table, old: Any, size: int = BATCH_RO
         if rows:
             with store.write(durable=False) as conn:
                 gone = conn.execute(removal, rows).rowcount
-        # Where none went, choosing again would find the same ones for ever.
+        # If no row was deleted, another query would find the same rows again, forever.
         if len(rows) < size or gone == 0:
             return

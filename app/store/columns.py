@@ -1,4 +1,4 @@
-"""What tables of every package are made of: their metadata, and columns alike on both databases."""
+"""The metadata of all tables, and column types that behave the same on both databases."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ metadata = MetaData(
     }
 )
 
-# SQLite counts rows by itself only in a column that is exactly INTEGER.
+# SQLite assigns row ids only to a column whose type is exactly INTEGER.
 RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, also on SQLite, which knows no time zones."""
+    """An aware datetime in UTC, also on SQLite, which has no time zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -40,10 +40,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 def partial_index(name: str, *columns: str, where: str) -> Index:
-    """Return an index of the rows for which a condition holds, the same on both databases."""
+    """Return an index of the rows that match a condition, the same on both databases."""
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def utc_now() -> datetime:
-    """Return the time, aware and in UTC; a transaction reads the clock once."""
+    """Return the current time, aware and in UTC. A transaction reads the clock once."""
     return datetime.now(UTC)

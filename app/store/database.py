@@ -1,13 +1,14 @@
-"""The store: one database, a deferred way to read it and an immediate way to write it.
+"""The store: one database, read in deferred transactions and written in immediate ones.
 
-    read()   a deferred transaction that sees one state of the store, rolled back at the end;
+    read()   a deferred transaction that sees one snapshot of the store, rolled back at the end;
              close it before rendering
     write()  one writer at a time, waiting at most ``timeout_s``; commits at the end
 
-On SQLite a writer is alone because of ``BEGIN IMMEDIATE`` (processes take turns, see
-:mod:`app.store.writer_lock`), on PostgreSQL because of an advisory
-lock held to the end of the transaction. One rule for both means that what a transaction checks
-stays true until it commits, and that two batches never deadlock over the rows of two issues.
+On SQLite, ``BEGIN IMMEDIATE`` ensures that there is one writer. Processes queue for it, see
+:mod:`app.store.writer_lock`. On PostgreSQL, an advisory lock ensures it, held to the end of the
+transaction. This one rule has two effects on both databases. What a transaction checks stays true
+until it commits. Two batches never deadlock over the rows of two issues.
+
 Commits reach the disk before they return (WAL with ``synchronous=FULL``; PostgreSQL's default).
 """
 
@@ -39,17 +40,17 @@ from app.store.writer_lock import WriterLock
 
 log = logging.getLogger("app.tracker")
 
-# The fact that a damaged store's keys could not all be read.
+# The name of the fact that not all keys of a damaged store could be read.
 KEYS_LOST = "keys_lost"
-# Any number that no other program of the same database uses for an advisory lock.
+# Any number that no other program in the same database uses for an advisory lock.
 ADVISORY_LOCK = 0x0DE7E4B1
 
-# What :meth:`Store.probe` writes.
+# How many bytes :meth:`Store.probe` writes.
 PROBE_BYTES = 64 * 1024
 
 
 class Store:
-    """One database; its engines are made by the process that first uses them, never before a fork.
+    """One database. Each process creates the engines on first use, so never before a fork.
 
     :param url: SQLAlchemy URL, ``sqlite:///path`` or ``postgresql+psycopg://…``.
     """
@@ -61,12 +62,12 @@ class Store:
         self._pid = 0
         self._guard: IO[bytes] | None = None
         self._lock = threading.Lock()
-        # Writers of one process queue here instead of polling against each other.
+        # Writers of one process wait for this lock, instead of polling against each other.
         self._writers = threading.Lock()
         self._writing_thread: int | None = None
         # Whether a write of this process failed, and :meth:`probe` has not succeeded since.
         self.write_failed = False
-        # And processes here. PostgreSQL has a queue of its own.
+        # The processes of this machine wait for this lock. PostgreSQL has its own queue.
         self._writer_lock = (
             WriterLock(Path(f"{self.url.database}.turn")) if self.is_sqlite else None
         )
@@ -75,7 +76,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection in a reading transaction, which ends with every result of it.
+        """Yield a connection in a read transaction. Its end closes every result of the connection.
 
         :raise StoreUnavailable: the database does not answer.
         """
@@ -86,12 +87,13 @@ class Store:
     def write(
         self, timeout_s: float = 5.0, *, foreign_keys: bool = True, durable: bool = True
     ) -> Iterator[Connection]:
-        """Yield a connection as the only writer; commit at the end, roll back on an exception.
+        """Yield a connection as the only writer. Commit at the end, roll back on an exception.
 
-        :param timeout_s: seconds to wait for other writers, in all.
-        :param durable: wait for the disk; ``False`` where a power cut (no crash of a process) may
-            take back the newest of these commits, but none that others waited for.
-        :param foreign_keys: off for migrations that rebuild a table, whose children would cascade.
+        :param timeout_s: seconds to wait for other writers, in total.
+        :param foreign_keys: ``False`` for migrations that rebuild a table. Otherwise its child rows
+            would be deleted by a cascade.
+        :param durable: whether to wait for the disk. With ``False``, a power cut (but no crash of a
+            process) may undo the newest of these commits, but no commit that a caller waited for.
         :raise StoreBusy: another writer held the store for that long.
         :raise StoreUnavailable: the database does not answer, or cannot write.
         """
@@ -119,7 +121,7 @@ class Store:
 
     @property
     def is_held_here(self) -> bool:
-        """Whether this very thread is the writer, so that waiting for the store is in vain."""
+        """Whether this thread is the writer. Then waiting for the store is useless."""
         return self._writing_thread == threading.get_ident()
 
     @contextmanager
@@ -134,10 +136,10 @@ class Store:
 
     def _without_foreign_keys(self, conn: Connection) -> None:
         if self.is_sqlite:
-            # Inside a transaction the pragma does nothing, hence before BEGIN and past SQLAlchemy.
+            # The pragma has no effect in a transaction: run it before BEGIN, bypassing SQLAlchemy.
             driver: Any = conn.connection.driver_connection
             driver.execute("PRAGMA foreign_keys=OFF")
-            conn.detach()  # Never back to the pool: the next writer wants them on.
+            conn.detach()  # Do not return it to the pool: the next writer needs foreign keys.
 
     def _begin(self, conn: Connection, deadline: float, durable: bool) -> None:
         if not self.is_sqlite:
@@ -160,11 +162,12 @@ class Store:
     # ---- schema ---------------------------------------------------------------------------------
 
     def open(self, timeout_s: float = 60.0) -> None:
-        """Make the store usable: check a SQLite file that nobody uses yet, then migrate.
+        """Make the store usable: check a SQLite file that no process uses yet, then migrate.
 
-        A damaged file is moved aside, never deleted, and a new store takes its place, with the
-        projects, keys, users, tokens and channels that could be read (:mod:`app.store.kept_keys`).
+        A damaged file is moved aside, never deleted. A new store replaces it, with the projects,
+        keys, users, tokens and channels that could be read (:mod:`app.store.kept_keys`).
 
+        :param timeout_s: seconds to wait for other writers.
         :raise StoreError: the store cannot be opened or written.
         """
         if self.is_sqlite:
@@ -175,7 +178,7 @@ class Store:
         self.keep_keys()
 
     def _rebuild(self, path: Path) -> None:
-        """Put a new store in the place of a damaged one, whole or not at all."""
+        """Replace a damaged store with a new one, completely or not at all."""
         files = [file for file in damaged_files(path) if file.stat().st_size]
         damaged = newest_damaged({file: file.stat().st_mtime for file in files}, copy_of(path))
         kept = salvage(damaged, copy_of(path))
@@ -191,13 +194,13 @@ class Store:
             if not kept.has_all_keys:
                 note = {"name": KEYS_LOST, "value": damaged.name if damaged else ""}
                 conn.execute(facts.insert().values(note))
-        fresh.dispose()  # The last connection puts the write-ahead log into the file.
+        fresh.dispose()  # Closing the last connection moves the write-ahead log into the file.
         new.replace(path)
         Path(f"{new}.turn").unlink(missing_ok=True)
         log.warning("%s rows of projects, keys, users and channels were taken over", count)
 
     def keep_keys(self) -> None:
-        """Write the copy of projects, keys, users, tokens and channels if they changed.
+        """Write the copy of projects, keys, users, tokens and channels if they have changed.
 
         :raise StoreUnavailable: the store does not answer.
         """
@@ -211,20 +214,21 @@ class Store:
                 log.warning("the copy of the keys cannot be written: %s", error.strerror)
 
     def has_lost_keys(self) -> bool:
-        """Return whether keys may be missing that a damaged store had; see :meth:`accept_loss`."""
+        """Return whether keys of a damaged store may be missing; see :meth:`accept_loss`."""
         if not self.is_sqlite:
             return False
         with self.read() as conn:
             return conn.execute(select(1).where(facts.c.name == KEYS_LOST)).first() is not None
 
     def accept_loss(self) -> bool:
-        """Take keys that are not there for unknown from now on; return whether any were missing."""
+        """Treat missing keys as unknown from now on. Return whether any were missing."""
         with self.write() as conn:
             return conn.execute(delete(facts).where(facts.c.name == KEYS_LOST)).rowcount > 0
 
     def migrate(self, timeout_s: float = 60.0) -> None:
-        """Bring the schema to the newest revision; one process at a time, the others wait.
+        """Migrate the schema to the newest revision. One process migrates, the others wait.
 
+        :param timeout_s: seconds to wait for other writers.
         :raise StoreError: the store cannot be opened or written.
         """
         if self.schema_revision() == newest_revision():
@@ -233,27 +237,31 @@ class Store:
             upgrade(conn)
 
     def schema_revision(self) -> str | None:
-        """Return the revision the database is at, ``None`` for an empty one."""
+        """Return the revision of the database, ``None`` for an empty one."""
         with self.read() as conn:
             return revision_of(conn)
 
     def instance_id(self) -> str:
-        """Return the id that this store has had since it was made, 32 hex digits."""
+        """Return the permanent id of this store, 32 hex digits. It is created with the store."""
         with self.read() as conn:
             query = select(facts.c.value).where(facts.c.name == "instance_id")
             return str(conn.execute(query).scalar_one())
 
     def check(self) -> None:
-        """Raise :class:`StoreError` unless the store answers and has the newest schema."""
+        """Check that the store answers and has the newest schema.
+
+        :raise StoreError: it does not.
+        """
         if self.schema_revision() != newest_revision():
             raise StoreUnavailable("the schema is not the newest: run `flask db upgrade`")
 
     def probe(self, timeout_s: float = 0.5) -> None:
-        """Write and sync as much as a few envelopes take, so that a full disk shows.
+        """Write and sync as many bytes as a few envelopes take, to detect a full disk.
 
-        Less would fit into the space that SQLite's log has already.
+        Fewer bytes would fit into space that SQLite's log has allocated already.
 
-        :raise StoreError: it cannot be written, or another writer held the store for that long.
+        :param timeout_s: seconds to wait for other writers.
+        :raise StoreError: the write failed, or another writer held the store for that long.
         """
         with self.write(timeout_s) as conn:
             row = {"name": "write_probe", "value": utc_now().isoformat().ljust(PROBE_BYTES, ".")}
@@ -261,11 +269,11 @@ class Store:
         self.write_failed = False
 
     def damaged_files(self) -> list[Path]:
-        """Return what was moved aside and waits for a person to look at."""
+        """Return the damaged files that were moved aside, so that a person can look at them."""
         return damaged_files(Path(str(self.url.database))) if self.is_sqlite else []
 
     def size_bytes(self) -> int:
-        """Return what the store takes on disk, the write-ahead log included."""
+        """Return the size of the store on the disk, including the write-ahead log."""
         if self.is_sqlite:
             paths = (Path(f"{self.url.database}{suffix}") for suffix in ("", "-wal", "-shm"))
             return sum(path.stat().st_size for path in paths if path.exists())
@@ -273,19 +281,19 @@ class Store:
             return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
 
     def wal_bytes(self) -> int:
-        """Return the size of SQLite's write-ahead log; 0 where there is none."""
+        """Return the size of SQLite's write-ahead log, 0 if there is none."""
         path = Path(f"{self.url.database}-wal")
         return path.stat().st_size if self.is_sqlite and path.exists() else 0
 
     def maintain(self, statement: str) -> None:
-        """Execute a statement that may stand in no transaction, such as ``VACUUM``.
+        """Execute a statement that cannot run in a transaction, such as ``VACUUM``.
 
         :raise StoreError: it failed.
         """
         with self._translated():
             engine = self._writer(True)
             if self.is_sqlite:
-                # Past SQLAlchemy, whose connections begin a transaction by themselves.
+                # Bypass SQLAlchemy, whose connections begin a transaction automatically.
                 with engine.connect() as conn:
                     driver: Any = conn.connection.driver_connection
                     try:
@@ -310,7 +318,7 @@ class Store:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn the driver's errors into this module's; a statement's own fault stays what it is."""
+        """Translate errors of the driver to this module's. Faults of a statement stay unchanged."""
         try:
             yield
         except (IntegrityError, DataError):
@@ -325,8 +333,8 @@ class Store:
             raise StoreUnavailable(f"the store failed: {type(error).__name__}") from error
 
     def _forget_connections(self) -> None:
-        # A connection outlives its trouble: SQLite opens a file that it may not write for reading
-        # only, and stays so when the file may be written again.
+        # A connection keeps a problem after its cause has ended. If SQLite may not write a file, it
+        # opens the file read-only. The connection stays read-only when the file is writable again.
         for engine in set(self._engines or ()):
             engine.dispose()
 

@@ -1,4 +1,4 @@
-"""The engines of a store, and what each connection to SQLite is set to."""
+"""The engines of a store, and the settings of each SQLite connection."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from sqlalchemy.exc import DBAPIError
 
 from app.store.searching import add_functions
 
-# How often a waiting writer asks again. SQLite's own busy handler sleeps up to 100 ms between two
-# tries, which starves a writer that may wait 200 ms; a refused BEGIN costs some 20 microseconds.
+# How often a waiting writer tries again. SQLite's own busy handler sleeps up to 100 ms between two
+# tries, too long for a writer that may wait 200 ms. A refused BEGIN costs about 20 microseconds.
 POLL_S = 0.002
-# What of SQLite's write-ahead log stays on the disk when all of it is in the database.
+# The size that SQLite's write-ahead log keeps on the disk after its content is in the database.
 WAL_KEPT_BYTES = 8 * 1024**2
 
 
 def make_engines(url: URL) -> tuple[Engine, Engine, Engine]:
-    """Return engines: of a reader, a writer, and a writer that does not wait for the disk."""
+    """Return three engines: a reader, a writer, and a writer that does not wait for the disk."""
     if url.get_backend_name() == "sqlite":
         reader, writer = _sqlite_engine(url, "DEFERRED"), _sqlite_engine(url, "IMMEDIATE")
         return reader, writer, _sqlite_engine(url, "IMMEDIATE", synchronous="NORMAL")
@@ -33,13 +33,13 @@ def make_engines(url: URL) -> tuple[Engine, Engine, Engine]:
         pool_timeout=5,
         connect_args={"connect_timeout": 2, "application_name": "devenviro"},
     )
-    # As on SQLite: what two statements of one read find belongs together.
+    # As on SQLite, all statements of one read see the same snapshot.
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return reader, engine, engine
 
 
 def _sqlite_engine(url: URL, mode: str, synchronous: str = "FULL") -> Engine:
-    # A connection is opened by BEGIN or by a read; neither waits in the driver, write() polls.
+    # BEGIN or a read opens a connection. Neither waits in the driver, because write() polls.
     timeout = 1 if mode == "DEFERRED" else 0
     connect_args = {"timeout": timeout, "factory": _SqliteConnection}
     engine = create_engine(url, connect_args=connect_args)
@@ -51,8 +51,9 @@ def _sqlite_engine(url: URL, mode: str, synchronous: str = "FULL") -> Engine:
 class _SqliteConnection(sqlite3.Connection):
     """A connection whose results end with their transaction.
 
-    SQLite keeps the state that a result sees which was not read to its end, past ROLLBACK too: the
-    next read of this connection would find the store as it was then. Reading on raises.
+    While a result is not read to its end, SQLite keeps the snapshot that it sees, even after
+    ROLLBACK. The next read of this connection would see that old snapshot. So the end of the
+    transaction closes all results, and reading one after it raises.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -60,13 +61,13 @@ class _SqliteConnection(sqlite3.Connection):
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
 
     def cursor(self, *args: Any, **options: Any) -> Any:
-        """Open a cursor; those of :meth:`execute` come from here, too."""
+        """Open a cursor. :meth:`execute` gets its cursors from here, too."""
         cursor = super().cursor(*args, **options)
         self._cursors.add(cursor)
         return cursor
 
     def rollback(self) -> None:
-        """End the transaction; the pool does so, too, whenever a connection comes back to it."""
+        """End the transaction. The pool also calls this when a connection returns to it."""
         for cursor in list(self._cursors):
             cursor.close()
         self._cursors.clear()
@@ -74,29 +75,29 @@ class _SqliteConnection(sqlite3.Connection):
 
 
 def _prepare_sqlite(synchronous: str, connection: sqlite3.Connection, _record: object) -> None:
-    # The driver's own BEGIN is deferred and comes late; ours comes from the "begin" event.
+    # The driver's own BEGIN is deferred and comes late. Ours comes from the "begin" event.
     connection.isolation_level = None
-    # Only an empty store takes it. Of the default's 4 KiB an ordinary envelope, 2.6 KB, takes one
-    # page for itself: 4.7 KB of disk an event. Three of them fit into this.
+    # Only an empty store accepts a page size. With the default of 4 KiB, an ordinary envelope of
+    # 2.6 KB takes a page of its own: 4.7 KB of disk for each event. Three envelopes fit into 8 KiB.
     connection.execute("PRAGMA page_size=8192")
     add_functions(connection)
     _enter_wal(connection)
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA foreign_keys=ON")
-    # The log keeps the size it once had, unless it is cut when it begins anew.
+    # The log keeps its largest size unless it is truncated when it restarts.
     connection.execute(f"PRAGMA journal_size_limit={WAL_KEPT_BYTES}")
 
 
 def _enter_wal(connection: sqlite3.Connection, timeout_s: float = 5.0) -> None:
-    # The first change to WAL takes an exclusive lock that no busy handler waits for: eight workers
-    # that start at once on an empty store would fail on it.
+    # The first change to WAL takes an exclusive lock, and no busy handler waits for it. Without
+    # this loop, eight workers that start at once on an empty store would fail.
     deadline = time.monotonic() + timeout_s
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            # On a full disk waiting helps nobody: each connection would hold up its caller for 5 s.
+            # On a full disk waiting does not help. Each connection would delay its caller for 5 s.
             if not _is_held(error) or time.monotonic() >= deadline:
                 raise
         time.sleep(POLL_S)

@@ -1,16 +1,16 @@
-"""What a store can fail with::
+"""The errors of a store::
 
 StoreError
 ├── StoreBusy         another writer held the store for the whole bounded wait
-├── StoreFull         the store has as much as it may have, and nothing of it may go
-└── StoreUnavailable  the store cannot be used: disk full, read-only, gone, damaged
+├── StoreFull         the store has reached its bound, and nothing in it may be removed
+└── StoreUnavailable  the store cannot be used: disk full, read-only, missing, damaged
 """
 
 from __future__ import annotations
 
 
 class StoreError(Exception):
-    """The store did not do what it was asked."""
+    """The store could not complete an operation."""
 
 
 class StoreBusy(StoreError):
@@ -18,7 +18,7 @@ class StoreBusy(StoreError):
 
 
 class StoreFull(StoreError):
-    """The store has as much as it may have, and nothing of it may go."""
+    """The store has reached its bound, and nothing in it may be removed."""
 
 
 class StoreUnavailable(StoreError):

@@ -1,8 +1,8 @@
-"""The SQLite file: is it whole, and what if it is not.
+"""Check the SQLite file, and move it aside if it is damaged.
 
-Whoever uses the store holds a shared lock on a file beside it for as long as it does. Who gets the
-lock alone is the first one: it checks the file, and moves it aside if it is damaged, which would be
-wrong under anybody's feet. Everyone else waits for that, and need not check again.
+Every process that uses the store holds a shared lock on a file beside it. A process that gets the
+lock exclusively is the first one. It checks the store, and moves it aside if it is damaged, which
+is safe because no other process uses it. All other processes wait for that, and need no check.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ SIDE_FILES = ("", "-wal", "-shm")
 
 
 def check_file(path: Path, rebuild: Callable[[Path], None] = lambda path: None) -> IO[bytes]:
-    """Check a store that nobody uses yet; return the lock to hold while using it.
+    """Check a store that no process uses yet. Return the lock to hold while using it.
 
-    :param rebuild: called where the store is damaged, after it was moved aside, or is empty though
-        there was one, while nobody else can open it: puts a store in its place.
-    :raise OSError: the lock's file cannot be written.
+    :param rebuild: creates a new store. It is called after a damaged store was moved aside, or if
+        the store is empty although there was one. No other process can open the store meanwhile.
+    :raise OSError: the lock file cannot be written.
     """
     guard = _lock_file(path)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        fcntl.flock(guard, fcntl.LOCK_SH)  # Others use it, or are just checking it.
+        fcntl.flock(guard, fcntl.LOCK_SH)  # Other processes use or check the store.
         return guard
     try:
         if is_lost(path) or is_damaged(path):
             move_aside(path)
             rebuild(path)
     except BaseException:
-        guard.close()  # The next one who starts tries again.
+        guard.close()  # The next process that starts tries again.
         raise
     fcntl.flock(guard, fcntl.LOCK_SH)
     return guard
 
 
 def is_lost(path: Path) -> bool:
-    """Return whether a store is empty that was not: what was kept of one lies beside it."""
+    """Return whether the store is empty, although files beside it show that there was one."""
     was_there = copy_of(path).exists() or bool(damaged_files(path))
     return was_there and path.stat().st_size == 0
 
 
 def is_damaged(path: Path) -> bool:
-    """Return whether SQLite finds fault with the file; one that cannot be read now is not damaged.
+    """Return whether SQLite finds the file damaged. A file that cannot be read now is not damaged.
 
     Source: https://www.sqlite.org/pragma.html#pragma_quick_check, 2026-11-23.
     """
@@ -62,7 +62,7 @@ def is_damaged(path: Path) -> bool:
     try:
         return bool(connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
     except sqlite3.OperationalError:
-        return False  # Locked, read-only, a full disk: a trouble, but no damage.
+        return False  # It is locked or read-only, or the disk is full, but it is not damaged.
     except sqlite3.DatabaseError:
         return True
     finally:
@@ -70,7 +70,7 @@ def is_damaged(path: Path) -> bool:
 
 
 def move_aside(path: Path) -> Path:
-    """Rename a damaged store and its side files; return the new name."""
+    """Rename a damaged store and its side files. Return the new name."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     aside = path.with_name(f"{path.name}.damaged-{stamp}")
     for suffix in SIDE_FILES:

@@ -1,12 +1,14 @@
-"""What a damaged SQLite store must not lose: who may report, log in and call, and where it goes.
+"""Keep the rows that a damaged SQLite store must not lose.
+
+These rows decide who may report, log in and call the API, and where events and notifications go.
 
 store ── whenever it changed ──▶ <store>.keys          a copy beside it, JSON, readable by its owner
                                        │ where the damaged file cannot be read to its end
 damaged file ── row by row ────────────┴─▶ a new store
 
-Rows are copied as SQLite has them, column by column, so that a file of an older version is taken
-over as far as the two versions have columns in common. What the service learned or counted (limits
-of a destination, states of rules) is left out: it is learned again.
+Rows are copied as SQLite stores them, column by column. So a file of an older version is recovered
+as far as the two versions have columns in common. Values that the service learned or counted
+(limits of a destination, states of rules) are left out, because it learns them again.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ log = logging.getLogger("app.tracker")
 
 Row = dict[str, Any]
 
-# Each with the column that tells its rows apart; parents before their children.
+# The tables with the column that identifies a row. Parents come before their children.
 TABLES = {
     "facts": "name",
     "projects": "id",
@@ -38,11 +40,11 @@ TABLES = {
     "alert_rules": "id",
     "grouping_rules": "id",
 }
-# Without these nothing can say that a key is unknown.
+# Without these tables, no one can know that a key is unknown.
 NEEDED = ("projects", "project_keys")
-# The only fact that belongs to the store's name rather than to its content.
+# The only fact that is kept. It identifies the store. Other facts describe the content of one.
 FACT = "instance_id"
-# What changes by itself, with what a new store begins with.
+# Columns that change automatically, with the values they have in a new store.
 LEFT_OUT: dict[str, Row] = {
     "destinations": {
         **dict.fromkeys(("dsn_hash", "open_since", "cause", "probe_at", "delivered_at")),
@@ -62,7 +64,7 @@ LEFT_OUT: dict[str, Row] = {
 class Kept:
     """Rows by table.
 
-    :param whole: tables that were read to their end.
+    :param whole: the tables that were read to their end.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
@@ -70,20 +72,21 @@ class Kept:
 
     @property
     def has_all_keys(self) -> bool:
-        """Whether a key that is not among the rows is unknown for certain."""
+        """Whether it is certain that a key is unknown if it is not among the rows."""
         return self.whole.issuperset(NEEDED)
 
 
 def copy_of(path: Path) -> Path:
-    """Return where the copy of a store lies."""
+    """Return the path of the copy of a store."""
     return path.with_name(f"{path.name}.keys")
 
 
 def write_copy(connection: sqlite3.Connection, path: Path) -> bool:
-    """Write the copy beside a store unless it says the same already; return whether it was written.
+    """Write the copy beside a store if its content has changed. Return whether it was written.
 
-    :param connection: to the store, which is read.
-    :raise OSError: it cannot be written; the one before is still there.
+    :param connection: a connection to the store, which is only read.
+    :param path: the path of the store.
+    :raise OSError: the copy cannot be written. The previous copy still exists.
     """
     content = json.dumps(_read(connection).rows, sort_keys=True).encode()
     target = copy_of(path)
@@ -102,7 +105,7 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> bool:
 
 
 def salvage(damaged: Path | None, copy: Path) -> Kept:
-    """Return what can be read of a damaged store, and from the copy what cannot."""
+    """Return the rows that can be read from a damaged store, and the other rows from the copy."""
     found = _read_file(damaged) if damaged else Kept()
     kept = _read_copy(copy)
     if kept is None:
@@ -116,9 +119,9 @@ def salvage(damaged: Path | None, copy: Path) -> Kept:
 
 
 def take_over(connection: sqlite3.Connection, kept: Kept) -> int:
-    """Put rows into a new store and return how many; the caller commits.
+    """Insert rows into a new store and return how many. The caller commits.
 
-    :param connection: with foreign keys off.
+    :param connection: a connection with foreign keys off.
     """
     _add_missing_projects(kept)
     count = 0
@@ -132,7 +135,7 @@ def take_over(connection: sqlite3.Connection, kept: Kept) -> int:
 def _put(connection: sqlite3.Connection, table: str, row: Row, columns: list[str]) -> int:
     names = [name for name in columns if name in row]
     marks = ", ".join("?" * len(names))
-    # What a new store has from the start, project 1 and its id, gives way to what was there.
+    # Rows that a new store has from the start, project 1 and the id, are replaced.
     statement = f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 -- our names
     try:
         connection.execute(statement, [row[name] for name in names])
@@ -143,7 +146,7 @@ def _put(connection: sqlite3.Connection, table: str, row: Row, columns: list[str
 
 
 def _add_missing_projects(kept: Kept) -> None:
-    """Give a project to keys and destinations whose own row could not be read."""
+    """Add a project for keys and destinations whose project row could not be read."""
     projects = kept.rows.setdefault("projects", [])
     known = {row.get("id") for row in projects}
     created_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
@@ -157,8 +160,9 @@ def _add_missing_projects(kept: Kept) -> None:
 
 
 def _read_file(path: Path) -> Kept:
-    """Read a file that may be damaged, never changing it: with its write-ahead log if that is
-    readable, else without.
+    """Read a file that may be damaged, without changing it.
+
+    Its write-ahead log is included if it is readable.
     """
     best = Kept()
     for mode in ("mode=ro", "mode=ro&immutable=1"):
@@ -207,11 +211,11 @@ def _read(connection: sqlite3.Connection) -> Kept:
 
 
 def _rows(connection: sqlite3.Connection, table: str, key: str) -> tuple[list[Row], bool]:
-    """Return the rows of a table, from both ends to where it is damaged, and whether all came."""
+    """Return the rows of a table, read from both ends up to damage, and whether all were read."""
     found: dict[Any, Row] = {}
     is_whole = True
     for direction in ("ASC", "DESC"):
-        # By the table itself: an index may be damaged where the table is not.
+        # Read the table without an index: an index may be damaged where the table is not.
         query = f"SELECT * FROM {table} NOT INDEXED ORDER BY rowid {direction}"  # noqa: S608
         try:
             cursor = connection.execute(query)
@@ -228,9 +232,9 @@ def _rows(connection: sqlite3.Connection, table: str, key: str) -> tuple[list[Ro
 
 
 def newest_damaged(files: Mapping[Path, float], copy: Path) -> Path | None:
-    """Return the damaged file to read first, ``None`` where the copy is newer than all of them.
+    """Return the newest damaged file, ``None`` if the copy is newer than all of them.
 
-    :param files: with the time of their last change, oldest first.
+    :param files: the damaged files with the time of their last change, oldest first.
     """
     written = copy.stat().st_mtime if copy.exists() else 0.0
     newer = [path for path, at in files.items() if at >= written]

@@ -1,4 +1,4 @@
-"""A thread that does something again and again, in whichever process holds the lease for it."""
+"""A thread that does some work repeatedly, in the one process that holds the lease for it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ log = logging.getLogger("app.tracker")
 
 
 class LeasedTask:
-    """One for a process; its thread begins with :meth:`start`, after any fork.
+    """A task with one thread in each process. :meth:`start` starts the thread, after any fork.
 
-    :param owner: of the lease, as :func:`app.store.leases.new_owner` makes it.
+    :param owner: the owner of the lease, from :func:`app.store.leases.new_owner`.
     """
 
-    # Of the lease and the thread, and what the log calls it.
+    # The name of the lease and the thread, also used in the log.
     name: str
-    # How soon what came up is done, and how soon a killed holder is relieved.
+    # The seconds between two runs. A process that was killed is replaced within this time, too.
     poll_s: float
-    # How long the lease is good for: longer than a turn.
+    # How long the lease is valid. It must be longer than a run.
     lasts = timedelta(seconds=90)
 
     def __init__(self, store: Store, owner: str) -> None:
@@ -36,25 +36,28 @@ class LeasedTask:
         self._held_until = float("-inf")
 
     def work(self) -> None:
-        """Do what is due."""
+        """Do the work that is due."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def finish(self) -> None:
-        """Have it begin nothing more."""
+        """Prevent further runs."""
         self.stopping.set()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """Begin nothing more, wait for what it is at, and give the lease back."""
+        """Prevent further runs, wait for the current one, and release the lease.
+
+        :param timeout_s: seconds to wait for the thread.
+        """
         self.finish()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
     def run(self) -> None:
-        """Be the loop until :meth:`stop`."""
+        """Run the task repeatedly until :meth:`stop`."""
         while not self.stopping.wait(self.poll_s):
             self.run_once()
         if self._held_until > time.monotonic():
@@ -64,7 +67,7 @@ class LeasedTask:
                 log.warning("the lease of %s runs out by itself: %s", self.name, error)
 
     def run_once(self) -> bool:
-        """Do what is due, if this process holds the lease; return whether it does."""
+        """Do the work that is due if this process holds the lease. Return whether it holds it."""
         with recording():
             try:
                 if not self._is_holder():
@@ -78,7 +81,7 @@ class LeasedTask:
 
     def _is_holder(self) -> bool:
         now, lasts = time.monotonic(), self.lasts.total_seconds()
-        # Renewed when half of it is gone: a write each turn would only say the same.
+        # Renew the lease when half of its time is over: a write in each run would add nothing.
         if self._held_until - now < lasts / 2:
             mine = claim(self.store, self.name, self._owner, self.lasts)
             self._held_until = now + lasts if mine else float("-inf")

@@ -1,8 +1,8 @@
-"""Leases: work that only one process at a time may do, as rows that run out by themselves.
+"""Leases: work that only one process at a time may do, as rows that expire.
 
-A holder that was killed is noticed at once by those who can look: processes of the same kernel and
-the same process namespace. Everybody else waits until the lease has run out, by the clock of the
-database server: hosts whose clocks differ agree on when that is.
+If a holder was killed, processes of the same kernel and the same process namespace notice it at
+once. All other processes wait until the lease expires. The clock of the database server decides
+when that is, so that hosts whose clocks differ agree on it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ from app.store.tables import leases
 
 
 def new_owner() -> str:
-    """Return a name for whoever asks in this process, unique among processes and hosts.
+    """Return a name for an owner in this process, unique among processes and hosts.
 
-    ``host:pid:start:where:random``; the host is for people, the rest tells whether it still lives.
+    The format is ``host:pid:start:where:random``. The host is for people. The other parts show
+    whether the process still runs.
     """
     started = _started(os.getpid())
     host = socket.gethostname().replace(":", "-")[:30]
@@ -44,28 +45,29 @@ def new_owner() -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Return whether an owner's process is known to have ended; ``False`` where nobody can tell."""
+    """Return whether an owner's process is known to have ended; ``False`` if it is not known."""
     try:
         _, pid, started, where, _ = owner.split(":")
         if not where or where != _where():
             return False
         found = _started(int(pid))
-        # Of another user, where /proc hides those, there is nothing to see but that it exists.
+        # If /proc hides a process of another user, only its existence is visible.
         return found != started and (bool(found) or not psutil.pid_exists(int(pid)))
     except ValueError:
         return False
 
 
 def claim(store: Store, name: str, owner: str, lasts: timedelta) -> bool:
-    """Take or renew a lease; ``False`` while another owner that may live holds it.
+    """Take or renew a lease. Return ``False`` while another owner that may live holds it.
 
-    :param owner: of :func:`new_owner`, or any other unique name.
+    :param owner: from :func:`new_owner`, or any other unique name.
+    :param lasts: how long the lease is valid.
     """
     with store.read() as conn:
         holder, is_good = _held(conn, name) or (owner, False)
     is_ended = is_dead(holder)
     if holder != owner and is_good and not is_ended:
-        return False  # Asked often by many: without the write that would only tell the same.
+        return False  # Many processes ask often. A write would only give the same answer.
     with store.write(durable=False) as conn:
         may_end = {owner, holder} if is_ended else {owner}
         statement = upsert(
@@ -80,34 +82,34 @@ def claim(store: Store, name: str, owner: str, lasts: timedelta) -> bool:
 
 
 def release(store: Store, name: str, owner: str) -> None:
-    """Give a lease back, if it is still ours, so that the next one need not wait."""
+    """Release a lease if this owner holds it, so that the next owner need not wait."""
     with store.write(durable=False) as conn:
         conn.execute(delete(leases).where(leases.c.name == name, leases.c.owner == owner))
 
 
 def _held(conn: Connection, name: str) -> tuple[str, bool] | None:
-    """Return who holds a lease and whether it is still good."""
+    """Return the owner of a lease, and whether the lease is still valid."""
     is_good = leases.c.until > _clock(conn)
     row = conn.execute(select(leases.c.owner, is_good).where(leases.c.name == name)).first()
     return (row[0], bool(row[1])) if row else None
 
 
 def _clock(conn: Connection, later: timedelta = timedelta()) -> ColumnElement[datetime]:
-    """Return the time that all holders agree on, as SQL: the server's where there is a server.
+    """Return the time that all holders agree on, as SQL. With a server it is the server's clock.
 
-    The moment of the statement, not of the transaction, which may have waited for its turn.
+    This is the time of the statement. The transaction may have begun earlier and waited.
     """
     if conn.dialect.name == "sqlite":
-        return literal(utc_now() + later, UtcDateTime())  # All of them are on this host.
+        return literal(utc_now() + later, UtcDateTime())  # All holders are on this host.
     now = func.clock_timestamp(type_=DateTime(timezone=True))
     return now + literal(later, Interval())
 
 
 def _started(pid: int) -> str:
-    """Return when a process began, in ticks since the boot, which no change of the clock moves.
+    """Return when a process started, in ticks since the boot. Changes of the clock do not move it.
 
-    Empty where there is nothing to see, ``ended`` for one that nobody has waited for yet.
-    Source: proc_pid_stat(5), fields 3 and 22.
+    It is empty if the process is not visible, and ``ended`` if the process has ended but its
+    parent has not waited for it yet. Source: proc_pid_stat(5), fields 3 and 22.
     """
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
@@ -119,7 +121,7 @@ def _started(pid: int) -> str:
 
 @functools.cache
 def _where() -> str:
-    """Name the kernel's boot and the process namespace; empty where there is no /proc."""
+    """Return an id of the kernel's boot and the process namespace, empty without /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
         return f"{boot}-{os.stat('/proc/self/ns/pid').st_ino}"

@@ -1,4 +1,4 @@
-"""The schema's revisions, and the way from one to the next."""
+"""The revisions of the schema, and the upgrade to the newest one."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ MIGRATIONS = Path(__file__).resolve().parent.parent.parent / "migrations"
 
 @functools.cache
 def newest_revision() -> str | None:
-    """Return the newest revision that this version of the program knows."""
+    """Return the newest revision that this version of the program has."""
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def revision_of(conn: Connection) -> str | None:
-    """Return the revision that a database is at, ``None`` for an empty one."""
+    """Return the revision of a database, ``None`` for an empty one."""
     return MigrationContext.configure(conn).get_current_revision()
 
 
 def upgrade(conn: Connection) -> None:
-    """Bring the schema to the newest revision.
+    """Upgrade the schema to the newest revision.
 
-    :raise StoreUnavailable: the database is at a revision that this program does not know.
+    :raise StoreUnavailable: the database has a revision that this program does not know.
     """
     config = Config(attributes={"connection": conn})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

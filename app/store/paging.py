@@ -1,11 +1,11 @@
-"""Pages of a list: along an index, and never past a bound where a filter has to look at each row.
+"""Pages of a list, read along an index, with a bound on the rows that a filter checks.
 
 conditions that an index answers ── window of at most SCAN_ROWS rows ── all other conditions
 
-A list is sorted by a key that no two rows share, and the next page begins after the last key of the
-page before. Conditions that an index answers together with that order cost what the page shows.
-Any other condition is checked row by row, and only within a window: the page then ends where the
-window ends, however few rows it has, and :attr:`Page.next` says where to go on.
+A list is sorted by a unique key. The next page begins after the last key of the page before. If an
+index answers the conditions in that order, a page costs only the rows it shows. Any other condition
+is checked row by row, and only within a window. The page then ends where the window ends, however
+few rows it has, and :attr:`Page.next` is the key to continue after.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Row, Select, func, literal, select, tuple_
 
-# Some 5 to 40 ms of CPU on either database, depending on how wide the rows are.
+# About 5 to 40 ms of CPU on either database, depending on the width of the rows.
 SCAN_ROWS = 20_000
-# Rows beyond a window that are asked whether the list goes on: what waited in an emergency folder
-# for long is older than its neighbours, though not a hundred of them in a row.
+# How many rows after a window are checked to see whether the list continues. An envelope that was
+# in an emergency folder for long is older than its neighbours, but not a hundred of them in a row.
 LOOK_AHEAD = 100
 
 Key = tuple[Any, ...]
 
 
 class Page(NamedTuple):
-    """Rows of one page.
+    """The rows of one page.
 
-    :param next: the key to go on after; ``None`` where nothing is left. A page with fewer rows than
-        asked for, even none, has one when its window ended.
-    :param is_cut: the window ended before the page was full.
+    :param next: the key to continue after; ``None`` at the end of the list. If the window ended, a
+        page has a next key even if it has fewer rows than asked for, or none.
+    :param is_cut: whether the window ended before the page was full.
     """
 
     rows: list[Row[Any]]
@@ -38,21 +38,24 @@ class Page(NamedTuple):
 
 
 class Count(NamedTuple):
-    """How many rows there are; at least so many where it is not exact."""
+    """The number of rows. If it is not exact, there are at least this many."""
 
     number: int
     is_exact: bool
 
 
 class Listing(NamedTuple):
-    """What a list is made of.
+    """The definition of a list.
 
-    :param key: the columns that it is sorted by, the last of them unique.
+    :param key: the columns that sort the list. The last one is unique.
     :param along: conditions that an index answers in the order of the key.
     :param others: conditions that are checked row by row.
     :param descending: whether the largest key comes first.
-    :param is_small: ``along`` leaves at most SCAN_ROWS rows, though not in the order of the key:
-        they are all read and then sorted, and no database may walk along the key instead.
+    :param is_small: ``along`` leaves at most SCAN_ROWS rows, but not in the order of the key. All
+        of them are read and then sorted, and no database may use an index of the key instead.
+    :param goes_on_while: a condition for rows after the window. If none of the next LOOK_AHEAD rows
+        meets it, the list ends. ``None`` means that the list continues.
+    :param prefix: values of all key columns but the last, for :meth:`after`.
     """
 
     key: Sequence[Column[Any]]
@@ -64,7 +67,7 @@ class Listing(NamedTuple):
     prefix: Key = ()
 
     def after(self, last: Any | None) -> Key | None:
-        """Return the key to go on after from its last column; ``None`` for the first page."""
+        """Return the key to continue after, given its last column; ``None`` for the first page."""
         return None if last is None else (*self.prefix, last)
 
 
@@ -73,9 +76,9 @@ def read_page(
 ) -> Page:
     """Return a page of a list.
 
-    :param query: selects the columns of the key under their own names; it has no order yet.
-    :param after: the key where the page before ended, exclusive.
-    :param limit: rows of the page.
+    :param query: selects the key columns under their own names. It must not have an order.
+    :param after: the key where the page before ended. It is not included.
+    :param limit: the number of rows of a page.
     """
     window, end = _window(conn, listing, after)
     query = query.where(*window, *listing.others).order_by(*_order(listing)).limit(limit + 1)
@@ -90,16 +93,16 @@ def read_page(
 def count_rows(
     conn: Connection, listing: Listing, *, after: Key | None = None, at_most: int
 ) -> Count:
-    """Return how many rows a list has, counting no further than ``at_most`` and its window."""
+    """Return the number of rows of a list, counted up to ``at_most`` and within its window."""
     window, end = _window(conn, listing, after)
-    # Without an order a database is free to count along an index that is no bound.
+    # Without an order, a database could count along an index that does not bound the work.
     rows = select(listing.key[-1]).where(*window, *listing.others).limit(at_most).subquery()
     number = int(conn.execute(select(func.count()).select_from(rows)).scalar_one())
     return Count(number, end is None and number < at_most)
 
 
 def is_small(conn: Connection, column: Column[Any], *conditions: Any) -> bool:
-    """Tell whether an index of ``column`` finds fewer than SCAN_ROWS rows by these conditions."""
+    """Return whether an index of ``column`` finds fewer than SCAN_ROWS rows by these conditions."""
     beyond = select(column).where(*conditions).order_by(column).offset(SCAN_ROWS - 1).limit(1)
     return conn.execute(beyond).first() is None
 
@@ -110,7 +113,7 @@ def key_of(row: Row[Any], listing: Listing) -> Key:
 
 
 def _window(conn: Connection, listing: Listing, after: Key | None) -> tuple[list[Any], Key | None]:
-    """Return the conditions of the rows that may be read, and the last key if there are more."""
+    """Return the conditions of the readable rows, and the last key if there are more rows."""
     conditions = list(listing.along)
     if after is not None:
         conditions.append(_compared(listing, after, beyond=True))
@@ -133,7 +136,7 @@ def _goes_on(conn: Connection, listing: Listing, end: Key) -> bool:
 
 
 def _compared(listing: Listing, key: Key, *, beyond: bool) -> Any:
-    """Return the condition that a row comes after a key, or not after it."""
+    """Return the condition that a row comes after a key, or does not."""
     values = [literal(value, column.type) for value, column in zip(key, listing.key, strict=True)]
     single = len(values) == 1
     columns = _columns(listing)
@@ -150,9 +153,9 @@ def _order(listing: Listing) -> list[Any]:
 
 
 def hidden(column: Column[Any]) -> Any:
-    """Return a column for conditions that no database is to answer by an index of it.
+    """Return a column for conditions that no database may answer with an index of it.
 
-    Within a window an index of another column is no bound: it leads to rows outside as well.
+    Within a window, an index of another column is no bound: it also finds rows outside.
     """
     return func.coalesce(column, column)
 

@@ -1,4 +1,4 @@
-"""Whether the running code is the tracker's own: what it does and logs is never recorded itself."""
+"""Whether the running code belongs to the tracker. What it does and logs is never recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _recording: ContextVar[bool] = ContextVar("recording", default=False)
 
 @contextmanager
 def recording() -> Iterator[bool]:
-    """Mark this context as the tracker's own; yields whether it was that already."""
+    """Mark the code of this context as the tracker's. Yield whether it was marked already."""
     already = _recording.get()
     token = _recording.set(True)
     try:
@@ -21,5 +21,5 @@ def recording() -> Iterator[bool]:
 
 
 def is_recording() -> bool:
-    """Return whether the running code is the tracker's own."""
+    """Return whether the running code belongs to the tracker."""
     return _recording.get()

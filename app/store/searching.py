@@ -1,7 +1,8 @@
-"""Searching for a part of a text in any case, on both databases alike.
+"""Case-insensitive search for a part of a text, with the same result on both databases.
 
-SQLite knows the case of ASCII letters only. What has others is compared by a function of ours, some
-five times as slow, and so only then; its loops are bounded as those of any filter (:mod:`.paging`).
+SQLite knows the case of ASCII letters only. A text with other letters is compared by a Python
+function. This is about five times as slow, so it is used only then. The number of compared rows is
+bounded as for any filter (:mod:`.paging`).
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ _NAME = "contains_folded"
 
 
 def contains(text: str, *columns: Any) -> ColumnElement[bool]:
-    """Return the condition that one of some columns has a text in it, in any case.
+    """Return the condition that one of some columns contains a text, in any case.
 
-    :param text: of :func:`app.protocol.lenient.search_text`.
+    :param text: from :func:`app.protocol.lenient.search_text`.
     """
     if text.isascii():
         return or_(*(column.icontains(text, autoescape=True) for column in columns))
@@ -28,12 +29,12 @@ def contains(text: str, *columns: Any) -> ColumnElement[bool]:
 
 
 def add_functions(connection: sqlite3.Connection) -> None:
-    """Teach a connection to SQLite what :func:`contains` asks of it."""
+    """Add the SQL function that :func:`contains` needs to a SQLite connection."""
     connection.create_function(_NAME, 2, _contains_folded, deterministic=True)
 
 
 class _ContainsFolded(FunctionElement[bool]):
-    """Whether a column has a text in it, in any case."""
+    """The condition that a column contains a text, in any case."""
 
     type = Boolean()
     inherit_cache = True

@@ -1,4 +1,4 @@
-"""INSERT on both databases, into tables where the row may be there already."""
+"""INSERT on both databases, for tables where the row may exist already."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from sqlalchemy import Connection, Insert, Select, Table, case, func, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-# What a column gets, of the value in the row that is there and the new one. Other columns of either
-# row are ``old.table.c`` and ``new.table.c``.
+# Returns the new value of a column from the existing value and the inserted value. Other columns of
+# the two rows are ``old.table.c`` and ``new.table.c``.
 Rule = Callable[[Any, Any], Any]
 
 
 def added(old: Any, new: Any) -> Any:
-    """Add the new value."""
+    """Add the new value to the old one."""
     return old + new
 
 
 def replaced(old: Any, new: Any) -> Any:
-    """Take the new value."""
+    """Replace the old value with the new one."""
     return new
 
 
-# By CASE: the two databases name greatest and least differently.
+# These use CASE, because the two databases have different names for greatest and least.
 def smaller(old: Any, new: Any) -> Any:
     """Keep the smaller value."""
     return case((new < old, new), else_=old)
@@ -41,21 +41,21 @@ def new_if_any(old: Any, new: Any) -> Any:
 
 
 def insert(conn: Connection, table: Any) -> Any:
-    """Return the dialect's INSERT, the one that knows ``on_conflict_do_…``."""
+    """Return the INSERT of the connection's dialect, which has ``on_conflict_do_…``."""
     return insert_for(conn.dialect.name, table)
 
 
 def insert_for(dialect: str, table: Any) -> Any:
-    """Return the INSERT of a dialect by its name, for statements that are built once and kept."""
+    """Return the INSERT of a dialect, by its name, for statements that are built once and kept."""
     module: Any = sqlite if dialect == "sqlite" else postgresql
     statement: Insert = module.insert(table)
     return statement
 
 
 def inserted(conn: Connection, statement: Any) -> bool:
-    """Execute an :func:`insert` unless its row is there already; return whether it was new.
+    """Execute an :func:`insert` unless its row exists. Return whether the row is new.
 
-    Told by RETURNING, since psycopg's row count is not there for every INSERT.
+    RETURNING shows it, because psycopg has no row count for some INSERTs.
     """
     statement = statement.on_conflict_do_nothing().returning(text("1"))
     return conn.execute(statement).first() is not None
@@ -70,17 +70,18 @@ def upsert(
     where: Rule | None = None,
     **rules: Rule,
 ) -> Any:
-    """Return an INSERT that changes the row that has the same primary key.
+    """Return an INSERT that updates the row with the same primary key if there is one.
 
-    Without a source it is built once for these rules, which have to be functions of a module then:
-    putting a statement together takes longer than executing it.
+    Without a source, the statement is built once for these rules, because building it takes longer
+    than executing it. The rules must then be functions of a module.
 
     :param on: a connection, or the name of a dialect.
-    :param source: the values of one row; or a SELECT of all columns of the table, which needs a
-        WHERE: without one SQLite takes ON CONFLICT for a part of it. By default rows are given as
-        parameters.
-    :param where: returns which rows are changed, of the columns of both; by default all are.
-    :param rules: what columns of the row that is there get; without any it stays as it is.
+    :param source: the values of one row, or a SELECT of all columns of the table. The SELECT needs
+        a WHERE, because without one SQLite parses ON CONFLICT as a part of it. By default rows are
+        passed as parameters.
+    :param where: returns the condition for rows to update, given the columns of both rows. By
+        default all are updated.
+    :param rules: the new values of columns of an existing row. Without rules it stays unchanged.
     """
     dialect = on if isinstance(on, str) else on.dialect.name
     build = _built if source is None else _build

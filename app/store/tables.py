@@ -1,4 +1,4 @@
-"""Tables of this package: leases, and facts about the store."""
+"""The tables of this package: leases, and facts about the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ leases = Table(
     Column("until", UtcDateTime, nullable=False),
 )
 
-# What a store knows of itself; ``instance_id`` is made by the migration.
+# Facts about the store. The migration creates ``instance_id``.
 facts = Table(
     "facts",
     metadata,

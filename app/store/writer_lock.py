@@ -1,9 +1,9 @@
-"""Whose turn it is to write, among processes: a lock on a file beside the SQLite store.
+"""The queue of processes that want to write: a lock on a file beside the SQLite store.
 
-SQLite's own lock has no queue: whoever finds it taken asks again, and each refused BEGIN goes
-through SQLAlchemy's handling of errors. A refused lock on a file costs a hundredth of that, so that
-a writer can ask often and begins when it is its turn. The kernel takes the lock from a process that
-dies. Nothing is safe by this lock; ``BEGIN IMMEDIATE`` stays what keeps writers apart.
+SQLite's own lock has no queue. A process that finds it taken tries again, and each refused BEGIN
+goes through SQLAlchemy's error handling. A refused file lock costs a hundredth of that. So a writer
+can try often, and begins soon after the lock is free. The kernel releases the lock of a process
+that dies. This lock guarantees nothing: ``BEGIN IMMEDIATE`` is what keeps writers apart.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Short beside a commit, whose fsync takes 1 to 5 ms; asking costs some 10 microseconds.
+# Short compared to a commit, whose fsync takes 1 to 5 ms. A try costs about 10 microseconds.
 POLL_S = 0.0005
 
 
 class WriterLock:
-    """The turns of one store; only one thread of a process may ask at a time.
+    """The writer lock of one store. Only one thread of a process may wait for it at a time.
 
-    :param path: of the lock's file, made when it is first needed.
+    :param path: the path of the lock file. It is created when it is first needed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,13 +32,13 @@ class WriterLock:
 
     @contextmanager
     def mine(self, deadline: float) -> Iterator[bool]:
-        """Wait for the turn and hold it; yield ``False`` when it did not come.
+        """Wait for the lock and hold it. Yield ``False`` if it was not free in time.
 
-        :param deadline: of ``time.monotonic()``.
+        :param deadline: when to stop waiting, by ``time.monotonic()``.
         """
         file = self._opened()
         if file is None:
-            yield True  # A folder that cannot be written: let SQLite say so.
+            yield True  # The folder cannot be written. SQLite will report that.
             return
         is_mine = _take(file, deadline)
         try:
@@ -48,13 +48,13 @@ class WriterLock:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the lock file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def _opened(self) -> int | None:
-        # By process: one that is forked shares what its parent has locked.
+        # Open the file in each process: a forked process shares the locks of its parent.
         if self._file is None or self._pid != os.getpid():
             try:
                 self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)

@@ -1,13 +1,13 @@
-"""Flask's side of the application.
+"""The parts of the Flask application that all packages share.
 
 current.py          the parts of the current application: ``current_store()`` and so on
-application.py      settings, headers, the session's secret
-access.py           the rule of every route
-errors.py           what a failing request answers
+application.py      settings, headers, the secret of sessions
+access.py           the access rule of every route
+errors.py           the answers to failing requests
 feedback_form.py    the form on the error page
 downloads.py        attachments as downloads
-delivery_status.py  how far an event is on its way to Sentry
-system.py           how the service, the machine and the store are
-observer.py         how long this application's own requests took
-logs.py             one JSON object a line
+delivery_status.py  the delivery status of an event
+system.py           the status of the service, the machine and the store
+observer.py         the durations of this application's own requests
+logs.py             logging, one JSON object per line
 """

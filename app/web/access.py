@@ -1,13 +1,14 @@
-"""The rule of every route, stated at the route and enforced in one place.
+"""The access rule of every route, declared at the route and enforced in one place.
 
     @bp.get("/api/events")
     @access.reads
     def list_events(): …
 
-A route without a rule is refused, and a test walks the URL map against the contract's table. In
-development and testing callers on this machine need no token for what says ``loopback``: the peer
-is a loopback address, nothing was forwarded, ``Host`` is a name of this machine, and no page of
-another site made the request.
+A route without a rule is refused. A test compares the URL map with the table in the contract.
+
+In development and testing, callers on this machine need no token for rules with ``loopback``. All
+of this must hold: the peer is a loopback address, no proxy forwarded the request, ``Host`` is a
+name of this machine, and no page of another site made the request.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ from app.web.current import current_accounts, current_config
 View = TypeVar("View", bound=Callable[..., Any])
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-# What only a proxy adds: its own name, the caller's address, or the request as it was before. The
-# rule looks at words of the name, since every product has headers of its own.
+# Headers that only a proxy adds: its own name, the caller's address, or the original request. The
+# pattern matches words of a header's name, because every product has its own headers.
 FORWARDING_HEADER = re.compile(
     r"(^|-)(via|forwarded|forwarder|forward|original|originating|real|proxy|proxyuser|envoy|amzn|arr"
     r"|azure|appengine|cloud|varnish|traefik|rewrite|cluster|upstream|remote)(-|$)"
@@ -40,19 +41,19 @@ FORWARDING_HEADER = re.compile(
     r"|^(x-url-scheme|x-scheme|x-host|x-server|front-end-https)$",
     re.IGNORECASE,
 )
-# A page of another port or subdomain of this site may send these, whose answer it cannot read.
+# A page on another port or subdomain of this site may use these methods. It cannot read the answer.
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# Pages that Flask and its extensions bring, which have no place for a rule of ours.
+# Endpoints of Flask and its extensions. They offer no place for a rule.
 OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may call a route.
+    """The rule for who may call a route.
 
-    :param scope: of the token that opens it; ``None`` where no token does.
-    :param loopback: whether callers on this machine need none, outside production.
-    :param session: whether a logged-in admin may call it, too.
+    :param scope: the scope that a token needs; ``None`` if tokens give no access.
+    :param loopback: whether callers on this machine need no token, outside production.
+    :param session: whether a logged-in admin may call the route, too.
     """
 
     name: str
@@ -61,13 +62,13 @@ class Rule:
     session: bool = False
 
     def __call__(self, view: View) -> View:
-        """Put the rule on a view."""
+        """Set this rule on a view."""
         view.access_rule = self  # type: ignore[attr-defined]  # read by rule_of()
         return view
 
 
 anyone = Rule("open")
-# By the project's public key, which the view itself asks for: it may stand in the body.
+# Access by the project's public key. The view itself checks it, because it may be in the body.
 keyed = Rule("key")
 admin = Rule("admin", session=True)
 diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
@@ -78,22 +79,22 @@ remembers = Rule("memories", scope="memories", loopback=True)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:
-    """Return the rule of an endpoint, ``None`` where somebody forgot it."""
+    """Return the rule of an endpoint, ``None`` if it has none."""
     if endpoint in OPEN_ENDPOINTS:
         return anyone
     return getattr(current_app.view_functions.get(endpoint or ""), "access_rule", None)
 
 
 def enforce() -> ResponseReturnValue | None:
-    """Let a request pass or answer it; runs before every view.
+    """Let a request pass, or answer it. This runs before every view.
 
-    :raise 400: the ``Host`` is not one that is allowed.
-    :raise 401: no token, or a wrong one.
+    :raise 400: the ``Host`` is not allowed.
+    :raise 401: there is no token, or a wrong one.
     :raise 403: the token lacks the scope, or the route has no rule.
     :raise 404: diagnostics are off.
     """
     if request.endpoint is None:
-        return None  # Nothing was found: 404 and 405 are for everyone.
+        return None  # There is no endpoint. Everyone may see 404 and 405.
     rule = rule_of(request.endpoint)
     if rule is None:
         abort(403, description="this route states no access rule")
@@ -102,7 +103,7 @@ def enforce() -> ResponseReturnValue | None:
     if rule is anyone or rule is keyed:
         return None
     if _is_by_login(rule):
-        # Else the SDK, where personal data is sent, takes Flask-Login's id: the session's secret.
+        # Otherwise the SDK, if it sends personal data, uses Flask-Login's id: the session's secret.
         set_user_context(current_user.username)
         return None
     if rule is admin:
@@ -116,8 +117,8 @@ def enforce() -> ResponseReturnValue | None:
 
 
 def caller() -> str:
-    """Return who makes this request, for the history of what they change."""
-    # The token first: where both are sent, it is what opened the route.
+    """Return the caller of this request, for the history of changes."""
+    # Check the token first: if the request has a token and a session, the token gave access.
     token = _bearer()
     name = token and current_accounts().token_name(token)
     if name:
@@ -126,9 +127,9 @@ def caller() -> str:
 
 
 def _is_of_browsers(rule: Rule) -> bool:
-    """Whether a browser calls by what it keeps, and not a program by a key or a token.
+    """Whether browsers call the route by a session, and not programs by a key or a token.
 
-    Probes and programs often call by an address or an internal name, which opens nothing for them.
+    Probes and programs often use an address or an internal name. That gives them no access.
     """
     if rule is keyed or (request.endpoint or "").startswith("api.health"):
         return False
@@ -136,7 +137,7 @@ def _is_of_browsers(rule: Rule) -> bool:
 
 
 def _is_by_login(rule: Rule) -> bool:
-    """Whether a login opens the route; where a token was sent too, the token has to."""
+    """Whether a login gives access to the route. If a token was sent, the token has to."""
     if not rule.session or (rule.scope and _bearer() is not None):
         return False
     return bool(current_user.is_authenticated)
@@ -153,10 +154,10 @@ def _check_host() -> None:
 
 
 def _is_host_of(names: Iterable[str]) -> bool:
-    """Whether ``Host`` is one of these names, or below one that begins with a dot.
+    """Whether ``Host`` is one of these names, or a subdomain of one that begins with a dot.
 
-    Ports, case and a last dot make no difference. (Werkzeug's check cuts an IPv6 address at its
-    first colon, so that none ever matches.)
+    Ports, case and a trailing dot are ignored. (Werkzeug's own check cuts an IPv6 address at its
+    first colon, so that it never matches one.)
     """
     host = _host_name(request.host)
     for name in map(_host_name, names):
@@ -166,19 +167,19 @@ def _is_host_of(names: Iterable[str]) -> bool:
 
 
 def _host_name(text: str) -> str:
-    """Return the name in ``host:port`` as it compares, empty where there is none."""
+    """Return the normalized name in ``host:port``, empty if there is none."""
     is_bare_ipv6 = text.count(":") > 1 and not text.startswith("[")
     try:
         name = urlsplit(f"//[{text}]" if is_bare_ipv6 else f"//{text}").hostname or ""
         dot = "." if name.startswith(".") else ""
         return dot + name.strip(".").encode("idna").decode("ascii")
-    except ValueError:  # UnicodeError is one, too.
+    except ValueError:  # This includes UnicodeError.
         return ""
 
 
 def _to_login() -> ResponseReturnValue:
     if request.headers.get("X-Fragment"):
-        return Response(status=401)  # A polling region of a page whose session ended.
+        return Response(status=401)  # A polling part of a page whose session has ended.
     target = request.full_path.rstrip("?") if request.method == "GET" else None
     return redirect(url_for("admin.login", next=target))
 
@@ -189,14 +190,14 @@ def _is_trusted_loopback() -> bool:
     if _is_forwarded() or not _is_of_this_site():
         return False
     if not _is_host_of((*LOOPBACK_NAMES, *current_config().ALLOWED_HOSTS)):
-        return False  # A foreign page that rebinds its name to this machine.
+        return False  # A page of another site may have rebound its name to this machine.
     return _is_beyond_forms()
 
 
 def _is_forwarded() -> bool:
-    """Whether it came through a proxy on this machine, which stands for a whole network.
+    """Whether the request came through a proxy on this machine, which may serve a whole network.
 
-    A plain ``proxy_pass`` of nginx adds no header, but speaks HTTP/1.0, as no browser does.
+    A plain ``proxy_pass`` of nginx adds no header, but it uses HTTP/1.0, which no browser uses.
     """
     if request.environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
         return True
@@ -204,7 +205,7 @@ def _is_forwarded() -> bool:
 
 
 def _is_of_this_site() -> bool:
-    """Whether no page of elsewhere made the request, as far as browsers tell.
+    """Whether no page of another site made the request, as far as browsers report it.
 
     Source: https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header, read 2026-11-27.
     """
@@ -216,14 +217,14 @@ def _is_of_this_site() -> bool:
 
 
 def _is_beyond_forms() -> bool:
-    # A form of a foreign page can send a POST, but neither JSON nor another method.
+    # A form on another site's page can send a POST, but neither JSON nor another method.
     return request.method != "POST" or request.is_json
 
 
 def needs_no_content_type() -> bool:
-    """Return whether a body is taken for JSON though ``curl -X PATCH -d`` called it a form.
+    """Return whether a body counts as JSON although ``curl -X PATCH -d`` labels it as a form.
 
-    On this machine, in development: no page of another site can send these methods.
+    This holds on this machine, in development. No page of another site can send these methods.
     """
     is_curls_default = request.mimetype in {"", "application/x-www-form-urlencoded"}
     return (

@@ -1,4 +1,4 @@
-"""Flask's side of the application: its settings, its headers, its quiet paths."""
+"""Flask's settings, the security headers, and the paths that are not traced."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 class LazyRule(Rule):
-    """A route that compiles the builder of its URLs with the first URL.
+    """A route that compiles its URL builder when the first URL is built.
 
-    Werkzeug compiles two functions for each route at once: for all routes 50 of the 60 ms of CPU
-    that an application takes to be made, and a process builds URLs of few of them.
+    Werkzeug compiles two functions for each route in advance. For all routes that is 50 of the
+    60 ms of CPU that creating an application takes, and a process builds URLs of few routes.
     """
 
     def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
@@ -53,46 +53,46 @@ class LazyRule(Rule):
 
 
 class App(Flask):
-    """Flask, with the SDK's middleware only where something happens that it should see."""
+    """Flask, with the SDK's middleware only for requests that it should trace."""
 
     url_rule_class = LazyRule
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve a request; probes and static files are not traced, and counted nowhere."""
+        """Serve a request. Probes and static files are neither traced nor counted."""
         if UNTRACED_PATHS.match(environ.get("PATH_INFO", "")) or self._may_be_tunnel(environ):
             return self.wsgi_app(environ, start_response)
         environ[STARTED] = time.perf_counter()
         return super().__call__(environ, start_response)
 
     def _may_be_tunnel(self, environ: WSGIEnvironment) -> bool:
-        # See app.ingest: an envelope may come to any path of one segment that is nothing else's.
+        # See app.ingest: an envelope may be sent to any path of one segment that has no route.
         path = environ.get("PATH_INFO", "").rstrip("/")
         if environ["REQUEST_METHOD"] != "POST" or path.count("/") != 1:
             return False
         return not self.url_map.bind("").test(path, method="POST")
 
     def log_exception(self, exc_info: Any) -> None:
-        """Log an unhandled error, to a logger that the SDK leaves alone.
+        """Log an unhandled error, to a logger that the SDK ignores.
 
-        It was captured when it arose; building the event again, to drop it as a duplicate, took a
-        third of the time of a failing request.
+        The error was captured when it was raised. Building its event again, only to drop it as a
+        duplicate, took a third of the time of a failing request.
         """
         where = f"{request.method} {request.path}"
         logging.getLogger(UNHANDLED_LOGGER).error("unhandled error: %s", where, exc_info=exc_info)
 
 
 def flask_settings(config: Config) -> dict[str, Any]:
-    """Return Flask's own settings."""
+    """Return the settings of Flask and its extensions."""
     return {
         "TESTING": config.testing,
         "SECRET_KEY": config.SECRET_KEY,
-        # Our 500 handler answers in every environment; "debug" is the SDK's output, not Flask's.
+        # Our 500 handler answers in every environment. "debug" is the SDK's output, not Flask's.
         "PROPAGATE_EXCEPTIONS": False,
         "MAX_CONTENT_LENGTH": 1024 * 1024,
         "SESSION_COOKIE_NAME": "devenviro_session",
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
-        # Not by environment: a container tried out at http://localhost must be able to log in.
+        # Not by environment, because login must work in a container at http://localhost.
         "SESSION_COOKIE_SECURE": config.public_url.startswith("https:"),
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "WTF_CSRF_TIME_LIMIT": None,  # As long as the session.
@@ -102,7 +102,7 @@ def flask_settings(config: Config) -> dict[str, Any]:
 
 
 def init_app(app: Flask) -> None:
-    """Register what every answer gets."""
+    """Register the headers of every answer, and the redirect of ``/``."""
     app.after_request(_secure)
 
     @app.get("/")
@@ -122,18 +122,21 @@ def _secure(response: Response) -> Response:
 
 
 def kept_secret(path: Path) -> str:
-    """Return a key that outlives restarts and is the same in every process."""
+    """Return a secret that is kept across restarts and is the same in every process.
+
+    :param path: the file of the secret. It is created if it does not exist.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _write_once(path, secrets.token_urlsafe(48))
         return path.read_text()
     except OSError:
-        return secrets.token_urlsafe(48)  # Sessions then end with the process; it starts, though.
+        return secrets.token_urlsafe(48)  # Sessions end with the process, but it can start.
 
 
 def _write_once(path: Path, text: str) -> None:
-    # Whole or not at all, and the first of several processes wins: link() refuses to replace.
+    # The file is written completely or not at all. The first process wins: link() never replaces.
     part = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -1,7 +1,7 @@
-"""How each part of the service is: the checks that `/health` and `flask verify` share.
+"""The health of each part of the service: the checks that `/health` and `flask verify` share.
 
-A check looks at one part and returns a :class:`Verdict`. `/health` shows the results alone,
-`flask verify` the details and what to do as well.
+A check examines one part and returns a :class:`Verdict`. `/health` shows only the results.
+`flask verify` also shows the details and what to do.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from app.store import Store, StoreBusy, StoreError, utc_now
 from app.store.disks import fullest
 from config import Config
 
-# What waits for longer is no hiccup of Sentry's.
+# An envelope that waits longer than this is not caused by a short failure of Sentry.
 LATE = timedelta(minutes=15)
-# How long a check waits for other writers: of a probe, and of a person's command.
+# How long a check waits for other writers, in seconds: in a probe, and in a command of a person.
 PROBE_S, COMMAND_S = 0.5, 5.0
 
 
 class Result(StrEnum):
-    """The result of a check, mildest first; a skipped check is neither good nor bad."""
+    """The result of a check, best first. A skipped check is neither good nor bad."""
 
     SKIP = "skip"
     PASS = "pass"  # noqa: S105 - no password
@@ -43,11 +43,11 @@ SEVERITY = tuple(Result)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found.
+    """The result of a check with its details.
 
     :param detail: one sentence or less.
-    :param mend: what to do about it, one line for each thing.
-    :param blocks: whether checks that need this one are skipped.
+    :param mend: what to do about it, one line for each action.
+    :param blocks: whether checks that depend on this one are skipped.
     """
 
     result: Result
@@ -57,17 +57,17 @@ class Verdict:
 
 
 def passed(detail: str = "") -> Verdict:
-    """Return a ``pass``."""
+    """Return a verdict with the result ``pass``."""
     return Verdict(Result.PASS, detail)
 
 
 def warned(detail: str, mend: str) -> Verdict:
-    """Return a ``warn``."""
+    """Return a verdict with the result ``warn``."""
     return Verdict(Result.WARN, detail, mend)
 
 
 def failed(detail: str, mend: str) -> Verdict:
-    """Return a ``fail``; checks that need this one are skipped."""
+    """Return a verdict with the result ``fail``. Checks that depend on this one are skipped."""
     return Verdict(Result.FAIL, detail, mend, blocks=True)
 
 
@@ -85,9 +85,9 @@ def combined(*verdicts: Verdict) -> Verdict:
 
 
 def store(store: Store, intake: Intake, *, probes: bool = False) -> Verdict:
-    """Fail while the store cannot be read or written, or accepts nothing because it is full.
+    """Fail if the store cannot be read or written, or if it is full and accepts nothing.
 
-    :param probes: write to it even if the last write of this process succeeded.
+    :param probes: write to the store even if the last write of this process succeeded.
     """
     try:
         store.check()
@@ -118,7 +118,7 @@ def _store_mend(store: Store, error: StoreError) -> str:
 
 
 def emergency(intake: Intake) -> Verdict:
-    """Warn while events lie in the emergency folder."""
+    """Warn if events are in the emergency folder."""
     if count := intake.emergency.count():
         return warned(
             f"{count} set aside in {intake.emergency.path}, not in the store yet",
@@ -128,7 +128,7 @@ def emergency(intake: Intake) -> Verdict:
 
 
 def disk(config: Config) -> Verdict:
-    """Warn while a disk that the service writes to is nearly full."""
+    """Warn if a disk that the service writes to is nearly full."""
     found = fullest((config.DATA_DIR, config.emergency_dir))
     if found.is_low:
         return warned(
@@ -139,12 +139,12 @@ def disk(config: Config) -> Verdict:
 
 
 def totals(store: Store) -> Verdict:
-    """Warn while the counters of envelopes and their rows do not agree."""
+    """Warn if the counters of envelopes and their rows do not agree."""
     return _read(store, lambda conn: bool(accounting(conn)["balanced"]), UNBALANCED)
 
 
 def delivery(store: Store, destinations: Destinations) -> Verdict:
-    """Warn while envelopes are not sent on as they should; they are safe here: it never fails."""
+    """Warn if envelopes are not forwarded as they should be. It never fails: they are safe here."""
     return _read(store, lambda conn: _is_sent_on(conn, destinations), UNDELIVERED)
 
 
@@ -156,7 +156,7 @@ def _is_sent_on(conn: Connection, destinations: Destinations) -> bool:
 
 
 def alerts(store: Store) -> Verdict:
-    """Warn while notifications are not sent, or some were given up within the last day."""
+    """Warn if notifications are not sent, or if some were given up within the last day."""
     return _read(store, lambda conn: not is_stuck(conn, utc_now()), UNNOTIFIED)
 
 

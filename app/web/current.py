@@ -1,6 +1,6 @@
-"""The parts of the current application, as views, commands and the worker ask for them.
+"""Access to the parts of the current application, for views, commands and the worker.
 
-``create_app`` puts each part in by :func:`install`; the first who asks for one opens the store.
+``create_app`` adds each part with :func:`install`. The first access to a part opens the store.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ _OPENS_LATER = "devenviro.opens_later"
 
 
 def install(app: Flask, **parts: object) -> None:
-    """Put parts into an application, under the names that the functions below ask for."""
+    """Add parts to an application, under the names that the functions below use."""
     app.extensions.update({_PREFIX + name: part for name, part in parts.items()})
 
 
 def register(app: Flask, place: str, **functions: Callable[..., Any]) -> None:
-    """Register what a package adds by name to a place of the application.
+    """Register functions that a package adds to the application, by name.
 
-    :param place: ``checks`` (return a verdict), ``status`` (return a section), or ``tasks``
-        (return a task of the worker for the owner of its leases).
+    :param place: ``checks`` (each returns a verdict), ``status`` (each returns a section), or
+        ``tasks`` (each returns a task of the worker, given the owner of its leases).
     """
     app.extensions.setdefault(_PREFIX + place, {}).update(functions)
 
 
 def registered(place: str) -> dict[str, Callable[..., Any]]:
-    """Return what packages registered in a place, by name."""
+    """Return the functions that packages registered in a place, by name."""
     found: dict[str, Callable[..., Any]] = current_app.extensions.get(_PREFIX + place, {})
     return found
 
 
 def open_later(app: Flask, open_store: Callable[[], None]) -> None:
-    """Have the store opened when a part is asked for the first time."""
+    """Open the store when a part is accessed for the first time."""
     app.extensions[_OPENS_LATER] = open_store
 
 
@@ -56,31 +56,31 @@ def current_config() -> Config:
 
 
 def current_store() -> Store:
-    """Return the store, open."""
+    """Return the open store."""
     store: Store = part("store")
     return store
 
 
 def current_intake() -> Intake:
-    """Return the way of envelopes into the store."""
+    """Return the intake, which stores envelopes."""
     intake: Intake = part("intake")
     return intake
 
 
 def current_destinations() -> Destinations:
-    """Return what is known of where projects' envelopes go."""
+    """Return the destinations, which decide where envelopes of projects are forwarded."""
     destinations: Destinations = part("destinations")
     return destinations
 
 
 def current_accounts() -> Accounts:
-    """Return the people and tokens."""
+    """Return the accounts: users and API tokens."""
     accounts: Accounts = part("accounts")
     return accounts
 
 
 def current_logins() -> Logins:
-    """Return what checks a login."""
+    """Return the logins, which check passwords."""
     logins: Logins = part("logins")
     return logins
 
@@ -92,13 +92,13 @@ def current_keys() -> KeyRing:
 
 
 def current_quotas() -> QuotaGate:
-    """Return what this process knows of quotas that are used up."""
+    """Return the quotas that this process knows to be used up."""
     quotas: QuotaGate = part("quotas")
     return quotas
 
 
 def current_dispatcher() -> Dispatcher:
-    """Return what sends notifications."""
+    """Return the dispatcher, which sends notifications."""
     dispatcher: Dispatcher = part("dispatcher")
     return dispatcher
 

@@ -1,4 +1,4 @@
-"""How far an event is: the event, its trail, and what holds it up, as pages and API show it."""
+"""The delivery status of an event: the event, its trail, and why it waits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from app.web.current import current_config, current_destinations
 
 @dataclass(frozen=True)
 class Progress:
-    """An event and how far it is.
+    """An event and its delivery status.
 
-    :param waits_for: as of :func:`stands_by`.
-    :param destination: of its project.
-    :param upstream_url: where Sentry shows it; ``None`` before it is there, or without
+    :param waits_for: the reason why it waits, from :func:`stands_by`.
+    :param destination: the destination of its project.
+    :param upstream_url: the event's page in Sentry; ``None`` before it is delivered, or without
         ``SENTRY_WEB_URL``.
     """
 
@@ -35,7 +35,7 @@ class Progress:
 
 
 def follow(conn: Connection, event_id: str) -> Progress | None:
-    """Return how far an event is, ``None`` when it is not in the store.
+    """Return the delivery status of an event, ``None`` if it is not in the store.
 
     :param event_id: with or without dashes, in any case.
     """
@@ -55,9 +55,10 @@ def follow(conn: Connection, event_id: str) -> Progress | None:
 
 
 def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:
-    """Return in words what keeps an envelope here, as far as that is its project's destination.
+    """Return the reason why an envelope is not sent, if its project's destination is the reason.
 
-    :param row: with ``state`` and ``item_types``; empty where it is on its way or settled.
+    :param row: a row with ``state`` and ``item_types``. The text is empty if the envelope is on
+        its way or in a final state.
     """
     if row.state == EnvelopeState.LOCAL:
         return why_local(destination)
@@ -65,7 +66,7 @@ def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:
 
 
 def upstream_url(row: Row[Any], web_url: str | None) -> str | None:
-    """Return where Sentry shows an event: its search for an event id leads to the event."""
+    """Return the event's page in Sentry: a search for its event id, which leads to the event."""
     if row.state != EnvelopeState.DELIVERED or not web_url:
         return None
     return f"{web_url}/issues/?query={row.upstream_id or row.event_id}"

@@ -1,7 +1,7 @@
-"""Attachments as downloads: never shown, whatever they say they are.
+"""Attachments as downloads. A browser never displays them, whatever type they name.
 
-An attachment is what some client sent. Shown as the type that it names, a page in it would run
-with the session of whoever looks at it.
+A client sent the attachment. If a browser displayed it as the type that it names, a page in it
+would run with the session of the person who opens it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UNSAFE = re.compile(r"[^\w.() -]", re.ASCII)
 
 
 def download(attachment: Attachment) -> Response:
-    """Return an attachment as a file to be saved.
+    """Return an attachment as an answer that browsers save as a file.
 
     Source: RFC 6266, section 4.3 and appendix D.
     """
@@ -36,13 +36,13 @@ def download(attachment: Attachment) -> Response:
 
 
 def safe_name(given: object) -> str:
-    """Return a name that is one, of a file in the folder where it is saved.
+    """Return a safe file name, without a path.
 
-    :param given: whatever stands for a name in the envelope.
+    :param given: the name in the envelope; any JSON value.
     """
     text = given if isinstance(given, str) else ""
     last = re.split(r"[/\\:]", text)[-1]
-    # Control and format characters: among them those that turn "gpj.exe" around.
+    # Control and format characters include those that reverse text, such as "gpj.exe".
     printable = "".join(c if unicodedata.category(c)[0] != "C" else "_" for c in last)
     stem, dot, suffix = printable.strip(" .").rpartition(".")
     if len(stem) + len(suffix) >= MAX_NAME:

@@ -1,7 +1,7 @@
-"""What a failing request answers: problem details for programs, a page for people.
+"""Answers to failing requests: problem details for programs, a page for people.
 
-There is no handler for ``Exception``: it would take errors away from the SDK, which listens to
-what no handler took. Flask wraps those into a 500 that carries the ``original_exception``.
+There is no handler for ``Exception``, because it would hide errors from the SDK. The SDK sees only
+errors that no handler took. Flask wraps those into a 500 that has the ``original_exception``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.store import StoreError
 from app.web import feedback_form
 
 PROBLEM_TYPE = "application/problem+json"
-# The pages of people; everything else answers programs.
+# The paths of pages for people. All other paths answer programs.
 PAGES = ("/admin", "/docs", "/feedback/")
 RETRY_AFTER_S = 5
 
@@ -28,9 +28,9 @@ Found = TypeVar("Found")
 
 
 class FieldErrors(Exception):
-    """A body or query whose fields are wrong; answered with 422.
+    """A body or query has invalid fields. It is answered with 422.
 
-    :param errors: ``{"field", "message"}`` each.
+    :param errors: a list of ``{"field", "message"}``.
     """
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
@@ -39,15 +39,15 @@ class FieldErrors(Exception):
 
 
 def or_404(found: Found | None, description: str) -> Found:
-    """Return what was found.
+    """Return the object, or abort if it is ``None``.
 
-    :raise 404: it was not.
+    :raise 404: it is ``None``.
     """
     return found if found is not None else abort(404, description)
 
 
 def init_app(app: Flask) -> None:
-    """Register the handlers."""
+    """Register the error handlers."""
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(FieldErrors, answer_field_errors)
     app.register_error_handler(InputError, answer_input_error)
@@ -55,7 +55,9 @@ def init_app(app: Flask) -> None:
 
 
 def problem(status: int, detail: str = "", **more: Any) -> Response:
-    """Return problem details.
+    """Return an answer with problem details.
+
+    :param more: further members of the object. ``None`` leaves a member out.
 
     Source: RFC 9457, section 3.
     """
@@ -67,21 +69,21 @@ def problem(status: int, detail: str = "", **more: Any) -> Response:
 
 
 def links_of(event_id: str) -> dict[str, str]:
-    """Return where an event is to be seen."""
+    """Return the API address and the page of an event."""
     return {"event": f"/api/events/{event_id}", "trail": f"/admin/events/{event_id}"}
 
 
 def answer_http_error(error: HTTPException) -> ResponseReturnValue:
-    """Answer an HTTP error, recorded first if it is the server's."""
+    """Answer an HTTP error. An error of the server is recorded first."""
     original = getattr(error, "original_exception", None)
     if (error.code or 500) >= 500 and original is None:
-        ErrorTracker().log_error(error)  # abort(5xx): nobody else has recorded it.
+        ErrorTracker().log_error(error)  # No other code records abort(5xx).
     event_id = event_id_of(original or error)
     if error.response is not None:
         return error.response
     detail = _detail(error)
     response = _answer(error.code or 500, detail, event_id, isinstance(error, CSRFError))
-    # Allow, WWW-Authenticate, Retry-After …: what this error says besides its body.
+    # Headers that belong to this error: Allow, WWW-Authenticate, Retry-After and others.
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
@@ -89,12 +91,12 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def answer_field_errors(error: FieldErrors) -> ResponseReturnValue:
-    """Answer 422 with every wrong field."""
+    """Answer 422 with every invalid field."""
     return problem(422, "some fields are not as expected", errors=error.errors)
 
 
 def answer_input_error(error: InputError) -> ResponseReturnValue:
-    """Answer what cannot be done: the status that its class says, with 422 the field."""
+    """Answer an input error with the status of its class; with 422, name the field."""
     if error.status == 422:
         field = {"field": error.field or "body", "message": str(error)}
         return answer_field_errors(FieldErrors([field]))
@@ -102,13 +104,17 @@ def answer_input_error(error: InputError) -> ResponseReturnValue:
 
 
 def answer_store_error(error: StoreError) -> ResponseReturnValue:
-    """Answer 503: what was asked for needs the store, which does not answer."""
+    """Answer 503: the request needs the store, which does not answer."""
     ErrorTracker().log_error(error)
     return answer_unavailable("the store does not answer at the moment", RETRY_AFTER_S)
 
 
 def answer_unavailable(detail: str, retry_after_s: int, event_id: str | None = None) -> Response:
-    """Answer 503 with the seconds after which another try makes sense."""
+    """Answer 503.
+
+    :param retry_after_s: seconds after which the client should try again.
+    :param event_id: the event that the error was recorded as.
+    """
     response = _answer(503, detail, event_id)
     response.headers["Retry-After"] = str(retry_after_s)
     return response

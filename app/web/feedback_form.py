@@ -1,10 +1,10 @@
-"""The form on our own error page: what happened, in the words of whoever met the error.
+"""The feedback form on the error page: the affected user describes what happened.
 
     error page ── form with a ticket ── POST /feedback/<event_id> ── intake ── as any SDK's feedback
 
-The route is open to everyone, so what it takes is bounded: a ticket is signed, for one event and
-for eight hours; an event has one feedback of this form; and there are at most a hundred in an hour,
-counted by their rows.
+The route is open to everyone, so its input is bounded. A ticket is signed and valid for one event
+and eight hours. An event has at most one feedback from this form. At most a hundred are accepted in
+an hour, counted by their rows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("app.tracker")
 
 SOURCE = "error_page"
 GOOD_FOR = timedelta(hours=8)
-# Some 5 KB each with its row: half a megabyte an hour is what strangers can write here at most.
+# Each takes about 5 KB with its row. So strangers can write at most half a megabyte an hour.
 MAX_AN_HOUR = 100
 HOUR = timedelta(hours=1)
 # Every character of the longest message may take twelve bytes on the wire.
@@ -48,15 +48,15 @@ bp = Blueprint("feedback", __name__)
 
 
 def _plain(text: str | None) -> str:
-    # Browsers send lines that end in CRLF, and count each end as one character.
+    # Browsers send CRLF at the end of a line, and count it as one character.
     return clean_text((text or "").replace("\r\n", "\n")).strip()
 
 
 class FeedbackForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """What somebody says of an error."""
+    """The fields of the form."""
 
     class Meta:
-        # The ticket stands for it: there need be no session.
+        # The ticket replaces the CSRF token, so no session is needed.
         csrf = False
 
     ticket = HiddenField()
@@ -80,27 +80,27 @@ class FeedbackForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     )
 
     def validate_message(self, message: TextAreaField) -> None:
-        """Refuse what is nothing but space."""
+        """Refuse a message that contains only whitespace."""
         if not message.data:
             raise ValidationError("Say in a few words what happened.")
 
     def validate_email(self, email: StringField) -> None:
-        """Refuse what no mail would reach; whether it is somebody's, only a mail could tell."""
+        """Refuse a malformed address. Only a mail could show whether the address exists."""
         name, _, host = email.data.rpartition("@")
         if email.data and (not name or not host or any(map(str.isspace, email.data))):
             raise ValidationError("An address such as ada@example.org is expected.")
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:
-    """Register the route. Its forms carry a ticket of their own, hence no CSRF token."""
+    """Register the route. Its forms have their own ticket, so they need no CSRF token."""
     csrf.exempt(bp)
     app.register_blueprint(bp)
 
 
 def form_about(event_id: str) -> FeedbackForm:
-    """Return an empty form for the event that the current request was recorded as."""
-    # Without the query, which may hold what nobody should keep. ``formdata=None``: a request that
-    # failed may have sent a form of its own, with fields of the same names.
+    """Return an empty form for the event that recorded the current request."""
+    # Leave out the query, which may contain data that must not be kept. ``formdata=None``: the
+    # failed request may have sent a form with fields of the same names.
     ticket = _tickets(event_id).dumps(request.base_url[:MAX_URL])
     return FeedbackForm(formdata=None, data={"ticket": ticket})
 
@@ -108,9 +108,10 @@ def form_about(event_id: str) -> FeedbackForm:
 @bp.post("/feedback/<event_id>")
 @access.anyone
 def take(event_id: str) -> ResponseReturnValue:
-    """Keep what was filled in; 422 names the field and shows what was typed.
+    """Store the feedback. 422 names the invalid field and shows the input again.
 
-    :raise 403: the ticket is not for this event. :raise 413: the body is beyond 64 KiB.
+    :raise 403: the ticket is not for this event.
+    :raise 413: the body exceeds 64 KiB.
     """
     request.max_content_length = MAX_BODY_BYTES
     form = FeedbackForm()
@@ -127,7 +128,7 @@ def take(event_id: str) -> ResponseReturnValue:
     try:
         return _keep(event_id, form, url)
     except StoreError as error:
-        # Logged, not recorded as an event: there may be as many of these as there are requests.
+        # Log this, but record no event: there may be as many of these as there are requests.
         log.warning("the store did not take feedback: %s", error)
         return _page(event_id, form, "later"), 503, {"Retry-After": str(RETRY_AFTER_S)}
 
@@ -142,7 +143,7 @@ def _keep(event_id: str, form: FeedbackForm, url: str) -> ResponseReturnValue:
     wait = limit_at + HOUR - utc_now() if limit_at else timedelta()
     if wait > timedelta():
         return _page(event_id, form, "full"), 429, {"Retry-After": str(wait.seconds + 1)}
-    # Two at once may both come here: they have one id, and so one envelope and one row.
+    # Two requests may arrive here at once. They have the same id, so they become one row.
     envelope = Envelope({"event_id": own_id}, [_item(own_id, event_id, form, url)])
     current_intake().accept(
         envelope, project_id=OWN_PROJECT_ID, timeout_s=ACCEPT_WAIT_S, uid=own_id
@@ -151,7 +152,7 @@ def _keep(event_id: str, form: FeedbackForm, url: str) -> ResponseReturnValue:
 
 
 def _item(own_id: str, event_id: str, form: FeedbackForm, url: str) -> Item:
-    """Return the item as JavaScript's SDK builds it.
+    """Return the item in the format of the JavaScript SDK.
 
     Source: https://develop.sentry.dev/sdk/telemetry/feedbacks/, 2026-11-24.
     """
@@ -181,11 +182,11 @@ def _page(event_id: str, form: FeedbackForm, outcome: str) -> str:
 
 
 def _tickets(event_id: str) -> URLSafeTimedSerializer:
-    """Return what signs, and knows again, the address where an event happened."""
-    # The event is part of the signature: what was signed for one is wrong for every other.
+    """Return the serializer that signs and checks the address where an event happened."""
+    # The event id is part of the signature, so a ticket is valid for one event only.
     return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt=f"feedback on {event_id}")
 
 
 def _id_of_feedback(event_id: str) -> str:
-    """Return the id that the feedback of this form on an event has, whoever sends it how often."""
+    """Return the id of this form's feedback on an event. It is the same for every sender."""
     return hashlib.sha256(f"feedback on {event_id}".encode()).hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Parts of the application that are made when somebody first asks for them."""
+"""Parts of the application that are created on first use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 class Later(Generic[T]):
-    """A part that is made once, by the first thread that asks.
+    """A part that is created once, by the first thread that needs it.
 
-    :param make: makes it.
+    :param make: creates the part.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
@@ -21,7 +21,7 @@ class Later(Generic[T]):
         self.made: T | None = None
 
     def get(self) -> T:
-        """Return the part, made if it was not yet."""
+        """Return the part. Create it if it does not exist yet."""
         if self.made is None:
             with self._lock:
                 if self.made is None:

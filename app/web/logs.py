@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, scrubbed like everything else that leaves the process."""
+"""Logging: one JSON object per line, scrubbed like all data that leaves the process."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 class ScrubbingFormatter(JsonFormatter):
-    """Formats a record, traceback included, and takes secrets out of the result."""
+    """Formats a record, including its traceback, and scrubs secrets from the result."""
 
     def __init__(self, scrubber: Scrubber) -> None:
         super().__init__(FIELDS, rename_fields={"asctime": "time", "levelname": "level"})
         self._scrubber = scrubber
 
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
-        """Scrub the fields one by one, so that the line stays JSON."""
+        """Scrub each field separately, so that the line stays valid JSON."""
         scrubbed, _ = self._scrubber.scrub(super().process_log_record(log_data))
         return dict(scrubbed)
 
 
 def set_up_logging(config: Config, scrubber: Scrubber) -> None:
-    """Send this application's log to stderr; a second call replaces the first one's handler."""
+    """Send this application's log to stderr. A second call replaces the handler of the first."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(ScrubbingFormatter(scrubber))
     handler.set_name("devenviro")
@@ -35,15 +35,15 @@ def set_up_logging(config: Config, scrubber: Scrubber) -> None:
     root.handlers = [old for old in root.handlers if old.get_name() != "devenviro"]
     root.addHandler(handler)
     root.setLevel(config.LOG_LEVEL)
-    # With SENTRY_DEBUG the SDK prints its lines itself; once is enough.
+    # With SENTRY_DEBUG the SDK prints its lines itself. Do not print them twice.
     of_the_sdk = logging.getLogger("sentry_sdk.errors")
     of_the_sdk.propagate = False
     of_the_sdk.addFilter(_is_of_use)
-    # Each request of the memory service's client, and each migration step at start.
+    # These log each request of the memory service's client, and each migration step at start.
     for noisy in ("httpx", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
 def _is_of_use(record: logging.LogRecord) -> bool:
-    # The SDK tries every framework it knows: a page of what nobody has installed at each start.
+    # At each start, the SDK tries every framework it knows and logs a line for each missing one.
     return not record.getMessage().startswith("Did not import")

@@ -1,10 +1,10 @@
 """This application's own requests: how long each took, and whether it failed.
 
-Every one of them is counted, here and only here: what the SDK sends of them is a sample, so its
-transactions at the first door are stored and sent on, but not counted again. Counted by the rule of
-the route, never by the path, of which there are as many as callers like. What is not traced
-(ingest, static files, polling, probes) is not counted either; the door tells, by not starting the
-clock.
+Every request is counted, and only here. The SDK sends only a sample of them, so its transactions
+are stored and forwarded, but not counted again. Requests are counted by the rule of the route. The
+path would not do, because callers can make up any number of paths. Requests that are not traced
+(ingest, static files, polling, probes) are not counted either: ``App.__call__`` does not start
+their clock.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flask import Flask, Response, request
 from app.intake import Intake
 from app.protocol.transaction import Timing
 
-# In the WSGI environment: when a request came that is to be counted, by time.perf_counter().
+# In the WSGI environment: when a request that is counted arrived, by time.perf_counter().
 STARTED = "devenviro.started"
 _STATUS = "devenviro.status"
 UNMATCHED = "<unmatched>"
@@ -25,7 +25,8 @@ UNMATCHED = "<unmatched>"
 class Observer:
     """Counts the requests of an application.
 
-    :param release: of this application; ``environment`` is its setting.
+    :param release: the release of this application.
+    :param environment: its environment, a setting.
     """
 
     def __init__(self, intake: Intake, release: str, environment: str) -> None:
@@ -34,19 +35,19 @@ class Observer:
         self._environment = environment
 
     def init_app(self, app: Flask) -> None:
-        """Have every request that the door started the clock for counted when it is over."""
+        """Count every request whose clock was started, when the request is over."""
         app.after_request(_note_status)
         app.teardown_request(self._count)
 
     def _count(self, error: BaseException | None) -> None:
         now = time.perf_counter()
-        # The request itself, since each look through its proxy costs a microsecond.
+        # Use the request itself, because each access through its proxy costs a microsecond.
         current = request._get_current_object()  # type: ignore[attr-defined]  # the proxy's own
         started = current.environ.pop(STARTED, None)
         if started is None:
             return
         rule = current.url_rule
-        # Whatever has no status ended in an error that nothing could answer.
+        # A request without a status ended in an error that no handler could answer.
         failed = current.environ.get(_STATUS, 500) >= 500
         name = UNMATCHED if rule is None else rule.rule[:200]
         ms = (now - started) * 1000

@@ -1,4 +1,4 @@
-"""How the service, the process, the machine and the store are, for the status page and its API."""
+"""The status of the service, the process, the machine and the store, for the page and the API."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ PACKAGES = (
 )
 
 _process = psutil.Process()
-_process.cpu_percent(None)  # The first reading is always 0; the next one is since this.
+_process.cpu_percent(None)  # The first reading is always 0. The next one counts from here.
 
 
 def status() -> dict[str, Any]:
-    """Return everything there is to say; what needs the store says so when it does not answer."""
+    """Return the whole report. If the store does not answer, the parts that need it are empty."""
     report: dict[str, Any] = {
         "service": service(),
         "process": process(),
@@ -93,7 +93,7 @@ def stored(conn: Connection) -> dict[str, Any]:
         "counters": {
             name: value
             for name, value in accounting.read_counters(conn).items()
-            if not name.startswith(PREFIX)  # Of requests: /metrics puts them together.
+            if not name.startswith(PREFIX)  # Counters of requests: /metrics combines them.
         },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
@@ -111,7 +111,7 @@ def stored(conn: Connection) -> dict[str, Any]:
 
 
 def destinations(conn: Connection) -> dict[str, Any]:
-    """Return whether any project is sent on to Sentry, and how each is."""
+    """Return whether any project is forwarded to Sentry, and the status of each project."""
     found = list_upstreams(conn, current_destinations(), utc_now())
     return {
         "enabled": any(row.is_set_up for row in found),
@@ -131,7 +131,7 @@ def destinations(conn: Connection) -> dict[str, Any]:
 
 
 def room() -> dict[str, Any]:
-    """Return how full the store is, and how much of it each project stands for, in bytes."""
+    """Return how full the store is, and how much each project uses, in bytes."""
     state = current_intake().bound.state()
     return {
         "used_bytes": used_bytes(current_store()),
@@ -145,7 +145,7 @@ def room() -> dict[str, Any]:
 
 
 def service() -> dict[str, Any]:
-    """Return what runs, since when."""
+    """Return the version, the release and the uptime of the service."""
     now = utc_now()
     return {
         "version": VERSION,
@@ -159,7 +159,7 @@ def service() -> dict[str, Any]:
 
 
 def process() -> dict[str, Any]:
-    """Return figures of this process."""
+    """Return figures of this process: memory, threads, open files and CPU."""
     with _process.oneshot():
         return {
             "pid": os.getpid(),
@@ -171,7 +171,7 @@ def process() -> dict[str, Any]:
 
 
 def machine(folder: Path) -> dict[str, Any]:
-    """Return figures of the host, which in a container are not the container's."""
+    """Return figures of the host. In a container, they are not the container's."""
     memory = psutil.virtual_memory()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     disk = shutil.disk_usage(existing)
@@ -186,7 +186,7 @@ def machine(folder: Path) -> dict[str, Any]:
 
 
 def cgroup(root: Path = CGROUP) -> dict[str, Any] | None:
-    """Return the limits of the container, ``None`` where there is none to read.
+    """Return the limits of the container, ``None`` if they cannot be read.
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html, 2026-11-23.
     """
@@ -200,10 +200,10 @@ def cgroup(root: Path = CGROUP) -> dict[str, Any] | None:
 
 
 def sentry(config: Config, release: str) -> dict[str, Any]:
-    """Return how Sentry is set up; of the DSN only where it leads, never its key."""
+    """Return the Sentry settings. Of the DSN, only the host and the project, never the key."""
     dsn = urlsplit(config.SENTRY_DSN or "")
     return {
-        # Of this application alone, until the store says how the other projects are.
+        # This is for this application only. The store adds the other projects.
         "enabled": config.SENTRY_DSN is not None,
         "projects": [],
         "host": dsn.hostname,
@@ -219,7 +219,7 @@ def sentry(config: Config, release: str) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that matter."""
+    """Return the versions of Python and of important packages."""
     found = {"python": platform.python_version(), "platform": sys.platform}
     return found | {name: metadata.version(name) for name in PACKAGES}
 
