@@ -108,7 +108,7 @@ def test_docstring_is_the_summary_the_description_and_more_errors(
 ) -> None:
     def replace(body: NewShelf) -> Shelf:
         """Replace a shelf,
-        with its counters.
+        with its books.
 
         Counters that do not fit are kept
         elsewhere.
