@@ -52,7 +52,7 @@ def merge(
 ) -> int:
     """Merge issues of a project into the oldest of them; their events follow.
 
-    The oldest issue keeps its status and its assignee.
+    The oldest issue keeps its id, its status and how it was resolved.
 
     :param issue_ids: ids of 2 to MAX_MERGED existing issues; repeated ids count once.
     :return: the id of the issue that remains.
