@@ -1,8 +1,8 @@
 """Counts of an issue outside its own row: events per hour, and events per tag value.
 
-An issue has at most MAX_KEYS tag keys with MAX_VALUES values each, whatever clients send. All
-further values of a key share one row, whose value is empty. An hour is an hour of this service's
-clock.
+Both counts are bounded, whatever clients send. An hour is an hour of this service's clock. An issue
+has at most MAX_KEYS tag keys with MAX_VALUES values each; all further values of a key share one
+row, whose value is empty.
 """
 
 from __future__ import annotations

@@ -28,12 +28,12 @@ _IN_MODULES = re.compile(
     r"|\${3}view\d{1,9}"  # EJB
     r"|__\d{1,9}(?=$|[$.#/])|--\d{1,9}(?=$|[$./])|(?<=[$/.]eval)\d{1,9}"  # Clojure
     r"|(?<=proxy)\d{1,9}(?=\.\$?Proxy)"  # jdk.proxy2.$Proxy33
-    r"|\+<>c(?:__DisplayClass\w{0,40})?(?=$|[+.])"  # C#: what holds the lambdas of a class
+    r"|\+<>c(?:__DisplayClass\w{0,40})?(?=$|[+.])"  # C#: the class for the lambdas of a class
     r"|(?<=c__Iterator)\d{1,9}|(?<=c__AnonStorey)\d{1,9}|(?<=>d)__\d{1,9}|`\d{1,3}"
     r"|(?<=CodegenStage)\d{1,9}|(?<=\bScript)\d{3,20}|(?<=LambdaForm\$)\w{1,9}[/.]\w{1,40}"
     r"|(?<=AjcClosure)\d{1,9}|(?<=Proxies\.)(?P<entity>\w{1,100})_\w{1,64}$"
     r"|(?<![0-9a-fA-F])(?=[a-fA-F]{0,64}\d)[0-9a-fA-F]{16,128}(?![0-9a-fA-F])"
-    # PHP: a class without a name, by its file and an address.
+    # PHP: an anonymous class, named by its file and an address.
     r"|(?<=@anonymous).{1,300}?(?=(?:::|->)\w{1,100}$|$)"
     r"|(?<![0-9a-zA-Z])\??0x[0-9a-fA-F]{1,32}"
 )

@@ -65,7 +65,10 @@ _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 
 def parametrize(message: str) -> str:
-    """Return the first line of a message with its variable parts replaced by their kind."""
+    """Return the first line of a message, with variable parts replaced by their kind.
+
+    ``order 17 of a@example.org`` becomes ``order <number> of <email>``.
+    """
     return _parametrize(first_line(message[: _MAX_READ * 4])[:_MAX_READ])
 
 

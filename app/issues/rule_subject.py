@@ -31,7 +31,7 @@ class FrameValues(NamedTuple):
 
 
 class Subject:
-    """The values of one event, by field."""
+    """The values of an event, by field."""
 
     def __init__(self, event: Event) -> None:
         self._event = event

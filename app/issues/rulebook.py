@@ -109,7 +109,7 @@ class StoredRule:
         return parse_rule(self.text, kind=self.kind, id=self.id, name=self.name)
 
 
-# ---- keeping ------------------------------------------------------------------------------------
+# ---- storing ------------------------------------------------------------------------------------
 
 
 def list_rules(conn: Connection, project_id: int | None = None) -> list[StoredRule]:

@@ -1,7 +1,7 @@
 """Find similar issues of the same project, and how they were resolved.
 
 terms of the issue ── how many issues have each ── issues that share rare terms ── the most similar
-                                                                        ── their resolution, comment
+                                                                                ── their resolution
 
 Only issues of the same project are compared. Another project is another program, often of other
 people. Its errors must not be visible here, and their number must not decide which terms are rare.

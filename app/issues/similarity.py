@@ -21,7 +21,7 @@ from app.protocol.event import Event
 
 # A change of how terms are made gets a new version; issues are then read again.
 VERSION = 2
-# An issue has some 15 terms; one with more is some kind of data.
+# An issue has about 15 terms; a message with many more words is some kind of data.
 MAX_WORDS = 24
 MAX_TERM = 80
 CALLERS = 2

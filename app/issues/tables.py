@@ -230,16 +230,16 @@ new_issue_windows = Table(
     Column("over_limit", Integer),
 )
 
-# Characters.
+# The largest length of a rule's name, in characters.
 MAX_RULE_NAME = 200
 
 grouping_rules = Table(
     "grouping_rules",
     metadata,
     Column("id", Integer, primary_key=True),
-    # NULL: for all projects.
+    # NULL if the rule applies to all projects.
     Column("project_id", Integer, ForeignKey("projects.id"), index=True),
-    # One of KINDS.
+    # "fingerprint" or "ignore".
     Column("kind", String(16), nullable=False),
     # If empty, the text of the rule is shown instead.
     Column("name", String(MAX_RULE_NAME), nullable=False),

@@ -1,7 +1,7 @@
 """Resolve, ignore, reopen, comment on and delete issues, one or many at once.
 
-Each change writes a row to the issue's history, with the actor, in the same transaction. A change
-that an issue already has changes nothing and writes no row.
+Each change writes a row to the issue's history, with the actor, in the same transaction. A repeated
+change has no effect and writes no row.
 
 If an issue is resolved without a release, any later event reopens it. If it is resolved in a
 release, only an event of that release or of a newer release reopens it
