@@ -1,1 +1,1 @@
-"""Events and the envelopes they came in: tables, what writes them, what reads them."""
+"""Events and the envelopes that they arrived in: tables, filters and queries."""

@@ -1,7 +1,8 @@
-"""Attachments of an event: in its envelope, in one that came before it, in one that came later.
+"""Attachments of an event: from its own envelope and from earlier or later envelopes.
 
-What the door takes is kept, however large: an attachment is bounded with its envelope, which the
-door refuses as a whole (413) beyond 40 MiB, so that no part of one is ever dropped.
+An attachment that was accepted on ingest is kept whole. Its size is limited only through its
+envelope: the ingest routes refuse an envelope of more than 40 MiB as a whole (413). They never drop
+a part of an attachment.
 """
 
 from __future__ import annotations
@@ -16,16 +17,17 @@ from app.events.tables import envelopes
 from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
 
-# Other envelopes of an event that are looked into.
+# The most other envelopes of an event that are read.
 MAX_ENVELOPES = 20
-# Of them, inflated: a page waits while they are read.
+# The most bytes of these envelopes, inflated: a page waits while they are read.
 MAX_BYTES = 64 * 1024**2
 
 
 class Attachment(NamedTuple):
-    """A file that came with an event; ``payload`` as the client sent it.
+    """A file that came with an event.
 
-    :param filename: whatever the client gave for a name, or nothing.
+    :param filename: the name that the client sent, of any JSON type; ``None`` without a name.
+    :param payload: the bytes as the client sent them.
     """
 
     filename: object
@@ -33,15 +35,15 @@ class Attachment(NamedTuple):
     payload: bytes
 
     def described(self) -> dict[str, Any]:
-        """Return what lists say of it; the size in bytes."""
+        """Return the fields that lists show: file name, content type, and size in bytes."""
         of_file = {"filename": self.filename, "content_type": self.content_type}
         return {**of_file, "size": len(self.payload)}
 
 
 def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
-    """Yield the attachments of an event: of its own envelope, then of others, the earliest first.
+    """Yield the attachments of an event: those of its own envelope, then of others, oldest first.
 
-    :param row: of the event, with the ``body`` of its envelope.
+    :param row: the row of the event, with the ``body`` of its envelope.
     """
     yield from attachments_in(row.body)
     for id in _others(conn, row)[0]:
@@ -50,12 +52,12 @@ def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
 
 
 def unlisted_envelopes(conn: Connection, row: Row[Any]) -> int:
-    """Return how many envelopes with attachments of an event are kept and not looked into."""
+    """Return how many stored envelopes with attachments of an event are not read."""
     return _others(conn, row)[1]
 
 
 def _others(conn: Connection, row: Row[Any]) -> tuple[list[int], int]:
-    """Return the other envelopes that are looked into, and how many more there are."""
+    """Return the ids of the other envelopes to read, and the number of those that are not read."""
     table = envelopes.c
     query = select(table.id, table.size_bytes).where(
         table.event_id == row.event_id,
@@ -70,15 +72,16 @@ def _others(conn: Connection, row: Row[Any]) -> tuple[list[int], int]:
 
 
 def find_attachment(conn: Connection, row: Row[Any], number: int) -> Attachment | None:
-    """Return one of :func:`attachments_of`, ``None`` when there are not so many.
+    """Return an attachment by its number, ``None`` when the event has fewer attachments.
 
-    :param number: its place, from 0; what comes later is added at the end.
+    :param number: the position in :func:`attachments_of`, from 0. Attachments that arrive later
+        are added at the end.
     """
     return next(islice(attachments_of(conn, row), number, None), None)
 
 
 def attachments_in(body: bytes) -> list[Attachment]:
-    """Return the attachments in a stored envelope, in order."""
+    """Return the attachments in a stored envelope, in the order of its items."""
     return [
         Attachment(item.headers.get("filename"), item.headers.get("content_type"), item.payload)
         for item in parse_envelope(unpack(body)).items

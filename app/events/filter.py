@@ -1,4 +1,4 @@
-"""What a list of events can be narrowed to: the parameters of the API and of the page."""
+"""The filter of a list of events: the parameters of the API and of the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.protocol.lenient import search_text
 from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 
-# The index of event ids begins with the project. Its table belongs to a package beside this one.
+# The index of event ids begins with the project. The table of projects belongs to another package.
 PROJECT_IDS = table("projects", column("id")).c.id
 
 # Fields that are compared with the column of the same name.
@@ -31,9 +31,10 @@ Until = Annotated[AwareDatetime, Field(description="Received before.")]
 
 
 class EventFilter(Filter):
-    """What a list of events is narrowed to.
+    """The filter of a list of events.
 
-    ``q`` is part of a text in any case, or the id of an event, which is then the only one.
+    ``q`` is a part of a text, upper or lower case, or the id of an event. With an id, the list
+    holds only that event.
     """
 
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
@@ -47,7 +48,7 @@ class EventFilter(Filter):
     until: Annotated[Until | None, Control("To (UTC)", "to")] = None
 
     def listing(self, conn: Connection, *, descending: bool = True) -> Listing:
-        """Return the list of events that this filter leaves, sorted by row id."""
+        """Return the listing of the events that match this filter, sorted by row id."""
         key = [events.c.id]
         others = [*self._others(), *self._containing()]
         received = self._received(events.c.received_at)
@@ -71,8 +72,9 @@ class EventFilter(Filter):
         return self._along_project(listing) if is_by_project else listing
 
     def _along_project(self, listing: Listing) -> Listing:
-        # A range with one number in it, and sorted by that number as well: for an equality
-        # PostgreSQL takes the primary key instead, backwards past all newer events of others.
+        # The condition is a range that holds one number, and the list is sorted by that number
+        # too. For an equality PostgreSQL would use the primary key instead, and read backwards
+        # past all newer events of other projects.
         project = events.c.project_id
         along = [project >= self.project_id, project <= self.project_id]
         return listing._replace(key=[project, *listing.key], along=along, prefix=(self.project_id,))
@@ -98,10 +100,10 @@ class EventFilter(Filter):
         return [contains(text, *columns)] if text else []
 
     def _of_event(self, conn: Connection) -> list[Any]:
-        """Return the conditions of the event whose id is looked for; empty if it is not there."""
+        """Return the conditions for the event whose id is in ``q``, empty if it is not stored."""
         event_id = parse_event_id(search_text(self.q))
         if event_id is None:
             return []
-        # By project, as the index is.
+        # The project comes first, as in the index.
         is_it = events.c.project_id.in_(select(PROJECT_IDS)), events.c.event_id == event_id
         return list(is_it) if conn.execute(select(events.c.id).where(*is_it)).first() else []

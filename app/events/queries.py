@@ -1,4 +1,4 @@
-"""Reading events: pages of a list, and one event whole."""
+"""Queries for events: pages of a list, and a single event with its payload."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.packing import unpack
 from app.store.paging import Count, Page, count_rows, read_page
 
-# How an event's envelope fares, for the trail and the badge of a list.
+# The delivery status of an event's envelope, for the trail and for the badge in a list.
 DELIVERY_COLUMNS = (
     envelopes.c.state,
     envelopes.c.reason,
@@ -29,9 +29,9 @@ DELIVERY_COLUMNS = (
 
 @dataclass(frozen=True)
 class StoredEvent:
-    """One event with everything the store has of it.
+    """An event with everything that the store holds about it.
 
-    :param row: its row, with the envelope's ``state`` and ``reason``.
+    :param row: the row of the event, with the :data:`DELIVERY_COLUMNS` of its envelope.
     :param payload: the event as it was stored, scrubbed.
     """
 
@@ -45,21 +45,21 @@ def page_of_events(
 ) -> Page:
     """Return a page of event rows, newest first.
 
-    :param before: the row id after which the page goes on, exclusive.
+    :param before: the last row id of the previous page; the page begins after it.
     """
     listing = filter.listing(conn)
     return read_page(conn, _with_delivery(), listing, after=listing.after(before), limit=limit)
 
 
 def events_after(conn: Connection, filter: EventFilter, after: int, limit: int = 50) -> Page:
-    """Return the page of event rows next newer than row ``after``, newest first."""
+    """Return the page of event rows that came directly after row ``after``, newest first."""
     listing = filter.listing(conn, descending=False)
     page = read_page(conn, _with_delivery(), listing, after=listing.after(after), limit=limit)
     return page._replace(rows=page.rows[::-1])
 
 
 def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int = 100) -> Count:
-    """Return how many events came after row ``after``, counting no further than ``at_most``."""
+    """Return how many events came after row ``after``; stop counting at ``at_most``."""
     listing = filter.listing(conn, descending=False)
     return count_rows(conn, listing, after=listing.after(after), at_most=at_most)
 
@@ -67,9 +67,10 @@ def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int 
 def find_event(
     conn: Connection, event_id: str, project_id: int | None = None
 ) -> StoredEvent | None:
-    """Return one event whole, ``None`` when it is not there.
+    """Return an event with its payload, ``None`` when it is not stored.
 
-    :param event_id: with or without dashes, in any case.
+    :param event_id: with or without dashes, upper or lower case.
+    :param project_id: the project of the event; without it, all projects are searched.
     """
     parsed = parse_event_id(event_id)
     if parsed is None:
@@ -77,7 +78,8 @@ def find_event(
     query = (
         select(events, *DELIVERY_COLUMNS, envelopes.c.body)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
-        # By project, as the index is: without one, every event would be looked at.
+        # The index begins with the project: without this condition the query would read every
+        # event.
         .where(events.c.project_id.in_(select(PROJECT_IDS)), events.c.event_id == parsed)
         .order_by(events.c.project_id)
     )
@@ -88,7 +90,7 @@ def find_event(
 
 
 def read_stored(body: bytes, event_id: str, received_at: datetime) -> tuple[Event, dict[str, Any]]:
-    """Read an event and its payload out of a stored envelope.
+    """Return the event of a stored envelope, and its payload.
 
     :raise ValueError: the envelope is damaged.
     """

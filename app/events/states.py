@@ -1,4 +1,4 @@
-"""The states of an envelope on its way to Sentry."""
+"""The delivery states of an envelope."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class EnvelopeState(StrEnum):
-    """The word that is stored, counted and shown.
+    """The delivery state of an envelope, as it is stored, counted and shown.
 
-    ``local`` stays here; ``pending`` and ``retry`` are to be sent; ``parked`` was refused, and
-    ``expired`` became too old: a person may replay both. ``discarded`` is not sent on purpose.
+    ``local`` envelopes are not forwarded. ``pending`` and ``retry`` envelopes wait to be sent.
+    ``parked`` envelopes were refused, ``expired`` ones became too old; a person can replay both.
+    ``discarded`` envelopes are not sent on purpose.
     """
 
     LOCAL = "local"

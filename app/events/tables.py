@@ -1,8 +1,8 @@
-"""Tables of this package.
+"""The tables of envelopes and events.
 
-An **envelope** is the unit that is delivered: stored once, scrubbed and compressed. An **event**
-row points at it and carries only what lists show, filter and count by; the payload is read from
-the envelope.
+An **envelope** is the unit of delivery. It is stored once, scrubbed and compressed. An **event**
+row refers to its envelope. It holds only the values that lists show, filter and count by; the
+payload is read from the envelope.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from sqlalchemy import (
 
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
-# What is still to be sent, however many envelopes are settled.
+# The envelopes that are still to be sent. The partial index on this condition stays small, however
+# many envelopes have reached a final state.
 OUTBOX = "state IN ('pending', 'retry')"
 
 envelopes = Table(
     "envelopes",
     metadata,
     Column("id", RowId, primary_key=True),
-    # Given at the door, so that an envelope taken in twice (from an emergency file) is one row.
+    # Assigned on ingest. An envelope that is stored twice (recovered from an emergency file) is
+    # therefore still a single row.
     Column("uid", String(32), nullable=False, unique=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
     Column("event_id", String(32), index=True),
@@ -42,20 +44,22 @@ envelopes = Table(
     Column("settled_at", UtcDateTime),
     Column("size_bytes", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    # When it is due; NULL where it waits for nothing.
+    # When the next attempt is due; NULL where no waiting time applies.
     Column("next_at", UtcDateTime),
     Column("attempts", Integer, nullable=False, server_default="0"),
-    # 0 goes first and is never sampled out (an issue's first event, what a person replayed), else
-    # 1.
+    # 0: is sent first and is never sampled out (the first event of an issue, an envelope that a
+    # person replayed). 1: all others.
     Column("priority", Integer, nullable=False, server_default="1"),
     Column("upstream_id", String(64)),
-    # The instances it came through, separated by commas, so that two that point at each other stop.
+    # The instances that forwarded it, separated by commas. Two instances that forward to each other
+    # stop by this list.
     Column("via", String(500)),
-    # Of who sent it, where it asks for them: Sentry would take ours.
+    # The address and user agent of the client, where the envelope asks for them: Sentry would use
+    # those of this service.
     Column("caller_address", String(45)),
     Column("caller_user_agent", String(500)),
     Index(None, "state", "id"),
-    # The oldest of a project, which go first.
+    # For the oldest envelopes of a project, which are removed first.
     Index(None, "project_id", "received_at", "id"),
     partial_index("ix_envelopes_outbox", "project_id", "priority", "id", where=OUTBOX),
 )
@@ -77,7 +81,8 @@ events = Table(
     Column("release", String(250)),
     Column("environment", String(64)),
     Column("timestamp", UtcDateTime, nullable=False),
-    # What the client said where `timestamp` is not that, and why (`protocol/client_clock.py`).
+    # The time that the client sent, where `timestamp` differs from it, and the reason for the
+    # correction (`protocol/client_clock.py`).
     Column("client_timestamp", String(40)),
     Column("timestamp_corrected", String(16)),
     Column("received_at", UtcDateTime, nullable=False),
@@ -85,17 +90,17 @@ events = Table(
     Column("scrub_ms", Float, nullable=False),
     Column("scrubbed", JSON, nullable=False),
     Column("duplicates", Integer, nullable=False, default=0),
-    # The name of the user's rule that said so.
+    # The name of the user's rule that ignored the event.
     Column("ignored_by", String(200)),
-    # Why it is in its issue. No foreign key: a grouping that goes would have all of its events
-    # written.
+    # The grouping that assigned the event to its issue. No foreign key: the deletion of a grouping
+    # would have to update all of its events.
     Column("grouping_id", RowId),
-    # Of the user it met, empty without one; NULL for events older than this column.
+    # The hash of the affected user, empty without a user; NULL for events older than this column.
     Column("user_hash", String(32)),
-    # Whether files that came with it, or beside it, are no longer kept.
+    # Whether attachments of its envelope, or of other envelopes of the event, were removed.
     Column("attachments_removed", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "event_id"),
-    # Lists of a project, and of an issue, newest first.
+    # For lists of a project and lists of an issue, newest first.
     Index(None, "project_id", "id"),
     Index(None, "issue_id", "id"),
     Index(None, "envelope_id"),

@@ -1,4 +1,4 @@
-"""The trail: what happened to an event, hop by hop."""
+"""The trail of an event: the steps from the client to Sentry."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from app.protocol.event import Event
 
 
 class Hop(NamedTuple):
-    """One step of an event.
+    """A step of an event.
 
-    :param at: when it was reached; ``None`` while it is not.
-    :param ms: milliseconds that the step took.
-    :param ok: ``None`` while it is open, ``False`` when it failed; ``detail`` names the cause.
+    :param hop: the name of the step.
+    :param at: when the step was reached; ``None`` before that.
+    :param ms: the duration of the step in milliseconds.
+    :param ok: ``None`` while the step is open, ``False`` when it failed.
+    :param detail: more about the step, such as the cause of a failure.
     """
 
     hop: str
@@ -29,11 +31,11 @@ class Hop(NamedTuple):
 def trail(
     row: Row[Any], event: Event, waits_for: str = "", next_at: datetime | None = None
 ) -> list[Hop]:
-    """Return the hops of an event.
+    """Return the steps of an event, from its capture to its delivery.
 
     :param row: of ``events``, with the envelope's :data:`~app.events.queries.DELIVERY_COLUMNS`.
-    :param waits_for: what keeps all of its project's envelopes here, in words.
-    :param next_at: the moment of the next try, never a past one; ``None`` where it is due.
+    :param waits_for: the reason, in words, why no envelope of the project is sent; empty without.
+    :param next_at: the time of the next attempt, never in the past; ``None`` when it is due.
     """
     scrubbed_at = row.received_at + timedelta(milliseconds=row.scrub_ms)
     stored_ms = (row.stored_at - row.received_at) / timedelta(milliseconds=1)
@@ -59,9 +61,10 @@ def _taken_out(count: int) -> str:
 def delivery_hops(
     row: Row[Any], stored_at: datetime, waits_for: str = "", next_at: datetime | None = None
 ) -> list[Hop]:
-    """Return the hops of an envelope from the disk to Sentry.
+    """Return the delivery steps of an envelope, from the store to Sentry.
 
     :param row: with the :data:`~app.events.queries.DELIVERY_COLUMNS`.
+    :param stored_at: when the envelope was stored.
     :param waits_for: and ``next_at``: as for :func:`trail`.
     """
     if row.state == EnvelopeState.DELIVERED:
@@ -79,7 +82,7 @@ def delivery_hops(
 
 
 def _failed(row: Row[Any], waits_for: str, next_at: datetime | None) -> list[Hop]:
-    """Return where it stopped: before Sentry, or at Sentry's answer."""
+    """Return the delivery steps of a failed envelope: it failed before or with Sentry's answer."""
     detail = "; ".join(filter(None, (row.reason, _what_next(row, waits_for, next_at))))
     if _was_answered(row.reason or ""):
         return [
@@ -90,7 +93,7 @@ def _failed(row: Row[Any], waits_for: str, next_at: datetime | None) -> list[Hop
 
 
 def why_not_sent(reason: str | None) -> str:
-    """Return in words why an envelope was discarded."""
+    """Return the reason, in words, why an envelope was discarded."""
     return _DISCARDED.get(reason or "", reason or "no reason was noted")
 
 
@@ -113,7 +116,7 @@ def _what_next(row: Row[Any], waits_for: str, next_at: datetime | None) -> str:
     if row.state == EnvelopeState.EXPIRED:
         return "too old to send; it can be replayed"
     if waits_for:
-        # Its own cause stands before it already.
+        # The reason of the row is already in front of this text.
         return waits_for.replace(f" ({row.reason})", "")
     return f"next try at {next_at:%H:%M:%S} UTC" if next_at else "the next try is due"
 

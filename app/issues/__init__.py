@@ -1,1 +1,1 @@
-"""Issues: groups of events. Grouping decides which; the tables count them."""
+"""Issues: groups of events. Grouping assigns events to issues; the tables count them."""

@@ -1,7 +1,7 @@
-"""What releases brought: issues that were new in them, came back in them, are resolved in them.
+"""Issues by release: those that were new in it, that regressed in it, or are resolved in it.
 
-A release is a project and a version; issues name it by its version, since they outlive it. Each
-question finds its rows by an index.
+A release is a project and a version. Issues store its version, because they outlive the release.
+Each query finds its rows by an index.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ What = Literal["new", "regressed", "resolved"]
 
 
 class IssueCounts(NamedTuple):
-    """Issues of a release, those that were deleted left out.
+    """The number of issues of a release, without deleted issues.
 
-    :param new: whose first event was of it.
-    :param regressed: that came back with an event of it, whatever became of them since.
-    :param resolved: that are resolved in it, and have not come back.
+    :param new: issues whose first event was of this release.
+    :param regressed: issues that regressed with an event of this release, whatever their status
+        is now.
+    :param resolved: issues that are resolved in this release and have not regressed.
     """
 
     new: int = 0
@@ -39,7 +40,7 @@ class IssueCounts(NamedTuple):
 def counts_by_release(
     conn: Connection, project_id: int, versions: Sequence[str]
 ) -> dict[str, IssueCounts]:
-    """Return the counts of each of some releases of a project."""
+    """Return the issue counts of releases of a project, by version."""
     found: dict[str, dict[str, int]] = {version: {} for version in versions}
     whats: tuple[What, ...] = ("new", "regressed", "resolved")
     for what in whats if versions else ():
@@ -53,7 +54,10 @@ def counts_by_release(
 def issues_of_release(
     conn: Connection, project_id: int, version: str, what: What, limit: int
 ) -> list[Row[Any]]:
-    """Return issues of a release, the one seen last first."""
+    """Return issues of a release, most recently seen first.
+
+    :param limit: the largest number of issues.
+    """
     query, _ = _of_releases(what, project_id, [version])
     ids = query.with_only_columns(issues.c.id)
     newest = select(issues).where(issues.c.id.in_(ids))
@@ -62,7 +66,7 @@ def issues_of_release(
 
 
 def _of_releases(what: What, project_id: int, versions: Sequence[str]) -> tuple[Select[Any], Any]:
-    """Return a query for issues of releases, and what says of which one they are."""
+    """Return a query for the issues of releases, and the column that holds the version."""
     of_project = issues.c.project_id == project_id, issues.c.status.in_(STATUSES)
     query = select(issues.c.id).where(*of_project)
     if what == "new":

@@ -1,10 +1,11 @@
-"""The hashes that bundlers put into the names of files: which piece of a name is one, which a word.
+"""Remove the hashes that bundlers put into file names, and keep the words.
 
 index-BK3s9f-a.js  ->  index.js       checkout-DataGrid.js  stays
 
-Vite and Rollup draw eight letters of base64url, esbuild of base32. Of such hashes some look like
-words in camel case, so what reads as English stays and all else goes: a word lost glues two files
-of one folder together, a hash left splits every issue at every release.
+Vite and Rollup use eight characters of base64url, esbuild of base32. Some of these hashes look like
+words in camel case. Therefore a piece that reads as English is kept, and every other piece is
+removed. Both mistakes have a cost: a removed word makes two files of a folder look the same, and a
+kept hash splits every issue at every release.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _VOWEL = re.compile(r"[aeiouy]")
 _SHORT_WORDS = frozenset(
     "js ts ui db io id of on in to is my by up no go be we do at an or as it if api app".split()
 )
-# How English words begin, and three consonants that stand together in them.
+# The pairs of consonants that begin English words, and the triples that occur in them.
 _ONSETS = frozenset(
     "bl br ch cl cr dr dw fl fr gh gl gr kl kn kr ph pl pr ps rh sc sh sk sl sm sn sp sq st sw th "
     "tr ts tw wh wr".split()
@@ -43,9 +44,9 @@ _TRIPLES = frozenset(
 def without_chunk_hash(name: str, *, is_module: bool = False) -> str:
     """Return the name of a script, or of its module, without the hash at its end.
 
-    ``*`` stands for a name that was nothing but a hash.
+    The result is ``*`` plus the extension if the whole name was a hash.
 
-    :param is_module: whether the name may do without the extension of a script.
+    :param is_module: whether the name can be without the extension of a script.
     """
     found = _SCRIPT.fullmatch(name[:400])
     stem, end = (found["stem"], found["end"]) if found else (name, "")
@@ -65,7 +66,7 @@ def _without(stem: str) -> str:
 
 
 def is_hash(piece: str) -> bool:
-    """Tell what was drawn at random from what reads as words, in lower or in camel case."""
+    """Return whether a piece of a name is random, not words in lower case or camel case."""
     letters = piece.replace("-", "").replace("_", "")
     digits = re.findall(r"\d+", letters)
     if letters.islower() and not digits:

@@ -1,4 +1,6 @@
-"""Where code is, without what a deployment changes: release folders, users, hosts, bundle hashes.
+"""Code locations without the parts that a deployment changes.
+
+These parts are release folders, users, hosts and bundle hashes.
 
 https://shop.example.org/static/js/main.3f9a1c2b.js?v=7  ->  static/js/main.js
 /srv/releases/20260101/shop/pay.py                      ->  shop/pay.py
@@ -11,7 +13,7 @@ from functools import lru_cache
 
 from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Frame
 
-# Modules that name no place: the same word for every script there is.
+# Modules that do not name a location: every script has the same one.
 _NO_MODULES = frozenset({"", "?", "__main__", "__mp_main__", "<unknown module>", "<unknown>"})
 _NO_FILES = frozenset({"", "?", "<anonymous>", "native", "[native code]", "native code", "unknown"})
 
@@ -21,13 +23,14 @@ _NAMES_HOST = re.compile(
 )
 _ABSOLUTE = re.compile(r"(?:file:/*)?(?:[a-zA-Z]:)?[\\/]")
 _POSITION = re.compile(r"(?::\d+){1,2}$")
-# What stands above these is the machinery of containers.
+# The folders above these belong to the container runtime.
 _CONTAINER_ROOTS = ("rootfs", "merged")
-# Below these stand whole packages, whose names are the same wherever they are installed.
+# These folders hold whole packages. A package has the same name wherever it is installed.
 _PACKAGE_ROOT = re.compile(
     r"(?:site-packages|dist-packages|node_modules|bower_components|gems|python\d(?:\.\d+)?)$"
 )
-# Where deployments and developers keep applications; a name of these says nothing about the code.
+# Folders in which deployments and developers keep applications. Their names say nothing about the
+# code.
 _ROOTS = frozenset(
     "home opt srv var www usr local root tmp private mnt data app apps application code work "
     "workspace workspaces builds build github runner _work releases current deploy deploys "
@@ -36,11 +39,12 @@ _ROOTS = frozenset(
     "proc snap a layers public public_html site sites service services media media0 ephemeral "
     "storage".split()
 )
-# What stands below one of these is the application's own, whatever it is called.
+# Every folder below one of these belongs to the application, whatever its name is.
 _APPLICATIONS = frozenset({"app", "application", "html", "htdocs", "wwwroot", "task"})
-# Also below an application's own folder.
+# These are removed below an application's folder, too.
 _RELEASES = frozenset({"releases", "current"})
-# The folder after these is one user's, one release's; "users" only as the very first.
+# The folder after one of these belongs to a single user or release. "users" counts only as the
+# first folder of a path.
 _OWNERS = frozenset({"home", "releases", "containers", "volumes", "overlay2", "deployments"})
 _VOLATILE = re.compile(
     r"\d+"  # an id, a date, an epoch
@@ -55,7 +59,7 @@ _VOLATILE = re.compile(
     r"|(?-i:(?=\D{0,100}\d)(?=[^a-z]{0,100}[a-z])(?=[^A-Z]{0,100}[A-Z])[\w-]{12,})",
     re.IGNORECASE,
 )
-# Names that half of all projects have; such a folder is told with the one around it.
+# Folder names that are common to many projects. Such a folder is named with its parent folder.
 _GENERIC = frozenset(
     "src lib dist out app build cjs esm es js static assets chunks pages components main java "
     "handlers controllers views models routes api services utils helpers core common server client "
@@ -63,12 +67,12 @@ _GENERIC = frozenset(
 )
 _SEPARATED = re.compile(r"([.\-~])")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]{6,}")
-# Vite and Rollup: eight characters of base64url, which may hold the separators themselves.
+# Vite and Rollup: eight characters of base64url, which can contain the separators.
 _BASE64_HASH = re.compile(r"[-.](?P<hash>[\w-]{8})(?=\.\w{1,10}$)")
 _UNDERSCORED_HASH = re.compile(r"_(?=[0-9a-f]*\d)[0-9a-f]{8,}(?=[._-])")
 _BASE32 = re.compile(r"(?=[A-Z]*\d)[A-Z0-9]{8,}")
 _CELL = re.compile(r"-\d+-[0-9a-f]+(?=>)")
-# What compilers and containers count: Foo$1, Foo$$Lambda$14/0x0800066840, <>c__DisplayClass3_0.
+# Numbers from compilers and containers: Foo$1, Foo$$Lambda$14/0x0800066840, <>c__DisplayClass3_0.
 _COUNTED = re.compile(
     r"\$\$(?:Lambda|\w*(?:Enhancer|FastClass|Proxy)).*|\${1,3}\d+|(?<=Proxy)\d+|(?<=Accessor)\d+"
     r"|(?<=DisplayClass)\d+(?:_\d+)*|(?<=>[a-z]__)\d+(?:_\d+)*"
@@ -77,7 +81,7 @@ _VERSION = re.compile(r"(?<=\w)[-_@]v?\d+\.\d[\w.+-]*$")
 
 
 def is_nowhere(frame: Frame) -> bool:
-    """Return whether the frame is a built-in of its runtime, or says nothing at all."""
+    """Return whether a frame has no location: a built-in of its runtime, or an empty frame."""
     if module_of(frame) or frame.package:
         return False
     path = frame.filename or frame.abs_path
@@ -87,14 +91,14 @@ def is_nowhere(frame: Frame) -> bool:
 
 
 def place(frame: Frame) -> str:
-    """Return the module of a frame, else its file, else its binary; ``?`` where none is known."""
+    """Return the module of a frame, else its file, else its binary, else ``?``."""
     if module := module_of(frame):
         return stable_module(module)
     return stable_path(path_of(frame) or "?")
 
 
 def module_of(frame: Frame) -> str | None:
-    """Return the module of a frame as the client sent it, where it names a place."""
+    """Return the module of a frame as the client sent it, ``None`` if it names no location."""
     return None if (frame.module or "") in _NO_MODULES else (frame.module or "")[:MAX_PATH]
 
 
@@ -106,7 +110,7 @@ def path_of(frame: Frame) -> str | None:
 
 @lru_cache(maxsize=4096)
 def stable_module(module: str) -> str:
-    """Return a module's name without the hashes and numbers of what was generated."""
+    """Return a module's name without generated hashes and numbers."""
     module = _COUNTED.sub("", module)
     if "/" in module or "\\" in module:
         return stable_path(module)
@@ -116,15 +120,15 @@ def stable_module(module: str) -> str:
 
 @lru_cache(maxsize=4096)
 def stable_path(path: str) -> str:
-    """Return the end of a path that is the same for every release, user and host.
+    """Return the end of a path, which is the same for every release, user and host.
 
-    :param path: a file's path or address, with slashes of either kind.
+    :param path: a file's path or address, with slashes or backslashes.
     """
     path = path.removeprefix("blob:")
     *folders, name = _segments(path)
     folders = [_VERSION.sub("", folder) for folder in folders]
     if path.startswith(("http", "webpack")) and "." not in name and _VOLATILE.fullmatch(name):
-        name = "#"  # Inside a page, of which there is one an order; or a module by its number.
+        name = "#"  # A page whose address holds an id (an order), or a numbered module.
     if package := _below_package_root(folders):
         return "/".join([*package[:1], *package[1:][-1:], _stable_name(name)])
     if _ABSOLUTE.match(path):
@@ -190,7 +194,7 @@ def _stable_name(name: str) -> str:
 
 
 def without_hash(name: str) -> str:
-    """Return a name without the parts that a bundler computed or counted."""
+    """Return a name without the hashes and numbers of a bundler."""
     pieces = _SEPARATED.split(name)
     kept = ["#" if _is_hash(pieces[0]) else pieces[0]]
     for separator, piece in zip(pieces[1::2], pieces[2::2], strict=True):
@@ -206,6 +210,6 @@ def _is_hash(piece: str) -> bool:
 
 
 def _is_random(piece: str) -> bool:
-    """Tell eight characters that were drawn from a word of eight letters in camel case."""
+    """Return whether eight characters are random, not a word of eight letters in camel case."""
     capitals = sum(char.isupper() for char in piece)
     return capitals > 2 or (capitals > 0 and any(char.isdigit() for char in piece))

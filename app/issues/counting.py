@@ -1,8 +1,8 @@
-"""Counts of an issue beside its own row: events by the hour, and how often a tag had a value.
+"""Counts of an issue outside its own row: events per hour, and events per tag value.
 
-Both are bounded whatever clients send: an hour is that of this service's clock, and an issue has at
-most MAX_KEYS keys with MAX_VALUES values each; the rest of a key's values share one row, whose
-value is empty.
+Both counts are bounded, whatever clients send. An hour is an hour of this service's clock. An issue
+has at most MAX_KEYS tag keys with MAX_VALUES values each; all further values of a key share one
+row, whose value is empty.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from app.issues.tables import issue_hours, issue_tags
 from app.protocol.event import Event
 from app.store import added, upsert
 
-# 2,000 rows an issue at most; reading and ranking all of them takes about a millisecond.
+# At most 2,000 rows per issue. Reading and ranking all of them takes about a millisecond.
 MAX_KEYS = 40
 MAX_VALUES = 50
 KEY_LENGTH = 64
@@ -42,20 +42,24 @@ Pair = tuple[str, str]
 
 
 class Hours:
-    """Events of issues by the hour in which they happened, and by that in which they came."""
+    """Event counts of issues, by the hour of the event and by the hour in which it was received."""
 
     def __init__(self) -> None:
         self.happened: Counter[tuple[int, datetime]] = Counter()
         self.received: Counter[tuple[int, datetime]] = Counter()
 
     def count(self, issue_id: int, at: datetime, received_at: datetime) -> None:
-        """Count an event."""
+        """Count an event.
+
+        :param at: when it happened.
+        :param received_at: when this service received it.
+        """
         self.happened[issue_id, _hour(at)] += 1
         self.received[issue_id, _hour(received_at)] += 1
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """As rows of the table."""
+        """The counts as rows of the table ``issue_hours``."""
         return [
             {
                 "issue_id": key[0],
@@ -72,7 +76,11 @@ def _hour(moment: datetime) -> datetime:
 
 
 def count_hours(conn: Connection, met: Iterable[tuple[int, datetime]], now: datetime) -> None:
-    """Count events that come now, by issue and when each happened."""
+    """Count events that are received now.
+
+    :param met: the issue of each event, and when the event happened.
+    :param now: the time received of all of them.
+    """
     hours = Hours()
     for issue_id, at in met:
         hours.count(issue_id, at, now)
@@ -80,7 +88,10 @@ def count_hours(conn: Connection, met: Iterable[tuple[int, datetime]], now: date
 
 
 def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
-    """Count the tags of events into their issues."""
+    """Count the tags of events for their issues.
+
+    :param met: the issue of each event, and the event.
+    """
     counts = Counter((issue_id, *pair) for issue_id, event in met for pair in pairs_of(event))
     rows = [
         {"of": issue_id, "named": key, "being": value, "times": times}
@@ -91,13 +102,13 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
 
 
 def add_hours(conn: Connection, hours: Hours) -> None:
-    """Add events to hours of issues."""
+    """Add event counts to the hours of issues."""
     if rows := hours.rows:
         conn.execute(upsert(conn, issue_hours, events=added, received=added), rows)
 
 
 def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
-    """Take events out of hours of an issue; hours that are gone already stay so."""
+    """Subtract event counts from the hours of an issue; hours that were removed stay removed."""
     of = issue_hours.c
     for row in hours.rows:
         is_it = of.issue_id == issue_id, of.hour == row["hour"]
@@ -112,7 +123,7 @@ def _less(column: Any, number: int) -> Any:
 
 
 def merge_hours(conn: Connection, source_id: int, target_id: int) -> None:
-    """Have the hours of an issue be those of another one, too."""
+    """Add the hours of an issue to those of another issue, and delete them from the first."""
     of = issue_hours.c
     query = select(of.hour, of.events, of.received).where(of.issue_id == source_id)
     hours = Hours()
@@ -124,9 +135,9 @@ def merge_hours(conn: Connection, source_id: int, target_id: int) -> None:
 
 
 def take_tags(conn: Connection, issue_id: int, taken: Iterable[Event]) -> None:
-    """Take the tags of events out of an issue's counts.
+    """Subtract the tags of events from an issue's counts.
 
-    A value that had no place of its own is taken out of those that share one.
+    A value without its own row is subtracted from the row that such values share.
     """
     of = issue_tags.c
     query = select(of.key, of.value, of.times_seen).where(of.issue_id == issue_id)
@@ -147,9 +158,9 @@ def take_tags(conn: Connection, issue_id: int, taken: Iterable[Event]) -> None:
 
 
 def merge_tags(conn: Connection, source_id: int, target_id: int) -> None:
-    """Count the tags of an issue into another one, within its bounds."""
+    """Add the tag counts of an issue to another issue, within the bounds of that issue."""
     of = issue_tags.c
-    # The commonest first: they have a place where not all do.
+    # The most frequent values come first: they get a row if there is not a row for all.
     query = select(of.key, of.value, of.times_seen).where(of.issue_id == source_id)
     rows = [
         {"of": target_id, "named": key, "being": value, "times": times}
@@ -161,7 +172,10 @@ def merge_tags(conn: Connection, source_id: int, target_id: int) -> None:
 
 
 def pairs_of(event: Event) -> list[Pair]:
-    """Return an event's tags, after those that every event has; the longest cut, none empty."""
+    """Return the tags that every event has, then the event's own tags.
+
+    Long keys and values are cut; empty ones are left out.
+    """
     own = {
         "level": event.level,
         "environment": event.environment,
@@ -174,13 +188,13 @@ def pairs_of(event: Event) -> list[Pair]:
     return list(islice(((key, value) for key, value in cut if key and value), MAX_KEYS))
 
 
-# Built once: putting this statement together takes longer than executing it.
+# Built once: building this statement takes longer than executing it.
 @functools.cache
 def _tag_upsert(dialect: str) -> Any:
-    """One statement that counts and keeps the bounds, so that nothing is read before.
+    """Return a statement that counts and keeps the bounds, without a query before it.
 
-    What is there already is found first; the counting that a new value or key costs looks at
-    MAX_VALUES, respectively all rows of the issue.
+    An existing value is found first. A new value costs a count of MAX_VALUES rows; a new key costs
+    a count of all rows of the issue.
     """
     columns = issue_tags.c
     issue_id = bindparam("of", type_=columns.issue_id.type)

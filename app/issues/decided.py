@@ -1,8 +1,8 @@
-"""What a person decided about an issue, which outlives its events, and what is kept of it then.
+"""The decisions of a person about an issue. They are kept when its events are removed.
 
-Kept: status, the releases and counts, who did what and when, comments. Not kept: title, culprit,
-readable grouping key, tags, users, ids of events. The hash of the grouping stays, so that an event
-finds its issue again.
+Kept: status, releases, counts, comments, and the history of who did what and when. Removed: title,
+culprit, readable grouping key, tags, users, and event ids. The hash of the grouping is kept, so
+that a new event finds its issue again.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from app.issues.parametrize import parametrize
 from app.issues.tables import IssueStatus, issues, transitions
 from app.protocol.scrub import Scrubber
 
-# A type of an issue without an exception, see :attr:`app.protocol.event.Event.type`.
+# The type of an issue without an exception, see :attr:`app.protocol.event.Event.type`.
 MESSAGE = "message"
-# What a person did with an issue beside giving it a status.
+# The kinds of actions of a person on an issue, apart from a change of status.
 SAID = ("commented", "merged", "unmerged")
 _NO_TITLE = "(message)"
 
 
 def is_decided() -> ColumnElement[bool]:
-    """Return the condition that a person ignored an issue, resolved it in a release, or commented.
+    """Return the SQL condition for issues with a decision of a person.
 
-    A status that a rule of a person gave is a person's decision, too.
+    These issues are ignored, resolved in a release, or have a comment, a merge or an unmerge in
+    their history. A status that a user's rule set is a decision of a person, too.
     """
     is_named = or_(issues.c.resolved_after.is_not(None), issues.c.resolved_in.is_not(None))
     is_commented = transitions.c.issue_id == issues.c.id, transitions.c.kind.in_(SAID)
@@ -35,9 +36,9 @@ def is_decided() -> ColumnElement[bool]:
 
 
 def title_without_data(type: str, grouping_key: str) -> str:
-    """Return what an issue is called without what its events said.
+    """Return a title for an issue without the data of its events.
 
-    :return: the type of its exception, or its message without what changes from event to event.
+    :return: the type of its exception, or its message without the parts that vary between events.
     """
     if type != MESSAGE:
         return Scrubber().scrub_text(type)[:500]

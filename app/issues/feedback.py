@@ -1,7 +1,7 @@
-"""Feedback: a row for each thing that somebody said of an error, beside the envelope it came in.
+"""User feedback about errors: a row for each feedback item, beside its envelope.
 
-A row is written with its envelope and goes with it. It names the issue of the event that it is
-about; where that event comes later, :func:`link_orphans` puts the name in.
+A row is written with its envelope and removed with it. It refers to the issue of the event that the
+feedback is about. If that event arrives later, :func:`link_orphans` sets the issue.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from app.store import Store, insert
 from app.store.paging import Listing, Page, hidden, read_page
 from app.store.searching import contains
 
-# How much of what waits for its event is looked at again, the newest first. What was sampled out by
-# its client never comes.
+# How many rows without their event are checked again, newest first. An event that its client
+# sampled out never arrives.
 MAX_LINKED = 500
 
 EventId = Annotated[
@@ -36,7 +36,7 @@ Text = Annotated[str, Field(max_length=500, description="Part of message, name, 
 
 
 class Received(NamedTuple):
-    """One feedback, and the envelope that it came in."""
+    """A feedback item and the envelope that it arrived in."""
 
     project_id: int
     envelope_id: int
@@ -45,7 +45,7 @@ class Received(NamedTuple):
 
 
 class FeedbackFilter(Filter):
-    """What a list of feedback is narrowed to."""
+    """The filter of a list of feedback."""
 
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
     issue_id: Annotated[RowNumber | None, Control("Issue", "issue")] = None
@@ -53,7 +53,7 @@ class FeedbackFilter(Filter):
     q: Annotated[Text | None, Control("Text", placeholder="message, name, e-mail, id")] = None
 
     def listing(self) -> Listing:
-        """Return the list of feedback that this filter leaves, sorted by row id."""
+        """Return the listing of the feedback that matches this filter, sorted by row id."""
         columns, along, others = feedback.c, [], []
         if self.event_id is not None:
             along.append(columns.associated_event_id == self.event_id)
@@ -74,7 +74,7 @@ EVERYTHING = FeedbackFilter()
 
 
 def record_feedback(conn: Connection, received: Iterable[Received]) -> None:
-    """Write rows; events of the same transaction are to be there already."""
+    """Store feedback; the events of the same transaction must be stored before."""
     rows = [
         {
             "project_id": one.project_id,
@@ -93,8 +93,8 @@ def record_feedback(conn: Connection, received: Iterable[Received]) -> None:
 
 
 def link_orphans(store: Store) -> int:
-    """Give feedback the issue of an event that came after it; return how much there was."""
-    with store.read() as conn:  # Nothing to do is the usual case, and no reason to wait for a turn.
+    """Set the issue of feedback whose event arrived later; return the number of these rows."""
+    with store.read() as conn:  # Usually there is nothing to do, so do not wait for the writer.
         found = _orphans(conn)
     if not found:
         return 0
@@ -112,9 +112,9 @@ def page_of_feedback(
     before: int | None = None,
     limit: int = 50,
 ) -> Page:
-    """Return a page of feedback with the ``title`` of their issue, newest first.
+    """Return a page of feedback rows with the ``title`` of their issue, newest first.
 
-    :param before: the row id after which the page goes on, exclusive.
+    :param before: the last row id of the previous page; the page begins after it.
     """
     query = (
         select(feedback, issues.c.title)
@@ -126,9 +126,10 @@ def page_of_feedback(
 
 
 def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attachment]]:
-    """Return the files that came with feedback, by the feedback's row id; without those of none.
+    """Return the files of feedback, by the row id of the feedback; rows without files are left out.
 
-    Of a page's envelopes the first :data:`MAX_BYTES` are looked into, since it waits for them.
+    Only the first :data:`MAX_BYTES` of a page's envelopes are read, because the page waits for
+    them.
     """
     by_envelope = {row.envelope_id: row.id for row in rows}
     columns = envelopes.c
@@ -148,7 +149,7 @@ def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attac
 
 
 def find_file(conn: Connection, feedback_id: int, number: int) -> Attachment | None:
-    """Return a file of one feedback, by its place from 0; ``None`` when it is not there."""
+    """Return a file of a feedback item by its number, from 0; ``None`` when it does not exist."""
     if feedback_id >= 2**63:
         return None
     query = (
@@ -163,13 +164,13 @@ def find_file(conn: Connection, feedback_id: int, number: int) -> Attachment | N
 
 
 def has_feedback(conn: Connection, project_id: int, event_id: str) -> bool:
-    """Tell whether a feedback is there, by its own id."""
+    """Return whether a project has a feedback item with this event id of its own."""
     is_it = feedback.c.project_id == project_id, feedback.c.event_id == event_id
     return conn.execute(select(feedback.c.id).where(*is_it)).first() is not None
 
 
 def nth_newest_at(conn: Connection, project_id: int, n: int) -> datetime | None:
-    """Return when the ``n``-th newest feedback of a project came, ``None`` if there are fewer."""
+    """Return the time received of a project's ``n``-th newest feedback, ``None`` without it."""
     query = select(feedback.c.received_at).where(feedback.c.project_id == project_id)
     return conn.execute(query.order_by(feedback.c.id.desc()).offset(n - 1).limit(1)).scalar()
 
@@ -183,7 +184,7 @@ _ISSUES_OF = select(events.c.event_id, events.c.issue_id).where(
 def _issues_of(
     conn: Connection, about: Iterable[tuple[int, str | None]]
 ) -> dict[tuple[int, str], int]:
-    # By project: for a list of pairs SQLite reads the whole table.
+    # One query per project: for a list of pairs SQLite reads the whole table.
     by_project: dict[int, list[str]] = {}
     for project_id, event_id in about:
         if event_id is not None:

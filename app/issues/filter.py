@@ -1,4 +1,4 @@
-"""What a list of issues can be narrowed to: the parameters of the API and of the page."""
+"""The filter of a list of issues: the parameters of the API and of the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.store.paging import Listing, hidden
 from app.store.searching import contains
 
 Status = Literal["unresolved", "resolved", "ignored"]
-# What a list is sorted by, the largest first.
+# The columns that a list can be sorted by, the largest value first.
 Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
@@ -30,7 +30,7 @@ Text = Annotated[
 
 
 class IssueFilter(Filter):
-    """What a list of issues is narrowed to."""
+    """The filter of a list of issues."""
 
     status: Status | None = None
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
@@ -41,15 +41,18 @@ class IssueFilter(Filter):
 
     @property
     def statuses(self) -> Sequence[str]:
-        """The statuses of the issues that it leaves."""
+        """The statuses of the issues that match this filter."""
         return [self.status] if self.status else STATUSES
 
     def resolved(self, conn: Connection) -> IssueFilter:
-        """Return this filter with the id of an event that is there replaced by its issues."""
+        """Return this filter, with an event id in ``q`` replaced by the issues of that event.
+
+        The filter is returned unchanged if ``q`` is not the id of a stored event.
+        """
         event_id = parse_event_id(search_text(self.q))
         if event_id is None:
             return self
-        # By project, as the index is.
+        # The project comes first, as in the index.
         of_event = select(events.c.issue_id).where(
             events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
         )
@@ -60,7 +63,10 @@ class IssueFilter(Filter):
         return IssueSelection(**given | {"q": None, "ids": found})
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
-        """Return the list of issues of one status that this filter leaves."""
+        """Return the listing of the issues of one status that match this filter.
+
+        :param sort: one of :data:`SORTS`.
+        """
         columns = issues.c
         along, others = [columns.status == status, *self._along()], self._others()
         if self.project_id is not None and sort == "last_seen":
@@ -70,18 +76,18 @@ class IssueFilter(Filter):
         return Listing([columns[sort], columns.id], along, others)
 
     def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return a query over ``issues`` narrowed to this filter, but for its status."""
+        """Return a query over ``issues`` with the conditions of this filter, except its status."""
         conditions = [*self._along(), *self._others()]
         if self.project_id is not None:
             conditions.append(issues.c.project_id == self.project_id)
         return query.where(*conditions)
 
     def _along(self) -> list[Any]:
-        """Return the conditions that an index answers."""
+        """Return the conditions that an index can find rows by."""
         return []
 
     def _others(self) -> list[Any]:
-        """Return the conditions that have to look into each issue."""
+        """Return the conditions that have to be checked on each issue."""
         found: list[Any] = []
         if self.level is not None:
             found.append(issues.c.level == self.level)
@@ -89,7 +95,7 @@ class IssueFilter(Filter):
             found.append(_has_tag("environment", clean_text(self.environment)))
         if self.release is not None:
             release = clean_text(self.release)
-            # The tags may have no place for a release any more that the issue itself still names.
+            # A release may be in the issue's own row although its tags had no room for it.
             known = or_(hidden(issues.c.first_release) == release, issues.c.last_release == release)
             found.append(or_(known, _has_tag("release", release)))
         text = search_text(self.q)
@@ -97,11 +103,11 @@ class IssueFilter(Filter):
 
 
 class IssueSelection(IssueFilter):
-    """A filter with what only this program asks for.
+    """A filter with parameters that only this program uses.
 
-    :param transactions: any of its events is of one of these; of those before they were counted,
-        the last one.
-    :param ids: of the issues themselves.
+    :param transactions: an event of the issue has one of these transactions. For events from
+        before transactions were counted, only the last event is compared.
+    :param ids: the ids of the issues.
     """
 
     transactions: tuple[str, ...] | None = None

@@ -1,4 +1,4 @@
-"""Fingerprints: the parts a client or a rule gave, with Sentry's variables filled in.
+"""Fingerprints: the parts that a client or a rule gave, with Sentry's variables replaced.
 
 Source: https://docs.sentry.io/concepts/data-management/event-grouping/fingerprint-rules/
 (Variables), 2026-11-24.
@@ -22,14 +22,17 @@ _DEFAULT = re.compile(r"\{\{\s{0,20}default\s{0,20}\}\}", re.IGNORECASE)
 
 
 def is_default(parts: list[str]) -> bool:
-    """Return whether a fingerprint says no more than that the usual rules hold."""
+    """Return whether a fingerprint only asks for the default grouping."""
     return all(not part.strip() or _DEFAULT.fullmatch(part.strip()) for part in parts)
 
 
 def expand(parts: list[str], event: Event, default_key: str) -> str:
-    """Return a fingerprint as readable text, a line each part; ``{{ default }}`` is the usual key.
+    """Return a fingerprint as readable text, one line per part.
 
-    An unknown variable stays as it was written; a known one without a value says so.
+    An unknown variable stays as it was written. A known variable without a value is replaced by a
+    text that says so.
+
+    :param default_key: the key of the default grouping, for ``{{ default }}``.
     """
     return "\n".join(_line(part, event, default_key) for part in parts[:MAX_PARTS])
 
@@ -38,7 +41,7 @@ def _line(part: str, event: Event, default_key: str) -> str:
     if _DEFAULT.fullmatch(part.strip()):
         return "default " + default_key.replace("\n", "\n  ")
     filled = _VARIABLE.sub(lambda match: _filled(match, event, default_key), part)
-    # Written with its escapes, so that two parts and one with a line end stay two fingerprints.
+    # Line ends are escaped: otherwise two parts would look like one part with a line end.
     line = filled.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
     if len(line) > MAX_PART:
         line = f"{line[:MAX_PART]}… {hashlib.sha256(line.encode('utf-8', 'replace')).hexdigest()}"
@@ -66,9 +69,9 @@ def _message(event: Event) -> str | None:
 
 
 def _frames(event: Event) -> list[Frame]:
-    """Return the calls of the outermost exception, in every version of the rules.
+    """Return the frames of the outermost exception, in every version of the grouping rules.
 
-    A fingerprint that names a type or a function must not change with them.
+    A fingerprint with the type or the function must not change from version to version.
     """
     exception = event.outermost_exception
     return exception.frames if exception else event.stack

@@ -1,4 +1,4 @@
-"""When an issue was seen first, in its history: an event that comes late may be the earlier one."""
+"""Correct the time when an issue was first seen: a late event may have happened earlier."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from app.protocol.event import Event
 
 
 def move_first_seen(conn: Connection, earlier: Mapping[int, Event]) -> None:
-    """Date the row that says an issue was seen first back to an event of before it.
+    """Change the ``first_seen`` row in the history of issues to an earlier event.
 
-    Alerts that have not looked at the row go by the event that made the issue, which stays then.
+    While alerts have not processed the row, its event stays: alerts use the event that made the
+    issue. Only the time changes then.
 
-    :param earlier: by issue; each happened before its issue was seen first, so far.
+    :param earlier: an event by issue id; it happened before the issue was first seen so far.
     """
     of = transitions.c
     for issue_id, event in earlier.items():
-        # A merged issue has a row for each that was merged; the earliest is what its page shows.
+        # A merged issue has a row for each of its former issues. Its page shows the earliest.
         of_issue = select(of.id, of.at, of.alerts_due).where(of.issue_id == issue_id)
         rows = of_issue.where(of.kind == "first_seen").order_by(of.at, of.id).limit(1)
         row = conn.execute(rows).first()

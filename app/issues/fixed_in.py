@@ -1,8 +1,8 @@
-"""Whether a release is one that an issue was resolved for, so that its event brings the issue back.
+"""Decide whether a release has the fix of an issue, so that its event reopens the issue.
 
-Where both are versions of one package the versions decide: a hotfix of an old branch, or an old
-client that is first heard of late, is older whenever it became known. Else the order decides in
-which releases became known, which is that of their numbers.
+If both releases are versions of one package, the versions decide. A hotfix of an old branch, or an
+old client whose first event comes late, is older, whenever the release became known. Otherwise the
+order in which the releases became known decides, which is the order of their numbers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from app.stats.tables import releases
 class Resolution(NamedTuple):
     """How an issue was resolved in a release.
 
-    :param after: the number of the last release that was known before.
-    :param version: of the release without it; ``None`` while the next one is waited for.
+    :param after: the number of the last release that was known before the fix.
+    :param version: the release with the fix; ``None`` while the next release has not appeared.
     """
 
     project_id: int
@@ -28,9 +28,10 @@ class Resolution(NamedTuple):
 
 
 def is_reached(conn: Connection, fix: Resolution, number: int, version: str) -> bool:
-    """Whether a release should no longer have what was resolved.
+    """Return whether a release should have the fix.
 
-    :param number: of the release. :param version: its name.
+    :param number: the number of the release.
+    :param version: the name of the release.
     """
     if fix.version is None:
         return number > fix.after and is_next(conn, fix, version)
@@ -39,7 +40,7 @@ def is_reached(conn: Connection, fix: Resolution, number: int, version: str) -> 
 
 
 def is_next(conn: Connection, fix: Resolution, version: str) -> bool:
-    """Whether a release that became known later is newer than all that were known before."""
+    """Return whether a release that became known later is newer than all that were known before."""
     columns = releases.c
     query = select(columns.version)
     known = query.where(columns.project_id == fix.project_id, columns.id <= fix.after)
@@ -49,15 +50,15 @@ def is_next(conn: Connection, fix: Resolution, version: str) -> bool:
 
 
 def order_of(release: str, other: str) -> int | None:
-    """Return -1, 0 or 1 as a release is older, the same or newer by its name.
+    """Return -1, 0 or 1 if a release is older, the same or newer by its name.
 
-    :return: ``None`` where the names do not tell.
+    :return: ``None`` if the names cannot be compared.
     """
     first, second = parse_version(release), parse_version(other)
     return compare(first, second) if first and second else None
 
 
 def is_of_same_package(release: str | None, other: str | None) -> bool:
-    """Whether two releases are of one package, or do not say of which."""
+    """Return whether two releases are of one package, or one of them is not a known version."""
     first, second = parse_version(release or ""), parse_version(other or "")
     return not (first and second) or first.package == second.package

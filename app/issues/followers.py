@@ -1,6 +1,6 @@
-"""What other packages keep of an issue follows it when it is merged, or taken out of another one.
+"""Register functions of other packages that move their data when issues are merged or unmerged.
 
-They are above this one, which does not know their tables, so they register here.
+The other packages depend on this one, and this one does not know their tables.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-# Called within the transaction, with the issue that it comes from and the one that it goes to.
+# Called within the transaction with two issue ids: the source and the target of the move.
 Follow = Callable[[Connection, int, int], None]
 
 _merged: list[Follow] = []
@@ -17,24 +17,24 @@ _taken_out: list[Follow] = []
 
 
 def when_merged(follow: Follow) -> Follow:
-    """Have a function called for each issue that becomes part of another one."""
+    """Register a function to be called for each issue that is merged into another one."""
     _merged.append(follow)
     return follow
 
 
 def when_taken_out(follow: Follow) -> Follow:
-    """Have a function called for each issue that is made of a grouping of another one."""
+    """Register a function to be called for each issue that is made from another one's grouping."""
     _taken_out.append(follow)
     return follow
 
 
 def follow_merge(conn: Connection, source_id: int, target_id: int) -> None:
-    """Bring what others keep of an issue to the one that it is merged into."""
+    """Call the registered functions for an issue that is merged into another one."""
     for follow in _merged:
         follow(conn, source_id, target_id)
 
 
 def follow_unmerge(conn: Connection, source_id: int, made_id: int) -> None:
-    """Give a new issue what others keep of the one that it was taken out of."""
+    """Call the registered functions for a new issue that is made from another one's grouping."""
     for follow in _taken_out:
         follow(conn, source_id, made_id)

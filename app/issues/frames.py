@@ -1,6 +1,6 @@
-"""The calls of a stack as grouping sees them: names a person wrote, without what was generated.
+"""The calls of a stack as grouping compares them: names from source code, without generated parts.
 
-frames ── of the application, else all ── names made stable ── noise left out ── cycles once ── text
+frames ── of the application, else all ── stable names ── noise removed ── cycles once ── text
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from app.issues.parametrize import parametrize
 from app.protocol.libraries import likely_frames, own_frames
 from app.protocol.stack import MAX_PATH, Frame, is_of_application, is_script
 
-# Beyond this many calls a key explains nothing any more; the newest ones are nearest to the bug.
+# More calls would not explain a key better. The newest calls are nearest to the bug.
 MAX_CALLS = 20
 MAX_NAME = 300
-# The SDKs cut a longer line around the column, each version elsewhere.
+# The SDKs cut a longer line around the column, and each version cuts it at a different position.
 MAX_CONTEXT = 140
-# Nobody reads a deeper stack, and what a recursion repeats is in its newest part.
+# Nobody reads a deeper stack, and the cycle of a recursion is in its newest part.
 MAX_FRAMES = 2000
 
 _GENERATED = re.compile(
@@ -48,9 +48,9 @@ _GENERATED = re.compile(
     r"| ?\[clone [^\]]{0,200}\]|\.(?:isra|part|constprop|cold|llvm)(?:\.\d+)*"  # C and C++
     r"|0x[0-9a-fA-F]+"
 )
-# Python's nested functions; Ruby's blocks, of which a method may be any number deep.
+# Python's nested functions; Ruby's blocks, which may be nested to any depth.
 _OUTER = re.compile(r"^.*<locals>\.|^(?:block \(\d+ levels\) in |(?:block|rescue|ensure) in )+")
-# What engines write around a function's name: async, new, [as other], a receiver that is no class.
+# What engines add to a function's name: async, new, [as other], a receiver that is not a class.
 _DECORATION = re.compile(r"^(?:async |new )+| \[as [^\]]{0,300}\]$|(?<!/<)(?:/<)++$")
 _RECEIVER = re.compile(r"^(?:(?:Object|Module|Function|global|globalThis|window|self|exports)\.)+")
 _MINIFIED_RECEIVER = re.compile(r"^(?:[\w$]{1,2}\.)+(?=[\w$]{3}|\d+$)")
@@ -65,9 +65,9 @@ _ANONYMOUS_SCRIPT |= frozenset(
     "eval <eval> default unknown null undefined Timeout._onTimeout _onTimeout _callee "
     "Immediate._onImmediate".split()
 )
-# <lambda>, <module>, {closure}: what a language calls every function that has no name.
+# <lambda>, <module>, {closure}: the name that a language gives to all functions without a name.
 _KIND_OF_FUNCTION = re.compile(r"[<{].{0,300}[>}]")
-# A comprehension is a call of its own only up to Python 3.11.
+# A comprehension is a separate call only up to Python 3.11.
 _COMPREHENSIONS = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"})
 # Decorators and transpilers put these between two calls that a person wrote.
 _WRAPPERS = frozenset(
@@ -77,7 +77,7 @@ _WRAPPERS = frozenset(
     "Generator.next Generator.invoke Generator._invoke __webpack_require__ __webpack_exec__ "
     "__require __commonJS __init".split()
 )
-# Sentry's SDK in a bundle is marked as the application's; its calls differ by version.
+# In a bundle, Sentry's SDK is marked as part of the application. Its calls differ by version.
 _SDK_FUNCTION = re.compile(
     r"(?:\w{1,100}\.){0,20}(?:sentryWrapped|with(?:Isolation)?Scope|withActiveSpan|startSpan(?:Manual)?"
     r"|handleCallbackErrors|suppressTracing|wrap(?:ped)?)\d{0,3}"
@@ -91,19 +91,23 @@ _OVERFLOW_MESSAGES = re.compile(
 )
 
 
-# Swift's thunks, which stand between two calls that a person wrote.
+# The file of Swift's thunks. They are between two calls that a person wrote.
 _COMPILERS_OWN = "<compiler-generated>"
 
 
 class Call(NamedTuple):
-    """One call; ``function`` is empty where it has no name."""
+    """A call in a stack.
+
+    :param place: the module of the call, else its file or binary.
+    :param function: empty if it has no name.
+    """
 
     place: str
     function: str
 
     @property
     def is_nameless(self) -> bool:
-        """Whether other functions of the same place look the same."""
+        """Whether other functions of the same place have the same name, or no name."""
         return not self.function or bool(_KIND_OF_FUNCTION.fullmatch(self.function))
 
     def __str__(self) -> str:
@@ -111,12 +115,12 @@ class Call(NamedTuple):
 
 
 class Names(NamedTuple):
-    """How a version of the rules names the calls of a stack.
+    """How a version of the grouping rules names the calls of a stack.
 
-    :param call: names the call of a frame.
-    :param is_told: tells whether a frame says where it is.
-    :param is_nameless: tells whether other functions look like this call.
-    :param pick: returns the calls of the application, ways to know them in the order to try.
+    :param call: return the call of a frame.
+    :param is_told: return whether a frame says where it is.
+    :param is_nameless: return whether other functions look like this call.
+    :param pick: functions that return the frames of the application, in the order to try them.
     """
 
     call: Callable[[Frame], Call]
@@ -128,12 +132,14 @@ class Names(NamedTuple):
 def describe_stack(
     frames: list[Frame], names: Names, *, type: str | None, value: str | None
 ) -> str | None:
-    """Return a stack as one line, ``None`` when no frame tells anything.
+    """Return a stack as one line, ``None`` when no frame says where it is.
 
     :param frames: oldest call first.
-    :param names: of the version, :data:`FIRST` or :data:`SECOND`.
-    :param type: the exception's; of a stack that overflowed only the cycle counts.
-    :param value: its message; tells apart what happens in functions without a name and a source.
+    :param names: the names of the version, :data:`FIRST` or :data:`SECOND`.
+    :param type: the type of the exception. Only the cycle of a stack counts if the stack
+        overflowed.
+    :param value: the message of the exception. It distinguishes functions that have neither a name
+        nor source code.
     """
     recent = frames[-MAX_FRAMES:]
     for told in _told(recent, names):
@@ -150,7 +156,7 @@ def describe_stack(
 
 
 def _told(frames: list[Frame], names: Names) -> Iterator[list[Frame]]:
-    """Yield the frames that say where they are: of the application, else of all."""
+    """Yield the frames that say where they are: first those of the application, then all."""
     for pick in names.pick:
         if told := [frame for frame in pick(frames) if names.is_told(frame)]:
             yield told
@@ -158,7 +164,7 @@ def _told(frames: list[Frame], names: Names) -> Iterator[list[Frame]]:
 
 
 def crash_call(frames: list[Frame]) -> Call | None:
-    """Return the newest call of the application, else the newest of all."""
+    """Return the newest call of the application, else the newest call of the stack."""
     told = [frame for frame in frames if not is_nowhere(frame)]
     own = [frame for frame in told if is_of_application(frame)]
     return _call((own or told)[-1]) if told else None
@@ -167,8 +173,9 @@ def crash_call(frames: list[Frame]) -> Call | None:
 def own_calls(frames: list[Frame], is_foreign: Callable[[str], bool]) -> list[Call]:
     """Return the calls of the application that a person wrote, newest first.
 
-    :param is_foreign: tells by its place that a call is none of the application's; asked where the
-        client makes no difference. If nothing else is left, such calls are returned as well.
+    :param is_foreign: return whether the call at a place is not the application's. It is used if
+        the client marks all frames or no frames as the application's. If all calls are foreign,
+        all of them are returned.
     """
     recent = [frame for frame in frames[-MAX_FRAMES:] if not is_nowhere(frame)]
     own = [frame for frame in recent if is_of_application(frame)]
@@ -181,7 +188,7 @@ def own_calls(frames: list[Frame], is_foreign: Callable[[str], bool]) -> list[Ca
 
 @lru_cache(maxsize=8192)
 def stable_function(name: str, is_script: bool) -> str:
-    """Return a function's name without what compilers number, empty where it has none.
+    """Return a function's name without the numbers of compilers, empty if it has no name.
 
     :param is_script: whether it is JavaScript, where names of one or two letters are minified.
     """
@@ -244,16 +251,16 @@ def _is_noise(calls: list[Call], index: int) -> bool:
 
 
 def _line(calls: list[Call]) -> str:
-    """Name every call once, in the order of their first time, the newest one last.
+    """Return every call once, in the order of its first occurrence, with the newest call last.
 
-    However deep a recursion went and whichever way it took, it is the same bug.
+    A recursion is the same bug, whatever its depth and its path.
     """
     callers = [call for call in dict.fromkeys(calls) if call != calls[-1]]
     return " > ".join([*map(str, callers[1 - MAX_CALLS :]), str(calls[-1])])
 
 
 def _detail(frame: Frame, value: str | None) -> str:
-    """Tell two functions without a name apart: by the source, else by what they said."""
+    """Return text that distinguishes functions without a name: the source, else the message."""
     source = " ".join((frame.context_line or "")[: MAX_CONTEXT * 2].split())
     if source and len(source) <= MAX_CONTEXT and "{snip}" not in source:
         return f"«{source}»"
@@ -266,7 +273,7 @@ def _is_overflow(type: str | None, value: str | None) -> bool:
 
 
 def _cycle(calls: list[Call]) -> list[Call]:
-    """Return the calls that repeat, sorted: where a stack ends that overflowed is chance."""
+    """Return the repeated calls, sorted: the call at which a stack overflows is random."""
     times = Counter(calls)
     return sorted(call for call in times if times[call] > 1)[:MAX_CALLS]
 
@@ -276,24 +283,24 @@ def _is_of_application(frames: list[Frame]) -> list[Frame]:
 
 
 def _says_where(frame: Frame) -> bool:
-    """Tell whether a person wrote the call of a frame, and whether the frame says which it is."""
+    """Return whether a person wrote the call of a frame, and the frame says which call it is."""
     if frame.filename == _COMPILERS_OWN or is_thunk((frame.function or "")[:MAX_NAME]):
         return False
     return frame.image_offset is not None or not is_nowhere(frame)
 
 
 def _looks_like_others(call: Call, frame: Frame) -> bool:
-    """Tell whether other bugs end in this call, too.
+    """Return whether other bugs end in this call, too.
 
-    So do all that React caught: its own calls are the last ones that a browser knows of.
+    All errors that React caught do: its own calls are the last ones that the browser knows.
     """
     if is_nameless(call.function, module_of(frame)):
         return True
     return is_page_or_script(frame) and not likely_frames([frame])
 
 
-# Version 1 as it was; version 2 takes out more of what was generated, tells instructions without a
-# symbol by where they lie, and all lambdas and closures by their source or message.
+# Version 1 stays as it was. Version 2 removes more generated parts. It identifies instructions
+# without a symbol by their offset, and all lambdas and closures by their source or message.
 FIRST = Names(
     _call,
     lambda frame: not is_nowhere(frame),

@@ -1,10 +1,10 @@
-"""Names without what compilers, generators and bundlers put into them, for version 2 of grouping.
+"""Remove what compilers, generators and bundlers put into names, for version 2 of grouping.
 
 com.acme.Customer$HibernateProxy$SzXDkaYB       ->  com.acme.Customer
 __31-[ViewController viewDidLoad]_block_invoke.45  ->  -[ViewController viewDidLoad]_block_invoke
 assets/index-BK3s9f-a.js                        ->  assets/index.js
 
-What is left goes through the rules of version 1 (``frames.py``, ``code_paths.py``).
+The rules of version 1 (``frames.py``, ``code_paths.py``) are then applied to the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from app.issues.code_paths import without_hash
 from app.issues.names_in_browsers import innermost
 from app.issues.names_of_cpp import without_arguments
 
-# Each alternative starts with letters or signs of its own, and no repeat stands inside another one.
+# Each alternative starts with its own letters or signs, and no repeat is inside another repeat.
 _IN_MODULES = re.compile(
     r"\$(?:HibernateProxy|HibernateAccessOptimizer|HibernateInstantiator|ByteBuddy|MockitoMock"
     r"|auxiliary|KProxy)\$?[\w$]{0,200}"
@@ -28,20 +28,20 @@ _IN_MODULES = re.compile(
     r"|\${3}view\d{1,9}"  # EJB
     r"|__\d{1,9}(?=$|[$.#/])|--\d{1,9}(?=$|[$./])|(?<=[$/.]eval)\d{1,9}"  # Clojure
     r"|(?<=proxy)\d{1,9}(?=\.\$?Proxy)"  # jdk.proxy2.$Proxy33
-    r"|\+<>c(?:__DisplayClass\w{0,40})?(?=$|[+.])"  # C#: what holds the lambdas of a class
+    r"|\+<>c(?:__DisplayClass\w{0,40})?(?=$|[+.])"  # C#: the class for the lambdas of a class
     r"|(?<=c__Iterator)\d{1,9}|(?<=c__AnonStorey)\d{1,9}|(?<=>d)__\d{1,9}|`\d{1,3}"
     r"|(?<=CodegenStage)\d{1,9}|(?<=\bScript)\d{3,20}|(?<=LambdaForm\$)\w{1,9}[/.]\w{1,40}"
     r"|(?<=AjcClosure)\d{1,9}|(?<=Proxies\.)(?P<entity>\w{1,100})_\w{1,64}$"
     r"|(?<![0-9a-fA-F])(?=[a-fA-F]{0,64}\d)[0-9a-fA-F]{16,128}(?![0-9a-fA-F])"
-    # PHP: a class without a name, by its file and an address.
+    # PHP: an anonymous class, named by its file and an address.
     r"|(?<=@anonymous).{1,300}?(?=(?:::|->)\w{1,100}$|$)"
     r"|(?<![0-9a-zA-Z])\??0x[0-9a-fA-F]{1,32}"
 )
-# Android's first lambdas stood in classes of their own: com.acme.-$$Lambda$Main$TsuB3_x.
+# Android's first lambdas were in separate classes: com.acme.-$$Lambda$Main$TsuB3_x.
 _LAMBDA_CLASS = re.compile(r"-\${1,2}Lambda\$(?P<of>[A-Za-z_]\w{0,200})\$[\w$-]{1,200}")
 
 _IN_FUNCTIONS = re.compile(
-    r"^_{1,3}\d{1,5}(?=[-+]\[)"  # Objective-C: the length of the name that a block is in
+    r"^_{1,3}\d{1,5}(?=[-+]\[)"  # Objective-C: the length of the name of the block's function
     r"|(?<=_block_invoke)(?:[_.]\d{1,9}){1,9}"
     r"|(?<=_helper_block_)\S{1,40}"
     r"|\.(?:isra|part|constprop|cold|llvm|lto_priv|clone|localalias|str|resume|destroy|cleanup"
@@ -70,15 +70,15 @@ _IN_FUNCTIONS = re.compile(
     r"|^(?:[\w ]{1,40}\*){1,5}(?=[\w$])"  # Firefox: promise callback*pay
     r"|(?<=__anon_)\d{1,9}|(?<=caml)(?P<ocaml>\w{1,200})_\d{1,9}$"
 )
-# clang: charge.45, which in JavaScript is a module by its number.
+# clang: charge.45. In JavaScript such a name is a numbered module.
 _CLONE = re.compile(r"(?<=[\w\])])(?:\.\d{1,20}){1,9}$")
 _LAST_NUMBER = re.compile(r"_\d{1,9}$")
-# PHP 8.4 names a closure by where it is: {closure:{closure:App\run():12}:14}.
+# PHP 8.4 names a closure by its location: {closure:{closure:App\run():12}:14}.
 _PHP_CLOSURE = re.compile(r"\{closure:.{0,500}\}")
-# No symbol was found: a debugger says so in signs, or gives the address.
+# No symbol was found: a debugger writes signs or the address instead.
 _NO_SYMBOL = re.compile(r"\?{2,3}|<redacted>|<unknown>|0x[0-9a-fA-F]{1,32}|wasm-function")
 
-# Functions and classes without a name of their own, of which others stand in the same place.
+# Functions and classes without their own name; others in the same place look the same.
 _NAMELESS_FUNCTION = re.compile(
     r"^[<{].{0,300}[>}]$"
     r"|^lambda(?:\$|$)|\$lambda(?:\W|$)|(?:^|\$)anonfun(?:\$|$)"  # Java, Kotlin, Scala
@@ -92,7 +92,7 @@ _NAMELESS_FUNCTION = re.compile(
 _NAMELESS_CLASS = re.compile(
     r"\$\d{1,9}$|\$\$?Lambda|SyntheticLambda|\$(?:fn|reify)__\d|\$eval\d|\\?@anonymous"
 )
-# What compilers put between two calls that a person wrote: Swift's thunks, .NET's expressions.
+# Calls that compilers insert between two written calls: Swift's thunks, .NET's expressions.
 _THUNK = re.compile(
     r"(?:partial apply for )?(?:reabstraction )?thunk (?:for|helper) |protocol witness for "
     r"|@callee_guaranteed$|lambda_method\d{0,9}$"
@@ -107,7 +107,7 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{1,32}")
 
 
 def ungenerated_function(name: str, is_script: bool) -> str:
-    """Return a function's name, empty where it stands for a missing symbol.
+    """Return a function's name without generated parts, empty for a missing symbol.
 
     :param name: of bounded length.
     :param is_script: whether it is JavaScript.
@@ -124,9 +124,9 @@ def ungenerated_function(name: str, is_script: bool) -> str:
 
 
 def ungenerated_module(module: str, is_script: bool) -> str:
-    """Return the name of a module or class.
+    """Return the name of a module or class without generated parts.
 
-    :param is_script: whether it is JavaScript, where modules are called like files.
+    :param is_script: whether it is JavaScript, where modules have the names of files.
     """
     module = _LAMBDA_CLASS.sub(r"\g<of>", module)
     if is_script:
@@ -136,7 +136,7 @@ def ungenerated_module(module: str, is_script: bool) -> str:
 
 
 def ungenerated_path(path: str) -> str:
-    """Return a path or address whose last part has no hash of a bundler in it."""
+    """Return a path or address without the hash of a bundler in its last part."""
     if path.startswith("wasm://"):
         return _WASM_ADDRESS.sub(lambda match: f"wasm/{match['name'] or '#'}", path)
     path = _EVALUATED.sub("", _NOTEBOOK.sub("#", path))
@@ -149,7 +149,7 @@ def ungenerated_path(path: str) -> str:
 
 
 def ungenerated_type(type: str) -> str:
-    """Return an exception's type without the address or the number of a class without a name."""
+    """Return an exception's type without the address or number of an anonymous class."""
     if "0x" in type:
         type = _ADDRESS.sub("<hex>", type)
     return _IN_MODULES.sub(_entity, type) if "$" in type or "@anonymous" in type else type
@@ -157,7 +157,7 @@ def ungenerated_type(type: str) -> str:
 
 @lru_cache(maxsize=4096)
 def is_nameless(function: str, module: str | None) -> bool:
-    """Return whether other functions of one place look the same, as lambdas and closures do.
+    """Return whether other functions in the same place look the same, as lambdas and closures do.
 
     :param function: as :func:`ungenerated_function` returned it.
     :param module: as the client sent it, of bounded length.
@@ -169,7 +169,7 @@ def is_nameless(function: str, module: str | None) -> bool:
 
 @lru_cache(maxsize=4096)
 def is_thunk(function: str) -> bool:
-    """Return whether a compiler made the function to get from one call to the next."""
+    """Return whether a compiler made the function, between two calls that a person wrote."""
     return bool(_THUNK.match(function))
 
 

@@ -1,14 +1,15 @@
-"""Grouping: which events are the same issue, in words first, as a hash second.
+"""Grouping: decide which events belong to the same issue.
 
-The readable ``key`` says why; its SHA-256 is what the database compares. A change of the rules
-gets a new version, so that issues grouped by the old ones stay what they are.
+Each event gets a readable ``key``, which says why it belongs to its issue. The database compares
+the SHA-256 of the key. A change of the rules gets a new version, so that issues of an older version
+stay as they are.
 
     rule's fingerprint, else client's fingerprint, else
-    exceptions ── calls of the one that decides, types of its causes ── members of a group
-    no stack   ── type and message, the message without what changes from event to event
+    exceptions ── calls of the deciding exception, types of its causes ── members of a group
+    no stack   ── type and message, the message without the parts that vary between events
 
-Line numbers, release folders, hosts, hashes of bundles, depth of a recursion and numbers that
-compilers give do not count. Where version 2 differs from version 1 stands in :class:`_Version`.
+Line numbers, release folders, hosts, hashes of bundles, depth of a recursion and numbers from
+compilers do not count. :class:`_Version` describes the differences between version 1 and version 2.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.protocol.exception_tree import Node, decide, grow
 from app.protocol.stack import ExceptionValue
 
 GROUPING_VERSION = "2"
-# More distinct exceptions than this make a key nobody reads.
+# A key with more distinct exceptions would be too long to read.
 MAX_EXCEPTIONS = 20
 
 
@@ -35,10 +36,9 @@ MAX_EXCEPTIONS = 20
 class Grouping:
     """Why an event belongs to its issue.
 
-    :param key: readable, one line a part.
-    :param reason: what decided, for "Grouped by: …".
-    :param ignored_by: the name of the rule that says to ignore the event; it is grouped all the
-        same.
+    :param key: readable text, one line per part.
+    :param reason: what the grouping used, for "Grouped by: …".
+    :param ignored_by: the name of the rule that ignores the event; the event is still grouped.
     """
 
     version: str
@@ -54,13 +54,13 @@ class Grouping:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """What differs from one version of the rules to the next.
+    """The differences between versions of the grouping rules.
 
     :param names: how the calls of a stack are named.
-    :param chain: the exception that gives the key its first line, and its causes.
-    :param type: names an exception's type without what changes from event to event.
-    :param message: makes the message stable that decides where there is no stack.
-    :param tells_causes: whether causes and members say their messages where there is no stack.
+    :param chain: return the exception for the first line of the key, then its causes.
+    :param type: return an exception's type without the parts that vary between events.
+    :param message: return the stable form of a message, which decides without a stack.
+    :param tells_causes: whether the key has the messages of causes and members without a stack.
     """
 
     number: str
@@ -71,18 +71,18 @@ class _Version:
     tells_causes: bool
 
     def stack(self, node: Node) -> str | None:
-        """Describe the calls of an exception."""
+        """Return the calls of an exception as one line, ``None`` if no frame says where it is."""
         exception = node.exception
         return describe_stack(
             exception.frames, self.names, type=exception.type, value=exception.value
         )
 
     def type_of(self, node: Node) -> str:
-        """Name the type of an exception."""
+        """Return the type of an exception, ``?`` without one."""
         return self.type(node.exception) or "?"
 
     def saying(self, node: Node) -> str:
-        """Name the type of an exception, and what it says."""
+        """Return the type of an exception and its message."""
         message = self.message(node.exception.value or "")
         return f"{self.type_of(node)}: {message}" if message else self.type_of(node)
 
@@ -104,17 +104,18 @@ _SECOND = _Version("2", SECOND, decide, _second_type, parametrize_but_names, tel
 
 
 def group(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
-    """Return the grouping of an event.
+    """Return the grouping of an event by the current version of the rules.
 
-    :param rules: of the user, in their order; a fingerprint of theirs wins over the client's.
+    :param rules: the user's rules, in their order; the fingerprint of a rule takes precedence over
+        that of the client.
     """
     return _group(event, rules, _SECOND)
 
 
 def group_v1(event: Event, rules: Sequence[Rule] = ()) -> Grouping:
-    """Return the grouping of an event by version 1, to find the issue that it made then.
+    """Return the grouping of an event by version 1, to find an issue that version 1 made.
 
-    :param rules: of the user, as in :func:`group`.
+    :param rules: the user's rules, as in :func:`group`.
     """
     return _group(event, rules, _FIRST)
 
@@ -146,7 +147,10 @@ def _default(event: Event, version: _Version) -> tuple[str, str]:
 
 
 def _only_carries_a_message(event: Event) -> bool:
-    """Tell what JavaScript's ``captureMessage`` makes: no error, but an exception with its text."""
+    """Return whether the event has no error, only a message in the form of an exception.
+
+    JavaScript's ``captureMessage`` makes such events.
+    """
     exception = event.exceptions[-1]
     return (
         len(event.exceptions) == 1
@@ -159,7 +163,7 @@ def _only_carries_a_message(event: Event) -> bool:
 def _exceptions(event: Event, version: _Version) -> tuple[str, str]:
     chain = version.chain(grow(event.exceptions))
     head, *causes = chain
-    # The stack that decides: the first one's, else that of the nearest cause which has one.
+    # The deciding stack: that of the first exception, else that of the nearest cause with a stack.
     stacks = ((node, stack) for node in chain if (stack := version.stack(node)) is not None)
     of, stack = next(stacks, (head, None))
     line, reason = version.type_of(head), "stack trace"
@@ -177,7 +181,7 @@ def _exceptions(event: Event, version: _Version) -> tuple[str, str]:
 
 
 def _members(chain: list[Node], version: _Version, tell: Callable[[Node], str]) -> list[str]:
-    """Describe each kind of member once, in one order: which task failed first is chance."""
+    """Return each kind of group member once, sorted: which task failed first is random."""
     kinds = {_member(member, version, tell) for node in chain for member in node.members}
     return sorted(kinds)[:MAX_EXCEPTIONS]
 

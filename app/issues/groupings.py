@@ -1,11 +1,11 @@
-"""Groupings: the keys that lead to an issue, and how an event finds its own.
+"""Groupings: the keys of issues, and how an event finds its issue.
 
 key of the newest rules ── known? ── yes: its issue
                            └─ no: key of the older rules ── known? ── yes: attached to that issue
                                                             └─ no: a new issue
 
 So no issue splits when the rules get a new version. The older key is computed only for events whose
-new key is unknown, and no more for projects where it led nowhere for OLDER_DAYS.
+new key is unknown. It is not computed for projects without a match by an older key for OLDER_DAYS.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from app.store import insert_for
 Key = tuple[int, str, str]
 
 OLDER_DAYS = 90
-# How exactly it is noted when a project last had a match.
+# How often the time of a project's last match is updated, at most.
 _NOTED_AGAIN_AFTER = timedelta(days=1)
 
 
 class Known(NamedTuple):
-    """A grouping that is there, and of its issue what decides on what an event does to it.
+    """A stored grouping, and the columns of its issue that decide what an event changes.
 
-    :param was_kept: its payload was removed; only what a person decided had been kept.
-    :param first_seen: of the issue; ``None`` for one that is made here.
+    :param was_kept: the issue was reduced to a person's decisions; its payload was removed.
+    :param first_seen: when the issue was first seen; ``None`` for a new issue.
     """
 
     id: int
@@ -48,7 +48,7 @@ class Known(NamedTuple):
 
 
 class Attached(NamedTuple):
-    """A key that is new, of an issue that is there."""
+    """A new key of an existing issue."""
 
     key: Key
     grouping: Grouping
@@ -56,7 +56,7 @@ class Attached(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """How often a grouping was seen, and when."""
+    """The number of events of a grouping in a batch, and the times of the first and the last."""
 
     id: int
     times: int
@@ -65,7 +65,7 @@ class Seen(NamedTuple):
 
 
 def find_groupings(conn: Connection, keys: Collection[Key]) -> dict[Key, Known]:
-    """Return those of some keys that are there."""
+    """Return the stored groupings of these keys, by key; unknown keys are left out."""
     if not keys:
         return {}
     found = conn.execute(_FIND, {"hashes": sorted({key[2] for key in keys})})
@@ -74,7 +74,7 @@ def find_groupings(conn: Connection, keys: Collection[Key]) -> dict[Key, Known]:
 
 
 def projects_with_older(conn: Connection, ids: Iterable[int], now: datetime) -> set[int]:
-    """Return those projects whose events may still be found by an older version of the rules."""
+    """Return the projects whose events may still match groupings of older rules."""
     of = older_groupings.c
     since = now - timedelta(days=OLDER_DAYS)
     query = select(of.project_id).where(of.project_id.in_(set(ids)), of.matched_at > since)
@@ -82,7 +82,7 @@ def projects_with_older(conn: Connection, ids: Iterable[int], now: datetime) -> 
 
 
 def attach(conn: Connection, found: Sequence[Attached], now: datetime) -> dict[Key, Known]:
-    """Have new keys lead to issues that older ones led to; return them as they are then."""
+    """Store new keys for the issues of older keys, and return the new groupings by key."""
     if not found:
         return {}
     rows = [
@@ -99,12 +99,15 @@ def attach(conn: Connection, found: Sequence[Attached], now: datetime) -> dict[K
 def make_groupings(
     conn: Connection, made: Iterable[tuple[Key, Grouping, int]], now: datetime
 ) -> dict[Key, int]:
-    """Insert the groupings of new issues and return their ids; they have seen nothing yet."""
+    """Insert the groupings of new issues, with no events yet, and return their ids by key.
+
+    :param made: the key, the grouping and the issue id of each.
+    """
     return _insert(conn, [_row(*grouping, now) for grouping in made])
 
 
 def count_seen(conn: Connection, seen: Iterable[Seen]) -> None:
-    """Count events into their groupings."""
+    """Add event counts to groupings, and update when they were first and last seen."""
     rows = [
         {"of": grouping.id, "more": grouping.times, "first": grouping.first, "last": grouping.last}
         for grouping in sorted(seen)
@@ -114,39 +117,40 @@ def count_seen(conn: Connection, seen: Iterable[Seen]) -> None:
 
 
 def groupings_of(conn: Connection, issue_id: int) -> list[Row[Any]]:
-    """Return an issue's groupings, the one seen last first."""
+    """Return an issue's groupings, most recently seen first."""
     of = groupings.c
     query = select(groupings).where(of.issue_id == issue_id)
     return list(conn.execute(query.order_by(of.last_seen.desc(), of.id.desc())))
 
 
 def latest_groupings(conn: Connection, issue_ids: Collection[int]) -> dict[int, Row[Any]]:
-    """Return of each issue the grouping that was seen last; those without one are left out."""
+    """Return the most recently seen grouping of each issue; issues without one are left out."""
     of = groupings.c
     query = select(groupings).where(of.issue_id.in_(issue_ids)).order_by(of.last_seen, of.id)
     return {row.issue_id: row for row in conn.execute(query)} if issue_ids else {}
 
 
 def grouping_of_event(conn: Connection, event: Row[Any]) -> Row[Any] | None:
-    """Return the grouping that an event came by; if it is gone, the one its issue was seen by last.
+    """Return the grouping of an event, or else the most recently seen one of its issue.
 
     :param event: a row of ``events``.
+    :return: ``None`` if the issue has no grouping.
     """
     query = select(groupings).where(groupings.c.id == event.grouping_id)
-    # Ids are given again on SQLite: one that is not of this issue is another one.
+    # SQLite reuses ids: a grouping of another issue is a different one with the same id.
     found = conn.execute(query.where(groupings.c.issue_id == event.issue_id)).first()
     return found or latest_groupings(conn, [event.issue_id]).get(event.issue_id)
 
 
 def forget_keys(conn: Connection, issue_ids: Collection[int]) -> None:
-    """Remove what the keys of issues say; their hashes stay, so that events find their issues."""
+    """Remove the readable keys of issues; the hashes stay, so that events find their issues."""
     of = groupings.c
     forgotten = update(groupings).where(of.issue_id.in_(issue_ids), of.key != REMOVED_KEY)
     conn.execute(forgotten.values(key=REMOVED_KEY))
 
 
 def delete_groupings(conn: Connection, issue_ids: Collection[int]) -> None:
-    """Delete the groupings of issues, so that what comes now makes new ones."""
+    """Delete the groupings of issues, so that later events make new issues."""
     conn.execute(delete(groupings).where(groupings.c.issue_id.in_(issue_ids)))
 
 
@@ -191,7 +195,7 @@ def _insertion(dialect: str) -> Any:
     return insert_for(dialect, groupings).returning(of.id, of.project_id, of.version, of.hash)
 
 
-# Built once: putting a statement together takes longer than executing it.
+# Built once: building a statement takes longer than executing it.
 _FIND = (
     select(
         groupings.c.id,
@@ -214,7 +218,7 @@ _FIND = (
 def _seen_statement() -> Any:
     of, moment = groupings.c, groupings.c.first_seen.type
     first, last = bindparam("first", type_=moment), bindparam("last", type_=moment)
-    # What has seen nothing yet has no times of its own.
+    # The times of a grouping without events are not yet those of an event.
     is_earlier = (of.times_seen == 0) | (of.first_seen > first)
     is_later = (of.times_seen == 0) | (of.last_seen < last)
     return (

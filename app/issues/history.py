@@ -1,4 +1,4 @@
-"""The history of an issue is bounded, however often it was resolved and came back."""
+"""Limit the history of an issue, which grows whenever it is resolved and regresses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from sqlalchemy import delete, func, select
 from app.issues.tables import transitions
 from app.store import Store, in_batches
 
-# Rows of an issue that are kept beside its first one and comments: the newest.
+# The number of newest rows per issue that are kept, besides its first row and comments.
 MAX_HISTORY = 1000
-# Rows that a transaction removes.
+# Rows that are removed in one transaction.
 BATCH_SIZE = 500
 
 _COLUMNS = transitions.c
 
 
 def bound_history(store: Store) -> None:
-    """Remove the rows of each issue beyond its newest; comments and the first one stay."""
+    """Delete all but the newest history rows of each issue; comments and the first row stay."""
     many = select(_COLUMNS.issue_id).group_by(_COLUMNS.issue_id)
     with store.read() as conn:
         found = list(conn.scalars(many.having(func.count() > MAX_HISTORY)))
@@ -29,11 +29,11 @@ def bound_history(store: Store) -> None:
 
 
 def _beyond(store: Store, issue_id: int) -> Iterator[list[int]]:
-    """Return in batches which rows of an issue are too many."""
+    """Return the ids of an issue's surplus rows, in batches."""
     rows = select(_COLUMNS.id).where(
         _COLUMNS.issue_id == issue_id,
         _COLUMNS.kind != "commented",
-        # What alerts still have to look at stays until they have.
+        # A row that alerts still have to process stays until they have done so.
         _COLUMNS.alerts_due.is_(None),
     )
     with store.read() as conn:

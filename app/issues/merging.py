@@ -1,8 +1,8 @@
-"""Merging issues into one, and taking groupings out of an issue again.
+"""Merge issues into one, and unmerge groupings from an issue.
 
-merge     groupings, history, feedback and counts go to the oldest issue ── at once;
-          each of the others stays as a row that leads there
-unmerge   each chosen grouping makes an issue of its own ── at once, empty
+merge     groupings, history, feedback and counts move to the oldest issue ── at once;
+          each of the other issues stays as a row that refers to it
+unmerge   each chosen grouping makes a new issue ── at once, empty
 both      events follow in batches (:mod:`app.issues.moving`)
 """
 
@@ -35,28 +35,29 @@ from app.issues.user_moves import merge_users
 from app.store import Store, utc_now
 
 MAX_MERGED = 100
-# Batches of events that a request waits for; the background moves the rest.
+# Batches of events that a request waits for; a background task moves the rest.
 BATCHES_AT_ONCE = 20
 
 
 class CannotMerge(InputError):
-    """These issues cannot be merged, or these groupings not be taken out; the text says why."""
+    """These issues cannot be merged, or these groupings cannot be unmerged; the text says why."""
 
 
 class StillMoving(CannotMerge, Conflict):
-    """Events are on their way to or from one of the issues; it can be done when they arrived."""
+    """Events are still moving to or from one of the issues; try again when they have arrived."""
 
 
 def merge(
     conn: Connection, issue_ids: Collection[int], actor: str | None, now: datetime | None = None
 ) -> int:
-    """Merge issues of one project into the oldest of them; their events follow.
+    """Merge issues of a project into the oldest of them; their events follow.
 
-    What the oldest one is, its status and who it is of, stays as it was.
+    The oldest issue keeps its id, its status and how it was resolved.
 
-    :param issue_ids: 2 to MAX_MERGED, of issues that are there; repeats count once.
-    :return: the id of the one that stays.
-    :raise CannotMerge: they are fewer, more, of several projects, or not there.
+    :param issue_ids: ids of 2 to MAX_MERGED existing issues; repeated ids count once.
+    :return: the id of the issue that remains.
+    :raise CannotMerge: there are too few or too many issues, they are of several projects, or one
+        of them does not exist.
     :raise StillMoving: the last merge or unmerge of one of them is not finished.
     """
     target, *sources = _checked(conn, issue_ids)
@@ -75,14 +76,14 @@ def unmerge(
     actor: str | None,
     now: datetime | None = None,
 ) -> list[int]:
-    """Take groupings out of an issue; each makes a new one, and its events follow.
+    """Move groupings of an issue to new issues, one for each; their events follow.
 
-    What pruned events had added to counts stays where it was.
+    Counts of pruned events stay with the old issue.
 
-    :param hashes: of the groupings, as :func:`groupings_of` has them.
+    :param hashes: the hashes of the groupings, as in the rows of :func:`groupings_of`.
     :return: the ids of the new issues, in the order of the hashes.
     :raise CannotMerge: the issue has no such grouping, or would have none left.
-    :raise StillMoving: its last merge or unmerge is not finished.
+    :raise StillMoving: the last merge or unmerge of the issue is not finished.
     """
     issue = find_issue(conn, issue_id)
     if issue is None:
@@ -107,7 +108,7 @@ def unmerge(
 
 
 def follow_up(store: Store) -> None:
-    """Move the events of what was just merged or unmerged, as many as a person waits for."""
+    """Move the first batches of events after a merge or unmerge, while the request waits."""
     finish_moves(store, BATCHES_AT_ONCE)
 
 
@@ -128,7 +129,7 @@ def _checked(conn: Connection, issue_ids: Collection[int]) -> list[Row[Any]]:
 
 
 def _check_arrived(conn: Connection, issue_ids: Collection[int]) -> None:
-    """Refuse issues with events on their way: their counts would go where the events do not."""
+    """Refuse issues with events that are still moving: counts and events would be separated."""
     if moving := moving_issues(conn, issue_ids):
         raise StillMoving(
             f"events of issue {moving[0]} are still on their way after its last merge or unmerge;"

@@ -1,9 +1,10 @@
-"""What a message says, in words: without what a logger put before it, and without ids and numbers.
+"""The words of a message, without the prefix of a logger and without ids and numbers.
 
-line ── prefix of a logger off ── variable parts off or reduced to their name ── words
+line ── without a logger's prefix ── variable parts removed or reduced to their name ── words
 
-Grouping asks whether two messages are the same; here it counts how much of one is in the other, so
-what is quoted stays where it is a name: ``KeyError: 'price'`` is not ``KeyError: 'address'``.
+Grouping checks whether two messages are the same. Similarity measures how much two messages have in
+common. Therefore a quoted text is kept if it is a name: ``KeyError: 'price'`` differs from
+``KeyError: 'address'``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 
 from app.issues.parametrize import substitute
 
-# A message is a line, rarely two; what follows is data.
+# A message is usually one line, rarely two; the rest is data.
 MAX_LINES = 3
 MAX_LINE = 400
 
@@ -20,7 +21,7 @@ _LEVEL = (
     r"(?:trace|debug|info|information|notice|warn|warning|err|error|severe|crit|critical|alert"
     r"|fatal|emerg|panic)"
 )
-# One piece of what loggers write first; no repeat stands inside another one.
+# A piece of the prefix that loggers write; no repeat is inside another repeat.
 _PREFIX = re.compile(
     r"\s{0,40}+(?:"
     r"\[[^\]\n]{0,100}\]"  # [2026-11-24 10:00:00,123] [main] [req-id]
@@ -39,7 +40,7 @@ _PREFIX = re.compile(
     r"|[-|:·•>»,;*#~]+(?=\s)"
     r")"
 )
-# Then often the logger's name, which has dots or dashes and a separator behind it.
+# The logger's name often follows. It has dots or dashes, and a separator after it.
 _LOGGER = re.compile(r"\s*(?=[\w$/@-]*[.@/-])[\w.$/@-]{1,80}(?: ?[:|]| -+)\s+(?=\S)")
 _KIND = re.compile(r"<[a-z]+>")
 _WORD = re.compile(r"[^\W\d_](?:[\w'’-]*[^\W\d_])?")
@@ -61,15 +62,15 @@ _TYPE = re.compile(
 
 
 def lines_of(message: str) -> list[str]:
-    """Return the first lines that say something, without what a logger put before them."""
+    """Return the first lines that are not empty, without the prefix of a logger."""
     given = (line[:MAX_LINE] for line in message[: MAX_LINES * 1000].splitlines())
     return [without_prefix(line) for line in given if line.strip()][:MAX_LINES]
 
 
 def without_prefix(line: str) -> str:
-    """Return a line without time, level, process, request and logger at its beginning.
+    """Return a line without the time, level, process, request and logger at its beginning.
 
-    Unchanged where nothing would be left.
+    The line stays as it is if no words would be left.
     """
     end = 0
     while (piece := _PREFIX.match(line, end)) and piece.end() > end:
@@ -81,7 +82,7 @@ def without_prefix(line: str) -> str:
 
 
 def split_type(line: str) -> tuple[str, str]:
-    """Return the type of an exception that a line begins with, empty without one, and the rest."""
+    """Return the exception type at the beginning of a line, empty without one, and the rest."""
     found = _TYPE.match(line)
     return (found["type"], line[found.end() :].lstrip(": ")) if found else ("", line)
 
@@ -89,8 +90,9 @@ def split_type(line: str) -> tuple[str, str]:
 def words_of(line: str) -> list[str]:
     """Return the words of a line in lower case, each once, in order.
 
-    A plain word as it is, ``'price'`` for a name in quotes, ``/name.ext`` for a file or the host
-    and path of an address; ids, numbers, dates and what else changes are left out.
+    A plain word stays as it is. A name in quotes becomes ``'price'``. A file, and each part of the
+    host and path of an address, becomes ``/name.ext``. Ids, numbers, dates and other variable parts
+    are left out.
     """
     names: list[str] = []
 
@@ -118,7 +120,7 @@ def words_of(line: str) -> list[str]:
 
 
 def _append_name(names: list[str], text: str) -> None:
-    """Add the name of a file, host or folder, unless it is an id."""
+    """Append the name of a file, host or folder to ``names``, unless it is an id."""
     pieces = _NAME_PIECE.findall(text.lower())
     digits = sum(char.isdigit() for char in text)
     if pieces and digits <= sum(map(len, pieces)):

@@ -1,11 +1,11 @@
-"""Moving what counts for an issue to another one: users at once, events in batches.
+"""Move the events of an issue to another issue in batches, after a merge or an unmerge.
 
-    finish_moves   oldest move first ── batches of its events, each with what it counts for
-                   └─ none left ── counts that only all events can tell ── the move is done
+    finish_moves   oldest move first ── batches of its events, each event with its counts
+                   └─ none left ── counts that need all events ── the move is done
 
-An event that goes to its merged issue takes nothing along, as the counts went before. One that is
-taken out takes its tags, its hour and its user along, which are read from its payload, and the
-feedback about it.
+After a merge, only the events move: the counts were moved before. After an unmerge, the tags, the
+hour and the user of each event move with it, and the feedback about it. They are read from the
+payload of the event.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.protocol.event import Event
 from app.stats.users import day_number, hash_of
 from app.store import Store
 
-# Events that a transaction moves: as they are, and with what each counts for.
+# Events that are moved in one transaction: without their counts, and with their counts.
 BATCH_SIZE = 1000
 BATCH_READ = 100
 
@@ -33,7 +33,11 @@ _EVENTS = events.c
 
 
 class _Read(NamedTuple):
-    """An event that is taken out of its issue."""
+    """An event that moves to another issue after an unmerge.
+
+    :param at: when it happened.
+    :param user_hash: the hash of the affected user, empty without a user.
+    """
 
     id: int
     event: Event
@@ -46,8 +50,8 @@ class _Read(NamedTuple):
 def finish_moves(store: Store, at_most: int | None = None) -> bool:
     """Move the events of merged and unmerged issues, oldest move first.
 
-    :param at_most: batches; what is left then is for the next time.
-    :return: whether nothing is left.
+    :param at_most: the largest number of batches; the next call continues after them.
+    :return: whether nothing is left to move.
     """
     batches = 0
     while move := _oldest(store):
@@ -60,7 +64,7 @@ def finish_moves(store: Store, at_most: int | None = None) -> bool:
 
 
 def moving_issues(conn: Connection, issue_ids: Collection[int]) -> list[int]:
-    """Return those of some issues that events are still on their way to or from, in order."""
+    """Return the ids, sorted, of these issues that events are still moving to or from."""
     ends = issue_moves.c.from_issue_id, issue_moves.c.to_issue_id
     found = {
         number for end in ends for number in conn.scalars(select(end).where(end.in_(issue_ids)))
@@ -74,7 +78,7 @@ def _oldest(store: Store) -> Row[Any] | None:
 
 
 def _batches_of(store: Store, move: Row[Any]) -> Iterator[int]:
-    """Move events in batches and yield how many each had."""
+    """Move the events of a move in batches, and yield the size of each batch."""
     if move.grouping_id is None:
         while moved := _move_all(store, move):
             yield moved
@@ -87,7 +91,7 @@ def _batches_of(store: Store, move: Row[Any]) -> Iterator[int]:
 
 
 def _move_all(store: Store, move: Row[Any]) -> int:
-    """Move a batch of a merged issue's events; return how many."""
+    """Move a batch of a merged issue's events, and return its size."""
     some = select(_EVENTS.id).where(_EVENTS.issue_id == move.from_issue_id)
     with store.write(durable=False) as conn:
         if not _is_pending(conn, move):
@@ -102,18 +106,18 @@ def _move_all(store: Store, move: Row[Any]) -> int:
 
 
 def _is_pending(conn: Connection, move: Row[Any]) -> bool:
-    """Tell whether a move is still to be done: another process may have finished it meanwhile.
+    """Return whether a move is still to be done: another process may have finished it.
 
-    The id alone does not say so, since SQLite gives those of rows that went to the next ones.
+    The whole row is compared, because SQLite reuses the ids of deleted rows.
     """
     found = conn.execute(select(issue_moves).where(issue_moves.c.id == move.id)).first()
     return found is not None and tuple(found) == tuple(move)
 
 
 def _move_some(store: Store, move: Row[Any], after: int) -> list[int]:
-    """Move a batch of a grouping's events, with what they count for; return their row ids.
+    """Move a batch of a grouping's events with their counts, and return their row ids.
 
-    :param after: the row id where the batch before ended, so that no row is passed twice.
+    :param after: the last row id of the previous batch, so that no row is read twice.
     """
     with store.read() as conn:
         read = _read_events(conn, and_(_of_move(move), _EVENTS.id > after))
@@ -179,7 +183,7 @@ def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
 
 
 def _take_what_is_about(conn: Connection, move: Row[Any], event_ids: list[str]) -> None:
-    """Have what was said of events follow them, and the history of when their grouping was new."""
+    """Move the feedback about events, and the ``first_seen`` rows that they caused."""
     said, history = feedback.c, transitions.c
     is_about = said.issue_id == move.from_issue_id, said.associated_event_id.in_(event_ids)
     conn.execute(update(feedback).where(*is_about).values(issue_id=move.to_issue_id))
@@ -199,7 +203,7 @@ def _finish(store: Store, move: Row[Any]) -> None:
             return
         source, target = move.from_issue_id, move.to_issue_id
         if move.grouping_id is None:
-            # Some may have come while its event was still on the way.
+            # Feedback may have arrived while its event was still moving.
             late = update(feedback).where(feedback.c.issue_id == source)
             conn.execute(late.values(issue_id=target))
         else:
@@ -209,17 +213,17 @@ def _finish(store: Store, move: Row[Any]) -> None:
 
 
 def _read_terms_again(conn: Connection, issue_ids: tuple[int, ...]) -> None:
-    """Have issues compared by the events that they have now."""
+    """Mark the similarity terms of issues as stale, because their events have changed."""
     has_events = select(issues.c.id).where(
         issues.c.id.in_(issue_ids), issues.c.stored_event_count > 0
     )
     stale = update(issue_similarity).where(issue_similarity.c.issue_id.in_(has_events))
-    # Of no version, so that the background reads them.
+    # Version 0 makes the background task read them again.
     conn.execute(stale.values(version=0))
 
 
 def _recount(conn: Connection, source_id: int, target_id: int) -> None:
-    """Count what only all events of both issues can tell: users, days, releases, and the title."""
+    """Recompute the values that need all events of both issues: users, days, releases, title."""
     recount_users(conn, source_id, target_id)
     for issue_id in (source_id, target_id):
         row = conn.execute(select(issues).where(issues.c.id == issue_id)).one()
@@ -256,7 +260,7 @@ def _releases_of(conn: Connection, issue_id: int) -> dict[str, str | None]:
 
 
 def _read_users(store: Store, issue_id: int) -> Iterator[int]:
-    """Note the users of an issue's events that are older than the column, in batches."""
+    """Set the user hash of an issue's events that are older than the column, in batches."""
     is_unknown = and_(_EVENTS.issue_id == issue_id, _EVENTS.user_hash.is_(None))
     after = 0
     while True:

@@ -1,4 +1,4 @@
-"""Functions of C++ without their arguments, which one bug has others of on another machine.
+"""Names of C++ functions without their arguments, which differ between machines for the same bug.
 
 shop::Cart<unsigned long>::add(unsigned long, int) const  ->  shop::Cart<T>::add
 ?A0x3f9a1c2b::pay                                         ->  (anonymous namespace)::pay
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-# How MSVC, GCC and debuggers call a namespace without a name.
+# How MSVC, GCC and debuggers write an anonymous namespace.
 _UNNAMED = re.compile(
     r"\?A0x[0-9a-fA-F]{1,16}(?=::)|`anonymous[- ]namespace'|\{anonymous\}|_GLOBAL__N_\w{0,32}(?=::)"
 )
@@ -16,14 +16,14 @@ _INLINE_NAMESPACES = re.compile(r"(?<=\bstd::)(?:__1|__cxx11|__ndk1|__fs|__Cr)::
 _END = re.compile(
     r"\)(?: (?:const|volatile|noexcept)| ?&{1,2}| \[clone [^\]]{0,100}\]| \(\.[\w.]{1,60}\)){0,6}$"
 )
-# Without a namespace: no label of Swift's in the parentheses, no space before them.
+# A function outside a namespace: no Swift label inside the parentheses, no space before them.
 _GLOBAL = re.compile(r"[\w~]{1,200}\((?:[\w\s*&,<>]|::){0,300}\)(?: const)?")
 
 
 def without_arguments(name: str) -> str:
-    """Return a function's name without its parameters and with ``T`` for arguments of templates.
+    """Return a function's name without parameters, and with ``T`` for template arguments.
 
-    :param name: of bounded length, of any language; what is not C++ or Rust stays as it is.
+    :param name: of bounded length, in any language; a name that is not C++ or Rust is unchanged.
     """
     if "::" not in name and not _GLOBAL.fullmatch(name):
         return name

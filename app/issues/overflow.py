@@ -1,11 +1,11 @@
-"""The limit of new issues a project and hour, and the issue ``<other>`` beyond it.
+"""The limit of new issues per project and hour, and the issue ``<other>`` for further events.
 
-new keys of a batch ── as many as are allowed make issues, in their order
-                       └─ events of the others go to <other>
+new keys of a batch ── as many as the limit allows make issues, in their order
+                       └─ events of the other keys go to <other>
 
-An event in ``<other>`` leaves no issue of its own behind, so the same error in another hour makes
-one as if it were seen for the first time. Issues that exist are counted whatever the limit is. The
-commit is the only writer, so the limit holds over processes.
+An event in ``<other>`` does not make its own issue. In a later hour, the same error therefore makes
+a new issue, as if it were seen for the first time. Events of existing issues are counted whatever
+the limit is. The transaction is the only writer, so the limit holds across processes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from app.issues.tables import IssueStatus, groupings, issue_tags, issues, new_is
 from app.protocol.event import Event
 from app.store import new_if_any, replaced, upsert
 
-# No version of the rules of grouping: those are numbers.
+# Not a version of the grouping rules: those are numbers.
 OTHER_VERSION = "other"
 OTHER_TITLE = "<other>"
 OTHER_CULPRIT = "new issues beyond the limit of an hour"
 OTHER = Grouping(OTHER_VERSION, OTHER_TITLE, OTHER_CULPRIT)
-# The tag under which `<other>` counts the types of its events.
+# The tag in which `<other>` counts the types of its events.
 TYPE_TAG = "type"
-# More types than anyone reads, and few enough to be read and written with each batch.
+# More types than a person reads, and few enough to read and write them with each batch.
 MAX_TYPES = 100
 SHOWN_TYPES = 10
 NO_TYPE = "no type"
@@ -42,15 +42,15 @@ _WINDOWS = select(new_issue_windows).where(
 
 
 def hour_of(now: datetime) -> datetime:
-    """Return the beginning of the hour in which a moment lies."""
+    """Return the start of the hour of a time."""
     return now.replace(minute=0, second=0, microsecond=0)
 
 
 def keys_beyond(conn: Connection, keys: Collection[Key], limit: int, now: datetime) -> set[Key]:
-    """Return those of a batch's new keys that are beyond their project's limit.
+    """Return the new keys of a batch that are beyond the limit of their project.
 
-    :param keys: that lead to no issue yet, in the order in which their events came.
-    :param limit: new issues of a project and hour; 0 means no limit.
+    :param keys: keys without an issue, in the order of their events.
+    :param limit: the largest number of new issues per project and hour; 0 means no limit.
     """
     if not limit or not keys:
         return set()
@@ -68,10 +68,10 @@ def keys_beyond(conn: Connection, keys: Collection[Key], limit: int, now: dateti
 def count_new(
     conn: Connection, new: Mapping[int, int], beyond: Iterable[Key], limit: int, now: datetime
 ) -> None:
-    """Count new issues into their project's hour, and note when the limit was reached first.
+    """Add new issues to the hour of their project, and store when the limit was first exceeded.
 
-    :param new: project to the number of issues that a batch made.
-    :param beyond: of :func:`keys_beyond`.
+    :param new: the number of issues that a batch made, by project id.
+    :param beyond: the keys from :func:`keys_beyond`.
     """
     over = {key[0] for key in beyond}
     rows = [
@@ -97,7 +97,10 @@ def count_new(
 
 
 def in_other(event: Event, grouping: Grouping) -> tuple[Event, Grouping]:
-    """Return an event as ``<other>`` counts it: its own tag ``type`` would be taken for ours."""
+    """Return an event and its grouping for ``<other>``.
+
+    The event loses its own tag ``type``: it would be mixed up with the tag of this module.
+    """
     tags = {name: value for name, value in event.tags.items() if name != TYPE_TAG}
     return replace(event, tags=tags), replace(OTHER, ignored_by=grouping.ignored_by)
 
@@ -105,7 +108,7 @@ def in_other(event: Event, grouping: Grouping) -> tuple[Event, Grouping]:
 def count_types(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
     """Count the types of events that went to ``<other>``.
 
-    :param met: the id of ``<other>`` with each event.
+    :param met: the id of ``<other>``, and the event.
     """
     by_issue: dict[int, Counter[str]] = {}
     for issue_id, event in met:
@@ -115,10 +118,10 @@ def count_types(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
 
 
 def types_of(conn: Connection, issue_id: int) -> list[tuple[str, int]]:
-    """Return the commonest types of an ``<other>`` with their events, the commonest first.
+    """Return the most frequent types of an ``<other>`` with their event counts, largest first.
 
-    Exact while there are at most :data:`MAX_TYPES`; with more of them a count is too high by no
-    more than the number of events divided by that.
+    The counts are exact for at most :data:`MAX_TYPES` types. With more types, a count is too high
+    by at most the number of events divided by :data:`MAX_TYPES`.
     """
     of = issue_tags.c
     query = select(of.value, of.times_seen).where(of.issue_id == issue_id, of.key == TYPE_TAG)
@@ -127,8 +130,10 @@ def types_of(conn: Connection, issue_id: int) -> list[tuple[str, int]]:
 
 
 def latest_overflow(conn: Connection, project_id: int, since: datetime) -> Any | None:
-    """Return when a project went beyond its limit last: ``over_at`` (of the first event in that
-    hour), ``over_limit``, ``issue_id`` of its ``<other>`` if there is one, ``status`` of that.
+    """Return when a project last exceeded its limit, ``None`` if it did not after ``since``.
+
+    :return: a row of ``over_at`` (the first event beyond the limit in that hour), ``over_limit``,
+        and ``issue_id`` and ``status`` of the project's ``<other>``, if it has one.
     """
     of = new_issue_windows.c
     is_its_other = (groupings.c.project_id == of.project_id) & (
@@ -149,8 +154,10 @@ def _made_in_hour(conn: Connection, ids: Iterable[int], now: datetime) -> dict[i
 
 
 def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> None:
-    """Keep the commonest types by the algorithm Space-Saving: a new one takes the place, and the
-    count, of the rarest. So one that comes often is among them however many others come.
+    """Keep the most frequent types by the Space-Saving algorithm.
+
+    A new type replaces the rarest type and takes over its count. So a frequent type is among them,
+    however many other types there are.
 
     Source: Metwally, Agrawal, El Abbadi: Efficient computation of frequent and top-k elements in
     data streams, ICDT 2005.
@@ -179,20 +186,21 @@ def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> No
 
 
 def _made(old: Any, new: Any) -> Any:
-    """Add to the count of the same hour; another hour begins anew."""
+    """Add to the count of the same hour; a new hour starts at zero."""
     is_same = old.table.c.hour == new.table.c.hour
     return case((is_same, old), else_=0) + new
 
 
 def _over_at(old: Any, new: Any) -> Any:
-    """Keep when the limit was reached first in its hour, until another hour reaches it."""
+    """Keep the first time that the limit was exceeded in an hour, until it is in another hour."""
     is_first = new.is_not(None) & (old.is_(None) | (old < new.table.c.hour))
     return case((is_first, new), else_=old)
 
 
 def other_row() -> dict[str, Any]:
-    """Return the columns in which ``<other>`` differs from an issue: it is no single error, so it
-    is named for none, and it is of no release.
+    """Return the columns in which ``<other>`` differs from an issue.
+
+    It is not a single error, so it has neither the title of an error nor a release.
     """
     return {
         "title": OTHER_TITLE,

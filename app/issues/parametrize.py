@@ -1,6 +1,6 @@
-"""Messages without what changes from event to event: ids, numbers, addresses, quoted values.
+"""Messages without the parts that vary between events: ids, numbers, addresses, quoted values.
 
-Every search here is linear: no repeat stands inside another one, and the text is cut beforehand.
+Every search here takes linear time: no repeat is inside another repeat, and the text is cut before.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from functools import lru_cache
 
 from app.protocol.event import first_line
 
-# A longer message is some kind of data; its beginning tells messages apart well enough.
+# A longer message is some kind of data; its beginning is enough to distinguish messages.
 MAX_MESSAGE = 200
-# Read further than that, so that a longer id does not shift what is cut away.
+# More text than that is read, so that the length of an id does not change where the text is cut.
 _MAX_READ = 1000
 
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}"
@@ -43,14 +43,14 @@ _VARIABLE = re.compile(
     r"|(?P<token>(?<![\w-])[a-zA-Z0-9_-]{16,}={0,2})"
     rf"|{_NUMBER}"
 )
-# What a token can hold that is no token as a whole.
+# The variable parts inside a token that is not random as a whole.
 _PIECES = re.compile(f"{_UUID}|{_NUMBER}")
 _CASES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[_-]")
-# A list of three is the same list as one of five.
+# A list of three values becomes the same text as a list of five.
 _REPEATED = re.compile(r"(<[a-z]+>)(?:(?:, ?|; ?| )\1)+")
-# A name in quotes as code has them: a key, an attribute, a column, a module.
+# A name in quotes as in code: a key, an attribute, a column, a module.
 _NAME = re.compile(r"[^\W\d][\w$.:-]{0,39}")
-# What stands before a quoted value that came from outside, of which there is one a user or a row.
+# The text before a quoted value of outside data, which differs for each user or row.
 _BEFORE_DATA = re.compile(
     r"(?:\b(?:users?|username|customers?|accounts?|members?|clients?|tenants?|persons?|people"
     r"|players?|owners?|authors?|emails?|logins?|sessions?|tokens?|orders?|ids?|passwords?|entry"
@@ -58,14 +58,17 @@ _BEFORE_DATA = re.compile(
     r"|got|received)\b[^'\"`“«]{0,32}|[=\"]\s?:?\s?)$",
     re.IGNORECASE,
 )
-# An error as code has it, which Celery and others log: ValueError('no row 7').
+# An error in the notation of code, as Celery and others log it: ValueError('no row 7').
 _ERROR_IN_CODE = re.compile(r"(?<![\w.])[A-Z][a-zA-Z]{2,60}\($")
 _RUNS = re.compile(r"\d+|[^\d]+")
 _HEXADECIMAL = re.compile(r"[0-9a-fA-F]+")
 
 
 def parametrize(message: str) -> str:
-    """Return the first line of a message with its variable parts replaced by their kind."""
+    """Return the first line of a message, with variable parts replaced by their kind.
+
+    ``order 17 of a@example.org`` becomes ``order <number> of <email>``.
+    """
     return _parametrize(first_line(message[: _MAX_READ * 4])[:_MAX_READ])
 
 
@@ -76,9 +79,10 @@ def _parametrize(line: str) -> str:
 
 
 def parametrize_but_names(message: str) -> str:
-    """Return a message as :func:`parametrize` does, but with short names in quotes kept.
+    """Return a message as :func:`parametrize` does, but keep short names in quotes.
 
-    ``'price'`` is a name; a number, an id, an address and what follows words like "user" are not.
+    ``'price'`` is a name. A number, an id, an address, and a value after words like "user" are not
+    names.
     """
     return _parametrize_but_names(first_line(message[: _MAX_READ * 4])[:_MAX_READ])
 
@@ -103,11 +107,12 @@ def _kind_or_name(match: re.Match[str]) -> str:
 
 
 def substitute(line: str, replacements: Mapping[str, Callable[[str], str]]) -> str:
-    """Return a line with its variable parts replaced, some of them as the caller likes.
+    """Return a line with its variable parts replaced, some of them by functions of the caller.
 
     :param line: one line, of bounded length.
-    :param replacements: from a kind (``quoted``, ``url``, ``path`` …) to what makes another text of
-        what was found; the other kinds are named as :func:`parametrize` does.
+    :param replacements: a function for each kind (``quoted``, ``url``, ``path`` …), which returns
+        the new text for the text that was found. All other kinds are replaced as
+        :func:`parametrize` does.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -120,7 +125,7 @@ def substitute(line: str, replacements: Mapping[str, Callable[[str], str]]) -> s
 def _kind(match: re.Match[str]) -> str:
     kind = match.lastgroup or ""
     if kind == "quoted" and match["key"]:
-        return match[0]  # The name of a JSON member tells messages apart; its value does not.
+        return match[0]  # The name of a JSON member distinguishes messages; its value does not.
     if kind == "word":
         return _word(match[0])
     if kind == "token":
@@ -137,9 +142,10 @@ def _token(token: str) -> str:
 
 
 def _word(word: str) -> str:
-    """Tell an id from a name that ends in a number: ``8fK2x9`` has no name in it, ``user17`` has.
+    """Return an id as ``<number>``, and a name with numbers with only the numbers replaced.
 
-    An id is written as a number is, since of ids that look alike some have digits only.
+    ``8fK2x9`` is an id, ``user17`` has a name in it. An id is written like a number, because some
+    ids of the same kind have only digits.
     """
     runs = _RUNS.findall(word)
     longest_name = max((len(run) for run in runs if not run.isdigit()), default=0)
@@ -151,5 +157,5 @@ def _word(word: str) -> str:
 
 
 def _is_random(token: str) -> bool:
-    """Tell what was drawn at random, which changes its case every other letter, from long names."""
+    """Return whether a token is random, not a long name: random text often changes its case."""
     return len(_CASES.findall(token)) * 2.3 > len(token)

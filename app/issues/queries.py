@@ -1,7 +1,7 @@
-"""Reading issues: pages of a list, one, its history, its tags and its hours.
+"""Queries for issues: pages of a list, a single issue, its history, its tags and its hours.
 
-Every question reads a bounded number of rows by an index, whatever the store holds, unless a filter
-has to look into each issue.
+Every query reads a bounded number of rows by an index, whatever the store holds. The exception is a
+filter that has to check each issue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EVERYTHING = IssueFilter()
 
 
 class TagShare(NamedTuple):
-    """A value of a tag; ``share`` from 0 to 1 of the events that have the tag."""
+    """A value of a tag; ``share`` is its part, from 0 to 1, of the events that have the tag."""
 
     value: str
     times_seen: int
@@ -35,8 +35,9 @@ class TagShare(NamedTuple):
 class Tag(NamedTuple):
     """A tag of an issue.
 
-    :param values: the most frequent ones, the first of them first.
-    :param rest: events with any other value, and their share.
+    :param times_seen: the number of events that have the tag.
+    :param values: the most frequent values, the most frequent value first.
+    :param rest: the events with any other value; ``None`` if there are no such events.
     """
 
     key: str
@@ -65,19 +66,19 @@ def page_of_issues(
     after: Cursor | None = None,
     limit: int = 50,
 ) -> Page:
-    """Return a page of issue rows, those with the largest ``sort`` first.
+    """Return a page of issue rows, those with the largest ``sort`` value first.
 
-    :param sort: one of ``SORTS``.
-    :param after: where the page before ended, as :func:`read_cursor` returns it.
+    :param sort: one of :data:`~app.issues.filter.SORTS`.
+    :param after: the end of the previous page, as :func:`read_cursor` returns it.
     """
     filter = filter.resolved(conn)
-    # An index ends early for one status at a time; merged here for all of them.
+    # An index can end early for one status only, so the pages of all statuses are merged here.
     pages = [
         read_page(conn, select(issues), filter.listing(status, sort), after=after, limit=limit)
         for status in filter.statuses
     ]
     key = filter.listing(STATUSES[0], sort)
-    # Beyond the end that comes first, one of the statuses may still have issues that nobody saw.
+    # After the first of these ends, a status may have issues that were not read.
     ends = [page.next for page in pages if page.next is not None]
     end = max(ends, default=None)
     found = sorted((row for page in pages for row in page.rows), key=lambda row: key_of(row, key))
@@ -88,15 +89,15 @@ def page_of_issues(
 
 
 def cursor_of(end: Key) -> str:
-    """Return where a page ends, its ``next``, for the address of the next one."""
+    """Return the end of a page, its ``next``, as text for the URL of the next page."""
     value, issue_id = end
     return f"{value.isoformat() if isinstance(value, datetime) else value}~{issue_id}"
 
 
 def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
-    """Read what :func:`cursor_of` returned for the same sorting.
+    """Return the cursor from a text of :func:`cursor_of`, for the same ``sort``.
 
-    :raise ValueError: it is none of ours.
+    :raise ValueError: the text is not such a cursor.
     """
     text, _, issue_id = cursor.partition("~")
     value = _moment(text) if sort in ("last_seen", "first_seen") else int(text)
@@ -107,7 +108,7 @@ def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
 
 
 def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
-    """Return one issue, or the one that it was merged into; ``None`` when it is not there."""
+    """Return an issue, or the issue that it was merged into; ``None`` when it does not exist."""
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
     row = conn.execute(select(issues).where(issues.c.id == issue_id)).first()
@@ -119,7 +120,7 @@ def find_issue(conn: Connection, issue_id: int) -> Row[Any] | None:
 def count_matching(
     conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 10_000
 ) -> Count:
-    """Return how many issues there are, counting no further than ``at_most`` of each status."""
+    """Return how many issues match; stop counting at ``at_most`` for each status."""
     counts = count_by_status(conn, filter, at_most).values()
     return Count(sum(count.number for count in counts), all(count.is_exact for count in counts))
 
@@ -127,7 +128,7 @@ def count_matching(
 def count_by_status(
     conn: Connection, filter: IssueFilter = EVERYTHING, at_most: int = 1000
 ) -> dict[str, Count]:
-    """Return how many issues there are of each status, counting no further than ``at_most``."""
+    """Return how many issues match, by status; stop counting at ``at_most`` for each."""
     filter = filter.resolved(conn)
     return {
         status: count_rows(conn, filter.listing(status), at_most=at_most)
@@ -136,7 +137,7 @@ def count_by_status(
 
 
 def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
-    """Return the events of each issue in the last 24 hours, an hour each, oldest first."""
+    """Return the hourly event counts of each issue in the last 24 hours, oldest first."""
     last = now.replace(minute=0, second=0, microsecond=0)
     columns = issue_hours.c
     query = select(columns.issue_id, columns.hour, columns.events).where(
@@ -145,7 +146,7 @@ def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int,
     hours = {issue_id: [0] * HOURS for issue_id in issue_ids}
     for issue_id, hour, count in conn.execute(query) if issue_ids else ():
         ago = int((last - hour).total_seconds()) // 3600
-        if 0 <= ago < HOURS:  # A clock that went back leaves hours that are still to come.
+        if 0 <= ago < HOURS:  # A clock that was set back leaves hours in the future.
             hours[issue_id][HOURS - 1 - ago] = count
     return hours
 
@@ -162,7 +163,7 @@ def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
             func.row_number()
             .over(
                 partition_by=columns.key,
-                # The empty value stands for many, so it is never among the most frequent.
+                # The empty value stands for many values, so it comes last.
                 order_by=((columns.value == "").asc(), columns.times_seen.desc(), columns.value),
             )
             .label("rank"),
@@ -180,9 +181,9 @@ def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
 def transitions_of(
     conn: Connection, issue_id: int, *, before: int | None = None, limit: int = 50
 ) -> list[Row[Any]]:
-    """Return an issue's history, newest first.
+    """Return the history rows of an issue, newest first.
 
-    :param before: the row id after which the page goes on, exclusive.
+    :param before: the last row id of the previous page; the page begins after it.
     """
     query = select(transitions).where(transitions.c.issue_id == issue_id)
     if before is not None:
@@ -191,7 +192,10 @@ def transitions_of(
 
 
 def find_transition(conn: Connection, transition_id: int) -> Row[Any]:
-    """Return a row of some issue's history that is known to be there."""
+    """Return an existing history row by its id.
+
+    :raise NoResultFound: there is no such row.
+    """
     return conn.execute(select(transitions).where(transitions.c.id == transition_id)).one()
 
 
@@ -205,7 +209,7 @@ def _tag(key: str, total: int, rows: list[Row[Any]]) -> Tag:
 
 def _moment(text: str) -> datetime:
     try:
-        # A "+" of the time zone arrives as a space when it was not escaped.
+        # The "+" of the time zone arrives as a space if the client did not escape it.
         read = datetime.fromisoformat(text.replace(" ", "+"))
         if read.tzinfo is None:
             raise ValueError("no cursor of ours")

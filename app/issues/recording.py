@@ -1,4 +1,4 @@
-"""Counting occurrences into their issues, inside the transaction that accepts the events."""
+"""Record events in their issues, inside the transaction that stores the events."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from app.store import insert_for, utc_now
 
 
 class Occurrence(NamedTuple):
-    """An event and the issue that it belongs to.
+    """An event with its grouping.
 
-    :param release_id: the number of its release; ``None`` where it names none.
-    :param older: computes its grouping by the version of the rules before this one.
+    :param release_id: the number of its release; ``None`` if the event has no release.
+    :param older: return the grouping of the event by the previous version of the rules.
     """
 
     project_id: int
@@ -54,23 +54,23 @@ class Occurrence(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """What its grouping is found by."""
+        """The key by which its stored grouping is found."""
         return self.project_id, self.grouping.version, self.grouping.hash
 
     @property
     def is_other(self) -> bool:
-        """Whether it is counted into ``<other>`` instead of an issue of its own."""
+        """Whether it is counted in ``<other>`` instead of its own issue."""
         return self.grouping.version == OTHER_VERSION
 
     @property
     def user_hash(self) -> str | None:
-        """What stands for the user whom the event met."""
+        """The hash of the affected user; ``None`` without a user."""
         identity = self.event.user_identity
         return hash_of(identity) if identity else None
 
 
 class Recorded(NamedTuple):
-    """What became of an occurrence. ``is_first``: it made its issue."""
+    """Where an occurrence was recorded; ``is_first`` if it made its issue."""
 
     issue_id: int
     is_first: bool
@@ -84,19 +84,20 @@ def record_occurrences(
     users: UserCounter | None = None,
     max_new_an_hour: int = 0,
 ) -> list[Recorded]:
-    """Count events into their issues, made here if they are the first.
+    """Count events in their issues, and make new issues for unknown groupings.
 
-    A resolved issue that recurs is open again and regressed, by a row in its history; one that was
-    resolved in a release only if it recurs in that one or in a newer one (:mod:`.fixed_in`). What
-    happened before it was resolved, and comes late, does not open it. An ignored one is counted and
-    stays ignored. Events that a rule ignores make an ignored issue if it is new, and leave one that
-    is there as it is.
+    A resolved issue that recurs becomes unresolved and regressed, with a row in its history. An
+    issue that was resolved in a release regresses only with an event of that release or of a newer
+    release (:mod:`.fixed_in`). A late event that happened before the issue was resolved does not
+    reopen it. An ignored issue is counted and stays ignored. Events that a rule ignores make an
+    ignored issue if the issue is new. They do not change the status of an existing issue.
 
-    :param now: the transaction's time.
-    :param users: counts whom they met, and remembers of whom there are too many.
-    :param max_new_an_hour: issues that a project may make; events of further ones go to its issue
-        ``<other>`` (:mod:`app.issues.overflow`). 0 means no limit.
-    :return: for each, in order.
+    :param now: the time of the transaction.
+    :param users: counts the affected users, and remembers the issues and releases that reached the
+        largest number of users today.
+    :param max_new_an_hour: the largest number of new issues per project and hour. Further events
+        go to the project's issue ``<other>`` (:mod:`app.issues.overflow`). 0 means no limit.
+    :return: the result for each occurrence, in order.
     """
     now = now or utc_now()
     groups = _by_key(occurrences)
@@ -147,14 +148,14 @@ def _in_other(occurrence: Occurrence) -> Occurrence:
 
 
 def _is_own(key: Key) -> bool:
-    """Whether a key is an error's own, not that of ``<other>``."""
+    """Return whether a key belongs to an error, not to ``<other>``."""
     return key[1] != OTHER_VERSION
 
 
 def _attach_to_older(conn: Connection, firsts: list[Occurrence], now: datetime) -> dict[Key, Known]:
-    """Have new keys lead to issues that are known by the older rules.
+    """Attach new keys to issues that are known by the older rules, and return them by key.
 
-    :param firsts: an event of each unknown key.
+    :param firsts: an occurrence of each unknown key.
     """
     some = [first for first in firsts if first.older]
     may_have = (
@@ -197,10 +198,11 @@ def _make_issues(
 
 
 class _Change(NamedTuple):
-    """What a batch does to an issue.
+    """What a batch changes in an issue.
 
-    :param has_alerts: rules of alerts about new issues and regressions look at it.
-    :param regressed_by: the event that brings it back, if one does.
+    :param has_alerts: whether alert rules for new issues and regressions process it.
+    :param regressed_by: the event that reopens the resolved issue, if there is such an event.
+    :param ignored_by: the rule that ignores the new issue, if there is such a rule.
     """
 
     id: int
@@ -232,7 +234,7 @@ def _count(
 
 
 def _earlier(touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> dict[int, Event]:
-    """Return the events that happened before their issue was seen first, the earliest of each."""
+    """Return the earliest event of each issue that happened before the issue was first seen."""
     events = {
         known.issue_id: (known.first_seen, _earliest(by_issue[known.issue_id])) for known in touched
     }
@@ -249,7 +251,7 @@ def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:
 
 
 def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> None:
-    """Give back to issues what they lost with their payload, from an event of each."""
+    """Restore the type and key that issues lost with their payload, from an event of each."""
     for known in touched:
         if not known.was_kept:
             continue
@@ -259,7 +261,7 @@ def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Oc
         of_key = update(groupings).where(groupings.c.id == known.id)
         conn.execute(of_key.values(key=occurrence.grouping.key))
         row = {"issue_id": known.issue_id, "project_id": occurrence.project_id}
-        # Of no version, so that its terms are read again.
+        # Version 0 makes the background task read its terms again.
         unread = insert_for(conn.dialect.name, issue_similarity).values(**row, version=0, terms="")
         conn.execute(unread.on_conflict_do_nothing())
 
@@ -268,8 +270,8 @@ def _change(conn: Connection, known: Known, group: list[Occurrence]) -> _Change:
     ignored_by = _ignored_by(group)
     is_over = known.status == IssueStatus.RESOLVED and not ignored_by
     regressed_by = _brings_back(conn, group, known) if is_over else None
-    # One notification says that the limit was reached; `<other>` itself is no new kind of error,
-    # and no rule may hide it for what its first event was.
+    # A separate notification says that the limit was reached. `<other>` itself is not a new kind
+    # of error, and a rule that ignores its first event must not hide it.
     is_own = _is_own(group[0].key)
     hidden_by = ignored_by if known.is_new and is_own else None
     has_alerts = is_own and not hidden_by
@@ -277,15 +279,15 @@ def _change(conn: Connection, known: Known, group: list[Occurrence]) -> _Change:
 
 
 def _brings_back(conn: Connection, group: list[Occurrence], known: Known) -> Event | None:
-    """Return the first event that happened after the issue was resolved, and of no release which
-    may still have it.
+    """Return the first event that reopens the issue, ``None`` if there is no such event.
 
-    One without a release does not say that it is of a newer one.
+    It happened after the issue was resolved, and its release should have the fix. An event without
+    a release does not reopen an issue that was resolved in a release.
     """
     checked: dict[str, bool] = {}
     for occurrence in group:
         if known.resolved_at is not None and occurrence.event.timestamp < known.resolved_at:
-            continue  # Late: it lay on a device that was offline.
+            continue  # A late event, from a device that was offline.
         if known.resolved_after is None:
             return occurrence.event
         if occurrence.release_id is None or not occurrence.event.release:
@@ -300,13 +302,13 @@ def _brings_back(conn: Connection, group: list[Occurrence], known: Known) -> Eve
 
 
 def _ignored_by(group: list[Occurrence]) -> str | None:
-    """Return the rule that ignores all of these events, ``None`` when one of them is not."""
+    """Return the name of a rule if rules ignore all of these events, else ``None``."""
     rules = [occurrence.grouping.ignored_by for occurrence in group]
     return rules[0] if all(rules) else None
 
 
 def _write_history(conn: Connection, changes: list[_Change]) -> None:
-    """Write a row for each issue that is new or recurs, and open again what was resolved."""
+    """Write history rows for new and regressed issues, and reopen the regressed ones."""
     rows = [
         _transition(change, change.regressed_by or _earliest(change.group), kind)
         for change in changes
@@ -320,7 +322,7 @@ def _write_history(conn: Connection, changes: list[_Change]) -> None:
     ]
     if rows:
         conn.execute(_TRANSITION_INSERT, rows)
-    # Sound without a condition: Store.write makes this the only writer until the commit.
+    # No condition is needed: Store.write makes this the only writer until the commit.
     back = [change.id for change in changes if change.regressed_by]
     if back:
         is_open = {"status": IssueStatus.UNRESOLVED, "resolved_after": None, "resolved_in": None}
@@ -337,7 +339,7 @@ def _transition(
 ) -> dict[str, Any]:
     return {
         "issue_id": issue.id,
-        # As the issue's own times: what is notified goes by the mark, not by this.
+        # The event's time, like the times of the issue. Alerts use the column `alerts_due` instead.
         "at": event.timestamp,
         "kind": kind,
         "actor": actor and actor[:200],
@@ -354,7 +356,7 @@ def _counted_statement() -> Any:
     of, moment = issues.c, issues.c.first_seen.type
     first, last = bindparam("first", type_=moment), bindparam("last", type_=moment)
     more = bindparam("more", type_=of.times_seen.type)
-    # Greatest and least by CASE: the two databases name those functions differently.
+    # CASE instead of greatest and least: the two databases name those functions differently.
     return (
         update(issues)
         .where(of.id == bindparam("of"))
@@ -374,7 +376,7 @@ def _counted_statement() -> Any:
     )
 
 
-# Built once: putting this statement together takes longer than executing it.
+# Built once: building this statement takes longer than executing it.
 _COUNTED = _counted_statement()
 
 
@@ -404,7 +406,7 @@ def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
         "type": latest.type[:200],
         "level": latest.level,
         "is_other": False,
-        # Counts for a new issue alone: what a person looks at is not taken out of their sight.
+        # Used for new issues only: a rule must not hide an issue that a person may be looking at.
         "status": IssueStatus.IGNORED if _ignored_by(group) else IssueStatus.UNRESOLVED,
         "times_seen": len(group),
         "stored_event_count": len(group),

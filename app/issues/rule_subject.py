@@ -1,4 +1,4 @@
-"""An event as rules look at it: values in lower case, read once however many rules ask."""
+"""The values of an event that rules match: in lower case, and read only once for all rules."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from app.protocol.event import Event, Frame
 EVENT_FIELDS = ("type", "message", "release", "environment", "level", "logger", "transaction")
 FRAME_FIELDS = ("path", "module", "function")
 FIELDS = (*EVENT_FIELDS, *FRAME_FIELDS, "tag")
-# Longer values are matched by their beginning.
+# Only this many characters of a value are matched.
 MAX_VALUE = 2000
 MAX_FRAMES = 250
 
 
 class Values(NamedTuple):
-    """The values of a field; ``joined`` holds them all, to be searched at once."""
+    """The values of a field; ``joined`` holds all of them, so that one search covers them."""
 
     each: list[str]
     joined: str
 
 
 class FrameValues(NamedTuple):
-    """What rules can ask of one frame."""
+    """The values of a frame that rules can match."""
 
     path: tuple[str, ...]
     module: tuple[str, ...]
@@ -31,7 +31,7 @@ class FrameValues(NamedTuple):
 
 
 class Subject:
-    """The values of one event, by field."""
+    """The values of an event, by field."""
 
     def __init__(self, event: Event) -> None:
         self._event = event
@@ -40,7 +40,7 @@ class Subject:
 
     @property
     def frames(self) -> list[FrameValues]:
-        """The distinct frames of all exceptions, else of the event itself."""
+        """The distinct frames of all exceptions, or of the event's own stack without them."""
         if self._frames is None:
             stacks = [exception.frames for exception in self._event.exceptions]
             frames = [frame for stack in stacks for frame in stack] or self._event.stack
@@ -48,7 +48,11 @@ class Subject:
         return self._frames
 
     def values(self, field: str, key: str | None) -> Values:
-        """Return the values of one of :data:`FIELDS`; ``key`` names the tag."""
+        """Return the values of a field.
+
+        :param field: one of :data:`FIELDS`.
+        :param key: the name of the tag, for the field ``tag``.
+        """
         values = self._values.get((field, key))
         if values is None:
             each = self._read(field, key)
@@ -70,7 +74,10 @@ def _lowered(*values: str | None) -> list[str]:
 
 
 def _frame_values(frame: Frame) -> FrameValues:
-    """Return paths with forward slashes, relative ones also with one before them."""
+    """Return the values of a frame.
+
+    Paths have forward slashes. A relative path is there twice: as it is, and with a leading slash.
+    """
     paths = [p.replace("\\", "/") for p in _lowered(frame.abs_path, frame.filename)]
     paths += [f"/{path}" for path in paths if not path.startswith("/")]
     return FrameValues(

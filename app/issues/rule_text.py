@@ -1,9 +1,9 @@
-"""Rules as text, as Sentry writes them.
+"""Read and write rules as text, in Sentry's notation.
 
 error.type:TimeoutError message:"*pool*" -> timeout-{{ transaction }}
 path:*/vendor/* !level:fatal
 
-RuleTextError(ValueError)   the text is no rule; says where and what was expected
+RuleTextError(ValueError)   the text is not a rule; says where, and what was expected
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.issues.rules import FIELDS, MAX_PATTERN, Kind, Matcher, Rule
 MAX_TEXT = 2000
 MAX_MATCHERS = 20
 MAX_PARTS = 20
-# What Sentry calls the same field.
+# Sentry's names of the same fields.
 _ALIASES = {
     "error.type": "type",
     "value": "message",
@@ -35,10 +35,10 @@ _ESCAPED = re.compile(r'\\(["\\])')
 
 
 class RuleTextError(ValueError):
-    """The text is no rule.
+    """The text is not a rule.
 
-    :param position: count of characters before the fault.
-    :param expected: what should stand there.
+    :param position: the number of characters before the error.
+    :param expected: what should be at this position.
     """
 
     def __init__(self, position: int, expected: str) -> None:
@@ -53,12 +53,13 @@ class _Found(NamedTuple):
 
 
 def parse_rule(text: str, *, kind: Kind, id: int = 0, name: str = "") -> Rule:
-    """Read one rule.
+    """Return the rule that a text describes.
 
-    :param text: matchers ``[!]field:pattern``, separated by space; for a fingerprint then ``->``
-        and its parts. What holds spaces stands in double quotes, with ``\\"`` for one inside.
-    :param name: how it is shown; the text itself when empty.
-    :raise RuleTextError: it is no rule of this kind.
+    :param text: matchers ``[!]field:pattern``, separated by spaces. A fingerprint rule then has
+        ``->`` and the parts of the fingerprint. Text with spaces is in double quotes; a quote
+        inside is written ``\\"``.
+    :param name: the name to show; if empty, the text is shown.
+    :raise RuleTextError: the text is not a rule of this kind.
     """
     if len(text) > MAX_TEXT:
         raise RuleTextError(MAX_TEXT, f"at most {MAX_TEXT} characters")
@@ -68,7 +69,7 @@ def parse_rule(text: str, *, kind: Kind, id: int = 0, name: str = "") -> Rule:
 
 
 def format_rule(rule: Rule) -> str:
-    """Return the text that :func:`parse_rule` reads the same rule from."""
+    """Return a rule as text; :func:`parse_rule` returns the same rule for it."""
     words = [
         f"{'!' if matcher.negate else ''}{_field_text(matcher)}:{_quoted(matcher.pattern)}"
         for matcher in rule.matchers

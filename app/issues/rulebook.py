@@ -1,11 +1,11 @@
-"""The rule book: the user's rules as they are kept, and as the intake has them at hand.
+"""The rule book: the stored rules of the user, and a cache of them for the intake.
 
-A rule is kept as the text that a person wrote, so that what they read is what they wrote; it is
-tested when it is written and read again wherever it is applied.
+A rule is stored as the text that a person wrote, so that they read their own text again. The text
+is checked when it is stored, and parsed again when the rule is applied.
 
 Errors::
 
-    RuleError             what was asked cannot be done; ``field`` names what is wrong
+    RuleError             a rule cannot be stored; ``field`` names the wrong field
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from app.store import Store, StoreError, utc_now
 # The SDK does not capture this logger: the tracker never records itself.
 log = logging.getLogger("app.tracker")
 
-# Each is tried on every event: this many take half a millisecond of one with 60 calls.
+# Every rule is tried on every event: this many rules take half a millisecond for an event with 60
+# calls.
 MAX_RULES = 100
 # Row ids of this table are 32 bits wide.
 MAX_RULE_ID = 2**31 - 1
-# For how long a process may go on to apply the rules as they were.
+# Seconds for which a process may apply old rules after a change.
 CACHE_S = 1.0
-# When a store that did not answer is asked again: whoever asks may wait for a connection.
+# Seconds until the next query after the store did not answer: a query may wait for a connection.
 RETRY_S = 5.0
 
 
@@ -54,7 +55,7 @@ RuleText = Annotated[
 
 
 class RuleInput(Body):
-    """What a rule does, and to events of which project."""
+    """What a rule does, and the project that it applies to."""
 
     kind: Annotated[Kind, Control("Kind")]
     text: Annotated[
@@ -71,12 +72,15 @@ class RuleInput(Body):
 
 
 class RuleError(InputError):
-    """A rule cannot be kept as it is asked for."""
+    """A rule cannot be stored with these values."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRule:
-    """A rule as it is kept. ``project_id`` ``None``: for all projects."""
+    """A rule as it is stored.
+
+    :param project_id: the project that it applies to; ``None`` for all projects.
+    """
 
     id: int
     project_id: int | None
@@ -90,28 +94,28 @@ class StoredRule:
 
     @property
     def title(self) -> str:
-        """How the rule is called."""
+        """The name of the rule, or its text without a name."""
         return self.name or self.text
 
     def applies_to(self, project_id: int) -> bool:
-        """Return whether events of a project are tried."""
+        """Return whether the rule applies to events of a project."""
         return self.project_id in (None, project_id)
 
     def read(self) -> Rule:
-        """Return the rule as it is applied.
+        """Return the rule in the form in which it is applied.
 
-        :raise RuleTextError: it cannot be read, any more.
+        :raise RuleTextError: the stored text can no longer be read.
         """
         return parse_rule(self.text, kind=self.kind, id=self.id, name=self.name)
 
 
-# ---- keeping ------------------------------------------------------------------------------------
+# ---- storing ------------------------------------------------------------------------------------
 
 
 def list_rules(conn: Connection, project_id: int | None = None) -> list[StoredRule]:
     """Return rules in the order in which they are tried.
 
-    :param project_id: only those that this project's events are tried on.
+    :param project_id: return only the rules that apply to this project.
     """
     rows = conn.execute(select(grouping_rules).order_by("position", "id"))
     found = [StoredRule(**row._mapping) for row in rows]
@@ -119,7 +123,7 @@ def list_rules(conn: Connection, project_id: int | None = None) -> list[StoredRu
 
 
 def find_rule(conn: Connection, rule_id: int) -> StoredRule | None:
-    """Return one rule, ``None`` when it is not there."""
+    """Return a rule, ``None`` when it does not exist."""
     if not 0 < rule_id <= MAX_RULE_ID:
         return None
     row = conn.execute(select(grouping_rules).where(grouping_rules.c.id == rule_id)).first()
@@ -129,10 +133,10 @@ def find_rule(conn: Connection, rule_id: int) -> StoredRule | None:
 def add_rule(
     conn: Connection, *, enabled: bool = True, created_by: str | None = None, **fields: Any
 ) -> StoredRule:
-    """Keep a rule, tried after those that are there.
+    """Store a rule after all existing rules, and return it.
 
-    :param fields: those of :class:`RuleInput`.
-    :raise RuleError: it is no rule, there is no such project, or there are too many rules.
+    :param fields: the fields of :class:`RuleInput`.
+    :raise RuleError: a field is not valid, the project does not exist, or there are too many rules.
     """
     count, last = conn.execute(select(func.count(), func.max(grouping_rules.c.position))).one()
     if count >= MAX_RULES:
@@ -144,9 +148,10 @@ def add_rule(
 
 
 def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRule:
-    """Change fields of a rule: ``kind``, ``text``, ``name``, ``project_id``, ``enabled``.
+    """Change fields of a rule and return it.
 
-    :raise RuleError: it is no rule any more, or there is no such project.
+    :param changes: of ``kind``, ``text``, ``name``, ``project_id`` and ``enabled``.
+    :raise RuleError: the changed rule is not valid, or the project does not exist.
     """
     fields = {name: changes.get(name, getattr(rule, name)) for name in RuleInput.model_fields}
     values = checked(conn, **fields).model_dump()
@@ -156,7 +161,7 @@ def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRul
 
 
 def place_rule(conn: Connection, rule_id: int, place: int) -> None:
-    """Put a rule at a place in the order, counted from 1; those after it move on."""
+    """Move a rule to a position in the order, from 1; the rules after it move down."""
     ids = [rule.id for rule in list_rules(conn) if rule.id != rule_id]
     ids.insert(min(max(0, place - 1), len(ids)), rule_id)
     for position, id in enumerate(ids, 1):
@@ -165,7 +170,7 @@ def place_rule(conn: Connection, rule_id: int, place: int) -> None:
 
 
 def remove_rule(conn: Connection, rule_id: int) -> bool:
-    """Remove a rule and return whether it was there; issues stay as they are."""
+    """Delete a rule and return whether it existed; issues stay as they are."""
     if not 0 < rule_id <= MAX_RULE_ID:
         return False
     statement = delete(grouping_rules).where(grouping_rules.c.id == rule_id)
@@ -173,10 +178,10 @@ def remove_rule(conn: Connection, rule_id: int) -> bool:
 
 
 def checked(conn: Connection, **fields: Any) -> RuleInput:
-    """Return a rule as it may be kept.
+    """Return the fields of a rule, cleaned and validated.
 
-    :param fields: those of :class:`RuleInput`.
-    :raise RuleError: one of them cannot be.
+    :param fields: the fields of :class:`RuleInput`.
+    :raise RuleError: a field is not valid, or the project does not exist.
     """
     cleaned = {
         name: clean_text(value.strip()) if isinstance(value, str) else value
@@ -201,7 +206,10 @@ def checked(conn: Connection, **fields: Any) -> RuleInput:
 
 
 class RuleBook:
-    """The enabled rules, read again when they may have changed; never in the way of an event."""
+    """A cache of the enabled rules, which is refreshed when it may be out of date.
+
+    If the store does not answer, the last known rules are used, so that events are still accepted.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -211,17 +219,20 @@ class RuleBook:
         self._read: list[tuple[StoredRule, Rule]] = []
 
     def rules_of(self, project_id: int) -> list[Rule]:
-        """Return the rules that a project's events are tried on, in their order."""
+        """Return the rules that apply to a project, in their order."""
         if time.monotonic() >= self._until:
             self._refresh()
         return [rule for kept, rule in self._read if kept.applies_to(project_id)]
 
     def forget(self) -> None:
-        """Read the rules again for the next event; other processes do within :data:`CACHE_S`."""
+        """Make the next event read the rules again.
+
+        Other processes read them again within :data:`CACHE_S` seconds.
+        """
         self._until = 0.0
 
     def _refresh(self) -> None:
-        # Whoever comes while another one reads waits for what it read, but not for a broken store.
+        # A thread waits for another thread that reads the rules now, but not for a broken store.
         if not self._lock.acquire(timeout=0.1):
             return
         wait_s = RETRY_S

@@ -1,9 +1,9 @@
-"""Rules of the user: which events get a fingerprint of theirs, which are to be ignored.
+"""The user's rules: they give a fingerprint to events, or ignore them.
 
-A rule is pure data here; where it is kept and what ignoring means is for others. Its text form is
-in ``rule_text.py``.
+A rule is only data here. Other modules store it (``rulebook.py``), read it from text
+(``rule_text.py``) and ignore the events.
 
-Source of the words: https://docs.sentry.io/concepts/data-management/event-grouping/
+Source of the terms: https://docs.sentry.io/concepts/data-management/event-grouping/
 fingerprint-rules/ (Matchers), 2026-11-24.
 """
 
@@ -28,13 +28,15 @@ _WILDCARDS = re.compile(r"[*?]")
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition.
+    """A condition of a rule.
 
-    :param field: one of :data:`FIELDS`; with ``tag``, ``key`` is the tag's name.
-    :param pattern: a glob, ``*`` any text and ``?`` one character, in any case; at most
-        :data:`MAX_PATTERN` characters.
-    :param negate: the condition holds when nothing matches.
-    :raise ValueError: the pattern is longer; cut, it would match what it was not meant to.
+    :param field: one of :data:`FIELDS`.
+    :param pattern: a glob: ``*`` matches any text and ``?`` one character, in upper or lower case;
+        at most :data:`MAX_PATTERN` characters.
+    :param key: the name of the tag, for the field ``tag``.
+    :param negate: the condition is true if no value matches.
+    :raise ValueError: the pattern is too long. It is not cut, because a cut pattern could match
+        other values.
     """
 
     field: str
@@ -48,12 +50,12 @@ class Matcher:
 
     @property
     def glob(self) -> str:
-        """The pattern as values are compared with it: in lower case, paths with forward slashes."""
+        """The pattern for comparison with values: in lower case, and paths with forward slashes."""
         pattern = self.pattern.lower()
         return pattern.replace("\\", "/") if self.field == "path" else pattern
 
     def matches(self, value: str) -> bool:
-        """Return whether one value matches the pattern, ``negate`` aside.
+        """Return whether a value matches the pattern; ``negate`` is not applied.
 
         :param value: in lower case.
         """
@@ -62,7 +64,7 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What to do with the events that all matchers match; a rule without matchers matches none."""
+    """What to do with events that all matchers match; a rule without matchers matches no event."""
 
     id: int
     kind: Kind
@@ -73,7 +75,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the rules say about an event.
+    """The rules that apply to an event.
 
     :param rule: the first fingerprint rule that matched.
     :param ignored_by: the first ignore rule that matched.
@@ -84,7 +86,7 @@ class Outcome:
 
 
 def apply_rules(event: Event, rules: Sequence[Rule]) -> Outcome:
-    """Return what the rules say: of each kind the first that matches decides."""
+    """Return the rules that apply to an event: the first matching rule of each kind."""
     subject = Subject(event)
     return Outcome(
         rule=_first(subject, (rule for rule in rules if rule.kind == "fingerprint")),
@@ -93,10 +95,10 @@ def apply_rules(event: Event, rules: Sequence[Rule]) -> Outcome:
 
 
 def matches(rule: Rule, event: Event) -> bool:
-    """Return whether all matchers of a rule match.
+    """Return whether all matchers of a rule match an event.
 
-    Matchers of path, module and function must match in one and the same frame, any of the event;
-    negated ones must match in none.
+    Matchers of path, module and function must all match the same frame. It can be any frame of the
+    event. A negated matcher must not match any frame.
     """
     return _matches(rule, Subject(event))
 
@@ -117,7 +119,7 @@ def _matches(rule: Rule, subject: Subject) -> bool:
 
 def _holds(matcher: Matcher, subject: Subject) -> bool:
     values = subject.values(matcher.field, matcher.key)
-    # Most rules do not match most events, and that much is known without a pattern.
+    # Most rules do not match most events. A search for plain text finds these without a pattern.
     if _literal(matcher.glob) not in values.joined:
         return matcher.negate
     return any(map(matcher.matches, values.each)) != matcher.negate
@@ -125,11 +127,11 @@ def _holds(matcher: Matcher, subject: Subject) -> bool:
 
 @lru_cache(maxsize=1024)
 def _literal(glob: str) -> str:
-    """Return the longest text without a wildcard, which a value must contain."""
+    """Return the longest part of a glob without a wildcard; a matching value contains it."""
     return max(_WILDCARDS.split(glob), key=len)
 
 
 @lru_cache(maxsize=1024)
 def _compiled(glob: str) -> re.Pattern[str]:
-    # fnmatch never goes back over a star, so that matching takes time in proportion to the text.
+    # fnmatch does not backtrack over a star, so matching takes time in proportion to the text.
     return re.compile(fnmatch.translate(glob.replace("[", "[[]")))

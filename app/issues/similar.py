@@ -1,11 +1,11 @@
-"""Issues like one: what broke in its project at a like place, saying the like, and how it ended.
+"""Find similar issues of the same project, and how they were resolved.
 
-terms of the issue ── how many issues have each ── those that share rare ones ── the nearest, whole
-                                                                              ── what became of them
+terms of the issue ── how many issues have each ── issues that share rare terms ── the most similar
+                                                                                ── their resolution
 
-Of the same project only: another one is another program, often of other people, whose errors
-neither are to be seen here nor may decide by their number what is rare. Whatever is found, nothing
-is merged by it: the same issue is what grouping says.
+Only issues of the same project are compared. Another project is another program, often of other
+people. Its errors must not be visible here, and their number must not decide which terms are rare.
+Similar issues are never merged automatically: only grouping decides what the same issue is.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ from app.issues.tables import (
     transitions,
 )
 
-# What is less alike has a word or a type in common by chance.
+# Issues with a lower score have a word or a type in common by chance.
 MIN_SCORE = 0.2
-# What a page shows: of 24 bugs in three disguises no two different ones had more than 0.6 in
-# common, and no two of the same bug less than 0.65.
+# The score from which a page shows issues. In a test of 24 bugs with three variants each, two
+# different bugs had at most 0.6 in common, and two variants of a bug at least 0.65.
 WORTH_SHOWING = 0.5
-# Issues that are looked at whole.
+# Issues whose terms are all compared.
 CANDIDATES = 30
-# What as many issues have in common leads to none of them.
+# A term that this many issues have is not used to find candidates.
 COMMON = 500
-# What others have besides only makes them less alike; how common it is beyond this changes little.
+# Further terms of a candidate only lower its score. A count above this changes the score little.
 COMMON_BESIDES = 200
-# Rows of the index that one question adds up: less than a millisecond of SQLite for each thousand.
+# Index rows that one query adds up: SQLite takes less than a millisecond for each thousand.
 BUDGET = 10_000
-# Beyond it a project's issues are not counted; what is rare does not change any more.
+# The issues of a project are counted up to this number; more would not change which terms are rare.
 MAX_COUNTED = 20_000
-# A statement with numbers written out is never asked again.
+# A statement with literal numbers is never executed again, so it is not cached.
 _NOT_CACHED = {"compiled_cache": None}
 
 
 class Similar(NamedTuple):
-    """An issue like another one.
+    """An issue that is similar to another one.
 
-    :param issue: its row.
-    :param score: from 0 to 1.
-    :param shared: what the two have in common, see :func:`app.issues.similarity.shared`.
-    :param resolved: the row of its history that resolved it, if it is resolved.
-    :param comment: the row of its last comment.
+    :param issue: the row of the issue.
+    :param score: the similarity, from 0 to 1.
+    :param shared: what the two issues have in common, see :func:`app.issues.similarity.shared`.
+    :param resolved: the history row that resolved it, if it is resolved.
+    :param comment: the history row of its last comment.
     """
 
     issue: Row[Any]
@@ -65,10 +65,10 @@ class Similar(NamedTuple):
 def similar_to(
     conn: Connection, issue: Row[Any], *, min_score: float = MIN_SCORE, limit: int = 50
 ) -> list[Similar]:
-    """Return the issues of its project that are like one, the most alike first.
+    """Return the issues of the same project that are similar to an issue, most similar first.
 
     :param issue: a row of ``issues``.
-    :param min_score: what is less alike is left out.
+    :param min_score: issues with a lower score are left out.
     """
     if issue.is_other:
         return []
@@ -79,7 +79,7 @@ def similar_to(
     having |= _having(conn, issue.project_id, others, COMMON_BESIDES)
     rarities = {term: rarity(max(1, count), total) for term, count in having.items()}
     scored = [(round(similarity(terms, row.terms.split(), rarities), 3), row) for row in near]
-    # Of two that are as much alike, the newer one tells more of the program as it is.
+    # With the same score, the newer issue comes first: it is closer to the current program.
     scored.sort(key=lambda one: (one[0], one[1].id), reverse=True)
     best = [(score, row) for score, row in scored[:limit] if score >= min_score]
     return _with_their_end(conn, terms, best)
@@ -102,13 +102,13 @@ def _with_their_end(
 
 
 def _of(conn: Connection, issue: Row[Any]) -> tuple[list[str], int]:
-    """Return an issue's terms, and how many issues of its project have some."""
+    """Return the terms of an issue, and how many issues of its project have been read."""
     read = issue_similarity.c
     some = select(read.issue_id).where(read.project_id == issue.project_id).limit(MAX_COUNTED)
     total = select(func.count()).select_from(some.subquery()).scalar_subquery()
     own = select(read.terms).where(read.issue_id == issue.id).scalar_subquery()
     terms, count = conn.execute(select(own, total)).one()
-    if terms is None:  # One that is asked about need not wait for its turn.
+    if terms is None:  # Do not wait for the background task to read this issue.
         return list(read_terms(conn, [issue.id]).get(issue.id, ())), count
     return terms.split(), count
 
@@ -116,7 +116,7 @@ def _of(conn: Connection, issue: Row[Any]) -> tuple[list[str], int]:
 def _candidates(
     conn: Connection, issue: Row[Any], having: dict[str, int], total: int
 ) -> list[Row[Any]]:
-    """Return the rows, with their terms, of issues that share most of what few others have."""
+    """Return the rows, with their terms, of the issues that share the most rare terms."""
     if not having:
         return []
     found = _sharing(issue.project_id, having, total).limit(CANDIDATES + 1).subquery()
@@ -131,7 +131,7 @@ def _candidates(
 
 
 def _sharing(project_id: int, having: dict[str, int], total: int) -> Select[Any]:
-    """Return a query for ids of issues, those first that share most with one of these terms."""
+    """Return a query for issue ids, those that share the most of these terms first."""
     telling: dict[int, float] = {}
     left = BUDGET
     for term, count in sorted(having.items(), key=lambda pair: pair[1]):
@@ -139,7 +139,7 @@ def _sharing(project_id: int, having: dict[str, int], total: int) -> Select[Any]
         if count < COMMON and left >= 0:
             telling[hash_of(term)] = _square(term, count, total)
     of = issue_terms.c
-    if not telling:  # All that it has is common: the newest that are as common.
+    if not telling:  # All of its terms are common: use the newest issues with the heaviest term.
         common = max(having, key=lambda term: WEIGHTS[term[0]])
         has_it = of.project_id == project_id, of.term == hash_of(common)
         return select(of.issue_id).where(*has_it).order_by(of.issue_id.desc())
@@ -160,7 +160,7 @@ def _square(term: str, count: int, total: int) -> float:
 def _having(
     conn: Connection, project_id: int, terms: Iterable[str], at_most: int = COMMON
 ) -> dict[str, int]:
-    """Return how many issues of a project have each term, counting no further than ``at_most``."""
+    """Return how many issues of a project have each term; stop counting at ``at_most``."""
     hashes = {hash_of(term): term for term in terms}
     if not hashes:
         return {}
@@ -174,19 +174,20 @@ def _having(
 
 
 def _wanted(squares: dict[int, float]) -> Any:
-    """Return a table of the statement's own: terms, and what each one counts.
+    """Return a table expression of term hashes and their squared weights.
 
-    Written out, since they are numbers of ours: as parameters they take ten times as long.
+    The numbers are literals, since they come from this program. As parameters they would take ten
+    times as long.
     """
     rows = ", ".join(f"({term:d}, {square:.6f})" for term, square in squares.items())
-    # So both databases name the columns.
+    # Both databases give these names to the columns.
     columns = column("column1", BigInteger), column("column2", Float)
     table = text(f"VALUES {rows}").columns(*columns).cte("wanted")
     return select(table.c.column1.label("term"), table.c.column2.label("square")).subquery()
 
 
 def _last_transitions(conn: Connection, issue_ids: list[int]) -> dict[tuple[int, str], Row[Any]]:
-    """Return the newest row of each issue's history that resolves it, and that is a comment."""
+    """Return the newest ``resolved`` and ``commented`` rows in the history of each issue."""
     if not issue_ids:
         return {}
     of = transitions.c

@@ -1,10 +1,10 @@
-"""How alike two issues are: by the place in the application where it broke, and by what it said.
+"""The similarity of two issues: by the place of the failure in the application, and the message.
 
 event ── last own call and its callers ─┐
-      ── type and words of the error ───┴── terms ── weighed by kind and rarity ── cosine
+      ── type and words of the error ───┴── terms ── weighted by kind and rarity ── cosine
 
-A term is a kind and a text, ``f:charge``. What half of a project's issues have says little, so each
-counts by how rare it is among the issues that it is compared with.
+A term is a kind and a text, ``f:charge``. A term that half of the issues of a project have says
+little. Therefore the weight of a term depends on how rare it is among the compared issues.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from app.issues.message_terms import lines_of, split_type, words_of
 from app.issues.tracebacks import read_traceback
 from app.protocol.event import Event
 
-# A change of what terms are made of gets a new one; issues are then read again.
+# A change of how terms are made gets a new version; issues are then read again.
 VERSION = 2
-# An issue has some 15 terms; one with more is some kind of data.
+# An issue has about 15 terms; a message with many more words is some kind of data.
 MAX_WORDS = 24
 MAX_TERM = 80
 CALLERS = 2
 
-# How much a kind of term counts.
+# The weight of each kind of term.
 WEIGHTS = {
-    "f": 3.0,  # the function where it broke
+    "f": 3.0,  # the function that failed
     "c": 1.0,  # its class
     "m": 2.0,  # its module or file
-    "d": 1.0,  # that with the folder or package around it
-    "a": 0.7,  # a caller of it
+    "d": 1.0,  # its module or file with the folder or package around it
+    "a": 0.7,  # a caller of the function
     "t": 2.0,  # the error's type
     "k": 1.0,  # the type of its cause
-    "w": 1.0,  # a word it said
-    "q": 1.5,  # a name it said in quotes
-    "n": 0.6,  # a file or an address it named
+    "w": 1.0,  # a word of the message
+    "q": 1.5,  # a name in quotes in the message
+    "n": 0.6,  # a file or an address in the message
     "l": 1.0,  # the logger of an event without a stack
 }
 PLACE, TYPE, MESSAGE = "fcmd", "tk", "wqn"
 
-# Frameworks, clients and drivers, as modules or as folders: some clients call all code their own.
+# Frameworks, clients and drivers, as modules or as folders: some clients mark all code as the
+# application's.
 _FOREIGN = re.compile(
     r"(?:django|rest_framework|flask|werkzeug|jinja2|starlette|fastapi|uvicorn|gunicorn|tornado"
     r"|aiohttp|requests|urllib3?|httpx|httpcore|sqlalchemy|psycopg2?|asyncpg|pymysql|redis"
@@ -61,7 +62,7 @@ _FOREIGN = re.compile(
 )
 _ARGUMENTS = re.compile(r"\((?!\*)[^()]*\)|<[^<>]*>|\{\{?[^{}]*\}?\}|\[[^\[\]]*\]")
 _IDENTIFIER = re.compile(r"[^\W\d][\w$-]*")
-# What Go and others call a function without a name, once its number is gone.
+# The name, without its number, that Go and other languages give to a function without a name.
 _NAMELESS = frozenset({"func", "lambda", "closure", "anonymous"})
 _EXTENSION = re.compile(
     r"\.(?:py[wx]?|[cm]?[jt]sx?|vue|svelte|java|kt|scala|go|rb|php|cs|fs|vb|rs|cc?|cpp|cxx|hh?|hpp"
@@ -70,7 +71,7 @@ _EXTENSION = re.compile(
 
 
 def terms_of(event: Event) -> tuple[str, ...]:
-    """Return what an event is compared by, sorted; empty when it says nothing."""
+    """Return the terms by which an event is compared, sorted; empty if it has no such data."""
     exceptions = event.exceptions
     main = event.outermost_exception
     text = (main and main.value) or event.message or ""
@@ -90,16 +91,16 @@ def terms_of(event: Event) -> tuple[str, ...]:
 
 
 def hash_of(term: str) -> int:
-    """Return a term as a number of 63 bits, for an index."""
+    """Return the hash of a term, a number of 63 bits, for an index."""
     digest = hashlib.blake2b(term.encode("utf-8", "replace"), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def rarity(having: int, of: int) -> float:
-    """Return from near 0, for what all have, to 1, for what one alone has.
+    """Return how rare a term is: from near 0, if all issues have it, to 1, if only one has it.
 
-    :param having: issues with a term, at least 1.
-    :param of: issues in all.
+    :param having: the number of issues with the term, at least 1.
+    :param of: the number of all issues.
     """
     return math.log(1 + of / having) / math.log(1 + of) if of > 1 else 1.0
 
@@ -107,9 +108,9 @@ def rarity(having: int, of: int) -> float:
 def similarity(
     iterable: Iterable[str], other: Iterable[str], rarities: Mapping[str, float]
 ) -> float:
-    """Return how alike two issues are, from 0 to 1: the cosine between their weighed terms.
+    """Return the similarity of two issues, from 0 to 1: the cosine of their weighted terms.
 
-    :param rarities: of the terms, as :func:`rarity` returns them; 1 where one is not told.
+    :param rarities: the :func:`rarity` of each term; a missing term has the rarity 1.
     """
     first, second = set(iterable), set(other)
     lengths = _square(first, rarities) * _square(second, rarities)
@@ -117,9 +118,10 @@ def similarity(
 
 
 def shared(iterable: Iterable[str], other: Iterable[str]) -> list[str]:
-    """Return in words what two issues have in common, the most telling first.
+    """Return the names of what two issues have in common, the most important first.
 
-    ``function``, ``module``, ``type``, ``message`` (three of four words) or ``words`` (some).
+    The names are ``function``, ``module``, ``type``, and ``message`` (at least three quarters of
+    the words) or ``words`` (some words).
     """
     first, second = set(iterable), set(other)
     both = first & second
@@ -139,7 +141,7 @@ def _square(terms: set[str], rarities: Mapping[str, float]) -> float:
 
 
 def _calls(event: Event) -> list[Call]:
-    """Return the calls of the exception that decides, else of the outermost that has some."""
+    """Return the calls of the main stack, else of the outermost exception with a stack."""
     stacks = [exception.frames for exception in reversed(event.exceptions[-10:])]
     stacks = [event.main_frames, *stacks]
     return next((calls for frames in stacks if (calls := own_calls(frames, _is_foreign))), [])
@@ -183,6 +185,6 @@ def _word(word: str) -> str:
 
 
 def _term(kind: str, text: str) -> str:
-    # Terms are kept separated by spaces.
+    # Terms are stored separated by spaces, so they cannot contain any.
     text = "_".join(text.lower().split())[:MAX_TERM]
     return f"{kind}:{text}" if text else ""

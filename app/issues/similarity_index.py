@@ -1,9 +1,10 @@
-"""Reading what issues are compared by, after their events were accepted and never on their way.
+"""Compute and store the similarity terms of issues, after ingest and never during it.
 
 issues without terms, or with those of older rules ── first event of each ── terms ── rows
 
-The background does it; whoever asks for issues like one reads what is there, and never writes. Ids
-of issues grow in the order of their commits, so the highest one with terms says which have none.
+A background task does this. A query for similar issues only reads the stored terms, and never
+writes. Issue ids grow in the order of their commits. Therefore all issues above the highest id with
+terms have no terms yet.
 """
 
 from __future__ import annotations
@@ -21,25 +22,25 @@ from app.store import Store, replaced, upsert
 
 log = logging.getLogger("app.tracker")
 
-# Issues that are read by one statement and written by one transaction, each some 0.5 ms of CPU; the
-# store's only writer is held for the smaller part of it.
+# Issues that one statement reads and one transaction writes. Each takes about 0.5 ms of CPU. The
+# store's only writer is held for the smaller part of this time.
 BATCH_SIZE = 100
-# Beyond it a body, which may hold attachments, is fetched by itself, so that they are never all in
-# memory at once.
+# A larger body, which may contain attachments, is read by a separate query, so that large bodies
+# are not in memory at the same time.
 LARGE_BYTES = 256 * 1024
 
 
 class Unread(NamedTuple):
-    """An issue that has no terms yet, or old ones."""
+    """An issue without terms, or with terms of older rules."""
 
     id: int
     project_id: int
 
 
 def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
-    """Read the terms of issues that have none, oldest first, and return how many were read.
+    """Compute and store the terms of unread issues, oldest first; return the number of issues.
 
-    :param at_most: issues.
+    :param at_most: the largest number of issues.
     :param timeout_s: seconds to wait for other writers, for each transaction.
     :raise StoreError: the store does not answer.
     """
@@ -59,32 +60,35 @@ def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
 
 
 def is_complete(conn: Connection) -> bool:
-    """Tell whether every issue has been read by these rules; the background reads what has not."""
+    """Return whether every issue has terms of the current rules."""
     return not unread(conn, 1)
 
 
 def is_read(conn: Connection, issue_id: int) -> bool:
-    """Tell whether an issue has been read, by whichever rules."""
+    """Return whether an issue has terms, of the current rules or of older rules."""
     query = select(issue_similarity.c.issue_id).where(issue_similarity.c.issue_id == issue_id)
     return conn.execute(query).first() is not None
 
 
 def unread(conn: Connection, limit: int) -> list[Unread]:
-    """Return issues that have no terms, oldest first, and then those with terms of older rules."""
+    """Return issues without terms, oldest first, and then those with terms of older rules."""
     read = issue_similarity.c
     highest = select(func.coalesce(func.max(read.issue_id), 0)).scalar_subquery()
-    # `<other>` is many errors, so it is like none.
+    # `<other>` holds many errors, so it is not compared.
     is_one = issues.c.status.in_(STATUSES), ~issues.c.is_other
     is_new = *is_one, issues.c.id > highest
     new = select(issues.c.id, issues.c.project_id).where(*is_new).order_by(issues.c.id).limit(limit)
-    # What a newer program beside this one has read is none of ours to read again.
+    # Terms of newer rules stay: a newer version of this program wrote them.
     old = select(read.issue_id, read.project_id).where(read.version < VERSION).limit(limit)
     both = union_all(*(select(some.subquery()) for some in (new, old)))
     return [Unread(*row) for row in conn.execute(both)][:limit]
 
 
 def read_terms(conn: Connection, issue_ids: list[int]) -> dict[int, tuple[str, ...]]:
-    """Return what issues are compared by, of the first event of each that has one."""
+    """Return the terms of issues, computed from the first event of each, by issue id.
+
+    Issues without events are left out.
+    """
     other = events.alias().c
     first = select(func.min(other.id)).where(other.issue_id == issues.c.id).scalar_subquery()
     is_large = envelopes.c.size_bytes > LARGE_BYTES
@@ -110,7 +114,7 @@ def _terms_of(conn: Connection, row: Row[Any]) -> tuple[str, ...]:
 
 def _write(conn: Connection, read: list[tuple[Unread, tuple[str, ...]]]) -> None:
     ids = [issue.id for issue, _ in read]
-    # One that was buried meanwhile has nothing that a row could belong to.
+    # An issue that was removed meanwhile gets no row.
     there = set(conn.scalars(select(issues.c.id).where(issues.c.id.in_(ids))))
     conn.execute(delete(issue_terms).where(issue_terms.c.issue_id.in_(ids)))
     rows, postings = [], []

@@ -1,4 +1,4 @@
-"""Tables of this package: the issues, what became of them, and their counts."""
+"""The tables of issues: groupings, history, counts, similarity, rules and feedback."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from app.store import RowId, UtcDateTime, metadata, partial_index
 
 
 class IssueStatus(StrEnum):
-    """What people see of an issue."""
+    """The status of an issue that people see."""
 
     UNRESOLVED = "unresolved"
     RESOLVED = "resolved"
     IGNORED = "ignored"
 
 
-# An issue that is DELETED is gone for everyone but retention, which removes what is left of it; one
-# that is MERGED only leads to the issue that it became part of.
+# A DELETED issue is visible only to retention, which removes its rows. A MERGED issue only refers
+# to the issue that it was merged into.
 STATUSES = tuple(IssueStatus)
 DELETED = "deleted"
 MERGED = "merged"
-# The key of a grouping whose issue was reduced to what a person decided (`decided.py`).
+# The key of a grouping whose issue was reduced to a person's decisions (`decided.py`).
 REMOVED_KEY = "(removed with its events)"
-# What alerts are still to be made of.
+# History rows that alerts still have to process.
 ALERTS_DUE = "alerts_due IS NOT NULL"
-# Resolved in the next release, which has not appeared yet.
+# Issues that are resolved in the next release, which has not appeared yet.
 AWAITS_RELEASE = "resolved_after IS NOT NULL AND resolved_in IS NULL"
 IS_RESOLVED_IN = "resolved_in IS NOT NULL"
 IS_MERGED = "merged_into IS NOT NULL"
@@ -51,9 +51,9 @@ issues = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    # Whether it is its project's `<other>`, see `overflow.py`.
+    # Whether it is the issue `<other>` of its project, see `overflow.py`.
     Column("is_other", Boolean, nullable=False, server_default=false()),
-    # The issue that this one was merged into; its status is MERGED then.
+    # The issue that this one was merged into; the status is then MERGED.
     Column("merged_into", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
     Column("title", String(500), nullable=False),
     Column("culprit", String(500), nullable=False),
@@ -66,27 +66,29 @@ issues = Table(
     Column("users", Integer, nullable=False),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
-    # By this service's clock, for retention: events may have lain on a device for weeks. NULL where
-    # none came since this column is there; `last_seen` counts then.
+    # By this service's clock, for retention: events may arrive weeks later from a device. NULL if
+    # no event was received since this column was added; `last_seen` is then used instead.
     Column("last_received_at", UtcDateTime),
     Column("first_release", String(250)),
     Column("last_release", String(250)),
-    # The number of the last release that may still have it; NULL where no release may.
+    # The number of the last release that may still have the error; NULL if no release may have it.
     Column("resolved_after", Integer),
-    # The release without it: where it was resolved plainly, the newest one of that time.
+    # The release with the fix. If the issue was resolved without a release, the newest release at
+    # that time.
     Column("resolved_in", String(250)),
-    # What happened before does not open it again; NULL where it is not resolved.
+    # Events from before this time do not reopen the issue; NULL if it is not resolved.
     Column("resolved_at", UtcDateTime),
-    # When it was reduced to what a person decided (`decided.py`); NULL once it is seen again.
+    # When it was reduced to a person's decisions (`decided.py`); NULL once it is seen again.
     Column("payload_removed_at", UtcDateTime),
-    # One for each way the list is sorted, so that a page reads no more rows than it shows.
+    # An index for each sort order of the list, so that a page reads only the rows that it shows.
     Index(None, "status", "last_seen", "id"),
     Index(None, "status", "first_seen", "id"),
     Index(None, "status", "times_seen", "id"),
     Index(None, "status", "users", "id"),
-    # Those of one project as they are sorted by default.
+    # For the issues of a project in the default sort order.
     Index(None, "project_id", "status", "last_seen", "id"),
-    # What a release brought, took away, and is waited for by.
+    # For the issues that are new in a release, resolved in it, or wait for the next release; and
+    # for retention and merges.
     Index(None, "project_id", "first_release"),
     partial_index("ix_issues_resolved_in", "project_id", "resolved_in", where=IS_RESOLVED_IN),
     partial_index("ix_issues_kept", "project_id", "payload_removed_at", "id", where=IS_KEPT),
@@ -94,8 +96,8 @@ issues = Table(
     partial_index("ix_issues_awaiting_release", "project_id", where=AWAITS_RELEASE),
 )
 
-# Why events are one issue: each key of the rules that leads to it. Found by the hash, whichever
-# projects and versions a batch has; a project has a key of a version once.
+# Why events belong to an issue: each grouping key of the issue. The hash comes first in the unique
+# key, so that a batch can have any projects and versions. A project has a key of a version once.
 groupings = Table(
     "groupings",
     metadata,
@@ -104,7 +106,7 @@ groupings = Table(
     Column("version", String(8), nullable=False),
     Column("hash", String(64), nullable=False),
     Column("key", Text, nullable=False),
-    # What decided; NULL for groupings older than this column.
+    # What the grouping used; NULL for groupings older than this column.
     Column("reason", String(200)),
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
     Column("times_seen", Integer, nullable=False),
@@ -115,8 +117,8 @@ groupings = Table(
     Index(None, "project_id"),
 )
 
-# When an event of a project was last found by its grouping of an older version of the rules. A row
-# for each project that has such groupings.
+# When an event of a project last matched a grouping of an older version of the rules. One row for
+# each project with such groupings.
 older_groupings = Table(
     "older_groupings",
     metadata,
@@ -124,21 +126,21 @@ older_groupings = Table(
     Column("matched_at", UtcDateTime, nullable=False),
 )
 
-# Events and counts that are on their way from an issue to another one: of a grouping, or all.
-# A row stays until they have arrived, so that a merge that was cut off is finished.
+# Moves of events and counts from an issue to another one: of a grouping, or of the whole issue.
+# A row stays until all events have arrived, so that an interrupted merge is finished later.
 issue_moves = Table(
     "issue_moves",
     metadata,
     Column("id", RowId, primary_key=True),
     Column("from_issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
     Column("to_issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
-    # NULL: all of them.
+    # NULL: all events of the issue.
     Column("grouping_id", RowId),
     Index(None, "from_issue_id"),
     Index(None, "to_issue_id"),
 )
 
-# What happened to an issue, a row each: its history, and what alerts are made of.
+# The history of issues, a row for each change. Alerts are made from these rows, too.
 transitions = Table(
     "transitions",
     metadata,
@@ -147,21 +149,21 @@ transitions = Table(
     Column("at", UtcDateTime, nullable=False),
     # first_seen, resolved, reopened, ignored, regressed, commented, merged, unmerged.
     Column("kind", String(16), nullable=False),
-    # A user's name, a token's name; NULL where the service did it.
+    # The name of a user, token or rule; NULL if the service made the change.
     Column("actor", String(200)),
-    # The event that caused it, which may be pruned since.
+    # The event that caused the change; it may have been pruned since.
     Column("event_id", String(32)),
     Column("note", Text),
     Column("release", String(250)),
-    # NULL where alerts have nothing to look at, or have. No number to read on from would do: SQLite
-    # gives the ids of rows that a deleted issue took along to the next ones.
+    # NULL if alerts do not have to process the row, or have done so. A last processed id would not
+    # work: SQLite reuses the ids of rows that were removed with a deleted issue.
     Column("alerts_due", Boolean),
     Index(None, "issue_id", "id"),
     partial_index("ix_transitions_alerts_due", "id", where=ALERTS_DUE),
     partial_index("ix_transitions_regressed_in", "release", where=HAS_REGRESSED),
 )
 
-# Events an hour: by when they happened for the charts, and by when they were stored for alerts.
+# Events per hour: by the time of the event for charts, and by the time stored for alerts.
 issue_hours = Table(
     "issue_hours",
     metadata,
@@ -173,8 +175,8 @@ issue_hours = Table(
     sqlite_with_rowid=False,
 )
 
-# How often a tag had a value; the empty value stands for all those beyond the bounds that
-# recording keeps to.
+# How often a tag had a value. The empty value stands for all values beyond the bounds
+# (`counting.py`).
 issue_tags = Table(
     "issue_tags",
     metadata,
@@ -185,22 +187,22 @@ issue_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# What an issue is compared by with others of its project (`similarity.py`), written after the
-# event.
+# The terms by which an issue is compared with others of its project (`similarity.py`). They are
+# written after ingest.
 issue_similarity = Table(
     "issue_likeness",
     metadata,
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    # Of the rules that made the terms; what older ones made is made again.
+    # The version of the rules that made the terms; terms of older rules are made again.
     Column("version", Integer, nullable=False),
-    # Separated by spaces; empty where its event says nothing.
+    # Separated by spaces; empty if the event has no terms.
     Column("terms", Text, nullable=False),
     Index(None, "project_id"),
     Index(None, "version"),
 )
 
-# The same the other way round: which issues have a term, by its hash.
+# The index of the terms: which issues have a term, by its hash.
 issue_terms = Table(
     "issue_terms",
     metadata,
@@ -216,41 +218,41 @@ issue_terms = Table(
     sqlite_with_rowid=False,
 )
 
-# How many issues a project made in its latest hour; see `overflow.py`. A row a project.
+# How many issues a project made in its latest hour, see `overflow.py`. One row per project.
 new_issue_windows = Table(
     "new_issue_windows",
     metadata,
     Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
     Column("hour", UtcDateTime, nullable=False),
     Column("made", Integer, nullable=False),
-    # When the limit was reached last, by the first event beyond it in its hour, and the limit.
+    # When the first event exceeded the limit, in the latest hour with such an event; and the limit.
     Column("over_at", UtcDateTime),
     Column("over_limit", Integer),
 )
 
-# Characters.
+# The largest length of a rule's name, in characters.
 MAX_RULE_NAME = 200
 
 grouping_rules = Table(
     "grouping_rules",
     metadata,
     Column("id", Integer, primary_key=True),
-    # NULL: for all projects.
+    # NULL if the rule applies to all projects.
     Column("project_id", Integer, ForeignKey("projects.id"), index=True),
-    # One of KINDS.
+    # "fingerprint" or "ignore".
     Column("kind", String(16), nullable=False),
-    # Empty: the rule is called by its text.
+    # If empty, the text of the rule is shown instead.
     Column("name", String(MAX_RULE_NAME), nullable=False),
     Column("text", Text, nullable=False),
-    # The first of its kind that matches decides.
+    # The order of the rules: the first matching rule of each kind applies.
     Column("position", Integer, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # A user or a token.
+    # The name of a user or a token.
     Column("created_by", String(200)),
 )
 
-# Feedback about an event that is not there (yet).
+# Feedback about an event that is not stored, or not stored yet.
 WAITS = "issue_id IS NULL AND associated_event_id IS NOT NULL"
 
 HAS_ISSUE = "issue_id IS NOT NULL"
@@ -261,7 +263,7 @@ feedback = Table(
     Column("id", RowId, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
     Column("envelope_id", RowId, ForeignKey("envelopes.id", ondelete="CASCADE"), nullable=False),
-    # Its own; NULL for what SDKs call a user report.
+    # The id of the feedback itself; NULL for a user report, as SDKs call it.
     Column("event_id", String(32)),
     Column("associated_event_id", String(32)),
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
@@ -271,12 +273,13 @@ feedback = Table(
     Column("url", String(MAX_URL)),
     Column("source", String(MAX_SOURCE)),
     Column("received_at", UtcDateTime, nullable=False),
-    # The same feedback, sent again because its answer was lost, is one row.
+    # Feedback that a client sent again, because it received no answer, is a single row.
     UniqueConstraint("project_id", "event_id"),
     Index(None, "project_id", "id"),
-    # Without what has none: SQLite would look for what waits among all of that, too.
+    # Partial: otherwise SQLite would use this index to find waiting feedback, among all rows
+    # without an issue.
     partial_index("ix_feedback_issue", "issue_id", "id", where=HAS_ISSUE),
-    # With the project, or SQLite reads all feedback of the project for that of one event.
+    # With the project: otherwise SQLite reads all feedback of the project to find that of an event.
     Index(None, "associated_event_id", "project_id"),
     Index(None, "envelope_id"),
     partial_index("ix_feedback_waiting", "id", where=WAITS),

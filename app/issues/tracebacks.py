@@ -1,9 +1,9 @@
-"""Stacks that were logged as text: the calls and the line that says what went wrong.
+"""Read stacks that were logged as text: the calls, and the line with the error message.
 
 lines ── those that name a call, in the form of some language ── frames, oldest first
-      ── the line that stands before or behind them ── what was said
+      ── the line before or after them ── error message
 
-Grouping takes such a message as it is; here its calls are worth as much as those of an SDK.
+Grouping uses such a message as text. Similarity uses its calls like the calls from an SDK.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.protocol.stack import Frame, read_stacks
 MAX_LINES = 300
 MAX_LINE = 500
 
-# Each is tried on one line of bounded length; no repeat stands inside another one.
+# Each pattern is tried on one line of bounded length; no repeat is inside another repeat.
 _PYTHON = re.compile(
     r'\s{0,80}+File "(?P<file>[^"]{1,300})", line \d+(?:, in (?P<function>.{1,200}))?$'
 )
@@ -39,7 +39,7 @@ _FORMS = (
     # #0 /srv/shop/Cart.php(12): App\Cart->total()
     re.compile(r"#\d+ (?P<file>[^()]{1,300})\(\d+\): (?P<function>[^()]{1,200})\("),
 )
-# github.com/acme/shop.(*Cart).Total(0xc000, 0x1), and its file on the line after it.
+# github.com/acme/shop.(*Cart).Total(0xc000, 0x1), with its file on the next line.
 _GO = re.compile(
     r"(?:created by )?(?P<function>[\w./-]{1,200}\.(?:\(\*?\w{1,100}+\)\.)?[\w.]{1,100}+)"
     r"(?:\((?:0x|\{|\.\.\.|\))| in goroutine)"
@@ -48,15 +48,15 @@ _GO_FILE = re.compile(r"\t\S{1,300}\.go:\d+")
 _RUBY_ERROR = re.compile(
     r".{1,300}\.rb:\d+:in [`'][^'`]{1,200}': (?P<said>.{1,400}?)(?: \((?P<type>[\w:]{1,100})\))?$"
 )
-# What stands between the error and its calls and says nothing.
+# Headings between the error and its calls, without information.
 _HEADINGS = re.compile(r"(?:stack ?trace|traceback|goroutine \d+|backtrace|call stack|\[)", re.I)
 _JVM_FILE = re.compile(r"\w{1,100}\.(?:java|kt|scala|groovy)")
 
 
 class Traceback(NamedTuple):
-    """A stack out of a text.
+    """A stack from a text.
 
-    :param said: the line with type and message of the error, as it was printed.
+    :param said: the line with the type and the message of the error, as it was logged.
     :param frames: oldest first.
     """
 
@@ -65,7 +65,7 @@ class Traceback(NamedTuple):
 
 
 def read_traceback(text: str) -> Traceback | None:
-    """Return the stack that a text holds, ``None`` where it holds none."""
+    """Return the stack in a text, ``None`` if the text has no stack."""
     lines = [line.rstrip()[:MAX_LINE] for line in text.splitlines()[:MAX_LINES]]
     after = [*lines[1:], ""]
     found = [(n, call) for n, line in enumerate(lines) if (call := _call(line, after[n]))]
@@ -89,7 +89,7 @@ def _call(line: str, next_line: str) -> dict[str, Any] | None:
 
 
 def _named(function: str, file: str) -> dict[str, Any]:
-    """Tell the module from the name where a language writes both as one."""
+    """Return the frame of a call; split module and function if the language joins them."""
     if not file or _JVM_FILE.fullmatch(file):
         folder, slash, name = function.rpartition("/")
         if "/" in function or function.startswith(
@@ -103,12 +103,12 @@ def _named(function: str, file: str) -> dict[str, Any]:
 
 
 def _after(lines: list[str], last: int) -> str:
-    """Return the first line behind the calls that is not indented, as their source is."""
+    """Return the first line after the calls that is not indented; source lines are indented."""
     return next((line for line in lines[last + 1 :] if line and not line[0].isspace()), "")
 
 
 def _before(lines: list[str], first: int) -> str:
-    """Return the line above the first call; Ruby says it in the line of that call."""
+    """Return the line above the first call; in Ruby, the message is in the line of that call."""
     if found := _RUBY_ERROR.match(lines[first]):
         return f"{found['type'] or ''}: {found['said']}".lstrip(": ")
     above = [line.strip() for line in lines[:first]]

@@ -1,10 +1,11 @@
-"""What people do with issues: resolve, ignore, reopen, comment, delete; one or many at once.
+"""Resolve, ignore, reopen, comment on and delete issues, one or many at once.
 
-Each change is a row in the issue's history, in the transaction that makes it, with who made it.
-Doing again what is done already changes nothing and writes no row.
+Each change writes a row to the issue's history, with the actor, in the same transaction. A repeated
+change has no effect and writes no row.
 
-An issue is resolved plainly, and then comes back with whatever event; or in a release, and then
-only with an event of that release or of a newer one (:mod:`app.issues.fixed_in`).
+If an issue is resolved without a release, any later event reopens it. If it is resolved in a
+release, only an event of that release or of a newer release reopens it
+(:mod:`app.issues.fixed_in`).
 """
 
 from __future__ import annotations
@@ -28,23 +29,24 @@ from app.store import Store, utc_now
 from app.store.paging import hidden
 
 MAX_NOTE = 10_000
-# Issues that one transaction changes: some 20 ms of the store's only writer.
+# Issues that one transaction changes: this holds the store's only writer for about 20 ms.
 BATCH_SIZE = 500
 
-# What a status is reached by.
+# The kind of the history row for each status.
 KINDS: dict[str, str] = {
     IssueStatus.UNRESOLVED: "reopened",
     IssueStatus.RESOLVED: "resolved",
     IssueStatus.IGNORED: "ignored",
 }
-# The note in the history of what is resolved in a release that there is not yet.
+# The note in the history of an issue that is resolved in a release that does not exist yet.
 IN_NEXT_RELEASE = "in the next release"
 
 
 class Fix(NamedTuple):
-    """In which release an issue is resolved; by default in none that matters.
+    """The release in which an issue is resolved; by default, without a release.
 
-    :param version: of a release that the issue's project has.
+    :param in_next: the issue is resolved in the next release.
+    :param version: the version of an existing release of the issue's project.
     """
 
     in_next: bool = False
@@ -57,21 +59,21 @@ PLAINLY = Fix()
 def resolve(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
-    """Resolve issues and return those that were not; one that recurs will be regressed."""
+    """Resolve issues and return the ids that changed; a resolved issue that recurs regresses."""
     return set_status(conn, issue_ids, IssueStatus.RESOLVED, actor, now)
 
 
 def ignore(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
-    """Ignore issues and return those that were not; their events are kept and counted."""
+    """Ignore issues and return the ids that changed; their events are still kept and counted."""
     return set_status(conn, issue_ids, IssueStatus.IGNORED, actor, now)
 
 
 def reopen(
     conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
 ) -> list[int]:
-    """Open issues again and return those that were resolved or ignored."""
+    """Reopen issues and return the ids of those that were resolved or ignored."""
     return set_status(conn, issue_ids, IssueStatus.UNRESOLVED, actor, now)
 
 
@@ -83,13 +85,14 @@ def set_status(
     now: datetime | None = None,
     fix: Fix = PLAINLY,
 ) -> list[int]:
-    """Bring issues to a status.
+    """Set the status of issues, and return the ids that changed.
 
     :param status: one of :data:`STATUSES`.
-    :param actor: a user's or a token's name, ``None`` for the service.
-    :param fix: where they are resolved. Issues of projects that have no such release are left out.
-    :return: ids of those that had another, or were resolved in another way, in order; unknown ids
+    :param actor: the name of a user or token, ``None`` for the service.
+    :param fix: the release in which they are resolved. Issues of projects without such a release
         are left out.
+    :return: the sorted ids of issues that had another status, or were resolved in another way.
+        Unknown ids are left out.
     """
     columns = issues.c
     others = [other for other in STATUSES if other != status]
@@ -98,7 +101,7 @@ def set_status(
     changing = update(issues).where(*_among(issue_ids), is_other)
     if fix.version is not None:
         changing = changing.where(after.is_not(None))
-    # Whatever a person decided, the issue is not what came back by itself any more.
+    # After any decision of a person, the issue no longer counts as regressed.
     values = {"status": status, "regressed": False, "resolved_after": after, "resolved_in": version}
     values["resolved_at"] = (now or utc_now()) if status == IssueStatus.RESOLVED else None
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
@@ -109,11 +112,11 @@ def set_status(
 
 
 def resolve_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
-    """Name the release in the issues that are resolved in the next one, as these just appeared.
+    """Set the release of issues that are resolved in the next release, when new releases appear.
 
-    Of another package, or a hotfix of an old branch, it is not the one that they wait for.
+    A release of another package, or a hotfix of an old branch, is not the next release of an issue.
 
-    :param made: new releases, the oldest first.
+    :param made: the new releases, oldest first.
     """
     columns = issues.c
     by_project: dict[int, list[str]] = {}
@@ -139,7 +142,7 @@ def resolve_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
 
 
 def _release_of(fix: Fix) -> tuple[Any, Any]:
-    """Return what an issue remembers of a fix: the last release before it, and its version."""
+    """Return the values of ``resolved_after`` and ``resolved_in`` for a fix, as SQL expressions."""
     of_project = releases.c.project_id == issues.c.project_id
     newest = select(releases.c.version).where(of_project).order_by(releases.c.id.desc()).limit(1)
     if fix.in_next:
@@ -154,9 +157,9 @@ def _release_of(fix: Fix) -> tuple[Any, Any]:
 def comment(
     conn: Connection, issue_id: int, text: str, actor: str | None, now: datetime | None = None
 ) -> int | None:
-    """Write a comment and return its id; ``None`` when the issue is not there.
+    """Store a comment and return its id; ``None`` when the issue does not exist.
 
-    :param text: at most MAX_NOTE characters, the rest is cut.
+    :param text: the comment; it is cut after MAX_NOTE characters.
     """
     if find_issue(conn, issue_id) is None:
         return None
@@ -164,15 +167,15 @@ def comment(
 
 
 def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
-    """Delete issues and return those that were there.
+    """Delete issues and return the ids of those that existed.
 
-    They are out of every list at once, and an event that comes now makes a new issue. Their rows
-    are removed by :func:`app.intake.retention.purge_deleted`, in batches: one may have any number
-    of events.
+    They disappear from every list at once, and a later event makes a new issue.
+    :func:`app.intake.retention.purge_deleted` removes their rows in batches, because an issue may
+    have any number of events.
     """
     columns = issues.c
     statement = update(issues).where(*_among(issue_ids)).values(status=DELETED)
-    # What they were merged from goes, too: its events may not all have arrived.
+    # Issues that were merged into them are deleted, too: some of their events may not have arrived.
     conn.execute(update(issues).where(columns.merged_into.in_(issue_ids)).values(status=DELETED))
     gone = sorted(conn.scalars(statement.returning(columns.id)))
     delete_groupings(conn, gone)
@@ -180,18 +183,20 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
 
 
 def _among(issue_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions that an issue is one of these, and not deleted.
+    """Return the conditions for these issues, without deleted ones.
 
-    The status is hidden: for more than some ten ids SQLite goes along an index of it instead, past
-    every issue there is, which held the writer for 160 ms of CPU among 100,000.
+    The status is hidden from the query planner. For more than about ten ids, SQLite would use an
+    index of the status instead, and read every issue. With 100,000 issues, this held the writer
+    for 160 ms of CPU.
     """
     return issues.c.id.in_(issue_ids), hidden(issues.c.status).in_(STATUSES)
 
 
 def in_batches(store: Store, filter: IssueFilter, highest: int) -> Iterator[list[int]]:
-    """Yield the ids that a filter matches, in batches to be changed in a transaction each.
+    """Yield the ids of the issues that match a filter, in batches for one transaction each.
 
-    :param highest: ids beyond it came after the person looked, and stay as they are.
+    :param highest: the highest id to return. Issues with higher ids were made after the person
+        loaded the list, and are left out.
     """
     after = 0
     with store.read() as conn:
@@ -211,7 +216,7 @@ def in_batches(store: Store, filter: IssueFilter, highest: int) -> Iterator[list
 
 
 def highest_id(conn: Connection) -> int:
-    """Return the id of the newest issue, 0 without any."""
+    """Return the id of the newest issue, 0 if there are no issues."""
     return int(conn.execute(select(func.coalesce(func.max(issues.c.id), 0))).scalar_one())
 
 

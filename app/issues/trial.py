@@ -1,6 +1,6 @@
-"""Trying a rule on stored events: what it would do, without doing it.
+"""Try a rule on stored events: report what it would do, without changing anything.
 
-newest events ── read again ── grouped without and with the rule ── moves: from issue to issue
+newest events ── read again ── grouped with the rule ── moves: from issue to issue
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from app.protocol.packing import unpack
 from app.store import in_batches
 
 MAX_EVENTS = 500
-# Of envelopes, inflated: a person waits for the answer, and reading these takes about a second.
+# Bytes of envelopes, inflated: a person waits for the result, and this many take about a second.
 MAX_BYTES = 32 * 1024**2
-# Bodies that are in memory at once.
+# The number of bodies that are in memory at the same time.
 BATCH_SIZE = 50
-# Events of a move that are named, to look at.
+# The number of example events of a move.
 EXAMPLES = 5
 
 
 @dataclass
 class Move:
-    """Events that are in one issue and would have one key.
+    """Events of an issue that would have the same key with the rule.
 
-    :param grouping: of these events, if the rule were kept.
-    :param issue_id: the issue that has this key now; ``None``: it would be a new one.
-    :param event_ids: of the newest of them.
+    :param grouping: the grouping of these events with the rule.
+    :param issue_id: the issue that has this key now; ``None`` if it would be a new issue.
+    :param event_ids: the ids of the newest of these events.
     """
 
     project_id: int
@@ -52,12 +52,12 @@ class Move:
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """What the issue is alone with that they would be in."""
+        """The unique key of the issue that they would be in."""
         return self.project_id, self.grouping.version, self.grouping.hash
 
     @property
     def stays(self) -> bool:
-        """Whether they would be in the issue that they are in."""
+        """Whether the events would stay in their issue."""
         return self.issue_id == self.from_issue_id
 
 
@@ -65,9 +65,10 @@ class Move:
 class Trial:
     """What a rule would do.
 
-    :param tried: how many events it was tried on.
-    :param matched: how many of them match; of those an earlier rule may decide all the same.
-    :param moves: of those that match, the largest first.
+    :param tried: the number of events that it was tried on.
+    :param matched: the number of events that match; an earlier rule may still apply to some of
+        them.
+    :param moves: the moves of the matching events, largest first.
     """
 
     tried: int
@@ -90,10 +91,12 @@ def try_rule(
 ) -> Trial:
     """Return what a rule would do with the newest events.
 
-    :param rule: stands in the place of the kept rule that has its id, else after all others.
-    :param kept: the rules that there are, in their order.
-    :param project_id: of the events; by default they are of any project.
-    :param limit: count of events, at most :data:`MAX_EVENTS`; large ones count for several.
+    :param rule: the rule to try. It replaces the stored rule with the same id; without such a rule
+        it is tried after all others.
+    :param kept: the stored rules, in their order.
+    :param project_id: the project of the events; by default, events of all projects are used.
+    :param limit: the largest number of events, at most :data:`MAX_EVENTS`. There are fewer events
+        if their envelopes exceed :data:`MAX_BYTES`.
     """
     tried = 0
     moves: dict[tuple[int, Grouping], Move] = {}
@@ -120,7 +123,7 @@ def _with(rule: Rule, kept: Iterable[StoredRule], project_id: int) -> list[Rule]
         if event.id == rule.id:
             rules.append(rule)
         elif event.enabled and event.applies_to(project_id):
-            with suppress(ValueError):  # As the intake skips it.
+            with suppress(ValueError):  # The intake skips an unreadable rule, too.
                 rules.append(event.read())
     return rules if rule in rules else [*rules, rule]
 
@@ -140,7 +143,7 @@ def _newest(conn: Connection, project_id: int | None, limit: int) -> Iterator[_S
         yield from _read(conn, batch)
 
 
-# A grouping of another issue has the number of one that is gone.
+# A grouping of another issue is a different one, with the reused id of a deleted grouping.
 _is_of_event = and_(
     groupings.c.id == events.c.grouping_id, groupings.c.issue_id == events.c.issue_id
 )
@@ -166,7 +169,7 @@ def _read(conn: Connection, ids: list[int]) -> Iterator[_Stored]:
 
 
 def _find_issues(conn: Connection, moves: list[Move]) -> None:
-    """Note which of the keys are issues already."""
+    """Set the issue of each move whose key belongs to an existing issue."""
     found = find_groupings(conn, {move.key for move in moves})
     for move in moves:
         move.issue_id = found[move.key].issue_id if move.key in found else None

@@ -1,11 +1,11 @@
-"""Whom issues met, when issues become one or are taken apart.
+"""Update the affected users of issues when issues are merged or unmerged.
 
-merge_users      the users of one issue are those of another one, too: at once, from what is noted
-add_users        whom the events met that are taken out of an issue, batch by batch
-recount_users    when all of them are: from the events, where an issue still has each of its own
+merge_users      add the users of an issue to another one: at once, from the stored users
+add_users        add the users of events that move to another issue, batch by batch
+recount_users    after all events have moved: count users from the events, if none were pruned
 
-Of an issue at MAX_USERS only today's users are noted (:mod:`app.stats.users`). Its count stays
-there, unless its events tell all of them.
+For an issue at MAX_USERS, only the users of today are stored (:mod:`app.stats.users`). Its count
+stays at MAX_USERS, unless its events show all of its users.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from app.stats.users import ISSUE, day_number
 from app.store import larger, smaller, upsert
 
 _USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
-# Users have met an issue from the first of these days to the last.
+# A user is affected by an issue from the first of these days to the last.
 _DAYS_OF_BOTH = {"first_day": smaller, "last_day": larger}
 
 
 def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
-    """Have an issue's users be another one's, too; return how many are new there.
+    """Move the users of an issue to another issue, and return how many of them are new there.
 
-    Exact as far as users are remembered; see :mod:`app.stats.users` for the bounds.
+    The number is exact as far as users are stored; see :mod:`app.stats.users` for the bounds.
     """
     of_source = _of_issue(source_id)
     both = select(func.count()).where(*of_source, _USERS.user_hash.in_(_hashes(target_id)))
@@ -55,9 +55,10 @@ def _hashes(issue_id: int) -> Any:
 
 
 def _merge_days(conn: Connection, source_id: int, target_id: int) -> None:
-    """Add up the days of two issues; of a day of both, whoever met both counts once.
+    """Add the user counts per day of two issues; a user of both issues counts once a day.
 
-    Told by the events that are stored; without them a day has at least the more of both.
+    The stored events show which users these are. Without events, the larger count of the two is
+    used for a day.
     """
     by_day: dict[int, list[int]] = {}
     query = select(_DAYS.day, _DAYS.users).where(
@@ -84,16 +85,18 @@ def _set_days(conn: Connection, of: tuple[int, ...], rows: list[dict[str, Any]])
 
 
 def _met_by(conn: Connection, issue_ids: tuple[int, ...]) -> set[tuple[int, str]]:
-    """Return whom the events of issues met, and on which days."""
+    """Return the days and user hashes of the stored events of issues."""
     query = select(_EVENTS.stored_at, _EVENTS.user_hash).where(_EVENTS.issue_id.in_(issue_ids))
     query = query.where(_EVENTS.user_hash != "")
     return {(day_number(at), who) for at, who in conn.execute(query)}
 
 
 def add_users(conn: Connection, issue_id: int, met: Iterable[tuple[str, int]]) -> None:
-    """Note whom events met, and on which days; those without a user count for nothing.
+    """Store the users of events and the days; events without a user are left out.
 
-    How many the issue has is not counted here.
+    The user count of the issue is not changed here.
+
+    :param met: user hash and day number of each event.
     """
     rows = [
         {"kind": ISSUE, "of_id": issue_id, "user_hash": who, "first_day": day, "last_day": day}
@@ -105,14 +108,14 @@ def add_users(conn: Connection, issue_id: int, met: Iterable[tuple[str, int]]) -
 
 
 def recount_users(conn: Connection, source_id: int, target_id: int) -> None:
-    """Count the users of an issue and of what was taken out of it, when its events have arrived."""
+    """Count the users of both issues after an unmerge, when all events have arrived."""
     forgotten = _forget_moved_users(conn, source_id, target_id)
     for issue_id in (source_id, target_id):
         issue = conn.execute(select(issues).where(issues.c.id == issue_id)).one()
         if issue.times_seen == issue.stored_event_count:
             users = _recount_by_events(conn, issue_id)
         elif issue_id == target_id:
-            # Some of its events were pruned on the way.
+            # Some of its events were pruned during the move.
             users = max(_recount_by_events(conn, issue_id), _noted(conn, issue_id))
         else:
             users = _less(issue.users, forgotten)
@@ -120,11 +123,11 @@ def recount_users(conn: Connection, source_id: int, target_id: int) -> None:
 
 
 def _recount_by_events(conn: Connection, issue_id: int) -> int:
-    """Count the users of an issue, and those of each day, by the events that it has."""
+    """Count the users of an issue from its events; also replace its counts per day."""
     met = _met_by(conn, (issue_id,))
     users = len({who for _, who in met})
     if _noted(conn, issue_id) < users < affected.MAX_USERS:
-        # At the bound those of other days were forgotten; below it they have to be known again.
+        # At the bound, users of other days were deleted; below the bound they must be stored again.
         add_users(conn, issue_id, ((who, day) for day, who in met))
     shape = {"kind": ISSUE, "of_id": issue_id}
     days = Counter(day for day, _ in met)
@@ -138,12 +141,12 @@ def _noted(conn: Connection, issue_id: int) -> int:
 
 
 def _less(users: int, fewer: int) -> int:
-    """Take users off a count; one at the bound says only that there are more, and stays."""
+    """Subtract users from a count; a count at MAX_USERS stays, because there may be more users."""
     return users if users >= affected.MAX_USERS else max(0, users - fewer)
 
 
 def _forget_moved_users(conn: Connection, source_id: int, target_id: int) -> int:
-    """Forget who met only what was taken out, and return how many that were."""
+    """Delete users of the old issue whose events all moved, and return how many were deleted."""
     left = select(_EVENTS.user_hash).where(
         _EVENTS.issue_id == source_id, _EVENTS.user_hash.is_not(None)
     )
