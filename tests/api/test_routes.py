@@ -110,7 +110,7 @@ def test_docstring_is_the_summary_the_description_and_more_errors(
         """Replace a shelf,
         with its books.
 
-        Counters that do not fit are kept
+        Books that do not fit are kept
         elsewhere.
 
         :raise 404: there is none. :raise 409: it is locked.
