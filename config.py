@@ -115,7 +115,7 @@ def _database_url(value: str) -> str:
 
 
 def _qdrant_url(value: str) -> str:
-    # Without a port, the client uses 6333, even with https, where almost everybody expects 443.
+    # Without a port, the client uses 6333, even with https. Almost nobody means that by such a URL.
     # Without a scheme, it reads the host name as the scheme.
     parts = urlsplit(_base_url(value))
     if not parts.port or parts.username is not None or parts.fragment or " " in value:

@@ -181,8 +181,8 @@ def _longest_wait(
 
 def _wait(row: Row[Any], limit: Limit, now: datetime) -> timedelta:
     wait: timedelta = (row.locked_until or now) - now
-    # No lock is longer than max_lock. A longer wait means that the clock was set back, and that
-    # must not keep anybody waiting.
+    # No lock is longer than max_lock. A longer wait means that the clock was set back. Such a lock
+    # is ignored.
     return wait if timedelta() < wait <= limit.max_lock else timedelta()
 
 

@@ -13,8 +13,8 @@ import zstandard
 
 LEVEL = 3
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-# More than any accepted envelope, and small enough to do no harm: memory for the size in a damaged
-# frame is allocated before its first byte is decoded.
+# More than any accepted envelope, and small enough to do no harm: the decoder trusts the size in a
+# damaged frame before it decodes the first byte.
 MAX_BYTES = 256 * 1024**2
 # A compressor keeps the memory that its largest body needed: 0.9 MiB for a body of this size.
 SMALL_BYTES = 64 * 1024

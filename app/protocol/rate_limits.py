@@ -52,7 +52,9 @@ def categories_of(item_type: str) -> tuple[str, ...]:
 
 
 def limited_types(limits: Mapping[str, datetime], now: datetime) -> frozenset[str]:
-    """Return the item types that have to wait, among the known types and the limited categories.
+    """Return the item types that have to wait because of the limits of their categories.
+
+    A limit without a category (:data:`EVERYTHING`) adds no type.
 
     :param limits: category to the end of its limit.
     """

@@ -106,7 +106,7 @@ def _verdict(run: Run, answer: Answer, now: datetime) -> Verdict:
     if 200 <= status < 300:
         return _accepted(answer, now)
     if 300 <= status < 400:
-        # In many clients a redirected POST loses its body, so SDKs do not follow a redirect.
+        # In many clients a redirected POST loses its body, so redirects are not followed.
         mend = "put the address it leads to into SENTRY_DSN, unless it is a login page"
         return failed(f"{status}: redirected to {words or 'nowhere'}", mend)
     if status == 429:

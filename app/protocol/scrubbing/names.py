@@ -141,7 +141,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 # Marks of letters that `\\w` does not match: vowels of Hindi and Thai, separate accents.
 MARKS = r"\u0300-\u036f\u064b-\u0652\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u200c\u200d"
-# What may stand between the words of a name in these scripts.
+# The characters between the words of a name in these scripts.
 _BETWEEN = re.compile(r"[\s_.\u200c\u200d-]+")
 
 
