@@ -1,10 +1,10 @@
 """Settings: one class per environment, read from environment variables, typed and validated.
 
     environ ──▶ load_config() ──▶ DevelopmentConfig, StagingConfig, ProductionConfig, TestingConfig
-                     └──▶ ConfigError: every wrong setting at once, named with what was expected
+                     └──▶ ConfigError: names every wrong setting and what was expected
 
-A message never repeats the value it complains about: it may be a secret. Nothing here imports the
-application, because ``gunicorn.conf.py`` reads this module in the master, before any fork.
+An error message never repeats the wrong value, because it may be a secret. This module does not
+import the application at import time: ``gunicorn.conf.py`` reads it in the master, before any fork.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from sqlalchemy.exc import ArgumentError
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 
-# 16 characters of a random alphabet are about 96 bits, more than anyone guesses online; it also
-# refuses the "secret", "changeme" and "dev" that tutorials leave behind.
+# 16 random characters are about 96 bits, more than anyone can guess online. The limit also refuses
+# the values "secret", "changeme" and "dev" from tutorials.
 MIN_SECRET_KEY_LENGTH = 16
 MIN_ADMIN_PASSWORD_LENGTH = 8
-# An empty schema and a few large events need some; below this, pruning would chase its own tail.
+# An empty schema and a few large events need some space. With less, pruning would run all the time.
 MIN_STORE_BYTES = 64 * 1024**2
 
 
-# What an environment that is no development needs, and what makes one of them.
+# The settings that staging and production require, and the command that makes a secret.
 SECRETS = ("SECRET_KEY", "ADMIN_PASSWORD")
 MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'  # noqa: S105 -- makes one
 REQUIRED = "required in "
 
 
 class ConfigError(Exception):
-    """Settings that cannot be used.
+    """One or more settings are wrong.
 
-    :param problems: setting name to what was expected, in the order of the class.
+    :param problems: maps the name of a setting to what was expected, in the order of the class.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
@@ -59,13 +59,13 @@ class ConfigError(Exception):
         super().__init__(self.report())
 
     def report(self) -> str:
-        """Return the text an operator reads, one line for each wrong setting."""
+        """Return the message for the operator, with one line for each wrong setting."""
         many = "1 setting is" if len(self.problems) == 1 else f"{len(self.problems)} settings are"
         lines = [f"  {name}: {text}" for name, text in self.problems.items()]
         return "\n".join([f"DevEnviro cannot start: {many} wrong.", *lines, *self._missing()])
 
     def _missing(self) -> list[str]:
-        """Return the last line where secrets are missing: how to make them."""
+        """Return a line that says how to make the missing secrets, or an empty list."""
         names = [name for name in SECRETS if self.problems.get(name, "").startswith(REQUIRED)]
         if not names:
             return []
@@ -81,7 +81,7 @@ def _dsn(value: str) -> str:
         or not parts.hostname
         or not parts.username
         or not project.isdigit()
-        or parts.port == 0  # also raises ValueError for a port that is no number
+        or parts.port == 0  # also raises ValueError for a port that is not a number
     ):
         raise ValueError("not a DSN")
     return value
@@ -100,7 +100,7 @@ def _base_url(value: str) -> str:
 
 
 def _database_url(value: str) -> str:
-    # Other products write postgres://, which SQLAlchemy no longer reads.
+    # Other products write postgres://, which SQLAlchemy no longer accepts.
     try:
         url = make_url(value.replace("postgres://", "postgresql://", 1))
     except ArgumentError:
@@ -115,8 +115,8 @@ def _database_url(value: str) -> str:
 
 
 def _qdrant_url(value: str) -> str:
-    # Without a port the client takes 6333, with https as well, which hardly anybody means by such
-    # a URL; without a scheme it takes the host's name for one.
+    # Without a port, the client uses 6333, even with https. Almost nobody means that by such a URL.
+    # Without a scheme, it reads the host name as the scheme.
     parts = urlsplit(_base_url(value))
     if not parts.port or parts.username is not None or parts.fragment or " " in value:
         raise ValueError("not the URL of a Qdrant")
@@ -131,12 +131,12 @@ def _qdrant_key(value: str, info: ValidationInfo) -> str:
 
 
 def _is_private(host: str) -> bool:
-    """Whether a host is of this machine or a private network, as far as its name tells."""
+    """Return whether the name of a host shows that it is this machine or in a private network."""
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         pass
-    # A name without a dot is a service of compose's network or a host of this one.
+    # A name without a dot is a service in the compose network or a host in the local network.
     return "." not in host or host.endswith((".local", ".internal", ".localhost", ".svc"))
 
 
@@ -148,7 +148,7 @@ def _split(value: Any) -> Any:
 
 def _patterns(values: tuple[str, ...]) -> tuple[str, ...]:
     if values:
-        # Late, since gunicorn's master reads this module and needs nothing else of the application.
+        # Imported late: gunicorn's master reads this module and must not import the application.
         from app.protocol.scrubbing.patterns import check_pattern
 
         for pattern in values:
@@ -210,12 +210,17 @@ BASE_URL = "a URL such as https://errors.example.org"
 
 
 def setting(default: Any, expected: str, **constraints: Any) -> Any:
-    """Declare a setting with its default and the words an error message uses."""
+    """Declare a setting.
+
+    :param default: used where the setting is not set; it is not validated.
+    :param expected: what the error message says was expected.
+    :param constraints: further arguments of ``pydantic.Field``.
+    """
     return Field(default, description=expected, validate_default=False, **constraints)
 
 
 class Config(BaseModel):
-    """What every environment shares. Field names are the environment variables' names."""
+    """The settings of every environment. A field has the name of its environment variable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
     needs_secrets: ClassVar[bool] = False
@@ -360,13 +365,13 @@ class Config(BaseModel):
     @classmethod
     def _secrets_where_needed(cls, values: dict[str, Any]) -> dict[str, Any]:
         if cls.needs_secrets:
-            # None fails the field's own check below, so that it is reported with all the others.
+            # 0 fails the check of the field, so the missing secret is reported with all the others.
             values = {**dict.fromkeys(SECRETS, 0), **values}
         return values
 
     @property
     def testing(self) -> bool:
-        """Whether failures inside the tracker are raised instead of swallowed."""
+        """Whether errors inside the error tracker are raised instead of only logged."""
         return self.ENVIRONMENT == "testing"
 
     @property
@@ -376,9 +381,9 @@ class Config(BaseModel):
 
     @property
     def allowed_hosts(self) -> tuple[str, ...]:
-        """The host names that pages are served under; none for any.
+        """The host names that pages are served under; an empty tuple allows any host.
 
-        Where secrets are needed, the one of ``PUBLIC_URL`` unless others are set.
+        In staging and production, the default is the host of ``PUBLIC_URL``.
         """
         if self.ALLOWED_HOSTS or not self.needs_secrets or self.PUBLIC_URL is None:
             return self.ALLOWED_HOSTS
@@ -392,19 +397,19 @@ class Config(BaseModel):
 
     @property
     def emergency_dir(self) -> Path:
-        """Where an event goes that the store could not take."""
+        """The emergency folder: it keeps the events that the store could not write."""
         return self.EMERGENCY_DIR or self.DATA_DIR / "emergency"
 
     @property
     def public_url(self) -> str:
-        """The address people use, without a last slash."""
+        """The URL that people use, without a slash at the end."""
         host = "127.0.0.1" if self.API_HOST in {"0.0.0.0", "::"} else self.API_HOST  # noqa: S104 -- compared, not bound
         host = f"[{host}]" if ":" in host else host
         return self.PUBLIC_URL or f"http://{host}:{self.API_PORT}"
 
 
 class DevelopmentConfig(Config):
-    """Everything on, everything sent, no secrets needed."""
+    """Settings for development: all data is sent to Sentry, and no secrets are required."""
 
     ENVIRONMENT: Literal["development"] = setting("development", "development")
     SENTRY_TRACES_SAMPLE_RATE: Rate = setting(1.0, RATE)
@@ -414,21 +419,21 @@ class DevelopmentConfig(Config):
 
 
 class StagingConfig(Config):
-    """Like production, under another name in Sentry."""
+    """Settings for staging: like production, with another environment name in Sentry."""
 
     needs_secrets = True
     ENVIRONMENT: Literal["staging"] = setting("staging", "staging")
 
 
 class ProductionConfig(Config):
-    """Sampled, without personal data, refusing to start without its secrets."""
+    """Settings for production: sampled traces, required secrets, and no personal data sent."""
 
     needs_secrets = True
     ENVIRONMENT: Literal["production"] = setting("production", "production")
 
 
 class TestingConfig(Config):
-    """For test suites: no traces unless asked for, and the tracker's own failures are raised."""
+    """Settings for tests: no traces by default, and errors inside the error tracker are raised."""
 
     __test__ = False  # pytest collects classes named Test*
     ENVIRONMENT: Literal["testing"] = setting("testing", "testing")
@@ -447,9 +452,9 @@ CONFIGS: dict[str, type[Config]] = {
 def load_config(environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
     """Read and validate the settings.
 
-    :param environ: by default the process's; an empty value means unset.
-    :param overrides: settings given in code, stronger than the environment.
-    :raise ConfigError: naming every wrong setting at once.
+    :param environ: by default the environment of the process; an empty value means not set.
+    :param overrides: settings given in code; they win over the environment.
+    :raise ConfigError: one or more settings are wrong; the error names all of them.
     """
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {
@@ -488,8 +493,8 @@ def _problems(
 
 
 if __name__ == "__main__":
-    # `make run` asks before it starts gunicorn, which reads WEB_CONCURRENCY itself and would answer
-    # a wrong one with a traceback.
+    # `make run` runs this check before it starts gunicorn. gunicorn reads WEB_CONCURRENCY itself
+    # and would print a traceback for a wrong value.
     load_dotenv(ROOT / ".env")
     try:
         load_config()

@@ -1,4 +1,4 @@
-"""gunicorn's settings, and the last place where a wrong one of ours can be named before a fork."""
+"""The settings of gunicorn. A wrong setting of DevEnviro stops the start here, before any fork."""
 
 import ctypes
 import errno
@@ -32,10 +32,10 @@ workers = _config.WEB_CONCURRENCY
 
 
 class Worker(ThreadWorker):
-    """gunicorn's threads, behind an event loop of ours that gives them whole requests.
+    """A gunicorn worker whose threads get complete requests from our event loop.
 
-    The loop is imported in the process that serves: the master imports nothing of the application,
-    which workers would inherit from before a reload.
+    The event loop is imported in the worker process. The master must not import the application:
+    after a reload, new workers would inherit the old code.
     """
 
     def load_wsgi(self):
@@ -60,28 +60,29 @@ class Worker(ThreadWorker):
 
 worker_class = Worker
 worker_connections = 1000
-# Who waits for the disk takes no CPU, and the more of them wait, the fewer transactions they need:
-# with 16 connections to two processes eight threads keep 1.3 times the events that four do.
+# A thread that waits for the disk uses no CPU. The more threads wait, the fewer transactions they
+# need: with 16 connections to two processes, eight threads store 1.3 times the events of four.
 threads = 8
-# The SDK, the engines and every thread are made in the worker; a preloaded application would share
-# its locks and its queue with all of them.
+# Each worker makes the SDK, the database engines and the threads itself. A preloaded application
+# would share its locks and its queue with all workers.
 preload_app = False
 reload = os.environ.get("RELOAD") == "1"
 timeout = 60
 graceful_timeout = 4
 keepalive = 5
-# Nobody's word is taken for the caller's address, the scheme or SCRIPT_NAME; ProxyFix (app.web)
-# reads what TRUSTED_PROXIES says.
+# gunicorn trusts no header for the address of the client, the scheme or SCRIPT_NAME. ProxyFix
+# (app.web) reads these headers as TRUSTED_PROXIES allows.
 forwarded_allow_ips = ""
 forwarder_headers = ""
 secure_scheme_headers = {}
-# By default below the home folder, which may be read-only and is shared by every gunicorn there.
+# By default, the control socket is below the home folder. That folder may be read-only, and all
+# gunicorn processes of the user share it.
 control_socket_disable = True
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: S108 -- gunicorn's heartbeat
 
 
 class AccessFormatter(logging.Formatter):
-    """One JSON object a request; the path without its query, which may hold secrets."""
+    """Writes one JSON object for each request, without the query string: it may hold secrets."""
 
     def format(self, record):
         atoms = record.args
@@ -100,7 +101,7 @@ class AccessFormatter(logging.Formatter):
 
 
 class LineFormatter(logging.Formatter):
-    """The server's own messages in the same shape."""
+    """Writes one JSON object for each message of the server."""
 
     def format(self, record):
         line = {
@@ -123,7 +124,7 @@ loglevel = _config.LOG_LEVEL.lower()
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    # gunicorn merges this into defaults of its own that would print every line twice.
+    # gunicorn merges this into its defaults. Without this entry, they would print every line twice.
     "root": {"level": _config.LOG_LEVEL, "handlers": []},
     "formatters": {"access": {"()": AccessFormatter}, "line": {"()": LineFormatter}},
     "filters": {"no_probes": {"()": lambda: _is_no_probe}},
@@ -142,7 +143,8 @@ logconfig_dict = {
     },
 }
 
-# A reload (SIGHUP) must read settings and code anew, which a worker would otherwise inherit.
+# A reload (SIGHUP) must read settings and code again. Without this loop, a worker would inherit the
+# old modules.
 for _name in [name for name in sys.modules if name == "config" or name.partition(".")[0] == "app"]:
     del sys.modules[_name]
 
@@ -166,7 +168,10 @@ def _refuse_other_protocols(cfg):
 
 
 def on_starting(server):
-    """Refuse what the event loop does not read, and a port that is taken, naming the mend."""
+    """Stop the start when gunicorn has unsupported options or the port is in use.
+
+    The message says how to fix it.
+    """
     _refuse_other_protocols(server.cfg)
     if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
         return
@@ -186,37 +191,42 @@ def on_starting(server):
             raise SystemExit(2) from None
 
 
-# A byte for each worker that has started, shared with all that are forked later.
+# One byte for each worker that has started. All workers share this memory.
 _has_started = mmap.mmap(-1, mmap.PAGESIZE)
 
 
 def when_ready(server):
-    """Print where to go."""
+    """Print the URL of the admin pages."""
     print(f"\n  DevEnviro ({_config.ENVIRONMENT}) at {_config.public_url}/admin/\n", flush=True)
 
 
 def _give_large_memory_back():
-    """Keep glibc from raising its thresholds with every large body that is freed.
+    """Keep glibc from raising its thresholds each time a large body is freed.
 
-    It then serves the next ones from its heaps, which hold on to them: fifty bombs left a worker
-    60 MiB larger, and leave it 10 MiB larger with the thresholds fixed.
+    With higher thresholds, glibc allocates the next large bodies on its heaps and does not give
+    that memory back. Fifty compression bombs left a worker 60 MiB larger. With fixed thresholds
+    they leave it 10 MiB larger.
     """
     m_trim_threshold, m_mmap_threshold = -1, -3  # malloc.h
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):
-        return  # Another C library, which has its own ways.
+        return  # Another C library, without mallopt.
     mallopt(m_mmap_threshold, 256 * 1024)
     mallopt(m_trim_threshold, 1024 * 1024)
 
 
 def post_worker_init(worker):
-    """Start the background loop, in the process that serves; print a first password last."""
+    """Start the background tasks in the worker process.
+
+    The credentials of a first start are printed after all workers have started.
+    """
     from app.cli.worker import make_worker
 
     _give_large_memory_back()
-    # By default 5 ms. A thread gives up the interpreter's lock with every statement and every fsync
-    # and stands behind the busy threads to get it back, while others wait for its transaction.
+    # The default is 5 ms. A thread releases the interpreter lock (GIL) at every statement and every
+    # fsync. It then waits behind the busy threads for the lock, while others wait for its
+    # transaction.
     sys.setswitchinterval(0.0005)
     worker.wsgi.extensions["is_draining"] = lambda: not worker.alive
     if _config.WORKER_IN_WEB:
@@ -228,7 +238,7 @@ def post_worker_init(worker):
 
 
 def worker_exit(server, worker):
-    """Store what still waits in memory; print what was not shown yet."""
+    """Store the events that wait in memory, and print first credentials not printed yet."""
     if getattr(worker, "last_words", None) is not None:
         worker.last_words.print_now()
     if getattr(worker, "background", None) is not None:

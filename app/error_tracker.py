@@ -1,4 +1,4 @@
-"""``ErrorTracker`` under the name that other code knows; it stands in :mod:`app.sentry`."""
+"""Exports ``ErrorTracker`` for other code; :mod:`app.sentry` defines it."""
 
 from app.sentry.error_tracker import ErrorTracker
 

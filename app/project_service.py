@@ -1,6 +1,7 @@
-"""Enrollment: a project made or changed as a whole, with the DSN it is sent on to, and its figures.
+"""The project service: create or change a project with its upstream DSN, and read its figures.
 
-The DSN of an upstream is written here and shown nowhere: of it only the host is told.
+This module writes the DSN of the destination. No page and no command shows it again: they show only
+its host.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from app.protocol.dsn import PORTS, Dsn
 from app.store import Store
 from config import Config
 
-# Far above what a machine takes, and below what a 32-bit column holds.
+# Far above what one machine can process, and below the maximum of a 32-bit column.
 MAX_EVENTS_PER_MINUTE = 10**9
 MAX_RETENTION_DAYS = 36500
 MAX_DSN_LENGTH = 2000
@@ -73,7 +74,7 @@ UpstreamDsn = Annotated[
 
 
 class ProjectChange(PatchBody):
-    """What is to be changed; what is not named stays."""
+    """The fields of a project to change; a field that is not given stays as it is."""
 
     name: Annotated[Name, Control("Name", wrong="A project has a name.")] = unchanged()
     upstream_dsn: Annotated[
@@ -101,11 +102,11 @@ class ProjectChange(PatchBody):
 
 @dataclass(frozen=True)
 class Figures:
-    """What a project has sent.
+    """The figures of a project.
 
-    :param events: ever seen.
-    :param issues: that are there.
-    :param refused: envelopes that its quota kept out.
+    :param events: how many events were ever seen.
+    :param issues: how many issues the store has.
+    :param refused: how many envelopes were refused because of the quota.
     """
 
     events: int = 0
@@ -117,7 +118,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class ProjectDetails:
-    """A project with where it goes, what it has sent, and what of it is held here."""
+    """A project with its destination, its figures, and its envelopes that are held here."""
 
     project: Project
     destination: Destination
@@ -132,12 +133,13 @@ def register_project(
     project_id: int | None = None,
     key: str | None = None,
 ) -> int:
-    """Make a project and return its id.
+    """Create a project and return its id.
 
-    :param change: fields of :class:`ProjectChange`, at least its name.
-    :param project_id: by default the next one that is free.
-    :param key: by default a new one.
-    :raise Taken: the id or the key is. :raise ProjectError: a field is wrong; it names it.
+    :param change: fields of :class:`ProjectChange`, at least ``name``.
+    :param project_id: by default the next free id.
+    :param key: by default a new key.
+    :raise Taken: the id or the key is in use. :raise ProjectError: a field is wrong; the error
+        names it.
     """
     checked = _checked(config, change)
     with store.write() as conn:
@@ -150,7 +152,8 @@ def amend(store: Store, config: Config, project_id: int, change: Mapping[str, An
     """Change a project.
 
     :param change: fields of :class:`ProjectChange`.
-    :raise NoSuchProject: there is none. :raise ProjectError: a field is wrong; it names it.
+    :raise NoSuchProject: the project does not exist. :raise ProjectError: a field is wrong; the
+        error names it.
     """
     checked = _checked(config, change)
     with store.write() as conn:
@@ -159,7 +162,7 @@ def amend(store: Store, config: Config, project_id: int, change: Mapping[str, An
 
 
 def list_details(conn: Connection, destinations: Destinations) -> list[ProjectDetails]:
-    """Return every project, by id."""
+    """Return the details of every project, ordered by id."""
     found = {destination.project_id: destination for destination in destinations.list(conn)}
     figures, held = _figures(conn), held_by_project(conn)
     return [
@@ -174,9 +177,9 @@ def list_details(conn: Connection, destinations: Destinations) -> list[ProjectDe
 
 
 def find_details(conn: Connection, destinations: Destinations, project_id: int) -> ProjectDetails:
-    """Return one project.
+    """Return the details of a project.
 
-    :raise NoSuchProject: there is none.
+    :raise NoSuchProject: the project does not exist.
     """
     project = find_project(conn, project_id)
     figures = _figures(conn, project_id).get(project_id, Figures())
@@ -185,9 +188,10 @@ def find_details(conn: Connection, destinations: Destinations, project_id: int) 
 
 
 def first_event(conn: Connection, project_id: int) -> Row[Any] | None:
-    """Return the oldest event of a project that is stored, ``None`` before there is one.
+    """Return the oldest stored event of a project, or ``None`` if it has no event.
 
-    By its first issue, since no index leads to the oldest row of one project among all events.
+    The query goes through the first issue of the project, because no index leads to the oldest
+    event of a project.
     """
     of_project = issues.c.project_id == project_id, issues.c.status.in_(STATUSES)
     first = select(func.min(issues.c.id)).where(*of_project).scalar_subquery()
@@ -196,7 +200,7 @@ def first_event(conn: Connection, project_id: int) -> Row[Any] | None:
 
 
 def leads_here(dsn: Dsn, config: Config) -> bool:
-    """Tell whether a DSN leads to this very service, as far as its address tells."""
+    """Return whether the address in a DSN is an address of this service."""
     for host, port, path in _own_addresses(config):
         is_below = dsn.prefix == path or dsn.prefix.startswith(f"{path}/")
         same_host = dsn.host == host or (dsn.is_loopback and _is_local(host))
@@ -228,7 +232,7 @@ def _checked_dsn(config: Config, text: str) -> str:
             raise ValueError("a character that no DSN has")
         dsn = Dsn.of(text[:MAX_DSN_LENGTH])
     except ValueError:
-        # Not the reason, which may repeat a part of it.
+        # The message does not include the reason: it may repeat a part of the DSN.
         raise ProjectError("a DSN such as https://key@host/1 is expected", "upstream_dsn") from None
     try:
         check_upstream(dsn, allow_private=config.UPSTREAM_ALLOW_PRIVATE)
@@ -270,7 +274,10 @@ def _write(conn: Connection, project_id: int, change: Mapping[str, Any]) -> None
 
 
 def _figures(conn: Connection, project_id: int | None = None) -> dict[int, Figures]:
-    """Return the figures of projects that have any; read from issues, of which there are few."""
+    """Return the figures by project id; projects without events and refusals are left out.
+
+    The query reads issues, because there are far fewer issues than events.
+    """
     query = select(
         issues.c.project_id,
         func.sum(issues.c.times_seen).label("events"),

@@ -1,14 +1,14 @@
-"""Who may call what: users, sessions, API tokens, the login throttle.
+"""Accounts: users, sessions, API tokens, the login throttle.
 
     users      names, passwords, and the sessions that were opened with them
-    tokens     what programs authenticate with, and their scopes
-    service    :class:`Accounts`: both together, and the credentials of a first start
-    login      :class:`Logins`: one try to log in; :class:`KnownBrowsers`: who did so before
+    tokens     the API tokens of programs, and their scopes
+    service    :class:`Accounts`: users and tokens together, and the credentials of a first start
+    login      :class:`Logins`: one login attempt; :class:`KnownBrowsers`: browsers that logged in
     throttle   how often a password may be tried
-    tables     what of it is kept
+    tables     the tables of this package
 
-Which rule guards a route stands at the route (:mod:`app.web.access`); this package answers
-whether a name and a password, or a token, are right.
+Each route declares its access rule itself (:mod:`app.web.access`). This package checks whether a
+name and a password, or a token, are right.
 """
 
 from app.accounts.login import KnownBrowsers, LoginRefused, Logins

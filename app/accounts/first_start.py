@@ -1,4 +1,4 @@
-"""What a first start shows once: the address and the credentials, behind everything it logs."""
+"""The output of a first start: the URL and the credentials, printed once, after the log lines."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from contextlib import contextmanager
 from app.output import say
 from config import Config
 
-# A start that takes longer does not hide its credentials.
+# After this time, the credentials are printed even if the start is not complete.
 WAIT_S = 10.0
 POLL_S = 0.05
 
 
 class LastWords:
-    """Lines that wait until the service has started; each is printed once, whatever happens."""
+    """Lines that wait until the service has started. Each line is printed exactly once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._lines: list[str] = []
 
     def add(self, lines: list[str]) -> None:
-        """Keep lines."""
+        """Add lines to print later."""
         with self._lock:
             self._lines += lines
 
     def print_now(self) -> None:
-        """Print what there is."""
+        """Print the waiting lines."""
         with self._lock:
             lines, self._lines = self._lines, []
         if lines:
-            # On stderr: the output of a command may be read by a program, or kept.
+            # On stderr: a program may read the output of a command, or a file may keep it.
             say(*lines, err=True)
 
     def print_when(self, has_started: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-        """Print, from a thread, as soon as everything has started, or after so many seconds."""
+        """Print the lines from a thread when ``has_started`` returns true, or after the timeout."""
         if self._lines:
             threading.Thread(
                 target=self._wait, args=(has_started, timeout_s), name="first start", daemon=True
@@ -54,9 +54,9 @@ _held_back: LastWords | None = None
 
 @contextmanager
 def held_back() -> Iterator[LastWords]:
-    """Yield what takes the lines of :func:`print_first_credentials` meanwhile.
+    """Hold back the lines of :func:`print_first_credentials`, and yield the object with them.
 
-    A start that fails prints them at once: they are kept nowhere else.
+    If the start fails, the lines are printed at once, because they are stored nowhere else.
     """
     global _held_back
     words = _held_back = LastWords()
@@ -70,7 +70,7 @@ def held_back() -> Iterator[LastWords]:
 
 
 def print_first_credentials(config: Config, made: dict[str, str]) -> None:
-    """Print, once, what the first start made, where it is for, and how to replace it."""
+    """Print the new credentials of a first start, the URL they are for, and how to replace them."""
     if not made:
         return
     words = _held_back or LastWords()

@@ -1,13 +1,13 @@
-"""One try to log in, from the form to the user.
+"""A login attempt, from the form to the user.
 
     is it locked?      a read, without the writer
-    a free check       at most two at once, one more for known browsers; no queue behind them
-    count it           before the password is looked at
-    check the hash     one scrypt, whatever the name
-    take it back       where the password was right
+    get a free check   at most two at once, one more for known browsers; few wait for them
+    count the attempt  before the password is checked
+    check the hash     one scrypt, for every name
+    undo the count     if the password was right
 
-A check takes some 100 ms of CPU and 32 MiB, so a flood of them must neither take every core nor
-every thread of the server.
+A check takes some 100 ms of CPU and 32 MiB. A flood of attempts must not use every core or every
+thread of the server.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.accounts.users import User
 from app.store import Store
 
 CHECKS_AT_ONCE = 2
-# Of a process's eight threads no more than this many wait for the others' checks.
+# At most this many of the eight threads of a process wait for the checks of other threads.
 WAITING_CHECKS = 2
 CHECK_WAIT_S = 5.0
 BUSY_RETRY = timedelta(seconds=5)
@@ -33,9 +33,9 @@ KNOWN_BROWSER_AGE = timedelta(days=365)
 
 
 class LoginRefused(Exception):
-    """The password was not looked at; another try may come later.
+    """The password was not checked; the client may try again later.
 
-    :param wait: when.
+    :param wait: how long to wait before the next attempt.
     """
 
     def __init__(self, wait: timedelta) -> None:
@@ -44,17 +44,18 @@ class LoginRefused(Exception):
 
 
 class LoginLocked(LoginRefused):
-    """There were too many wrong tries."""
+    """There were too many wrong attempts."""
 
 
 class LoginBusy(LoginRefused):
-    """Too many people try to log in at this moment."""
+    """Too many attempts are being checked at this moment."""
 
 
 class HashChecks:
-    """How many hashes are checked at once in this process.
+    """Limits how many hashes this process checks at once.
 
-    :param at_once: of them; more than ``waiting`` beyond that are refused.
+    :param at_once: the number of checks at once.
+    :param waiting: the number of attempts that may wait for a check; more are refused.
     """
 
     def __init__(self, at_once: int, waiting: int) -> None:
@@ -63,9 +64,9 @@ class HashChecks:
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Hold a place for one check.
+        """Hold a slot for one check.
 
-        :raise LoginBusy: all places are taken.
+        :raise LoginBusy: too many attempts wait, or no slot was free within ``CHECK_WAIT_S``.
         """
         if not self._entered.acquire(blocking=False):
             raise LoginBusy(BUSY_RETRY)
@@ -81,9 +82,9 @@ class HashChecks:
 
 
 class Logins:
-    """The one way to log in to the accounts of a store.
+    """Logs users in. Every login goes through this class.
 
-    :param accounts: whose names and passwords.
+    :param accounts: the names and passwords.
     """
 
     def __init__(self, store: Store, accounts: Accounts) -> None:
@@ -93,10 +94,10 @@ class Logins:
         self._known = HashChecks(1, 1)
 
     def log_in(self, attempt: Attempt, password: str) -> User | None:
-        """Return the user, ``None`` when name or password is wrong.
+        """Return the user, or ``None`` if the name or the password is wrong.
 
-        :raise LoginLocked: there were too many wrong tries.
-        :raise LoginBusy: too many others are being checked.
+        :raise LoginLocked: there were too many wrong attempts.
+        :raise LoginBusy: too many other attempts are being checked.
         """
         _refuse_locked(self.throttle.wait(attempt))
         checks = self._known if attempt.browser else self._strangers
@@ -109,9 +110,10 @@ class Logins:
 
 
 class KnownBrowsers:
-    """What a browser keeps that has logged in: the name, an id of its own, and a signature.
+    """Signs and reads the cookie of a browser that has logged in.
 
-    The signature is made with the user's password, too: a new password makes it worthless.
+    The cookie has the user name, the id of the browser and a signature. The signature also depends
+    on the user's password, so a new password makes old cookies invalid.
     """
 
     def __init__(self, accounts: Accounts, secret: str | bytes) -> None:
@@ -121,12 +123,12 @@ class KnownBrowsers:
     def sign(self, username: str, browser: str) -> str:
         """Return the value of the cookie.
 
-        :param browser: an id that no other browser has.
+        :param browser: a unique id of the browser.
         """
         return self._serializer(username).dumps([username, browser])
 
     def read(self, cookie: str | None, username: str) -> str | None:
-        """Return the browser's id, ``None`` unless it has logged in as this very user before."""
+        """Return the id of a browser that has logged in as this user before, or ``None``."""
         if not cookie or len(cookie) > 1000:
             return None
         age = int(KNOWN_BROWSER_AGE.total_seconds())
@@ -137,7 +139,7 @@ class KnownBrowsers:
         return str(browser) if name == username else None
 
     def _serializer(self, username: str) -> URLSafeTimedSerializer:
-        # Nobody logs in without a password, so nothing was ever signed with "none".
+        # A user without a password cannot log in, so no cookie was ever signed with "none".
         mark = self._accounts.password_mark(username) or "none"
         return URLSafeTimedSerializer(self._secret, salt=f"known-browser:{mark}")
 

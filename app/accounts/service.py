@@ -1,4 +1,4 @@
-"""Users and tokens of one store together, and the credentials of a first start."""
+"""The accounts of a store: its users and tokens, and the credentials of a first start."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from app.accounts.users import Users
 
 
 class Accounts(Users, Tokens):
-    """Whether a name and a password, or a token, are right."""
+    """The users and the tokens of a store."""
 
     def first_credentials(self) -> dict[str, str]:
-        """Make an admin password and an API token where there are none yet.
+        """Create an admin password and an API token if they do not exist yet.
 
-        Of several processes that start at once one makes them; the others get an empty answer.
+        When several processes start at once, one of them creates the credentials. The others get an
+        empty dictionary.
 
-        :return: what was made, to be printed once: ``password`` and ``token``.
+        :return: the new credentials, to be printed once: ``password`` and ``token``.
         """
         made: dict[str, str] = {}
         admin = self._config.ADMIN_USERNAME
@@ -28,5 +29,5 @@ class Accounts(Users, Tokens):
             try:
                 made["token"] = self.create_token("first", SCOPES)
             except ValueError:
-                pass  # Another process made it, or a person revoked it.
+                pass  # Another process created it, or a person revoked it.
         return made

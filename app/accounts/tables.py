@@ -1,4 +1,4 @@
-"""Tables of this package: who may log in, which tokens there are, who tried passwords."""
+"""Tables of this package: users, API tokens, and login attempts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ users = Table(
     metadata,
     Column("username", String(100), primary_key=True),
     Column("password_hash", Text),
-    # Part of every session; a new one ends them all.
+    # Part of the id of every session; a new key ends all sessions of the user.
     Column("session_key", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -28,8 +28,8 @@ api_tokens = Table(
     Column("revoked_at", UtcDateTime),
 )
 
-# How many passwords were tried for a name from a source. Both are kept as hashes; an empty one
-# stands for all of them: of an address whatever name it tries, of a name wherever it is tried.
+# How many passwords were tried for a name from a source. The row has the hashes of both. An empty
+# name hash counts all names from the source; an empty source hash counts the name from all sources.
 login_attempts = Table(
     "login_attempts",
     metadata,

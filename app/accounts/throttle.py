@@ -1,13 +1,14 @@
-"""How often a password may be tried: counted before it is checked, and never locking a person out.
+"""The login throttle: how often a password may be tried. Strangers cannot lock a user out.
 
-    pair       a name from an address: 5 wrong tries, then a wait that doubles up to 15 minutes
-    address    all names from one address: 30 wrong tries, then the same
-    name       one name from all addresses: 1,000 wrong tries, then the same
-    browser    a name from a browser that has logged in as it before: 20 wrong tries an hour
+    pair       a name from an address: 5 wrong attempts, then a wait that doubles up to 15 minutes
+    address    all names from one address: 30 wrong attempts, then the same wait
+    name       one name from all addresses: 1,000 wrong attempts, then the same wait
+    browser    a name from a browser that has logged in with it before: 20 wrong attempts an hour
 
-A browser that has logged in before is held against its own count and no other, so that no number
-of strangers can keep its user out. An IPv6 address counts by its /64, which is what one subscriber
-has. The table is bounded: rows of yesterday go, and of too many the oldest.
+An attempt is counted before its password is checked. For a browser that has logged in before, only
+its own counter applies. So strangers cannot lock out its user. An IPv6 address counts as its /64,
+which is the network of one subscriber. The size of the table is bounded: rows older than a day are
+deleted, and above the maximum the oldest rows are deleted.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from app.store import Store, replaced, upsert, utc_now
 MAX_LOCK = timedelta(minutes=15)
 FIRST_LOCK = timedelta(seconds=15)
 MAX_ROWS = 10_000
-# How many go at once when there are too many, so that not every try has to look for the oldest.
+# How many rows are deleted at once above the maximum, so that not every attempt has to search for
+# the oldest rows.
 SURPLUS_BATCH = 500
 MAX_AGE = timedelta(days=1)
 ANY = ""
@@ -35,10 +37,12 @@ ANY = ""
 
 @dataclass(frozen=True)
 class Limit:
-    """How many wrong tries are free, and how long one has to wait after that.
+    """How many wrong attempts are free, and how long the wait is after them.
 
-    :param first_lock: after the last free one; it doubles with every further one.
-    :param forgotten_after: so long after the last one, counting begins anew.
+    :param free: from this number of wrong attempts on, there is a wait.
+    :param first_lock: the first wait; it doubles with every further wrong attempt.
+    :param max_lock: the longest wait.
+    :param forgotten_after: after this time without an attempt, the counter starts again.
     """
 
     free: int
@@ -47,17 +51,17 @@ class Limit:
     forgotten_after: timedelta
 
     def lock(self, failures: int) -> timedelta:
-        """Return how long to wait after so many wrong tries; zero while they are free."""
+        """Return the wait after this number of wrong attempts; zero while they are free."""
         beyond = failures - self.free
         if beyond < 0:
             return timedelta()
         return min(self.max_lock, self.first_lock * (1 << min(beyond, 20)))
 
 
-# Five tries are what a person needs. Of an address there may be an office behind one router.
+# A person needs up to five attempts. An address may be the router of a whole office.
 PAIR = Limit(5, FIRST_LOCK, MAX_LOCK, 2 * MAX_LOCK)
 ADDRESS = Limit(30, FIRST_LOCK, MAX_LOCK, 2 * MAX_LOCK)
-# Against guesses from everywhere: it holds for strangers only.
+# This limit is against guesses from many addresses. It does not apply to known browsers.
 NAME = Limit(1000, FIRST_LOCK, MAX_LOCK, 2 * MAX_LOCK)
 HOUR = timedelta(hours=1)
 BROWSER = Limit(20, HOUR, HOUR, HOUR)
@@ -66,10 +70,10 @@ FREE_FAILURES = PAIR.free
 
 @dataclass(frozen=True)
 class Attempt:
-    """Who tries a password.
+    """A login attempt.
 
-    :param name: the user name as it was typed; case makes no difference here.
-    :param address: of the peer, as text.
+    :param name: the user name as it was typed; the throttle ignores its case.
+    :param address: the address of the peer, as text.
     :param browser: the id of a browser that has logged in as this user before.
     """
 
@@ -78,7 +82,7 @@ class Attempt:
     browser: str | None = None
 
     def limits(self) -> dict[tuple[str, str], Limit]:
-        """Return the keys of the rows that count this, each with its limit."""
+        """Return the keys of the rows that count this attempt, each with its limit."""
         name = _digest(f"name:{self.name.casefold()}")
         if self.browser is not None:
             return {(name, _digest(f"browser:{self.browser}")): BROWSER}
@@ -87,26 +91,27 @@ class Attempt:
 
 
 class LoginThrottle:
-    """Counts who tries passwords, in one store."""
+    """Counts login attempts in a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def wait(self, attempt: Attempt) -> timedelta:
-        """Return how long a try has to wait; zero when it may come now. Nothing is counted."""
+        """Return how long an attempt has to wait, zero if it may go on. Nothing is counted."""
         limits = attempt.limits()
         with self._store.read() as conn:
             return _longest_wait(_rows(conn, limits), limits, utc_now())
 
     def claim(self, attempt: Attempt) -> timedelta:
-        """Count a try as a wrong one, before its password is looked at.
+        """Count an attempt as wrong before its password is checked.
 
-        Of many at once no more than the free ones get through, since each counts before the next.
+        Each attempt is counted before the next one is checked. So of many attempts at once, only
+        the free ones go on.
 
-        :return: zero when it may go on; otherwise how long to wait, and it was not counted.
+        :return: zero if the attempt may go on; otherwise how long to wait, and nothing was counted.
         """
         now, limits = utc_now(), attempt.limits()
-        # Not synced to the disk: a power cut forgives a few tries.
+        # Not synced to the disk: after a power cut, a few attempts are not counted.
         with self._store.write(durable=False) as conn:
             rows = _rows(conn, limits)
             wait = _longest_wait(rows, limits, now)
@@ -118,7 +123,7 @@ class LoginThrottle:
         return timedelta()
 
     def succeeded(self, attempt: Attempt) -> None:
-        """Take a claim back, since the password was right; the pair or browser begins anew."""
+        """Undo :meth:`claim` after a right password; the pair or browser counter starts again."""
         pair, *shared = attempt.limits()
         with self._store.write(durable=False) as conn:
             conn.execute(delete(login_attempts).where(_is_any_of([pair])))
@@ -127,9 +132,9 @@ class LoginThrottle:
                 conn.execute(update(login_attempts).where(_is_any_of(shared)).values(left))
 
     def unlock(self, name: str) -> int:
-        """Forget every wrong try for a name, and those of the addresses that tried it.
+        """Delete the counters of a name, and those of the addresses that tried it.
 
-        :return: how many locks there were.
+        :return: how many locks were removed.
         """
         hashed, now = _digest(f"name:{name.casefold()}"), utc_now()
         of_name = login_attempts.c.name_hash == hashed
@@ -139,14 +144,14 @@ class LoginThrottle:
         with self._store.write() as conn:
             locked = select(func.count()).where(or_(of_name, of_addresses))
             count = conn.scalar(locked.where(login_attempts.c.locked_until > now)) or 0
-            # In this order, since the name's rows say which addresses there were.
+            # In this order, because the rows of the name say which addresses tried it.
             conn.execute(delete(login_attempts).where(of_addresses))
             conn.execute(delete(login_attempts).where(of_name))
         return count
 
 
 def network_of(address: str | None) -> str:
-    """Return what an address counts as: itself, or for IPv6 its /64."""
+    """Return the network that counts for an address: the IPv4 address, or the /64 of IPv6."""
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -176,7 +181,8 @@ def _longest_wait(
 
 def _wait(row: Row[Any], limit: Limit, now: datetime) -> timedelta:
     wait: timedelta = (row.locked_until or now) - now
-    # No lock is longer than this: the clock was set back, and must not hold anybody up.
+    # No lock is longer than max_lock. A longer wait means that the clock was set back. Such a lock
+    # is ignored.
     return wait if timedelta() < wait <= limit.max_lock else timedelta()
 
 
@@ -197,7 +203,7 @@ def _count(
 
 def _remove_old(conn: Connection, now: datetime) -> None:
     last_at = login_attempts.c.last_at
-    # What is of tomorrow was written before the clock was set back.
+    # A row with a future time was written before the clock was set back.
     conn.execute(
         delete(login_attempts).where(or_(last_at < now - MAX_AGE, last_at > now + MAX_AGE))
     )

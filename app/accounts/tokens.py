@@ -1,4 +1,4 @@
-"""API tokens: kept as SHA-256, since they are random and there is nothing to guess."""
+"""API tokens. They are stored as SHA-256: they are random, so a slow hash is not needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN_PREFIX = "dev_"  # noqa: S105 -- what every token begins with
 class Tokens:
     """The tokens of one store.
 
-    :param config: whose token, if set, works beside the store's.
+    :param config: its ``API_TOKEN``, if set, is valid besides the tokens in the store.
     """
 
     def __init__(self, store: Store, config: Config) -> None:
@@ -27,7 +27,7 @@ class Tokens:
         self._config = config
 
     def token_scopes(self, token: str) -> frozenset[str] | None:
-        """Return what a token may do, ``None`` when it is none of ours or revoked."""
+        """Return the scopes of a token, or ``None`` if it is unknown or revoked."""
         configured = self._config.API_TOKEN
         if configured and hmac.compare_digest(configured.encode(), token.encode()):
             return frozenset(SCOPES)
@@ -39,7 +39,7 @@ class Tokens:
         return None if scopes is None else frozenset(scopes.split(","))
 
     def token_name(self, token: str) -> str | None:
-        """Return what a token that works is called, ``None`` when it is none of ours."""
+        """Return the name of a valid token, or ``None`` if it is unknown or revoked."""
         configured = self._config.API_TOKEN
         if configured and hmac.compare_digest(configured.encode(), token.encode()):
             return "API_TOKEN"
@@ -50,7 +50,7 @@ class Tokens:
             return conn.execute(query).scalar()
 
     def has_tokens(self) -> bool:
-        """Return whether any token works at all."""
+        """Return whether there is any valid token."""
         if self._config.API_TOKEN:
             return True
         with self._store.read() as conn:
@@ -58,9 +58,9 @@ class Tokens:
             return conn.execute(query).first() is not None
 
     def create_token(self, name: str, scopes: tuple[str, ...]) -> str:
-        """Make a token and return it; only its hash is kept.
+        """Create a token and return it; the store keeps only its hash.
 
-        :raise ValueError: the name is taken, or a scope is none of :data:`SCOPES`.
+        :raise ValueError: the name is taken, or a scope is not in :data:`SCOPES`.
         """
         if unknown := set(scopes) - set(SCOPES):
             raise ValueError(f"unknown scope {min(unknown)!r}: expected {', '.join(SCOPES)}")
@@ -78,7 +78,7 @@ class Tokens:
         return token
 
     def revoke_token(self, name: str) -> bool:
-        """Revoke a token by name; ``False`` when there is none that works."""
+        """Revoke a token by name; return ``False`` if there is no such valid token."""
         with self._store.write() as conn:
             statement = update(api_tokens).values(revoked_at=utc_now())
             result = conn.execute(

@@ -1,7 +1,8 @@
-"""People who may log in, their passwords, and which sessions are theirs.
+"""Users, their passwords and their sessions.
 
-The password in ``ADMIN_PASSWORD``, if set, is the admin's; without one the account in the store
-has its own, made on the first start in development. Passwords are kept as scrypt hashes.
+If ``ADMIN_PASSWORD`` is set, it is the password of the admin. Otherwise the admin's account in the
+store has a password, which the first start in development creates. Passwords are stored as scrypt
+hashes.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from app.store import Store, insert, inserted, replaced, upsert, utc_now
 from config import Config
 
 PASSWORD_METHOD = "scrypt:32768:8:1"  # noqa: S105 -- the name of a method
-# Checked where there is no hash of an account; no password is known to match it.
+# This hash is checked for accounts without a hash; no password is known to match it.
 UNMATCHED_HASH = f"{PASSWORD_METHOD}$n0b0dysAccount00${'5a' * 64}"
 
 
 @dataclass(frozen=True)
 class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
-    """A person who is logged in. ``id`` changes with the password and at every logout."""
+    """A user who is logged in. ``id`` changes with the password and at every logout."""
 
     username: str
     id: str
@@ -35,7 +36,7 @@ class User(UserMixin):  # type: ignore[misc]  # Flask-Login has no types
 class Users:
     """The users of one store.
 
-    :param config: whose admin, if set, stands above the store's.
+    :param config: its ``ADMIN_PASSWORD``, if set, wins over the password in the store.
     """
 
     def __init__(self, store: Store, config: Config) -> None:
@@ -43,10 +44,10 @@ class Users:
         self._config = config
 
     def authenticate(self, username: str, password: str) -> User | None:
-        """Return the user, ``None`` when name or password is wrong.
+        """Return the user, or ``None`` if the name or the password is wrong.
 
-        Every call costs one check of an scrypt hash, whether the name is known, unknown or has its
-        password in ``ADMIN_PASSWORD``, so that its time says nothing about the name.
+        Every call checks exactly one scrypt hash, whether the name is known, unknown or has its
+        password in ``ADMIN_PASSWORD``. So the time of a call does not show whether a name exists.
         """
         row = self._row(username)
         configured = self._configured(username)
@@ -61,9 +62,9 @@ class Users:
         return self.user(username)
 
     def password_mark(self, username: str) -> str | None:
-        """Return what changes with a user's password and with nothing else; to sign with only.
+        """Return a hash that changes only with the user's password. Use it only to sign.
 
-        :return: a hash that a guess of the password could be held against: never send it.
+        :return: never send this hash: a guess of the password could be checked against it.
         """
         row = self._row(username)
         secret = self._configured(username) or (row[0] if row else None)
@@ -72,7 +73,7 @@ class Users:
         return hashlib.sha256(_bytes(f"{username}:{secret}")).hexdigest()
 
     def user(self, username: str) -> User | None:
-        """Return a user by name, with the id that a valid session has now."""
+        """Return a user by name, with the current id of valid sessions."""
         row = self._row(username)
         if row is None:
             return None
@@ -81,13 +82,13 @@ class Users:
         return User(username, f"{username}:{digest}")
 
     def user_of_session(self, session_id: str) -> User | None:
-        """Return the user whom a session belongs to, ``None`` once it has ended."""
+        """Return the user of a session, or ``None`` if the session has ended."""
         user = self.user(session_id.rpartition(":")[0])
         valid = user is not None and hmac.compare_digest(user.id.encode(), session_id.encode())
         return user if valid else None
 
     def set_session_key(self, username: str) -> None:
-        """End every session of a user; the account is made where it is new."""
+        """End every session of a user, and create the account if it does not exist."""
         self._upsert(username, {"session_key": secrets.token_hex(16)})
 
     def set_password(self, username: str, password: str) -> None:

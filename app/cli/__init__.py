@@ -1,4 +1,4 @@
-"""The `flask` commands, a module for each subject; those of memories are in the memory package."""
+"""The `flask` commands, one module for each subject. The memory package has its own commands."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ COMMANDS = (
 
 
 def init_app(app: Flask) -> None:
-    """Register the commands."""
+    """Register the commands with the application."""
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -1,4 +1,4 @@
-"""The `flask user` and `flask token` commands: who may log in, and which programs call the API."""
+"""The `flask user` and `flask token` commands: users who may log in, and tokens for the API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ token_group = AppGroup("token", help="API tokens.")
 @click.argument("username")
 @click.password_option(help="Asked for when it is not given.")
 def add_user(username: str, password: str) -> None:
-    """Add a person, or replace the password of one who is there."""
+    """Add a user, or replace the password of an existing user."""
     _set_password(username, password)
 
 
@@ -32,7 +32,7 @@ def change_password(username: str, password: str) -> None:
 @user_group.command("unlock")
 @click.argument("username")
 def unlock_user(username: str) -> None:
-    """Let a person try to log in at once who has to wait after too many wrong passwords."""
+    """Let a user log in at once who has to wait after too many wrong passwords."""
     count = current_logins().throttle.unlock(username)
     say(f"{username} may log in at once; locks taken away: {count}")
 
@@ -53,7 +53,7 @@ def _set_password(username: str, password: str) -> None:
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="By default all of them."
 )
 def create_token(name: str, scopes: tuple[str, ...]) -> None:
-    """Make an API token and print it, once."""
+    """Create an API token and print it. It is shown only once."""
     try:
         say(current_accounts().create_token(name, scopes or SCOPES))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The `flask project` commands: programs that report here, their keys, and what they may do."""
+"""The `flask project` commands: projects, their keys, destinations, quotas and retention."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _amend(project_id: int, change: dict[str, Any]) -> None:
 @click.option("--id", "project_id", type=int, help="By default the next one that is free.")
 @click.option("--key", help="A key to take over, by default a new one.")
 def create_project_command(name: str, project_id: int | None, key: str | None) -> None:
-    """Make a project and print the DSN that its program reports with."""
+    """Create a project and print the DSN for its program."""
     with _project_errors():
         project = create_project(current_store(), name, project_id, key)
     _show(project.id)
@@ -73,7 +73,7 @@ def create_project_command(name: str, project_id: int | None, key: str | None) -
 
 @project_group.command("list")
 def list_projects_command() -> None:
-    """Print the projects, the DSNs that work, and where what they get is sent on to."""
+    """Print the projects, their valid DSNs, and the destinations of their events."""
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
     for project in found:
@@ -95,7 +95,7 @@ def rename_project_command(project_id: int, name: str) -> None:
 @click.option("--key", help="A key to take over, by default a new one.")
 @click.option("--revoke", is_flag=True, help="The keys before it stop working.")
 def rotate_key_command(project_id: int, key: str | None, revoke: bool) -> None:
-    """Make another key and print its DSN; the old ones work until they are revoked."""
+    """Add a new key and print its DSN; the old keys work until they are revoked."""
     with _project_errors():
         key = rotate_key(current_store(), project_id, key, revoke=revoke)
     say(dsn_of(current_config().public_url, project_id, key))
@@ -105,7 +105,7 @@ def rotate_key_command(project_id: int, key: str | None, revoke: bool) -> None:
 @click.argument("project_id", type=int)
 @click.argument("key")
 def revoke_key_command(project_id: int, key: str) -> None:
-    """Make a key stop working."""
+    """Revoke a key, so that it stops working."""
     with _project_errors():
         revoke_key(current_store(), project_id, key)
     say(f"the key {key} is revoked")
@@ -116,10 +116,11 @@ def revoke_key_command(project_id: int, key: str) -> None:
 @click.argument("dsn", required=False)
 @click.option("--none", "nowhere", is_flag=True, help="Stop forwarding.")
 def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> None:
-    """Send what a project reports on to the DSN of a Sentry project.
+    """Forward the events of a project to the DSN of a Sentry project.
 
-    Without DSN it is asked for, so that it stands in no history of a shell. It is kept and never
-    shown again. Project 1, this application, has its DSN in the setting SENTRY_DSN.
+    Without DSN, the command asks for it, so that the history of your shell does not contain it. The
+    DSN is stored and never shown again. The DSN of project 1, this application, is the setting
+    SENTRY_DSN.
     """
     if nowhere and dsn:
         raise usage_error("either a DSN or --none")
@@ -133,10 +134,10 @@ def set_upstream_command(project_id: int, dsn: str | None, nowhere: bool) -> Non
 @click.argument("events_per_minute", type=int, required=False)
 @click.option("--default", "is_default", is_flag=True, help="As DEFAULT_EVENTS_PER_MINUTE says.")
 def set_quota_command(project_id: int, events_per_minute: int | None, is_default: bool) -> None:
-    """Take at most so many events of a project in a minute; 0 for no limit.
+    """Set how many events a project may send in a minute; 0 for no limit.
 
-    What is beyond gets 429 with `Retry-After` and `X-Sentry-Rate-Limits` and is not stored. Client
-    reports, sessions and check-ins are not limited.
+    Envelopes above the quota get 429 with `Retry-After` and `X-Sentry-Rate-Limits` and are not
+    stored. Client reports, sessions and check-ins are not limited.
     """
     if is_default == (events_per_minute is not None):
         raise usage_error("either a number or --default")
@@ -147,8 +148,8 @@ def set_quota_command(project_id: int, events_per_minute: int | None, is_default
 @click.argument("project_id", type=int)
 @click.argument("days", type=int, required=False)
 def set_retention_command(project_id: int, days: int | None) -> None:
-    """Keep what a project reports for so many days; 0 for no limit.
+    """Set how many days the events of a project are kept; 0 for no limit.
 
-    Without DAYS the project is kept as RETENTION_DAYS says, like every other one.
+    Without DAYS, the setting RETENTION_DAYS applies again.
     """
     _amend(project_id, {"retention_days": days})

@@ -1,4 +1,4 @@
-"""The `flask release` commands: announce a release before its first event; list what there is."""
+"""The `flask release` commands: announce a release before its first event, and list releases."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ of_project = click.option(
 def create_release_command(version: str, project_id: int) -> None:
     """Announce a release before it is deployed.
 
-    Releases also appear by themselves, with their first event, transaction or session. Announcing
-    says earlier which one is the next: issues that are resolved in the next release are resolved
-    in this one from now on. Announcing a release that is known changes nothing else.
+    Releases also appear by themselves, with their first event, transaction or session. An announced
+    release is the next release: issues that are resolved in the next release are from now on
+    resolved in this release. Announcing a known release changes nothing else.
     """
     try:
         with current_store().write() as conn:
@@ -44,7 +44,7 @@ def create_release_command(version: str, project_id: int) -> None:
 @of_project
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 def list_releases_command(project_id: int, limit: int) -> None:
-    """Print the releases of a project, the newest first, with what each brought."""
+    """Print the releases of a project with their figures, the newest first."""
     with current_store().read() as conn:
         rows = list_releases(conn, project_id, limit=limit)
         found = figures_of(conn, rows, utc_now())

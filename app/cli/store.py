@@ -1,4 +1,4 @@
-"""The `flask db` commands and `flask prune`: the schema, and what the store no longer keeps."""
+"""The `flask db` commands and `flask prune`: the schema of the store, and its retention."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ db_group = AppGroup("db", help="The store's schema.")
 
 @db_group.command("upgrade")
 def upgrade() -> None:
-    """Bring the store's schema to the newest revision."""
+    """Upgrade the schema of the store to the newest revision."""
     store = current_store()
     store.migrate()
     say(f"the store is at revision {store.schema_revision()}")
@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 @db_group.command("accept-loss")
 def accept_loss() -> None:
-    """Say that no key of a damaged store is coming back: unknown ones get 403 again, not 503."""
+    """Give up the lost keys of a damaged store: unknown keys get 403 again instead of 503."""
     lost = current_store().accept_loss()
     say("unknown keys are refused from now on" if lost else "no key is missing")
 
@@ -31,9 +31,10 @@ def accept_loss() -> None:
 @click.command("prune")
 @with_appcontext
 def prune_command() -> None:
-    """Remove what is beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES."""
+    """Remove envelopes beyond RETENTION_DAYS, RETENTION_EVENTS and MAX_STORE_BYTES."""
     limits = Limits.of(current_config())
-    # What goes for its bytes is not known before, so the bar may grow beyond the estimate.
+    # How many envelopes MAX_STORE_BYTES removes is not known before, so the bar may grow beyond the
+    # estimate.
     with click.progressbar(length=excess(current_store(), limits), label="pruning") as bar:
         try:
             gone, failed = prune(current_store(), limits, bar.update), None

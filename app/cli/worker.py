@@ -1,4 +1,4 @@
-"""The `flask worker` command."""
+"""The `flask worker` command: run the background tasks in a process without web requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.worker import Worker
 
 
 def make_worker() -> Worker:
-    """Return the background tasks of the current application, not started yet."""
+    """Return the worker with the background tasks of the current application, not started yet."""
     return Worker(
         current_config(),
         current_store(),
@@ -34,7 +34,10 @@ def make_worker() -> Worker:
 @click.command("worker")
 @with_appcontext
 def worker_command() -> None:
-    """Run the background loop alone, until SIGTERM or Ctrl-C; every web process has one, too."""
+    """Run only the background tasks, until SIGTERM or Ctrl-C.
+
+    By default, every web process runs them, too (WORKER_IN_WEB).
+    """
     worker = make_worker()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.finish())

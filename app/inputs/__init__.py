@@ -1,12 +1,12 @@
-"""Inputs: what the API, the pages and the commands are asked, checked by one class for each noun.
+"""Inputs: classes that check the input of the API, the pages and the commands.
 
-filters.py   what a list is narrowed to
-bodies.py    what is to be kept or changed
-controls.py  how a page asks for a field of either
-errors.py    what cannot be done, and the status that says so
+filters.py   filters of lists
+bodies.py    bodies of requests that create or change something
+controls.py  the form controls of a page for these fields
+errors.py    errors of a request, with their HTTP status
 
-The class of a noun is in the noun's package. It has the types, the lengths and the bounds; the API
-describes them in the OpenAPI document, and a page draws its form from them.
+The input class of an issue is in the package of issues, and so on. It has the types, the lengths
+and the limits. The API describes them in the OpenAPI document, and a page draws its form from them.
 """
 
 from app.inputs.bodies import Body, PatchBody, patch_of, unchanged

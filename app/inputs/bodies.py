@@ -1,4 +1,4 @@
-"""Bodies: what somebody asks to be kept or changed, as JSON, a form or a command says it."""
+"""Bodies: the input that creates or changes something, from JSON, a form or a command."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 
 
 class Body(BaseModel):
-    """A JSON body: JSON's types as they are, nothing beyond the fields that are named.
+    """A JSON body. Types are not converted, and unknown fields are an error.
 
-    :cvar is_optional: whether no body at all stands for an empty object.
+    :cvar is_optional: whether a request without a body means an empty object.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -21,10 +21,10 @@ class Body(BaseModel):
 
 
 class PatchBody(Body):
-    """What a PATCH changes: a field that is not named stays as it is, and null clears it.
+    """The body of a PATCH: a field that is not given stays as it is, and null clears it.
 
-    A field that may be cleared is declared as ``X | None = None``; one that may not as
-    ``X = unchanged()``, and null is a wrong value of it.
+    Declare a field that may be cleared as ``X | None = None``. Declare a field that may not be
+    cleared as ``X = unchanged()``; null is then a wrong value.
     """
 
     @field_validator("*", mode="before")
@@ -36,18 +36,18 @@ class PatchBody(Body):
         return value
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that are named, with their new values."""
+        """Return the given fields with their new values."""
         return self.model_dump(exclude_unset=True)
 
 
 def unchanged() -> Any:
-    """Declare a field of a :class:`PatchBody` that may be left out, but not be cleared."""
-    # A factory, so that no default stands in the OpenAPI document.
+    """Declare a field of a :class:`PatchBody` that may be left out, but not cleared."""
+    # A factory keeps the default out of the OpenAPI document.
     return Field(default_factory=lambda: None)
 
 
 def patch_of(model: type[BaseModel], clearable: Iterable[str] = ()) -> Any:
-    """Return the base of the body of a PATCH: the fields of a model, none of them required.
+    """Return a base class for the body of a PATCH: the fields of a model, all of them optional.
 
     :param clearable: fields that may be null.
     """

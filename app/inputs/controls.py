@@ -1,4 +1,4 @@
-"""Controls: how a page asks for a field of a model."""
+"""Controls: how a form on a page shows a field of a model."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic.fields import FieldInfo
 
 @dataclass(frozen=True)
 class Control:
-    """How a page asks for a field; ``field`` and what follows are read from the model.
+    """How a form shows a field; ``field`` and the attributes after it are read from the model.
 
-    :param label: what stands beside it.
-    :param name: of the parameter, where it is not the field's name.
-    :param placeholder: an example of what is expected.
-    :param help: a sentence below it.
-    :param wrong: what is said where a value is missing or out of bounds.
-    :param is_secret: whether what is typed is not shown.
+    :param label: the text beside the control.
+    :param name: the name of the parameter, if it differs from the name of the field.
+    :param placeholder: an example of a value.
+    :param help: a sentence below the control.
+    :param wrong: the error message for a value that is missing or out of range.
+    :param is_secret: whether the browser hides the typed text.
     """
 
     label: str
@@ -39,13 +39,13 @@ class Control:
 
     @property
     def is_moment(self) -> bool:
-        """Whether a date and time is expected."""
+        """Whether the value is a date and time."""
         return self.type == "date-time"
 
 
 @cache
 def controls_of(model: type[BaseModel]) -> dict[str, Control]:
-    """Return how a page asks for the fields of a model, by the name of the parameter."""
+    """Return the controls of a model by the name of their parameter."""
     schemas = model.model_json_schema()["properties"]
     found = [_control(name, field, schemas[name]) for name, field in model.model_fields.items()]
     return {control.name: control for control in found if control}
@@ -53,7 +53,7 @@ def controls_of(model: type[BaseModel]) -> dict[str, Control]:
 
 def _control(name: str, field: FieldInfo, schema: dict[str, Any]) -> Control | None:
     control = next((each for each in field.metadata if isinstance(each, Control)), None)
-    # A field that may be None is described as the first of two types.
+    # The schema describes an optional field as two types; the first is the type of its value.
     typed = schema.get("anyOf", [schema])[0]
     return control and replace(
         control,

@@ -1,8 +1,8 @@
-"""What is asked and cannot be done; the API answers each with its status.
+"""Errors of a request. The API answers each error with its HTTP status.
 
 InputError      a field is wrong, 422
-├── Missing     what it is about is not there, 404
-└── Conflict    the state of something does not allow it, 409
+├── Missing     the object does not exist, 404
+└── Conflict    the state of an object does not allow the request, 409
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import ClassVar
 
 
 class InputError(ValueError):
-    """What was asked cannot be done; the message says why.
+    """The request cannot be carried out; the message says why.
 
-    :param field: what is wrong, where it is one field.
+    :param field: the name of the wrong field, if the error is about a single field.
     """
 
     status: ClassVar[int] = 422
@@ -24,12 +24,12 @@ class InputError(ValueError):
 
 
 class Missing(InputError):
-    """What it is about is not there."""
+    """The object of the request does not exist."""
 
     status = 404
 
 
 class Conflict(InputError):
-    """The state of something does not allow it."""
+    """The state of an object does not allow the request."""
 
     status = 409

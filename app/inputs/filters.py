@@ -3,8 +3,8 @@
     class EventFilter(Filter):
         level: Annotated[Level | None, Control("Level")] = None
 
-The API reads a query string with it and shows it in the OpenAPI document, a page reads its address
-with it and draws its filter bar from it, and the queries make conditions of it.
+The API reads its query string with this class and describes it in the OpenAPI document. A page
+reads its URL with it and draws the filter bar from it. The queries make SQL conditions of it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 ProjectId = Annotated[int, Field(ge=1, lt=2**31)]
-# Beyond 64 bits no database has a row.
+# No database has row numbers above 64 bits.
 RowNumber = Annotated[int, Field(ge=1, lt=2**63)]
 
 
 class Filter(BaseModel):
-    """What a list is narrowed to; a field that is ``None`` leaves everything.
+    """The filter of a list; a field that is ``None`` does not restrict the list.
 
-    A field without a :class:`.Control` is asked for by the API alone.
+    Only the API offers a field without a :class:`.Control`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @classmethod
     def read_leniently(cls, values: Mapping[str, Any]) -> tuple[Self, set[str]]:
-        """Return the filter without the fields whose values are wrong, and the names of those."""
+        """Return the filter without its wrong fields, and the names of the wrong fields."""
         try:
             return cls.model_validate(values), set()
         except ValidationError as error:

@@ -1,7 +1,7 @@
 """Projects: the tenants that events belong to, their keys and their quotas.
 
-records.py   projects and keys as rows: made, found, renamed, rotated
-quotas.py    how many envelopes of a project are taken in a minute
+records.py   the rows of projects and keys: create, find, rename, rotate
+quotas.py    how many envelopes a project may send in a minute
 """
 
 from app.projects.records import (

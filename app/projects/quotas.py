@@ -1,9 +1,9 @@
-"""Quotas: how many envelopes of a project are taken in a minute, counted across processes.
+"""Quotas: how many envelopes a project may send in a minute, counted across all processes.
 
-A minute is the clock's; what two of them allow may come within two seconds. There is one row for
-each project that has a quota, all of a batch written by one statement in the transaction that
-stores what it counts, so that the count costs no commit of its own and is never more than what is
-on the disk.
+The windows are the minutes of the clock. Around the end of a minute, a project may therefore send
+the quota of two minutes within two seconds. Each project with a quota has one row. One statement
+updates the rows of all projects in a batch. It runs in the transaction that stores the envelopes of
+the batch. So the count needs no extra commit, and it is never larger than what is on the disk.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from app.projects.tables import quota_windows
 from app.store import UtcDateTime
 
 WINDOW = timedelta(minutes=1)
-# Refusals that follow one another sooner belong together, for those who are told of them.
+# Refusals with less time between them are reported together, in one notification.
 SAME_TIME = timedelta(hours=1)
-# What is never limited. Client reports say what was lost and, by Sentry's rule, always pass.
-# Sessions and check-ins come at a rate of their own, not with errors: a flood of page views must
-# not use up what errors need, and a check-in that was refused looks like a job that did not run.
+# Items that are never limited. Client reports say what the client lost; by Sentry's rule they
+# always pass. The rate of sessions and check-ins does not depend on errors: a flood of page views
+# must not use up the quota for errors, and a refused check-in looks like a job that did not run.
 UNLIMITED_ITEMS = frozenset({"client_report", "session", "sessions", "check_in"})
 
-# What the counters of refused envelopes begin with; a reason and the project's id follow.
+# The prefix of the counters of refused envelopes; a reason and the project's id follow.
 ANY_REFUSED = "refused:"
-# Stands for the project of those that name none that there is, so that strangers make no rows.
+# The project in the counter of an envelope whose project does not exist. Without it, every unknown
+# client could create counter rows.
 UNKNOWN_PROJECT = "unknown"
-# Why an envelope is refused, with the status that is answered.
+# The reasons to refuse an envelope, with the HTTP status of the response.
 REASONS = {
     "malformed": 400,
     "no_key": 401,
@@ -48,39 +49,39 @@ REFUSED = f"{ANY_REFUSED}quota:"
 def refusal_counter(reason: str, project_id: int | None) -> str:
     """Return the name of the counter of envelopes that were refused for a reason.
 
-    :param project_id: ``None`` where it is of no project that there is.
+    :param project_id: ``None`` if the project does not exist.
     """
     return f"{ANY_REFUSED}{reason}:{UNKNOWN_PROJECT if project_id is None else project_id}"
 
 
 def refused_counter(project_id: int) -> str:
-    """Return the name of the counter of envelopes that a project's quota kept out."""
+    """Return the name of the counter of a project's envelopes that its quota refused."""
     return f"{REFUSED}{project_id}"
 
 
 def store_full_counter(project_id: int) -> str:
-    """Return the name of the counter of a project's envelopes that a full store kept out."""
+    """Return the name of the counter of a project's envelopes that a full store refused."""
     return refusal_counter("store_full", project_id)
 
 
 def is_limited(item_types: Iterable[str]) -> bool:
-    """Tell whether an envelope with items of these types counts against a quota."""
+    """Return whether an envelope with items of these types counts against a quota."""
     return not UNLIMITED_ITEMS.issuperset(item_types)
 
 
 def window_end(now: datetime) -> datetime:
-    """Return when the minute ends in which a moment lies."""
+    """Return the end of the minute that contains ``now``."""
     return now.replace(second=0, microsecond=0) + WINDOW
 
 
 def admit(
     conn: Connection, wanted: Mapping[int, int], limits: Mapping[int, int], now: datetime
 ) -> dict[int, int]:
-    """Count envelopes against quotas and return how many of each project are within its own.
+    """Count envelopes against quotas and return how many envelopes of each project are admitted.
 
-    :param wanted: project to the number of its envelopes.
-    :param limits: project to how many a minute may have.
-    :return: for each project from 0 to what is wanted.
+    :param wanted: project id to the number of its envelopes.
+    :param limits: project id to its quota in envelopes a minute.
+    :return: project id to a number from 0 to its number in ``wanted``.
     """
     if not wanted:
         return {}
@@ -94,9 +95,9 @@ def admit(
 
 
 def note_refusal(conn: Connection, project_id: int, refused_before: int, now: datetime) -> None:
-    """Remember that a project's quota refused something.
+    """Record that envelopes of a project were refused because of its quota.
 
-    :param refused_before: the project's counter of refused envelopes as it was until now.
+    :param refused_before: the project's counter of refused envelopes before this refusal.
     """
     of = quota_windows.c
     is_old = or_(of.over_at.is_(None), of.over_at < now - SAME_TIME)
@@ -106,8 +107,10 @@ def note_refusal(conn: Connection, project_id: int, refused_before: int, now: da
 
 
 def refusals_since(conn: Connection, moment: datetime) -> list[Row[Any]]:
-    """Return ``project_id``, ``over_since``, ``over_at`` and ``refused_before`` of the projects
-    whose quota refused something after a moment, by project.
+    """Return the projects with envelopes refused because of the quota after ``moment``.
+
+    :return: rows of ``project_id``, ``over_since``, ``over_at`` and ``refused_before``, ordered by
+        project.
     """
     of = quota_windows.c
     query = select(of.project_id, of.over_since, of.over_at, of.refused_before)
@@ -116,10 +119,10 @@ def refusals_since(conn: Connection, moment: datetime) -> list[Row[Any]]:
 
 @functools.lru_cache(256)
 def _count(projects: int) -> TextClause:
-    """Return the statement that counts envelopes of so many projects.
+    """Return the statement that counts the envelopes of this number of projects.
 
-    As text, since for rows that are returned SQLAlchemy puts its own together anew each time, which
-    was half of what the quota of one project costs.
+    The statement is text. With a RETURNING clause, SQLAlchemy builds its own statements again on
+    each call, and that was half of the cost of the quota of one project.
     """
     rows = ", ".join(f"(:project_{n}, :minute, :asked_{n})" for n in range(projects))
     statement = text(
@@ -132,27 +135,29 @@ def _count(projects: int) -> TextClause:
 
 
 class QuotaGate:
-    """What this process knows of quotas that are used up, so that a flood of envelopes that will
-    be refused costs neither scrubbing nor the store.
+    """Remembers, in this process, which quotas are used up.
+
+    A flood of envelopes over the quota is refused before it is scrubbed, and without the store.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # Project to the quota it has used up, and until when; bounded by the number of projects.
+        # Project id to the used-up quota, and the time until it applies. The size is bounded by the
+        # number of projects.
         self._shut: dict[int, tuple[int, datetime]] = {}
 
     def shut(self, project_id: int, limit: int, until: datetime) -> None:
-        """Remember that a quota is used up."""
+        """Record that the quota of a project is used up until a time."""
         with self._lock:
             self._shut[project_id] = (limit, until)
 
     def shut_until(self, project_id: int, limit: int, now: datetime) -> datetime | None:
-        """Return until when a project's quota is used up, ``None`` where it is not known to be.
+        """Return until when a project's quota is used up, or ``None`` if it is not known to be.
 
-        :param limit: the quota as it is now: a person may have raised it meanwhile.
+        :param limit: the current quota, which a person may have changed in the meantime.
         """
         with self._lock:
             known, until = self._shut.get(project_id, (limit, now))
-        # Not beyond the window: a clock that was set back must not shut the gate for longer.
+        # Never longer than one window: the gate must not stay closed because a clock was set back.
         is_shut = known == limit and now < until <= now + WINDOW
         return until if is_shut else None

@@ -1,14 +1,13 @@
 """Projects and their keys: the tenants that events belong to. Project 1 is this application itself.
 
-A public key stands in the DSN that is given to a program; it opens one project and nothing else. A
-project may have several: the old one stays valid until it is revoked, so that a change of keys
-loses nothing.
+The DSN of a program contains a public key. A key gives access to one project. A project may have
+several keys: an old key stays valid until it is revoked, so a change of keys loses no events.
 
 Errors::
 
-    ProjectError       what was asked for cannot be; ``field`` names what is wrong with it
-    ├── NoSuchProject  no such project, or no such key of it
-    └── Taken          the id or the key belongs to another one
+    ProjectError       the request cannot be carried out; ``field`` names the wrong field
+    ├── NoSuchProject  the project does not exist, or it has no such key
+    └── Taken          another project has the id or the key
 """
 
 from __future__ import annotations
@@ -29,12 +28,13 @@ from app.store import Store, inserted, utc_now
 from app.store import insert as insert_into
 
 OWN_PROJECT_ID = 1
-# What a 32-bit column holds; PostgreSQL refuses more.
+# The maximum of a 32-bit column; PostgreSQL refuses larger values.
 MAX_PROJECT_ID = 2**31 - 1
-# Ours are 32 hex digits. One that is taken over from elsewhere may be whatever a DSN can carry.
+# Our keys are 32 hex digits. A key that is taken over from another service may have any characters
+# that a DSN allows.
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,64}")
-# For how long a process may go on to honour a key that was revoked. Asking the store takes 0.07 ms
-# on SQLite and 0.3 ms on PostgreSQL on the same machine, and a round trip more on another one.
+# How long a process may still accept a revoked key. A query of the store takes 0.07 ms on SQLite,
+# 0.3 ms on PostgreSQL on the same machine, and one more round trip on another machine.
 KEY_CACHE_S = 1.0
 
 
@@ -46,20 +46,20 @@ _OF_KEY = (
 
 
 class ProjectError(InputError):
-    """What was asked of a project cannot be done."""
+    """A request about a project cannot be carried out."""
 
 
 class NoSuchProject(ProjectError, Missing):
-    """There is no such project, or it has no such key."""
+    """The project does not exist, or it has no such key."""
 
 
 class Taken(ProjectError, Conflict):
-    """Another project has it."""
+    """Another project has the id or the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project; ``keys`` are those that work, the newest last."""
+    """A project; ``keys`` are its valid keys, the newest last."""
 
     id: int
     name: str
@@ -72,11 +72,11 @@ class Project:
 def create_project(
     store: Store, name: str, project_id: int | None = None, key: str | None = None
 ) -> Project:
-    """Create a project with a key.
+    """Create a project with a key and return it.
 
-    :param project_id: by default the next one that is free.
-    :param key: taken over from elsewhere; by default a new one, 32 hex digits.
-    :raise ProjectError: the id or the key is taken, or one of the three cannot be used.
+    :param project_id: by default the next free id.
+    :param key: a key to take over from another service; by default a new key, 32 hex digits.
+    :raise ProjectError: the id or the key is taken, or the name, the id or the key is not valid.
     """
     with store.write() as conn:
         return find_project(conn, add_project(conn, name, project_id, key))
@@ -85,12 +85,12 @@ def create_project(
 def add_project(
     conn: Connection, name: str, project_id: int | None = None, key: str | None = None
 ) -> int:
-    """Add a project with a key inside the caller's writing transaction, and return its id.
+    """Add a project with a key in the caller's write transaction, and return its id.
 
-    :raise ProjectError: as :func:`create_project`.
+    :raise ProjectError: as in :func:`create_project`.
     """
     name = checked_name(name)
-    # Find-then-create is sound here: Store.write makes this the only writer.
+    # Find-then-create is safe here: Store.write makes this process the only writer.
     newest = conn.scalar(select(func.max(projects.c.id))) or 0
     project_id = newest + 1 if project_id is None else project_id
     if not 0 < project_id <= MAX_PROJECT_ID:
@@ -103,9 +103,9 @@ def add_project(
 
 
 def find_project(conn: Connection, project_id: int) -> Project:
-    """Return a project with the keys that work.
+    """Return a project with its valid keys.
 
-    :raise NoSuchProject: there is none.
+    :raise NoSuchProject: the project does not exist.
     """
     for project in list_projects(conn):
         if project.id == project_id:
@@ -114,7 +114,7 @@ def find_project(conn: Connection, project_id: int) -> Project:
 
 
 def list_projects(conn: Connection) -> list[Project]:
-    """Return all projects with the keys that work, by id."""
+    """Return all projects with their valid keys, ordered by id."""
     keys: dict[int, list[str]] = {}
     query = select(project_keys).where(project_keys.c.revoked_at.is_(None))
     for row in conn.execute(query.order_by(project_keys.c.id)):
@@ -128,7 +128,7 @@ def list_projects(conn: Connection) -> list[Project]:
 def rename_project(store: Store, project_id: int, name: str) -> None:
     """Give a project another name.
 
-    :raise ProjectError: there is no such project, or the name is none.
+    :raise ProjectError: the project does not exist, or the name is not valid.
     """
     statement = update(projects).where(projects.c.id == project_id)
     with store.write() as conn:
@@ -139,11 +139,11 @@ def rename_project(store: Store, project_id: int, name: str) -> None:
 def rotate_key(
     store: Store, project_id: int, key: str | None = None, *, revoke: bool = False
 ) -> str:
-    """Give a project a new key and return it.
+    """Add a new key to a project and return it.
 
-    :param key: taken over from elsewhere; by default a new one.
-    :param revoke: whether the keys before it stop working; else both do, until they are revoked.
-    :raise ProjectError: there is no such project, or the key is taken or cannot be used.
+    :param key: a key to take over from another service; by default a new key.
+    :param revoke: whether the old keys stop working at once; else they work until they are revoked.
+    :raise ProjectError: the project does not exist, or the key is taken or not valid.
     """
     with store.write() as conn:
         find_project(conn, project_id)
@@ -153,9 +153,9 @@ def rotate_key(
 
 
 def revoke_key(store: Store, project_id: int, key: str) -> None:
-    """Make a key stop working, in every process within :data:`KEY_CACHE_S`.
+    """Revoke a key. Every process refuses it within :data:`KEY_CACHE_S` seconds.
 
-    :raise ProjectError: the project has no such key that works.
+    :raise ProjectError: the project has no such valid key.
     """
     statement = _revocation(project_id).where(project_keys.c.public_key == key)
     with store.write() as conn:
@@ -165,22 +165,22 @@ def revoke_key(store: Store, project_id: int, key: str) -> None:
 
 
 def project_of_key(conn: Connection, key: str) -> int | None:
-    """Return the id of the project that a key opens, ``None`` for one that opens none."""
+    """Return the id of the project that a key belongs to, or ``None`` if the key is not valid."""
     found = _opened_by(conn, key)
     return found.project_id if found else None
 
 
 def dsn_of(public_url: str, project_id: int, key: str) -> str:
-    """Return the DSN that a program reports with."""
+    """Return the DSN for a program that reports to a project."""
     parts = urlsplit(public_url)
     return f"{parts.scheme}://{key}@{parts.netloc}{parts.path.rstrip('/')}/{project_id}"
 
 
 def quota_of(project_id: int, own: int | None, default: int) -> int | None:
-    """Return how many envelopes a project may send in a minute, ``None`` for any number.
+    """Return how many envelopes a project may send in a minute, or ``None`` for no limit.
 
-    :param own: what its row says: ``None`` for the default, 0 for no limit.
-    :param default: of projects other than this application; 0 for no limit.
+    :param own: the quota in the row of the project: ``None`` for the default, 0 for no limit.
+    :param default: the default quota of all projects except this application; 0 for no limit.
     """
     if own is None:
         return None if project_id == OWN_PROJECT_ID else default or None
@@ -188,21 +188,21 @@ def quota_of(project_id: int, own: int | None, default: int) -> int | None:
 
 
 class KeyRing:
-    """Which project a key opens, and its quota, remembered for :data:`KEY_CACHE_S`.
+    """Caches the project of each key, and its quota, for :data:`KEY_CACHE_S` seconds.
 
-    :param default_quota: envelopes a minute of projects that have none of their own; 0: no limit.
+    :param default_quota: envelopes a minute for projects without a quota; 0 for no limit.
     """
 
     def __init__(self, store: Store, default_quota: int = 0) -> None:
         self._store = store
         self._default_quota = default_quota
-        # Only keys that exist, hence bounded by their number.
+        # Contains only keys that exist, so its size is bounded by their number.
         self._known: dict[str, tuple[int, float]] = {}
         self._quotas: dict[int, int | None] = {}
         self._ids: tuple[frozenset[int], float] = (frozenset(), 0.0)
 
     def project_of(self, key: str) -> int | None:
-        """Return the id of the project that a key opens, ``None`` for one that opens none.
+        """Return the id of the project that a key belongs to, or ``None`` if the key is not valid.
 
         :raise StoreError: the store does not answer.
         """
@@ -221,7 +221,7 @@ class KeyRing:
         return int(found.project_id)
 
     def has_project(self, project_id: int) -> bool:
-        """Return whether there is a project, as it was at most :data:`KEY_CACHE_S` ago.
+        """Return whether a project exists; the answer is at most :data:`KEY_CACHE_S` seconds old.
 
         :raise StoreError: the store does not answer.
         """
@@ -233,16 +233,16 @@ class KeyRing:
         return project_id in ids
 
     def may_be_lost(self) -> bool:
-        """Return whether an unknown key may be one that a damaged store had.
+        """Return whether an unknown key may have been lost with a damaged store.
 
         :raise StoreError: the store does not answer.
         """
         return self._store.has_lost_keys()
 
     def quota_of(self, project_id: int) -> int | None:
-        """Return how many envelopes a project may send in a minute, ``None`` for any number.
+        """Return how many envelopes a project may send in a minute, or ``None`` for no limit.
 
-        :param project_id: as :meth:`project_of` has just returned it.
+        :param project_id: an id that :meth:`project_of` has just returned.
         """
         return self._quotas.get(project_id)
 
@@ -270,7 +270,7 @@ def _revocation(project_id: int) -> Update:
 def checked_name(name: str) -> str:
     """Return a name without the spaces around it.
 
-    :raise ProjectError: it is none.
+    :raise ProjectError: the name is empty, too long or has control characters.
     """
     name = name.strip()
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():

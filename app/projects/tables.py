@@ -1,4 +1,4 @@
-"""Tables of this package: projects, their keys, and how much of their quotas is used."""
+"""Tables of this package: projects, their keys, and the usage of their quotas."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ projects = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(MAX_NAME_LENGTH), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # NULL: the default of the settings, for project 1 no limit; 0: no limit.
+    # NULL: the default from the settings, but no limit for project 1. 0: no limit.
     Column("events_per_minute", Integer),
-    # NULL: as RETENTION_DAYS says.
+    # NULL: the setting RETENTION_DAYS applies.
     Column("retention_days", Integer),
 )
 
@@ -37,10 +37,10 @@ quota_windows = Table(
     metadata,
     Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
     Column("minute", UtcDateTime, nullable=False),
-    # What asked to be taken in this minute; beyond the quota it goes on counting.
+    # How many envelopes came in this minute. The counter goes on above the quota.
     Column("asked", Integer, nullable=False),
-    # When the latest time of refusals began, when it refused last, and how many had been refused
-    # before it began.
+    # The latest series of refusals: when it began, when the last refusal was, and how many
+    # envelopes had been refused before it began.
     Column("over_since", UtcDateTime),
     Column("over_at", UtcDateTime),
     Column("refused_before", BigInteger),

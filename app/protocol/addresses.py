@@ -1,10 +1,10 @@
-"""Rules for addresses that a person may have this service send to; pure, nothing is resolved here.
+"""Rules for the addresses that this service may send to. This module resolves no names.
 
-Public addresses are allowed, private ones and loopback where a setting says so. Link-local and
-metadata addresses, multicast and what is reserved never are.
+Public addresses are allowed. Private and loopback addresses are allowed if a setting allows them.
+Link-local and metadata addresses, multicast and reserved addresses are never allowed.
 
-Ports: 80, 443 and those from 1024 on. Below them other protocols than HTTP listen, some of which
-take a POST for commands.
+Allowed ports are 80, 443 and all ports from 1024 on. On other ports below 1024, protocols other
+than HTTP listen, and some of them read a POST as commands.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from app.protocol.dsn import PORTS, Dsn
 LOWEST_PORT = 1024
 Address = IPv4Address | IPv6Address
 
-# A name as DNS has it. What is written in another alphabet may be normalised to digits and dots.
+# A DNS name. Names in other alphabets are refused: they may be normalised to digits and dots.
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
-# A host that ends so is an address to some part of the system, whatever it looks like: 2130706433,
-# 0x7f.1, 127.1. Source: https://url.spec.whatwg.org/#ends-in-a-number-checker.
+# Some part of the system reads a host that ends in such a number as an address: 2130706433, 0x7f.1,
+# 127.1. Source: https://url.spec.whatwg.org/#ends-in-a-number-checker.
 _NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
-# Names of metadata services, whatever they resolve to.
+# The names of metadata services. They are refused for every address that they resolve to.
 _METADATA_NAMES = frozenset(
     {"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2"}
 )
@@ -36,7 +36,7 @@ _PRIVATE = tuple(
         ),
     )
 )
-# Source: https://www.iana.org/assignments/iana-ipv4-special-registry and the one of IPv6.
+# Source: https://www.iana.org/assignments/iana-ipv4-special-registry and the registry for IPv6.
 _NEVER = tuple(
     map(
         ip_network,
@@ -45,27 +45,28 @@ _NEVER = tuple(
             # Oracle's metadata), documentation, benchmarks, 6to4 relays, multicast, reserved.
             *("0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24"),
             *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
-            # Metadata outside of it: Azure's, Alibaba's, and Amazon's by IPv6.
+            # Metadata services outside link-local: Azure's, Alibaba's, and Amazon's over IPv6.
             *("168.63.129.16/32", "100.100.100.200/32", "fd00:ec2::/32"),
             # Teredo and other protocols, 6to4, documentation.
             *("2001::/23", "2002::/16", "2001:db8::/32", "3fff::/20"),
         ),
     )
 )
-# All that is given out; mapped, compatible, NAT64, link-local and multicast lie outside of it.
+# All IPv6 addresses that are allocated. Mapped, compatible, NAT64, link-local and multicast
+# addresses are outside of it.
 _IPV6 = ip_network("2000::/3")
 _NAT64 = ip_network("64:ff9b::/96")
 
 
 class AddressError(ValueError):
-    """Nothing is sent there; the message says why and repeats nothing of what was given."""
+    """An address is not allowed. The message says why and does not repeat the address."""
 
 
 def check_host(host: str) -> str:
-    """Return a host as it is resolved: an address in its usual form, or a name.
+    """Return a host in the form to resolve: an address in its usual form, or a name.
 
-    :param host: in lower case, an IPv6 address without brackets.
-    :raise AddressError: it is no name and no address written in the usual way.
+    :param host: in lower case; an IPv6 address without brackets.
+    :raise AddressError: the host is neither a name nor an address in the usual notation.
     """
     host = host.removesuffix(".")
     if ":" in host:
@@ -88,19 +89,19 @@ def _ends_in_number(host: str) -> bool:
 
 
 def check_port(port: int) -> None:
-    """Check a port.
+    """Check that a port is allowed.
 
-    :raise AddressError: it is below 1024 and neither 80 nor 443.
+    :raise AddressError: the port is below 1024 and neither 80 nor 443.
     """
     if port not in PORTS.values() and port < LOWEST_PORT:
         raise AddressError(f"the port is 80, 443 or one from {LOWEST_PORT} on")
 
 
 def check_address(text: str, *, allow_private: bool, setting: str) -> None:
-    """Check an address that a host resolved to.
+    """Check that an address that a host resolved to is allowed.
 
-    :param setting: which would allow private ones.
-    :raise AddressError: it is not allowed.
+    :param setting: the name of the setting that would allow private addresses, for the message.
+    :raise AddressError: the address is not allowed.
     """
     try:
         address = ip_address(text)
@@ -114,9 +115,9 @@ def check_address(text: str, *, allow_private: bool, setting: str) -> None:
 
 
 def carried_address(text: str) -> str:
-    """Return the IPv4 address that an IPv6 address stands for, else the address itself.
+    """Return the IPv4 address that an IPv6 address contains, or the address itself.
 
-    In a network that has IPv6 alone every host of the other kind is reached by such a one.
+    In a network with IPv6 only, every IPv4 host is reached through such an IPv6 address.
     """
     try:
         address = ip_address(text)
@@ -130,9 +131,9 @@ def carried_address(text: str) -> str:
 
 
 def check_upstream(dsn: Dsn, *, allow_private: bool) -> None:
-    """Check a DSN that envelopes are to be sent on to, as far as it can be without resolving.
+    """Check the DSN of a destination, as far as possible without resolving its host.
 
-    :raise AddressError: it is not allowed; says why.
+    :raise AddressError: the DSN is not allowed; the message says why.
     """
     host = check_host(dsn.host)
     check_port(dsn.port)
@@ -150,9 +151,9 @@ def check_upstream(dsn: Dsn, *, allow_private: bool) -> None:
 
 
 def check_upstream_address(text: str, *, allow_private: bool) -> None:
-    """Check the address that a connection to an upstream is about to be made to.
+    """Check the address of a destination before connecting to it.
 
-    :raise AddressError: it is not allowed.
+    :raise AddressError: the address is not allowed.
     """
     check_address(
         carried_address(text), allow_private=allow_private, setting="UPSTREAM_ALLOW_PRIVATE"
@@ -160,7 +161,7 @@ def check_upstream_address(text: str, *, allow_private: bool) -> None:
 
 
 def _decoded(path: str) -> str:
-    """Undo percent encoding, also where it was applied several times."""
+    """Return a path without percent encoding, even if it was encoded several times."""
     for _ in range(8):
         decoded = unquote(path)
         if decoded == path:

@@ -1,9 +1,9 @@
-"""AI calls: what a program asked of a model, an agent or a tool, as its spans say.
+"""AI calls: the calls of a program to a model, an agent or a tool, read from its spans.
 
-Such a span is one whose op begins with ``gen_ai.`` (older clients: ``ai.``), or that states
-``gen_ai.operation.name``. It comes inside a transaction, as the transaction's own span, or
-streamed. Read are names, counts and times: what was asked and answered may stand in such spans,
-too, and is never looked at here.
+The op of such a span begins with ``gen_ai.`` (older clients: ``ai.``), or the span has the
+attribute ``gen_ai.operation.name``. It comes inside a transaction, as the span of the transaction
+itself, or as a streamed span. This module reads only names, counts and times. Such spans may also
+contain prompts and responses; this module never reads them.
 
 Sources: https://develop.sentry.dev/sdk/telemetry/traces/modules/ai-agents/,
 https://getsentry.github.io/sentry-conventions/generated/attributes/gen_ai.html and
@@ -20,9 +20,10 @@ from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 from app.protocol.transaction import MAX_MS, is_failure, milliseconds
 
-# Of one envelope; what is beyond them counts as nothing. SDKs send at most as many spans in one.
+# The maximum for one envelope; further calls are not counted. SDKs send at most this many spans in
+# one envelope.
 MAX_CALLS = 1000
-# A count beyond it is no count, and would spoil every sum that it stands in.
+# A larger number of tokens is an error of the client and would make every sum wrong.
 MAX_TOKENS = 10**9
 UNNAMED = "<unnamed>"
 
@@ -33,8 +34,8 @@ _PREFIXES = ("gen_ai.", "ai.")
 _OPERATION = "gen_ai.operation.name"
 _LENGTHS = {"operation": 64, "release": 250, "environment": 64}
 _NAME_LENGTH = 120
-# The first that fits. Spans of agents enclose those of their calls, so that one must not be taken
-# for the other; what is none of these asks a model. As Sentry tells them apart.
+# The first prefix that matches decides; without a match, it is a model. The spans of agents contain
+# the spans of their model calls, so the two kinds must not be confused. These are Sentry's rules.
 _KINDS: tuple[tuple[str, Kind], ...] = (
     ("ai.run.doGenerate", "model"),
     ("ai.streamText.do", "model"),
@@ -56,7 +57,7 @@ _KINDS: tuple[tuple[str, Kind], ...] = (
     ("retrieval", "tool"),
     ("handoff", "handoff"),
 )
-# Names of the same number, the current one first.
+# Each tuple has the names of one count, the current name first.
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "ai.prompt_tokens.used")
 _OUTPUT = (
     "gen_ai.usage.output_tokens",
@@ -67,10 +68,11 @@ _TOTAL = ("gen_ai.usage.total_tokens", "ai.total_tokens.used")
 
 
 class Tokens(NamedTuple):
-    """How many tokens a call took; ``None`` where it does not say.
+    """The numbers of tokens of a call; ``None`` for a number that the span does not have.
 
-    :param input: with those that were cached; ``output``: with those of reasoning.
-    :param total: as it is stated, else the sum of both.
+    :param input: includes cached tokens.
+    :param output: includes reasoning tokens.
+    :param total: the total from the span, or the sum of both.
     """
 
     input: int | None
@@ -79,14 +81,15 @@ class Tokens(NamedTuple):
 
 
 class AiCall(NamedTuple):
-    """One AI call.
+    """An AI call.
 
-    :param operation: without the ``gen_ai.`` of its op: ``chat``, ``embeddings``, ``execute_tool``.
-    :param model: that was asked for, else the one that answered; empty where there is none.
-    :param answered_by: the model that answered, where it is said.
-    :param release: empty where the client names none; so is ``environment``.
-    :param ms: how long it took; ``None`` where that is not known, or nonsense.
-    :param trace_id: 32 hex digits, ``span_id``: 16; ``None`` for what is no such id.
+    :param operation: the op without ``gen_ai.``: ``chat``, ``embeddings``, ``execute_tool``.
+    :param model: the requested model, or the model that answered; empty if both are unknown.
+    :param answered_by: the model that answered, if the span has it.
+    :param release: empty if the client sends none; the same for ``environment``.
+    :param ms: the duration in milliseconds; ``None`` if it is unknown or not plausible.
+    :param trace_id: 32 hex digits, or ``None`` if it is not valid.
+    :param span_id: 16 hex digits, or ``None`` if it is not valid.
     """
 
     kind: Kind
@@ -106,7 +109,7 @@ class AiCall(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """A span of either form: where its values stand."""
+    """A span of either form, with access to its values."""
 
     of: Mapping[str, Any]
     op: object
@@ -128,7 +131,7 @@ def read_ai_calls(envelope: Envelope) -> list[AiCall]:
 
 
 def kind_of(operation: str) -> Kind:
-    """Return what does the work of an operation."""
+    """Return the kind of an operation: model, agent, tool or handoff."""
     if operation == "ai.run":
         return "agent"
     return next((kind for prefix, kind in _KINDS if operation.startswith(prefix)), "model")
@@ -166,7 +169,7 @@ def _embedded(span: dict[str, Any], trace_id: object, *names: object) -> _Span:
     def read(name: str) -> object:
         if name in data or not measured:
             return data.get(name)
-        # Clients of 2023 measured tokens: "ai_prompt_tokens_used".
+        # Clients from 2023 send tokens as measurements: "ai_prompt_tokens_used".
         return read_dict(measured.get(name.replace(".", "_"))).get("value")
 
     return _Span(span, span.get("op"), read, span.get("timestamp"), trace_id, *names)
@@ -190,8 +193,8 @@ def _read(span: _Span) -> AiCall:
     return AiCall(
         kind_of(operation),
         operation,
-        # That of the request first: a call that failed has no other, and would not be counted
-        # beside those that it is a share of.
+        # The requested model comes first. A failed call has only this one, and it must count under
+        # the same model as the successful calls, for the failure rate.
         model or "",
         answered_by,
         _name(read("gen_ai.provider.name")) or _name(read("gen_ai.system")),

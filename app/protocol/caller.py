@@ -1,8 +1,9 @@
-"""What the request of an envelope says of its sender: address and user agent, where asked for.
+"""The caller: the address and the user agent of the client, added where its envelope asks for them.
 
-A client that does not know its own address asks the server to put it in: ``{{auto}}``, the setting
-``infer_ip`` of newer SDKs, and on three platforms, for clients without that setting, no address at
-all. One that sets ``infer_ip`` to ``never``, or the address to ``null``, forbids it.
+A client that does not know its own address asks the server to add it. It sends ``{{auto}}``, or it
+has the setting ``infer_ip`` of newer SDKs. On three platforms, a client without that setting asks
+for it by sending no address at all. A client that sets ``infer_ip`` to ``never``, or the address to
+``null``, forbids it.
 
 Source: https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/sdk/ and the comments of
 Relay's ``AutoInferSetting`` (https://github.com/getsentry/relay), 2026-11-27.
@@ -18,16 +19,16 @@ from typing import Any
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_list, read_name
 
-# What a client writes where the server should put the address that the request came from.
+# A client writes this where the server must put the address of the request.
 AUTO_ADDRESS = "{{auto}}"
-# Longer ones are cut, as they are where browsers are read out of them.
+# Longer user agents are cut, as app.protocol.user_agent also does.
 MAX_USER_AGENT = 500
 MAX_CLIENT = 100
 _EVENTS = frozenset({"event", "transaction", "feedback"})
 _SESSIONS = frozenset({"session", "sessions"})
-# Clients of these platforms mean "my own" by no address, unless they have the setting.
+# For clients of these platforms without the setting, no address means "add my own address".
 _LEGACY_PLATFORMS = frozenset({"javascript", "cocoa", "objc"})
-# Proxies of some clouds write the port behind the address.
+# The proxies of some clouds write the port after the address.
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]{2,45})\](?::\d{1,5})?|(?P<four>[\d.]{7,15}):\d{1,5}")
 _PRODUCT = re.compile(r"([A-Za-z][\w.@-]{0,60})/([\w.+-]{1,40})")
 _NO_CLIENT = frozenset({"mozilla", "opera"})
@@ -35,10 +36,10 @@ _NO_CLIENT = frozenset({"mozilla", "opera"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent an envelope.
+    """The sender of an envelope.
 
-    :param address: of :func:`read_address`.
-    :param client: what the client calls itself beside its key, ``name/version``.
+    :param address: a result of :func:`read_address`.
+    :param client: the name that the client sends with its key, as ``name/version``.
     """
 
     address: str | None = None
@@ -48,14 +49,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """What an envelope asked for, and Sentry has to be told with it."""
+    """The values that an envelope asked for; they must be sent to Sentry with the envelope."""
 
     address: str | None = None
     user_agent: str | None = None
 
 
 def read_address(value: str | None) -> str | None:
-    """Return an address in its usual form, ``None`` for what is none."""
+    """Return an address in its usual form, or ``None`` if it is not an address."""
     text = (value or "").strip()
     if match := _WITH_PORT.fullmatch(text):
         text = match["six"] or match["four"]
@@ -69,13 +70,14 @@ def read_address(value: str | None) -> str | None:
 
 
 def infer(envelope: Envelope, caller: Caller, *, may_keep_address: bool) -> Inferred:
-    """Put the caller's address and user agent where an envelope asks for them.
+    """Add the caller's address and user agent to an envelope where it asks for them.
 
-    The name of the client goes into the envelope's own header ``sdk``, where nothing else tells it.
+    If the envelope does not name its client, the name goes into its header ``sdk``.
 
     :param envelope: changed in place, before it is scrubbed.
-    :param may_keep_address: what the settings say; where they forbid it, Sentry is told so, too, or
-        it would take ours.
+    :param may_keep_address: whether the settings allow addresses. If not, the envelope forbids them
+        to Sentry, too; otherwise Sentry would add the address of this service.
+    :return: the values that the envelope asked for.
     """
     address = caller.address if may_keep_address else None
     user_agent = _as_header(caller.user_agent)
@@ -97,12 +99,12 @@ def infer(envelope: Envelope, caller: Caller, *, may_keep_address: bool) -> Infe
 
 
 def _as_header(text: str | None) -> str | None:
-    # It is sent on as a header, which is ASCII.
+    # The user agent is forwarded as an HTTP header, and headers are ASCII.
     return "".join(c if " " <= c <= "~" else "?" for c in (text or "")[:MAX_USER_AGENT]) or None
 
 
 def _into_event(payload: dict[str, Any], address: str | None, may_keep: bool) -> bool:
-    """Put the address in; return whether it is there."""
+    """Add the address to an event and return whether it was added."""
     setting = _setting(payload, "infer_ip")
     user = payload.get("user")
     user = user if isinstance(user, dict) else {}
@@ -130,7 +132,7 @@ def _wants_address(
         return True
     if user.get("ip_address"):
         return False
-    # By what it says of its own caller Sentry goes, too.
+    # Like Sentry, use the REMOTE_ADDR that the client sends.
     return setting == "auto" or (
         payload.get("platform") in _LEGACY_PLATFORMS and not env.get("REMOTE_ADDR")
     )
@@ -141,14 +143,14 @@ def _setting(payload: dict[str, Any], name: str) -> str:
     given = settings.get(name)
     if given is None:
         return "legacy"
-    # What is none of these means "never", so that a later word is not taken for consent.
+    # Any other value means "never", so that an unknown new value does not count as consent.
     return given if given in ("auto", "legacy") else "never"
 
 
 def _forbid(payload: dict[str, Any]) -> None:
     sdk = read_dict(payload.get("sdk"))
     settings = {**read_dict(sdk.get("settings")), "infer_ip": "never"}
-    # Sentry wants both names of an SDK that has settings.
+    # For an SDK with settings, Sentry requires a name and a version.
     payload["sdk"] = {"name": "unknown", "version": "unknown", **sdk, "settings": settings}
 
 
@@ -180,9 +182,9 @@ def _name_client(envelope: Envelope, caller: Caller) -> None:
 
 
 def _client_of(caller: Caller) -> dict[str, str] | None:
-    """Return name and version of the client: as it says itself, else the first of its user agent.
+    """Return the name and version that the client sends, or the first product of its user agent.
 
-    A browser is no client; its name stands in the contexts.
+    A browser is not a client; the contexts have its name.
     """
     if caller.client and (named := read_name(caller.client[:MAX_CLIENT])):
         name, _, version = named.partition("/")

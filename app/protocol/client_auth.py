@@ -1,11 +1,11 @@
-"""Who a client says it is: the public key, in each of the places where SDKs put it.
+"""The credentials of a client: the public key, read from all places where SDKs put it.
 
     X-Sentry-Auth: Sentry sentry_version=7, sentry_key=…, sentry_client=…
     Authorization: Sentry …      the same
     ?sentry_key=…                browsers and Node
     {"dsn": "https://key@host/42"}   the header of an envelope that goes through a tunnel
 
-All that are given must agree. ``sentry_secret`` is read over: it left the protocol long ago.
+All given keys must be the same. ``sentry_secret`` is ignored: it left the protocol long ago.
 
 Source: https://develop.sentry.dev/sdk/overview/#authentication, 2026-11-23.
 """
@@ -22,39 +22,39 @@ _SCHEME = re.compile(r"\s{0,20}sentry[\s,]{1,20}", re.IGNORECASE)
 
 
 class AuthError(ValueError):
-    """What the client says of itself contradicts itself."""
+    """The credentials in a request contradict each other."""
 
 
 class DsnError(AuthError):
-    """What stands for a DSN is none."""
+    """The DSN in an envelope is not a valid DSN."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A public key, and the project where a DSN named one."""
+    """A public key, and the project id if a DSN contains it."""
 
     key: str
     project_id: int | None = None
 
 
 class Headers(Protocol):
-    """Whatever looks a header up without regard to case."""
+    """A mapping of headers that ignores the case of names."""
 
     def get(self, name: str, /) -> str | None:
-        """Return its value."""
+        """Return the value of a header, or ``None``."""
 
 
 def read_credentials(
     headers: Headers, query_keys: Iterable[str], dsn: object = None
 ) -> Credentials | None:
-    """Return what the client gave, ``None`` when it gave nothing.
+    """Return the credentials of the client, or ``None`` if it sent none.
 
-    :param headers: looked up as ``X-Sentry-Auth`` and ``Authorization``.
+    :param headers: ``X-Sentry-Auth`` and ``Authorization`` are read.
     :param query_keys: every ``sentry_key`` of the query string.
-    :param dsn: of the envelope's headers, whatever JSON it is; its host does not count, because
+    :param dsn: the DSN in the envelope's headers, any JSON value. Its host is ignored, because
         tunnels and proxies change it.
-    :raise AuthError: two of them name different keys.
-    :raise DsnError: the DSN is none.
+    :raise AuthError: the request has different keys.
+    :raise DsnError: the DSN is not valid.
     """
     named = [
         *_values_of_header(headers.get("X-Sentry-Auth"), "sentry_key"),
@@ -70,7 +70,7 @@ def read_credentials(
 
 
 def read_client_name(headers: Headers, query: str | None = None) -> str | None:
-    """Return what the client calls itself beside its key, as ``name/version``.
+    """Return the name that the client sends with its key, as ``name/version``.
 
     :param query: ``sentry_client`` of the query string.
     """
@@ -81,9 +81,9 @@ def read_client_name(headers: Headers, query: str | None = None) -> str | None:
 
 
 def read_dsn(dsn: object) -> Credentials:
-    """Return the key and the project of a DSN.
+    """Return the key and the project id of a DSN.
 
-    :raise DsnError: it is none.
+    :raise DsnError: the DSN is not valid.
     """
     try:
         parts = urlsplit(dsn if isinstance(dsn, str) else "")
@@ -98,8 +98,8 @@ def read_dsn(dsn: object) -> Credentials:
 def _values_of_header(value: str | None, wanted: str) -> list[str]:
     scheme = _SCHEME.match(value or "")
     if value is None or scheme is None:
-        return []  # A proxy's own Authorization is none of ours.
-    # Servers join a header that was sent twice with a comma, hence "Sentry" again in the middle.
+        return []  # Ignore an Authorization header that a proxy uses.
+    # Servers join a header that was sent twice with a comma, so "Sentry" may also be in the middle.
     pairs = (part.partition("=") for part in value[scheme.end() :].split(","))
     return [
         text.strip(" \t\"'")

@@ -1,9 +1,9 @@
-"""A client's clock may be wrong: its times are corrected once, when they come in.
+"""Corrects the times of a client whose clock is wrong. This happens once, on ingest.
 
-timestamp ── impossible? ── drift by sent_at ── in the future, or too long ago? ── as it is stored
+timestamp ── impossible? ── drift by sent_at ── in the future, or too long ago? ── stored time
 
-The payload is changed, so that every page, every count and whoever it is sent on to read the same;
-what the client said stands beside the event.
+The payload itself is changed, so that every page, every count and every destination has the same
+time. The time that the client sent is stored beside the event.
 
 Source: https://develop.sentry.dev/sdk/data-model/envelopes/ (``sent_at``), 2026-11-27.
 """
@@ -16,16 +16,18 @@ from typing import Any, NamedTuple
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_list, read_timestamp, read_values
 
-# Clocks that are kept in time differ by less; so does an event from the request that brings it.
+# Synchronised clocks differ by less. The times of an event and of its request also differ by less.
 TOLERANCE = timedelta(minutes=1)
-# As long may an event have lain on a device that was offline; Sentry takes as much.
+# An event may wait this long on a device that is offline. Sentry accepts the same age.
 OLDEST = timedelta(days=30)
-# What no clock says that runs: zero values of programming languages, and ends of time.
+# Outside of these limits, no clock was running: zero values of programming languages, and the
+# largest possible dates.
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 _EVENTS = ("event", "transaction", "feedback")
-# Times of other items, by name, the decisive one first. Others either have none (check-ins, reports
-# of users, attachments) or belong to a recording whose parts would come apart (replays, profiles).
+# The names of the times in other items, the decisive one first. All other items have no times
+# (check-ins, user reports, attachments), or they belong to a recording whose parts would no longer
+# fit together (replays, profiles).
 _TIMES = {
     "session": ("timestamp", "started"),
     "sessions": ("started",),
@@ -42,9 +44,9 @@ MAX_LENGTH = 40
 
 
 class Correction(NamedTuple):
-    """What was corrected.
+    """The correction of the time of an event.
 
-    :param said: the client's time: ISO 8601, or what it sent if that names no moment.
+    :param said: the time that the client sent: ISO 8601, or its raw value if it is not a time.
     :param because: one of REASONS.
     """
 
@@ -53,10 +55,11 @@ class Correction(NamedTuple):
 
 
 def correct_times(envelope: Envelope, received_at: datetime) -> Correction | None:
-    """Put the times of an envelope's items right; return what the event's own was.
+    """Correct the times of an envelope's items and return the correction of its event.
 
-    :param envelope: is changed; its header ``sent_at`` says what the client's clock showed.
-    :param received_at: by this service's clock.
+    :param envelope: changed in place; its header ``sent_at`` has the time of the client's clock.
+    :param received_at: the time received, by the clock of this service.
+    :return: ``None`` if the time of the event was right.
     """
     sent_at = read_timestamp(envelope.headers.get("sent_at"))
     correction = None
@@ -65,7 +68,7 @@ def correct_times(envelope: Envelope, received_at: datetime) -> Correction | Non
             continue
         if item.type in _EVENTS:
             item.payload, found = _corrected(item.payload, sent_at, received_at)
-            # What people say has a row of its own, without a time of theirs.
+            # Feedback has its own row, without the time of the client.
             correction = correction or (None if item.type == "feedback" else found)
         elif names := _TIMES.get(item.type):
             item.payload = _corrected_item(item.payload, names, sent_at, received_at)
@@ -75,7 +78,7 @@ def correct_times(envelope: Envelope, received_at: datetime) -> Correction | Non
 def _corrected_item(
     payload: dict[str, Any], names: tuple[str, ...], sent_at: datetime | None, received_at: datetime
 ) -> dict[str, Any]:
-    """Put an item's own times right, and those of each member of its list, if it is one."""
+    """Return an item with correct times, also in the members of its lists."""
     payload = _corrected_times(payload, names, sent_at, received_at)
     for name in _LISTS:
         if members := read_list(payload.get(name)):
@@ -95,7 +98,7 @@ def _corrected_times(
     times = {name: at for name in names if (at := read_timestamp(payload.get(name))) is not None}
     if not times:
         return payload
-    # The first of them is when it ended, or was said; the others keep their distance to it.
+    # The first time is when the item ended or was recorded. The others keep their distance to it.
     at = next(iter(times.values()))
     right, because = _right_time(at, sent_at, received_at)
     if because is None:
@@ -113,7 +116,10 @@ def _sum(at: datetime, by: timedelta) -> datetime:
 
 
 def _in_form_of(given: Any, at: datetime) -> Any:
-    """Write a time as the client does: Sentry reads sessions as text only, spans as numbers."""
+    """Return a time in the form of the client.
+
+    Sentry reads the times of sessions only as text, and those of spans as numbers.
+    """
     is_number = isinstance(given, int | float) and not isinstance(given, bool)
     return at.timestamp() if is_number else _written(at)
 
@@ -142,11 +148,12 @@ def _corrected(
 def _right_time(
     at: datetime, sent_at: datetime | None, received_at: datetime
 ) -> tuple[datetime, str | None]:
-    """Return when something happened, and why that is not what the client said."""
+    """Return the corrected time and the reason, or the same time and ``None``."""
     if not _FIRST <= at < _LAST:
         return received_at, IMPOSSIBLE
     because = None
-    # What was sent before it happened is of two clocks, which tell nothing of each other.
+    # An item that was sent before it happened has times of two clocks. Then sent_at says nothing
+    # about the clock of the item.
     if sent_at is not None and at <= sent_at + TOLERANCE:
         drift = received_at - sent_at
         if abs(drift) > TOLERANCE:
@@ -159,7 +166,7 @@ def _right_time(
 
 
 def _moved_parts(payload: dict[str, Any], by: timedelta) -> dict[str, Any]:
-    """Return what else of a payload has times, moved by as much."""
+    """Return the other parts of a payload that have times, moved by the same amount."""
     moved: dict[str, Any] = {}
     if payload.get("start_timestamp") is not None:
         moved["start_timestamp"] = _moved(payload["start_timestamp"], by)

@@ -1,4 +1,4 @@
-"""Client reports: what a client says that it lost, or left out, before it could be sent.
+"""Client reports: how many items a client lost or left out before it could send them.
 
 Source: https://develop.sentry.dev/sdk/telemetry/client-reports/, 2026-11-24.
 """
@@ -11,18 +11,18 @@ from typing import Any, NamedTuple
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 
-# SDKs know some ten reasons and as many categories; more of them is no report.
+# SDKs have about ten reasons and ten categories, so a real report has fewer entries.
 MAX_LOSSES = 100
 MAX_WORD = 64
 MAX_CLIENT = 100
-# Whatever adds up to more than this in one report was never lost.
+# A larger number in one report is not plausible.
 MAX_QUANTITY = 10**9
 _NO_CLIENT_CHARACTER = re.compile(r"[^\w.@/+ -]", re.ASCII)
 _NO_WORD_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
 
 
 class Loss(NamedTuple):
-    """So many of a category, for this reason, in the words of the protocol."""
+    """The number of lost items of a category for a reason, in the words of the protocol."""
 
     reason: str
     category: str
@@ -30,7 +30,7 @@ class Loss(NamedTuple):
 
 
 def read_losses(envelope: Envelope) -> list[Loss]:
-    """Return what the client reports of an envelope say, an entry that is none left out."""
+    """Return the losses in the client reports of an envelope, without invalid entries."""
     losses: list[Loss] = []
     for item in envelope.items:
         if item.type == "client_report":
@@ -39,9 +39,9 @@ def read_losses(envelope: Envelope) -> list[Loss]:
 
 
 def read_client(envelope: Envelope, given: str | None = None) -> str | None:
-    """Return which client sent an envelope, as ``name version``.
+    """Return the client that sent an envelope, as ``name version``.
 
-    :param given: what it called itself where it named its key: ``name/version``.
+    :param given: the name that the client sent with its key: ``name/version``.
     """
     sdk = read_dict(envelope.headers.get("sdk"))
     name, version = read_name(sdk.get("name")), read_name(sdk.get("version"))

@@ -1,10 +1,10 @@
-"""What an event says without saying it: contexts of its user agent, and tags of its other members.
+"""Derived contexts and tags: contexts from the user agent, and tags from other fields of an event.
 
-They are read out of the payload whenever it is read, and never written into it: Sentry, to which
-the payload goes on, derives its own.
+They are derived each time a payload is read, and never written into it. The payload is forwarded to
+Sentry, and Sentry derives its own contexts and tags.
 
-Source: Sentry's documentation of tags and contexts, and what Relay's normalization of an event
-(``sentry-relay`` 0.10.1) answers, 2026-11-27.
+Source: Sentry's documentation of tags and contexts, and the result of Relay's normalization of an
+event (``sentry-relay`` 0.10.1), 2026-11-27.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from app.protocol.stack import ExceptionValue
 from app.protocol.user_agent import read_user_agent
 
 MAX_TAG = 200
-# Of these the user agent is that of the program itself; of others it is that of their caller.
+# On this platform, the user agent is the one of the program itself. On all others, it is the one of
+# the visitor.
 _OF_BROWSERS = "javascript"
-# The contexts that become tags, with the members that do beside the name with its version.
+# These contexts become tags with their name and version. _MEMBERS lists further members that become
+# tags.
 _NAMED = ("browser", "os", "client_os", "runtime")
 _MEMBERS = (
     ("os", "rooted", "os.rooted"),
@@ -34,9 +36,9 @@ _MEMBERS = (
 def with_user_agent(
     contexts: dict[str, Any], request: dict[str, Any], platform: str | None
 ) -> dict[str, Any]:
-    """Return contexts with those of the request's user agent; the client's own stay.
+    """Return the contexts with those from the user agent added; contexts of the client win.
 
-    The system of a visitor stands beside that of a server as ``client_os``.
+    The operating system of a visitor is ``client_os``, beside the ``os`` of the server.
     """
     text = _user_agent_of(request)
     if not text:
@@ -54,9 +56,9 @@ def with_derived_tags(
     logger: str | None,
     exception: ExceptionValue | None,
 ) -> dict[str, str]:
-    """Return tags, the client's own first and as they are, then those that are derived.
+    """Return the tags of the client, unchanged, followed by the derived tags.
 
-    :param exception: the outermost one, whose mechanism tells how the error was caught.
+    :param exception: the outermost exception; its mechanism says how the error was caught.
     """
     derived = {
         "url": _page(read_name(request.get("url"))),
@@ -92,7 +94,7 @@ def _user_agent_of(request: dict[str, Any]) -> str | None:
 
 
 def _page(url: str | None) -> str | None:
-    """Return a URL without query and fragment, in which there is often something personal."""
+    """Return a URL without query and fragment, which often contain personal data."""
     try:
         parts = urlsplit(url or "")
         return urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")) or None

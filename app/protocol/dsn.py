@@ -1,4 +1,4 @@
-"""The DSN: where envelopes go, and the key that opens it."""
+"""The DSN: the address that envelopes are sent to, and the public key for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Dsn:
-    """A DSN taken apart; printing it shows neither its key nor its secret.
+    """A parsed DSN; its repr shows neither its key nor its secret.
 
-    :param prefix: the path that Sentry is served below, without a last slash.
-    :param secret: the second half of keys as they were before 2018; no longer needed.
+    :param prefix: the path that Sentry is served under, without a slash at the end.
+    :param secret: the second half of a key from before 2018; no longer needed.
     """
 
     scheme: str
@@ -27,9 +27,9 @@ class Dsn:
 
     @classmethod
     def of(cls, dsn: str) -> Dsn:
-        """Take a DSN apart.
+        """Return a parsed DSN.
 
-        :raise ValueError: it is none.
+        :raise ValueError: the text is not a DSN.
         """
         parts = urlsplit(dsn)
         prefix, _, project = parts.path.rpartition("/")
@@ -43,12 +43,12 @@ class Dsn:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether the way there is TLS."""
+        """Whether the connection uses TLS."""
         return self.scheme == "https"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is this machine."""
+        """Whether the host is this machine."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -56,7 +56,7 @@ class Dsn:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, the port only where it is not the scheme's own."""
+        """The scheme, the host, and the port unless it is the default port of the scheme."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}" + (
             "" if self.port == PORTS[self.scheme] else f":{self.port}"
@@ -64,13 +64,13 @@ class Dsn:
 
     @property
     def path(self) -> str:
-        """The path that takes envelopes."""
+        """The path of the envelope endpoint."""
         return f"{self.prefix}/api/{self.project}/envelope/"
 
     def authorization(self, client: str) -> str:
-        """Return the value of ``X-Sentry-Auth``.
+        """Return the value of the header ``X-Sentry-Auth``.
 
-        :param client: name and version of who sends, as ``name/version``.
+        :param client: name and version of the sender, as ``name/version``.
 
         Source: https://develop.sentry.dev/sdk/foundations/transport/authentication/, 2026-11-23.
         """

@@ -1,9 +1,9 @@
-"""The event: one occurrence, whichever form an SDK gave it, read into one shape.
+"""The event: one occurrence. All forms that SDKs send are read into one class.
 
 payload ── message ── stacks (exceptions, threads) ── request ── tags … ── Event
 
-Nothing here fails on odd input: a field of a wrong type reads as absent, because an error report
-that is partly strange is still worth keeping.
+Invalid input raises no error here. A field of a wrong type is read as absent, because a partly
+invalid event is still worth keeping.
 
 Source: https://develop.sentry.dev/sdk/data-model/event-payloads/, 2026-11-23.
 """
@@ -55,12 +55,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as this program reads it. ``exceptions`` keep the payload's order, cause first.
+    """An event. ``exceptions`` has the order of the payload, the cause first.
 
-    :param stack: the frames of an event without exceptions: of its crashed or current thread.
+    :param stack: for an event without exceptions, the frames of its crashed or current thread.
 
-    ``main_exception`` names the issue: the nearest one of the chain that has calls of the
-    application, else the outermost, which is the last; ``None`` without exceptions.
+    ``main_exception`` names the issue. It is the nearest exception of the chain that has frames of
+    the application, or else the outermost exception, which is the last. It is ``None`` for an event
+    without exceptions.
     """
 
     event_id: str
@@ -92,17 +93,17 @@ class Event:
         main = self.outermost_exception
         if len(self.exceptions) > 1:
             main = decide(grow(self.exceptions))[0].exception
-        # Read several times for each event, and the fields of an event do not change.
+        # Computed once: it is read several times, and the fields of an event do not change.
         object.__setattr__(self, "main_exception", main)
 
     @property
     def outermost_exception(self) -> ExceptionValue | None:
-        """The exception that was raised last, around all others."""
+        """The exception that was raised last and contains all others as causes."""
         return self.exceptions[-1] if self.exceptions else None
 
     @property
     def main_frames(self) -> list[Frame]:
-        """The calls that led here: those of the main exception, else of the event itself."""
+        """The frames of the main exception, or of the event itself if it has no exception."""
         return self.main_exception.frames if self.main_exception else self.stack
 
     @property
@@ -112,9 +113,9 @@ class Event:
 
     @property
     def title(self) -> str:
-        """What a list shows: ``Type: first line of the value``, or the message.
+        """The title in lists: ``Type: first line of the value``, or the message.
 
-        Of an exception that a library wrapped it says the place, too, as wrappers often do.
+        For an exception that a library wrapped, the title also has the function where it happened.
         """
         exception = self.main_exception
         if exception is None or not (exception.type or exception.value):
@@ -132,7 +133,7 @@ class Event:
 
     @property
     def culprit(self) -> str:
-        """Where it happened: the transaction, else the newest frame of the application."""
+        """Where the event happened: the transaction, or else the newest application frame."""
         if self.transaction:
             return self.transaction
         frame = newest_own_frame(self.main_frames)
@@ -144,24 +145,24 @@ class Event:
 
     @property
     def user_identity(self) -> str | None:
-        """Who met it, for counting: the first of id, username, email and address that is known."""
+        """The identity of the affected user: the first known of id, username, email and address."""
         known = (read_name(self.user.get(key)) for key in ("id", "username", "email", "ip_address"))
         return next((who for who in known if who and who != AUTO_ADDRESS), None)
 
 
 def first_line(value: str | None) -> str:
-    """Return the first line that is not empty."""
+    """Return the first non-empty line of a text, or an empty text."""
     return next((line.strip() for line in (value or "").splitlines() if line.strip()), "")
 
 
 def read_event(
     payload: dict[str, Any], *, event_id: str, received_at: datetime, sdk: object = None
 ) -> Event:
-    """Read a payload.
+    """Return the event in a payload.
 
-    :param event_id: the id that counts; the envelope's header wins over the payload's.
-    :param received_at: stands in for a timestamp that is missing or unreadable.
-    :param sdk: of the envelope's headers; stands in for one that the payload does not name.
+    :param event_id: the id of the event; the envelope's header wins over the payload.
+    :param received_at: the time received, used if the timestamp is missing or invalid.
+    :param sdk: the ``sdk`` of the envelope's headers, used if the payload does not name an SDK.
     """
     get = payload.get
     message = read_message(payload)
@@ -182,7 +183,7 @@ def read_event(
         logger=logger,
         message=message.formatted,
         message_template=message.template,
-        # What old clients call the culprit is what a transaction was made of.
+        # Old clients send the transaction as the culprit.
         transaction=read_name(get("transaction")) or read_name(get("culprit")),
         release=read_name(get("release")),
         dist=read_name(get("dist")),
@@ -208,7 +209,7 @@ def _sdk(own: object, of_envelope: object) -> dict[str, Any]:
 
 
 def _fingerprint(payload: dict[str, Any]) -> list[str]:
-    """Read the client's fingerprint; raven's ``checksum`` says the same in one word."""
+    """Return the client's fingerprint; raven's ``checksum`` is a fingerprint with one part."""
     given = payload.get("fingerprint") or payload.get("checksum")
     parts = [given] if isinstance(given, str) else read_list(given)
     return [text for part in parts if (text := read_anything(part))]

@@ -1,4 +1,4 @@
-"""The exceptions of an event as they hang together: what caused what, what a group holds.
+"""The exceptions of an event as a tree: their causes, and the members of exception groups.
 
 Source: https://develop.sentry.dev/sdk/data-model/event-payloads/exception/ (Exception Groups),
 2026-11-24.
@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from app.protocol.libraries import likely_frames, own_frames
 from app.protocol.stack import ExceptionValue, Frame
 
-# Picks the calls of the application from those of a stack.
+# Returns the frames of the application from the frames of a stack.
 Picker = Callable[[list[Frame]], list[Frame]]
 
-# A client may send thousands of them, in any shape; whoever reads sees no more than these.
+# A client may send thousands of exceptions, nested in any way. Only this many are read.
 MAX_NODES = 200
 MAX_DEPTH = 10
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One exception with the causes that led to it, nearest first, and the members it groups."""
+    """An exception with its causes, the nearest first, and the members of its group."""
 
     exception: ExceptionValue
     causes: list[Node] = field(default_factory=list)
@@ -30,10 +30,11 @@ class Node:
 
 
 def grow(exceptions: list[ExceptionValue]) -> Node:
-    """Return the main exception, the last of the payload, with all that hangs on it.
+    """Return the tree of exceptions. Its root is the last exception of the payload.
 
-    Without the ids of exception groups the others are the members of a main one that says it is a
-    group, else a chain, the oldest cause first. So is whatever hangs on nothing.
+    Without the ids of exception groups, there are two cases. If the root is an exception group, the
+    others are its members. Otherwise the exceptions are a chain, the oldest cause first. An
+    exception without a known parent is also a cause in the chain of the root.
     """
     *others, main = exceptions[-MAX_NODES:]
     others.reverse()
@@ -51,12 +52,12 @@ def grow(exceptions: list[ExceptionValue]) -> Node:
 
 
 def decide(root: Node) -> list[Node]:
-    """Return the exception that decides what a bug is, followed by its causes, nearest first.
+    """Return the exception that identifies the bug, followed by its causes, the nearest first.
 
-    It is the nearest one of the chain that has calls of the application. What a library put around
-    it (Android's "Unable to start activity", ``ServletException``, ``AggregateException``) stands
-    before many bugs. Where the client marked no call at all as the application's, names tell; and
-    where these do not, it is the outermost.
+    It is the nearest exception of the chain that has frames of the application. The exceptions that
+    a library wraps around it (Android's "Unable to start activity", ``ServletException``,
+    ``AggregateException``) are the same for many bugs. If the client marked no frame as the
+    application's, known library names decide. If they do not decide either, it is the outermost.
     """
     if not (root.causes or root.members):
         return [root]
@@ -78,9 +79,9 @@ def _nearest(root: Node, pick: Picker) -> list[Node] | None:
 
 
 def _is_wrapped_around(node: Node, causes: list[Node], pick: Picker) -> bool:
-    """Tell whether a library raised it around calls that the application was called back for.
+    """Return whether a library raised the exception around a callback of the application.
 
-    Its own calls are then the beginning of those of a cause: a filter before a servlet.
+    Then its application frames are the first frames of a cause: a filter before a servlet.
     """
     frames = node.exception.frames
     if pick(frames[-1:]):
@@ -117,7 +118,7 @@ def _branch(
         if _is_member(child, exception):
             node.members.append(branch)
         else:
-            # A chain is flat: the cause of a cause belongs to the same line of them.
+            # A chain is flat: the cause of a cause belongs to the same chain.
             causes, branch.causes = branch.causes, []
             node.causes += [branch, *causes]
     node.causes = _distinct(node.causes)
@@ -132,7 +133,7 @@ def _is_member(child: ExceptionValue, parent: ExceptionValue) -> bool:
 
 
 def _distinct(causes: list[Node]) -> list[Node]:
-    """Leave out a cause that is of the type of the one before: an attempt that was repeated."""
+    """Return causes without those of the same type as the cause before: a repeated attempt."""
     kept: list[Node] = []
     for node in causes:
         if not kept or node.members or node.exception.type != kept[-1].exception.type:

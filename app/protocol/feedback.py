@@ -1,7 +1,7 @@
-"""Feedback: what a person says of an error, in the two forms that SDKs send.
+"""Feedback: the report of a person about an error, in the two forms that SDKs send.
 
-``feedback``     an event whose context ``feedback`` is what was said
-``user_report``  the older one: ``event_id, name, email, comments`` about that event
+``feedback``     an event whose context ``feedback`` has the report
+``user_report``  the older form: ``event_id, name, email, comments`` about that event
 
 Source: https://develop.sentry.dev/sdk/telemetry/feedbacks/ and
 https://develop.sentry.dev/sdk/data-model/envelope-items/, 2026-11-24.
@@ -15,7 +15,7 @@ from typing import Any
 from app.protocol.envelope import Envelope, Item
 from app.protocol.lenient import parse_event_id, read_dict, read_name
 
-# Sentry's own limit, in characters; the envelope keeps what is beyond it.
+# Sentry's limit, in characters. The envelope keeps the full text.
 MAX_MESSAGE = 4096
 MAX_NAME = 200
 MAX_EMAIL = 320
@@ -26,11 +26,11 @@ USER_REPORT = "user_report"
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What somebody said.
+    """The feedback of a person.
 
-    :param event_id: of the feedback itself; a ``user_report`` has none.
-    :param associated_event_id: of the event it is about.
-    :param source: where it was written, in the client's word.
+    :param event_id: the id of the feedback itself; a ``user_report`` has none.
+    :param associated_event_id: the id of the event that the feedback is about.
+    :param source: where the feedback was written, as the client names it.
     """
 
     message: str
@@ -43,15 +43,15 @@ class Feedback:
 
 
 def read_feedback(envelope: Envelope) -> list[Feedback]:
-    """Return what an envelope has of feedback, in order; one without a message says nothing."""
+    """Return the feedback in an envelope, in order; feedback without a message is left out."""
     found = [_read(item, envelope) for item in envelope.items]
     return [feedback for feedback in found if feedback is not None]
 
 
 def is_feedback(item: Item) -> bool:
-    """Whether an item is feedback, also where its client calls it an event.
+    """Return whether an item is feedback, even if the client sends it as an event.
 
-    Python's SDK has no verb for feedback: as ``capture_event({"type": "feedback", …})`` it comes
+    The Python SDK has no function for feedback. ``capture_event({"type": "feedback", …})`` sends it
     as an item ``event``.
     """
     if item.type == "event":
@@ -81,7 +81,7 @@ def _read(item: Item, envelope: Envelope) -> Feedback | None:
 
 
 def _own_id(item: Item, envelope: Envelope) -> str | None:
-    # The header's is that of an event which came with it, if one did.
+    # The header may have the id of an event that came in the same envelope, so the payload wins.
     given = parse_event_id(item.payload.get("event_id"))
     return given or parse_event_id(envelope.headers.get("event_id"))
 

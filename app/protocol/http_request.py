@@ -1,4 +1,4 @@
-"""The request that an event happened in, in one form whichever the client chose."""
+"""The HTTP request of an event. All forms that clients send are read into one form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ MAX_COOKIES = 200
 
 
 def read_request(value: object) -> dict[str, Any]:
-    """Return the request with ``headers`` and ``cookies`` as objects of texts.
+    """Return the request with ``headers`` and ``cookies`` as dictionaries of texts.
 
-    Clients send both as objects or as pairs, cookies also as the header's text; the other members
-    (``method``, ``url``, ``query_string``, ``data``, ``env`` …) stay as they came.
+    Clients send both as objects or as lists of pairs, and cookies also as the text of the header.
+    The other members (``method``, ``url``, ``query_string``, ``data``, ``env`` …) are unchanged.
     """
     request = dict(read_dict(value))
     if "headers" in request:
@@ -26,7 +26,7 @@ def read_request(value: object) -> dict[str, Any]:
 
 
 def _named(value: object, separator: str) -> dict[str, str]:
-    """Read names and values; what comes twice is joined, as a header's values are."""
+    """Return values by name; several values of a name are joined, as in HTTP headers."""
     pairs: Any = value.items() if isinstance(value, dict) else read_list(value)
     named: dict[str, str] = {}
     for pair in pairs:

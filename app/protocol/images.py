@@ -1,7 +1,7 @@
-"""The binaries of a native event, and in which of them an instruction lies.
+"""The binaries (images) of a native event, and the binary that contains an instruction.
 
-Where a frame has no symbol, its file and the offset in it are all that tells it from others: the
-address itself is another one each time the program is loaded.
+A frame without a symbol is identified only by its file and the offset in it. The address itself
+changes each time the program is loaded.
 
 Source: https://develop.sentry.dev/sdk/data-model/event-payloads/debugmeta/, 2026-11-27.
 """
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from app.protocol.lenient import read_dict, read_list, read_text
 
-# A process has some hundred of them.
+# A process has some hundred binaries.
 MAX_IMAGES = 2000
-# Of 64 bits, which what clients send must fit into.
+# Addresses have at most 64 bits; larger numbers from clients are ignored.
 _MAX_ADDRESS = 2**64
 
 
 class Located(NamedTuple):
-    """Where an instruction lies: the binary, if it is known, and bytes from its start."""
+    """The location of an instruction: the binary, if known, and the offset in it in bytes."""
 
     file: str | None
     offset: int
@@ -33,7 +33,7 @@ class _Image(NamedTuple):
 
 
 class Images:
-    """The binaries that were loaded, in the payload's order and by address."""
+    """The loaded binaries, in the order of the payload and sorted by address."""
 
     def __init__(self, images: list[_Image]) -> None:
         self._listed = images
@@ -41,7 +41,7 @@ class Images:
         self._starts = [image.start for image in self._sorted]
 
     def locate(self, frame: dict[str, Any]) -> Located | None:
-        """Return where the instruction of a raw frame lies, ``None`` where nothing tells."""
+        """Return the location of the instruction of a raw frame, or ``None`` if it is unknown."""
         address = read_address(frame.get("instruction_addr"))
         if address is None:
             return None
@@ -63,13 +63,14 @@ _NONE = Images([])
 
 
 def read_images(debug_meta: object) -> Images:
-    """Read the ``debug_meta`` of a payload; what is no image is skipped."""
+    """Return the images in the ``debug_meta`` of a payload."""
     listed = read_list(read_dict(debug_meta).get("images"))[:MAX_IMAGES]
     return Images([_image(read_dict(image)) for image in listed]) if listed else _NONE
 
 
 def _image(image: dict[str, Any]) -> _Image:
-    # One without an address, as of JavaScript or WebAssembly, holds no absolute one.
+    # An image without an address, for example of JavaScript or WebAssembly, contains no absolute
+    # address.
     start = read_address(image.get("image_addr"))
     size = read_address(image.get("image_size")) or 0
     file = read_text(image.get("code_file")) or read_text(image.get("debug_file"))
@@ -79,7 +80,7 @@ def _image(image: dict[str, Any]) -> _Image:
 
 
 def read_address(value: object) -> int | None:
-    """Return an address, which clients write as a number, as ``"0x7fff1000"`` or as ``"4096"``."""
+    """Return an address from a number, ``"0x7fff1000"`` or ``"4096"``, or ``None``."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):

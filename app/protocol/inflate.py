@@ -1,14 +1,14 @@
-"""Content encodings, undone piece by piece, so that a bomb is noticed while it is small.
+"""Decodes content encodings in small pieces, so that a compression bomb is noticed early.
 
-    file with the wire's bytes ──▶ inflate() ──▶ pieces of some 64 KiB, ``limit`` bytes in all
+    file with the compressed bytes ──▶ inflate() ──▶ pieces of some 64 KiB, ``limit`` bytes in all
 
-200 MB fit into 194 KB of gzip, 36 KB of Brotli or 6 KB of Zstandard, so no decoder is ever asked
-for "all of it". What is kept of the pieces is the caller's business.
+200 MB fit into 194 KB of gzip, 36 KB of Brotli or 6 KB of Zstandard. So a decoder must never return
+the whole body at once. The caller decides what to do with the pieces.
 
 Errors::
 
-    BodyError      the bytes are not what the encoding says
-    └── BodyTooLarge   they would become more than ``limit`` bytes
+    BodyError      the bytes do not match the encoding
+    └── BodyTooLarge   the decoded body has more than ``limit`` bytes
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ import brotli
 import zstandard
 
 PIECE_BYTES = 64 * 1024
-# A Zstandard block of 4 bytes may stand for 128 KiB, and its decoder returns all that a call's
-# input yields: 64 bytes keep that below 2 MiB.
+# A Zstandard block of 4 bytes may decode to 128 KiB, and the decoder returns the output of all its
+# input at once. With 64 bytes of input, the output stays below 2 MiB.
 ZSTD_STEP_BYTES = 64
-# Decoders allocate their window ahead of the data; 8 MiB is what RFC 8878 asks everyone to bear.
+# Decoders allocate their window before the data. RFC 8878 asks every decoder to support 8 MiB.
 ZSTD_WINDOW_BYTES = 8 * 1024**2
-# Streams of several members or frames are legal, and never seen from a client. Each member costs a
-# copy of what follows it, so that a million empty ones would take minutes.
+# Streams with several members or frames are allowed, but no client sends them. Each member costs a
+# copy of the bytes after it, so a million empty members would take minutes.
 MAX_MEMBERS = 16
 
 
 class BodyError(ValueError):
-    """The bytes are not what their encoding says."""
+    """The bytes do not match their encoding."""
 
 
 class BodyTooLarge(BodyError):
-    """The body is larger than what is accepted."""
+    """The body is larger than the limit."""
 
 
 def inflate(source: IO[bytes], encoding: str, limit: int) -> Iterator[bytes]:
-    """Yield what the source's bytes stand for.
+    """Yield the decoded bytes of a source, piece by piece.
 
-    :param source: read from where it stands to its end.
-    :param encoding: the value of ``Content-Encoding``; an unknown one is taken for none, as Relay
-        does: if it was one after all, what comes out is no JSON, and that is the answer.
-    :param limit: bytes; a piece that goes beyond it is not yielded.
-    :raise BodyTooLarge: there would be more than ``limit`` bytes.
+    :param source: read from its current position to its end.
+    :param encoding: the value of ``Content-Encoding``. As in Relay, an unknown encoding is treated
+        as no encoding; if the body was encoded, it is not JSON, and the parser reports that.
+    :param limit: the maximum size in bytes; a piece beyond it is not yielded.
+    :raise BodyTooLarge: the decoded body has more than ``limit`` bytes.
     :raise BodyError: the bytes are damaged or end too early.
 
     Source: RFC 9110 section 8.4.1, RFC 7932, RFC 8878.
@@ -66,10 +66,12 @@ def inflate(source: IO[bytes], encoding: str, limit: int) -> Iterator[bytes]:
 
 
 def inflate_base64(body: bytes, limit: int) -> bytes:
-    """Return what base64 of zlib stands for, as old clients send to ``/store/`` without saying so.
+    """Return the decoded bytes of a body that is zlib data in base64.
 
-    :raise BodyTooLarge: it would be more than ``limit`` bytes.
-    :raise BodyError: it is no base64, or no zlib inside.
+    Old clients send this to ``/store/`` without a header that says so.
+
+    :raise BodyTooLarge: the decoded body has more than ``limit`` bytes.
+    :raise BodyError: the body is not base64, or it contains no zlib data.
     """
     try:
         wire = base64.b64decode(body)
@@ -93,7 +95,7 @@ def _gzip(source: IO[bytes]) -> Iterator[bytes]:
 
 
 def _deflate(source: IO[bytes]) -> Iterator[bytes]:
-    # "deflate" means zlib, and some clients send what the word says; two bytes tell them apart.
+    # "deflate" means zlib, but some clients send raw deflate. The first two bytes tell which it is.
     start = source.tell()
     head = source.read(2)
     source.seek(start)
@@ -120,11 +122,11 @@ def _members(source: IO[bytes], new: Callable[[], zlib._Decompress]) -> Iterator
 def _brotli(source: IO[bytes]) -> Iterator[bytes]:
     decoder = brotli.Decompressor()
     for wire in _identity(source):
-        # The limit is a soft one: a piece may be some tens of kilobytes longer.
+        # This limit is soft: a piece may be some tens of kilobytes longer.
         yield decoder.process(wire, output_buffer_limit=PIECE_BYTES)
         while not decoder.can_accept_more_data():
             yield decoder.process(b"", output_buffer_limit=PIECE_BYTES)
-    # It takes more input while it still has output to give.
+    # The decoder accepts more input while it still has output.
     while piece := decoder.process(b"", output_buffer_limit=PIECE_BYTES):
         yield piece
     if not decoder.is_finished():

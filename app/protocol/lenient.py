@@ -1,7 +1,7 @@
-"""Reading JSON that some client wrote: the expected type, or nothing; never an error.
+"""Lenient readers for JSON from clients: they return the expected type or nothing, never an error.
 
-An error report that is partly strange is still worth keeping, so a field of a wrong type reads as
-absent rather than failing its event.
+A partly invalid event is still worth keeping. So a field of a wrong type is read as absent and does
+not fail its event.
 
 Source: https://develop.sentry.dev/sdk/data-model/event-payloads/ and the aliases that Relay still
 reads for raven's clients (https://github.com/getsentry/relay), 2026-11-24.
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 Level = Literal["fatal", "error", "warning", "info", "debug"]
 LEVELS: tuple[Level, ...] = get_args(Level)
-# What raven, JavaScript and syslog call the same things.
+# The names of levels in raven, JavaScript and syslog.
 _LEVEL_ALIASES = {
     "critical": "fatal",
     "crit": "fatal",
@@ -34,28 +34,29 @@ _LEVEL_ALIASES = {
     "verbose": "debug",
 }
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
-# PostgreSQL refuses NUL in text, and no UTF-8 can write half of a surrogate pair.
+# PostgreSQL refuses NUL in text, and UTF-8 cannot encode a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NUMERIC = re.compile(r"-?\d{1,18}(?:\.\d{0,18})?")
-# Seconds up to the year 5138; a larger number counts thousandths, millionths or billionths of one.
+# Seconds up to the year 5138. A larger number is a count of milliseconds, microseconds or
+# nanoseconds.
 _LARGEST_SECONDS = 1e11
-# Python refuses to print integers of more than 4300 digits, and no field holds such a one.
+# Python refuses to print integers of more than 4300 digits, and no field needs such numbers.
 _LARGEST_INT = 10**40
 
 
 def clean_text(value: str) -> str:
-    """Return the text as a database can keep it: without NUL, without halves of surrogates."""
-    # Nearly every text is plain ASCII, and the search for what is not costs three times as much.
+    """Return the text in a form that a database can store: without NUL and lone surrogates."""
+    # Nearly every text is plain ASCII, and the search of the expression costs three times as much.
     if value.isascii() and "\x00" not in value:
         return value
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def parse_event_id(value: object) -> str | None:
-    """Return 32 lower-case hex digits, ``None`` when the value is no event id.
+    """Return an event id of 32 lower-case hex digits, or ``None`` if the value is not valid.
 
-    :param value: with or without dashes, in any case, also as ``{…}`` or ``urn:uuid:…``. One of
-        zeros is none: clients send it for every event that they have no id for.
+    :param value: with or without dashes, in any case, also as ``{…}`` or ``urn:uuid:…``. An id of
+        zeros is not valid: clients send it for every event without an id.
     """
     text = value.strip().lower().removeprefix("urn:uuid:") if isinstance(value, str) else ""
     if text.startswith("{") and text.endswith("}"):
@@ -65,9 +66,9 @@ def parse_event_id(value: object) -> str | None:
 
 
 def read_level(value: object) -> str:
-    """Return one of :data:`LEVELS`; ``error`` for what is none.
+    """Return a level of :data:`LEVELS`; ``error`` for an unknown value.
 
-    :param value: a name, or a number of Python's logging (10 … 50), also as text.
+    :param value: a name, or a level number of Python's logging (10 … 50), also as text.
     """
     name = value.strip().lower() if isinstance(value, str) else value
     if isinstance(name, str) and not _NUMERIC.fullmatch(name):
@@ -80,10 +81,10 @@ def read_level(value: object) -> str:
 
 
 def read_timestamp(value: object) -> datetime | None:
-    """Return the moment in UTC, ``None`` for what names none.
+    """Return a time in UTC, or ``None`` if the value is not a time.
 
-    :param value: seconds since 1970 (or the same in ms, µs, ns), or ISO 8601 / RFC 3339; without
-        an offset it is UTC, as raven means it.
+    :param value: seconds since 1970 (or ms, µs, ns), or ISO 8601 / RFC 3339. A time without an
+        offset is UTC, as in raven.
     """
     try:
         number = read_number(value)
@@ -98,7 +99,7 @@ def read_timestamp(value: object) -> datetime | None:
 
 
 def read_number(value: object) -> float | int | None:
-    """Return a finite number, also from text; ``None`` for anything else."""
+    """Return a finite number, also from text, or ``None`` for anything else."""
     if isinstance(value, str):
         return float(value) if _NUMERIC.fullmatch(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -107,7 +108,7 @@ def read_number(value: object) -> float | int | None:
 
 
 def read_int(value: object) -> int | None:
-    """Return a whole number, also from text or a float; ``None`` for anything else."""
+    """Return a whole number, also from text or a float, or ``None`` for anything else."""
     if type(value) is int and -_LARGEST_INT < value < _LARGEST_INT:
         return value
     number = read_number(value)
@@ -115,20 +116,20 @@ def read_int(value: object) -> int | None:
 
 
 def read_text(value: object) -> str | None:
-    """Return text that is not empty; numbers are written out, anything else is none."""
+    """Return non-empty text, also from a number, or ``None`` for anything else."""
     if isinstance(value, str):
         return clean_text(value) or None
     return None if (number := read_number(value)) is None else str(number)
 
 
 def read_name(value: object) -> str | None:
-    """Return text without the space around it, ``None`` when nothing is left."""
+    """Return text without the spaces around it, or ``None`` if nothing is left."""
     text = read_text(value)
     return (text.strip() or None) if text else None
 
 
 def read_anything(value: object) -> str | None:
-    """Return text, for a structure its JSON: some clients put objects where text belongs."""
+    """Return text, or the JSON of an object or list: some clients send objects instead of text."""
     if not isinstance(value, dict | list):
         return str(value) if isinstance(value, bool) else read_text(value)
     try:
@@ -138,17 +139,17 @@ def read_anything(value: object) -> str | None:
 
 
 def read_dict(value: object) -> dict[str, Any]:
-    """Return an object, empty for anything else."""
+    """Return a dictionary; an empty dictionary for anything else."""
     return value if isinstance(value, dict) else {}
 
 
 def read_list(value: object) -> list[Any]:
-    """Return a list, empty for anything else."""
+    """Return a list; an empty list for anything else."""
     return list(value) if isinstance(value, list | tuple) else []
 
 
 def read_values(value: object) -> list[dict[str, Any]]:
-    """Read ``{"values": […]}``, a flat list, or a single object."""
+    """Return the objects in ``{"values": […]}``, in a flat list, or a single object as a list."""
     if isinstance(value, dict):
         value = value.get("values", value)
     if isinstance(value, dict):
@@ -157,7 +158,7 @@ def read_values(value: object) -> list[dict[str, Any]]:
 
 
 def read_pairs(value: object) -> dict[str, Any]:
-    """Read an object, or a list of pairs as some clients write one; a later name wins."""
+    """Return a dictionary from an object or a list of pairs; the last pair of a name wins."""
     if isinstance(value, dict):
         return value
     return {
@@ -168,7 +169,7 @@ def read_pairs(value: object) -> dict[str, Any]:
 
 
 def read_tags(value: object) -> dict[str, str]:
-    """Read tags from an object or from pairs; a value that is no text or number is left out."""
+    """Return tags from an object or from pairs; values that are objects or lists are left out."""
     read = {
         clean_text(str(name)): "" if tag == "" else read_anything(tag)
         for name, tag in read_pairs(value).items()
@@ -178,5 +179,5 @@ def read_tags(value: object) -> dict[str, str]:
 
 
 def search_text(given: str | None) -> str | None:
-    """Return what a person looks for, without the space around it; ``None`` where it is nothing."""
+    """Return the text of a search without the spaces around it, or ``None`` if it is empty."""
     return clean_text(given or "").strip() or None

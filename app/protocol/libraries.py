@@ -1,7 +1,7 @@
-"""Code that no application wrote, whatever the client says of it: frameworks and runtimes by name.
+"""Recognises the code of frameworks and runtimes by name, whatever the client marks as in-app.
 
-A client often marks no call at all, or each one as foreign, or all of them as its own. Then names
-tell the calls of an application from those of what it is built on.
+A client often marks no frame at all, or all frames as foreign, or all frames as the application's.
+Then the names tell the frames of the application from those of its libraries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from app.protocol.stack import MAX_PATH, Frame, is_in_library, is_of_application
 
-# Modules and classes; a whole name, or the beginning of one before a dot or a dollar sign.
+# Modules and classes: a whole name, or the part of a name before a dot or a dollar sign.
 _MODULE = re.compile(
     r"(?:io\.(?:reactivex|ktor|undertow|micrometer|grpc|vertx|quarkus|sentry(?!\.(?:samples?|example)))"
     r"|rx\.(?:internal|observers|plugins|exceptions)|reactor\.(?:core|netty|util)"
@@ -22,8 +22,8 @@ _MODULE = re.compile(
     r"|unityengine|unityeditor|newtonsoft\.json|sentry_sdk|raven)(?:[.$+]|$)",
     re.IGNORECASE,
 )
-# Namespaces and functions, where a frame has no module. ``core`` and ``alloc`` are also names that
-# people give, so that these are told by what Rust has below them.
+# Namespaces and functions, for frames without a module. Applications also use the names ``core``
+# and ``alloc``, so these match only with the names of Rust's own modules below them.
 _FUNCTION = re.compile(
     r"<?(?:std|boost|__gnu_cxx|__cxxabiv1|crashpad|google_breakpad|sentry)::"
     r"|<?core::(?:panicking|result|option|ops|iter|slice|str|cell|ptr|fmt|num|future|task)::"
@@ -33,7 +33,7 @@ _FUNCTION = re.compile(
     r"|_start|start_thread|clone3?|__libc_start_main|__scrt_common_main_seh|invoke_main"
     r"|RtlUserThreadStart|BaseThreadInitThunk)$"
 )
-# Binaries of the operating system, which some clients name without a folder.
+# Binaries of the operating system. Some clients send them without a folder.
 _BINARY = re.compile(
     r"/(?:apex|system/(?:lib(?:64)?|bin|framework))/|\[vdso\]$"
     r"|(?:.{0,300}/)?lib(?:c|m|dl|art|log|pthread|stdc\+\+|c\+\+|gcc_s)(?:[-.]\d[\w.]{0,20})?\.so[\d.]*$"
@@ -46,12 +46,12 @@ _SOURCE = re.compile(r"org-dartlang-sdk:|dart:|package:(?:flutter|sentry\w{0,20}
 
 
 def own_frames(frames: list[Frame]) -> list[Frame]:
-    """Return the calls of the application, as the client marked them, without known frameworks."""
+    """Return the frames that the client marked as in-app, without known frameworks."""
     return [frame for frame in frames if is_of_application(frame) and not is_of_framework(frame)]
 
 
 def likely_frames(frames: list[Frame]) -> list[Frame]:
-    """Return the calls that are not of a known library, where the client marked none as its own."""
+    """Return the frames that are not of a known library, for clients that marked no frame."""
     return [
         frame
         for frame in frames
@@ -61,13 +61,13 @@ def likely_frames(frames: list[Frame]) -> list[Frame]:
 
 
 def newest_own_frame(frames: list[Frame]) -> Frame | None:
-    """Return the newest call of the application, else the newest of all."""
+    """Return the newest frame of the application, or else the newest frame of all."""
     candidates = own_frames(frames) or likely_frames(frames) or frames
     return candidates[-1] if candidates else None
 
 
 def is_of_framework(frame: Frame) -> bool:
-    """Return whether a frame's names are those of a framework, a runtime or a client of Sentry."""
+    """Return whether a frame has the names of a framework, a runtime or a Sentry SDK."""
     path = (frame.abs_path or frame.filename or "")[:MAX_PATH]
     return _is_known(
         (frame.module or "")[:200], (frame.function or "")[:200], path, (frame.package or "")[:300]

@@ -1,4 +1,4 @@
-"""What an envelope adds to the figures that are kept beside events: timings, sessions …"""
+"""Measures: the timings, metrics, sessions and AI calls that are counted from an envelope."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from app.protocol.transaction import Timing, read_timings
 
 
 class Measures(NamedTuple):
-    """What is counted of one envelope.
+    """What is counted from an envelope.
 
-    :param timings: only of what came through the second door; this application's own requests are
-        counted as they are answered.
+    :param timings: transactions, only from envelopes on the ingest routes. This application counts
+        its own requests when it answers them.
     :param metrics: custom metrics.
-    :param sessions: how sessions went, one by one or added up.
-    :param calls: what was asked of models, agents and tools, as spans say.
+    :param sessions: single sessions, or groups of sessions with the same outcome.
+    :param calls: AI calls, read from spans.
     """
 
     timings: list[Timing] = []
@@ -31,9 +31,9 @@ NOTHING = Measures()
 
 
 def read_measures(envelope: Envelope) -> Measures:
-    """Return what is counted of a scrubbed envelope, whichever door it came through.
+    """Return what is counted from a scrubbed envelope of any origin, without its timings.
 
-    Whatever is strange in it counts as nothing.
+    Invalid parts of the envelope are not counted.
     """
     found = Measures(
         metrics=read_metrics(envelope),
@@ -44,5 +44,5 @@ def read_measures(envelope: Envelope) -> Measures:
 
 
 def with_timings(measures: Measures, envelope: Envelope) -> Measures:
-    """Return measures to which the envelope's transactions are added."""
+    """Return the measures with the envelope's transactions as timings."""
     return measures._replace(timings=read_timings(envelope))

@@ -1,4 +1,4 @@
-"""The message of an event: three places that clients put it in, and its template.
+"""The message of an event and its template, read from the three places where clients put it.
 
 Source: https://develop.sentry.dev/sdk/data-model/event-payloads/message/, 2026-11-24.
 """
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from app.protocol.lenient import read_anything, read_dict, read_pairs, read_text
 
-# What Sentry keeps of a message; enough for anything a person reads.
+# Sentry keeps this many characters of a message. A person does not read more.
 MAX_FORMATTED = 8192
-# Bounded, so that "%999999999d" is a text and no gigabyte: widths are read, never obeyed.
+# The width is bounded and never applied, so that "%999999999d" does not make a text of a gigabyte.
 _PERCENT = re.compile(
     r"%(?:\((?P<name>[^()]{1,100})\))?[#0+-]{0,4}\d{0,4}(?:\.\d{1,4})?[hlL]?(?P<kind>[diouxXeEfFgGcrsajO%])"
 )
@@ -20,7 +20,7 @@ _BRACE = re.compile(r"\{(?P<name>\w{0,100})(?:![rsa])?(?::[^{}]{0,40})?\}")
 
 
 class Message(NamedTuple):
-    """A message as a person reads it, and the template it was made from."""
+    """A formatted message and its template."""
 
     formatted: str | None
     template: str | None
@@ -29,9 +29,8 @@ class Message(NamedTuple):
 def read_message(payload: dict[str, Any]) -> Message:
     """Return the message of a payload.
 
-    ``logentry`` wins over ``message``, which is a text or the same object, and over raven's
-    ``sentry.interfaces.Message``; where the client left the formatting to the server it is done
-    here.
+    ``logentry`` wins over ``message`` (a text or an object like ``logentry``) and over raven's
+    ``sentry.interfaces.Message``. If the client did not format the message, it is formatted here.
     """
     plain = payload.get("message")
     logentry = payload.get("logentry")
@@ -52,7 +51,7 @@ def _entries(payload: dict[str, Any]) -> list[object]:
 
 
 def _format(template: str, params: object) -> str:
-    """Fill a template as the client's language would; what has no parameter stays as it is."""
+    """Return a template with its parameters; a placeholder without a parameter is unchanged."""
     if not params:
         return template
     named = read_pairs(params) if isinstance(params, dict) else {}

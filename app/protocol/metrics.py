@@ -1,11 +1,11 @@
-"""Custom metrics: what a program counts and measures, by the metrics API of its SDK.
+"""Custom metrics: the values that a program sends through the metrics API of its SDK.
 
-An item holds many values, each with a name, a type, a unit and attributes. Values of the same
-metric are put together here, on the thread of whoever sent them. What is no metric (no name,
-another type, a value that is no number) counts as nothing; the envelope is kept as it is.
+An item contains many values, each with a name, a type, a unit and attributes. The values of a
+metric are collected here, on the thread of the sender. Invalid metrics (no name, another type, a
+value that is not a number) are not counted. The envelope is not changed.
 
-Of the attributes only release and environment tell figures apart: others may have as many values
-as there are users.
+Figures are separated only by the attributes release and environment. Other attributes may have as
+many values as there are users.
 
 Source: https://develop.sentry.dev/sdk/telemetry/metrics/, 2026-11-24.
 """
@@ -20,17 +20,17 @@ from app.protocol.lenient import read_dict, read_list, read_name, read_timestamp
 
 ITEM_TYPE = "trace_metric"
 COUNTER, GAUGE, DISTRIBUTION = TYPES = ("counter", "gauge", "distribution")
-# Larger is no measurement, and sums of it would leave what a double holds.
+# Larger values are not real measurements, and their sums could exceed the range of a double.
 LIMIT = 1e40
 _LENGTHS = {"name": 200, "unit": 40, "release": 250, "environment": 64}
 _UNITLESS = frozenset({"none", "1"})
 
 
 class MetricKey(NamedTuple):
-    """What the values of a metric have in common.
+    """The key of a metric.
 
     :param type: one of :data:`TYPES`.
-    :param unit: empty where there is none; so are ``release`` and ``environment``.
+    :param unit: empty if there is none; the same for ``release`` and ``environment``.
     """
 
     name: str
@@ -41,11 +41,12 @@ class MetricKey(NamedTuple):
 
 
 class Metric(NamedTuple):
-    """Values of one metric, in the order in which they came.
+    """The values of a metric, in wire order.
 
-    :param values: at least one; each finite and within :data:`LIMIT`.
-    :param last: the newest of them, and ``last_at`` when it was taken, in seconds since 1970;
-        infinity where that is not told, and for all but gauges, of which it says nothing.
+    :param values: at least one value; each is finite and within :data:`LIMIT`.
+    :param last: the newest value.
+    :param last_at: the time of the newest value, in seconds since 1970. It is infinity if the time
+        is unknown, and for all types except gauges, which do not use it.
     """
 
     key: MetricKey
@@ -55,7 +56,7 @@ class Metric(NamedTuple):
 
 
 def read_metrics(envelope: Envelope) -> list[Metric]:
-    """Return the metrics in an envelope, each once, in the order in which they first came."""
+    """Return the metrics in an envelope, one for each key, in the order of their first values."""
     found: dict[MetricKey, Metric] = {}
     for item in envelope.items:
         if item.type == ITEM_TYPE and isinstance(item.payload, dict):
@@ -66,7 +67,7 @@ def read_metrics(envelope: Envelope) -> list[Metric]:
 
 
 def is_measurement(sample: dict[str, Any]) -> bool:
-    """Tell whether this is a value of a metric: a number, so no secret, whatever its name says."""
+    """Return whether this is a value of a metric. It is a number, so it is never a secret."""
     return sample.get("type") in TYPES and type(sample.get("value")) in (float, int)
 
 
@@ -109,7 +110,7 @@ def _attribute(attributes: dict[str, Any], name: str) -> str:
 
 
 def _value(value: object) -> float | None:
-    # By its very type: bool is an int to Python, and no number here.
+    # Compare the exact type: in Python a bool is an int, but here it is not a number.
     if type(value) is not float and type(value) is not int:
         return None
     return float(value) if -LIMIT < value < LIMIT else None

@@ -1,7 +1,7 @@
-"""Envelopes as they are stored: Zstandard, and zlib in stores of older versions.
+"""Compression of stored envelopes: Zstandard, and zlib in stores of older versions.
 
-Level 3 makes an ordinary event of 16 KB 2.4 KB in 0.02 ms; zlib's fastest level made it 2.7 KB in
-0.05 ms.
+Level 3 compresses an ordinary event of 16 KB to 2.4 KB in 0.02 ms. The fastest level of zlib
+compressed it to 2.7 KB in 0.05 ms.
 """
 
 from __future__ import annotations
@@ -13,20 +13,23 @@ import zstandard
 
 LEVEL = 3
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-# More than anything that is taken in, and too little to hurt: the size in a damaged frame is
-# believed before its first byte is decoded.
+# More than any accepted envelope, and small enough to do no harm: the decoder trusts the size in a
+# damaged frame before it decodes the first byte.
 MAX_BYTES = 256 * 1024**2
-# A compressor keeps the memory that its largest body took; 0.9 MiB for one of this size.
+# A compressor keeps the memory that its largest body needed: 0.9 MiB for a body of this size.
 SMALL_BYTES = 64 * 1024
 
-# Those that nobody uses at the moment, as many as there are threads that pack at once: they are not
-# to be shared. A new one gets its memory from the system page by page, which takes three times as
-# long as compressing.
+# The idle compressors, at most as many as there are threads that compress at once. Two threads must
+# not share a compressor. A new compressor gets its memory from the system page by page, and that
+# takes three times as long as compressing.
 _idle: deque[zstandard.ZstdCompressor] = deque()
 
 
 def pack(body: bytes) -> bytes:
-    """Return an envelope as it is stored."""
+    """Return the compressed form of an envelope, for the store.
+
+    :param body: the envelope in wire form.
+    """
     if len(body) > SMALL_BYTES:
         return zstandard.ZstdCompressor(level=LEVEL).compress(body)
     try:
@@ -39,9 +42,9 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return an envelope in wire form.
+    """Return a stored envelope in wire form.
 
-    :raise ValueError: the row is damaged.
+    :raise ValueError: the stored bytes are damaged.
     """
     try:
         if not stored.startswith(_ZSTD_MAGIC):

@@ -1,4 +1,4 @@
-"""Rate limits as Sentry states them: which kinds of data have to wait, and until when.
+"""Sentry's rate limits: which categories of data have to wait, and until when.
 
 Source: https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
 """
@@ -10,18 +10,18 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-# The category of a limit that names none: it holds everything.
+# The category of a limit without a category: it limits all items.
 EVERYTHING = ""
-# An answer that asks for more is obeyed for this long, and then asked again: a wrong clock or a
-# typing error there must not stop delivery for a year here.
+# A longer limit is followed only for this time; then Sentry is asked again. A wrong clock or a
+# typing error at Sentry must not stop the delivery for a year.
 MAX_LIMIT = timedelta(days=1)
-# What the specification has an SDK wait after a 429 that does not say how long.
+# By the specification, an SDK waits this long after a 429 without a time.
 DEFAULT_LIMIT = timedelta(seconds=60)
 
-# Far beyond any limit that is meant, and no date overflows by it.
+# Far longer than any real limit, and short enough that adding it to a date does not overflow.
 _LONGEST_S = 10 * 366 * 86_400.0
 
-# What an item counts as. What is not listed counts as its own type.
+# The categories of each item type. A type that is not listed is its own category.
 _CATEGORIES: dict[str, tuple[str, ...]] = {
     "event": ("error", "default"),
     "transaction": ("transaction",),
@@ -47,12 +47,14 @@ _CATEGORIES: dict[str, tuple[str, ...]] = {
 
 
 def categories_of(item_type: str) -> tuple[str, ...]:
-    """Return the categories that limit an item; the first is the one it is counted under."""
+    """Return the categories that limit an item; the item is counted under the first category."""
     return _CATEGORIES.get(item_type, (item_type,))
 
 
 def limited_types(limits: Mapping[str, datetime], now: datetime) -> frozenset[str]:
-    """Return the item types that have to wait; types that no table knows are not among them.
+    """Return the item types that have to wait because of the limits of their categories.
+
+    A limit without a category (:data:`EVERYTHING`) adds no type.
 
     :param limits: category to the end of its limit.
     """
@@ -62,9 +64,9 @@ def limited_types(limits: Mapping[str, datetime], now: datetime) -> frozenset[st
 
 
 def parse_rate_limits(header: str, now: datetime) -> dict[str, datetime]:
-    """Read ``X-Sentry-Rate-Limits``: ``seconds:category;category:scope:reason, …``.
+    """Return the limits in ``X-Sentry-Rate-Limits``: ``seconds:category;category:scope:reason, …``.
 
-    :return: category to the end of its limit; :data:`EVERYTHING` for a limit that names none.
+    :return: category to the end of its limit; :data:`EVERYTHING` for a limit without a category.
     """
     limits: dict[str, datetime] = {}
     for entry in header.split(","):
@@ -79,7 +81,7 @@ def parse_rate_limits(header: str, now: datetime) -> dict[str, datetime]:
 
 
 def parse_retry_after(value: str, now: datetime) -> datetime | None:
-    """Read ``Retry-After``, in seconds or as an HTTP date; ``None`` when it is neither.
+    """Return the time in ``Retry-After``, from seconds or an HTTP date; ``None`` if it is neither.
 
     Source: RFC 9110, section 10.2.3.
     """
@@ -87,7 +89,7 @@ def parse_retry_after(value: str, now: datetime) -> datetime | None:
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """Read an HTTP date, ``None`` when it is none."""
+    """Return the time of an HTTP date, or ``None`` if it is not valid."""
     try:
         read = email.utils.parsedate_to_datetime(value)
     except ValueError:
@@ -98,7 +100,10 @@ def parse_http_date(value: str) -> datetime | None:
 def merged(
     old: Mapping[str, datetime], new: Mapping[str, datetime], now: datetime
 ) -> dict[str, datetime]:
-    """Return both, each category with its later end but for :data:`MAX_LIMIT`, without the past."""
+    """Return the limits of both that have not ended, each with its later end.
+
+    No limit ends later than :data:`MAX_LIMIT` from now.
+    """
     ends = {
         category: max(limits[category] for limits in (old, new) if category in limits)
         for category in {*old, *new}
@@ -111,7 +116,7 @@ def merged(
 
 
 def longest(limits: Mapping[str, datetime], item_types: Iterable[str]) -> datetime | None:
-    """Return when the last of the limits that hold these items ends."""
+    """Return when the last limit of these items ends, or ``None`` if no limit applies."""
     names = {EVERYTHING, *(name for kind in item_types for name in categories_of(kind))}
     return max((limits[name] for name in names if name in limits), default=None)
 

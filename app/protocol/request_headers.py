@@ -1,10 +1,10 @@
-"""Which headers of a request the application's own events and traces keep.
+"""Filters the request headers in this application's own events and traces.
 
-The SDK takes over every header that a client sent. Anyone can send a hundred of them, of 8,000
-characters each, and each would be scrubbed, stored and sent on; so only those that help to
-understand an error are kept, and of these the beginning.
+The SDK copies every header of a request. Anyone can send a hundred headers of 8,000 characters
+each, and all of them would be scrubbed, stored and forwarded. So only headers that help to
+understand an error are kept, and long values are cut.
 
-Other programs' events are not touched: what their SDKs send is theirs to decide.
+The events of other programs are not changed: their SDKs decide which headers they send.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 MAX_HEADER = 1000
-# Authorization and Cookie stay for the scrubber, which puts [Filtered] there: that they were sent
-# is worth knowing, and their values are looked for elsewhere in the event.
+# Authorization and Cookie stay, and the scrubber replaces their values by [Filtered]. It is useful
+# to know that they were sent, and the scrubber looks for copies of their values in the event.
 KNOWN = frozenset(
     "accept accept-encoding accept-language authorization cache-control connection content-encoding"
     " content-length content-type cookie dnt forwarded host if-modified-since if-none-match"
@@ -25,11 +25,11 @@ _ATTRIBUTE = "http.request.header."
 
 
 def keep_known_headers(payload: Any) -> Any:
-    """Return an item's payload without the headers that are not in :data:`KNOWN`.
+    """Return the payload of an item with only the headers in :data:`KNOWN`.
 
-    :param payload: of an event, a transaction or a batch of spans; never changed.
-    :return: the same with ``request.headers`` and the attributes ``http.request.header.*`` of
-        spans filtered, each value at most :data:`MAX_HEADER` characters.
+    :param payload: the payload of an event, a transaction or a batch of spans; it is not changed.
+    :return: a copy with filtered ``request.headers`` and span attributes
+        ``http.request.header.*``, each value at most :data:`MAX_HEADER` characters.
     """
     if not isinstance(payload, dict):
         return payload

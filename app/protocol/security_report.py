@@ -1,12 +1,12 @@
-"""What browsers report of a site's policies, as events.
+"""Reads the security reports of browsers as events.
 
     application/csp-report      {"csp-report": {…}}           the policy's ``report-uri``
     application/reports+json    [{"type": "csp-violation", "body": {…}}, …]     its ``report-to``
     {"expect-ct-report": {…}}   {"expect-staple-report": {…}}   {"known-pins": […], …}
 
-A violation is grouped by directive and blocked host, as Sentry does. The report stands in the
-event's member ``csp``, where Sentry reads it; those of certificates, which Sentry's parser does not
-know any more, in its ``extra``.
+Like in Sentry, violations are grouped by directive and blocked host. The event has the report in
+``csp``, where Sentry reads it. Sentry's parser no longer supports reports about certificates, so
+the event has them in ``extra``.
 
 Source: https://www.w3.org/TR/CSP3/#deprecated-serialize-violation and #reporting, RFC 9163,
 RFC 7469; the members by https://github.com/getsentry/relay (``security_report.rs``), 2026-11-27.
@@ -21,13 +21,13 @@ from urllib.parse import urlsplit
 from app.protocol.caller import AUTO_ADDRESS
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 
-# Of one request; a browser sends what came together within a minute or so.
+# The maximum for one request. A browser collects reports for about a minute.
 MAX_REPORTS = 50
 MAX_TEXT = 1000
 _SELF = ("", "self", "'self'")
-# What a browser writes for the URL of what has none.
+# A browser sends these words for blocked content without a URL.
 _KEYWORDS = ("inline", "eval", "wasm-eval", "trusted-types-policy", "trusted-types-sink")
-# The names of a report by report-to, as report-uri has them.
+# The names of fields in report-to, mapped to the names in report-uri.
 _CSP_MEMBERS = {
     "documenturl": "document_uri",
     "blockedurl": "blocked_uri",
@@ -49,10 +49,10 @@ _CERTIFICATE_TEXTS = (
 
 
 class Sender(NamedTuple):
-    """What a report's request says beside the report.
+    """The data of the request that sent a report.
 
-    :param user_agent: stands in for the report's own.
-    :param release: and ``environment``: of the query string.
+    :param user_agent: used if the report has no user agent.
+    :param release: from the query string, like ``environment``.
     """
 
     user_agent: str | None = None
@@ -61,7 +61,7 @@ class Sender(NamedTuple):
 
 
 def read_reports(body: Any, sender: Sender) -> list[dict[str, Any]]:
-    """Return an event's payload for each violation; other reports are left out.
+    """Return the payload of an event for each violation; other reports are left out.
 
     :param body: the JSON of the request.
     """
@@ -102,7 +102,7 @@ def _with_sender(event: dict[str, Any], report: dict[str, Any], sender: Sender) 
     for name in ("release", "environment"):
         if value := getattr(sender, name):
             event[name] = value
-    # A browser sends it, and no program that could say where it runs.
+    # The report comes from a browser, so the platform is always JavaScript.
     return {"platform": "javascript", "level": "error", **event}
 
 
@@ -116,7 +116,7 @@ def _csp_event(report: dict[str, Any]) -> dict[str, Any] | None:
         number = read_int(named.get(name))
         if number is not None and number >= 0:
             csp[name] = number
-    # Firefox names the directive only with its sources, in the other member.
+    # Firefox sends the directive only in the other field, together with its sources.
     directive = (csp.get("effective_directive") or csp.get("violated_directive") or "").split()
     if not directive:
         return None
@@ -149,7 +149,7 @@ def _message(directive: str, blocked: str) -> str:
 
 
 def _blocked(uri: str) -> str:
-    """Return the host of a URL with its port, the scheme of one without, a keyword as it is."""
+    """Return the host and port of a URL, the scheme of a URL without host, or a keyword."""
     if uri in _SELF:
         return "self"
     if uri in _KEYWORDS:

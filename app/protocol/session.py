@@ -1,9 +1,10 @@
 """The session: a visit, the run of a program or a request, and how it ended.
 
-A client tells one session by updates, of which each says everything: it may send them several
-times and out of order. Those of requests it adds up itself and sends as numbers (aggregates).
-Whatever has no release counts as nothing: the protocol demands one, and Sentry refuses the rest.
-When a session started is not read; its client's clock may say anything.
+A client reports a session in updates. Each update has the full state, so the client may send
+updates several times and out of order. For sessions of requests, the client counts them itself and
+sends the numbers (aggregates). Sessions without a release are not counted: the protocol requires a
+release, and Sentry refuses sessions without one. The start time of a session is not read, because
+the clock of the client may be wrong.
 
 Source: https://develop.sentry.dev/sdk/telemetry/sessions/, 2026-11-26.
 """
@@ -17,12 +18,11 @@ from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 from app.protocol.scrubbing.spans import FILTERED
 
-# How a session went. The worst that was ever said of it counts, which is also the last thing that
-# a client says that keeps to the protocol: what has ended stays as it ended, errors only grow.
+# The outcome of a session. The worst outcome of all updates counts. For a client that follows the
+# protocol, this is also the last outcome: an ended session does not change, and errors only grow.
 HEALTHY, ERRORED, ABNORMAL, CRASHED = range(4)
 _OUTCOMES = {"ok": HEALTHY, "exited": HEALTHY, "abnormal": ABNORMAL, "crashed": CRASHED}
-# As in Sentry, "unhandled" is no crash: it falls to what is not listed, an error.
-# "unhandled" is an error that nothing handled and that ended nothing.
+# As in Sentry, "unhandled" is not a crash but an error: no code handled it, but it ended nothing.
 _AGGREGATED = {
     "exited": HEALTHY,
     "errored": ERRORED,
@@ -30,20 +30,20 @@ _AGGREGATED = {
     "abnormal": ABNORMAL,
     "crashed": CRASHED,
 }
-# A group is a minute of one process; larger is no count of requests.
+# A group covers a minute of a process; a larger number of requests is not plausible.
 MAX_QUANTITY = 1_000_000
-# Of one envelope. Each is a row to be written while others wait.
+# The maximum for one envelope. Each user is a row to write while other requests wait.
 MAX_USERS = 1000
 _KINDS = frozenset({"session", "sessions"})
 _RELEASE_LENGTH, _ENVIRONMENT_LENGTH = 250, 64
 
 
 class Sessions(NamedTuple):
-    """One session as an update tells it, or a group of them that went alike.
+    """A session from an update, or a group of sessions with the same outcome.
 
-    :param sid: what tells it from others; ``None`` for a group, and where a client gave none.
-    :param did: the user or the device, as the client calls it; personal data, not to be stored.
-    :param environment: empty where the client names none.
+    :param sid: the id of the session; ``None`` for a group, and if the client sends no id.
+    :param did: the id of the user or device from the client. It is personal data: do not store it.
+    :param environment: empty if the client sends none.
     :param outcome: one of HEALTHY, ERRORED, ABNORMAL, CRASHED.
     """
 
@@ -56,7 +56,7 @@ class Sessions(NamedTuple):
 
 
 def read_sessions(envelope: Envelope) -> list[Sessions]:
-    """Return what an envelope says of sessions, in order; users beyond the bound are left out."""
+    """Return the sessions in an envelope, in order; users above ``MAX_USERS`` are left out."""
     told: list[Sessions] = []
     for item in envelope.items:
         if item.type in _KINDS and isinstance(item.payload, dict):
@@ -93,17 +93,17 @@ def _quantities(group: dict[str, Any]) -> Iterator[tuple[int, int]]:
 def _outcome_of(payload: dict[str, Any]) -> int:
     status = payload.get("status")
     name = status.strip().lower() if isinstance(status, str) else ""
-    # A status that is not known is taken for an error, as Sentry does.
+    # An unknown status counts as an error, as in Sentry.
     outcome = _OUTCOMES.get(name, ERRORED) if name else HEALTHY
     return max(outcome, ERRORED) if (read_int(payload.get("errors")) or 0) > 0 else outcome
 
 
 def _read_sid(value: object) -> str | None:
     sid = (read_name(value) or "").replace("-", "").lower()
-    return sid if sid.strip("0") else None  # The nil UUID is nobody's.
+    return sid if sid.strip("0") else None  # The nil UUID is not a valid id.
 
 
 def _read_did(value: object) -> str | None:
     did = read_name(value)
-    # What was scrubbed would make one user of all those it was scrubbed from.
+    # All scrubbed ids are the same text, so they would count as one user.
     return None if did is None or FILTERED in did else did

@@ -1,4 +1,4 @@
-"""Stacks: the calls that led to an error, and the exceptions that carry them.
+"""Stacks: the frames that led to an error, and the exceptions that have them.
 
 payload ── exception{values} ─┐
         ── threads ───────────┼── exceptions, cause first, each with its frames
@@ -24,8 +24,8 @@ from app.protocol.lenient import (
     read_values,
 )
 
-# Where package managers and runtimes put what the application did not write. Matched against
-# paths with forward slashes, in lower case.
+# The folders where package managers and runtimes put libraries. Matched against paths in lower case
+# with forward slashes.
 _LIBRARY_PATH = re.compile(
     r"(?:^|/)(?:site-packages|dist-packages|node_modules|bower_components|vendor|gems|\.cargo"
     r"|\.rustup|\.m2|\.nuget|go/pkg/mod)/"
@@ -41,21 +41,21 @@ _LIBRARY_MODULE = re.compile(
 
 
 SCRIPT_FILE = re.compile(r"\.(?:[cm]?[jt]sx?|vue|svelte|jsbundle|bundle)$", re.IGNORECASE)
-# Browsers mark everything as the application's, also what bundlers put into files of their own.
+# Browser SDKs mark all frames as in-app, even those in the library files of a bundler.
 _VENDOR_FILE = re.compile(
     r"/node_modules/|(?:^|[/~.-])(?:vendors?|polyfills?|zone|jquery|react-dom)(?=[~.-])[\w~.-]{0,200}\.js"
     r"|(?:^|/)(?:framework|runtime|webpack)(?:~main)?[.-][0-9a-f]{8,}\.js"
 )
-# Longer paths are read by their beginning.
+# Only this many characters of a path are read.
 MAX_PATH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One call of a stack, with the source around its line where the client had it.
+    """A frame of a stack, with the source lines around it if the client sent them.
 
-    :param image: the file of the binary that an unsymbolicated instruction lies in.
-    :param image_offset: of that instruction, bytes from where the binary was loaded.
+    :param image: the file of the binary with the instruction, for a frame without a symbol.
+    :param image_offset: the offset of that instruction from the start of the binary, in bytes.
     """
 
     function: str | None
@@ -76,12 +76,13 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionValue:
-    """One exception of a chain; ``frames`` run from the oldest call to the newest.
+    """An exception of a chain; ``frames`` has the oldest call first.
 
-    :param exception_id: with ``parent_id`` the place in a tree, where the client tells it.
-    :param source: the attribute of the parent that holds it: ``__cause__``, ``exceptions[0]`` …
-    :param is_synthetic: the client made it up to carry a stack; nothing was raised.
-    :param error_code: of Apple's ``NSError``, whose type is only the domain that it is from.
+    :param exception_id: with ``parent_id``, the place in a tree, if the client sends it.
+    :param source: the attribute of the parent with this exception: ``__cause__``,
+        ``exceptions[0]`` …
+    :param is_synthetic: whether the client created it only to have a stack; nothing was raised.
+    :param error_code: the code of Apple's ``NSError``, whose type is only the domain of the error.
     """
 
     type: str | None
@@ -100,9 +101,9 @@ class ExceptionValue:
 
 @dataclass(frozen=True, slots=True)
 class Stacks:
-    """What a payload holds of stacks.
+    """The exceptions and frames of a payload.
 
-    :param loose: the frames of an event that has no exception to carry them.
+    :param loose: the frames of an event without exceptions.
     """
 
     exceptions: list[ExceptionValue] = field(default_factory=list)
@@ -110,34 +111,34 @@ class Stacks:
 
 
 def is_script(frame: Frame) -> bool:
-    """Return whether the frame is JavaScript, whose bundlers rename files and functions."""
+    """Return whether a frame is JavaScript, where bundlers rename files and functions."""
     return _kind_of_file((frame.filename or frame.abs_path or "")[:MAX_PATH])[0]
 
 
 def is_of_application(frame: Frame) -> bool:
-    """Return whether the application wrote the code of a frame, also where a browser says so."""
+    """Return whether a frame is in-app and not in the library file of a bundler."""
     path = frame.filename or frame.abs_path or ""
     return frame.in_app and not _kind_of_file(path[:MAX_PATH])[1]
 
 
 @lru_cache(maxsize=4096)
 def _kind_of_file(path: str) -> tuple[bool, bool]:
-    """Return whether a file is a script, and one of a bundler's with the code of others."""
+    """Return whether a file is a script, and whether a bundler put libraries into it."""
     is_script = bool(SCRIPT_FILE.search(path.partition("?")[0]))
     return is_script, is_script and bool(_VENDOR_FILE.search(path))
 
 
 def top_frame(frames: list[Frame]) -> Frame | None:
-    """Return the newest frame of the application, else the newest of all."""
+    """Return the newest in-app frame, or else the newest frame of all."""
     candidates = [frame for frame in frames if frame.in_app] or frames
     return candidates[-1] if candidates else None
 
 
 def read_stacks(payload: dict[str, Any]) -> Stacks:
-    """Read the exceptions of a payload and the stack that stands beside them.
+    """Return the exceptions of a payload, or its frames if it has no exceptions.
 
-    The stack of the crashed thread, else of the current one, belongs to the exception that names
-    the issue when that has none, which is how native clients send it.
+    If the last exception has no stack, it gets the stack of the payload, or of the crashed thread,
+    or of the current thread. Native clients send stacks in this way.
     """
     given = payload.get("exception") or payload.get("sentry.interfaces.Exception")
     values = [{"value": given}] if isinstance(given, str) else read_values(given)
@@ -199,7 +200,7 @@ def _raw_frames(stack: object) -> list[dict[str, Any]]:
 
 def _frames(stack: object, images: Images) -> list[Frame]:
     raw = _raw_frames(stack)
-    # A client that marks one call as the application's has decided about the others, too.
+    # A client that marks one frame as in-app has also decided about all other frames.
     is_marked = any(frame.get("in_app") is True for frame in raw)
     return [_frame(frame, is_marked, images) for frame in raw]
 
@@ -227,7 +228,7 @@ def _frame(frame: dict[str, Any], is_marked: bool, images: Images) -> Frame:
 
 
 def is_in_library(module: object, path: object) -> bool:
-    """Guess whether code is a library's, where the client did not say."""
+    """Return whether the module or the path is one of a known library."""
     if isinstance(module, str) and _LIBRARY_MODULE.match(module[:200].lower()):
         return True
     return isinstance(path, str) and bool(
@@ -236,7 +237,7 @@ def is_in_library(module: object, path: object) -> bool:
 
 
 def _is_own(frame: dict[str, Any]) -> bool:
-    """Guess whether the application wrote the code of a frame whose client did not say."""
+    """Return whether a frame seems to be in-app, for a client that did not mark it."""
     module = frame.get("module")
     path = frame.get("abs_path") or frame.get("filename") or frame.get("package")
     if is_in_library(module, path):
@@ -245,5 +246,5 @@ def _is_own(frame: dict[str, Any]) -> bool:
 
 
 def _line(value: object) -> str | None:
-    # Ruby's client sends each line with its end.
+    # The Ruby SDK sends each line with its line end.
     return clean_text(value).rstrip("\r\n") if isinstance(value, str) else None

@@ -1,8 +1,8 @@
 """The transaction: a request, a page load or a job, and how long it took.
 
-Old clients send it as an item of its own, with its spans inside; newer ones stream spans, of which
-the *segment* is what a transaction was. A payload that is strange in part is still a request that
-happened: it counts, only not for how long it took.
+Old clients send a transaction as a separate item with its spans inside. Newer clients stream spans,
+and a *segment* span takes the place of the transaction. A partly invalid payload is still a request
+that happened: it is counted, but without its duration.
 
 Sources: https://develop.sentry.dev/sdk/data-model/event-payloads/transaction/ and
 https://develop.sentry.dev/sdk/telemetry/spans/span-protocol/, 2026-11-24.
@@ -16,20 +16,21 @@ from typing import Any, NamedTuple
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_list, read_name, read_timestamp
 
-# As Sentry calls it.
+# Sentry's name for a transaction without a name.
 UNNAMED = "<unlabeled transaction>"
-# What Sentry's failure rate takes for no failure; the last one is another name of the one before.
+# Sentry's failure rate does not count these as failures. "unknown_error" is another name of
+# "unknown".
 NO_FAILURES = frozenset({"ok", "cancelled", "unknown", "unknown_error"})
-# Longer is no request and no page load but a clock that was set, or a laptop that slept.
+# A longer time is not a real duration: the clock was changed, or a laptop was asleep.
 MAX_MS = 24 * 3600 * 1000.0
 _LENGTHS = {"transaction": 200, "release": 250, "environment": 64}
 
 
 class Timing(NamedTuple):
-    """One transaction.
+    """The timing of a transaction.
 
-    :param release: empty where the client names none; so is ``environment``.
-    :param ms: how long it took; ``None`` where that is not known, or nonsense.
+    :param release: empty if the client sends none; the same for ``environment``.
+    :param ms: the duration in milliseconds; ``None`` if it is unknown or not plausible.
     """
 
     transaction: str
@@ -46,7 +47,7 @@ def make_timing(
     ms: float | None,
     failed: bool,
 ) -> Timing:
-    """Return a timing whose names are as long as they are kept, and whose time is plausible."""
+    """Return a timing with names cut to their maximum length, and only a plausible duration."""
     return Timing(
         (transaction or UNNAMED)[: _LENGTHS["transaction"]],
         (release or "")[: _LENGTHS["release"]],
@@ -97,13 +98,13 @@ def _attribute(attributes: dict[str, Any], name: str) -> str | None:
 
 
 def milliseconds(start: object, end: object) -> float | None:
-    """Return how long it was from one moment to another; ``None`` where one of them is none."""
+    """Return the time from start to end in milliseconds; ``None`` if one of them is not a time."""
     began, ended = read_timestamp(start), read_timestamp(end)
     return None if began is None or ended is None else (ended - began).total_seconds() * 1000
 
 
 def is_failure(status: object) -> bool:
-    """Tell whether a span or a transaction of this status failed."""
-    # Without a status it is unknown how it ended, which is no failure.
+    """Return whether a span or a transaction with this status failed."""
+    # Without a status it is unknown how it ended, and that is not a failure.
     name = status.strip().lower() if isinstance(status, str) else ""
     return bool(name) and name not in NO_FAILURES

@@ -1,7 +1,7 @@
-"""Browser, system and device of a user agent, in the shapes of Sentry's contexts.
+"""Reads the browser, the operating system and the device from a user agent, as Sentry contexts.
 
-The rules and their engine are those of `uap-core`, which Sentry reads user agents by, too. They are
-loaded with the first user agent, which takes some 0.2 s and 20 MB that not every process needs.
+The rules and their engine come from `uap-core`, as in Sentry. They are loaded with the first user
+agent. Loading takes some 0.2 s and 20 MB, and not every process needs them.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-# What browsers send is shorter; the time it takes grows with the length.
+# Browsers send shorter user agents, and the time to parse one grows with its length.
 MAX_LENGTH = 500
-# A shop's visitors have some hundred of them. Each entry takes about 2 KB.
+# The visitors of a shop have some hundred user agents. Each entry takes about 2 KB.
 _CACHED = 2048
 _UNKNOWN = (None, "", "Other")
 
 
 def read_user_agent(text: str) -> dict[str, dict[str, str]]:
-    """Return the contexts ``browser``, ``os`` and ``device`` as far as they are known.
+    """Return the contexts ``browser``, ``os`` and ``device``, if they are known.
 
-    :param text: the header, of which the first :data:`MAX_LENGTH` characters count.
-    :return: ``browser`` and ``os`` with ``name`` and, where it is known, ``version``; ``device``
-        with ``family``, ``model`` and ``brand``. Not to be changed: others get the same.
+    :param text: the header; only its first :data:`MAX_LENGTH` characters are read.
+    :return: ``browser`` and ``os`` with ``name`` and, if known, ``version``; ``device`` with
+        ``family``, ``model`` and ``brand``. Do not change it: all callers share the result.
     """
     return _parsed(text[:MAX_LENGTH])
 
@@ -30,7 +30,7 @@ def read_user_agent(text: str) -> dict[str, dict[str, str]]:
 def _parsed(text: str) -> dict[str, dict[str, str]]:
     if not text.strip():
         return {}
-    import ua_parser  # See above.
+    import ua_parser  # Imported late, see the docstring of this module.
 
     result = ua_parser.parse(text)
     contexts = {

@@ -1,11 +1,12 @@
-"""Versions: which of two releases of one package is the newer one, where their names tell it.
+"""Versions: which of two releases of a package is newer, if their names say so.
 
     nav@10.24.0+311 ── package "nav" · numbers 10.24.0 · no pre-release · build 311
 
-Understood are semantic versions, calendar versions (``2026.11.27``, ``2026-11-27``, ``20261127``),
-any number of parts (``1.2.3.4``), what ``git describe`` writes (``1.2.3-14-gabc123``), pre-releases
-(``-rc.1``, ``rc1``, ``.dev3``) and builds. A commit's hash or a single number is no version here:
-whether 1234567 comes after 89 its name does not tell.
+Supported forms are semantic versions, calendar versions (``2026.11.27``, ``2026-11-27``,
+``20261127``), any number of parts (``1.2.3.4``), the output of ``git describe``
+(``1.2.3-14-gabc123``), pre-releases (``-rc.1``, ``rc1``, ``.dev3``) and builds. The hash of a
+commit or a single number is not a version here: the name does not say whether 1234567 comes after
+89.
 
 Source: https://semver.org/spec/v2.0.0.html (11. Precedence), 2026-11-27.
 """
@@ -18,13 +19,13 @@ from typing import NamedTuple
 
 # A single number may be a build, a counter or seven digits of a hash.
 MIN_PARTS = 2
-# Longer parts are no numbers that anybody counts versions by.
+# Parts with more digits are not version numbers.
 MAX_DIGITS = 18
-# From here on a first part is a year.
+# A first part in this range is a year.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 
 _PACKAGE_END = "@"
-# Where the number begins if something else than `package@` is before it: `my-shop-1.2.3`.
+# The start of the number if it follows another prefix than `package@`: `my-shop-1.2.3`.
 _BEGIN = re.compile(r"[-_/ ](?=[vV]?\d)")
 _NUMBERS = re.compile(r"\d{1,18}(?:\.\d{1,18})*")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?!\d)")
@@ -36,13 +37,13 @@ _PIECE = re.compile(r"\d{1,18}|[A-Za-z]+")
 
 
 class Version(NamedTuple):
-    """A version, taken apart.
+    """A parsed version.
 
-    :param package: of what; empty where the name does not say.
-    :param numbers: without zeros at the end, as 1.2 and 1.2.0 are one version.
-    :param before: of a pre-release its identifiers, each ``(0, number, "")`` or ``(1, 0, word)``.
-    :param after: commits or post-releases after the version.
-    :param build: what follows ``+``; empty without one.
+    :param package: the name of the package; empty if the release has none.
+    :param numbers: without zeros at the end, because 1.2 and 1.2.0 are the same version.
+    :param before: the identifiers of a pre-release, each ``(0, number, "")`` or ``(1, 0, word)``.
+    :param after: the number of commits or post-releases after the version.
+    :param build: the text after ``+``; empty if there is none.
     """
 
     package: str
@@ -53,17 +54,17 @@ class Version(NamedTuple):
 
     @property
     def is_calendar(self) -> bool:
-        """Whether it counts by years."""
+        """Whether this is a calendar version."""
         return _FIRST_YEAR <= self.numbers[0] <= _LAST_YEAR
 
     def is_comparable(self, other: Version) -> bool:
-        """Whether both are versions of one package, counted in the same way."""
+        """Return whether both are versions of the same package with the same scheme."""
         return self.package == other.package and self.is_calendar == other.is_calendar
 
 
 @functools.lru_cache(4096)
 def parse_version(name: str) -> Version | None:
-    """Take the name of a release apart; ``None`` where it is no version.
+    """Return the version in the name of a release, or ``None`` if it is not a version.
 
     :param name: ``package@version+build``; package and build may be missing.
     """
@@ -80,7 +81,7 @@ def parse_version(name: str) -> Version | None:
     if match := _GIT_DESCRIBE.fullmatch(rest) or _POST.fullmatch(rest):
         after, rest = int(match[1]), ""
     elif _FIRST_YEAR <= numbers[0] <= _LAST_YEAR and rest[1:].isascii() and rest[1:].isdigit():
-        # After a date a number counts the releases of that day.
+        # A number after a date counts the releases of that day.
         after, rest = int(rest[1 : MAX_DIGITS + 1]), ""
     if rest and not _WORDS.fullmatch(rest):
         return None
@@ -88,9 +89,9 @@ def parse_version(name: str) -> Version | None:
 
 
 def compare(one: Version, other: Version) -> int | None:
-    """Return -1, 0 or 1 as the first is older, the same or newer.
+    """Return -1, 0 or 1 if the first version is older, the same or newer.
 
-    :return: ``None`` where their names do not tell: of two packages, or by builds that are no
+    :return: ``None`` if the names do not say it: for two packages, or for builds that are not
         numbers.
     """
     if not one.is_comparable(other):
@@ -108,7 +109,7 @@ def compare(one: Version, other: Version) -> int | None:
 
 
 def _numbers(text: str) -> tuple[tuple[int, ...], str]:
-    """Return the numbers that a text begins with, and what follows."""
+    """Return the numbers at the start of a text, and the rest of the text."""
     if match := _DATE.match(text) or _COMPACT_DATE.match(text):
         return tuple(int(part) for part in match.groups() if part), text[match.end() :]
     match = _NUMBERS.match(text)
@@ -132,5 +133,5 @@ def _identifiers(text: str) -> tuple[tuple[int, int, str], ...]:
 
 
 def _key(version: Version) -> tuple[object, ...]:
-    # A pre-release comes before its release, whatever it is called.
+    # A pre-release with any name comes before its release.
     return version.numbers, not version.before, version.before, version.after

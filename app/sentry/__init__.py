@@ -1,4 +1,4 @@
-"""Sentry: how the SDK is set up, and the few verbs that other code uses."""
+"""Sentry: the setup of the SDK, and the functions that other code calls."""
 
 from app.sentry.error_tracker import ErrorTracker
 from app.sentry.sdk import (

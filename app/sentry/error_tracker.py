@@ -1,4 +1,4 @@
-"""ErrorTracker: what other code calls to have an error recorded.
+"""ErrorTracker: the class that other code calls to record an error.
 
 >>> try:
 ...     charge(order)
@@ -18,16 +18,18 @@ log = logging.getLogger("app.tracker")
 
 
 class ErrorTracker:
-    """Records errors in the local store, from where they go to Sentry."""
+    """Records errors in the local store. The forwarder then sends them to Sentry."""
 
     def log_error(
         self, exception: BaseException, context: Mapping[str, Any] | None = None
     ) -> str | None:
-        """Record an exception; it is on the disk when this returns.
+        """Record an exception. The event is on the disk when this method returns.
 
-        :param context: facts shown on the event as the context ``custom``.
-        :return: the event id, 32 hex digits; the first one's if the exception is recorded already;
-            ``None`` only where a filter dropped it. Never raises into the caller, but under test.
+        The method raises no errors of its own, except in tests.
+
+        :param context: facts to show on the event as the context ``custom``.
+        :return: the event id, 32 hex digits. For an exception that is already recorded, the id of
+            its first event. ``None`` if a filter dropped the event, or if recording failed.
         """
         try:
             return capture_exception(exception, context)

@@ -1,9 +1,9 @@
-"""Sentry: how the SDK is set up, and the few verbs that other code uses.
+"""Sentry: the setup of the SDK, and the functions that other code calls.
 
-    capture_* ── sentry_sdk ── LocalTransport ── intake: on the disk ── then on its way to Sentry
+    capture_* ── sentry_sdk ── LocalTransport ── intake: stored on the disk ── sent to Sentry
 
-The SDK always captures every error; how many of them reach Sentry is decided after they are
-stored, so that the local counts stay true. Traces and profiles are sampled by the SDK.
+The SDK always captures every error. Sampling for Sentry happens after an error is stored, so the
+local counts stay correct. The SDK samples traces and profiles.
 """
 
 from __future__ import annotations
@@ -40,17 +40,19 @@ log = logging.getLogger("app.tracker")
 
 Filter = Callable[[dict[str, Any], dict[str, Any]], "dict[str, Any] | None"]
 
-# What waits for the disk; everything else of this application is stored within a second.
+# Envelopes with these items are on the disk before the call returns. All others of this application
+# are stored within a second.
 DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
-# Where unhandled errors are logged, which are captured already.
+# The logger of unhandled errors. These errors are already captured.
 UNHANDLED_LOGGER = "app.unhandled"
-# Where other programs report.
+# The ingest routes, to which other programs send their envelopes.
 INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
-# Our own plumbing: neither traced nor counted as a session.
+# Internal routes: they are neither traced nor counted as sessions.
 UNTRACED_PATHS = re.compile(
     rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}"
 )
-# Where an exception carries the id of its event, so that logging and then raising it is one event.
+# The attribute of an exception that holds the id of its event. An exception that is first logged
+# and then raised makes one event.
 _MARK = "_devenviro_event"
 
 # The secrets of the event that this context is capturing.
@@ -61,9 +63,9 @@ _intake: Intake | None = None
 
 
 class LocalTransport(Transport):
-    """Gives every envelope of the SDK to the intake and never raises.
+    """Passes every envelope of the SDK to the intake and never raises.
 
-    An instance, because the SDK ignores a transport class when there is no DSN.
+    The SDK gets an instance, because it ignores a transport class when there is no DSN.
     """
 
     def __init__(self, intake: Intake | None) -> None:
@@ -71,7 +73,7 @@ class LocalTransport(Transport):
         self._intake = intake
 
     def capture_envelope(self, envelope: SdkEnvelope) -> None:
-        """Store an envelope: events before returning, the rest soon."""
+        """Store an envelope: events before this returns, other items with the next batch."""
         if self._intake is None:
             return
         try:
@@ -86,13 +88,13 @@ class LocalTransport(Transport):
             self._intake.offer(own)
 
     def flush(self, timeout: float, callback: Any | None = None) -> None:
-        """Store what still waits for its batch; from the store it reaches Sentry by itself."""
+        """Store the envelopes that wait for a batch; the forwarder then sends them to Sentry."""
         if self._intake is not None:
             self._intake.flush()
 
 
 def connect(config: Config, intake: Intake) -> None:
-    """Tell this module where envelopes go and what :func:`init_sentry` falls back to."""
+    """Set the intake that gets the envelopes, and the defaults of :func:`init_sentry`."""
     global _defaults, _intake
     _defaults, _intake = config, intake
 
@@ -106,24 +108,24 @@ def init_sentry(
     enable_profiling: bool | None = None,
     debug: bool | None = None,
 ) -> None:
-    """Set up the SDK; what is not given comes from the configuration.
+    """Set up the SDK. Arguments that are not given come from the configuration.
 
-    :param dsn: where errors go in the end; without one they stay in the store.
-    :param sample_rate: share of errors that are sent on, 0 to 1; all of them are stored.
-    :param enable_tracing: ``True`` at the configured rate, ``False`` not at all.
+    :param dsn: the destination of the errors; without a DSN they stay in the store.
+    :param sample_rate: the share of errors that are sent to Sentry, 0 to 1; all errors are stored.
+    :param enable_tracing: ``False`` switches tracing off; else the configured rate is used.
     :param enable_profiling: the same for profiles.
-    :param debug: the SDK's own debug output on stderr.
+    :param debug: whether the SDK prints debug output to stderr.
     """
     config = _defaults or load_config()
     dsn = config.SENTRY_DSN if dsn is None else dsn
     tracing = enable_tracing is not False and config.SENTRY_TRACES_SAMPLE_RATE > 0
     profiling = enable_profiling is not False and config.SENTRY_PROFILES_SAMPLE_RATE > 0
     with warnings.catch_warnings():
-        # Successors of these two options switch the SDK's scrubber off, and are not ready.
+        # The new options that replace these two switch the SDK's scrubber off, and are not ready.
         warnings.filterwarnings("ignore", message="The send_default_pii option is deprecated")
         warnings.filterwarnings("ignore", message="Transaction-based profiling is deprecated")
         sentry_sdk.init(
-            # An empty string, since for None the SDK reads SENTRY_DSN itself.
+            # An empty string: for None the SDK would read SENTRY_DSN itself.
             dsn=dsn or "",
             environment=environment or config.ENVIRONMENT,
             release=find_release(config),
@@ -139,12 +141,13 @@ def init_sentry(
             transport=LocalTransport(_intake),
             project_root=str(ROOT),
             integrations=[FlaskIntegration(), LoggingIntegration()],
-            # They would import every library they know that is installed: HTTPX and Hugging Face,
-            # which only memories need, took 0.16 s of CPU and 12 MB at each start.
+            # The auto-enabling integrations import every library they know, if it is installed.
+            # HTTPX and Hugging Face, which only memories need, took 0.16 s of CPU and 12 MB at each
+            # start.
             auto_enabling_integrations=False,
-            # Dedupe forgets an exception as soon as another one passes, and drops a second raise of
-            # one object in the next request; _before_send does both right. SQLAlchemy's would put
-            # the tracker's own queries among the application's breadcrumbs.
+            # DedupeIntegration remembers only the last exception. It also drops an exception object
+            # that is raised again in the next request. _before_send handles both cases correctly.
+            # SqlalchemyIntegration would add our own queries to the breadcrumbs of the application.
             disabled_integrations=[DedupeIntegration(), SqlalchemyIntegration()],
         )
     ignore_logger("app.tracker")
@@ -155,7 +158,10 @@ def init_sentry(
 
 
 def find_release(config: Config) -> str:
-    """Return ``SENTRY_RELEASE``, else the git commit, else what the image was built from."""
+    """Return ``SENTRY_RELEASE``, or the git commit, or the release that the image was built from.
+
+    Without any of them, return the name and the version of this application.
+    """
     if config.SENTRY_RELEASE:
         return config.SENTRY_RELEASE
     return _git_commit(ROOT) or os.environ.get("BUILD_RELEASE") or f"devenviro@{VERSION}"
@@ -188,9 +194,10 @@ def capture_message(text: str, level: str = "info") -> str | None:
 def capture_exception(
     e: BaseException, custom_context: Mapping[str, Any] | None = None
 ) -> str | None:
-    """Record an exception and return its event id, the first one's if it is recorded already.
+    """Record an exception and return its event id.
 
-    :param custom_context: shown on the event as the context ``custom``.
+    :param custom_context: facts to show on the event as the context ``custom``.
+    :return: for an exception that is already recorded, the id of its first event.
     """
     with sentry_sdk.new_scope() as scope:
         if custom_context:
@@ -201,43 +208,43 @@ def capture_exception(
 def set_user_context(
     user_id: str | int, username: str | None = None, email: str | None = None
 ) -> None:
-    """Name the user whom the errors of this request hit."""
+    """Set the user on the events of this request."""
     user = {"id": str(user_id), "username": username, "email": email}
     sentry_sdk.set_user({key: value for key, value in user.items() if value is not None})
 
 
 def set_tag(key: str, value: str) -> None:
-    """Put a searchable pair on the events of this request."""
+    """Set a tag on the events of this request."""
     sentry_sdk.set_tag(key, value)
 
 
 def set_context(key: str, value: Mapping[str, Any]) -> None:
-    """Put structured facts on the events of this request."""
+    """Set a context with structured facts on the events of this request."""
     sentry_sdk.set_context(key, dict(value))
 
 
 def add_filter(function: Filter) -> Filter:
     """Add a filter that sees every event before it is stored; usable as a decorator.
 
-    :param function: takes the event and the SDK's hint; returns the event, changed or not, or
-        ``None`` to drop it. A filter that raises is skipped: its mistake must not cost an event.
+    :param function: takes the event and the hint of the SDK. It returns the event, changed or not,
+        or ``None`` to drop the event. A filter that raises is skipped: its bug must lose no event.
     """
     _filters.append(function)
     return function
 
 
 def remove_filter(function: Filter) -> None:
-    """Remove a filter."""
+    """Remove a filter that :func:`add_filter` added."""
     _filters.remove(function)
 
 
 def reraises() -> bool:
-    """Whether the tracker's own failures are raised, as they are under test."""
+    """Return whether errors inside the error tracker are raised, as they are in tests."""
     return _defaults is not None and _defaults.testing
 
 
 def event_id_of(e: BaseException | None) -> str | None:
-    """Return the id of the event that this exception was recorded as."""
+    """Return the id of the event of an exception, or ``None`` if it is not recorded."""
     mark = getattr(e, "__dict__", {}).get(_MARK)
     return mark[1] if mark else None
 
@@ -247,14 +254,15 @@ def event_id_of(e: BaseException | None) -> str | None:
 
 @add_global_event_processor
 def _drop_recorded(event: Any, hint: dict[str, Any]) -> Any:
-    # As an event processor, since those run before the SDK serialises the event.
+    # An event processor, because these run before the SDK serialises the event.
     exception = (hint.get("exc_info") or (None, None))[1]
     return None if exception is not None and _is_marked(exception) else event
 
 
 @add_global_event_processor
 def _note_secrets(event: Any, hint: dict[str, Any]) -> Any:
-    # Before the SDK's scrubber, which takes away what the copies of a secret are found by.
+    # This runs before the SDK's scrubber, which removes the values that are needed to find copies
+    # of a secret.
     if _intake is not None:
         try:
             values = event.get("exception", {}).get("values", [])
@@ -271,8 +279,8 @@ def _note_secrets(event: Any, hint: dict[str, Any]) -> Any:
 
 
 def _with_caller(event: dict[str, Any]) -> dict[str, Any]:
-    # The SDK's own processor, which runs late, believes X-Forwarded-For whoever wrote it; Flask has
-    # the address by TRUSTED_PROXIES.
+    # The processor of the SDK runs late and trusts any X-Forwarded-For header. Flask has the
+    # address that TRUSTED_PROXIES allows.
     user = event.get("user")
     if has_request_context() and isinstance(user, dict) and "ip_address" in user:
         return {**event, "user": {**user, "ip_address": read_address(request.remote_addr)}}
@@ -301,8 +309,8 @@ def _filtered(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | N
 
 
 def _is_marked(exception: BaseException) -> bool:
-    # Another request that raises the same object again (a constant of a module, say) met the error
-    # anew: only within one scope is it the same occurrence.
+    # Only within one scope it is the same occurrence. When another request raises the same object
+    # again (for example a constant of a module), it is a new occurrence.
     mark = exception.__dict__.get(_MARK)
     return mark is not None and mark[0] == _scope_token()
 
@@ -323,7 +331,7 @@ def _traces_sampler(rate: float) -> Callable[[dict[str, Any]], float]:
 
 
 def _own_envelope(envelope: SdkEnvelope) -> Envelope:
-    """Translate without serialising: the SDK's payloads are JSON-ready already."""
+    """Return our envelope for an envelope of the SDK, without serialising its payloads."""
     return Envelope(dict(envelope.headers), [_own_item(item) for item in envelope.items])
 
 

@@ -1,16 +1,17 @@
-"""`flask verify`: the self-test, from the configuration to Sentry's answer.
+"""`flask verify`: the self-test, from the configuration to the response of Sentry.
 
     configuration                              setup.py       the settings and their folders
     store                                      setup.py       its checks are those of `/health`
     Sentry initialised · message captured ·
     exception captured · user context set      capture.py     captured, and read back
     endpoints answer                           endpoints.py   through Flask, without a socket
-    DSN parses · resolves · connects · TLS     network.py     the way to Sentry, hop by hop
-    accepts                                    acceptance.py  what Sentry says to a real event
-    delivered                                  delivery.py    its trail, to the end
+    DSN parses · resolves · connects · TLS     network.py     each step of the connection to Sentry
+    accepts                                    acceptance.py  the response of Sentry to a real event
+    delivered                                  delivery.py    the delivery of a captured exception
 
-Checks run in this order; :mod:`~app.cli.verify.checks` times them, turns what they raise into a
-``fail``, and skips those that stand on one that failed. :mod:`~app.cli.verify.command` prints them.
+Checks run in this order. :mod:`~app.cli.verify.checks` measures their time, reports an exception as
+a ``fail``, and skips a check whose precondition failed. :mod:`~app.cli.verify.command` prints the
+results.
 """
 
 from __future__ import annotations

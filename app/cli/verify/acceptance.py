@@ -1,7 +1,8 @@
-"""What Sentry says to a real event, and what that means.
+"""The check "accepts": send a real event to Sentry and explain the response.
 
-The event goes straight there, past the store: what is looked at is the answer. A 200 means that
-Sentry has queued it; its filters and quotas come later, and only its pages show the event.
+The event is sent directly to Sentry and is not stored here, because only the response matters. A
+200 means that Sentry has queued the event. Sentry's filters and quotas come later; only its pages
+show whether the event is there.
 
 Source: https://develop.sentry.dev/sdk/foundations/transport/envelopes/ and
 https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-23.
@@ -46,7 +47,7 @@ REFUSALS = {
 
 
 def accepts(run: Run) -> Verdict:
-    """Post an event and judge the answer."""
+    """Send an event to Sentry and return what its response means."""
     target, event_id = run.aim(), uuid.uuid4().hex
     try:
         answer = within(checks.TIMEOUT_S, _post, run, target, _envelope(run, event_id))
@@ -83,7 +84,7 @@ def _post(run: Run, target: Dsn, body: bytes) -> Answer:
         "X-Sentry-Auth": target.authorization(CLIENT),
         "Connection": "close",
     }
-    # Given an open socket, http.client neither resolves nor connects again, and uses no proxy.
+    # With an open socket, http.client neither resolves nor connects again, and uses no proxy.
     kind = http.client.HTTPSConnection if target.is_encrypted else http.client.HTTPConnection
     connection = kind(target.host, target.port)
     connection.sock = open_stream(run, target)
@@ -105,7 +106,7 @@ def _verdict(run: Run, answer: Answer, now: datetime) -> Verdict:
     if 200 <= status < 300:
         return _accepted(answer, now)
     if 300 <= status < 400:
-        # A redirected POST loses its body in many clients, hence nobody follows it.
+        # In many clients a redirected POST loses its body, so redirects are not followed.
         mend = "put the address it leads to into SENTRY_DSN, unless it is a login page"
         return failed(f"{status}: redirected to {words or 'nowhere'}", mend)
     if status == 429:

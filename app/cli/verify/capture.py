@@ -1,9 +1,9 @@
-"""Whether the SDK gives its events to this service, and all of them arrives in the store.
+"""Checks that the SDK passes its events to this service, and that they arrive in the store.
 
     Sentry initialised → message · exception · user: captured, then read back by event id
 
-The captures go through :mod:`app.sentry` as any code's would, in a scope of their own. A dead
-store does not skip them: that an event is set aside on the disk instead is worth knowing just then.
+The checks capture through :mod:`app.sentry` like all other code, in a separate scope. They also run
+when the store is down: then it is important to know that events go to the emergency folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from app.web.checks import Verdict, failed, passed, warned
 
 MESSAGE = "flask verify: a test message"
 USER_MESSAGE = "flask verify: a test message of a known user"
-# What of an event the line of a check repeats.
+# The fields of an event that the line of a check shows.
 _SHOWN = frozenset({"level", "type", "user id"})
 
 
@@ -31,7 +31,7 @@ class SelfTestError(Exception):
 
 
 def sentry_initialised(run: Run) -> Verdict:
-    """See that the SDK is on, gives everything to us, and watches Flask."""
+    """Check that the SDK is on, passes all envelopes to this service, and watches Flask."""
     client = sentry_sdk.get_client()
     if not client.is_active():
         return failed("the SDK has no client", "see that create_app() calls init_sentry()")
@@ -74,7 +74,7 @@ def _raise_on_purpose() -> None:
 
 
 def user_context_set(run: Run) -> Verdict:
-    """Set a user, capture, and read the user back."""
+    """Set a user, capture a message, and read the user back."""
     user_id = f"verify-{run.id[:8]}"
     with sentry_sdk.isolation_scope():
         sentry.set_tag("verify", run.id)
@@ -89,7 +89,7 @@ def _read_back(run: Run, event_id: str | None, expected: dict[str, str]) -> Verd
             "the SDK dropped it: there is no event id",
             "a filter did that, or the SDK itself: with SENTRY_DEBUG=true this command shows which",
         )
-    # The folder first: whatever is taken in meanwhile is then found in the store.
+    # Look into the folder first: an event that is recovered in the meantime is then in the store.
     if _waits(run, event_id):
         return _not_in_the_store(run, event_id)
     with run.store.read() as conn:

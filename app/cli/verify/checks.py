@@ -1,8 +1,9 @@
-"""Checks, one after the other: each says pass, warn, fail or skip, and how to mend what is wrong.
+"""Checks of the self-test: each returns pass, warn, fail or skip, and says how to fix a problem.
 
-A check is a function of the :class:`Run`. What it raises is a ``fail`` with the type's name, so
-that the self-test of a broken service still ends, with every other check's word. A check that
-fails blocks those that need it; a skip blocks only where it says so.
+A check is a function that takes the :class:`Run`. An exception in a check becomes a ``fail`` with
+the name of its type. So the self-test of a broken service still ends, with the results of all other
+checks. A failed check blocks the checks that need it. A skipped check blocks them only if its
+verdict says so.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from config import Config
 
 T = TypeVar("T")
 
-# What one step over the network may take, in seconds. A Sentry that answers later than that keeps
-# the forwarder busy, too.
+# The time limit of one step over the network, in seconds. A Sentry that answers later than this
+# also keeps the forwarder busy.
 TIMEOUT_S = 5.0
 MAX_FOREIGN_CHARACTERS = 200
 
 
 @dataclass
 class Run:
-    """One run of the self-test: what it looks at, and what one check leaves for the next.
+    """A run of the self-test: the services to check, and results that later checks need.
 
-    :param id: in the tag ``verify`` of every event of this run.
-    :param target: where the DSN leads, once it is parsed.
-    :param addresses: of the target's host, once it is resolved.
-    :param exception_id: of the event of the captured exception.
+    :param id: the value of the tag ``verify`` on every event of this run.
+    :param target: the parsed DSN; ``None`` before it is parsed.
+    :param addresses: the addresses of the target's host; empty before it is resolved.
+    :param exception_id: the id of the event of the captured exception.
     """
 
     app: Flask
@@ -57,13 +58,13 @@ class Run:
     exception_id: str = ""
 
     def aim(self) -> Dsn:
-        """Return the target; only for checks that need its parsing."""
+        """Return the parsed DSN; only for checks that run after it is parsed."""
         if self.target is None:
             raise RuntimeError("the DSN was not parsed")
         return self.target
 
     def clean(self, text: str) -> str:
-        """Return somebody else's words fit for a terminal: one short line without our secrets."""
+        """Return the text of another program as one short line for a terminal, without secrets."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
             text = text.replace(secret, "[Filtered]")
         line = "".join(letter if letter.isprintable() else " " for letter in text)
@@ -72,7 +73,7 @@ class Run:
 
     def _secrets(self) -> set[str]:
         config = self.config
-        # Settings that a configuration does not show in its own repr are the secret ones.
+        # The secret settings are those that the repr of a configuration does not show.
         fields = type(config).model_fields.items()
         secrets = {getattr(config, name) for name, setting in fields if not setting.repr}
         secrets.add(self.store.url.password)
@@ -83,7 +84,7 @@ class Run:
 
 
 class Check(NamedTuple):
-    """A step of the self-test; ``needs`` names the earlier one that it stands on."""
+    """A step of the self-test; ``needs`` names an earlier check that must not fail."""
 
     name: str
     look: Callable[[Run], Verdict]
@@ -91,7 +92,7 @@ class Check(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """A check that was run or skipped; ``ms`` is how long it took."""
+    """A check that was run or skipped; ``ms`` is its duration in milliseconds."""
 
     name: str
     verdict: Verdict
@@ -109,17 +110,18 @@ def run_checks(checks: tuple[Check, ...], run: Run) -> Iterator[Finished]:
 
 
 def worst(finished: list[Finished]) -> Result:
-    """Return ``pass``, ``warn`` or ``fail`` for the whole."""
+    """Return the worst result: ``pass``, ``warn`` or ``fail``."""
     return combined(passed(), *(check.verdict for check in finished)).result
 
 
 def within(seconds: float, function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function on a thread of its own and wait for it at most so long.
+    """Call a function on a separate thread and return its result, within a time limit.
 
-    A socket's timeout bounds each of its reads, not all of them together, and name resolution has
-    none at all. The thread of a call that never ends ends with the process.
+    The timeout of a socket limits each read, not all reads together. Name resolution has no timeout
+    at all. If the call never returns, its thread ends with the process.
 
-    :raise TimeoutError: it took longer.
+    :param seconds: the time limit.
+    :raise TimeoutError: the call took longer.
     """
     answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
 

@@ -1,4 +1,4 @@
-"""`flask verify`: runs the checks and prints them, each as soon as it is done."""
+"""`flask verify`: run the checks and print each result as soon as it is known."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ NAME_WIDTH = max(len(check.name) for check in CHECKS)
 @click.pass_context
 @with_appcontext
 def verify(context: click.Context, as_json: bool) -> None:
-    """Test the set-up, from the configuration to Sentry's answer.
+    """Test the setup, from the configuration to the response of Sentry.
 
-    Captures two messages and an exception, which are stored and delivered like any other, and
-    posts one event straight to the Sentry of SENTRY_DSN. All carry the tag "verify".
+    The command captures two messages and an exception. They are stored and delivered like any other
+    event. It also sends one event directly to the Sentry of SENTRY_DSN. All have the tag "verify".
 
     \b
     Exit code:
@@ -86,7 +86,7 @@ def verify(context: click.Context, as_json: bool) -> None:
 
 
 def report(finished: list[Finished]) -> dict[str, object]:
-    """Return what ``--json`` prints: ``status`` and the ``checks`` in order, times in ``ms``."""
+    """Return the output of ``--json``: ``status`` and the ``checks`` in order, times in ``ms``."""
     checks = [
         {
             "name": result.name,
@@ -103,7 +103,7 @@ def report(finished: list[Finished]) -> dict[str, object]:
 def _printed(run: Run, finished: Iterable[Finished]) -> list[Finished]:
     done: list[Finished] = []
     for result in finished:
-        # What five checks lack is said once.
+        # A fix that several checks in a row need is printed only once.
         said = bool(done) and done[-1].verdict.mend == result.verdict.mend
         say(*_lines(result, "" if said else result.verdict.mend), styled=True)
         done.append(result)
@@ -124,7 +124,7 @@ def _lines(finished: Finished, mend: str) -> list[str]:
 
 @contextmanager
 def _quiet(config: Config) -> Iterator[None]:
-    """Keep debug output out of the table, unless somebody asked for it by ``SENTRY_DEBUG``."""
+    """Keep debug and info log lines out of the table, unless ``SENTRY_DEBUG`` is set."""
     before = logging.root.manager.disable
     if "SENTRY_DEBUG" not in config.model_fields_set:
         logging.disable(max(before, logging.INFO))

@@ -1,4 +1,4 @@
-"""Whether what was captured reaches Sentry: the forwarder's own way, to the end of the trail."""
+"""The check "delivered": does the captured exception reach Sentry through the forwarder?"""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from app.web.checks import Verdict, failed, passed, warned
 from app.web.delivery_status import Progress, follow
 from app.worker import rules_of
 
-# A healthy Sentry answers within one; a service that runs beside this command may be the one that
-# sends, and notices what another process stored five times a second.
+# A healthy Sentry answers within one second. The forwarder may run in another process, which looks
+# for newly stored envelopes five times a second.
 WAIT_S = 15.0
 POLL_S = 0.1
 
 
 def delivered(run: Run) -> Verdict:
-    """Follow the captured exception until Sentry has accepted it, or until its cause is known."""
+    """Wait until Sentry has accepted the captured exception, or return why it has not."""
     if not run.exception_id:
         return failed("no exception was captured", "see the check “exception captured”")
-    # It sends only where no other process holds the lease; then that one does.
+    # This forwarder sends only if no other process holds the lease. Otherwise that process sends.
     forwarder = Forwarder(run.store, run.destinations, rules_of(run.config))
     forwarder.start()
     try:

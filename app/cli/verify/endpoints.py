@@ -1,4 +1,4 @@
-"""Whether the application's own routes answer, and what must be closed is closed."""
+"""The check "endpoints answer": the routes answer, and protected routes refuse access."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.web.checks import Verdict, combined, failed, passed
 from config import Config
 
 ENDPOINTS_TIMEOUT_S = 10.0
-# What to do about a status that is not the expected one.
+# How to fix a status that is not the expected one.
 MENDS = {
     200: "this route must be closed without a token: do not expose the service, report this",
     400: "put the host of PUBLIC_URL into ALLOWED_HOSTS",
@@ -21,7 +21,7 @@ OTHER_MEND = "look into the log; the error is recorded as an event, too"
 
 
 class Probe(NamedTuple):
-    """A request and the statuses that are right."""
+    """A request and its expected HTTP statuses."""
 
     path: str
     expected: tuple[int, ...]
@@ -32,9 +32,9 @@ class Probe(NamedTuple):
 
 
 def endpoints_answer(run: Run) -> Verdict:
-    """Ask the application's own routes, in this process, without a socket."""
+    """Send requests to the routes of the application, in this process and without a socket."""
     probes = _probes(run.config)
-    # On a thread of its own a request has a context of its own, like one that comes from outside.
+    # On a separate thread, a request gets a new context, like a request from outside.
     statuses = within(ENDPOINTS_TIMEOUT_S, _statuses, run, probes)
     right, wrong = [], []
     for probe, status in zip(probes, statuses, strict=True):
@@ -48,7 +48,8 @@ def endpoints_answer(run: Run) -> Verdict:
 
 
 def _probes(config: Config) -> list[Probe]:
-    # Where callers on this machine need no token, the name they call decides, see app.web.access.
+    # If clients on this machine need no token, the host name in the request decides; see
+    # app.web.access.
     without_a_token = (200, 401) if config.trusts_loopback else (401,)
     probes = [
         Probe("/health/live", (200,), {}),
@@ -71,7 +72,7 @@ def _statuses(run: Run, probes: list[Probe]) -> list[int]:
 
 
 def _base_url(config: Config) -> str:
-    # The name that people use has to be one that is answered.
+    # The host name that people use must be an allowed one.
     if config.PUBLIC_URL:
         parts = urlsplit(config.PUBLIC_URL)
         return f"{parts.scheme}://{parts.netloc}"

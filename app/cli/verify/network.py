@@ -1,8 +1,9 @@
-"""The way to Sentry, hop by hop: each cause that stops events is named where it arises.
+"""Checks of the connection to Sentry, one for each step, so that the failing step is known.
 
     DSN parses → resolves → connects → TLS → accepts (acceptance.py)
 
-Proxies are not used, as the way is what is looked at; that one is set is said.
+The checks use no proxy, because they test the direct connection. If a proxy is set, the output says
+so.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from app.protocol.dsn import PORTS, Dsn
 from app.web.checks import Result, Verdict, combined, failed, passed, warned
 from config import Config
 
-# More addresses than that share the time so thinly that a slow one looks dead.
+# All addresses share the time limit. With more addresses, a slow one would seem to be down.
 MAX_ADDRESSES = 4
 MIN_CERTIFICATE_DAYS = 14
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY")
@@ -36,14 +37,14 @@ NO_DSN = Verdict(
 
 _UNUSUAL = "see that SENTRY_DSN leads to a Sentry; nothing is changed by itself"
 
-# OpenSSL's X509_V_ERR_… that have a mend of their own.
+# The X509_V_ERR_… codes of OpenSSL for which the check suggests a specific fix.
 # Source: https://docs.openssl.org/3.0/man3/X509_STORE_CTX_get_error/, 2026-11-23.
 EXPIRED, NOT_YET_VALID = 10, 9
 WRONG_NAMES = frozenset({62, 64})
 
 
 def dsn_parses(run: Run) -> Verdict:
-    """Take the DSN apart; of it only where it leads is shown."""
+    """Parse the DSN; the output shows its host, path and project, but not its key."""
     if not run.config.SENTRY_DSN:
         return NO_DSN
     try:
@@ -79,7 +80,7 @@ def _leads_here(target: Dsn, config: Config) -> bool:
 
 
 def resolves(run: Run) -> Verdict:
-    """Look up the host."""
+    """Resolve the host of the DSN."""
     target = run.aim()
     try:
         found = within(checks.TIMEOUT_S, _look_up, target)
@@ -115,7 +116,7 @@ def _lookup_mend(code: int | None) -> str:
 
 
 def connects(run: Run) -> Verdict:
-    """Open a TCP connection."""
+    """Open a TCP connection to the host of the DSN."""
     target = run.aim()
     where, proxy = f"{target.host}, port {target.port}", _proxy_note()
     try:
@@ -134,9 +135,9 @@ def connects(run: Run) -> Verdict:
 
 
 def open_socket(addresses: list[Any]) -> socket.socket:
-    """Return a connection to the first address that answers; its timeout is what is left.
+    """Return a connection to the first address that answers, with a timeout of ``TIMEOUT_S``.
 
-    :raise OSError: none of them did; the last one's reason.
+    :raise OSError: no address answered; the error of the last address.
     """
     deadline, last = time.monotonic() + checks.TIMEOUT_S, OSError("the name has no address")
     for position, (family, kind, protocol, _, address) in enumerate(addresses):
@@ -153,9 +154,9 @@ def open_socket(addresses: list[Any]) -> socket.socket:
 
 
 def open_stream(run: Run, target: Dsn) -> socket.socket:
-    """Return a connection to the target, after the handshake where it is encrypted.
+    """Return a connection to the target, after the TLS handshake if the DSN uses https.
 
-    :raise OSError: there is no connection, or no handshake.
+    :raise OSError: the connection or the handshake failed.
     """
     sock = open_socket(run.addresses)
     if not target.is_encrypted:
@@ -168,7 +169,7 @@ def open_stream(run: Run, target: Dsn) -> socket.socket:
 
 
 def _proxy_note() -> str:
-    # The names only: a proxy's address may have a password in it.
+    # Only the names of the variables: the URL of a proxy may contain a password.
     names = [name for name in PROXY_VARIABLES if os.environ.get(name)]
     return f" ({' and '.join(names)} not used here)" if names else ""
 
@@ -177,7 +178,7 @@ def _proxy_note() -> str:
 
 
 def tls(run: Run) -> Verdict:
-    """Shake hands and look at the certificate."""
+    """Do the TLS handshake and check the certificate."""
     target = run.aim()
     if not target.is_encrypted:
         return _not_encrypted(target)

@@ -1,4 +1,4 @@
-"""What the service stands on: its settings, its folders, its store."""
+"""Checks of the setup: the settings, the folders and the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from config import ROOT, VERSION, Config
 
 
 def configuration(run: Run) -> Verdict:
-    """Look at what is set; whatever is plainly wrong has stopped the start already."""
+    """Check the settings and their folders; invalid settings have already stopped the start."""
     config, release = run.config, run.release
     summary = passed(f"{config.ENVIRONMENT}, release {release}, data in {config.DATA_DIR}")
     found = [
@@ -48,7 +48,7 @@ def _folder(folder: Path) -> Iterator[Verdict]:
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         yield warned(f"DATA_DIR is open to other users ({mode})", f"chmod 700 {folder}")
     if found.st_uid != os.geteuid():
-        # What is made here now would belong to this user, and the service could not use it.
+        # New files would belong to the current user, and the service could not use them.
         yield warned(
             f"DATA_DIR belongs to user {found.st_uid}, this runs as {os.geteuid()}",
             "run `flask verify` as the user that the service runs as",
@@ -91,7 +91,7 @@ def _token(run: Run) -> Iterator[Verdict]:
     try:
         has_tokens = run.accounts.has_tokens()
     except StoreError:
-        return  # The next check says so; API_TOKEN is answered without the store.
+        return  # The check "store" reports this error; API_TOKEN works without the store.
     if not has_tokens:
         yield warned(
             "no API token is configured, the API is closed",
@@ -103,7 +103,7 @@ def _token(run: Run) -> Iterator[Verdict]:
 
 
 def store(run: Run) -> Verdict:
-    """Ask and write; look at the room that is left, and at what waits beside the store."""
+    """Read and write the store; check the free space and the emergency folder."""
     found = checks.store(run.store, run.intake, probes=True)
     if found.result == Result.FAIL:
         return failed(run.clean(found.detail), found.mend)
@@ -123,7 +123,10 @@ def _summary(run: Run) -> Verdict:
 
 
 def _upstreams(run: Run) -> Iterator[Verdict]:
-    """Name the projects whose DSN would be refused today; those of before the check go on."""
+    """Yield a warning for each project whose DSN would be refused today.
+
+    Envelopes are still sent to a DSN that was set before the address check existed.
+    """
     with run.store.read() as conn:
         found = [
             destination

@@ -1,10 +1,10 @@
-"""The parts of the scrubber; :mod:`app.protocol.scrub` says how a payload goes through them.
+"""The parts of the scrubber; :mod:`app.protocol.scrub` describes the steps for a payload.
 
-    rule_set   rules, names and patterns of one configuration: judges names, changes single strings
-    walk       one payload: filters what has a secret name, collects the other strings
-    strings    applies the rules to those, and finds copies of secrets
-    changes    what is changed, and the report of it
+    rule_set   the rules, names and patterns of a configuration: judges names, scrubs single strings
+    walk       filters values with a secret name, and collects all other strings of a payload
+    strings    applies the rules to these strings, and finds copies of secrets
+    changes    the changes of a payload, and the scrubbing report
 
-A new kind of secret is one entry: a name in :mod:`names`, a key with a prefix in :mod:`tokens`, any
-other look in :mod:`registry`. What makes a string worth the look follows from the entry.
+To add a kind of secret, add one entry: a name in :mod:`names`, a key with a fixed prefix in
+:mod:`tokens`, any other form in :mod:`registry`. The search for hints is built from the entries.
 """

@@ -1,7 +1,7 @@
-"""How much work the scrubber does for one envelope, and what stands where it did no more.
+"""The work budget of the scrubber for an envelope, and the replacement for unchecked values.
 
-Work is counted in characters examined, from the input alone: not in time, and not by what happens
-to be known from earlier events. So the same envelope has the same result on every machine.
+Work is counted in examined characters. It depends only on the input, not on time or on the cache of
+earlier events. So the same envelope has the same result on every machine.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ from typing import Any
 UNCHECKED = "[Filtered: too much to check]"
 
 # The most expensive of the recorded requests (tests/data/envelopes; 2 MB) costs 6.0 million, an
-# event of 1 MB (frames with variables and source lines, breadcrumbs) 4.2 million. All of the budget
-# is some 4 s of CPU for the worst payload known, a list of half a million small lists.
+# event of 1 MB (frames with variables and source lines, breadcrumbs) 4.2 million. The full budget
+# takes some 4 s of CPU for the worst known payload, a list of half a million small lists.
 MAX_WORK = 32_000_000
 
-# A container is taken up, a field of it is looked at.
+# The cost of visiting a container, and of each field in it.
 PER_CONTAINER, PER_FIELD = 16, 8
-# A key is judged as a name, seen by each rule, and searched for copies of secrets.
+# A key is judged as a name, checked by each rule, and searched for copies of secrets.
 PER_KEY_CHARACTER = 11
-# A text is searched for hints, the names in it are judged; 32 searches for copies cost as much as
-# two expressions.
+# A text is searched for hints, and the names in it are judged. The 32 searches for copies cost as
+# much as two regular expressions.
 _PER_CHARACTER = 3
-# A value of a secret name is held against what is harmless there.
+# The value of a secret name is compared with the harmless values.
 PER_LEAF = 64
-# An envelope that is too large has this many lines about it on its scrubbing report.
+# The scrubbing report of an envelope that exceeds the budget has at most this many lines about it.
 _MAX_LINES = 10
-# No shorter text is searched for as the copy of a secret.
+# Shorter texts are not searched for as copies of a secret.
 _SHORT = 8
-# Keys that stay readable although nothing in their dict was checked: a protocol's, no secret's.
+# Keys of the protocol. They stay readable in a dict that was not checked, because they are not
+# secrets.
 _KNOWN_KEYS = frozenset(
     "abs_path arguments breadcrumb breadcrumbs category cause_id check_in_id context_line contexts"
     " duration environment event_id exception exceptions filename fingerprint function"
@@ -42,7 +43,7 @@ _KNOWN_KEYS = frozenset(
 
 
 class WorkBudget:
-    """The work that is left for one envelope."""
+    """The work budget of an envelope."""
 
     def __init__(self, limit: int = MAX_WORK) -> None:
         self.limit = limit
@@ -52,13 +53,13 @@ class WorkBudget:
 
     @property
     def spent(self) -> int:
-        """How many characters were examined."""
+        """The number of examined characters."""
         return self.limit - self.left
 
     def spend(self, characters: int, keep: int = 0) -> bool:
-        """Take from the budget; False, and nothing is taken, if there is not so much in it.
+        """Spend from the budget and return True, or return False if there is not enough left.
 
-        :param keep: what must be left for other work.
+        :param keep: the amount that must be left for other work.
         """
         if self.left - characters < keep:
             self.is_exceeded = True
@@ -67,25 +68,25 @@ class WorkBudget:
         return True
 
     def may_report(self) -> bool:
-        """Whether another line about it belongs on the scrubbing report."""
+        """Return whether the scrubbing report may have another line about the budget."""
         self._lines += 1
         return self._lines <= _MAX_LINES
 
 
 def cost_of_name(name: str) -> int:
-    """Return what it costs to judge one name, as a key."""
+    """Return the cost of judging a name as a key."""
     return PER_KEY_CHARACTER * len(name)
 
 
 def cost_of_reading(text: str) -> int:
-    """Return what it costs to search a text for hints, and later for copies of secrets."""
+    """Return the cost of searching a text for hints, and later for copies of secrets."""
     return _PER_CHARACTER * len(text)
 
 
 def affordable(texts: list[str], budget: WorkBudget) -> int:
-    """Pay for reading the texts, with half of what is left at most.
+    """Spend the cost of reading texts, at most half of the remaining budget.
 
-    :return: how many of them, from the first on, can be read.
+    :return: how many texts can be read, counted from the first.
     """
     keep = budget.left // 2
     if budget.spend(cost_of_reading("".join(texts)), keep):
@@ -97,12 +98,12 @@ def affordable(texts: list[str], budget: WorkBudget) -> int:
 
 
 def without_values(value: Any, depth: int, *, keep_short_keys: bool = True) -> Any:
-    """Return a value of the same shape, with nothing in it that would have to be checked.
+    """Return a value of the same shape, with placeholders for everything that is not checked.
 
-    Numbers go too: nobody looked at the name that they stand under.
+    Numbers are replaced, too, because their names were not checked.
 
     :param depth: how many levels of containers to keep.
-    :param keep_short_keys: False where even a short key may be a secret.
+    :param keep_short_keys: False if even a short key may be a secret.
     """
     if value is None or isinstance(value, bool):
         return value

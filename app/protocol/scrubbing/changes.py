@@ -1,4 +1,4 @@
-"""What is changed of a payload: new values, new keys, and the report of both."""
+"""The changes of a payload: new values, new keys, and the scrubbing report about them."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
 from app.protocol.scrubbing.spans import FILTERED
 
 _MAX_PATH_PART = 200
-# Characters of paths on one scrubbing report: secrets that stand deep have long ones.
+# The maximum number of characters of all paths in a scrubbing report: deeply nested secrets have
+# long paths.
 _MAX_REPORT = 1_000_000
 
 Node = tuple[Any, int, Any, int, int]  # value, index of the parent, key in it, depth, how
 
 
 class Finding(NamedTuple):
-    """One line of the scrubbing report: where something was taken out, and by which rule."""
+    """A line of the scrubbing report: where a secret was removed, and by which rule."""
 
     path: str
     rule: str
 
 
 class Changes:
-    """The changes of one payload.
+    """The changes of a payload.
 
-    :param nodes: the containers of the payload, each behind the one that it stands in.
+    :param nodes: the containers of the payload, each after its parent.
     """
 
     def __init__(self, nodes: list[Node], budget: WorkBudget) -> None:
         self._nodes = nodes
         self._budget = budget
-        # By the index of a container: by key, the new value, and the new key.
+        # For each index of a container: old key to new value, and old key to new key.
         self.edits: dict[int, dict[Any, Any]] = {}
         self.renames: dict[int, dict[Any, str]] = {}
-        # Of a container with renamed keys: the names that are taken, and the last number of each.
+        # For containers with renamed keys: the names in use, and the last number of each name.
         self._taken: dict[int, set[Any]] = {}
         self._numbers: dict[tuple[int, str], int] = {}
-        # Of lists that are a name and a value: the name.
+        # For lists of a name and a value: the name.
         self.pair_names: dict[int, str] = {}
         self._found: list[tuple[int, Any, str]] = []
 
     def replace(self, index: int, key: Any, replacement: Any = UNCHECKED) -> None:
-        """Replace what nobody looked at, for want of budget."""
+        """Replace a value that was not checked because the budget was used up."""
         self.edits.setdefault(index, {})[key] = replacement
         if self._budget.may_report():
             self._found.append((index, key, "budget"))
@@ -52,7 +53,7 @@ class Changes:
         self._found.append((index, key, rule))
 
     def rename(self, index: int, key: Any, new: str, rule: str) -> None:
-        """Rename a key in which a rule found a secret; a name that is taken gets a number."""
+        """Rename a key in which a rule found a secret; a name in use gets a number."""
         taken = self._taken.get(index)
         if taken is None:
             taken = self._taken[index] = set(self._nodes[index][0])
@@ -67,7 +68,7 @@ class Changes:
         self._found.append((index, key, rule))
 
     def rebuild(self) -> Any:
-        """Return the payload with its changes; containers without any are the payload's own."""
+        """Return the payload with its changes; unchanged containers are shared, not copied."""
         for index in range(len(self._nodes) - 1, -1, -1):
             if index not in self.edits and index not in self.renames:
                 continue
@@ -82,7 +83,7 @@ class Changes:
         return root[0]
 
     def report(self) -> list[Finding]:
-        """Return where and by which rule, each once; a renamed key stands with its new name."""
+        """Return the scrubbing report, each line once; a renamed key has its new name."""
         lines: dict[Finding, None] = {}
         left = _MAX_REPORT
         for index, key, rule in self._found:

@@ -1,4 +1,4 @@
-"""Passwords on the command lines of tools, and in statements of SQL."""
+"""Rules for passwords in the command lines of tools and in SQL statements."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from app.protocol.scrubbing.spans import Span
 
 ANCHORS = (" -u", " -p", " -a", " -P", " -w", "--user")
 USER = re.compile(r"-u[\w.-]{1,64}", re.A)
-# `curl -u user:password`; digits on both sides are ids of user and group, as in `docker -u 1:1`.
+# `curl -u user:password`. Digits on both sides are the ids of a user and a group, as in
+# `docker -u 1:1`.
 _USER = re.compile(
     r"(?<![\w-])(?:-u|--user)(?:[ =]|(?=[^\s]{1,64}:))[\"']?[^\s:\"'=]{1,64}+"
     r":(?P<value>(?![0-9/]{1,10}\b)[^\s\"']{1,200}+)"
 )
-# Tools whose option is the password, by how it is written.
+# Tools with an option for the password: attached to the option, or in the next argument.
 _ATTACHED = (("-p", re.compile(r"\b(?:mysql\w{0,16}|mariadb[\w-]{0,16}|7z)\b")),)
 _APART = (
     ("-p", re.compile(r"\b(?:sshpass|mongo\w{0,10}|docker login|az login|podman login)\b")),
@@ -50,7 +51,7 @@ def short_options(text: str) -> Iterator[Span]:
 
 
 def inserted_values(text: str, judge: Callable[[str], int], code: bool) -> Iterator[Span]:
-    """Yield what ``INSERT INTO users (name, password) VALUES ('a', 'X')`` puts there."""
+    """Yield the values of secret columns in ``INSERT INTO users (name, password) VALUES (…)``."""
     for match in _INSERT.finditer(text):
         columns = [name.strip(" \t\r\n\"'`[]") for name in match["columns"].split(",")]
         verdicts = [judge(name) for name in columns]

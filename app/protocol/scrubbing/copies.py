@@ -1,4 +1,4 @@
-"""Copies of secrets: what to look for wherever else it stands in an event, without a name."""
+"""Copies of secrets: the values to search for in the rest of an event, where they have no name."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from app.protocol.scrubbing.spans import FILTERED
 
-# Copies are searched for so many secrets of an event, of 8 to so many characters.
+# Copies are searched for at most this many secrets of an event. A secret has 8 to _MAX_COPY
+# characters.
 _MAX_COPIES = 32
 
 _MAX_COPY = 4096
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+", re.I)
-# In a Cookie header, where short values are user ids and the like.
+# The values in a Cookie header. Short values are user ids and similar.
 _PART = re.compile(r"[^\s=;,&:'\"]{16,}")
 _RANDOM = re.compile(
     r"(?=.{8})(?!0x|[0-9]{4}-[0-9]{2}-[0-9]{2}|\[Filtered)(?:(?=[^a-zA-Z]{0,256}+[a-zA-Z])(?=[^0-9]{0,256}+[0-9]).*"
@@ -22,10 +23,10 @@ _RANDOM = re.compile(
 
 
 def copyable(values: Iterable[str]) -> list[str]:
-    """The secrets worth a search: the values, and what stands behind ``Bearer`` or ``sid=``.
+    """Return the secrets to search for: the values, and the parts after ``Bearer`` or ``sid=``.
 
-    Long enough and mixed: a letter and a digit, or 16 characters with punctuation. Reprs, module
-    paths, dates and plain words would shred the event.
+    They must be long enough and mixed: a letter and a digit, or 16 characters with punctuation. A
+    search for reprs, module paths, dates and plain words would make the event unreadable.
     """
     found: set[str] = set()
     for value in values:
@@ -36,7 +37,7 @@ def copyable(values: Iterable[str]) -> list[str]:
 
 
 def without(text: str, secrets: list[str]) -> str:
-    """Return a text with these secrets taken out."""
+    """Return a text without these secrets."""
     for secret in secrets:
         if secret in text:
             text = text.replace(secret, FILTERED)

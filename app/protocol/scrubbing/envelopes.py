@@ -1,7 +1,7 @@
-"""Everything in an envelope that may hold a secret: headers, items of any kind, files.
+"""Scrubs a whole envelope: its headers, its items of any type, and its files.
 
-JSON of whatever type is scrubbed as JSON, other text as text, whatever its encoding (:mod:`texts`).
-A picture or a recording stays whole, as nobody can take a part out of it.
+JSON in any item is scrubbed as JSON, all other text as text, in any encoding (:mod:`texts`). A
+picture or a recording is not changed, because no part of it can be removed.
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ from app.protocol.scrubbing.texts import Text, read_file, read_text
 
 Attachments = Literal["scrub", "keep", "off"]
 
-# Files beyond are kept whole: a log of 512 KiB costs 0.1 s. Of JSON that no reader here knows.
+# Larger payloads of bytes are not scrubbed: a log of 512 KiB costs 0.1 s. The same limit applies to
+# the JSON of item types that are not parsed here.
 MAX_TEXT_BYTES = 512 * 1024
-# What Sentry needs as it is, where it has the form: ids, a public key, what the parts are.
+# Headers that Sentry needs unchanged, if they have the right form: ids, a public key, and types.
 _ID = re.compile(r"[0-9a-fA-F-]{16,36}")
 _KEY = re.compile(r"[0-9a-zA-Z]{1,64}")
 _WORD = re.compile(r"[a-z][a-z0-9_.]{0,63}")
-# A legacy DSN has a secret behind the public key, which is filtered.
+# A legacy DSN also has a secret after the public key. Such a DSN is filtered.
 _DSN = re.compile(r"https?://[0-9a-zA-Z]{1,64}@[\w.:-]{1,255}[\w./-]{0,255}")
 _TIME = re.compile(r"[0-9T:.Z+-]{1,40}")
 _KEPT = {
     "event_id": _ID, "trace_id": _ID, "replay_id": _ID, "public_key": _KEY, "dsn": _DSN,
     "sent_at": _TIME, "type": _WORD, "attachment_type": _WORD,
 }  # fmt: skip
-# JSON may stand at their beginning; the rest is binary, whatever its first bytes are.
+# These items may begin with JSON; the rest is binary.
 _BINARY_ITEMS = frozenset({"replay_recording", "replay_video", "profile", "profile_chunk"})
 _FILE = "attachment"
-# How many bytes of JSON begin an item that goes on with something else.
+# The header with the number of JSON bytes at the start of an item that continues in another format.
 _META_LENGTH = "meta_length"
-# As the JSON of clients may have line ends and NUL within a text.
+# Not strict, because the JSON of clients may contain line ends and NUL in a text.
 _DECODER = json.JSONDecoder(strict=False)
 _SPACE = re.compile(r"[ \t\r\n]*+")
 
@@ -50,13 +51,12 @@ def scrub_envelope(
     attachments: Attachments = "scrub",
     budget: WorkBudget | None = None,
 ) -> list[Finding]:
-    """Take the secrets out of an envelope, in place.
+    """Remove the secrets from an envelope in place, and return the scrubbing report.
 
-    :param known: secrets to take out wherever they stand.
-    :param attachments: ``scrub`` files that are text, ``keep`` them as they are, or leave all
-        ``off``; the names of files are scrubbed in any case.
-    :param budget: tells afterwards whether it was exceeded.
-    :return: the report.
+    :param known: secrets to remove wherever they occur.
+    :param attachments: ``scrub``: scrub files that are text; ``keep``: keep files unchanged;
+        ``off``: drop all files. The names of files are always scrubbed.
+    :param budget: afterwards, its ``is_exceeded`` says whether it was exceeded.
     """
     budget, known = budget or WorkBudget(), frozenset(known)
     if attachments == "off":
@@ -76,7 +76,7 @@ def _drop_files(envelope: Envelope) -> None:
     for item in envelope.items:
         if item.type == _FILE:
             item.payload = b""
-    # An envelope is never without items; of one with files alone their names stay.
+    # An envelope always has items. If it has only files, the empty items with their names stay.
     envelope.items = others or envelope.items
 
 
@@ -86,7 +86,7 @@ def _drop_files(envelope: Envelope) -> None:
 def _scrub_headers(
     envelope: Envelope, scrubber: Scrubber, known: frozenset[str], budget: WorkBudget
 ) -> list[Finding]:
-    """Scrub all headers at once: an envelope's own and its items' are few fields each."""
+    """Scrub the headers of the envelope and all items in one call: each has only a few fields."""
     owners = [envelope.headers, *(item.headers for item in envelope.items)]
     others = [_part_of(headers, is_kept=False) for headers in owners]
     if not any(others):
@@ -103,7 +103,7 @@ def _scrub_headers(
 
 
 def _part_of(headers: dict[str, Any], *, is_kept: bool) -> dict[str, Any]:
-    """Return the headers that are kept as they are, or the others; of `trace` its members."""
+    """Return the headers that are kept unchanged, or all others; also for members of `trace`."""
     part = {name: value for name, value in headers.items() if _is_kept(name, value) is is_kept}
     if isinstance(trace := headers.get("trace"), dict):
         part["trace"] = {k: value for k, value in trace.items() if _is_kept(k, value) is is_kept}
@@ -123,10 +123,10 @@ def _is_kept(name: str, value: Any) -> bool:
 def _scrub_bytes(
     item: Item, scrubber: Scrubber, known: frozenset[str], budget: WorkBudget
 ) -> list[Finding]:
-    """Scrub what came as bytes; where nothing is found they stay the very same."""
+    """Scrub a payload of bytes; if nothing is found, the bytes do not change."""
     if len(item.payload) > MAX_TEXT_BYTES:
         return []
-    # A file is read whole or not at all, whatever the event before it took of the budget.
+    # A file has its own budget, so that it does not depend on the cost of the event before it.
     work = _Payload(scrubber, known, WorkBudget() if item.type == _FILE else budget)
     length = item.headers.get(_META_LENGTH)
     at = length if type(length) is int and 0 < length <= len(item.payload) else 0
@@ -143,19 +143,19 @@ def _scrub_bytes(
 
 
 class _Payload:
-    """Scrubs the parts of one payload."""
+    """Scrubs the parts of a payload of bytes."""
 
     def __init__(self, scrubber: Scrubber, known: frozenset[str], budget: WorkBudget) -> None:
         self._scrubber, self._known, self._budget = scrubber, known, budget
         self.findings: list[Finding] = []
 
     def file(self, payload: bytes) -> bytes:
-        """Scrub a file, if it is text."""
+        """Return a scrubbed file; a file that is not text is unchanged."""
         text = read_file(payload)
         return payload if text is None else self._text(text, payload)
 
     def json_or_text(self, payload: bytes) -> bytes:
-        """Scrub what is no file: JSON as JSON, all else as text."""
+        """Return a scrubbed payload that is not a file: JSON as JSON, all other data as text."""
         text = read_text(payload)
         value, end = _json_at(text.value, 0)
         if value is None or _SPACE.fullmatch(text.value, end) is None:
@@ -163,7 +163,10 @@ class _Payload:
         return self._json(value, payload)
 
     def beginning(self, payload: bytes) -> bytes:
-        """Scrub the JSON at the beginning: a replay is a line of it, and a recording behind it."""
+        """Return a payload with its JSON at the start scrubbed.
+
+        A replay is a line of JSON and a recording after it.
+        """
         text, parts, end = payload.decode(errors=_ODD), [], 0
         while (found := _json_at(text, end))[0] is not None:
             value, stop = found
@@ -185,7 +188,7 @@ class _Payload:
 
 
 def _json_at(text: str, position: int) -> tuple[Any, int]:
-    """Return an object or a list that begins here, and where it ends; ``None`` for what is none."""
+    """Return the object or list at a position and its end; ``None`` if there is none."""
     space = _SPACE.match(text, position)
     start = space.end() if space else position
     if text[start : start + 1] not in ("{", "["):

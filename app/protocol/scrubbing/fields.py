@@ -1,7 +1,7 @@
-"""Codes of OAuth and signatures that are fields: of a query string, of a form's body.
+"""Finds OAuth codes and signatures in the fields of a query string or a form.
 
-`code` is the name of many things, of an error, a country, a discount. It is a secret where the
-fields of OAuth stand beside it, and where it looks drawn.
+`code` is the name of many values: an error, a country, a discount. It is a secret if it has OAuth
+fields beside it and its value looks random.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 from app.protocol.scrubbing.links import is_code
 
-# With one of these a form is one of OAuth.
+# A form with one of these fields is an OAuth form.
 _BESIDE = frozenset(
     "state redirect_uri client_id grant_type code_verifier session_state authuser nonce".split()
 )
 _NAMES = frozenset({"code", "state"})
 _SIGNATURES = frozenset({"signature", "hmac"})
-# In one run letters of both cases and digits, or digits among small letters, as in hexadecimal.
+# A random value: one run with letters of both cases and digits, or with digits and lower-case
+# letters, as in hexadecimal.
 _DRAWN = re.compile(
     r"(?=[^A-Z]{0,256}+[A-Z])(?=[^a-z]{0,256}+[a-z])(?=[^0-9]{0,256}+[0-9])[\w~-]{10,}+"
     r"|(?=[^0-9]{0,256}+[0-9][^0-9]{0,256}+[0-9][^0-9]{0,256}+[0-9])(?=[^a-z]{0,256}+[a-z])"
@@ -27,14 +28,14 @@ _DRAWN = re.compile(
 )
 _BETWEEN = re.compile(r"[/.+=% ]")
 _SIGNATURE = 20
-# More fields are none of OAuth's, and each would be looked for among all others.
+# OAuth forms have fewer fields, and each field would be searched for among all others.
 _MAX_FIELDS = 64
 
 
 def codes_among(fields: Iterable[tuple[Any, Any]], *, is_query: bool) -> Iterator[Any]:
     """Yield the names of the fields whose values are codes.
 
-    :param is_query: they are the parameters of a link, which all have one meaning.
+    :param is_query: whether the fields are the parameters of a link, whose names have one meaning.
     """
     texts = {name: text for name, value in fields if (text := _text_of(value)) is not None}
     if len(texts) > _MAX_FIELDS and not is_query:
@@ -50,7 +51,7 @@ def codes_among(fields: Iterable[tuple[Any, Any]], *, is_query: bool) -> Iterato
 
 
 def _text_of(value: Any) -> str | None:
-    """Return a field's value; a form has a list of one for each."""
+    """Return the text of a field; the value in a form may be a list with a single text."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, str) else None

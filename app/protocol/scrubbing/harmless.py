@@ -1,4 +1,4 @@
-"""Values that are no secret although they stand under a secret name."""
+"""Values that are not secret although they have a secret name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 
 from app.protocol.scrubbing.names import COUNTABLE, LOOSE, NUMBER, words_of
 
-# Nothing, a truth value or a mask stands where a secret could stand.
+# An empty value, a boolean or a mask in place of a secret.
 _EMPTY = re.compile(
     r"""(?:b(?=['"]))?['"]*(?:none|null|nil|undefined|true|false|redacted
     |masked|\[?(?:filtered|redacted)\]?|[*.•\-_]{1,64}|x{3,64})?['"]*""",
     re.I | re.X,
 )
-# In a text also: a placeholder of a formatter, of SQL or of a shell, and the words that follow
-# "token:" in prose.
+# In a text, also a placeholder of a formatter, of SQL or of a shell, and the words that follow
+# "token:" in a sentence.
 _PLACEHOLDER = re.compile(
     r"""%(?:\(\w{1,64}\))?[sdr] | \$[0-9]{1,3} | \$[A-Z_]{2,64} | [:@][a-z_]{1,64} | \?
     | [$%\#]?\{{1,2}[\w.!:()\[\] ]{0,64}\}{1,2} | \$?\{[\w.]{1,64}\[["']\w{1,64}["']\](?:![rs])?\}
@@ -24,23 +24,24 @@ _PLACEHOLDER = re.compile(
     |found|received|accepted|rejected|be|by|with|from|str|int|bytes|bool)[.!]?""",
     re.X,
 )
-# What a tag says of a session or a way to log in: a word, no secret, as in auth=ldap.
+# A plain word about a session or a login method is not a secret, as in auth=ldap.
 _PLAIN = re.compile(
     r"(?:[A-Z]?[a-z]{1,20}|[A-Z]{1,12})(?:[ _.-][A-Za-z]{1,20}){0,3}"
     r"|(?=[\x00-\x7f]{0,99}+[^\x00-\x7f])[^\W\d_]{1,20}(?:[ _.-][^\W\d_]{1,20}){0,3}"
     r"|(?:oauth|saml|ntlmv?|x|tls)[0-9.]{1,4}"
     r"|[12]fa|[hr]s256|[0-9]{1,3}"
 )
-# India's is called a PIN code, too.
+# In India, a postal code is called a PIN code.
 _POSTAL_CODE = re.compile(r"[1-9][0-9]{2} ?[0-9]{3}")
-# No mask and no placeholder is longer.
+# Masks and placeholders are not longer than this.
 _MAX_HARMLESS = 200
 
 
 def is_harmless(name: str, value: str, verdict: int, *, in_text: bool = False) -> bool:
-    """Tell whether ``value`` (perhaps a repr, in quotes) is no secret although its name says so.
+    """Return whether a value is not a secret although its name is secret.
 
-    :param in_text: the pair stands in a text, where placeholders and prose are to be expected.
+    :param value: the value; it may be a repr in quotes.
+    :param in_text: whether the pair is in a text, where placeholders and sentences also occur.
     """
     if len(value) > _MAX_HARMLESS:
         return False

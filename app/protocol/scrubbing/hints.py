@@ -1,6 +1,6 @@
-"""Which rules a string may be worth, from a few searches over all new strings at once.
+"""Hints: which rules may match a string, from a few searches over all new strings at once.
 
-Nothing is told here of single kinds of secrets: the searches are made from the entries of
+This module knows no single kinds of secrets. It builds the searches from the entries of
 :data:`app.protocol.scrubbing.registry.RULES`.
 """
 
@@ -15,14 +15,14 @@ from app.protocol.scrubbing.names import MARKS
 from app.protocol.scrubbing.registry import RULES
 
 _SEPARATOR = "\0"
-# A search that begins with rare characters skips the rest in C. Short texts with one of these are
-# looked for all at once, backwards, as the character stands at their end mostly; the others one by
-# one, which is quick for long texts.
+# A search that begins with rare characters skips all others in C. Short anchors with a rare
+# character are searched for all at once and backwards, because the rare character is mostly at
+# their end. All other anchors are searched for one by one, which is fast for long anchors.
 _RARE = "_-zKGICJ.3"
 _MAX_SHORT = 20
-# No key is shorter.
+# Keys are not shorter than this.
 _MIN_TOKEN = 12
-# So many characters of a name are read.
+# This many characters of a name are read.
 _MAX_NAME = 100
 
 
@@ -40,7 +40,7 @@ for _number, _rule in enumerate(RULES):
         _ANCHORS.setdefault(_anchor, []).append(_number)
 _NAMED = tuple(number for number, rule in enumerate(RULES) if rule.is_named)
 _BEFORE = [(number, rule.before) for number, rule in enumerate(RULES) if rule.before]
-# With each, whether lines of source are searched, too.
+# The last member says whether source lines are searched, too.
 _LITERALS = [
     (anchor, tuple(numbers), any(RULES[number].in_code for number in numbers))
     for anchor, numbers in _ANCHORS.items()
@@ -52,7 +52,7 @@ for _number, _rule in enumerate(RULES):
         _SEARCHES.setdefault(_hint, []).append(_number)
 
 
-# Numbers of rules, for a text and for a line of source.
+# Numbers of rules, for a text and for a source line.
 Hinted = tuple[tuple[int, ...], tuple[int, ...]]
 
 
@@ -62,9 +62,10 @@ def _hinted(numbers: Iterable[int]) -> Hinted:
 
 
 def rules_of_name(name: str, is_secret: bool, is_half: bool) -> Hinted:
-    """Return the rules that a string may be worth in which this name stands before a separator.
+    """Return the rules that may match a string with this name before a separator.
 
-    :param is_half: it is a secret name together with the word before it, perhaps.
+    :param is_secret: whether the name is secret.
+    :param is_half: whether the name may be secret together with the word before it.
     """
     named = _NAMED if is_secret or is_half else ()
     found = [number for number, before in _BEFORE if before.fullmatch(name)]
@@ -80,12 +81,12 @@ def rules_of_name(name: str, is_secret: bool, is_half: bool) -> Hinted:
 
 
 def _is_cut(anchor: str, name: str) -> bool:
-    """Tell whether a name that is read to its bound only begins within this text."""
+    """Return whether a name that was cut at its maximum length begins with the end of an anchor."""
     return any(name.startswith(anchor[at:]) for at in range(1, len(anchor)))
 
 
 def _parts(anchor: str) -> tuple[str, str]:
-    """Split an anchor behind its last rare character: what to read backwards, and what follows."""
+    """Split an anchor after its rare character: the first part reversed, and the second part."""
     at = anchor.rindex(_pivot(anchor)) + 1
     return anchor[:at][::-1], anchor[at:]
 
@@ -93,7 +94,7 @@ def _parts(anchor: str) -> tuple[str, str]:
 _SHORT: list[tuple[str, str, tuple[int, ...]]] = [
     (*_parts(anchor), tuple(rules)) for anchor, rules in _ANCHORS.items() if _is_short(anchor)
 ]
-# By what the backward search reads of an anchor: the rules.
+# The rules for each text that the backward search reads of an anchor.
 _BY_TEXT: dict[str, Hinted] = {
     whole: _hinted(
         number for text, _, rules in _SHORT if whole.startswith(text) for number in rules
@@ -103,7 +104,7 @@ _BY_TEXT: dict[str, Hinted] = {
 
 
 def _tree(texts: Iterable[str]) -> str:
-    """Return an expression for any of these texts, the longest where one begins another."""
+    """Return an expression that matches any of these texts, the longest one first."""
     members: dict[str, list[str]] = {}
     for text in texts:
         members.setdefault(text[:1], []).append(text[1:])
@@ -116,7 +117,7 @@ def _tree(texts: Iterable[str]) -> str:
 
 
 def _branches() -> Iterator[str]:
-    """Yield for each rare character what may stand before it, and behind it."""
+    """Yield, for each rare character, an expression for the texts before and after it."""
     for pivot in _RARE:
         parts = [(text[1:], follows) for text, follows, _ in _SHORT if text[0] == pivot]
         tree = _tree({text for text, follows in parts if not follows})
@@ -125,18 +126,18 @@ def _branches() -> Iterator[str]:
         yield f"{re.escape(pivot)}(?:{'|'.join(filter(None, (*behind, tree)))})"
 
 
-# What closes a name, and the name: of a pair, of ('Cookie', 'a=b'), of "token 'x' rejected".
-# Where a pair has no name the run is read over, or it would cost n².
+# The characters that close a name, and the name: in a pair, in ('Cookie', 'a=b'), and in "token 'x'
+# rejected". For a pair without a name, the run of characters is skipped; else it would cost n².
 _PAIR = r"[\s\"'`\\\])!:=>\[0-9]*+(?:;(?:touq|sopa|43#|93#|72x#)&|u\\++)?+([\w.-]{1,100}+\\?)?+"
 _IN_LIST = r"[\"'`]([\w.-]{1,100}+\\?)"
 _IN_SENTENCE = r"[ (]{1,2}+(?:si[ ]|saw[ ]|tsi[ ])?+([\w.-]{1,100}+)"
 
 
 def _backwards(separators: str, marks: str = "") -> re.Pattern[str]:
-    """Return the search backwards: the separator is rare, and the name stands before it.
+    """Return the backward search: separators are rare, and the name is before its separator.
 
-    A third of the time of a search for thirty words. Each branch begins with one character: `re`
-    then skips to these in C, and passes over the other branches without trying them.
+    It takes a third of the time of a search for thirty words. Each branch begins with a single
+    character: `re` then skips to these characters in C, and does not try the other branches.
     """
     pair = _PAIR.replace(r"[\w.-]", rf"[\w.{marks}-]")
     branches = [char + pair for char in separators]
@@ -145,17 +146,17 @@ def _backwards(separators: str, marks: str = "") -> re.Pattern[str]:
 
 
 _BACKWARDS = _backwards(":=>")
-# Beyond ASCII the search is slower; full-width separators stand only there.
+# For texts beyond ASCII; it is slower. Only such texts have full-width separators.
 _BACKWARDS_WIDE = _backwards(":=>：＝", MARKS)
 
 
 class Hints:
-    """The searches.
+    """Searches strings for hints.
 
-    :param texts: lines of source behind the others.
-    :param code_from: number of the first of them.
-    :param names: by name, spelled backwards: the rules.
-    :param judge: the same for a name that is not among them.
+    :param texts: the strings; source lines come after all others.
+    :param code_from: the number of the first source line.
+    :param names: the rules for a name, by the reversed name.
+    :param judge: returns the rules for a reversed name that is not in ``names``.
     """
 
     def __init__(
@@ -166,14 +167,14 @@ class Hints:
         judge: Callable[[str], Hinted],
     ) -> None:
         self._joined = _SEPARATOR.join(texts)
-        # One position more than there are strings: where the last one ends.
+        # One position more than there are strings: the end of the last string.
         self._starts = [0, *accumulate(len(text) + 1 for text in texts)]
         self._code_from = self._starts[code_from]
         self._names = names
         self._judge = judge
 
     def found(self) -> Iterator[tuple[int, Iterable[int]]]:
-        """Yield the number of a string, and the rules that it may be worth."""
+        """Yield the number of a string, and the rules that may match it."""
         starts = self._starts
         for position, rules in self._marks():
             yield bisect_right(starts, position) - 1, rules
@@ -186,7 +187,7 @@ class Hints:
             position = joined.find(literal, 0, end)
             while position >= 0:
                 yield position, numbers
-                # One mark a string is enough; go on behind its end.
+                # One hint for each string is enough; continue after its end.
                 position = joined.find(literal, starts[bisect_right(starts, position)], end)
         for search, rules in _SEARCHES.items():
             in_code = any(RULES[number].in_code for number in rules)

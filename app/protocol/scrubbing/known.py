@@ -1,8 +1,8 @@
-"""Secrets that somebody else takes out before the scrubber sees the event.
+"""Secrets that the SDK removes before our scrubber sees the event.
 
-The SDK's own scrubber replaces the local variable ``password`` by ``[Filtered]``; the scrubber here
-then has nothing to look for where the same value stands without a name. So the values are noted
-before, and are looked for like those it takes out itself.
+The scrubber of the SDK replaces the local variable ``password`` by ``[Filtered]``. Then our
+scrubber does not know the value and cannot find its copies without a name. So the values are noted
+before, and the scrubber searches for them like for the values that it removes itself.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from app.protocol.scrub import Scrubber
 from app.protocol.scrubbing.names import SECRET
 
-# Local variables are any size; what stands deeper or further on is met by the rules alone.
+# Local variables may have any size. Only the rules check values that are deeper or further on.
 MAX_DEPTH = 4
 MAX_MEMBERS = 100
 
 
 def named_secrets(value: Any, scrubber: Scrubber, depth: int = MAX_DEPTH) -> Iterator[str]:
-    """Yield the texts that stand under a secret name, in dicts and lists of plain values."""
+    """Yield the texts with a secret name in nested dicts and lists of plain values."""
     if depth == 0:
         return
     if type(value) is dict:

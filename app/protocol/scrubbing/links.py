@@ -1,4 +1,4 @@
-"""Secrets in links: codes of OAuth, signatures, and the tokens of reset and magic links."""
+"""Rules for secrets in links: OAuth codes, signatures, and the tokens of reset and magic links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from app.protocol.scrubbing.spans import Span
 
 PATH_HINT = re.compile(r"/[\w.~%=-]{16}", re.A)
-# Parameters that are codes, and how long their values are at least: state=CA is a place.
+# Parameters that may be codes, and the minimum length of a code: state=CA is a place.
 _LENGTHS = {
     "code": 10, "state": 16, "t": 16, "k": 16, "h": 20, "key": 20, "nonce": 16, "ticket": 16,
     "hmac": 16, "signature": 8, "sign": 16, "samlresponse": 20, "samlrequest": 20, "relaystate": 20,
@@ -30,7 +30,7 @@ _MIXED = re.compile(r"(?=[^0-9]{0,256}+[0-9])(?=[^A-Za-z]{0,256}+[A-Za-z]).", re
 
 
 def link_secrets(text: str) -> Iterator[Span]:
-    """Yield codes among the parameters of links, and tokens in their paths."""
+    """Yield the codes in the parameters of links, and the tokens in their paths."""
     spans = [m.span("value") for m in _PARAMETER.finditer(text) if is_code(m["name"], m["value"])]
     for match in _PATH.finditer(text):
         if _PATH_WORD.search(match["word"]) and _MIXED.match(match["token"]):
@@ -43,6 +43,6 @@ def link_secrets(text: str) -> Iterator[Span]:
 
 
 def is_code(name: str, value: str) -> bool:
-    """Tell whether the value of this parameter of a link is a code: long enough, and mixed."""
+    """Return whether the parameter of a link is a code: long enough, with letters and digits."""
     length = _LENGTHS.get(name.lower())
     return length is not None and len(value) >= length and bool(_MIXED.match(value))

@@ -1,19 +1,20 @@
-"""Which names are secret: a field's, a header's, an option's, a variable's."""
+"""Decides which names of fields, headers, options and variables are secret."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# Bits of a verdict on a name; 0 means "an ordinary name".
+# Bits of a verdict on a name; 0 means that the name is not secret.
 SECRET = 1
 COUNTABLE = 2  # `tokens`, `pass`: a string is a secret, a number is a count
 WEAK = 4  # `auth`: in a text "auth:login" is an endpoint, "auth: x" and "auth=x" are pairs
-LOOSE = 128  # `auth`, `session`: a plain word is no secret, as in auth=ldap
-NUMBER = 256  # `pin`, `cvv`: a plain word is no secret, as in pin: centre
-HEADER = 8  # the value has words: "Authorization: Digest a=b, c=d", "Cookie: a=b; c=d"
+LOOSE = 128  # `auth`, `session`: a plain word is not a secret, as in auth=ldap
+NUMBER = 256  # `pin`, `cvv`: a plain word is not a secret, as in pin: centre
+HEADER = 8  # the value has several words: "Authorization: Digest a=b, c=d", "Cookie: a=b; c=d"
 
-# Longer is prose or a URL, not a name; SDKs cut tag names at 32, OpenTelemetry attributes at 128.
+# A longer text is a sentence or a URL, not a name. SDKs cut tag names at 32 characters, and
+# OpenTelemetry attributes at 128.
 MAX_NAME = 100
 
 _NO_NAME = re.compile(r"[/=?&@<>,;\\]|\[Filtered|----")
@@ -31,7 +32,7 @@ def fold(text: str) -> str:
     )
 
 
-# One word that makes a name secret wherever it stands in it: db_password_1, X-CSRF-Token, jwtRaw.
+# A name with one of these words in any place is secret: db_password_1, X-CSRF-Token, jwtRaw.
 _WORDS = frozenset(
     "password passwords passwd passwort pwd pw passphrase passcode pincode secret secrets"
     " authorization credential credentials csrf xsrf jwt bearer otp totp cvv cvc ssn iban"
@@ -47,13 +48,13 @@ _WORDS = frozenset(
     " burgerservicenummer"
     " aadhaar clabe curp".split()
 )
-# The same, inside a word without any boundary: userpassword, csrfmiddlewaretoken, PHPSESSID.
+# The same inside of a word, without a boundary: userpassword, csrfmiddlewaretoken, PHPSESSID.
 _INSIDE = re.compile(
     "password|passwd|passphrase|sessionid|sessid|apikey|privatekey|secretkey|accesskey|csrf|xsrf"
     "|(?:credentials?|secrets?|token|pwd)$"
     "|passwort|kennwort|contrasena|wachtwoord|losenord|motdepasse"
 )
-# Two words side by side. `key` and `id` alone say nothing: primary_key, foreign_key, user_id.
+# Pairs of words. `key` and `id` alone are not secret: primary_key, foreign_key, user_id.
 _PHRASES = frozenset(
     tuple(pair.split("_"))
     for pair in (
@@ -72,7 +73,7 @@ _PHRASES = frozenset(
         " recovery_code backup_code reset_code login_code access_code"
     ).split()
 )
-# `key` in other languages, and what makes it one that is secret: clé_api, chave secreta.
+# `key` in other languages, and the words that make it secret: clé_api, chave secreta.
 _KEYS = (
     "cle chave clave chiave schlussel sleutel nyckel nogle nokkel avain kulcs klic kluc klucz"
     " kljuc cheie anahtar anahtari kunci khoa ufunguo ключ κλειδι مفتاح کلید מפתח"
@@ -84,8 +85,8 @@ _OF_KEYS = (
 _KEY_PHRASES = frozenset(
     pair for key in map(fold, _KEYS) for word in _OF_KEYS for pair in ((key, word), (word, key))
 )
-# For secret, token and key, but said of much else, too: what stands there is a secret if it is no
-# plain word. And секретарь is another word.
+# Words for secret, token and key that also have other meanings. The value is a secret if it is not
+# a plain word. These are whole words: секретарь is another word.
 _LOOSE_WORDS = frozenset(
     fold(word)
     for word in (
@@ -95,13 +96,13 @@ _LOOSE_WORDS = frozenset(
         " jeton jetons belirtec סוד אסימון سر 비밀 토큰 秘密"
     ).split()
 )
-# Secret only when the name is nothing else. sentry-sdk's denylist has session and symfony; `sig` is
-# the signature of an Azure link, good for months.
+# Secret only as the whole name. The denylist of sentry-sdk has session and symfony. `sig` is the
+# signature of an Azure link, which is valid for months.
 _WHOLE = frozenset({"session", "symfony", "pin", "sig", "clave", "nir", "nie"})
-# Among these names are numbers.
+# The values of these names are numbers.
 _NUMBERS = frozenset({"pin", "pincode", "nir", "nie", "cvv", "cvc", "ssn"})
-# A last word that turns a name into a fact about the secret: password_changed_at, token_url,
-# SESSION_COOKIE_NAME. `id`, `hash`, `hint` and `value` are left out on purpose.
+# With one of these as its last word, a name is a fact about a secret: password_changed_at,
+# token_url, SESSION_COOKIE_NAME. `id`, `hash`, `hint` and `value` are left out on purpose.
 _FACTS = frozenset(
     "age alg algorithm at backend budget class cls count counts created date dir domain enabled"
     " endpoint error errors exempt expiration expired expires expiry factory field fields file form"
@@ -113,7 +114,7 @@ _FACTS = frozenset(
     " schema scheme scope scopes secure serializer service size status store strength timeout ttl"
     " type types updated uri url usage used valid validator validators version view".split()
 )
-# The same for what is given back as a code, or as the id of a key: api_key_id.
+# The same for result codes, and for the id of a key: api_key_id.
 _FACT_PAIRS = frozenset(
     tuple(pair.split("_"))
     for pair in (
@@ -121,9 +122,9 @@ _FACT_PAIRS = frozenset(
         " tokens_id password_id credential_id credentials_id key_ids token_ids"
     ).split()
 )
-# The id of AWS goes with its secret; without that it is still half of it.
+# The id of an AWS key is one half of the credentials, even without the secret.
 _SECRET_IDS = frozenset({("access", "key", "id")})
-# Words beside `tokens` that make it an amount (language models, rate limits).
+# With one of these words, `tokens` is an amount (language models, rate limits).
 _AMOUNTS = frozenset(
     "max min total num number per count limit input output prompt completion cached cache reasoning"
     " used usage remaining budget new context audio text accepted rejected prediction".split()
@@ -138,13 +139,13 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _WORD.findall(name))
 
 
-# Letters of these scripts have marks that no `\\w` is: vowels of Hindi and Thai, accents apart.
+# Marks of letters that `\\w` does not match: vowels of Hindi and Thai, separate accents.
 MARKS = r"\u0300-\u036f\u064b-\u0652\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u200c\u200d"
-# What may stand between the words of a name in these scripts.
+# The characters between the words of a name in these scripts.
 _BETWEEN = re.compile(r"[\s_.\u200c\u200d-]+")
 
 
-# The second word of names that are two in a text, "API key: x", "mật khẩu: x".
+# The second words of names with two words in a text: "API key: x", "mật khẩu: x".
 SECOND_WORDS = frozenset(
     "key keys code codes id number phrase signature api khau sandi laluan".split()
     + [word for word in _OF_KEYS if word != "secret"]
@@ -153,7 +154,7 @@ SECOND_WORDS = frozenset(
 
 
 def is_second_word(name: str) -> bool:
-    """Tell whether this may be the second word of a name."""
+    """Return whether this may be the second word of a secret name."""
     return (name if name.isascii() else fold(name)).lower() in SECOND_WORDS
 
 
@@ -161,7 +162,7 @@ def _squashed(name: str) -> str:
     return fold(_BETWEEN.sub("", name)).lower()
 
 
-# Scripts whose words are not apart, or have endings: looked for anywhere in a name.
+# Words of scripts without spaces or with word endings. They are searched for anywhere in a name.
 _ELSEWHERE = tuple(
     _squashed(word)
     for word in (
@@ -174,7 +175,7 @@ _ELSEWHERE = tuple(
         " api키 비밀키 액세스키 인증키 مفتاح_سري المفتاح_السري رمز_الوصول टोकन โทเค็น โทเคน"
     ).split()
 )
-# Where one of these ends the name, it is a fact about the secret.
+# A name that ends with one of these is a fact about a secret.
 _FACTS_ELSEWHERE = tuple(
     map(
         fold,
@@ -184,20 +185,21 @@ _FACTS_ELSEWHERE = tuple(
 
 
 def _is_secret_elsewhere(name: str) -> bool:
-    """Tell whether a name beyond ASCII has a secret word of a script without spaces."""
+    """Return whether a name beyond ASCII contains a secret word of a script without spaces."""
     squashed = _squashed(name)
     is_fact = squashed.endswith(_FACTS_ELSEWHERE)
     return not is_fact and any(word in squashed for word in _ELSEWHERE)
 
 
 def verdict_of(name: str) -> int:
-    """Tell whether a field of this name holds a secret.
+    """Return whether a field of this name has a secret value.
 
-    A name is secret when it has a secret word (``password``), word pair (``api key``), ends in
-    ``token``, ``cookie`` or ``auth``, and its last word is not a fact about the secret
-    (``token_url``) or an amount (``max_tokens``). A path, a URL or prose is no name.
+    A name is secret if it has a secret word (``password``) or word pair (``api key``), or if it
+    ends in ``token``, ``cookie`` or ``auth``. It is not secret if its last word makes it a fact
+    about the secret (``token_url``) or an amount (``max_tokens``). A path, a URL or a sentence is
+    not a name.
 
-    :return: 0, or ``SECRET`` with ``COUNTABLE``, ``WEAK``, ``HEADER`` as they apply.
+    :return: 0, or ``SECRET`` together with the other bits of this module that apply.
     """
     if len(name) > MAX_NAME or _NO_NAME.search(name):
         return 0
@@ -220,7 +222,7 @@ def verdict_of(name: str) -> int:
 
 
 def _is_fact(words: tuple[str, ...]) -> bool:
-    """Tell whether a name says something about a secret, and is none."""
+    """Return whether a name is a fact about a secret, not a secret."""
     is_pair = words[-2:] in _FACT_PAIRS and words[-3:] not in _SECRET_IDS
     return words[-1] in _FACTS or is_pair
 

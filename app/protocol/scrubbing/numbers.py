@@ -1,4 +1,4 @@
-"""Numbers of cards, accounts and persons: by a checksum, or by the name that stands before them."""
+"""Rules for the numbers of cards, accounts and persons, by a checksum or by a name before them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from app.protocol.scrubbing.names import words_of
 from app.protocol.scrubbing.spans import Span
 
-# A long run of digits, or the groups of a card, of a US, a Brazilian or a British number.
-# One tree, in which digits come first: a third faster than one alternative for each.
+# A long run of digits, or the groups of a card number, or of a US, a Brazilian or a British number.
+# The expression is one tree that begins with digits: a third faster than one alternative for each.
 DIGITS_HINT = re.compile(
     r"[0-9][0-9](?:[0-9](?:[0-9](?:[0-9]{2}(?:[A-D]|[0-9]{2}(?:[0-9]|-?[A-Z]))"
     r"|[ +-][0-9]{4}|%20[0-9]{4})|-[0-9]{2}-[0-9]{4}|\.[0-9]{3}\.)| [0-9]{2} [0-9]{2})"
@@ -30,8 +30,8 @@ _CARD_WORDS = frozenset(
     "card cards cardnumber cardno creditcard ccnumber ccnum cc pan visa mastercard amex maestro"
     " diners unionpay jcb debit credit kreditkarte karte carte tarjeta cartao carta".split()
 )
-# One order number in ten has a valid checksum; so without groups a card needs a name before it,
-# or to be one of the numbers that payment services publish for tests.
+# One order number in ten has a valid checksum. So a card number without groups needs a name before
+# it, or it must be one of the numbers that payment services publish for tests.
 _CARD_CONTEXT = re.compile(
     r"card|visa|master|amex|maestro|diners|kredit|karte|credit|debit|tarjeta|carte|cart[ãa]o"
     r"|\bcc\b|\bpan\b|charg|payment",
@@ -69,7 +69,7 @@ _NIR = re.compile(
     r" ?[0-9]{3} ?[0-9]{2}(?![\w-])",
     re.A,
 )
-# Of these a checksum is too weak to tell them from other numbers: a name must stand before them.
+# Their checksums are too weak to tell these from other numbers, so they need a name before them.
 _NAMED = re.compile(
     r"(?<![\w.-])(?:(?P<nino>[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])"
     r"|(?P<dni>[0-9XYZ][0-9]{7}-?[A-Z])|(?P<digits>[0-9]{9}|[0-9]{11}))(?![\w-])",
@@ -83,7 +83,7 @@ _PERSON_CONTEXT = re.compile(
 
 
 def is_card(digits: str) -> bool:
-    """Tell whether 13 to 19 digits carry an issuer's prefix and a valid Luhn checksum."""
+    """Return whether 13 to 19 digits have the prefix of an issuer and a valid Luhn checksum."""
     if not _ISSUER.fullmatch(digits):
         return False
     odd = sum(map(int, digits[-1::-2]))
@@ -91,12 +91,12 @@ def is_card(digits: str) -> bool:
 
 
 def names_card(name: object) -> bool:
-    """Tell whether a field of this name may hold the number of a card."""
+    """Return whether a field of this name may have a card number."""
     return isinstance(name, str) and not _CARD_WORDS.isdisjoint(words_of(name))
 
 
 def cards(text: str) -> Iterator[Span]:
-    """Yield numbers of cards: in groups, behind a card's name, or published for tests."""
+    """Yield card numbers: in groups, after the name of a card, or published for tests."""
     for start, end in named_cards(text):
         is_bare = text[start:end].isdigit()
         if is_bare and text[start:end] not in _PUBLISHED:
@@ -106,14 +106,14 @@ def cards(text: str) -> Iterator[Span]:
 
 
 def named_cards(text: str) -> Iterator[Span]:
-    """Yield numbers of cards in the value of a field that is named after cards."""
+    """Yield card numbers in the value of a field with the name of a card."""
     for match in _CARD.finditer(text):
         if is_card(re.sub(r"%20|[ +-]", "", match[0])):
             yield match.span()
 
 
 def ibans(text: str) -> Iterator[Span]:
-    """Yield international bank account numbers, whose length and checksum are right."""
+    """Yield international bank account numbers (IBANs) with a valid length and checksum."""
     for match in _IBAN.finditer(text):
         start = match.start()
         length, compact = _IBAN_LENGTHS.get(match[0][:2], 0), ""
@@ -130,7 +130,7 @@ def _is_iban(compact: str) -> bool:
 
 
 def national_numbers(text: str) -> Iterator[Span]:
-    """Yield numbers that states give to persons."""
+    """Yield national identification numbers of persons."""
     spans = [match.span() for match in _SSN.finditer(text)]
     spans += [m.span() for m in _CPF.finditer(text) if _is_cpf(re.sub(r"\D", "", m[0]))]
     spans += [match.span() for match in _NIR.finditer(text) if _is_nir(match[0])]

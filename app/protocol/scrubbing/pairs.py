@@ -1,4 +1,4 @@
-"""Values of secret names inside a text: ``token=x``, ``"token": "x"``, ``--token x``."""
+"""Rules for the values of secret names in a text: ``token=x``, ``"token": "x"``, ``--token x``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from app.protocol.scrubbing.harmless import is_harmless
 from app.protocol.scrubbing.names import HEADER, MARKS, MAX_NAME, SECRET, WEAK, is_second_word
 from app.protocol.scrubbing.spans import Span
 
-# A name, what closes it (a quote, however often escaped, a bracket), and the separator. The name
-# may also start behind %5B or \n, which were not undone. What closes it is bounded, since in a run
-# of [0] each part is a name of its own.
+# A name, the characters that close it (a bracket, or a quote with any number of escapes), and the
+# separator. The name may also start after an escape such as %5B or \n. The number of closing
+# characters is bounded, because in a run of [0] each part is a name itself.
 _PAIR = re.compile(
     r"""(?:(?<![\w.%\\-])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt])|(?<=\\)(?![nrt])
       |(?<=%)(?![0-9A-Fa-f]{2}))
@@ -24,32 +24,32 @@ _PAIR = re.compile(
     (?P<gap>(?:\s|\\[nrt])*+(?=\\*+["'])|(?:[ \t]|%20|\+(?=%22))*+)""".replace("MARKS", MARKS),
     re.X,
 )
-# Behind more than 32 of what closes a name: read on only behind a secret one.
+# More than 32 closing characters are read only after a secret name.
 _CLOSE_ON = re.compile(
     r"""(?:\\*+["'`]|[\])]|\[\d{0,4}\])*+\s*+(?P<sep>=>|[!:]?={1,3}|:(?![:/]))[ \t]*+"""
 )
-# A name of two words in prose, "API key: x"; with the first of them "key" becomes one.
+# A name of two words in a sentence, "API key: x": only with the word before it, "key" is secret.
 _WORD_BEFORE = re.compile(r"(?P<word>[^\W\d_]{2,20})[ ]\Z")
 # `--password hunter2`, and the repr of an argument list, `['--password', 'hunter2']`.
 _ARGUMENT = re.compile(
     r"(?<![\w-])--(?P<name>[\w-]++)['\"]?(?:,?[ \t]{1,4}|,)"
     r"(?P<value>\"[^\"]*+\"?|'[^']*+'?|[^\s\"'-][^\s\"']*+)"
 )
-# The next option, and not the value of the one before.
+# The next option, not the value of the option before.
 OPTION = re.compile(r"['\"]?--?[A-Za-z]")
 _OPEN_QUOTE = re.compile(
     r"""(?:[bBrRfFuU]{1,2}(?=["']))?(?P<quote>"{3}|'{3}|(?P<slashes>\\{0,64}+)["'`]|%22|%27|&quot;|&apos;|&\#(?:34|39|x27);|\\{1,64}u002[27])"""
 )
-# A longer source line is generated or minified, and counting its quotes for every pair would be
-# quadratic: it is read as text.
+# A longer source line is generated or minified. It is read as text, because counting its quotes for
+# every pair would be quadratic.
 MAX_CODE_LINE = 4096
 _SCHEME_WORD = re.compile(
     r"(?:Bearer|Basic|Token|Digest|Negotiate|ApiKey|AWS4-HMAC-SHA256)[ \t]+", re.I
 )
-# `password: str = "x"`: in code the value stands behind the annotation.
+# `password: str = "x"`: in code, the value is after the annotation.
 _ANNOTATION = re.compile(r"[\w.\[\], |?]{1,80}?=[ \t]*(?=[bBrRfFuU]{0,2}[\"'`])")
 _CODE_NUMBER = re.compile(r"[0-9]{4,}(?![\w.])")
-# A shell or dotenv line among the source lines: NAME=value without spaces.
+# A shell or dotenv line in source lines: NAME=value without spaces.
 _SHELL = re.compile(r"[A-Z][A-Z0-9_]{0,100}+=")
 _PLAIN = re.compile(r"[^\s,;&\"'`()\[\]{}<>]++")
 _NEXT_FIELD = re.compile(r"[,;](?:\s|$|[\"'\\]|[\w.-]{1,40}[=:])")
@@ -58,7 +58,7 @@ _LINES = {quote: re.compile(rf"(?:[^\n\\{quote}]++|\\(?!n))*+") for quote in (""
 _BRACKETS = {"(": ")", "[": "]", "{": "}", "<": ">"}
 
 
-# A parser's message: "unexpected token: punc (;)". Nothing secret follows that is not drawn.
+# The message of a parser: "unexpected token: punc (;)". Here only a random value is a secret.
 _PARSED = frozenset({"token", "tokens"})
 _OF_PARSER = re.compile(
     r"\b(?:(?:un)?expected|invalid|missing|illegal|unknown|unrecogni[sz]ed|unterminated|bad|stray)"
@@ -76,10 +76,11 @@ _AMOUNT = re.compile(
 
 
 def pairs(text: str, judge: Callable[[str], int], code: bool = False) -> Iterator[Span]:
-    """Find the values of secret names: ``token=x``, ``"token": "x"``, ``--token x``, ``<token>x<``.
+    """Yield the values of secret names: ``token=x``, ``"token": "x"``, ``<token>x<``.
 
-    :param judge: :func:`~app.protocol.scrubbing.names.verdict_of`, or one that knows more names.
-    :param code: the text is a source line, where an unquoted value is an expression, not a secret.
+    :param judge: :func:`~app.protocol.scrubbing.names.verdict_of`, or a function for more names.
+    :param code: whether the text is a source line. There, a value without quotes is an expression,
+        not a secret.
     """
     end, code = 0, code and len(text) <= MAX_CODE_LINE
     for match in _PAIR.finditer(text):
@@ -100,7 +101,7 @@ def pairs(text: str, judge: Callable[[str], int], code: bool = False) -> Iterato
 
 
 def _is_sentence(text: str, match: re.Match[str], start: int) -> bool:
-    """Tell whether a sentence about a secret begins here, and no secret does."""
+    """Return whether the value is the start of a sentence about a secret, not a secret."""
     if _AMOUNT.match(text, start):
         return True
     if match["sep"] != ":" or match["close"] or match["name"].lower() not in _PARSED:
@@ -110,13 +111,13 @@ def _is_sentence(text: str, match: re.Match[str], start: int) -> bool:
 
 
 def judge_two(text: str, start: int, name: str, judge: Callable[[str], int]) -> int:
-    """Judge a name together with the word before it."""
+    """Return the verdict on a name together with the word before it."""
     before = _WORD_BEFORE.search(text[max(start - 24, 0) : start])
     return judge(f"{before['word']}_{name}") if before else 0
 
 
 def arguments(text: str, judge: Callable[[str], int], code: bool = False) -> Iterator[Span]:
-    """Find the values of secret options in command lines: ``--password hunter2``."""
+    """Yield the values of secret options in command lines: ``--password hunter2``."""
     for match in _ARGUMENT.finditer(text):
         name, value = match["name"][-MAX_NAME:], match["value"]
         verdict = judge(name)
@@ -133,7 +134,7 @@ def _inside_quotes(value: str, start: int) -> Span:
 
 
 def _value_span(text: str, match: re.Match[str], verdict: int, code: bool) -> Span | None:
-    """Where the value behind this name and separator stands; None if there is none."""
+    """Return the span of the value after a name and its separator, or None."""
     start, before = match.end(), text[max(match.start() - 2, 0) : match.start()]
     if match["more"] is not None:
         on = _CLOSE_ON.match(text, start)
@@ -166,7 +167,7 @@ def _simple_span(text: str, start: int) -> Span | None:
 
 
 def _second_of_two(text: str, match: re.Match[str], before: str) -> Span | None:
-    """``('Cookie', 'a=b')``: the second of exactly two strings in brackets, as in ASGI headers."""
+    """Return the second of exactly two strings in brackets: ``('Cookie', 'a=b')``, as in ASGI."""
     opened = _OPEN_QUOTE.match(text, match.end())
     quote = match["close"]
     around = text[max(match.start() - 4, 0) : match.start()].replace("b", "").rstrip("\"'`\\")
@@ -186,23 +187,23 @@ def _quoted_span(text: str, opened: re.Match[str], close: str) -> Span | None:
         while before > start and text[before - 1] == "\\":
             before -= 1
         run = stop - before
-        # Inside n escapes, n of them (or less: the outer string's end) make the end; outside, an
-        # even run is a literal backslash.
+        # In a string with n escapes, a quote with n escapes ends it (with fewer, the outer string
+        # ends). Without escapes, an even number of backslashes is literal.
         if run <= slashes or (slashes == 0 and run % 2 == 0):
             return (start, before if slashes else stop) if stop > start else None
         position = stop + 1
-    # No end: it was cut off, or this quote closes a string that began before the pair.
+    # No closing quote: the text was cut off, or this quote closes a string from before the pair.
     is_closing = not close and _is_inside(text, opened.start(), bare)
     return None if is_closing or start >= len(text) else (start, len(text))
 
 
 def _is_literal(text: str, match: re.Match[str], start: int) -> bool:
-    """In code: a number, a shell assignment, or a pair inside a string of that line."""
+    """Return whether a value in code is a number, a shell assignment or in a string of the line."""
     if _CODE_NUMBER.match(text, start) or text[match.start() - 1 : match.start()] in ("?", "&"):
         return True
     if _SHELL.fullmatch(text, match.start(), start):
         return True
-    # The quote that closes the name opened before it: {"token": token}.
+    # A quote that closes the name also opened it, so it does not count: {"token": token}.
     quotes = (quote for quote in "\"'`" if quote not in match["close"])
     return any(_is_inside(text, match.start(), quote) for quote in quotes)
 
@@ -212,7 +213,7 @@ def _is_inside(text: str, position: int, quote: str) -> bool:
 
 
 def _bare_end(text: str, start: int, match: re.Match[str], verdict: int) -> int:
-    """Where an unquoted value ends."""
+    """Return the end of a value without quotes."""
     lead = text[match.start() - 1 : match.start()]
     if verdict & HEADER and lead not in ("?", "&") and text[start : start + 1] not in _BRACKETS:
         return _line_end(text, start, lead if lead in ("'", '"', "`") else "")
@@ -227,7 +228,7 @@ def _line_end(text: str, start: int, quote: str) -> int:
 
 
 def _expression_end(text: str, start: int) -> int:
-    """Where ``abc``, ``SecretStr('a b')``, ``['a', 'b']`` or ``<Token a>`` ends."""
+    """Return the end of ``abc``, ``SecretStr('a b')``, ``['a', 'b']`` or ``<Token a>``."""
     position, closers = start, [""]
     while position < len(text):
         char = text[position]
@@ -256,7 +257,7 @@ def _opens(text: str, position: int, start: int) -> bool:
 
 
 def _is_end(text: str, position: int) -> bool:
-    """Tell whether the text after an unquoted value begins here; a secret may hold , ; ) and '."""
+    """Return whether an unquoted value ends here; a secret may contain , ; ) and '."""
     char, following = text[position], text[position + 1 : position + 2]
     if char in ",;":
         return _NEXT_FIELD.match(text, position) is not None

@@ -1,4 +1,4 @@
-"""Patterns of the user's own: compiled only if they cannot run away."""
+"""Checks the user's patterns: only patterns whose running time is bounded are compiled."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ _PATTERN_PART = re.compile(
     | (?P<or>\|) | .""",
     re.X | re.S,
 )
-# Ways to match from one position. 256 ways over 1 MB take about a second.
+# The maximum number of ways to match from one position. 256 ways over 1 MB take about a second.
 _MAX_WAYS = 256
 
 
 def check_pattern(pattern: str) -> re.Pattern[str]:
-    """Compile a user's pattern, if its work is linear in the text.
+    """Return a user's pattern, compiled, if its running time is linear in the text.
 
-    Only the last thing of a pattern may repeat without a bound, because nothing behind it can fail
-    and send the match back; a group may not be repeated; bounded repeats, optional parts and
-    alternatives multiply to 256 ways at most.
+    Only the last part of a pattern may repeat without a bound, because nothing after it can fail
+    and cause backtracking. A group may not be repeated. Bounded repeats, optional parts and
+    alternatives may multiply to at most 256 ways.
 
-    :raise ValueError: it does not compile, matches the empty string, or could run away.
+    :raise ValueError: the pattern does not compile, matches the empty string, or could take too
+        long.
     """
     try:
         compiled = re.compile(pattern)

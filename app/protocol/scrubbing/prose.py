@@ -1,4 +1,4 @@
-"""Values of secret names in sentences: ``token 'X' rejected``, ``password is X``."""
+"""Rules for the values of secret names in sentences: ``token 'X' rejected``, ``password is X``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _STATEMENT = re.compile(r"\b(?:ALTER|CREATE|SET|GRANT|IDENTIFIED|WITH)\b", re.I)
 
 
 def named_values(text: str, judge: Callable[[str], int], code: bool) -> Iterator[Span]:
-    """Yield values that a sentence or a statement of SQL puts behind a secret name.
+    """Yield values after a secret name in a sentence or an SQL statement.
 
-    :param code: a line of source has pairs, and no sentences.
+    :param code: whether the text is a source line; it has pairs, but no sentences.
     """
     position = 0
     while not code and (match := _NAMED.search(text, position)):
@@ -57,6 +57,7 @@ def _is_secret(name: str, judge: Callable[[str], int]) -> bool:
 
 
 def _looks_secret(value: str, is_bare: bool, verb: str | None) -> bool:
-    # "token 12 of 30" and "password reset2" are prose: without quotes or a verb it must be long.
+    # "token 12 of 30" and "password reset2" are sentences. A value without quotes or a verb must be
+    # long.
     pattern = _TOKEN if is_bare and not verb else _MIXED
     return bool(pattern.fullmatch(value))

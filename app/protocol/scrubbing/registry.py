@@ -1,8 +1,8 @@
 """All rules, in the order in which they are applied.
 
-A rule is one entry here: its name on the scrubbing report, what finds it in a string, and what
-stands in every string that it can find something in, from which the search for strings worth a
-look (:mod:`app.protocol.scrubbing.hints`) is made.
+A rule is one entry here: its name in the scrubbing report, the function that finds secrets in a
+string, and the texts that every such string contains. The search for strings that may contain a
+secret (:mod:`app.protocol.scrubbing.hints`) is built from these texts.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from app.protocol.scrubbing import commands, links, numbers, pairs, prose, value
 from app.protocol.scrubbing.spans import Span
 from app.protocol.scrubbing.tokens import TOKENS
 
-# Tells a name's verdict, see names.verdict_of.
+# Returns the verdict on a name, see names.verdict_of.
 Judge = Callable[[str], int]
 
 
 class Rule(NamedTuple):
-    """One kind of secret.
+    """A kind of secret. A string is checked if it has one of the rule's anchors or other hints.
 
-    :param name: on the report.
-    :param find: finds it in a string.
-    :param find_by_name: the same for what depends on names; the last argument tells whether the
-        string is a line of source.
-    :param anchors: fixed texts; a string with none of them is not looked at.
-    :param hints: the same as expressions, where no fixed text is.
-    :param before: a name before a separator or a quote that is a hint, too.
-    :param is_named: so is a secret name there.
-    :param in_code: lines of source are looked at, too.
+    :param name: the name in the scrubbing report.
+    :param find: yields the secrets in a string.
+    :param find_by_name: the same for a rule that depends on names; its last argument says whether
+        the string is a source line.
+    :param anchors: fixed texts that are hints.
+    :param hints: expressions that are hints, for a rule without fixed texts.
+    :param before: a name before a separator or a quote that is a hint.
+    :param is_named: whether a secret name before a separator or a quote is a hint.
+    :param in_code: whether source lines are checked, too.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
 
 
 RULES = (
-    # Pairs first: they take a whole value, of which a later rule would only see a part.
+    # Pairs come first: they remove a whole value. A later rule would remove only a part of it.
     Rule("pair", find_by_name=pairs.pairs, is_named=True),
     Rule("argument", find_by_name=pairs.arguments, anchors=("--",)),
     Rule(

@@ -1,4 +1,4 @@
-"""The rules with the names and patterns of one configuration, and what they remember of texts."""
+"""The rules with the names and patterns of a configuration, and their caches."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 
 _CODE_KEYS = frozenset({"context_line", "pre_context", "post_context"})
 _EXEMPT_AT_ROOT = frozenset({"modules", "debug_meta", "_meta"})
-# An event has some 100 distinct names, the next one the same. Cleared when full, so that a flood
-# of names costs time and not memory.
+# An event has some 100 distinct names, and the next event has the same names. A full cache is
+# cleared, so a flood of names costs time but not memory.
 _MAX_CACHED = 4096
-# Rules that find a secret by its name: the value alone may stand elsewhere.
+# Rules that find a secret by its name. The value without the name may occur elsewhere.
 _NAMED_RULES = frozenset({"pair", "argument", "sql", "prose", "command"})
-# No name or key is too short for a secret below this; a shorter key is never searched.
+# A key that is shorter than this cannot contain a secret, so it is not searched.
 _MIN_SECRET_KEY = 13
 
 
@@ -31,25 +31,26 @@ class RuleSet:
     def __init__(self, keys: Iterable[str] = (), patterns: Iterable[str] = ()) -> None:
         """Add the user's own names and patterns to the built-in rules.
 
-        :param keys: names of fields; ``customer_number`` also covers ``customerNumber2``.
-        :param patterns: regular expressions; all they match is replaced.
-        :raise ValueError: a key has no letter, a pattern does not compile or could run away.
+        :param keys: names of fields; ``customer_number`` also matches ``customerNumber2``.
+        :param patterns: regular expressions; all their matches are replaced.
+        :raise ValueError: a key has no letter, or a pattern does not compile or could take too
+            long.
         """
         self._own = tuple(_own_words(key) for key in keys)
         self._own_stems = frozenset("".join(words) for words in self._own)
         self._patterns = [check_pattern(pattern) for pattern in patterns]
         self._names: dict[str, int] = {}
-        # Read by the walk without a call: verdicts on keys, and the rules that a name, spelled
-        # backwards, is a hint for.
+        # The walk reads these caches without a call: the verdicts on keys, and the rules for a
+        # reversed name.
         self.keys: dict[Any, int] = {}
         self.backwards: dict[str, Hinted] = {}
-        # Texts that no rule finds anything in; lines of source apart, which are read otherwise.
-        # With each, how many rules it had a hint for.
+        # Texts in which no rule finds a secret, with the number of rules that had a hint. Source
+        # lines have a separate cache, because they are read in another way.
         self.clean_texts: dict[str, int] = {}
         self.clean_lines: dict[str, int] = {}
 
     def verdict_of_name(self, name: str) -> int:
-        """Judge a name that stands in a text, see :func:`.names.verdict_of`."""
+        """Return the verdict on a name in a text, see :func:`.names.verdict_of`."""
         verdict = self._names.get(name)
         if verdict is None:
             verdict = verdict_of(name) or self._own_verdict(name)
@@ -57,7 +58,7 @@ class RuleSet:
         return verdict
 
     def verdict_of_key(self, key: Any) -> int:
-        """Judge the key of a dict: its name, its place in the protocol, a secret in itself."""
+        """Return the verdict on the key of a dict: its name, its place, and secrets in it."""
         text = key if isinstance(key, str) else repr(key)
         verdict = self.verdict_of_name(text)
         if not verdict & SECRET:
@@ -69,23 +70,23 @@ class RuleSet:
         return verdict
 
     def rules_of_backwards(self, name: str) -> Hinted:
-        """Return the rules that a name, spelled backwards, is a hint for.
+        """Return the rules for which a reversed name is a hint.
 
-        A ``\\`` at its end makes its first letter an escape.
+        With a ``\\`` at its end, the first letter of the name may be part of an escape.
         """
         forwards = name[::-1]
         bare = forwards.lstrip("\\")
         verdict = self.verdict_of_name(bare)
         if forwards[0] == "\\":
             verdict |= self.verdict_of_name(forwards[2:])
-        # "API key: x"; the rule looks at the word before.
+        # "API key: x": the rule also reads the word before the name.
         is_half = not verdict & SECRET and is_second_word(bare)
         hinted = rules_of_name(bare, bool(verdict & SECRET), is_half)
         _remember(self.backwards, name, hinted)
         return hinted
 
     def clean(self, text: str) -> str:
-        """Apply to one string the rules that it has a hint for."""
+        """Return a string after applying the rules that have a hint in it."""
         numbers: set[int] = set()
         for _, found in Hints([text], 1, self.backwards, self.rules_of_backwards).found():
             numbers.update(found)
@@ -102,11 +103,12 @@ class RuleSet:
         is_card: bool = False,
         secrets: set[str],
     ) -> tuple[str, list[str]]:
-        """Apply these of the rules to one string, in their order.
+        """Apply some of the rules to a string, in their order.
 
-        :param code: it is a line of source.
-        :param is_card: it stands under the name of a card.
-        :param secrets: takes the values of the pairs found, for the search for copies.
+        :param numbers: the numbers of the rules.
+        :param code: whether the string is a source line.
+        :param is_card: whether the string has the name of a card.
+        :param secrets: the values of found pairs are added to it, for the search for copies.
         :return: the new text, and the names of the rules that matched.
         """
         matched = []
@@ -124,12 +126,12 @@ class RuleSet:
 
     @property
     def has_patterns(self) -> bool:
-        """Whether the user's patterns must see every string."""
+        """Whether the user has patterns; they must check every string."""
         return bool(self._patterns)
 
     @property
     def pattern_count(self) -> int:
-        """How many patterns the user has."""
+        """The number of the user's patterns."""
         return len(self._patterns)
 
     def _finders(

@@ -1,4 +1,4 @@
-"""What stands instead of an object or a list under a secret name: its shape, with no secret."""
+"""Replacements for objects and lists with a secret name: the same shape without secrets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from app.protocol.scrubbing.verdicts import UNSAFE
 _TYPED_ATTRIBUTE = {"value", "type", "unit"}
 _COOKIE = re.compile(r"([^\s=;,]{1,200}+)=[^;]*+")
 _REGISTER = re.compile(r"0x[0-9a-fA-F]{1,32}")
-# A key that is long and mixed is no name: {"tokens": {"9f8e7d6c5b4a39281706": ...}}.
+# A long key with letters and digits is not a name: {"tokens": {"9f8e7d6c5b4a39281706": ...}}.
 _TOKEN_KEY = re.compile(
     r"(?=[^0-9]{0,256}+[0-9])(?=[^a-zA-Z]{0,256}+[a-zA-Z])[\w.+/=-]{20,}+", re.A
 )
 
 
 class Shape:
-    """Makes copies of what stands under a secret name: same shape, no secret in it."""
+    """Makes copies of values with a secret name: the same shape without secrets."""
 
     def __init__(self, rules: RuleSet, name: str, verdict: int) -> None:
         self._rules = rules
@@ -30,7 +30,7 @@ class Shape:
         self._verdict = verdict
 
     def copy_of(self, value: Any, depth: int) -> Any:
-        """Return the copy.
+        """Return a copy of a value without secrets.
 
         :param depth: how many levels of objects and lists to keep.
         """
@@ -46,7 +46,7 @@ class Shape:
         if is_harmless_leaf(self._name, value, self._verdict):
             return value
         if isinstance(value, str) and self._name.lower() == "cookies":
-            # As a text Sentry reads cookies only where they are pairs.
+            # Sentry reads cookies in a text only if they are pairs.
             return (
                 _COOKIE.sub(lambda pair: f"{pair[1]}={FILTERED}", value)
                 if "=" in value
@@ -55,14 +55,14 @@ class Shape:
         return FILTERED
 
     def _member(self, value: Any, depth: int) -> Any:
-        """Return a member of a list; of a pair in a list of cookies the name stays."""
+        """Return the copy of a member of a list; a pair in a list of cookies keeps its name."""
         is_cookie = self._verdict & HEADER and isinstance(value, (list, tuple))
         if is_cookie and len(value) == 2 and isinstance(value[0], str):
             return [self._safe(value[0]), self.copy_of(value[1], depth)]
         return self.copy_of(value, depth)
 
     def _attribute(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
-        """Return a typed attribute of a log, metric or span: now it is a text."""
+        """Return the copy of a typed attribute of a log, metric or span; its type becomes text."""
         copy = {**value, "value": self.copy_of(value["value"], depth)}
         if copy["value"] == FILTERED != value["value"] and "type" in value:
             copy["type"] = "string"
@@ -80,7 +80,7 @@ class Shape:
         return list(names)
 
     def _safe(self, key: Any) -> Any:
-        """Return a key as it may stay: a name, no secret that somebody keeps something under."""
+        """Return a key without secrets."""
         if not isinstance(key, str):
             return key
         if _TOKEN_KEY.fullmatch(key):
@@ -90,7 +90,7 @@ class Shape:
 
 
 def is_number(value: Any) -> bool:
-    """Tell whether Sentry reads a value as a number."""
+    """Return whether Sentry reads a value as a number."""
     # The registers of a processor are numbers in texts.
     return type(value) in (int, float) or (
         isinstance(value, str) and bool(_REGISTER.fullmatch(value))
@@ -98,14 +98,14 @@ def is_number(value: Any) -> bool:
 
 
 def is_measure(name: Any, member: Any) -> bool:
-    """Tell whether this belongs to a measurement; objects in it are asked in their turn."""
+    """Return whether this may be a member of a measurement; objects are checked separately."""
     if member is None or isinstance(member, dict):
         return True
     return is_number(member) if name == "value" else name == "unit"
 
 
 def is_harmless_leaf(name: str, leaf: Any, verdict: int) -> bool:
-    """Tell whether a value in the tree under a secret name is no secret."""
+    """Return whether a value under a secret name is not a secret."""
     if leaf is None or isinstance(leaf, bool):
         return True
     if isinstance(leaf, (int, float)):

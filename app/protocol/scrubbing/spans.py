@@ -1,4 +1,4 @@
-"""What stands where a secret stood, and where in a text one stands."""
+"""The replacement text for a secret, and the type of the position of a secret in a text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from collections.abc import Callable, Iterator
 
 FILTERED = "[Filtered]"
 
-# Where something secret begins in a text, and where it ends.
+# The start and the end of a secret in a text.
 Span = tuple[int, int]
 Finder = Callable[[str], Iterator[Span]]

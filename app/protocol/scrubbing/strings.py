@@ -1,4 +1,4 @@
-"""The strings of a payload that no name filtered: rules are applied to them, copies are found."""
+"""Applies the rules to the strings that a walk collected, and finds copies of secrets."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.protocol.scrubbing.registry import RULES
 from app.protocol.scrubbing.rule_set import RuleSet
 from app.protocol.scrubbing.walk import SEPARATOR, Walk
 
-# Lines of source, names, paths: these many of so many characters take some 3 MiB, and one payload
-# may add as many again.
+# Source lines, names, paths: this many texts of this length take some 3 MiB, and one payload may
+# add the same number again.
 _MAX_CLEAN, _MAX_CLEAN_LENGTH = 16_384, 160
 
 _CARD_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "card")
-# What an id of hexadecimal digits may look like.
+# An id of hexadecimal digits may look like these numbers.
 _NUMBER_RULES = _CARD_RULES | {n for n, rule in enumerate(RULES) if rule.name == "national_number"}
 _KEY_RULES = frozenset(n for n, rule in enumerate(RULES) if rule.name == "private_key")
 
@@ -30,25 +30,25 @@ class Strings:
         self._walk, self._rules, self._budget = walk, rules, budget
         self._texts, self._places = walk.texts, walk.places
         self._changes, self._secrets = walk.changes, walk.secrets
-        # Which of the texts no earlier payload had.
+        # The numbers of the texts that no earlier payload had.
         self._unknown: list[int] = []
-        # How many rules were applied to a text.
+        # How many rules were applied to each text.
         self._applied: dict[int, int] = {}
-        # Texts whose result depends on where they stand.
+        # Texts whose result depends on their place in the payload.
         self._by_place: set[int] = set()
 
     def apply_rules(self) -> None:
-        """Apply to each string that is new the rules it has a hint for."""
+        """Apply to each new string the rules that have a hint in it."""
         self._leave_unread(costs.affordable(self._texts, self._budget))
         texts, lines = self._rules.clean_texts, self._rules.clean_lines
         known = [
             (lines if place[2] else texts).get(text)
             for text, place in zip(self._texts, self._places, strict=True)
         ]
-        # Nearly all texts are known, and no rule was ever applied to them.
+        # Nearly all texts are in the cache, and no rule was ever applied to them.
         others = [(number, count) for number, count in enumerate(known) if count != 0]
         self._unknown = [number for number, count in others if count is None]
-        # What rules were applied to before costs the same again, so that the result is the same.
+        # A cached text costs the same as before, so that the budget gives the same result.
         applied = {number: count for number, count in others if count}
         hints, patterns = self._hints(), self._rules.pattern_count
         applied |= {number: len(names) + patterns for number, names in hints.items()}
@@ -63,7 +63,7 @@ class Strings:
             self._applied[number] = count
             is_card = self._may_be_card(number, names)
             ordered = sorted(names if key not in ID_KEYS else names - _NUMBER_RULES)
-            # Frames share variables, and lines: the same text, the same result.
+            # Frames have the same variables and lines, and the same text has the same result.
             text = self._texts[number]
             asked = (text, is_code, is_card, *ordered)
             if (result := results.get(asked)) is None:
@@ -74,7 +74,7 @@ class Strings:
                 self._changes.filter(index, key, rule, result[0])
 
     def _may_be_card(self, number: int, rules: set[int]) -> bool:
-        """Tell whether a text has the hint of a card, and stands under the name of one."""
+        """Return whether a text has the hint of a card number and the name of a card."""
         if rules.isdisjoint(_CARD_RULES):
             return False
         if any(named_cards(self._texts[number])):
@@ -82,19 +82,19 @@ class Strings:
         return self._walk.names_card(*self._places[number][:2])
 
     def _leave_unread(self, first: int) -> None:
-        """Replace this text and all that come after it."""
+        """Replace a text and all texts after it."""
         for index, key, _ in self._places[first:]:
             self._changes.replace(index, key)
         del self._texts[first:], self._places[first:]
 
     def _hints(self) -> dict[int, set[int]]:
-        """Which string may be worth which rules."""
+        """Return the rules that may match each new string."""
         places, texts, rules = self._places, self._texts, self._rules
         if not self._unknown:
             return {}
         code = [number for number in self._unknown if places[number][2]]
         plain = [number for number in self._unknown if not places[number][2]]
-        # Each text once, however often it stands in the payload.
+        # Each text once, even if the payload has it several times.
         found_plain: dict[str, set[int]] = {}
         found_code: dict[str, set[int]] = {}
         once = list(dict.fromkeys([texts[number] for number in plain]))
@@ -117,7 +117,7 @@ class Strings:
         }
 
     def filter_copies(self) -> None:
-        """Take the secrets just found out of wherever else they stand, without a name."""
+        """Remove copies of the secrets just found, wherever they occur without a name."""
         secrets = copyable(self._secrets)
         if secrets and (present := self._present(secrets, self._texts)):
             for (index, key, _), text in zip(self._places, self._texts, strict=True):
@@ -134,7 +134,7 @@ class Strings:
                     self._filter_key(index, key, present)
 
     def remember(self) -> None:
-        """Have the texts that stay as they are pass at once where they come again."""
+        """Add the unchanged texts to the cache, so that they need no search the next time."""
         texts, lines = self._rules.clean_texts, self._rules.clean_lines
         for known in (texts, lines):
             if len(known) >= _MAX_CLEAN:
@@ -143,7 +143,7 @@ class Strings:
             if number in self._by_place:
                 continue
             text, (index, key, is_code) = self._texts[number], self._places[number]
-            # What stands under a name of ids has been spared a rule.
+            # Some rules were not applied to texts with the name of an id.
             if len(text) <= _MAX_CLEAN_LENGTH and key not in ID_KEYS:
                 if index not in self._changes.edits or key not in self._changes.edits[index]:
                     known = lines if is_code else texts

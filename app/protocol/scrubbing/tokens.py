@@ -1,9 +1,9 @@
-"""Keys of services that begin, or end, with something of their own: one entry each.
+"""Keys of services with a fixed text at their start, one entry for each kind of key.
 
-An entry is the fixed text and what stands behind it. It needs no hint: the search for the fixed
-texts of all entries (:mod:`app.protocol.scrubbing.hints`) is made from them.
+An entry has the fixed text and an expression for the rest. It needs no other hint: the search of
+:mod:`app.protocol.scrubbing.hints` is built from the fixed texts of all entries.
 
-Every expression is linear: repeats are possessive or bounded.
+Every expression runs in linear time: its repeats are possessive or bounded.
 """
 
 from __future__ import annotations
@@ -22,24 +22,25 @@ _HEX = r"[0-9a-f]"
 class Token(NamedTuple):
     """A kind of key.
 
-    :param anchor: the text that it always has.
-    :param pattern: of all of it; begins with the anchor, so that the search is one for a text.
+    :param anchor: the fixed text at the start of every such key.
+    :param pattern: the expression for the whole key. It begins with the anchor, so `re` can search
+        for a fixed text.
     """
 
     anchor: str
     pattern: re.Pattern[str]
 
     def find(self, text: str) -> Iterator[Span]:
-        """Yield where such keys stand; none begins within a longer word."""
+        """Yield the spans of such keys; a key does not start inside a longer word."""
         for match in self.pattern.finditer(text):
             if starts_at(text, match.start()):
                 yield match.span()
 
 
 def starts_at(text: str, position: int) -> bool:
-    """Tell whether a key may start here, and not in mid-word.
+    """Return whether a key may start at a position: not inside a word.
 
-    Escapes that were not undone (%22, \\n) end in a letter or digit, and do not hide a start.
+    Escapes such as %22 or \\n end in a letter or a digit; a key may start after them.
     """
     before = text[max(position - 3, 0) : position]
     if not before or not (before[-1].isalnum() and before[-1].isascii() or before[-1] in "_%\\-"):

@@ -1,5 +1,5 @@
-"""Further bits of a verdict, see :mod:`app.protocol.scrubbing.names`, on keys of objects only."""
+"""More bits of a verdict (see :mod:`app.protocol.scrubbing.names`), only for keys of objects."""
 
 CODE = 16  # source lines
-EXEMPT = 32  # protocol structure, if it stands where the protocol has it
+EXEMPT = 32  # structure of the protocol, if the key is in its place in the protocol
 UNSAFE = 64  # the key itself contains a secret

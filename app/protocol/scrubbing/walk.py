@@ -1,4 +1,4 @@
-"""The walk through one payload: secret names are filtered, the other strings collected."""
+"""The walk through a payload: it filters values with secret names and collects other strings."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from app.protocol.scrubbing.rule_set import RuleSet
 from app.protocol.scrubbing.shapes import Shape, is_harmless_leaf, is_measure, is_number
 from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 
-# Objects with names of the client's whose values Sentry reads as numbers.
+# Objects whose names come from the client, and whose values Sentry reads as numbers.
 _NUMBERS = frozenset({"measurements", "breakdowns", "registers"})
 
-# SDKs nest 5 to 15 levels; json.dumps of the result must not run into the recursion limit.
+# SDKs nest 5 to 15 levels. json.dumps of the result must not reach the recursion limit.
 MAX_DEPTH = 100
 SEPARATOR = "\0"
 
@@ -32,18 +32,18 @@ Place = tuple[int, Any, bool]  # index of the container, key in it, is a source 
 
 
 class Walk:
-    """One payload on its way through the scrubber; parents always come before their children."""
+    """The walk through a payload; in ``nodes``, parents always come before their children."""
 
     def __init__(
         self, rules: RuleSet, payload: Any, known: Iterable[str], budget: WorkBudget
     ) -> None:
         self._rules = rules
         self._budget = budget
-        # Of the budget, a half is for the containers and a quarter for what they need besides.
+        # Half of the budget is for the containers, and a quarter for other work of the walk.
         self._keep = budget.left - budget.left // 4
         self.nodes: list[Node] = [([payload], -1, None, 0, _PLAIN)]
         self.texts: list[str] = []
-        # The keys of each dict, joined.
+        # The joined keys of each dict.
         self.keys: list[str] = []
         self.places: list[Place] = []
         self.secrets: set[str] = set(known)
@@ -51,9 +51,9 @@ class Walk:
 
     # ------------------------------------------------------------------------------ walk
     def collect(self) -> None:
-        """Filter by name, and gather the other strings; some of the budget is left for them."""
+        """Filter values by name and collect the other strings; keep some budget for the strings."""
         left = allowed = self._budget.left // 2
-        for index, node in enumerate(self.nodes):  # grows meanwhile
+        for index, node in enumerate(self.nodes):  # the loop adds nodes
             value = node[0]
             is_dict = isinstance(value, dict)
             left -= costs.PER_CONTAINER + costs.PER_FIELD * len(value)
@@ -73,7 +73,7 @@ class Walk:
         return None
 
     def _leave_unchecked(self, first: int) -> None:
-        """Replace what stands in this container and in all that come after it."""
+        """Replace the values in a container and in all containers after it."""
         for value, parent, key, depth, _ in self.nodes[first:]:
             self.changes.replace(parent, key, self._without_values(value, depth))
         del self.nodes[first:]
@@ -83,7 +83,8 @@ class Walk:
         return costs.without_values(value, MAX_DEPTH - depth + 1, keep_short_keys=keep_short_keys)
 
     def _collect_dict(self, index: int, node: Node) -> None:
-        # Longer than others: this loop runs for every field, and calls cost more than its work.
+        # A long function on purpose: this loop runs for every field, and calls would cost more than
+        # its work.
         value, _, _, depth, how = node
         verdicts, nodes, texts, places = (
             self._rules.keys,
@@ -108,7 +109,7 @@ class Walk:
                 self._collect_other(index, key, child)
 
     def _fields(self, index: int, value: dict[Any, Any], how: int) -> Iterable[tuple[Any, Any]]:
-        """All items, but for what a ``{"name": "Cookie", "value": ...}`` settles."""
+        """Return the items to check, without a ``value`` that is filtered because of ``name``."""
         if how == _TRACE:
             return [item for item in value.items() if not is_sentry_id(*item)]
         if "value" in value and isinstance(name := value.get("name", value.get("key")), str):
@@ -119,7 +120,7 @@ class Walk:
                 and self._is_filtered(index, "value", value["value"], name, verdict)
             ):
                 return [item for item in value.items() if item[0] != "value"]
-        # No call for it: each object is asked.
+        # Checked here without a call, because this runs for each object.
         if "code" in value or "signature" in value or "hmac" in value:
             return self._without_codes(index, value)
         if self.nodes[index][2] == "query_string":
@@ -127,7 +128,7 @@ class Walk:
         return value.items()
 
     def _without_codes(self, index: int, value: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
-        """The items that are no codes of OAuth and no signatures; those are filtered."""
+        """Filter OAuth codes and signatures; return all other items."""
         is_query = self.nodes[index][2] == "query_string"
         codes = {
             name
@@ -164,13 +165,19 @@ class Walk:
         self.places.append((index, key, True))
 
     def _secret_option(self, text: str) -> str:
-        """The name in ``--password``, whose value is the next argument, if it is a secret one."""
+        """Return the name of a secret option such as ``--password``, or an empty text.
+
+        The value of the option is the next argument.
+        """
         name = text.strip("'\"")
         is_secret = name.startswith("--") and self._rules.verdict_of_name(name) & SECRET
         return name if is_secret and "=" not in name else ""
 
     def _is_named_pair(self, index: int, value: Any, parent: int) -> bool:
-        """``[["Cookie", "a=b"], ...]``, how SDKs send headers, tags and query strings."""
+        """Return whether a list is a pair with a secret name, and filter its value.
+
+        SDKs send headers, tags and query strings as ``[["Cookie", "a=b"], ...]``.
+        """
         if parent < 1 or type(value[0]) is not str or not isinstance(self.nodes[parent][0], list):
             return False
         if not self._budget.spend(costs.cost_of_name(value[0]), self._keep):
@@ -190,7 +197,7 @@ class Walk:
         return True
 
     def _is_code(self, parent: int, pair: Any) -> bool:
-        """Tell whether the pair is a code of OAuth or a signature, by the pairs beside it."""
+        """Return whether a pair is an OAuth code or a signature, by the pairs beside it."""
         fields, _, key = self.nodes[parent][:3]
         is_query = key == "query_string"
         if not is_query and pair[0] not in ("code", "state", "signature", "hmac"):
@@ -199,7 +206,7 @@ class Walk:
         return pair[0] in codes_among(pairs, is_query=is_query)
 
     def _collect_other(self, index: int, key: Any, child: Any) -> None:
-        """Everything that is no plain JSON text or container, or stands too deep."""
+        """Check a value that is not a plain JSON text or container, or is nested too deeply."""
         if isinstance(child, (dict, list, tuple)):
             if self.nodes[index][3] >= MAX_DEPTH:
                 self.changes.filter(index, key, "depth")
@@ -208,29 +215,30 @@ class Walk:
         elif isinstance(child, (bool, float)):
             return
         elif isinstance(child, int):
-            # The bounds first: str() of a huge int is slow, and refused above 4,300 digits.
-            # By name: sizes and times are as long, and Sentry reads these as numbers.
+            # Check the bounds first: str() of a huge int is slow, and fails above 4,300 digits. The
+            # name must be one of a card: sizes and times have as many digits, and Sentry reads them
+            # as numbers.
             if 10**12 <= child < 10**19 and is_card(str(child)) and self.names_card(index, key):
                 self.changes.filter(index, key, "card")
         else:
             self._collect_foreign(index, key, child)
 
     def _collect_foreign(self, index: int, key: Any, child: Any) -> None:
-        """bytes and objects: JSON has none, but a log record may."""
+        """Check bytes and objects, which JSON does not have, but a log record may have."""
         try:
             text = str(child) if isinstance(child, str) else repr(child)
             if not self._budget.spend(costs.cost_of_name(text), self._keep):
                 self.changes.replace(index, key)
                 return
             cleaned = self._rules.clean(text)
-        except Exception:  # a __repr__ that raises hides nothing we could vouch for
+        except Exception:  # a value whose __repr__ raises cannot be checked
             self.changes.filter(index, key, "error")
             return
         if cleaned != text:
             self.changes.filter(index, key, "pair", cleaned)
 
     def _is_settled(self, index: int, key: Any, child: Any, verdict: int) -> bool:
-        """Act on the verdict on a key; True if nothing is left to do for its value."""
+        """Apply the verdict on a key; return True if its value needs no further check."""
         if verdict & UNSAFE:
             self.changes.rename(index, key, self._rules.clean(str(key)), "key")
         if verdict & SECRET:
@@ -256,10 +264,10 @@ class Walk:
         return True
 
     def _holds_numbers(self, index: int, child: Any) -> bool:
-        """Tell whether a value stands where Sentry reads numbers and reads none elsewhere.
+        """Return whether a value is in a place where Sentry accepts only numbers.
 
-        Such are ``measurements``, each ``{"value": 1.5, "unit": "second"}``, and the registers of
-        a processor: a number there is no secret, whatever its name says.
+        Examples are ``measurements``, each ``{"value": 1.5, "unit": "second"}``, and the registers
+        of a processor. A number there is not a secret, even with a secret name.
         """
         if not is_number(child) and not isinstance(child, dict):
             return False
@@ -271,7 +279,7 @@ class Walk:
         return False
 
     def _is_schema(self, index: int, key: Any) -> bool:
-        """Tell whether ``key`` in this container is Sentry's: of an event, a span, a stack."""
+        """Return whether ``key`` in this container is a field of an event, a span or a stack."""
         _, above, name = self.nodes[index][:3]
         if key == "registers":
             return bool(name == "stacktrace")
@@ -281,10 +289,10 @@ class Walk:
     def _is_filtered(
         self, index: int, key: Any, child: Any, name: str, verdict: int, rule: str = "name"
     ) -> bool:
-        """Filter the value of a secret name; False if it holds nothing secret.
+        """Filter the value of a secret name; return False if it contains no secret.
 
-        Objects and lists keep their shape: where Sentry expects a context or cookies it would
-        discard a text, and all that stands beside it.
+        Objects and lists keep their shape. Where Sentry expects a context or cookies, it would
+        discard a text and everything beside it.
         """
         leaves = self._leaves(child)
         if leaves is None:
@@ -301,7 +309,7 @@ class Walk:
         return True
 
     def _leaves(self, value: Any) -> list[Any] | None:
-        """All values in a tree, without recursion; None if there are too many to check."""
+        """Return all values in a tree, or None if there are too many to check."""
         if not isinstance(value, (dict, list, tuple)):
             return [value]
         stack: list[Any] = [value]
@@ -322,7 +330,7 @@ class Walk:
         return costs.PER_KEY_CHARACTER * keys + costs.PER_LEAF * (len(node) + 1)
 
     def _secrets_in(self, child: Any) -> Iterator[str]:
-        """The strings to look for elsewhere; in ``{"user_id": .., "token": ..}`` the token only."""
+        """Yield the strings to search for; of ``{"user_id": .., "token": ..}`` only the token."""
         stack = [child]
         while stack:
             node = stack.pop()
@@ -335,17 +343,17 @@ class Walk:
                 stack.extend(value for key, value in node.items() if verdict(key) & SECRET)
 
     def names_card(self, index: int, key: Any) -> bool:
-        """Tell whether a field, or the object that it stands in, is named after cards."""
+        """Return whether a field, or the object that contains it, has the name of a card."""
         return names_card(key) or names_card(self.nodes[index][2])
 
 
 def _is_pair(value: Any) -> bool:
-    """Tell whether this is a name and a value."""
+    """Return whether this is a list of a name and a value."""
     return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _joined_keys(value: dict[Any, Any]) -> str:
     try:
         return SEPARATOR.join(value)
-    except TypeError:  # JSON has only texts, a log record may have others
+    except TypeError:  # keys in JSON are texts, but a log record may have other keys
         return SEPARATOR.join(key for key in value if isinstance(key, str))
