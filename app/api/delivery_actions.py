@@ -83,8 +83,9 @@ class ProjectBody(Body):
 def replay_deliveries(body: ReplayBody) -> Replayed:
     """Send deliveries again.
 
-    A filter without a state means parked, expired and waiting deliveries. Discarded and local
-    deliveries are sent only if the request names their state or their ids.
+    A filter without a state means deliveries in the states `retry`, `parked` and `expired`.
+    Deliveries in other states, such as `discarded` and `local`, are sent only if the request names
+    their state or their ids.
     """
     outcome = actions.replay(
         current_store(), current_destinations(), body, access.caller(), force=body.force
