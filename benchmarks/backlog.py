@@ -133,7 +133,7 @@ class _Person:
     def look_for(
         self, seconds: float, server: Server | None = None, live_ids: dict[str, float] | None = None
     ) -> list[float]:
-        """Open pages for so long; return the milliseconds of each.
+        """Open pages for some seconds; return the milliseconds of each.
 
         :param live_ids: if given, an error is made twice a second; its id and time are added here.
         """

@@ -44,7 +44,7 @@ class Processes:
         self._worker.stop()
 
     def kill_at_random(self, times: int, seed: int, ended: threading.Event) -> None:
-        """Send SIGKILL to so many processes, one after the other, at random times."""
+        """Send SIGKILL to ``times`` processes, one after the other, at random times."""
         chance = random.Random(seed)
         ways = (self._kill_web_worker, self._kill_web_worker, self._kill_master, self._kill_worker)
         while len(self.kills) < times and not ended.wait(chance.uniform(*BETWEEN_KILLS_S)):

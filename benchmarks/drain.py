@@ -23,7 +23,7 @@ from tests.server_process import Server, WorkerProcess, serving, wait_for
 QUEUED = 3000
 ROUNDS = 3
 SDK_S = 5.0
-# So many callers keep every thread of the process busy.
+# This number of callers keeps every thread of the process busy.
 BUSY = 8
 GOAL = 10.0
 DRAIN = {"DELIVERY_BACKLOG_PER_S": "0", "WEB_CONCURRENCY": "1"}

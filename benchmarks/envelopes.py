@@ -127,7 +127,7 @@ def envelope_of(event: dict[str, Any]) -> bytes:
 
 
 def envelopes(events: int, bugs: int, encoding: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the id and the encoded body of so many events, of so many bugs in turn.
+    """Yield the id and the encoded body of ``events`` events, of ``bugs`` bugs in turn.
 
     :param encoding: one of ``ENCODE``.
     """

@@ -21,7 +21,7 @@ from benchmarks.usage import only_help
 
 APP = Path(__file__).resolve().parent.parent / "app"
 DUPLICATE_LINES = 12
-# Lines whose shape has at most so many characters are ignored in the search for duplicates.
+# Lines whose shape has at most this many characters are ignored in the search for duplicates.
 THIN = 3
 _NO_CODE = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 _NO_CODE += (tokenize.COMMENT, tokenize.ENDMARKER)

@@ -100,7 +100,7 @@ class Door:
         self.server.stop()
 
     def send(self, events: int, url: str | None = None) -> dict[str, Any]:
-        """Send so many events from another process; return the summary of the answers."""
+        """Send this number of events from another process; return the summary of the answers."""
         command = [sys.executable, "-m", "benchmarks.load", "--url", url or self.url]
         command += ["--connections", str(CONNECTIONS), "--bugs", str(BUGS), "--events", str(events)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)

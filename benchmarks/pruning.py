@@ -2,10 +2,10 @@
 
     python -m benchmarks.pruning [--transactions N] [ISSUES …]        by default 500 and 500,000
 
-The rows are inserted into the tables directly: so many issues with one old event each, two tags, an
-hour, a row of history and an attempt. Every tenth issue is ignored and keeps its row. The CPU of
-the thread is measured while it holds the writer's lock. Goal: at most 20 ms at p99, independent of
-the size of the store.
+The rows are inserted into the tables directly. Each issue has one old event, two tags, an hour, a
+row of history and an attempt. Every tenth issue is ignored and keeps its row. The CPU of the thread
+is measured while it holds the writer's lock. Goal: at most 20 ms at p99, independent of the size of
+the store.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class MeasuredStore(Store):
 
 
 def fill(store: Store, count: int) -> None:
-    """Insert so many old issues into an empty SQLite store."""
+    """Insert ``count`` old issues into an empty SQLite store."""
     now = utc_now()
     values = {"count": count, "at": _as_stored(now - timedelta(days=200)), "now": _as_stored(now)}
     for statement in _FILL:
@@ -109,8 +109,9 @@ def _as_stored(moment: Any) -> str:
 
 
 def measure(count: int, at_most: int) -> bool:
-    """Prune a store of so many old issues, and print the cost of the batches.
+    """Prune a store of old issues, and print the cost of the batches.
 
+    :param count: how many issues the store has.
     :param at_most: how many transactions of each kind are measured.
     :return: whether p99 of each kind is within the goal.
     """

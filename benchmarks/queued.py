@@ -26,7 +26,7 @@ def queue_envelopes(
     bugs: int,
     make: Callable[[int, int], dict[str, Any]] = event_of,
 ) -> list[str]:
-    """Store so many envelopes that wait for a destination; return the ids of their events.
+    """Store ``count`` envelopes that wait for a destination; return the ids of their events.
 
     :param bugs: the number of bugs that the events are of, in turn.
     :param make: returns an event for the numbers of bug and occurrence.

@@ -82,7 +82,7 @@ def _measure(mode: str, figures: Figures) -> None:
 
 
 def raise_errors(port: int, seconds: float, clients: int = CLIENTS) -> tuple[int, float]:
-    """Request the raising route for so many seconds; return the answers and the seconds."""
+    """Request the raising route for some seconds; return the number of answers and the seconds."""
     return _load(port, "/bench/raises", seconds=seconds, clients=clients)
 
 

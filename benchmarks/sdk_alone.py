@@ -38,10 +38,10 @@ class Program(Protocol):
     """A program that captures errors: the SDK alone, or this service."""
 
     def capture(self, count: int, every_s: float = PACE_S) -> None:
-        """Capture so many different errors; return after the last one."""
+        """Capture ``count`` different errors; return after the last one."""
 
     def capture_and_die(self, count: int) -> None:
-        """Capture so many errors without a pause, then kill the process that holds them."""
+        """Capture ``count`` errors without a pause, then kill the process that holds them."""
 
 
 @dataclass(frozen=True)

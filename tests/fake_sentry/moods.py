@@ -43,7 +43,7 @@ class Mood:
     :param only_item_type: apply only to envelopes with an item of this type; ``only_project``
         works likewise.
     :param only_every: of those, apply only to every nth.
-    :param times: of those, apply only to the first so many.
+    :param times: of those, apply only to this number of requests, and to none after them.
     """
 
     name: str = "ok"
@@ -106,7 +106,7 @@ class Line(Protocol):
         """Close after all data is sent."""
 
     async def gone_within(self, seconds: float | None) -> bool:
-        """Wait so long; return True, and early, if the client disconnects."""
+        """Wait this long; return True, and early, if the client disconnects."""
 
 
 def http_answer(status: int, headers: dict[str, str], body: bytes) -> bytes:
