@@ -1,1 +1,1 @@
-"""What the service costs, and what it withstands: `make bench`, `make chaos`."""
+"""Measurements of the cost and the robustness of the service: `make bench`, `make chaos`."""

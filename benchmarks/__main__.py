@@ -1,4 +1,4 @@
-"""`make bench`: everything that is measured, with the goals it has to meet."""
+"""`make bench`: all benchmarks, with the goals that they have to meet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from benchmarks.usage import only_help
 
 
 def main() -> int:
-    """Run every benchmark; 1 if a goal is missed."""
+    """Run every benchmark; return 1 if a goal is missed."""
     print("scrubbing", flush=True)
     scrubbing = scrub.main()
     print("\nan error inside an open write transaction of the application", flush=True)

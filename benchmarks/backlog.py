@@ -1,7 +1,7 @@
-"""After an outage: 10,000 envelopes of 200 issues are queued, and the service is used meanwhile.
+"""After an outage: 10,000 envelopes of 200 issues are queued, and the service is in use.
 
-The destination is paused and resumed in turns, so that the pages of one process are measured with
-and without the drain in the same minutes. What is measured last is that everything arrives, once.
+The destination is paused and resumed in turn, so that the pages of one process are measured with
+and without the drain in the same minutes. At the end every envelope must have arrived once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ QUEUED = 10_000
 ISSUES = 200
 ROUNDS = 4
 WINDOW_S = 12.0
-# At once after a resume goes what half a second allows; the pace is measured after that.
+# Directly after a resume, half a second's worth of envelopes is sent at once. The rate is measured
+# after this time.
 SETTLED_S = 2.0
 PER_S = 50.0
 LATENCY_S = 0.05
@@ -41,7 +42,7 @@ BETWEEN_LIVE_S = 0.5
 
 @dataclass
 class Figures:
-    """Milliseconds and envelopes a second, of all rounds."""
+    """Page times in milliseconds and drain rates in envelopes a second, of all rounds."""
 
     paused_ms: list[float] = field(default_factory=list)
     draining_ms: list[float] = field(default_factory=list)
@@ -59,7 +60,7 @@ def main(queued: int = QUEUED) -> bool:
     ):
         data = Path(folder) / "data"
         event_ids = queue_envelopes(data, fake.dsn(), queued, ISSUES)
-        # What is younger would go as live.
+        # Younger envelopes would be sent as live ones.
         time.sleep(LIVE.total_seconds())
         with _paused_service(data, fake.dsn()) as (server, store):
             for round_ in range(ROUNDS):
@@ -85,7 +86,7 @@ def _paused_service(data: Path, dsn: str) -> Iterator[tuple[Server, Store]]:
 
 
 def _measure(server: Server, store: Store, fake: FakeSentry, figures: Figures) -> None:
-    """One window while the destination is paused, one while the backlog drains."""
+    """Measure one window while the destination is paused, and one while the backlog drains."""
     person = _Person(server.url)
     person.look_for(SETTLED_S)
     paused = person.look_for(WINDOW_S)
@@ -112,7 +113,7 @@ def _drained(fake: FakeSentry, figures: Figures, started: float, ended: float) -
 
 
 class _Person:
-    """Someone logged in, who looks at one page after the other."""
+    """A logged-in person who opens one page after the other."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -132,9 +133,9 @@ class _Person:
     def look_for(
         self, seconds: float, server: Server | None = None, live_ids: dict[str, float] | None = None
     ) -> list[float]:
-        """Look at pages for so long; return the milliseconds that each took.
+        """Open pages for some seconds; return the milliseconds of each.
 
-        :param live_ids: an error happens twice a second, and its id and moment are put here.
+        :param live_ids: if given, an error is made twice a second; its id and time are added here.
         """
         started, times = time.monotonic(), list[float]()
         next_error = started

@@ -1,4 +1,4 @@
-"""The application as the benchmark serves it: as it is, with the SDK as it comes, or without."""
+"""The application of the benchmarks: as it is, with the default SDK, or without an SDK."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from app.web import access
 from benchmarks.usage import only_help
 
 if __name__ == "__main__":
-    only_help(__doc__)  # Before the store is made.
+    only_help(__doc__)  # This must come before the store is made.
 app = create_app()
 
 
 @app.get("/bench/fine")
 @access.anyone
 def fine() -> dict[str, bool]:
-    """A request that succeeds."""
+    """Answer a request that succeeds."""
     return {"ok": True}
 
 
 @app.get("/bench/raises")
 @access.anyone
 def raises() -> None:
-    """A request that fails as an unhandled error, some calls deep."""
+    """Fail with an unhandled error, some calls deep."""
     order = {"id": 17, "items": ["book"] * 5}
     _price(order, 3)
 
 
-# By its path one of the door's own: no SDK around it, the same headers.
+# The path makes it an ingest route: the SDK does not wrap it, and it has the same headers.
 @app.post("/bench/api/1/envelope/")
 @app.extensions["csrf"].exempt
 @access.anyone
 def only_reads() -> dict[str, int]:
-    """A request whose body is read and nothing else."""
+    """Read the body of a request, and do nothing else."""
     return {"bytes": len(request.get_data())}
 
 
@@ -48,14 +48,14 @@ def _price(order: dict[str, object], depth: int) -> None:
 
 
 def _use_the_sdk_as_it_comes() -> None:
-    """Set the SDK up as its documentation does: its transport, its integrations, the same rates."""
+    """Set up the SDK as documented: its own transport and integrations, and the same rates."""
     kept = sentry_sdk.get_client().options
     names = (
         "environment release traces_sampler profiles_sample_rate send_default_pii "
         "max_request_body_size project_root debug"
     ).split()
     sentry_sdk.init(dsn=os.environ["SENTRY_DSN"], **{name: kept[name] for name in names})
-    # Flask's own way to log an unhandled error, which the SDK's logging integration listens to.
+    # Flask's own logging of unhandled errors, which the SDK's logging integration records.
     app.log_exception = Flask.log_exception.__get__(app)  # type: ignore[method-assign]
 
 

@@ -1,9 +1,9 @@
-"""`make chaos`: everything that can go wrong, and what is lost by it.
+"""`make chaos`: many kinds of failure, and the losses that they cause.
 
 store   kill it, fill it, start it eight times at once                     chaos_store.py
-table   what Sentry does to the SDK alone, and to the doors of this service  chaos_table.py
-attacks what hostile clients do to a running service                       attacks/
-run     minutes of all of it at once, callers at both doors                  chaos_run.py
+table   failures of Sentry: losses of the SDK alone, and of this service   chaos_table.py
+attacks attacks of hostile clients on a running service                    attacks/
+run     minutes of all failures at once, with callers of both kinds        chaos_run.py
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARTS = ("table", "run", "store", "attacks")
 
 
 def main() -> int:
-    """Run every part, or the ones that are named; 1 if anything was lost or went wrong."""
+    """Run every part, or those that are named; return 1 if anything was lost or went wrong."""
     plan = chaos_run.Plan()
     parser = argparse.ArgumentParser(
         prog="make chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

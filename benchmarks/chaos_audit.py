@@ -1,4 +1,4 @@
-"""What a fake Sentry's own record says: lost, sent twice and why, sent by two at once."""
+"""Audit of a fake Sentry's record: lost events, repeated events and their cause, overlaps."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 from tests.fake_sentry.record import Entry, overlaps_in
 
-# Accepted there, and answered so that nobody can know it.
+# In these moods the fake accepts an envelope, and its answer does not show it.
 UNKNOWABLE = frozenset({"accept_then_reset", "big_body", "close_after_headers"})
-# Between the kill and the note of when it was.
+# The largest time between a kill and its recorded time.
 CLOCK_S = 0.05
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Events that were accepted once more.
+    """Events that were accepted again.
 
-    :param by_upstream: whose sender got no answer that it could take for "accepted".
-    :param by_kill: of each kill, how many were on their way or not settled when it came.
-    :param unexplained: neither; there must be none.
+    :param by_upstream: how many have a sender that got no answer that means "accepted".
+    :param by_kill: for each kill, how many were being sent or had no recorded outcome at the time.
+    :param unexplained: all others; there must be none.
     """
 
     by_upstream: int = 0
@@ -29,9 +29,9 @@ class Repeats:
 
 
 def repeats_of(accepted: Iterable[Entry], kills: Sequence[float]) -> Repeats:
-    """Explain every acceptance of an event after its first.
+    """Return the causes of all repeated acceptances of events.
 
-    :param kills: moments when a process that may have been sending was killed.
+    :param kills: times at which a process that may have been sending was killed.
     """
     by_upstream, by_kill, unexplained = 0, Counter[float](), []
     before: dict[str, Entry] = {}
@@ -55,29 +55,29 @@ def repeats_of(accepted: Iterable[Entry], kills: Sequence[float]) -> Repeats:
 def overlaps_without_kill(
     requests: Iterable[Entry], kills: Sequence[float]
 ) -> list[tuple[Entry, Entry]]:
-    """Return the pairs that had one envelope under way at once though no sender was killed."""
+    """Return the pairs of requests that sent one envelope at once although no sender was killed."""
     pairs = overlaps_in(requests)
     return [pair for pair in pairs if _kill_between(*pair, kills) is None]
 
 
 def _kill_between(first: Entry, second: Entry, kills: Sequence[float]) -> float | None:
-    """The first kill since an envelope was sent, if it came before it was sent again."""
+    """Return the first kill between two sendings of an envelope, ``None`` if there was none."""
     since, until = first["started"] - CLOCK_S, second["started"] + CLOCK_S
     return next((kill for kill in kills if since <= kill <= until), None)
 
 
 def worst_kill(repeats: Repeats) -> int:
-    """How many events the worst of the kills had sent twice."""
+    """Return the largest number of events that one kill caused to be sent twice."""
     return max(repeats.by_kill.values(), default=0)
 
 
 def missing(accepted: Iterable[str], arrived: Iterable[str], explained: Iterable[str]) -> set[str]:
-    """Events that were answered for, did not arrive and have no reason; there must be none."""
+    """Return the accepted events that did not arrive and have no reason; there must be none."""
     return set(accepted) - set(arrived) - set(explained)
 
 
 def by_reason(reasons: Iterable[str | None]) -> dict[str, int]:
-    """Count reasons, cut before what Sentry said in brackets."""
+    """Return counts by reason, without Sentry's message in brackets."""
     counts: dict[str, int] = defaultdict(int)
     for reason in reasons:
         counts[(reason or "without a reason").partition(" (")[0]] += 1

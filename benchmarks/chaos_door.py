@@ -1,4 +1,4 @@
-"""SIGKILL of anything at any moment while the second door is under load: who got a 200 is there."""
+"""SIGKILL of any process at any time under ingest load: every event answered 200 is stored."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from app.store import Store
 from config import ROOT
 from tests.server_process import Server, serving, wait_for
 
-# In turn: what dies, and with the last one the answers that are on their way.
+# The processes that are killed, in turn. Killing the master also loses the answers in progress.
 VICTIMS = ("a web process", "everything", "gunicorn's master")
-# A round's load would last for some seconds; the kill comes after one to so many answers.
+# The load of a round would last some seconds. The kill comes after 1 to MAX_ANSWERS answers.
 EVENTS, MAX_ANSWERS = 800, 300
-# And so much later: an answer is followed by the next batch, which then is in the middle of it.
+# The kill comes up to this time after the answer, so that it hits the processing of a later batch.
 MAX_DELAY_S = 0.05
 END_S = 30
 
 
 def kill_door(data: Path, rounds: int, seed: int = 1) -> tuple[int, int]:
-    """Kill in every round, and look after the last one.
+    """Kill in every round, and count the losses after the last round.
 
     :param seed: the same seed gives the same victims after the same numbers of answers.
-    :return: how many events were answered with 200, and how many of these are not there;
-        unbalanced counters count as one.
+    :return: how many events were answered with 200, and how many of these are not stored; an
+        accounting that does not balance counts as one loss.
     """
     chance, ids = random.Random(seed), data.with_name("answered")
     ids.touch()
@@ -45,7 +45,7 @@ def kill_door(data: Path, rounds: int, seed: int = 1) -> tuple[int, int]:
 
 
 def _make_project(data: Path) -> str:
-    """Return the path of the door, with the key."""
+    """Make a project, and return the path of its envelope route with the key."""
     store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
     store.open()
     project = create_project(store, "shop")
@@ -63,7 +63,7 @@ def _kill_once(data: Path, path: str, ids: Path, victim: str, chance: random.Ran
             time.sleep(chance.uniform(0, MAX_DELAY_S))
             _kill(server, victim)
             if victim == "a web process":
-                # The other one goes on, and so does the one that takes the dead one's place.
+                # The other web process continues, and so does the replacement of the killed one.
                 wait_for(lambda: _count(ids) >= enough + 50 or sending.poll() is not None)
     finally:
         _end(server)
@@ -89,7 +89,7 @@ def _kill(server: Server, victim: str) -> None:
         workers = server.workers()
         server.process.kill()
         server.process.wait(END_S)
-        # They see that nobody is their master any more, and end.
+        # The workers notice that their master is gone, and end.
         for worker in psutil.wait_procs(workers, timeout=END_S)[1]:
             worker.kill()
 

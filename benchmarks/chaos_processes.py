@@ -1,6 +1,6 @@
-"""The processes of a service under attack: two web processes behind a master, and one worker.
+"""The processes of a service under attack: two web processes with a master, and one worker.
 
-Whatever is killed is started again at once, as whatever runs it would do.
+A killed process is started again at once, as a process manager would do.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import psutil
 
 from tests.server_process import Server, WorkerProcess
 
-# A worker takes two seconds to boot; it is to be killed at any moment of its life.
+# A worker takes two seconds to boot. Kills must hit every phase of its life.
 BETWEEN_KILLS_S = (0.1, 2.0)
-# Orphans notice that their master is gone within a second, and end what they are answering.
+# Orphans notice within a second that their master is gone, finish their answers and end.
 ORPHANS_END_S = 15
 
 
@@ -33,7 +33,7 @@ class Processes:
         self._settings = {"WEB_CONCURRENCY": "2", **settings}
         self.server = Server(data_dir, **self._settings)
         self._worker = WorkerProcess(data_dir, **self._settings)
-        # When something was killed, of time.time().
+        # The times of all kills, as of time.time().
         self.kills: list[float] = []
 
     def wait_ready(self) -> None:
@@ -44,7 +44,7 @@ class Processes:
         self._worker.stop()
 
     def kill_at_random(self, times: int, seed: int, ended: threading.Event) -> None:
-        """SIGKILL so many of them, one after the other, at moments that nothing tells before."""
+        """Send SIGKILL to ``times`` processes, one after the other, at random times."""
         chance = random.Random(seed)
         ways = (self._kill_web_worker, self._kill_web_worker, self._kill_master, self._kill_worker)
         while len(self.kills) < times and not ended.wait(chance.uniform(*BETWEEN_KILLS_S)):

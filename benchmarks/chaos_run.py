@@ -1,10 +1,10 @@
-"""Minutes of everything at once: callers at both doors, an upstream that changes its mood, SIGKILL.
+"""Minutes of all failures at once: both kinds of callers, an upstream with moods, and SIGKILL.
 
     python -m benchmarks.chaos_run --events 2000 --kills 100 --seed 1
 
-Afterwards the upstream is healthy, what waits is sent, and the fake Sentry's own record is held
-against what was answered: nothing lost, nothing sent twice that a kill or the upstream does not
-explain, no envelope sent by two at once, counters that balance.
+Afterwards the upstream is healthy and all waiting envelopes are sent. Then the record of the fake
+Sentry is compared with the answers: no event is lost, every repetition is explained by a kill or
+the upstream, no envelope is sent by two processes at once, and the accounting balances.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from tests.fake_sentry import FakeSentry
 from tests.server_process import http, wait_for
 
 CALLERS_AT_EACH_DOOR = 3
-# An event every so often from each caller; while the server is down a caller tries as often.
+# The time between two events of a caller, also while the server is down.
 PACE_S = 0.1
 BUGS = 40
 LATENCY_S = 0.01
-# Each door's project has a destination of its own, and one process may hold both.
+# Each of the two projects has its own destination, and one process may send to both.
 OPEN = 2 * CONNECTIONS
-# Everything held back by a limit, and the longest wait for a lease.
+# Long enough for the end of all rate limits and for the longest wait for a lease.
 DRAINED_WITHIN_S = 240
 SETTINGS = {
     "DELIVERY_BACKOFF_BASE_S": "0.1",
@@ -59,12 +59,12 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done, at least.
+    """The size of a run.
 
-    :param events: that were answered for.
+    :param events: the least number of accepted events.
     :param kills: SIGKILLs of web processes, their master, and the worker.
-    :param once: and ``mood_s``, of :class:`ChangingUpstream`.
-    :param database_url: default a SQLite file of its own.
+    :param once: passed to :class:`ChangingUpstream`, as is ``mood_s``.
+    :param database_url: the default is a new SQLite file.
     """
 
     events: int = 2000
@@ -77,7 +77,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found; ``wrong`` names what must not be."""
+    """The result of a run; :meth:`wrong` lists its errors."""
 
     answered: dict[str, int]
     arrived: int
@@ -91,7 +91,7 @@ class Outcome:
     moods: int
 
     def wrong(self) -> list[str]:
-        """Return a line for each promise that was broken."""
+        """Return a line for each limit that was broken."""
         found = {
             f"{len(self.lost)} events lost: {sorted(self.lost)[:5]}": bool(self.lost),
             f"a kill had {worst_kill(self.repeats)} events sent twice, allowed are"
@@ -107,7 +107,7 @@ class Outcome:
 
 @dataclass
 class _Answered:
-    """Ids of events that were answered for, by door."""
+    """Ids of accepted events, by the kind of caller."""
 
     ids: dict[str, list[str]] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ class _Answered:
 
 
 def run(plan: Plan, data_dir: Path) -> Outcome:
-    """Let it happen, let it drain, and look; takes about 1.3 s for each kill."""
+    """Run the failures, wait for the drain, and audit; takes about 1.3 s for each kill."""
     url = plan.database_url or f"sqlite:///{data_dir / 'devenviro.sqlite3'}"
     started = time.monotonic()
     with FakeSentry(latency_s=LATENCY_S) as fake, contextlib.closing(_Store(url)) as store:
@@ -141,7 +141,7 @@ class _Store(Store):
 def _attack(
     plan: Plan, processes: Processes, door: str | None, changing: ChangingUpstream
 ) -> _Answered:
-    """Call and kill until there was enough of both, and every mood."""
+    """Call and kill until there are enough events and kills, and every mood has occurred."""
     answered, enough, ended = _Answered({"door 1": []}), threading.Event(), threading.Event()
     doors: dict[str, Callable[[int], str | None]] = {
         "door 1": lambda number: _own_error(processes, number)
@@ -176,7 +176,7 @@ def _call(
 ) -> None:
     number = first
     while not enough.wait(PACE_S):
-        # What a dying server cut off may be kept or not: only an answer counts.
+        # If a dying server cut the connection, the event may be stored or not. Only answers count.
         with contextlib.suppress(urllib3.exceptions.HTTPError, ValueError):
             event_id = way(number)
             ids += [event_id] if event_id else []
@@ -231,7 +231,7 @@ def _look(
 
 
 def report(outcome: Outcome) -> bool:
-    """Print it; return whether every promise was kept."""
+    """Print the result; return whether every limit was kept."""
     repeats = outcome.repeats
     print(f"  {outcome.seconds:.0f} s, {outcome.moods} moods, fake {LATENCY_S * 1000:.0f} ms away")
     for door, count in outcome.answered.items():
@@ -255,7 +255,7 @@ def _progress(text: str) -> None:
 
 
 def main() -> int:
-    """Run it as the command line says; 1 if a promise was broken."""
+    """Run with the options of the command line; return 1 if a limit was broken."""
     default = Plan()
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos_run", description=__doc__)
     parser.add_argument("--events", type=int, default=default.events, help="(%(default)s)")

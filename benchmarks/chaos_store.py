@@ -1,6 +1,6 @@
-"""The store under attack: kill it, fill it, start it eight times at once, and count what is lost.
+"""The store under attack: kill it, fill it, start it eight times at once, and count the losses.
 
-Every figure is counted from what the service answered against what it shows afterwards.
+A loss is an event that the service answered for and does not show afterwards.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUICK = {"WEB_CONCURRENCY": "1"}
 
 
 def main(kills: int = 100, boots_of_8: int = 20) -> bool:
-    """Run every row and print the table; return whether nothing was lost or went wrong.
+    """Run every row, and print the table; return whether nothing was lost or went wrong.
 
     :param kills: SIGKILLs right after an answer.
     :param boots_of_8: starts of eight web processes on an empty store.
@@ -60,7 +60,7 @@ def _run(name: str, row: Callable[[Path], tuple[int, int]]) -> tuple[int, int]:
 
 
 def kill_after_answer(data: Path, times: int) -> tuple[int, int]:
-    """Kill every process the moment an error is answered, and look after the next start."""
+    """Kill every process directly after an error is answered; count the losses at the end."""
     answered: list[str] = []
     for i in range(times):
         server = Server(data, **QUICK)
@@ -73,7 +73,7 @@ def kill_after_answer(data: Path, times: int) -> tuple[int, int]:
 
 
 def kill_under_load(data: Path) -> tuple[int, int]:
-    """Kill every process while eight callers are being answered."""
+    """Kill every process while eight callers send errors."""
     answered: list[str] = []
     for round_ in range(5):
         server = Server(data)
@@ -89,7 +89,7 @@ def kill_under_load(data: Path) -> tuple[int, int]:
 
 
 def stop_under_load(data: Path) -> tuple[int, int]:
-    """Stop it politely while eight callers are being answered."""
+    """Stop the service with SIGTERM while eight callers send errors."""
     answered: list[str] = []
     for round_ in range(5):
         with serving(data) as server:
@@ -117,7 +117,7 @@ def boots(data: Path, times: int) -> tuple[int, int]:
 
 
 def full_disk(data: Path) -> tuple[int, int]:
-    """Have the kernel refuse every write to the store; the errors come back by themselves."""
+    """Make the kernel refuse all writes to the store, then allow them; events are recovered."""
     answered: list[str] = []
     with serving(data, **QUICK) as server:
         server.test_error("before")
@@ -135,7 +135,7 @@ def full_disk(data: Path) -> tuple[int, int]:
 
 
 def read_only(data: Path) -> tuple[int, int]:
-    """Take the right to write the store away for a while."""
+    """Remove the right to write the store for some time."""
     prefix = without_override()
     if prefix is None:
         print("    NOT RUN: root ignores the modes of files, and there is no setpriv")
@@ -170,7 +170,7 @@ def _callers(server: Server, answered: list[str], name: str) -> list[threading.T
 
 
 def _lost(data: Path, answered: list[str]) -> int:
-    """Start once more and count what was answered and is not there, and unbalanced counters."""
+    """Start again, and return the number of lost events; an unbalanced accounting adds one."""
     with serving(data, **QUICK) as server:
         shown: set[str] = set()
         cursor = ""

@@ -1,7 +1,8 @@
-"""The table of what the SDK alone loses, replayed through both doors of this service.
+"""The table of losses: of the SDK alone, and of this service in the same scenarios.
 
-Each row happens three times: to the SDK alone, to this application's own errors, and to another
-program's that got our 200. What arrives is counted by the fake Sentry's own record.
+Each scenario runs three times: with the SDK alone, with this application's own errors (door 1), and
+with another program's errors that were answered 200 (door 2). The record of the fake Sentry shows
+how many arrived.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DRAINED_WITHIN_S = 60
 
 @dataclass(frozen=True)
 class DoorRow:
-    """What a door did in one row; ``repeats``: events that arrived once more."""
+    """The result of one door; ``repeats`` counts events that arrived again."""
 
     row: Row
     repeats: int
@@ -38,7 +39,7 @@ class DoorRow:
 
 
 class _FirstDoor(sdk_alone.CapturingProcess):
-    """This application's own errors."""
+    """A process of this application that captures its own errors."""
 
     def __init__(self, data_dir: Path, store: Store, dsn: str) -> None:
         environ = settings(data_dir) | FAST | {"SENTRY_DSN": dsn}
@@ -51,7 +52,7 @@ class _FirstDoor(sdk_alone.CapturingProcess):
 
 
 class _SecondDoor:
-    """Another program's errors; an event counts when it got its 200."""
+    """Errors of another program; an event counts if it was answered 200."""
 
     def __init__(self, data_dir: Path, store: Store, dsn: str) -> None:
         self.event_ids: list[str] = []
@@ -87,7 +88,7 @@ DOORS: dict[str, type[_FirstDoor] | type[_SecondDoor]] = {
 
 
 def main(latency_s: float = LATENCY_S) -> bool:
-    """Run every row and print the table; return whether the doors lost nothing."""
+    """Run every row, and print the table; return whether the service lost nothing."""
     print(f"  the fake Sentry is {latency_s * 1000:.0f} ms away")
     head = (
         "what happens",
@@ -118,7 +119,7 @@ def _told(row: Row) -> str:
 
 
 def measure(scenario: Scenario, door: str, latency_s: float = LATENCY_S) -> DoorRow:
-    """Let one scenario happen behind a door, let the outbox drain, and count."""
+    """Run a scenario with one door, wait for the outbox to drain, and count."""
     with (
         FakeSentry(latency_s=latency_s) as fake,
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,

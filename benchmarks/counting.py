@@ -1,12 +1,13 @@
-"""What counting costs: the bytes of each project, and the default quota of its keys.
+"""The cost of counting: the bytes of each project, and the default quota of its keys.
 
     python -m benchmarks.counting
 
-Ordinary errors of 16 KB of three projects go through the intake in batches, as envelopes that come
-together share a commit: read, scrubbed, grouped, packed and committed. In the same run the CPU of
-the thread is measured in all of that and in the two functions that count; what is printed is a
-share, the median of several rounds. Goal: at most 1 and 2 % in batches of twenty, which is how they
-come where the service is busy. A batch of one has a statement each for a single envelope: no goal.
+Ordinary errors of 16 KB of three projects go through the intake in batches, since envelopes that
+arrive together share a commit. They are read, scrubbed, grouped, packed and committed. The CPU of
+the thread is measured for all of it and for the two functions that count. The printed number is the
+share of these functions, the median of several rounds. Goal: at most 1 and 2 % in batches of
+twenty, the usual size in a busy service. There is no goal for batches of one: each function
+executes a statement for a single envelope there.
 """
 
 from __future__ import annotations
@@ -37,18 +38,18 @@ PROJECTS, BUGS, QUOTA = 3, 50, 60_000
 ROUNDS, COMMITS = 5, 30
 SIZES = (1, 20)
 COUNTERS = {"bytes of projects": "_count_bytes", "quotas": "_within_quotas"}
-# The quota's statement returns rows: 0.97 to 1.20 % on a busy machine.
+# The statement of the quota returns rows: 0.97 to 1.20 % on a busy machine.
 MAX_SHARES = {"bytes of projects": 0.01, "quotas": 0.02}
 
 
 class Clock:
-    """Seconds of this thread's CPU, by the name of a function."""
+    """CPU time of this thread in nanoseconds, by the name of a function."""
 
     def __init__(self) -> None:
         self.spent: Counter[str] = Counter()
 
     def measured(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that does the same and is measured."""
+        """Return the function with a measurement around it."""
 
         def call(*arguments: Any) -> Any:
             began = time.thread_time_ns()

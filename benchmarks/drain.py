@@ -1,8 +1,8 @@
-"""How fast queued envelopes reach a healthy Sentry, beside what the SDK's own sender reaches.
+"""The rate at which queued envelopes reach a healthy Sentry, compared with the SDK's own sender.
 
-The SDK sends from a thread of the process that raises, and drops what it does not get through; the
-forwarder drains what is on the disk, as `flask worker` and in a web process. The same event, a fake
-Sentry of its own for each, on loopback, in the same run.
+The SDK sends from a thread of the process that raises, and drops events that do not fit its queue.
+The forwarder sends the envelopes on the disk, in `flask worker` or in a web process. All of them
+send the same event in the same run, each to its own fake Sentry on loopback.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.server_process import Server, WorkerProcess, serving, wait_for
 QUEUED = 3000
 ROUNDS = 3
 SDK_S = 5.0
-# Callers that keep every thread of the process busy, which is what "under load" means here.
+# This number of callers keeps every thread of the process busy.
 BUSY = 8
 GOAL = 10.0
 DRAIN = {"DELIVERY_BACKLOG_PER_S": "0", "WEB_CONCURRENCY": "1"}
@@ -55,7 +55,7 @@ def main() -> bool:
 
 
 def sdk_per_s() -> float:
-    """Envelopes a second that arrive from the SDK's own sender while a route raises."""
+    """Return how many envelopes a second arrive from the SDK's sender while a route raises."""
     with FakeSentry() as fake, tempfile.TemporaryDirectory() as folder:
         server = Server(
             Path(folder) / "data",
@@ -74,13 +74,13 @@ def sdk_per_s() -> float:
             ended = time.time()
         finally:
             server.stop()
-        # Not what it sends when nobody is served any more.
+        # Envelopes that the SDK sends after the load are not counted.
         arrived = sum(started <= entry["at"] < ended for entry in fake.record())
         return arrived / (ended - started)
 
 
 def raised_event() -> dict[str, Any]:
-    """The event that the raising route makes, as the SDK built it."""
+    """Return the event of the raising route, as the SDK made it."""
     with tempfile.TemporaryDirectory() as folder:
         app = "benchmarks.bench_app:app"
         with serving(Path(folder) / "data", app=app, WEB_CONCURRENCY="1") as server:
@@ -91,9 +91,9 @@ def raised_event() -> dict[str, Any]:
 
 
 def drained_per_s(event: dict[str, Any], *, in_web: bool) -> tuple[float, int]:
-    """Envelopes a second that a process drains, and how many of them were lost.
+    """Return how many envelopes a second a process drains, and how many were lost.
 
-    :param event: what is queued, under many ids.
+    :param event: the event that is queued, with many ids.
     """
 
     def again(bug: int, number: int) -> dict[str, Any]:

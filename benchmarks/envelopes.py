@@ -1,4 +1,4 @@
-"""Envelopes as a fleet of shops would send them: ordinary events of 16 KB, of many bugs."""
+"""Typical envelopes: events of 16 KB of many bugs, transactions, metrics and sessions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from benchmarks.scrub import ordinary_event
 ERRORS = ("PriceMismatch", "CartExpired", "PaymentRefused", "StockMissing", "AddressInvalid")
 VERBS = ("checkout", "reserve", "refund", "ship", "sign_in", "export", "import_feed")
 USERS = 500
-# A bug's lines move a little from release to release, and it must stay one issue.
+# The lines of a bug move a little between releases, and it must stay one issue.
 RELEASES = 7
 
 ENCODE: dict[str, Callable[[bytes], bytes]] = {"identity": bytes, "gzip": gzip.compress}
 
 
 def event_of(bug: int, number: int) -> dict[str, Any]:
-    """An event of one bug: type, function and module are the bug's, the rest differs each time.
+    """Return an event of a bug: type, function and module depend on the bug, the rest differs.
 
-    :param bug: which one; two bugs differ in type and in function.
-    :param number: which occurrence; message, user, release, lines and id follow from it.
+    :param bug: the number of the bug; two bugs differ in type and in function.
+    :param number: the number of the occurrence; message, user, release and lines depend on it.
     """
     event = ordinary_event()
-    # In letters, as grouping may take numbers for what differs between two occurrences.
+    # The name has letters only, since grouping may ignore numbers.
     name = "".join(chr(ord("a") + int(digit)) for digit in str(bug))
     error, verb = ERRORS[bug % len(ERRORS)] + name.title(), f"{VERBS[bug % len(VERBS)]}_{name}"
     release, user = number % RELEASES, f"c-{number % USERS}"
@@ -50,7 +50,7 @@ def event_of(bug: int, number: int) -> dict[str, Any]:
 
 
 def transaction_of(number: int) -> dict[str, Any]:
-    """A transaction of one of seven routes, with ten spans, of 10 to 200 ms."""
+    """Return a transaction of one of seven routes, of 10 to 200 ms, with ten spans."""
     now = datetime.now(UTC).timestamp()
     trace = {"trace_id": uuid.uuid4().hex, "span_id": "b" * 16, "op": "http.server"}
     span = {**trace, "op": "db.sql.query", "description": "SELECT * FROM orders WHERE id = %s"}
@@ -70,7 +70,7 @@ def transaction_of(number: int) -> dict[str, Any]:
 
 
 def metrics_of(number: int) -> bytes:
-    """The envelope of a hundred values of six metrics, as an SDK gathers them in some seconds."""
+    """Return an envelope of 100 values of six metrics, as an SDK collects them in some seconds."""
     now, chance = datetime.now(UTC).timestamp(), random.Random(number)
     kinds = ("counter", "gauge", "distribution")
     names = {
@@ -99,7 +99,7 @@ def metrics_of(number: int) -> bytes:
 
 
 def session_of(number: int) -> bytes:
-    """An envelope with a session of one of so many users, as it ends; one in fifty crashes."""
+    """Return an envelope with the end of a session of one user; one in fifty crashes."""
     now = datetime.now(UTC).isoformat()
     payload = {
         "sid": uuid.uuid4().hex,
@@ -118,7 +118,7 @@ def session_of(number: int) -> bytes:
 
 
 def envelope_of(event: dict[str, Any]) -> bytes:
-    """The envelope an SDK would put an event or a transaction into."""
+    """Return the envelope that an SDK would send for an event or a transaction."""
     payload = json.dumps(event).encode()
     headers = {"event_id": event["event_id"], "sent_at": datetime.now(UTC).isoformat()}
     kind = event.get("type", "event")
@@ -127,7 +127,7 @@ def envelope_of(event: dict[str, Any]) -> bytes:
 
 
 def envelopes(events: int, bugs: int, encoding: str) -> Iterator[tuple[str, bytes]]:
-    """So many events of so many bugs, in turn: the id of each and its body, encoded.
+    """Yield the id and the encoded body of ``events`` events, of ``bugs`` bugs in turn.
 
     :param encoding: one of ``ENCODE``.
     """

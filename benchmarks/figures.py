@@ -1,8 +1,9 @@
-"""The size and shape of app/, for whoever changes it: lines, functions, rooms, floors, duplicates.
+"""The size and structure of app/: lines, function lengths, rooms, floors, duplicates.
 
-A room is a package or a module directly in app/; it stands one floor above the highest room that it
-imports. Lines are lines of code: no docstrings, comments or blanks. Two places are duplicates where
-twelve lines in a row have the same shape, names and constants aside. These figures are no gate.
+A room is a package or a module directly in app/. It is one floor above the highest room that it
+imports. Only lines of code count: no docstrings, comments or blank lines. Two places are duplicates
+if twelve lines in a row have the same shape, apart from names and constants. No check uses these
+figures.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ from benchmarks.usage import only_help
 
 APP = Path(__file__).resolve().parent.parent / "app"
 DUPLICATE_LINES = 12
-# Characters of a shape.
+# Lines whose shape has at most this many characters are ignored in the search for duplicates.
 THIN = 3
 _NO_CODE = (tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING)
 _NO_CODE += (tokenize.COMMENT, tokenize.ENDMARKER)
 
 
 def docstring_lines(tree: ast.AST) -> set[int]:
-    """Return the numbers of all lines that docstrings take."""
+    """Return the numbers of all lines of docstrings."""
     holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     found: set[int] = set()
     for node in ast.walk(tree):
@@ -38,7 +39,7 @@ def docstring_lines(tree: ast.AST) -> set[int]:
 
 
 def shapes(source: str) -> dict[int, str]:
-    """Return the lines of code by number, with names and constants made alike."""
+    """Return the shapes of the lines of code by number: all names look alike, all constants too."""
     lines: dict[int, list[str]] = defaultdict(list)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type in _NO_CODE:
@@ -57,7 +58,7 @@ def _is_keyword(word: str) -> bool:
 
 
 def function_lengths(trees: dict[Path, ast.Module]) -> list[int]:
-    """Return how many lines each function has, its docstring not counted."""
+    """Return the number of lines of each function without its docstring, in ascending order."""
     found = []
     for tree in trees.values():
         taken = docstring_lines(tree)
@@ -69,7 +70,7 @@ def function_lengths(trees: dict[Path, ast.Module]) -> list[int]:
 
 
 def imports(trees: dict[Path, ast.Module]) -> dict[str, set[str]]:
-    """Return which rooms each room imports."""
+    """Return the rooms that each room imports."""
     rooms: dict[str, set[str]] = defaultdict(set)
     for path, tree in trees.items():
         room = room_of(path)
@@ -92,12 +93,12 @@ def _imported(node: ast.AST) -> Iterator[str]:
 
 
 def room_of(path: Path) -> str:
-    """Return the room that a file stands in."""
+    """Return the room of a file."""
     return path.relative_to(APP).parts[0].removesuffix(".py")
 
 
 def floors(rooms: dict[str, set[str]]) -> tuple[int, list[str]]:
-    """Return how many floors there are, and the rooms that import each other in a circle."""
+    """Return the number of floors, and the rooms that are in a circle of imports or above one."""
     floor: dict[str, int] = {}
     left = {room: {other for other in below if other in rooms} for room, below in rooms.items()}
     while ready := [room for room, below in left.items() if below <= set(floor)]:
@@ -108,7 +109,7 @@ def floors(rooms: dict[str, set[str]]) -> tuple[int, list[str]]:
 
 
 def duplicates(trees: dict[Path, ast.Module], files: dict[Path, dict[int, str]]) -> list[str]:
-    """Return the pairs of functions that have twelve lines in a row of one shape."""
+    """Return the pairs of functions and classes that share twelve lines in a row of one shape."""
     places: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for path, tree in trees.items():
         for node in tree.body:
@@ -124,7 +125,7 @@ def duplicates(trees: dict[Path, ast.Module], files: dict[Path, dict[int, str]])
 def _lines_of(node: ast.FunctionDef | ast.ClassDef, lines: dict[int, str]) -> list[str]:
     first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
     numbers = range(first, (node.end_lineno or first) + 1)
-    # A line of punctuation, or of one name, says nothing.
+    # Lines of punctuation or of one name are in all functions.
     return [lines[number] for number in numbers if len(lines.get(number, "")) > THIN]
 
 

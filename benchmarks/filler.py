@@ -1,9 +1,9 @@
-"""Fill a store with events past the intake: rows straight into the tables, the accounting balanced.
+"""Fill a store with events without the intake: insert rows into the tables, accounting balanced.
 
 projects ── releases ── issues with history, tags, hours, users ── envelopes, attempts, events
 
-The rows are those that the intake and the forwarder would have written, with times over 30 days, in
-shares that are the same at every size: some projects are busy and most are quiet.
+The rows are those that the intake and the forwarder would have written. Their times cover 30 days.
+The shares are the same at every size: some projects have many events, most have few.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from app.stats.users import ISSUE
 from app.store import Store, utc_now
 
 CHUNK = 5000
-# Events that a second of CPU writes, at least; 12,000 into SQLite.
+# The least number of events to write in a second of CPU; measured are 12,000 into SQLite.
 MIN_RATE = 5000
 DAYS = 30
 USERS = 20
 RELEASES = 5
-# In hundredths, with the reason; what is pending would be sent by whoever runs a forwarder.
+# Upper bound in hundredths, state, reason. No envelope is pending, since a forwarder would send it.
 STATES = [(80, "delivered", None), (92, "local", None), (98, "parked", "HTTP 413: too large")]
 LAST_STATE = ("expired", "too old")
 LEVELS = ("error", "error", "error", "warning", "fatal")
@@ -45,7 +45,7 @@ LEVELS = ("error", "error", "error", "warning", "fatal")
 
 @dataclass(frozen=True)
 class Plan:
-    """What a store is filled with; the same numbers give the same rows."""
+    """The size of the filled store; the same numbers give the same rows."""
 
     events: int = 10_000
     projects: int = 20
@@ -54,10 +54,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Filled:
-    """What became of it.
+    """The result of filling a store.
 
-    :param seconds: of writing the rows; ``cpu_seconds``: of this process meanwhile.
-    :param event_id: of an event in the middle.
+    :param seconds: time to write the rows.
+    :param cpu_seconds: CPU time of this process for it.
+    :param event_id: the id of an event in the middle.
     """
 
     events: int
@@ -67,13 +68,13 @@ class Filled:
 
 
 def fill(store: Store, plan: Plan, progress: Callable[[int], None] = lambda _: None) -> Filled:
-    """Fill a store that has no events and return how long it took.
+    """Fill a store that has no events, and return how long it took.
 
-    :param progress: called with the number of events that are there.
+    :param progress: called with the number of events written so far.
     """
     began, worked = time.monotonic(), time.process_time()
     now, chosen = utc_now(), random.Random(17)  # noqa: S311
-    # The square makes a few issues, and so a few projects, the busy ones.
+    # The square gives a few issues, and so a few projects, most of the events.
     issue_of = [int(plan.issues * chosen.random() ** 2) + 1 for _ in range(plan.events)]
     state_of = [_state(chosen.randrange(100)) for _ in range(plan.events)]
     ids = [f"{chosen.getrandbits(128):032x}" for _ in range(plan.events)]
@@ -228,7 +229,7 @@ def _event(n: int, event_id: str, issue: int, plan: Plan, now: datetime) -> dict
 
 
 def _sent(user: str) -> bytes:
-    """An event as the Python SDK sends it: a dozen calls with source and variables."""
+    """Return an event as the Python SDK sends it: twelve frames with source and variables."""
     frames = [
         {
             "function": f"call_{number}",
@@ -266,7 +267,7 @@ def _insert(conn: Any, table: Table, rows: Iterator[dict[str, Any]]) -> None:
 
 
 def _settle(store: Store) -> None:
-    """Have the next rows numbered after these, and PostgreSQL know what there is."""
+    """Set PostgreSQL's sequences behind the last ids, and update its statistics."""
     if store.is_sqlite:
         return
     with store.write(60) as conn:
@@ -282,7 +283,7 @@ def _bar(done: int, total: int) -> None:
 
 
 def main() -> int:
-    """Fill the store that is named and say how fast it was; 1 if that was too slow."""
+    """Fill a store and print the rate; return 1 if it was too slow."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.filler", description=__doc__)
     parser.add_argument("url", help="an empty store, as DATABASE_URL")
     parser.add_argument("--events", type=int, default=Plan.events, help="default 10,000")

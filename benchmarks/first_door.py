@@ -1,6 +1,7 @@
-"""This application as a process that captures its own errors, told by lines, as the SDK is.
+"""A process of this application that captures its own errors; lines on stdin say how many.
 
-It sends as a web process does: from its background threads, while it lives.
+It takes the same lines as the process of the SDK alone. It sends as a web process does: from
+background threads, until it ends.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from benchmarks.usage import only_help
 
 
 def main() -> None:
-    """Capture what stdin says, and stop as a web process stops."""
+    """Capture errors as the lines on stdin say, and stop like a web process."""
     with create_app().app_context():
         worker = make_worker()
     worker.start()

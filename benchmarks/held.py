@@ -1,4 +1,4 @@
-"""How long an error waits that happens inside the application's own open write transaction."""
+"""The delay of an error that happens inside an open write transaction of the application."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> bool:
                 raise RuntimeError("inside my own transaction")
 
         def logs() -> str:
-            # By a connection of its own, as code does that knows nothing of the store's.
+            # Its own connection, like code that does not know the store's connections.
             with closing(sqlite3.connect(str(store.url.database))) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 capture_message("inside my own transaction")

@@ -1,10 +1,11 @@
-"""What the second door costs, as ratios to a handler of the same gunicorn that only reads the body.
+"""The cost of the ingest routes, relative to a handler in the same gunicorn that only reads bodies.
 
     python -m benchmarks.ingest [--events 2000] [--rounds 3] [--filled 100000]
 
-Two web processes, 16 connections, 16 KB events of 200 bugs into a project without a destination:
-durable, scrubbed, grouped, visible. Both handlers take turns within one run, since machines are
-noisy and shared; then all of it again with a store that has 100,000 events.
+Two web processes and 16 connections are used. Events of 16 KB of 200 bugs go to a project without a
+destination: they are stored durably, scrubbed, grouped and visible. The two handlers alternate
+within one run, since machines are noisy and shared. Then everything is measured again with a store
+of 100,000 events.
 """
 
 from __future__ import annotations
@@ -29,32 +30,32 @@ from config import ROOT
 from tests.server_process import Server, http
 
 CONNECTIONS, BUGS, WEB_PROCESSES = 16, 200, 2
-# How much is sent between two looks, while the store is filled.
+# How many events are sent between two lines of output while the store is filled.
 FILL_STEP = 10_000
 VISIBLE_TRIES = 50
-# An event may cost so much where the request that only reads costs so much: the goal is of one
-# machine, and how fast another one is just now shows in the same run.
+# The goal for an event, on a machine where the request that only reads costs READING_CPU_MS. On a
+# slower machine the goal is larger by the factor of the reading request in the same run.
 MAX_CPU_MS, READING_CPU_MS = 3.0, 0.7
-# gunicorn's, eight threads each: what they hold besides is the interpreter and its modules.
+# Of a gunicorn process with eight threads; most of it is the interpreter and its modules.
 LIMIT_RSS_MIB = 160
 
 
 @dataclass
 class Side:
-    """What one of the two handlers did: a value for each round."""
+    """The figures of one of the two handlers: a value for each round."""
 
     per_s: list[float] = field(default_factory=list)
     cpu_ms: list[float] = field(default_factory=list)
     latency_ms: list[dict[str, float]] = field(default_factory=list)
 
     def percentile(self, name: str) -> float:
-        """The median of the rounds' percentiles, in milliseconds."""
+        """Return the median of the rounds' percentiles, in milliseconds."""
         return statistics.median(one[name] for one in self.latency_ms)
 
 
 @dataclass
 class Figures:
-    """One state of the store: both sides, and what an event leaves behind."""
+    """The figures with one state of the store: both handlers, disk and memory."""
 
     reading: Side = field(default_factory=Side)
     keeping: Side = field(default_factory=Side)
@@ -63,7 +64,7 @@ class Figures:
     rss_mib: float = 0.0
 
     def ratio(self, of: str) -> float:
-        """The median of the rounds' ratios: the two sides of one round met the same noise."""
+        """Return the median of the rounds' ratios; both sides of a round had the same noise."""
         pairs = {
             "rate": (self.keeping.per_s, self.reading.per_s),
             "p99": (
@@ -75,7 +76,7 @@ class Figures:
 
 
 class Door:
-    """A running service, a project of its own, and the load that comes to it."""
+    """A running service with a project, and the load that is sent to it."""
 
     def __init__(self, data_dir: Path) -> None:
         self.server = Server(
@@ -83,7 +84,7 @@ class Door:
             app="benchmarks.bench_app:app",
             WEB_CONCURRENCY=str(WEB_PROCESSES),
             SENTRY_DSN="",
-            # A hundred thousand events of one hour are what is measured.
+            # Retention must not remove the 100,000 events of the filled store.
             RETENTION_EVENTS="1000000",
         )
         self.server.wait_ready()
@@ -94,17 +95,17 @@ class Door:
         self.accepted = 0
 
     def close(self) -> None:
-        """Stop it."""
+        """Stop the service."""
         self._store.dispose()
         self.server.stop()
 
     def send(self, events: int, url: str | None = None) -> dict[str, Any]:
-        """Send so many events from a process of its own; return what came back."""
+        """Send this number of events from another process; return the summary of the answers."""
         command = [sys.executable, "-m", "benchmarks.load", "--url", url or self.url]
         command += ["--connections", str(CONNECTIONS), "--bugs", str(BUGS), "--events", str(events)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True)
         answers: dict[str, Any] = json.loads(done.stdout)
-        # Of the handler that only reads, 200 comes with another id: with none.
+        # The handler that only reads answers 200 without an id, which counts as a wrong id.
         expected = {"200" if url is None else "wrong id": events}
         if answers["counts"] != expected:
             raise RuntimeError(f"expected {expected}, not {answers['counts']}")
@@ -112,22 +113,22 @@ class Door:
         return answers
 
     def cpu_s(self) -> float:
-        """Seconds of CPU of all its processes, those that are gone included."""
+        """Return the CPU seconds of all processes of the service, ended ones included."""
         master = psutil.Process(self.server.process.pid)
         own, workers = master.cpu_times(), [child.cpu_times() for child in master.children()]
         gone = own.children_user + own.children_system
         return float(sum(one.user + one.system for one in [own, *workers]) + gone)
 
     def rss_mib(self) -> float:
-        """Of the larger web process."""
+        """Return the memory of the larger web process, in MiB."""
         return max(worker.memory_info().rss for worker in self.server.workers()) / 2**20
 
     def size_bytes(self) -> int:
-        """Of the store, its write-ahead log included."""
+        """Return the size of the store in bytes, with its write-ahead log."""
         return self._store.size_bytes()
 
     def visible_ms(self) -> float:
-        """From the first byte of one event to its page in the API."""
+        """Return the milliseconds from sending an event until the API shows it."""
         ((event_id, body),) = envelopes(1, 1, "gzip")
         started = time.perf_counter()
         answer = http.request("POST", self.url, body=body, headers={"Content-Encoding": "gzip"})
@@ -137,7 +138,7 @@ class Door:
         return (time.perf_counter() - started) * 1000
 
     def counted(self) -> tuple[int, int, bool]:
-        """Issues, events, and whether the accounting adds up, as the service tells."""
+        """Return what the service reports: issues, events, whether the accounting balances."""
         status = self.server.get("/system/status")
         issues = self.server.get("/api/issues?limit=1")["total"]
         return issues, status["store"]["events"], status["accounting"]["balanced"]

@@ -1,11 +1,12 @@
-"""What insights cost: a request of the application, and what comes to the door.
+"""The cost of insights: in a request of the application, and in the ingest routes.
 
     python -m benchmarks.insights
 
-In one process and without a server, whose own work would hide it: blocks of requests that are
-counted take turns with blocks that are not, and the median of their ratios in CPU is told. The
-blocks are short, so that the two of a pair meet the same noise; between servers that take turns by
-the second the ratio moved by a tenth. Each block is written at its end, as if a second were over.
+The measurement runs in one process without a server, whose own work would hide the cost. Blocks of
+counted requests alternate with blocks of uncounted requests, and the median of their CPU ratios is
+printed. The blocks are short, so that both blocks of a pair have the same noise: with two servers
+that alternated every second the ratio varied by a tenth. At the end of each block its counts are
+written, as if a second had passed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ from benchmarks.usage import only_help
 from config import load_config
 
 PAIRS = 60
-# What a process answers in a second of moderate load; the first blocks warm up.
+# The requests that a process answers in a second of moderate load. The first WARM blocks are not
+# counted.
 REQUESTS, ENVELOPES, WARM = 200, 50, 3
 LIMIT = 1.05
 
@@ -55,31 +57,31 @@ class Bench:
         self._numbers = iter(range(10**9))
 
     def requests_us(self) -> float:
-        """Have the cheapest request answered; return the CPU of one, in microseconds."""
+        """Return the CPU of the cheapest request, in microseconds."""
         environ = EnvironBuilder("/fine").get_environ()
         return self._cpu_us([dict(environ) for _ in range(REQUESTS)])
 
     def envelopes_us(self) -> float:
-        """The same of a transaction with ten spans, alone in its commit."""
+        """Return the CPU of a transaction with ten spans, alone in its commit, in microseconds."""
         numbers = [next(self._numbers) for _ in range(ENVELOPES)]
         return self._cpu_us([self._posted(envelope_of(transaction_of(n))) for n in numbers])
 
     def metrics_us(self) -> float:
-        """The same of a hundred values of metrics."""
+        """Return the CPU of an envelope of 100 values of metrics, in microseconds."""
         return self._cpu_us([self._posted(metrics_of(next(self._numbers))) for _ in range(20)])
 
     def events_us(self) -> float:
-        """The same of an ordinary event, in which there is nothing to measure."""
+        """Return the CPU of an ordinary event without insight data, in microseconds."""
         numbers = [next(self._numbers) for _ in range(20)]
         return self._cpu_us([self._posted(envelope_of(event_of(n % 50, n))) for n in numbers])
 
     def sessions_us(self) -> float:
-        """The same of a session that ends, of a user."""
+        """Return the CPU of the end of a user's session, in microseconds."""
         numbers = [next(self._numbers) for _ in range(ENVELOPES)]
         return self._cpu_us([self._posted(session_of(n)) for n in numbers])
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write all remaining counts, and close the store."""
         self._intake.close()
         self._store.dispose()
 
@@ -104,7 +106,7 @@ def _is_fine(status: str, headers: object, exc_info: object = None) -> Callable[
 
 @contextmanager
 def uncounted(app: Flask) -> Iterator[None]:
-    """Take the insights out of requests, and out of what comes to the door."""
+    """Switch off insights, in requests of the application and in the ingest routes."""
     hooks = app.after_request_funcs[None], app.teardown_request_funcs[None]
     kept = [list(some) for some in hooks]
     reads = intake.read_measures, intake.with_timings
@@ -121,7 +123,7 @@ def uncounted(app: Flask) -> Iterator[None]:
 
 
 def compare(app: Flask, measure: Callable[[], float]) -> tuple[float, float]:
-    """Return the microseconds where it is counted, and how many times those of where it is not."""
+    """Return the microseconds with counting, and their ratio to those without counting."""
     pairs = []
     for number in range(WARM + PAIRS):
         counted = measure() if number % 2 else 0.0

@@ -1,9 +1,10 @@
-"""Load for the HTTP door: kept-alive connections that send ordinary envelopes of many bugs.
+"""Load for the ingest routes: kept-alive connections send ordinary envelopes of many bugs.
 
     python -m benchmarks.load --url 'http://127.0.0.1:8000/api/1/envelope/?sentry_key=…'
 
-prints one JSON object. No event is sent twice: what a dying server cut off is counted as `cut`,
-and whether it was kept nobody knows; what was answered with 200 and its id must never be lost.
+prints one JSON object. No event is sent twice. If a dying server cuts the connection, the event
+counts as `cut`, and it is unknown whether it was stored. An event that was answered with 200 and
+its id must never be lost.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Load:
-    """What is sent, how, and where to.
+    """The load to send.
 
     :param url: with the key: ``http://host:port/api/<project>/envelope/?sentry_key=<key>``.
-    :param per_second: events; 0: as fast as the answers come.
-    :param ids_file: the id of each event that got its 200 is appended the moment it got it.
+    :param per_second: events a second; 0 means as fast as the answers come.
+    :param bugs: how many bugs the events are of.
+    :param ids_file: the id of each event that was answered 200 is appended at once.
     :param patience_s: how long a connection keeps trying a server that refuses it.
     """
 
@@ -55,11 +57,11 @@ class Load:
 
 @dataclass
 class Answers:
-    """What came back.
+    """The answers.
 
-    ``counts``: by status, and ``wrong id`` (a 200 for something else), ``cut`` (the connection
-    ended before the answer), ``unsent`` (never connected). ``latencies_ms``: from the request's
-    first byte to the answer's last.
+    ``counts`` has the numbers of answers by status, and of ``wrong id`` (200 without the event's
+    id), ``cut`` (the connection ended before the answer) and ``unsent`` (no connection).
+    ``latencies_ms`` are from the first byte of the request to the last byte of the answer.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -68,7 +70,7 @@ class Answers:
     seconds: float = 0.0
 
     def summary(self) -> dict[str, Any]:
-        """Counts, rate and latencies, as JSON knows them."""
+        """Return counts, rate and latencies as a JSON object."""
         accepted = len(self.accepted_ids)
         return {
             "counts": dict(self.counts),
@@ -80,7 +82,7 @@ class Answers:
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
-    """Median, 95th, 99th percentile and maximum; nothing of nothing."""
+    """Return median, 95th and 99th percentile and maximum; nothing if there are no values."""
     if not values:
         return {}
     cuts = statistics.quantiles([*values, max(values)], n=100, method="inclusive")
@@ -89,7 +91,7 @@ def percentiles(values: list[float]) -> dict[str, float]:
 
 
 def run(load: Load) -> Answers:
-    """Send it all from threads of this process; the bodies are made before the clock starts."""
+    """Send the load from threads of this process; the bodies are made before the clock starts."""
     return _Run(load).run()
 
 
@@ -130,7 +132,7 @@ class _Run:
                 self._note(event_id, outcome, ms)
 
     def _due(self) -> Iterator[tuple[str, bytes]]:
-        """The next events that no other thread took, each when it is due."""
+        """Yield the next events that no other thread has taken, each when it is due."""
         while True:
             with self._lock:
                 number, envelope = next(self._queue, (0, None))
@@ -153,10 +155,10 @@ class _Run:
 
 
 class _Line:
-    """One kept-alive connection, made anew when the server ends it.
+    """A kept-alive connection; it is opened again if the server closes it.
 
-    By hand: an event costs 90 us of CPU like this and 160 us with http.client, on cores that the
-    server under test shares.
+    The client is written by hand: an event costs 90 us of CPU with it and 160 us with http.client,
+    on cores that the server under test also uses.
     """
 
     def __init__(self, url: SplitResult, load: Load) -> None:
@@ -175,7 +177,7 @@ class _Line:
             self._socket = None
 
     def post(self, event_id: str, body: bytes) -> tuple[str, float | None]:
-        """Send one envelope, at most once; return what became of it, and milliseconds."""
+        """Send an envelope at most once; return its outcome and the milliseconds."""
         if not self._connect():
             return "unsent", None
         started = time.perf_counter()
@@ -230,7 +232,7 @@ def _outcome(status: int, told: bytes, event_id: str) -> str:
 
 
 def main() -> None:
-    """Send, and print what came back as one JSON object."""
+    """Send the load, and print the summary of the answers as one JSON object."""
     default = Load("")
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.load",

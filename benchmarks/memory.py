@@ -1,11 +1,12 @@
-"""What searching memories costs: 10,000 of fifty users, and 10,000 of one.
+"""The cost of searching memories: 10,000 of fifty users, and 10,000 of one user.
 
     python -m benchmarks.memory
 
-Four web processes on SQLite with exact search. Four clients search one after the other, in other
-words than anything that is kept, and every tenth request keeps a memory, so that what the processes
-hold in memory has to be brought up to date. Told are the milliseconds of a whole request, embedding
-included, and what of them is CPU; and the same of the index alone in one process.
+Four web processes use SQLite with exact search. Each of four clients sends one search after the
+other, with other words than the stored memories. Before every tenth search it stores a memory, so
+that the processes have to update what they hold in memory. The output is the milliseconds of a
+whole request, embedding included, and the CPU milliseconds of it; and the CPU of the index alone in
+one process.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ WORDS = (
 
 def main() -> bool:
     """Measure and print; return whether the goals are met."""
-    # wordllama has the root logger print everything.
+    # wordllama makes the root logger print everything.
     logging.getLogger("alembic").setLevel(logging.WARNING)
     embedder = EmbedderSource().get(60)
     met = [_measure(embedder, users) for users in (50, 1)]
@@ -73,12 +74,12 @@ def _measure(embedder: Embedder, users: int) -> bool:
 
 
 def text(number: int) -> str:
-    """Return a note of a dozen words, another one for each number."""
+    """Return a note of twelve words; it differs for each number."""
     return " ".join(WORDS[(number * 7 + n * (1 + number % 13)) % len(WORDS)] for n in range(12))
 
 
 def fill(data: Path, embedder: Embedder, users: int) -> None:
-    """Store the memories as requests would, without their commits."""
+    """Store the memories as requests do, but in one transaction."""
     store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
     store.open()
     model = space_of(embedder).model
@@ -93,7 +94,7 @@ def fill(data: Path, embedder: Embedder, users: int) -> None:
 
 
 def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
-    """Return the CPU of a search in ms: the first, the next, and one after a write."""
+    """Return the CPU of searches in ms: of the first, of later ones, of those after a write."""
     store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
     index = ExactIndex(StoredRows(store))
     space = space_of(embedder)
@@ -115,10 +116,10 @@ def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
 
 
 def served(data: Path, users: int) -> tuple[list[float], float]:
-    """Return milliseconds of requests that searched, and the CPU of one on the average."""
+    """Return the milliseconds of each search, and the average CPU milliseconds of a request."""
     latencies: list[float] = []
     with serving(data, WEB_CONCURRENCY=str(PROCESSES), SENTRY_DSN="") as server:
-        _run(server.url, users, [])  # Every process loads its model, and what it searches.
+        _run(server.url, users, [])  # Every process loads its model and its memories.
         workers = server.workers()
         before = sum(_cpu_s(worker) for worker in workers)
         _run(server.url, users, latencies)

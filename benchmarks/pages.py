@@ -1,12 +1,12 @@
-"""What lists and pages cost at 10,000 and at 200,000 events of 20 projects, by each filter.
+"""The cost of lists and pages with each filter, at 10,000 and at 200,000 events of 20 projects.
 
-The stores are filled past the intake (`filler.py`), with the same shares of everything. CPU time is
-that of this process (the application and SQLite) for one request through the WSGI application, the
-best of several rounds; bytes are those of the answer's body.
+The stores are filled without the intake (`filler.py`), with the same shares of everything. CPU time
+is that of this process (the application and SQLite) for one request through the WSGI application,
+the best of several rounds. Bytes are those of the answer's body.
 
-What goes along an index may cost twice as much in the larger store. Any other filter reads at most
-20,000 rows, and the smaller store, or the project in it, has fewer: it may cost twice as much and
-those 20,000 rows, whatever the larger store holds.
+A query along an index may cost twice as much in the larger store. Any other filter reads at most
+20,000 rows, and the smaller store, or the project in it, has fewer rows. Such a filter may cost
+twice as much plus those 20,000 rows, independent of the size of the larger store.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from config import load_config
 SIZES = (10_000, 200_000)
 ROUNDS = 7
 MAX_RATIO = 2.0
-# Of 20,000 rows that a filter has to look at, 2 µs each. Rows of one project lie apart, and SQLite
-# finds each of them by itself: 17 ms among 200,000 events and 38 ms for text among 1,000,000. Rows
-# in the order of the table take 3 to 8 ms.
+# The cost of the 20,000 rows that a filter reads, 2 µs each. Rows of one project are not adjacent,
+# and SQLite looks up each of them: 17 ms among 200,000 events, and 38 ms for text among 1,000,000.
+# Rows in the order of the table take 3 to 8 ms.
 MAX_WINDOW_MS = 40.0
 MAX_CPU_MS = 150.0
 MAX_BYTES = 100_000
 PASSWORD = "correct-horse-battery"
 
-# Of the busiest project, and of one of the quietest.
+# Project 2 is the busiest project, project 20 has few events.
 ALONG_AN_INDEX = {
     "issue list": "/admin/issues",
     "all issues": "/admin/issues?status=all&sort=times_seen",
@@ -75,7 +75,7 @@ LOOKED_THROUGH = {
 
 @dataclass(frozen=True)
 class Cost:
-    """What one request took: CPU milliseconds, bytes of the body, number of queries."""
+    """The cost of a request: CPU milliseconds, bytes of the body, number of queries."""
 
     cpu_ms: float
     size_bytes: int
@@ -83,11 +83,11 @@ class Cost:
 
 
 def main(url: str = "", sizes: tuple[int, int] = SIZES) -> int:
-    """Measure both stores and print the table; 1 if a goal is missed.
+    """Measure both stores, and print the table; return 1 if a goal is missed.
 
-    :param url: an empty PostgreSQL database to fill instead of SQLite files, once for each size,
-        with ``{size}`` where their names differ.
-    :param sizes: events of the smaller and of the larger store.
+    :param url: of empty PostgreSQL databases, used instead of SQLite files; ``{size}`` in it is
+        replaced by the number of events.
+    :param sizes: number of events of the smaller and of the larger store.
     """
     small, large = (measure(size, url.format(size=size)) for size in sizes)
     missed = []
@@ -111,7 +111,7 @@ def main(url: str = "", sizes: tuple[int, int] = SIZES) -> int:
 
 
 def measure(size: int, url: str = "") -> dict[str, Cost]:
-    """Fill a store and return what each page costs there."""
+    """Fill a store, and return the cost of each page."""
     folder = Path(tempfile.mkdtemp(prefix="bench-pages-"))
     try:
         settings = {"ENVIRONMENT": "testing", "DATA_DIR": folder, "ADMIN_PASSWORD": PASSWORD}

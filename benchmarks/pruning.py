@@ -1,11 +1,11 @@
-"""What a batch of pruning costs while it holds the writer, in a small store and in a large one.
+"""The cost of a pruning batch while it holds the writer's lock, in a small and a large store.
 
     python -m benchmarks.pruning [--transactions N] [ISSUES …]        by default 500 and 500,000
 
-Rows go straight into the tables: so many issues of one old event each, with two tags, an hour, a
-row of history and an attempt; each tenth is ignored and keeps its row. Measured is the CPU of the
-thread between taking and giving back the writer's lock. Wanted: at most 20 ms at p99, whatever the
-store holds.
+The rows are inserted into the tables directly. Each issue has one old event, two tags, an hour, a
+row of history and an attempt. Every tenth issue is ignored and keeps its row. The CPU of the thread
+is measured while it holds the writer's lock. Goal: at most 20 ms at p99, independent of the size of
+the store.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _COUNTS = "INSERT INTO counters (name, value) VALUES ('accepted', :count), ('sta
 
 
 class Enough(Exception):
-    """So many transactions as were asked for are measured."""
+    """The requested number of transactions is measured."""
 
 
 class MeasuredStore(Store):
-    """A store that notes for how long a writer held it, in seconds of its thread's CPU."""
+    """A store that records the CPU seconds of each write transaction."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -67,7 +67,7 @@ class MeasuredStore(Store):
 
     @contextmanager
     def write(self, *args: Any, **kwargs: Any) -> Iterator[Connection]:
-        """As a store's, measured to the end of the commit."""
+        """Open a write transaction, and record its CPU time up to the end of the commit."""
         if len(self._held) == self._at_most:
             raise Enough
         with super().write(*args, **kwargs) as conn:
@@ -77,7 +77,7 @@ class MeasuredStore(Store):
             self._held.append(time.thread_time() - started)
 
     def report(self, name: str, action: Callable[[], object], at_most: int | None = None) -> bool:
-        """Do something and print what its transactions cost; return whether p99 is good."""
+        """Run an action, and print the cost of its transactions; return whether p99 is good."""
         self._held, self._at_most = [], at_most
         with suppress(Enough):
             action()
@@ -93,7 +93,7 @@ class MeasuredStore(Store):
 
 
 def fill(store: Store, count: int) -> None:
-    """Put old issues into an empty SQLite store."""
+    """Insert ``count`` old issues into an empty SQLite store."""
     now = utc_now()
     values = {"count": count, "at": _as_stored(now - timedelta(days=200)), "now": _as_stored(now)}
     for statement in _FILL:
@@ -109,9 +109,10 @@ def _as_stored(moment: Any) -> str:
 
 
 def measure(count: int, at_most: int) -> bool:
-    """Prune a store of so many old issues, and print what its batches cost.
+    """Prune a store of old issues, and print the cost of the batches.
 
-    :param at_most: transactions of each kind that are measured.
+    :param count: how many issues the store has.
+    :param at_most: how many transactions of each kind are measured.
     :return: whether p99 of each kind is within the goal.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +124,7 @@ def measure(count: int, at_most: int) -> bool:
         chosen = islice(candidates(store, project_id=1, before=before), at_most * BATCH_SIZE)
         good = store.report(f"{count:,} issues: envelopes", lambda: remove(store, chosen))
         with store.write(durable=False) as conn:
-            # So that there are as many issues to expire as the store has.
+            # Without events, all issues of the store can expire.
             conn.execute(text("DELETE FROM events"))
             conn.execute(text("UPDATE issues SET stored_event_count = 0"))
         kinds: dict[str, Callable[[], object]] = {
@@ -137,7 +138,7 @@ def measure(count: int, at_most: int) -> bool:
 
 
 def main(counts: list[int], at_most: int = 1000) -> int:
-    """Measure stores of these sizes; 1 if the goal is missed."""
+    """Measure stores of these sizes; return 1 if the goal is missed."""
     return 0 if all([measure(count, at_most) for count in counts]) else 1
 
 

@@ -1,4 +1,4 @@
-"""An outbox that has grown while Sentry was away: ordinary envelopes of many bugs, all queued."""
+"""An outbox as after an outage of Sentry: ordinary envelopes of many bugs, all queued."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.envelopes import envelope_of, event_of
 from config import load_config
 from tests.server_process import settings
 
-# They share transactions, as callers of the door do.
+# Concurrent callers share transactions, as callers of the ingest routes do.
 CALLERS = 16
 
 
@@ -26,10 +26,10 @@ def queue_envelopes(
     bugs: int,
     make: Callable[[int, int], dict[str, Any]] = event_of,
 ) -> list[str]:
-    """Store so many envelopes that wait for a destination; return the ids of their events.
+    """Store ``count`` envelopes that wait for a destination; return the ids of their events.
 
-    :param bugs: how many issues they belong to, in turn.
-    :param make: an event from the numbers of bug and occurrence.
+    :param bugs: the number of bugs that the events are of, in turn.
+    :param make: returns an event for the numbers of bug and occurrence.
     """
     config = load_config(settings(data_dir), SENTRY_DSN=dsn)
     extensions = create_app(config).extensions
@@ -62,11 +62,11 @@ def queue_envelopes(
 
 
 def arrivals_per_s(times: list[float]) -> float:
-    """Events a second between the first and the last of these moments."""
+    """Return the rate of events a second between the first and the last of these times."""
     seconds = max(times) - min(times) if times else 0.0
     return (len(times) - 1) / seconds if seconds else 0.0
 
 
 def lost(event_ids: list[str], arrived: list[str]) -> int:
-    """How many of the events did not arrive."""
+    """Return how many of the events did not arrive."""
     return len((Counter(event_ids) - Counter(arrived)).keys())

@@ -1,7 +1,7 @@
-"""What a request costs with our capture, with the SDK as it comes, and without the SDK.
+"""The cost of a request with our capture, with the default SDK, and without an SDK.
 
-One worker each, the same application, the same rates, a fake Sentry on loopback; interleaved
-rounds, and the median of their ratios, because machines are noisy.
+Each uses one worker, the same application, the same rates and a fake Sentry on loopback. The rounds
+are interleaved, and the median of their ratios is used, because machines are noisy.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ ROUNDS = 5
 FINE_REQUESTS = 2000
 RAISE_S = 3.0
 CLIENTS = 4
-# What the asynchronous parts (senders, buffers) may still have to do, so that it is counted.
+# Time for the asynchronous parts (senders, buffers) to finish, so that their work is measured.
 SETTLE_S = 2.5
 
 
 @dataclass
 class Figures:
-    """Medians over the rounds come out of these."""
+    """The values of all rounds in one mode."""
 
     fine_cpu_us: list[float] = field(default_factory=list)
     raising_per_s: list[float] = field(default_factory=list)
@@ -82,14 +82,14 @@ def _measure(mode: str, figures: Figures) -> None:
 
 
 def raise_errors(port: int, seconds: float, clients: int = CLIENTS) -> tuple[int, float]:
-    """Have the raising route asked for so long; return answers and seconds."""
+    """Request the raising route for some seconds; return the number of answers and the seconds."""
     return _load(port, "/bench/raises", seconds=seconds, clients=clients)
 
 
 def _load(
     port: int, path: str, *, count: int = 0, seconds: float = 0.0, clients: int = CLIENTS
 ) -> tuple[int, float]:
-    """Ask from several connections; return how many answers came in how many seconds."""
+    """Send requests on several connections; return the number of answers and the seconds."""
     done = [0] * clients
     started = time.monotonic()
 
@@ -115,7 +115,7 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> float:
-    """The median of the rounds' ratios: the two of one round met the same noise."""
+    """Return the median of the rounds' ratios; both values of a round had the same noise."""
     return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
 
 

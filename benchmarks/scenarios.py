@@ -1,13 +1,13 @@
-"""`make scenarios`: Sentry broken in four ways at once, and whether everything says the same.
+"""`make scenarios`: Sentry broken in four ways at once; all pages and answers must agree.
 
-Five projects with names and numbers that are drawn anew each run: the upstream of one is fine, one
-answers 403, one 503, one never, and one project has none. Each is sent its events over HTTP, to a
-service with production settings. Then pages, API, metrics and health are read as a person and a
-program read them, and held against what was sent. At last everything is mended, and every event has
-to be at its Sentry once.
+There are five projects with random names and numbers. The upstream of one works, one answers 403,
+one answers 503, one never answers, and one project has no upstream. Each project gets events over
+HTTP, in a service with production settings. Then pages, API, metrics and health are read as a
+person and a program read them, and compared with the sent events. At the end everything is
+repaired, and every event must have arrived at its Sentry once.
 
-    scenarios.py          what happens         scenarios_pages.py   reading pages
-    scenarios_checks.py   what must be said
+    scenarios.py          the steps            scenarios_pages.py   reading pages
+    scenarios_checks.py   the checks
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.server_process import Server, free_port, wait_for
 
 CALLERS = 4
 BUGS = 5
-# Three tries that time out open a circuit: ten seconds each, one after another at the worst.
+# Three attempts that time out open a circuit. Each takes ten seconds, at worst one after another.
 BROKEN_WITHIN_S = 90
 MENDED_WITHIN_S = 90
 WORDS = ("Atlas", "Birke", "Cobalt", "Dune", "Ember", "Fjord", "Garnet", "Harbour", "Isar", "Juno")
@@ -51,17 +51,17 @@ class Run:
 
 
 def draw(chance: random.Random, events: int) -> list[Case]:
-    """Draw a project for each way: name, number, and how many events it sends."""
+    """Draw a project for each kind of upstream: its name, its number, its number of events."""
     names = [f"{word} {chance.choice(PARTS)}" for word in chance.sample(WORDS, len(WAYS))]
     numbers = chance.sample(range(2, 90_000), len(WAYS))
-    # No two alike, so that the number of one project is not taken for another's.
+    # All counts differ, so that a check cannot mistake the number of one project for another's.
     counts = chance.sample(range(events, events + 20), len(WAYS))
     return [Case(*drawn) for drawn in zip(WAYS, numbers, names, counts, strict=True)]
 
 
 @contextmanager
 def serving(chance: random.Random, events: int, folder: Path) -> Iterator[Run]:
-    """Start the service and what it sends to, and make the projects."""
+    """Start the service and the fake Sentries, and make the projects."""
     cases = draw(chance, events)
     with ExitStack() as stack:
         fakes = {case.way: stack.enter_context(FakeSentry()) for case in cases}
@@ -89,7 +89,7 @@ def serving(chance: random.Random, events: int, folder: Path) -> Iterator[Run]:
 
 
 def make_project(person: Person, case: Case, fake: FakeSentry) -> None:
-    """Make a project over the API; its DSN is what programs report to."""
+    """Make a project with the API, and set the path of its envelope route."""
     body = {"name": case.name, "id": case.project_id, "key": secrets.token_hex(16)}
     if case.way != "none":
         body["upstream_dsn"] = fake.dsn(case.project_id)
@@ -98,7 +98,7 @@ def make_project(person: Person, case: Case, fake: FakeSentry) -> None:
 
 
 def send_events(run: Run) -> None:
-    """Send every project its events, those of all projects mixed."""
+    """Send the events of all projects, in random order."""
     wanted = [(case, number) for case in run.cases for number in range(case.events)]
     random.shuffle(wanted)
 
@@ -114,7 +114,7 @@ def send_events(run: Run) -> None:
 
 
 def wait_broken(run: Run) -> None:
-    """Wait until what can be sent is sent, and the others are known not to take anything."""
+    """Wait until all events that can be sent are sent, and the other circuits are open."""
 
     def is_so() -> bool:
         found = run.person.api("/api/deliveries/overview")["destinations"]
@@ -133,7 +133,7 @@ def wait_broken(run: Run) -> None:
 
 
 def mend(run: Run) -> None:
-    """Mend all four, as a person would: Sentry first, then the buttons of the pages."""
+    """Repair all upstreams as a person would: first Sentry, then with the buttons of the pages."""
     for fake in run.fakes.values():
         fake.set_mood("ok")
     for case in run.cases:
@@ -155,7 +155,7 @@ def _waiting(run: Run) -> int:
 
 
 def play(run: Run) -> None:
-    """Let it happen, and note what was wrong."""
+    """Run the scenario, and collect all errors."""
     began = time.monotonic()
     send_events(run)
     sent = sum(case.events for case in run.cases)
@@ -170,7 +170,7 @@ def play(run: Run) -> None:
 
 
 def main() -> int:
-    """Run it as the command line says; 1 if anything said something else."""
+    """Run with the options of the command line; return 1 if a check failed."""
     parser = argparse.ArgumentParser(
         prog="make scenarios",
         description=__doc__,

@@ -1,6 +1,6 @@
-"""What must be said while Sentry is broken in four ways, and after it; a line for what is not.
+"""Checks while Sentry is broken in four ways, and after the repair; a line for each error.
 
-What is expected is counted by whoever sent the events, never read from the service.
+The expected numbers are counted by the sender of the events, never read from the service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OWN = "DevEnviro"
 
 @dataclass
 class Case:
-    """A project: the way its upstream is, and what was sent to it."""
+    """A project: the behaviour of its upstream (``way``), and the events sent to it."""
 
     way: str
     project_id: int
@@ -34,12 +34,12 @@ class Case:
 
     @property
     def waiting(self) -> int:
-        """How many of its envelopes have to wait."""
+        """The number of its envelopes that must wait."""
         return self.events if self.is_broken else 0
 
 
 def check_broken(person: Person, cases: list[Case], *, has_own: bool) -> list[str]:
-    """Hold every page and answer against what was sent, while three upstreams are broken."""
+    """Compare all pages and answers with the sent events, while three upstreams are broken."""
     found = [*_header(person, cases, has_own), *_start(person, cases, has_own)]
     found += [*_status(person, cases), *_metrics(person, cases), *_overview(person, cases)]
     for case in cases:
@@ -50,7 +50,7 @@ def check_broken(person: Person, cases: list[Case], *, has_own: bool) -> list[st
 
 
 def check_trigger(person: Person) -> list[str]:
-    """Hold "Sent." against the trail beside it, on the page that sends a test error."""
+    """Compare "Sent." with the trail beside it, on the page that sends a test error."""
     fields = {"kind": "exception", "message": "a test", "level": "error", "status": "500"}
     page = person.page(person.send("/admin/trigger", "/admin/trigger", **fields))
     says_sent = page.says("Sent.")
@@ -59,7 +59,7 @@ def check_trigger(person: Person) -> list[str]:
 
 
 def check_mended(person: Person, cases: list[Case], fakes: dict[str, FakeSentry]) -> list[str]:
-    """Hold the upstreams' own record and the accounting against what was sent."""
+    """Compare the records of the fake Sentries and the accounting with the sent events."""
     found = []
     for case in cases:
         arrived = fakes[case.way].event_ids()

@@ -1,4 +1,4 @@
-"""Pages as a person reads them, for `make scenarios`: words, figures, and what a form sends."""
+"""Pages as a person reads them, for `make scenarios`: texts, figures and forms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.server_process import http
 
-# What begins a line of its own; what is said in one of them belongs together.
+# Tags that begin a new block of text. The words within a block belong together.
 BLOCKS = frozenset({"p", "li", "tr", "dt", "dd", "h1", "h2", "th", "td", "header", "main"})
 _CLOCK = re.compile(r"(?:next (?:probe|try)(?: at)?|wait until) (\d\d):(\d\d):(\d\d) UTC", re.I)
 _MOMENT = re.compile(r"next (?:probe|try)(?: at)? (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC", re.I)
@@ -20,9 +20,9 @@ _ROUNDING = timedelta(seconds=1)
 
 
 class Page(HTMLParser):
-    """One page: its blocks of text by tag, in the order in which they end.
+    """A page: its blocks of text by tag, in the order in which they end.
 
-    :param asked_at: a moment before the page was made.
+    :param asked_at: a time before the page was made.
     """
 
     def __init__(self, html: str, asked_at: datetime) -> None:
@@ -66,11 +66,11 @@ class Page(HTMLParser):
             parts.append(f" {data}" if parts and parts[-1].endswith((">", " ")) else data)
 
     def texts(self, *tags: str) -> list[str]:
-        """Return the blocks of these tags."""
+        """Return the texts of the blocks with these tags."""
         return [text for tag, text in self.blocks if tag in tags]
 
     def figures(self) -> dict[str, str]:
-        """Return what the page counts, by its label."""
+        """Return the figures of the page by label."""
         pairs = [(tag, text) for tag, text in self.blocks if tag in ("dt", "dd", "th", "td")]
         return {
             label: value
@@ -79,23 +79,23 @@ class Page(HTMLParser):
         }
 
     def says(self, *words: str) -> bool:
-        """Tell whether one paragraph, line or row has all of these words."""
+        """Return whether one paragraph, line or row has all of these words."""
         return any(all(word in text for word in words) for text in self.texts("p", "li", "tr"))
 
     def past_tries(self) -> list[str]:
-        """Return every next try that was over before the page was asked for."""
+        """Return the text of every next attempt whose time is before the page was requested."""
         found = []
         for text in {text for _, text in self.blocks}:
             for hour, minute, second in _CLOCK.findall(text):
                 clock = {"hour": int(hour), "minute": int(minute), "second": int(second)}
                 moment = self.asked_at.replace(**clock, microsecond=0)
-                # Of the time of day alone: half a day back is tomorrow.
+                # The text has only the time of day: more than half a day ago means tomorrow.
                 if timedelta(0) < self.asked_at - moment - _ROUNDING < timedelta(hours=12):
                     found.append(text)
             for words in _MOMENT.findall(text):
                 if datetime.fromisoformat(words).replace(tzinfo=UTC) < self.asked_at - _ROUNDING:
                     found.append(text)
-        # In a list it is a column; what is in it is told as “in …”, never as “… ago”.
+        # A list has a column for it. A time to come is shown as “in …”, never as “… ago”.
         for table in re.findall(r"<table.*?</table>", self.html, re.S):
             if ">Next try</th>" in table:
                 found += re.findall(r'class="when optional">\s*<time[^>]*>[^<]*ago', table)
@@ -104,7 +104,7 @@ class Page(HTMLParser):
 
 @dataclass
 class Person:
-    """Somebody with a browser at the pages, and with the token at the API."""
+    """A person who uses the pages with a browser, and the API with the token."""
 
     url: str
     password: str
@@ -118,7 +118,7 @@ class Person:
     def page(self, path: str) -> Page:
         """Return a page.
 
-        :raise RuntimeError: it is not answered with 200.
+        :raise RuntimeError: the answer is not 200.
         """
         asked_at = datetime.now(UTC)
         answer = self._ask("GET", path)
@@ -127,9 +127,9 @@ class Person:
         return Page(answer.data.decode(), asked_at)
 
     def send(self, path: str, page: str, **fields: Any) -> str:
-        """Send a form that stands on a page; return where it leads.
+        """Send a form of a page; return the address that it redirects to.
 
-        :raise RuntimeError: it is refused.
+        :raise RuntimeError: the answer is not a redirect.
         """
         answer = self._ask("POST", path, fields={"csrf_token": self.page(page).token, **fields})
         if answer.status not in (302, 303):
@@ -137,9 +137,9 @@ class Person:
         return str(answer.headers["Location"])
 
     def api(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """Return an answer of the API.
+        """Return the JSON answer of the API.
 
-        :raise RuntimeError: it is refused.
+        :raise RuntimeError: the status is 300 or more.
         """
         answer = self.raw(path, method, body)
         if answer.status >= 300:
@@ -147,7 +147,7 @@ class Person:
         return answer.json()
 
     def raw(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        """Return whatever is answered to the token."""
+        """Return the answer to a request with the token, whatever its status is."""
         headers = {"Authorization": f"Bearer {self.token}"}
         more = {"json": body} if body is not None else {}
         return http.request(method, self.url + path, headers=headers, timeout=30, **more)

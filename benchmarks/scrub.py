@@ -1,10 +1,10 @@
-"""What scrubbing costs: CPU per ordinary 16 KB event, and how the time grows with hostile input.
+"""The cost of scrubbing: CPU for an ordinary 16 KB event, and the growth with hostile input.
 
-``python benchmarks/scrub.py`` prints the cost and exits 1 when it is over the limit, or when an
-input of twice the size takes much more than twice the time.
+``python benchmarks/scrub.py`` prints the cost. It exits with 1 if the cost is over the limit, or if
+an input of twice the size takes much more than twice the time.
 
-Goal: while every text is new, an event costs 1.1 times at most of what it cost before the rules for
-more kinds of secrets (commit 0ed7292). To compare, run it in a worktree of each, in turns.
+Goal: if all texts are new, an event costs at most 1.1 times its cost before the rules for more
+kinds of secrets (commit 0ed7292). To compare, run it in a worktree of each, alternately.
 """
 
 import json
@@ -20,9 +20,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from app.protocol.scrub import Scrubber  # noqa: E402 - the project is no installed package
 
-# Capture is 5 ms of CPU in the SDK; scrubbing at the door may add a tenth of it.
+# Capture takes 5 ms of CPU in the SDK. Scrubbing on ingest may add a tenth of it.
 LIMIT_MS = 0.6
-# Twice the input: 2 is linear, 4 is quadratic; the machine is shared.
+# The factor for twice the input: 2 is linear, 4 is quadratic. The machine is shared, so there is a
+# margin.
 LIMIT_GROWTH = 3.0
 HOSTILE_BYTES = 250_000
 
@@ -51,7 +52,7 @@ VARS = {
 
 
 def ordinary_event() -> dict[str, Any]:
-    """An event as the Python SDK sends it from a Flask view: 10 frames, headers, breadcrumbs."""
+    """Return an event as the Python SDK sends it from a Flask view, with 10 frames."""
     return {
         "event_id": "9ec79c33ec9942ab8353589fcb2e04dc",
         "timestamp": "2026-11-23T18:17:20.453407Z",
@@ -103,7 +104,7 @@ def ordinary_event() -> dict[str, Any]:
 
 
 def breadcrumb(number: int) -> dict[str, Any]:
-    """A database query, as the SDK notes it."""
+    """Return the breadcrumb of a database query, as the SDK makes it."""
     return {
         "type": "query",
         "category": "query",
@@ -114,7 +115,7 @@ def breadcrumb(number: int) -> dict[str, Any]:
 
 
 def frame(number: int) -> dict[str, Any]:
-    """One of ten different frames: the lines are rotated, the names numbered."""
+    """Return one of ten different frames: the lines are rotated, the names numbered."""
     lines = [f"{line}  # {number}" for line in SOURCE[number:] + SOURCE[:number]]
     return {
         "filename": f"shop/orders/views_{number}.py",
@@ -131,7 +132,7 @@ def frame(number: int) -> dict[str, Any]:
 
 
 def cpu_ms(work: Callable[[], object], *, rounds: int = 9, loops: int = 60) -> float:
-    """CPU milliseconds of one call: the best of some rounds, as the machine is shared."""
+    """Return the CPU milliseconds of a call: the best of some rounds, as the machine is shared."""
     best = float("inf")
     for _ in range(rounds):
         start = time.process_time()
@@ -142,7 +143,7 @@ def cpu_ms(work: Callable[[], object], *, rounds: int = 9, loops: int = 60) -> f
 
 
 def hostile_inputs(size: int) -> dict[str, str]:
-    """Strings that make careless expressions look at everything from everywhere."""
+    """Return strings of this length on which badly written expressions take quadratic time."""
     seeds = {
         "word": "a", "digits": "4", "grouped digits": "4111 ", "digits and dashes": "4-",
         "name and spaces": "token ", "assignments": "token=", "open quotes": "token=\"",
@@ -158,7 +159,7 @@ def hostile_inputs(size: int) -> dict[str, str]:
 
 
 def worst_growth(scrubber: Scrubber) -> tuple[str, float, float]:
-    """The input whose time grows most when it doubles: its name, the factor, ms per MB."""
+    """Return the input whose time grows most when it doubles: name, factor, ms of the double."""
     worst = ("", 0.0, 0.0)
     once, twice = hostile_inputs(HOSTILE_BYTES), hostile_inputs(2 * HOSTILE_BYTES)
     for name in once:
@@ -171,14 +172,14 @@ def worst_growth(scrubber: Scrubber) -> tuple[str, float, float]:
 
 
 def scrub_new_texts(scrubber: Scrubber, event: dict[str, Any]) -> None:
-    """Scrub an event whose names are known, and none of its texts."""
+    """Scrub an event whose names are in the caches, and whose texts are not."""
     scrubber.clean_texts.clear()
     scrubber.clean_lines.clear()
     scrubber.scrub(event)
 
 
 def main() -> int:
-    """Print the measurements; 1 if one is over its limit."""
+    """Print the measurements; return 1 if one is over its limit."""
     scrubber, event = Scrubber(), ordinary_event()
     size = len(json.dumps(event))
     again_ms = cpu_ms(lambda: scrubber.scrub(event)) * 16_384 / size

@@ -1,7 +1,7 @@
-"""What the SDK alone loses: plain `sentry_sdk.init`, its own transport, a fake Sentry that fails.
+"""The losses of the SDK alone: plain `sentry_sdk.init`, its own transport, a failing fake Sentry.
 
-`SCENARIOS` says what happens, to whatever captures; `python -m benchmarks.sdk_alone` lets it happen
-to the SDK, in a process of its own for each row, and counts by the fake's record.
+`SCENARIOS` are failures for any program that captures errors. `python -m benchmarks.sdk_alone` runs
+them with the SDK, in a new process for each row, and counts from the record of the fake.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ import sentry_sdk
 
 from tests.fake_sentry import ROOT, FakeSentry
 
-# A round trip to a Sentry that is not in the same rack. It matters: with an upstream that answers
-# within a millisecond the SDK's queue never fills, and SIGKILL finds little in it.
+# A round trip to a Sentry that is not in the same rack. This matters: if the upstream answers
+# within a millisecond, the SDK's queue never fills, and a SIGKILL loses few events of it.
 LATENCY_S = 0.05
 PACE_S = 0.1
-# Longer than the 20 captures take, and short enough to wait for whoever tries again after it.
+# Longer than the 20 captures take, and short enough to wait for programs that try again after it.
 RETRY_AFTER_S = 3
-# At this pace seven captures take the second for which connections are refused.
+# At this pace seven captures take a second, the time for which connections are refused.
 REFUSED_PACE_S = 0.15
-# The SDK's whole queue, 100 events, takes 5 s.
+# The whole queue of the SDK, 100 events, takes 5 s.
 FLUSH_TIMEOUT_S = 10
 
 
 class Program(Protocol):
-    """Whatever captures: the SDK alone, or this service behind one of its doors."""
+    """A program that captures errors: the SDK alone, or this service."""
 
     def capture(self, count: int, every_s: float = PACE_S) -> None:
-        """Capture so many different errors, and return when the last is captured."""
+        """Capture ``count`` different errors; return after the last one."""
 
     def capture_and_die(self, count: int) -> None:
-        """Capture so many at once, and have the process that holds them killed at once."""
+        """Capture ``count`` errors without a pause, then kill the process that holds them."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A row of the table; ``happen`` drives the fake's mood and the program."""
+    """A row of the table; ``happen`` sets the moods of the fake and makes the program capture."""
 
     name: str
     happen: Callable[[FakeSentry, Program], None]
@@ -54,7 +54,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Row:
-    """How many events were captured, and how many of these the fake accepted."""
+    """The number of captured events, and how many of them the fake accepted."""
 
     name: str
     captured: int
@@ -102,9 +102,9 @@ SCENARIOS = (
 
 
 class CapturingProcess:
-    """A process told by lines what to capture, which says by lines what it captured.
+    """A process that captures errors as lines on stdin say, and prints the ids of the events.
 
-    :param module: what it runs; its main function ends in :func:`be_the_program`.
+    :param module: the module that it runs; its main function calls :func:`be_the_program`.
     """
 
     def __init__(
@@ -135,18 +135,18 @@ class CapturingProcess:
             self.event_ids.append(answer.strip())
 
     def end(self) -> None:
-        """Let it send what it still has, and exit."""
+        """Close its stdin, so that it sends the remaining events and exits."""
         self._process.communicate(timeout=FLUSH_TIMEOUT_S + 5)
 
     def kill(self) -> None:
-        """End it whatever it does."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
 
 @contextmanager
 def sdk_alone(dsn: str) -> Iterator[CapturingProcess]:
-    """The SDK alone, ended when the scenario is over."""
+    """Run the SDK alone in a process, and end it after the scenario."""
     program = CapturingProcess("benchmarks.sdk_alone", "--capture-to", dsn)
     try:
         yield program
@@ -156,7 +156,7 @@ def sdk_alone(dsn: str) -> Iterator[CapturingProcess]:
 
 
 def measure(scenario: Scenario, latency_s: float = LATENCY_S) -> Row:
-    """Let one scenario happen to the SDK alone; takes less than 20 seconds."""
+    """Run a scenario with the SDK alone; takes less than 20 seconds."""
     with FakeSentry(latency_s=latency_s) as fake:
         with sdk_alone(fake.dsn()) as program:
             scenario.happen(fake, program)
@@ -165,12 +165,12 @@ def measure(scenario: Scenario, latency_s: float = LATENCY_S) -> Row:
 
 
 def rows(latency_s: float = LATENCY_S) -> Iterator[Row]:
-    """Measure every scenario, one after the other."""
+    """Yield the result of every scenario, one after the other."""
     return (measure(scenario, latency_s) for scenario in SCENARIOS)
 
 
 def be_the_program() -> None:
-    """Capture what the lines on stdin say; with `die` in the end by SIGKILL."""
+    """Capture errors as the lines on stdin say; end with SIGKILL after a line with `die`."""
     for line in sys.stdin:
         count, every_s, then = line.split()
         for number in range(int(count)):
@@ -189,7 +189,7 @@ def _capture(number: int) -> str | None:
 
 
 def main() -> None:
-    """Print what the SDK alone loses in each scenario."""
+    """Print the losses of the SDK alone in each scenario."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sdk_alone", description=__doc__)
     parser.add_argument(
         "--latency-s", type=float, default=LATENCY_S, help="round trip to the fake (%(default)s)"

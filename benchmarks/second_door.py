@@ -1,4 +1,4 @@
-"""The HTTP door as chaos uses it: a project with an upstream of its own, and a caller."""
+"""The ingest routes for chaos tests: make a project with its own upstream, and send events."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PROJECT = 2
 
 
 def open_project(data_dir: Path, store: Store, dsn: str, **environ: str) -> str | None:
-    """Make a project whose events go on to a DSN.
+    """Make a project whose events are forwarded to a DSN.
 
-    :return: path and query for its envelopes; ``None`` where this service has no such door.
+    :return: path and query for its envelopes; ``None`` if this service cannot make projects.
     """
     key = uuid.uuid4().hex
     command = [sys.executable, "-m", "flask", "--app", "wsgi", "project", "create", "chaos"]
@@ -41,9 +41,9 @@ def open_project(data_dir: Path, store: Store, dsn: str, **environ: str) -> str 
 
 
 def report(url: str, bug: int, number: int) -> str | None:
-    """Send one event; return its id if it was answered with 200 and that id.
+    """Send an event; return its id if the answer is 200 with that id, else ``None``.
 
-    :raise urllib3.exceptions.HTTPError: the server ended the connection, or is not there.
+    :raise urllib3.exceptions.HTTPError: the server closed the connection, or is not reachable.
     """
     event = event_of(bug, number)
     headers = {"Content-Type": "application/x-sentry-envelope"}

@@ -1,10 +1,11 @@
-"""What "similar issues" costs a page among 10,000 issues of a project, and an issue to be read.
+"""The cost of "similar issues": for a page among 10,000 issues, and for indexing an issue.
 
     python -m benchmarks.similar
 
-CPU of this process (the application and SQLite). Two stores: one of 10,000 different errors of a
-large program, and one where all have nearly everything in common, as fingerprints with an id in
-them make of one bug. The stores are filled past the intake with what issues are compared by.
+The CPU of this process is measured (the application and SQLite), with two stores. One has 10,000
+different errors of a large program. In the other, all issues have nearly everything in common, as
+happens if one bug has fingerprints with an id. The stores are filled without the intake, with the
+terms that issues are compared by.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ TYPES = "KeyError ValueError TypeError OperationalError TimeoutError PermissionE
 
 
 def different(number: int) -> dict[str, Any]:
-    """Return the payload of one of 10,000 bugs: 400 modules, 3,000 functions, a few types."""
+    """Return the payload of one of many bugs: 400 modules, 3,000 functions, a few types."""
     rng = random.Random(number)
     module, function = f"shop.part_{_name(rng, 400)}", f"do_{_name(rng, 3000)}"
     callers = [("shop.web", "handle"), (f"shop.part_{_name(rng, 400)}", "call")]
@@ -62,19 +63,19 @@ def different(number: int) -> dict[str, Any]:
 
 
 def alike(number: int) -> dict[str, Any]:
-    """Return the payload of one bug; one word of the message is another one in each issue."""
+    """Return the payload of one bug; one word of its message differs in each issue."""
     payload = different(0)
     payload["exception"]["values"][0]["value"] += f" {_name(random.Random(number), 10**6)}"
     return payload
 
 
 def _name(rng: random.Random, of: int) -> str:
-    # In letters, since numbers are taken for what differs from event to event.
+    # The name has letters only, since numbers are ignored as parts that differ between events.
     return "".join(chr(ord("a") + int(digit)) for digit in str(rng.randrange(of)))
 
 
 def fill(store: Store, payload_of: Callable[[int], dict[str, Any]]) -> None:
-    """Put 10,000 issues into an empty store, and what they are compared by."""
+    """Insert 10,000 issues into an empty store, with the terms that they are compared by."""
     now = utc_now()
     read = [
         (number, terms_of(read_event(payload_of(number), event_id="a" * 32, received_at=now)))
@@ -105,7 +106,7 @@ def _issue(number: int, now: Any) -> dict[str, Any]:
 
 
 def asking_ms(store: Store) -> list[float]:
-    """Return what it costs to compare, of issues all over the store; with nothing left to read."""
+    """Return the CPU milliseconds to find similar issues, for issues from all over the store."""
     took = []
     for number in range(1, ISSUES + 1, ISSUES // ASKED):
         started = time.process_time()
@@ -119,7 +120,7 @@ def asking_ms(store: Store) -> list[float]:
 
 
 def reading_ms(store: Store, intake: Intake) -> float:
-    """Return what it costs to read an issue with an ordinary event of 16 KB."""
+    """Return the CPU milliseconds to index an issue with an ordinary event of 16 KB."""
     for number in range(READ):
         payload = event_of(number, 0)
         envelope = Envelope({"event_id": payload["event_id"]}, [Item({"type": "event"}, payload)])
@@ -132,7 +133,7 @@ def reading_ms(store: Store, intake: Intake) -> float:
 def measure(
     payload_of: Callable[[int], dict[str, Any]], url: str = ""
 ) -> tuple[float, float, float]:
-    """Return median and 95th percentile of asking, and what reading costs an issue, in ms."""
+    """Return median and 95th percentile of finding, and the cost of indexing, in ms of CPU."""
     with tempfile.TemporaryDirectory(prefix="bench-similar-") as folder:
         given = {"ENVIRONMENT": "testing", "DATA_DIR": Path(folder)}
         app = create_app(load_config({}, **given, **({"DATABASE_URL": url} if url else {})))

@@ -1,6 +1,6 @@
-"""An upstream that changes its mood: every way in which Sentry, or the way to it, can fail.
+"""An upstream that changes its mood: all kinds of failure of Sentry and of the network to it.
 
-The order follows from the seed, so that a run that lost something can be repeated.
+The seed decides the order, so that a run with a loss can be repeated.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from tests.fake_sentry import FakeSentry
 
-# Short enough that a run of minutes meets each of them several times.
+# Short enough that each mood occurs several times in a run of minutes.
 MOOD_S = (0.5, 2.0)
-# Every second mood is a healthy one: otherwise the backlog only grows.
+# A healthy mood follows each of these; otherwise the backlog would only grow.
 BAD_MOODS: tuple[dict[str, Any], ...] = (
     {"name": "503"},
     {"name": "500", "only_every": 2},
@@ -37,18 +37,18 @@ BAD_MOODS: tuple[dict[str, Any], ...] = (
     {"name": "big_body", "size": 8 * 2**20},
     {"name": "ok", "closes": True},
 )
-# A 429 that does not say for how long holds everything for a minute: met once, by one request.
+# A 429 without a duration holds back everything for a minute. It occurs once, for one request.
 ONCE: tuple[dict[str, Any], ...] = ({"name": "429", "times": 1},)
-# It is restarted as well, as whatever runs it would be; the record goes on.
+# The fake is killed and started again, as a process manager would do. Its record continues.
 KILL = {"name": "killed"}
 
 
 class ChangingUpstream:
-    """Changes the mood of a fake in a thread, for as long as this context lasts; healthy after it.
+    """Changes the mood of a fake in a thread while the context lasts; healthy after it.
 
-    :param seed: the same seed gives the same moods in the same order, for the same times.
-    :param once: moods of the beginning that do not come again.
-    :param mood_s: how long each lasts, between the first and the second number of seconds.
+    :param seed: the same seed gives the same moods in the same order, with the same durations.
+    :param once: moods that occur only at the beginning.
+    :param mood_s: the shortest and the longest duration of a mood, in seconds.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ChangingUpstream:
         mood_s: tuple[float, float] | None = None,
     ) -> None:
         self.met: Counter[str] = Counter()
-        # How often every mood was met.
+        # How many times all moods have occurred.
         self.rounds = 0
         self._mood_s = mood_s or MOOD_S
         self._fake = fake
@@ -97,7 +97,7 @@ class ChangingUpstream:
         return self._random.sample(moods, len(moods))
 
     def _be(self, mood: dict[str, Any]) -> None:
-        # Drawn even when it is over: the draws have to stay the same.
+        # The duration is drawn even at the end, so that the sequence of draws stays the same.
         seconds = self._random.uniform(*self._mood_s)
         if self._is_over.is_set():
             return

@@ -1,4 +1,4 @@
-"""The command line of what takes no arguments."""
+"""The command line of programs without arguments."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import argparse
 
 
 def only_help(description: str | None) -> None:
-    """Print help and end where the command line asks for it; end with an error for all else."""
+    """Exit with the help text if it is requested, and with an error for any other argument."""
     argparse.ArgumentParser(description=description).parse_args()

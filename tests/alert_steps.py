@@ -1,4 +1,4 @@
-"""Alerts as a test drives them: events, rules, turns, and what arrived."""
+"""Steps of alert tests: store events, add rules and channels, evaluate, read notifications."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.issues.payloads import Payload
 
 
 def store_events(app: Flask, *payloads: Payload, project_id: int = 1) -> list[str]:
-    """Store events as another program's, and return their ids."""
+    """Store events of another program, and return their ids."""
     ids = []
     for payload in payloads:
         event_id = uuid.uuid4().hex
@@ -74,7 +74,7 @@ def add_rule(app: Flask, kind: str, project_id: int = 1, **fields: Any) -> Alert
 
 
 def only(app: Flask, kind: str, **fields: Any) -> AlertRule:
-    """Switch off what is there from the start, and add a rule."""
+    """Switch off all existing rules, and add a rule."""
     ensure_presets(parts_of(app).store)
     with parts_of(app).store.write() as conn:
         for rule in list_rules(conn):
@@ -90,7 +90,7 @@ def rule_now(app: Flask, rule: AlertRule) -> AlertRule:
 
 
 def titles(app: Flask) -> list[str]:
-    """Titles of all notifications, the oldest first."""
+    """Return the titles of all notifications, oldest first."""
     with parts_of(app).store.read() as conn:
         return list(conn.scalars(select(notices_table.c.title).order_by(notices_table.c.id)))
 

@@ -39,7 +39,8 @@ from tests.mini_sentry import MiniSentry
 
 ADMIN_PASSWORD = "correct-horse-battery"
 API_TOKEN = "a-token-for-tests-only"
-# How fast inputs are made and tried is the machine's matter; what they show is ours.
+# The time that Hypothesis takes to make and try inputs depends on the machine, so it must not fail
+# a test.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 SERVER_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
@@ -75,7 +76,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
-    """Hash passwords with a hundredth of the work: a login takes a tenth of a second of CPU."""
+    """Hash passwords with a hundredth of the work; a login normally takes 0.1 s of CPU."""
     cheap = "scrypt:256:8:1"
     with pytest.MonkeyPatch.context() as patch:
         unmatched = users.UNMATCHED_HASH.replace(users.PASSWORD_METHOD, cheap)
@@ -86,7 +87,7 @@ def cheap_passwords() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[str]:
-    """The name of a migrated database, of which every test gets a copy."""
+    """Return the name of a migrated database; every test gets a copy of it."""
     if NO_POSTGRES:
         pytest.skip(f"PostgreSQL does not answer: {NO_POSTGRES}")
     name = f"devenviro_{uuid.uuid4().hex[:12]}"
@@ -99,8 +100,10 @@ def postgres_template() -> Iterator[str]:
 
 
 class Copies:
-    """Copies of a database, of which the next one is made while a test runs: it is mostly waiting
-    for the disk, a third of a second for each test."""
+    """Copies of a database. The next copy is made while a test runs.
+
+    To make a copy takes a third of a second, mostly waiting for the disk.
+    """
 
     def __init__(self, template: str) -> None:
         self._template = template
@@ -108,17 +111,17 @@ class Copies:
         self._next = self._maker.submit(self._make)
 
     def take(self) -> str:
-        """Return the name of a copy that nobody has used."""
+        """Return the name of an unused copy."""
         name = self._next.result()
         self._next = self._maker.submit(self._make)
         return name
 
     def give_back(self, name: str) -> None:
-        """Remove one, soon."""
+        """Remove a copy in the background."""
         self._maker.submit(_drop, name)
 
     def close(self) -> None:
-        """Remove what is left."""
+        """Remove the unused copy, and wait for all removals."""
         self.give_back(self._next.result())
         self._maker.shutdown()
 
@@ -137,7 +140,7 @@ def postgres_copies(postgres_template: str) -> Iterator[Copies]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file, of which every test gets a copy: migrating takes half a second of CPU."""
+    """Return a migrated file; every test gets a copy, since migrating takes 0.5 s of CPU."""
     path = tmp_path_factory.mktemp("template") / "store.sqlite3"
     store = Store(f"sqlite:///{path}")
     store.migrate()
@@ -146,7 +149,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that start processes: at the end they would be waited for alone."""
+    """Run the files that start processes first, so that they run in parallel with the others."""
 
     @cache
     def starts_processes(path: Path) -> bool:
@@ -157,7 +160,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test on both databases, unless its file says that one shows all there is to see."""
+    """Run a test on both databases, or on SQLite alone if it is marked ``one_database``."""
     marks = list(metafunc.definition.iter_markers())
     if "database_url" not in metafunc.fixturenames or any(
         mark.name == "parametrize" and "database_url" in mark.args[0] for mark in marks
@@ -170,7 +173,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A store of each kind with nothing in it but the schema."""
+    """Return the URL of an empty store, on SQLite or PostgreSQL."""
     if request.param == "sqlite":
         template = request.getfixturevalue("sqlite_template")
         yield f"sqlite:///{shutil.copy(template, tmp_path / 'store.sqlite3')}"
@@ -196,7 +199,7 @@ def _url_of(name: str) -> str:
 
 @pytest.fixture
 def make_config(tmp_path: Path, database_url: str) -> Callable[..., Config]:
-    """Build a configuration that differs from the tests' own in what is given."""
+    """Build a configuration from the defaults of the tests and the given overrides."""
 
     def make(**overrides: object) -> Config:
         values: dict[str, object] = {
@@ -213,17 +216,17 @@ def make_config(tmp_path: Path, database_url: str) -> Callable[..., Config]:
 
 @pytest.fixture
 def make_app(make_config: Callable[..., Config]) -> Iterator[Callable[..., Flask]]:
-    """Build applications, and take them down again."""
+    """Build applications, and close them at the end."""
     made: list[Flask] = []
 
     def make(**overrides: object) -> Flask:
         made.append(create_app(make_config(**overrides)))
         return made[-1]
 
-    # The SDK keeps each request that is not traced with the scope it came in: not beyond the test.
+    # The SDK keeps each untraced request with the scope it came in. This scope ends with the test.
     with sentry_sdk.isolation_scope():
         yield make
-    # And its threads keep the scope they were started in for as long as their client is open.
+    # The threads of the SDK keep the scope they were started in until their client is closed.
     sentry_sdk.get_client().close(timeout=2)
     for app in made:
         parts_of(app).intake.close()
@@ -250,7 +253,7 @@ def runner(app: Flask) -> FlaskCliRunner:
 
 @pytest.fixture
 def login() -> Callable[[FlaskClient], FlaskClient]:
-    """Log a client in through the form."""
+    """Log a client in with the form."""
 
     def log_in(client: FlaskClient) -> FlaskClient:
         answer = client.post(
@@ -280,14 +283,14 @@ def mini_sentry() -> Iterator[MiniSentry]:
 
 @pytest.fixture
 def fake_sentry() -> Iterator[FakeSentry]:
-    """A fake Sentry in a process of its own, for what kills or is to be counted from outside."""
+    """Start a fake Sentry in its own process, for tests that kill processes or count requests."""
     with FakeSentry() as server:
         yield server
 
 
 @pytest.fixture
 def certify(tmp_path: Path) -> Callable[..., Path]:
-    """Make a certificate that is signed by itself; returns a file with its key, too."""
+    """Make a self-signed certificate, and return a file with the certificate and its key."""
     if not shutil.which("openssl"):
         pytest.skip("NO TLS CHECK WAS TESTED: there is no openssl to make certificates with")
 
@@ -297,7 +300,7 @@ def certify(tmp_path: Path) -> Callable[..., Path]:
         names.write_text(f"subjectAltName={name}")
         kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         openssl("req", "-new", *kind, "-subj", "/CN=fake", "-keyout", key, "-out", wanted)
-        # Unlike `req -x509` this takes a negative number of days: expired since yesterday.
+        # Unlike `req -x509`, this accepts a negative number of days, for an expired certificate.
         files = ["-in", wanted, "-signkey", key, "-out", path, "-extfile", names]
         openssl("x509", "-req", *files, "-days", days)
         path.write_text(path.read_text() + key.read_text())
@@ -312,7 +315,7 @@ def openssl(*arguments: object) -> None:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of one application, whose own code asks for them one by one."""
+    """All parts of an application; the code of the application gets them one by one."""
 
     config: Config
     store: Store
@@ -343,7 +346,7 @@ def worker_of(app: Flask) -> Worker:
 
 
 def csrf_token(client: FlaskClient, path: str) -> str:
-    """Read the token out of a page's form."""
+    """Return the CSRF token of a page's form."""
     page = client.get(path).text
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page)
     assert found, f"no CSRF token on {path}"

@@ -1,4 +1,4 @@
-"""Delivery as a test drives it: until nothing is left to do, or a condition holds."""
+"""Steps of delivery tests: send until nothing waits, or until a condition holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.server_process import wait_for
 
 @contextmanager
 def forwarding(app: Flask) -> Iterator[Forwarder]:
-    """A forwarder of this application, as a serving process has one."""
+    """Run a forwarder of this application, as a serving process does."""
     parts = parts_of(app)
     forwarder = Forwarder(parts.store, parts.destinations, rules_of(parts.config))
     forwarder.start()
@@ -29,7 +29,7 @@ def forwarding(app: Flask) -> Iterator[Forwarder]:
 
 
 def deliver(app: Flask) -> None:
-    """Send until nothing waits any more."""
+    """Send until no envelope waits."""
     with forwarding(app):
         wait_for(lambda: not waiting_projects(app))
 

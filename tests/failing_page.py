@@ -1,4 +1,4 @@
-"""The application with a page that fails, for whoever tests what people see then."""
+"""The application with a page that fails, for tests of the error page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PATH = "/admin/broken"
 
 
 def with_broken_page(app: Flask) -> Flask:
-    """Add a page that fails for everyone, whatever is asked of it."""
+    """Add a page that fails for everyone and with every method."""
 
     @app.route(PATH, methods=["GET", "POST"])
     @access.anyone
@@ -22,5 +22,5 @@ def with_broken_page(app: Flask) -> Flask:
 
 
 def served() -> Flask:
-    """What gunicorn serves."""
+    """Return the application that gunicorn serves."""
     return with_broken_page(create_app())

@@ -1,4 +1,4 @@
-"""Leases as tests have them run out: on PostgreSQL they go by a clock that no test can set."""
+"""Expiry of leases in tests; on PostgreSQL leases use a clock that no test can set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.store.tables import leases
 
 
 def let_leases_pass(store: Store, time: timedelta) -> None:
-    """Have so much time go by for every lease, whosever clock it goes by."""
+    """Make every lease expire earlier by ``time``, as if this time had passed."""
     with store.write() as conn:
         for name, until in conn.execute(select(leases.c.name, leases.c.until)).all():
             moved = update(leases).where(leases.c.name == name).values(until=until - time)

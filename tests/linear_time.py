@@ -1,7 +1,7 @@
-"""What no input may do: cost more than its length. Inputs made from each pattern, and a stopwatch.
+"""Search for inputs whose cost grows faster than their length; inputs are made from each pattern.
 
-discover the patterns of a package ── units of each ── a unit repeated ── 500 characters
-    ── if slow: 2,000, and if that grew by more than its length: n and 4 n
+discover the patterns of a package ── make units of each ── repeat a unit ── run 500 characters
+    ── if slow: run 2,000 characters; if the cost grew faster than the length: measure n and 4 n
 
 """
 
@@ -35,18 +35,19 @@ from app.protocol.scrubbing.patterns import check_pattern
 
 # Above this factor between n and 4 n characters the cost is no longer linear: 4 is, 16 is n².
 MAX_FACTOR = 6.0
-# Below this a clock tells nothing.
+# Shorter times are too small to measure.
 MIN_SLOW_S = 0.02
-# A measurement that has taken so long is not repeated.
+# A measurement that takes longer than this is not repeated.
 HOPELESS_S = 2.0
-# A first look at short texts: what n² would be slow at SIZE takes longer than this at FIRST_SIZE,
-# and grows by more than EARLY_FACTOR up to four times that.
+# The first measurement is of short texts. An input of cost n² that is slow at full size takes
+# longer than FIRST_SLOW_S at FIRST_SIZE, and grows by more than EARLY_FACTOR at four times that
+# size.
 FIRST_SIZE = 500
 FIRST_SLOW_S = 0.0001
 EARLY_FACTOR = 4.8
 SEED = 20261127
 
-# What patterns and walks of this kind trip over, whatever they are made of.
+# Texts that are often slow for patterns and walks of this kind.
 DANGEROUS = (
     "=", ":", ">", "<", "'", '"', "`", "\\", "\\\\", "\\n", " ", "\t", "\n", "\r\n", "\x00", "%",
     "%2", "%22", "%5B", "--", "---", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----END",
@@ -65,7 +66,7 @@ DANGEROUS = (
 
 
 class Input(NamedTuple):
-    """One thing to be measured: ``run`` takes a text."""
+    """A function to measure: ``run`` takes a text made of one of the ``units``."""
 
     name: str
     run: Callable[[str], object]
@@ -73,7 +74,7 @@ class Input(NamedTuple):
 
 
 class Slow(NamedTuple):
-    """An input whose cost grows faster than its length; times in seconds of CPU."""
+    """An input whose cost grows faster than its length; times are seconds of CPU."""
 
     name: str
     unit: str
@@ -87,10 +88,11 @@ class Slow(NamedTuple):
 def units_of(
     pattern: str, flags: int = 0, *, triples: int = 2000, pairs: bool = True, words: bool = True
 ) -> list[str]:
-    """Return the texts to repeat for one pattern, the same ones each time.
+    """Return the texts to repeat for a pattern; the result is the same each time.
 
-    :param triples: how many of length 3 are drawn.
-    :param words: the dangerous words, too.
+    :param triples: how many random texts of three letters are drawn.
+    :param pairs: whether to add all pairs of letters.
+    :param words: whether to add the texts of ``DANGEROUS``.
     """
     letters = list(dict.fromkeys(letters_of(pattern, flags)))
     units = list(letters)
@@ -102,7 +104,7 @@ def units_of(
 
 
 def letters_of(pattern: str, flags: int = 0) -> Iterator[str]:
-    """Yield of each class of a pattern a member and a non-member, its literals, its words."""
+    """Yield a member and a non-member of each class of a pattern, its literals and its words."""
     yield from _letters(parser.parse(pattern, flags))
     yield from ("a", "!")
 
@@ -138,7 +140,7 @@ def _of_part(op: Any, value: Any) -> Iterator[str]:
                 yield from _letters(part)
 
 
-# A space and a digit among the first: they are what most classes hold or leave out.
+# A space and a digit come early: most classes contain them or leave them out.
 _CANDIDATES = "a0 A-_.\n" + string.punctuation + string.ascii_letters + string.digits + "é\u00a0\t"
 
 
@@ -177,10 +179,10 @@ def _other_than(is_it: Callable[[str], bool]) -> str:
 
 
 def patterns_in(*packages: str) -> dict[str, re.Pattern[Any]]:
-    """Return every compiled expression that stands in the modules of these packages, by its place.
+    """Return every compiled expression in the modules of these packages, by its place.
 
-    Looked for in names of modules and of classes, and in what these hold: tuples, lists, sets,
-    dicts, partial calls, and the variables that functions close over.
+    The search covers names of modules and classes, and the members of their values: tuples, lists,
+    sets, dicts, partial calls, and the closure variables of functions.
     """
     found: dict[int, tuple[str, re.Pattern[Any]]] = {}
     for package in packages:
@@ -226,7 +228,7 @@ def as_inputs(
     pairs: bool = True,
     words: bool = True,
 ) -> Iterator[Input]:
-    """Yield what a pattern can be asked, each with the units made from it."""
+    """Yield each pattern as an input, with the units made from it."""
     for place, pattern in patterns.items():
         text = pattern.pattern
         source = text.decode("latin-1") if isinstance(text, bytes) else text
@@ -241,9 +243,9 @@ WAYS = frozenset({"search", "match", "fullmatch"})
 
 
 def ways_of(place: str) -> frozenset[str]:
-    """Return how the module of a pattern asks it: from the beginning, as a whole, or all through.
+    """Return the methods by which the module of a pattern uses it: search, match or fullmatch.
 
-    Every way where the module does not say, as for a pattern in a tuple.
+    If the source does not show it, as for a pattern in a tuple, return all of them.
     """
     module, _, name = place.partition("[")[0].rpartition(".")
     source = inspect.getsource(importlib.import_module(module)) if module else ""
@@ -255,7 +257,7 @@ def ways_of(place: str) -> frozenset[str]:
 
 
 def ask(pattern: re.Pattern[Any], text: str, *, ways: frozenset[str] = WAYS) -> None:
-    """Search the whole text, match it from its beginning, or as a whole."""
+    """Apply a pattern to a text with these methods."""
     subject = text.encode("utf-8", "replace") if isinstance(pattern.pattern, bytes) else text
     if "search" in ways:
         for _ in pattern.finditer(subject):
@@ -270,9 +272,9 @@ def ask(pattern: re.Pattern[Any], text: str, *, ways: frozenset[str] = WAYS) -> 
 
 
 def slow_inputs(inputs: Iterable[Input], size: int) -> Iterator[Slow]:
-    """Yield what costs more than its length.
+    """Yield the inputs whose cost grows faster than their length.
 
-    :param size: characters, of the longer of the two texts.
+    :param size: length of the longer of the two texts, in characters.
     """
     for each in inputs:
         for unit in each.units:
@@ -281,7 +283,7 @@ def slow_inputs(inputs: Iterable[Input], size: int) -> Iterator[Slow]:
 
 
 def _is_suspicious(each: Input, unit: str) -> bool:
-    """Look at short texts first, again where the clock might have been disturbed."""
+    """Measure short texts first; measure again if the first measurement may have been disturbed."""
     short, longer = _repeated(unit, FIRST_SIZE), _repeated(unit, 4 * FIRST_SIZE)
     once = _cpu(each.run, short)
     if once < FIRST_SLOW_S or once > HOPELESS_S:
@@ -293,7 +295,7 @@ def _is_suspicious(each: Input, unit: str) -> bool:
 
 
 def _grows(each: Input, unit: str, size: int) -> Slow | None:
-    """Measure twice what seems to grow: another process may have taken the caches meanwhile."""
+    """Measure twice: another process may have displaced the caches during the first time."""
     return _measured(each, unit, size) and _measured(each, unit, size)
 
 
@@ -329,12 +331,12 @@ def _best_of_three(run: Callable[[str], object], text: str) -> float:
 
 
 def walks() -> list[Input]:
-    """Return everything that reads a text of a client's, with the dangerous words as units."""
+    """Return all functions that read a client's text, with the texts of ``DANGEROUS`` as units."""
     return [Input(name, run, DANGEROUS) for name, run in _WALKS.items()]
 
 
 def _scrubbed(shape: Callable[[str], Any]) -> Callable[[str], object]:
-    # A new scrubber each time: what it remembers would hide what a text costs.
+    # Each call makes a new scrubber: its cache would hide the cost of a text.
     return lambda text: Scrubber().scrub(shape(text))
 
 
@@ -379,7 +381,7 @@ _WALKS: dict[str, Callable[[str], object]] = {
 
 
 def _refused(read: Callable[[str], object], text: str) -> None:
-    # A warning of `re` about a pattern is an error in the suite.
+    # A warning of `re` about a pattern is an error in the test suite.
     with suppress(ValueError, RecursionError, FutureWarning, AuthError, DsnError):
         read(text)
 

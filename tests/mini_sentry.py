@@ -1,6 +1,6 @@
-"""A fake Sentry on a real socket, with faults to order.
+"""A fake Sentry on a real socket; tests can set its answers.
 
-It records what it accepted, so that a test can hold what arrived against what was captured.
+It records the accepted envelopes, so that a test can compare them with the captured events.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ Answer = Callable[[Envelope], Response | None]
 
 class _Silent(WSGIRequestHandler):
     def log(self, *args: object) -> None:
-        """A line for every envelope is of no use to anybody."""
+        """Print nothing for a request."""
 
 
 class MiniSentry:
-    """Start it as a context manager; ``dsn`` is what an SDK needs.
+    """The fake, a context manager; ``dsn`` is the DSN for an SDK.
 
-    ``answer`` may be set to a function that returns a response instead of accepting.
+    ``answer`` may be a function that returns a response for an envelope that is not accepted, and
+    ``None`` for one that is.
     """
 
     def __init__(self) -> None:
@@ -54,12 +55,12 @@ class MiniSentry:
         self._server.server_close()
 
     def wait_for(self, done: Callable[[MiniSentry], bool], timeout_s: float = 10.0) -> None:
-        """Wait until the condition holds; fail the test when it never does."""
+        """Wait until the condition holds; fail the test after the timeout."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: done(self), timeout_s), self.events()
 
     def events(self) -> list[dict[str, Any]]:
-        """The payloads of the events that were accepted, in order."""
+        """Return the payloads of the accepted events, in order."""
         items = [envelope.event() for envelope in list(self.envelopes)]
         return [item.payload for item in items if item is not None]
 

@@ -1,4 +1,4 @@
-"""Where notices arrive in tests: a small web server and a small mail server, on real sockets."""
+"""Receivers of notifications in tests: a web server and a mail server, on real sockets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 
 @dataclass
 class Received:
-    """One request."""
+    """A request that the web server received."""
 
     path: str
     headers: dict[str, str]
@@ -34,7 +34,7 @@ class Received:
 
 
 class _Served:
-    """A server in a thread of its own while a test needs it."""
+    """A server that runs in its own thread inside a ``with`` block."""
 
     _server: socketserver.BaseServer
 
@@ -50,14 +50,15 @@ class _Served:
 
 
 class Receiver(_Served):
-    """A web server that keeps what is posted to it.
+    """A web server that stores the requests it receives.
 
-    :param port: of one that was here before; by default a free one.
+    :param certificate: for TLS; ``None`` for plain HTTP.
+    :param port: of an earlier server that it replaces; by default a free port.
     """
 
     def __init__(self, certificate: Path | None = None, port: int = 0) -> None:
         self.received: list[Received] = []
-        # What it answers; called after the request was kept.
+        # Makes the answer; it is called after the request was stored.
         self.answer: Callable[[], Response] = lambda: Response("ok")
         app = Flask("receiver")
         app.add_url_rule("/", "root", self._take, methods=["POST"], defaults={"path": ""})
@@ -77,11 +78,11 @@ class Receiver(_Served):
 
 
 class MailServer(_Served):
-    """A mail server that keeps what it is sent.
+    """A mail server that stores the messages it receives.
 
-    :param certificate: offers STARTTLS with it.
-    :param encrypted: from the start, so that STARTTLS is not offered.
-    :param login: the user and password it wants, if any.
+    :param certificate: for STARTTLS, which is offered only with it.
+    :param login: the user and password that it requires, if any.
+    :param encrypted: use TLS from the start; STARTTLS is not offered then.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class MailServer(_Served):
         self.recipients: list[list[str]] = []
         self.was_encrypted: list[bool] = []
         self.certificate, self.login, self.encrypted = certificate, login, encrypted
-        # Addresses that it does not take.
+        # Addresses that it refuses.
         self.unknown: set[str] = set()
         outer = self
 
@@ -118,7 +119,7 @@ class MailServer(_Served):
 
 
 class _Session:
-    """One connection. Source: RFC 5321, section 4.1, and RFC 4954 for AUTH PLAIN."""
+    """A connection. Source: RFC 5321, section 4.1, and RFC 4954 for AUTH PLAIN."""
 
     def __init__(self, server: MailServer, sock: socket.socket) -> None:
         self.server, self.sock = server, sock

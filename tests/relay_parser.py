@@ -1,4 +1,4 @@
-"""Sentry's own parser of events, which says what it does not take."""
+"""The errors that Sentry's own parser finds in an event."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from sentry_relay.processing import StoreNormalizer
 
-# Days back and seconds ahead within which it leaves a time alone: what it says of a clock is no
-# matter of the event's shape.
+# The parser corrects times outside of these limits. The limits are so large that no clock causes an
+# error, since a test with this parser is about the shape of an event.
 _ANY_TIME = {"max_secs_in_past": 10**10, "max_secs_in_future": 10**10}
 
 
 def errors_of(payload: dict[str, Any]) -> set[tuple[str, str]]:
-    """Return what Sentry finds wrong with an event: pairs of path and kind of error."""
+    """Return the errors that Sentry finds in an event: pairs of path and kind of error."""
     normalizer = StoreNormalizer(project_id=1, normalize_user_agent=True, **_ANY_TIME)
     taken = normalizer.normalize_event(payload)
     return set(_errors(taken.get("_meta") or {}, ""))

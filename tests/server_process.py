@@ -1,4 +1,4 @@
-"""A gunicorn of this application as a test drives it: start, ask, kill, start again."""
+"""Processes of this application that tests start, query, kill and start again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 def settings(data_dir: Path) -> dict[str, str]:
-    """The environment of a process that needs nothing else on the machine."""
+    """Return the environment of a process that needs no other service on the machine."""
     return {
         **os.environ,
         "ENVIRONMENT": "development",
@@ -43,11 +43,11 @@ def settings(data_dir: Path) -> dict[str, str]:
 
 
 class Server:
-    """A gunicorn of this application on a port of its own.
+    """A gunicorn of this application on its own port.
 
-    :param prefix: a command that runs it, such as one that takes privileges away.
-    :param port: of one that was here before; by default a free one.
-    :param environ: settings, on top of ones that need nothing else on the machine.
+    :param prefix: a command that runs it, such as a command that removes privileges.
+    :param port: of an earlier server that it replaces; by default a free port.
+    :param environ: settings, added to those of :func:`settings`.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Server:
             )
 
     def wait_answering(self) -> None:
-        """Wait until a worker answers at all."""
+        """Wait until a worker answers."""
         wait_for(lambda: self._status("/health/live") == 200)
 
     def _status(self, path: str) -> int:
@@ -83,7 +83,7 @@ class Server:
             return 0
 
     def wait_ready(self, timeout_s: float = 60.0) -> None:
-        """Wait until the store is ready, too; fail with the log if the server ends."""
+        """Wait until the service is ready; fail with the log if it ends or the time is over."""
         deadline = time.monotonic() + timeout_s
         while True:
             if self._status("/health/ready") == 200:
@@ -97,7 +97,7 @@ class Server:
         return http.request("POST", f"{self.url}/test-error", json=body, timeout=20)
 
     def get(self, path: str) -> Any:
-        """The JSON answer of a path."""
+        """Return the JSON answer of a path."""
         return http.request("GET", f"{self.url}{path}", timeout=20).json()
 
     def workers(self) -> list[psutil.Process]:
@@ -124,7 +124,7 @@ class Server:
 
 
 class WorkerProcess:
-    """A `flask worker` of this application; it runs as soon as it is made.
+    """A ``flask worker`` of this application; it starts when the object is made.
 
     :param environ: settings, as for :class:`Server`.
     """
@@ -153,7 +153,7 @@ class WorkerProcess:
 
 @contextmanager
 def serving(data_dir: Path, **options: Any) -> Iterator[Server]:
-    """A server that answers, stopped at the end."""
+    """Start a server, wait until it is ready, and stop it at the end."""
     server = Server(data_dir, **options)
     try:
         server.wait_ready()
@@ -170,7 +170,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
 
 
 def without_override() -> tuple[str, ...] | None:
-    """A prefix with which root, too, meets the modes of files; ``None`` where there is no way."""
+    """Return a prefix that makes file modes apply to root too; ``None`` if there is none."""
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
@@ -179,11 +179,11 @@ def without_override() -> tuple[str, ...] | None:
 
 
 def make_read_only(server: Server, data_dir: Path) -> None:
-    """Take the right to write the store away, and have a new worker meet that."""
+    """Remove the right to write the store, and replace a worker."""
     (data_dir / "emergency").mkdir(exist_ok=True)
     for path in (data_dir, *data_dir.glob("devenviro.sqlite3*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    # What is open stays writable.
+    # Open files stay writable, so an old worker could still write.
     old = server.workers()[0]
     old.terminate()
     wait_for(lambda: old.pid not in [worker.pid for worker in server.workers()])
@@ -191,6 +191,6 @@ def make_read_only(server: Server, data_dir: Path) -> None:
 
 
 def make_writable(data_dir: Path) -> None:
-    """Give the right back."""
+    """Restore the right to write the store."""
     for path in (data_dir, *data_dir.glob("devenviro.sqlite3*")):
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -1,4 +1,4 @@
-"""An index of its own kind for tests: in memory, and as unreliable as it is told to be."""
+"""An in-memory index for tests that fails when a test wants it to fail."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.memory.vectors.index import IndexState, Match, Point, Query, Space
 
 
 class FlakyIndex:
-    """Holds points in a dictionary; ``failure`` is raised by every call while it is set.
+    """An index that holds points in a dictionary; every call raises ``failure`` while it is set.
 
-    :param identity: as of an index whose points have to be put there.
+    :param identity: of the index, like that of an index whose points must be put there.
     """
 
     system = "flaky"
@@ -80,7 +80,7 @@ class FlakyIndex:
 
 
 class Lengths:
-    """An embedder whose vectors say how long a text is, and nothing else."""
+    """An embedder whose vectors contain only the length of a text."""
 
     name = "lengths"
     dims = 2
@@ -91,5 +91,5 @@ class Lengths:
 
 
 def broken() -> None:
-    """The factory of an embedder that does not load."""
+    """Fail like the factory of an embedder that does not load."""
     raise OSError("the weights are not there")

@@ -1,4 +1,4 @@
-"""A server that answers what a test says, with TLS where it has a certificate."""
+"""A server whose answers a test sets, with TLS if it has a certificate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 
 
 class Answering:
-    """A server that answers what a test says, with TLS where it is given a certificate."""
+    """A server whose answers a test sets, with TLS if it gets a certificate."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.answers: Callable[[], Response] = lambda: Response("{}")

@@ -1,27 +1,28 @@
-"""The admin pages: a person looks, sends a test error, and reads where each event is.
+"""The admin pages: they show errors, send test errors, and show where each event is.
 
     header     how Sentry is reached, on top of every page
     session    log in, log out, the theme
     start      is monitoring working?
-    trigger    errors on request (what each one does: trials)
-    events     the list and one event (how it is shown: event_view, values, highlight)
-    deliveries how envelopes go to Sentry, and what a person does about it (delivery_actions)
-    issues     the list (a day of each: sparkline)
-    issue      one of them, with an event, its tags, its history
-    performance how fast, how often, how many failed (charts)
-    ai_calls   what models, agents and tools took (call_charts)
-    metrics    what programs count and measure themselves (metric_charts)
-    releases   since when, what each brought, and one of them
-    feedback   what people said of errors
-    memories   whose there are, what they say, how the index is
-    rules      rules of grouping, and what one would do
-    alerts     notices, and one of them with every attempt (where they go: alert_channels)
+    trigger    test errors (what each kind does: trials)
+    events     the list of events
+    event      the page of an event (how values are shown: event_view, values, highlight)
+    deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
+    issues     the list of issues (the last 24 hours of each: sparkline)
+    issue      the page of an issue, with an event, its tags and its history
+    performance durations, throughput and failures of requests (charts)
+    ai_calls   calls of models, agents and tools (call_charts)
+    metrics    custom metrics that programs send (metric_charts)
+    releases   the list of releases, and the page of a release
+    feedback   feedback of users about errors
+    memories   the users with memories, their memories, the state of the index
+    rules      grouping rules, and trying a rule before it is saved
+    alerts     notifications, and one with every attempt to send it (channels: alert_channels)
     triage     resolve, ignore, reopen, delete, comment
-    projects   the list, one with its keys and limits, and what a program needs (project_setup)
-    status     the service, the machine, the store, in words
+    projects   the list, a project with its keys and limits, its set-up page (project_setup)
+    status     the state of the service, the machine and the store
 
-Every view asks inside ``with current_store().read()`` and renders after it, so that no page keeps
-a reader open while a browser is slow.
+Every view reads inside ``with current_store().read()`` and renders the page after that block.
+A slow browser therefore never keeps a read transaction open.
 """
 
 from __future__ import annotations
@@ -70,16 +71,17 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
 
 
 def init_app(app: Flask, login: LoginManager) -> None:
-    """Register the blueprint, what templates know, and how a session becomes a user."""
+    """Register the blueprint, the template filters and globals, and the loader of users."""
     login.session_protection = "strong"
 
     @login.user_loader  # type: ignore[untyped-decorator]  # Flask-Login has no types
     def load_user(session_id: str) -> User | None:
         return current_accounts().user_of_session(session_id)
 
-    # For every template: of Bootstrap-Flask's, which do not bear it, none is used.
+    # This holds for every template. The templates of Bootstrap-Flask would fail with it, but the
+    # application uses none of them.
     app.jinja_env.undefined = StrictUndefined
-    # A proxy and no context processor: error pages must not ask the store who looks at them.
+    # A proxy and not a context processor: error pages must not read the user from the store.
     app.jinja_env.globals["current_user"] = current_user
     app.jinja_env.filters.update(filters.FILTERS)
     app.context_processor(_frame_of_page)
@@ -87,7 +89,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
 
 
 def _frame_of_page() -> dict[str, Any]:
-    """Return what is on top of every page; asks the store only when a page asks for ``reach``."""
+    """Return the template variables of every page; only a call of ``reach`` reads the store."""
     config = current_config()
     theme = request.cookies.get("theme", "auto")
     return {

@@ -1,4 +1,4 @@
-"""AI calls: what models, agents and tools took, how often they failed, and the latest calls."""
+"""AI calls: tokens, durations and failures of models, agents and tools, and the latest calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.ai_call import MAX_CALLS
 
 PAGE_SIZE = 50
-# How many models and operations stand in their tables.
+# How many rows the tables of models and of operations have at most.
 LINES = 50
 SORTS: dict[Sort, str] = {
     "busiest": "Most calls first",
@@ -35,7 +35,7 @@ SORTS: dict[Sort, str] = {
 
 
 class CallChoice(InsightChoice):
-    """What is looked at of AI calls, and what comes first."""
+    """The AI calls that the page shows, and the order of its tables."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "day", "sort": "busiest"}
     narrows_by: ClassVar = ("model", "operation", "release", "environment")
@@ -47,7 +47,7 @@ class CallChoice(InsightChoice):
 def list_of_ai_calls(conn: Connection, choice: CallChoice, selection: Selection) -> dict[str, Any]:
     """Show a project's AI calls: figures over time, by model and operation, and the latest.
 
-    The whole is that of models, or of the chosen operation.
+    The totals count calls of models, or calls of the chosen operation.
     """
     found, before = survey(conn, selection), row_number("before")
     rows = latest(conn, selection, before=before, limit=PAGE_SIZE + 1)

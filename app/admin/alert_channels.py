@@ -1,4 +1,4 @@
-"""Channels: the list and a new one; one of them to be tested, changed, switched off, deleted."""
+"""Channels: list and add them; test, change, switch off and delete one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _secret(label: str, help: str) -> PasswordField:
 
 
 class ChannelForm(AlertForm):
-    """A channel to be made."""
+    """The form of a new channel."""
 
     kind = RadioField(
         "Kind",
@@ -52,15 +52,15 @@ class ChannelForm(AlertForm):
     aliases = {"url": "address", "to": "address"}
 
     def given(self, kind: ChannelKind) -> dict[str, Any]:
-        """Return the fields of a channel of a kind that are filled in."""
+        """Return the filled-in fields that a channel of this kind has."""
         fields = {"name": self.name.data, kind.address_field: self.address.data}
-        # A browser may fill it in for any kind.
+        # A browser may fill in the secret for any kind of channel.
         fields |= {"secret": self.secret.data} if kind.is_signed else {}
         return {name: value for name, value in fields.items() if value}
 
 
 class ChangeForm(ChannelForm):
-    """A channel to be changed. Its address is not filled in: it is not shown again."""
+    """The form that changes a channel; it never shows the stored address."""
 
     kind = None
     address = _address("New address", "Empty to keep the one it has.")
@@ -70,9 +70,10 @@ class ChangeForm(ChannelForm):
 @bp.route("/alerts/channels", methods=["GET", "POST"])
 @access.admin
 def list_of_channels() -> ResponseReturnValue:
-    """Show all channels and the form of a new one; add it on POST (303).
+    """Show all channels and the form of a new channel; add the channel on POST (303).
 
-    A webhook's page is answered at once (201), since its secret is shown this one time.
+    If the service made the webhook's secret, the answer is the channel's page (201): the secret is
+    shown only this time.
     """
     form = ChannelForm()
     if form.validate_on_submit() and (made := _add(form)):
@@ -95,7 +96,7 @@ def list_of_channels() -> ResponseReturnValue:
 @bp.route("/alerts/channels/<int:channel_id>", methods=["GET", "POST"])
 @access.admin
 def show_channel(channel_id: int) -> ResponseReturnValue:
-    """Show one channel; change it on POST (303).
+    """Show a channel; change it on POST (303).
 
     :raise 404: no channel has this id.
     """
@@ -111,7 +112,7 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/channels/<int:channel_id>/test")
 @access.admin
 def test_channel(channel_id: int) -> ResponseReturnValue:
-    """Send a test notification and show what became of it (303)."""
+    """Send a test notification and show its result (303)."""
     with current_store().read() as conn:
         channel = _find(conn, channel_id)
     notice_id, state = current_dispatcher().test(channel)

@@ -1,4 +1,4 @@
-"""Rules of alerts: the list with how each was found last, a new one, one of them as a form."""
+"""Alert rules: the list with the last evaluation of each, the form of a new or existing rule."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _whole_number(label: str, help: str = "") -> IntegerField:
 
 
 class RuleForm(AlertForm):
-    """One rule; fields that its kind has not are taken away before it is shown."""
+    """The form of a rule; :meth:`of` removes the fields that the rule's kind does not have."""
 
     name = StringField("Name")
     threshold = FloatField("Threshold", [Optional()], render_kw={"inputmode": "decimal"})
@@ -86,7 +86,11 @@ class RuleForm(AlertForm):
 
     @classmethod
     def of(cls, about: RuleKind, channels: list[tuple[int, str]], **given: Any) -> RuleForm:
-        """Return the form of a kind."""
+        """Return the form of a kind of rule.
+
+        :param channels: id and name of each channel that can be chosen.
+        :param given: passed to the form, such as ``data``.
+        """
         form = cls(**given)
         form.channels.choices = [SelectChoice(id, name) for id, name in channels]
         defaults = about.defaults()
@@ -100,7 +104,7 @@ class RuleForm(AlertForm):
         return form
 
     def fields(self) -> dict[str, Any]:
-        """Return what was filled in, as rules take it."""
+        """Return the filled-in values as fields of :class:`AlertRuleInput`."""
         given = {name: self[name].data for name in AlertRuleInput.model_fields if name in self}
         filters = {name: self[name].data for name in ALL_FILTERS if name in self}
         return given | {"filters": filters, "channel_ids": self.channels.data or None}
@@ -109,7 +113,7 @@ class RuleForm(AlertForm):
 @bp.get("/alerts/rules")
 @access.admin
 def list_of_alert_rules() -> ResponseReturnValue:
-    """Show the rules of every project, or of one."""
+    """Show the rules of all projects, or of one project."""
     project_id = request.args.get("project", None, int)
     changes.ensure_presets(current_store())
     with current_store().read() as conn:
@@ -129,7 +133,7 @@ def list_of_alert_rules() -> ResponseReturnValue:
 @bp.route("/alerts/rules/new", methods=["GET", "POST"])
 @access.admin
 def new_alert_rule() -> ResponseReturnValue:
-    """Show the form of a kind; keep the rule on POST (303).
+    """Show the form of a new rule; add the rule on POST (303).
 
     :raise 404: there is no such kind.
     """
@@ -155,7 +159,7 @@ def new_alert_rule() -> ResponseReturnValue:
 @bp.route("/alerts/rules/<int:rule_id>", methods=["GET", "POST"])
 @access.admin
 def show_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Show one rule as a form; change it on POST (303).
+    """Show a rule as a form; change it on POST (303).
 
     :raise 404: no rule has this id.
     """
@@ -195,7 +199,7 @@ def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/rules/<int:rule_id>/set-apart")
 @access.admin
 def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
-    """Give a project a recommended rule of its own, and lead to it (303)."""
+    """Copy a recommended rule for one project, and redirect to the copy (303)."""
     project_id = request.form.get("project", 0, int)
     with current_store().write() as conn:
         try:
@@ -210,7 +214,7 @@ def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/rules/<int:rule_id>/delete")
 @access.admin
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
-    """Delete a rule that a person made, or one that was set apart (303)."""
+    """Delete a rule that a person made, or a project's copy of a recommended rule (303)."""
     with current_store().write() as conn:
         try:
             changes.remove_rule(conn, _find(conn, rule_id))

@@ -1,4 +1,4 @@
-"""Notifications: what alerts said, and one of them with every attempt to send it."""
+"""Notifications: the list, and one notification with every attempt to send it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ UNKNOWN = "no notification has this id; it may have been removed since"
 
 
 class AlertForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A form of a channel or a rule, which the input's own model checks.
+    """A form of a channel or a rule; the input model of each checks the values.
 
-    :cvar aliases: the form's field, where the input calls it otherwise.
+    :cvar aliases: input field to form field, where their names differ.
     """
 
     aliases: ClassVar[dict[str, str]] = {}
 
     @contextmanager
     def errors_at_fields(self) -> Iterator[None]:
-        """Show what is wrong at the fields; at the name what concerns no field of the form."""
+        """Show each error of an :class:`AlertError` at its field.
+
+        An error of a field that the form does not have is shown at the field ``name``.
+        """
         try:
             yield
         except AlertError as error:
@@ -70,7 +73,7 @@ def list_of_alerts() -> ResponseReturnValue:
 @bp.get("/alerts/<int:notice_id>")
 @access.admin
 def show_alert(notice_id: int) -> ResponseReturnValue:
-    """Show one notification.
+    """Show a notification with its issues and its attempts.
 
     :raise 404: no notification has this id.
     """
@@ -93,7 +96,7 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/<int:notice_id>/send")
 @access.admin
 def send_notification_again(notice_id: int) -> ResponseReturnValue:
-    """Have what was given up of a notification sent again, and lead back to it.
+    """Send a notification again by the channels that gave up, and redirect to it (303).
 
     :raise 404: no notification has this id.
     """

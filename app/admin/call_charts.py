@@ -1,4 +1,4 @@
-"""The chart of tokens over time, drawn as those of requests are (:mod:`.charts`)."""
+"""The chart of tokens over time, drawn like the charts of requests (:mod:`.charts`)."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from app.insights.ai_calls import CallFigures
 
 
 class TokenChart(NamedTuple):
-    """What the template draws.
+    """The chart as the template draws it.
 
-    :param total: path of the bars; ``output`` is that of the answers' part.
+    :param total: SVG path of the bars of all tokens.
+    :param output: SVG path of the bars of output tokens.
     :param most: the highest bar, in tokens.
     :param ends: the first and the last step, as text.
     """
@@ -29,13 +30,16 @@ class TokenChart(NamedTuple):
 
 
 def token_chart(steps: Sequence[CallFigures], since: datetime, step: timedelta) -> TokenChart:
-    """Return the chart of the tokens of each step, oldest first, of which there are some."""
+    """Return the chart of the tokens of each step.
+
+    :param steps: oldest first; at least one.
+    """
     totals = [one.total_tokens for one in steps]
     most = max(totals, default=0)
     return TokenChart(
         **frame_of([_words(one) for one in steps], since, step),
         total=bars(totals, most),
-        # A client may state less in total than in part.
+        # A client may report fewer tokens in total than output tokens.
         output=bars([min(one.output_tokens, one.total_tokens) for one in steps], most),
         most=most,
         label=f"{plural(sum(totals), 'token')}; at most {most:,} in {span_of(step)}",

@@ -1,7 +1,7 @@
-"""Charts: requests and durations over time as inline SVG, with the same in words.
+"""Charts: requests and durations over time as inline SVG, with a text of the same numbers.
 
-Both are drawn in a box of STEP units for each step and HEIGHT units of height, stretched by the
-page; each step has a title that says its numbers.
+A chart is STEP units wide for each step and HEIGHT units high; the page stretches it. Each step
+has a title with its numbers.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from app.stats.users import date_of
 
 STEP = 10
 HEIGHT = 100
-# Of the height: the highest value stays off the top, for the line's own width.
+# Share of the height. The highest value stays below the top, so that the line is not cut.
 USED = 0.94
-# A failure among thousands is to be seen.
+# Minimum height of a bar: one failure among thousands must be visible.
 LEAST = 1.5
 
 
@@ -26,14 +26,14 @@ Values = Sequence[float | None]
 
 
 class Mark(NamedTuple):
-    """One step: where it begins, in units, and its numbers in words."""
+    """One step: where it begins, in units, and its numbers as text."""
 
     x: int
     title: str
 
 
 class Scale:
-    """Where values stand in a box: 0 and all of them are in it."""
+    """The vertical scale of a chart; it includes 0 and all values."""
 
     def __init__(self, values: Values, height: float, used: float = 1.0) -> None:
         known = [value for value in values if value is not None]
@@ -44,18 +44,20 @@ class Scale:
         self._height, self._used = height, used
 
     def y(self, value: float) -> float:
-        """Return how far from the top a value is."""
+        """Return the distance of a value from the top, in units."""
         share = (value - self._bottom) / self._range if self._range else 0.0
         return self._height * (1 - share * self._used)
 
 
 class Charts(NamedTuple):
-    """What the template draws.
+    """The charts as the template draws them.
 
-    :param width: of the box; its height is :data:`HEIGHT`.
-    :param requests: path of the bars; ``failures`` is that of their failed parts.
+    :param width: in units; the height is :data:`HEIGHT`.
+    :param requests: SVG path of the bars of all requests.
+    :param failures: SVG path of the bars of failed requests.
     :param most: the highest bar, in requests.
-    :param p50: path of the median, broken where nothing is known; ``p95`` is the other one.
+    :param p50: SVG path of the median, with gaps where no duration is known.
+    :param p95: SVG path of the 95th percentile, with the same gaps.
     :param slowest: the highest point, as text.
     :param ends: the first and the last step, as text.
     """
@@ -76,9 +78,10 @@ class Charts(NamedTuple):
 def charts(
     steps: Sequence[Figures], since: datetime, step: timedelta, noun: str = "request"
 ) -> Charts:
-    """Return the charts of the figures of each step, oldest first, of which there are some.
+    """Return the charts of the figures of each step.
 
-    :param noun: what was counted.
+    :param steps: oldest first; at least one.
+    :param noun: what was counted, in the singular.
     """
     rates = [one.rate for one in steps]
     found = [one.percentiles for one in steps]
@@ -103,7 +106,7 @@ def charts(
 
 
 class DayBars(NamedTuple):
-    """Bars of a count for each day; like :class:`Charts`."""
+    """Bars of a count for each day; the fields are like those of :class:`Charts`."""
 
     width: int
     path: str
@@ -116,7 +119,7 @@ class DayBars(NamedTuple):
 def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
     """Return the bars of how many users each day had.
 
-    :param days: days since 1970 with their users, oldest first, of which there are some.
+    :param days: days since 1970 with their number of users, oldest first; at least one.
     """
     most = max(count for _, count in days)
     words = [f"{users(count)} {'user' if count == 1 else 'users'}" for _, count in days]
@@ -130,7 +133,7 @@ def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
 
 
 def bars(counts: list[int], most: int) -> str:
-    """Return the path of a bar for each step, none where nothing was counted."""
+    """Return the SVG path of a bar for each step; a count of 0 has no bar."""
     return "".join(
         f"M{number * STEP + 1} {HEIGHT}v-{max(count / most * HEIGHT * USED, LEAST):.1f}"
         f"h{STEP - 2}V{HEIGHT}z"
@@ -140,7 +143,7 @@ def bars(counts: list[int], most: int) -> str:
 
 
 def line(values: Values, scale: Scale) -> str:
-    """Return the path of a step for each value, joined to the one before; a gap where none is."""
+    """Return the SVG path of a step line through the values; ``None`` is a gap."""
     parts, joined = [], False
     for number, value in enumerate(values):
         if value is not None:
@@ -161,9 +164,9 @@ def _words(noun: str, rate: Rate, found: Percentiles) -> str:
 
 
 def frame_of(words: Sequence[str], since: datetime, step: timedelta) -> dict[str, Any]:
-    """Return what every chart has: its width, its ends and a mark for each step.
+    """Return the fields that every chart has: width, ends, and a mark for each step.
 
-    :param words: what each step has, oldest first, of which there are some.
+    :param words: the text of each step, oldest first; at least one.
     """
     moments = [moment_of(since + number * step, step) for number in range(len(words))]
     marks = [
@@ -174,13 +177,13 @@ def frame_of(words: Sequence[str], since: datetime, step: timedelta) -> dict[str
 
 
 def moment_of(moment: datetime, step: timedelta) -> str:
-    """Return where a step begins, as text."""
+    """Return the beginning of a step as text."""
     date = f"{moment.day} {moment:%b}"
     return date if step >= timedelta(days=1) else f"{date} {moment:%H:%M}"
 
 
 def span_of(step: timedelta) -> str:
-    """Return how long a step is, as text."""
+    """Return the length of a step as text."""
     minutes = int(step.total_seconds()) // 60
     names = {1: "1 minute", 60: "1 hour", 24 * 60: "1 day"}
     return names.get(minutes) or (

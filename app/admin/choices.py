@@ -1,4 +1,4 @@
-"""Choices: what the address of a page asks for; what cannot be read is left out, and named."""
+"""Choices: the values in the address of a page; invalid values are ignored and reported."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ MAX_LENGTHS = {
 
 @dataclass
 class ProjectChoice:
-    """What the address asks for of one project.
+    """The values that the address of a project's page has.
 
-    :param values: what differs from what is shown without any, as far as it could be read.
-    :param problems: what could not be read and was left out, in words.
+    :param values: by parameter, the valid values that differ from the defaults.
+    :param problems: a sentence about each value that was invalid and ignored.
     """
 
     values: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    # Which project it is by default, and whatever else there always is a choice of.
+    # The default of the project, and of every other parameter that always has a value.
     defaults: ClassVar[dict[str, str]]
-    # What leaves things out.
+    # Parameters that leave rows out of the page.
     narrows_by: ClassVar[tuple[str, ...]]
-    # What a value may be, where that is a choice of few.
+    # The allowed values of parameters that have a fixed set of them.
     known: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     @property
     def project_id(self) -> int:
-        """The project that is looked at."""
+        """The id of the project that the page shows."""
         return int(self.of("project"))
 
     def of(self, name: str) -> str:
-        """Return what is chosen, if only by default; empty where nothing is."""
+        """Return the value of a parameter, or its default; empty without either."""
         return self.values.get(name, self.defaults.get(name, ""))
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """What leaves something out, besides what there always is a choice of."""
+        """The values that leave rows out, without the parameters that have a default."""
         return {name: value for name, value in self.values.items() if name in self.narrows_by}
 
     def but(self, **changed: str) -> dict[str, str]:
-        """Return the parameters of an address that differs in what is given; empty is none."""
+        """Return the parameters of the address with some changed; an empty value removes one."""
         values = {**self.values, **changed}
         return {name: v for name, v in values.items() if v and self.defaults.get(name) != v}
 
     def read(self, given: Mapping[str, str]) -> Self:
-        """Read the choice out of an address or a form."""
+        """Read the values from an address or a form, and return the choice itself."""
         for name in (*self.defaults, *self.narrows_by):
             value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
             if not value or self.defaults.get(name) == value:

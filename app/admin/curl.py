@@ -15,9 +15,9 @@ _OWN_HEADERS = frozenset({"host", "content-length", "connection", "accept-encodi
 
 
 def curl_of(request: dict[str, Any]) -> str | None:
-    """Return the command, ``None`` where the request has no http address.
+    """Return the curl command, or ``None`` if the request has no HTTP or HTTPS address.
 
-    What was scrubbed is left out: the command stays true and secrets stay out of it.
+    Headers with a scrubbed value are left out of the command.
     """
     url = _whole_url(request)
     if url is None:
@@ -40,7 +40,7 @@ def _whole_url(request: dict[str, Any]) -> str | None:
     query = request.get("query_string")
     if isinstance(query, dict | list):
         query = "&".join(f"{as_text(name)}={as_text(value)}" for name, value in pairs(query))
-    # Some SDKs give the query apart from the address, some in both places.
+    # Some SDKs send the query apart from the address, others send it in both places.
     if isinstance(query, str) and query and "?" not in url:
         url = f"{url}?{query.lstrip('?')}"
     return url[:MAX_BODY]

@@ -1,4 +1,4 @@
-"""Deliveries: how envelopes go to Sentry, the ledger, and one envelope with its attempts."""
+"""Deliveries: the state of the destinations, the ledger, one envelope with its attempts."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ UNKNOWN = "no envelope has this id; it may have been removed since"
 
 @dataclass(frozen=True)
 class DestinationView:
-    """One destination as its card shows it.
+    """A destination as its card shows it.
 
-    :param cause: what it waits for, or why the last try failed, in words; empty for neither.
-    :param limits: categories and the end of their limit, the longest first.
-    :param held: how many envelopes wait for it, and how many were refused.
+    :param cause: what it waits for, or why the last attempt failed, in words; else empty.
+    :param limits: categories and the end of their rate limit, the latest end first.
+    :param held: how many envelopes wait for it, and how many Sentry refused.
     """
 
     project_id: int
@@ -65,7 +65,7 @@ class DestinationView:
 @bp.get("/deliveries")
 @access.admin
 def list_of_deliveries() -> ResponseReturnValue:
-    """Show how delivery is, and a page of the ledger."""
+    """Show the state of delivery, and a page of the ledger."""
     choice = read_choice(DeliveryFilter, request.args)
     before, now = row_number("before"), utc_now()
     with current_store().read() as conn:
@@ -105,7 +105,7 @@ def list_of_deliveries() -> ResponseReturnValue:
 @bp.get("/deliveries/<int:envelope_id>")
 @access.admin
 def show_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Show one envelope with its attempts.
+    """Show an envelope with its attempts.
 
     :raise 404: no envelope has this id.
     """
@@ -140,7 +140,10 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
 def next_tries(
     rows: list[Row[Any]], destinations: list[Destination], now: datetime
 ) -> dict[int, tuple[str, datetime | None]]:
-    """Return when each waiting envelope is tried next: words, and the moment where it is known."""
+    """Return the next attempt of each waiting envelope, by row id.
+
+    :return: words, and the time of the attempt if it is known.
+    """
     known = {one.project_id: one for one in destinations}
     found = {}
     for row in rows:
@@ -153,7 +156,7 @@ def next_tries(
 def home_of(
     project_id: int | None, names: Mapping[int, str], destinations: list[Destination]
 ) -> tuple[int, str] | None:
-    """Return the project that is looked at, id and name, where nothing of it is sent on."""
+    """Return id and name of the chosen project if it has no DSN to send to, else ``None``."""
     if project_id is None or project_id not in names:
         return None
     if any(one.project_id == project_id and one.dsn for one in destinations):
@@ -183,12 +186,12 @@ def view_of(
 
 
 def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]:
-    """Return the hops of an envelope, from the disk on."""
+    """Return the hops of an envelope, beginning with its storage on disk."""
     waits_for, next_at = stands_by(row, destination, now), next_try_at(row, destination, now)
     stored = Hop("stored", row.received_at, None, True, "on the disk")
     return [stored, *delivery_hops(row, row.received_at, waits_for, next_at)]
 
 
 def _upstream_url(row: Row[Any]) -> str | None:
-    """Return where Sentry shows its event; nothing to open where it has none."""
+    """Return the address at which Sentry shows the event; ``None`` for rows without a title."""
     return upstream_url(row, current_config().SENTRY_WEB_URL) if row.title else None

@@ -1,4 +1,4 @@
-"""What people do on the pages of deliveries: replay, discard, pause, resume."""
+"""Actions on the pages of deliveries: replay, discard, pause, resume."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from app.web.current import current_destinations, current_store
 @bp.post("/deliveries/replay")
 @access.admin
 def replay_deliveries() -> ResponseReturnValue:
-    """Send again what a filter names, and lead back to the list.
+    """Send again all envelopes that match a filter, and redirect to the list (303).
 
-    :raise 400: it names nothing, or what cannot be read.
+    :raise 400: the filter is empty or invalid.
     """
     choice = read_choice(DeliveryFilter, request.form)
     if choice.problems or not choice.values:
@@ -41,9 +41,9 @@ def replay_deliveries() -> ResponseReturnValue:
 @bp.post("/deliveries/discard")
 @access.admin
 def discard_deliveries() -> ResponseReturnValue:
-    """Give up what a filter names, and lead back to the list.
+    """Discard all envelopes that match a filter, and redirect to the list (303).
 
-    :raise 400: it names no state, or what cannot be read.
+    :raise 400: the filter has no state, or is invalid.
     """
     choice = read_choice(DeliveryFilter, request.form)
     if choice.problems or "state" not in choice.values:
@@ -56,7 +56,7 @@ def discard_deliveries() -> ResponseReturnValue:
 @bp.post("/deliveries/<int:envelope_id>/replay")
 @access.admin
 def replay_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Send one again, and lead back to it.
+    """Send an envelope again, and redirect to its page (303).
 
     :raise 404: no envelope has this id.
     """
@@ -71,7 +71,7 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
 @bp.post("/deliveries/<int:envelope_id>/discard")
 @access.admin
 def discard_delivery(envelope_id: int) -> ResponseReturnValue:
-    """Give one up, and lead back to it.
+    """Discard an envelope, and redirect to its page (303).
 
     :raise 404: no envelope has this id.
     """
@@ -83,7 +83,7 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 @bp.post("/destinations/<int:project_id>/pause")
 @access.admin
 def pause_delivery(project_id: int) -> ResponseReturnValue:
-    """Stop sending to a destination.
+    """Stop sending to a project's destination (303).
 
     :raise 404: there is no such project.
     """
@@ -95,7 +95,7 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
 @bp.post("/destinations/<int:project_id>/resume")
 @access.admin
 def resume_delivery(project_id: int) -> ResponseReturnValue:
-    """Send again, and at once.
+    """Resume sending to a project's destination, without waiting (303).
 
     :raise 404: there is no such project.
     """
@@ -106,7 +106,7 @@ def resume_delivery(project_id: int) -> ResponseReturnValue:
 
 @contextmanager
 def _flashing(done: str) -> Iterator[None]:
-    """Say that it is done, or why it is not; the page behind shows the state."""
+    """Flash that the action is done, or why it is not possible; the next page shows the state."""
     try:
         yield
         flash(done)

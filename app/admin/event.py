@@ -1,4 +1,4 @@
-"""One event: its page, its trail while it moves, its payload, its Markdown."""
+"""One event: its page, its trail, its payload, its Markdown, its attachments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNKNOWN = "no event has this id; it may have been removed since"
 @bp.get("/events/<event_id>")
 @access.admin
 def show_event(event_id: str) -> ResponseReturnValue:
-    """Show one event whole.
+    """Show an event with all its data.
 
     :raise 404: no event has this id.
     """
@@ -64,9 +64,9 @@ def show_event(event_id: str) -> ResponseReturnValue:
 @bp.get("/live/trail/<event_id>")
 @access.admin
 def show_trail(event_id: str) -> ResponseReturnValue:
-    """Show the trail alone, for a page that follows it.
+    """Show the trail alone; pages reload it until it is final.
 
-    :raise 404: this is no event id.
+    :raise 404: the id is not an event id.
     """
     parsed = or_404(parse_event_id(event_id), "this is no event id")
     with current_store().read() as conn:
@@ -77,7 +77,7 @@ def show_trail(event_id: str) -> ResponseReturnValue:
 @bp.get("/events/<event_id>/raw")
 @access.admin
 def show_payload(event_id: str) -> ResponseReturnValue:
-    """Show the payload as it was stored.
+    """Show the payload as it is stored.
 
     :raise 404: no event has this id.
     """
@@ -88,7 +88,7 @@ def show_payload(event_id: str) -> ResponseReturnValue:
 @bp.get("/events/<event_id>.md")
 @access.admin
 def show_markdown(event_id: str) -> ResponseReturnValue:
-    """Show one event as Markdown.
+    """Show an event as Markdown.
 
     :raise 404: no event has this id.
     """
@@ -98,10 +98,10 @@ def show_markdown(event_id: str) -> ResponseReturnValue:
 @bp.get("/events/<event_id>/attachments/<int:number>")
 @access.admin
 def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
-    """Return an attachment as a file to be saved.
+    """Return an attachment as a download.
 
-    :param number: its place among the event's attachments, from 0.
-    :raise 404: there is no such event, or not so many attachments.
+    :param number: its index among the event's attachments, from 0.
+    :raise 404: the event does not exist, or has no attachment with this number.
     """
     with current_store().read() as conn:
         stored = or_404(find_event(conn, event_id), UNKNOWN)

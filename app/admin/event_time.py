@@ -1,4 +1,4 @@
-"""Why the time of an event is not what its client said, in words."""
+"""A sentence that explains why the time of an event is not the time that its client sent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def time_corrected(row: Row[Any]) -> str:
-    """Return a sentence about an event's time; empty where it is the client's own.
+    """Return why an event's time was corrected, as a sentence; empty if it was not.
 
-    :param row: of ``events``.
+    :param row: a row of ``events``.
     """
     because, said = row.timestamp_corrected, printable(row.client_timestamp or "")
     if because is None:

@@ -1,4 +1,4 @@
-"""One event as its page shows it: every size bounded, every type harmless.
+"""One event as its page shows it: every size is limited, and every type of value is accepted.
 
 StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of tokens
                     └────── facts, breadcrumbs, request, contexts … as named texts
@@ -20,18 +20,18 @@ from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame, read_level
 from app.protocol.libraries import newest_own_frame
 
-# A payload of the largest size can hold many times as much; the raw JSON has all of it.
+# A payload of the largest size can have many times as much. The raw JSON has all of it.
 MAX_EXCEPTIONS = 50
 MAX_FRAMES = 250
 MAX_VARIABLES = 100
 MAX_BREADCRUMBS = 100
 MAX_CONTEXT_LINES = 10
-# Beyond this a number is no line, and adding to it may exceed what Python prints.
+# A larger number is not a line number, and adding to it may exceed what Python prints.
 MAX_LINE_NUMBER = 10**9
 
 
 class Line(NamedTuple):
-    """One line of source; ``marked`` is the one that was running."""
+    """One line of source; ``marked`` is true for the line that was running."""
 
     number: int | None
     marked: bool
@@ -40,7 +40,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class FrameView:
-    """One call of a stack."""
+    """One frame of a stack."""
 
     function: str
     where: str
@@ -52,7 +52,7 @@ class FrameView:
 
 
 class Part(NamedTuple):
-    """Calls that belong together; a run of library calls is folded into one line."""
+    """Adjacent frames, all in-app or all of libraries; several library frames are folded."""
 
     folded: bool
     frames: list[FrameView]
@@ -60,9 +60,10 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class Stack:
-    """One exception with its calls, the most recent first.
+    """One exception with its frames, the most recent first.
 
-    :param relation: to the one above it, in words; empty for the first.
+    :param relation: to the exception above it, in words; empty for the first.
+    :param left_out: how many frames are not shown.
     """
 
     relation: str
@@ -77,7 +78,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class Breadcrumb:
-    """One step on the way to the error."""
+    """One breadcrumb."""
 
     at: datetime | None
     level: str
@@ -95,7 +96,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class EventView:
-    """What `event.html` draws."""
+    """An event as ``event.html`` draws it."""
 
     type: str
     value: str
@@ -118,7 +119,7 @@ class EventView:
 
 
 def view_of(stored: StoredEvent) -> EventView:
-    """Return what the page of a stored event shows."""
+    """Return the view of a stored event."""
     event = stored.event
     exception = event.main_exception
     breadcrumbs = event.breadcrumbs[-MAX_BREADCRUMBS:]
@@ -154,7 +155,7 @@ def _where(frame: Frame | None) -> str:
 
 
 def place_of(frame: Frame) -> str:
-    """Return a frame's file and line; with the column where there is one, as in minified code."""
+    """Return a frame's file and line, and the column if the frame has one (minified code)."""
     name = printable(frame.filename or frame.abs_path or frame.module or "?")
     line = _line_number(frame)
     if line is None:
@@ -182,7 +183,7 @@ def _stacks(event: Event, sources: list[str]) -> list[Stack]:
 
 
 def _loose(event: Event) -> list[Stack]:
-    """Return the stack of an event without an exception: of its thread, or beside its message."""
+    """Return the stack of an event without an exception: that of its thread or its message."""
     if not event.stack:
         return []
     calls = ExceptionValue(None, event.message, None, None, None, event.stack)
@@ -190,7 +191,7 @@ def _loose(event: Event) -> list[Stack]:
 
 
 def _sources(payload: dict[str, Any], count: int) -> list[str]:
-    """Return for each exception which attribute of another one it was found in."""
+    """Return for each exception the attribute of another exception that it was found in."""
     exception = payload.get("exception")
     values = exception.get("values", [exception]) if isinstance(exception, dict) else exception
     found = [v for v in values if isinstance(v, dict)] if isinstance(values, list) else []
@@ -276,7 +277,7 @@ def _sections(members: dict[str, Any]) -> list[Section]:
 
 
 def attachments_shown(described: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return attachments as a page names them."""
+    """Return the name, type and size of attachments as pages show them."""
     return [_attachment(part) for part in described]
 
 

@@ -1,4 +1,4 @@
-"""The list of events: newest first, narrowed by what stands in the address."""
+"""The list of events: newest first, filtered by the parameters of the address."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ PERIOD_LABELS = {"hour": "Last hour", "day": "Last 24 hours", "week": "Last 7 da
 
 
 class EventForm(EventFilter):
-    """What the page asks for: also a period that ends now, unless there is a beginning."""
+    """The filter of the page: that of the list, and a period that ends now.
+
+    The period is ignored if the filter has a beginning (``since``).
+    """
 
     period: Annotated[Literal["hour", "day", "week"] | None, Control("Received")] = None
 
     def filter(self, now: datetime) -> EventFilter:
-        """Return what the list is narrowed to."""
+        """Return the filter of the list."""
         since = now - PERIODS[self.period] if self.period and not self.since else self.since
         return EventFilter(**self.model_dump(exclude={"period", "since"}), since=since)
 
@@ -40,7 +43,7 @@ class EventForm(EventFilter):
 @bp.get("/events")
 @access.admin
 def list_of_events() -> ResponseReturnValue:
-    """Show a page of events."""
+    """Show a page of events; a search for an event id redirects to that event."""
     choice = read_choice(EventForm, request.args)
     before, after = row_number("before"), row_number("after")
     with current_store().read() as conn:
@@ -66,7 +69,7 @@ def list_of_events() -> ResponseReturnValue:
 @bp.get("/live/events")
 @access.admin
 def news() -> ResponseReturnValue:
-    """Say how many events came since a list was shown."""
+    """Show how many events arrived since the list was shown."""
     after = row_number("after") or 0
     choice = read_choice(EventForm, request.args)
     with current_store().read() as conn:
@@ -84,7 +87,7 @@ def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
 def _page(
     conn: Connection, filter: EventFilter, before: int | None, after: int | None
 ) -> tuple[Page, int | None]:
-    """Return a page, and the row after which newer ones come; ``None`` where it is the first."""
+    """Return a page, and the row after which newer events come; ``None`` on the first page."""
     if after is not None:
         newer = events_after(conn, filter, after, PAGE_SIZE)
         if newer.rows or newer.next:
@@ -95,7 +98,7 @@ def _page(
     page = page_of_events(conn, filter, before=before, limit=PAGE_SIZE)
     if before is None:
         return page, None
-    # Whatever comes newer than the first row that is shown, or than where the page began.
+    # Newer events follow the first row of the page, or the place where an empty page begins.
     first = page.rows[0].id if page.rows else before - 1
     newer_count = count_after(conn, filter, first, 1)
     return page, first if newer_count.number or not newer_count.is_exact else None

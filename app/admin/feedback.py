@@ -1,4 +1,4 @@
-"""Feedback: what people said of errors, newest first, narrowed by what stands in the address."""
+"""Feedback of users about errors: newest first, filtered by the parameters of the address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.web.downloads import download
 from app.web.errors import or_404
 
 PAGE_SIZE = 50
-# On the page of an issue or an event; a link leads to the rest.
+# How many the page of an issue or an event shows; a link leads to the rest.
 SHOWN_BESIDE = 3
 
 
@@ -50,10 +50,10 @@ def list_of_feedback() -> ResponseReturnValue:
 @bp.get("/feedback/<int:feedback_id>/attachments/<int:number>")
 @access.admin
 def download_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
-    """Return a file that came with feedback, to be saved.
+    """Return a file that was sent with feedback, as a download.
 
-    :param number: its place among them, from 0.
-    :raise 404: there is no such feedback, or not so many files.
+    :param number: its index among the files of the feedback, from 0.
+    :raise 404: the feedback does not exist, or has no file with this number.
     """
     with current_store().read() as conn:
         found = or_404(find_file(conn, feedback_id, number), "the feedback has no such file")

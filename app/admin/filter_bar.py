@@ -1,4 +1,4 @@
-"""The filter of a list, read from the address of its page; what is wrong is left out and named.
+"""The filter of a list, read from the address; invalid values are ignored and reported.
 
 ``templates/_filter_bar.html`` draws it.
 """
@@ -20,11 +20,11 @@ Form = TypeVar("Form", bound=Filter)
 
 @dataclass(frozen=True)
 class ListChoice(Generic[Form]):
-    """What the address of a list asks for.
+    """The filter in the address of a list.
 
-    :param form: the filter, with what only the page asks for.
-    :param values: by parameter, those that differ from what the list shows by itself.
-    :param problems: what was wrong and was left out, in words.
+    :param form: the filter, with the fields that only the page has.
+    :param values: by parameter, the values that differ from the defaults.
+    :param problems: a sentence about each value that was invalid and ignored.
     """
 
     form: Form
@@ -33,34 +33,34 @@ class ListChoice(Generic[Form]):
 
     @property
     def controls(self) -> dict[str, Control]:
-        """How the page asks for each parameter."""
+        """The form control of each parameter."""
         return controls_of(type(self.form))
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """What leaves something out, besides what there always is a choice of."""
+        """The values that leave rows out, without the parameters that have a default."""
         return {
             name: value for name, value in self.values.items() if not self.controls[name].default
         }
 
     @property
     def only_period(self) -> bool:
-        """Whether the list is narrowed by time alone."""
+        """Whether the list is filtered by time alone."""
         return bool(self.values) and self.values.keys() <= {"period", "from", "to"}
 
     def of(self, name: str) -> str:
-        """Return what is chosen, if only by default; empty where nothing is."""
+        """Return the value of a parameter, or its default; empty without either."""
         return self.values.get(name, self.controls[name].default)
 
     def but(self, **changed: str) -> dict[str, str]:
-        """Return the parameters of an address that differs in what is given; empty is nothing."""
+        """Return the parameters of the address with some changed; an empty value removes one."""
         values = {**self.values, **changed}
         defaults = {name: control.default for name, control in self.controls.items()}
         return {name: v for name, v in values.items() if v and defaults.get(name) != v}
 
 
 def read_choice(form: type[Form], given: Mapping[str, str]) -> ListChoice[Form]:
-    """Read a filter out of an address or a form."""
+    """Read a filter from an address or a form."""
     texts = {control: _text(given, control) for control in controls_of(form).values()}
     texts = {control: text for control, text in texts.items() if text != control.default}
     values = {control.field: _value(control, text) for control, text in texts.items()}
@@ -75,15 +75,15 @@ def read_choice(form: type[Form], given: Mapping[str, str]) -> ListChoice[Form]:
 
 
 def row_number(name: str) -> int | None:
-    """Read a row's number out of the address; ``None`` when it is not a number."""
+    """Read the number of a row from the address; ``None`` if it is not a number."""
     text = request.args.get(name, "")
-    # Beyond 64 bits no database has a row.
+    # No database has row numbers of more than 64 bits.
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def moment_of(text: str) -> datetime | None:
-    """Read what a date and time field sends; ``None`` when it is not one."""
-    # What <input type="datetime-local"> sends has no time zone; the pages speak UTC.
+    """Read the value of a date and time field; ``None`` if it is not a date and time."""
+    # <input type="datetime-local"> sends no time zone. The pages use UTC.
     try:
         read = datetime.fromisoformat(text)
         return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
@@ -97,7 +97,7 @@ def _text(given: Mapping[str, str], control: Control) -> str:
 
 
 def _value(control: Control, text: str) -> Any:
-    # An empty text is no moment either, and refused as such.
+    # The empty text is refused too: it is not a date and time.
     return moment_of(text) or "" if control.is_moment else text
 
 

@@ -1,4 +1,4 @@
-"""Filters of the templates: times, sizes, numbers, in the form people read."""
+"""Filters of the templates: times, sizes and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.protocol.client_clock import TOLERANCE
 from app.stats.users import MAX_USERS
 from app.store import utc_now
 
-# Up to so many seconds, in units of so many, called so.
+# Upper bound in seconds, length of the unit in seconds, name of the unit.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
 _KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
     kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored", "merged", "unmerged")
 }
 # Source: https://develop.sentry.dev/sdk/foundations/state-management/scopes/attributes/ (Units),
-# 2026-11-24. Any other unit stands as it was sent.
+# 2026-11-24. Any other unit is shown as it was sent.
 _UNITS = {
     "nanosecond": "ns",
     "microsecond": "µs",
@@ -44,7 +44,7 @@ _SIZES = ("KiB", "MiB", "GiB", "TiB")
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:
-    """Return how long ago a moment was, as ``3 min ago``; the date once it is a month."""
+    """Return how long ago a time was, as ``3 min ago``; the date after 30 days."""
     seconds = ((now or utc_now()) - moment).total_seconds()
     if abs(seconds) < 5:
         return "just now"
@@ -56,12 +56,12 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 
 def absolute(moment: datetime) -> str:
-    """Return a moment as ``2026-11-23 09:05:07 UTC``."""
+    """Return a time as ``2026-11-23 09:05:07 UTC``."""
     return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def came_late(row: Any) -> bool:
-    """Tell whether an event came so long after it happened that both times have to be shown."""
+    """Return whether an event arrived so late that both of its times have to be shown."""
     return bool(row.received_at - row.timestamp > TOLERANCE)
 
 
@@ -84,7 +84,7 @@ def size(count: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number with its thousands apart."""
+    """Return a number with separators between thousands."""
     return f"{value:,}"
 
 
@@ -107,7 +107,7 @@ def milliseconds(value: float) -> str:
 
 
 def quantity(value: float | None, unit: str = "") -> str:
-    """Return a value in four digits with the sign of its unit, as ``187.3 ms`` or ``1,204``."""
+    """Return a value in four digits with the symbol of its unit, as ``187.3 ms`` or ``1,204``."""
     if value is None:
         return "unknown"
     if unit == "byte" and 1024 <= abs(value) < 1e15:
@@ -126,33 +126,33 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 as ``37%``, ``<1%`` for what rounds to none."""
+    """Return a share of 1 as ``37%``; ``<1%`` for a share that would round to 0%."""
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
 
 
 def crash_free(share: float) -> str:
-    """Return a share of 1 as ``99.43%``; rounded down, so that only all are 100%."""
+    """Return a share of 1 as ``99.43%``; rounded down, so that 100% means all."""
     return f"{math.floor(share * 10_000) / 100:.2f}%"
 
 
 def points(change: float) -> str:
-    """Return a change of a share as ``+0.31``, in hundredths of it."""
+    """Return a change of a share in percentage points, as ``+0.31``."""
     text = f"{change * 100:+.2f}"
     return "±0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
 
 
 def users(count: int) -> str:
-    """Return a count of users as ``1,204``, ``10,000+`` for what is not counted any more."""
+    """Return a count of users as ``1,204``; ``10,000+`` at the limit of the count."""
     return f"{count:,}" if count < MAX_USERS else f"{MAX_USERS:,}+"
 
 
 def kind_of_transition(kind: str) -> str:
-    """Return what happened to an issue as a person says it."""
+    """Return the label of a transition of an issue."""
     return _KINDS.get(kind, kind)
 
 
 def alert_kind(kind: str) -> str:
-    """Return what a notice or a rule is about as a person says it."""
+    """Return the label of the kind of a notification or a rule."""
     return KINDS[kind].label if kind in KINDS else kind.capitalize()
 
 
@@ -165,7 +165,7 @@ def in_common(shared: list[str]) -> str:
 
 
 def short_release(release: str) -> str:
-    """Return a release as a list shows it: a commit's first twelve digits, else all of it."""
+    """Return a release as lists show it: a commit's first twelve digits, else the whole name."""
     is_commit = len(release) == 40 and all(digit in "0123456789abcdef" for digit in release)
     return release[:12] if is_commit else release
 

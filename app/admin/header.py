@@ -1,4 +1,4 @@
-"""The badge on top of every page: how Sentry is reached, of all projects that are sent on."""
+"""The badge on top of every page: whether Sentry is reached, for all projects with a DSN."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.web.current import current_destinations, current_store
 
 # How many projects the header names.
 NAMED = 5
-# The worst first: of several destinations the badge says how the worst are.
+# The worst first: the badge shows the worst state of all destinations.
 _REACH = {
     "open": "Sentry not reached",
     "paused": "Sentry paused",
@@ -24,7 +24,7 @@ _REACH = {
 
 
 def header_badge() -> tuple[str, str, str]:
-    """Return how Sentry is reached: state and words of the badge, and what there is to know."""
+    """Return the badge that says whether Sentry is reached: state, words, details."""
     now = utc_now()
     try:
         with current_store().read() as conn:
@@ -43,10 +43,10 @@ def header_badge() -> tuple[str, str, str]:
 def badge(
     destinations: list[Destination], names: Mapping[int, str], now: datetime
 ) -> tuple[str, str, str]:
-    """Return how all destinations are: the state of the worst, words, and what there is to know.
+    """Return the badge of some destinations: the worst state, its words, details.
 
-    :param destinations: what is sent somewhere, and what waits for a DSN that was taken away.
-    :param names: of projects; needed where there are several destinations.
+    :param destinations: those with a DSN, and those whose envelopes wait for a removed DSN.
+    :param names: project id to name; needed if there are several destinations.
     """
     if not destinations:
         return "off", "no Sentry", "No project is sent on to Sentry: what happens stays here"

@@ -1,7 +1,7 @@
 """Source code in colour: tokens for the templates, and the style sheet for their classes.
 
-Pygments' own HTML is not used. A template gets ``(class, text)`` pairs and escapes the text itself;
-what a lexer makes of hostile source can then be ugly, but never markup.
+The HTML of Pygments is not used. A template gets ``(class, text)`` pairs and escapes the text
+itself, so hostile source can never become markup.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from pygments.util import ClassNotFound
 
 Token = tuple[str, str]
 
-# A longer line is minified code: nobody reads it, and lexers take their time over it.
+# A longer line is minified code: nobody reads it, and lexers are slow on it.
 MAX_LINE = 500
 
-# By the file's suffix first, as a JavaScript event may show TypeScript.
+# The file's suffix decides before the platform: a JavaScript event may contain TypeScript.
 _BY_SUFFIX = {
     ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".cs": "csharp", ".ex": "elixir", ".exs": "elixir",
     ".go": "go", ".h": "cpp", ".html": "html", ".java": "java", ".js": "javascript",
@@ -36,7 +36,7 @@ _BY_PLATFORM = {
 
 
 def language_of(filename: str | None, platform: str | None) -> str:
-    """Return the name of the lexer for a file, ``text`` where there is none to guess."""
+    """Return the name of the lexer for a file; ``text`` if neither suffix nor platform is known."""
     suffix = PurePosixPath((filename or "")[-200:]).suffix.lower()
     return _BY_SUFFIX.get(suffix) or _BY_PLATFORM.get((platform or "").lower(), "text")
 
@@ -44,10 +44,10 @@ def language_of(filename: str | None, platform: str | None) -> str:
 def highlight(lines: list[str], language: str) -> list[list[Token]]:
     """Return each line as tokens.
 
-    All lines go through the lexer as one text, or strings over several lines would break.
+    The lexer gets all lines as one text, so that strings over several lines are recognised.
 
-    :param lines: without line ends; longer ones than :data:`MAX_LINE` are cut.
-    :return: as many lines as came in, whatever the lexer does.
+    :param lines: without line ends; lines longer than :data:`MAX_LINE` are cut.
+    :return: always as many lines as were given.
     """
     cut = [_one_line(line) for line in lines]
     coloured: list[list[Token]] = [[]]
@@ -58,13 +58,13 @@ def highlight(lines: list[str], language: str) -> list[list[Token]]:
             coloured.append([])
             _append(coloured[-1], _class_of(kind), piece)
     texts = ["".join(text for _, text in line) for line in coloured[: len(cut)]]
-    # Lexers drop and normalise characters; the source that was sent is what counts.
+    # Lexers drop and normalise characters. The page must show the source that was sent.
     return coloured[: len(cut)] if texts == cut else [[("", line)] for line in cut]
 
 
 @functools.cache
 def style_sheet() -> str:
-    """Return the rules for both themes; these two styles keep their contrast on our backgrounds."""
+    """Return the CSS of both themes; these two styles have enough contrast on our backgrounds."""
     parts = []
     for theme, style in (("light", "default"), ("dark", "native")):
         formatter = HtmlFormatter(style=style)
@@ -88,7 +88,7 @@ def _lexer(language: str) -> Lexer:
 def _class_of(kind: _TokenType) -> str:
     while kind not in STANDARD_TYPES and kind.parent is not None:
         kind = kind.parent
-    # Space, names and brackets have no colour; what a lexer cannot read is no error of ours.
+    # Space, names and brackets have no colour, nor has text that the lexer cannot read.
     name = str(STANDARD_TYPES.get(kind, ""))
     return "" if name in {"w", "n", "p", "err"} else name
 

@@ -1,4 +1,4 @@
-"""What the pages of insights have in common: a project, a period, names, what comes first."""
+"""The common part of the pages of insights: project, period, filters, order."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ S = TypeVar("S", bound=Selection)
 
 
 class InsightChoice(ProjectChoice):
-    """What is looked at; ``narrows_by`` has names of the fields of the selection."""
+    """The choice of a page of insights; ``narrows_by`` has names of fields of the selection."""
 
     periods: ClassVar[Mapping[str, Period]] = PERIODS
     sorts: ClassVar[Mapping[Any, str]] = {}
 
     @property
     def period(self) -> Period:
-        """How far back one looks."""
+        """The period that the page shows."""
         return self.periods[self.of("period")]
 
     @property
     def step(self) -> timedelta:
-        """How long a step of the charts is."""
+        """The length of a step of the charts."""
         return self.period.step
 
     @property
     def sort(self) -> Any:
-        """What comes first, a key of ``sorts``."""
+        """The order of the rows, a key of ``sorts``."""
         return self.of("sort")
 
     def select(self, kind: type[S], now: datetime) -> S:
-        """Return what the choice means to the store."""
+        """Return the choice as a selection for queries of the store."""
         since, until = window_of(self.of("period"), now, self.periods)
         return kind(self.project_id, since, until, **self.narrowing)
 
@@ -61,10 +61,11 @@ Read = Callable[[Connection, C, S], dict[str, Any]]
 def insight_page(
     path: str, template: str, choice_of: type[C], selection_of: type[S]
 ) -> Callable[[Read[C, S]], Callable[[], ResponseReturnValue]]:
-    """Make a page out of a function that reads what its template shows, besides what all have.
+    """Return a decorator that makes a page out of a function that reads its data.
 
-    The template gets ``choice``, ``options``, ``projects``, ``is_own`` (whether it is about this
-    application) and ``any_at_all`` (whether the project has anything of it).
+    The template gets the function's result and ``choice``, ``options``, ``projects``, ``periods``,
+    ``sorts``, ``is_own`` (whether the project is this application) and ``any_at_all`` (whether the
+    project has any such data).
     """
 
     def page_of(read: Read[C, S]) -> Callable[[], ResponseReturnValue]:
@@ -97,6 +98,6 @@ def insight_page(
 
 
 def first_line() -> int:
-    """Return the line that a page of lines begins with."""
+    """Return the number of the first row of the page, from 0."""
     text = request.args.get("after", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0

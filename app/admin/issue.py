@@ -1,4 +1,4 @@
-"""One issue: an event of it, its counts and tags, why it is one, and what became of it."""
+"""The page of an issue: one of its events, its counts, tags, groupings and history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ UNKNOWN = "no issue has this id; it may have been deleted since"
 
 @dataclass(frozen=True)
 class ShownEvent:
-    """The event that an issue's page shows."""
+    """The event that the page of an issue shows."""
 
     row: Row[Any]
     view: EventView
@@ -53,13 +53,13 @@ class ShownEvent:
 @bp.get("/issues/<int:issue_id>")
 @access.admin
 def show_issue(issue_id: int) -> ResponseReturnValue:
-    """Show one issue with its latest event, or the one that ``?event=`` names.
+    """Show an issue with its latest event, or with the event that ``?event=`` names.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         issue = or_404(find_issue(conn, issue_id), UNKNOWN)
-        issue_id = issue.id  # It may have been merged into this one.
+        issue_id = issue.id  # The requested issue may have been merged into this one.
         events = _events(conn, issue_id)
         history = transitions_of(
             conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1

@@ -1,4 +1,4 @@
-"""The list of issues: sorted and narrowed by what stands in the address."""
+"""The list of issues: sorted and filtered by the parameters of the address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-# Tabs count no further, and say "999+".
+# Tabs stop counting here and show "999+".
 MAX_COUNT = 999
 SORTS = {
     "last_seen": "Last seen",
@@ -39,7 +39,7 @@ SORTS = {
 
 
 class Tab(NamedTuple):
-    """One of the tabs; ``number`` as text, since it may end in a plus."""
+    """One of the tabs; ``number`` is text, since it may end in a plus."""
 
     name: str
     label: str
@@ -47,7 +47,7 @@ class Tab(NamedTuple):
 
 
 class IssueForm(IssueFilter):
-    """What the page asks for: one of the tabs, and what comes first; the open ones, seen last."""
+    """The filter, tab and order of the page; by default open issues, last seen first."""
 
     tab: Annotated[
         Literal["unresolved", "resolved", "ignored", "all"], Control("Status", "status")
@@ -56,7 +56,7 @@ class IssueForm(IssueFilter):
 
     @property
     def filter(self) -> IssueFilter:
-        """What the list is narrowed to."""
+        """The filter of the list."""
         given = self.model_dump(exclude={"tab", "sort"})
         return IssueFilter(**given | {"status": None if self.tab == "all" else self.tab})
 
@@ -64,7 +64,7 @@ class IssueForm(IssueFilter):
 @bp.get("/issues")
 @access.admin
 def list_of_issues() -> ResponseReturnValue:
-    """Show a page of issues; the open ones, seen last, unless something else is asked for."""
+    """Show a page of issues; by default the open issues, last seen first."""
     choice = read_choice(IssueForm, request.args)
     filter, sort = choice.form.filter, choice.form.sort
     after = _read_after(sort)
@@ -110,4 +110,4 @@ def _read_after(sort: str) -> Cursor | None:
     try:
         return read_cursor(request.args.get("before", ""), sort)
     except ValueError:
-        return None  # The first page, for what is no cursor.
+        return None  # An invalid cursor shows the first page.

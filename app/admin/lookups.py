@@ -1,4 +1,4 @@
-"""Questions that only the pages ask of the store; each a bounded number of rows."""
+"""Queries that only the pages need; each returns a bounded number of rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from sqlalchemy import Connection, Row, func, select
 from app.events.tables import events
 from app.projects import projects
 
-# How far from either end of its issue an event is still counted.
+# The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
 
 
 class Neighbours(NamedTuple):
-    """Where an event stands among those of its issue.
+    """The position of an event among the events of its issue.
 
-    :param position: 1 is the oldest; ``None`` for one far from both ends.
+    :param newer: event id of the next newer event.
+    :param older: event id of the next older event.
+    :param position: 1 is the oldest; ``None`` for an event far from both ends.
     """
 
     newer: str | None
@@ -27,28 +29,31 @@ class Neighbours(NamedTuple):
 
 
 def count_since(conn: Connection, moment: datetime) -> int:
-    """Return how many events were received since a moment."""
+    """Return how many events were received since a time."""
     query = select(func.count()).select_from(events).where(events.c.received_at >= moment)
     return int(conn.execute(query).scalar_one())
 
 
 def has_events(conn: Connection) -> bool:
-    """Tell whether any event was ever stored and not pruned."""
+    """Return whether the store has any event."""
     return conn.execute(select(events.c.id).limit(1)).first() is not None
 
 
 def project_names(conn: Connection) -> dict[int, str]:
-    """Return the names of the projects by id."""
+    """Return the names of all projects by id."""
     return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
 
 
 def project_options(names: dict[int, str]) -> dict[str, str]:
-    """Return the projects to choose from, by what stands in the address."""
+    """Return the projects to choose from: value of the address parameter to name."""
     return {str(id): name for id, name in names.items()}
 
 
 def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
-    """Return the environments and releases of the newest events, to choose from."""
+    """Return the environments and releases of the newest events, to choose from.
+
+    :param among: how many of the newest events are read.
+    """
     columns = events.c.environment, events.c.release
     newest = select(*columns).order_by(events.c.id.desc()).limit(among).subquery()
     rows = conn.execute(select(newest).distinct()).all()
@@ -59,10 +64,10 @@ def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
 
 
 def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
-    """Return the events before and after one in its issue.
+    """Return the neighbours of an event within its issue.
 
-    :param row: of ``events``.
-    :param total: how many the issue has; counting them takes longer than showing one.
+    :param row: a row of ``events``.
+    :param total: how many events the issue has; to count them takes longer than to show one event.
     """
     columns = events.c
     same_issue = columns.issue_id == row.issue_id

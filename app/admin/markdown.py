@@ -1,7 +1,7 @@
-"""One event as Markdown, to paste into an issue or a chat: short, and without what is personal.
+"""One event as Markdown, to paste into an issue or a chat: short, and without personal data.
 
-Capped as Sentry caps its own: 16 calls, the last 10 breadcrumbs, of the request only method and
-address; no cookies, no headers.
+The limits are those of Sentry's own Markdown: 16 frames, the last 10 breadcrumbs, and only method
+and address of the request; no cookies, no headers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_MESSAGE = 2000
 
 
 def markdown_of(stored: StoredEvent) -> str:
-    """Return the text, ending in a line end."""
+    """Return the Markdown of an event; it ends with a line end."""
     event = stored.event
     parts = [f"# {_line(event.title, 300)}", "\n".join(_facts(event, stored.row.timestamp))]
     for position, exception in enumerate(reversed(event.exceptions[-5:])):
@@ -107,7 +107,7 @@ def _breadcrumbs(event: Event) -> Iterator[str]:
 
 
 def _line(text: str, limit: int) -> str:
-    # A heading must not become several lines, nor a link, nor an image.
+    # A heading must not become several lines, a link or an image.
     return re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", shorten(printable(text), limit))
 
 

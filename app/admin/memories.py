@@ -1,6 +1,6 @@
-"""Memories: whose there are, what they say, how the index is; and deleting them.
+"""Memories: the users that have some, their contents, the state of the index; deleting them.
 
-Users are named in the address' query, since they may be called anything.
+The query of the address names the user, since a user's id may have any characters.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ UNKNOWN = "there is no such memory (any more)"
 @bp.get("/memories")
 @access.admin
 def list_of_memory_users() -> ResponseReturnValue:
-    """Show who has memories, and how the index is."""
+    """Show the users that have memories, and the state of the index."""
     text, after = _text("q", MAX_USER_ID), request.args.get("after") or None
     state = current_memories().state()
     with current_store().read() as conn:
@@ -60,7 +60,7 @@ def list_of_memory_users() -> ResponseReturnValue:
 @bp.get("/memories/user")
 @access.admin
 def show_memories() -> ResponseReturnValue:
-    """Show a user's memories, newest first, or those near what is searched for."""
+    """Show a user's memories, newest first, and the results of a search."""
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
     found, problem = _found(user, text) if text else (None, None)
     with current_store().read() as conn:
@@ -84,9 +84,9 @@ def show_memories() -> ResponseReturnValue:
 @bp.route("/memories/user/delete", methods=["GET", "POST"])
 @access.admin
 def delete_memories() -> ResponseReturnValue:
-    """Ask whether a memory, or all of a user, are to be deleted; delete them on POST (303).
+    """Ask whether to delete a memory, or all memories of a user; delete them on POST (303).
 
-    :raise 404: there is nothing to be deleted.
+    :raise 404: there is nothing to delete.
     """
     user, id, form = _user(), request.values.get("id"), FlaskForm()
     with current_store().read() as conn:
@@ -107,7 +107,7 @@ def delete_memories() -> ResponseReturnValue:
 
 
 def findings(state: State) -> Iterator[Finding]:
-    """Yield what deserves a look."""
+    """Yield what a person should look at."""
     if state.failure is not None:
         yield Finding("bad", "The index does not work:", f"{state.failure}.")
     if state.embedder == "failed":

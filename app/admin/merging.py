@@ -1,4 +1,4 @@
-"""The forms that merge issues and take groupings out of one."""
+"""The forms that merge issues, and that unmerge groupings of an issue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ MAX_HASHES = 1000
 
 
 def merge_chosen(ids: list[int]) -> int | None:
-    """Merge issues and return the one that stays; ``None``, and a message, where they cannot be."""
+    """Merge issues and return the id of the issue that stays.
+
+    Return ``None`` and flash the reason if they cannot be merged.
+    """
     store = current_store()
     try:
         with store.write() as conn:
@@ -35,7 +38,7 @@ def merge_chosen(ids: list[int]) -> int | None:
 @bp.post("/issues/<int:issue_id>/unmerge")
 @access.admin
 def unmerge_issue(issue_id: int) -> ResponseReturnValue:
-    """Take the chosen groupings out of an issue and return to its page.
+    """Unmerge the chosen groupings of an issue, each into a new issue, and redirect (303).
 
     :raise 404: no issue has this id.
     """

@@ -1,8 +1,9 @@
-"""Charts of custom metrics, in the box and with the titles of :mod:`.charts`.
+"""Charts of custom metrics, with the size and the titles of :mod:`.charts`.
 
-A counter is drawn as bars of its sum, a gauge as its average with the range from its least to its
-most around it, a distribution as median and 95th percentile, and how many values there were.
-0 is always in the picture, for heights to be compared.
+A counter is drawn as bars of its sum. A gauge is drawn as a line of its average and a band from
+minimum to maximum. A distribution is drawn as median and 95th percentile. Gauges and distributions
+have a second chart with the number of values. The scale always includes 0, so that heights can be
+compared.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _BARS = 24
 
 
 class Curve(NamedTuple):
-    """One of a chart's paths; ``style`` is a class of the stylesheet, ``name`` is its key."""
+    """One path of a chart; ``style`` is a class of the style sheet, ``name`` is for the legend."""
 
     name: str
     style: str
@@ -41,12 +42,13 @@ class Curve(NamedTuple):
 
 
 class MetricChart(NamedTuple):
-    """What the template draws.
+    """The chart as the template draws it.
 
-    :param zero: path of the line where 0 is, where that is not at the bottom, else empty.
-    :param top: the highest value; ``bottom`` the lowest where that is below 0, else empty.
+    :param zero: SVG path of the line at 0; empty if 0 is at the bottom.
+    :param top: the highest value, as text.
+    :param bottom: the lowest value, as text; empty unless it is below 0.
     :param ends: the first and the last step, as text.
-    :param label: what is seen, in words.
+    :param label: the content of the chart, in words.
     """
 
     title: str
@@ -63,7 +65,10 @@ class MetricChart(NamedTuple):
 def metric_charts(
     metric: MetricName, steps: Sequence[MetricFigures], since: datetime, step: timedelta
 ) -> list[MetricChart]:
-    """Return the charts of a metric's figures of each step, oldest first."""
+    """Return the charts of a metric.
+
+    :param steps: the figures of each step, oldest first.
+    """
     frame = _Frame(metric, steps, since, step)
     if metric.type == COUNTER:
         return [frame.sums()]
@@ -71,7 +76,7 @@ def metric_charts(
 
 
 def metric_sparkline(line: Line) -> Sparkline:
-    """Return 24 bars of a metric: of a counter's sums, else of averages."""
+    """Return 24 bars of a metric: the sums of a counter, the averages of any other type."""
     groups = [MetricFigures() for _ in range(_BARS)]
     for number, figures in enumerate(line.steps):
         groups[number * _BARS // len(line.steps)].add(figures)
@@ -88,12 +93,13 @@ def metric_sparkline(line: Line) -> Sparkline:
 
 
 def _bar(scale: Scale, value: float | None) -> int:
-    # One value is to be seen beside a large one, hence twice the dot of a step without any.
+    # A small value must be visible beside a large value: it is at least twice as high as the dot
+    # of a step without values.
     return 1 if value is None else max(2, round(SPARKLINE_HEIGHT - scale.y(value)))
 
 
 class _Frame:
-    """What the charts of one metric have in common."""
+    """The common part of the charts of a metric."""
 
     def __init__(
         self, metric: MetricName, steps: Sequence[MetricFigures], since: datetime, step: timedelta
@@ -151,7 +157,7 @@ class _Frame:
 
 
 def words_of(metric: MetricName, figures: MetricFigures) -> str:
-    """Return what was counted of a metric, in words."""
+    """Return the figures of a metric in words."""
     if not figures.count:
         return "no value"
     unit, text = metric.unit, plural(figures.count, "value")
@@ -166,7 +172,7 @@ def words_of(metric: MetricName, figures: MetricFigures) -> str:
 
 
 def _bars(values: Values, scale: Scale) -> str:
-    """Return a bar from 0 for each value; what is not seen otherwise is a line."""
+    """Return a bar from 0 for each value; a bar has at least the height :data:`LEAST`."""
     zero, parts = scale.y(0), []
     for number, value in enumerate(values):
         if value is not None:

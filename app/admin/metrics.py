@@ -1,6 +1,6 @@
-"""Metrics: what a project counts and measures by the metrics API of its SDK.
+"""Metrics: the custom metrics that a project sends with the metrics API of its SDK.
 
-One page for all metrics and for one of them: the address says which.
+The same page shows all metrics or one metric; the address decides.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from app.projects import OWN_PROJECT_ID
 from app.protocol.metrics import TYPES
 
 PAGE_SIZE = 50
-# How many releases stand beside each other.
+# How many releases the page of a metric compares.
 RELEASES = 10
 
 
 class MetricsChoice(InsightChoice):
-    """What is looked at of metrics; ``name`` with ``type`` and ``unit`` is one of them."""
+    """The metrics that the page shows; ``name``, ``type`` and ``unit`` together name one metric."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour"}
     narrows_by: ClassVar = ("name", "type", "unit", "release", "environment")
@@ -35,13 +35,13 @@ class MetricsChoice(InsightChoice):
 
     @property
     def metric(self) -> MetricName | None:
-        """The metric that is looked at, ``None`` for all of them."""
+        """The chosen metric; ``None`` for all metrics."""
         name, kind = self.of("name"), self.of("type")
         return MetricName(name, kind, self.of("unit")) if name and kind else None
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """What leaves something out: of one metric its unit, too, where it has none."""
+        """The values that leave rows out; for one metric also an empty unit."""
         return super().narrowing | (self.metric._asdict() if self.metric else {})
 
 
@@ -49,7 +49,7 @@ class MetricsChoice(InsightChoice):
 def list_of_metrics(
     conn: Connection, choice: MetricsChoice, selection: MetricSelection
 ) -> dict[str, Any]:
-    """Show a project's metrics, or one of them over time and by release."""
+    """Show a project's metrics, or one metric over time and by release."""
     if choice.metric:
         return _one(conn, choice, selection, choice.metric)
     return _all(conn, choice, selection)
@@ -71,7 +71,7 @@ def _all(conn: Connection, choice: MetricsChoice, selection: MetricSelection) ->
 def _one(
     conn: Connection, choice: MetricsChoice, selection: MetricSelection, metric: MetricName
 ) -> dict[str, Any]:
-    """Return one metric with its charts."""
+    """Return a metric with its charts."""
     detail = detail_of(conn, selection, choice.step)
     releases = sorted(detail.releases.items(), key=lambda one: (-one[1].count, one[0]))
     return {

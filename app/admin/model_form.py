@@ -1,4 +1,4 @@
-"""Forms of pages, made from the model that checks the same input of the API."""
+"""Forms of the pages, made from the models that check the same input of the API."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from app.inputs import Control, controls_of
 
 
 class ModelForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """A form whose errors are at their fields."""
+    """A form that shows each error at its field."""
 
     def values(self) -> dict[str, Any]:
-        """Return what was filled in; an empty text is nothing."""
+        """Return the filled-in values; an empty text becomes ``None``."""
         given = {name: value for name, value in self.data.items() if name != "csrf_token"}
         return {name: None if value == "" else value for name, value in given.items()}
 
     def blame(self, field: str | None, message: str) -> None:
-        """Show what is wrong at its field; at the first one where it has no field of its own."""
+        """Show an error at its field, or at the first field if the form does not have it."""
         shown = self[field] if field in self else next(iter(self))
         shown.errors = (*shown.errors, message)
 
 
 def form_of(model: type[BaseModel], *names: str, required: tuple[str, ...] = ()) -> type[ModelForm]:
-    """Return a form of some fields of a model, with their labels, lengths and bounds.
+    """Return a form class with some fields of a model, their labels, lengths and bounds.
 
-    :param required: fields that the model may lack, and this form may not.
+    :param required: fields that are optional in the model and required in the form.
     """
     controls = controls_of(model)
     fields = {name: _field(controls[name], name in required) for name in names}

@@ -1,6 +1,6 @@
-"""Performance: how fast a project answers, how often, how much fails; by transaction and release.
+"""Performance: durations, throughput and failures of a project, by transaction and release.
 
-One page for all transactions and for one of them: the address says which.
+The same page shows all transactions or one transaction; the address decides.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
 
 PAGE_SIZE = 50
-# How many releases stand beside each other, and how many issues of one transaction.
+# How many releases the page compares, and how many issues of a transaction it shows.
 RELEASES, ISSUES = 10, 10
 SORTS: dict[Sort, str] = {
     "slowest": "Slowest first",
@@ -37,7 +37,7 @@ SORTS: dict[Sort, str] = {
 
 
 class PerformanceChoice(InsightChoice):
-    """What is looked at of requests, and what comes first."""
+    """The requests that the page shows, and the order of the transactions."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
     narrows_by: ClassVar = ("transaction", "release", "environment")
@@ -48,7 +48,7 @@ class PerformanceChoice(InsightChoice):
 def performance(
     conn: Connection, choice: PerformanceChoice, selection: Selection
 ) -> dict[str, Any]:
-    """Show a project's requests over time, its transactions where none is chosen, its releases."""
+    """Show requests over time and by release, and the transactions if none is chosen."""
     found, first = survey(conn, selection), first_line()
     lines = [] if selection.transaction else ranked(found["transaction"], choice.sort)
     issues = _issues(conn, choice)
@@ -82,6 +82,6 @@ def _issues(conn: Connection, choice: PerformanceChoice) -> list[Row[Any]]:
 
 
 def _names_of(rule: str) -> tuple[str, ...]:
-    """Return what events call a route of this application: its endpoints."""
+    """Return the names that events of this application have for a route: itself, its endpoints."""
     rules = current_app.url_map.iter_rules()
     return (rule, *sorted({one.endpoint for one in rules if one.rule == rule}))

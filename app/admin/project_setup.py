@@ -1,7 +1,7 @@
-"""The set-up page of a project: its DSN, the lines for each kind of program, and whether one came.
+"""The set-up page of a project: its DSN, the code for each kind of program, and the first event.
 
-It can be left and opened again at any time; the region that waits for the first event asks for
-itself while the page is open, and once more with every reload.
+You can leave the page and open it again at any time. While it is open, its region for the first
+event reloads itself.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from app.projects import Project, dsn_of, find_project
 from app.web import access
 from app.web.current import current_config, current_store
 
-# The SDK's own is 100: of a burst of 300 errors it lost 194 before they left the program
-# (sentry-sdk 2.75 alone, `python -m benchmarks`, a server on the same machine).
+# The default of the SDK is 100. With it, a burst of 300 errors lost 194 before they left the
+# program (sentry-sdk 2.75 alone, `python -m benchmarks`, a server on the same machine).
 QUEUE_SIZE = 1000
 
 
 @dataclass(frozen=True)
 class Snippet:
-    """The lines for one kind of program.
+    """The code for one kind of program.
 
-    :param install: the command that brings the SDK; empty where there is none to bring.
+    :param install: the command that installs the SDK; empty if none is needed.
+    :param lines: the code that sends one event.
     """
 
     id: str
@@ -42,7 +43,7 @@ class Snippet:
 @bp.get("/projects/<int:project_id>/setup")
 @access.admin
 def set_up_project(project_id: int) -> ResponseReturnValue:
-    """Show what a program needs to report.
+    """Show what a program needs to send events to a project.
 
     :raise 404: there is no such project.
     """
@@ -76,7 +77,7 @@ def _found(conn: Connection, project_id: int) -> tuple[Project, Row[tuple[object
 
 
 def snippets(public_url: str, project_id: int, key: str) -> list[Snippet]:
-    """Return the lines for every kind of program, each of which sends one event.
+    """Return the code for every kind of program; each sends one event.
 
     Source: https://docs.sentry.io/platforms/, and the options as sentry-sdk 2.75 and
     @sentry/node 11.12 read them, 2026-11-24.

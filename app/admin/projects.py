@@ -1,4 +1,4 @@
-"""Projects: the list, a new one, and one with its keys, its upstream and its limits."""
+"""Projects: the list, a new project, and a project with its keys, its upstream DSN, its limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 
 SettingsForm = form_of(ProjectChange, "name", "events_per_minute", "retention_days")
-# Never filled in: the DSN is not shown again.
+# The form never shows the stored DSN.
 UpstreamForm = form_of(ProjectChange, "upstream_dsn", required=("upstream_dsn",))
 NewProjectForm = form_of(
     ProjectChange, "name", "upstream_dsn", "events_per_minute", "retention_days"
@@ -55,7 +55,7 @@ def list_of_projects() -> ResponseReturnValue:
 @bp.route("/projects/new", methods=["GET", "POST"])
 @access.admin
 def new_project() -> ResponseReturnValue:
-    """Ask for a project; make it on POST and go on to its set-up page (303)."""
+    """Show the form of a new project; make it on POST and redirect to its set-up page (303)."""
     form = NewProjectForm()
     form.upstream_dsn.description += " Empty to keep them here only."
     if form.validate_on_submit():
@@ -71,7 +71,7 @@ def new_project() -> ResponseReturnValue:
 @bp.route("/projects/<int:project_id>", methods=["GET", "POST"])
 @access.admin
 def show_project(project_id: int) -> ResponseReturnValue:
-    """Show one project; change its name and limits on POST (303).
+    """Show a project; change its name and limits on POST (303).
 
     :raise 404: there is no such project.
     """
@@ -90,7 +90,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
 @bp.post("/projects/<int:project_id>/upstream")
 @access.admin
 def set_upstream(project_id: int) -> ResponseReturnValue:
-    """Keep the DSN that a project's events are sent on to (303)."""
+    """Store the DSN that a project's envelopes are forwarded to (303)."""
     details, form = _found(project_id), UpstreamForm()
     if form.validate():
         try:
@@ -105,7 +105,10 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
 @bp.route("/projects/<int:project_id>/upstream/remove", methods=["GET", "POST"])
 @access.admin
 def remove_upstream(project_id: int) -> ResponseReturnValue:
-    """Ask whether to send nothing on any more; do so on POST (303)."""
+    """Ask whether to stop forwarding; remove the upstream DSN on POST (303).
+
+    :raise 404: the project has no DSN that can be removed here.
+    """
     details, form = _found(project_id), FlaskForm()
     if project_id == OWN_PROJECT_ID or details.destination.dsn is None:
         abort(404, description="this project has no DSN that could be taken away here")
@@ -119,7 +122,7 @@ def remove_upstream(project_id: int) -> ResponseReturnValue:
 @bp.post("/projects/<int:project_id>/keys")
 @access.admin
 def add_key(project_id: int) -> ResponseReturnValue:
-    """Make another key (303); the old ones work until they are revoked."""
+    """Make another key (303); the old keys work until they are revoked."""
     _found(project_id)
     rotate_key(current_store(), project_id)
     flash("Made. The keys before it work until they are revoked.")
@@ -129,9 +132,9 @@ def add_key(project_id: int) -> ResponseReturnValue:
 @bp.route("/projects/<int:project_id>/keys/<key>/revoke", methods=["GET", "POST"])
 @access.admin
 def revoke_project_key(project_id: int, key: str) -> ResponseReturnValue:
-    """Ask whether a key is to stop working; have it so on POST (303).
+    """Ask whether to revoke a key; revoke it on POST (303).
 
-    :raise 404: the project has no such key that works.
+    :raise 404: the project has no working key of this name.
     """
     details, form = _found(project_id), FlaskForm()
     if key not in details.project.keys:
@@ -171,7 +174,7 @@ def _page(one: ProjectDetails, form: ModelForm, upstream: ModelForm) -> Response
 
 
 def _badge(one: ProjectDetails, now: datetime) -> tuple[str, str]:
-    """Return state and words of a project's badge."""
+    """Return the state and the words of a project's badge."""
     state = reach(one.destination, now)
     return {"none": "local", "closed": "on"}.get(state, state), WORDS[state]
 

@@ -1,4 +1,4 @@
-"""Releases: since when each is there, what it brought, how its sessions ended; and one of them."""
+"""Releases: first seen, issues and session health of each; and the page of a release."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from app.web.current import current_store
 from app.web.errors import or_404
 
 PAGE_SIZE = 50
-# Of each kind, on the page of a release.
+# How many issues of each section the page of a release shows.
 ISSUES = 10
 UNKNOWN = "no release has this id; only so many are kept of each project"
 SECTIONS: dict[What, str] = {
@@ -46,21 +46,21 @@ SECTIONS: dict[What, str] = {
 
 
 class ReleaseChoice(ProjectChoice):
-    """Whose releases, and the environment whose sessions are looked at."""
+    """The project whose releases are shown, and the environment whose sessions are counted."""
 
     defaults: ClassVar = {"project": str(OWN_PROJECT_ID)}
     narrows_by: ClassVar = ("environment",)
 
     @property
     def environment(self) -> str | None:
-        """The environment; ``None`` for any."""
+        """The chosen environment; ``None`` for all."""
         return self.values.get("environment")
 
 
 @bp.get("/releases")
 @access.admin
 def list_of_releases() -> ResponseReturnValue:
-    """Show a page of releases, or the one that ``?version=`` names."""
+    """Show a page of releases; ``?version=`` redirects to that release."""
     choice, now, before = ReleaseChoice().read(request.args), utc_now(), row_number("before")
     with current_store().read() as conn:
         if version := clean_text(request.args.get("version", ""))[:250]:
@@ -87,7 +87,7 @@ def list_of_releases() -> ResponseReturnValue:
 @bp.get("/releases/<int:release_id>")
 @access.admin
 def show_release(release_id: int) -> ResponseReturnValue:
-    """Show one release.
+    """Show a release.
 
     :raise 404: no release has this id.
     """

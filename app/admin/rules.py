@@ -1,4 +1,4 @@
-"""Rules of grouping: the list, one of them as a form, and what it would do before it does it."""
+"""Grouping rules: the list, the form of a rule, and trying a rule before it is saved."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ UNKNOWN = "no rule has this id; it may have been deleted since"
 
 
 class RuleForm(form_of(RuleInput, "kind", "text", "name")):  # type: ignore[misc]  # made above
-    """One rule as a person writes it."""
+    """The form of a rule."""
 
     project = SelectField("Project", coerce=int)
 
     def fields(self) -> dict[str, Any]:
-        """Return what was filled in, as the rule book takes it."""
+        """Return the filled-in values as arguments of the rule book's functions."""
         given = {name: self[name].data or "" for name in ("kind", "text", "name")}
         return given | {"project_id": self.project.data or None}
 
@@ -38,14 +38,14 @@ class RuleForm(form_of(RuleInput, "kind", "text", "name")):  # type: ignore[misc
 @bp.route("/rules", methods=["GET", "POST"])
 @access.admin
 def list_of_rules() -> ResponseReturnValue:
-    """Show all rules and the form of a new one; try it or add it on POST (303)."""
+    """Show all rules and the form of a new rule; try the rule or add it on POST (303)."""
     return _page(None)
 
 
 @bp.route("/rules/<int:rule_id>", methods=["GET", "POST"])
 @access.admin
 def show_rule(rule_id: int) -> ResponseReturnValue:
-    """Show one rule as a form; try the change or save it on POST (303).
+    """Show a rule as a form; try the change or save it on POST (303).
 
     :raise 404: no rule has this id.
     """
@@ -57,7 +57,7 @@ def show_rule(rule_id: int) -> ResponseReturnValue:
 @bp.post("/rules/<int:rule_id>/place")
 @access.admin
 def place_rule(rule_id: int) -> ResponseReturnValue:
-    """Move a rule up or down."""
+    """Move a rule to another position (303)."""
     place = request.form.get("place", 1, int)
     with current_store().write() as conn:
         rulebook.place_rule(conn, _find(conn, rule_id).id, place)
@@ -67,7 +67,7 @@ def place_rule(rule_id: int) -> ResponseReturnValue:
 @bp.post("/rules/<int:rule_id>/enabled")
 @access.admin
 def enable_rule(rule_id: int) -> ResponseReturnValue:
-    """Switch a rule on or off."""
+    """Switch a rule on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
     with current_store().write() as conn:
         rulebook.change_rule(conn, _find(conn, rule_id), enabled=enabled)
@@ -77,7 +77,7 @@ def enable_rule(rule_id: int) -> ResponseReturnValue:
 @bp.post("/rules/<int:rule_id>/delete")
 @access.admin
 def delete_rule(rule_id: int) -> ResponseReturnValue:
-    """Delete a rule; issues stay as they are."""
+    """Delete a rule (303); issues stay as they are."""
     with current_store().write() as conn:
         rulebook.remove_rule(conn, rule_id)
     flash("The rule is deleted; issues that it made stay as they are.", "note")
@@ -123,7 +123,7 @@ def _form(rule: StoredRule | None) -> RuleForm:
 
 
 def _do(form: RuleForm, rule: StoredRule | None) -> Trial | bool:
-    """Try what was filled in, or keep it; ``False`` when it is no rule."""
+    """Return the trial of the filled-in rule, ``True`` once it is saved, ``False`` if invalid."""
     try:
         if request.form.get("do") == "try":
             return _try(form.fields(), rule)

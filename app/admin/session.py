@@ -1,4 +1,4 @@
-"""Logging in and out, and the theme: what a browser carries in its cookies."""
+"""Logging in and out, and the theme: everything that browsers keep in cookies."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ from app.web.current import current_accounts, current_config, current_logins
 
 THEME_MAX_AGE = timedelta(days=365)
 CSS_MAX_AGE = 3600
-# Marks a browser that has logged in: the tries of strangers do not lock it, see app.accounts.
+# Marks a browser that has logged in before. Attempts of other browsers do not lock it out, see
+# app.accounts.
 BROWSER_COOKIE = "devenviro_browser"
-# What browsers take for a slash, drop, or refuse in an address.
+# Characters that browsers read as a slash, drop, or refuse in an address.
 _UNSAFE = re.compile(r"[\\\x00-\x20\x7f-\xa0\u2028\u2029]")
 
 
 class LoginForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """Name and password."""
+    """The form of user name and password."""
 
     username = StringField(
         "User name", [InputRequired(), Length(max=100)], render_kw={"autocomplete": "username"}
@@ -59,7 +60,7 @@ class LoginForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 @bp.route("/login", methods=["GET", "POST"])
 @access.anyone
 def login() -> ResponseReturnValue:
-    """Ask for name and password; 401 when they are wrong, 429 after too many tries."""
+    """Ask for name and password; 401 if they are wrong, 429 after too many attempts."""
     if current_user.is_authenticated:
         return redirect(url_for("admin.start"))
     form = LoginForm()
@@ -72,7 +73,7 @@ def login() -> ResponseReturnValue:
 
 
 def _try(form: LoginForm) -> ResponseReturnValue:
-    # PostgreSQL takes no NUL in a text.
+    # PostgreSQL does not accept NUL in a text.
     name = clean_text(form.username.data)
     browser = _known_browsers().read(request.cookies.get(BROWSER_COOKIE), name)
     try:
@@ -82,7 +83,7 @@ def _try(form: LoginForm) -> ResponseReturnValue:
         return _refused(form, refused)
     if user is None:
         return _login_page(form, "The user name or the password is wrong."), 401
-    # Nothing that was in the session before it belonged to somebody stays.
+    # Nothing that was in the session before the login may stay.
     session.clear()
     login_user(user)
     session.permanent = True
@@ -139,7 +140,7 @@ def logout() -> ResponseReturnValue:
 @bp.post("/theme")
 @access.admin
 def set_theme() -> ResponseReturnValue:
-    """Keep the chosen theme in a cookie and go back to the page it was chosen on."""
+    """Store the chosen theme in a cookie and redirect to the page it was chosen on (303)."""
     theme = request.form.get("theme")
     target = safe_path(request.form.get("next")) or url_for("admin.start")
     response = make_response(redirect(target, 303))
@@ -156,12 +157,12 @@ def set_theme() -> ResponseReturnValue:
 
 
 def safe_path(target: str | None) -> str | None:
-    """Return a path of this site, ``None`` for whatever leads or may lead elsewhere.
+    """Return a path of this site, ``None`` for an address that may lead to another site.
 
-    Refused are schemes, hosts, ``//``, backslashes and control characters, also when they are
-    percent-encoded (twice, too): browsers and proxies disagree about who decodes what.
+    Schemes, hosts, ``//``, backslashes and control characters are refused, also percent-encoded
+    once or twice: browsers and proxies differ in how often they decode.
     """
-    # Without a host urlsplit() reads "///host" as a path, a browser as a host.
+    # urlsplit() reads "///host" as a path without a host. A browser reads it as a host.
     if not target or len(target) > 2000 or target.startswith("//") or _UNSAFE.search(target):
         return None
     try:
@@ -177,7 +178,7 @@ def safe_path(target: str | None) -> str | None:
 @bp.get("/highlight.css")
 @access.anyone
 def highlight_css() -> ResponseReturnValue:
-    """Return the colours of source code; the same for everyone and for an hour."""
+    """Return the style sheet of source code; it is public and cached for an hour."""
     response = Response(style_sheet(), content_type="text/css; charset=utf-8")
     response.headers["Cache-Control"] = f"public, max-age={CSS_MAX_AGE}"
     return response

@@ -1,4 +1,4 @@
-"""Sparklines: a day of events as 24 bars of inline SVG, with the same in words."""
+"""Sparklines: 24 hours of events as 24 bars of inline SVG, with a text of the same numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ HEIGHT = 18
 
 
 class Sparkline(NamedTuple):
-    """What the template draws.
+    """The sparkline as the template draws it.
 
     :param path: SVG path, a stroke upwards for each hour; an hour without events is a dot.
-    :param label: what it shows, in words.
+    :param label: the content of the sparkline, in words.
     """
 
     path: str
@@ -37,7 +37,8 @@ def sparklines(hours: dict[int, list[int]]) -> dict[int, Sparkline]:
 
 
 def _height(count: int, most: int) -> int:
-    # One event is to be seen beside a thousand, hence at least twice the dot of an empty hour.
+    # One event must be visible beside a thousand: it is at least twice as high as the dot of an
+    # hour without events.
     return max(2, round(HEIGHT * count / most)) if count else 1
 
 

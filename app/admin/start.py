@@ -1,4 +1,4 @@
-"""The start page: is monitoring working?"""
+"""The start page: whether monitoring works."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ from app.web.delivery_status import follow
 from config import Config
 
 RECENT_ISSUES = 5
-# So many projects in trouble are named, and so many that stay here; the list has all of them.
+# How many projects that need attention the page names, and how many projects without a DSN. The
+# list of projects has all of them.
 SHOWN_PROJECTS = 5
 OPEN = IssueFilter(status="unresolved")
 
 
 class Verdict(NamedTuple):
-    """The answer in words.
+    """Whether monitoring works, in words.
 
-    :param tone: ``good``, ``new`` (nothing recorded yet) or ``bad``.
-    :param sentences: each true by itself.
+    :param tone: ``good``, ``bad``, or ``new`` (nothing is recorded yet, or Sentry has not accepted
+        anything yet).
+    :param sentences: each can be read alone.
     """
 
     tone: str
@@ -48,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A project of which there is something to say, without a full stop."""
+    """A project and a remark about it; ``words`` has no full stop."""
 
     project_id: int
     name: str
@@ -56,7 +58,7 @@ class Named(NamedTuple):
 
 
 class Term(NamedTuple):
-    """One term of the counters' equation."""
+    """One term of the equation of the accounting."""
 
     name: str
     envelopes: int
@@ -65,7 +67,7 @@ class Term(NamedTuple):
 @bp.get("/")
 @access.admin
 def start() -> ResponseReturnValue:
-    """Answer whether monitoring works, and show what there is to see first."""
+    """Show whether monitoring works, the newest event and the latest issues."""
     with current_store().read() as conn:
         newest = page_of_events(conn, EventFilter(), limit=1).rows
         latest = follow(conn, newest[0].event_id) if newest else None
@@ -113,7 +115,9 @@ def verdict(
 ) -> Verdict:
     """Return whether monitoring works, in words.
 
-    :param ways: of every project; those in trouble are named beside, see :func:`named_troubles`.
+    :param set_aside: how many events are in the emergency folder.
+    :param ways: the upstream of every project; :func:`named_troubles` names those with problems.
+    :param is_new: whether the store has no event yet.
     """
     troubles = _troubles(totals, set_aside)
     if troubles or any(is_trouble(way) for way in ways):
@@ -131,25 +135,25 @@ def _with_sentry(config: Config, totals: dict[str, Any], ways: list[Upstream]) -
     if waiting:
         sentences.append(f"{plural(waiting, 'envelope')} without Sentry's answer so far.")
     if waiting and not totals["delivered"]:
-        # Not "works": nothing has shown yet that the other end takes anything.
+        # Not "works": Sentry has not accepted any envelope yet.
         return Verdict("new", "Errors are recorded; Sentry has not accepted one yet", sentences)
     return Verdict("good", "Monitoring works", sentences)
 
 
 def badge_of(ways: list[Upstream]) -> tuple[str, str, str]:
-    """Return what the header says, without asking the store once more."""
+    """Return the badge of the header without reading the store again."""
     there = [way for way in ways if way.is_set_up or way.is_held_up]
     names = {upstream.project_id: upstream.name for upstream in there} if len(there) > 1 else {}
     return badge([upstream.destination for upstream in there], names, utc_now())
 
 
 def is_trouble(upstream: Upstream) -> bool:
-    """Tell whether a person should look at a project's way to Sentry."""
+    """Return whether a person should look at a project's delivery to Sentry."""
     return upstream.is_held_up or upstream.held.parked > 0
 
 
 def named_troubles(ways: list[Upstream]) -> list[Named]:
-    """Return what a person should look at, by project, those that hold most first."""
+    """Return the projects that a person should look at, most envelopes held first."""
     found = [way for way in ways if is_trouble(way)]
     found.sort(key=lambda one: sum(one.held), reverse=True)
     return [Named(upstream.project_id, upstream.name, _trouble_of(upstream)) for upstream in found]
@@ -166,7 +170,7 @@ def _trouble_of(upstream: Upstream) -> str:
 
 
 def named_local(ways: list[Upstream]) -> list[Named]:
-    """Return the projects that have no DSN while others have one: what they send stays here."""
+    """Return the projects without a DSN if others have one: their events are not forwarded."""
     if not any(way.is_set_up for way in ways):
         return []
     return [
@@ -203,7 +207,7 @@ def _destination(config: Config, ways: list[Upstream]) -> str:
 
 
 def terms(totals: dict[str, Any], *, has_sentry: bool) -> list[Term]:
-    """Return the right side of the equation: what is not zero, and what one looks for first."""
+    """Return the right side of the equation: all terms that are not 0, and the usual terms."""
     always = {"delivered", "pending"} if has_sentry else {"local"}
     counts = {state: totals[state] for state in STATES}
     counts["discarded"] = sum(totals["discarded"].values())

@@ -1,4 +1,4 @@
-"""The status page: what the service says of itself, and what to do about what is wrong."""
+"""The status page: the state of the service, and what to do about each problem."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from app.stats.item_counts import ClientLoss
 from app.web import access, system
 
 GIB = 1024**3
-# Below this share, or this many bytes, the disk is about to be the next incident.
+# The page warns if less than this share of the disk, or fewer than these bytes, are free.
 LOW_DISK_SHARE = 0.05
 LOW_DISK_BYTES = 1 * GIB
 LOW_MEMORY_SHARE = 0.05
 
 
 class Finding(NamedTuple):
-    """What is not as it should be, and its mend; ``tone`` is ``bad`` or ``note``."""
+    """A problem and what to do about it (``mend``); ``tone`` is ``bad`` or ``note``."""
 
     tone: str
     text: str
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 @bp.get("/status")
 @access.admin
 def status() -> ResponseReturnValue:
-    """Show how the service, the process, the machine and the store are."""
+    """Show the state of the service, the process, the machine and the store."""
     report = system.status()
     totals = report["accounting"]
     has_sentry = report["sentry"]["enabled"]
@@ -51,9 +51,9 @@ def status() -> ResponseReturnValue:
 
 
 def findings(report: dict[str, Any]) -> Iterator[Finding]:
-    """Yield what deserves a look, the worst first.
+    """Yield what a person should look at, the worst first.
 
-    :param report: of :func:`app.web.system.status`.
+    :param report: the result of :func:`app.web.system.status`.
     """
     yield from _of_store(report)
     yield from _of_vectors(report["vectors"])

@@ -1,4 +1,4 @@
-"""The trail as a page shows it: an event's hops, and what they come to in words."""
+"""The trail as pages show it: an event's hops, and its state as a sentence."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ _SENTENCES = {
     "expired": "Recorded here. It became too old to send: {reason}.",
     "discarded": "Recorded here and deliberately not sent: {reason}.",
 }
-# States that no time changes; a page need not ask again.
+# Final states: a page need not reload the trail.
 SETTLED = frozenset({"local", "delivered", "parked", "expired", "discarded"})
 
 
 @dataclass(frozen=True)
 class TrailView:
-    """What `_trail.html` draws.
+    """The trail as ``_trail.html`` draws it.
 
-    :param hops: none while the store does not have the event yet.
-    :param url: where Sentry shows the event.
-    :param envelope_id: of the delivery that the event is part of.
-    :param lacks_dsn: the project that needs a DSN of its own before its events go on.
+    :param hops: empty while the store does not have the event yet.
+    :param settled: whether the state is final.
+    :param url: the address at which Sentry shows the event.
+    :param envelope_id: the envelope that the event arrived in.
+    :param lacks_dsn: the project that needs a DSN before its events are forwarded.
     """
 
     event_id: str
@@ -48,7 +49,10 @@ class TrailView:
 
 
 def trail_of(event_id: str, progress: Progress | None) -> TrailView:
-    """Return the trail of an event that is, or soon will be, in the store."""
+    """Return the trail of an event that is in the store, or will be soon.
+
+    :param progress: ``None`` while the store does not have the event.
+    """
     if progress is None:
         sentence = (
             "Not in the store yet. Events in the emergency folder are recovered by themselves."
@@ -68,24 +72,24 @@ def trail_of(event_id: str, progress: Progress | None) -> TrailView:
 
 
 def sentence_of(row: Row[Any], waits_for: str) -> str:
-    """Return what became of an envelope so far, in words.
+    """Return the state of an envelope as a sentence.
 
-    :param row: with ``state`` and ``reason``.
-    :param waits_for: of :func:`app.web.application.delivery_status.stands_by`.
+    :param row: a row with ``state`` and ``reason``.
+    :param waits_for: the result of :func:`app.web.delivery_status.stands_by`.
     """
     reason = row.reason or "no reason was noted"
     if row.state == "discarded":
         reason = why_not_sent(row.reason)
     state = "held" if row.state == "pending" and waits_for else row.state
-    # Braces of a client's, or of Sentry's, are text: only our own sentence is a format.
+    # Only our own sentence is a format. Braces in texts of clients or of Sentry stay text.
     words = {"reason": reason.rstrip("."), "waits_for": waits_for}
     return _SENTENCES.get(state, "Recorded here.").format(**words)
 
 
 def lacks_dsn(destination: Destination, state: str) -> int | None:
-    """Return the project whose page takes the DSN that an envelope lacks, if that is the reason.
+    """Return the project that needs a DSN before an envelope can be sent, else ``None``.
 
-    Project 1 has no such page: its DSN is a setting.
+    Project 1 is never returned: its DSN is a setting and cannot be entered on a page.
     """
     if destination.dsn is not None or destination.project_id == OWN_PROJECT_ID:
         return None

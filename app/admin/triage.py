@@ -1,4 +1,4 @@
-"""What people do with issues from the pages: one, the chosen ones, or all that match."""
+"""Triage on the pages: actions on one issue, on the chosen issues, or on all that match."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger("app.tracker")
 
 
 class Action(NamedTuple):
-    """What a button does: the status it leads to, and what is said when it is done."""
+    """The action of a button: the new status, and the words that report it."""
 
     status: str
     done: str
@@ -45,14 +45,14 @@ ACTIONS = {
 }
 MAX_IDS = 1000
 TITLES_SHOWN = 10
-# What a request waits for when it deletes; the background loop removes the rest.
+# How many batches a request deletes itself; the background task deletes the rest.
 BATCHES_AT_ONCE = 5
 
 
 @bp.post("/issues/<int:issue_id>/status")
 @access.admin
 def set_status(issue_id: int) -> ResponseReturnValue:
-    """Resolve, ignore or reopen one issue and return to its page.
+    """Resolve, ignore or reopen an issue, and redirect to its page (303).
 
     :raise 400: there is no such action. :raise 404: no issue has this id.
     """
@@ -67,7 +67,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
 @bp.post("/issues/<int:issue_id>/comments")
 @access.admin
 def comment(issue_id: int) -> ResponseReturnValue:
-    """Write a comment and return to the issue.
+    """Add a comment, and redirect to the issue (303).
 
     :raise 404: no issue has this id.
     """
@@ -86,9 +86,9 @@ def comment(issue_id: int) -> ResponseReturnValue:
 @bp.post("/issues/change")
 @access.admin
 def change_issues() -> ResponseReturnValue:
-    """Resolve, ignore, reopen or delete the chosen issues and return to the list.
+    """Resolve, ignore, reopen, merge or delete the chosen issues, and redirect (303).
 
-    What deletes asks first, with a page of its own.
+    Before it deletes, it shows a page that asks whether to delete.
 
     :raise 400: there is no such action.
     """
@@ -116,7 +116,7 @@ def _change(action: str, batches: Iterable[list[int]]) -> None:
     if action != "delete":
         flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action].done}.", "note")
         return
-    # Their history goes with them, so the log is what tells afterwards.
+    # The history of the issues is deleted with them, so only the log records who deleted them.
     actor = current_user.username
     log.info("%s issues deleted by %s: %s …", len(changed), actor, changed[:20])
     purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)
@@ -146,7 +146,7 @@ def _every(choice: ListChoice[IssueForm]) -> Iterable[list[int]]:
 
 
 def _ask(choice: ListChoice[IssueForm], ids: list[int], is_every: bool) -> str:
-    """Show what would be deleted, with the button that does it."""
+    """Show what would be deleted, with the button that deletes it."""
     shown: dict[str, Any] = {"events": None, "titles": [], "is_exact": True}
     with current_store().read() as conn:
         if is_every:

@@ -1,6 +1,6 @@
-"""Errors on request: one small function for each way an error can happen.
+"""Test errors: one small function for each way an error can happen.
 
-Each goes the way a real one goes, and returns the id of its event.
+Each error is recorded like a real error; the function returns the id of its event.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ LARGE_TEXT = 200_000
 
 
 class TrialError(Exception):
-    """An error that somebody asked for on the trigger page."""
+    """A test error of the trigger page."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What somebody asked for.
+    """The test error that a person asked for.
 
-    :param status: of an HTTP error, 400 to 599.
-    :param user: ``id``, ``username``, ``email`` as far as they are given.
+    :param status: HTTP status of an HTTP error, 400 to 599.
+    :param user: ``id``, ``username`` and ``email``, those that are given.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Wish:
 
 
 class Kind(NamedTuple):
-    """A way to fail, in the words of the page."""
+    """A kind of test error, with its texts on the page."""
 
     title: str
     description: str
@@ -54,9 +54,9 @@ class Kind(NamedTuple):
 
 
 def run(wish: Wish) -> str | None:
-    """Make the error that was asked for and return its event id, ``None`` if a filter dropped it.
+    """Make the test error and return its event id, ``None`` if a filter dropped it.
 
-    User, tags and level hold for this error alone.
+    User, tags and level apply to this error alone.
     """
     with sentry_sdk.new_scope() as scope:
         scope.set_level(wish.level)  # type: ignore[arg-type]  # one of LEVELS
@@ -125,8 +125,8 @@ def _raised(error: Exception) -> Exception:
 
 
 def _thread(wish: Wish) -> str | None:
-    # Nobody catches it: the SDK sees it die, as it would in production. The exception object is
-    # kept, because the recorded event's id is on it.
+    # Nothing catches the error: the SDK records it when the thread ends, as in production. The
+    # exception object is kept because it carries the id of the recorded event.
     kept: list[TrialError] = []
 
     def fails() -> None:
@@ -169,7 +169,7 @@ def _large(wish: Wish) -> str | None:
 
 
 def _secret(wish: Wish) -> str | None:
-    # As obviously fake as it gets, in the places where real ones turn up.
+    # Obviously fake secrets, in the places where real secrets occur.
     password = "not-a-real-password"  # noqa: S105 -- the point of this trial
     settings = {"api_key": "fake-key-0000", "currency": "EUR"}
     address = "https://user:not-a-real-password@example.org/pay"

@@ -33,7 +33,7 @@ MAX_TAG_VALUE = 200
 
 
 class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """Which error to make, and what it carries."""
+    """The form of a test error: its kind and its data."""
 
     kind = RadioField(
         "Kind",
@@ -59,19 +59,19 @@ class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     )
 
     def validate_email(self, email: StringField) -> None:
-        """Refuse what is no address; an empty one is none at all."""
+        """Refuse a text that is not an address; the field may be empty."""
         if email.data and "@" not in email.data.strip("@"):
             raise ValidationError("An address such as ada@example.org is expected.")
 
     def validate_tags(self, tags: TextAreaField) -> None:
-        """Refuse tags that Sentry would drop, naming the first."""
+        """Refuse tags that Sentry would drop; the message names the first."""
         try:
             read_tags(tags.data or "")
         except ValueError as error:
             raise ValidationError(str(error)) from error
 
     def wish(self) -> trials.Wish:
-        """Return what was asked for."""
+        """Return the test error that was asked for."""
         user = {"id": self.user_id.data, "username": self.username.data, "email": self.email.data}
         return trials.Wish(
             kind=self.kind.data,
@@ -86,7 +86,7 @@ class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 def read_tags(text: str) -> dict[str, str]:
     """Read ``key=value`` pairs, one a line or separated by commas.
 
-    :raise ValueError: naming the pair that is none.
+    :raise ValueError: a pair is invalid (the message names it), or there are too many.
     """
     tags: dict[str, str] = {}
     for pair in filter(None, map(str.strip, re.split(r"[\n,]", text))):
@@ -106,7 +106,7 @@ def read_tags(text: str) -> dict[str, str]:
 @bp.route("/trigger", methods=["GET", "POST"])
 @access.admin
 def trigger() -> ResponseReturnValue:
-    """Show the form and the trail of the error just sent; make the error on POST (303)."""
+    """Show the form and the trail of the last test error; make the error on POST (303)."""
     form = TriggerForm()
     if request.method == "GET":
         return render_template("trigger.html", form=form, kinds=trials.KINDS, trail=_asked_trail())

@@ -1,6 +1,6 @@
-"""Values of an event as text: whatever JSON holds, of whatever size, shown without failing.
+"""Values of an event as text: any JSON value of any size, without failing.
 
-Everything here takes hostile input: the payload is what some client sent.
+Every function here accepts hostile input: clients choose the payload.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 from app.protocol.event import clean_text
 
-# Longer text is folded behind its beginning …
+# Longer text is folded; only its beginning is shown.
 FOLD_CHARACTERS = 160
 FOLD_LINES = 3
-# … and nobody reads more than this of one value; the raw JSON has it whole.
+# A page shows at most this much of a value. The raw JSON has the whole value.
 MAX_CHARACTERS = 10_000
 MAX_MEMBERS = 200
 
@@ -25,10 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 class Shown(NamedTuple):
-    """One named value as a page shows it.
+    """A named value as pages show it.
 
-    :param beginning: its first line, shortened; the whole text where that is short.
-    :param is_long: whether to fold it.
+    :param text: at most :data:`MAX_CHARACTERS` characters of the value.
+    :param beginning: one line, shortened; the whole text if it is short.
+    :param is_long: whether pages fold the text.
     :param left_out: count of characters that ``text`` lacks.
     """
 
@@ -40,7 +41,7 @@ class Shown(NamedTuple):
 
 
 def show(name: object, value: object) -> Shown:
-    """Return one value as text."""
+    """Return a named value as text."""
     whole = as_text(value)
     text = whole[:MAX_CHARACTERS]
     is_long = len(text) > FOLD_CHARACTERS or text.count("\n") >= FOLD_LINES
@@ -49,12 +50,12 @@ def show(name: object, value: object) -> Shown:
 
 
 def show_all(members: object, limit: int = MAX_MEMBERS) -> list[Shown]:
-    """Return the members of a value: of an object, of a list of pairs, of anything else itself."""
+    """Return the members of an object or a list as text; any other value is its only member."""
     return [show(name, value) for name, value in islice(pairs(members), limit)]
 
 
 def pairs(members: object) -> list[tuple[object, object]]:
-    """Return names and values, whichever form a client chose for them."""
+    """Return the pairs of name and value of an object, a list of pairs, or a list of values."""
     if isinstance(members, dict):
         return list(members.items())
     if isinstance(members, list):
@@ -81,18 +82,18 @@ def as_text(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text without what moves a terminal's or a reader's cursor."""
+    """Return text without characters that control a terminal or the direction of text."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", clean_text(text))
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return one line of at most ``limit`` characters, with … where something is missing."""
+    """Return the text as one line of at most ``limit`` characters; it ends in … if cut."""
     line = " ".join(text[: limit * 4].split())
     return line if len(line) <= limit and len(text) <= limit * 4 else line[: limit - 1] + "…"
 
 
 def read_time(value: object) -> datetime | None:
-    """Return the moment that a number of seconds or an ISO text names, in UTC."""
+    """Return the UTC time of a number of seconds or an ISO text; ``None`` if it is neither."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return datetime.fromtimestamp(value, UTC) if math.isfinite(value) else None

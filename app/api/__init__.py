@@ -1,7 +1,7 @@
-"""The API: the routes that programs call, their JSON, and the document that describes them.
+"""The API: the routes that programs call, their JSON, and the OpenAPI document about them.
 
-Every module here with a :class:`.routes.Routes` adds its views; start with :mod:`.rules` to see
-how, and with :mod:`.openapi` to see what becomes of it.
+Every module with a :class:`.routes.Routes` adds its views to the blueprint. :mod:`.rules` is a
+good example of such a module. :mod:`.openapi` makes the document from all of them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,6 @@ for module in iter_modules(__path__, f"{__name__}."):
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:
-    """Register the blueprint. Its callers send tokens, not cookies, hence no CSRF."""
+    """Register the blueprint, without CSRF protection: its callers send tokens, not cookies."""
     csrf.exempt(bp)
     app.register_blueprint(bp)

@@ -1,4 +1,4 @@
-"""AI calls: their tokens and durations and how many failed, by model, by operation, over time."""
+"""AI calls: tokens, durations and failures, by model, by operation or over time."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ route = Routes("insights")
 
 
 class AiCalls(ApiModel):
-    """What was counted of the AI calls of one model, one operation, or one step of time.
+    """The figures of the AI calls of one model, one operation, or one step of time.
 
-    Where no operation is chosen, by model and by time those of models alone are counted: spans of
-    agents enclose those of their calls, tokens included. A percentile is null where no duration is
-    known, and at most 2.5 % off.
+    By model and by time, only calls of models are counted unless an operation is chosen: the span
+    of an agent encloses the spans of its calls and includes their tokens. A percentile is null if
+    no duration is known; its error is at most 2.5 %.
     """
 
     model: str | None = Field(description="Null unless counted by model; may be empty.")
@@ -46,7 +46,7 @@ class AiCalls(ApiModel):
 
 
 class AiCallsPage(ApiModel):
-    """A page of figures, and the window they are of: `since` counts, `until` does not."""
+    """A page of figures and their time window, from `since` (included) to `until` (excluded)."""
 
     ai_calls: list[AiCalls]
     next: str | None
@@ -56,7 +56,7 @@ class AiCallsPage(ApiModel):
 
 
 class AiCallsQuery(InsightQuery):
-    """What is looked at, and how it is told apart."""
+    """The AI calls to count, and how to group them."""
 
     periods: ClassVar = PERIODS
 
@@ -76,7 +76,7 @@ class AiCallsQuery(InsightQuery):
 
 @route("GET /api/ai-calls", access.reads)
 def get_ai_calls(query: AiCallsQuery) -> AiCallsPage:
-    """AI calls: tokens, durations, failures."""
+    """Return tokens, durations and failures of AI calls."""
     selection = query.select(Selection)
     with current_store().read() as conn:
         found = list(_shapes(conn, query, selection))

@@ -1,4 +1,4 @@
-"""Channels: where notifications go. An address that holds a secret is never shown again."""
+"""Channels: where notifications are sent. An address that holds a secret is never shown again."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ route = Routes("alerts")
 
 
 class AlertChannel(BaseModel):
-    """A channel; `address` is what may be shown of it.
+    """A channel; `address` leaves out the secret parts of its address.
 
-    `failing_since`: since when every attempt has failed, and `failure` why the last one did; both
-    null while it works.
+    `failing_since` says since when every attempt has failed, and `failure` says why the last
+    attempt failed. Both are null while the channel works.
     """
 
     id: int
@@ -44,7 +44,7 @@ class AlertChannel(BaseModel):
 
 
 class MadeChannel(AlertChannel):
-    """A channel that was just made; `secret` signs what a webhook is sent, and is shown once."""
+    """A new channel; `secret` signs the requests to a webhook, and is shown only this time."""
 
     secret: str | None
 
@@ -57,18 +57,18 @@ class ChannelList(BaseModel):
 
 
 class ChannelBody(ChannelInput, Body):
-    """A new channel: `to` of mail, `url` of every other kind."""
+    """A new channel; mail needs `to`, every other kind needs `url`."""
 
     kind: ChannelKind
     name: ChannelName
 
 
 class ChannelChange(patch_of(ChannelInput)):  # type: ignore[misc]  # the base is made here
-    """What is to be changed of a channel; none of it can be cleared."""
+    """The fields of a channel to change; none of them can be cleared."""
 
 
 class TestResult(BaseModel):
-    """What became of a test: `delivered`, or `parked` with the reason at the notification."""
+    """The result of a test: `delivered`, or `parked`; the notification has the reason."""
 
     notice_id: int
     state: str
@@ -76,7 +76,7 @@ class TestResult(BaseModel):
 
 @route("GET /api/alerts/channels", access.reads)
 def get_channels() -> ChannelList:
-    """Channels that notifications go out by."""
+    """List the channels that send notifications."""
     with current_store().read() as conn:
         found = stored.list_channels(conn)
     return ChannelList(channels=[AlertChannel(**_shape(channel)) for channel in found])
@@ -86,10 +86,10 @@ def get_channels() -> ChannelList:
 def post_channel(body: ChannelBody) -> MadeChannel:
     """Add a channel.
 
-    :raise AlertError: a field is wrong, or the address is not one to send to (422).
+    :raise AlertError: a field is wrong, or sending to the address is not allowed (422).
     """
     given = body.model_dump(exclude={"kind"}, exclude_none=True)
-    # Before the transaction, since it asks the network.
+    # Before the write transaction, since it may use the network.
     values = new_values(KINDS[body.kind], given, current_dispatcher().targets)
     with current_store().write() as conn:
         made = stored.add_channel(conn, values, access.caller())
@@ -98,7 +98,7 @@ def post_channel(body: ChannelBody) -> MadeChannel:
 
 @route("PATCH /api/alerts/channels/<int:channel_id>", access.writes)
 def patch_channel(channel_id: int, body: ChannelChange) -> AlertChannel:
-    """Change a channel, switch it on or off.
+    """Change a channel, or switch it on or off.
 
     :raise 404: no channel has this id. :raise AlertError: a field is wrong (422).
     """
@@ -113,7 +113,7 @@ def patch_channel(channel_id: int, body: ChannelChange) -> AlertChannel:
 
 @route("DELETE /api/alerts/channels/<int:channel_id>", access.writes)
 def delete_channel(channel_id: int) -> None:
-    """Delete a channel with its address; what it sent stays in the list of notifications.
+    """Delete a channel with its address; its notifications stay in the list.
 
     :raise 404: no channel has this id.
     """
@@ -124,7 +124,7 @@ def delete_channel(channel_id: int) -> None:
 
 @route("POST /api/alerts/channels/<int:channel_id>/test", access.writes)
 def post_channel_test(channel_id: int) -> TestResult:
-    """Send a test notification by a channel, now and once.
+    """Send a test notification by a channel; one attempt, without a retry.
 
     :raise 404: no channel has this id.
     """

@@ -1,4 +1,4 @@
-"""Rules of alerts: what is watched in each project, and how each was evaluated last."""
+"""Alert rules: what is watched in each project, and the last evaluation of each rule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ route = Routes("alerts")
 
 
 class LastEvaluation(BaseModel):
-    """What the last evaluation of a rule found."""
+    """The result of the last evaluation of a rule."""
 
     state: Literal["unknown", "ok", "firing", "no_data"]
     value: float | None
@@ -38,16 +38,16 @@ class LastEvaluation(BaseModel):
 
 
 class WatchRuleState(LastEvaluation):
-    """How a rule was found in a project; `held` issues are told when its cool-down is over."""
+    """The state of a rule in one project; it notifies of `held` issues after its cool-down."""
 
     project_id: int
 
 
 class WatchRule(LastEvaluation):
-    """A rule; `preset` names a recommended one, `state` how it was found last.
+    """A rule; `preset` is the name of a recommended rule, `state` is its last evaluation.
 
-    `project_id` null: of all projects. Then `by_project` has how it was found in each, and `state`
-    is that of the worst, unless one project was asked for.
+    If `project_id` is null, the rule is for all projects. Then `by_project` has the evaluation of
+    each project, and `state` is the worst of them, unless the request names one project.
     """
 
     id: int
@@ -69,14 +69,14 @@ class WatchRule(LastEvaluation):
 
 
 class WatchRuleList(BaseModel):
-    """Rules, those of all projects first."""
+    """Alert rules; those for all projects come first."""
 
     rules: list[WatchRule]
     next: str | None = None
 
 
 class WatchRuleQuery(Query):
-    """Which rules: with `project_id` those that are in force there."""
+    """The rules to list; with `project_id` the rules that apply to that project."""
 
     project_id: ProjectId | None = None
 
@@ -85,13 +85,13 @@ _CLEARABLE = ("name", "filters", "channel_ids")
 
 
 class WatchRuleChange(patch_of(AlertRuleInput, _CLEARABLE)):  # type: ignore[misc]  # made here
-    """What is to be changed of a rule."""
+    """The fields of a rule to change."""
 
 
 class WatchRuleBody(AlertRuleInput, Body):
-    """A new rule; what is null or not named starts as its kind says.
+    """A new rule; a field that is null or missing gets the default of the rule's kind.
 
-    `project_id` null: of all projects, also of those that come later.
+    If `project_id` is null, the rule is for all projects, also for those added later.
     """
 
     project_id: ProjectId | None
@@ -99,14 +99,14 @@ class WatchRuleBody(AlertRuleInput, Body):
 
 
 class SetApartBody(Body):
-    """The project that is to have its own."""
+    """The project that gets its own copy of the rule."""
 
     project_id: ProjectId
 
 
 @route("GET /api/alerts/rules", access.reads)
 def get_alert_rules(query: WatchRuleQuery) -> WatchRuleList:
-    """Rules of alerts, each as it was evaluated last."""
+    """List alert rules, each with its last evaluation."""
     changes.ensure_presets(current_store())
     with current_store().read() as conn:
         found = list_rules(conn, query.project_id)
@@ -117,7 +117,7 @@ def get_alert_rules(query: WatchRuleQuery) -> WatchRuleList:
 def post_alert_rule(body: WatchRuleBody) -> WatchRule:
     """Add a rule.
 
-    :raise AlertError: a field is wrong, or not one of its kind (422).
+    :raise AlertError: a field is wrong, or the rule's kind does not have it (422).
     """
     kind = KINDS[body.kind]
     given = body.model_dump(exclude={"project_id", "kind"}, exclude_none=True)
@@ -128,7 +128,7 @@ def post_alert_rule(body: WatchRuleBody) -> WatchRule:
 
 @route("PATCH /api/alerts/rules/<int:rule_id>", access.writes)
 def patch_alert_rule(rule_id: int, body: WatchRuleChange) -> WatchRule:
-    """Change a rule, switch it on or off.
+    """Change a rule, or switch it on or off.
 
     :raise 404: no rule has this id. :raise AlertError: a field is wrong (422).
     """
@@ -140,9 +140,12 @@ def patch_alert_rule(rule_id: int, body: WatchRuleChange) -> WatchRule:
 
 @route("POST /api/alerts/rules/<int:rule_id>/set-apart", access.writes, status=201)
 def set_alert_rule_apart(rule_id: int, body: SetApartBody) -> WatchRule:
-    """Give a project a recommended rule of its own in place of the one that all projects share.
+    """Give a project its own copy of a recommended rule that all projects share.
 
-    :raise 404: no rule has this id. :raise AlertError: it is not shared, or no such project (422).
+    The copy replaces the shared rule in that project.
+
+    :raise 404: no rule has this id.
+    :raise AlertError: the rule is not shared, or the project does not exist (422).
     """
     with current_store().write() as conn:
         made = changes.set_apart(conn, _find(conn, rule_id), body.project_id, access.caller())
@@ -151,10 +154,11 @@ def set_alert_rule_apart(rule_id: int, body: SetApartBody) -> WatchRule:
 
 @route("DELETE /api/alerts/rules/<int:rule_id>", access.writes)
 def delete_alert_rule(rule_id: int) -> None:
-    """Delete a rule that a person made, or one that was set apart for a project; other recommended
-    ones are switched off instead.
+    """Delete a rule that a person made, or a project's own copy of a recommended rule.
 
-    :raise 404: no rule has this id. :raise 422: it is a recommended one.
+    A shared recommended rule cannot be deleted; switch it off instead.
+
+    :raise 404: no rule has this id. :raise 422: it is a shared recommended rule.
     """
     with current_store().write() as conn:
         changes.remove_rule(conn, _find(conn, rule_id))

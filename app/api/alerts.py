@@ -1,4 +1,4 @@
-"""Notifications: what alerts said, and how it went out."""
+"""Notifications of alerts, and the attempts to send them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ route = Routes("alerts")
 
 
 class NoticeAttempt(BaseModel):
-    """One try; `status` of HTTP or SMTP, null without an answer."""
+    """One attempt; `status` is that of HTTP or SMTP, null if there was no answer."""
 
     at: datetime
     ms: float
@@ -42,7 +42,7 @@ class NoticeAttempt(BaseModel):
 
 
 class NoticeSending(BaseModel):
-    """A notification's way out by one channel; `state` as a delivery's."""
+    """A notification on one channel; `state` has the values of the state of a delivery."""
 
     channel_id: int | None
     channel_kind: str
@@ -55,14 +55,17 @@ class NoticeSending(BaseModel):
 
 
 class SendingDetail(NoticeSending):
-    """A notification's way out by one channel, with its newest attempts, the newest first."""
+    """A notification on one channel, with its newest attempts, newest first."""
 
     tries: list[NoticeAttempt]
 
 
 class NoticeIssue(BaseModel):
-    """An issue that a notification names, as it was then; `back` of one that came back, `cause` the
-    first line of the exception behind it."""
+    """An issue that a notification names, as it was when the notification was made.
+
+    `back` is only set for an issue that came back. `cause` is the first line of the exception that
+    caused the issue's exception.
+    """
 
     issue_id: int
     event_id: str | None
@@ -77,7 +80,7 @@ class NoticeIssue(BaseModel):
 
 
 class Notice(BaseModel):
-    """A notification; `kind` is that of its rule, or `test`; `total` counts the issues named."""
+    """A notification; `kind` is that of its rule, or `test`; `total` counts its issues."""
 
     id: int
     uid: str
@@ -94,27 +97,27 @@ class Notice(BaseModel):
 
 
 class NoticeDetail(Notice):
-    """A notification with every attempt, and the issues it names, the worst first, at most 1000."""
+    """A notification with its attempts and its issues, the worst first, at most 1000."""
 
     issues: list[NoticeIssue]
     sendings: list[SendingDetail]  # type: ignore[assignment]  # narrower, for reading only
 
 
 class NoticePage(BaseModel):
-    """Notifications, the newest first."""
+    """A page of notifications, newest first."""
 
     alerts: list[Notice]
     next: str | None = None
 
 
 class SentAgain(BaseModel):
-    """By how many channels a notification goes out again."""
+    """The number of channels that send a notification again."""
 
     channels: int
 
 
 class NoticeQuery(Query):
-    """Which notifications."""
+    """The notifications to list."""
 
     project_id: ProjectId | None = None
     limit: Limit = 50
@@ -122,20 +125,20 @@ class NoticeQuery(Query):
 
 
 def one_of(names: Iterable[str]) -> GetPydanticSchema:
-    """Return the type of a name, as ``Literal`` is for names that stand in the code."""
+    """Return a type that allows only these names, like a ``Literal`` made at run time."""
     return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
 
 
 @bp.errorhandler(AlertError)
 def answer_alert_error(error: AlertError) -> ResponseReturnValue:
-    """Answer 422 with the fields of a channel or a rule that are wrong."""
+    """Answer 422 with the wrong fields of a channel or a rule."""
     fields = [{"field": field, "message": text} for field, text in error.errors.items()]
     return answer_field_errors(FieldErrors(fields))
 
 
 @route("GET /api/alerts", access.reads)
 def get_alerts(query: NoticeQuery) -> NoticePage:
-    """Notifications, the newest first, with the channels they went out by."""
+    """List notifications, newest first, each with its channels."""
     with current_store().read() as conn:
         rows = queries.list_notifications(
             conn, project_id=query.project_id, before=query.cursor, limit=query.limit + 1
@@ -154,9 +157,9 @@ def get_alerts(query: NoticeQuery) -> NoticePage:
 
 @route("GET /api/alerts/<int:notice_id>", access.reads)
 def get_alert(notice_id: int) -> NoticeDetail:
-    """One notification, with its issues and every attempt.
+    """Return a notification with its issues and its attempts.
 
-    :raise 404: there is none with this id.
+    :raise 404: no notification has this id.
     """
     with current_store().read() as conn:
         detail = queries.find_detail(conn, notice_id) or abort(404, description=UNKNOWN)
@@ -167,9 +170,11 @@ def get_alert(notice_id: int) -> NoticeDetail:
 
 @route("POST /api/alerts/<int:notice_id>/send", access.writes)
 def send_alert_again(notice_id: int, body: EmptyBody) -> SentAgain:
-    """Send what was given up of a notification again; what was sent already is not.
+    """Send a notification again by the channels that gave up.
 
-    :raise 404: there is none with this id.
+    Channels that have sent it do not send it again.
+
+    :raise 404: no notification has this id.
     """
     with current_store().write() as conn:
         if queries.find_notification(conn, notice_id) is None:

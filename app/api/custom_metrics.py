@@ -1,6 +1,6 @@
-"""Custom metrics: what projects count and measure, in all, by release, over time.
+"""Custom metrics: what projects count and measure, in total, by release or over time.
 
-Not what Prometheus reads: those are :mod:`.metrics`.
+The metrics of this service for Prometheus are in :mod:`.metrics`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ from app.web.errors import FieldErrors
 
 MetricType = Literal["counter", "gauge", "distribution"]
 
-# What `lines_of` takes at a time: it has the figures of each step of each metric at hand.
+# How many metrics one call of `lines_of` reads: it keeps the figures of each step of each metric
+# in memory.
 _AT_A_TIME = 50
-# As app.insights.metrics has them.
+# In the order of the percentiles of app.insights.metrics.
 _PERCENTILES = ("p50", "p75", "p95", "p99")
 
 route = Routes("insights")
 
 
 class CustomMetric(ApiModel):
-    """What was counted of a metric, in all, in one release, or in one step of time.
+    """The figures of a metric in total, in one release, or in one step of time.
 
-    A figure is null where there is no value, `last` but for gauges, and percentiles but for
-    distributions; those are at most 2.5 % off.
+    A figure is null if there are no values. `last` is null except for gauges. Percentiles are null
+    except for distributions; their error is at most 2.5 %.
     """
 
     name: str
@@ -66,7 +67,7 @@ class CustomMetric(ApiModel):
 
 
 class CustomMetricsPage(ApiModel):
-    """A page of metrics, by name, and the window they are of: `since` counts, `until` does not."""
+    """A page of metrics, by name, and their window: `since` is included, `until` is not."""
 
     metrics: list[CustomMetric]
     next: str | None
@@ -76,7 +77,7 @@ class CustomMetricsPage(ApiModel):
 
 
 class MetricsQuery(InsightQuery):
-    """What is looked at, and how it is told apart."""
+    """The metrics to count, and how to group them."""
 
     period: Annotated[
         Literal["hour", "day", "week", "quarter"],
@@ -95,11 +96,11 @@ class MetricsQuery(InsightQuery):
 
 @route("GET /api/metrics", access.reads)
 def get_custom_metrics(query: MetricsQuery) -> CustomMetricsPage:
-    """What projects count and measure themselves."""
+    """Return the custom metrics of a project."""
     _check(query)
     selection = query.select(MetricSelection)
     if query.by == "metric" and not query.unit:
-        # Where no metric is named every unit is meant.
+        # Without the name of a metric, the empty unit means every unit.
         selection = replace(selection, unit=None)
     with current_store().read() as conn:
         shapes = _all if query.by == "metric" else _apart
@@ -117,7 +118,7 @@ def _check(query: MetricsQuery) -> None:
 def _all(
     conn: Connection, query: MetricsQuery, selection: MetricSelection
 ) -> tuple[list[CustomMetric], int]:
-    """Return the metrics of a page, and how many there are."""
+    """Return a page of metrics, and how many metrics there are."""
     names = names_of(conn, selection)
     found = [
         _shape(line.metric, line.figures)
@@ -130,7 +131,7 @@ def _all(
 def _apart(
     conn: Connection, query: MetricsQuery, selection: MetricSelection
 ) -> tuple[Sequence[CustomMetric], int]:
-    """Return a page of one metric's releases or steps, and how many there are."""
+    """Return a page of a metric's releases or steps, and how many there are."""
     shapes = list(_parts(conn, query, selection))
     return query.page(shapes), len(shapes)
 

@@ -60,14 +60,15 @@ CSV_COLUMNS = (
     "upstream_id",
     "destination",
 )
-# What a spreadsheet takes for a formula. Source: https://owasp.org/www-community/attacks/CSV_Injection
+# A spreadsheet reads a cell that begins so as a formula.
+# Source: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 route = Routes("deliveries")
 
 
 class Attempt(ApiModel):
-    """One try to send an envelope; ``state`` is what it became by it."""
+    """One attempt to send an envelope; ``state`` is the state of the envelope after it."""
 
     at: datetime
     status: int | None
@@ -78,7 +79,7 @@ class Attempt(ApiModel):
 
 
 class Delivery(ApiModel):
-    """An envelope and its way to Sentry; in a list with its last attempt alone."""
+    """An envelope and its delivery to Sentry; in a list it has only its last attempt."""
 
     id: int
     project_id: int
@@ -97,7 +98,7 @@ class Delivery(ApiModel):
 
 
 class DeliveryPage(ApiModel):
-    """A page of deliveries, newest first; ``total`` where only a state narrows them."""
+    """A page of deliveries, newest first; ``total`` is null with a filter other than ``state``."""
 
     deliveries: list[Delivery]
     next: Next
@@ -105,7 +106,7 @@ class DeliveryPage(ApiModel):
 
 
 class DestinationState(ApiModel):
-    """Where a project's envelopes go, and what holds them up."""
+    """The destination of a project's envelopes, and what holds them up."""
 
     project_id: int
     host: str | None
@@ -121,7 +122,7 @@ class DestinationState(ApiModel):
 
 
 class Owed(ApiModel):
-    """What Sentry has still to be told that it was not sent."""
+    """A number of items that were not sent, still to be reported to Sentry."""
 
     project_id: int
     reason: str
@@ -130,7 +131,7 @@ class Owed(ApiModel):
 
 
 class DeliveryAction(ApiModel):
-    """What a person or a token did to one envelope, to those of a filter, or to a destination."""
+    """An action of a person or a token on an envelope, on a filter, or on a destination."""
 
     id: int
     at: datetime
@@ -150,7 +151,7 @@ class DeliveryActions(ApiModel):
 
 
 class DeliveryOverview(ApiModel):
-    """How delivery is as a whole."""
+    """The state of delivery as a whole."""
 
     counts: dict[str, int]
     oldest_waiting_at: datetime | None
@@ -160,21 +161,21 @@ class DeliveryOverview(ApiModel):
 
 
 class DeliveryQuery(DeliveryFilter):
-    """What a list of deliveries is narrowed to."""
+    """The deliveries to list."""
 
     cursor: Cursor | None = None
     limit: Limit = 50
 
 
 class CsvQuery(DeliveryQuery):
-    """What a file of deliveries is narrowed to; to go on, `cursor` is the last id of the file."""
+    """The deliveries of the file; the last id of a file is the `cursor` of the next file."""
 
     limit: Annotated[int, Field(ge=1, le=1_000_000, description="How many rows.")] = 10_000
 
 
 @route("GET /api/deliveries", access.reads)
 def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
-    """Deliveries, newest first, each with its last attempt."""
+    """List deliveries, newest first, each with its last attempt."""
     with current_store().read() as conn:
         page = page_of_deliveries(conn, query, before=query.cursor, limit=query.limit)
         found = _deliveries(conn, page.rows)
@@ -184,10 +185,10 @@ def get_deliveries(query: DeliveryQuery) -> DeliveryPage:
 
 @route("GET /api/deliveries.csv", access.reads, media="text/csv")
 def get_deliveries_csv(query: CsvQuery) -> Response:
-    """Deliveries as a file, newest first, each with its last attempt."""
-    # Read and sent in pages.
+    """Return deliveries as a CSV file, newest first, each with its last attempt."""
+    # The file is read and sent page by page.
     lines = _csv(query, query.cursor, query.limit)
-    first = next(lines)  # Now, so that a store that does not answer is a 503 and no broken file.
+    first = next(lines)  # A store that does not answer must give a 503, not a broken file.
     response = Response(
         stream_with_context(chain([first], lines)), content_type="text/csv; charset=utf-8"
     )
@@ -197,7 +198,7 @@ def get_deliveries_csv(query: CsvQuery) -> Response:
 
 @route("GET /api/deliveries/overview", access.reads)
 def get_delivery_overview() -> DeliveryOverview:
-    """How delivery is: counts, rate, destinations with circuit and limits."""
+    """Return the state of delivery: counts, rate, destinations with circuit and limits."""
     now = utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
@@ -214,14 +215,14 @@ def get_delivery_overview() -> DeliveryOverview:
 
 
 class ActionQuery(Paged):
-    """Which page of the history, and of which envelope."""
+    """The page of the history, and the envelope it is about."""
 
     envelope_id: RowNumber | None = None
 
 
 @route("GET /api/deliveries/actions", access.reads)
 def get_delivery_actions(query: ActionQuery) -> DeliveryActions:
-    """Who replayed, discarded, paused and resumed what, newest first."""
+    """List who replayed, discarded, paused and resumed what, newest first."""
     with current_store().read() as conn:
         rows = list_actions(
             conn, envelope_id=query.envelope_id, before=query.cursor, limit=query.limit + 1
@@ -232,7 +233,7 @@ def get_delivery_actions(query: ActionQuery) -> DeliveryActions:
 
 @route("GET /api/deliveries/<int:envelope_id>", access.reads)
 def get_delivery(envelope_id: int) -> Delivery:
-    """One delivery with its newest 200 attempts.
+    """Return a delivery with its newest 200 attempts.
 
     :raise 404: no envelope has this id.
     """
@@ -243,7 +244,7 @@ def get_delivery(envelope_id: int) -> Delivery:
 
 
 def destination_state(destination: Destination, now: datetime, held: Held) -> DestinationState:
-    """Return a destination as the API shows it: of its DSN the host alone, no moment gone by."""
+    """Return a destination as the API shows it: only the host of its DSN, only limits in force."""
     return DestinationState.of(
         destination,
         state=reach(destination, now),
@@ -292,7 +293,7 @@ def _delivery(
 
 
 def _csv(chosen: DeliveryFilter, before: int | None, limit: int) -> Iterator[str]:
-    """Yield the file in parts; each is read in a transaction of its own."""
+    """Yield the file in parts; each part is read in its own transaction."""
     head = True
     while limit > 0:
         with current_store().read() as conn:
@@ -327,7 +328,7 @@ def _row(delivery: Delivery) -> list[Any]:
 
 
 def _cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a value as a cell that no spreadsheet reads as a formula."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, str) and value.startswith(_FORMULA):

@@ -1,4 +1,4 @@
-"""What programs do to deliveries: replay, discard, pause, resume."""
+"""Actions of programs on deliveries: replay, discard, pause, resume."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ route = Routes("deliveries")
 
 
 class Replayed(ApiModel):
-    """How many envelopes are sent again; ``skipped`` have no DSN to go to."""
+    """The number of envelopes that are sent again; ``skipped`` have no DSN to be sent to."""
 
     replayed: int
     skipped: int
 
 
 class Discarded(ApiModel):
-    """How many envelopes were given up."""
+    """The number of envelopes that were discarded."""
 
     discarded: int
 
 
 class DeliveryChoice(DeliverySelection, Body):
-    """Which deliveries: by their ids, or by a filter."""
+    """The deliveries to change, by their ids or by a filter."""
 
     ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
 
@@ -50,13 +50,13 @@ class DeliveryChoice(DeliverySelection, Body):
 
 
 class ReplayBody(DeliveryChoice):
-    """Which deliveries are sent again: by their ids, or by a filter."""
+    """The deliveries to send again, by their ids or by a filter."""
 
     force: bool = False
 
 
 class DiscardBody(DeliveryChoice):
-    """Which deliveries are given up: by their ids, or by a filter with a state."""
+    """The deliveries to discard, by their ids or by a filter with a state."""
 
     @model_validator(mode="after")
     def _names_a_state(self) -> DiscardBody:
@@ -66,7 +66,7 @@ class DiscardBody(DeliveryChoice):
 
 
 class ForceBody(Body):
-    """Whether to send it even if Sentry has accepted it."""
+    """Whether to send the envelope even if Sentry has accepted it."""
 
     is_optional = True
 
@@ -74,14 +74,19 @@ class ForceBody(Body):
 
 
 class ProjectBody(Body):
-    """Whose delivery."""
+    """The project whose destination is changed."""
 
     project_id: ProjectId
 
 
 @route("POST /api/deliveries/replay", access.writes)
 def replay_deliveries(body: ReplayBody) -> Replayed:
-    """Send deliveries again: parked, expired, waiting; discarded and local by state or ids."""
+    """Send deliveries again.
+
+    A filter without a state means deliveries in the states `retry`, `parked` and `expired`.
+    Deliveries in other states, such as `discarded` and `local`, are sent only if the request names
+    their state or their ids.
+    """
     outcome = actions.replay(
         current_store(), current_destinations(), body, access.caller(), force=body.force
     )
@@ -90,16 +95,17 @@ def replay_deliveries(body: ReplayBody) -> Replayed:
 
 @route("POST /api/deliveries/discard", access.writes)
 def discard_deliveries(body: DiscardBody) -> Discarded:
-    """Give deliveries up that are still to be sent; they stay here."""
+    """Discard deliveries that are not sent yet; the service keeps them."""
     outcome = actions.discard(current_store(), current_destinations(), body, access.caller())
     return Discarded(discarded=outcome.done)
 
 
 @route("POST /api/deliveries/<int:envelope_id>/replay", access.writes)
 def replay_delivery(envelope_id: int, body: ForceBody) -> Replayed:
-    """Send one delivery again, or at once.
+    """Send a delivery again; a waiting delivery is sent without further delay.
 
-    :raise 404: no envelope has this id. :raise 409: it is delivered, or has no DSN to go to.
+    :raise 404: no envelope has this id.
+    :raise 409: it is delivered, or its project has no DSN.
     """
     actions.replay_one(
         current_store(), current_destinations(), envelope_id, access.caller(), force=body.force
@@ -109,7 +115,7 @@ def replay_delivery(envelope_id: int, body: ForceBody) -> Replayed:
 
 @route("POST /api/deliveries/<int:envelope_id>/discard", access.writes)
 def discard_delivery(envelope_id: int, body: EmptyBody) -> Discarded:
-    """Give one delivery up; it stays here.
+    """Discard a delivery; the service keeps it.
 
     :raise 404: no envelope has this id. :raise 409: it is delivered, local or discarded.
     """
@@ -119,7 +125,7 @@ def discard_delivery(envelope_id: int, body: EmptyBody) -> Discarded:
 
 @route("POST /api/deliveries/pause", access.writes)
 def pause_delivery(body: ProjectBody) -> DestinationState:
-    """Stop sending to a project's destination; everything is kept.
+    """Stop sending to a project's destination; all envelopes are kept.
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
@@ -128,7 +134,7 @@ def pause_delivery(body: ProjectBody) -> DestinationState:
 
 @route("POST /api/deliveries/resume", access.writes)
 def resume_delivery(body: ProjectBody) -> DestinationState:
-    """Send again, and at once; an open circuit closes.
+    """Resume sending to a project's destination, without waiting; an open circuit closes.
 
     :raise 404: there is no such project. :raise 409: it has no DSN.
     """
@@ -136,7 +142,7 @@ def resume_delivery(body: ProjectBody) -> DestinationState:
 
 
 def _changed(change: Callable[..., Destination], project_id: int) -> DestinationState:
-    """Pause or resume a project's destination and return how it is then."""
+    """Pause or resume a project's destination, and return its new state."""
     destination = change(current_store(), current_destinations(), project_id, access.caller())
     with current_store().read() as conn:
         held = held_by_project(conn, project_id).get(project_id, Held())

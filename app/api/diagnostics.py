@@ -1,4 +1,4 @@
-"""Diagnostics: errors on request, to see that monitoring works."""
+"""Diagnostics: test errors that show whether monitoring works."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ route = Routes("diagnostics")
 
 
 class Recorded(ApiModel):
-    """An event that was asked for, and where it is to be seen."""
+    """The event of a test error, and the links to it."""
 
     event_id: str | None
     links: dict[str, str]
 
 
 class TestError(Exception):
-    """An error that somebody asked for."""
+    """A test error of the API."""
 
     __test__ = False  # pytest collects classes named Test*
 
 
 class TestErrorBody(Body):
-    """Which error to make."""
+    """The test error to make."""
 
     __test__ = False
 
@@ -50,11 +50,11 @@ class TestErrorBody(Body):
 
 @route("POST /test-error", access.diagnoses)
 def test_error(body: TestErrorBody) -> Recorded:
-    """Make an error of a chosen kind.
+    """Make a test error.
 
-    Records a message, raises an exception, or fails with an HTTP status.
+    It records a message, raises an exception, or fails with an HTTP status.
 
-    :raise 500: for ``exception``, which is handled like any other error that nothing caught.
+    :raise 500: for ``exception``, which is handled like any other uncaught error.
     """
     if body.user_id is not None:
         sentry.set_user_context(body.user_id)
@@ -68,7 +68,7 @@ def test_error(body: TestErrorBody) -> Recorded:
 
 
 def fail_with_status(status: int, message: str) -> NoReturn:
-    """Raise the HTTP error of a status, recorded even if it is the caller's (4xx)."""
+    """Record and raise the HTTP error of a status, also if the caller caused it (4xx)."""
     error = default_exceptions.get(status, HTTPException)(message)
     error.code = status
     try:
@@ -80,7 +80,7 @@ def fail_with_status(status: int, message: str) -> NoReturn:
 
 @route("GET /sentry-debug", access.diagnoses)
 def sentry_debug() -> str:
-    """Divide by zero.
+    """Divide by zero, to record an uncaught error.
 
     :raise 500: always.
     """

@@ -1,4 +1,4 @@
-"""The doors of SDKs in the OpenAPI document; their views are in :mod:`app.ingest`."""
+"""The ingest routes of SDKs in the OpenAPI document; their views are in :mod:`app.ingest`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MEMBERS = {
 
 
 def paths() -> dict[str, dict[str, Any]]:
-    """Return the path items of the doors."""
+    """Return the path items of the ingest routes."""
     return {
         ENVELOPE: {"post": _door("send_envelope", "Keep an envelope", "application/octet-stream")},
         STORE: {"post": _door("send_event", "Keep an event of an old SDK", "application/json")},

@@ -1,4 +1,4 @@
-"""Events: lists and one whole."""
+"""Events: the list, one event with all its data, its attachments."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ route = Routes("events")
 
 
 class Hop(ApiModel):
-    """One hop of the trail; ``ok`` is null while it is open."""
+    """One hop of the trail; ``ok`` is null until its result is known."""
 
     hop: str
     at: datetime | None
@@ -40,7 +40,7 @@ class Hop(ApiModel):
 
 
 class DeliveryState(ApiModel):
-    """Where the event's envelope is."""
+    """The delivery state of the event's envelope."""
 
     state: str
     upstream_id: str | None = None
@@ -48,11 +48,11 @@ class DeliveryState(ApiModel):
 
 
 class TimeCorrection(ApiModel):
-    """Why the time of an event is not what its client said.
+    """Why the time of an event differs from the time that its client sent.
 
-    `clock_drift`: the client's clock differed when it sent the event, and the time was moved by as
-    much. Otherwise the event has the time of receipt: the client's lay in the `future`, more than
-    30 days before (`too_old`), or was `impossible`.
+    `clock_drift`: the client's clock differed when it sent the event, and the time was corrected by
+    the same difference. In all other cases the event has the time at which it was received, because
+    the client's time was in the `future`, more than 30 days before (`too_old`), or `impossible`.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)
@@ -85,7 +85,7 @@ class EventSummary(ApiModel):
 
 
 class Frame(ApiModel):
-    """One call, oldest first in its list."""
+    """One frame of a stack; lists of frames begin with the oldest call."""
 
     function: str | None
     module: str | None
@@ -101,7 +101,7 @@ class Frame(ApiModel):
 
 
 class ExceptionValue(ApiModel):
-    """One exception of the chain, the oldest cause first in its list."""
+    """One exception of the chain; the list begins with the oldest cause."""
 
     type: str | None
     value: str | None
@@ -112,7 +112,7 @@ class ExceptionValue(ApiModel):
 
 
 class EventDetail(EventSummary):
-    """An event whole."""
+    """An event with all its data."""
 
     message: str | None
     server_name: str | None
@@ -126,7 +126,7 @@ class EventDetail(EventSummary):
     stack: list[Frame]
     breadcrumbs: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
-    # Whether there were more, which are no longer kept.
+    # Whether there were more attachments, which are no longer stored.
     attachments_removed: bool
     scrubbed: list[dict[str, str]]
     grouping: Grouping
@@ -143,18 +143,18 @@ class EventPage(ApiModel):
 
 
 class EventQuery(EventFilter, Paged):
-    """What a list of events is narrowed to."""
+    """The events to list."""
 
 
 class RawQuery(Query):
-    """How to show one event."""
+    """The format of an event."""
 
     raw: Annotated[bool, Field(description="The payload as it was stored.")] = False
 
 
 @route("GET /api/events", access.reads)
 def get_events(query: EventQuery) -> EventPage:
-    """Recent events, newest first."""
+    """List events, newest first."""
     with current_store().read() as conn:
         page = page_of_events(conn, query, before=query.cursor, limit=query.limit)
     found = [_summary(row) for row in page.rows]
@@ -163,7 +163,7 @@ def get_events(query: EventQuery) -> EventPage:
 
 @route("GET /api/events/<event_id>", access.reads)
 def get_event(event_id: str, query: RawQuery) -> EventDetail | Response:
-    """One event whole.
+    """Return an event with all its data.
 
     :raise 404: no event has this id.
     """
@@ -179,11 +179,11 @@ def get_event(event_id: str, query: RawQuery) -> EventDetail | Response:
 
 @route("GET /api/events/<event_id>/attachments/<int:number>", access.reads)
 def get_attachment(event_id: str, number: int) -> Response:
-    """An attachment of an event, to be saved.
+    """Download an attachment of an event.
 
-    It is named by its place in the event's `attachments`, from 0.
+    `number` is its index in the event's `attachments`, from 0.
 
-    :raise 404: there is no such event, or not so many attachments.
+    :raise 404: the event does not exist, or has no attachment with this number.
     """
     with current_store().read() as conn:
         stored = find_event(conn, event_id)
@@ -209,7 +209,7 @@ def _delivery(row: Row[Any]) -> DeliveryState:
 
 
 def grouping_of(row: Row[Any] | None) -> Grouping:
-    """Return a row of ``groupings`` as callers get it; without one, of no version."""
+    """Return a row of ``groupings`` as the API shows it; ``None`` gives an empty grouping."""
     return Grouping.of(row) if row else Grouping(version="", key="", reason=None)
 
 

@@ -1,4 +1,4 @@
-"""Feedback: what people said of errors."""
+"""Feedback of users about errors."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ route = Routes("feedback")
 
 
 class Feedback(ApiModel):
-    """What somebody said of an error.
+    """Feedback of a user about an error.
 
-    `event_id` is its own, null for a user report; `associated_event_id` and `issue_id` say what it
-    is about, where that is known.
+    `event_id` is the id of the feedback itself, null for a user report. `associated_event_id` and
+    `issue_id` name the event and the issue that it is about, if they are known.
     """
 
     id: int
@@ -49,12 +49,12 @@ class FeedbackPage(ApiModel):
 
 
 class FeedbackQuery(FeedbackFilter, Paged):
-    """What a list of feedback is narrowed to."""
+    """The feedback to list."""
 
 
 @route("GET /api/feedback", access.reads)
 def get_feedback(query: FeedbackQuery) -> FeedbackPage:
-    """What people said of errors, newest first."""
+    """List feedback of users about errors, newest first."""
     with current_store().read() as conn:
         page = page_of_feedback(conn, query, before=query.cursor, limit=query.limit)
         files = files_of(conn, page.rows)
@@ -67,11 +67,11 @@ def get_feedback(query: FeedbackQuery) -> FeedbackPage:
 
 @route("GET /api/feedback/<int:feedback_id>/attachments/<int:number>", access.reads)
 def get_feedback_file(feedback_id: int, number: int) -> Response:
-    """A file that came with feedback, to be saved.
+    """Download a file that was sent with feedback.
 
-    It is named by its place in the feedback's `attachments`, from 0.
+    `number` is its index in the feedback's `attachments`, from 0.
 
-    :raise 404: there is no such feedback, or not so many files.
+    :raise 404: the feedback does not exist, or has no file with this number.
     """
     with current_store().read() as conn:
         found = find_file(conn, feedback_id, number)

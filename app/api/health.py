@@ -1,4 +1,4 @@
-"""Health: for probes and for the public, hence little more than a word."""
+"""Health: the routes for probes. They are public, so they show only the result of each check."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from app.web.current import (
     registered,
 )
 
-# Probes come every second from several callers; the store is asked once for all of them.
+# Several callers send a probe every second. One run of the checks answers all of them.
 CACHE_S = 2.0
-# The counters hold counters against rows, which takes the longer the more there are.
+# The check of the accounting compares counters with rows. It takes longer the more rows there are.
 ACCOUNTING_EVERY_S = 30.0
-# At most a hundredth of the time.
+# The check of the accounting takes at most a hundredth of the time.
 ACCOUNTING_SHARE = 100
 
 route = Routes("health")
 
 
 class Kept:
-    """What a process found last, and until when it holds."""
+    """The last results of the checks in this process, and how long they are valid."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -42,7 +42,7 @@ class Kept:
         self._until = self._accounting_until = float("-inf")
 
     def checks(self) -> dict[str, Verdict]:
-        """Return the verdict of every check, at most :data:`CACHE_S` seconds old."""
+        """Return the result of every check by name, at most :data:`CACHE_S` seconds old."""
         with self._lock:
             if time.monotonic() > self._until:
                 self._checks = run_checks() | {"books": self._balance()}
@@ -51,7 +51,7 @@ class Kept:
             return self._checks
 
     def sends_on(self) -> bool:
-        """Return whether any project is sent on to Sentry, as of the last checks."""
+        """Return whether any project had a DSN to forward to at the last checks."""
         return self._sends_on
 
     def _balance(self) -> Verdict:
@@ -65,15 +65,15 @@ class Kept:
 
 @route("GET /health/live", access.anyone)
 def health_live() -> Liveness:
-    """The process answers; touches nothing."""
+    """Report that the process answers, without using the store."""
     return Liveness(status="pass")
 
 
 @route("GET /health/ready", access.anyone, also=503)
 def health_ready() -> tuple[Health, int]:
-    """Whether to send requests here.
+    """Report whether this process can serve requests.
 
-    503 while the store cannot be used, or while the process is on its way out.
+    It answers 503 while a check fails, or while the process shuts down.
     """
     if current_app.extensions.get("is_draining", bool)():
         return _answer({"process": failed("this process ends", "ask another one")})
@@ -82,7 +82,7 @@ def health_ready() -> tuple[Health, int]:
 
 @route("GET /health", access.anyone, also=503)
 def health() -> tuple[Health, int]:
-    """How the service is."""
+    """Report the health of the service."""
     return _answer({})
 
 
@@ -101,7 +101,7 @@ def _answer(more: dict[str, Verdict]) -> tuple[Health, int]:
 
 
 def run_checks() -> dict[str, Verdict]:
-    """Ask every part but the counters how it is, now."""
+    """Return the result of every check except the accounting, by name."""
     store, config = current_store(), current_config()
     found = {
         "store": checks.store(store, current_intake()),

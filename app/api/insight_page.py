@@ -1,4 +1,4 @@
-"""What the routes of the insights have in common: a page of figures of a project and a period."""
+"""The common part of the insight routes: a page of figures of a project in a period."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class InsightQuery(Query):
-    """What is looked at; a subclass has the period's values, and fields of its selection."""
+    """The query of an insight; a subclass adds the values of ``period`` and its filters."""
 
     periods: ClassVar[Mapping[str, Period]] = PERIODS
 
@@ -30,7 +30,7 @@ class InsightQuery(Query):
     period: str
 
     def select(self, kind: type[S]) -> S:
-        """Return what the query means to the store."""
+        """Return the query as a selection for queries of the store."""
         since, until = window_of(self.period, utc_now(), self.periods)
         names = {key.name: getattr(self, key.name, None) for key in kind.declared.keys}
         cleaned = {name: clean_text(value) for name, value in names.items() if value is not None}
@@ -38,15 +38,19 @@ class InsightQuery(Query):
 
     @property
     def step(self) -> timedelta:
-        """How long a step of time is."""
+        """The length of a step of time."""
         return self.periods[self.period].step
 
     def page(self, found: Sequence[T]) -> Sequence[T]:
-        """Return the part of what was found that is asked for."""
+        """Return the requested page of all results."""
         return found[self.cursor : self.cursor + self.limit]
 
     def place(self, total: int, selection: Selection) -> dict[str, Any]:
-        """Return where the page stands among ``total``, and the window that it is of."""
+        """Return the fields of a page of results.
+
+        :param total: how many results there are.
+        :return: ``next`` (the cursor of the next page), ``total``, and the time window.
+        """
         end = self.cursor + self.limit
         return {
             "next": str(end) if end < total else None,
@@ -57,7 +61,7 @@ class InsightQuery(Query):
 
 
 def milliseconds(percentiles: Any) -> dict[str, float | None]:
-    """Return the fields of percentiles, rounded to microseconds."""
+    """Return the percentiles as fields in milliseconds, rounded to microseconds."""
     fields = percentiles._asdict()
     del fields["measured"]
     return {name: None if ms is None else round(ms, 3) for name, ms in fields.items()}

@@ -1,4 +1,4 @@
-"""Issues: lists, one, its history and its tags."""
+"""Issues: the list, one issue, its tags, its users and its history."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from app.web.current import current_store
 from app.web.errors import FieldErrors, or_404
 
 UNKNOWN = "no issue has this id"
-# Beyond it a count is not cheap any more.
+# Counting more rows is too slow.
 MAX_TOTAL = 10_000
 
 
@@ -42,7 +42,7 @@ route = Routes("issues")
 
 
 class IssueSummary(ApiModel):
-    """What an issue is."""
+    """The main fields of an issue."""
 
     id: int
     project_id: int
@@ -76,20 +76,20 @@ class Issue(IssueSummary):
 
 
 class TypeCount(ApiModel):
-    """How many events are of a type of error."""
+    """The number of events of a type of error."""
 
     type: str
     times_seen: int
 
 
 class IssueDetail(Issue):
-    """One issue; `types` has the ten commonest types of errors in `<other>`, null for any other."""
+    """An issue; `types` is null, except for `<other>`: there it has the ten commonest types."""
 
     types: list[TypeCount] | None
 
 
 class IssuePage(ApiModel):
-    """A page of issues, the one seen last first."""
+    """A page of issues."""
 
     issues: list[Issue]
     next: Next
@@ -100,20 +100,20 @@ class IssuePage(ApiModel):
 
 
 class DayUsers(ApiModel):
-    """How many users met an error on a day (UTC); 10,000 or more say only that there are more."""
+    """The number of affected users on a day (UTC); 10,000 or more means at least 10,000."""
 
     day: date
     users: int
 
 
 class IssueUsers(ApiModel):
-    """The users of an issue by day, of the last 30, the oldest first."""
+    """The users of an issue on each of the last 30 days, the oldest first."""
 
     users: list[DayUsers]
 
 
 class Transition(ApiModel):
-    """Something that happened to an issue."""
+    """An entry in the history of an issue."""
 
     id: int
     issue_id: int
@@ -136,7 +136,7 @@ class TransitionPage(ApiModel):
 
 
 class TagValue(ApiModel):
-    """A value; `share` is of the events that have the tag, from 0 to 1."""
+    """A value of a tag; `share` is its share of the events with the tag, from 0 to 1."""
 
     value: str
     times_seen: int
@@ -153,13 +153,13 @@ class Tag(ApiModel):
 
 
 class IssueTags(ApiModel):
-    """The tags of an issue's events, since they are counted."""
+    """The tags of an issue's events, as far as they were counted."""
 
     tags: list[Tag]
 
 
 class IssuePaging(Query):
-    """Which page of a list of issues, and how it is sorted."""
+    """The page of a list of issues, and its order."""
 
     limit: Limit = 50
     cursor: (
@@ -172,12 +172,12 @@ class IssuePaging(Query):
 
 
 class IssueQuery(IssueFilter, IssuePaging):
-    """What a list of issues is narrowed to, and how it is sorted."""
+    """The issues to list, and their order."""
 
 
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
-    """Issues, the one seen last first."""
+    """List issues, by default those seen last first."""
     after = _after(query)
     with current_store().read() as conn:
         page = page_of_issues(conn, query, sort=query.sort, after=after, limit=query.limit)
@@ -190,7 +190,7 @@ def get_issues(query: IssueQuery) -> IssuePage:
 
 @route("GET /api/issues/<int:issue_id>", access.reads)
 def get_issue(issue_id: int) -> IssueDetail:
-    """One issue.
+    """Return an issue.
 
     :raise 404: no issue has this id.
     """
@@ -203,7 +203,7 @@ def get_issue(issue_id: int) -> IssueDetail:
 
 @route("GET /api/issues/<int:issue_id>/tags", access.reads)
 def get_issue_tags(issue_id: int) -> IssueTags:
-    """How often each tag had which value.
+    """Return the tags of an issue with their most frequent values.
 
     :raise 404: no issue has this id.
     """
@@ -225,7 +225,7 @@ def get_issue_tags(issue_id: int) -> IssueTags:
 
 @route("GET /api/issues/<int:issue_id>/users", access.reads)
 def get_issue_users(issue_id: int) -> IssueUsers:
-    """How many users met it, by day.
+    """Return the number of affected users of an issue by day.
 
     :raise 404: no issue has this id.
     """
@@ -237,7 +237,7 @@ def get_issue_users(issue_id: int) -> IssueUsers:
 
 @route("GET /api/issues/<int:issue_id>/transitions", access.reads)
 def get_issue_transitions(issue_id: int, query: Paged) -> TransitionPage:
-    """What happened to an issue, newest first.
+    """List the history of an issue, newest first.
 
     :raise 404: no issue has this id.
     """
@@ -249,12 +249,15 @@ def get_issue_transitions(issue_id: int, query: Paged) -> TransitionPage:
 
 
 def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
-    """Return days and their users in the shape that callers get."""
+    """Return days and their users as the API shows them.
+
+    :param days: days since 1970 with their number of users.
+    """
     return [DayUsers(day=date_of(day), users=users) for day, users in days]
 
 
 def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
-    """Return issue rows in the shape that callers get, with two questions for all of them."""
+    """Return rows of issues as the API shows them, with two queries for all of them."""
     ids = [row.id for row in rows]
     hours, latest = hours_of(conn, ids, utc_now()), latest_groupings(conn, ids)
     return [_issue(row, hours[row.id], latest.get(row.id)) for row in rows]
@@ -271,7 +274,7 @@ def _types(conn: Connection, issue_id: int) -> list[TypeCount]:
 
 
 def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
-    """Return one issue.
+    """Return the row of an issue.
 
     :raise 404: no issue has this id.
     """

@@ -1,4 +1,4 @@
-"""The memory service: notes of agents and people, found again by what they mean."""
+"""The memory service: notes of agents and people, searched by their meaning."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ route = Routes("memories")
 
 
 class OfUser(Query):
-    """Whose memory."""
+    """The user that has the memory."""
 
     user_id: UserId
 
 
 class MemoryQuery(MemoryFilter, Paged, OfUser):
-    """Whose memories, and what a list of them is narrowed to."""
+    """The user that has the memories, and the memories to list."""
 
 
 class Memory(ApiModel):
-    """A memory; while `indexed` is false searches do not find it yet."""
+    """A memory; searches do not find it while `indexed` is false."""
 
     id: str
     user_id: str
@@ -49,9 +49,9 @@ class Memory(ApiModel):
 
 
 class StoredMemory(Memory):
-    """A memory as it was stored; `duplicate_of` is one that says nearly the same.
+    """A memory as it was stored; `duplicate_of` is a memory with nearly the same content.
 
-    `scrubbed` says which secrets were taken out before, by `path` and `rule`.
+    `scrubbed` lists the secrets that were removed before it was stored, by `path` and `rule`.
     """
 
     duplicate_of: str | None
@@ -59,20 +59,20 @@ class StoredMemory(Memory):
 
 
 class MemoryHit(Memory):
-    """A memory that was found; `score` is the cosine, 1 for the same meaning."""
+    """A result of a search; `score` is the cosine similarity, 1 for the same meaning."""
 
     score: float
 
 
 class MemoryResults(ApiModel):
-    """What was found, best first; `waiting` memories were not searched, not being indexed yet."""
+    """Search results, the best first; `waiting` counts memories that are not indexed yet."""
 
     results: list[MemoryHit]
     waiting: int
 
 
 class MemoryPage(ApiModel):
-    """A page of memories, newest first; `total` where nothing narrows them."""
+    """A page of memories, newest first; `total` is null if the list is filtered."""
 
     memories: list[Memory]
     next: str | None
@@ -80,18 +80,18 @@ class MemoryPage(ApiModel):
 
 
 class Deleted(ApiModel):
-    """How many memories were deleted."""
+    """The number of memories that were deleted."""
 
     deleted: int
 
 
 @route("POST /memories", access.remembers, status=201, also=200)
 def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
-    """Keep a memory; the same content of the same user keeps its id.
+    """Store a memory; the same content of the same user keeps its id.
 
-    Answers 200 if the content was there already.
+    The answer is 200 if the user had the content already.
 
-    :raise 409: the user has as many as are kept.
+    :raise 409: the user has the largest allowed number of memories.
     """
     stored = current_memories().add(body.user_id, body)
     return _stored(stored), 201 if stored.is_new else 200
@@ -99,7 +99,7 @@ def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
 
 @route("POST /memories/search", access.remembers)
 def search_memories(body: MemorySearch) -> MemoryResults:
-    """Find memories of a user by what they mean."""
+    """Search the memories of a user by their meaning."""
     found = current_memories().search(body)
     hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
     return MemoryResults(results=hits, waiting=found.waiting)
@@ -107,7 +107,7 @@ def search_memories(body: MemorySearch) -> MemoryResults:
 
 @route("GET /memories", access.remembers)
 def get_memories(query: MemoryQuery) -> MemoryPage:
-    """Memories of a user, newest first."""
+    """List the memories of a user, newest first."""
     with operation("list", query.user_id), current_store().read() as conn:
         rows = records.list_memories(
             conn, query.user_id, query, before=query.cursor, limit=query.limit + 1
@@ -120,15 +120,15 @@ def get_memories(query: MemoryQuery) -> MemoryPage:
 
 @route("DELETE /memories", access.remembers)
 def delete_memories(query: OfUser) -> Deleted:
-    """Delete everything of a user: texts, vectors, and what an index has of them."""
+    """Delete all memories of a user: texts, vectors, and their entries in the index."""
     return Deleted(deleted=current_memories().remove_user(query.user_id))
 
 
 @route("GET /memories/<memory_id>", access.remembers)
 def get_memory(memory_id: str, query: OfUser) -> Memory:
-    """One memory.
+    """Return a memory.
 
-    :raise 404: the user has none of this id.
+    :raise 404: the user has no memory with this id.
     """
     user_id, id = query.user_id, _id(memory_id)
     with operation("get", user_id, id=id), current_store().read() as conn:
@@ -140,7 +140,8 @@ def get_memory(memory_id: str, query: OfUser) -> Memory:
 def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
     """Replace a memory as a whole; it keeps its id.
 
-    :raise 404: the user has none of this id. :raise 409: another one has this content.
+    :raise 404: the user has no memory with this id.
+    :raise 409: another memory of the user has this content.
     """
     stored = current_memories().change(query.user_id, _id(memory_id), body)
     return _stored(or_404(stored, UNKNOWN))
@@ -150,7 +151,7 @@ def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
 def delete_memory(memory_id: str, query: OfUser) -> None:
     """Delete a memory.
 
-    :raise 404: the user has none of this id.
+    :raise 404: the user has no memory with this id.
     """
     or_404(current_memories().remove(query.user_id, _id(memory_id)) or None, UNKNOWN)
 

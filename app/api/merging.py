@@ -1,4 +1,4 @@
-"""Merging issues, and taking groupings out of one again."""
+"""Merging issues, and unmerging groupings of an issue."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ route = Routes("issues")
 
 
 class MergeBody(Body):
-    """Issues of one project; the oldest of them stays."""
+    """The issues to merge, all of one project; the oldest of them stays."""
 
     ids: Annotated[list[RowNumber], Field(min_length=2, max_length=merging.MAX_MERGED)]
 
 
 class UnmergeBody(Body):
-    """Groupings of an issue, by their hashes; at least one of the issue's has to stay."""
+    """The groupings to unmerge, by hash; at least one grouping must stay in the issue."""
 
     hashes: Annotated[list[Hash], Field(min_length=1, max_length=1000)]
 
@@ -46,7 +46,7 @@ class UnmergedIssues(ApiModel):
 
 
 class IssueGrouping(ApiModel):
-    """A key that leads to an issue."""
+    """A grouping key that leads to an issue."""
 
     hash: str
     version: str
@@ -58,18 +58,18 @@ class IssueGrouping(ApiModel):
 
 
 class IssueGroupings(ApiModel):
-    """Why events are this issue, the grouping seen last first."""
+    """The groupings of an issue, those seen last first."""
 
     groupings: list[IssueGrouping]
 
 
 @route("POST /api/issues/merge", access.writes)
 def merge_issues(body: MergeBody) -> Merged:
-    """Merge issues into the oldest of them.
+    """Merge issues of one project into the oldest of them.
 
-    All are of one project. An id of one that went stays good for the one that stays.
+    The ids of the merged issues stay valid and lead to the issue that stays.
 
-    :raise 409: the last merge or unmerge of one of them is not finished; try again in a minute.
+    :raise 409: the last merge or unmerge of an issue is not finished; try again in a minute.
     """
     store, actor = current_store(), access.caller()
     with store.write() as conn:
@@ -80,10 +80,10 @@ def merge_issues(body: MergeBody) -> Merged:
 
 @route("POST /api/issues/<int:issue_id>/unmerge", access.writes)
 def unmerge_issue(issue_id: int, body: UnmergeBody) -> UnmergedIssues:
-    """Take groupings out of an issue, each into a new one.
+    """Move groupings of an issue into new issues, one issue for each grouping.
 
-    Their stored events follow. What events that are no longer stored had added to the counts stays
-    where it was.
+    The stored events of a grouping move with it. Events that are no longer stored stay in the
+    counts of the old issue.
 
     :raise 404: no issue has this id. :raise 409: its last merge or unmerge is not finished.
     """
@@ -97,7 +97,7 @@ def unmerge_issue(issue_id: int, body: UnmergeBody) -> UnmergedIssues:
 
 @route("GET /api/issues/<int:issue_id>/groupings", access.reads)
 def get_issue_groupings(issue_id: int) -> IssueGroupings:
-    """Why events are this issue.
+    """List the groupings of an issue, which say why its events belong to it.
 
     :raise 404: no issue has this id.
     """

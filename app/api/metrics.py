@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, rendered from the store by whichever process is asked.
+"""Metrics for Prometheus; every process renders them from the store.
 
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/, format 0.0.4, 2026-11-24.
 """
@@ -33,9 +33,11 @@ from config import VERSION
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "devenviro_"
 
-# Counters that make a metric together: its name and kind, the label, the prefix of their names.
+# Counters that form one metric: its name, its kind, its label, the prefix of the counters' names,
+# its help text.
 _BY_PREFIX = (
-    # No counter in Prometheus' sense: what a person replays is taken off.
+    # A gauge: a counter of Prometheus must not decrease, but a replay of a discarded envelope
+    # decreases this number.
     ("discarded_total", "gauge", "reason", "discarded:", "Envelopes not sent on purpose."),
     ("pruned_total", "counter", "state", "pruned:", "Envelopes that retention removed."),
     ("attempts_total", "counter", "state", "attempts:", "Attempts, by what came of the envelope."),
@@ -47,9 +49,10 @@ _BY_PREFIX = (
         "Attempts to send a notice, by what came of it.",
     ),
 )
-# Of envelopes that a project's quota or a full store kept out: reason and project follow.
+# Counters of envelopes that a project's quota or a full store refused. The name goes on with
+# reason and project.
 _REFUSED = "refused:"
-# Every other one is a `devenviro_counter_total`.
+# Every other counter is exported as `devenviro_counter_total`.
 _OWN = (
     "accepted",
     "state:",
@@ -64,9 +67,10 @@ route = Routes("system")
 
 @dataclass
 class Metric:
-    """One metric with its samples: values by their labels.
+    """A metric with its samples.
 
     :param kind: counter, gauge or histogram.
+    :param samples: suffix of the name, labels, value.
     """
 
     name: str
@@ -75,12 +79,15 @@ class Metric:
     samples: list[tuple[str, Mapping[str, object], float]] = field(default_factory=list)
 
     def add(self, value: float, suffix: str = "", /, **labels: object) -> Metric:
-        """Add a sample; a histogram's have a suffix to their name."""
+        """Add a sample, and return the metric.
+
+        :param suffix: of the name; only samples of a histogram have one.
+        """
         self.samples.append((suffix, labels, value))
         return self
 
     def text(self) -> str:
-        """Return it in the text format."""
+        """Return the metric in the text format of Prometheus."""
         name = PREFIX + self.name
         lines = [f"# HELP {name} {self.help}", f"# TYPE {name} {self.kind}"]
         lines += [
@@ -91,7 +98,7 @@ class Metric:
 
 @route("GET /metrics", access.shows, media="text/plain")
 def metrics() -> Response:
-    """Metrics for Prometheus.
+    """Return the metrics of this service for Prometheus.
 
     :raise 503: the store does not answer.
     """
@@ -159,7 +166,7 @@ def _of_delivery(found: Overview, now: datetime) -> Iterator[Metric]:
 def _of_held(found: Overview) -> Iterator[Metric]:
     waiting = Metric("project_waiting", "gauge", "Envelopes of a project that are to be sent.")
     parked = Metric("project_parked", "gauge", "Envelopes of a project that Sentry refused.")
-    # Zeros, too: a series that ends says nothing of what became of it.
+    # Zeros are exported too: if a series ends, a reader cannot know its last value.
     for project in sorted(
         found.held.keys() | {destination.project_id for destination in found.destinations}
     ):
@@ -190,7 +197,11 @@ def _of_refusals(counters: Mapping[str, int]) -> Metric:
 
 
 def _of_requests(counters: Mapping[str, int]) -> Iterator[Metric]:
-    """Of this application's own requests, by counters that only grow; timings grow old and go."""
+    """Yield the metrics of this application's own requests.
+
+    They come from counters that only increase: timings cannot be used, because old ones are
+    deleted.
+    """
     durations = Metric(
         "request_duration_seconds",
         "histogram",

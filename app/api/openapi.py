@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from what stands at the routes, and a page that shows it."""
+"""The OpenAPI 3.1 document, made from the declarations of the routes, and a page that shows it."""
 
 from __future__ import annotations
 
@@ -146,19 +146,19 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 @bp.get("/openapi.json")
 @access.shows
 def openapi_document() -> ResponseReturnValue:
-    """Return the document."""
+    """Return the OpenAPI document as JSON."""
     return jsonify(_kept_document())
 
 
 @bp.get("/docs")
 @access.shows
 def reference() -> ResponseReturnValue:
-    """Show the document as a page."""
+    """Show the OpenAPI document as a page."""
     return render_template("docs.html", document=_kept_document())
 
 
 def _kept_document() -> dict[str, Any]:
-    # The routes are the same for as long as the process lives, and describing them takes 0.1 s.
+    # Routes never change while the process runs, and making the document takes 0.1 s.
     kept: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
     if not kept:
         kept.update(document())

@@ -1,4 +1,4 @@
-"""Performance: throughput, failures and percentiles, by transaction, by release, over time."""
+"""Performance: throughput, failures and percentiles, by transaction, by release or over time."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ route = Routes("insights")
 
 
 class Performance(ApiModel):
-    """What was counted of one transaction, one release, or one step of time.
+    """The figures of one transaction, one release, or one step of time.
 
-    A percentile is null where no duration is known, and at most 2.5 % off.
+    A percentile is null if no duration is known; its error is at most 2.5 %.
     """
 
     transaction: str | None = Field(description="Null unless it is counted by transaction.")
@@ -47,7 +47,7 @@ class Performance(ApiModel):
 
 
 class PerformancePage(ApiModel):
-    """A page of figures, and the window they are of: `since` counts, `until` does not."""
+    """A page of figures and their time window, from `since` (included) to `until` (excluded)."""
 
     performance: list[Performance]
     next: str | None
@@ -57,7 +57,7 @@ class PerformancePage(ApiModel):
 
 
 class PerformanceQuery(InsightQuery):
-    """What is looked at, and how it is told apart."""
+    """The requests to count, and how to group them."""
 
     period: Annotated[
         Literal["hour", "day", "week", "quarter"],
@@ -74,7 +74,7 @@ class PerformanceQuery(InsightQuery):
 
 @route("GET /api/performance", access.reads)
 def get_performance(query: PerformanceQuery) -> PerformancePage:
-    """How fast, how often, how many failed."""
+    """Return durations, throughput and failures of requests."""
     selection = query.select(Selection)
     with current_store().read() as conn:
         found = list(_shapes(conn, query, selection))
@@ -84,7 +84,7 @@ def get_performance(query: PerformanceQuery) -> PerformancePage:
 def _shapes(
     conn: Connection, query: PerformanceQuery, selection: Selection
 ) -> Iterator[Performance]:
-    """Return a page of figures."""
+    """Yield the figures of every transaction, release or step."""
     step = query.step
     if query.by == "time":
         for number, one in enumerate(over_time(conn, selection, step)):

@@ -1,6 +1,6 @@
-"""Projects: the list and one, with what a program needs to report to it; made, changed, keyed.
+"""Projects: list, read, make and change them, and make and revoke their keys.
 
-The DSN of an upstream can be written and not read: an answer tells its host.
+The DSN of an upstream can be written but not read: answers contain only its host.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ route = Routes("projects")
 
 
 class ProjectDelivery(ApiModel):
-    """How a project's way to Sentry is; `waiting` and `parked` count envelopes that are here."""
+    """The delivery of a project to Sentry; `waiting` and `parked` count envelopes."""
 
     state: Literal["none", "paused", "open", "limited", "failing", "closed"]
     cause: str | None
@@ -48,7 +48,7 @@ class ProjectDelivery(ApiModel):
 
 
 class Project(ApiModel):
-    """A program that reports here; `dsn` has its newest key, `keys` are all that work."""
+    """A project; `dsn` contains its newest key, `keys` are all keys that are not revoked."""
 
     id: int
     name: str
@@ -63,8 +63,9 @@ class Project(ApiModel):
 
 
 class ProjectDetail(Project):
-    """A project with its figures; `refused_by_quota` counts envelopes, and so does `refused`, by
-    reason.
+    """A project with its figures.
+
+    `refused_by_quota` counts refused envelopes; `refused` counts them by reason.
     """
 
     events: int
@@ -76,7 +77,7 @@ class ProjectDetail(Project):
 
 
 class ProjectKey(ApiModel):
-    """A key that was made, and the DSN with it."""
+    """A new key, and the DSN with this key."""
 
     project_id: int
     public_key: str
@@ -90,7 +91,7 @@ class ProjectList(ApiModel):
 
 
 class NewProject(ProjectChange):
-    """A project to be made."""
+    """A new project."""
 
     name: Name
     id: Annotated[int, Field(ge=1, le=MAX_PROJECT_ID)] | None = None
@@ -98,7 +99,7 @@ class NewProject(ProjectChange):
 
 
 class NewKey(Body):
-    """A key to be made; `key` takes one over from elsewhere, `revoke` ends those before it."""
+    """A new key; `key` sets its value, `revoke` revokes all older keys of the project."""
 
     key: Key | None = None
     revoke: bool = False
@@ -106,7 +107,7 @@ class NewKey(Body):
 
 @route("GET /api/projects", access.reads)
 def get_projects() -> ProjectList:
-    """Projects."""
+    """List all projects."""
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
     return ProjectList(projects=[_project(details) for details in found])
@@ -114,9 +115,9 @@ def get_projects() -> ProjectList:
 
 @route("GET /api/projects/<int:project_id>", access.reads)
 def get_project(project_id: int) -> ProjectDetail:
-    """One project, with its figures.
+    """Return a project with its figures.
 
-    :raise 404: there is none with this id.
+    :raise 404: no project has this id.
     """
     return _detail(project_id)
 
@@ -135,7 +136,7 @@ def post_project(body: NewProject) -> ProjectDetail:
 def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
     """Change a project.
 
-    The DSN of project 1 is a setting.
+    The upstream DSN of project 1 is a setting and cannot be changed here.
 
     :raise 404: there is no such project.
     """
@@ -145,9 +146,9 @@ def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
 
 @route("POST /api/projects/<int:project_id>/keys", access.writes, status=201)
 def post_key(project_id: int, body: NewKey) -> ProjectKey:
-    """Make another key.
+    """Make another key of a project.
 
-    The old ones work until they are revoked.
+    Older keys work until they are revoked.
 
     :raise 404: there is no such project. :raise 409: the key is taken.
     """
@@ -158,11 +159,11 @@ def post_key(project_id: int, body: NewKey) -> ProjectKey:
 
 @route("DELETE /api/projects/<int:project_id>/keys/<public_key>", access.writes)
 def delete_key(project_id: int, public_key: str) -> ProjectDetail:
-    """Revoke a key.
+    """Revoke a key of a project.
 
-    The answer has those that still work.
+    The answer contains the keys that still work.
 
-    :raise 404: the project has no such key that works.
+    :raise 404: the project has no such key, or it is revoked already.
     """
     revoke_key(current_store(), project_id, public_key)
     return _detail(project_id)

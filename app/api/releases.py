@@ -1,4 +1,4 @@
-"""Releases: which there are, what each brought, how its sessions ended."""
+"""Releases: the list with issues and session health of each, and announcing a release."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ route = Routes("insights")
 
 
 class Release(ApiModel):
-    """A release; what sessions tell is of the last 14 days, null where there were none.
+    """A release; figures of sessions are of the last 14 days, null if there were no sessions.
 
-    `first_seen` and `last_seen` say when something of it was received, and are null while it is
-    only announced; the latter is a minute off at most. `new_issues` had their first event in it,
-    `regressed_issues` came back in it, `resolved_issues` are resolved in it.
+    `first_seen` and `last_seen` are the times at which data of the release was received first and
+    last. Both are null while the release is only announced. `last_seen` is at most a minute off.
+    `new_issues` counts issues whose first event was in this release, `regressed_issues` those that
+    came back in it, and `resolved_issues` those that were resolved in it.
     """
 
     id: int
@@ -68,7 +69,7 @@ class Release(ApiModel):
 
 
 class ReleaseDetail(Release):
-    """A release with its users by day, of the last 30."""
+    """A release with its users on each of the last 30 days."""
 
     users_by_day: list[DayUsers]
 
@@ -82,7 +83,7 @@ class ReleasePage(ApiModel):
 
 
 class ReleaseQuery(Query):
-    """Which releases."""
+    """The releases to list."""
 
     limit: Limit = 50
     cursor: (
@@ -94,7 +95,7 @@ class ReleaseQuery(Query):
 
 
 class OneReleaseQuery(Query):
-    """Of which environment."""
+    """The environment whose sessions are counted."""
 
     environment: Environment | None = None
 
@@ -108,9 +109,9 @@ class ReleaseBody(Body):
 
 @route("GET /api/releases", access.reads)
 def get_releases(query: ReleaseQuery) -> ReleasePage:
-    """Releases of a project, the newest first.
+    """List the releases of a project, the newest first.
 
-    In the order in which they became known.
+    The newest release is the one that became known last.
     """
     version = query.version if query.version is None else clean_text(query.version)
     with current_store().read() as conn:
@@ -125,9 +126,9 @@ def get_releases(query: ReleaseQuery) -> ReleasePage:
 
 @route("GET /api/releases/<int:release_id>", access.reads)
 def get_release(release_id: int, query: OneReleaseQuery) -> ReleaseDetail:
-    """One release.
+    """Return a release.
 
-    Its id is found by `/api/releases?version=`.
+    `/api/releases?version=` finds the id of a version.
 
     :raise 404: no release has this id.
     """
@@ -136,9 +137,9 @@ def get_release(release_id: int, query: OneReleaseQuery) -> ReleaseDetail:
 
 @route("POST /api/releases", access.writes, also=201)
 def post_release(body: ReleaseBody) -> tuple[ReleaseDetail, int]:
-    """Announce a release.
+    """Announce a release before its first event.
 
-    It is known before its first event then. Answers 200 if it is known already.
+    The answer is 200 if the release is known already.
     """
     actor = access.caller()
     with current_store().write() as conn:

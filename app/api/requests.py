@@ -1,4 +1,4 @@
-"""Reading what callers send, strictly: a wrong field is named, never guessed at, never echoed."""
+"""Strict reading of requests: an error names the wrong field and never repeats its value."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
 
 
 class EmptyBody(Body):
-    """Nothing is said beyond the address."""
+    """An empty body."""
 
     is_optional = True
 
 
 class Query(BaseModel):
-    """A query string: text that reads as the field's type."""
+    """A query string; each parameter is converted to the type of its field."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Paged(Query):
-    """Which page of a list that is sorted by the number of its rows."""
+    """The page of a list that is sorted by row number."""
 
     limit: Limit = 50
     cursor: Cursor | None = None
@@ -50,9 +50,9 @@ def read_body(model: type[JsonBody]) -> JsonBody:
     """Return the request's JSON body.
 
     :raise 400: it is no JSON object. :raise 413: it is longer than the model's ``max_bytes``.
-    :raise 415: it is not called JSON. :raise FieldErrors: a field is wrong (422).
+    :raise 415: its Content-Type is not JSON. :raise FieldErrors: a field is wrong (422).
     """
-    # Read here, since Werkzeug cuts a chunked body that is too long without a word.
+    # The body is read here because Werkzeug cuts a chunked body that is too long without an error.
     raw = request.stream.read(model.max_bytes + 1)
     if model.is_optional and not raw:
         return _validated(model, {})
@@ -70,7 +70,7 @@ def read_body(model: type[JsonBody]) -> JsonBody:
 
 
 def read_query(model: type[Model]) -> Model:
-    """Return the query string.
+    """Return the query string as a model.
 
     :raise FieldErrors: a parameter is wrong or unknown (422).
     """
@@ -78,15 +78,15 @@ def read_query(model: type[Model]) -> Model:
 
 
 def number_after(page: Page) -> str | None:
-    """Return the cursor of the next page, for lists that are sorted by the row's number."""
+    """Return the cursor of the next page of a list that is sorted by row number."""
     return str(page.next[-1]) if page.next else None
 
 
 def first_page(rows: Sequence[Row], limit: int, number: str = "id") -> tuple[list[Row], str | None]:
-    """Return a page and the cursor of the next one.
+    """Return a page and the cursor of the next page.
 
-    :param rows: one more than ``limit``, if there are as many.
-    :param number: the column that they are sorted by.
+    :param rows: up to ``limit`` + 1 rows; the last one shows that there is a next page.
+    :param number: the column that the rows are sorted by.
     """
     page = list(rows[:limit])
     return page, str(getattr(page[-1], number)) if len(rows) > limit else None

@@ -1,4 +1,4 @@
-"""Routes of the API, each described by the view itself: its signature, its docstring, its rule.
+"""Routes of the API; signature, docstring and access rule of a view describe its route.
 
     route = Routes("rules")
 
@@ -9,10 +9,11 @@
         :raise 409: there are too many rules.
         \"""
 
-A parameter ``body`` is read from the JSON of the request, ``query`` from its query string; the
-model that the view returns is the answer. :mod:`.openapi` documents the same: the first paragraph
-of the docstring as the summary, the others as the description, and as errors what ``:raise``
-names, besides those that follow from the signature, the path and the access rule.
+A parameter ``body`` is read from the JSON of the request, ``query`` from its query string. The
+model that the view returns is the answer. :mod:`.openapi` makes the documentation from the same
+declarations: the first paragraph of the docstring is the summary, the other paragraphs are the
+description. The errors are those of ``:raise``, and those that follow from the signature, the path
+and the access rule.
 """
 
 from __future__ import annotations
@@ -33,21 +34,22 @@ from app.api.requests import Body, Query, read_body, read_query
 from app.web import access
 
 View = TypeVar("View", bound=Callable[..., Any])
-# A model, the media type of what is no JSON, or nothing.
+# A model, the media type of an answer that is not JSON, or ``None`` for an empty answer.
 Answer = type[BaseModel] | str | None
 
 BINARY = "application/octet-stream"
 
-# Rules of the routes that cannot answer without the store.
+# Access rules of the routes that need the store.
 _NEED_THE_STORE = (access.reads, access.writes, access.remembers)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What a route takes and answers.
+    """The input and the answers of a route, for its documentation.
 
-    :param answers: by status.
-    :param errors: statuses that are answered with problem details.
+    :param tag: the section of the OpenAPI document.
+    :param answers: by HTTP status.
+    :param errors: HTTP statuses that are answered with problem details.
     """
 
     tag: str
@@ -61,9 +63,9 @@ class Operation:
 
 @dataclass(frozen=True)
 class Routes:
-    """Decorator of the views of a module.
+    """The decorator of the views of a module.
 
-    :param tag: the section of the OpenAPI document that they are in.
+    :param tag: the section of the OpenAPI document that the views are in.
     """
 
     tag: str
@@ -77,11 +79,13 @@ class Routes:
         also: int | None = None,
         media: str | None = None,
     ) -> Callable[[View], View]:
-        """Make a function the view of an address, such as ``GET /api/rules``.
+        """Return a decorator that makes a function the view of an address.
 
-        :param status: of the model that is returned; a view that returns nothing answers 204.
-        :param also: another status of that model; the view returns both, model and status.
-        :param media: type of an answer that is no JSON, if it is not just bytes.
+        :param address: method and path, such as ``GET /api/rules``.
+        :param rule: who may call the route.
+        :param status: HTTP status of the answer; a view that returns nothing answers 204.
+        :param also: another HTTP status of the answer; such a view returns model and status.
+        :param media: media type of an answer that is not JSON; the default is bytes.
         """
         method, path = address.split()
 
@@ -141,7 +145,7 @@ def _errors(
 
 
 def _read_docstring(view: Callable[..., Any]) -> tuple[str, str, set[int]]:
-    """Return summary, description and the statuses that the view raises."""
+    """Return the summary, the description and the HTTP statuses that the view raises."""
     doc = inspect.getdoc(view) or ""
     raised = {int(status) for status in re.findall(r":raise (\d{3}):", doc)}
     summary, _, description = doc.partition(":raise ")[0].partition("\n\n")

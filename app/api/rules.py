@@ -1,4 +1,4 @@
-"""Rules of grouping: which events get a fingerprint of theirs, which are ignored; kept or tried."""
+"""Grouping rules: they give events a fingerprint, or ignore them; saving and trying rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ route = Routes("rules")
 
 
 class GroupingRule(ApiModel):
-    """A rule; without a project it is for all of them."""
+    """A grouping rule; without a project it applies to all projects."""
 
     id: int
     project_id: int | None
@@ -43,26 +43,26 @@ class GroupingRule(ApiModel):
 
 
 class RuleList(ApiModel):
-    """All rules, in the order in which they are tried."""
+    """Grouping rules, in the order in which they are tried."""
 
     rules: list[GroupingRule]
     next: str | None = None
 
 
 class RuleQuery(Query):
-    """Which rules."""
+    """The rules to list."""
 
     project_id: ProjectId | None = None
 
 
 class RuleBody(RuleInput):
-    """A new rule, tried after those that are there."""
+    """A new rule; it is tried after the existing rules."""
 
     enabled: bool = True
 
 
 class RuleChange(PatchBody):
-    """What is to be changed of a rule; without a project it is for all of them."""
+    """The fields of a rule to change; without a project it applies to all projects."""
 
     kind: Kind = unchanged()
     text: RuleText = unchanged()
@@ -73,7 +73,7 @@ class RuleChange(PatchBody):
 
 
 class TrialBody(RuleInput):
-    """A rule that is tried and not kept."""
+    """A rule that is tried and not saved."""
 
     rule_id: Annotated[
         int | None, Field(ge=1, lt=2**31, description="The rule in whose place it is tried.")
@@ -82,7 +82,7 @@ class TrialBody(RuleInput):
 
 
 class RuleMove(ApiModel):
-    """Events that are in one issue, and where they would be; `issue_id` null is a new issue."""
+    """Events that the rule would move to another issue; `issue_id` null means a new issue."""
 
     count: int
     event_ids: list[str]
@@ -94,7 +94,7 @@ class RuleMove(ApiModel):
 
 
 class TrialResult(ApiModel):
-    """What a rule would do with the newest events; nothing is changed."""
+    """The effect that a rule would have on the newest events; nothing is changed."""
 
     tried: int
     matched: int
@@ -103,9 +103,9 @@ class TrialResult(ApiModel):
 
 @route("GET /api/rules", access.reads)
 def get_rules(query: RuleQuery) -> RuleList:
-    """Rules of grouping, in their order.
+    """List grouping rules, in the order in which they are tried.
 
-    All, or those that the events of a project are tried on.
+    With `project_id`, list only the rules that apply to this project.
     """
     with current_store().read() as conn:
         found = rulebook.list_rules(conn, query.project_id)
@@ -114,7 +114,7 @@ def get_rules(query: RuleQuery) -> RuleList:
 
 @route("POST /api/rules", access.writes, status=201)
 def post_rule(body: RuleBody) -> GroupingRule:
-    """Add a rule; it applies to events that come from now on."""
+    """Add a grouping rule; it applies to events received from now on."""
     with current_store().write() as conn:
         added = rulebook.add_rule(conn, **body.model_dump(), created_by=access.caller())
     current_intake().rules.forget()
@@ -123,7 +123,7 @@ def post_rule(body: RuleBody) -> GroupingRule:
 
 @route("PATCH /api/rules/<int:rule_id>", access.writes)
 def patch_rule(rule_id: int, body: RuleChange) -> GroupingRule:
-    """Change a rule, move it, switch it on or off.
+    """Change a grouping rule, move it, or switch it on or off.
 
     :raise 404: no rule has this id.
     """
@@ -142,7 +142,7 @@ def patch_rule(rule_id: int, body: RuleChange) -> GroupingRule:
 
 @route("DELETE /api/rules/<int:rule_id>", access.writes)
 def delete_rule(rule_id: int) -> None:
-    """Delete a rule; issues stay as they are.
+    """Delete a grouping rule; issues stay as they are.
 
     :raise 404: no rule has this id.
     """
@@ -153,7 +153,7 @@ def delete_rule(rule_id: int) -> None:
 
 @route("POST /api/rules/try", access.writes)
 def post_trial(body: TrialBody) -> TrialResult:
-    """Try a rule on the newest events without keeping it."""
+    """Try a grouping rule on the newest events without saving it."""
     given = body.model_dump(include=set(RuleInput.model_fields))
     with current_store().read() as conn:
         rulebook.checked(conn, **given)

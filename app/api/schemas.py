@@ -1,4 +1,4 @@
-"""Models that several routes answer with, and what they are made of."""
+"""Models that several routes answer with, and their base class."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Next = Annotated[
 
 
 class ApiModel(BaseModel):
-    """What an answer contains; a row or a dataclass may stand for a model in another one."""
+    """The base of all answers; a field may be given as a row or a dataclass instead of a model."""
 
     model_config = ConfigDict(from_attributes=True)
 
     @classmethod
     def of(cls, source: object, **others: Any) -> Self:
-        """Return the model with the fields of a row or a dataclass, and with others."""
+        """Return the model with fields of a row or a dataclass; ``others`` take precedence."""
         names = [name for name in cls.model_fields if name not in others and hasattr(source, name)]
         return cls(**{name: getattr(source, name) for name in names}, **others)
 
@@ -50,13 +50,13 @@ class Problem(ApiModel):
 
 
 class SentryState(ApiModel):
-    """Whether errors of any project go on to Sentry."""
+    """Whether any project is forwarded to Sentry."""
 
     enabled: bool
 
 
 class Health(ApiModel):
-    """What the public may know."""
+    """The health of the service, as far as it is public."""
 
     status: Check
     environment: str
@@ -72,9 +72,9 @@ class Liveness(ApiModel):
 
 
 class Grouping(ApiModel):
-    """Why an event belongs to its issue; of an issue, as it was seen last.
+    """Why an event belongs to its issue; an issue has the grouping that was seen last.
 
-    ``reason`` is null for groupings of before there was one.
+    ``reason`` is null for groupings that are older than this field.
     """
 
     version: str

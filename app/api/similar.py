@@ -1,4 +1,4 @@
-"""Issues like one, and how they ended."""
+"""Similar issues, and how they were resolved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ route = Routes("issues")
 
 
 class Resolution(ApiModel):
-    """When an issue was resolved; `by` is null for the service, `release` where none was named."""
+    """When an issue was resolved; `by` is null for the service, `release` if none was named."""
 
     at: datetime
     by: str | None
@@ -30,7 +30,7 @@ class Resolution(ApiModel):
 
 
 class Comment(ApiModel):
-    """What a person wrote of an issue."""
+    """A person's comment on an issue."""
 
     at: datetime
     by: str | None
@@ -38,7 +38,7 @@ class Comment(ApiModel):
 
 
 class SimilarIssue(IssueSummary):
-    """An issue that is like another one, and how it ended."""
+    """A similar issue, and how it was resolved."""
 
     first_seen: datetime
     last_seen: datetime
@@ -52,7 +52,7 @@ class SimilarIssue(IssueSummary):
 
 
 class SimilarIssuePage(ApiModel):
-    """Issues like one; all of them, there is no other page."""
+    """All similar issues; there is only this page."""
 
     similar: list[SimilarIssue]
     next: None
@@ -64,7 +64,7 @@ class SimilarIssuePage(ApiModel):
 
 
 class SimilarQuery(Query):
-    """How many, and how much alike."""
+    """The number of similar issues to return, and their minimum similarity."""
 
     limit: Limit = 50
     min_score: Annotated[
@@ -74,8 +74,9 @@ class SimilarQuery(Query):
 
 @route("GET /api/issues/<int:issue_id>/similar", access.reads)
 def get_similar_issues(issue_id: int, query: SimilarQuery) -> SimilarIssuePage:
-    """Issues of the same project that broke at a like place, saying the like, the most alike
-    first, and how they ended.
+    """List similar issues of the same project, the most similar first, with their resolution.
+
+    Issues are similar if they failed at a similar place in the code with a similar message.
 
     :raise 404: no issue has this id.
     """
@@ -99,7 +100,7 @@ def _shape(similar: Similar) -> SimilarIssue:
 
 
 def _resolution(row: Row[Any], issue: Row[Any]) -> Resolution:
-    # What was resolved in the next release has its name since that came.
+    # An issue that was resolved in the next release gets the release's name when it appears.
     release = row.release or issue.resolved_in
     return Resolution(at=row.at, by=row.actor, release=release, note=row.note)
 

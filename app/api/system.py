@@ -13,7 +13,7 @@ route = Routes("system")
 
 
 class Accounting(ApiModel):
-    """The accounting, in envelopes since the store was made."""
+    """The accounting: numbers of envelopes since the store was made."""
 
     accepted: int
     local: int
@@ -27,7 +27,7 @@ class Accounting(ApiModel):
 
 
 class ClientLoss(ApiModel):
-    """What a client says that it lost, or left out as it was set up to."""
+    """Data that a client reports as lost, or as left out by its configuration."""
 
     project_id: int
     client: str
@@ -38,9 +38,9 @@ class ClientLoss(ApiModel):
 
 
 class RefusedCount(ApiModel):
-    """How many envelopes were refused for a reason, since the store was made.
+    """The number of envelopes that were refused for a reason, since the store was made.
 
-    `project_id` is null where it is of no project that there is; `status` is what was answered.
+    `project_id` is null if the project does not exist. `status` is the HTTP status of the answer.
     """
 
     project_id: int | None
@@ -51,7 +51,7 @@ class RefusedCount(ApiModel):
 
 
 class SystemStatus(ApiModel):
-    """How the service, the machine and the store are."""
+    """The state of the service, the machine and the store."""
 
     service: dict[str, Any]
     process: dict[str, Any]
@@ -70,8 +70,8 @@ class SystemStatus(ApiModel):
 
 @route("GET /system/status", access.shows)
 def system_status() -> SystemStatus:
-    """How service, machine and store are.
+    """Return the state of the service, the machine and the store.
 
-    Answered with a broken store, too.
+    This route answers even if the store does not.
     """
     return SystemStatus(**system.status())

@@ -1,4 +1,4 @@
-"""Triage: resolve, ignore, reopen, delete, comment; one issue or many."""
+"""Triage: resolve, ignore, reopen, delete and comment on one issue or many."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from app.web.errors import FieldErrors, or_404
 
 log = logging.getLogger("app.tracker")
 
-# What a request waits for when it deletes; the background loop removes the rest.
+# How many batches a request deletes itself; the background task deletes the rest.
 BATCHES_AT_ONCE = 5
 
 Change = Callable[[Connection, list[int]], list[int]]
@@ -34,13 +34,13 @@ route = Routes("issues")
 
 
 class Changed(ApiModel):
-    """Ids of the issues that changed; what was so already is left out."""
+    """The ids of the issues that changed; issues that needed no change are left out."""
 
     changed: list[int]
 
 
 class StatusDetails(Body):
-    """In which release an issue is resolved: at most one of both."""
+    """The release in which an issue is resolved; at most one of the two fields."""
 
     in_next_release: Annotated[
         bool, Field(alias="inNextRelease", description="In the one that appears next.")
@@ -58,11 +58,12 @@ class StatusDetails(Body):
 
 
 class StatusBody(PatchBody):
-    """The status that an issue shall have.
+    """The new status of an issue.
 
-    One that is resolved in a release comes back only with an event of that release or of a newer
-    one: by version where both are versions of one package, else by when they became known. Without
-    `statusDetails` any event brings it back that happened after it was resolved.
+    An issue that is resolved in a release comes back only with an event of that release or of a
+    newer release. Two versions of one package are compared by version; other releases are compared
+    by the time at which they became known. Without `statusDetails`, any event that happened after
+    the issue was resolved brings it back.
     """
 
     status: Status
@@ -76,24 +77,24 @@ class StatusBody(PatchBody):
 
     @property
     def fix(self) -> triage.Fix:
-        """Where it is resolved."""
+        """The release in which the issue is resolved."""
         details = self.details or StatusDetails()
         version = details.in_release
         return triage.Fix(details.in_next_release, version and clean_text(version))
 
 
 class CommentBody(Body):
-    """A comment."""
+    """A new comment."""
 
     text: Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
 
 
 class Where(IssueFilter, Body):
-    """Every issue that matches, as the list is narrowed."""
+    """A filter of issues, with the fields of the filter of the list."""
 
 
 class Selection(Body):
-    """Which issues: by their ids, or every one that matches."""
+    """The issues to change, by their ids or by a filter."""
 
     ids: Annotated[list[RowNumber], Field(min_length=1, max_length=1000)] | None = None
     where: Where | None = None
@@ -106,14 +107,14 @@ class Selection(Body):
 
 
 class BulkStatusBody(Selection, StatusBody):
-    """The status that many issues shall have."""
+    """The new status of many issues."""
 
 
 @route("PATCH /api/issues/<int:issue_id>", access.writes)
 def patch_issue(issue_id: int, body: StatusBody) -> Issue:
     """Resolve, ignore or reopen an issue.
 
-    Nothing changes if it has that status already.
+    Nothing changes if the issue has the status already.
 
     :raise 404: no issue has this id.
     """
@@ -130,7 +131,7 @@ def patch_issue(issue_id: int, body: StatusBody) -> Issue:
 def delete_issue(issue_id: int) -> None:
     """Delete an issue and its events.
 
-    Envelopes that are still to be delivered are delivered.
+    Envelopes that are not delivered yet are still delivered.
 
     :raise 404: no issue has this id.
     """
@@ -146,8 +147,8 @@ def delete_issue(issue_id: int) -> None:
 def patch_issues(body: BulkStatusBody) -> Changed:
     """Resolve, ignore or reopen many issues.
 
-    Answers the ids of those that had another status.
-    Issues of projects that do not have the release they shall be resolved in stay as they are.
+    The answer contains the ids of the issues that had another status. If the project of an issue
+    does not have the release of `statusDetails`, the issue stays as it is.
     """
     actor = access.caller()
     changed = _change(
@@ -160,7 +161,7 @@ def patch_issues(body: BulkStatusBody) -> Changed:
 def delete_issues(body: Selection) -> Changed:
     """Delete many issues and their events.
 
-    Answers the ids of those that were there.
+    The answer contains the ids of the issues that existed.
     """
     gone = _change(body, triage.delete)
     _purge(gone)
@@ -204,6 +205,6 @@ def _batches(selection: Selection) -> Iterable[list[int]]:
 
 
 def _purge(gone: list[int]) -> None:
-    # Their history goes with them, so the log is what tells afterwards.
+    # The history of the issues is deleted with them, so only the log records who deleted them.
     log.info("%s issues deleted by %s: %s …", len(gone), access.caller(), gone[:20])
     purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)

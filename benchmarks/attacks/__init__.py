@@ -1,6 +1,7 @@
-"""Attacks on a running service: what was tried, what it cost, whether others were served.
+"""Attacks on a running service: what each tries, what it costs, whether others are served.
 
-Each module of this package has a list ``ATTACKS``; `make chaos` runs all of them, one line each.
+Each module of this package has a list ``ATTACKS``. `make chaos` runs all attacks and prints a line
+for each.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """How an attack went.
+    """The result of an attack.
 
-    :param cost: what it cost the service, with units.
-    :param served: what others saw meanwhile.
-    :param held: whether the limits of the attack's own docstring were kept.
+    :param cost: the cost for the service, with units.
+    :param served: how other clients were served during the attack.
+    :param held: whether the limits in the docstring of the attack's module were kept.
     """
 
     cost: str
@@ -27,7 +28,7 @@ class Outcome(NamedTuple):
 
 
 class Attack(NamedTuple):
-    """One attack. ``run`` gets an empty data folder and starts the service itself."""
+    """An attack; ``run`` gets an empty data folder and starts the service itself."""
 
     tried: str
     run: Callable[[Path], Outcome]
@@ -44,7 +45,7 @@ def main() -> bool:
 
 
 def attacks() -> Iterator[Attack]:
-    """Yield the attacks of every module, by the modules' names."""
+    """Yield the attacks of every module, in the order of the modules' names."""
     for module in sorted(found.name for found in pkgutil.iter_modules(__path__)):
         yield from importlib.import_module(f"{__name__}.{module}").ATTACKS
 

@@ -1,9 +1,9 @@
-"""A store in which everything is 400 days old, and `flask prune`.
+"""A store in which all data is 400 days old, and `flask prune`.
 
-120 issues of three events with an attachment, feedback and a session each; every fourth issue is
-ignored, commented on or resolved in the next release. Limits: no row of what clients sent is left;
-of the issues only those that a person decided about keep a row; the name and the address that stood
-in every envelope are in no table of the store; the accounting balances.
+There are 120 issues. Each has three events with an attachment, feedback and a session. Every fourth
+issue is ignored, commented on or resolved in the next release. Limits: no row of clients' data is
+left; only issues that a person decided about keep a row; no table contains the name or the address
+that was in every envelope; the accounting balances.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tests.server_process import settings
 
 DAYS, ISSUES = 400, 120
 WHO, ADDRESS = "ada@example.org", "203.0.113.77"
-# Without ``affected_days``: it has numbers alone, and a release keeps how many users it ever had.
+# ``affected_days`` is not listed: it has only numbers, and a release keeps its count of users.
 OF_CLIENTS = (
     envelopes, events, attempts, issue_deliveries, affected_users, ai_calls,
     feedback, issue_hours, issue_similarity, issue_tags, issue_terms, session_users,
@@ -50,7 +50,7 @@ OF_CLIENTS = (
 
 
 def old_store(data: Path) -> Outcome:
-    """Fill a store with the clock put back, run the command, and look what is left."""
+    """Fill a store with the clock set back, run the command, and count what is left."""
     app = create_app(load_config({}, ENVIRONMENT="testing", DATA_DIR=data))
     parts = parts_of(app)
     with time_machine.travel(utc_now() - timedelta(days=DAYS)):
@@ -103,7 +103,7 @@ def _accept(intake: Intake, *items: Item) -> None:
 
 
 def _decide(store: Store) -> int:
-    """Decide about a quarter of the issues of errors, and return about how many."""
+    """Decide about a quarter of the issues of errors, and return how many these are."""
     read_unread(store, 10_000)
     with store.write() as conn:
         of_errors = select(issues.c.id).where(issues.c.type.like("Order%")).order_by(issues.c.id)
@@ -116,7 +116,7 @@ def _decide(store: Store) -> int:
 
 
 def _rows(store: Store) -> dict[str, int]:
-    """Return how many rows there are of clients, by table; none of tables that are empty."""
+    """Return the number of rows of clients' data by table, without empty tables."""
     with store.read() as conn:
         counts = {
             table.name: int(conn.execute(select(func.count()).select_from(table)).scalar_one())
@@ -126,7 +126,7 @@ def _rows(store: Store) -> dict[str, int]:
 
 
 def _tables_that_name(conn: Connection) -> list[str]:
-    """Return the tables in which the person's name or address stands in whatever column."""
+    """Return the tables that contain the person's name or address in any column."""
     return [
         table.name
         for table in metadata.sorted_tables

@@ -1,13 +1,14 @@
-"""400 connections at once that send or read no more, while four ordinary clients send events.
+"""400 stalled connections at once, while four ordinary clients send events.
 
-They come from eight addresses, fifty of each kind: nothing at all, one byte, half a head, two bytes
-of a form for ``/admin/login`` and for ``/feedback/…``, half an event, half a chunk, and one that
-asks for a large file again and again and reads nothing. What the service ends is opened again after
-two seconds: at once would be a flood of requests, for which there are quotas.
+The connections come from eight addresses, fifty of each kind. They send nothing, one byte, half a
+request head, two bytes of a form for ``/admin/login`` or for ``/feedback/…``, half an event, or
+half a chunk. The last kind requests a large file several times and reads nothing. If the service
+closes a connection, it is opened again after two seconds: without the pause this would be a flood
+of requests, for which there are quotas.
 
-Limits: ``/health/live``, a new connection each time, is answered within a second throughout; the
-events go on at 0.7 of the rate at least that they have without the attack (the mean of before and
-after); each of them is answered 200.
+Limits: ``/health/live`` is always answered within a second, on a new connection each time; events
+are accepted at no less than 0.7 of the rate without the attack (the mean of before and after);
+every event is answered 200.
 """
 
 from __future__ import annotations
@@ -35,14 +36,15 @@ MANY, ADDRESSES = 400, 8
 PROJECT, KEY = 2, "e" * 32
 CLIENTS, EVENTS = 4, 800
 MIN_RATE = 0.7
-# The end of a connection is not to be seen behind an answer that is not read.
+# A client that does not read its answer cannot see that the connection was closed. Such connections
+# are opened again after this time.
 OPEN_AGAIN_S = 31.0
 PAUSE_S = 2.0
 
 HOST = "HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 FORM = f"{HOST}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 500\r\n\r\n"
 INGEST = f"POST /api/{PROJECT}/envelope/?sentry_key={KEY} {HOST}"
-# Large and cheap: what is expensive to make would be a flood of requests again.
+# A large and cheap answer: expensive answers would make this a flood of requests.
 PAGE = "/bootstrap/static/css/bootstrap.min.css"
 READS_NOTHING = f"GET {PAGE} {HOST}\r\n" * 30
 KINDS = (
@@ -58,14 +60,14 @@ KINDS = (
 
 
 class Crowd:
-    """The connections, kept up by a thread."""
+    """The stalled connections; a thread opens closed ones again."""
 
     def __init__(self, port: int) -> None:
         self.opened = 0
         self._port = port
         self._selector = selectors.DefaultSelector()
         self._open_since: dict[int, tuple[socket.socket, float]] = {}
-        # Those that the service ended, and when they are opened again.
+        # The connections that the service closed, and when they are opened again.
         self._open_at: dict[int, float] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep_up, daemon=True)
@@ -126,7 +128,7 @@ class Crowd:
 
 
 def crowd_out(data: Path) -> Outcome:
-    """Measure how events are taken without the attack, during it, and after it."""
+    """Measure the rate of accepted events before, during and after the attack."""
     store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
     store.open()
     create_project(store, "Shop", PROJECT, KEY)
@@ -150,7 +152,7 @@ def crowd_out(data: Path) -> Outcome:
 
 
 def _send(server: Server, events: int = EVENTS) -> tuple[float, int]:
-    """Return how many events a second were taken, and how many were not taken."""
+    """Return how many events a second were accepted, and how many were not accepted."""
     url = f"{server.url}/api/{PROJECT}/envelope/?sentry_key={KEY}"
     sizes = ["--connections", str(CLIENTS), "--events", str(events)]
     done = subprocess.run(

@@ -1,13 +1,13 @@
-"""A flood of unique errors with attachments from one project while another one sends honestly.
+"""A flood of unique errors with attachments from one project, while another sends few events.
 
     python -m benchmarks.attacks.flood [URL]      of an empty PostgreSQL database
 
-Limits: with MAX_STORE_BYTES of 64 MiB the pages in use and the write-ahead log, or PostgreSQL's
-relations, stay within 1.1 of it while three times as much is sent, or for a minute; every honest
-event that was answered 200 is there afterwards; each honest event is answered within 2 s; the
-accounting balances, and the bytes that are counted are those of the rows.
+Limits: MAX_STORE_BYTES is 64 MiB. The pages in use and the write-ahead log, or the relations of
+PostgreSQL, stay within 1.1 of it until three times as much is sent or a minute is over. Every event
+of the other (honest) project that was answered 200 is stored, and each is answered within 2 s. The
+accounting balances, and the counted bytes are the bytes of the rows.
 
-`make chaos` floods PostgreSQL, too, where CHAOS_DATABASE_URL names an empty database.
+`make chaos` also floods PostgreSQL if CHAOS_DATABASE_URL names an empty database.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ KEYS = {FLOOD: "f" * 32, HONEST: "e" * 32}
 
 
 class Senders:
-    """Those who send, a thread each, until they are stopped."""
+    """The senders of both projects, one thread each; they send until they are stopped."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -102,9 +102,9 @@ class Senders:
 
 
 def flood(data: Path, url: str = "") -> Outcome:
-    """Send, measure what the store takes meanwhile, and count what is there afterwards.
+    """Send, measure the size of the store meanwhile, and count the stored events afterwards.
 
-    :param url: of an empty database; by default of a file in ``data``.
+    :param url: of an empty database; by default a file in ``data``.
     """
     url = url or f"sqlite:///{data / 'devenviro.sqlite3'}"
     store = Store(url)
@@ -134,7 +134,7 @@ def flood(data: Path, url: str = "") -> Outcome:
 
 
 def _taken(store: Store) -> int:
-    """Return the bytes on the disk, whatever the service itself makes of them."""
+    """Return the bytes on the disk, measured without the service."""
     if store.is_sqlite:
         return used_bytes(store) + store.wal_bytes()
     with store.read() as conn:

@@ -1,8 +1,8 @@
-"""Forwarding with something broken in it: a result that cannot be written, and projects that wait.
+"""Forwarding under failures: an attempt that cannot be recorded, and projects that wait.
 
-Limits: of 200 envelopes to two destinations the database refuses the row of one attempt; all of
-them are delivered, each of them once, and the accounting balances. With 1,000 projects that wait
-for an hour a run of the forwarder costs at most six statements, and what another one has to send is
+Limits: 200 envelopes go to two destinations, and the database refuses the row of one attempt. All
+envelopes are delivered once, and the accounting balances. With 1,000 projects that wait for an
+hour, a run of the forwarder needs at most six statements, and the envelope of another project is
 delivered.
 """
 
@@ -40,12 +40,12 @@ from tests.server_process import wait_for
 
 PROJECTS, RUNS, MAX_STATEMENTS = 1000, 10, 6.0
 EACH = 100
-# After which a result is tried again for the first time; the service takes longer.
+# The first wait before a result is written again; in the service the wait is longer.
 SOON_S = 0.1
 
 
 def refused_result(data: Path) -> Outcome:
-    """Have the row of one attempt refused, and see what becomes of the others."""
+    """Make the database refuse the row of one attempt, and check the other envelopes."""
     with MiniSentry() as sentry, MiniSentry() as other, _app(data, sentry.dsn) as app:
         add_project(app, 7, other.dsn)
         ids = [accept(app, f"order {number}") for number in range(EACH)]
@@ -68,7 +68,7 @@ def refused_result(data: Path) -> Outcome:
 
 
 def many_that_wait(data: Path) -> Outcome:
-    """Count the statements of a run while 1,000 projects wait, then send something of another."""
+    """Count the statements of a run while 1,000 projects wait, then send another's envelope."""
     with MiniSentry() as sentry, _app(data, sentry.dsn) as app:
         store = parts_of(app).store
         add_projects_that_wait(store, PROJECTS, sentry.dsn)
@@ -94,7 +94,7 @@ def many_that_wait(data: Path) -> Outcome:
 def _app(data: Path, dsn: str) -> Iterator[Flask]:
     settings = {"ENVIRONMENT": "testing", "DATA_DIR": data, "SENTRY_DSN": dsn}
     app = create_app(load_config({}, **settings, DELIVERY_BACKLOG_PER_S=0))
-    # Each failure is logged with its trace, which nobody wants between the lines of the table.
+    # Each failure is logged with its traceback, which would disturb the printed table.
     log = logging.getLogger("app.tracker")
     level, wait_s = log.level, results.FIRST_WAIT_S
     log.setLevel(logging.CRITICAL)

@@ -1,8 +1,8 @@
-"""A flood of errors of which each is new, from one project, while another one has a new error, too.
+"""A flood of errors that are all different from one project, while another project has a new error.
 
-Limits: the flooding project makes at most 200 issues and ``<other>`` in each hour of the clock that
-the flood touches; every envelope is answered 200 and counted; the other project's error makes its
-own issue; the accounting balances.
+Limits: the flooding project makes at most 200 issues and ``<other>`` in each clock hour of the
+flood; every envelope is answered 200 and counted; the error of the other project makes its own
+issue; the accounting balances.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PER_HOUR = 200
 
 
 def flood_of_issues(data: Path) -> Outcome:
-    """Send them, and count issues afterwards."""
+    """Send the errors, and count the issues afterwards."""
     store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
     store.open()
     for project_id, key in KEYS.items():

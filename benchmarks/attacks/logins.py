@@ -1,12 +1,12 @@
-"""A flood of wrong logins, from several addresses at once, while the owner logs in.
+"""A flood of wrong logins from several addresses at once, while the owner logs in.
 
 Limits:
 
-- Of 40 guesses at once, ten from each of four addresses, at most five a pair of name and address
-  are evaluated, plus those that the wait between them allows; the rest is answered 429.
-- A browser that has logged in before gets in meanwhile, and so does one from another address after
-  the flood.
-- ``/health/live`` is answered within a second throughout.
+- There are 40 guesses at once, ten from each of four addresses. For each pair of name and address,
+  at most five are evaluated, plus those that the wait allows. The others are answered 429.
+- A browser that has logged in before can log in during the flood. A browser from another address
+  can log in after it.
+- ``/health/live`` is always answered within a second.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ MAX_HEALTH_S = 1.0
 
 
 class Browser:
-    """What a browser keeps, and from which address it comes."""
+    """A browser with its cookies and its address."""
 
     def __init__(self, server: Server, address: str) -> None:
         self._url = f"{server.url}/admin/login"
@@ -43,7 +43,7 @@ class Browser:
         self._token = ""
 
     def open_page(self) -> None:
-        """Read the form, for its token and the session that the token belongs to."""
+        """Load the form, to get its token and the session of the token."""
         answer = self._http.request("GET", self._url, headers=self._headers())
         self._keep(answer)
         found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', answer.data.decode())
@@ -51,7 +51,7 @@ class Browser:
         self._token = found[1]
 
     def log_in(self, password: str) -> int:
-        """Send the form and return the status; 303 is a login."""
+        """Send the form, and return the status; 303 means logged in."""
         fields = {"username": NAME, "password": password, "csrf_token": self._token}
         answer = self._http.request_encode_body(
             "POST",
@@ -66,7 +66,7 @@ class Browser:
         return answer.status
 
     def end_session(self) -> None:
-        """Forget the session and stay known."""
+        """Delete the session cookie, and keep the cookie of a known browser."""
         self.cookies.pop("devenviro_session")
 
     def _headers(self) -> dict[str, str]:
@@ -80,9 +80,9 @@ class Browser:
 
 
 class Health:
-    """Asks ``/health/live`` all the time, on new connections, and keeps the slowest answer's time.
+    """Requests ``/health/live`` repeatedly on new connections, and keeps the slowest time.
 
-    An answer that fails counts as ten seconds.
+    A request that fails counts as ten seconds.
     """
 
     def __init__(self, server: Server) -> None:
@@ -112,9 +112,9 @@ class Health:
 
 
 def guess_at_once(data_dir: Path) -> Outcome:
-    """Guess from every address at once, and log the owner in meanwhile and afterwards."""
+    """Guess from every address at once; log in as the owner during and after it."""
     with serving(data_dir) as server:
-        owner = Browser(server, "127.0.0.2")  # which the attacker has, too
+        owner = Browser(server, "127.0.0.2")  # The attacker uses this address, too.
         owner.open_page()
         assert owner.log_in(PASSWORD) == 303
         owner.end_session()
@@ -148,7 +148,7 @@ def guess_at_once(data_dir: Path) -> Outcome:
 
 
 def _allowed_by_waiting(seconds: float) -> int:
-    # The first wait is 15 s, the next one 30: a slow machine may see the end of the first.
+    # The first wait is 15 s, the next one 30 s. On a slow machine the first wait may end in time.
     return int(seconds // 15)
 
 

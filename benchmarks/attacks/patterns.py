@@ -1,8 +1,8 @@
-"""Texts made of one unit, repeated: every unit of every pattern that reads what clients send.
+"""Texts that repeat one unit, for every unit of every pattern that reads clients' data.
 
 Limits: no pattern costs more than 6 times as much for 4 times the text; 300 KB of any unit is
-scrubbed in 0.5 s of CPU, as a message and as a line of source. No service is started: what is
-counted is the CPU of one thread, which would hold up all others.
+scrubbed in 0.5 s of CPU, as a message and as a line of source. No service is started: the CPU of
+one thread is measured, because such a thread would block all others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MAX_S = 0.5
 
 
 def measure_patterns(folder: Path) -> Outcome:
-    """Ask every pattern, as the suite does."""
+    """Measure every pattern, as the test suite does."""
     patterns = patterns_in("app.protocol", "app.issues")
     slow = []
     for number, (place, pattern) in enumerate(patterns.items(), 1):
@@ -31,7 +31,7 @@ def measure_patterns(folder: Path) -> Outcome:
 
 
 def scrub_long_texts(folder: Path) -> Outcome:
-    """Scrub 300 KB of each unit of one and two characters that a pattern of the scrubber names."""
+    """Scrub 300 KB of each unit of the scrubber's patterns, and of each dangerous text."""
     units = set(DANGEROUS)
     for pattern in patterns_in("app.protocol").values():
         if isinstance(pattern.pattern, str):

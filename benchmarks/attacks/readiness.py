@@ -1,9 +1,9 @@
-"""A disk that is full: every ingest is refused, readiness says so, and it recovers by itself.
+"""A full disk: all envelopes are refused, readiness fails, and the service recovers by itself.
 
-The data lie on a file system of 48 MiB in memory, or, without the right to mount one, the kernel
-refuses what grows beyond a size (``RLIMIT_FSIZE``). Limits: while it is full every envelope is
-answered 503, never 200; within 10 s ``/health/ready`` is 503 and names the store; there is a rule
-for the alert ``disk``; ``/health/live`` goes on; within 15 s after there is room again an envelope
+The data is on a file system of 48 MiB in memory. Without the right to mount it, the kernel limits
+the size of files instead (``RLIMIT_FSIZE``). Limits: while the disk is full, every envelope is
+answered 503, never 200; within 10 s ``/health/ready`` is 503 and names the store; there is an alert
+rule ``disk``; ``/health/live`` still answers; within 15 s after there is space again, an envelope
 is answered 200 and readiness is 200.
 """
 
@@ -33,7 +33,7 @@ http = urllib3.PoolManager(retries=False)
 
 
 def full_disk(data: Path) -> Outcome:
-    """Fill the disk below a running service, and make room again."""
+    """Fill the disk of a running service, and free it again."""
     with _small_disk(data) as is_mounted:
         store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
         store.open()
@@ -70,7 +70,7 @@ def _ready(server: Server) -> tuple[int, dict[str, str]]:
 
 
 def _send(server: Server) -> int:
-    """Return the status of an envelope that is too long for what is left of a log."""
+    """Send an envelope that does not fit the rest of the write-ahead log; return the status."""
     said = os.urandom(8000).hex()
     body = b'{}\n{"type":"event"}\n{"message":"' + said.encode() + b'"}\n'
     url = f"{server.url}/api/{PROJECT}/envelope/?sentry_key={KEY}"
@@ -84,7 +84,7 @@ def _until(condition: Callable[[], bool], began: float) -> float:
 
 @contextmanager
 def _small_disk(data: Path) -> Iterator[bool]:
-    """Have the data on a file system of its own; yield whether there is one."""
+    """Mount a small file system for the data; yield whether that was possible."""
     data.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=0700", "tmpfs", str(data)]
     is_mounted = os.geteuid() == 0 and not subprocess.run(mount, capture_output=True).returncode

@@ -1,4 +1,4 @@
-"""Events as hostile and broken clients send them: script in every field, wrong types anywhere."""
+"""Events of hostile and broken clients: a script in every field, wrong types in any field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINK = "javascript:window.ran=1"
 
 
 def insert(app: Flask, payload: dict[str, Any], project_id: int = OWN_PROJECT_ID) -> str:
-    """Store an event past the SDK and return its id."""
+    """Store an event without the SDK, and return its id."""
     event_id = uuid.uuid4().hex
     envelope = Envelope({"event_id": event_id}, [Item({"type": "event"}, payload)])
     envelope.items.append(
@@ -30,7 +30,7 @@ def insert(app: Flask, payload: dict[str, Any], project_id: int = OWN_PROJECT_ID
 
 
 def script_event() -> dict[str, Any]:
-    """An event with a script in every field that some page shows."""
+    """Return an event with a script in every field that a page shows."""
     frame = {
         "function": SCRIPT,
         "module": SCRIPT,
@@ -99,7 +99,7 @@ ODD: list[Any] = [
 
 
 def odd_events() -> list[dict[str, Any]]:
-    """Every field with every odd value, several fields at once; then odd values further inside."""
+    """Return events that have an odd value in every field, then events with odd nested values."""
     whole = [{field: value for field in FIELDS} for value in ODD]
     return whole + [
         {

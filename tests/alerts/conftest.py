@@ -1,4 +1,4 @@
-"""What the tests of alerts share: an application that may send here, and somebody who receives."""
+"""Fixtures of the alert tests: an application that may send to loopback, and a receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real gunicorn on a free port and a real Chromium; one of each for all browser tests."""
+"""Fixtures: one real gunicorn on a free port and one real Chromium for all browser tests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Server:
         event_id: str | None = None,
         attachments: dict[str, bytes] | None = None,
     ) -> str:
-        """Store an event from outside, as another program's would be, and return its id."""
+        """Store an event of another program from outside the service, and return its id."""
         event_id = event_id or uuid.uuid4().hex
         store = Store(f"sqlite:///{self.data_dir / 'devenviro.sqlite3'}")
         intake = Intake(store, EmergencyFolder(self.data_dir / "emergency"), Scrubber())
@@ -61,7 +61,7 @@ class Server:
 
 @dataclass
 class Watched:
-    """A page with everything its console complained about."""
+    """A page, with all errors and warnings of its console."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -80,7 +80,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The service, started as `make run` starts it."""
+    """Start the service as ``make run`` starts it."""
     if not CHROMIUM.exists():
         pytest.skip(f"THE BROWSER TESTS DID NOT RUN: there is no {CHROMIUM}")
     data_dir, port = tmp_path_factory.mktemp("served"), _free_port()
@@ -125,12 +125,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def session_state(server: Server, browser: Browser) -> Any:
-    """The cookies of a login, made once: hashing a password takes its time."""
+    """Return the cookies of one login for all tests, since hashing a password is slow."""
     return log_in(browser, server.url)
 
 
 def log_in(browser: Browser, url: str) -> Any:
-    """Log in through the form and return the cookies."""
+    """Log in with the form, and return the cookies."""
     context = browser.new_context(base_url=url)
     page = context.new_page()
     page.goto("/admin/login?next=/admin/status")
@@ -147,7 +147,7 @@ def log_in(browser: Browser, url: str) -> Any:
 def new_page(
     server: Server, browser: Browser, session_state: Any
 ) -> Iterator[Callable[..., Watched]]:
-    """Open logged-in pages; at the end no console may have complained."""
+    """Open logged-in pages; fail at the end if a console has errors or warnings."""
     opened: list[Watched] = []
     contexts: list[BrowserContext] = []
 

@@ -1,4 +1,4 @@
-"""One service for all clients, a project for each test, and the clients that npm installs."""
+"""Fixtures: one service for all clients, a project for each test, and the clients of npm."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @dataclass
 class Program:
-    """A project that a client reports to, and what the service has of it."""
+    """A project that a client sends to, with access to its stored data."""
 
     server: Server
     store: Store
@@ -57,33 +57,33 @@ class Program:
 
     @property
     def wrong_dsn(self) -> str:
-        """The same project with a key that opens nothing."""
+        """The DSN of the same project with an unknown key."""
         return self.dsn.replace(self.dsn.split("@")[0], "http://" + "0" * 32)
 
     def event(self, event_id: str) -> dict[str, Any]:
-        """One event as the API shows it."""
+        """Return an event as the API shows it."""
         event: dict[str, Any] = self.server.get(f"/api/events/{event_id}")
         assert event.get("project_id") == self.id, event
         return event
 
     def events(self) -> list[dict[str, Any]]:
-        """Its events, newest first."""
+        """Return the events of the project, newest first."""
         found = self.server.get(f"/api/events?limit=1000&project_id={self.id}")
         return list(found["events"])
 
     def issue(self, issue_id: int) -> dict[str, Any]:
-        """One issue as the API shows it."""
+        """Return an issue as the API shows it."""
         issue: dict[str, Any] = self.server.get(f"/api/issues/{issue_id}")
         return issue
 
     def kinds(self) -> set[str]:
-        """The types of all items that were kept."""
+        """Return the types of all stored items."""
         query = select(envelopes.c.item_types).where(envelopes.c.project_id == self.id)
         with self.store.read() as conn:
             return {kind for types in conn.scalars(query) for kind in types.split(",")}
 
     def payloads(self) -> list[dict[str, Any]]:
-        """Its events and transactions as they are stored, which is how they go to Sentry."""
+        """Return the stored events and transactions; they are sent to Sentry in this form."""
         query = select(envelopes.c.body).where(envelopes.c.project_id == self.id)
         with self.store.read() as conn:
             bodies = conn.scalars(query).all()
@@ -91,7 +91,7 @@ class Program:
         return [item.payload for item in items if item.type in {"event", "transaction"}]
 
     def statuses(self) -> set[int]:
-        """What the service answered on the way in, to whomever, by its own log."""
+        """Return the statuses of all answers of the envelope route, read from the service's log."""
         lines = [line for line in self.server.log.read_text().splitlines() if line[:1] == "{"]
         path = f"/api/{self.id}/envelope/"
         requests = [json.loads(line) for line in lines]
@@ -105,7 +105,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(data_dir: Path) -> Iterator[Server]:
-    """The service, as `make run` starts it."""
+    """Start the service as ``make run`` starts it."""
     with serving(data_dir, SENTRY_DSN="") as server:
         yield server
 
@@ -119,7 +119,10 @@ def store(server: Server, data_dir: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def program(server: Server, store: Store) -> Iterator[Program]:
-    """A project of its own, with the DSN that the API returns. Sentry takes all that was kept."""
+    """Make a project for the test, with the DSN that the API returns.
+
+    At the end, Sentry's parser must accept all stored events.
+    """
     project = create_project(store, f"shop {uuid.uuid4().hex[:8]}")
     listed = {entry["id"]: entry["dsn"] for entry in server.get("/api/projects")["projects"]}
     program = Program(server, store, project.id, listed[project.id])
@@ -129,7 +132,7 @@ def program(server: Server, store: Store) -> Iterator[Program]:
 
 @pytest.fixture
 def run_client(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a client in a process of its own, with nothing of this process's settings."""
+    """Run a client in its own process, without the environment of this process."""
 
     def run(
         *command: object, check: bool = True, **environ: str

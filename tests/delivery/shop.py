@@ -1,4 +1,4 @@
-"""Envelopes in the states that tests of the ledger need, brought there by delivery itself."""
+"""Envelopes in the states that tests of the ledger need; delivery itself sets these states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = Callable[[Envelope], Response | None]
 
 
 def accept(app: Flask, message: str = "declined", kind: str = "event", project_id: int = 1) -> str:
-    """Take in an envelope with one item; return its event id."""
+    """Accept an envelope with one item, and return its event id."""
     event_id = uuid.uuid4().hex
     content = {"message": message} if kind == "event" else {"sid": message}
     payload = {"event_id": event_id, **content}
@@ -49,7 +49,7 @@ def answering(status: int, detail: str = "no") -> Answer:
 
 
 def park(app: Flask, mini_sentry: MiniSentry, count: int = 1, detail: str = "no") -> None:
-    """Have Sentry refuse some envelopes for good."""
+    """Store envelopes and park them: Sentry refuses them with status 400."""
     mini_sentry.answer = answering(400, detail)
     for number in range(count):
         accept(app, f"refused {number}")
@@ -63,12 +63,12 @@ def rows_of(app: Flask, **filter: object) -> list[Row]:
 
 
 def states_of(app: Flask) -> list[str]:
-    """The states of all envelopes, oldest first."""
+    """Return the states of all envelopes, oldest first."""
     return [row.state for row in reversed(rows_of(app))]
 
 
 def set_columns(app: Flask, **values: object) -> None:
-    """Write into every envelope's row, behind the back of the counters."""
+    """Write values into the row of every envelope, without changing the counters."""
     with parts_of(app).store.write() as conn:
         conn.execute(envelopes.update().values(values))
 
@@ -86,7 +86,7 @@ def state_of(app: Flask, event_id: str) -> str:
 
 
 def refuse_attempts_of(app: Flask, envelope_id: int) -> None:
-    """Have the database refuse the ledger's row of one envelope, as a damaged index would."""
+    """Make the database refuse attempts of one envelope, as a damaged index would."""
     store = parts_of(app).store
     with store.write() as conn:
         if store.is_sqlite:

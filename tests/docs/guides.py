@@ -1,10 +1,10 @@
-"""How-to guides as the tests follow them: each change of a guide, made in a copy of the tree.
+"""How-to guides for tests: make each change of a guide in a copy of the tree.
 
-In `app/x.py`:            and a ``diff`` block: lines with a space are there already, lines with
-                          ``-`` go, lines with ``+`` come; ``@@`` starts another place of the
-                          file; ``…`` at the end stands for the rest of a line
-New file `app/y.py`:      and a block with its whole content
-Check it:                 and a ``sh`` block that names files of tests
+In `app/x.py`:            and a ``diff`` block: lines with a space exist already, lines with
+                          ``-`` are removed, lines with ``+`` are added; ``@@`` starts another
+                          place of the file; ``…`` at the end stands for the rest of a line
+New file `app/y.py`:      and a block with the whole content
+Check it:                 and a ``sh`` block that names test files
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.store import newest_revision
 from config import ROOT
 
 FOLDER = ROOT / "docs" / "how-to"
-# What a guide calls the newest migration, which is another one every few weeks.
+# How a guide names the newest migration, which changes every few weeks.
 NEWEST = "<the newest>"
 _STEP = re.compile(r"^(In|New file) `([^`]+)`[^\n]*:\n\n```(\w+)\n(.*?)^```$", re.M | re.S)
 _CHECKS = re.compile(r"tests/[\w/]+\.py(?:::\w+)?")
@@ -27,7 +27,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", "screenshots",
 
 
 class Step(NamedTuple):
-    """A change of one file; ``block`` is its whole content, or a diff."""
+    """A change of a file; ``block`` is the whole content of a new file, or a diff."""
 
     path: str
     is_new: bool
@@ -47,7 +47,7 @@ def steps_of(text: str) -> list[Step]:
 
 
 def checks_of(text: str) -> list[str]:
-    """The tests that a guide has its reader run: files, or single ones of a file."""
+    """Return the tests that a guide tells its reader to run: files, or tests of a file."""
     blocks = re.findall(r"^Check it[^\n]*:\n\n```sh\n(.*?)^```$", text, re.M | re.S)
     return [path for block in blocks for path in _CHECKS.findall(block)]
 
@@ -63,7 +63,7 @@ def copy_tree(to: Path) -> None:
 def follow(text: str, tree: Path) -> None:
     """Make the changes of a guide.
 
-    :raise GuideError: a new file is there already, or a diff does not fit.
+    :raise GuideError: a new file exists already, or a diff does not fit.
     """
     for step in steps_of(text):
         path = tree / step.path
@@ -74,9 +74,9 @@ def follow(text: str, tree: Path) -> None:
 
 
 def patched(text: str, diff: str, path: str) -> str:
-    """Apply a diff.
+    """Return a text with a diff applied.
 
-    :raise GuideError: what it expects is not in the file, or more than once.
+    :raise GuideError: the lines of the diff are not in the file, or more than once.
     """
     lines = text.splitlines()
     for part in re.split(r"^@@.*\n", diff, flags=re.M):

@@ -1,4 +1,4 @@
-"""The pages of the documentation, as the tests read them."""
+"""Functions that read the pages of the documentation for tests."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def name_of(page: Path) -> str:
 
 
 def prose_of(page: Path) -> str:
-    """The text of a page without its code blocks."""
+    """Return the text of a page without its code blocks."""
     return _FENCE.sub("", page.read_text())
 
 
 def anchors_of(page: Path) -> set[str]:
-    """The anchors that GitHub makes of the headings of a page."""
+    """Return the anchors that GitHub makes from the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", prose_of(page), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

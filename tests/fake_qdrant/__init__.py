@@ -1,10 +1,11 @@
-"""A contract server in Qdrant's place: the unmodified qdrant-client drives it over real HTTP.
+"""A contract server in place of Qdrant; the unmodified qdrant-client uses it over real HTTP.
 
-    __init__.py   FakeQdrant: start it, set its mood, see what it holds
-    contract.py   what a server takes and gives        moods.py   how it behaves instead
+    __init__.py   FakeQdrant: start it, set its mood, read its points
+    contract.py   the requests and answers of a server    moods.py   faulty behaviour
 
-It shows that what is sent is what Qdrant's interface takes, and what is made of every answer. How a
-server searches, ranks, stores and replicates it cannot show: ``make test-qdrant`` asks a real one.
+Tests with it show that the requests fit Qdrant's interface, and how the application handles every
+answer. They cannot show how a server searches, ranks, stores and replicates: ``make test-qdrant``
+uses a real server.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from tests.fake_qdrant.moods import Mood, response
 
 
 class FakeQdrant:
-    """Start it as a context manager. What it holds outlives ``stop()`` and ``start()``.
+    """The fake server, a context manager. Its points stay after ``stop()`` and ``start()``.
 
-    ``mood`` is what it does with requests instead of answering; ``moody_paths`` narrows that to
-    paths that contain one of these texts. ``requests`` has method and path of all that arrived.
+    ``mood`` handles requests instead of the contract. ``moody_paths`` limits the mood to paths that
+    contain one of these texts. ``requests`` has method and path of all requests.
 
-    :param api_key: what callers have to bring; ``None`` to ask for nothing.
+    :param api_key: the key that callers must send; ``None`` for no key.
     """
 
     def __init__(self, api_key: str | None = None) -> None:
@@ -51,13 +52,13 @@ class FakeQdrant:
         self.stop()
 
     def start(self) -> None:
-        """Listen, on the same port as before."""
+        """Listen, on the same port after a restart."""
         self._server = _Server(("127.0.0.1", self._port), self)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
-        """Refuse connections, and end those that are open."""
+        """Refuse new connections, and close open ones."""
         if self._server is not None:
             self._server.end()
             self._server = None
@@ -70,7 +71,7 @@ class FakeQdrant:
         return found
 
     def asked(self, part: str) -> int:
-        """Return how many requests had this in their path."""
+        """Return how many requests had this text in their path."""
         return sum(part in path for _, path in list(self.requests))
 
 
@@ -93,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Callers that give up are what the tests are about."""
+        """Print nothing: tests make callers give up on purpose."""
 
     def end(self) -> None:
         self.stopped.set()
@@ -144,4 +145,4 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def log_message(self, *_: object) -> None:
-        """A line for every request is of no use to anybody."""
+        """Print nothing for a request."""

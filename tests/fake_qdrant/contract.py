@@ -1,8 +1,8 @@
-"""What Qdrant's REST interface takes and gives, over the client's own in-memory engine.
+"""The requests and answers of Qdrant's REST interface, with the client's in-memory engine.
 
-Bodies are parsed by ``qdrant_client.http.models``, which is made from Qdrant's OpenAPI document: a
-field that does not exist there is refused here, as it is by a server. What the in-memory engine
-takes and a server does not is refused by hand, with a server's words.
+Bodies are parsed by ``qdrant_client.http.models``, which is made from Qdrant's OpenAPI document. A
+field that does not exist there is refused here, as a server refuses it. Code here also refuses what
+the in-memory engine accepts and a server does not, with the messages of a server.
 
 Source: https://github.com/qdrant/qdrant, docs/redoc/master/openapi.json, 2026-11-23.
 """
@@ -27,7 +27,7 @@ _SELECTOR: TypeAdapter[Any] = TypeAdapter(models.PointsSelector)
 
 
 class Refusal(Exception):
-    """An answer other than 200, with a server's words."""
+    """An answer other than 200, with the message of a server."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -35,10 +35,10 @@ class Refusal(Exception):
 
 
 class Contract:
-    """Collections and their points. One lock: the in-memory engine is not safe for threads.
+    """Collections and their points, behind one lock: the in-memory engine is not thread-safe.
 
-    ``version`` is what ``GET /`` tells. ``refuses_unindexed`` is strict mode's check, which the
-    cloud of Qdrant has on: a filter on a field without a payload index is refused.
+    ``GET /`` answers ``version``. ``refuses_unindexed`` is the check of strict mode, which Qdrant
+    Cloud enables: a filter on a field without a payload index is refused.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Contract:
     def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> Any:
         """Return the ``result`` of a request.
 
-        :raise Refusal: what a server would refuse.
+        :raise Refusal: a server would refuse the request.
         """
         for known, pattern, handle in _ROUTES:
             match = re.fullmatch(pattern, path)
@@ -68,7 +68,7 @@ class Contract:
         return {str(point.id): point.payload or {} for point in found}
 
     def wipe(self) -> None:
-        """Forget everything, as a server whose volume was removed."""
+        """Delete everything, like a server whose volume was removed."""
         with self._lock:
             for name in self.created:
                 self._engine.delete_collection(name)
@@ -243,7 +243,7 @@ def _parse(model: type[Any], body: bytes) -> Any:
 
 
 def _parse_by(adapter: TypeAdapter[Any], body: bytes) -> Any:
-    # Neither NaN nor a lone surrogate is JSON to a server.
+    # A server accepts neither NaN nor a lone surrogate as JSON.
     try:
         json.loads(body.decode(), parse_constant=_refuse_constant)
         return adapter.validate_json(body)

@@ -1,4 +1,4 @@
-"""How the fake behaves instead of answering as it should."""
+"""Moods: faulty behaviour of the fake."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from threading import Event
 
 HTML = b"<!doctype html><html><body><h1>502 Bad Gateway</h1></body></html>"
 
-# What a mood does with the connection of a request that was read.
+# A mood gets the connection after the request was read, and an event that is set by stop().
 Mood = Callable[[socket.socket, Event], None]
 
 
 def response(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
-    """Return a whole answer, to be sent at once: Nagle's algorithm would hold a second piece."""
+    """Return a whole answer, to send in one piece: Nagle's algorithm would delay a second piece."""
     lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}"]
     given = {"Content-Type": "application/json"} | dict(headers or {})
     lines += [f"{name}: {value}" for name, value in given.items()]
@@ -22,28 +22,31 @@ def response(status: int, body: bytes, headers: Mapping[str, str] | None = None)
 
 
 def answers(status: int, body: object = None, headers: Mapping[str, str] | None = None) -> Mood:
-    """Answer every request so. ``body``: bytes as they are, anything else as JSON."""
+    """Answer every request with this status.
+
+    :param body: bytes are sent as they are, any other value as JSON.
+    """
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return lambda connection, _: connection.sendall(response(status, raw, headers))
 
 
 def refuses(status: int, text: str, headers: Mapping[str, str] | None = None) -> Mood:
-    """Answer with an error in Qdrant's own shape."""
+    """Answer with an error in Qdrant's format."""
     return answers(status, {"status": {"error": text}, "time": 0.0}, headers)
 
 
 def html(status: int) -> Mood:
-    """Answer with a page, as a proxy in front does."""
+    """Answer with an HTML page, as a proxy does."""
     return answers(status, HTML, {"Content-Type": "text/html"})
 
 
 def silent(connection: socket.socket, stopped: Event) -> None:
-    """Take the request and say nothing, until the caller gives up or the fake is stopped."""
+    """Do not answer, until the caller gives up or the fake is stopped."""
     _wait_for_the_caller(connection, stopped)
 
 
 def dripping(connection: socket.socket, stopped: Event) -> None:
-    """Send a byte now and then: each arrives in time, the whole never does."""
+    """Send single bytes: each arrives within the time limit, the whole answer never does."""
     connection.sendall(b"HTTP/1.1 200 -\r\nX-Padding: ")
     try:
         while not stopped.wait(0.02):
@@ -53,12 +56,12 @@ def dripping(connection: socket.socket, stopped: Event) -> None:
 
 
 def dropping(connection: socket.socket, _: Event) -> None:
-    """Close without an answer."""
+    """Close the connection without an answer."""
     connection.close()
 
 
 def cut(connection: socket.socket, _: Event) -> None:
-    """Close in the middle of an answer."""
+    """Close the connection in the middle of an answer."""
     connection.sendall(response(200, b"x" * 1000)[:200])
     connection.close()
 

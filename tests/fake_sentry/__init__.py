@@ -1,12 +1,12 @@
-"""A fake Sentry as a process of its own: fast, moody, and its record outlives a SIGKILL.
+"""A fake Sentry in its own process: it is fast, has moods, and keeps its record after a SIGKILL.
 
-`tests/mini_sentry.py` is the one for tests of a single process; this one is for what kills,
-measures, or must be counted from outside.
+`tests/mini_sentry.py` is for tests in a single process. This one is for tests that kill processes,
+measure, or count requests from outside.
 
     __init__.py   FakeSentry: start it, set its mood, read its record
     server.py     sockets and connections     wire.py      HTTP/1.1
-    moods.py      how it behaves              contents.py  what is in a body
-    record.py     the file, and what is counted from it
+    moods.py      normal and faulty behaviour contents.py  the content of a body
+    record.py     the file of all requests, and counts from it
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class FakeSentry:
-    """Start it as a context manager; it may be killed and started again on the same port.
+    """The fake, a context manager; it can be killed and started again on the same port.
 
-    :param record: the file of its record; default one that goes with this object.
-    :param latency_s: how far away it is: every answer takes that much longer, in any mood.
+    :param record: the file of its record; the default is a file that is deleted at the end.
+    :param latency_s: the network latency to simulate: a delay of every answer, in any mood.
     """
 
     def __init__(self, record: Path | None = None, *, latency_s: float = 0.0) -> None:
@@ -41,7 +41,8 @@ class FakeSentry:
         self._folder = tempfile.TemporaryDirectory() if record is None else None
         path = record or Path(self._folder.name) / "record.jsonl"  # type: ignore[union-attr]
         self._path, self._reader = path, RecordReader(path)
-        # Held for as long as this object lives, so that nobody takes the port of a killed fake.
+        # The port stays bound as long as this object exists, so that no other process gets the
+        # port of a killed fake.
         self._reserved = reserved_port()
         self.port: int = self._reserved.getsockname()[1]
         self.process: subprocess.Popen[bytes] | None = None
@@ -64,7 +65,7 @@ class FakeSentry:
             self._folder.cleanup()
 
     def start(self) -> None:
-        """Start it, in the mood "ok", and wait until it listens."""
+        """Start the fake in the mood "ok", and wait until it listens."""
         command = [sys.executable, "-m", "tests.fake_sentry", "--with-parent"]
         command += ["--port", str(self.port), "--record", str(self._path)]
         command += ["--latency-s", str(self._latency_s)]
@@ -77,13 +78,13 @@ class FakeSentry:
         self._control_port = int(ports[1])
 
     def stop(self) -> None:
-        """End it; the record stays readable."""
+        """Terminate the fake; the record stays readable."""
         if self.process is not None:
             self.process.terminate()
             self._wait_ended(self.process)
 
     def kill(self) -> None:
-        """SIGKILL it; ``start`` starts it again with the same port and record."""
+        """Send SIGKILL; ``start`` starts it again with the same port and record."""
         assert self.process is not None
         self.process.kill()
         self._wait_ended(self.process)
@@ -96,7 +97,7 @@ class FakeSentry:
         self.process = None
 
     def set_mood(self, name: str = "ok", **how: Any) -> None:
-        """Change what it does to the next requests; see `moods.Mood` for what there is.
+        """Change the behaviour for the next requests; `moods.Mood` lists the options.
 
         :raise ValueError: there is no such mood.
         """
@@ -108,23 +109,23 @@ class FakeSentry:
             assert answer.status == 200, answer.read()
 
     def requests(self) -> list[Entry]:
-        """Every request that came, whatever became of it."""
+        """Return every request, accepted or not."""
         return self._reader.entries()
 
     def record(self) -> list[Entry]:
-        """What it accepted, in order; an envelope that came twice is there twice."""
+        """Return the accepted requests in order; an envelope that came twice is there twice."""
         return [entry for entry in self.requests() if entry["state"] == "accepted"]
 
     def event_ids(self) -> list[str]:
-        """The ids of the events that it accepted, in order and with repetition."""
+        """Return the ids of the accepted events, in order and with repetitions."""
         return [event_id for entry in self.record() for event_id in entry["event_ids"]]
 
     def repeats(self) -> list[Repeat]:
-        """Events that it accepted more than once."""
+        """Return the events that were accepted more than once."""
         return repeats_in(self.record())
 
     def overlaps(self) -> list[tuple[Entry, Entry]]:
-        """Envelopes that two connections were sending at the same time."""
+        """Return the envelopes that two connections sent at the same time."""
         return overlaps_in(self.requests())
 
     def wait_for(
@@ -133,7 +134,7 @@ class FakeSentry:
         timeout_s: float = 10.0,
         every_s: float = 0.02,
     ) -> None:
-        """Wait until the condition holds; fail, with the last requests, when it never does."""
+        """Wait until the condition holds; fail with the last requests after the timeout."""
         deadline = time.monotonic() + timeout_s
         while not predicate(self):
             assert time.monotonic() < deadline, self.requests()[-5:]

@@ -1,4 +1,4 @@
-"""The fake as a process: `python -m tests.fake_sentry --port 0 --record FILE`."""
+"""The process of the fake: `python -m tests.fake_sentry --port 0 --record FILE`."""
 
 from __future__ import annotations
 

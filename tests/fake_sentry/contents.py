@@ -1,6 +1,7 @@
-"""What the fake reads out of a body: an envelope's header and items, or a stored event.
+"""The content of a body: header and items of an envelope, or an event of the store route.
 
-Read here once more instead of with `app.protocol`, so that a mistake there is seen and not shared.
+This is a second parser besides `app.protocol`, so that tests find a mistake there instead of
+repeating it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from tests.fake_sentry.wire import BadRequest, Request
 
 # A DSN may have a path in front of the project.
 PATHS = re.compile(r"(?:/.*)?/api/([^/]+)/(envelope|store)/?")
-# The items that carry an event's id in their payload.
+# Types of items that have an event id in their payload.
 EVENT_TYPES = frozenset({"event", "transaction", "feedback"})
 
 
 @dataclass
 class Contents:
-    """One envelope, as far as a test asks for it."""
+    """The fields of an envelope that tests need."""
 
     headers: dict[str, Any]
     digest: str
@@ -37,10 +38,10 @@ class Contents:
 
 
 def contents_of(request: Request, body: bytes) -> Contents:
-    """Read a body that was sent to one of ``PATHS``.
+    """Return the content of a body that was sent to one of ``PATHS``.
 
     :param body: bytes after Content-Encoding was undone.
-    :raise BadRequest: it is no envelope, or no event.
+    :raise BadRequest: the body is not an envelope, or not an event.
     """
     try:
         return _stored(body) if request.path.rstrip("/").endswith("/store") else _envelope(body)
@@ -49,7 +50,7 @@ def contents_of(request: Request, body: bytes) -> Contents:
 
 
 def key_of(request: Request, contents: Contents | None) -> tuple[str | None, str | None]:
-    """The public key that came, and by which way: ``header``, ``query`` or ``dsn``."""
+    """Return the public key of a request, and its place: ``header``, ``query`` or ``dsn``."""
     sent = request.headers.get("x-sentry-auth") or request.headers.get("authorization", "")
     if found := re.search(r"\bsentry_key=(\w+)", sent):
         return found[1], "header"
@@ -66,7 +67,7 @@ def _digest(data: bytes) -> str:
 
 
 def _stored(body: bytes) -> Contents:
-    # Old clients send base64 of zlib without saying so.
+    # Old clients send base64 of zlib without a header that says so.
     if not body.lstrip().startswith(b"{"):
         body = zlib.decompress(base64.b64decode(body))
     event = json.loads(body)
@@ -77,7 +78,7 @@ def _stored(body: bytes) -> Contents:
 def _envelope(body: bytes) -> Contents:
     head, _, rest = body.partition(b"\n")
     headers = json.loads(head)
-    # Without the header: sent_at is another one at every attempt.
+    # The digest leaves out the header: its sent_at differs at every attempt.
     contents = Contents(dict(headers), _digest(rest))
     while rest.strip():
         head, _, rest = rest.partition(b"\n")

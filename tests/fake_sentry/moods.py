@@ -1,7 +1,7 @@
-"""How the fake behaves: one mood at a time, and which requests meet it.
+"""Moods of the fake: its behaviour, and the requests that it applies to.
 
-A mood's name says what is done; the fields say how, and for whom. Who is not meant is answered
-as by a healthy Sentry.
+The fake has one mood at a time. The name of a mood is its behaviour; the other fields are options
+and conditions. Other requests get the answer of a healthy Sentry.
 """
 
 from __future__ import annotations
@@ -20,28 +20,30 @@ PAGE = "<!doctype html><title>Sign in</title><p>This network wants you to sign i
 GARBAGE = b"\x00\x15\x03\x01 this is no HTTP\r\n\r\n"
 # SO_LINGER on, for 0 seconds: close() sends RST instead of FIN.
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-# By what is not listed nothing is accepted. An answer is only one with a status below 300.
+# Only these moods accept envelopes, and only with a status below 300.
 ACCEPTING = frozenset({"ok", "status", "slow", "drip", "big_body", "accept_then_reset"})
 
 
 @dataclass(frozen=True)
 class Mood:
-    """What is done to the requests that are meant.
+    """A behaviour of the fake, and the requests that it applies to.
 
-    :param name: one of ``NAMES``, or the three digits of a status.
-    :param status: of the answer, where there is one; default 200 (``redirect``: 302).
-    :param body: of the answer; default what Sentry answers.
-    :param retry_after: seconds, in the header of that name; ``retry_after_date`` likewise, said
-        as a date.
+    :param name: one of ``NAMES``, or the three digits of an HTTP status.
+    :param status: HTTP status of the answer, if there is one; default 200 (``redirect``: 302).
+    :param body: of the answer; the default is Sentry's answer.
+    :param retry_after: seconds, sent in the header Retry-After; ``retry_after_date`` is sent as a
+        date.
     :param rate_limits: the header X-Sentry-Rate-Limits, with any status.
-    :param seconds: ``slow``: before the answer; ``drip``: before each of its bytes.
-    :param size: bytes of ``big_body``.
-    :param accepts: whether the record takes the envelope as accepted, whatever is answered;
-        default: what a client may conclude from the answer, and yes with ``accept_then_reset``.
-    :param closes: close the connection after the answer without having said so.
-    :param only_item_type: meant are envelopes with an item of that type; ``only_project`` likewise.
-    :param only_every: of those, meant is every nth.
-    :param times: of those, meant are so many, and nobody after them.
+    :param seconds: the delay before the answer (``slow``), or before each byte of it (``drip``).
+    :param size: of the body of ``big_body``, in bytes.
+    :param accepts: whether the record notes the envelope as accepted, whatever the answer is. By
+        default it notes what a client can conclude from the answer; with ``accept_then_reset`` it
+        notes the envelope as accepted.
+    :param closes: close the connection after the answer without announcing it.
+    :param only_item_type: apply only to envelopes with an item of this type; ``only_project``
+        works likewise.
+    :param only_every: of those, apply only to every nth.
+    :param times: of those, apply only to this number of requests, and to none after them.
     """
 
     name: str = "ok"
@@ -77,38 +79,38 @@ class Mood:
 
     @property
     def answered_status(self) -> int | None:
-        """The status that a client may get to see."""
+        """The status that a client can receive."""
         return (
             None if self.name in ("hang", "reset", "accept_then_reset", "broken") else self.status
         )
 
     def is_for(self, project: str | None, item_types: list[str]) -> bool:
-        """Whether a request is meant, before counting."""
+        """Return whether project and item types fit, before counting."""
         return self.only_project in (None, project) and (
             self.only_item_type is None or self.only_item_type in item_types
         )
 
 
 class Line(Protocol):
-    """What a mood may do with a connection."""
+    """The part of a connection that moods use."""
 
     gone: asyncio.Event
 
     async def send(self, data: bytes) -> bool:
-        """Send; return whether the client is still there."""
+        """Send data, and return whether the client is still connected."""
 
     def reset(self) -> None:
         """Close with RST."""
 
     def close(self) -> None:
-        """Close when everything is sent."""
+        """Close after all data is sent."""
 
     async def gone_within(self, seconds: float | None) -> bool:
-        """Wait; return early, and True, when the client leaves."""
+        """Wait this long; return True, and early, if the client disconnects."""
 
 
 def http_answer(status: int, headers: dict[str, str], body: bytes) -> bytes:
-    """The bytes of one answer."""
+    """Return the bytes of an answer."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -119,7 +121,7 @@ def http_answer(status: int, headers: dict[str, str], body: bytes) -> bytes:
 
 
 def answer_of(mood: Mood, event_id: str | None) -> bytes:
-    """The whole answer to one envelope."""
+    """Return the whole answer to an envelope."""
     headers = {"Content-Type": "application/json"}
     if mood.name == "html":
         headers["Content-Type"] = "text/html; charset=utf-8"
@@ -145,9 +147,9 @@ def _body_of(mood: Mood, event_id: str | None) -> bytes:
 
 
 async def behave(mood: Mood, line: Line, event_id: str | None) -> bool:
-    """Do to one request what the mood says.
+    """Apply a mood to a request.
 
-    :return: whether the whole answer was sent to a client that was still there.
+    :return: whether the whole answer was sent to a client that was still connected.
     """
     answered = await NAMES[mood.name](mood, line, event_id)
     if mood.closes:
@@ -216,13 +218,13 @@ NAMES: dict[str, Callable[[Mood, Line, str | None], Awaitable[bool]]] = {
     "broken": _broken,
     "close_after_headers": _close_after_headers,
     "big_body": _big_body,
-    # The door is closed: a request that is under way is reset.
+    # The listening socket is closed. A request in progress is reset.
     "refused": _reset,
 }
 
 
 class Moody:
-    """The mood of now, and who has met it."""
+    """The current mood, and the count of requests that it applied to."""
 
     def __init__(self) -> None:
         self.mood = Mood()
@@ -232,7 +234,7 @@ class Moody:
         self.mood, self._meant = mood, 0
 
     def mood_for(self, project: str | None, item_types: list[str]) -> Mood:
-        """The mood that the next request meets."""
+        """Return the mood for the next request."""
         mood = self.mood
         if not mood.is_for(project, item_types):
             return Mood()

@@ -1,7 +1,7 @@
-"""The fake's record: what it accepted and refused, in a file that outlives it.
+"""The fake's record: all accepted and refused requests, in a file that stays after a SIGKILL.
 
-A line of JSON is written before the answer and one more when the request has ended; the reader
-puts the two together. Loss and duplicates are counted from it.
+The fake writes a line of JSON before the answer, and another line when the request has ended. The
+reader joins the two lines. Tests count losses and duplicates from the record.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ Entry = dict[str, Any]
 
 
 class RecordFile:
-    """Appends, one line at a time and unbuffered: SIGKILL takes nothing that was noted."""
+    """Appends lines without a buffer, so that SIGKILL loses no line that was written."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        # A line that a SIGKILL cut in two must not swallow the next one.
+        # If a SIGKILL has cut the last line, the next line must not be appended to it.
         os.write(self._fd, b"\n")
 
     def note(self, line: Entry) -> None:
@@ -31,7 +31,7 @@ class RecordFile:
 
 
 class RecordReader:
-    """Reads the file on while it grows; safe to share between threads."""
+    """Reads the file while it grows; thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class RecordReader:
         self._lock = threading.Lock()
 
     def entries(self) -> list[Entry]:
-        """Every request so far, in the order in which they were read."""
+        """Return every request so far, in the order of the file."""
         with self._lock:
             self._read_on()
             return [dict(entry) for entry in self._entries.values()]
@@ -59,16 +59,16 @@ class RecordReader:
         try:
             noted = json.loads(line)
         except ValueError:
-            # Cut by a SIGKILL, or empty: what it was about was not answered.
+            # The line is empty, or a SIGKILL has cut it: then its request was not answered.
             return
         key = noted["server"], noted["request"]
         self._entries.setdefault(key, {"ended": None, "answered": False}).update(noted)
 
 
 class Repeat(NamedTuple):
-    """An event that was accepted once more.
+    """An event that was accepted again.
 
-    ``answered_before``: its sender had been sent an answer already, so this one was avoidable.
+    ``answered_before``: an earlier request with it was answered, so the repetition was avoidable.
     """
 
     event_id: str
@@ -77,7 +77,7 @@ class Repeat(NamedTuple):
 
 
 def repeats_in(accepted: Iterable[Entry]) -> list[Repeat]:
-    """Every acceptance of an event after its first, in order."""
+    """Return every repeated acceptance of an event, in order."""
     found: list[Repeat] = []
     before: dict[str, list[Entry]] = defaultdict(list)
     for entry in accepted:
@@ -90,10 +90,10 @@ def repeats_in(accepted: Iterable[Entry]) -> list[Repeat]:
 
 
 def overlaps_in(requests: Iterable[Entry]) -> list[tuple[Entry, Entry]]:
-    """The pairs of requests that had the same envelope under way on two connections at once.
+    """Return the pairs of requests that sent the same envelope on two connections at once.
 
-    The same is what has one event id, or the same bytes after the header. A request has ended when
-    its answer was sent or its client had left.
+    Envelopes are the same if they have the same event id, or the same bytes after the header. A
+    request ends when its answer is sent or its client disconnects.
     """
     same: dict[tuple[int, str], list[Entry]] = defaultdict(list)
     for entry in requests:

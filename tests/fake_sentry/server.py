@@ -1,4 +1,4 @@
-"""The fake's process: two listening sockets, one event loop, a task for each connection."""
+"""The server of the fake: two listening sockets, one event loop, a task for each connection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Handle = Callable[["Connection", Request, float], Awaitable[None]]
 
 
 def reserved_port(port: int = 0) -> socket.socket:
-    """Bind a port without listening: it refuses connections, and nobody else gets it."""
+    """Bind a port without listening: it refuses connections, and no other process gets it."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((LOOPBACK, port))
@@ -30,7 +30,7 @@ def reserved_port(port: int = 0) -> socket.socket:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: its requests are read and handled one after the other."""
+    """A connection; it reads and handles its requests one after the other."""
 
     def __init__(self, number: int, handle: Handle, lost: Callable[[Connection], None]) -> None:
         self.number = number
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
         self._is_writable.set()
 
     async def send(self, data: bytes) -> bool:
-        # A write that failed closes the transport at once, and says that it is gone only later.
+        # A failed write closes the transport at once; connection_lost() is called only later.
         if not self._transport.is_closing():
             self._transport.write(data)
             await self._is_writable.wait()
@@ -104,16 +104,16 @@ class Connection(asyncio.Protocol):
         except (BadRequest, asyncio.LimitOverrunError) as error:
             await self.send(http_answer(400, {"Connection": "close"}, str(error).encode()))
         except asyncio.IncompleteReadError:
-            # The client left, or was killed, in the middle of its request: nothing came.
+            # The client left or was killed in the middle of its request: there is no request.
             pass
         finally:
             self._transport.close()
 
 
 class Server:
-    """The fake: a door for envelopes, which may be closed, and one for whoever sets its mood.
+    """The fake: a socket for envelopes, which can be closed, and a socket that sets the mood.
 
-    :param latency_s: how far away it is: every answer takes that much longer, in any mood.
+    :param latency_s: the network latency to simulate: a delay of every answer, in any mood.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Server:
         self._record = record
         self._latency_s = latency_s
         self._moody = Moody()
-        # Keep the port while the door is closed.
+        # Keep the port while the socket for envelopes is closed.
         self._reserved = reserved_port(port)
         self._control_port = control_port
         self._door: asyncio.Server | None = None
@@ -131,7 +131,7 @@ class Server:
         self._requests = count(1)
 
     async def start(self) -> tuple[int, int]:
-        """Open both; return the port for envelopes and the one for moods."""
+        """Open both sockets, and return the port for envelopes and the port for moods."""
         await self._open()
         control = await asyncio.get_running_loop().create_server(
             lambda: Connection(0, self._control, lambda _: None), LOOPBACK, self._control_port
@@ -206,7 +206,7 @@ class Server:
         }
 
     async def _turn_away(self, line: Connection, request: Request, entry: Entry) -> None:
-        """A path that is none of Sentry's; the page to which a redirect leads answers, though."""
+        """Answer 404 for an unknown path, 200 for the page that the mood ``redirect`` leads to."""
         entry["status"], entry["reason"] = 404, "no such route"
         type_, body = "application/json", '{"detail": "no such route"}'
         if request.path == "/portal/":
@@ -215,7 +215,7 @@ class Server:
         await self._end(line, entry, line.send(answer))
 
     async def _end(self, line: Connection, entry: Entry, answer: Awaitable[bool]) -> None:
-        """Note, answer, note the end."""
+        """Record the request, answer it, and record its end."""
         self._record.note(entry)
         if self._latency_s:
             await line.gone_within(self._latency_s)
@@ -225,7 +225,7 @@ class Server:
 
 
 def _read(request: Request, entry: Entry) -> tuple[int, str] | None:
-    """Note what is in a request; return status and reason if Sentry would refuse it by itself."""
+    """Add the content of a request to its entry; return status and reason if Sentry refuses it."""
     contents = None
     try:
         body = request.inflated()

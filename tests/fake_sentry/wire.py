@@ -1,7 +1,7 @@
-"""HTTP/1.1 as far as a fake needs it: requests read from a stream, bodies with their coding undone.
+"""The part of HTTP/1.1 that a fake needs: read requests from a stream, and decode their bodies.
 
-Written by hand, because the fake has to misbehave below what a server of HTTP lets one do, and
-has to be much faster than what it is used to measure.
+It is written by hand because the fake has to misbehave in ways that an HTTP server does not allow,
+and has to be much faster than the service that it measures.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ try:
 except ImportError:
     brotli = None
 
-# One envelope of Sentry may be 200 MiB, inflated; nothing here is meant to be near it.
+# Sentry allows envelopes of 200 MiB, inflated. The envelopes of the tests are much smaller.
 MAX_BODY_BYTES = 256 * 2**20
 
 
 class BadRequest(Exception):
-    """The bytes are no HTTP, or their coding cannot be undone."""
+    """The bytes are not HTTP, or the body cannot be decoded."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it came; ``headers`` have lower-case names, the last of a name wins."""
+    """A request; names of ``headers`` are lower-case, and the last header of a name wins."""
 
     method: str
     path: str
@@ -37,9 +37,9 @@ class Request:
     body: bytes
 
     def inflated(self) -> bytes:
-        """The body with Content-Encoding undone.
+        """Return the body after Content-Encoding was undone.
 
-        :raise BadRequest: the coding is unknown here, or the bytes are not of that coding.
+        :raise BadRequest: the encoding is unknown here, or the bytes do not have that encoding.
         """
         coding = self.headers.get("content-encoding", "identity").strip().lower()
         decode = DECODERS.get(coding)
@@ -56,7 +56,7 @@ class Request:
 
 
 def _inflate(body: bytes) -> bytes:
-    # "deflate" is zlib by the RFC and raw in the wild.
+    # "deflate" means zlib in the RFC, but some clients send raw deflate.
     try:
         return zlib.decompress(body)
     except zlib.error:
@@ -75,11 +75,11 @@ if brotli is not None:
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
-    """Read the next request of a connection.
+    """Return the next request of a connection.
 
-    :return: ``None`` when the client closed between two requests.
-    :raise BadRequest: what came is no HTTP.
-    :raise asyncio.IncompleteReadError: the client left in the middle of a request.
+    :return: ``None`` if the client closed the connection between two requests.
+    :raise BadRequest: the bytes are not HTTP.
+    :raise asyncio.IncompleteReadError: the client disconnected in the middle of a request.
     """
     try:
         head = await reader.readuntil(b"\r\n\r\n")

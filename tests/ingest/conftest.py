@@ -1,4 +1,4 @@
-"""An application with the projects and keys of the recorded clients."""
+"""Fixtures: an application with the projects and keys of the recorded clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 @pytest.fixture
 def stored(app: Flask) -> Callable[[], tuple[int, int]]:
-    """Count the envelopes and the events that are there."""
+    """Count the stored envelopes and events."""
 
     def count() -> tuple[int, int]:
         with parts_of(app).store.read() as conn:

@@ -1,4 +1,4 @@
-"""Real requests of real clients; ``index.json`` says what must be read out of each."""
+"""Recorded requests of real clients; ``index.json`` has the expected content of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "envelopes"
-# The projects and keys that the clients were set up with.
+# The projects and keys of the recorded clients.
 PROJECTS = {
     42: ["a1b2c3d4e5f60718293a4b5c6d7e8f90", "pub", "pubkey0123"],
     43: ["0f1e2d3c4b5a69788796a5b4c3d2e1f0"],
@@ -20,7 +20,7 @@ PROJECTS = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """One request, and what stands about it in the index."""
+    """A recorded request, with its entry in the index."""
 
     name: str
     path: str

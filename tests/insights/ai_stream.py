@@ -1,4 +1,4 @@
-"""A known stream of AI calls, in the forms they are sent in."""
+"""A known stream of AI calls, in both forms that SDKs send."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call; ``ms`` is ``None`` where it sends nonsense, tokens where it does not say."""
+    """A call; ``ms`` is ``None`` for an invalid duration, tokens are ``None`` if not reported."""
 
     number: int
     operation: str
@@ -36,7 +36,7 @@ class Call:
         return KINDS[self.operation]
 
     def data(self) -> dict[str, Any]:
-        """What its span states."""
+        """Return the data of its span."""
         given = {
             "gen_ai.operation.name": self.operation,
             "gen_ai.request.model": self.model,
@@ -48,14 +48,14 @@ class Call:
         return {name: value for name, value in given.items() if value is not None}
 
     def span(self) -> dict[str, Any]:
-        """Its span, as both forms have it."""
+        """Return the fields of its span that both forms have."""
         start = ENDED + 60 if self.ms is None else ENDED - self.ms / 1000
         ids = {"trace_id": f"{self.number + 1:032x}", "span_id": f"{self.number + 1:016x}"}
         return {**ids, "start_timestamp": start, "status": "error" if self.failed else "ok"}
 
 
 def calls(count: int, seed: int = 7) -> list[Call]:
-    """Calls of models, agents and tools in two releases, some odd."""
+    """Return calls of models, agents and tools in two releases, some of them with odd values."""
     chance = random.Random(seed)
     models = {"gpt-4o": (7.0, 0.8), "claude": (8.0, 0.5), "small": (3.0, 0.6)}
     found = []
@@ -78,7 +78,7 @@ def calls(count: int, seed: int = 7) -> list[Call]:
 
 
 def transaction(some: Sequence[Call], event_id: str) -> Envelope:
-    """Calls of one release as spans of a transaction, one of them the transaction itself."""
+    """Return calls of one release as a transaction; the first call is the transaction itself."""
     own, *others = some
     root = {**own.span(), "op": f"gen_ai.{own.operation}", "data": own.data()}
     spans = [
@@ -105,7 +105,7 @@ def transaction(some: Sequence[Call], event_id: str) -> Envelope:
 
 
 def stream(some: Sequence[Call]) -> Envelope:
-    """The same as streamed spans, of whatever releases."""
+    """Return calls of any releases as streamed spans."""
     items = [{"name": "no call", "attributes": {"sentry.op": {"value": "db"}}}]
     for one in some:
         names = {"sentry.op": f"gen_ai.{one.operation}", "sentry.release": one.release}
@@ -116,7 +116,7 @@ def stream(some: Sequence[Call]) -> Envelope:
 
 
 def envelopes(given: Sequence[Call]) -> Iterator[Envelope]:
-    """Every call once, those of a release together, in both forms in turns."""
+    """Yield every call once, ordered by release; the two forms alternate."""
     for release in ("1.0", "2.0"):
         some = [one for one in given if one.release == release]
         for first in range(0, len(some), 25):

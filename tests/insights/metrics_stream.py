@@ -1,4 +1,4 @@
-"""A known stream of custom metrics, and its figures, counted without the service's code."""
+"""A known stream of custom metrics."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ class Value:
 
 
 def envelope(*payloads: Any, **headers: Any) -> Envelope:
-    """An envelope of metrics as an SDK sends it."""
+    """Return an envelope of metrics as SDKs send it."""
     item = {"version": 2, "items": list(payloads)}
     return Envelope(dict(headers), [Item({"type": "trace_metric"}, item)])
 
 
 def values(count: int, seed: int = 7, first_at: float = 1795457850.0) -> list[Value]:
-    """Values of each type, of two releases, with zeros, negative, tiny and huge ones among them."""
+    """Return values of each type in two releases; some are zero, negative, tiny or huge."""
     chance = random.Random(seed)
     found = []
     for number in range(count):
@@ -59,7 +59,7 @@ def values(count: int, seed: int = 7, first_at: float = 1795457850.0) -> list[Va
         }[name]
         if chance.random() < 0.05:
             value = 0.0
-        # A tenth come later than they were taken.
+        # A tenth of the values arrive 30 s after they were measured.
         at = first_at + number / 10 - (30 if chance.random() < 0.1 else 0)
         found.append(Value(name, kind, value, chance.choice(["1.0", "2.0"]), at))
     return found

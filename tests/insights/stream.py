@@ -1,4 +1,4 @@
-"""A known stream of requests, and its figures, counted without the service's code."""
+"""A known stream of requests, and exact percentiles, computed without the service's code."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
 from app.store import Store
 
-# What a percentile may be off.
+# The largest relative error that a percentile may have.
 TOLERANCE = 0.025
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request; ``ms`` is ``None`` where it sends nonsense."""
+    """A request; ``ms`` is ``None`` for an invalid duration."""
 
     transaction: str
     release: str
@@ -43,7 +43,10 @@ class Request:
 
 
 def requests(count: int, seed: int = 7) -> list[Request]:
-    """Requests of three routes and two releases, of milliseconds to minutes, some of them odd."""
+    """Return requests of three routes and two releases, some of them with invalid durations.
+
+    They take from milliseconds to minutes.
+    """
     chance = random.Random(seed)
     routes = {"/cart": (2.5, 0.6), "/search": (5.0, 1.2), "/report": (8.0, 0.9)}
     found = []
@@ -56,17 +59,17 @@ def requests(count: int, seed: int = 7) -> list[Request]:
 
 
 def exact(durations: list[float], share: float) -> float:
-    """The percentile by nearest rank, by sorting them all."""
+    """Return the percentile by nearest rank, from all sorted durations."""
     return sorted(durations)[max(1, math.ceil(round(share * len(durations), 9))) - 1]
 
 
 def feed(url: str, folder: str, project_id: int, part: int, parts: int, count: int) -> None:
-    """Be a process that takes its part of the stream, at the second door, each envelope twice."""
+    """Accept one part of the stream, each envelope twice; each process runs it for its part."""
     store = Store(url)
     intake = Intake(store, EmergencyFolder(Path(folder)), Scrubber())
     for number, request in list(enumerate(requests(count)))[part::parts]:
         for _ in range(2):
-            # An id of zeros is none: it would not be known again.
+            # An id of zeros is not an id: the second envelope would not be recognised.
             envelope = request.envelope(f"{number + 1:032x}")
             intake.accept(envelope, project_id=project_id, timeout_s=60)
     intake.close()

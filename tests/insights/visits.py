@@ -1,4 +1,4 @@
-"""Sessions as clients tell them, and their figures, counted without the service's code."""
+"""Sessions as clients report them, and their figures, counted without the service's code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.protocol.envelope import Envelope, Item
 
 @dataclass(frozen=True)
 class Update:
-    """What a client says of one session."""
+    """An update of a session by a client."""
 
     sid: str | None
     release: str = "1.0"
@@ -35,7 +35,7 @@ class Update:
 
 
 def group(release: str = "1.0", environment: str = "production", **counts: Any) -> Item:
-    """A group of sessions of one minute, with ``did`` those of one user."""
+    """Return sessions of one minute as an aggregate; with ``did`` they are of one user."""
     attributes = {"release": release, "environment": environment}
     one = {"started": "2026-11-23T18:17:00Z", **counts}
     return Item({"type": "sessions"}, {"attrs": attributes, "aggregates": [one]})
@@ -47,7 +47,7 @@ def envelope(*items: Item) -> Envelope:
 
 @dataclass
 class Visit:
-    """A session, as somebody knows it who has heard everything of it."""
+    """A session, with all its updates."""
 
     at: datetime
     release: str
@@ -64,7 +64,7 @@ class Visit:
 
 
 def visits(arrived: Iterable[tuple[datetime, Update]]) -> list[Visit]:
-    """Every session that was heard of, at the time of its first update."""
+    """Return every session, with the time of its first update."""
     found: dict[Any, Visit] = {}
     for number, (at, one) in enumerate(arrived):
         key = one.sid and (one.sid, one.release, one.environment)
@@ -77,7 +77,7 @@ def visits(arrived: Iterable[tuple[datetime, Update]]) -> list[Visit]:
 
 
 def figures(visits: Iterable[Visit]) -> tuple[int, ...]:
-    """Sessions, crashed, abnormal, errored; users, and those who met a crash."""
+    """Return counts: sessions, crashed, abnormal, errored, users, users with a crash."""
     visits = list(visits)
     ends = [visit.end for visit in visits]
     users = {visit.did for visit in visits if visit.did}

@@ -1,9 +1,10 @@
-"""Bugs in disguise: what one bug reports from another host, release, user and logger.
+"""Bugs in disguise: reports of one bug from different hosts, releases, users and loggers.
 
-Each of the 24 bugs comes in three variants. All differ in ids, numbers, users, addresses, ports,
-folders and lines; the second and the third have what a logger writes before the message, callers of
-their own and up to four calls of frameworks around or below those of the application. Some bugs
-are near to others: the same function that fails in two ways, the same message from two places.
+Each of the 24 bugs has three variants. All variants differ in ids, numbers, users, addresses,
+ports, folders and lines. The second and the third also have the prefix of a logger before the
+message, different callers, and up to four frames of frameworks around or below those of the
+application. Some bugs resemble others: one function that fails in two ways, one message from two
+places.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Payload = dict[str, Any]
 
 
 class Bug(NamedTuple):
-    """A bug: language, type, message, and its calls as ``file:function``, the newest last."""
+    """A bug: language, type, message, and its frames as ``file:function``, the newest last."""
 
     language: str
     type: str | None
@@ -206,9 +207,9 @@ USERS = ["ann", "bob@shop.example", "carol.smith", "user-{number}", "u_{id}", "d
 
 
 def disguise(bug: Bug, variant: int, seed: int = 0) -> Payload:
-    """Return one variant of a bug as an event's payload, the same one for the same numbers.
+    """Return a variant of a bug as the payload of an event; the same arguments give the same one.
 
-    :param variant: 0 is plain.
+    :param variant: 0 is without prefix, callers and frameworks.
     """
     rng = random.Random(f"{bug}{variant}{seed}")
     prefix = rng.choice(PREFIXES) if variant else ""
@@ -257,7 +258,7 @@ def _frame(language: str, call: str, rng: random.Random, in_app: bool) -> Payloa
 
 
 def _fill(text: str, rng: random.Random) -> str:
-    # A user's name may be made of the others.
+    # A user name may contain other placeholders.
     for name in ("user", "word", "time", "day", "thread", "hex", "ip", "port", "url", "path"):
         while f"{{{name}}}" in text:
             text = text.replace(f"{{{name}}}", _value(name, rng), 1)

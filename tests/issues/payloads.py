@@ -1,4 +1,4 @@
-"""Payloads for the tests of grouping, as short as they can be."""
+"""Minimal payloads for the tests of grouping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def grouped(payload: Payload) -> Grouping:
 
 
 def py(call: str, *, line: int = 1, in_app: bool | None = True, **more: Any) -> Payload:
-    """A frame of Python from ``module:function``."""
+    """Return a Python frame from ``module:function``."""
     module, _, function = call.rpartition(":")
     filename = module.replace(".", "/") + ".py"
     frame = {"module": module, "function": function, "filename": filename, "lineno": line}
@@ -28,42 +28,42 @@ def py(call: str, *, line: int = 1, in_app: bool | None = True, **more: Any) -> 
 
 
 def at(path: str, function: str | None = "pay", **more: Any) -> Payload:
-    """A frame that has a path and no module."""
+    """Return a frame with a path and no module."""
     return {"filename": path, "function": function, "in_app": True, "lineno": 1, **more}
 
 
 def exc(
     *frames: Payload, type: str | None = "ValueError", value: Any = "x", **more: Any
 ) -> Payload:
-    """One exception with its frames, oldest first."""
+    """Return an exception with its frames, oldest first."""
     stack = {"stacktrace": {"frames": list(frames)}} if frames else {}
     return {"type": type, "value": value, **stack, **more}
 
 
 def error(*frames: Payload, **more: Any) -> Payload:
-    """An event of one exception."""
+    """Return an event with one exception."""
     return {"exception": {"values": [exc(*frames, **more)]}}
 
 
 def chain(*exceptions: Payload) -> Payload:
-    """An event of several exceptions, the oldest cause first."""
+    """Return an event with several exceptions, the oldest cause first."""
     return {"exception": {"values": list(exceptions)}}
 
 
 def calls(*names: str, **more: Any) -> Payload:
-    """An event of one exception in these functions of ``shop.pay``."""
+    """Return an event with one exception in these functions of ``shop.pay``."""
     return error(*(py(f"shop.pay:{name}") for name in names), **more)
 
 
 def script(path: str, function: str | None = "pay", **more: Any) -> Payload:
-    """An event of a browser with one frame."""
+    """Return an event of a browser with one frame."""
     type, value = more.pop("type", "TypeError"), more.pop("value", "x is undefined")
     frame = at(path, function, **more)
     return {"platform": "javascript", **error(frame, type=type, value=value)}
 
 
 def in_group(*members: Payload) -> Payload:
-    """An event of an exception group raised in ``shop.pay:batch``, as Python's SDK sends it."""
+    """Return an event with an exception group of ``shop.pay:batch``, as the Python SDK sends it."""
     ids = range(len(members), 0, -1)
     inner = [
         {**member, "mechanism": mechanism(id, 0, f"exceptions[{id - 1}]")}

@@ -1,4 +1,4 @@
-"""The requests of real clients in ``tests/data/envelopes``, and what must be read out of each."""
+"""Recorded requests of real clients in ``tests/data/envelopes``, with their expected content."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EVENTS = [entry for entry in ENTRIES if entry["expected"]["item"] == "event"]
 
 
 def inflated(entry: dict[str, Any]) -> bytes:
-    """Return the body of a request with its encodings undone."""
+    """Return the body of a request after all encodings were undone."""
     body = (FOLDER / f"{entry['file']}.body").read_bytes()
     match entry["content_encoding"]:
         case "gzip":
@@ -33,7 +33,7 @@ def inflated(entry: dict[str, Any]) -> bytes:
 
 
 def envelope_of(entry: dict[str, Any]) -> Envelope:
-    """Return a request as an envelope; an old client's event as one with a single item."""
+    """Return a request as an envelope; an event of an old client becomes its only item."""
     body = inflated(entry)
     if entry["kind"] == "envelope":
         return parse_envelope(body)

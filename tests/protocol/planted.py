@@ -1,7 +1,7 @@
 # ruff: noqa: E501
-"""Secrets of every kind, none of them real, and where they stand; drawn anew by seed.
+"""Invented secrets of every kind, in the places where secrets occur; a seed selects them.
 
-Keys of services are put together here, so that no scanner takes this file for a leak.
+Keys of services are joined from parts, so that no secret scanner reports this file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import string
 from collections.abc import Iterator
 from typing import Any
 
-Planted = tuple[str, Any, str]  # kind, payload, what must not be left of it
+Planted = tuple[str, Any, str]  # kind, payload, the text that scrubbing must remove
 
 _LETTERS = string.ascii_letters + string.digits
 _HEX = "0123456789abcdef"
@@ -26,7 +26,7 @@ NAMES = (
 
 
 def planted(seed: int) -> list[Planted]:
-    """Return the secrets, the same ones for the same seed."""
+    """Return the secrets; the same seed gives the same secrets."""
     draw = random.Random(seed)  # noqa: S311 -- reproducible on purpose
     found: list[Planted] = []
     for kind, made in _KINDS.items():

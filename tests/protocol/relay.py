@@ -1,4 +1,4 @@
-"""Sentry's own parser: what it finds wrong in an event."""
+"""The errors that Sentry's own parser finds in an event."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NORMALIZER = StoreNormalizer(project_id=1, is_renormalize=False, enable_trimmin
 
 
 def errors_of(event: dict[str, Any]) -> set[tuple[str, str]]:
-    """Return where in an event Sentry discards something, and why."""
+    """Return the errors as pairs: the path of a value that Sentry discards, and the reason."""
     return set(_errors(_NORMALIZER.normalize_event(event).get("_meta"), ""))
 
 

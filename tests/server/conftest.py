@@ -22,7 +22,7 @@ def with_projects(data_dir: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One process, so that its limits are the service's."""
+    """Start the service with one process, so that the limits of a process are the service's."""
     data_dir = with_projects(tmp_path_factory.mktemp("server") / "data")
     with serving(data_dir, API_TOKEN=API_TOKEN, WEB_CONCURRENCY="1") as running:
         yield running

@@ -1,4 +1,4 @@
-"""A client that says what it likes over a real socket, and reads answers one by one."""
+"""A client that sends any bytes over a real socket, and reads answers one by one."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class RawClient:
         self.sock.sendall(data.encode() if isinstance(data, str) else data)
 
     def end(self) -> None:
-        """Send nothing more, and say so."""
+        """Close the sending side of the connection."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def line(self) -> bytes:
         return self._file.readline()
 
     def answer(self, method: str = "GET") -> Answer:
-        """The next answer; status 0 where the connection ends instead."""
+        """Return the next answer; status 0 if the connection ends instead."""
         first = self._file.readline()
         if not first:
             return Answer(0, {}, b"")
@@ -56,7 +56,7 @@ class RawClient:
         return Answer(int(first.split()[1]), headers, self._file.read(length))
 
     def is_closed(self) -> bool:
-        """Whether the server ended the connection, having sent nothing more."""
+        """Return whether the server closed the connection without sending more."""
         try:
             return self._file.read(1) == b""
         except ConnectionResetError:

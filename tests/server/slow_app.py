@@ -1,4 +1,4 @@
-"""The application with one path whose answer waits for a file: ``/slow``."""
+"""The application with the path ``/slow``, whose answer waits for a file."""
 
 from __future__ import annotations
 

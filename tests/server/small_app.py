@@ -1,4 +1,4 @@
-"""The application in a process that keeps few bytes for its clients, and not for long."""
+"""The application in a process that buffers few bytes for its clients, for a short time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from functools import partial
 from app.server import limits
 
 PEER_BYTES, ALL_BYTES = 100_000, 230_000
-# A client that reads what it asked for has an answer long before.
+# A client that reads its answer has it long before this time.
 ANSWER_S = 2.0
-# Taken by gunicorn.conf.py when the application is loaded. No body is slow: the test may be.
+# gunicorn.conf.py reads it when the application is loaded. There is no minimum speed of bodies,
+# since the test itself may be slow.
 limits.Limits = partial(  # type: ignore[assignment,misc]
     limits.Limits,
     bytes=ALL_BYTES,

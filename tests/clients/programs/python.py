@@ -1,4 +1,4 @@
-"""A program that reports with sentry-sdk; it prints what its transport saw as one JSON object.
+"""A program that reports with sentry-sdk; it prints what its transport sent as one JSON object.
 
 python python.py DSN br|gzip
 """
@@ -18,7 +18,7 @@ SEEN: dict[str, list[object]] = {"statuses": [], "encodings": [], "lost": []}
 
 
 class Watched(HttpTransport):
-    """The SDK's own transport, which says what became of each request."""
+    """The transport of the SDK; it also notes the status of each request and each lost event."""
 
     def _request(self, method, endpoint_type, body, headers):
         response = super()._request(method, endpoint_type, body, headers)
@@ -32,13 +32,13 @@ class Watched(HttpTransport):
 
 
 def price(order: int) -> None:
-    """Raise for whatever order."""
+    """Raise an error for any order."""
     currency = "EUR"
     raise ValueError(f"order {order} has no price in {currency}")
 
 
 def checkout(order: int) -> str | None:
-    """Report the error of one order."""
+    """Report the error of an order."""
     try:
         price(order)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Qdrant for the tests: the contract server, and a real one where ``QDRANT_TEST_URL`` names it."""
+"""Fixtures: the Qdrant contract server, and a real server if ``QDRANT_TEST_URL`` is set."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def index_on(fake_qdrant: FakeQdrant) -> Iterator[MakeIndex]:
 
 @pytest.fixture
 def live_index() -> Iterator[QdrantIndex]:
-    """An index on a real server, in collections that nobody else has."""
+    """Make an index on a real server, in collections that only this test uses."""
     if LIVE_URL is None:
         pytest.skip("NO REAL QDRANT WAS ASKED: QDRANT_TEST_URL is not set")
     prefix = f"tests-{uuid.uuid4().hex[:8]}"
@@ -62,7 +62,7 @@ def live_index() -> Iterator[QdrantIndex]:
 
 @pytest.fixture(params=["contract", pytest.param("live", marks=pytest.mark.live_qdrant)])
 def index(request: pytest.FixtureRequest) -> QdrantIndex:
-    """The same on the contract server, and again on a real one."""
+    """Make an index on the contract server, and run the test again with a real server."""
     if request.param == "contract":
         made: QdrantIndex = request.getfixturevalue("index_on")()
         return made

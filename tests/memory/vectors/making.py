@@ -1,4 +1,4 @@
-"""Points and questions for the tests of indexes."""
+"""Points and queries for the tests of indexes."""
 
 from __future__ import annotations
 
