@@ -227,7 +227,8 @@ def test_terms_of_the_accounting_and_the_event_lead_to_the_deliveries(
     row = rows_of(shop)[0]
     assert f'href="{PATH}?state=parked"><b>1</b> parked' in person.get("/admin/").text
     assert (
-        f'href="{PATH}/{row.id}">Delivery details' in person.get(f"/admin/events/{row.event_id}").text
+        f'href="{PATH}/{row.id}">Delivery details'
+        in person.get(f"/admin/events/{row.event_id}").text
     )
 
 

@@ -16,8 +16,8 @@ from config import ROOT
 HOLDER = """
 import sys, time
 from pathlib import Path
-from app.store.writer_lock import Turns
-with Turns(Path(sys.argv[1])).mine(time.monotonic() + 5) as is_mine:
+from app.store.writer_lock import WriterLock
+with WriterLock(Path(sys.argv[1])).mine(time.monotonic() + 5) as is_mine:
     print(is_mine, flush=True)
     time.sleep(60)
 """
