@@ -11,7 +11,7 @@ from app.output import command_error, say
 
 memory_group = AppGroup("memory", help="The memory service.")
 
-# Somebody who waits for a command waits for its model, too.
+# A person who runs a command can wait until its model is loaded.
 COMMAND_WAIT_S = 120.0
 
 
