@@ -17,7 +17,7 @@ COMMAND_WAIT_S = 120.0
 
 @memory_group.command("reindex")
 def reindex_memories() -> None:
-    """Make vectors of another EMBEDDER anew from the texts, and the index from the vectors."""
+    """Make vectors of another EMBEDDER again from the texts, and rebuild the index from them."""
     from app.memory.upkeep import Upkeep
 
     found = current_memories()
