@@ -1,8 +1,9 @@
-"""The dispatcher: takes one notification after the other out by its channel and settles it.
+"""The dispatcher: sends notifications by their channels and records the outcomes.
 
-Who takes a sending has it alone for some minutes, so that two never send the same. Between the
-sending and its outcome a process may be killed. The row then still waits, and is sent again by
-whoever comes next: once more than needed rather than once too few. Both carry the same id.
+A worker that claims a sending has it alone for some minutes, so two workers never send the same
+notification. A process may be killed after it sent a notification and before it recorded the
+outcome. Then the row still waits, and another worker sends the notification again. Sending it
+twice is better than not at all. Both messages carry the same id.
 """
 
 from __future__ import annotations
@@ -26,20 +27,21 @@ from app.store.leases import new_owner
 from app.store.recording import recording
 from config import Config
 
-# The SDK does not capture this logger: no notification may make an event that makes a notification.
+# The SDK does not capture this logger. Otherwise sending a notification could cause an event that
+# causes the next notification.
 log = logging.getLogger("app.tracker")
 
-# What one turn takes out of the queue.
+# The most sendings that one run reads from the queue.
 BATCH = 200
-# How long one turn goes on to start sendings.
+# How long one run continues to start sendings.
 TURN_S = 30.0
 
 
 class Dispatcher:
     """Sends notifications.
 
-    :param mailer: ``None`` where no mail server is set.
-    :param public_url: where links lead, without a last slash.
+    :param mailer: ``None`` if no mail server is set.
+    :param public_url: base URL of links, without a slash at the end.
     """
 
     def __init__(
@@ -53,15 +55,15 @@ class Dispatcher:
 
     @classmethod
     def of(cls, store: Store, config: Config) -> Dispatcher:
-        """Return the dispatcher of a configuration."""
+        """Return the dispatcher for a configuration."""
         targets = Targets(config.ALERTS_ALLOW_PRIVATE_TARGETS)
         return cls(store, targets, Mailer.of(config), config.public_url)
 
     def send_due(self, stopping: threading.Event) -> int:
-        """Send what is due, channels side by side, and return how much was tried.
+        """Send due notifications, all channels in parallel. Return the number of due sendings.
 
-        A channel that fails is left alone for the rest of the turn: what else it has to send would
-        fail as well, and slowly.
+        A channel that fails is skipped for the rest of the run. Its other sendings would fail as
+        well, and slowly.
         """
         with self._store.read() as conn:
             waiting = notifications.due(conn, utc_now(), BATCH)
@@ -82,7 +84,7 @@ class Dispatcher:
         return len(waiting)
 
     def _send_all(self, ids: list[int], until: float, stopping: threading.Event) -> None:
-        with recording():  # Marks a context, and every thread has its own.
+        with recording():  # It marks the current context, and each thread has its own context.
             for sending_id in ids:
                 if stopping.is_set() or time.monotonic() > until:
                     return
@@ -96,10 +98,11 @@ class Dispatcher:
                     log.exception("a notification could not be sent, others go on")
 
     def send(self, sending_id: int) -> str | None:
-        """Take one sending, try it, and return the state it is in then.
+        """Claim one sending, try it, and return its new state.
 
-        :return: ``None`` if another one has it, or it is not due.
-        :raise StoreError: it could not be read, or not be settled; then it is sent again.
+        :return: ``None`` if another worker has claimed it, or if it is not due.
+        :raise StoreError: it could not be read, or its outcome could not be recorded. In the second
+            case it is sent again.
         """
         with self._store.write(durable=False) as conn:
             if not notifications.take(conn, sending_id, self._owner, utc_now()):
@@ -107,7 +110,7 @@ class Dispatcher:
         return self._send_taken(sending_id)
 
     def test(self, channel: Channel) -> tuple[int, str]:
-        """Send a notification by one channel now and return its id and what became of it.
+        """Send a test notification by one channel now. Return its id and the state of its sending.
 
         :raise StoreError: the store does not answer.
         """

@@ -1,4 +1,4 @@
-"""Input that cannot be kept, and how input is checked."""
+"""Validation of input, and the error for input that cannot be stored."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from app.protocol.event import clean_text
 
 
 class AlertError(ValueError):
-    """A channel or a rule cannot be kept.
+    """A channel or a rule cannot be stored.
 
-    :param errors: messages by field; they repeat nothing of what was given.
+    :param errors: messages by field. They do not repeat the given values.
     """
 
     def __init__(self, errors: Mapping[str, str]) -> None:
@@ -23,10 +23,10 @@ class AlertError(ValueError):
 
 
 def validated(model: type[BaseModel], given: Mapping[str, Any], context: Any) -> dict[str, Any]:
-    """Return the fields that are given, checked by a model.
+    """Return the given fields after validation by a model.
 
-    :param context: what the model's validators check against besides their own field.
-    :raise AlertError: some of them are wrong.
+    :param context: passed to the model's validators.
+    :raise AlertError: a field is not valid.
     """
     try:
         return model.model_validate(given, context=context).model_dump(exclude_unset=True)
@@ -41,9 +41,9 @@ def _message(detail: Any) -> str:
 
 
 def printable(value: str) -> str:
-    """Return a name without characters that no store takes; a validator of models.
+    """Return a name without characters that the store cannot hold. It is a validator for models.
 
-    :raise PydanticCustomError: it is more than one line, or some of it cannot be printed.
+    :raise PydanticCustomError: the name has several lines or characters that cannot be printed.
     """
     value = clean_text(value)
     if not value.isprintable():

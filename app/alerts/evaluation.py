@@ -1,10 +1,10 @@
-"""One evaluation of every rule.
+"""Evaluate every rule once.
 
     issues    changes of issues that are due for an alert, one transaction a batch
-    measures  read outside the writer lock, then written: states, and notifications
+    measures  read outside the writer lock, then written: states and notifications
 
-A rule that was evaluated lately is passed over, so that nothing is
-evaluated twice when the lease changes hands.
+A rule that was evaluated recently is skipped. So no rule is evaluated twice when another process
+gets the lease.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
 
-# Clocks of hosts differ, and a turn does not begin on the dot.
+# Part of the interval after which a rule is due. Clocks of hosts differ, and a run does not begin
+# exactly on time.
 SLACK = 0.9
 MAX_DETAIL = 300
 
@@ -42,20 +43,20 @@ class _Found:
 class Evaluator:
     """Evaluates the rules of a store.
 
-    :param every_s: how often.
+    :param every_s: interval between evaluations in seconds.
     """
 
     def __init__(self, store: Store, parts: Parts, every_s: float) -> None:
         self._store = store
         self._parts = parts
         self._every = timedelta(seconds=every_s)
-        # When kinds that rest after a measurement may be measured again.
+        # For kinds with a ``rest_factor``: when they may be measured again.
         self._rests_until: dict[str, float] = {}
 
     def work(self) -> int:
-        """Evaluate what is due and return how many rules that were.
+        """Evaluate the rules that are due and return their number.
 
-        :raise StoreError: the store does not answer; the next turn does what this one did not.
+        :raise StoreError: the store does not answer. The next run evaluates the remaining rules.
         """
         ensure_presets(self._store)
         now = utc_now()
@@ -101,7 +102,7 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
         write_state(conn, one.rule, **_state(one, now))
         if one.reading.issues:
             _notify_of_issues(conn, one, channels, now)
-        # Without a title it told of all that there is.
+        # Without a title there is nothing to notify about: a notification named the issues before.
         elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
             notify(conn, one.rule, _draft(one), channels, now)
 
@@ -109,7 +110,8 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
 def _notify_of_issues(
     conn: Connection, found: _Found, channels: list[Channel], now: datetime
 ) -> None:
-    # Asked again: another host may have told of them since they were read.
+    # Read the cool-downs again: another host may have sent a notification about these issues since
+    # they were read.
     cooling = cooling_issues(conn, found.rule, now)
     fresh = [match for match in found.reading.issues if match.issue_id not in cooling]
     if draft := draft_of_issues(conn, found.rule, fresh, now):

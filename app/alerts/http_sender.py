@@ -1,7 +1,8 @@
-"""One POST to a target: to an address validated for it, without redirects, in bounded time.
+"""One POST to a target: to a validated address, without redirects and with time limits.
 
-The name stands in ``Host`` and is what the certificate is held against; the connection goes to the
-address, and curl resolves nothing. No proxy is used: it would resolve the name again, by itself.
+The connection is made to the validated address, and curl does not resolve the name again. The name
+is sent in ``Host``, and the certificate is verified against it. No proxy is used, because a proxy
+would resolve the name itself.
 """
 
 from __future__ import annotations
@@ -14,19 +15,20 @@ from app.alerts.outcomes import Outcome
 from app.alerts.targets import Target, TargetError, Targets, UnknownHost, parse
 from app.delivery.client import authorities, cause_of, new_handle
 
-# Of the whole exchange, against an answer that drips.
+# The limit for the whole exchange. It protects against an answer that arrives byte by byte.
 DEADLINE_S = 20.0
-# What answers is not looked at and never shown: it may be anything that listens somewhere.
+# The body of an answer is not read any further and never shown: any server may have sent it.
 MAX_ANSWER_BYTES = 4096
-# Of a host with many addresses so many are tried.
+# How many addresses of one host are tried.
 MAX_ADDRESSES = 3
 USER_AGENT = "DevEnviro-Alerts/1"
 
 
 class HttpSender:
-    """Sends to targets.
+    """Sends HTTP requests to targets.
 
-    :param targets: says which addresses are allowed.
+    :param targets: decides which addresses are allowed.
+    :param deadline_s: limit for one exchange, in seconds.
     """
 
     def __init__(self, targets: Targets, deadline_s: float = DEADLINE_S) -> None:
@@ -34,7 +36,7 @@ class HttpSender:
         self._deadline_s = deadline_s
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        """Send a body, if its target is allowed; only 2xx is success, a redirect is none."""
+        """Send a body if its target is allowed. Only 2xx is a success; a redirect is a failure."""
         try:
             target = parse(url)
             addresses = self._targets.addresses(target)
@@ -56,7 +58,7 @@ class _Exchange:
         self._curl = curl = new_handle(f"{target.origin}{target.path}")
         host = f"[{address}]" if ":" in address else address
         for option, value in (
-            # Whatever the URL says: two readers of one may differ about what its host is.
+            # Connect to this address for any URL. Two parsers may find different hosts in one URL.
             (pycurl.CONNECT_TO, [f"::{host}:{target.port}"]),
             (pycurl.PROXY, ""),
             (pycurl.CAINFO, authorities()),
@@ -85,11 +87,11 @@ class _Exchange:
         self.was_connected = curl.getinfo(pycurl.CONNECT_TIME) > 0
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         curl.close()
-        # The status decides once it is there whole, however the rest of the answer goes.
+        # If all headers were received, the status decides. Errors in the body do not matter.
         return _judged(status) if self._has_answered else Outcome(False, note=cause)
 
     def _take_header(self, line: bytes) -> None:
-        # The line of the status of an interim answer (1xx) is followed by another.
+        # Another status line follows after an interim answer (1xx).
         if line.startswith(b"HTTP/"):
             self._is_interim = line.partition(b" ")[2].startswith(b"1")
         self._has_answered |= line == b"\r\n" and not self._is_interim

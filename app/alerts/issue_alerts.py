@@ -1,9 +1,9 @@
-"""News: new issues and regressions, told from the queue that recording writes.
+"""Alerts about new issues and regressions, from the queue that recording writes.
 
-The transaction that stores an event writes, for a new issue or one that comes back, a row in
-``transitions`` that is marked as due. One transaction here takes marks away and raises the
-notifications they cause, or counts them on a rule that is in its cool-down: whatever is killed,
-nothing is missed and nothing told twice.
+For a new issue or a regression, the transaction that stores the event also writes a row in
+``transitions`` and marks it as due. One transaction here removes the marks. The same transaction
+raises the notifications, or holds the issues for a rule that is in its cool-down. So even after a
+crash no issue is missed and no notification is raised twice.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from app.projects import projects
 from app.store import Store
 from app.store import insert as insert_or_not
 
-# Rows of one transaction: some 20 ms of the store's only writer.
+# Rows of one transaction. A batch holds the store's only writer for about 20 ms.
 BATCH_SIZE = 500
-# Issues that a rule holds through its cool-down, of a week at most.
+# The most issues that a rule holds during its cool-down, which lasts a week at most.
 MAX_HELD = 10_000
-# No notifications of these.
+# There are no notifications about issues with these states.
 _QUIET = ("ignored", DELETED)
-# What a news rule looks at: of the event that caused it, or where that is gone of the issue.
+# The values that a rule for transitions compares. They come from the event that caused the
+# transition, or from the issue if the event was removed.
 _DUE = (
     select(
         transitions.c.id,
@@ -65,10 +66,10 @@ _DUE = (
 
 
 def dispatch_issue_alerts(store: Store, now: datetime) -> int:
-    """Take what is due, in batches, tell it, and return how many rows that were."""
+    """Raise the notifications for due transitions, in batches. Return the number of rows."""
     told = 0
     while True:
-        with store.read() as conn:  # Nothing to do is the usual case.
+        with store.read() as conn:  # Usually there is nothing to do, so read before writing.
             due = conn.execute(_DUE.limit(1)).first()
             held = any(rule.held and rule.may_notify(now) for rule in watches(conn))
         if due is None and not held:
@@ -87,7 +88,7 @@ def _batch(conn: Connection, now: datetime) -> int:
     is_last = len(rows) < BATCH_SIZE
     for rule in rules:
         held = _hold(conn, rule, [row for row in wanted if _is_for(rule, row)])
-        # After the last batch, so that one notification tells of all that came together.
+        # Only after the last batch, so that one notification names all issues of this run.
         if held and is_last and rule.may_notify(now):
             _tell(conn, rule, now)
     ids = [row.id for row in rows]
@@ -107,7 +108,7 @@ def _is_for(rule: Watch, row: Row[Any]) -> bool:
 
 
 def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
-    """Hold what was found besides what the rule holds, and return how many issues that are."""
+    """Add issues to those that a rule holds. Return how many issues it holds now."""
     if not found:
         return rule.held
     columns = held_issues.c
@@ -126,7 +127,9 @@ def _hold(conn: Connection, rule: Watch, found: list[Row[Any]]) -> int:
 
 @when_merged
 def _hold_as_one(conn: Connection, source_id: int, target_id: int) -> None:
-    """Hold the issue that another one is merged into in its place; what holds both holds one."""
+    """Replace a merged issue by its target issue in what rules hold. A rule that holds both issues
+    then holds only the target.
+    """
     of = held_issues.c
     names = [name for name in of.keys() if name != "issue_id"]
     held = select(literal(target_id), *(of[name] for name in names)).where(of.issue_id == source_id)
@@ -147,7 +150,7 @@ def _hold_as_one(conn: Connection, source_id: int, target_id: int) -> None:
 
 
 def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
-    """Tell what a rule holds."""
+    """Raise a notification about the issues that a rule holds."""
     columns = held_issues.c
     of_rule = columns.rule_id == rule.id, columns.project_id == rule.project_id
     query = select(*(columns[name] for name in Match._fields))
@@ -161,7 +164,7 @@ def _tell(conn: Connection, rule: Watch, now: datetime) -> None:
 def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
-    """Return a notification that names issues, ``None`` where none of them is left to be told."""
+    """Return a notification that names issues, ``None`` if no issue is left to name."""
     named, total = name_issues(conn, matches, now, came_back=rule.about.transition == "regressed")
     if not named:
         return None

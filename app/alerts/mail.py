@@ -1,4 +1,4 @@
-"""Mail: a notification as a message to the server that the settings name."""
+"""Mail: send a notification as a message to the mail server of the settings."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_RECIPIENTS = 20
 
 
 class AddressError(ValueError):
-    """This is no list of mail addresses."""
+    """The text is not a list of mail addresses."""
 
 
 @dataclass(frozen=True)
 class Mailer:
-    """A mail server. Printing it shows no password.
+    """A mail server. Its ``repr`` does not show the password.
 
     :param tls: ``starttls``, ``tls`` or ``off``.
     """
@@ -38,7 +38,7 @@ class Mailer:
 
     @classmethod
     def of(cls, config: Config) -> Mailer | None:
-        """Return the mailer of a configuration, ``None`` where no server is set."""
+        """Return the mailer for a configuration, ``None`` if no mail server is set."""
         if not config.SMTP_HOST:
             return None
         return cls(
@@ -51,10 +51,10 @@ class Mailer:
         )
 
     def send(self, to: str, subject: str, text: str, uid: str) -> Outcome:
-        """Hand a message to the server; never raises for what that does.
+        """Send a message to the server and return the outcome. Errors of the server raise nothing.
 
-        :param to: of :func:`addresses`.
-        :param uid: the same for the same message, so that one sent twice can be told.
+        :param to: the result of :func:`addresses`.
+        :param uid: the same for the same message, so that a recipient can recognise a duplicate.
         """
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self.sender, to, subject
@@ -93,9 +93,9 @@ class Mailer:
 
 
 def addresses(text: str) -> str:
-    """Return mail addresses, separated by commas, as they are kept.
+    """Return mail addresses in the form in which they are stored, separated by commas.
 
-    :raise AddressError: one of them is none, or there are too many.
+    :raise AddressError: one of them is not a mail address, or there are too many.
     """
     if not text.isascii() or not text.isprintable():
         raise AddressError("mail addresses in ASCII are expected")
@@ -113,13 +113,13 @@ def _is_address(text: str) -> bool:
 
 
 def _leave(server: smtplib.SMTP) -> None:
-    # The message was taken or not before this; how the server says good-bye changes neither.
+    # The server has accepted or refused the message already. An error of QUIT changes nothing.
     with contextlib.suppress(OSError, smtplib.SMTPException):
         server.quit()
     server.close()
 
 
-# The first that an error is.
+# The first entry that matches the type of an error is used.
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (
     (smtplib.SMTPAuthenticationError, "the mail server refuses the login"),
     (smtplib.SMTPRecipientsRefused, "the mail server refuses every address"),
@@ -135,7 +135,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _cause(error: Exception) -> str:
-    """Return what the server said, or why there is none, without any password."""
+    """Return in words why a message could not be sent. The text contains no password."""
     if isinstance(error, ssl.SSLError):
         return f"TLS: {getattr(error, 'verify_message', '') or error.reason or 'failed'}"
     found = (words for kind, words in _CAUSES if isinstance(error, kind))

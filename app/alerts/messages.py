@@ -1,4 +1,4 @@
-"""What a notification says, for every kind of channel to put in its own form.
+"""The content of a notification. Every kind of channel formats it in its own way.
 
 Notification ──▶ channels/<kind>.py
 """
@@ -13,19 +13,19 @@ from sqlalchemy import Row
 
 from app.output import one_line
 
-# Issues that have a line of their own.
+# The most issues that get one line each.
 MAX_LINES = 10
 
 
 @dataclass(frozen=True)
 class Notification:
-    """A notification on its way out by one channel.
+    """A notification that is sent by one channel.
 
-    :param sending: the row, with its notification's.
-    :param about: ``rule``, ``project``, ``issue``, ``event``: what is known of each, or ``None``.
-    :param links: to pages, by what they show.
-    :param issues: those the notification names, the worst first, as they are now; of one that is
-        gone what was known of it then.
+    :param sending: the row of the sending, joined with the row of its notification.
+    :param about: data of ``rule``, ``project``, ``issue`` and ``event``; ``None`` where unknown.
+    :param links: URLs of pages, by what they show.
+    :param issues: the issues that the notification names, the worst first, with their present data.
+        For an issue that was removed, the data that was stored with the notification.
     """
 
     sending: Row[Any]
@@ -35,28 +35,31 @@ class Notification:
 
     @property
     def is_of_many(self) -> bool:
-        """Whether it is about more than one issue."""
+        """Whether the notification is about more than one issue."""
         return bool(self.sending.total > 1)
 
     @property
     def title(self) -> str:
-        """Its title, as one line."""
+        """The title, as one line."""
         return one_line(self.sending.title)
 
     @property
     def lines(self) -> list[str]:
-        """Its text, in lines."""
+        """The text, as lines without empty ones."""
         return [line for line in map(one_line, self.sending.text.splitlines()) if line.strip()]
 
     @property
     def where(self) -> str:
-        """The name of its project; empty where the title has it."""
+        """The name of the project; empty if the title contains it."""
         project = self.about["project"]
         return one_line(project["name"]) if project and not self.is_of_many else ""
 
     def labelled_links(self, verb: str = "Open the ") -> dict[str, str]:
-        """Return links by label; that of the notification leads to all of its issues."""
-        # Of many issues one of them is not what the notification is about.
+        """Return links by label. If there are many issues, one link leads to all of them.
+
+        :param verb: the beginning of each label.
+        """
+        # If a notification is about many issues, a link to one of them would mislead.
         left_out = ("notice", "issue", "event") if self.is_of_many else ()
         links = {
             f"{verb}{name}" if verb else name.capitalize(): url
@@ -69,16 +72,16 @@ class Notification:
 
 
 def more_of(total: int) -> str:
-    """Return the line that leads to the issues without a line of their own."""
+    """Return the line that leads to the issues that have no line."""
     return f"and {total - MAX_LINES:,} more: {open_all(total)}"
 
 
 def open_all(total: int) -> str:
-    """Return what the link to all issues of a notification is called."""
+    """Return the label of the link to all issues of a notification."""
     return f"Open all {total:,}"
 
 
 def cut(text: str, limit: int) -> str:
-    """Return text as one line, at most so long."""
+    """Return text as one line of at most ``limit`` characters."""
     line = " ".join(one_line(text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

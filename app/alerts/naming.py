@@ -1,7 +1,7 @@
-"""Issues as notifications name them: what is known of each at that moment, the worst first.
+"""Name issues in notifications: the data of each issue at that moment, the worst issue first.
 
-The store forgets events, and issues go on counting. What a notification says of its issues is kept
-with it, so that its list is the same in a year.
+Retention removes events, and the counts of issues grow. So the data of the named issues is stored
+with the notification. Its list is still the same after a year.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from app.protocol.libraries import newest_own_frame
 from app.protocol.stack import Frame
 from app.store import in_batches
 
-# Issues that are kept with a notification. An hour of new issues is at most
-# MAX_NEW_ISSUES_PER_HOUR.
+# The most issues that are stored with a notification. A project has at most MAX_NEW_ISSUES_PER_HOUR
+# new issues in an hour.
 MAX_NAMED = 1000
-# Events that are read for function, file and line: some 20 ms of the store's only writer.
+# The most events that are read for function, file and line. This holds the store's only writer for
+# about 20 ms.
 MAX_READ = 50
-# Ids in one question; SQLite takes 32,766.
+# Ids in one query. SQLite accepts 32,766.
 _IDS_AT_ONCE = 500
-# No notifications of anything else.
+# There are notifications only about issues with these states.
 _LOUD = ("unresolved", "resolved")
 
 
 class Match(NamedTuple):
-    """An issue that a rule is about, with the event that says so."""
+    """An issue that matches a rule, with the event that matched."""
 
     issue_id: int
     event_id: str | None = None
@@ -44,11 +45,11 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class NamedIssue:
-    """An issue as a notification names it; the fields are the columns of ``notice_issues``.
+    """An issue as a notification names it. The fields are the columns of ``notice_issues``.
 
-    :param place: function, file and line, else the culprit.
-    :param back: of one that came back: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``.
-    :param cause: the first line of the exception behind it, where there is another one.
+    :param place: function, file and line; if they are not known, the culprit.
+    :param back: for a regression: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``.
+    :param cause: the first line of the exception that caused this one, if there is another one.
     """
 
     issue_id: int
@@ -67,11 +68,11 @@ class NamedIssue:
 def name_issues(
     conn: Connection, matches: Iterable[Match], now: datetime, *, came_back: bool = False
 ) -> tuple[list[NamedIssue], int]:
-    """Return what is known of issues, the worst :data:`MAX_NAMED` of them, and how many there are.
+    """Return the data of issues, of at most the worst :data:`MAX_NAMED`, and the number of all.
 
-    Those that a person ignored or deleted since are left out; merged ones are one.
+    Issues that a person has ignored or deleted since are left out. Merged issues count as one.
 
-    :param came_back: say who resolved them, and when.
+    :param came_back: include who resolved the issues, and when.
     """
     found = _known(conn, matches)
     found.sort(key=lambda pair: (-pair[1].users, -pair[1].times_seen, pair[1].id))
@@ -82,7 +83,7 @@ def name_issues(
 
 
 def existing(conn: Connection, issue_ids: Sequence[int]) -> set[int]:
-    """Return those of the issues that have a page: they are there, or lead to another one."""
+    """Return the issues that have a page: they exist, or they are merged into another issue."""
     wanted = (*STATUSES, MERGED)
     found: set[int] = set()
     for ids in in_batches(issue_ids, _IDS_AT_ONCE):
@@ -127,7 +128,7 @@ def _read(conn: Connection, match: Match, row: Row[Any]) -> Event | None:
     try:
         return read_stored(stored.body, match.event_id, stored.received_at)[0] if stored else None
     except ValueError:
-        return None  # The page of the event says that it is damaged.
+        return None  # The page of the event shows that it is damaged.
 
 
 def _place(event: Event) -> str:
@@ -144,7 +145,9 @@ def _file_and_line(frame: Frame) -> str:
 
 
 def _cause(event: Event) -> str | None:
-    """Return the first line of the exception that was raised first, where it names no issue."""
+    """Return the first line of the exception that was raised first, ``None`` if it is the main
+    exception.
+    """
     first = event.exceptions[0] if event.exceptions else None
     if first is None or first is event.main_exception:
         return None
@@ -154,7 +157,7 @@ def _cause(event: Event) -> str | None:
 def _backs(
     conn: Connection, found: Sequence[tuple[Match, Row[Any]]], now: datetime
 ) -> dict[int, str]:
-    """Return of issues that came back who had resolved them, when and where."""
+    """Return in words who had resolved each regressed issue, when and in which release."""
     seen_in = {row.id: match.release for match, row in found}
     resolved = {row.issue_id: row for row in _resolutions(conn, sorted(seen_in))}
     return {
@@ -165,7 +168,7 @@ def _backs(
 
 
 def _resolutions(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
-    """Yield how issues were resolved the last time before they came back."""
+    """Yield the last resolution of each issue before its regression."""
     back = transitions.alias()
     for part in in_batches(ids, _IDS_AT_ONCE):
         last = (
@@ -199,7 +202,7 @@ def _back(resolved: Row[Any] | None, release: str | None, now: datetime) -> str:
 
 
 def _version(release: str) -> str:
-    """Return a release without the name of its package."""
+    """Return the version of a release, without the name of its package."""
     return release.rpartition("@")[2] or release
 
 

@@ -1,8 +1,8 @@
-"""Notifications as rows: raised, read, settled.
+"""Notifications as rows: raise and claim them, and record their outcomes.
 
-A notification is one row, and one more for each channel it goes out by, all written by the
-transaction that raises it. Settling holds for what was read: whoever was faster wins, but "it was
-sent" wins over anything.
+A notification is one row, plus one row (a sending) for each channel. The transaction that raises
+the notification writes all of them. An outcome is recorded only if the sending is still as it was
+read: the worker that was faster wins. But the outcome "delivered" replaces every other state.
 """
 
 from __future__ import annotations
@@ -28,31 +28,32 @@ from app.store.leases import is_dead
 MAX_TITLE = 300
 MAX_TEXT = 6000
 MAX_NOTE = 300
-# A webhook that is down for a weekend still gets them; what is older nobody wants to be told.
+# A webhook that is down for a weekend still gets its notifications. Older ones are of no use.
 MAX_AGE = timedelta(days=3)
 BACKOFF = Backoff(5.0, 600.0)
-# A year and a month: the list of issues that a link in a mail leads to.
+# A year and a month: for so long the link in a mail leads to its list of issues.
 KEPT = timedelta(days=400)
-# For how long who takes a sending has it alone: longer than any exchange lasts. Whoever finds it
-# after that sends it again, since the one who took it has gone.
+# For how long a worker that claims a sending has it alone. This is longer than any exchange. After
+# that time the worker is gone, and another worker sends it again.
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
 TEST = "test"
-# What is kept of each issue that a notification names.
+# The columns that are stored for each issue that a notification names.
 ISSUE_COLUMNS = tuple(
     column.name for column in notice_issues.c if column.name not in ("notice_id", "position")
 )
-# Health warns of what waits so long, and for so long of what was given up.
+# Health warns if a notification waits longer than LATE, and for LATELY after one was given up.
 LATE = timedelta(minutes=15)
 LATELY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a notification is to say.
+    """The content of a new notification.
 
-    :param issues: those it names, the worst first; ``total``: how many it is about.
+    :param issues: the issues that it names, the worst first.
+    :param total: the number of issues that it is about.
     """
 
     kind: str
@@ -74,9 +75,9 @@ def add_notification(
     rule_id: int | None = None,
     taken_by: str | None = None,
 ) -> int:
-    """Write a notification, to be sent by these channels, and return its id.
+    """Write a notification to be sent by these channels, and return its id.
 
-    :param taken_by: who sends it at once; by default whoever comes first.
+    :param taken_by: the worker that sends it at once. By default any worker may claim it.
     """
     names = ("kind", "project_id", "issue_id", "event_id", "total")
     values = {name: getattr(draft, name) for name in names} | {
@@ -115,9 +116,11 @@ def _issue_row(notice_id: int, position: int, named_issue: NamedIssue) -> dict[s
 def record_outcomes(
     conn: Connection, sending: Row[Any], outcome: Outcome, began: datetime, now: datetime
 ) -> str:
-    """Write what became of a try and return the sending's state.
+    """Write the outcome of an attempt and return the sending's new state.
 
-    :param sending: with its notification's ``kind`` and ``at``, as it was read before the try.
+    :param sending: the row as it was read before the attempt, with its notification's ``kind`` and
+        ``at``.
+    :param began: when the attempt began.
     """
     state = _state_after(sending, outcome, now)
     next_at = now + BACKOFF.wait(sending.attempts + 1) if state == "retry" else None
@@ -149,14 +152,14 @@ def _state_after(sending: Row[Any], outcome: Outcome, now: datetime) -> str:
     if outcome.is_sent:
         return "delivered"
     if outcome.is_final or sending.kind == TEST:
-        return "parked"  # Who tests a channel waits for the answer, and tries again himself.
+        return "parked"  # A person who tests a channel sees the answer and can test it again.
     return "expired" if now - sending.at > MAX_AGE else "retry"
 
 
 def take(conn: Connection, sending_id: int, owner: str, now: datetime) -> bool:
-    """Take a sending that is free for :data:`TAKEN_FOR`; ``False`` where another one has it.
+    """Claim a sending for :data:`TAKEN_FOR`. Return ``False`` if it is not free.
 
-    :param owner: of :func:`app.store.leases.new_owner`.
+    :param owner: the result of :func:`app.store.leases.new_owner`.
     """
     free = _free(now).where(notice_sendings.c.id == sending_id)
     if not any(_is_free(row, now) for row in conn.execute(free)):
@@ -167,7 +170,7 @@ def take(conn: Connection, sending_id: int, owner: str, now: datetime) -> bool:
 
 
 def due(conn: Connection, now: datetime, limit: int) -> list[Row[Any]]:
-    """Return ``id`` and ``channel_id`` of what is to be sent now, the longest waiting first."""
+    """Return ``id`` and ``channel_id`` of sendings that are due, the longest waiting first."""
     rows = conn.execute(_free(now).order_by(notice_sendings.c.next_at).limit(limit))
     return [row for row in rows if _is_free(row, now)]
 
@@ -179,15 +182,14 @@ def _free(now: datetime) -> Any:
 
 
 def _is_free(row: Row[Any], now: datetime) -> bool:
-    # On the same machine it is seen at once that whoever took it has gone.
+    # If the worker that claimed it ran on this machine, its end is noticed at once.
     return bool(row.next_at <= now) or is_dead(row.taken_by or "")
 
 
 def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
-    """Have what was given up of a notification sent now, and return by how many channels.
+    """Mark the failed and waiting sendings of a notification as due now. Return their number.
 
-    What waits only has its turn sooner. What was sent is left alone, and so is what goes to a
-    channel that is there no more.
+    Delivered sendings and sendings of removed channels are not changed.
     """
     columns = notice_sendings.c
     stays = columns.state.in_((*WAITING, "parked", "expired")), columns.channel_id.is_not(None)
@@ -198,11 +200,11 @@ def send_again(conn: Connection, notice_id: int, now: datetime) -> int:
 
 
 def is_stuck(conn: Connection, now: datetime) -> bool:
-    """Tell whether a notification is overdue or was given up lately."""
+    """Return whether a notification is overdue or was given up recently."""
     late = notices.c.at < now - LATE
     waits = select(1).select_from(notice_sendings.join(notices)).where(text(UNSENT), late)
     lost = select(1).select_from(notice_sendings.join(notices))
-    # The first condition is one that an index knows.
+    # The first condition can use an index.
     lost = lost.where(notices.c.at > now - MAX_AGE - LATELY, notices.c.kind != TEST)
     lost = lost.where(notice_sendings.c.settled_at > now - LATELY)
     lost = lost.where(notice_sendings.c.state.in_(("parked", "expired")))
@@ -210,5 +212,5 @@ def is_stuck(conn: Connection, now: datetime) -> bool:
 
 
 def forget_before(conn: Connection, moment: datetime) -> None:
-    """Remove notifications from before a moment, and how they were sent."""
+    """Remove notifications that are older than a moment, with their sendings and attempts."""
     conn.execute(delete(notices).where(notices.c.at < moment))

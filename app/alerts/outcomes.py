@@ -1,4 +1,4 @@
-"""What became of one try to send a notification, whichever way it went."""
+"""The outcome of one attempt to send a notification, for all kinds of channels."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Outcome:
-    """One try.
+    """The outcome of one attempt.
 
-    :param status: of HTTP or SMTP; ``None`` without an answer.
-    :param note: why it failed, or what else is to be known of it; holds no secret.
-    :param is_final: no later try would change it.
+    :param status: HTTP or SMTP status; ``None`` without an answer.
+    :param note: why the attempt failed, or another remark. It contains no secret.
+    :param is_final: whether a later attempt could not succeed either.
     """
 
     is_sent: bool

@@ -1,4 +1,4 @@
-"""Notifications as they are read: lists of them, and one with its ways out and its attempts."""
+"""Read notifications: lists of them, and single ones with their sendings and attempts."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from app.events.tables import events
 from app.issues.queries import find_issue
 from app.projects import projects
 
-# Attempts of one sending that are shown.
+# The most attempts of one sending that are shown.
 MAX_ATTEMPTS = 50
-# What is sent of the rule, the issues and the event of a notification.
+# The columns of the rule, the issues and the event that a notification sends.
 _OF_RULE = ("id", "name", "kind", "threshold", "minimum", "window_minutes", "filters")
 _OF_ISSUE = (
     *("id", "title", "culprit", "type", "level", "status", "times_seen", "users"),
@@ -33,14 +33,14 @@ _OF_EVENT = ("event_id", "title", "level", "environment", "release", "transactio
 
 
 class ChannelDelivery(NamedTuple):
-    """How a notification went out by one channel; its newest attempts, the newest first."""
+    """The delivery of a notification by one channel, with its newest attempts, newest first."""
 
     sending: Row[Any]
     attempts: list[Row[Any]]
 
 
 class NotificationDetail(NamedTuple):
-    """A notification with everything that became of it."""
+    """A notification with its deliveries and the issues that it names."""
 
     notification: Row[Any]
     ways: list[ChannelDelivery]
@@ -62,9 +62,9 @@ def list_notifications(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return notifications with the names of their projects, the newest first.
+    """Return notifications with the names of their projects, newest first.
 
-    :param before: an id; only those older than it.
+    :param before: return only notifications with a smaller id than this.
     """
     query = _select_notifications()
     if project_id is not None:
@@ -77,33 +77,33 @@ def list_notifications(
 
 
 def find_notification(conn: Connection, notice_id: int) -> Row[Any] | None:
-    """Return one notification, ``None`` when it is not there."""
+    """Return one notification, ``None`` if there is no such notification."""
     if not 0 < notice_id < 2**63:
         return None
     return conn.execute(_select_notifications().where(notices.c.id == notice_id)).first()
 
 
 def issues_of(conn: Connection, notice_id: int) -> list[Row[Any]]:
-    """Return the issues that a notification names, as they were then, the worst first."""
+    """Return the issues that a notification names, with their data of that time, worst first."""
     query = select(notice_issues).where(notice_issues.c.notice_id == notice_id)
     return list(conn.execute(query.order_by(notice_issues.c.position)))
 
 
 def sendings_of(conn: Connection, notice_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return how notifications went out, by notification."""
+    """Return the sendings of notifications, by notification id."""
     query = select(notice_sendings).where(notice_sendings.c.notice_id.in_(list(notice_ids)))
     return _grouped(conn.execute(query.order_by(notice_sendings.c.id)), "notice_id")
 
 
 def attempts_of(conn: Connection, sending_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return the newest attempts of sendings, by sending, the newest first."""
+    """Return the newest attempts of sendings, by sending id, newest first."""
     query = select(notice_attempts).where(notice_attempts.c.sending_id.in_(list(sending_ids)))
     found = _grouped(conn.execute(query.order_by(notice_attempts.c.id.desc())), "sending_id")
     return {sending_id: rows[:MAX_ATTEMPTS] for sending_id, rows in found.items()}
 
 
 def find_detail(conn: Connection, notice_id: int) -> NotificationDetail | None:
-    """Return one notification with how it went out, ``None`` when it is not there."""
+    """Return one notification with its deliveries, ``None`` if there is no such notification."""
     row = find_notification(conn, notice_id)
     if row is None:
         return None
@@ -127,7 +127,10 @@ def _select_notifications() -> Any:
 
 
 def read_notification(conn: Connection, sending_id: int, public_url: str) -> Notification:
-    """Return what is to be sent."""
+    """Return the notification of one sending, with all data that a channel needs.
+
+    :param public_url: base URL of links, without a slash at the end.
+    """
     query = select(
         *(column for column in notices.c if column.name != "id"), *notice_sendings.c
     ).join(notices, notices.c.id == notice_sendings.c.notice_id)
@@ -145,7 +148,7 @@ def read_notification(conn: Connection, sending_id: int, public_url: str) -> Not
 
 
 def _named(conn: Connection, row: Row[Any], public_url: str) -> dict[str, Any]:
-    """Return one of many issues, with what the notification knows of it."""
+    """Return the data of one named issue: its present data and the data of the notification."""
     issue = find_issue(conn, row.issue_id)
     then = {"title": row.title, "times_seen": row.events, "users": row.users}
     of_issue = {name: getattr(issue, name, then.get(name)) for name in _OF_ISSUE}

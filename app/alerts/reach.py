@@ -1,4 +1,4 @@
-"""Whether alerts reach anybody: channels that fail, projects whose rules have no channel."""
+"""Whether alerts reach anybody: failing channels, and projects whose rules have no channel."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from app.projects import projects
 
 
 class Reach(NamedTuple):
-    """What keeps alerts from reaching somebody.
+    """The problems that keep alerts from reaching anybody.
 
-    :param failing: channels that are on and fail.
-    :param has_channel: whether any channel is on.
-    :param unheard: where one is, names of projects by id of which a rule goes out by none.
+    :param failing: enabled channels that fail.
+    :param has_channel: whether any channel is enabled.
+    :param unheard: names by id of the projects with a rule that has no enabled channel. It is empty
+        if no channel is enabled at all.
     """
 
     failing: list[Channel]
@@ -25,7 +26,7 @@ class Reach(NamedTuple):
 
 
 def find_reach(conn: Connection) -> Reach:
-    """Return what keeps alerts from reaching somebody."""
+    """Return the problems that keep alerts from reaching anybody."""
     channels = list_channels(conn)
     is_on = any(channel.enabled for channel in channels)
     failing = [channel for channel in channels if channel.enabled and channel.failing_since]

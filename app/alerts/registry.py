@@ -1,6 +1,6 @@
-"""Kinds that register themselves: a kind is one class, in a module of its package.
+"""Registries of kinds. A kind is one class in a module of its package, and registers itself.
 
-:meth:`Registry.load` imports every module of a package: a new kind needs a file there and no more.
+:meth:`Registry.load` imports every module of a package. So a new kind only needs a file there.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import ClassVar, TypeVar
 
 
 class Kind:
-    """What every kind has.
+    """The base class of kinds.
 
-    :cvar name: as it is stored and as the API names it, at most 16 characters.
+    :cvar name: its name in the store and in the API, at most 16 characters.
     :cvar label: its name on the pages.
-    :cvar position: its place in lists; kinds without one come last, by name.
+    :cvar position: its place in lists. Kinds without a position come last, by name.
     """
 
     name: ClassVar[str]
@@ -28,12 +28,12 @@ AnyKind = TypeVar("AnyKind", bound=Kind)
 
 
 class Registry(dict[str, AnyKind]):
-    """Kinds by their names, in the order of lists."""
+    """Kinds by name, in the order of lists."""
 
     def register(
         self, name: str, label: str, position: int = 1000
     ) -> Callable[[type[AnyKind]], type[AnyKind]]:
-        """Return a decorator that adds a class, for what :class:`Kind` has."""
+        """Return a decorator that registers a class. For the parameters see :class:`Kind`."""
 
         def add(kind: type[AnyKind]) -> type[AnyKind]:
             kind.name, kind.label, kind.position = name, label, position
@@ -43,7 +43,7 @@ class Registry(dict[str, AnyKind]):
         return add
 
     def load(self, package: str, path: Iterable[str]) -> None:
-        """Import the modules of a package, which register their kinds."""
+        """Import all modules of a package, so that they register their kinds."""
         for module in pkgutil.iter_modules(path):
             import_module(f"{package}.{module.name}")
         found = sorted(self.values(), key=lambda kind: (kind.position, kind.name))

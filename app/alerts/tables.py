@@ -19,9 +19,9 @@ from sqlalchemy import (
 
 from app.store import RowId, UtcDateTime, metadata
 
-# What is still to be sent, however many notifications are settled.
+# The sendings that are still to be sent. Their index stays small, however many are delivered.
 UNSENT = "state IN ('pending', 'retry')"
-# Recommended rules that all projects share; one of each.
+# Recommended rules that all projects share. Each of them exists once.
 IS_SHARED = "project_id IS NULL AND preset IS NOT NULL"
 
 alert_channels = Table(
@@ -31,14 +31,14 @@ alert_channels = Table(
     # One of KINDS.
     Column("kind", String(16), nullable=False),
     Column("name", String(100), nullable=False),
-    # A URL or mail addresses. A URL's path may be all that keeps others from using it: secret.
+    # A URL or mail addresses. A URL is secret: its path may be its only protection.
     Column("address", Text, nullable=False),
-    # Signs what a webhook is sent; NULL for the others.
+    # The secret that signs the messages of a webhook. NULL for other kinds.
     Column("secret", Text),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(200)),
-    # Since when every attempt has failed, and why the last one did; NULL while it works.
+    # Since when every attempt has failed, and why the last one failed. NULL while it works.
     Column("failing_since", UtcDateTime),
     Column("failure", String(300)),
 )
@@ -47,23 +47,23 @@ alert_rules = Table(
     "alert_rules",
     metadata,
     Column("id", Integer, primary_key=True),
-    # NULL: of all projects.
+    # NULL: the rule is for all projects.
     Column("project_id", Integer, ForeignKey("projects.id")),
     Column("kind", String(16), nullable=False),
-    # Its name among the recommended rules; NULL for one that a person made. One of a project takes
-    # the place of the one that all projects share.
+    # Its name among the recommended rules. NULL for a rule that a person made. A project's own
+    # recommended rule replaces the shared one in this project.
     Column("preset", String(32)),
-    # Empty: it is called as its kind is.
+    # Empty: pages show the label of its kind.
     Column("name", String(200), nullable=False),
     Column("enabled", Boolean, nullable=False),
-    # In the unit of its kind; NULL where that has none, as the next two.
+    # In the unit of its kind. This and the next two columns are NULL if the kind has no such field.
     Column("threshold", Float),
     Column("minimum", Integer),
     Column("window_minutes", Integer),
     Column("cooldown_minutes", Integer, nullable=False),
     # Name of a filter to its value.
     Column("filters", JSON, nullable=False),
-    # NULL: by every channel that is on.
+    # NULL: every enabled channel.
     Column("channel_ids", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(200)),
@@ -77,25 +77,25 @@ alert_rules = Table(
     ),
 )
 
-# How a rule was found in a project. A rule of all projects has a row for each of them.
+# The last evaluation of a rule in a project. A rule for all projects has a row for each project.
 alert_rule_states = Table(
     "alert_rule_states",
     metadata,
     Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="CASCADE"), primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
-    # As it was evaluated last: unknown, ok, firing, no_data.
+    # The result of the last evaluation: unknown, ok, firing or no_data.
     Column("state", String(16), nullable=False),
     Column("value", Float),
     Column("detail", String(300)),
     Column("evaluated_at", UtcDateTime),
     Column("noticed_at", UtcDateTime),
-    # How many issues matched within the cool-down; `held_issues` has them.
+    # How many issues matched during the cool-down. They are in `held_issues`.
     Column("held", Integer, nullable=False),
     Index(None, "project_id"),
 )
 
-# Issues that matched within a rule's cool-down, named when that is over. Issues are no foreign key:
-# one that goes is left out then.
+# Issues that matched during a rule's cool-down. A notification names them when it is over. The
+# issue is not a foreign key: an issue that was deleted meanwhile is left out.
 held_issues = Table(
     "held_issues",
     metadata,
@@ -108,7 +108,7 @@ held_issues = Table(
     Index(None, "project_id"),
 )
 
-# When a rule that cools down per issue named one last.
+# For rules with a cool-down for each issue: when the rule last named an issue.
 noticed_issues = Table(
     "noticed_issues",
     metadata,
@@ -121,9 +121,9 @@ notices = Table(
     "notices",
     metadata,
     Column("id", RowId, primary_key=True),
-    # For those who get one twice to tell, 32 hex digits.
+    # 32 hex digits. With it a recipient can recognise a notification that arrives twice.
     Column("uid", String(32), nullable=False, unique=True),
-    # NULL for a test.
+    # NULL for a test notification.
     Column("project_id", Integer, ForeignKey("projects.id")),
     Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="SET NULL"), index=True),
     # The kind of its rule, or "test".
@@ -131,55 +131,55 @@ notices = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("title", String(300), nullable=False),
     Column("text", Text, nullable=False),
-    # Of the issue that it names first. Either may be gone since.
+    # The issue that it names first, and its event. Both may have been removed since.
     Column("issue_id", RowId),
     Column("event_id", String(32)),
-    # How many issues it is about; `notice_issues` has them, or the worst of them.
+    # How many issues it is about. They, or the worst of them, are in `notice_issues`.
     Column("total", Integer, nullable=False, server_default="0"),
     Index(None, "project_id", "id"),
     Index(None, "at"),
 )
 
-# The issues that a notification names, as they were then, the worst first.
+# The issues that a notification names, with their data of that time, the worst first.
 notice_issues = Table(
     "notice_issues",
     metadata,
     Column("notice_id", RowId, ForeignKey("notices.id", ondelete="CASCADE"), primary_key=True),
-    # From 1 on.
+    # Starts at 1.
     Column("position", Integer, primary_key=True),
-    # Either may be gone since.
+    # The issue and the event may have been removed since.
     Column("issue_id", RowId, nullable=False),
     Column("event_id", String(32)),
     Column("title", String(500), nullable=False),
-    # Function, file and line, else its culprit.
+    # Function, file and line; if they are not known, the culprit.
     Column("place", String(500), nullable=False),
     Column("events", Integer, nullable=False),
     Column("users", Integer, nullable=False),
     Column("environment", String(64)),
     Column("release", String(250)),
-    # Of one that came back: who resolved it, when and where, and where it was seen.
+    # For a regression: who resolved the issue, when and where, and where it was seen again.
     Column("back", String(500)),
-    # The first line of the exception behind it, where there is another one.
+    # The first line of the exception that caused this one, if there is another one.
     Column("cause", String(300)),
     sqlite_with_rowid=False,
 )
 
-# A notification's way out by one channel: the row is queue, state and history at once.
+# The sending of a notification by one channel. The row is queue, state and history at once.
 notice_sendings = Table(
     "notice_sendings",
     metadata,
     Column("id", RowId, primary_key=True),
     Column("notice_id", RowId, ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
     Column("channel_id", Integer, ForeignKey("alert_channels.id", ondelete="SET NULL")),
-    # As it was, for when the channel is gone.
+    # The channel's kind and name at that time. They stay when the channel is deleted.
     Column("channel_kind", String(16), nullable=False),
     Column("channel_name", String(100), nullable=False),
-    # pending, retry, delivered, parked (no time mends it), expired, discarded.
+    # pending, retry, delivered, parked (a later attempt would fail too), expired or discarded.
     Column("state", String(16), nullable=False),
     Column("reason", String(300)),
     Column("attempts", Integer, nullable=False),
     Column("next_at", UtcDateTime),
-    # Who tries it at the moment, as in leases.
+    # The worker that has claimed it, named as in leases.
     Column("taken_by", String(100)),
     Column("settled_at", UtcDateTime),
     UniqueConstraint("notice_id", "channel_id"),
@@ -201,7 +201,7 @@ notice_attempts = Table(
     ),
     Column("at", UtcDateTime, nullable=False),
     Column("ms", Float, nullable=False),
-    # Of HTTP or SMTP.
+    # HTTP or SMTP status.
     Column("status", Integer),
     Column("error", String(300)),
     Column("state", String(16), nullable=False),

@@ -1,12 +1,13 @@
 """Targets: which addresses a notification may be sent to.
 
-    parse()      scheme, host, port, path of a URL that a person gave    no I/O
-    addresses()  those of its host, all of them allowed    at saving, and for each sending
+    parse()      scheme, host, port and path of a URL that a person gave, without I/O
+    addresses()  addresses of its host, if all are allowed; called on saving and for each sending
 
-A host is sent to by an address that was checked for that very sending, so that a name whose
-answer changes leads nowhere else. Public addresses are allowed, private ones by
-``ALERTS_ALLOW_PRIVATE_TARGETS``; link-local and metadata addresses, multicast, what is reserved,
-and IPv6 forms that carry an IPv4 address never are. The rules: :mod:`app.protocol.addresses`.
+Each sending goes to an address that was checked for this sending. So a DNS name whose answer
+changes cannot lead to another address. Public addresses are allowed. Private addresses are allowed
+by ``ALERTS_ALLOW_PRIVATE_TARGETS``. Link-local, metadata, multicast and reserved addresses and IPv6
+forms that contain an IPv4 address are never allowed. The rules are in
+:mod:`app.protocol.addresses`.
 """
 
 from __future__ import annotations
@@ -24,21 +25,25 @@ MAX_URL = 2000
 
 Resolve = Callable[[str, int], Iterable[str]]
 
-# Printable ASCII but for what parsers disagree about.
+# Printable ASCII without the space. `parse` also rejects the backslash, because parsers disagree
+# about it.
 _URL = re.compile(r"[!-~]+")
 
 
 class TargetError(ValueError):
-    """A notification may not be sent there; the message says why and repeats nothing of the URL."""
+    """A notification may not be sent to this URL. The message says why without repeating it."""
 
 
 class UnknownHost(TargetError):
-    """The name of the host does not resolve, at the moment at least."""
+    """The name of the host does not resolve at the moment."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a URL leads. ``path``: with its query; printing shows it not, it may hold a secret."""
+    """The parts of a URL.
+
+    :param path: with the query. It may contain a secret, so ``repr`` does not show it.
+    """
 
     scheme: str
     host: str
@@ -50,25 +55,25 @@ class Target:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it is reached by TLS."""
+        """Whether the target is reached by TLS."""
         return self.scheme == "https"
 
     @property
     def authority(self) -> str:
-        """Host and, where it is not the scheme's own, port."""
+        """The host, and the port if it is not the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """All of the URL that may be shown."""
+        """The part of the URL that may be shown: scheme, host and port."""
         return f"{self.scheme}://{self.authority}"
 
 
 def parse(url: str) -> Target:
-    """Read a URL that a person gave.
+    """Parse a URL that a person gave.
 
-    :raise TargetError: it is none, or none that is sent to.
+    :raise TargetError: the text is not a URL, or notifications may not be sent to such a URL.
     """
     if len(url) > MAX_URL or not _URL.fullmatch(url) or "\\" in url:
         raise TargetError(f"a URL of at most {MAX_URL} ASCII characters is expected")
@@ -92,10 +97,10 @@ def parse(url: str) -> Target:
 
 
 class Targets:
-    """Which addresses are allowed.
+    """The check of target addresses.
 
-    :param allow_private: loopback and private networks, too.
-    :param resolve: returns the addresses of a host as text; raises ``OSError`` where it has none.
+    :param allow_private: allow loopback and private networks too.
+    :param resolve: returns the addresses of a host as text. Raises ``OSError`` if there are none.
     """
 
     def __init__(self, allow_private: bool = False, resolve: Resolve | None = None) -> None:
@@ -103,9 +108,9 @@ class Targets:
         self._resolve = resolve or _system_addresses
 
     def check(self, url: str) -> Target:
-        """Return where a URL leads, if a notification may be sent there now.
+        """Return the target of a URL, if a notification may be sent to it now.
 
-        :raise TargetError: it may not.
+        :raise TargetError: a notification may not be sent to it.
         """
         target = parse(url)
         self.addresses(target)
@@ -114,8 +119,8 @@ class Targets:
     def addresses(self, target: Target) -> list[str]:
         """Resolve a target's host and return its addresses, in the order to try them.
 
-        :raise UnknownHost: it has none.
-        :raise TargetError: one of them is not allowed, and so none is.
+        :raise UnknownHost: the host has no address.
+        :raise TargetError: one of the addresses is not allowed. Then none is used.
         """
         try:
             found = list(dict.fromkeys(self._resolve(target.host, target.port)))

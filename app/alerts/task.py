@@ -1,7 +1,7 @@
-"""The thread that evaluates and sends, in whichever process holds the lease.
+"""The task that evaluates rules and sends notifications, in the process that holds the lease.
 
-A turn ends early when channels are slow; what is being sent at the end of the process, and takes
-longer than that waits, is sent again by whoever comes next.
+A run ends early if channels are slow. If a sending takes longer than the process waits at its end,
+another process sends the notification again.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ FORGET_EVERY_S = 3600.0
 
 
 class AlertTask(LeasedTask):
-    """One for a process.
+    """The alert task of a process.
 
-    :param every_s: how often rules are evaluated; notifications that are due go out each turn.
+    :param every_s: interval between evaluations in seconds. Every run sends due notifications.
     """
 
     name = "alerts"
@@ -39,10 +39,10 @@ class AlertTask(LeasedTask):
         self._evaluates_at = self._forgets_at = float("-inf")
 
     def work(self) -> None:
-        """Evaluate and forget when it is time, and send what is due."""
+        """Send due notifications. At intervals, also evaluate rules and remove old rows."""
         now = time.monotonic()
         if now >= self._evaluates_at:
-            # Before the turn: one that fails is not begun again at once.
+            # Set before the evaluation, so that a failed evaluation is not repeated at once.
             self._evaluates_at = now + self._every_s
             self._evaluate()
         if now >= self._forgets_at:

@@ -1,4 +1,4 @@
-"""What a notification about issues says, in words: its title, and a line for each of the worst.
+"""The text of a notification about issues: its title, and a line for each of the worst issues.
 
 one     New issue: PaymentError: card declined
         shop.checkout in charge · charge, shop/checkout.py:22
@@ -29,7 +29,8 @@ MAX_TITLE, MAX_PLACE, MAX_BACK = 160, 120, 160
 def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: int) -> str:
     """Return the title of a notification.
 
-    :param named: the issues it names, at least one.
+    :param named: the issues that it names, at least one.
+    :param total: the number of issues that it is about.
     """
     if total == 1:
         return rule.about.title_of(rule, named[0])
@@ -40,7 +41,7 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
 
 
 def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
-    """Return the text of a notification, in lines."""
+    """Return the text of a notification, as lines."""
     if total == 1:
         lines = _lines_of_one(named[0])
     else:
@@ -51,7 +52,7 @@ def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datet
 
 
 def counts_of(events: int, users: int) -> str:
-    """Return ``45 events, 16 users``; of users only where some are known."""
+    """Return a text like ``45 events, 16 users``. Users are left out if none are known."""
     words = f"{events:,} event{'' if events == 1 else 's'}"
     if not users:
         return words
@@ -60,7 +61,7 @@ def counts_of(events: int, users: int) -> str:
 
 
 def _common(named: Sequence[NamedIssue], name: str) -> str | None:
-    """Return what all of them have in common, ``None`` where they differ."""
+    """Return the value that all issues share, ``None`` if they differ."""
     values = {getattr(issue, name) for issue in named}
     return values.pop() if len(values) == 1 else None
 

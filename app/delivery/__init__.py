@@ -1,1 +1,1 @@
-"""Delivery: the way of an envelope to Sentry, and its accounting."""
+"""Delivery sends envelopes to Sentry and counts what becomes of each of them."""

@@ -1,7 +1,7 @@
 """The accounting: every accepted envelope is in exactly one state, and the counters prove it.
 
-The counters are written in the transaction that changes the rows; :func:`accounting` holds them
-against each other and against the rows that are there.
+A transaction that changes rows also writes their counters. :func:`accounting` compares the counters
+with each other and with the rows in the store.
 """
 
 from __future__ import annotations
@@ -23,31 +23,33 @@ STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.D
 
 
 class Tally:
-    """Counts that could not be written when they arose; the next commit takes them along."""
+    """Counts that could not be written when they arose. The next commit writes them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
     def count(self, name: str, by: int = 1) -> None:
-        """Add to a count."""
+        """Add ``by`` to the count of this name."""
         with self._lock:
             self._counts[name] += by
 
     def take(self) -> Counter[str]:
-        """Take everything that is owed; whoever cannot write it gives it back."""
+        """Return all unwritten counts and reset them. A caller that cannot write them must call
+        :meth:`give_back`.
+        """
         with self._lock:
             taken, self._counts = self._counts, Counter()
         return taken
 
     def give_back(self, counts: Counter[str]) -> None:
-        """Owe again what was not written."""
+        """Add counts again that :meth:`take` returned and that were not written."""
         with self._lock:
             self._counts.update(counts)
 
 
 def counter_of(state: str, reason: str | None = None) -> str:
-    """Return the name of the counter that an envelope of this state is in."""
+    """Return the name of the counter that includes an envelope of this state."""
     return f"discarded:{reason}" if state == EnvelopeState.DISCARDED else f"state:{state}"
 
 
@@ -62,24 +64,29 @@ def attempted(state: str) -> str:
 
 
 def noticed(state: str) -> str:
-    """Return the name of the counter of attempts to send a notice that ended in this state."""
+    """Return the name of the counter of attempts to send a notification that ended in this
+    state.
+    """
     return f"notice_attempts:{state}"
 
 
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
-    """Add to the cumulative counters, made where they are new."""
+    """Add to the cumulative counters. A counter that does not exist yet is created."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
     if rows:
         conn.execute(upsert(conn, counters, value=added), rows)
 
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:
-    """Count envelopes that retention removed, by the state that each was in."""
+    """Count envelopes that retention removed, by the state of each envelope."""
     add(conn, Counter(pruned(state) for state in states))
 
 
 def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
-    """Count envelopes that went from one counter to another, both of :func:`counter_of`."""
+    """Move envelopes from one counter to another.
+
+    :param changes: for each envelope its old and its new counter, both from :func:`counter_of`.
+    """
     counts: Counter[str] = Counter()
     for before, after in changes:
         counts[before] -= 1
@@ -98,7 +105,7 @@ def read_counters(conn: Connection) -> dict[str, int]:
 
 
 def accounting(conn: Connection) -> dict[str, Any]:
-    """Return the accounting, in envelopes since the store was made.
+    """Return the accounting: counts of envelopes since the store was created.
 
     :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
     """
@@ -120,7 +127,7 @@ def _rows(conn: Connection) -> dict[str, int]:
 
 
 def _balanced(totals: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
-    """Hold the counters against each other, and each state's against the rows that are there."""
+    """Compare the counters with each other, and each state's counter with the rows in the store."""
     expected = {state: totals[state] for state in STATES}
     expected["discarded"] = sum(totals["discarded"].values())
     there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}

@@ -1,7 +1,7 @@
-"""Who did what to deliveries: a row each time a person or a token replayed, discarded or paused.
+"""The history of actions on deliveries: who replayed, discarded, paused or resumed what, and when.
 
-A row is written by the transaction that does it, so that nothing is done without one. An action on
-many envelopes takes several transactions; each adds what it did to the same row.
+The transaction of an action also writes its row, so every action has a row. An action on many
+envelopes takes several transactions. Each of them adds its count to the same row.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from app.delivery.tables import delivery_actions
 from app.store import Store, delete_in_batches
 
 Kind = Literal["replayed", "discarded", "paused", "resumed"]
-# Rows that are kept, whatever RETENTION_DAYS says; some 2 MB.
+# The largest number of rows that are kept, independent of RETENTION_DAYS: about 2 MB.
 MAX_KEPT = 10_000
 
 
 class Action:
-    """One act, which is a row as soon as it did something."""
+    """One action of a person or a token. Its row is written when it first changes something."""
 
     def __init__(self, actor: str, kind: Kind, now: datetime, **what: Any) -> None:
         self._values: dict[str, Any] = {"actor": actor[:200], "kind": kind, "at": now, "filter": {}}
@@ -28,7 +28,7 @@ class Action:
         self._row_id: int | None = None
 
     def note(self, conn: Connection, envelopes: int) -> None:
-        """Add what a transaction did; the caller commits."""
+        """Add the number of envelopes that a transaction changed. The caller commits."""
         of = delivery_actions.c
         if self._row_id is not None:
             more = update(delivery_actions).where(of.id == self._row_id)
@@ -47,8 +47,8 @@ def list_actions(
 ) -> list[Row[Any]]:
     """Return actions, newest first.
 
-    :param envelope_id: only what was done to this one by itself.
-    :param before: the id of the row after which the page goes on, exclusive.
+    :param envelope_id: return only actions on this single envelope, not those on a filter.
+    :param before: return only rows with a smaller id than this.
     """
     query = select(delivery_actions).order_by(delivery_actions.c.id.desc()).limit(limit)
     if envelope_id is not None:
@@ -59,7 +59,7 @@ def list_actions(
 
 
 def prune_actions(store: Store, before: datetime | None) -> None:
-    """Remove what is older than a moment, and what is beyond MAX_KEPT."""
+    """Remove actions older than a moment, and all but the newest :data:`MAX_KEPT`."""
     of = delivery_actions.c
     with store.read() as conn:
         newest = conn.scalar(select(func.max(of.id))) or 0

@@ -1,18 +1,20 @@
-"""What people do to deliveries: replay, discard, pause, resume. Every act is a line in the log and
-a row of :mod:`app.delivery.action_history`.
+"""Actions of people on deliveries: replay, discard, pause and resume.
+
+Every action writes a line to the log and a row of :mod:`app.delivery.action_history`.
 
     ActionError
     ├── UnknownDelivery   no such envelope, or no such project
-    └── DoesNotFit        not in this state, or there is nowhere to send it to
+    └── DoesNotFit        the envelope's state does not allow it, or its project has no DSN
 
-An envelope may be on its way at that very moment. Settling is conditional on state and number of
-attempts (:mod:`app.delivery.outcomes`), therefore:
+A forwarder may be sending an envelope at the moment of the action. An outcome is recorded only if
+the envelope's state and number of attempts are unchanged (:mod:`app.delivery.outcomes`). Therefore:
 
-- One that waits keeps its attempts and its state when it is replayed; only its turn comes sooner.
-  Its forwarder holds it while it sends, so nobody sends it a second time meanwhile, and what comes
-  back settles it as ever.
-- One that was settled begins anew. Should an answer to an earlier try still come, "accepted" wins,
-  as it does over a discard; any other answer at worst makes it wait for its next turn.
+- A waiting envelope that is replayed keeps its state and its number of attempts. It only becomes
+  due sooner. A forwarder that is sending the envelope holds it until the answer comes, so the
+  envelope is not sent a second time meanwhile, and the outcome is recorded as usual.
+- An envelope with a final state starts again as pending. If the answer to an earlier attempt still
+  arrives, "accepted" wins, as it wins over a discard. Any other answer at worst makes the envelope
+  wait for its next attempt.
 """
 
 from __future__ import annotations
@@ -39,18 +41,19 @@ from app.store import Store, first_within, utc_now
 
 log = logging.getLogger("app.tracker")
 
-# Some 50 ms of the store's only writer, with envelopes of 6 KB: whoever waits hardly notices.
+# A batch holds the store's only writer for about 50 ms with envelopes of 6 KB. Other writers hardly
+# notice this wait.
 BATCH_SIZE = 500
-# SQLite writes a row anew as a whole, its body included.
+# SQLite rewrites the whole row, including the envelope's body.
 BATCH_BYTES = 4 * 1024 * 1024
-# Goes before everything else, is never sampled out and never too old.
+# The priority of a replayed envelope: sent before all others, never sampled out, never expired.
 REPLAYED = -1
 BY_PERSON = "by_person"
 
 DISCARDABLE = (*WAITING, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 REPLAYABLE: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DELIVERED)
-# What a filter that names no state means: what waits for a person, or for its next turn. Not what
-# was left out on purpose, nor what was never meant to go.
+# The states that a filter without a state selects: envelopes that wait for a person or for their
+# next attempt. Discarded and local envelopes are not among them.
 REPLAYED_BY_DEFAULT = (EnvelopeState.RETRY, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 
 _COLUMNS: tuple[Any, ...] = (
@@ -65,7 +68,7 @@ _Act = Callable[[Connection, list[Row[Any]]], int]
 
 
 class ActionError(InputError):
-    """It was not done; the text says why."""
+    """The action was not carried out. The text says why."""
 
 
 class UnknownDelivery(ActionError, Missing):
@@ -78,7 +81,7 @@ class DoesNotFit(ActionError, Conflict):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many envelopes it was done to, and how many have no DSN to go to."""
+    """How many envelopes an action changed, and how many it skipped because they have no DSN."""
 
     done: int
     skipped: int = 0
@@ -87,11 +90,12 @@ class Outcome:
 def replay_one(
     store: Store, destinations: Destinations, envelope_id: int, actor: str, *, force: bool = False
 ) -> None:
-    """Have an envelope sent again, or at once.
+    """Mark an envelope to be sent now: again if it has a final state, sooner if it waits.
 
-    :param force: even if Sentry has accepted it; it knows an event by its id and keeps one.
+    :param force: send the envelope even if Sentry has accepted it. Sentry identifies an event by
+        its id and keeps only one copy.
     :raise UnknownDelivery: no envelope has this id.
-    :raise DoesNotFit: it is delivered, or its project has no DSN.
+    :raise DoesNotFit: the envelope is delivered, or its project has no DSN.
     """
     with store.write() as conn:
         row = _one(conn, envelope_id)
@@ -111,11 +115,11 @@ def replay(
     *,
     force: bool = False,
 ) -> Outcome:
-    """Have the envelopes of a filter sent again, or at once; those without a DSN are skipped.
+    """Mark the envelopes of a filter to be sent now. Envelopes without a DSN are skipped.
 
-    Without a state and without ids it means :data:`REPLAYED_BY_DEFAULT`.
+    A filter without a state and without ids selects :data:`REPLAYED_BY_DEFAULT`.
 
-    :param force: also those that Sentry has accepted, where they are asked for by state or id.
+    :param force: include envelopes that Sentry has accepted, if the filter names a state or ids.
     """
     is_exact = not filter.given.keys().isdisjoint({"state", "ids"})
     states = REPLAYABLE if is_exact else REPLAYED_BY_DEFAULT
@@ -130,10 +134,10 @@ def replay(
 
 
 def discard_one(store: Store, destinations: Destinations, envelope_id: int, actor: str) -> None:
-    """Give an envelope up; it stays here, and can be replayed.
+    """Discard an envelope. It stays in the store and can be replayed.
 
     :raise UnknownDelivery: no envelope has this id.
-    :raise DoesNotFit: it is delivered, local, or discarded already.
+    :raise DoesNotFit: the envelope is delivered, local or already discarded.
     """
     with store.write() as conn:
         row = _one(conn, envelope_id)
@@ -147,7 +151,7 @@ def discard_one(store: Store, destinations: Destinations, envelope_id: int, acto
 def discard(
     store: Store, destinations: Destinations, filter: DeliveryFilter, actor: str
 ) -> Outcome:
-    """Give up those envelopes of a filter that are still to be sent."""
+    """Discard the envelopes of a filter that are still to be sent."""
     action = Action(actor, "discarded", utc_now(), filter=_named(filter))
     outcome = _in_batches(
         store, filter, DISCARDABLE, lambda conn, rows: _discard(conn, destinations, rows), action
@@ -157,17 +161,19 @@ def discard(
 
 
 def pause(store: Store, destinations: Destinations, project_id: int, actor: str) -> Destination:
-    """Stop sending to a project's destination; everything is kept and queued.
+    """Stop sending to a project's destination. All its envelopes are kept and queued.
 
-    :raise UnknownDelivery: there is no such project. :raise DoesNotFit: it has no DSN.
+    :raise UnknownDelivery: there is no such project.
+    :raise DoesNotFit: the project has no DSN.
     """
     return _set(store, destinations, project_id, actor, "paused", own.pause)
 
 
 def resume(store: Store, destinations: Destinations, project_id: int, actor: str) -> Destination:
-    """Send again, and at once; an open circuit closes.
+    """Start sending to a project's destination again, at once. An open circuit is closed.
 
-    :raise UnknownDelivery: there is no such project. :raise DoesNotFit: it has no DSN.
+    :raise UnknownDelivery: there is no such project.
+    :raise DoesNotFit: the project has no DSN.
     """
     return _set(store, destinations, project_id, actor, "resumed", own.resume)
 
@@ -209,7 +215,7 @@ def _action_on(actor: str, kind: Kind, row: Row[Any]) -> Action:
 def _in_batches(
     store: Store, filter: DeliveryFilter, states: Collection[str], act: _Act, action: Action
 ) -> Outcome:
-    """Do it to what is there now, a transaction for every batch."""
+    """Apply an action to the envelopes that exist now, in one transaction for each batch."""
     chosen = filter.apply(select(*_COLUMNS)).where(envelopes.c.state.in_(states))
     with store.read() as conn:
         newest = conn.scalar(select(func.max(envelopes.c.id))) or 0

@@ -1,10 +1,10 @@
-"""The circuit: what a destination's answers teach about the destination.
+"""The circuit breaker: it stops sending to a destination that does not accept envelopes.
 
-    closed ──refused, or failures of several envelopes──▶ open ──probe taken──▶ closed
+    closed ──refused, or failures of several envelopes──▶ open ──probe accepted──▶ closed
 
-While it is open everything waits and one envelope at a time is tried, further and further apart,
-so that a Sentry that comes back is not met by all that queued. One envelope alone that always
-fails opens nothing: it may be the envelope.
+While the circuit is open, all envelopes wait. Only one envelope at a time is sent as a probe, and
+the wait between probes grows. This protects a Sentry that comes back from the whole queue at once.
+A single envelope that always fails does not open the circuit: the envelope may be the cause.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from app.delivery.destinations import Destination
 from app.delivery.policy import Backoff, Decision
 from app.protocol.rate_limits import MAX_LIMIT, merged
 
-# So many different envelopes that fail without any success between them are no accident.
+# The circuit opens after this many different envelopes failed with no success in between.
 FAILING_ENVELOPES = 3
 
-# A moment that people read; written for every answer it would be one more row in each transaction.
+# People read this moment, so it need not be exact. Writing it for every answer would add one more
+# row to each transaction.
 DELIVERED_AT_EVERY = timedelta(seconds=1)
 
 
 class Circuit:
-    """The memory that the rows do not need: which envelopes failed since the last success."""
+    """The circuit of one destination.
+
+    This object remembers which envelopes failed since the last success. All other state is in the
+    destination's row.
+    """
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
@@ -34,9 +39,9 @@ class Circuit:
     def learn(
         self, destination: Destination, results: Iterable[tuple[int, Decision]], now: datetime
     ) -> Destination:
-        """Return the destination as it is after these results of one batch.
+        """Return the destination with the state that follows from the results of one batch.
 
-        :param results: envelope ids with what became of them.
+        :param results: pairs of an envelope id and the decision about it.
         """
         results = list(results)
         limits = destination.limits
@@ -87,5 +92,7 @@ class Circuit:
 
 
 def _is_an_answer(decision: Decision) -> bool:
-    """Whether it shows that Sentry is there and lets us in, whatever it says to this envelope."""
+    """Whether the answer shows that Sentry is reached and accepts our key, even if Sentry did not
+    accept this envelope.
+    """
     return decision.kind in ("delivered", "parked") or decision.status == 429

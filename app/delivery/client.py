@@ -1,11 +1,11 @@
-"""One exchange with Sentry: an envelope goes out, an answer or a cause comes back.
+"""One exchange with Sentry: send an envelope and read the answer, or the cause of a failure.
 
-libcurl speaks HTTP: its connections are driven by one thread (:mod:`app.delivery.exchanges`) and
-cost half the CPU of a thread with :mod:`http.client` for each of them.
+libcurl does the HTTP. One thread drives all its connections (:mod:`app.delivery.exchanges`). This
+costs half the CPU of one thread with :mod:`http.client` for each connection.
 
-Certificates are verified. The authorities of ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE`` are
-trusted, else certifi's; the proxy of ``HTTPS_PROXY``, ``HTTP_PROXY`` and ``NO_PROXY`` is used: the
-variables that the SDK and every other client know.
+Certificates are verified against the authorities of ``SSL_CERT_FILE`` or ``REQUESTS_CA_BUNDLE``,
+otherwise against those of certifi. The proxy comes from ``HTTPS_PROXY``, ``HTTP_PROXY`` and
+``NO_PROXY``. The SDK and other clients use the same variables.
 """
 
 from __future__ import annotations
@@ -32,30 +32,31 @@ from app.protocol.dsn import Dsn
 
 CheckAddress = Callable[[str], None]
 
-# Of one wait: for the connection, for the next bytes of the answer. A Sentry that needs longer is
-# not well, and the envelope is safe here.
+# The limit for a single wait: for the connection, or for the next bytes of the answer. A Sentry
+# that needs longer has a problem, and the envelope is safe in the store.
 TIMEOUT_S = 10
-# Of the whole exchange, against an answer that drips.
+# The limit for the whole exchange. It protects against an answer that arrives byte by byte.
 DEADLINE_S = 30
 MAX_ANSWER_BYTES = 65_536
-# Keys are 32 hex digits; what is this short is no secret, and may stand in any word.
+# Keys are 32 hex digits. A shorter string than this is not a secret and may occur in any word.
 MIN_KEY_LENGTH = 8
 CLIENT = "devenviro/1"
 INSTANCE_HEADER = "X-DevEnviro-Instance"
-# Whose address Sentry takes for the sender's, instead of ours.
+# Sentry takes the address in this header as the sender's address, instead of ours.
 FORWARDED_HEADER = "X-Sentry-Forwarded-For"
-# A sixth of the CPU of level 9, for an eighth more bytes (a 20 KB event).
+# Level 1 costs a sixth of the CPU of level 9 and gives an eighth more bytes (a 20 KB event).
 GZIP_LEVEL = 1
-# CURLOPT_QUICK_EXIT, for which pycurl has no name: a handle that is closed while its host's name is
-# being resolved does not wait for that. Source: https://curl.se/libcurl/c/CURLOPT_QUICK_EXIT.html.
+# CURLOPT_QUICK_EXIT; pycurl has no name for it. With it, closing a handle does not wait until a
+# running DNS lookup ends. Source: https://curl.se/libcurl/c/CURLOPT_QUICK_EXIT.html.
 QUICK_EXIT = 322
 
 
 class Origin(NamedTuple):
     """Where an envelope came from.
 
-    :param via: the instances it came through before, separated by commas.
-    :param address: of its sender, and ``user_agent``, where the envelope asks for them.
+    :param via: the instances that the envelope passed before, separated by commas.
+    :param address: of the envelope's sender. It and ``user_agent`` are set only where the envelope
+        asks for them.
     """
 
     via: str | None = None
@@ -64,19 +65,20 @@ class Origin(NamedTuple):
 
 
 class _Copied(socket.socket):
-    """A socket that curl copies: the original closes when nobody has it any more."""
+    """A socket that curl copies. The original closes when no reference to it is left."""
 
     def __del__(self) -> None:
         self.close()
 
 
 class Line:
-    """One curl handle for exchanges with one DSN, one after the other.
+    """One curl handle for exchanges with one DSN, one exchange at a time.
 
-    :param instance_id: of this store; it tells us our own envelopes when they come back.
-    :param check: raises ``AddressError`` for an address that no connection may be made to. It is
-        asked for every new connection, with the very address that this one would go to, so that a
-        name whose answer changes leads nowhere else. Not where a proxy is set, which resolves.
+    :param instance_id: of this store. It lets us recognise our own envelopes if they come back.
+    :param check: raises ``AddressError`` for an address that connections may not be made to. It is
+        called for every new connection, with the address of that connection. So a DNS name whose
+        answer changes cannot lead to another address. It is not called if a proxy is set, because
+        then the proxy resolves the name.
     """
 
     def __init__(self, dsn: Dsn, instance_id: str, check: CheckAddress | None = None) -> None:
@@ -95,11 +97,11 @@ class Line:
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_content)
 
     def load(self, body: bytes, origin: Origin, *, is_fresh: bool = False) -> None:
-        """Have the handle ready to send an envelope.
+        """Prepare the handle to send an envelope.
 
-        :param body: of :func:`stamped`.
-        :param is_fresh: over a connection of its own: one that is kept alive has ended, and curl
-            looks for those once a second only.
+        :param body: the result of :func:`stamped`.
+        :param is_fresh: open a new connection. Set it if a kept-alive connection has ended: curl
+            checks for ended connections only once a second.
         """
         data = zlib.compress(body, GZIP_LEVEL, wbits=31)
         self._body, self._header_lines, self._content = io.BytesIO(data), [], b""
@@ -110,11 +112,11 @@ class Line:
         self.curl.setopt(pycurl.FRESH_CONNECT, is_fresh)
 
     def result(self, error: int = pycurl.E_OK, message: str = "") -> Answer | Failure:
-        """Return what became of the exchange that has ended.
+        """Return the result of the exchange that has ended.
 
-        :param error: curl's number and words of it.
+        :param error: curl's error number; ``message`` is its text.
         """
-        # What is longer than we look at is cut off by us.
+        # A write error is our own: we stop reading an answer at MAX_ANSWER_BYTES.
         if error not in (pycurl.E_OK, pycurl.E_WRITE_ERROR):
             refused = f"not sent: {self._refused}" if self._refused else ""
             return Failure(refused or cause_of(self.curl, error, message))
@@ -124,7 +126,7 @@ class Line:
         )
 
     def close(self) -> None:
-        """End the exchange that goes on, if one does, by closing its connection."""
+        """Close the connection. This ends a running exchange."""
         self.curl.close()
 
     def _headers(self, origin: Origin) -> list[str]:
@@ -136,12 +138,12 @@ class Line:
             f"X-Sentry-Auth: {self._dsn.authorization(CLIENT)}",
             f"{INSTANCE_HEADER}: {', '.join(filter(None, (origin.via, self._instance_id)))}",
             "Accept:",
-            # Sent at once, instead of asking first whether it may be.
+            # Without this header, curl would wait for "100 Continue" before it sends the body.
             "Expect:",
         ]
 
     def _open_socket(self, purpose: int, address: Any) -> Any:
-        """Open the socket of a connection, if its address is allowed; curl takes a copy of it."""
+        """Open the socket of a connection if its address is allowed. curl copies the socket."""
         family, kind, protocol, where = address
         try:
             if self._check is not None:
@@ -153,7 +155,7 @@ class Line:
 
     def _take_header_line(self, line: bytes) -> None:
         if line.startswith(b"HTTP/"):
-            self._header_lines = []  # Those of a proxy, or of "100 Continue".
+            self._header_lines = []  # Drop the headers of a proxy or of "100 Continue".
         self._header_lines.append(line)
 
     def _take_content(self, part: bytes) -> int:
@@ -171,8 +173,8 @@ _CAUSES = {
     pycurl.E_COULDNT_CONNECT: "connection refused: nothing listens there",
     pycurl.E_OPERATION_TIMEDOUT: "no answer in time",
     pycurl.E_GOT_NOTHING: _CLOSED,
-    # It would send again by itself where a kept-alive connection has ended; there is nothing to
-    # read a second time, since every try is to stand in the ledger.
+    # curl wants to send the body again when a kept-alive connection has ended. It cannot, because
+    # we offer no way to rewind the body: every attempt must be recorded in the ledger.
     pycurl.E_SEND_FAIL_REWIND: _CLOSED,
     pycurl.E_RECV_ERROR: _RESET,
     pycurl.E_SEND_ERROR: _RESET,
@@ -193,9 +195,9 @@ _TLS = frozenset(
 
 
 def cause_of(curl: pycurl.Curl, error: int, message: str) -> str:
-    """Return why an exchange had no answer, in words, without any address or key.
+    """Return in words why an exchange had no answer. The text contains no address and no key.
 
-    :param error: curl's number and words of it.
+    :param error: curl's error number; ``message`` is its text.
     """
     if error in _TLS:
         return f"TLS: {message.removeprefix('SSL certificate problem: ') or 'failed'}"
@@ -209,18 +211,18 @@ def cause_of(curl: pycurl.Curl, error: int, message: str) -> str:
 
 
 def authorities() -> str:
-    """Return the file of the authorities that certificates are held against."""
+    """Return the path of the file with the authorities that certificates are verified against."""
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
     return named or certifi.where()
 
 
 def tls_context() -> ssl.SSLContext:
-    """Return a context for sockets that trusts what an exchange trusts."""
+    """Return an SSL context that trusts the same authorities as an exchange."""
     return ssl.create_default_context(cafile=authorities())
 
 
 def without_keys(answer: Answer, dsn: Dsn) -> Answer:
-    """Return an answer without the DSN's keys, which a server may repeat in what it says."""
+    """Return an answer with the DSN's keys replaced. A server may repeat them in its answer."""
     headers, body = dict(answer.headers), answer.body
     for key in (dsn.key, dsn.secret or ""):
         if len(key) >= MIN_KEY_LENGTH:
@@ -230,10 +232,10 @@ def without_keys(answer: Answer, dsn: Dsn) -> Answer:
 
 
 def stamped(body: bytes, sent_at: datetime) -> bytes:
-    """Return a stored envelope as it is sent: with ``sent_at``, without the DSN of our own door.
+    """Return a stored envelope as it is sent: with ``sent_at`` and without the header ``dsn``.
 
-    :param body: in wire form, not compressed.
-    :raise ValueError: its first line is no JSON object.
+    :param body: in wire form, not compressed. Its ``dsn`` is that of our ingest routes.
+    :raise ValueError: the first line of the envelope is not a JSON object.
     """
     line, _, items = body.partition(b"\n")
     try:
@@ -248,7 +250,7 @@ def stamped(body: bytes, sent_at: datetime) -> bytes:
 
 
 def new_handle(url: str) -> pycurl.Curl:
-    """Return a handle that posts to a URL, in bounded time and without redirects."""
+    """Return a curl handle that posts to a URL with time limits and does not follow redirects."""
     curl = pycurl.Curl()
     for option, value in (
         (pycurl.URL, url),
@@ -271,7 +273,8 @@ def new_handle(url: str) -> pycurl.Curl:
 def _trust_and_proxy(curl: pycurl.Curl, dsn: Dsn) -> None:
     curl.setopt(pycurl.CAINFO, authorities())
     proxy = _proxy_for(dsn)
-    # Empty: curl's own reading of the variables differs from that of the other clients.
+    # An empty value keeps curl from reading the variables itself. It reads them differently from
+    # the other clients.
     curl.setopt(pycurl.PROXY, f"{proxy.hostname}:{proxy.port or 3128}" if proxy else "")
     if proxy and proxy.username is not None:
         curl.setopt(pycurl.PROXYUSERNAME, unquote(proxy.username))
@@ -287,7 +290,9 @@ def _proxy_for(dsn: Dsn) -> Any:
 
 
 def _headers_of(lines: list[bytes]) -> dict[str, str]:
-    """Return headers by lower-case name; what came twice is one list, as HTTP has it."""
+    """Return headers by lower-case name. A header that came twice becomes one comma-separated
+    list, as HTTP defines it.
+    """
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.decode("latin-1").partition(":")

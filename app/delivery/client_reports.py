@@ -1,7 +1,7 @@
-"""Client reports: telling Sentry what it was spared, so that its counts stay honest.
+"""Client reports: they report to Sentry what was not sent, so that Sentry's counts stay correct.
 
-What is owed stands in ``client_reports``; it is taken off when Sentry has accepted the report, so
-a process that is killed in between reports twice rather than never.
+The table ``client_reports`` holds the unreported counts. A count is reduced after Sentry has
+accepted the report. A process that is killed in between therefore reports twice, rather than never.
 
 Source: https://develop.sentry.dev/sdk/telemetry/client-reports/, 2026-11-24.
 """
@@ -20,7 +20,7 @@ from app.protocol.packing import pack
 
 
 class Owed(NamedTuple):
-    """So many of a category were not sent, for this reason."""
+    """How many items of a category were not sent for this reason and are not reported yet."""
 
     reason: str
     category: str
@@ -28,13 +28,13 @@ class Owed(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What a project's Sentry is to be told."""
+    """The client report for a project's Sentry."""
 
     project_id: int
     owed: tuple[Owed, ...]
 
     def body(self, now: datetime) -> bytes:
-        """Return the report as an envelope, compressed as stored ones are."""
+        """Return the report as an envelope, compressed like a stored envelope."""
         payload = {
             "timestamp": now.isoformat().replace("+00:00", "Z"),
             "discarded_events": [report._asdict() for report in self.owed],
@@ -44,7 +44,9 @@ class Report(NamedTuple):
 
 
 def owed_by(conn: Connection, project_id: int) -> Report | None:
-    """Return what a project's Sentry has not been told of, ``None`` when nothing."""
+    """Return the report that a project's Sentry has not accepted yet, ``None`` if there is
+    nothing to report.
+    """
     columns = (client_reports.c.reason, client_reports.c.category, client_reports.c.quantity)
     query = select(*columns).where(client_reports.c.project_id == project_id).order_by(*columns)
     owed = tuple(Owed(*row) for row in conn.execute(query))
@@ -52,12 +54,12 @@ def owed_by(conn: Connection, project_id: int) -> Report | None:
 
 
 def projects_owing(conn: Connection) -> list[int]:
-    """Return the projects whose Sentry has to be told something."""
+    """Return the projects that have something to report to their Sentry."""
     return sorted(conn.scalars(select(client_reports.c.project_id).distinct()))
 
 
 def take_off(conn: Connection, reports: Iterable[Report]) -> None:
-    """Take off what Sentry has accepted; what was added meanwhile stays owed."""
+    """Subtract what Sentry has accepted. Counts that were added meanwhile stay unreported."""
     table = client_reports
     for report in reports:
         for owed in report.owed:

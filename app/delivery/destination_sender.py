@@ -1,10 +1,10 @@
-"""What one process does for one destination while it holds the lease.
+"""The sender: what one process does for one destination while it holds the destination's lease.
 
-    step      lease → pick what is due → sample → begin to send it
+    step      lease → pick due envelopes → sample → begin to send them
     results   rows, attempts, counters, circuit and limits, in one transaction of the forwarder
 
-The database is the only memory that counts: whatever a person or another process changed holds
-from the next step on.
+Every step reads the database again. So a change by a person or another process takes effect from
+the next step on.
 """
 
 from __future__ import annotations
@@ -32,24 +32,25 @@ from app.protocol.dsn import Dsn
 from app.protocol.rate_limits import EVERYTHING, MAX_LIMIT, limited_types, longest
 from app.store import Store, leases, utc_now
 
-# Kept-alive connections to one Sentry, opened when they are needed; also how many envelopes a
-# SIGKILL may have sent twice. The SDK has one, so over any distance a drain is at best as many
-# times faster; and one transaction settles what all of them have.
+# Kept-alive connections to one Sentry, opened when they are needed. This is also the number of
+# envelopes that are sent twice at most after a SIGKILL. The SDK has one connection, so a backlog
+# drains at best this many times faster, over any distance. One transaction records the results of
+# all connections.
 CONNECTIONS = 16
 LEASE = timedelta(seconds=60)
 RENEW_S = 15.0
 REPORT_EVERY_S = 10.0
-# How often a process asks for a lease that another one holds.
+# How often a process asks for a lease that another process holds.
 ASK_AGAIN_S = 1.0
-# How often a sender looks whose due envelopes all wait for a rate limit of their category.
+# How often a sender looks for envelopes while all due envelopes wait for a category's rate limit.
 LIMITED_REST_S = 1.0
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What the settings say about sending.
+    """The settings for sending.
 
-    :param backlog_per_s: envelopes a second of what had to wait; 0 for as many as go.
+    :param backlog_per_s: envelopes of the backlog that are sent a second; 0 for no limit.
     """
 
     backoff: Backoff = field(default_factory=Backoff)
@@ -59,7 +60,7 @@ class Rules:
 
 
 class DestinationSender:
-    """The way to one destination."""
+    """Sends the envelopes of one project to its destination."""
 
     def __init__(
         self,
@@ -81,23 +82,25 @@ class DestinationSender:
         self._is_checked = False
         self._route: Route | None = None
         self._sending: list[Due | Report] = []
-        # Sent, but their results could not be written yet: not sent again, and in nobody's place.
+        # Sent, but their results could not be written yet. They are not sent again, and they do
+        # not count as a connection in use.
         self._apart: list[Due | Report] = []
         self._lease_until = 0.0
         self._asked_at = 0.0
         self._pace = Pace(rules.backlog_per_s)
         self._reported_at = 0.0
         self._rests_until = 0.0
-        # What came in before this moment had to wait, and is backlog.
+        # An envelope received before this moment had to wait and is part of the backlog.
         self._live_since = utc_now()
         self._waited_until: datetime | None = None
 
-    # ---- giving out -----------------------------------------------------------------------------
+    # ---- sending --------------------------------------------------------------------------------
 
     def step(self, destination: Destination) -> list[DeliveryOutcome]:
-        """Begin to send what is due; return what is not to be sent, to be settled.
+        """Begin to send due envelopes. Return the outcomes of envelopes that were sampled out, for
+        the caller to record.
 
-        :param destination: as the store has it now.
+        :param destination: as it is in the store now.
         """
         now = utc_now()
         if not self._may_send(destination, now) or uptime_s() < self._rests_until:
@@ -118,7 +121,7 @@ class DestinationSender:
             bodies = outbox.load_bodies(conn, chosen) if chosen else {}
             report = self._report(conn, destination, now)
         if destination.limits and not live and not backlog:
-            # What is due waits for a limit of its category: looked for less often.
+            # All due envelopes wait for a limit of their category. Look for them less often.
             self._rests_until = uptime_s() + LIMITED_REST_S
         for envelope in chosen:
             if envelope.id in bodies:
@@ -128,7 +131,9 @@ class DestinationSender:
         return list(thinned.values())
 
     def _may_send(self, destination: Destination, now: datetime) -> bool:
-        """Tell whether anything may go now; note that what waits meanwhile is backlog."""
+        """Return whether envelopes may be sent now. If not, note that envelopes received from now
+        on belong to the backlog.
+        """
         if destination.dsn is None or destination.paused_at:
             self._waited_until = now
             return False
@@ -137,12 +142,12 @@ class DestinationSender:
             self._waited_until = None
             return True
         probes = not self._sending and (destination.probe_at is None or destination.probe_at <= now)
-        # What comes after a probe that gets through has not had to wait.
+        # An envelope that is received after a successful probe did not have to wait.
         self._waited_until = now if probes else self._waited_until or now
         return probes
 
     def _holds_lease(self) -> bool:
-        """Hold the lease, and long enough for an exchange that begins now."""
+        """Claim or renew the lease. Return whether it lasts for an exchange that begins now."""
         now = uptime_s()
         if self._lease_until - now < LEASE.total_seconds() - RENEW_S and now >= self._asked_at:
             is_new = self._lease_until < now
@@ -161,7 +166,9 @@ class DestinationSender:
         return f"delivery:{self.project_id}"
 
     def _is_connected_to(self, destination: Destination) -> bool:
-        """Have a route to the DSN that holds now, once what goes to another one has ended."""
+        """Open a route to the destination's current DSN. Return ``False`` while exchanges with its
+        previous DSN are still running.
+        """
         if (destination.dsn, destination.checked) == (self._dsn, self._is_checked):
             return True
         if self._sending:
@@ -178,7 +185,7 @@ class DestinationSender:
     def _candidates(
         self, conn: DbConnection, destination: Destination, now: datetime
     ) -> tuple[list[Due], list[Due]]:
-        """Return what has just come in, and what had to wait."""
+        """Return new envelopes and envelopes of the backlog."""
         limited = limited_types(destination.limits, now)
         held = [
             envelope.id for envelope in (*self._sending, *self._apart) if isinstance(envelope, Due)
@@ -212,7 +219,7 @@ class DestinationSender:
         return replace(self._rules.sampling, sample_rate=self._destinations.sample_rate)
 
     def _choose(self, live: list[Due], backlog: list[Due]) -> list[Due]:
-        """Share what is free: live events first, but what had to wait is never starved."""
+        """Choose envelopes for the free connections: new ones first, but always some backlog."""
         free = self._free
         paced = backlog[: self._pace.allowance()]
         share = min(len(paced), max(1, free // 4, free - len(live)))
@@ -228,22 +235,24 @@ class DestinationSender:
         return client_reports.owed_by(conn, self.project_id)
 
     def _send(self, token: Due | Report, body: bytes, origin: Origin) -> None:
-        # Another process may hold the lease by the time this one goes on.
+        # This process may have been stopped meanwhile, and another process may hold the lease.
         if self._route is not None and self._lease_lasts(DEADLINE_S):
             self._sending.append(token)
             self._exchanges.begin(self, token, self._route, body, origin)
 
     @property
     def _free(self) -> int:
-        """How many more may be under way."""
+        """How many more exchanges may be started."""
         return CONNECTIONS - len(self._sending)
 
-    # ---- taking back ----------------------------------------------------------------------------
+    # ---- results --------------------------------------------------------------------------------
 
     def outcomes(
         self, conn: DbConnection, results: list[Sent], now: datetime
     ) -> list[DeliveryOutcome]:
-        """Return what became of envelopes, and write what the answers teach of the destination."""
+        """Return the outcomes of envelopes, and write what the answers show about the destination:
+        its circuit and its rate limits.
+        """
         judged = [
             (result.token, result, judge(result.result, now)) for result in results if result.result
         ]
@@ -266,12 +275,12 @@ class DestinationSender:
         ]
 
     def take_back(self, sent: Sent) -> None:
-        """Have its place free again; the result is settled."""
+        """Free the connection of an envelope whose result was recorded."""
         tokens = self._sending if sent.token in self._sending else self._apart
         tokens.remove(sent.token)
 
     def set_apart(self, sent: Sent) -> None:
-        """Have its place free again, although the result is not settled."""
+        """Free the connection of an envelope whose result could not be recorded yet."""
         if sent.token in self._sending:
             self._sending.remove(sent.token)
             self._apart.append(sent.token)
@@ -288,7 +297,7 @@ class DestinationSender:
             outbox.bring_forward(conn, self.project_id, now)
 
     def outcome(self, due: Due, sent: Sent, decision: Decision, now: datetime) -> DeliveryOutcome:
-        """Return what an envelope becomes by one attempt."""
+        """Return the outcome of one attempt for its envelope."""
         state = "retry" if decision.kind == "refused" else decision.kind
         error = decision.cause or None
         return DeliveryOutcome(
@@ -310,22 +319,22 @@ class DestinationSender:
 
     @property
     def is_sending(self) -> bool:
-        """Whether results are still to come or to be settled."""
+        """Whether exchanges are running, or results wait to be recorded."""
         return bool(self._sending)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is under way and nothing has to be remembered."""
+        """Whether no exchange is running and no result waits to be recorded."""
         return not self._sending and not self._apart
 
     def may_report(self) -> bool:
-        """Return whether it is time to ask for a client report."""
+        """Return whether it is time to look for a client report."""
         return uptime_s() - self._reported_at >= REPORT_EVERY_S
 
     def close(self) -> None:
-        """Give the lease back, if it is still ours and nothing is being sent.
+        """Release the lease, if it is still ours and no exchange is running.
 
-        While something is, another process must not begin to send the same.
+        While an exchange is running, another process must not begin to send the same envelope.
         """
         self._close_route()
         if self._lease_until > uptime_s() and not self._sending:
@@ -339,7 +348,7 @@ class DestinationSender:
 
 
 def worker_of(owner: str) -> str:
-    """Return what the ledger calls a process: ``host:pid``."""
+    """Return the name of a process in the ledger: ``host:pid``."""
     return ":".join(owner.split(":")[:2])
 
 

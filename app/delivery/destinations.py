@@ -1,7 +1,7 @@
-"""Destinations: the DSN that a project's envelopes go to, and what its forwarder has learned.
+"""Destinations: the DSN that a project's envelopes are sent to, and the state of sending to it.
 
-Project 1 is this application; its DSN is a setting. Every other project has one of its own, in its
-row, or none: then what it reports stays here.
+Project 1 is this application; its DSN is a setting. The DSN of every other project is in the
+project's row. The envelopes of a project without a DSN stay here.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from app.store import replaced, upsert
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 _MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
-# Built once: in every transaction that accepts envelopes, where putting it together takes longer
-# than executing it.
+# This statement is built once. Every transaction that accepts envelopes executes it, and building
+# it takes longer than executing it.
 _WITH_DSN = select(destinations.c.project_id).where(
     destinations.c.project_id.in_(bindparam("ids", expanding=True)), destinations.c.dsn.is_not(None)
 )
@@ -32,15 +32,16 @@ _WITH_DSN = select(destinations.c.project_id).where(
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a project's envelopes go. Printing it shows neither DSN nor key.
+    """Where a project's envelopes are sent. Its ``repr`` shows neither the DSN nor the key.
 
-    :param paused_at: since when a person has it paused.
-    :param open_since: since when its circuit is open: one probe at a time, at ``probe_at``.
+    :param paused_at: when a person paused the destination.
+    :param open_since: when its circuit opened. While it is open, one probe at a time is sent, at
+        ``probe_at``.
     :param cause: of the last failure, in words.
-    :param failures: in a row, of the whole destination.
+    :param failures: number of failures in a row, of the whole destination.
     :param limits: category to the end of its rate limit.
-    :param checked: whether addresses are checked for each connection: not for what was set before
-        there was such a check, and not for the setting SENTRY_DSN.
+    :param checked: whether the address of each connection is checked. It is not checked for a DSN
+        that was set before this check existed, and not for the setting SENTRY_DSN.
     """
 
     project_id: int
@@ -56,14 +57,14 @@ class Destination:
 
     @property
     def host(self) -> str | None:
-        """Scheme, host and port it leads to; of the DSN nothing else is shown."""
+        """Scheme, host and port of the DSN. No other part of a DSN is ever shown."""
         try:
             return Dsn.of(self.dsn).origin if self.dsn else None
         except ValueError:
             return None
 
     def state(self, now: datetime) -> str:
-        """Return one word for it: ``none paused open limited closed``."""
+        """Return the state as one word: ``none``, ``paused``, ``open``, ``limited``, ``closed``."""
         if self.dsn is None:
             return "none"
         if self.paused_at:
@@ -76,7 +77,7 @@ class Destination:
 class Destinations:
     """The destinations of a store.
 
-    :param own_dsn: of project 1; ``None`` keeps its envelopes here.
+    :param own_dsn: DSN of project 1. With ``None`` its envelopes stay here.
     :param allow_private: whether a project's DSN may lead to private networks and this machine.
     :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.sampling`.
     """
@@ -89,7 +90,7 @@ class Destinations:
         self.sample_rate = sample_rate
 
     def with_dsn(self, conn: Connection, project_ids: Collection[int]) -> set[int]:
-        """Return those of the projects whose envelopes go anywhere."""
+        """Return those of the projects that have a DSN."""
         found = {OWN_PROJECT_ID} & set(project_ids) if self.own_dsn else set()
         others = set(project_ids) - {OWN_PROJECT_ID}
         if others:
@@ -97,14 +98,14 @@ class Destinations:
         return found
 
     def find(self, conn: Connection, project_id: int) -> Destination:
-        """Return the destination of a project, one without a DSN where it has none."""
+        """Return the destination of a project. A project without a DSN gets one without a DSN."""
         row = conn.execute(_ONE, {"project_id": project_id}).first()
         return _destination(project_id, self._dsn_of(project_id, row), row)
 
     def find_all(self, conn: Connection, project_ids: Collection[int]) -> list[Destination]:
-        """Return destinations in the order asked for, without those whose row cannot be read.
+        """Return destinations in the order of the ids, without those whose row cannot be read.
 
-        One statement for all of them, unless a row is damaged.
+        One statement reads all of them, unless a row is damaged.
         """
         try:
             rows = {row.project_id: row for row in conn.execute(_MANY, {"ids": project_ids})}
@@ -140,7 +141,9 @@ class Destinations:
         return row.dsn if row else None
 
     def save(self, conn: Connection, destination: Destination) -> None:
-        """Write what a forwarder has learned; not the DSN, not whether it is paused."""
+        """Write the state that a forwarder derived from answers. The DSN and the pause are not
+        written.
+        """
         values = {
             "dsn_hash": _hash(destination.dsn),
             "open_since": destination.open_since,
@@ -154,9 +157,11 @@ class Destinations:
 
 
 def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
-    """Give a project a DSN of its own, or take it away; what is queued then waits.
+    """Set or remove a project's DSN. Queued envelopes wait while there is no DSN.
 
-    :raise ValueError: it is no DSN, or the project is 1, whose DSN is the setting ``SENTRY_DSN``.
+    :param dsn: ``None`` removes the DSN.
+    :raise ValueError: the text is not a DSN, or the project is 1, whose DSN is the setting
+        ``SENTRY_DSN``.
     """
     if project_id == OWN_PROJECT_ID:
         raise ValueError("the DSN of project 1 is the setting SENTRY_DSN")
@@ -166,12 +171,12 @@ def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
 
 
 def pause(conn: Connection, project_id: int, now: datetime) -> None:
-    """Stop sending to a destination; everything is kept and queued."""
+    """Stop sending to a destination. All its envelopes are kept and queued."""
     _upsert(conn, project_id, {"paused_at": now})
 
 
 def resume(conn: Connection, project_id: int, now: datetime) -> None:
-    """Send again, and at once: the circuit closes, whatever it was open for."""
+    """Start sending to a destination again, at once. Its circuit is closed for any cause."""
     statement = update(destinations).where(destinations.c.project_id == project_id)
     conn.execute(statement.values(paused_at=None, open_since=None, probe_at=None, failures=0))
     bring_forward(conn, project_id, now)
@@ -182,7 +187,7 @@ def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Dest
         return Destination(project_id, dsn)
     checked = row.checked and project_id != OWN_PROJECT_ID
     if row.dsn_hash not in (None, _hash(dsn)):
-        # Another DSN than the one it was learned with: only the pause is a person's.
+        # The state belongs to a previous DSN. Keep only the pause, because a person set it.
         return Destination(project_id, dsn, paused_at=row.paused_at, checked=checked)
     return Destination(
         project_id,

@@ -1,7 +1,8 @@
-"""Exchanges with Sentry that go on at once, driven by the one thread that asks for their results.
+"""Concurrent exchanges with Sentry. The thread that asks for their results drives all of them.
 
-The next one on a line begins only when the last one's result was settled. So a process that is
-killed leaves at most as many envelopes sent and not settled, to be sent again, as it has lines.
+A curl handle begins its next exchange only after the result of the last one was recorded. So when
+a process is killed, at most one envelope for each handle was sent without its result being
+recorded. These envelopes are sent again.
 """
 
 from __future__ import annotations
@@ -26,17 +27,17 @@ from app.store import utc_now
 
 log = logging.getLogger("app.tracker")
 
-# How long the first result waits for the others: a transaction costs the same for one as for all
-# of them, and this is nothing beside a round trip to a Sentry elsewhere.
+# How long the first result waits for others. A transaction costs the same for one result as for
+# many, and this wait is short compared with a round trip to a remote Sentry.
 LINGER_S = 0.003
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of an envelope.
+    """The result of sending one envelope.
 
-    :param result: ``None`` when it can't be sent at all: ``damage`` says why.
-    :param ms: how long it took.
+    :param result: ``None`` if the envelope cannot be sent at all; ``damage`` says why.
+    :param ms: duration of the exchange in milliseconds.
     """
 
     owner: Any
@@ -48,9 +49,9 @@ class Sent:
 
 
 class Route:
-    """The way to one DSN: lines that are free are kept for the next envelopes.
+    """The curl handles for one DSN. Free handles are kept for the next envelopes.
 
-    :param check: of the address of each connection, see :class:`app.delivery.client.Line`.
+    :param check: checks the address of each connection, see :class:`app.delivery.client.Line`.
     """
 
     def __init__(self, dsn: Dsn, instance_id: str, check: CheckAddress | None = None) -> None:
@@ -60,11 +61,11 @@ class Route:
         self.free: list[Line] = []
 
     def line(self) -> Line:
-        """Return a line that is free, or a new one."""
+        """Return a free handle, or a new one."""
         return self.free.pop() if self.free else Line(self._dsn, self._instance_id, self._check)
 
     def close(self) -> None:
-        """Close what is free."""
+        """Close the free handles."""
         while self.free:
             self.free.pop().close()
 
@@ -84,14 +85,14 @@ class _Exchange:
 
 
 class Exchanges:
-    """All exchanges of a process; not for two threads, but for :meth:`wake`."""
+    """All exchanges of a process. Only one thread may use it; :meth:`wake` may be called by any."""
 
     def __init__(self) -> None:
         self._running: dict[pycurl.Curl, _Exchange] = {}
         self._ended: list[Sent] = []
         self._timer_at: float | None = None
         self._selector = selectors.DefaultSelector()
-        # Connections that are kept alive: whatever happens to one of these means that it has ended.
+        # Kept-alive connections that are not in use. Any event on one means that it has ended.
         self._idle = selectors.DefaultSelector()
         self._bell, self._rope = socket.socketpair()
         for end in (self._bell, self._rope):
@@ -100,10 +101,10 @@ class Exchanges:
         self._multi = self._new_multi()
 
     def begin(self, owner: Any, token: Any, route: Route, body: bytes, origin: Origin) -> None:
-        """Send an envelope.
+        """Begin to send an envelope.
 
-        :param owner: and ``token``: come back with the result.
-        :param body: as stored, compressed.
+        :param owner: returned with the result, as is ``token``.
+        :param body: compressed, as it is stored.
         """
         at, began = utc_now(), time.monotonic()
         try:
@@ -116,7 +117,7 @@ class Exchanges:
             line.load(data, origin, is_fresh=bool(self._idle.select(0)))
             self._multi.add_handle(line.curl)
         except Exception as bug:
-            # Whatever it is, it must not hold up the others: the envelope is tried again.
+            # No error may hold up the other envelopes. This envelope is tried again.
             log.exception("an envelope could not be sent")
             failure = Failure(f"failed here: {type(bug).__name__}")
             self._ended.append(Sent(owner, token, failure, at, 0.0))
@@ -124,7 +125,11 @@ class Exchanges:
         self._running[line.curl] = _Exchange(owner, token, route, line, at, began)
 
     def results(self, timeout_s: float) -> list[Sent]:
-        """Have them go on until one has ended, somebody calls :meth:`wake`, or the time is up."""
+        """Drive the exchanges and return the results of those that have ended.
+
+        :param timeout_s: returns after this time, or earlier when an exchange has ended or another
+            thread calls :meth:`wake`.
+        """
         until, is_woken = time.monotonic() + timeout_s, False
         while not self._ended and not is_woken and (left := until - time.monotonic()) > 0:
             is_woken = self._turn(left)
@@ -134,25 +139,28 @@ class Exchanges:
         return ended
 
     def wake(self) -> None:
-        """Have :meth:`results` return now; for other threads."""
-        # It rings already, or nobody is there any more.
+        """Make :meth:`results` return now. Other threads may call this."""
+        # The socket is full, so a wake-up is pending already, or it is closed.
         with contextlib.suppress(OSError):
             self._rope.send(b"!")
 
     def end_all(self, why: str) -> None:
-        """End what is under way, without its answer."""
+        """End the running exchanges with a failure instead of an answer.
+
+        :param why: the cause of the failure.
+        """
         for exchange in list(self._running.values()):
             self._take_off(exchange, Failure(why))
             exchange.line.close()
 
     def close_connections(self) -> None:
-        """Close those that are kept alive, unless any is in use."""
+        """Close the kept-alive connections, unless an exchange is running."""
         if not self._running:
             self._multi.close()
             self._multi = self._new_multi()
 
     def close(self) -> None:
-        """Close everything; what is under way is given up."""
+        """Close all connections and sockets. Running exchanges are given up."""
         self.end_all("given up")
         self._multi.close()
         self._selector.close()
@@ -172,7 +180,9 @@ class Exchanges:
             self._turn(left)
 
     def _turn(self, timeout_s: float) -> bool:
-        """Wait for the network once and have curl do what can be done; return whether woken."""
+        """Wait for the network once and let curl handle what is ready. Return whether another
+        thread called :meth:`wake`.
+        """
         if self._timer_at is not None:
             timeout_s = min(timeout_s, max(0.0, self._timer_at - time.monotonic()))
         is_woken = False
@@ -208,7 +218,7 @@ class Exchanges:
                 pass
         return True
 
-    # ---- what curl calls: which sockets to watch, and when to be called without any --------------
+    # ---- callbacks of curl: which sockets to watch, and when its timer is due --------------------
 
     def _watch(self, events: int, fd: int, multi: object, data: object) -> None:
         for selector in (self._selector, self._idle):
@@ -217,7 +227,7 @@ class Exchanges:
         if wanted := _for_selector(events):
             self._selector.register(fd, wanted)
         else:
-            # If curl closes it next, it is gone from there by itself.
+            # If curl closes the socket next, the selector drops it by itself.
             self._idle.register(fd, selectors.EVENT_READ)
 
     def _set_timer(self, timeout_ms: int) -> None:
@@ -228,7 +238,7 @@ def _result_of(exchange: _Exchange, error: int, message: str) -> Answer | Failur
     try:
         return exchange.line.result(error, message)
     except Exception as bug:
-        # What cannot be read must hold up neither its place nor the other answers.
+        # An answer that cannot be read must not block its connection or the other answers.
         log.exception("an answer could not be read")
         return Failure(f"failed here: {type(bug).__name__}")
 

@@ -1,4 +1,4 @@
-"""What a list of deliveries can be narrowed to: the parameters of the API and of the page."""
+"""The filter of a list of deliveries: the parameters of the API and of the page."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ STATES: tuple[State, ...] = get_args(State)
 ItemType = Annotated[str, Field(max_length=64, description="Of one of its items.")]
 Reason = Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")]
 EventId = Annotated[str, Field(max_length=36, description="Of the event in it.")]
-# JSON has no dates: a body may be strict about everything else.
+# JSON has no date type, so this field accepts text even where a body is validated strictly.
 Moment = Annotated[AwareDatetime, Field(strict=False)]
 
 
 class DeliveryFilter(Filter):
-    """What a list of deliveries is narrowed to.
+    """The filter of a list of deliveries.
 
-    ``reason`` is compared in any case; ``event_id`` may have dashes; an envelope was received at
-    ``since`` or after it, and before ``until``.
+    ``reason`` is compared without regard to case. ``event_id`` may have dashes. An envelope matches
+    if it was received at or after ``since`` and before ``until``.
     """
 
     state: Annotated[State | None, Control("State")] = None
@@ -44,17 +44,17 @@ class DeliveryFilter(Filter):
 
     @property
     def given(self) -> dict[str, Any]:
-        """What narrows it, by name."""
+        """The criteria that are set, by name."""
         values = {name: getattr(self, name) for name in DeliveryFilter.model_fields}
         return {name: value for name, value in values.items() if value is not None}
 
     def apply(self, query: Select[Any]) -> Select[Any]:
-        """Return the query narrowed to this filter."""
+        """Return the query with this filter's conditions."""
         listing = self.listing()
         return query.where(*listing.along, *listing.others)
 
     def listing(self) -> Listing:
-        """Return the list of envelopes that this filter leaves, sorted by id."""
+        """Return the list of envelopes that match this filter, sorted by id."""
         columns = envelopes.c
         along: list[Any] = []
         others: list[Any] = []
@@ -78,17 +78,17 @@ class DeliveryFilter(Filter):
 
 
 class DeliverySelection(DeliveryFilter):
-    """Which envelopes something is done to: those of a filter, or those with these ids."""
+    """The envelopes that an action applies to: those of a filter, or those with these ids."""
 
     ids: list[RowNumber] | None = None
 
     @property
     def given(self) -> dict[str, Any]:
-        """What narrows it, by name."""
+        """The criteria that are set, by name."""
         return super().given | ({} if self.ids is None else {"ids": tuple(self.ids)})
 
     def listing(self) -> Listing:
-        """Return the list of envelopes that this filter leaves, sorted by id."""
+        """Return the list of envelopes that match this filter, sorted by id."""
         listing = super().listing()
         if self.ids is None:
             return listing
@@ -96,7 +96,7 @@ class DeliverySelection(DeliveryFilter):
 
 
 def _envelopes_of(event_id: str) -> Select[Any]:
-    # By project, since that is what the unique index of events begins with: a seek for each.
+    # The unique index of events begins with the project, so name the projects: one seek for each.
     return select(events.c.envelope_id).where(
         events.c.project_id.in_(select(projects.c.id)),
         events.c.event_id == (parse_event_id(event_id) or ""),

@@ -1,10 +1,11 @@
-"""The forwarder: the loop that takes envelopes from the outbox to Sentry.
+"""The forwarder: the loop that sends envelopes from the outbox to Sentry.
 
-    results of exchanges ──▶ one transaction: rows, attempts, counters, circuits ──▶ next ones
-    projects with something due ──▶ a sender each, under its lease ──▶ exchanges begin
+    results of exchanges ──▶ one transaction: rows, attempts, counters, circuits ──▶ next results
+    projects with due envelopes ──▶ a sender each, under its lease ──▶ exchanges begin
 
-Every process may run one; leases see to it that one works for a destination at a time. Nothing is
-in its memory that a SIGKILL could lose: what was sent and not settled is sent again.
+Every process may run a forwarder. Leases ensure that only one of them works for a destination at a
+time. A SIGKILL loses nothing, because the store has the state of every envelope. An envelope that
+was sent and whose outcome was not recorded is sent again.
 """
 
 from __future__ import annotations
@@ -26,22 +27,23 @@ from app.store.leases import new_owner
 
 log = logging.getLogger("app.tracker")
 
-# How soon what another process stored is noticed; what this one stored wakes it at once.
+# How soon the forwarder notices envelopes that another process stored. Envelopes that its own
+# process stored wake it at once.
 POLL_S = 0.2
-# After a failure of the store or of our own.
+# The wait after an error of the store or of the forwarder itself.
 PAUSE_S = 1.0
-# How long a project is left alone after its own part of a run failed.
+# How long a project is skipped after its part of a run failed.
 FAILED_REST_S = 5.0
 EXPIRE_EVERY_S = 60.0
 OWING_EVERY_S = 5.0
-# A sender without work gives its connections and its lease back.
+# A sender without work closes its connections and releases its lease after this time.
 IDLE_S = 60.0
-# How long answers are awaited when the process ends.
+# How long the forwarder waits for answers when the process ends.
 STOP_S = 2.0
 
 
 class Forwarder:
-    """One for a process; its threads begin with :meth:`start`, after any fork."""
+    """The forwarder of a process. Call :meth:`start` after any fork: it starts the thread."""
 
     def __init__(self, store: Store, destinations: Destinations, rules: Rules) -> None:
         self._store = store
@@ -50,7 +52,7 @@ class Forwarder:
         self.owner = new_owner()
         self._exchanges: Exchanges
         self._results = Results(store)
-        # How often the loop has gone round since the process began.
+        # The number of runs of the loop since the process began.
         self.runs = 0
         self._senders: dict[int, DestinationSender] = {}
         self._worked_at: dict[int, float] = {}
@@ -63,25 +65,28 @@ class Forwarder:
         self._thread = threading.Thread(target=self.run, name="forwarder", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the forwarder's thread."""
         self._exchanges = Exchanges()
         self._thread.start()
 
     def wake(self) -> None:
-        """Have it look now; something was stored."""
+        """Make the forwarder look for due envelopes now, after something was stored."""
         self._has_to_look = True
         if self._thread.is_alive():
             self._exchanges.wake()
 
     def stop(self, timeout_s: float = STOP_S) -> None:
-        """Send nothing more, settle what is on its way, give the leases back."""
+        """Stop sending, record the outcomes of running exchanges and release the leases.
+
+        :param timeout_s: how long to wait for the thread to end; one second is added.
+        """
         self._stopping.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join(timeout_s + 1)
 
     def run(self) -> None:
-        """Be the loop until :meth:`stop`."""
+        """Run the loop until :meth:`stop` is called."""
         while not self._stopping.is_set():
             try:
                 self._results.add(self._exchanges.results(POLL_S))
@@ -96,7 +101,7 @@ class Forwarder:
                 self._stopping.wait(PAUSE_S)
         self._finish()
 
-    # ---- one turn -------------------------------------------------------------------------------
+    # ---- one run --------------------------------------------------------------------------------
 
     def _advance(self) -> None:
         self._expire()
@@ -114,7 +119,7 @@ class Forwarder:
         self._close_idle()
 
     def _due_destinations(self) -> list[Destination]:
-        """Return the destinations with anything to send now, as the store has them now."""
+        """Return the destinations with something to send now, with their state in the store."""
         resting = {
             project_id for project_id, until in self._rests.items() if until > time.monotonic()
         }
@@ -128,9 +133,10 @@ class Forwarder:
         return found
 
     def _due_projects(self) -> list[int]:
-        """The projects with anything to send; asked anew when something was stored, and often.
+        """Return the projects with something to send now.
 
-        One statement, however many projects have something that is not due.
+        The list is read again when something was stored, and every ``POLL_S``. One statement reads
+        it, however many projects have envelopes that are not due.
         """
         if self._has_to_look or time.monotonic() - self._looked_at > POLL_S:
             self._has_to_look = False
@@ -140,12 +146,14 @@ class Forwarder:
         return self._due
 
     def _rest(self, project_id: int, what: str = "a destination failed") -> None:
-        """Leave a project alone for a while, so that the others go on."""
+        """Skip a project for a while, so that it does not hold up the others."""
         log.error("%s, the others go on", what, exc_info=True, extra={"project_id": project_id})
         self._rests[project_id] = time.monotonic() + FAILED_REST_S
 
     def _drop(self, dropped: list[DeliveryOutcome]) -> None:
-        """Write what is not to be sent: together, or what can be written of it."""
+        """Record the outcomes of envelopes that were sampled out: all together, or if this fails
+        one by one.
+        """
         try:
             self._write(dropped)
         except StoreError:
@@ -177,7 +185,7 @@ class Forwarder:
         return self._senders[project_id]
 
     def _projects_owing(self, conn: Connection) -> list[int]:
-        """Return the projects whose Sentry is to be told something now."""
+        """Return the projects that may send a client report now."""
         if time.monotonic() - self._owing_at > OWING_EVERY_S:
             self._owing_at = time.monotonic()
             self._owing = client_reports.projects_owing(conn)
@@ -210,7 +218,7 @@ class Forwarder:
                     self._exchanges.close_connections()
 
     def _finish(self) -> None:
-        """Settle what is on its way, or end it, and give the leases back only then."""
+        """Record the outcomes of running exchanges, or end them. Then release the leases."""
         try:
             deadline = time.monotonic() + STOP_S
             while self._is_sending() and (left := deadline - time.monotonic()) > 0:

@@ -1,7 +1,7 @@
-"""The ledger, read: envelopes and their attempts, and how delivery is as a whole.
+"""Read the ledger: envelopes, their attempts, and an overview of delivery.
 
-Every list is bounded and paged by id; what is counted comes from the counters, so that a
-page costs the same however large the store is.
+Every list is bounded and paged by id. Counts come from the counters, so a page costs the same
+however large the store is.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from app.events.states import WAITING, EnvelopeState
 from app.events.tables import OUTBOX, envelopes, events
 from app.store.paging import Page, read_page
 
-# Of one envelope; one that waits for a week has some two thousand.
+# Attempts that are read for one envelope. An envelope that waits for a week has about 2,000.
 MAX_ATTEMPTS = 200
 RATE_OVER = timedelta(minutes=5)
 
-# Everything but the body.
+# All columns but the body.
 _COLUMNS = (
     envelopes.c.id,
     envelopes.c.project_id,
@@ -46,7 +46,7 @@ _COLUMNS = (
 
 
 class LastAttempt(NamedTuple):
-    """The newest attempt of an envelope, and how many there are in all."""
+    """The newest attempt of an envelope, and the number of all its attempts."""
 
     attempt: Row[Any]
     total: int
@@ -54,10 +54,10 @@ class LastAttempt(NamedTuple):
 
 @dataclass(frozen=True)
 class Delivery:
-    """One envelope on its way.
+    """One envelope and its attempts.
 
-    :param attempts: the newest first, at most :data:`MAX_ATTEMPTS`.
-    :param attempt_count: of all that are in the ledger.
+    :param attempts: newest first, at most :data:`MAX_ATTEMPTS`.
+    :param attempt_count: number of all its attempts in the ledger.
     """
 
     row: Row[Any]
@@ -66,7 +66,9 @@ class Delivery:
 
 
 class Held(NamedTuple):
-    """How many envelopes of a project wait to be sent, and how many Sentry refused for good."""
+    """How many envelopes of a project wait to be sent, and how many are parked because Sentry
+    refused them.
+    """
 
     waiting: int = 0
     parked: int = 0
@@ -74,13 +76,13 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True)
 class Overview:
-    """How delivery is.
+    """An overview of delivery.
 
-    :param counts: of the envelopes that are there, by state.
-    :param oldest_at: when the oldest that still waits was received.
-    :param per_minute: delivered a minute, over the last five.
-    :param held: of each project that has any, what waits and what Sentry refused.
-    :param owed: what Sentry has still to be told of: project, reason, category, quantity.
+    :param counts: of the envelopes in the store, by state.
+    :param oldest_at: when the oldest waiting envelope was received.
+    :param per_minute: envelopes delivered a minute, over the last five minutes.
+    :param held: waiting and parked envelopes, for each project that has any.
+    :param owed: what is not reported to Sentry yet: project, reason, category, quantity.
     """
 
     counts: dict[str, int]
@@ -101,14 +103,14 @@ def page_of_deliveries(
 ) -> Page:
     """Return a page of envelopes, newest first, each with ``title`` and ``issue_id`` of its event.
 
-    :param before: the id after which the page goes on, exclusive.
+    :param before: return only envelopes with a smaller id than this.
     """
     after = None if before is None else (before,)
     return read_page(conn, _with_event(), filter.listing(), after=after, limit=limit)
 
 
 def find_delivery(conn: Connection, envelope_id: int) -> Delivery | None:
-    """Return one envelope with its attempts, ``None`` when it is not there."""
+    """Return one envelope with its attempts, ``None`` if there is no such envelope."""
     if not 0 < envelope_id < 2**63:
         return None
     row = conn.execute(_with_event().where(envelopes.c.id == envelope_id)).first()
@@ -122,7 +124,7 @@ def find_delivery(conn: Connection, envelope_id: int) -> Delivery | None:
 
 
 def last_attempts(conn: Connection, envelope_ids: Collection[int]) -> dict[int, LastAttempt]:
-    """Return the newest attempt of each of these envelopes that was tried at all."""
+    """Return the newest attempt of each of these envelopes. Envelopes without one are left out."""
     last = (
         select(func.max(attempts.c.id).label("id"), func.count().label("count"))
         .where(attempts.c.envelope_id.in_(envelope_ids))
@@ -144,9 +146,11 @@ def counts_by_state(conn: Connection) -> dict[str, int]:
 
 
 def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int, Held]:
-    """Return what is held of each project that has any; the indexes of both lead to these alone.
+    """Return the waiting and parked envelopes of each project that has any.
 
-    :param project_id: of this one only.
+    Two indexes contain only such envelopes, so no other rows are read.
+
+    :param project_id: count only this project's envelopes.
     """
     found: dict[int, Held] = {}
     both = (
@@ -169,13 +173,15 @@ _OF_PROJECT = envelopes.c.project_id == bindparam("project_id")
 
 
 def oldest_waiting(conn: Connection) -> datetime | None:
-    """Return when the oldest envelope that is still to be sent was received."""
+    """Return when the oldest waiting envelope was received, ``None`` if no envelope waits."""
     found = oldest_by_state(conn, WAITING).values()
     return min((moment for moment in found if moment is not None), default=None)
 
 
 def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, datetime | None]:
-    """Return when the oldest envelope in each of these states was received."""
+    """Return when the oldest envelope in each of these states was received, ``None`` for a state
+    without envelopes.
+    """
     return {
         state: conn.scalar(
             select(envelopes.c.received_at)
@@ -188,7 +194,7 @@ def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, dateti
 
 
 def overview(conn: Connection, destinations: Destinations, now: datetime) -> Overview:
-    """Return how delivery is as a whole."""
+    """Return the overview of delivery for all projects."""
     delivered = select(func.count()).where(
         attempts.c.at >= now - RATE_OVER, attempts.c.state == EnvelopeState.DELIVERED
     )

@@ -1,8 +1,9 @@
-"""The outbox: which envelopes are due, in which order.
+"""The outbox: which envelopes are due, and in which order.
 
-Two queues in one: what has just come in goes at once, newest first when there is more than can be
-sent; what had to wait is the backlog and is paced, an issue's first event before its repeats.
-Whatever waits for a rate limit is passed over.
+It is two queues in one. Live envelopes have just been received and are sent at once; if there are
+more than can be sent, the newest are sent first. Envelopes that had to wait are the backlog. The
+backlog is paced, and an issue's first event is sent before its repeats. Envelopes that wait for a
+rate limit are skipped.
 """
 
 from __future__ import annotations
@@ -35,16 +36,17 @@ from app.events.tables import OUTBOX, envelopes, events
 from app.issues.tables import issues
 from app.store import UtcDateTime
 
-# Beyond this age what was never tried is backlog: a burst larger than can be sent in that time.
+# An untried envelope that is older than this belongs to the backlog. It is part of a burst that is
+# larger than what can be sent in this time.
 LIVE = timedelta(seconds=10)
-# What is loaded at once stays small beside the process, however large envelopes are.
+# The limit for bodies loaded at once. It keeps their memory small compared with the process,
+# however large envelopes are.
 MAX_LOADED_BYTES = 8 * 1024 * 1024
 
 
-# Statements are built once: while a backlog drains, putting them together took longer than
-# executing them.
+# Statements are built once. While a backlog drained, building them took longer than executing them.
 def _all_waiting() -> CTE:
-    """Build the list of projects that have an outbox: an index seek for each of them."""
+    """Build the query for projects with waiting envelopes. It costs one index seek a project."""
     query = select(func.min(envelopes.c.project_id).label("id")).where(text(OUTBOX))
     found = query.cte("waiting", recursive=True)
     after = select(func.min(envelopes.c.project_id)).where(
@@ -77,8 +79,9 @@ _BODIES = select(envelopes.c.id, envelopes.c.body).where(
 class Due(NamedTuple):
     """An envelope that may be sent now.
 
-    :param attempts: how often it was tried; settling needs it to be still so.
-    :param issue_id: and ``error_type``: of its event, ``None`` for other items.
+    :param attempts: number of attempts so far. The outcome is recorded only if it is unchanged.
+    :param issue_id: issue of the envelope's event. It and ``error_type`` are ``None`` for other
+        items.
     """
 
     id: int
@@ -97,19 +100,20 @@ class Due(NamedTuple):
 
     @property
     def origin(self) -> Origin:
-        """Where it came from."""
+        """Where the envelope came from."""
         return Origin(self.via, self.caller_address, self.caller_user_agent)
 
 
 def projects_with_outbox(conn: Connection) -> list[int]:
-    """Return the projects that have something to send, now or later."""
+    """Return the projects that have envelopes to send, now or later."""
     return list(conn.scalars(_WAITING_PROJECTS))
 
 
 def due_projects(conn: Connection, now: datetime) -> list[int]:
-    """Return the projects with anything to send now, in one statement.
+    """Return the projects with envelopes to send now, in one statement.
 
-    That is what is due, and where a destination takes nothing what a probe may be sent of.
+    These are projects with a due envelope, and projects with waiting envelopes whose circuit is
+    open and whose next probe is due.
     """
     return list(conn.scalars(_DUE_PROJECTS, {"now": now}))
 
@@ -123,9 +127,9 @@ def pick_live(
     limited: Collection[str] = (),
     held: Collection[int] = (),
 ) -> list[Due]:
-    """Return what came in since a moment and was never tried, in the order it came.
+    """Return untried envelopes received since a moment, in the order they were received.
 
-    :param limited: item types that have to wait; the empty one means all of them.
+    :param limited: item types that wait for a rate limit. An envelope with one of them is skipped.
     :param held: ids of envelopes that are being sent.
     """
     query, found = _live(tuple(sorted(limited))), list[Due]()
@@ -145,7 +149,7 @@ def pick_backlog(
     limited: Collection[str] = (),
     held: Collection[int] = (),
 ) -> list[Due]:
-    """Return what is due, first events of issues before repeats, the oldest first."""
+    """Return due envelopes: first events of issues before repeats, the oldest first."""
     values = {"project_id": project_id, "now": now, "held": held, "count": limit}
     return [_read(row) for row in conn.execute(_backlog(tuple(sorted(limited))), values)]
 
@@ -153,10 +157,10 @@ def pick_backlog(
 def pick_probe(
     conn: Connection, project_id: int, limited: Collection[str], held: Collection[int]
 ) -> list[Due]:
-    """Return one envelope to try a destination with that took nothing: the least tried one.
+    """Return one envelope to probe a destination with an open circuit: the least tried one.
 
-    Due or not, since what made it wait was the destination; and not always the oldest, since that
-    may be the very one that the destination chokes on.
+    The envelope need not be due, because it waits only for the destination. It is not always the
+    oldest envelope, because that may be the one that makes the destination fail.
     """
     order = (envelopes.c.attempts, envelopes.c.priority, envelopes.c.id.desc())
     query = _due(tuple(sorted(limited))).order_by(*order)
@@ -165,7 +169,9 @@ def pick_probe(
 
 
 def load_bodies(conn: Connection, due: Iterable[Due]) -> dict[int, bytes]:
-    """Return stored bodies by id, still compressed; of what is large only the first ones."""
+    """Return stored bodies by id, still compressed. Stop before they exceed
+    :data:`MAX_LOADED_BYTES`, but return at least one.
+    """
     ids: list[int] = []
     size = 0
     for one in due:
@@ -177,7 +183,7 @@ def load_bodies(conn: Connection, due: Iterable[Due]) -> dict[int, bytes]:
 
 
 def bring_forward(conn: Connection, project_id: int, now: datetime) -> None:
-    """Have everything due now that waits for its next try: what it waited for is over."""
+    """Make all envelopes in state ``retry`` due now, because the destination accepts again."""
     waiting = update(envelopes).where(
         envelopes.c.project_id == project_id,
         envelopes.c.state == EnvelopeState.RETRY,
@@ -187,7 +193,11 @@ def bring_forward(conn: Connection, project_id: int, now: datetime) -> None:
 
 
 def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) -> int:
-    """Give up what is older than that and was not replayed by a person; return how many."""
+    """Expire waiting envelopes received before a moment, except those that a person replayed.
+
+    :param limit: the largest number of envelopes that one call expires.
+    :return: the number of expired envelopes.
+    """
     old = _waiting_since(before).limit(limit)
     rows = conn.execute(select(envelopes.c.id, envelopes.c.state).where(envelopes.c.id.in_(old)))
     states = {row.id: row.state for row in rows}
@@ -201,7 +211,7 @@ def expire(conn: Connection, before: datetime, now: datetime, limit: int = 500) 
 
 
 def has_expired(conn: Connection, before: datetime) -> bool:
-    """Return whether :func:`expire` has anything to do."""
+    """Return whether :func:`expire` would expire any envelope."""
     return conn.scalar(_waiting_since(before).limit(1)) is not None
 
 

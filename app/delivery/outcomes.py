@@ -1,8 +1,8 @@
-"""Settling: what became of an envelope, into its row, the ledger and the counters, in one
-transaction.
+"""Record outcomes: write an envelope's new state to its row, the ledger and the counters.
 
-An outcome holds for what the forwarder read: when a person or, after a lease ran out, another
-forwarder was faster, theirs stands. Only "Sentry accepted it" wins over anything but itself.
+All of it is one transaction. An outcome is valid only if the envelope is still as the forwarder
+read it. If a person was faster, or another forwarder after a lease ran out, their change stays.
+Only "Sentry accepted the envelope" replaces every other state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.store import added, upsert
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try: when it began, how long it took in milliseconds, and how it ended."""
+    """One attempt: when it began, its duration in milliseconds, and how it ended."""
 
     at: datetime
     ms: float
@@ -36,11 +36,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class DeliveryOutcome:
-    """What an envelope becomes.
+    """The new state of an envelope.
 
-    :param attempts: how often it had been tried when it was picked.
-    :param reason: why it is not delivered; for ``discarded`` the word the counters count it under.
-    :param attempt: ``None`` when it was not tried at all.
+    :param attempts: number of attempts when the envelope was picked.
+    :param reason: why the envelope is not delivered. For ``discarded`` it is part of the name of
+        the counter.
+    :param attempt: ``None`` if the envelope was not sent.
     """
 
     envelope_id: int
@@ -52,7 +53,7 @@ class DeliveryOutcome:
     attempt: Attempt | None = None
 
 
-# Statements are built once: putting one together takes longer than executing it.
+# Statements are built once, because building one takes longer than executing it.
 _ROWS: Select[Any] = select(
     envelopes.c.id,
     envelopes.c.project_id,
@@ -75,7 +76,7 @@ _UPDATE = (
 
 
 def record_outcomes(conn: Connection, outcomes: Iterable[DeliveryOutcome], now: datetime) -> None:
-    """Write outcomes; those that came too late leave only their attempt in the ledger."""
+    """Write outcomes. An outcome that comes too late only adds its attempt to the ledger."""
     outcomes = list(outcomes)
     if not outcomes:
         return
@@ -95,7 +96,10 @@ def record_outcomes(conn: Connection, outcomes: Iterable[DeliveryOutcome], now: 
 
 
 def owe_reports(conn: Connection, dropped: Iterable[tuple[Any, str | None]]) -> None:
-    """Note what Sentry has to be told of as a client report: rows and the reason for each."""
+    """Note discarded envelopes for the next client report to Sentry.
+
+    :param dropped: pairs of an envelope's row and the reason.
+    """
     owed: Counter[tuple[int, str, str]] = Counter()
     for row, reason in dropped:
         for item_type in filter(None, row.item_types.split(",")):

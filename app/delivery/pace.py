@@ -1,15 +1,18 @@
-"""Pace: how much of what had to wait may go, so that a Sentry that is back is not overrun."""
+"""Pace: how much of the backlog may be sent, so that it does not overload a Sentry that is back."""
 
 from __future__ import annotations
 
 import time
 
-# How many are looked at at once where some are sampled out out, or nothing is paced.
+# How many envelopes are read at once if sampling may drop some, or if there is no pace.
 AT_A_TIME = 100
 
 
 class Pace:
-    """How many of the backlog may go now: a bucket that fills with so many a second."""
+    """How many envelopes of the backlog may be sent now: a token bucket.
+
+    :param per_s: tokens added a second; 0 for no limit.
+    """
 
     def __init__(self, per_s: float) -> None:
         self._per_s = per_s
@@ -17,7 +20,7 @@ class Pace:
         self._tokens, self._at = self._full, uptime_s()
 
     def allowance(self) -> int:
-        """Return how many may go now."""
+        """Return how many envelopes may be sent now."""
         if not self._per_s:
             return AT_A_TIME
         now = uptime_s()
@@ -26,10 +29,10 @@ class Pace:
         return int(self._tokens)
 
     def spend(self, count: int) -> None:
-        """Take out what goes."""
+        """Subtract the envelopes that are sent."""
         self._tokens -= count if self._per_s else 0
 
 
 def uptime_s() -> float:
-    """Return seconds of a clock that nobody sets and that runs while a machine sleeps."""
+    """Return seconds of a clock that cannot be set and that also runs while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))

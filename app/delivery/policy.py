@@ -1,12 +1,13 @@
-"""What an answer of Sentry, or none at all, means for the envelope that was sent.
+"""What Sentry's answer, or a missing answer, means for the envelope that was sent.
 
     delivered   accepted: 2xx with a JSON object
-    retry       try again: network errors, 3xx, 408, 425, 429, 5xx, a page that is no Sentry's
-    parked      no time mends it, a person must look: 400, 413, other 4xx
-    refused     the destination as a whole does not take us: 401, 403, 404, 407, 508. The envelope
-                stays, the destination's circuit opens
+    retry       try again: network errors, 3xx, 408, 425, 429, 5xx, a page that is not from Sentry
+    parked      a later attempt would fail too, a person must look: 400, 413, other 4xx
+    refused     the destination accepts no envelope at all: 401, 403, 404, 407, 508. The envelope
+                waits, and the destination's circuit opens
 
-An SDK is told to drop on most of these; this is a store-and-forward, and drops nothing.
+The specification tells an SDK to drop the envelope on most of these. This service stores and
+forwards, so it drops nothing.
 
 Source: https://develop.sentry.dev/sdk/foundations/transport/envelopes/ and
 https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
@@ -51,7 +52,11 @@ _RETRIED = frozenset({408, 425, 429})
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. ``body``: its beginning; ``headers``: names in lower case."""
+    """An HTTP answer.
+
+    :param headers: names in lower case.
+    :param body: only the beginning of the body.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,18 +65,18 @@ class Answer:
 
 @dataclass(frozen=True)
 class Failure:
-    """There was no answer; ``cause`` says why, in words."""
+    """There was no answer. ``cause`` says why, in words."""
 
     cause: str
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What becomes of an envelope.
+    """What to do with an envelope after an attempt.
 
-    :param cause: why Sentry does not have it; empty when it has.
-    :param limits: category to the end of the limit that this answer states.
-    :param not_before: the earliest moment that Sentry wants the next try at.
+    :param cause: why Sentry does not have the envelope; empty if Sentry accepted it.
+    :param limits: category to the end of its rate limit, as this answer states them.
+    :param not_before: the earliest moment at which Sentry wants the next attempt.
     """
 
     kind: Kind
@@ -84,7 +89,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Backoff:
-    """Full jitter: a random wait below a ceiling that doubles with every failure, in seconds.
+    """Full jitter: a random wait up to a limit that doubles with every failure, in seconds.
 
     Source: https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/.
     """
@@ -93,13 +98,15 @@ class Backoff:
     max_s: float = 300.0
 
     def wait(self, failures: int) -> timedelta:
-        """Return how long to wait after so many failures in a row, at least a tenth of the base."""
+        """Return how long to wait after this number of failures in a row, at least a tenth of the
+        base.
+        """
         ceiling = min(self.max_s, self.base_s * 2 ** min(max(failures, 1) - 1, 30))
         return timedelta(seconds=max(self.base_s / 10, random.uniform(0, ceiling)))  # noqa: S311
 
 
 def judge(result: Answer | Failure, now: datetime) -> Decision:
-    """Return what a result means; it never asks for an envelope to be dropped."""
+    """Return what a result means for its envelope. The decision is never to drop the envelope."""
     if isinstance(result, Failure):
         return Decision("retry", result.cause)
     status = result.status
@@ -148,19 +155,19 @@ def _with_words(cause: str, answer: Answer) -> str:
 
 
 def words_of(answer: Answer) -> str:
-    """Return what Sentry said with its answer, or where it redirects to, as one short line."""
+    """Return the error text of Sentry's answer, or the target of a redirect, as one short line."""
     content = _json(answer.body)
     detail = content.get("detail") if isinstance(content, dict) else None
     said = answer.headers.get("x-sentry-error") or detail
     if 300 <= answer.status < 400:
-        # Without its query, which may hold a secret.
+        # Leave out the query, which may contain a secret.
         said = answer.headers.get("location", "").partition("?")[0]
     text = " ".join(clean_text(str(said or "")).split())[:MAX_LENGTH]
     return "".join(letter for letter in text if letter.isprintable())
 
 
 def page_kind(answer: Answer) -> str:
-    """Return what answered instead of Sentry."""
+    """Return in words what kind of body came instead of Sentry's JSON."""
     return "an HTML page" if answer.body.lstrip().startswith(b"<") else "no JSON"
 
 
@@ -172,5 +179,5 @@ def _json(body: bytes) -> Any:
 
 
 def clock(moment: datetime) -> str:
-    """Return a moment as causes name it."""
+    """Return a moment as text for a cause."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,11 +1,11 @@
-"""Results of exchanges that wait to be written: together if possible, else one by one.
+"""Write the results of exchanges: together if possible, otherwise one by one.
 
     all of them in one transaction ──fails──▶ each destination's ──fails──▶ each result
 
-A result that cannot be written is set apart and tried again, further and further apart, so that
-neither other results nor other destinations wait for it. When that does not help it is written
-without what may be wrong with it: first its outcome alone, then as ``parked`` with the reason.
-Until it is written its envelope is not sent again by this process.
+A result that cannot be written is kept separately and tried again, with growing waits. So neither
+other results nor other destinations wait for it. If that does not help, the part that may cause the
+error is left out: first only the outcome is written, then the state ``parked`` with the reason.
+Until the result is written, this process does not send its envelope again.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from app.store import Store, StoreBusy, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
 
-# The wait after the first failure, doubled with every further one.
+# The wait after the first failure. It doubles with every further failure.
 FIRST_WAIT_S = 0.5
 MAX_WAIT_S = 300.0
-# So often a result is tried as it is: within eight seconds.
+# How often a complete result is tried. These attempts take eight seconds.
 WHOLE_TRIES = 5
-# Counters of the store: results that were set apart, and those that were written without something.
+# Counters in the store: results that were kept separately, and results that were written in part.
 SET_APART = "results:set_apart"
 REDUCED = "results:reduced"
 
 
 @dataclass
 class _Apart:
-    """A result that could not be written, how often it was tried, and when it is due again."""
+    """A result that could not be written, how often it was tried, and when it is tried again."""
 
     sent: Sent
     tries: int
@@ -49,14 +49,14 @@ class _Apart:
 
 
 class Results:
-    """Results that are not written yet; for one thread."""
+    """Results that are not written yet. Only one thread may use it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._new: list[Sent] = []
         self._apart: list[_Apart] = []
         self._written_at = float("-inf")
-        # Not in the counters of the store yet.
+        # Separate results that the counters in the store do not include yet.
         self._uncounted = 0
 
     def add(self, results: list[Sent]) -> None:
@@ -64,10 +64,10 @@ class Results:
         self._new += results
 
     def write(self, *, is_last: bool = False) -> None:
-        """Write what is new, and what was set apart and is due again.
+        """Write new results, and separate results that are due to be tried again.
 
-        :param is_last: the process ends; what is set apart is tried now, in every way there is.
-        :raise StoreError: the store does not answer or is held; everything is kept.
+        :param is_last: the process ends. Every separate result is tried now, in every way.
+        :raise StoreError: the store does not answer or is busy. All results are kept.
         """
         if self._new:
             self._write_group(list(self._new))
@@ -95,12 +95,13 @@ class Results:
                 self._forget(sent)
 
     def _record(self, group: list[Sent]) -> None:
-        """Write results as they are, and what they teach of their destinations."""
+        """Write complete results, and what they show about their destinations."""
         now = utc_now()
         by_sender: dict[DestinationSender, list[Sent]] = {}
         for result in group:
             by_sender.setdefault(result.owner, []).append(result)
-        # Not synced: a power cut then sends some of them twice, and the drain is ten times as fast.
+        # The transaction is not synced to disk. A backlog then drains ten times as fast, and after
+        # a power cut some envelopes are sent twice.
         with self._store.write(durable=False) as conn:
             outcomes: list[DeliveryOutcome] = []
             for sender, sent in by_sender.items():
@@ -110,9 +111,9 @@ class Results:
         self._has_written()
 
     def _check_store(self, error: Exception) -> None:
-        """Tell a store that does not answer from a result that it does not take.
+        """Distinguish a store that does not answer from a result that it rejects.
 
-        :raise StoreError: it does not answer.
+        :raise StoreError: the store does not answer.
         """
         if isinstance(error, StoreError):
             with self._store.read() as conn:
@@ -130,8 +131,8 @@ class Results:
         self._forget(sent)
         now = time.monotonic()
         self._apart.append(_Apart(sent, 1, now, now + FIRST_WAIT_S))
-        # A store that takes nothing at all, such as one on a full disk, keeps the places, so that
-        # no more is sent than there are places.
+        # If the store accepts no writes at all, for example on a full disk, the result keeps its
+        # connection in use. So no more envelopes are sent than there are connections.
         if not isinstance(error, StoreError):
             sent.owner.set_apart(sent)
 
@@ -153,17 +154,17 @@ class Results:
             MAX_WAIT_S, FIRST_WAIT_S * 2 ** min(apart.tries - 1, 20)
         )
         if in_every_way and self._written_at > apart.since:
-            apart.sent.owner.set_apart(apart.sent)  # The store takes others: it is this one.
+            apart.sent.owner.set_apart(apart.sent)  # The store accepts other results.
             log.error("a result cannot be written in any way, it is tried again")
 
     def _record_whole(self, apart: _Apart) -> None:
         self._record([apart.sent])
 
     def _record_outcome(self, apart: _Apart) -> None:
-        """Write what became of the envelope, without ledger and destination."""
+        """Write only the outcome of the envelope, without the attempt and the destination."""
         sent, now = apart.sent, utc_now()
         if isinstance(sent.token, Report):
-            self._record_reduced([], now)  # It is not taken off, and sent again.
+            self._record_reduced([], now)  # The report is not subtracted, so it is sent again.
         elif sent.result is None:
             self._record_reduced([_parked(apart)], now)
         else:
@@ -180,7 +181,7 @@ class Results:
             self._count(conn)
         self._has_written()
 
-    # ---- bookkeeping ----------------------------------------------------------------------------
+    # ---- counters -------------------------------------------------------------------------------
 
     def _count(self, conn: Connection) -> None:
         if self._uncounted:
@@ -195,7 +196,7 @@ class Results:
 
 
 def _parts(group: list[Sent]) -> list[list[Sent]]:
-    """Split results by destination, those of one destination singly."""
+    """Split results by destination, or results of one destination into single results."""
     by_sender: dict[DestinationSender, list[Sent]] = {}
     for result in group:
         by_sender.setdefault(result.owner, []).append(result)

@@ -1,7 +1,7 @@
-"""Sampling: which events Sentry is spared, by rate and by cap. All of them are stored and counted.
+"""Sampling: which events are not sent to Sentry, by rate and by cap. All are stored and counted.
 
-An issue's first event always goes, and so does what a person replayed. Whether an event is sampled
-out depends on its id alone, so that asking again gives the same answer.
+An issue's first event is always sent, and so are envelopes that a person replayed. Whether the rate
+drops an event depends only on its id, so a second decision gives the same result.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ CAPPED = "issue_cap"
 
 @dataclass(frozen=True)
 class Sampling:
-    """The rules.
+    """The sampling rules.
 
     :param sample_rate: share of events that are sent, 0 to 1.
-    :param type_rates: the same for single exception types, by their name.
-    :param per_issue_and_hour: at most so many events of an issue in a clock hour; 0 for no cap.
+    :param type_rates: share of events that are sent, by name of the exception type.
+    :param per_issue_and_hour: the most events of an issue sent in a clock hour; 0 for no cap.
     """
 
     sample_rate: float = 1.0
@@ -39,7 +39,7 @@ class Sampling:
 
     @property
     def is_active(self) -> bool:
-        """Whether any event may be spared at all."""
+        """Whether these rules can drop any event."""
         return self.sample_rate < 1 or bool(self.type_rates) or self.per_issue_and_hour > 0
 
     def decide(
@@ -47,7 +47,7 @@ class Sampling:
     ) -> dict[int, str]:
         """Return the reason for each envelope that is not to be sent, by its id.
 
-        :param on_their_way: what was let through and is not settled yet.
+        :param on_their_way: envelopes that are being sent and have no recorded outcome yet.
         """
         due = list(due)
         asked = (
@@ -56,7 +56,7 @@ class Sampling:
         reasons = {envelope.id: SAMPLED for envelope in asked if self._is_sampled_out(envelope)}
         if self.per_issue_and_hour:
             rest = [envelope for envelope in asked if envelope.id not in reasons]
-            # An issue's first event goes in any case, and counts, also beside its repeats.
+            # An issue's first event is always sent. It counts towards the cap of its repeats.
             going = [
                 *on_their_way,
                 *(envelope for envelope in due if not _may_be_thinned(envelope)),
@@ -92,7 +92,7 @@ def hour_of(moment: datetime) -> datetime:
 
 
 def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> None:
-    """Count events of these issues as sent in this hour, one for each mention."""
+    """Count events of these issues as sent in this hour: one event for each time an id occurs."""
     counts = Counter(issue_ids)
     # A person may have deleted an issue while its event was on its way.
     there = set(conn.scalars(select(issues.c.id).where(issues.c.id.in_(counts)))) if counts else ()
@@ -107,7 +107,7 @@ def count_sent(conn: Connection, issue_ids: Iterable[int], now: datetime) -> Non
 
 @when_merged
 def _count_as_one(conn: Connection, source_id: int, target_id: int) -> None:
-    """Count what was sent of an issue to the one that it is merged into, so that the cap holds."""
+    """Add the sent events of a merged issue to its target issue, so that the cap still holds."""
     of_source = issue_deliveries.c.issue_id == source_id
     query = select(issue_deliveries.c.hour, issue_deliveries.c.sent).where(of_source)
     rows = [

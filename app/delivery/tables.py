@@ -1,7 +1,7 @@
-"""Tables of this package: where envelopes go, the ledger of every attempt, what is owed upstream.
+"""Tables of this package: destinations, the ledger of attempts, client reports and counters.
 
-The way of an envelope itself (state, when it is due, how often it was tried) stands on its row in
-``envelopes``.
+The delivery state of an envelope is in its row in ``envelopes``: its state, when it is due and how
+often it was tried.
 """
 
 from __future__ import annotations
@@ -23,25 +23,26 @@ from sqlalchemy import (
 
 from app.store import RowId, UtcDateTime, metadata
 
-# One for each project that has a DSN. What its forwarder learned outlives the process: limits,
-# circuit, probe.
+# One row for each project that has a DSN. The row also keeps the rate limits, the circuit and the
+# next probe, so they survive the process.
 destinations = Table(
     "destinations",
     metadata,
     Column("project_id", Integer, ForeignKey("projects.id"), primary_key=True),
     # NULL for project 1, whose DSN is a setting.
     Column("dsn", Text),
-    # Of the DSN that the state below was learned with; another DSN begins anew.
+    # Hash of the DSN that the columns below belong to. After a change of the DSN they are ignored.
     Column("dsn_hash", String(64)),
     Column("paused_at", UtcDateTime),
     Column("open_since", UtcDateTime),
     Column("cause", String(500)),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("probe_at", UtcDateTime),
-    # Category to the moment its limit ends, as ISO text; the empty category means all of them.
+    # Category to the end of its rate limit, as ISO text. The empty category means all categories.
     Column("limits", JSON, nullable=False),
     Column("delivered_at", UtcDateTime),
-    # Whether the DSN was checked when it was set; those of earlier versions were not, and go on.
+    # Whether the DSN was checked when it was set. DSNs of earlier versions were not checked, and
+    # they stay valid.
     Column("checked", Boolean, nullable=False, server_default=false()),
 )
 
@@ -54,7 +55,7 @@ attempts = Table(
     Column("ms", Float, nullable=False),
     Column("status", Integer),
     Column("error", String(500)),
-    # What became of the envelope by this attempt, and when the next one is due.
+    # The envelope's state after this attempt, and when the next attempt is due.
     Column("state", String(16), nullable=False),
     Column("next_at", UtcDateTime),
     Column("worker", String(200), nullable=False),
@@ -62,7 +63,7 @@ attempts = Table(
     Index(None, "at"),
 )
 
-# What was not sent on purpose and Sentry has not been told of yet.
+# Counts of items that were not sent on purpose and are not yet reported to Sentry.
 client_reports = Table(
     "client_reports",
     metadata,
@@ -86,13 +87,14 @@ delivery_actions = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("at", UtcDateTime, nullable=False, index=True),
-    # A user's name or a token's.
+    # The name of a user or of a token.
     Column("actor", String(200), nullable=False),
     Column("kind", String(16), nullable=False),
-    # No foreign keys: it is history, and outlives what it was done to.
+    # There are no foreign keys: the history is kept after its envelope or project is deleted.
     Column("envelope_id", RowId, index=True),
     Column("project_id", Integer),
-    # The filter of an action on many, as text by name; empty for one envelope or project.
+    # The filter of an action on many envelopes, as text by name. It is empty for an action on one
+    # envelope or project.
     Column("filter", JSON, nullable=False),
     Column("envelopes", Integer, nullable=False),
 )

@@ -1,7 +1,8 @@
-"""How each project's way to Sentry is: its state, what holds it up, and how much waits for it.
+"""The state of each project's delivery to Sentry: what blocks it, and how many envelopes wait.
 
-Pages, API, metrics and health ask here, so that they say the same. Counted is what waits and what
-Sentry refused: an index leads to these, while counting what was sent would look at every row.
+Pages, the API, metrics and health use this module, so they all show the same. It counts only
+waiting and parked envelopes, because an index leads to them. Counting sent envelopes would read
+every row.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from app.events.states import WAITING
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.rate_limits import longest
 
-# The states of :func:`reach` as every page names them.
+# The states of :func:`reach` in the words of the pages.
 WORDS = {
     "closed": "sending",
     "failing": "last try failed",
@@ -33,9 +34,9 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Upstream:
-    """A project's way to Sentry.
+    """The delivery of one project to Sentry.
 
-    :param cause: what it waits for, in words; empty when nothing holds it up.
+    :param cause: what it waits for, in words; empty if nothing blocks it.
     """
 
     project_id: int
@@ -47,17 +48,17 @@ class Upstream:
 
     @property
     def is_set_up(self) -> bool:
-        """Whether the project has a DSN to be sent on to."""
+        """Whether the project has a DSN to which its envelopes are sent."""
         return self.destination.dsn is not None
 
     @property
     def is_held_up(self) -> bool:
-        """Whether nothing of it is sent until somebody, or Sentry, does something."""
+        """Whether nothing is sent until a person acts or Sentry accepts again."""
         return is_held_up(self.destination, self.state, self.held.waiting > 0)
 
 
 def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) -> list[Upstream]:
-    """Return every project's way to Sentry, by project; also of those that have none."""
+    """Return the delivery of every project, by project id. Projects without a DSN are included."""
     known = {upstream.project_id: upstream for upstream in destinations.list(conn)}
     held, found = held_by_project(conn), []
     names = select(projects.c.id, projects.c.name).order_by(projects.c.id)
@@ -72,9 +73,9 @@ def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) 
 def held_up(
     conn: Connection, destinations: Iterable[Destination], now: datetime
 ) -> list[Destination]:
-    """Return those destinations of which nothing is sent until somebody does something."""
+    """Return the destinations to which nothing is sent: see :func:`is_held_up`."""
     found = list(destinations)
-    # Only a project whose DSN was taken away may have something to send and nowhere to send it.
+    # Only a project whose DSN was removed may have envelopes to send and no DSN to send them to.
     is_needed = any(upstream.dsn is None for upstream in found)
     waiting = frozenset(projects_with_outbox(conn)) if is_needed else frozenset()
     return [
@@ -85,18 +86,25 @@ def held_up(
 
 
 def is_held_up(destination: Destination, state: str, has_waiting: bool) -> bool:
-    """Tell whether nothing is sent there; a rate limit ends by itself and is no trouble."""
+    """Return whether nothing is sent to a destination. A rate limit does not count, because it ends
+    by itself.
+    """
     return state in ("open", "paused") or (destination.dsn is None and has_waiting)
 
 
 def reach(destination: Destination, now: datetime) -> str:
-    """Return :meth:`Destination.state`, or ``failing`` where only the last tries failed."""
+    """Return :meth:`Destination.state`, or ``failing`` if the last attempts failed and the circuit
+    is still closed.
+    """
     state = destination.state(now)
     return "failing" if state == "closed" and destination.failures else state
 
 
 def held_up_by(destination: Destination, item_types: str, now: datetime) -> str:
-    """Return what a whole destination waits for, in words; empty when nothing holds it up."""
+    """Return in words what a whole destination waits for. The text is empty if nothing blocks it.
+
+    :param item_types: separated by commas; rate limits of their categories count too.
+    """
     if destination.dsn is None:
         return f"waits: {_lost_dsn(destination)}"
     if destination.paused_at is not None:
@@ -110,7 +118,7 @@ def held_up_by(destination: Destination, item_types: str, now: datetime) -> str:
 
 
 def why_local(destination: Destination) -> str:
-    """Return in words why an envelope of this project stays here."""
+    """Return in words why an envelope of this project is not sent to Sentry."""
     is_own = destination.project_id == OWN_PROJECT_ID
     if destination.dsn is None:
         return "no SENTRY_DSN is set" if is_own else "its project has no DSN of its own"
@@ -118,11 +126,11 @@ def why_local(destination: Destination) -> str:
 
 
 def next_try_at(row: Any, destination: Destination, now: datetime) -> datetime | None:
-    """Return the moment of an envelope's next try, never a past one.
+    """Return the moment of an envelope's next attempt, never a moment in the past.
 
     :param row: with ``state``, ``next_at`` and ``item_types``.
-    :return: ``None`` where it is due now, where its destination takes nothing (when that ends,
-        nobody knows), and where it does not wait.
+    :return: ``None`` if the envelope is due now, if it does not wait, or if its destination has no
+        DSN, is paused or has an open circuit. Nobody knows when such a destination is ready.
     """
     stands = destination.dsn is None or destination.paused_at or destination.open_since
     if row.state not in WAITING or stands:
@@ -133,9 +141,9 @@ def next_try_at(row: Any, destination: Destination, now: datetime) -> datetime |
 
 
 def next_try(row: Any, destination: Destination, now: datetime) -> str:
-    """Return in words when a waiting envelope is tried next, where no moment is known.
+    """Return in words when a waiting envelope is tried next, if no moment is known.
 
-    :param row: as for :func:`next_try_at`; of one that does not wait there is nothing to say.
+    :param row: as for :func:`next_try_at`. For an envelope that does not wait the text is empty.
     """
     if row.state not in WAITING or next_try_at(row, destination, now):
         return ""
@@ -147,7 +155,7 @@ def next_try(row: Any, destination: Destination, now: datetime) -> str:
 
 
 def probe_at(destination: Destination, now: datetime) -> datetime | None:
-    """Return when a destination that takes nothing is tried next; ``None`` if that is now."""
+    """Return when a destination with an open circuit is probed next, ``None`` if that is now."""
     moment = destination.probe_at
     return moment if moment is not None and moment > now else None
 

@@ -1,12 +1,12 @@
-"""What all those rows say: how fast, how often, how many failed.
+"""Insights: read the counts of :mod:`app.stats` as rates, percentiles and figures over time.
 
     observer     this application's own requests, counted as they are answered
     performance  rates and percentiles, by transaction, by release, over time
     health       sessions and users without a crash, by release, over time
-    metrics      what programs count and measure themselves
+    metrics      values that programs count and measure themselves
     ai_calls     calls of models, agents and tools: tokens, durations, failures
-    releases     since when, what they brought, the users they touched
+    releases     first seen, new issues, affected users and sessions of a release
 
-The rows themselves are written by the transaction that accepts an envelope, hence below
+The transaction that accepts an envelope writes the counts. That code is in a lower layer
 (:mod:`app.stats.measuring`).
 """

@@ -1,8 +1,8 @@
-"""What AI calls took: by model, by operation, over time, and the latest one by one.
+"""Figures of AI calls: by model, by operation, over time, and the latest calls as rows.
 
-Moments are as in :mod:`.reading`, to the hour. Durations are in milliseconds, at most 2.44 % off.
-A span of an agent encloses those of its calls, tokens included, so what models took is told apart
-from it: by ``kind``.
+Moments are as in :mod:`.reading`, to the hour. Durations are in milliseconds, with an error of at
+most 2.44 %. The span of an agent includes the spans of its calls and their tokens. So ``kind``
+separates the figures of models from those of agents.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PERIODS = {
 
 @dataclass(frozen=True)
 class Selection(reading.Selection):
-    """What is looked at; ``None`` means any."""
+    """The calls to read; ``None`` means any."""
 
     declared: ClassVar = AI_CALLS
     kind: str | None = None
@@ -45,45 +45,47 @@ class Selection(reading.Selection):
 
     @property
     def headline(self) -> Selection:
-        """The same, of models alone where no operation is chosen."""
+        """The selection for the headline: only calls of models, if no operation is chosen."""
         return self if self.operation else replace(self, kind="model")
 
 
 @dataclass
 class CallFigures(Figures):
-    """What was counted of calls, its requests; adds up."""
+    """The figures of calls. ``requests`` counts the calls. Figures can be added up."""
 
     tokens: Counter[str] = field(default_factory=Counter)
 
     @property
     def input_tokens(self) -> int:
-        """What was asked with, cached ones included; of calls that say so, as all of these are."""
+        """Input tokens, including cached ones. Like all token figures, only of calls that state
+        them.
+        """
         return self.tokens["input_tokens"]
 
     @property
     def output_tokens(self) -> int:
-        """What was answered with, those of reasoning included."""
+        """Output tokens, including those of reasoning."""
         return self.tokens["output_tokens"]
 
     @property
     def total_tokens(self) -> int:
-        """Both, or the total where a call says only that."""
+        """Input and output tokens, or the total of calls that state only a total."""
         return self.tokens["total_tokens"]
 
     def add(self, bucket: int, requests: int, failures: int, *tokens: int) -> None:
-        """Add a row."""
+        """Add a row of counts."""
         super().add(bucket, int(requests), int(failures))
         self.tokens.update(dict(zip(_TOKENS, map(int, tokens), strict=True)))
 
     def merge(self, other: Figures) -> None:
-        """Add the figures of something else."""
+        """Add other figures."""
         super().merge(other)
         if isinstance(other, CallFigures):
             self.tokens.update(other.tokens)
 
 
 class CallLine(NamedTuple):
-    """What a list shows of one model, or of one operation and what does it."""
+    """A line of a list: the figures of one model, or of one operation of a kind."""
 
     name: str
     kind: Kind
@@ -93,7 +95,7 @@ class CallLine(NamedTuple):
 def survey(conn: Connection, selection: Selection) -> dict[By, list[CallLine]]:
     """Return the figures of each operation, and of each model.
 
-    Of what models did themselves, where no operation is chosen.
+    If no operation is chosen, the figures of models include only the calls of models.
     """
     found: dict[By, dict[tuple[str, Kind], CallFigures]] = {"model": {}, "operation": {}}
     for (kind, operation, model), *row in reading.by_series(
@@ -109,7 +111,7 @@ def survey(conn: Connection, selection: Selection) -> dict[By, list[CallLine]]:
 
 
 def total_of(lines: list[CallLine]) -> CallFigures:
-    """Return the sum of figures."""
+    """Return the sum of the figures of all lines."""
     total = CallFigures()
     for line in lines:
         total.merge(line.figures)
@@ -125,7 +127,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[C
 
 
 def ranked(lines: list[CallLine], sort: Sort) -> list[CallLine]:
-    """Return lines in an order: most calls, most tokens, slowest (p95) or most failing first."""
+    """Return sorted lines: most calls, most tokens, slowest (p95) or most failing first."""
     keys: dict[Sort, Callable[[CallFigures], tuple[float, ...]]] = {
         "busiest": lambda of: (),
         "tokens": lambda of: (-of.total_tokens,),
@@ -140,9 +142,11 @@ def ranked(lines: list[CallLine], sort: Sort) -> list[CallLine]:
 def latest(
     conn: Connection, selection: Selection, *, before: int | None = None, limit: int = 50
 ) -> list[Row[Any]]:
-    """Return the calls that are kept, newest first, each with ``envelope_id``, ``None`` once gone.
+    """Return the stored calls, newest first, each with ``envelope_id``.
 
-    :param before: the row id after which the page goes on, exclusive.
+    ``envelope_id`` is ``None`` if the envelope was removed.
+
+    :param before: return only calls with a smaller row id than this.
     """
     query = select(ai_calls, envelopes.c.id.label("envelope_id"))
     at = ai_calls.c.received_at

@@ -1,8 +1,8 @@
-"""Release health: how many sessions and users went without a crash, by release and over time.
+"""Release health: the sessions and users without a crash, by release and over time.
 
-Moments are aware; ``since`` counts, ``until`` does not. Sessions are counted to the minute in which
-this service first heard of them, and to the hour where that is rolled up (after five days). Users
-are counted by the day, UTC: whoever had a session in one of the days that a window touches.
+Moments are aware; ``since`` is inclusive, ``until`` is exclusive. Sessions are counted in the
+minute in which their first update was received, and by the hour after five days. Users are counted
+by the day in UTC: a window includes all users with a session on one of its days.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from app.stats.tables import session_users
 
 
 class Counts(NamedTuple):
-    """Sessions, and how they went; each is in one column at most, those without trouble in none.
+    """Sessions and their outcomes. A session is in at most one column, a healthy session in none.
 
-    :param errored: those that had errors, and neither crashed nor ended abnormally.
+    :param errored: sessions with errors that neither crashed nor ended abnormally.
     """
 
     sessions: int = 0
@@ -31,24 +31,24 @@ class Counts(NamedTuple):
 
     @property
     def crash_free_sessions(self) -> float | None:
-        """The share that did not crash, 0 to 1; ``None`` without sessions."""
+        """The share of sessions that did not crash, 0 to 1; ``None`` if there are no sessions."""
         return (self.sessions - self.crashed) / self.sessions if self.sessions else None
 
 
 class Users(NamedTuple):
-    """Distinct users, and those of them who had a session that crashed."""
+    """Distinct users, and the number of them with a crashed session."""
 
     users: int = 0
     crashed_users: int = 0
 
     @property
     def crash_free_users(self) -> float | None:
-        """The share that met no crash, 0 to 1; ``None`` without users."""
+        """The share of users without a crash, 0 to 1; ``None`` if there are no users."""
         return (self.users - self.crashed_users) / self.users if self.users else None
 
 
 class Health(NamedTuple):
-    """Sessions as in :class:`Counts`, and users as in :class:`Users`."""
+    """Sessions as in :class:`Counts`, with users as in :class:`Users`."""
 
     sessions: int = 0
     crashed: int = 0
@@ -64,13 +64,13 @@ class Health(NamedTuple):
 
     @property
     def crash_free_users(self) -> float | None:
-        """The share of users who met no crash, 0 to 1; ``None`` where none was named."""
+        """The share of users without a crash, 0 to 1; ``None`` if no user was named."""
         return Users(*self[4:]).crash_free_users
 
 
 @dataclass(frozen=True)
 class Selection(reading.Selection):
-    """What is looked at; ``None`` means any."""
+    """The sessions to read; ``None`` means any."""
 
     declared: ClassVar = SESSIONS
     release: str | None = None
@@ -86,14 +86,14 @@ def health_by_release(conn: Connection, selection: Selection) -> dict[str, Healt
 
 
 def sessions_by_release(conn: Connection, selection: Selection) -> dict[str, Counts]:
-    """Return the sessions of each release that had some; they are found faster than users."""
+    """Return the sessions of each release that had any. This is faster than reading users too."""
     of = session_series.c.release
     counted = conn.execute(_counts(selection, of).group_by(of))
     return {release: Counts(*map(int, row)) for release, *row in counted}
 
 
 def health_of(conn: Connection, selection: Selection) -> Health:
-    """Return the health of all that is selected."""
+    """Return the health of all selected sessions together."""
     counts = counts_of(conn, selection)
     if not counts.sessions:
         return Health()
@@ -101,14 +101,14 @@ def health_of(conn: Connection, selection: Selection) -> Health:
 
 
 def counts_of(conn: Connection, selection: Selection) -> Counts:
-    """Return the sessions alone, which are found faster than their users."""
+    """Return the counts of sessions only. This is faster than reading users too."""
     return Counts(*(int(count or 0) for count in conn.execute(_counts(selection)).one()))
 
 
 def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[Counts]:
     """Return the sessions of each step from ``since`` to ``until``, oldest first.
 
-    :param step: whole minutes; whole hours where it is more than five days ago.
+    :param step: whole minutes, or whole hours for times more than five days ago.
     """
     found = [Counts()] * selection.steps(step)
     number = selection.step_of(COUNTS, step)
@@ -131,7 +131,7 @@ def _counts(selection: Selection, *by: Any) -> Select[Any]:
 
 def _users(selection: Selection, *by: Any) -> Select[Any]:
     of = session_users.c
-    # Each user once first: counting distinct ones takes SQLite up to a quarter longer.
+    # Group by user first: on SQLite, counting distinct users takes up to a quarter longer.
     each = select(*by, func.max(of.crashed).label("met")).join_from(session_series, session_users)
     each = each.where(*selection.of_series(), of.sessions > 0).group_by(*by, of.user_hash)
     user = each.subquery().c

@@ -1,8 +1,8 @@
-"""Custom metrics: which there are, and the figures of each, in all, by release, over time.
+"""Custom metrics: their names, and the figures of each in all, by release and over time.
 
-Moments are as in :mod:`.reading`. A counter is told by its sum, a
-gauge by its last value, a distribution by its percentiles, which are at most 2.44 % off; how many
-values there were, their average, the least and the most are told of every metric.
+Moments are as in :mod:`.reading`. The main figure of a counter is its sum, of a gauge its last
+value, and of a distribution its percentiles, with an error of at most 2.44 %. Every metric also has
+the number of values, their average, the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARES = (0.5, 0.75, 0.95, 0.99)
 
 
 class MetricName(NamedTuple):
-    """What a person calls one metric; ``unit`` may be empty."""
+    """The name of one metric. ``unit`` may be empty."""
 
     name: str
     type: str
@@ -34,7 +34,7 @@ class MetricName(NamedTuple):
 
 @dataclass(frozen=True)
 class MetricSelection(reading.Selection):
-    """What is looked at; ``None`` means any."""
+    """The metrics to read; ``None`` means any."""
 
     declared: ClassVar = METRICS
     name: str | None = None
@@ -46,11 +46,11 @@ class MetricSelection(reading.Selection):
 
 @dataclass
 class MetricFigures:
-    """What was counted of one thing; adds up.
+    """The figures of a metric. Figures can be added up.
 
-    :param last: the newest value, ``None`` where there was none; told of gauges alone.
-    :param last_at: when that was, in seconds since 1970.
-    :param buckets: of a distribution's values.
+    :param last: the newest value, only for gauges; ``None`` if there is no value.
+    :param last_at: the moment of the newest value, in seconds since 1970.
+    :param buckets: of the values of a distribution.
     """
 
     count: int = 0
@@ -63,18 +63,18 @@ class MetricFigures:
 
     @property
     def average(self) -> float | None:
-        """The sum over the count."""
+        """The sum divided by the count."""
         return self.sum / self.count if self.count else None
 
     @property
     def percentiles(self) -> list[float | None]:
-        """The values that :data:`SHARES` of all do not exceed, as far as they are known."""
+        """The percentiles for :data:`SHARES`, ``None`` if they are not known."""
         found = value_percentiles(self.buckets, SHARES)
-        # A bucket's middle may lie beyond all that is in it; what is told never does.
+        # The middle of a bucket may lie outside the range of its values. The result never does.
         return [min(max(value, self.least), self.most) for value in found] or [None] * len(SHARES)
 
     def add(self, other: MetricFigures) -> None:
-        """Add what was counted of another part of it."""
+        """Add the figures of another part."""
         self.count += other.count
         self.sum += other.sum
         self.least = min(self.least, other.least)
@@ -85,7 +85,7 @@ class MetricFigures:
 
 
 class Line(NamedTuple):
-    """What a list shows of one metric: its figures, in all and of each step of time."""
+    """A line of a list: the figures of one metric, in all and for each step of time."""
 
     metric: MetricName
     figures: MetricFigures
@@ -93,7 +93,7 @@ class Line(NamedTuple):
 
 
 class Detail(NamedTuple):
-    """One metric, or several, looked at together."""
+    """The figures of one metric, or of several metrics together."""
 
     total: MetricFigures
     steps: list[MetricFigures]
@@ -101,7 +101,7 @@ class Detail(NamedTuple):
 
 
 def names_of(conn: Connection, selection: MetricSelection) -> list[MetricName]:
-    """Return the metrics that had values in this time, by name."""
+    """Return the metrics that had values in the selected time, by name."""
     columns = metric_series.c
     first, end = selection.times
     values = metric_points.c.series_id == columns.id, metric_points.c.minute.between(first, end - 1)
@@ -113,9 +113,11 @@ def names_of(conn: Connection, selection: MetricSelection) -> list[MetricName]:
 def lines_of(
     conn: Connection, selection: MetricSelection, metrics: Sequence[MetricName], step: timedelta
 ) -> list[Line]:
-    """Return the lines of some of the selected metrics, of which there should be few, in order.
+    """Return the lines of some selected metrics, in order.
 
-    Percentiles are told of the whole time, not of its steps.
+    Percentiles are for the whole time, not for its steps.
+
+    :param metrics: should be few.
     """
     of, names = metric_series.c, tuple(metrics)
     chosen = tuple_(of.name, of.type, of.unit).in_(names)
@@ -133,7 +135,7 @@ def lines_of(
 
 
 def detail_of(conn: Connection, selection: MetricSelection, step: timedelta) -> Detail:
-    """Return the figures of what is selected, in all, over time and by release."""
+    """Return the figures of the selected metrics, in all, over time and by release."""
     of = metric_series.c
     release_of = {row.id: row.release for row in conn.execute(selection.series(of.id, of.release))}
     found = Detail(MetricFigures(), _empty(selection, step), {})
@@ -154,7 +156,7 @@ def detail_of(conn: Connection, selection: MetricSelection, step: timedelta) -> 
 
 # ---- rows ---------------------------------------------------------------------------------------
 
-# A series, the number of a step, and what was counted of them.
+# A series id, the number of a step, and their figures.
 _Row = tuple[int, int, MetricFigures]
 
 
@@ -165,7 +167,7 @@ def _empty(selection: MetricSelection, step: timedelta) -> list[MetricFigures]:
 def _points(
     conn: Connection, selection: MetricSelection, ids: Select[Any], step: timedelta
 ) -> Iterator[_Row]:
-    """Yield what was counted in each series and step, without buckets."""
+    """Yield the figures of each series and step, without buckets."""
     number = selection.step_of(POINTS, step)
     sums = selection.sums(POINTS, metric_points.c.series_id, number, ids=ids)
     newest = _newest(conn, selection, ids, step)
@@ -200,7 +202,7 @@ def _buckets(
     ids: Select[Any],
     step: timedelta | None = None,
 ) -> Iterator[tuple[int, ...]]:
-    """Yield series, number of the step if there are steps, bucket and how many values it has."""
+    """Yield series id, number of the step (if there are steps), bucket and its count of values."""
     steps = [selection.step_of(VALUES, step)] if step else []
     distributions = ids.where(metric_series.c.type == DISTRIBUTION)
     sums = selection.sums(VALUES, metric_buckets.c.series_id, *steps, ids=distributions)

@@ -1,6 +1,6 @@
-"""Rates and percentiles of what was counted, by transaction, by release, over time.
+"""Rates and percentiles of requests, by transaction, by release and over time.
 
-Moments are as in :mod:`.reading`. Durations are in milliseconds, at most 2.44 % off.
+Moments are as in :mod:`.reading`. Durations are in milliseconds, with an error of at most 2.44 %.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ Sort = Literal["slowest", "failing", "busiest"]
 
 
 class Rate(NamedTuple):
-    """Requests, and how many of them failed; both are counts."""
+    """The number of requests, and the number of failed ones."""
 
     requests: int
     failures: int
 
     @property
     def share(self) -> float:
-        """The failures' share, 0 to 1; 0 where there were no requests."""
+        """The share of failed requests, 0 to 1; 0 if there were no requests."""
         return self.failures / self.requests if self.requests else 0.0
 
 
 class Percentiles(NamedTuple):
-    """Durations in milliseconds, ``None`` where none is known.
+    """Percentiles of durations in milliseconds, ``None`` if no duration is known.
 
-    :param measured: how many durations they are made of.
+    :param measured: number of durations that they are computed from.
     """
 
     measured: int
@@ -49,7 +49,7 @@ class Percentiles(NamedTuple):
 
 @dataclass(frozen=True)
 class Selection(reading.Selection):
-    """What is looked at; ``None`` means any."""
+    """The requests to read; ``None`` means any."""
 
     declared: ClassVar = PERFORMANCE
     transaction: str | None = None
@@ -59,39 +59,39 @@ class Selection(reading.Selection):
 
 @dataclass
 class Figures:
-    """What was counted of one thing; adds up."""
+    """The figures of requests. Figures can be added up."""
 
     requests: int = 0
     failures: int = 0
     buckets: Counter[int] = field(default_factory=Counter)
 
     def add(self, bucket: int, requests: int, failures: int) -> None:
-        """Add a row."""
+        """Add a row of counts."""
         self.requests += requests
         self.failures += failures
         self.buckets[bucket] += requests
 
     def merge(self, other: Figures) -> None:
-        """Add the figures of something else."""
+        """Add other figures."""
         self.requests += other.requests
         self.failures += other.failures
         self.buckets.update(other.buckets)
 
     @property
     def rate(self) -> Rate:
-        """How many failed."""
+        """The number of requests and of failed requests."""
         return Rate(self.requests, self.failures)
 
     @property
     def percentiles(self) -> Percentiles:
-        """How long they took."""
+        """The percentiles of the durations."""
         return Percentiles(
             self.requests - self.buckets[UNKNOWN], *percentiles(self.buckets, SHARES)
         )
 
 
 class Line(NamedTuple):
-    """What a list shows of one thing."""
+    """A line of a list: the figures of one transaction or release."""
 
     name: str
     rate: Rate
@@ -112,18 +112,18 @@ def latency(
 ) -> Percentiles:
     """Return how long a project's requests took.
 
-    :param transaction: only those of this name.
+    :param transaction: only requests of this transaction.
     """
     return totals(conn, Selection(project_id, since, until, transaction)).percentiles
 
 
 def totals(conn: Connection, selection: Selection) -> Figures:
-    """Return the figures of everything that is selected."""
+    """Return the figures of all selected requests together."""
     return total_of(figures_by(conn, selection, "release"))
 
 
 def total_of(found: Mapping[str, Figures]) -> Figures:
-    """Return the sum of figures."""
+    """Return the sum of all figures."""
     total = Figures()
     for one in found.values():
         total.merge(one)
@@ -136,7 +136,7 @@ def figures_by(conn: Connection, selection: Selection, by: By) -> dict[str, Figu
 
 
 def survey(conn: Connection, selection: Selection) -> dict[By, dict[str, Figures]]:
-    """Return the figures of each transaction and of each release, read once for both."""
+    """Return the figures of each transaction and of each release. The rows are read only once."""
     found: dict[By, dict[str, Figures]] = {"transaction": {}, "release": {}}
     for (transaction, release), *row in reading.by_series(
         conn, selection, TIMINGS, "transaction", "release"
@@ -152,7 +152,7 @@ def over_time(conn: Connection, selection: Selection, step: timedelta) -> list[F
 
 
 def ranked(found: Mapping[str, Figures], sort: Sort) -> list[Line]:
-    """Return figures as lines: the slowest (by p95), most failing or busiest of them first."""
+    """Return figures as sorted lines: slowest (by p95), most failing or busiest first."""
     lines = [Line(name, row.rate, row.percentiles) for name, row in found.items()]
     keys: dict[Sort, Callable[[Line], tuple[float, ...]]] = {
         "slowest": lambda line: (-(line.percentiles.p95_ms or 0), -line.rate.requests),

@@ -1,7 +1,7 @@
-"""Reading declared series (:mod:`app.stats.additive`): by name, over time, what to choose from.
+"""Read declared series (:mod:`app.stats.additive`): by name, over time, and the filter options.
 
-Moments are aware; ``since`` counts, ``until`` does not, both to the minute, or to the hour where
-counts are by the hour or minutes are rolled up already.
+Moments are aware; ``since`` is inclusive, ``until`` is exclusive. Both are precise to the minute,
+or to the hour if counts are by the hour or minutes were already summed up to hours.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from app.stats.additive import AdditiveSeries, Counts, day_of
 
 
 class Period(NamedTuple):
-    """How far back one looks, in how long steps; steps divide it, and a day."""
+    """A length of time to look back, and the length of its steps. A step divides it, and a day."""
 
     label: str
     length: timedelta
     step: timedelta
 
 
-# Steps beyond the two days that have minutes are whole hours.
+# Counts are kept by the minute for two days. For longer periods, steps are whole hours.
 PERIODS = {
     "hour": Period("Last hour", timedelta(hours=1), timedelta(minutes=1)),
     "day": Period("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
@@ -36,7 +36,7 @@ PERIODS = {
 def window_of(
     period: str, now: datetime, periods: Mapping[str, Period] = PERIODS
 ) -> tuple[datetime, datetime]:
-    """Return ``since`` and ``until`` of one of the periods: whole steps, the last one begun."""
+    """Return ``since`` and ``until`` of a period: whole steps, including the running step."""
     _, length, step = periods[period]
     begun = int(now.timestamp() // step.total_seconds()) + 1
     until = datetime.fromtimestamp(begun * step.total_seconds(), UTC)
@@ -45,7 +45,7 @@ def window_of(
 
 @dataclass(frozen=True)
 class Selection:
-    """What is looked at; a subclass has a field for each key, ``None`` means any."""
+    """The counts to read. A subclass has a field for each key; ``None`` means any."""
 
     declared: ClassVar[AdditiveSeries]
     project_id: int
@@ -54,7 +54,7 @@ class Selection:
 
     @property
     def times(self) -> tuple[int, int]:
-        """The first minute (or hour), and the first that does not count any more."""
+        """The first minute (or hour) of the selection, and the first one after it."""
         return self.declared.time_of(self.since), self.declared.time_of(self.until)
 
     def step_length(self, step: timedelta) -> int:
@@ -67,12 +67,12 @@ class Selection:
         return -(-(end - first) // self.step_length(step))
 
     def step_of(self, counts: Counts, step: timedelta) -> Any:
-        """Return an expression for the number of the step, from 0, that counts are in."""
+        """Return an SQL expression for the number of the step, from 0, that counts belong to."""
         first, length = written_out(self.times[0]), written_out(self.step_length(step))
         return (counts.time - first) // length
 
     def chosen(self, columns: Any) -> list[Any]:
-        """Return the conditions on a table with these columns, besides time."""
+        """Return the conditions for a table with these columns, without those for time."""
         names = [key.name for key in self.declared.keys if getattr(self, key.name) is not None]
         return [
             columns.project_id == self.project_id,
@@ -80,25 +80,25 @@ class Selection:
         ]
 
     def of_series(self) -> list[Any]:
-        """Return the conditions on series that may have such counts."""
+        """Return the conditions for series that may have selected counts."""
         (first, end), unit = self.times, self.declared.unit_minutes
         of = self.declared.table.c
         days = of.day.between(day_of(first * unit), day_of(max(first, end - 1) * unit))
         return [days, *self.chosen(of)]
 
     def of_times(self, counts: Counts) -> list[Any]:
-        """Return the conditions on the time of counts."""
+        """Return the conditions for the time of counts."""
         first, end = self.times
         return [counts.time >= first, counts.time < end]
 
     def series(self, *columns: Column[Any]) -> Select[Any]:
-        """Select from the series that may have such counts."""
+        """Return a query for columns of the series that may have selected counts."""
         return select(*columns).where(*self.of_series())
 
     def sums(self, counts: Counts, *by: Any, ids: Select[Any] | None = None) -> Select[Any]:
-        """Select what is counted, apart by what is given and by bucket if there are buckets.
+        """Return a query for sums of counts, grouped by the given columns and by bucket, if any.
 
-        :param ids: selects the series; by default all that are chosen.
+        :param ids: a query for series ids; by default all selected series.
         """
         ids = self.series(self.declared.table.c.id) if ids is None else ids
         by = (*by, counts.table.c.bucket) if counts.buckets else by
@@ -107,7 +107,7 @@ class Selection:
 
 
 class Figures(Protocol):
-    """What was counted of one thing."""
+    """Figures that rows of sums can be added to."""
 
     def add(self, *row: Any) -> None:
         """Add a row of :meth:`Selection.sums`: bucket, if there are buckets, and sums."""
@@ -119,11 +119,11 @@ F = TypeVar("F", bound=Figures)
 def by_series(
     conn: Connection, selection: Selection, counts: Counts, *names: str
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the names of a series with each row of its sums."""
+    """Yield each row of sums of a series, with the names of the series."""
     columns = selection.declared.table.c
     query = selection.series(columns.id, *(columns[name] for name in names))
     names_of = {series_id: tuple(found) for series_id, *found in conn.execute(query)}
-    # By number and not by name: comparing texts would take as long again as reading the rows.
+    # Group by id and not by name: comparing texts would take as long as reading the rows.
     for series_id, *row in conn.execute(selection.sums(counts, counts.table.c.series_id)):
         yield names_of[series_id], *row
 
@@ -144,7 +144,7 @@ def over_time(
 def options_of(
     declared: AdditiveSeries, conn: Connection, project_id: int, since: datetime
 ) -> dict[str, list[str]]:
-    """Return the releases and environments that a project had, to choose from."""
+    """Return the releases and environments that a project had since a day, as filter options."""
     of, day = declared.table.c, since.astimezone(UTC).date()
     query = select(of.release, of.environment).distinct()
     rows = conn.execute(query.where(of.project_id == project_id, of.day >= day)).all()
@@ -155,7 +155,7 @@ def options_of(
 
 
 def has_any(declared: AdditiveSeries, conn: Connection, project_id: int) -> bool:
-    """Tell whether anything of a project was counted and not removed since."""
+    """Return whether there are any counts of a project."""
     of = declared.table.c
     return (
         conn.execute(select(of.id).where(of.project_id == project_id).limit(1)).first() is not None
@@ -163,5 +163,7 @@ def has_any(declared: AdditiveSeries, conn: Connection, project_id: int) -> bool
 
 
 def written_out(number: int) -> BindParameter[int]:
-    """Return a number for SELECT and GROUP BY, whose parameters PostgreSQL takes for two."""
+    """Return a number that is written into the SQL text. PostgreSQL takes a parameter in SELECT and
+    the same one in GROUP BY for two different values.
+    """
     return literal(number, Integer, literal_execute=True)

@@ -1,9 +1,10 @@
-"""Releases as a person looks at them: since when, what they brought, how their sessions ended.
+"""Figures of releases: first seen, new issues, affected users, and how their sessions ended.
 
-The release *before* another one is that which became known next before it, in the same project:
-by when they were seen first or announced, whichever was earlier. Versions are not compared.
+The release *before* another one is the release of the same project that became known immediately
+before it: by the time it was first seen or announced, whichever was earlier. Versions are not
+compared.
 
-Sessions are those of the last 14 days; the share of a release is that of the last 24 hours.
+Sessions are those of the last 14 days. The share of a release is that of the last 24 hours.
 """
 
 from __future__ import annotations
@@ -32,15 +33,17 @@ DAYS = 30
 
 
 class ReleaseError(InputError):
-    """A release that cannot be announced as it was asked for."""
+    """The release cannot be announced. The text says why."""
 
 
 class ReleaseFigures(NamedTuple):
     """A release and its figures.
 
-    :param users: who met an error of it; beyond ``MAX_USERS`` there are more.
-    :param before: the release before it, ``None`` for the first one; with its own health.
-    :param share: of the project's sessions in the last 24 hours, 0 to 1; ``None`` without any.
+    :param users: the number of users affected by its errors. At ``MAX_USERS`` it means "at least".
+    :param share: its share of the project's sessions in the last 24 hours, 0 to 1; ``None`` if the
+        project had no sessions.
+    :param before: the release before it, ``None`` for the first one.
+    :param health_before: the health of the release before it.
     """
 
     row: Row[Any]
@@ -53,7 +56,7 @@ class ReleaseFigures(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """How much larger the share of crash-free sessions is than before, -1 to 1."""
+        """The difference of the shares of crash-free sessions to the release before, -1 to 1."""
         now, before = self.health.crash_free_sessions, self.health_before.crash_free_sessions
         return None if now is None or before is None else now - before
 
@@ -66,9 +69,9 @@ def list_releases(
     before: int | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return releases of a project, the newest first.
+    """Return releases of a project, newest first.
 
-    :param before: the number after which the page goes on, exclusive.
+    :param before: return only releases with a smaller id than this.
     """
     query = select(releases).where(releases.c.project_id == project_id)
     if version is not None:
@@ -79,13 +82,13 @@ def list_releases(
 
 
 def count_releases(conn: Connection, project_id: int) -> int:
-    """Return how many a project has; there is a bound."""
+    """Return the number of a project's releases. It is limited."""
     of_project = releases.c.project_id == project_id
     return conn.scalar(select(func.count()).select_from(releases).where(of_project)) or 0
 
 
 def find_release(conn: Connection, release_id: int) -> Row[Any] | None:
-    """Return one by its number, ``None`` when it is not there."""
+    """Return one release by its id, ``None`` if there is no such release."""
     if not 0 < release_id < 2**31:
         return None
     return conn.execute(select(releases).where(releases.c.id == release_id)).first()
@@ -97,9 +100,9 @@ def figures_of(
     now: datetime,
     environment: str | None = None,
 ) -> list[ReleaseFigures]:
-    """Return the figures of releases of one project that follow each other, the newest first.
+    """Return the figures of consecutive releases of one project, newest first.
 
-    :param environment: narrows sessions; issues and users are those of all.
+    :param environment: filters sessions. Issues and users are those of all environments.
     """
     if not rows:
         return []
@@ -111,7 +114,7 @@ def figures_of(
     ]
     counts = counts_by_release(conn, project_id, [row.version for row in rows])
     users = users_of_releases(conn, [row.id for row in rows])
-    # The minute that runs counts, too: who sends a first session looks for it at once.
+    # Include the current minute: a person who sends a first session looks for it at once.
     until = now + timedelta(minutes=1)
     lately = Selection(project_id, now - HEALTH_OF, until, environment=environment)
     health = health_by_release(conn, lately)
@@ -134,7 +137,7 @@ def figures_of(
 def users_of_days(
     conn: Connection, subject: Subject, now: datetime, days: int = DAYS
 ) -> list[tuple[int, int]]:
-    """Return the last days, today the last of them, each with its users; days since 1970."""
+    """Return pairs of a day, counted since 1970, and its number of users. The last one is today."""
     today = day_number(now)
     first = today - days + 1
     found = users_by_day(conn, subject, first, today)
@@ -142,18 +145,18 @@ def users_of_days(
 
 
 def subject_of(row: Row[Any]) -> Subject:
-    """Return what a release's users are counted by."""
+    """Return the subject under which a release's users are counted."""
     return Subject(RELEASE, row.id)
 
 
 def announce(
     conn: Connection, project_id: int, version: str, actor: str | None, now: datetime
 ) -> tuple[Row[Any], bool]:
-    """Make a release known before it is heard of; the caller commits.
+    """Store a release before an event, transaction or session names it. The caller commits.
 
-    :param actor: a user's or a token's name.
-    :return: the release, and whether it was unknown.
-    :raise ReleaseError: there is no such project, or no such version could ever be heard of.
+    :param actor: the name of a user or of a token.
+    :return: the release, and whether it is new.
+    :raise ReleaseError: there is no such project, or the version is not valid.
     """
     version = _checked(version)
     if conn.execute(select(projects.c.id).where(projects.c.id == project_id)).first() is None:

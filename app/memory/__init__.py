@@ -1,23 +1,23 @@
-"""The memory service: notes of agents and people, found again by what they mean.
+"""The memory service: stores notes of agents and people, and finds them again by their meaning.
 
-    fields      what a program may give for each field                     pure
-    content     what makes two texts the same, and the id they get        pure
-    tables      memories, users, and what an index has still to forget
-    records     rows: kept, changed, listed, removed, swept
-    rows        what the exact index reads
-    gate        asks the index, and leaves it alone for a moment when it does not answer
-    upkeep      brings vectors and index to what SQL says: missed writes, another model
-    task        the thread that does so, and sweeps what expired
-    observed    each operation's context, metric, log line
-    service     Memories: the verbs that routes and pages call
-    extension   where the application learns of all this
-    status      how the service is, for health, status page and metrics
+    inputs      the fields of requests and their checks                    pure
+    content     when two texts are the same, and the id of a content       pure
+    tables      memories, users, and removals that an index has not done yet
+    records     rows: store, change, list and remove memories, and sweep expired ones
+    rows        the rows that the exact index reads
+    gate        calls the index, and stops calling it for a moment after a failure
+    upkeep      updates vectors and index from SQL: missed writes, another model
+    task        the task that runs the upkeep and sweeps expired memories
+    observed    the context, metrics and log line of each operation
+    service     Memories: the operations that routes and pages call
+    extension   registers the service with the application
+    status      the state of the service, for health, status page and metrics
     commands    `flask memory`
 
-SQL holds text and vector and is the truth. An index is asked for ids alone, which are read from SQL
-again, so that the two never disagree outwardly.
+SQL stores texts and vectors and is the source of truth. An index only returns ids, and their rows
+are read again from SQL. So a caller never sees a difference between the two.
 
-A process that is not asked for memories loads neither the service nor NumPy, embedder or index.
+A process without requests for memories loads neither the service nor NumPy, embedder or index.
 """
 
 from __future__ import annotations

@@ -11,13 +11,13 @@ from app.output import command_error, say
 
 memory_group = AppGroup("memory", help="The memory service.")
 
-# Somebody who waits for a command waits for its model, too.
+# A person who runs a command can wait until its model is loaded.
 COMMAND_WAIT_S = 120.0
 
 
 @memory_group.command("reindex")
 def reindex_memories() -> None:
-    """Make vectors of another EMBEDDER anew from the texts, and the index from the vectors."""
+    """Make vectors of another EMBEDDER again from the texts, and rebuild the index from them."""
     from app.memory.upkeep import Upkeep
 
     found = current_memories()

@@ -1,4 +1,4 @@
-"""What makes two memories the same, and what of a new one is stored."""
+"""When two memories have the same content, and what is stored of a new memory."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import uuid
 from app.memory.inputs import MAX_KIND, MAX_TAG, MemoryBody
 from app.protocol.scrub import Finding, Scrubber
 
-# Made once, for this purpose alone.
+# Generated once, only for these ids.
 NAMESPACE = uuid.UUID("8d0c0a5e-6a0e-4b7e-9d0e-5f3a5f5c2b71")
 
 
 def without_secrets(body: MemoryBody, scrubber: Scrubber) -> tuple[MemoryBody, list[Finding]]:
-    """Return a memory as it may be stored, and what was taken out of it.
+    """Return a memory without its secrets, and the findings of the scrubber.
 
-    All of it is scrubbed at once: a password that the metadata name is taken out of the content,
-    too. Two tags that become the same are one.
+    The whole memory is scrubbed at once: a password that the metadata name is removed from the
+    content too. If scrubbing makes two tags equal, one of them is kept.
     """
     given = body.model_dump(include={"content", "kind", "tags", "metadata"})
     clean, findings = scrubber.scrub(given)
     if not findings:
         return body, findings
-    # What stands for a secret may be longer than it.
+    # The replacement of a secret may be longer than the secret.
     clean["kind"] = clean["kind"] and clean["kind"][:MAX_KIND]
     clean["tags"] = list(dict.fromkeys(tag[:MAX_TAG] for tag in clean["tags"]))
     return body.model_copy(update=clean), findings
 
 
 def normalise(content: str) -> str:
-    """Return what two texts have in common that say the same: Unicode's form, spaces as one."""
+    """Return a text in Unicode form NFC, with each run of white space as one space."""
     return " ".join(unicodedata.normalize("NFC", content).split())
 
 
 def digest_of(content: str) -> str:
-    """Return what a content is found by, 64 hex digits."""
+    """Return the digest by which a content is found: 64 hex digits."""
     return hashlib.sha256(normalise(content).encode()).hexdigest()
 
 
 def id_of(user_id: str, content: str) -> str:
-    """Return the id of a user's content, always the same one."""
-    # No user id has a NUL, so that no two pairs make the same name.
+    """Return the id of a user's content. It is always the same for the same user and content."""
+    # A user id never contains NUL, so two different pairs never give the same name.
     return str(uuid.uuid5(NAMESPACE, f"{user_id}\0{normalise(content)}"))

@@ -1,8 +1,8 @@
-"""What a memory is refused for::
+"""Reasons to refuse a memory::
 
 Refused
-├── SameContent   another memory of the user says the same
-└── TooMany       the user has as many as are kept
+├── SameContent   another memory of the user has the same content
+└── TooMany       the user has the largest number of memories
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from app.inputs import Conflict
 
 
 class Refused(Conflict):
-    """What was asked for cannot be done; the message says what can."""
+    """The request cannot be carried out. The message says what the client can do instead."""
 
 
 class SameContent(Refused):
     """Another memory has this content.
 
-    :param id: its id.
+    :param id: of the other memory.
     """
 
     def __init__(self, id: str) -> None:
@@ -26,4 +26,4 @@ class SameContent(Refused):
 
 
 class TooMany(Refused):
-    """The user has as many memories as are kept."""
+    """The user has the largest number of memories that is allowed."""

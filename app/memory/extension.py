@@ -1,7 +1,7 @@
-"""The one place where the application learns of the memory service.
+"""Registers the memory service with the application.
 
-What is registered here is small. The service itself, with NumPy, the embedder and the index, is
-imported and made when somebody asks for a memory, see :func:`current_memories`.
+The registered parts are small. The service itself, with NumPy, the embedder and the index, is
+imported and created on its first use, see :func:`current_memories`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def init_app(app: Flask, store: Store, config: Config, scrubber: Scrubber) -> None:
-    """Register the service, its errors, its commands, its task, and what health and status show."""
+    """Register the service, its errors, commands, task, health check and status section."""
     memories = Later(partial(_make, store, config, scrubber))
     install(app, memories=memories)
     app.register_error_handler(VectorError, answer_vector_error)
@@ -47,7 +47,10 @@ def _make(store: Store, config: Config, scrubber: Scrubber) -> Memories:
 
 
 def answer_vector_error(error: VectorError) -> ResponseReturnValue:
-    """Answer 503: embedder or index do not answer; the echo of a failure names its event."""
+    """Answer 503 with the id of the event: the embedder or the index does not answer.
+
+    If the error only repeats an earlier failure, the answer has the event id of that failure.
+    """
     cause = error.__cause__
     echoes = isinstance(cause, VectorError)
     event_id = event_id_of(cause) if echoes else ErrorTracker().log_error(error)

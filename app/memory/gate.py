@@ -1,7 +1,7 @@
-"""The gate before an index: after a failure it leaves the index alone for a moment.
+"""The gate in front of an index: after a failure it stops calling the index for a moment.
 
-An index that does not answer would hold every request for its whole timeout; with it closed, only
-one call in a few seconds does, and whoever comes meanwhile is told at once.
+An index that does not answer would delay every request by its whole timeout. With a closed gate,
+only one call in a few seconds waits for it. All other calls fail at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from app.memory.vectors.index import Index, Space
 
 T = TypeVar("T")
 
-# At most; what the index itself asks for (Retry-After) may be an hour, and it may recover sooner.
+# The longest time that the gate is closed. The index may ask for an hour (Retry-After) and still
+# recover sooner.
 MAX_CLOSED_S = 60
 
 
 class Gate:
     """Calls one index for a process.
 
-    :param lost: called when the index was made anew, hence is empty.
+    :param lost: called when the index was created again and is therefore empty.
     """
 
     def __init__(self, index: Index, lost: Callable[[], None]) -> None:
@@ -38,19 +39,20 @@ class Gate:
 
     @property
     def failure(self) -> IndexFailure | None:
-        """Why it is closed, ``None`` while it is open."""
+        """The failure that closed the gate, ``None`` while it is open."""
         return self._cause if time.monotonic() < self._closed_until else None
 
     def call(
         self, operation: str, space: Space, function: Callable[[], T], *, knocks: bool = False
     ) -> T:
-        """Call a function of the index, made ready for a space.
+        """Prepare the index for a space, call a function and return its result.
 
-        :param operation: its name, for the span.
-        :param knocks: whether to ask although it is closed, as the background does.
-        :raise IndexFailure: it failed, or the gate is closed after an earlier failure.
+        :param operation: name of the operation, for the span.
+        :param function: calls the index.
+        :param knocks: call the index even if the gate is closed, as the background task does.
+        :raise IndexFailure: the call failed, or the gate is closed after an earlier failure.
         """
-        # Before the look at it: who sees it open knows of no failure since.
+        # Read the counter first. If the gate is open then, a later failure changes the counter.
         failures, cause = self._failures, self.failure
         if cause is not None and not knocks:
             left = max(1, round(self._closed_until - time.monotonic()))
@@ -77,7 +79,7 @@ class Gate:
         if self._space == space:
             return
         with self._lock:
-            # Who waited for another one's failure does not try the same after it, one by one.
+            # A thread that waited while the call of another thread failed does not try again.
             if self._failures != failures and self._cause is not None:
                 raise IndexUnavailable(str(self._cause)) from self._cause
             if self._space == space:

@@ -1,4 +1,4 @@
-"""What somebody asks of the memory service: to keep, replace, find or list memories."""
+"""The requests of the memory service: store, replace, search and list memories."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from app.inputs import Body, Filter
 from app.store import utc_now
 
-# Characters; a text of this length takes 40 ms of CPU to embed, one of 200,000 takes 0.6 s.
+# In characters. To embed a text of this length takes 40 ms of CPU; 200,000 characters take 0.6 s.
 MAX_CONTENT = 32_000
 MAX_USER_ID = 200
 MAX_KIND = 64
@@ -22,10 +22,10 @@ MAX_TAG = 64
 MAX_TAGS = 32
 MAX_METADATA_BYTES = 16 * 1024
 MAX_DEPTH = 8
-# A day before the calendar ends, which no time zone leads out of.
+# One day before the calendar ends, so that no time zone moves it beyond the end.
 LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
-# PostgreSQL refuses NUL in text, and no UTF-8 can write half of a surrogate pair.
+# PostgreSQL refuses NUL in text, and UTF-8 cannot encode half of a surrogate pair.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -52,7 +52,7 @@ def _moment(value: object) -> object:
         moment = _MOMENT.validate_strings(value) if isinstance(value, str) else None
     except ValueError:
         moment = None
-    # Strict JSON has no dates: this is where a text becomes one, and where it is no number.
+    # Strict JSON has no dates, so the text is converted here. A number is not accepted.
     if moment is None or moment.tzinfo is None or str(value).strip().lstrip("-").isdigit():
         raise ValueError("a date and time with an offset is expected, such as 2030-01-31T12:00:00Z")
     if not utc_now() < moment < LAST_MOMENT:
@@ -71,7 +71,9 @@ def _metadata(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_json(value: object, path: str, depth: int) -> None:
-    """Raise ValueError for what no store or index can keep, naming the place below the field."""
+    """Raise ValueError for a value that a store or an index cannot hold. The message names the path
+    of the value below the field.
+    """
     where = f" at {path[1:].encode('ascii', 'replace').decode()!r}" if path else ""
     if depth < 0:
         raise ValueError(f"at most {MAX_DEPTH} levels are expected{where}"[:300])
@@ -119,12 +121,12 @@ ExpiresAt = Annotated[
 
 
 class _LargeBody(Body):
-    # Content in escapes, of six bytes a character, and metadata.
+    # Room for content in escapes, with six bytes for a character, and for metadata.
     max_bytes = 256 * 1024
 
 
 class MemoryBody(_LargeBody):
-    """What is to be kept."""
+    """The memory to store."""
 
     content: Content
     kind: Kind | None = None
@@ -134,13 +136,13 @@ class MemoryBody(_LargeBody):
 
 
 class NewMemory(MemoryBody):
-    """What is to be kept, and of whom."""
+    """The memory to store, and its user."""
 
     user_id: UserId
 
 
 class MemorySearch(_LargeBody):
-    """What is looked for; `tags` asks for memories that have one of them."""
+    """The search for memories; a memory matches `tags` if it has one of them."""
 
     query: Content
     user_id: UserId
@@ -153,7 +155,7 @@ class MemorySearch(_LargeBody):
 
 
 class MemoryFilter(Filter):
-    """What a list of a user's memories is narrowed to."""
+    """The filter of a list of a user's memories."""
 
     kind: Kind | None = None
     q: (

@@ -1,5 +1,5 @@
-"""What each operation says of itself: user, tags, breadcrumb and spans while it runs, metrics and a
-log line when it is done. Never what a memory says.
+"""Observability of each operation: user, tags, breadcrumb and spans while it runs, metrics and a
+log line when it is done. None of them contains the text of a memory.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ log = logging.getLogger("app.memory")
 
 @contextmanager
 def operation(name: str, user_id: str, **facts: Any) -> Iterator[dict[str, Any]]:
-    """Give errors and traces of an operation their context; yields facts to be added to.
+    """Set the context for errors and traces of an operation. Yield a dict for further facts.
 
     :param name: ``add``, ``search`` …
-    :param facts: numbers and ids, no texts.
+    :param facts: numbers and ids, never texts.
     """
     facts = {"operation": name, **facts}
     sentry_sdk.get_isolation_scope().add_event_processor(_without_content)
@@ -41,7 +41,7 @@ def operation(name: str, user_id: str, **facts: Any) -> Iterator[dict[str, Any]]
         try:
             yield facts
         except Exception as error:
-            # What was learnt until then, too.
+            # Set the context again, with the facts that were added meanwhile.
             set_context("memory", facts)
             _measure(name, began, type(error).__name__)
             raise
@@ -51,7 +51,7 @@ def operation(name: str, user_id: str, **facts: Any) -> Iterator[dict[str, Any]]
 
 @contextmanager
 def index_span(system: str, operation: str) -> Iterator[Span]:
-    """Make a span of a call of the index.
+    """Create a span for a call of the index.
 
     Source: https://opentelemetry.io/docs/specs/semconv/database/, 2026-11-26.
     """
@@ -65,7 +65,7 @@ def index_span(system: str, operation: str) -> Iterator[Span]:
 
 @contextmanager
 def embedding_span(embedder: Embedder) -> Iterator[Span]:
-    """Make a span of embedding a text; whoever embeds adds the tokens.
+    """Create a span for embedding a text. The caller adds the number of tokens.
 
     Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/, 2026-11-26.
     """
@@ -77,14 +77,16 @@ def embedding_span(embedder: Embedder) -> Iterator[Span]:
 
 
 def note_tokens(span: Span, tokens: int | None) -> None:
-    """Say how many tokens a text was."""
+    """Record the number of tokens of a text, if it is known."""
     if tokens is not None:
         span.set_data(SPANDATA.GEN_AI_USAGE_INPUT_TOKENS, tokens)
         metrics.count("memory.tokens", tokens)
 
 
 def _without_content(event: Any, hint: dict[str, Any]) -> Any:
-    """Take out what would quote a memory: variables of frames, body and query of the request."""
+    """Remove what may contain the text of a memory: variables of frames, body and query of the
+    request.
+    """
     for value in (event.get("exception") or {}).get("values") or ():
         for frame in (value.get("stacktrace") or {}).get("frames") or ():
             frame.pop("vars", None)

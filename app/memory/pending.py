@@ -1,4 +1,4 @@
-"""What SQL knows of an index: which memories it holds, which it lacks, what it has to forget."""
+"""The state of an index in SQL: which memories it has, which it lacks, and which it must remove."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from app.memory.vectors.index import Point
 from app.memory.vectors.packing import unpack
 from app.store import facts, insert, replaced, upsert, utc_now
 
-# Rows that an index is given at once: 256 dimensions of them are 100 KiB on the wire as they are,
-# some 600 KiB as JSON.
+# Rows that are sent to an index at once. With 256 dimensions they are 100 KiB in binary form and
+# about 600 KiB as JSON.
 BATCH_SIZE = 100
-# The fact that an index is empty; its name is kept with a token, since that may happen again.
+# The name of the fact that an index is empty. Its value is a token and the name of the index,
+# because an index may be lost again.
 LOST = "memory_index_lost"
 
 _OF = memories.c
@@ -29,7 +30,7 @@ _COLUMNS = (
 
 
 def point_of(row: Any) -> Point:
-    """Return what an index holds of a memory.
+    """Return the point that an index stores for a memory.
 
     :param row: with its vector.
     """
@@ -41,22 +42,22 @@ def point_of(row: Any) -> Point:
         kind=row.kind,
         tags=tuple(row.tags),
         created_at=int(row.created_at.timestamp()),
-        # Rounded up: what is found is read again, and held against the clock there.
+        # Rounded up. Matches are read again from SQL, and the exact time is checked there.
         expires_at=None if expires is None else int(-(-expires.timestamp() // 1)),
     )
 
 
 def find_point(conn: Connection, id: str) -> Any:
-    """Return a memory as it has to be put into an index."""
+    """Return the columns of a memory that an index needs, ``None`` if there is no such memory."""
     return conn.execute(select(*_COLUMNS).where(_OF.id == id)).first()
 
 
 def lacking(conn: Connection, name: str, model: str, limit: int = BATCH_SIZE) -> list[Row[Any]]:
-    """Return memories of a model that an index does not hold, as they are to be put into it.
+    """Return memories of a model that an index lacks, with the columns that it needs.
 
-    None where only those of other models are next, which have to be embedded first.
+    The list is empty if the next ones all have vectors of other models, and must be embedded first.
     """
-    # The model is no condition: SQLite would read all memories by it.
+    # The model is not a condition of the query: with it SQLite would read all memories.
     rows: list[Row[Any]] = list(
         conn.execute(select(*_COLUMNS, _OF.model).where(_is_not_in(name)).limit(limit))
     )
@@ -64,27 +65,28 @@ def lacking(conn: Connection, name: str, model: str, limit: int = BATCH_SIZE) ->
 
 
 def count_lacking(conn: Connection, name: str, user_id: str | None = None) -> int:
-    """Return how many memories an index does not hold, of one user or of all."""
+    """Return how many memories an index lacks, of one user or of all."""
     query = select(func.count()).where(_is_not_in(name))
     if user_id is not None:
-        # Mostly none is missing: an expression keeps SQLite from reading all of the user's rows.
+        # Usually no memory is missing. The expression keeps SQLite from reading all rows of the
+        # user.
         query = query.where(_OF.user_id.concat("") == user_id)
     return int(conn.execute(query).scalar_one())
 
 
 def count_held(conn: Connection, name: str) -> int:
-    """Return how many memories an index should hold."""
+    """Return how many memories an index should have."""
     query = select(func.count()).where(_OF.indexed_in == name)
     return int(conn.execute(query).scalar_one())
 
 
 def mark(conn: Connection, name: str, put: Sequence[tuple[str, int]]) -> int:
-    """Note that an index holds memories in the versions that were put; return how many it does.
+    """Record that an index has these versions of memories. Return how many are up to date.
 
-    One that was changed meanwhile may have been put in its older version after the newer one: it is
-    put again. One that was removed meanwhile has to go again.
+    If a memory was changed meanwhile, its older version may have been put after the newer one. It
+    is put again. If a memory was removed meanwhile, it must be removed from the index again.
 
-    :param put: ids and versions.
+    :param put: ids and versions that were put into the index.
     """
     held = 0
     for id, version in put:
@@ -97,45 +99,45 @@ def mark(conn: Connection, name: str, put: Sequence[tuple[str, int]]) -> int:
 
 
 def note_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
-    """Note that an index has to forget ids."""
+    """Record that ids must be removed from an index."""
     rows = [{"id": id, "index_name": name, "removed_at": utc_now()} for id in ids]
     if rows:
         conn.execute(insert(conn, memory_removals).on_conflict_do_nothing(), rows)
 
 
 def removals(conn: Connection, name: str, before: datetime, limit: int = BATCH_SIZE) -> list[str]:
-    """Return ids that an index has to forget, removed before a moment."""
+    """Return ids that were removed before a moment and must be removed from an index."""
     of = memory_removals.c
     query = select(of.id).where(of.index_name == name, of.removed_at < before)
     return list(conn.scalars(query.order_by(of.removed_at).limit(limit)))
 
 
 def count_removals(conn: Connection, name: str) -> int:
-    """Return how many ids an index has still to forget."""
+    """Return how many ids must still be removed from an index."""
     query = select(func.count()).where(memory_removals.c.index_name == name)
     return int(conn.execute(query).scalar_one())
 
 
 def finish_removals(conn: Connection, name: str, ids: Sequence[str]) -> None:
-    """Note that an index has forgotten ids; those that were kept again since are put again."""
+    """Record that ids were removed from an index. Memories stored again since are put again."""
     of = memory_removals.c
     conn.execute(delete(memory_removals).where(of.index_name == name, of.id.in_(ids)))
     conn.execute(update(memories).where(_OF.id.in_(ids)).values(indexed_in=None))
 
 
 def has_removals(conn: Connection, before: datetime) -> bool:
-    """Tell whether something was removed before a moment that an index still has to forget."""
+    """Return whether an id removed before a moment must still be removed from an index."""
     query = select(memory_removals.c.id).where(memory_removals.c.removed_at < before)
     return conn.execute(query.limit(1)).first() is not None
 
 
 def forget_removals(conn: Connection, before: datetime) -> None:
-    """Drop what an index that nobody uses any more would have had to forget."""
+    """Delete old removals. They belong to an index that is not used any more."""
     conn.execute(delete(memory_removals).where(memory_removals.c.removed_at < before))
 
 
 def note_lost(conn: Connection, name: str) -> None:
-    """Note that an index is empty; :func:`reset` takes its name off the rows."""
+    """Record that an index is empty. :func:`reset` then removes its name from the rows."""
     row = {"name": LOST, "value": f"{uuid.uuid4().hex} {name}"}
     conn.execute(upsert(conn, facts, row, value=replaced))
 
@@ -146,7 +148,11 @@ def lost(conn: Connection) -> str | None:
 
 
 def reset(conn: Connection, note: str, limit: int = 5 * BATCH_SIZE) -> int:
-    """Take the name of a lost index off a batch of rows; the note goes with the last one."""
+    """Remove the name of a lost index from a batch of rows. The last batch deletes the note.
+
+    :param note: the result of :func:`lost`.
+    :return: the number of changed rows.
+    """
     name = note.partition(" ")[2]
     batch = select(_OF.seq).where(_OF.indexed_in == literal(name)).limit(limit)
     count = conn.execute(
@@ -158,5 +164,5 @@ def reset(conn: Connection, note: str, limit: int = 5 * BATCH_SIZE) -> int:
 
 
 def _is_not_in(name: str) -> Any:
-    # Not `!=`, for which no database uses an index.
+    # Not `!=`, because databases use no index for it.
     return or_(_OF.indexed_in.is_(None), _OF.indexed_in < name, _OF.indexed_in > name)

@@ -1,6 +1,7 @@
-"""Memories as rows. Every writing function is called inside ``store.write()``, whose transaction is
-the only writer: what it finds stays true until it commits, hence two requests with the same content
-make one memory.
+"""Memories as rows.
+
+Every writing function is called inside ``store.write()``, whose transaction is the only writer.
+What it reads stays true until it commits. So two requests with the same content store one memory.
 """
 
 from __future__ import annotations
@@ -34,27 +35,28 @@ from app.protocol.lenient import search_text
 from app.store import added, replaced, upsert, utc_now
 from app.store.searching import contains
 
-# Of a user; searched without an index in 4 ms, read for the first time in half a second.
+# The most memories of a user. Searching them without an index takes 4 ms, and reading them for the
+# first time half a second.
 MAX_PER_USER = 50_000
-# Rows that a transaction removes: some 20 ms of the store's only writer.
+# Rows that a transaction removes. It holds the store's only writer for about 20 ms.
 BATCH_SIZE = 500
 
 _OF = memories.c
-# What a memory is to its readers: without the vector, which is a kilobyte.
+# The columns that readers get, without the vector, which takes a kilobyte.
 SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector", "model"))
 
 _BY_IDS = select(*SHOWN, _OF.vector, _OF.model).where(_OF.id.in_(bindparam("ids", expanding=True)))
 
 
 class Embedding(NamedTuple):
-    """A packed vector and whose space it is of."""
+    """A packed vector, and the model that made it."""
 
     vector: bytes
     model: str
 
 
 class Kept(NamedTuple):
-    """A memory that was kept, and whether it is a new one."""
+    """A stored memory, and whether it is new."""
 
     row: Row[Any]
     is_new: bool
@@ -71,19 +73,20 @@ class UserCount(NamedTuple):
 
 
 def alive(now: datetime) -> Any:
-    """Return the condition that a memory has not expired."""
+    """Return the SQL condition that a memory has not expired."""
     return or_(_OF.expires_at.is_(None), _OF.expires_at > now)
 
 
 def find(conn: Connection, user_id: str, id: str) -> Row[Any] | None:
-    """Return a memory; ``None`` where the user has none of this id, or it expired."""
+    """Return a memory, ``None`` if the user has no memory with this id or it has expired."""
     query = select(*SHOWN).where(_OF.id == id, _OF.user_id == user_id, alive(utc_now()))
     return conn.execute(query).first()
 
 
 def find_all(conn: Connection, user_id: str, ids: Sequence[str]) -> dict[str, Row[Any]]:
-    """Return a user's memories of these ids that have not expired, with their vectors."""
-    # By the ids alone: with the user in the condition SQLite reads all of the user's rows instead.
+    """Return a user's memories with these ids that have not expired, with their vectors."""
+    # The query is by the ids only. With the user in the condition, SQLite reads all of the user's
+    # rows instead.
     rows: list[Row[Any]] = list(conn.execute(_BY_IDS, {"ids": list(ids)}))
     now = utc_now()
     return {
@@ -103,7 +106,7 @@ def list_memories(
 ) -> list[Row[Any]]:
     """Return a user's memories, newest first.
 
-    :param before: the ``seq`` after which the page goes on, exclusive.
+    :param before: return only memories with a smaller ``seq`` than this.
     """
     query = select(*SHOWN).where(_OF.user_id == user_id, alive(utc_now()))
     if filter.kind is not None:
@@ -116,9 +119,9 @@ def list_memories(
 
 
 def count(conn: Connection, user_id: str) -> int:
-    """Return how many memories a user has; those that expired are not counted."""
-    # Few have expired and are not swept yet, and they are to be found by that: an expression of the
-    # user keeps SQLite from reading all of the user's rows instead.
+    """Return how many memories a user has, without expired ones."""
+    # Few memories have expired and are not swept yet, so the query should find them by their time.
+    # The expression for the user keeps SQLite from reading all of the user's rows instead.
     of_user = _OF.user_id.concat("") == user_id
     expired = select(func.count()).where(_OF.expires_at <= utc_now(), of_user)
     query = select(memory_users.c.memories - expired.scalar_subquery())
@@ -128,9 +131,10 @@ def count(conn: Connection, user_id: str) -> int:
 def list_users(
     conn: Connection, text: str | None = None, *, after: str | None = None, limit: int = 50
 ) -> list[UserCount]:
-    """Return users with their counts, by name.
+    """Return users with their numbers of memories, by name.
 
-    :param text: part of the name. :param after: the name after which the page goes on, exclusive.
+    :param text: part of the name.
+    :param after: return only names after this one.
     """
     query = select(memory_users.c.user_id, memory_users.c.memories)
     if part := search_text(text):
@@ -142,20 +146,20 @@ def list_users(
 
 
 def totals(conn: Connection) -> tuple[int, int]:
-    """Return how many users there are, and how many memories."""
+    """Return the number of users and the number of memories."""
     query = select(func.count(), func.coalesce(func.sum(memory_users.c.memories), 0))
     users, stored = conn.execute(query.select_from(memory_users)).one()
     return int(users), int(stored)
 
 
 def known(conn: Connection, ids: Sequence[str]) -> set[str]:
-    """Return those of these ids that are there, whoever's they are."""
+    """Return the ids that exist, of any user."""
     return set(conn.scalars(select(_OF.id).where(_OF.id.in_(ids))))
 
 
 def is_foreign(model: str) -> Any:
-    """Return the condition that a vector is of another model."""
-    # Not `!=`, for which no database uses an index.
+    """Return the SQL condition that a vector was made by another model."""
+    # Not `!=`, because databases use no index for it.
     return or_(_OF.model < model, _OF.model > model)
 
 
@@ -176,10 +180,10 @@ def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
 def keep(
     conn: Connection, user_id: str, body: MemoryBody, embedding: Embedding, given: frozenset[str]
 ) -> Kept:
-    """Keep a memory; the same content keeps its id, and takes what was given anew.
+    """Store a memory. A memory with the same content keeps its id and gets the given fields.
 
-    :param given: names of the fields that replace those of a memory that is there.
-    :raise TooMany: the user has as many as are kept.
+    :param given: names of the fields that replace those of an existing memory.
+    :raise TooMany: the user has the largest number of memories.
     """
     now, digest = utc_now(), digest_of(body.content)
     same = _by_digest(conn, user_id, digest)
@@ -196,7 +200,7 @@ def keep(
         made = conn.execute(memories.insert().values(values).returning(*SHOWN)).one()
         return Kept(made, True)
     is_new = same.expires_at is not None and same.expires_at <= now
-    if is_new:  # It was gone to everybody; only nobody has swept it yet.
+    if is_new:  # It had expired, so no reader could see it; it was only not swept yet.
         values |= {"created_at": now}
     else:
         names = {"kind", "tags", "metadata", "expires_at"} - given | {"content"}
@@ -212,10 +216,10 @@ def change(
     embedding: Embedding,
     index_name: str | None,
 ) -> Row[Any] | None:
-    """Replace a memory by another content; return it, ``None`` where there is none.
+    """Replace the content of a memory. Return the memory, ``None`` if there is no such memory.
 
-    :param index_name: of the index of today, as for :func:`remove`.
-    :raise SameContent: another memory of the user has it.
+    :param index_name: name of the present index, as for :func:`remove`.
+    :raise SameContent: another memory of the user has this content.
     """
     if find(conn, user_id, id) is None:
         return None
@@ -231,9 +235,9 @@ def change(
 
 
 def remove(conn: Connection, user_id: str, id: str, index_name: str | None) -> bool:
-    """Remove a memory; return whether it was there and had not expired.
+    """Remove a memory. Return whether it existed and had not expired.
 
-    :param index_name: of the index of today, which has to forget it; ``None`` for none.
+    :param index_name: name of the present index, which must remove it; ``None`` for no index.
     """
     was_seen = find(conn, user_id, id) is not None
     _remove(conn, user_id, [id], index_name)
@@ -241,7 +245,7 @@ def remove(conn: Connection, user_id: str, id: str, index_name: str | None) -> b
 
 
 def remove_user(conn: Connection, user_id: str, index_name: str | None) -> int:
-    """Remove all memories of a user; return how many had not expired."""
+    """Remove all memories of a user. Return how many had not expired."""
     seen = select(func.count()).where(_OF.user_id == user_id, alive(utc_now()))
     gone = int(conn.execute(seen).scalar_one())
     _note_removals(conn, _OF.user_id == user_id, index_name)
@@ -251,7 +255,7 @@ def remove_user(conn: Connection, user_id: str, index_name: str | None) -> int:
 
 
 def sweep(conn: Connection, index_name: str | None) -> int:
-    """Remove a batch of what expired; return how many went."""
+    """Remove a batch of expired memories. Return how many were removed."""
     old = select(_OF.user_id, _OF.id).where(_OF.expires_at <= utc_now())
     by_user: dict[str, list[str]] = {}
     for user_id, id in conn.execute(old.order_by(_OF.expires_at).limit(BATCH_SIZE)):
@@ -262,20 +266,22 @@ def sweep(conn: Connection, index_name: str | None) -> int:
 
 
 def has_any(conn: Connection) -> bool:
-    """Tell whether there is a memory, or one that an index has still to remove."""
+    """Return whether there is any memory, or any that an index must still remove."""
     queries = (select(_OF.id), select(memory_removals.c.id))
     return any(conn.execute(query.limit(1)).first() is not None for query in queries)
 
 
 def has_expired(conn: Connection) -> bool:
-    """Tell whether there is anything to sweep."""
+    """Return whether there are expired memories to sweep."""
     return (
         conn.execute(select(_OF.id).where(_OF.expires_at <= utc_now()).limit(1)).first() is not None
     )
 
 
 def set_vector(conn: Connection, user_id: str, id: str, version: int, embedding: Embedding) -> bool:
-    """Give a memory a vector of another model, unless it was changed since it was read."""
+    """Store a vector of another model for a memory. Return ``False`` if the memory was changed
+    since it was read.
+    """
     same = select(_OF.id).where(_OF.id == id, _OF.version == version)
     if conn.execute(same).first() is None:
         return False
@@ -315,14 +321,16 @@ def _by_digest(conn: Connection, user_id: str, digest: str) -> Any:
 
 
 def _free_id(conn: Connection, id: str) -> str:
-    # Taken where the memory that had this content was changed to say something else.
+    # The id is in use if the memory that had this content was changed to another content.
     while conn.execute(select(exists().where(_OF.id == id))).scalar_one():
         id = str(uuid.uuid5(NAMESPACE, id))
     return id
 
 
 def _count(conn: Connection, user_id: str, more: int) -> int:
-    """Add to a user's number of memories, removing a row that is down to 0; return its version."""
+    """Add to a user's number of memories, and return the user's new version. A row with 0 memories
+    is deleted.
+    """
     of = memory_users.c
     now_us = time.time_ns() // 1000
     new = {"user_id": user_id, "version": now_us, "memories": more}
@@ -343,9 +351,10 @@ def _later_version(old: Any, new: Any) -> Any:
 
 
 def _note_removals(conn: Connection, own: Any, index_name: str | None) -> None:
-    """Note which index has to forget what is about to be removed.
+    """Record which indexes must remove the memories that are about to be deleted.
 
-    That which holds it, and that of today, to which it may be on its way.
+    These are the index that has them, and the present index, to which a request may be sending
+    them.
     """
     names = [_OF.indexed_in] if index_name is None else [_OF.indexed_in, literal(index_name)]
     now = literal(utc_now(), memory_removals.c.removed_at.type)

@@ -1,4 +1,4 @@
-"""What the exact index reads: the memories of a user that changed since a version."""
+"""The rows that the exact index reads: a user's memories that changed since a version."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _ROWS = select(_OF.id, _OF.model, _OF.vector, _OF.kind, _OF.tags, _OF.expires_at
 
 
 class StoredRows:
-    """The memories of one store."""
+    """Reads the memories of one store for the exact index."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.system = store.url.get_backend_name()
 
     def changes(self, user_id: str, since: int) -> Changes:
-        """Return what changed of a user's since a version; 0 for everything."""
+        """Return a user's memories that changed since a version; 0 returns all of them."""
         with self._store.read() as conn:
-            # The version first: where no snapshot holds, later rows come with the next question.
+            # Read the version first. Without a snapshot, rows that are written between the two
+            # queries are returned by the next call.
             user = conn.execute(_USER, {"user_id": user_id}).first()
             if user is None:
                 return Changes(0, 0, ())
@@ -42,7 +43,7 @@ class StoredRows:
             return Changes(user.version, user.memories, [_row(row) for row in found])
 
     def total(self) -> int:
-        """Return how many memories there are of all users."""
+        """Return the number of memories of all users."""
         with self._store.read() as conn:
             return totals(conn)[1]
 
@@ -55,6 +56,6 @@ def _row(row: Any) -> StoredRow:
         row.vector,
         row.kind,
         tuple(row.tags),
-        # Rounded up: what is found is read again, and its time is held against the clock there.
+        # Rounded up. Matches are read again from SQL, and the exact time is checked there.
         NEVER if expires is None else math.ceil(expires.timestamp()),
     )

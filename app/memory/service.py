@@ -1,7 +1,8 @@
-"""Memories: the verbs that routes, pages and commands call.
+"""Memories: the operations that routes, pages and commands call.
 
-Everything is written to SQL first and is kept from then on. With an index of its own it is then put
-there, within the request and in a bounded time; what that missed is made up for by the background.
+Every change is written to SQL first, and is safe from then on. If there is a separate index, the
+request then writes to the index too, with a time limit. If this fails, the background task repeats
+it.
 """
 
 from __future__ import annotations
@@ -34,16 +35,16 @@ from config import Config
 
 log = logging.getLogger("app.memory")
 
-# Two sentences that differ in a word or two are this close.
+# Two sentences that differ in one or two words have this score.
 DUPLICATE_SCORE = 0.95
 
 
 class Stored(NamedTuple):
-    """A memory as it was stored.
+    """A stored memory.
 
     :param indexed: whether searches find it already.
-    :param duplicate_of: the id of another one that says nearly the same.
-    :param scrubbed: which secrets were taken out before it was stored.
+    :param duplicate_of: the id of another memory with nearly the same content.
+    :param scrubbed: the secrets that were removed before it was stored.
     """
 
     row: Row[Any]
@@ -54,16 +55,16 @@ class Stored(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A memory that was found; ``score`` is the cosine."""
+    """A memory that a search found. ``score`` is the cosine."""
 
     row: Row[Any]
     score: float
 
 
 class Found(NamedTuple):
-    """What a search found, best first.
+    """The result of a search, best match first.
 
-    :param waiting: how many memories of the user were not searched, since the index has not got
+    :param waiting: how many memories of the user were not searched, because the index does not have
         them yet or another model made their vectors.
     """
 
@@ -73,13 +74,13 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """How the memory service is.
+    """The state of the memory service.
 
-    :param index: what it is, ``sqlite``, ``postgresql``, ``qdrant``.
-    :param lacking: memories that the index has not got yet.
-    :param removals: memories that it has still to forget.
-    :param foreign: memories whose vectors are of another model than the embedder's.
-    :param failure: why the index does not work, as this process found it last.
+    :param index: kind of index: ``sqlite``, ``postgresql`` or ``qdrant``.
+    :param lacking: number of memories that the index does not have yet.
+    :param removals: number of memories that the index must still remove.
+    :param foreign: number of memories whose vectors were made by another model.
+    :param failure: why the index does not work, as this process last saw it.
     """
 
     users: int
@@ -96,8 +97,8 @@ class State:
 class Memories:
     """The memories of one store.
 
-    :param index: where they are searched; by default the rows themselves.
-    :param scrubber: takes secrets out of what is stored; by default the built-in rules.
+    :param index: searches the memories; by default an exact search of the rows.
+    :param scrubber: removes secrets before a memory is stored; by default with the built-in rules.
     """
 
     def __init__(
@@ -116,17 +117,17 @@ class Memories:
 
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
-        """Return the memories of a configuration."""
+        """Return the memory service for a configuration."""
         return cls(store, EmbedderSource(config.EMBEDDER), index_of(config), scrubber)
 
-    # ---- verbs ----------------------------------------------------------------------------------
+    # ---- operations -----------------------------------------------------------------------------
 
     def add(self, user_id: str, body: MemoryBody) -> Stored:
-        """Keep a memory without its secrets; the same content of the same user keeps its id.
+        """Store a memory without its secrets. The same content of the same user keeps its id.
 
-        :param body: of a memory that is there already it replaces the fields that were given.
-        :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
-        :raise app.memory.errors.TooMany: the user has as many as are kept.
+        :param body: if the memory exists already, the given fields replace its fields.
+        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
+        :raise app.memory.errors.TooMany: the user has the largest number of memories.
         """
         given = frozenset(body.model_fields_set)
         with operation("add", user_id, characters=len(body.content)) as facts:
@@ -141,9 +142,9 @@ class Memories:
             return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
 
     def change(self, user_id: str, id: str, body: MemoryBody) -> Stored | None:
-        """Replace a memory, secrets taken out; ``None`` where the user has none of this id.
+        """Replace a memory, without secrets. Return ``None`` if the user has no such memory.
 
-        :raise app.memory.vectors.errors.EmbedderUnavailable: no vector can be made of it.
+        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
         :raise app.memory.errors.SameContent: another memory of the user has this content.
         """
         with operation("change", user_id, id=id, characters=len(body.content)) as facts:
@@ -159,9 +160,9 @@ class Memories:
             return Stored(row, False, indexed, duplicate, scrubbed)
 
     def search(self, wanted: MemorySearch) -> Found:
-        """Return a user's memories that are near a text in what they mean.
+        """Return a user's memories with a meaning close to a text.
 
-        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
+        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
         with operation("search", wanted.user_id, limit=wanted.limit) as facts:
             space, vector = self._embed(wanted.query)
@@ -180,7 +181,7 @@ class Memories:
             return found
 
     def remove(self, user_id: str, id: str) -> bool:
-        """Remove a memory; return whether the user had it."""
+        """Remove a memory. Return whether the user had it."""
         with operation("remove", user_id, id=id):
             with self.store.write() as conn:
                 was_there = records.remove(conn, user_id, id, self.index.identity)
@@ -189,7 +190,7 @@ class Memories:
             return was_there
 
     def remove_user(self, user_id: str) -> int:
-        """Remove everything of a user; return how many memories they had."""
+        """Remove all memories of a user. Return how many there were."""
         with operation("remove_user", user_id) as facts:
             with self.store.write() as conn:
                 gone = records.remove_user(conn, user_id, self.index.identity)
@@ -200,7 +201,7 @@ class Memories:
     # ---- what an index lacks --------------------------------------------------------------------
 
     def is_indexed(self, row: Any) -> bool:
-        """Tell whether searches find a memory."""
+        """Return whether searches find a memory."""
         return self.index.identity is None or row.indexed_in == self.index.identity
 
     def waiting(self, user_id: str) -> int:
@@ -211,7 +212,9 @@ class Memories:
             return pending.count_lacking(conn, str(self.index.identity), user_id)
 
     def state(self) -> State:
-        """Return how everything is, of all users; nobody waits for an index for it."""
+        """Return the state of the service, for all users. This does not wait for the index to
+        answer.
+        """
         name, space = self.index.identity, self.embedders.space
         closed = self.gate.failure
         failure = str(closed) if closed else name and self.watch.see().failure
@@ -237,7 +240,9 @@ class Memories:
         return space_of(embedder), vectors[0]
 
     def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
-        """Return another memory that says nearly the same; an index that is down knows none."""
+        """Return the id of another memory with nearly the same content, ``None`` if there is none
+        or the index does not answer.
+        """
         query = Query(vector, row.user_id, 2, int(time.time()), DUPLICATE_SCORE)
         try:
             matches = self.gate.call("search", space, lambda: self.index.search(query))
@@ -248,7 +253,9 @@ class Memories:
         return hits[0].row.id if hits else None
 
     def _read(self, space: Space, query: Query, matches: list[Match]) -> list[Hit]:
-        """Return what SQL has of what an index found, by the scores of today's vectors."""
+        """Read the matches of an index from SQL, and sort them by the scores of their present
+        vectors.
+        """
         with self.store.read() as conn:
             rows = records.find_all(conn, query.user_id, [match.id for match in matches])
         hits = []
@@ -262,7 +269,7 @@ class Memories:
         return sorted(hits, key=lambda hit: -hit.score)
 
     def _put(self, space: Space, id: str) -> bool:
-        """Put a memory into the index; return whether it is there."""
+        """Put a memory into the index. Return whether the index has it."""
         name = self.index.identity
         if name is None:
             return True
@@ -280,9 +287,11 @@ class Memories:
             return pending.mark(conn, name, [(id, row.version)]) == 1
 
     def _forget(self, function: Callable[[], None]) -> None:
-        """Have the index forget now; what that misses is noted, and done by the background."""
+        """Remove from the index now. If this fails, the background task does it later: SQL has a
+        record of the removal.
+        """
         space = self.embedders.space
-        if space is None:  # Only the embedder knows, and this is no reason to load it.
+        if space is None:  # Only a loaded embedder knows the space. Do not load it for a removal.
             return
         try:
             self.gate.call("delete", space, function)
@@ -290,7 +299,7 @@ class Memories:
             self._report(error)
 
     def _report(self, error: IndexFailure) -> None:
-        # The echo of a failure that is recorded already is no other one.
+        # An error that only repeats an earlier failure is not recorded again.
         if not isinstance(error.__cause__, IndexFailure):
             ErrorTracker().log_error(error)
         log.warning("the index of memories failed: %s", error)

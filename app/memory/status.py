@@ -1,6 +1,7 @@
-"""How the memory service is, for health, the status page and metrics.
+"""The state of the memory service, for health, the status page and metrics.
 
-A process that nobody asked for a memory, and whose store has none, answers without the service.
+A process that has had no request for memories, and whose store has none, answers without loading
+the service.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class Counts(NamedTuple):
-    """How many memories there are, and how many of them await which work.
+    """The number of memories, and how many of them wait for work.
 
-    :param waiting: that the index has not got yet.
-    :param to_remove: that the index has still to remove.
-    :param to_embed: whose vectors are of another model.
+    :param waiting: memories that the index does not have yet.
+    :param to_remove: memories that the index must still remove.
+    :param to_embed: memories whose vectors were made by another model.
     """
 
     memories: int = 0
@@ -35,12 +36,12 @@ class Counts(NamedTuple):
 
 
 def current_memories() -> Memories:
-    """Return the memory service, made by the first who asks."""
+    """Return the memory service. The first call creates it."""
     return _later().get()
 
 
 def counts() -> Counts:
-    """Return how many memories there are, and how many of them await which work.
+    """Return the number of memories, and how many of them wait for work.
 
     :raise app.store.StoreError: the store does not answer.
     """
@@ -51,23 +52,23 @@ def counts() -> Counts:
 
 
 def is_index_up() -> bool | None:
-    """Return whether Qdrant answers; ``None`` where it is not set up."""
+    """Return whether Qdrant answers, ``None`` if it is not set up."""
     return _seen().failure is None if current_config().QDRANT_URL else None
 
 
 def check() -> Verdict:
-    """Warn while searches of memories find no Qdrant, or one that may not understand us."""
+    """Warn if Qdrant does not answer, or if its version may not fit the client."""
     problem = _seen().problem
     return passed() if problem is None else warned(problem, "see the page Status")
 
 
 def section() -> dict[str, Any]:
-    """Return how embedder and index are, as far as that is known without a wait, and counts.
+    """Return the state of embedder and index, as far as it is known without a wait, and counts.
 
-    Where the store does not answer, the counts are ``None``.
+    If the store does not answer, the counts are ``None``.
     """
     counted: dict[str, int | None] = dict.fromkeys(Counts._fields)
-    with suppress(StoreError):  # The section of the store says so.
+    with suppress(StoreError):  # The status section of the store shows this error.
         counted.update(counts()._asdict())
     seen, made = _seen(), _later().made
     return {

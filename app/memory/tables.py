@@ -1,4 +1,4 @@
-"""Tables of this package: memories, who has how many, and what an index has still to forget."""
+"""Tables of this package: memories, their users, and removals that an index has not done yet."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from app.store import RowId, UtcDateTime, metadata, partial_index
 
 EXPIRES = "expires_at IS NOT NULL"
 
-# A row goes with the last memory of its user.
+# A row is deleted with the last memory of its user.
 memory_users = Table(
     "memory_users",
     metadata,
     Column("user_id", String(200), primary_key=True),
-    # Grows with every change of one of the user's memories; what is kept in memory is held against
-    # it. Microseconds since 1970, so that it grows beyond the row's own life, too.
+    # Grows with every change of one of the user's memories. A process compares its cache with it.
+    # It is in microseconds since 1970, so it also grows if the row is deleted and created again.
     Column("version", BigInteger, nullable=False),
     Column("memories", Integer, nullable=False),
 )
@@ -35,7 +35,7 @@ memories = Table(
     "memories",
     metadata,
     Column("seq", RowId, primary_key=True),
-    # UUID; made of user and content, so that the same content gets the same one.
+    # A UUID made from user and content, so the same content gets the same id.
     Column("id", String(36), nullable=False, unique=True),
     Column("user_id", String(200), ForeignKey("memory_users.user_id"), nullable=False),
     # SHA-256 of the normalised content.
@@ -47,23 +47,23 @@ memories = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime),
-    # 32-bit floats of unit length, and whose space they are of.
+    # A vector of unit length as 32-bit floats, and the model that made it.
     Column("vector", LargeBinary, nullable=False),
     Column("model", String(100), nullable=False),
-    # The user's version as of the last change.
+    # The user's version at the last change of this memory.
     Column("version", BigInteger, nullable=False),
-    # The index that holds this version, by its identity; NULL for none.
+    # The identity of the index that has this version; NULL for none.
     Column("indexed_in", String(100)),
     UniqueConstraint("user_id", "digest"),
     Index(None, "user_id", "seq"),
     Index(None, "user_id", "version"),
-    # What an index still lacks, and what another model has to read.
+    # For memories that an index still lacks, and memories that another model must embed.
     Index(None, "indexed_in", "user_id"),
     Index(None, "model"),
     partial_index("ix_memories_expires_at", "expires_at", where=EXPIRES),
 )
 
-# What was removed here and has to go from an index, too; a row goes when it has.
+# Memories that were removed here and must be removed from an index too. Then the row is deleted.
 memory_removals = Table(
     "memory_removals",
     metadata,

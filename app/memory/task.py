@@ -1,4 +1,4 @@
-"""The thread that keeps memories up, in whichever process holds the lease."""
+"""The task for the upkeep of memories, in the process that holds the lease."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("app.tracker")
 
-# How often a failure that goes on is told.
+# How often a failure that continues is logged.
 LOG_EVERY_S = 60.0
 
 
 class MemoryTask(LeasedTask):
-    """One for a process."""
+    """The memory task of a process."""
 
     name = "memories"
-    # How soon what an index missed is made up for, after it answers again.
+    # How soon missed writes are repeated after an index answers again.
     poll_s = 5.0
 
     def __init__(self, store: Store, owner: str, memories: Callable[[], Memories]) -> None:
@@ -36,7 +36,7 @@ class MemoryTask(LeasedTask):
         self._logs_at = float("-inf")
 
     def work(self) -> None:
-        """Sweep, embed, index and remove what is due."""
+        """Sweep expired memories, embed and index memories, and remove from the index."""
         upkeep = self._upkeep or self._begin()
         if upkeep is None:
             return
@@ -49,7 +49,7 @@ class MemoryTask(LeasedTask):
                 log.warning("memories wait for the index or the embedder: %s", error)
 
     def _begin(self) -> Upkeep | None:
-        """Return the upkeep as soon as there is a memory to be kept up."""
+        """Return the upkeep, ``None`` while there are no memories."""
         with self.store.read() as conn:
             if not has_any(conn):
                 return None

@@ -1,12 +1,12 @@
-"""Upkeep: vectors and index are brought to what SQL says, a batch at a time.
+"""Upkeep: update vectors and index from SQL, a batch at a time.
 
-    sweep      what expired goes
-    re-embed   another model's vectors are made anew from the texts
-    reset      of an index that was lost, nothing is there any more
-    removals   what was removed here goes there, too
-    lacking    what is here and not there is put there
+    sweep      remove expired memories
+    re-embed   make vectors of another model again from the texts
+    reset      record for an index that was lost that it has no memories
+    removals   remove from the index what was removed in SQL
+    lacking    put into the index what it lacks
 
-Each step is one or no call of the index and short transactions; all may be repeated.
+Each step makes at most one call of the index and short transactions. All steps may be repeated.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from app.memory.vectors.index import Space
 from app.memory.vectors.packing import pack
 from app.store import StoreError, utc_now
 
-# A request may be putting what another one removes, and for so long at most: until then a removal
-# is not done for good.
+# A request may be putting a memory that another request removes. This takes at most this long, so
+# a removal is final only after this time.
 REMOVED_AFTER = timedelta(seconds=30)
-# An index that nobody asks any more, such as one that was switched off, is given up.
+# After this time, removals of an index that is not used any more are deleted.
 REMOVALS_KEPT = timedelta(days=90)
-# Texts that are embedded between two looks at the store.
+# Texts that are embedded between two reads of the store.
 EMBED_BATCH_SIZE = 50
-# How often the index is asked how much it holds, while there is nothing else to do.
+# How often the points of the index are counted, while there is nothing else to do.
 COUNT_EVERY_S = 300.0
-# Batches of each kind in a turn, so that none of them waits for another.
+# Batches of each step in a run, so that no step waits long for another.
 BATCHES = 20
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def _no_progress(count: int) -> None:
 
 
 class Upkeep:
-    """What has to be done for the memories of one store."""
+    """The upkeep of the memories of one store."""
 
     def __init__(self, memories: Memories) -> None:
         self._of = memories
@@ -55,10 +55,10 @@ class Upkeep:
         self._counts_at = float("-inf")
 
     def work(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Do what is due.
+        """Run all steps that have something to do.
 
-        :param stopping: asked between batches.
-        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
+        :param stopping: called between batches; ``True`` ends the run.
+        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
         failed: list[Exception] = []
         for step in (self._sweeping(), self._embedding(), self._indexing()):
@@ -69,16 +69,16 @@ class Upkeep:
             except StoreError:
                 raise
             except Exception as error:
-                failed.append(error)  # Another step may well go on.
+                failed.append(error)  # Another step may still succeed.
         if failed:
             raise failed[0]
 
     def reindex(self, progress: Progress = _no_progress) -> tuple[int, int]:
-        """Make the vectors of another model anew, and the whole index; as long as that takes.
+        """Make vectors of another model again, and then the whole index, without a time limit.
 
-        :param progress: called after every batch with the number of memories.
-        :return: how many were embedded anew, and how many put into the index.
-        :raise app.memory.vectors.errors.VectorError: embedder or index do not answer.
+        :param progress: called after every batch with its number of memories.
+        :return: how many memories were embedded again, and how many were put into the index.
+        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
         embedded = sum(_told(self._embedding(), progress))
         name = self._of.index.identity
@@ -92,11 +92,11 @@ class Upkeep:
         self._forget_strangers()
         return embedded, indexed
 
-    # ---- steps; each yields how many memories a batch was --------------------------------------
+    # ---- steps; each yields the number of memories in a batch ----------------------------------
 
     def _sweeping(self) -> Iterator[int]:
         while True:
-            with self._store.read() as conn:  # Mostly nothing, and no reason to take a turn.
+            with self._store.read() as conn:  # Usually nothing has expired, so do not write.
                 if not records.has_expired(conn):
                     break
             with self._store.write() as conn:
@@ -167,7 +167,9 @@ class Upkeep:
             yield len(rows)
 
     def _compare(self, name: str) -> None:
-        """Note an index that lost some of what it held; asked seldom, and with nothing to do."""
+        """Record that an index was lost if it has fewer memories than it should. This runs rarely,
+        and only after all other steps.
+        """
         now = time.monotonic()
         if now < self._counts_at or not self._has_any():
             return
@@ -182,7 +184,7 @@ class Upkeep:
                 pending.note_lost(conn, name)
 
     def _forget_strangers(self) -> None:
-        """Remove from the index what SQL does not have."""
+        """Remove memories from the index that SQL does not have."""
         ids = self._ids(None)
         while ids:
             with self._store.read() as conn:

@@ -1,18 +1,20 @@
-"""The counting kit: what is counted by name and time is declared, and the rest follows.
+"""The counting kit. A declaration says what is counted by name and time; these modules do the rest.
 
-    additive.py    declarations, and their tables
+    additive.py    declarations and their tables
     counting.py    counts in the transaction that stores an envelope
-    expiry.py      minutes become hours, and the oldest days go
-    row_bounds.py  how many rows a project keeps in all
+    expiry.py      sums minutes up to hours, and removes the oldest days
+    row_bounds.py  limits the rows that a project keeps in all
 
-``app.insights.reading`` reads them; docs/how-to/add-an-insight.md adds one.
+``app.insights.reading`` reads the counts. docs/how-to/add-an-insight.md shows how to add one.
 
-A **series** is what has the same names, in a project, on a day (UTC, of this service's clock): a
-row with a number, which its counts point to. Counts are rows for each minute (or hour) and, where
-values are counted too, for each bucket of them (:mod:`.buckets`). They add up over processes, time
-and series. Minutes are those of receipt, by this service's clock.
+A **series** is all data with the same names, in one project, on one day (UTC, by this service's
+clock). It is a row with an id, and its counts refer to this id. Counts are rows for each minute (or
+hour). If values are counted too, there is a row for each bucket of values (:mod:`.buckets`). Counts
+can be added up over processes, time and series. The minute is that of the time received, by this
+service's clock.
 
-Bounded whatever clients send: a project has so many series a day; what is beyond them is OTHER.
+The number of series that a project has on a day is limited, whatever clients send. All further
+series are counted together as OTHER.
 """
 
 from __future__ import annotations
@@ -43,20 +45,21 @@ from sqlalchemy import (
 
 from app.store import added, larger, metadata, smaller, upsert
 
-# What series beyond the bound are called.
+# The name in which series beyond the limit are counted.
 OTHER = "<other>"
 QUARTER = timedelta(days=90)
 
-# The names of a series: project, day, then its keys. And the values of one row of counts.
+# SeriesKey: project, day and the names of a series. Amounts: the values of one row of counts.
 SeriesKey = tuple[Any, ...]
 Amounts = tuple[Any, ...]
 
 
 class Key(NamedTuple):
-    """A name that tells series apart; empty where there is none.
+    """A name that distinguishes series. It is empty if there is none.
 
-    :param length: characters.
-    :param beyond: its value in the series of what is beyond the bound; ``None`` keeps the own one.
+    :param length: in characters.
+    :param beyond: its value in the series for everything beyond the limit. ``None`` keeps the
+        series' own value.
     """
 
     name: str
@@ -64,7 +67,7 @@ class Key(NamedTuple):
     beyond: str | None = ""
 
     def column(self, **options: Any) -> Column[Any]:
-        """Return its column; an empty name is no NULL, which is never equal to another."""
+        """Return the column of this key. It is never NULL: a NULL does not equal another NULL."""
         return Column(self.name, String(self.length), nullable=False, **options)
 
 
@@ -72,13 +75,13 @@ RELEASE, ENVIRONMENT = Key("release", 250), Key("environment", 64)
 
 
 def newest(old: Any, new: Any) -> Any:
-    """Have the column follow a larger ``<name>_at``, a moment that stands beside it."""
+    """A rule for a column: keep the value whose ``<name>_at`` column has the later moment."""
     at = f"{new.key}_at"
     return case((new.table.c[at] >= old.table.c[at], new), else_=old)
 
 
-# What several rows have in a column, by its rule, and what two values are before they are written;
-# neither for :func:`newest`.
+# For each rule: the SQL function that combines several rows, and the Python function that combines
+# two values before they are written. Neither has an entry for :func:`newest`.
 AGGREGATES: dict[Any, Any] = {added: func.sum, smaller: func.min, larger: func.max}
 MERGES: dict[Any, Any] = {added: operator.add, smaller: min, larger: max}
 
@@ -86,9 +89,10 @@ MERGES: dict[Any, Any] = {added: operator.add, smaller: min, larger: max}
 class Counts:
     """A table of counts of a series.
 
-    :param columns: their types; with a rule of :mod:`app.store.statements` where it is not a sum.
+    :param columns: name to type. A column that is not a sum has a pair of its type and a rule of
+        :mod:`app.store.statements`.
     :param buckets: whether there is a row for each bucket.
-    :param merge: returns two rows as one, where a rule is :func:`newest`.
+    :param merge: combines two rows into one. It is needed if a rule is :func:`newest`.
     """
 
     table: Table
@@ -109,14 +113,18 @@ class Counts:
         self.merge = merge or self._merge
 
     def make(self, series: Table, time: str) -> None:
-        """Make the table."""
+        """Create the table.
+
+        :param series: the table of series that the rows refer to.
+        :param time: name of the time column: ``minute`` or ``hour``.
+        """
         names = (time, "bucket") if self.buckets else (time,)
         types = {time: Integer, "bucket": SmallInteger}
         self.table = Table(
             self.name,
             series.metadata,
             Column("series_id", Integer, ForeignKey(series.c.id), primary_key=True),
-            # Since 1970, a quarter of what a time takes as text on SQLite.
+            # A number since 1970 takes a quarter of the space of a time as text on SQLite.
             *(Column(name, types[name], primary_key=True, autoincrement=False) for name in names),
             *(Column(name, type_, nullable=False) for name, type_ in self.types.items()),
             sqlite_with_rowid=False,
@@ -132,16 +140,16 @@ class Counts:
 
     @property
     def aggregates(self) -> list[Any]:
-        """Expressions for what several rows have, in order, but for :func:`newest`."""
+        """Expressions that combine several rows, in order, without columns of :func:`newest`."""
         of = self.table.c
         return [
             AGGREGATES[rule](of[name]) for name, rule in self.rules.items() if rule is not newest
         ]
 
     def add(self, conn: Connection, rows: Mapping[tuple[int, ...], Amounts]) -> None:
-        """Add to rows, made where they are new; the caller commits.
+        """Add amounts to rows. A row that does not exist is created. The caller commits.
 
-        :param rows: by the number of the series, the time and the bucket if there are buckets.
+        :param rows: by series id, time and, if there are buckets, the bucket.
         """
         if rows:
             names, addition = _addition(conn.dialect.name, self)
@@ -153,15 +161,15 @@ class Counts:
 
 @functools.cache
 def _addition(dialect: str, counts: Counts) -> tuple[tuple[str, ...], Any]:
-    """Return the columns of counts, and the statement that adds to them, built once."""
+    """Return the columns of a table of counts, and the statement that adds to it, built once."""
     return tuple(counts.table.c.keys()), upsert(dialect, counts.table, **counts.rules)
 
 
 class Sample(NamedTuple):
-    """What one measure adds to one table of counts.
+    """The amounts that one measure adds to one table of counts.
 
     :param names: in the order of the keys of its series.
-    :param bucket: none, or one.
+    :param bucket: empty, or one bucket.
     """
 
     counts: Counts
@@ -171,24 +179,25 @@ class Sample(NamedTuple):
 
 
 class AdditiveSeries:
-    """A declaration.
+    """The declaration of series and their counts.
 
     :param name: of the table of series.
-    :param keys: what tells series apart, besides project and day; the first one is what they are
-        looked up by.
-    :param counts: tables of counts; the first of them has every minute that the others have.
-    :param max_series: of a project on a day; one or a few more stand for the rest.
-    :param minutes_kept: how long minutes stay minutes, then they are hours; ``None`` where counts
-        are by the hour from the beginning. At least whole days.
-    :param hours_kept: how long series stay.
-    :param measure: the field of ``Measures`` that is counted, ``item_type`` the type of the
-        envelope's items that hold it: an event id that came before with such an item is not counted
-        again.
-    :param read: returns what one of those measures adds, of it and of when it came, in seconds
-        since 1970.
-    :param further: tables with a ``series_id`` that go with a series.
+    :param keys: the names that distinguish series, besides project and day. Series are looked up
+        by the first one.
+    :param counts: tables of counts. The first one has every minute that the others have.
+    :param max_series: the most series of a project on a day. One or a few more series count
+        everything beyond this limit.
+    :param minutes_kept: how long counts are kept by the minute, before they are summed up to hours:
+        a number of whole days. ``None`` if counts are by the hour from the start.
+    :param hours_kept: how long series are kept.
+    :param measure: the field of ``Measures`` that is counted.
+    :param item_type: the type of the items that contain this measure. An event id that came before
+        with such an item is not counted again.
+    :param read: returns the samples of a measure. Its parameters are the measure and the time
+        received in seconds since 1970.
+    :param further: tables with a ``series_id`` whose rows are removed with the series.
     :param columns: further columns of the table of series.
-    :param unique_name: of the unique constraint, where its columns make a name that is too long.
+    :param unique_name: name of the unique constraint, if the generated name would be too long.
     """
 
     def __init__(
@@ -214,7 +223,7 @@ class AdditiveSeries:
         by_minute = minutes_kept is not None
         self.unit_minutes = 1 if by_minute else 60
         names = [key.name for key in keys]
-        # Whether minutes are hours by now; what grows old is found by it.
+        # Whether the minutes were summed up to hours. An index finds old series by it.
         rolled = Column("rolled", Boolean, nullable=False, server_default=false())
         self.table = Table(
             name,
@@ -235,15 +244,16 @@ class AdditiveSeries:
         return minute_of(moment) // self.unit_minutes
 
     def other(self, key: SeriesKey) -> SeriesKey:
-        """Return the series that one beyond the bound is counted in."""
+        """Return the series in which a series beyond the limit is counted."""
         names = zip(key[2:], self.keys, strict=True)
         return *key[:2], *(own if of.beyond is None else of.beyond for own, of in names)
 
 
 class DailyCounts:
-    """A declaration of what is counted by the day, without series: one table has all of it.
+    """The declaration of counts by the day, without series, in one table.
 
-    :param max_keys: of a project on a day; what is beyond has ``beyond`` for its names.
+    :param max_keys: the most keys of a project on a day. Further counts get the ``beyond`` values
+        as names.
     """
 
     def __init__(
@@ -278,11 +288,12 @@ def day_of(minute: int) -> date:
 
 
 def kept_minute(minute: int, now: datetime, kept: timedelta) -> int:
-    """Return which minute a count goes to: of days that are rolled up, the first of its hour.
+    """Return the minute in which a count is stored. On days that are summed up to hours, it is the
+    first minute of the hour.
 
-    What comes so late (from the emergency folder, after the store was away) would else stay a
-    minute beside the hours, which nothing rolls up again.
+    Envelopes may come that late from the emergency folder, after the store was not available. With
+    its own minute, such a count would stay beside the hours, because no run sums up that day again.
 
-    :param kept: how long minutes stay minutes.
+    :param kept: how long counts are kept by the minute.
     """
     return minute - minute % 60 if day_of(minute) < (now - kept).date() else minute

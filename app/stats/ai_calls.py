@@ -1,7 +1,7 @@
-"""AI calls: the newest of each project one by one, and all of them counted by the hour.
+"""AI calls: the newest calls of each project as single rows, and all calls counted by the hour.
 
-Of single calls a project keeps the newest KEPT, and up to some TRIM_EVERY more for each process
-that takes them.
+A project keeps its newest KEPT calls. Each process that stores calls may leave up to about
+TRIM_EVERY more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.stats.counting import Measured, SeriesCounter
 from app.stats.tables import ai_calls
 from app.store import insert_for
 
-# Single calls of a project: of a day or two of a busy one, some 4 MB.
+# Single calls of a project: one or two days of a busy project, about 4 MB.
 KEPT = 10_000
 TRIM_EVERY = 1000
 
@@ -46,7 +46,7 @@ def _read(call: AiCall, at: float) -> Iterator[Sample]:
 
 AI_CALLS = AdditiveSeries(
     "ai_series",
-    # What is beyond the bound stays of its kind, or what models took would not add up any more.
+    # Calls beyond the limit keep their kind. Otherwise the sums over models would be wrong.
     keys=(
         Key("kind", 8, beyond=None),
         Key("operation", 64, beyond=OTHER),
@@ -55,7 +55,7 @@ AI_CALLS = AdditiveSeries(
         ENVIRONMENT,
     ),
     counts=(CALLS,),
-    # Twenty models in five operations, four releases and two environments fill some of it.
+    # Twenty models in five operations, four releases and two environments use part of this limit.
     max_series=2000,
     measure="calls",
     item_type="transaction",
@@ -66,16 +66,16 @@ ai_series, ai_hours = AI_CALLS.table, CALLS.table
 
 
 class AiCallCounter(SeriesCounter):
-    """Counts the calls of one store, and keeps the newest of them."""
+    """Counts the AI calls of one store, and keeps the newest of them as rows."""
 
     def __init__(self) -> None:
         super().__init__(AI_CALLS)
         self._since_trim: Counter[int] = Counter()
 
     def count(self, conn: Connection, stored: Sequence[Measured], now: datetime | None) -> None:
-        """Keep calls and count those that are new; the caller commits.
+        """Store calls and count the new ones. The caller commits.
 
-        A call of the same trace and span as one that is kept is not new.
+        A call with the same trace and span as a stored call is not new.
         """
         with_calls = [one for one in stored if one.measures.calls]
         if with_calls:
@@ -92,7 +92,7 @@ class AiCallCounter(SeriesCounter):
 
 
 def _kept(conn: Connection, stored: Sequence[Measured]) -> list[Measured]:
-    """Insert calls and return those that were not there; ones without ids always are new."""
+    """Insert calls and return the new ones. Calls without ids are always new."""
     rows = [_call_row(one, call) for one in stored for call in one.measures.calls]
     new = {tuple(row) for row in conn.execute(_call_insert(conn.dialect.name), rows)}
 

@@ -1,10 +1,11 @@
-"""Durations and other values as logarithmic buckets, which add up over processes, minutes, hours.
+"""Logarithmic buckets for durations and other values. They add up over processes and time.
 
-Bucket ``b`` holds the durations from ``GAMMA ** (b - 1)`` (exclusive) to ``GAMMA ** b``
-milliseconds. Whatever is in it, its middle is at most (GAMMA - 1) / (GAMMA + 1) off.
+Bucket ``b`` contains the durations from ``GAMMA ** (b - 1)`` (exclusive) to ``GAMMA ** b``
+milliseconds. The middle of a bucket differs from any duration in it by at most
+(GAMMA - 1) / (GAMMA + 1).
 
-Values of whatever unit have a sign, and any magnitude: theirs are the same buckets, moved away from
-0 by OFFSET on either side, so that the order of the buckets is that of the values.
+Other values have any unit, sign and magnitude. They use the same buckets, moved away from 0 by
+OFFSET on both sides. So the buckets have the same order as the values.
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-# A percentile is then at most 2.44 % off. With 1.02 it would be 1 %, of 2.4 times as many rows.
+# With this value a percentile differs by at most 2.44 %. With 1.02 it would be 1 %, with 2.4 times
+# as many rows.
 GAMMA = 1.05
-# What took less counts as this much: a microsecond.
+# A shorter duration is counted as this one: a microsecond.
 LEAST_MS = 0.001
-# A request of which it is not known how long it took, or not plausible.
+# The bucket of requests whose duration is not known or not plausible.
 UNKNOWN = -1000
-# What is closer to 0 than this is 0, as a value; what is larger than its inverse is none.
+# A value closer to 0 than this counts as 0. A value larger than its inverse is not valid.
 LEAST_VALUE = 1e-40
-# Beyond the last bucket of LEAST_VALUE (-1888), so that a positive value's is above 0.
+# It is larger than the bucket number of LEAST_VALUE (-1888), so buckets of positive values are
+# above 0.
 OFFSET = 2000
 
 _LOG_GAMMA = math.log(GAMMA)
@@ -28,17 +31,17 @@ _MIDDLE = 2 / (GAMMA + 1)
 
 
 def bucket_of(ms: float | None) -> int:
-    """Return the bucket of a duration; :data:`UNKNOWN` for none."""
+    """Return the bucket of a duration in milliseconds, :data:`UNKNOWN` for ``None``."""
     return UNKNOWN if ms is None else math.ceil(math.log(max(ms, LEAST_MS)) / _LOG_GAMMA)
 
 
 def duration_of(bucket: int) -> float:
-    """Return what a bucket's durations are taken for, in milliseconds."""
+    """Return the duration that stands for a bucket, in milliseconds."""
     return float(_MIDDLE * GAMMA**bucket)
 
 
 def value_bucket_of(value: float) -> int:
-    """Return the bucket of a value of any sign, up to 1e40; it fits 16 bits."""
+    """Return the bucket of a value of any sign, up to 1e40. It fits into 16 bits."""
     if abs(value) < LEAST_VALUE:
         return 0
     bucket = math.ceil(math.log(abs(value)) / _LOG_GAMMA) + OFFSET
@@ -46,38 +49,38 @@ def value_bucket_of(value: float) -> int:
 
 
 def value_of(bucket: int) -> float:
-    """Return what the values of a bucket of :func:`value_bucket_of` are taken for."""
+    """Return the value that stands for a bucket of :func:`value_bucket_of`."""
     return math.copysign(duration_of(abs(bucket) - OFFSET), bucket) if bucket else 0.0
 
 
 def percentiles(counts: Mapping[int, int], shares: Sequence[float]) -> list[float | None]:
-    """Return the durations that these shares (0 to 1, ascending) of all do not exceed.
+    """Return the percentiles of durations in milliseconds, by nearest rank.
 
-    By nearest rank, in milliseconds; ``None`` where nothing is known.
-
-    :param counts: how many durations there are in each bucket; those unknown are left out.
+    :param counts: number of durations in each bucket. The bucket UNKNOWN is left out.
+    :param shares: 0 to 1, ascending; 0.95 returns the duration that 95 of 100 do not exceed.
+    :return: one duration for each share, ``None`` if no duration is known.
     """
     known = {bucket: count for bucket, count in counts.items() if bucket != UNKNOWN}
     return [duration_of(bucket) for bucket in _ranked(known, shares)] or [None for _ in shares]
 
 
 def value_percentiles(counts: Mapping[int, int], shares: Sequence[float]) -> list[float]:
-    """Return the values that these shares (0 to 1, ascending) of all do not exceed.
+    """Return the percentiles of values, by nearest rank.
 
-    By nearest rank; empty where there is no value.
-
-    :param counts: how many values there are in each bucket of :func:`value_bucket_of`.
+    :param counts: number of values in each bucket of :func:`value_bucket_of`.
+    :param shares: 0 to 1, ascending; 0.95 returns the value that 95 of 100 do not exceed.
+    :return: one value for each share; empty if there is no value.
     """
     return [value_of(bucket) for bucket in _ranked(counts, shares)]
 
 
 def _ranked(counts: Mapping[int, int], shares: Sequence[float]) -> list[int]:
-    """Return the bucket of each share; none where nothing is counted."""
+    """Return the bucket of each share. The list is empty if nothing is counted."""
     total = sum(counts.values())
     found: list[int] = []
     buckets, seen, bucket = iter(sorted(counts.items())), 0, 0
     for share in shares if total else ():
-        # A share times a count may come out a hair above the whole number it stands for.
+        # Because of rounding, a share times a count may be slightly above the exact whole number.
         rank = max(1, math.ceil(share * total - 1e-9))
         while seen < min(rank, total):
             bucket, count = next(buckets)

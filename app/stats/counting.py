@@ -1,4 +1,4 @@
-"""Counting what is declared (:mod:`.additive`), in the transaction that stores an envelope."""
+"""Count the declared series (:mod:`.additive`) in the transaction that stores an envelope."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from app.stats.additive import (
 )
 from app.store import added, in_batches, upsert
 
-# Series whose numbers a process remembers; asking for them is most of what a count costs.
+# Series whose ids a process remembers. Looking them up is the largest part of the cost of counting.
 MAX_KNOWN = 20_000
-# Names asked for at a time: a statement has at most 32,766 parameters on SQLite.
+# Names in one query. A statement has at most 32,766 parameters on SQLite.
 _NAMES_AT_ONCE = 10_000
 
 
 class Measured(NamedTuple):
-    """A stored envelope and what is counted of it."""
+    """A stored envelope and its measures."""
 
     project_id: int
     uid: str
@@ -38,9 +38,9 @@ class Measured(NamedTuple):
 
 
 class Tally:
-    """What is to be added to the rows of a declaration, added up before it is written.
+    """Amounts for the rows of a declaration, added up before they are written.
 
-    ``rows`` has them by table, then by the key of their series, time and bucket.
+    ``rows`` has them by table, then by series key, time and bucket.
     """
 
     def __init__(self, declared: AdditiveSeries) -> None:
@@ -53,7 +53,10 @@ class Tally:
         return sum(map(len, self.rows.values()))
 
     def add(self, project_id: int, at: float, measures: Iterable[Any]) -> None:
-        """Add measures that came together, so many seconds after 1970."""
+        """Add measures that were received together.
+
+        :param at: the time received, in seconds since 1970.
+        """
         minute, read = int(at) // 60, self._declared.read
         start, time = (project_id, day_of(minute)), minute // self._declared.unit_minutes
         for measure in measures:
@@ -63,16 +66,17 @@ class Tally:
 
 
 class SeriesCounter:
-    """Counts into the rows of one store; what it remembers is one process's."""
+    """Counts into the rows of one store. Each process has its own cache of series ids."""
 
     def __init__(self, declared: AdditiveSeries) -> None:
         self.declared = declared
         self._ids = SeriesIds(declared)
 
     def count(self, conn: Connection, stored: Sequence[Measured], now: datetime | None) -> None:
-        """Count what envelopes hold; the caller commits.
+        """Count the measures of envelopes. The caller commits.
 
-        :param now: what came on days that are rolled up by then is counted by the hour.
+        :param now: envelopes received on days that are summed up to hours by this moment are
+            counted by the hour.
         """
         tally = Tally(self.declared)
         for one in stored:
@@ -81,7 +85,7 @@ class SeriesCounter:
         self.add(conn, tally, now)
 
     def add(self, conn: Connection, tally: Tally, now: datetime | None) -> None:
-        """Add what was counted; the caller commits."""
+        """Add the amounts of a tally to the rows. The caller commits."""
         keys = {place[0] for rows in tally.rows.values() for place in rows}
         if not keys:
             return
@@ -91,7 +95,7 @@ class SeriesCounter:
             for (key, time, *bucket), amounts in rows.items():
                 if now is not None and kept is not None:
                     time = kept_minute(time, now, kept)
-                # Several series may be one: that of what is beyond the bound.
+                # Several keys may have the same id: that of the series for all beyond the limit.
                 _put(numbered, (ids[key], time, *bucket), amounts, counts)
             counts.add(conn, numbered)
 
@@ -102,15 +106,15 @@ def _put(rows: dict[Any, Amounts], place: Any, amounts: Amounts, counts: Counts)
 
 
 class SeriesIds:
-    """The numbers of a declaration's series; what it remembers is one process's."""
+    """The ids of a declaration's series, with a cache for this process."""
 
     def __init__(self, declared: AdditiveSeries) -> None:
         self._declared = declared
         self._known: dict[SeriesKey, int] = {}
-        # Built once: putting a statement together takes longer than executing it.
+        # Statements are built once, because building one takes longer than executing it.
         columns = declared.table.c
         names = [columns[name] for name in ("project_id", "day", *(k.name for k in declared.keys))]
-        # By project, day and name: for a list of tuples SQLite reads the whole table.
+        # The query is by project, day and name. For a list of tuples SQLite reads the whole table.
         project_id, day, name, *_ = names
         asked = project_id == bindparam("project_id"), day == bindparam("day")
         named = name.in_(bindparam("names", expanding=True))
@@ -119,14 +123,14 @@ class SeriesIds:
         self._insertion = declared.table.insert().returning(*names, columns.id)
 
     def find(self, conn: Connection, wanted: set[SeriesKey]) -> dict[SeriesKey, int]:
-        """Return the number of each, made where it is new; the caller commits."""
+        """Return the id of each series. A new series is created. The caller commits."""
         ids = {key: self._known[key] for key in wanted if key in self._known}
         if missing := wanted - ids.keys():
             found = self._find(conn, missing)
             if len(self._known) > MAX_KNOWN:
                 self._known.clear()
             self._known.update(found)
-            # Those that are made here are not remembered: this transaction may be rolled back.
+            # New series are not put into the cache: this transaction may be rolled back.
             ids |= found | self._make(conn, missing - found.keys())
         return ids
 
@@ -142,7 +146,7 @@ class SeriesIds:
         return {key: found[key] for key in wanted if key in found}
 
     def _make(self, conn: Connection, missing: set[SeriesKey]) -> dict[SeriesKey, int]:
-        """Make series as far as their days have room; those beyond get the number of another."""
+        """Create series up to the limit of a day. Further ones get the id of a shared series."""
         made: dict[SeriesKey, int] = {}
         for project_id, day in sorted({key[:2] for key in missing}):
             new = sorted(key for key in missing if key[:2] == (project_id, day))
@@ -181,7 +185,7 @@ def _rows_of_day(
 def count_day(
     conn: Connection, declared: DailyCounts, counts: Mapping[Any, int], day: date
 ) -> None:
-    """Add to the counts of a day; the caller commits.
+    """Add to the counts of a day. The caller commits.
 
     :param counts: by project and the names of the declaration's keys.
     """
@@ -201,7 +205,7 @@ def _bounded(
     project_id: int,
     day: date,
 ) -> Counter[tuple[Any, ...]]:
-    """Return counts in which a project has no more keys than there is room for."""
+    """Return the counts with a project's keys limited to ``max_keys`` of the declaration."""
     left = (declared.max_keys or 0) - _rows_of_day(conn, declared, project_id, day)
     bounded: Counter[tuple[Any, ...]] = Counter()
     for key, quantity in counts.items():

@@ -1,4 +1,4 @@
-"""What is declared: whatever stands here is counted, rolled up, expired and bounded."""
+"""The list of declarations. All of them are counted, summed up to hours, expired and limited."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from app.stats.item_counts import ITEMS, LOSSES
 from app.stats.metrics import METRICS
 from app.stats.timings import PERFORMANCE
 
-# Sessions (:mod:`.sessions`) share how they are read and expire; they are counted in their own way.
+# Sessions (:mod:`.sessions`) are read and expire in the same way, but are counted differently.
 SERIES: tuple[AdditiveSeries, ...] = (PERFORMANCE, AI_CALLS, METRICS)
 DAILY: tuple[DailyCounts, ...] = (ITEMS, LOSSES)

@@ -1,7 +1,7 @@
-"""Counts grow old: minutes become hours, and the oldest go; in batches, as nobody may wait long.
+"""Expiry of counts: sum minutes up to hours, and remove the oldest days.
 
-What is added to an hour and taken from its minutes is one transaction, so a count is never seen
-twice or not at all.
+It works in batches, so that other writers do not wait long. One transaction adds counts to an hour
+and removes them from its minutes. So a reader never sees a count twice or misses it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _HOUR = bindparam("hour", type_=Integer)
 
 
 def roll_up(store: Store, now: datetime) -> None:
-    """Make hours of the minutes of what is declared, where they are old enough."""
+    """Sum up old minutes to hours, for all declared series."""
     for series in declared.SERIES:
         roll_up_series(store, series, now)
 
 
 def expire(store: Store, now: datetime) -> None:
-    """Remove the oldest days of what is declared."""
+    """Remove the oldest days of all declared series and daily counts."""
     for series in declared.SERIES:
         expire_series(store, series, now)
     for daily in declared.DAILY:
@@ -48,7 +48,7 @@ def expire(store: Store, now: datetime) -> None:
 
 
 def roll_up_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
-    """Make hours of minutes that are old enough."""
+    """Sum up the minutes of one declaration to hours, if they are old enough."""
     if series.minutes_kept is None:
         return
     old = _of_days(series.table, _day(now, series.minutes_kept), rolled=False).limit(BATCH_ROWS)
@@ -61,7 +61,7 @@ def roll_up_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
 
 
 def expire_series(store: Store, series: AdditiveSeries, now: datetime) -> None:
-    """Remove the oldest days; of what has minutes, those that are rolled up."""
+    """Remove the oldest days of one declaration. Days with minutes must be summed up before."""
     rolled = None if series.minutes_kept is None else True
     old = _of_days(series.table, _day(now, series.hours_kept), rolled=rolled)
     tables = (*series.further, *(counts.table for counts in series.counts))
@@ -90,7 +90,7 @@ def _remove_batch(conn: Connection, table: Table, ids: list[int]) -> int:
 
 
 def _roll_up_batch(conn: Connection, series: AdditiveSeries, ids: Sequence[int]) -> None:
-    """Roll up one series after the other until there are rows enough; the last may be in part."""
+    """Sum up one series after the other until a batch is full. The last one may be incomplete."""
     whole, spared = [], 0
     following = _next_minute(series.counts[0].table)
     for series_id in ids:
@@ -116,13 +116,13 @@ def _next_minute(table: Table) -> Any:
 
 
 def _roll_up_hour(conn: Connection, counts: Counts, hour: dict[str, int]) -> int:
-    """Put an hour's minutes together and return how many rows that spared."""
+    """Sum up the minutes of an hour. Return how many rows were removed."""
     addition, removal = _roll_up_statements(conn.dialect.name, counts)
     conn.execute(addition, hour)
     return conn.execute(removal, hour).rowcount
 
 
-# Built once: putting these statements together takes longer than executing them.
+# These statements are built once, because building them takes longer than executing them.
 @functools.cache
 def _roll_up_statements(dialect: str, counts: Counts) -> tuple[Any, Any]:
     table, rest = counts.table, _rest(counts.table)
@@ -133,7 +133,9 @@ def _roll_up_statements(dialect: str, counts: Counts) -> tuple[Any, Any]:
 
 
 def _rest(table: Any) -> tuple[ColumnElement[bool], ...]:
-    """An hour's rows but for those of its first minute, which the others are added to."""
+    """Return the conditions for an hour's rows, without its first minute. The other rows are added
+    to the first minute.
+    """
     return table.c.series_id == _OF, table.c.minute > _HOUR, table.c.minute < _HOUR + 60
 
 

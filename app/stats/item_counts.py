@@ -1,7 +1,7 @@
-"""What comes besides events: items counted by type and day, and what clients say they lost.
+"""Counts of items by type and day, and of losses that clients report.
 
-Both are written in the transaction that accepts the envelopes, and both are bounded: types that the
-protocol does not know are counted together, and so is what goes beyond a day's losses.
+The transaction that accepts the envelopes writes both. Both are limited: unknown item types are
+counted together, and so are losses beyond the limit of a day.
 """
 
 from __future__ import annotations
@@ -43,31 +43,32 @@ ITEM_TYPES = frozenset(
 )
 OTHER = "other"
 
-# Of ITEM_TYPES, or OTHER. A row each a day; a quarter shows what a release changed.
+# Items by type: one of ITEM_TYPES, or OTHER. There is one row for each type and day. A quarter of a
+# year shows what a release changed.
 ITEMS = DailyCounts("item_counts", keys=(Key("item_type", 40),))
 LOSSES = DailyCounts(
     "client_losses",
-    # A client is "name version".
+    # A client is written as "name version".
     keys=(Key("client", 100, OTHER), Key("reason", 64, OTHER), Key("category", 64, OTHER)),
-    # Distinct losses that a project may report in a day: a fleet of a hundred versions, say.
+    # Distinct losses that a project may report in a day, for example from a hundred versions.
     max_keys=1000,
 )
 item_counts, client_losses = ITEMS.table, LOSSES.table
 
 UNKNOWN_CLIENT = "unknown client"
-# A client does these on purpose, as it was set up; the others are losses.
+# Clients discard items for these reasons on purpose, by their configuration. Others are losses.
 BY_CHOICE = frozenset({"sample_rate", "before_send", "event_processor", "ignored", "filtered"})
 
 
 class ItemKey(NamedTuple):
-    """What a count of items is alone with, in a day."""
+    """The unique key of a count of items on a day."""
 
     project_id: int
     item_type: str
 
 
 class LossKey(NamedTuple):
-    """What a count of losses is alone with, in a day."""
+    """The unique key of a count of losses on a day."""
 
     project_id: int
     client: str
@@ -76,7 +77,7 @@ class LossKey(NamedTuple):
 
 
 class ClientLoss(NamedTuple):
-    """What one client lost for one reason; ``last_day`` is when it last said so."""
+    """How many items a client lost for one reason. ``last_day`` is the day of its last report."""
 
     project_id: int
     client: str
@@ -87,19 +88,19 @@ class ClientLoss(NamedTuple):
 
     @property
     def is_by_choice(self) -> bool:
-        """Whether the client left it out on purpose."""
+        """Whether the client discarded the items on purpose."""
         return self.reason in BY_CHOICE
 
 
 def count_types(item_types: Iterable[str]) -> Counter[str]:
-    """Return how many items there are of each of :data:`ITEM_TYPES`, and of others."""
+    """Return the number of items of each of :data:`ITEM_TYPES`, and of all others as OTHER."""
     return Counter(name if name in ITEM_TYPES else OTHER for name in item_types)
 
 
 def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, int]:
-    """Return how many items came, by type, the most first.
+    """Return the number of received items by type, the largest number first.
 
-    :param project_id: only those of this project.
+    :param project_id: count only items of this project.
     """
     total = func.sum(item_counts.c.quantity)
     query = select(item_counts.c.item_type, total).group_by(item_counts.c.item_type)
@@ -110,9 +111,10 @@ def items_by_type(conn: Connection, project_id: int | None = None) -> dict[str, 
 
 
 def losses(conn: Connection, project_id: int | None = None, limit: int = 100) -> list[ClientLoss]:
-    """Return what clients lost, real losses first, the largest of them first.
+    """Return what clients lost: losses first, then items discarded on purpose, each by quantity.
 
-    :param project_id: only what clients of this project lost.
+    :param project_id: return only losses of this project's clients.
+    :param limit: the most rows.
     """
     table = client_losses
     of = (table.c.project_id, table.c.client, table.c.reason, table.c.category)

@@ -1,4 +1,4 @@
-"""Counts the measures of a batch, in the transaction that stores it."""
+"""Count the measures of a batch of envelopes, in the transaction that stores it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENVELOPES_OF_EVENTS = select(
 
 
 class MeasureCounters:
-    """Counts into the rows of one store; what it remembers is one process's."""
+    """Counts into the rows of one store. Each process has its own cache of series ids."""
 
     def __init__(self) -> None:
         self._counters = [
@@ -35,10 +35,12 @@ class MeasureCounters:
     def add(
         self, conn: Connection, stored: Sequence[Measured], now: datetime | None = None
     ) -> None:
-        """Count what envelopes hold that were stored just now, each event's once however often its
-        envelope came; the caller commits.
+        """Count the measures of envelopes that were just stored. The caller commits.
 
-        :param now: what came on days that are rolled up by then is counted by the hour.
+        The measures of an event are counted once, however often its envelope came.
+
+        :param now: envelopes received on days that are summed up to hours by this moment are
+            counted by the hour.
         """
         for item_type, counters in self._by_type.items():
             fields = [counter.declared.measure for counter in counters]
@@ -49,7 +51,7 @@ class MeasureCounters:
         self._sessions.add(conn, _told(stored, now))
 
     def add_timings(self, conn: Connection, tally: Tally, now: datetime) -> None:
-        """Count requests that were added up before; the caller commits."""
+        """Count requests that were added up in a tally. The caller commits."""
         for counter in self._counters:
             if counter.declared is PERFORMANCE:
                 counter.add(conn, tally, now)
@@ -69,7 +71,9 @@ def _session_minute(received_at: datetime, now: datetime | None) -> int:
 
 
 def _once(conn: Connection, stored: Sequence[Measured], item_type: str) -> Iterator[Measured]:
-    """Leave out those whose event id came before with such an item; without an id, none."""
+    """Yield envelopes without those whose event id came before with an item of this type. Envelopes
+    without an event id are all included.
+    """
     known = _known_events(conn, stored, item_type)
     for envelope in stored:
         if envelope.event_id:
@@ -83,7 +87,7 @@ def _once(conn: Connection, stored: Sequence[Measured], item_type: str) -> Itera
 def _known_events(
     conn: Connection, stored: Sequence[Measured], item_type: str
 ) -> set[tuple[int, str]]:
-    """Return the projects and ids of those that came before, in an envelope of another batch."""
+    """Return project and event id of events that came before in an envelope of another batch."""
     ids = [envelope.event_id for envelope in stored if envelope.event_id]
     if not ids:
         return set()

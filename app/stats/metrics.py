@@ -1,7 +1,7 @@
-"""Custom metrics, by the minute: how many values, their sum, the smallest, largest and last.
+"""Custom metrics by the minute: the number of values, their sum, the smallest, largest and last.
 
-Values of a distribution are counted by bucket, too. Clocks of clients only say which of a gauge's
-values is the last, and for that they cannot be ahead of the time of receipt.
+Values of a distribution are also counted by bucket. The clocks of clients only decide which value
+of a gauge is the last. For this, a client's time later than the time received is not accepted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from app.store import larger, smaller
 
 
 class Point(NamedTuple):
-    """Values of some time, put together; ``last_at`` is in seconds since 1970."""
+    """The summary of several values. ``last_at`` is in seconds since 1970."""
 
     quantity: int
     sum: float
@@ -40,7 +40,7 @@ class Point(NamedTuple):
     last_at: float
 
     def plus(self, other: Point) -> Point:
-        """Return both together; of two last ones of the same moment the other's counts."""
+        """Return the sum of both. If both last values have the same moment, the other's is kept."""
         newer = other if other.last_at >= self.last_at else self
         return Point(
             self.quantity + other.quantity,
@@ -79,7 +79,7 @@ def _read(metric: Metric, at: float) -> Iterator[Sample]:
 
 METRICS = AdditiveSeries(
     "metric_series",
-    # What is beyond the bound is one metric of each type.
+    # Metrics beyond the limit are counted as one metric of each type.
     keys=(
         Key("name", 200, beyond=OTHER),
         Key("type", 12, beyond=None),
@@ -88,13 +88,13 @@ METRICS = AdditiveSeries(
         ENVIRONMENT,
     ),
     counts=(POINTS, VALUES),
-    # Some 250 metrics in four releases and two environments.
+    # About 250 metrics in four releases and two environments.
     max_series=2000,
     minutes_kept=timedelta(days=2),
     measure="metrics",
     item_type=ITEM_TYPE,
     read=_read,
-    # With all columns it is longer than PostgreSQL's names are.
+    # A name with all columns would be too long for PostgreSQL.
     unique_name="uq_metric_series_day",
 )
 metric_series, metric_points, metric_buckets = METRICS.table, POINTS.table, VALUES.table

@@ -1,9 +1,9 @@
-"""What this process observed of its own requests and has not written yet.
+"""Timings of this process's own requests that are not written yet.
 
-A request only puts its timing down; it is counted when it is written, so that the request pays a
-microsecond for it. Bounded, both before and after counting.
+A request only adds its timing, which costs it a microsecond. The timing is counted when it is
+written. The number of timings is limited, both before and after counting.
 
-Each is counted twice: in the rows of its minute, which grow old and go, and in counters that only
+Each timing is counted twice: in the rows of its minute, which expire, and in counters that only
 grow, as Prometheus needs them.
 """
 
@@ -18,25 +18,25 @@ from app.protocol.transaction import Timing
 from app.stats.counting import Tally
 from app.stats.timings import PERFORMANCE
 
-# Some twenty seconds of a busy process.
+# About twenty seconds of a busy process.
 MAX_TIMINGS = 20_000
-# Different rows while the store takes none: an hour of twenty routes, say.
+# The most rows while the store accepts no writes: for example, an hour of twenty routes.
 MAX_COUNTS = 10_000
-# Upper ends of the histogram's buckets, in seconds: what Prometheus' clients have by default.
+# Upper ends of the histogram's buckets, in seconds: the defaults of Prometheus' client libraries.
 BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-# What the names of the counters begin with: one for each bucket, which has only what is above the
-# one before, one for the sum of all in microseconds, one for those that failed.
+# The prefix of the counters' names. There is one counter for each bucket, without the values of
+# smaller buckets, one for the sum of all in microseconds, and one for failed requests.
 PREFIX = "requests:"
 BUCKETS = tuple(f"{PREFIX}le:{bound}" for bound in (*BOUNDS_S, "+Inf"))
 SUM_US, FAILED = f"{PREFIX}us", f"{PREFIX}failed"
 
 
 class Observed(NamedTuple):
-    """What was observed, counted.
+    """The counted timings.
 
-    :param tally: of :data:`.timings.PERFORMANCE`.
-    :param counters: to be added to the counters of the accounting, by their names.
-    :param releases: that were named.
+    :param tally: for :data:`.timings.PERFORMANCE`.
+    :param counters: amounts for the counters of the accounting, by name.
+    :param releases: the releases that the timings named.
     """
 
     tally: Tally
@@ -45,7 +45,7 @@ class Observed(NamedTuple):
 
 
 class Observations:
-    """Timings of one project; any thread adds them, one at a time takes them."""
+    """Timings of one project. Any thread may add them; only one thread at a time may take them."""
 
     def __init__(self, project_id: int) -> None:
         self._project_id = project_id
@@ -53,14 +53,14 @@ class Observations:
         self._kept = _nothing()
 
     def add(self, timing: Timing) -> bool:
-        """Put one down; ``False`` when there is no room for it."""
+        """Add a timing. Return ``False`` if there is no room for it."""
         if len(self._timings) >= MAX_TIMINGS:
             return False
         self._timings.append((time.time(), timing))
         return True
 
     def take(self) -> Observed:
-        """Take everything, counted; whoever cannot write it gives it back."""
+        """Count and return the timings. A caller that cannot write them calls :meth:`give_back`."""
         observed, self._kept = self._kept, _nothing()
         while self._timings and len(observed.tally) < MAX_COUNTS:
             at, timing = self._timings.popleft()
@@ -70,7 +70,7 @@ class Observations:
         return observed
 
     def give_back(self, observed: Observed) -> None:
-        """Keep what was not written for the next time."""
+        """Keep counted timings that were not written for the next :meth:`take`."""
         self._kept = observed
 
 

@@ -1,13 +1,15 @@
-"""Releases: which versions of a project there are, since when, and when each was last heard of.
+"""Releases: the versions of a project, and when each was first and last seen.
 
-One is known from the first event, transaction or session that names it, or since it was announced,
-whichever comes first. They are in the order in which they became known, which is that of their ids.
-What was resolved in one goes by versions, too (:mod:`app.issues.fixed_in`).
+A release is known from the first event, transaction or session that names it, or from its
+announcement, whichever comes first. Releases are ordered by when they became known, which is the
+order of their ids. For issues resolved in a release, versions are compared too
+(:mod:`app.issues.fixed_in`).
 
-Bounded whatever clients send: a project has at most MAX_RELEASES. A new one then takes the place of
-the one that only sessions and transactions named and that was heard of longest ago; then of one
-that events named; then of one that was announced. One that no event names never takes the place of
-one that events named or that was announced, and at most MAX_UNPROVEN of those appear in an hour.
+A project has at most MAX_RELEASES, whatever clients send. Beyond that, a new release replaces the
+least recently seen one: first among those that only sessions and transactions named, then among
+those that events named, then among announced ones. A release that no event names never replaces a
+release that events named or that was announced. At most MAX_UNPROVEN releases that no event names
+are added in an hour.
 """
 
 from __future__ import annotations
@@ -32,28 +34,28 @@ from sqlalchemy import (
 
 from app.stats.tables import VERSION_LENGTH, releases
 
-# Three a day for most of a year. Counting them, when one is new, takes a tenth of a millisecond.
+# Three releases a day for most of a year. Counting the rows for a new release takes 0.1 ms.
 MAX_RELEASES = 1000
-# Releases of a project that no event named, in an hour: made-up ones cost no more than that.
+# The most releases of a project in an hour that no event named. It limits invented releases.
 MAX_UNPROVEN = 100
 UNPROVEN_WITHIN = timedelta(hours=1)
-# How exact `last_seen` is: a row is written so often, and not for every event.
+# The precision of `last_seen`: a row is written at this interval, and not for every event.
 TOUCHED_EVERY = timedelta(minutes=1)
-# Releases that a process remembers.
+# The most releases in the cache of a process.
 MAX_KNOWN = 10_000
 
 
 class Release(NamedTuple):
-    """What a release is alone with."""
+    """The unique key of a release."""
 
     project_id: int
     version: str
 
 
 class Seen(NamedTuple):
-    """Releases by their numbers.
+    """Releases and their ids.
 
-    :param made: those that were not known before, the oldest first.
+    :param made: the releases that were not known before, oldest first.
     """
 
     ids: dict[Release, int]
@@ -61,12 +63,12 @@ class Seen(NamedTuple):
 
 
 def release_of(project_id: int, version: str | None) -> Release | None:
-    """Return what a client calls its release as it is kept; ``None`` without a name."""
+    """Return the key of the release that a client names, ``None`` if it names no release."""
     return Release(project_id, version[:VERSION_LENGTH]) if version else None
 
 
 class _Known(NamedTuple):
-    """What a process remembers of a release: its number, when it was written, and by what."""
+    """A cached release: its id, when its row was written, and whether an event named it."""
 
     number: int
     written: datetime
@@ -74,10 +76,10 @@ class _Known(NamedTuple):
 
 
 class ReleaseRecorder:
-    """Notes the releases of one store as they are heard of."""
+    """Records the releases that are named in one store."""
 
     def __init__(self) -> None:
-        # A release that another process removed is found out when it is written again.
+        # If another process removes a release, this is noticed when it is written again.
         self._known: dict[Release, _Known] = {}
 
     def see(
@@ -87,12 +89,12 @@ class ReleaseRecorder:
         now: datetime,
         of_events: Collection[Release | None] = (),
     ) -> Seen:
-        """Note releases, made where they are new; the caller commits.
+        """Record releases and return their ids. New releases are created. The caller commits.
 
-        :param heard: in order, with repeats; ``None`` is left out, and so is what is beyond
-            MAX_RELEASES that are to be looked up.
-        :param of_events: those that events name. Of the others, those that there is no room for
-            have no number.
+        :param heard: releases in order, possibly repeated. ``None`` is left out. At most
+            MAX_RELEASES are looked up; further ones are left out.
+        :param of_events: the releases that events name. If there is no room for one of the others,
+            it gets no id.
         """
         wanted = dict.fromkeys(release for release in heard if release is not None)
         ids: dict[Release, int] = {}
@@ -102,7 +104,7 @@ class ReleaseRecorder:
             is_proven = known is not None and (known.has_events or release not in of_events)
             if known and is_proven and abs(now - known.written) < TOUCHED_EVERY:
                 ids[release] = known.number
-            # Nobody deploys more at once, and statements have limits.
+            # Nobody deploys more releases at once, and statements have limits.
             elif len(stale) < MAX_RELEASES:
                 stale.append(release)
         if not stale:
@@ -110,7 +112,7 @@ class ReleaseRecorder:
         proven = [release for release in stale if release in of_events]
         unproven = [release for release in stale if release not in of_events]
         found = self._touch(conn, proven, now, True) | self._touch(conn, unproven, now, False)
-        # Those that are made here are not remembered: this transaction may be rolled back.
+        # New releases are not put into the cache: this transaction may be rolled back.
         missing = [release for release in stale if release not in found]
         for release in missing:
             self._known.pop(release, None)
@@ -140,11 +142,11 @@ def make(
     announced_by: str | None = None,
     of_events: Collection[Release | None] = (),
 ) -> dict[Release, int]:
-    """Make releases that are not there, and room for them; return their numbers in order.
+    """Create releases and return their ids in order. Old releases are removed to make room.
 
     :param missing: at most MAX_RELEASES.
-    :param of_events: those that events name. Others that are not announced either are made only as
-        far as there is room for them, see :data:`MAX_UNPROVEN`.
+    :param of_events: the releases that events name. Others that are not announced are created only
+        if there is room for them, see :data:`MAX_UNPROVEN`.
     """
     by_project: dict[int, list[Release]] = {}
     for release in missing:
@@ -175,7 +177,7 @@ def make(
 
 
 def newest_id(conn: Connection, project_id: int) -> int:
-    """Return the number of the newest release of a project, 0 without any."""
+    """Return the id of the newest release of a project, 0 if there is none."""
     newest = select(func.max(releases.c.id)).where(releases.c.project_id == project_id)
     return conn.scalar(newest) or 0
 
@@ -184,7 +186,7 @@ _KEY = releases.c.project_id, releases.c.version
 _INSERT = releases.insert().returning(*_KEY, releases.c.id, sort_by_parameter_order=True)
 _TOUCH = (
     update(releases)
-    # By project: for a list of pairs SQLite reads the whole table.
+    # The query is by project. For a list of pairs SQLite reads the whole table.
     .where(releases.c.project_id == bindparam("of"))
     .where(releases.c.version.in_(bindparam("wanted", expanding=True)))
     .values(
@@ -212,13 +214,13 @@ def _touch(
 
 
 def _make_room(conn: Connection, project_id: int, wanted: int) -> None:
-    """Remove what is beyond the bound with so many new ones, the least certain first."""
+    """Remove releases so that ``wanted`` new ones fit within the limit, unannounced ones first."""
     if (beyond := _count(conn, project_id) + wanted - MAX_RELEASES) > 0:
         _remove(conn, project_id, beyond)
 
 
 def _room_for_unproven(conn: Connection, project_id: int, wanted: int, now: datetime | None) -> int:
-    """Make room for releases that no event named; return how many of them may come."""
+    """Make room for releases that no event named. Return how many of them may be created."""
     if not wanted or now is None:
         return 0
     lately = _is_unproven(project_id), releases.c.first_seen > now - UNPROVEN_WITHIN
@@ -243,7 +245,11 @@ def _count(conn: Connection, project_id: int, *conditions: ColumnElement[bool]) 
 
 
 def _remove(conn: Connection, project_id: int, count: int, *conditions: ColumnElement[bool]) -> int:
-    """Remove releases, those that are least certain and were heard of longest ago first."""
+    """Remove releases and return their number.
+
+    Announced releases are removed last, and before them those that events named. Among equals, the
+    least recently seen are removed first.
+    """
     columns = releases.c
     heard_of = func.coalesce(columns.last_seen, columns.announced_at)
     order = columns.announced_at.is_not(None), columns.has_events, heard_of, columns.id

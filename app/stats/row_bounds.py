@@ -1,7 +1,8 @@
-"""How many rows of series a project keeps in all, whatever a day of it may have.
+"""Limits on the rows of counts that a project keeps over all days.
 
-Beyond it the oldest days lose theirs. Series stay, since their numbers are remembered by processes
-that count; there are at most some thousands a day, and they go with their day.
+Beyond a limit, the rows of the oldest days are removed. The series stay, because counting processes
+have their ids in a cache. There are at most a few thousand series a day, and they are removed when
+their day expires.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from app.stats.sessions import SESSIONS, session_series
 from app.stats.tables import known_sessions
 from app.store import Store, delete_in_batches
 
-# Of one table and project, some 60 to 150 bytes each. Full days of 2,000 series, as hours, fill it
-# in two months; an honest project has some hundreds of series.
+# Rows of one table and project, about 60 to 150 bytes each. Full days of 2,000 series, by the hour,
+# reach this limit in two months. A normal project has some hundreds of series.
 MAX_ROWS = 3_000_000
 # Sessions that may still change: five days of 400,000 each.
 MAX_KNOWN_SESSIONS = 2_000_000
 
 
 def bounded() -> Iterator[tuple[Table, list[Table]]]:
-    """Yield tables of series, and the tables that have rows of them."""
+    """Yield each table of series, with the tables of its counts."""
     for series in (*declared.SERIES, SESSIONS):
         yield series.table, [counts.table for counts in series.counts]
 
 
 def bound_rows(store: Store) -> None:
-    """Remove the rows of each project's oldest series beyond those that are kept."""
+    """Remove the rows of each project's oldest series that are beyond the limit."""
     for series, tables in bounded():
         for table in tables:
             for series_id in _beyond(store, series, table):
-                # Of all its tables: what is a series' value has its minute in the first of them.
+                # From all tables: the first one must have each minute that the others have.
                 for one in tables:
                     delete_in_batches(store, one, one.c.series_id == series_id)
     _bound_known(store)
@@ -50,9 +51,10 @@ def _beyond(store: Store, series: Table, table: Table) -> list[int]:
 
 
 def series_beyond(store: Store, series: Table, counts: Select[Any], limit: int) -> list[int]:
-    """Return the series that are beyond a limit once what they have is added up from the newest on.
+    """Return the series beyond a limit. Their counts are added up from the newest series on.
 
-    :param counts: selects ``series_id`` and ``count``, how much a series has.
+    :param counts: selects ``series_id`` and ``count``, the number of a series' rows or users.
+    :param limit: for each project.
     """
     counted = counts.subquery()
     newest = series.c.day.desc(), series.c.id.desc()
@@ -68,7 +70,7 @@ def series_beyond(store: Store, series: Table, counts: Select[Any], limit: int) 
 
 
 def _bound_known(store: Store) -> None:
-    """Forget the sessions first heard of longest ago; an update of one counts as a new one."""
+    """Remove the oldest known sessions beyond the limit. A later update of one counts as new."""
     for project_id, minute in _last_minutes(store):
         of_project = select(session_series.c.id).where(session_series.c.project_id == project_id)
         columns = known_sessions.c
@@ -77,7 +79,7 @@ def _bound_known(store: Store) -> None:
 
 
 def _last_minutes(store: Store) -> Iterator[tuple[int, int]]:
-    """Yield each project with too many sessions, and the newest minute that has to go."""
+    """Yield each project with too many sessions, and the newest minute that must be removed."""
     project, minute = session_series.c.project_id, known_sessions.c.minute
     counts = select(project, minute, func.count().label("count"))
     counts = counts.join(session_series, session_series.c.id == known_sessions.c.series_id)

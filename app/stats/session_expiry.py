@@ -1,4 +1,6 @@
-"""Sessions that cannot change any more grow old as everything else does (:mod:`.expiry`)."""
+"""Expiry of sessions. Sessions that cannot change any more expire like other counts
+(:mod:`.expiry`).
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,14 @@ from app.stats.sessions import SESSIONS, SESSIONS_OPEN, session_series
 from app.stats.tables import known_sessions, session_users
 from app.store import Store, delete_in_batches
 
-# Rows of users that a project keeps over all days; some 40 bytes each.
+# Rows of users that a project keeps over all days, about 40 bytes each.
 MAX_USERS_KEPT = 2_000_000
 
 
 def settle(store: Store, now: datetime) -> None:
-    """Forget the sessions that cannot change any more, and make hours of the minutes they are in.
+    """Remove known sessions that cannot change any more, and sum up their minutes to hours.
 
-    In this order: what moves a session moves it in its minute.
+    The order matters: an update changes the counts in the minute of its session.
     """
     first_day = (now - SESSIONS_OPEN).date()
     first_minute = (first_day - date(1970, 1, 1)).days * 1440
@@ -28,12 +30,12 @@ def settle(store: Store, now: datetime) -> None:
 
 
 def expire(store: Store, now: datetime) -> None:
-    """Remove the oldest days, with their users."""
+    """Remove the oldest days of sessions, with their users."""
     expire_series(store, SESSIONS, now)
 
 
 def bound_users(store: Store) -> None:
-    """Remove the users of each project's oldest days beyond those that are kept; counts stay."""
+    """Remove the users of each project's oldest days beyond MAX_USERS_KEPT. The counts stay."""
     of = session_series.c
     users = select(of.id.label("series_id"), of.users.label("count")).where(of.users > 0)
     beyond = series_beyond(store, session_series, users, MAX_USERS_KEPT)

@@ -1,18 +1,19 @@
-"""How sessions went, and whose they were, counted by the minute.
+"""Sessions: their outcomes and users, counted by the minute.
 
-A series is a release in one environment on one day (:mod:`.series`). A session stands for good in
-the minute, of this service's clock, in which it was first heard of: what is heard of it later moves
-it there from one column to another. So it is counted once, in whatever order, however often and by
-whichever process its updates come in, and a share of crashed sessions is one of the same sessions.
+A series is a release in one environment on one day (:mod:`.series`). A session is counted in the
+minute, by this service's clock, in which its first update was received. Later updates move it from
+one column to another in the same minute. So each session is counted once. The order of its updates,
+their number and the process that stores them do not matter. A share of crashed sessions therefore
+compares the same sessions.
 
-    known_sessions  a row for each session of the last days: how it went as far as is known
+    known_sessions  a row for each session of the last days, with its outcome so far
     session_counts  sessions by series and minute
-    session_users   whose they were, by series: as many sessions, as many crashed ones
+    session_users   users by series, with the number of their sessions and crashed sessions
 
-A session is known by its id, release and environment, which must not change; its user is the one
-with the smallest hash where several are named. Both are choices that no order of updates alters.
-Groups of sessions, and sessions without an id, are added as they come: two that are alike cannot be
-told from one that came twice.
+A session is identified by its id, release and environment, which must not change. If updates name
+several users, the user with the smallest hash counts. Neither depends on the order of updates.
+Groups of sessions, and sessions without an id, are added as they come: two equal ones cannot be
+distinguished from one that came twice.
 """
 
 from __future__ import annotations
@@ -50,39 +51,41 @@ from app.stats.counting import SeriesIds
 from app.stats.tables import known_sessions, session_users
 from app.store import added, larger, smaller, upsert
 
-# As long may a client still say how a session went; Sentry takes updates for as many days.
+# For so long a client may send updates of a session. Sentry accepts them for the same time.
 SESSIONS_OPEN = timedelta(days=5)
-# Of a series. Beyond it those who are counted already are still told from each other, others are
-# not counted: "at least". One batch may go beyond.
+# The most users of a series. Beyond it, new users are not counted, and sessions of counted users
+# still are. The count then means "at least". One batch may exceed the limit.
 MAX_USERS = 100_000
-# Of a project on one day, over all its series; looked at after each so many new ones of a process.
+# The most users of a project on one day, over all its series. A process checks it after each
+# LOOKS_AFTER new users.
 MAX_USERS_A_DAY = 500_000
 LOOKS_AFTER = 1000
-# In place of a user where there is none: larger than every hash, so that the smallest one wins.
+# The hash of a session without a user. It is larger than every other hash, because the smallest
+# hash wins.
 NOBODY = 2**63 - 1
 
 
 COUNTS = Counts(
     "session_counts",
-    # All of them; those that went well are what the others leave.
+    # `sessions` counts all of them. Healthy sessions are the rest without the other columns.
     dict.fromkeys(("sessions", "errored", "abnormal", "crashed"), BigInteger),
 )
 SESSIONS = AdditiveSeries(
     "session_series",
     keys=(RELEASE._replace(beyond=OTHER), ENVIRONMENT),
     counts=(COUNTS,),
-    # Some twenty releases in five environments fill half of it.
+    # About twenty releases in five environments use half of this limit.
     max_series=200,
     minutes_kept=SESSIONS_OPEN,
     further=(session_users,),
-    # How many rows of users it has.
+    # The number of rows of users that a series has.
     columns=(Column("users", Integer, nullable=False, server_default=text("0")),),
 )
 session_series, session_counts = SESSIONS.table, COUNTS.table
 
 
 class SessionUpdates(NamedTuple):
-    """What an envelope said of sessions, and when it came: minutes since 1970."""
+    """Session data of an envelope, with its time received in minutes since 1970."""
 
     project_id: int
     minute: int
@@ -90,22 +93,22 @@ class SessionUpdates(NamedTuple):
 
     @property
     def series(self) -> SeriesKey:
-        """The series it belongs to, unless the session is known from before."""
+        """The series of the sessions. A session that is known already stays in its first series."""
         of = self.sessions
         return self.project_id, day_of(self.minute), of.release, of.environment
 
 
 class SessionCounter:
-    """Counts into the rows of one store."""
+    """Counts sessions and their users into the rows of one store."""
 
     def __init__(self) -> None:
         self._series = SeriesIds(SESSIONS)
         self._full: set[int] = set()
-        # How many users were added to a project's day since it was looked at.
+        # How many users were added to a project's day since its last check.
         self._added: Counter[tuple[int, date]] = Counter()
 
     def add(self, conn: Connection, told: Sequence[SessionUpdates]) -> None:
-        """Count what was told; the caller commits."""
+        """Count session updates. The caller commits."""
         if not told:
             return
         ids = self._series.find(conn, {one.series for one in told})
@@ -134,7 +137,7 @@ class SessionCounter:
         ]
         if rest:
             rows = conn.execute(_user_addition(conn.dialect.name), rest)
-            # One whose counts are those that were added had none before.
+            # A user whose counts equal the added ones is new.
             self._note_new(
                 conn,
                 Counter(series for series, user, *now in rows if now == changed[series, user]),
@@ -145,13 +148,13 @@ class SessionCounter:
             row = conn.execute(_USERS_ADDED, {"of": series_id, "more": more}).first()
             if row is None:
                 continue
-            # By those before this transaction, since it may be rolled back.
+            # Compare the number before this transaction, because it may be rolled back.
             if row.users - more >= MAX_USERS:
                 self._full.add(series_id)
             self._look(conn, row.project_id, row.day, more)
 
     def _look(self, conn: Connection, project_id: int, day: date, more: int) -> None:
-        """Find out once in a while whether a project has all users that a day may have."""
+        """Check at intervals whether a project has reached its limit of users on a day."""
         of = session_series.c
         self._added[project_id, day] += more
         if self._added[project_id, day] < LOOKS_AFTER:
@@ -175,12 +178,13 @@ class _State(NamedTuple):
 
 
 class _Changes:
-    """What is to be added to rows, or taken from them."""
+    """Amounts to add to rows, or to subtract from them."""
 
     def __init__(self) -> None:
-        # Sessions, then by outcome, of which the first has no column: see session_counts.
+        # The number of sessions, then the numbers by outcome. The first outcome has no column: see
+        # session_counts.
         self.counts: dict[_CountKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        # Sessions, crashed ones.
+        # The numbers of sessions and of crashed sessions.
         self.users: dict[_UserKey, list[int]] = defaultdict(lambda: [0, 0])
 
     def add(self, series_id: int, minute: int, state: _State, quantity: int) -> None:
@@ -205,7 +209,7 @@ def _hash(*parts: object) -> int:
 
 
 def _rows(told: Iterable[SessionUpdates], ids: dict[SeriesKey, int]) -> list[dict[str, Any]]:
-    """Return a row for each session that has an id: the first minute, the worst, one user."""
+    """Return a row for each session with an id: its first minute, worst outcome and one user."""
     rows: dict[int, dict[str, Any]] = {}
     for session in told:
         sid, _, release, environment, *_ = session.sessions
@@ -229,10 +233,10 @@ def _new_row(key: int, series_id: int, minute: int, state: _State) -> dict[str, 
 
 
 def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> None:
-    """Put down what is known of sessions now, and what that changes."""
+    """Write the state of known sessions, and add to ``changes`` what differs from before."""
     if not rows:
         return
-    # Those that are as they were do not come back.
+    # The statement returns only rows that are new or changed.
     for row in conn.execute(_telling(conn.dialect.name), rows):
         series_id, minute, outcome, user_hash, outcome_before, user_before = row
         changes.add(series_id, minute, _State(outcome, user_hash), 1)
@@ -240,7 +244,7 @@ def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> No
             changes.add(series_id, minute, _State(outcome_before, user_before), -1)
 
 
-# Built once: putting this statement together takes longer than executing it.
+# This statement is built once, because building it takes longer than executing it.
 @functools.cache
 def _telling(dialect: str) -> Any:
     statement = upsert(

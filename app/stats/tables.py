@@ -1,4 +1,4 @@
-"""Tables that no declaration (:mod:`.additive`) makes: users, sessions, single calls, releases."""
+"""Tables that no declaration (:mod:`.additive`) creates: users, sessions, AI calls, releases."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from app.store import RowId, UtcDateTime, metadata
 affected_users = Table(
     "affected_users",
     metadata,
-    # No foreign key, since it is one of two; what is left of a subject grows old like the rest.
+    # No foreign key, because the id refers to one of two tables. Rows of a removed subject expire
+    # like the others.
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("of_id", BigInteger, primary_key=True, autoincrement=False),
     Column("user_hash", String(32), primary_key=True),
-    # Days since 1970, 0 where it was before they were noted.
+    # Days since 1970. 0 for users from before these days were recorded.
     Column("first_day", Integer, nullable=False),
     Column("last_day", Integer, nullable=False),
     sqlite_with_rowid=False,
@@ -39,7 +40,7 @@ affected_days = Table(
     Column("of_id", BigInteger, primary_key=True, autoincrement=False),
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("users", Integer, nullable=False),
-    # What grows old is found by it.
+    # Expiry finds old rows by this index.
     Index(None, "day"),
     sqlite_with_rowid=False,
 )
@@ -48,9 +49,9 @@ session_users = Table(
     "session_users",
     metadata,
     Column("series_id", Integer, ForeignKey("session_series.id"), primary_key=True),
-    # Never the user as such, which is personal data.
+    # Only a hash, because the user itself is personal data.
     Column("user_hash", BigInteger, primary_key=True, autoincrement=False),
-    # None are left where another user of a session is named.
+    # 0 remains after an update named another user for the session.
     Column("sessions", BigInteger, nullable=False),
     Column("crashed", BigInteger, nullable=False),
     sqlite_with_rowid=False,
@@ -59,17 +60,17 @@ session_users = Table(
 known_sessions = Table(
     "known_sessions",
     metadata,
-    # Of project, release, environment and id: 63 bits, so that of ten million sessions two are
-    # taken for one with a chance of 1 in 200,000.
+    # Hash of project, release, environment and id, with 63 bits. Among ten million sessions, the
+    # chance that two have the same hash is 1 in 200,000.
     Column("session_hash", RowId, primary_key=True, autoincrement=False),
-    # No foreign key: whoever removes a series would have all of these rows read, for nothing.
+    # No foreign key: otherwise removing a series would read all of these rows needlessly.
     Column("series_id", Integer, nullable=False),
     Column("minute", Integer, nullable=False),
-    # One of those of app.protocol.session.
+    # One of the outcomes in app.protocol.session.
     Column("outcome", SmallInteger, nullable=False),
     Column("user_hash", BigInteger, nullable=False),
-    # What the last update that changed it found, NULL where it was the first. RETURNING tells it:
-    # what is to be moved is known without asking before.
+    # The values before the last update that changed the row, NULL after the first one. RETURNING
+    # passes them on, so no query is needed before the update.
     Column("outcome_before", SmallInteger),
     Column("user_before", BigInteger),
     Index(None, "minute"),
@@ -80,7 +81,7 @@ ai_calls = Table(
     metadata,
     Column("id", RowId, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
-    # Of the envelope it came in, which may be gone sooner.
+    # The envelope of the call. It may be removed sooner than the call.
     Column("envelope_uid", String(32), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("kind", String(8), nullable=False),
@@ -99,10 +100,10 @@ ai_calls = Table(
     Column("total_tokens", BigInteger),
     Column("trace_id", String(32)),
     Column("span_id", String(16)),
-    # NULLs are alone with nothing: a call without ids is another one each time.
+    # A NULL does not equal another NULL. So a call without ids is always a new one.
     UniqueConstraint("project_id", "trace_id", "span_id"),
     Index(None, "project_id", "id"),
-    # What grows old is found by it.
+    # Expiry finds old rows by this index.
     Index(None, "received_at"),
 )
 
@@ -114,16 +115,16 @@ releases = Table(
     Column("id", Integer, primary_key=True),
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
     Column("version", String(VERSION_LENGTH), nullable=False),
-    # By this service's clock; NULL while it is only announced.
+    # By this service's clock. NULL while the release is only announced.
     Column("first_seen", UtcDateTime),
     Column("last_seen", UtcDateTime),
-    # NULL where it appeared by itself.
+    # NULL if the release was not announced.
     Column("announced_at", UtcDateTime),
     Column("announced_by", String(200)),
-    # Whether an event named it, or only sessions and transactions did.
+    # Whether an event named the release. If not, only sessions and transactions did.
     Column("has_events", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("project_id", "version"),
     Index(None, "project_id", "id"),
-    # No id twice: the ids are the order, and issues remember them.
+    # An id is never used again: ids define the order of releases, and issues refer to them.
     sqlite_autoincrement=True,
 )

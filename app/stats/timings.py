@@ -1,4 +1,4 @@
-"""How long requests and transactions took and how many failed, counted by the minute and bucket."""
+"""Durations and failures of requests and transactions, counted by the minute and bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PERFORMANCE = AdditiveSeries(
     "timing_series",
     keys=(Key("transaction", 200, beyond=OTHER), RELEASE, ENVIRONMENT),
     counts=(TIMINGS,),
-    # Some 120 routes in four releases and two environments fill half of it.
+    # About 120 routes in four releases and two environments use half of this limit.
     max_series=2000,
     minutes_kept=timedelta(days=2),
     measure="timings",

@@ -1,7 +1,7 @@
-"""Users grow old: whoever did not meet an issue or a release for long is forgotten there.
+"""Expiry of affected users: remove users that an issue or a release has not affected for long.
 
-Of one with more users than are counted, only those of today are needed to tell how many today has.
-in batches, as nobody may wait long.
+If a subject has more users than are counted, only the users of today are needed, for today's count.
+It works in batches, so that other writers do not wait long.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from app.stats.tables import affected_days, affected_users, releases
 from app.stats.users import EVER, ISSUE, MAX_USERS, RELEASE, Subject, of_subject
 from app.store import Store, delete_in_batches
 
-# Rows that a transaction removes, or some more: some 20 ms of the store's only writer.
+# Rows that a transaction removes, or a few more. It holds the store's only writer for about 20 ms.
 BATCH_SIZE = 1000
 
 _DAYS, _USERS = affected_days.c, affected_users.c
@@ -22,9 +22,11 @@ _SUBJECTS_IN_A_BATCH = 50
 
 
 def forget_users(store: Store, before: int) -> None:
-    """Remove whom subjects met before a day, counted since 1970.
+    """Remove users that a subject has not affected since a day.
 
-    A user who did not meet a subject since counts again on coming back.
+    Such a user counts as new when the subject affects the user again.
+
+    :param before: the day, counted since 1970.
     """
     unknown = _DAYS.of_id.not_in(select(releases.c.id))
     delete_in_batches(store, affected_days, and_(_DAYS.day == EVER, _DAYS.kind == RELEASE, unknown))
@@ -44,7 +46,7 @@ def _forget_batch(conn: Connection, subjects: Iterable[Subject], before: int) ->
         users = forget_some(conn, subject, before)
         gone += users
         if users < BATCH_SIZE:
-            # Last, so that who is stopped here finds the subject again.
+            # Remove the days last. A process that is stopped before then finds the subject again.
             past = _DAYS.day > EVER, _DAYS.day < before
             conn.execute(delete(affected_days).where(*of_subject(affected_days, subject), *past))
         if gone >= BATCH_SIZE:
@@ -52,9 +54,10 @@ def _forget_batch(conn: Connection, subjects: Iterable[Subject], before: int) ->
 
 
 def forget_beyond(store: Store, issue_ids: Iterable[int], today: int) -> None:
-    """Of subjects with more users than are counted, remove who did not meet them today.
+    """For subjects with more users than are counted, remove users that were not affected today.
 
-    :param issue_ids: the issues that have so many; releases are found here.
+    :param issue_ids: the issues with so many users. Releases are looked up here.
+    :param today: the day, counted since 1970.
     """
     is_ever = and_(_DAYS.kind == RELEASE, _DAYS.of_id == releases.c.id, _DAYS.day == EVER)
     full = select(releases.c.id).join(affected_days, is_ever).where(_DAYS.users >= MAX_USERS)
@@ -68,9 +71,9 @@ def forget_beyond(store: Store, issue_ids: Iterable[int], today: int) -> None:
 
 
 def forget_some(conn: Connection, subject: Subject, before: int | None = None) -> int:
-    """Remove some users of a subject, at most BATCH_SIZE, and return how many.
+    """Remove at most BATCH_SIZE users of a subject. Return how many were removed.
 
-    :param before: only those who did not meet it since that day.
+    :param before: remove only users that were not affected since this day.
     """
     of_this = of_subject(affected_users, subject)
     batch = select(_USERS.user_hash).where(*of_this).limit(BATCH_SIZE)

@@ -1,14 +1,16 @@
-"""Whom errors met: users by issue and by release, of a day and in all.
+"""Affected users: counts by issue and by release, for a day and in all.
 
-A **subject** is an issue or a release. It has a row for each user, which says on which days the
-user met it first and last, and a count for each day: a user who met it today already adds nothing,
-so that one statement tells for all of a batch who is new, and who is back on another day.
+A **subject** is an issue or a release. It has a row for each user with the first and the last day
+on which it affected the user, and a count for each day. A user who was already affected today adds
+nothing. So for a whole batch one statement returns which users are new and which are back on
+another day.
 
-Users are kept as a hash of what identifies them. Days are of UTC, by this service's clock.
+Users are stored as a hash of their identity. Days are in UTC, by this service's clock.
 
-Exact up to MAX_USERS of a subject and day, and up to MAX_USERS of a subject in all; beyond it the
-count says only that there are more. Bounded by the same number: of a subject with so many users
-the rows of other days go, and nobody's last longer than the counts of days (:mod:`.expiry`).
+Counts are exact up to MAX_USERS for a subject and day, and up to MAX_USERS for a subject in all.
+Beyond that, the count only means that there are more. The rows are limited by the same number: if a
+subject has so many users, the rows of other days are removed. No row of a user is kept longer than
+the counts of days (:mod:`.expiry`).
 """
 
 from __future__ import annotations
@@ -39,19 +41,20 @@ from app.stats.tables import affected_days, affected_users
 from app.store import added, replaced, upsert
 
 MAX_USERS = 10_000
-# A process looks how many users today has after it added so many; reading each count back would
-# add to what an event costs.
+# A process reads today's count after it added this many users. Reading it after each user would
+# increase the cost of an event.
 LOOKS_AFTER = 1000
-# Subjects that a process counts for itself.
+# The most subjects for which a process remembers how many users it added.
 MAX_KNOWN = 20_000
 # Kinds of subjects.
 ISSUE, RELEASE = 1, 2
-# The day of a release's count in all; an issue has that in its own row, which lists are sorted by.
+# The day under which a release's count in all is stored. An issue has this count in its own row,
+# because lists are sorted by it.
 EVER = 0
 
 
 class Subject(NamedTuple):
-    """An issue or a release, by its number."""
+    """An issue or a release, by its id."""
 
     kind: int
     of_id: int
@@ -63,12 +66,12 @@ def day_number(moment: datetime) -> int:
 
 
 def date_of(day: int) -> date:
-    """Return the date of a day."""
+    """Return the date of a day that is counted since 1970."""
     return datetime.fromtimestamp(day * 86400, UTC).date()
 
 
 def hash_of(identity: str) -> str:
-    """Return what stands for a user, so that counting needs no copy of the personal data."""
+    """Return the hash of a user, so that counting stores no personal data."""
     return hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:32]
 
 
@@ -77,18 +80,18 @@ class UserCounter:
 
     def __init__(self) -> None:
         self._today = EVER
-        # Subjects that have MAX_USERS today; whoever else comes is not looked at.
+        # Subjects with MAX_USERS today. Further users of them are ignored.
         self._full: set[tuple[int, int]] = set()
-        # How many were added to each since it was looked at.
+        # How many users were added to each subject since its last check.
         self._added: Counter[tuple[int, int]] = Counter()
 
     def count(
         self, conn: Connection, met: Iterable[tuple[int, int, str]], now: datetime
     ) -> Counter[int]:
-        """Count users, each once a day and subject; the caller commits.
+        """Count affected users, each once for a day and subject. The caller commits.
 
-        :param met: kind and number of a subject, and a user's hash.
-        :return: how many users each issue met for the first time.
+        :param met: kind and id of a subject, and a user's hash.
+        :return: for each issue, the number of users that it affected for the first time.
         """
         today = day_number(now)
         if today != self._today:
@@ -108,7 +111,7 @@ class UserCounter:
         return Counter({of_id: more for (kind, of_id), more in new.items() if kind == ISSUE})
 
     def _look(self, conn: Connection, came: Counter[tuple[int, int]]) -> None:
-        """Find out which subjects have MAX_USERS today, once in a while."""
+        """Check at intervals which subjects have reached MAX_USERS today."""
         if len(self._added) > MAX_KNOWN:
             self._added.clear()
         self._added.update(came)
@@ -136,9 +139,9 @@ def _given(rows: Sequence[tuple[int | str, ...]]) -> dict[str, str]:
 
 
 def _given_rows(dialect: str, table: Table) -> Select[Any]:
-    """Select the rows of a table that come as one parameter, a JSON array of arrays.
+    """Return a query for rows that are passed as one parameter, a JSON array of arrays.
 
-    Bound value by value, the two rows of one event took 33 us of CPU instead of 25.
+    With one parameter for each value, the two rows of an event took 33 us of CPU instead of 25.
     """
     rows = bindparam("rows", type_=Text)
     if dialect == "sqlite":
@@ -157,10 +160,12 @@ def _positions(table: Table) -> range:
     return range(len(table.c))
 
 
-# Built once: putting these statements together takes longer than executing them.
+# These statements are built once, because building them takes longer than executing them.
 @functools.cache
 def _meeting(dialect: str) -> Any:
-    """Return who is new, or back on another day; whoever came today already has no row."""
+    """Build the statement that returns users who are new, or back on another day. It returns no row
+    for a user who was already affected today.
+    """
     columns, rows = affected_users.c, _given_rows(dialect, affected_users)
     statement = upsert(dialect, affected_users, rows, where=_is_later, last_day=replaced)
     return statement.returning(columns.kind, columns.of_id, columns.first_day)
@@ -177,7 +182,7 @@ def _addition(dialect: str) -> Any:
 
 
 def users_by_day(conn: Connection, subject: Subject, first: int, last: int) -> list[int]:
-    """Return how many users each day had, from the first to the last, both included."""
+    """Return the number of affected users for each day from the first to the last, inclusive."""
     columns = affected_days.c
     query = select(columns.day, columns.users).where(*of_subject(affected_days, subject))
     query = query.where(columns.day.between(max(first, EVER + 1), last))
@@ -186,7 +191,7 @@ def users_by_day(conn: Connection, subject: Subject, first: int, last: int) -> l
 
 
 def users_of_releases(conn: Connection, release_ids: list[int]) -> dict[int, int]:
-    """Return how many users each release met in all; those without any are left out."""
+    """Return the number of affected users of each release. Releases without users are left out."""
     columns = affected_days.c
     query = select(columns.of_id, columns.users).where(
         columns.kind == RELEASE, columns.of_id.in_(release_ids), columns.day == EVER
@@ -195,5 +200,5 @@ def users_of_releases(conn: Connection, release_ids: list[int]) -> dict[int, int
 
 
 def of_subject(table: Table, subject: Subject) -> tuple[Any, ...]:
-    """Return the conditions that rows are a subject's."""
+    """Return the conditions that select the rows of a subject."""
     return table.c.kind == subject.kind, table.c.of_id == subject.of_id

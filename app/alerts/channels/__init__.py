@@ -1,8 +1,8 @@
-"""Channels: where notifications go. A kind of channel is one class in a module of this package.
+"""Channels: where notifications are sent. A kind of channel is one class in a module here.
 
-kind     what a kind is: its label, its address, how it sends; the kinds are the other modules
-inputs   what a person may set of a channel
-stored   channels as rows: added, listed, changed, removed
+kind     the base class of kinds: label, address, how it sends. The other modules are the kinds.
+inputs   the fields of a channel that a person may set
+stored   channels as rows: add, list, change and remove them
 """
 
 from app.alerts.channels.kind import KINDS

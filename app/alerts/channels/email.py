@@ -1,4 +1,4 @@
-"""E-mail, by the mail server that the settings name."""
+"""The channel kind for e-mail. It uses the mail server of the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.output import one_line
 
 @KINDS.register("email", "E-mail", position=10)
 class Email(ChannelKind):
-    """Mail to one address or several."""
+    """Sends mail to one or several addresses."""
 
     summary = "a message to mail addresses"
     address_field = "to"
@@ -22,15 +22,15 @@ class Email(ChannelKind):
         return mail.addresses(text)
 
     def shown_address(self, address: str) -> str:
-        """Return the addresses: they are no secret."""
+        """Return the addresses unchanged, because they are not secret."""
         return address
 
     def missing_setting(self, senders: Senders) -> str:
-        """Return that a mail server is missing, if it is."""
+        """Return a text if no mail server is set, otherwise an empty one."""
         return "" if senders.mailer else "needs a mail server: set SMTP_HOST"
 
     def message(self, notification: Notification) -> tuple[str, str]:
-        """Return subject and text."""
+        """Return the subject and the text of a mail."""
         project = notification.about["project"]
         links = "\n".join(f"{name}: {url}" for name, url in notification.labelled_links("").items())
         where = f"Project: {one_line(project['name'])}" if project else ""
@@ -40,7 +40,7 @@ class Email(ChannelKind):
     def send(
         self, address: str, secret: str | None, notification: Notification, senders: Senders
     ) -> Outcome:
-        """Hand the message to the mail server."""
+        """Send the message to the mail server and return the outcome."""
         if senders.mailer is None:
             return Outcome(False, note="no mail server is set: SMTP_HOST")
         return senders.mailer.send(address, *self.message(notification), notification.sending.uid)

@@ -1,4 +1,4 @@
-"""What a person may set of a channel, checked the same way for the API and the pages."""
+"""The fields of a channel that a person may set. The API and the pages share these checks."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ Secret = Annotated[
 
 
 class Check(NamedTuple):
-    """What a channel is checked against."""
+    """The context for the validation of a channel."""
 
     kind: ChannelKind
     targets: Targets
 
 
 class ChannelInput(BaseModel):
-    """What a channel is to be; with a :class:`Check` as context it has to suit its kind."""
+    """The fields of a channel; with a :class:`Check` as context they are checked for its kind."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -90,10 +90,11 @@ class ChannelInput(BaseModel):
 
 
 def new_values(kind: ChannelKind, given: Mapping[str, Any], targets: Targets) -> dict[str, Any]:
-    """Return the columns of a new channel; asks the network for the address of a URL's host.
+    """Return the columns of a new channel. This resolves the host of a URL over the network.
 
-    :param given: fields of :class:`ChannelInput`. Without a secret, one is made where it is needed.
-    :raise AlertError: it cannot be kept.
+    :param given: fields of :class:`ChannelInput`. If the kind needs a secret and none is given, one
+        is generated.
+    :raise AlertError: a field is missing or not valid.
     """
     if kind.address_field not in given:
         raise AlertError({kind.address_field: "an address is expected"})
@@ -103,9 +104,9 @@ def new_values(kind: ChannelKind, given: Mapping[str, Any], targets: Targets) ->
 
 
 def changed_values(kind: ChannelKind, given: Mapping[str, Any], targets: Targets) -> dict[str, Any]:
-    """Return the columns that change, for the fields of :class:`ChannelInput` that are given.
+    """Return the columns to change, for the given fields of :class:`ChannelInput`.
 
-    :raise AlertError: some of them cannot be kept.
+    :raise AlertError: a field is not valid.
     """
     values = validated(ChannelInput, given, Check(kind, targets))
     if kind.address_field in values:

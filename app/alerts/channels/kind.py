@@ -1,4 +1,4 @@
-"""What a kind of channel is."""
+"""The base classes of channel kinds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from app.alerts.targets import Targets, parse
 
 
 class Senders(NamedTuple):
-    """What kinds send with.
+    """The senders that channel kinds use.
 
-    :param mailer: ``None`` where no mail server is set.
+    :param mailer: ``None`` if no mail server is set.
     """
 
     http: HttpSender
@@ -27,9 +27,9 @@ class Senders(NamedTuple):
 class ChannelKind(Kind):
     """A kind of channel.
 
-    :cvar summary: what it sends and where to, for the form.
-    :cvar address_field: what the API calls its address: ``url`` or ``to``.
-    :cvar is_signed: it has a secret that signs what it sends.
+    :cvar summary: what it sends and where, for the form.
+    :cvar address_field: name of its address in the API: ``url`` or ``to``.
+    :cvar is_signed: whether a secret signs the messages.
     """
 
     summary: ClassVar[str]
@@ -37,34 +37,34 @@ class ChannelKind(Kind):
     is_signed: ClassVar[bool] = False
 
     def checked_address(self, text: str, targets: Targets) -> str:
-        """Return an address as it is kept.
+        """Return an address in the form in which it is stored.
 
-        :raise ValueError: nothing can be sent there; the message repeats nothing of the address.
+        :raise ValueError: nothing can be sent to it. The message does not repeat the address.
         """
         raise NotImplementedError
 
     def shown_address(self, address: str) -> str:
-        """Return what may be shown of an address."""
+        """Return the part of an address that may be shown."""
         raise NotImplementedError
 
     def missing_setting(self, senders: Senders) -> str:
-        """Return what has to be set before this kind can send, in words; empty if nothing."""
+        """Return in words which setting this kind needs before it can send; empty if none."""
         return ""
 
     def send(
         self, address: str, secret: str | None, notification: Notification, senders: Senders
     ) -> Outcome:
-        """Send a notification, and return what became of it."""
+        """Send a notification and return the outcome."""
         raise NotImplementedError
 
 
 class UrlChannel(ChannelKind):
-    """A kind that posts JSON to a URL. The URL is a secret: only its host is shown."""
+    """A kind that posts JSON to a URL. The URL is secret: only its host is shown."""
 
     address_field = "url"
 
     def checked_address(self, text: str, targets: Targets) -> str:
-        """Return the URL, if its host may be sent to; asks the network for its addresses."""
+        """Return the URL if its host is allowed. This resolves the host over the network."""
         targets.check(text)
         return text
 
@@ -73,19 +73,19 @@ class UrlChannel(ChannelKind):
         return f"{parse(address).origin}/…"
 
     def content(self, notification: Notification) -> dict[str, Any]:
-        """Return what is posted."""
+        """Return the content of the request, before it becomes JSON."""
         raise NotImplementedError
 
     def headers(
         self, notification: Notification, body: bytes, secret: str | None
     ) -> dict[str, str]:
-        """Return headers besides ``Content-Type``."""
+        """Return the headers of the request besides ``Content-Type``."""
         return {}
 
     def send(
         self, address: str, secret: str | None, notification: Notification, senders: Senders
     ) -> Outcome:
-        """Post the content."""
+        """Post the content as JSON and return the outcome."""
         body = json.dumps(self.content(notification), default=_as_json).encode()
         headers = {"Content-Type": "application/json", **self.headers(notification, body, secret)}
         return senders.http.post(address, body, headers)

@@ -1,4 +1,4 @@
-"""Slack, by an incoming webhook."""
+"""The channel kind for Slack. It uses an incoming webhook."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from app.alerts.channels.kind import KINDS, UrlChannel
 from app.alerts.messages import MAX_LINES, Notification, more_of, open_all
 from app.output import one_line
 
-# A space without width.
+# A zero-width space.
 _MARK = "\u200b"
-# What formats text where it stands at the edge of a word, and words that are emoji.
+# Characters that format text at the edge of a word, and words that become emoji.
 _FORMATS = re.compile(r"`|(?<![^\W_])[*_~]|[*_~](?![^\W_])")
 _EMOJI = re.compile(r":[\w+'-]{1,100}:")
 
 
 @KINDS.register("slack", "Slack", position=30)
 class Slack(UrlChannel):
-    """Text, and a block where titles of issues are in it.
+    """Sends text, and a rich-text block if the notification names issues.
 
-    The text is what other programs read that take such requests, and what Slack shows where it has
-    no room. Otherwise Slack shows the block, in which nothing is formatting, a mention or an emoji.
+    Other programs that accept such requests read the text, and Slack shows it where space is short.
+    Otherwise Slack shows the block. In the block nothing is formatting, a mention or an emoji.
 
     Source: https://docs.slack.dev/messaging/formatting-message-text and
     https://docs.slack.dev/reference/block-kit/blocks/rich-text-block, 2026-11-25.
@@ -30,7 +30,7 @@ class Slack(UrlChannel):
     summary = "an incoming webhook of Slack"
 
     def content(self, notification: Notification) -> dict[str, Any]:
-        """Return the message."""
+        """Return the message for Slack."""
         content: dict[str, Any] = {"text": _text(notification)}
         if notification.sending.total:
             elements = [{"type": "rich_text_section", "elements": _rich_text(notification)}]
@@ -46,7 +46,7 @@ def _text(notification: Notification) -> str:
 
 
 def _linked(notification: Notification, line: str) -> str:
-    """Return a line as text; in the one that leads to further issues the link is one."""
+    """Return a line as Slack text. In the line for further issues, the link becomes a link."""
     total = notification.sending.total
     if total > MAX_LINES and line == more_of(total):
         words = open_all(total)
@@ -55,7 +55,7 @@ def _linked(notification: Notification, line: str) -> str:
 
 
 def _rich_text(notification: Notification) -> list[dict[str, Any]]:
-    """Return the same as elements of a block, in which text is text."""
+    """Return the message as elements of a rich-text block. Slack does not interpret their text."""
     where = f" in {notification.where}" if notification.where else ""
     found: list[dict[str, Any]] = [
         {"type": "text", "text": notification.title, "style": {"bold": True}},
@@ -67,14 +67,15 @@ def _rich_text(notification: Notification) -> list[dict[str, Any]]:
 
 
 def _as_text(value: str) -> str:
-    """Return text of an event so that Slack shows it as it is.
+    """Return an event's text in a form that Slack shows unchanged.
 
-    With the three escapes nothing of it can be a link, a mention or a call to a whole channel.
-    There are none for formatting, so an invisible mark stands on either side of what would format.
+    After the three escapes, no part of the text can be a link, a mention or a call to a whole
+    channel. Slack has no escapes for formatting. So an invisible mark is added on either side of
+    each character that would format text.
     """
     line = one_line(value)
     if line.startswith(">"):
-        line = f"{_MARK}{line}"  # A quotation, even when it is escaped.
+        line = f"{_MARK}{line}"  # Slack would show a quotation, even if ">" is escaped.
     line = _EMOJI.sub(lambda found: f":{_MARK}{found[0][1:-1]}{_MARK}:", line)
     line = _FORMATS.sub(lambda found: f"{_MARK}{found[0]}{_MARK}", line)
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,4 +1,4 @@
-"""Channels as rows. What an address or a secret holds is never shown again."""
+"""Channels as rows. A stored address or secret is never shown again."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ MAX_CHANNEL_ID = 2**31 - 1
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel as it is kept. Printing it shows neither address nor secret.
+    """A stored channel. Its ``repr`` shows neither the address nor the secret.
 
-    :param failing_since: since when every attempt has failed, and ``failure`` why the last one did.
+    :param failing_since: since when every attempt has failed.
+    :param failure: why the last attempt failed.
     """
 
     id: int
@@ -41,22 +42,22 @@ class Channel:
 
     @property
     def about(self) -> ChannelKind:
-        """What its kind is."""
+        """The kind of this channel."""
         return KINDS[self.kind]
 
     @property
     def shown(self) -> str:
-        """What may be shown of the address."""
+        """The part of the address that may be shown."""
         return self.about.shown_address(self.address)
 
 
 def add_channel(
     conn: Connection, values: Mapping[str, Any], created_by: str | None = None
 ) -> Channel:
-    """Keep a channel.
+    """Store a new channel and return it.
 
-    :param values: of :func:`app.alerts.channels.inputs.new_values`.
-    :raise AlertError: there are too many.
+    :param values: the result of :func:`app.alerts.channels.inputs.new_values`.
+    :raise AlertError: there are :data:`MAX_CHANNELS` channels already.
     """
     if conn.execute(select(func.count()).select_from(alert_channels)).scalar_one() >= MAX_CHANNELS:
         raise AlertError({"kind": f"there are {MAX_CHANNELS} channels, and no more are kept"})
@@ -66,13 +67,13 @@ def add_channel(
 
 
 def list_channels(conn: Connection) -> list[Channel]:
-    """Return all channels, the oldest first."""
+    """Return all channels, oldest first."""
     rows = conn.execute(select(alert_channels).order_by(alert_channels.c.id))
     return [Channel(**row._mapping) for row in rows]
 
 
 def find_channel(conn: Connection, channel_id: int) -> Channel | None:
-    """Return one channel, ``None`` when it is not there."""
+    """Return one channel, ``None`` if there is no such channel."""
     if not 0 < channel_id <= MAX_CHANNEL_ID:
         return None
     row = conn.execute(select(alert_channels).where(alert_channels.c.id == channel_id)).first()
@@ -82,19 +83,19 @@ def find_channel(conn: Connection, channel_id: int) -> Channel | None:
 def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) -> Channel:
     """Change columns of a channel.
 
-    :param changes: of :func:`app.alerts.channels.inputs.changed_values`.
+    :param changes: the result of :func:`app.alerts.channels.inputs.changed_values`.
     """
     if not changes:
         return channel
     if "address" in changes:
-        # Whether the new one works is not known yet.
+        # It is not known yet whether the new address works.
         changes = changes | {"failing_since": None, "failure": None}
     statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)
     return Channel(**conn.execute(statement.returning(alert_channels)).one()._mapping)
 
 
 def remove_channel(conn: Connection, channel_id: int) -> bool:
-    """Remove a channel with its address and return whether it was there; its history stays."""
+    """Remove a channel with its address. Return whether it existed. Its history stays."""
     if find_channel(conn, channel_id) is None:
         return False
     unsent = update(notice_sendings).where(notice_sendings.c.channel_id == channel_id, text(UNSENT))
@@ -105,20 +106,23 @@ def remove_channel(conn: Connection, channel_id: int) -> bool:
 
 
 def note_outcome(conn: Connection, channel_id: int | None, outcome: Outcome, now: datetime) -> None:
-    """Remember whether a channel works, by what became of an attempt."""
+    """Store whether a channel works, derived from the outcome of an attempt."""
     columns = alert_channels.c
     changes: dict[str, Any] = {"failing_since": None, "failure": None}
     if not outcome.is_sent:
         since = func.coalesce(columns.failing_since, now)
         changes = {"failing_since": since, "failure": clean_text(outcome.note)[:300] or "unknown"}
-    # One that works is usually not written.
+    # A channel that worked before and still works is not written.
     is_news = columns.failing_since.is_not(None) if outcome.is_sent else true()
     here = columns.id == channel_id, columns.enabled.is_(True), is_news
     conn.execute(update(alert_channels).where(*here).values(changes))
 
 
 def chosen(channels: Iterable[Channel], ids: Iterable[int] | None) -> list[Channel]:
-    """Return those that are enabled, all of them or those with the ids."""
+    """Return the enabled channels.
+
+    :param ids: return only channels with these ids; ``None`` for all.
+    """
     wanted = None if ids is None else set(ids)
     return [
         channel

@@ -1,4 +1,4 @@
-"""Microsoft Teams, by a webhook of its Workflows app."""
+"""The channel kind for Microsoft Teams. It uses a webhook of the Workflows app."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from typing import Any
 from app.alerts.channels.kind import KINDS, UrlChannel
 from app.alerts.messages import Notification
 
-# Of the texts of a card. Teams takes messages of about 28 KB, with what Workflows adds to them.
+# The limit for all texts of a card. Teams accepts messages of about 28 KB, including what Workflows
+# adds to them.
 MAX_TEXT_BYTES = 20_000
-# What a paragraph takes besides its text.
+# The size of a paragraph without its text.
 _PARAGRAPH_BYTES = 100
 
 
 @KINDS.register("teams", "Microsoft Teams", position=40)
 class Teams(UrlChannel):
-    """An Adaptive Card: the title, a paragraph for each line, a button for each link.
+    """Sends an Adaptive Card: the title, a paragraph for each line, a button for each link.
 
-    Texts are runs of rich text, in which nothing is Markdown: a title shows as it is.
+    The texts are runs of rich text. Teams does not read them as Markdown, so a title is shown
+    unchanged.
 
     Source: https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/
     connectors-using and https://adaptivecards.io/explorer/RichTextBlock.html, 2026-11-27.
@@ -48,13 +50,13 @@ class Teams(UrlChannel):
 
 
 def _paragraph(text: str, **style: str) -> dict[str, Any]:
-    # A card evaluates {{DATE(…)}}; a space without width keeps it text.
+    # A card evaluates {{DATE(…)}}. A zero-width space prevents this.
     run = {"type": "TextRun", "text": text.replace("{{", "{\u200b{"), **style}
     return {"type": "RichTextBlock", "inlines": [run]}
 
 
 def _lines_that_fit(lines: list[str]) -> list[str]:
-    """Return the lines that a message has room for, with ``…`` for the others."""
+    """Return the lines that fit into a message, followed by ``…`` if some do not fit."""
     kept: list[str] = []
     room = MAX_TEXT_BYTES
     for line in lines:

@@ -1,4 +1,4 @@
-"""A webhook: signed JSON to a URL of the user's own."""
+"""The channel kind for webhooks: it posts signed JSON to a URL of the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.store import utc_now
 
 @KINDS.register("webhook", "Webhook", position=20)
 class Webhook(UrlChannel):
-    """Everything that is known of a notification."""
+    """Sends all data of a notification as signed JSON."""
 
     summary = "signed JSON to a URL of yours"
     is_signed = True
@@ -38,8 +38,8 @@ class Webhook(UrlChannel):
     ) -> dict[str, str]:
         """Return the headers that sign a body.
 
-        The signature is ``sha256=`` and the hex HMAC-SHA256, by the channel's secret, of the
-        timestamp (seconds since 1970, as the header has it) followed by the body.
+        The signature is ``sha256=`` followed by a hex HMAC-SHA256. Its key is the channel's secret.
+        Its message is the timestamp (seconds since 1970, as in the header) followed by the body.
         """
         timestamp = str(int(utc_now().timestamp()))
         signed = hmac.new((secret or "").encode(), timestamp.encode() + body, hashlib.sha256)

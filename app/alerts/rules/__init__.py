@@ -1,9 +1,11 @@
-"""Rules: what is watched in a project, or in all. A kind of rule is one class in a module here.
+"""Rules: what is watched in one project or in all. A kind of rule is one class in a module here.
 
-kind      what a kind is: its label, unit and defaults, how it measures, its sentence; the kinds are
-          the other modules
-inputs    what a person may set of a rule          changes   made, changed, set apart, removed
-stored    rules as they are kept and found         cooldown  one notification, then none for a while
+kind      the base class of kinds: label, unit, defaults, how it measures, its sentence. The kinds
+          are in the other modules.
+inputs    the fields of a rule that a person may set
+changes   add, change and remove rules, and give a project its own copy of a shared rule
+stored    read stored rules and their last evaluations
+cooldown  raise one notification, then none until the cool-down is over
 """
 
 from app.alerts.rules.kind import KINDS

@@ -1,4 +1,4 @@
-"""Rules made, changed, set apart and removed; the recommended ones are there from the start."""
+"""Add, change and remove rules. The recommended rules exist from the start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.projects import OWN_PROJECT_ID, projects
 from app.store import Store, utc_now
 from app.store import insert as insert_or_not
 
-# Of one project, or of all, besides the recommended ones.
+# The most rules of one project, or for all projects, besides the recommended rules.
 MAX_RULES = 50
 
 
@@ -27,12 +27,12 @@ def add_rule(
     given: Mapping[str, Any],
     created_by: str | None = None,
 ) -> AlertRule:
-    """Keep a rule.
+    """Store a new rule and return it.
 
-    :param project_id: ``None``: of all projects, also of those that come later.
-    :param given: fields of :class:`~app.alerts.rules.inputs.AlertRuleInput`; the others start with
-        what the kind says.
-    :raise AlertError: it cannot be kept so.
+    :param project_id: ``None`` for all projects, including those that are added later.
+    :param given: fields of :class:`~app.alerts.rules.inputs.AlertRuleInput`. The other fields get
+        the defaults of the kind.
+    :raise AlertError: a field is not valid, there is no such project, or there are too many rules.
     """
     _check_project(conn, project_id)
     if kind.is_of_service and project_id != OWN_PROJECT_ID:
@@ -47,10 +47,10 @@ def add_rule(
 def set_apart(
     conn: Connection, rule: AlertRule, project_id: int, created_by: str | None = None
 ) -> AlertRule:
-    """Give a project a recommended rule of its own, for now like the one that all projects share.
+    """Give a project its own copy of a recommended rule that all projects share.
 
-    :return: the one that is there already, if there is one.
-    :raise AlertError: the rule is not one that all projects share, or there is no such project.
+    :return: the new rule, or the project's own rule if it has one already.
+    :raise AlertError: the rule is not shared by all projects, or there is no such project.
     """
     if rule.preset is None or rule.project_id is not None:
         raise AlertError({"id": "only a recommended rule of all projects is set apart for one"})
@@ -78,9 +78,10 @@ def _insert(conn: Connection, values: Mapping[str, Any]) -> AlertRule:
 
 
 def change_rule(conn: Connection, rule: AlertRule, given: Mapping[str, Any]) -> AlertRule:
-    """Change fields of a rule, any of :class:`~app.alerts.rules.inputs.AlertRuleInput`.
+    """Change fields of a rule and return the changed rule.
 
-    :raise AlertError: it cannot be kept so.
+    :param given: any fields of :class:`~app.alerts.rules.inputs.AlertRuleInput`.
+    :raise AlertError: a field is not valid.
     """
     values = checked(conn, rule.about, given)
     if not values:
@@ -92,7 +93,7 @@ def change_rule(conn: Connection, rule: AlertRule, given: Mapping[str, Any]) -> 
 
 
 def _forget(conn: Connection, rule_id: int) -> None:
-    """Have a rule that is switched off hold nothing, and say nothing of what it found."""
+    """Remove the held issues and the state of a rule that is switched off."""
     columns = alert_rule_states.c
     quiet = update(alert_rule_states).where(columns.rule_id == rule_id)
     conn.execute(quiet.values(held=0, state="unknown"))
@@ -100,10 +101,11 @@ def _forget(conn: Connection, rule_id: int) -> None:
 
 
 def remove_rule(conn: Connection, rule: AlertRule) -> None:
-    """Remove a rule; its notifications stay. For a recommended one of a project the shared one is
-    back.
+    """Remove a rule. Its notifications stay.
 
-    :raise AlertError: it is a recommended one that nothing stands behind; it is switched off.
+    If it is a project's own copy of a recommended rule, the shared rule is in force again.
+
+    :raise AlertError: it is a recommended rule and not a copy. It can only be switched off.
     """
     is_shared = rule.project_id is None or rule.about.is_of_service
     if rule.preset is not None and is_shared:
@@ -112,13 +114,13 @@ def remove_rule(conn: Connection, rule: AlertRule) -> None:
 
 
 def ensure_presets(store: Store) -> None:
-    """Make the recommended rules that are not there yet."""
+    """Store the recommended rules that do not exist yet."""
     with store.read() as conn:
         is_complete = not _missing(conn)
     if is_complete:
         return
     with store.write() as conn:
-        # Another process that starts may have made them meanwhile.
+        # Another process that starts may have stored them meanwhile.
         if missing := _missing(conn):
             conn.execute(insert_or_not(conn, alert_rules).on_conflict_do_nothing(), missing)
 

@@ -1,4 +1,4 @@
-"""Cool-downs: a rule raises one notification, then none until its cool-down is over."""
+"""Cool-downs: a rule raises one notification, and then none until its cool-down is over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.store import larger, replaced, upsert
 def notify(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> bool:
-    """Add a rule's notification unless the rule is in its cool-down; return whether it did."""
+    """Raise a rule's notification unless the rule is in its cool-down. Return whether it did."""
     columns = alert_rule_states.c
     is_free = or_(columns.noticed_at.is_(None), columns.noticed_at <= now - rule.cooldown)
     write_state(conn, rule)
@@ -40,7 +40,11 @@ def notify(
 def notify_of_issues(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> None:
-    """Raise a notification of a rule that cools down per issue, whenever it spoke last."""
+    """Raise a notification of a rule that has a cool-down for each issue.
+
+    The time of the rule's last notification does not matter. The caller leaves out issues that are
+    in their cool-down.
+    """
     write_state(conn, rule, noticed_at=now)
     noticed = noticed_issues.c
     ended = noticed.rule_id == rule.id, noticed.at <= now - rule.cooldown
@@ -53,7 +57,7 @@ def notify_of_issues(
 def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
     """Return the issues that a rule named within its cool-down, with those merged into them.
 
-    Who asks may have read of an issue before it was merged.
+    A caller may have read an issue before it was merged.
     """
     noticed = noticed_issues.c
     is_cooling = noticed.rule_id == rule.id, noticed.at > now - rule.cooldown
@@ -64,21 +68,24 @@ def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]
 
 @when_merged
 def _add_batch_notification(conn: Connection, source_id: int, target_id: int) -> None:
-    """Have a rule that named a merged issue cool down for the one that it became part of."""
+    """Move the cool-down of a merged issue to its target issue, for every rule that named it."""
     _add_notification(conn, source_id, target_id)
     conn.execute(delete(noticed_issues).where(noticed_issues.c.issue_id == source_id))
 
 
 @when_taken_out
 def _add_notification(conn: Connection, source_id: int, other_id: int) -> None:
-    """Have rules that named an issue cool down for another one, too, from the later moment on."""
+    """Copy an issue's cool-downs to another issue. If both have one, the later moment counts."""
     of = noticed_issues.c
     rows = select(of.rule_id, literal(other_id), of.at).where(of.issue_id == source_id)
     conn.execute(upsert(conn, noticed_issues, rows, at=larger))
 
 
 def write_state(conn: Connection, rule: Watch, **values: Any) -> None:
-    """Write how a rule was found in a project, any fields of :class:`RuleState`."""
+    """Write the state of a rule in a project.
+
+    :param values: any fields of :class:`~app.alerts.rules.stored.LastEvaluation`.
+    """
     key = {"rule_id": rule.id, "project_id": rule.project_id}
     first = key | {name: getattr(rule, name) for name in STATE_FIELDS} | values
     conn.execute(upsert(conn, alert_rule_states, first, **dict.fromkeys(values, replaced)))

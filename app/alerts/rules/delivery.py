@@ -1,4 +1,4 @@
-"""The way to Sentry: envelopes that wait, and a destination that takes nothing."""
+"""Rules about delivery to Sentry: envelopes that wait, and a destination with an open circuit."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.alerts.rules.kind import KINDS, Preset, Question, Reading, RuleKind, Th
 from app.alerts.rules.stored import Watch
 from app.events.tables import OUTBOX, envelopes
 
-# Live envelopes and first events; what a person replays may be as old as it is.
+# First events and other live envelopes. Replayed envelopes do not count, because they may be old.
 _PRIORITIES = (0, 1)
 
 
 @KINDS.register("outbox_age", "Outbox", position=50)
 class OutboxAge(RuleKind):
-    """How long the oldest envelope has waited."""
+    """Measures how long the oldest envelope has waited."""
 
     summary = "An envelope has waited so long for Sentry."
     threshold = Threshold(15, "minutes", "for {:g} minutes", highest=100_000, lowest=1)
@@ -24,7 +24,7 @@ class OutboxAge(RuleKind):
     preset = Preset("outbox_age", "Envelopes wait for Sentry")
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return the age of the oldest envelope in the outbox."""
+        """Return the age of the oldest envelope in the outbox, in minutes."""
         oldest = [
             question.conn.scalar(
                 select(envelopes.c.received_at)
@@ -45,7 +45,7 @@ class OutboxAge(RuleKind):
 
 @KINDS.register("circuit_open", "Circuit", position=51)
 class CircuitOpen(RuleKind):
-    """How long the destination has taken nothing."""
+    """Measures how long the circuit of the destination has been open."""
 
     summary = "Sentry has taken nothing for so long."
     threshold = Threshold(5, "minutes", "for {:g} minutes", highest=100_000)
@@ -53,7 +53,7 @@ class CircuitOpen(RuleKind):
     preset = Preset("circuit_open", "Sentry takes nothing")
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return for how long the circuit has been open."""
+        """Return for how many minutes the circuit has been open."""
         destination = question.parts.destinations.find(question.conn, rule.project_id)
         if destination.state(question.now) != "open" or destination.open_since is None:
             return Reading(0, False, "The circuit is closed.")

@@ -1,4 +1,4 @@
-"""What a person may set of a rule, checked the same way for the API and the pages."""
+"""The fields of a rule that a person may set. The API and the pages share these checks."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Name = Annotated[
 
 
 def _describe_units(schema: dict[str, Any]) -> None:
-    # When the document is made all kinds are registered; now they may not be.
+    # All kinds are registered when the OpenAPI document is made. Now some may be missing.
     units = ", ".join(f"{kind.name} {kind.unit}" for kind in KINDS.values() if kind.unit)
     schema["description"] = f"In the unit of its kind: {units}."
 
@@ -67,7 +67,7 @@ ChannelIds = Annotated[
 
 
 class AlertFilters(BaseModel):
-    """What a rule is narrowed to: level at least; release, type and message as globs."""
+    """The filters of a rule: level (at least), environment, release, type and message (globs)."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -91,7 +91,7 @@ class AlertFilters(BaseModel):
 
 
 class AlertRuleInput(BaseModel):
-    """What a rule is to be; with its kind as context it has to suit that."""
+    """The fields of a rule; with its kind as context they are checked for this kind."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -128,9 +128,9 @@ class AlertRuleInput(BaseModel):
 
 
 def checked(conn: Connection, kind: RuleKind, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the columns for the fields that are given.
+    """Return the columns for the given fields.
 
-    :raise AlertError: some of them cannot be kept.
+    :raise AlertError: a field is not valid.
     """
     values = validated(AlertRuleInput, given, kind)
     if "name" in values:

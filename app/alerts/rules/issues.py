@@ -1,4 +1,6 @@
-"""New issues and regressions: raised when they happen (:mod:`app.alerts.issue_alerts`)."""
+"""Rules about new issues and regressions. :mod:`app.alerts.issue_alerts` raises them when they
+happen.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from app.alerts.rules.stored import AlertRule
 
 @KINDS.register("new_issue", "New issue", position=10)
 class NewIssue(RuleKind):
-    """An error that was not seen before."""
+    """Raises a notification for an error that was not seen before."""
 
     summary = "An error is seen for the first time."
     transition = "first_seen"
@@ -21,7 +23,7 @@ class NewIssue(RuleKind):
 
 @KINDS.register("regression", "Regression", position=11)
 class Regression(NewIssue):
-    """A resolved issue that was seen again."""
+    """Raises a notification for a resolved issue that was seen again."""
 
     summary = "A resolved issue comes back."
     transition = "regressed"
@@ -29,7 +31,7 @@ class Regression(NewIssue):
     preset = Preset("regressions", "Regressions")
 
     def title_of(self, rule: AlertRule, issue: NamedIssue) -> str:
-        """Return the issue's title with who had resolved it, when and where."""
+        """Return the issue's title, with who had resolved the issue, when and where."""
         back = f" ({issue.back})" if issue.back else ""
-        # The end of a title may be cut.
+        # Cut the title itself, so that the end is not cut later.
         return f"Back: {cut(issue.title, 300 - len(back) - 6)}{back}"

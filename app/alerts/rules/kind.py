@@ -1,7 +1,7 @@
-"""What a kind of alert rule is, and what it measures with.
+"""The base class of rule kinds, and the objects that they measure with.
 
-Every question reads what counters know and a bounded number of rows besides, so that a turn costs
-the same with a million events as with a thousand; what several rules ask is asked once a turn.
+A measurement reads counters and a bounded number of other rows. So a run costs the same with a
+million events as with a thousand. A query that several rules need is executed once in a run.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ ALL_FILTERS = ("level", "environment", "release", "type", "message")
 
 @dataclass(frozen=True)
 class Parts:
-    """What there is to measure besides the store.
+    """The parts that rules measure besides the store.
 
-    :param folder: the disk it lies on is looked at.
-    :param intake: its store is looked at: whether it is full, whether it can be written.
+    :param folder: a folder on the disk that is measured.
+    :param intake: for whether its store is full and whether it can be written.
     """
 
     destinations: Destinations
@@ -40,7 +40,7 @@ class Parts:
 
 @dataclass
 class Question:
-    """One turn's look at the store; ``known`` keeps what was asked already."""
+    """The context of one run of measurements. ``known`` keeps the results of earlier queries."""
 
     conn: Connection
     now: datetime
@@ -48,18 +48,20 @@ class Question:
     known: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, key: Any, ask: Callable[[], Any]) -> Any:
-        """Return what was found for a key in this turn, asking the first time."""
+        """Return the result for a key. ``ask`` is called only the first time in a run."""
         if key not in self.known:
             self.known[key] = ask()
         return self.known[key]
 
 
 class Reading(NamedTuple):
-    """What a rule found.
+    """The result of a rule's measurement.
 
-    :param value: ``None``: nothing is known.
-    :param title: of the notification; the detail is its text.
-    :param issues: those that a notification has to name, where the rule looks at each by itself.
+    :param value: ``None`` if there is no data.
+    :param is_breach: whether the threshold is crossed.
+    :param detail: the result in words. It is the text of the notification.
+    :param title: of the notification.
+    :param issues: the issues that the notification must name, if the rule measures single issues.
     """
 
     value: float | None
@@ -71,10 +73,10 @@ class Reading(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """A threshold of a kind.
+    """The threshold of a kind.
 
-    :param start: what a rule starts with, from ``lowest`` to ``highest``.
-    :param words: when it is crossed, with ``{}`` for the number.
+    :param start: the default of a new rule, from ``lowest`` to ``highest``.
+    :param words: in words when it is crossed, with ``{}`` for the number.
     """
 
     start: float
@@ -85,7 +87,7 @@ class Threshold(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """A recommended rule, of all projects from the start."""
+    """A recommended rule. It exists for all projects from the start."""
 
     name: str
     title: str
@@ -93,18 +95,22 @@ class Preset(NamedTuple):
 
 
 class RuleKind(Kind):
-    """A kind of rule. Its rules have no field that is ``None`` here, and start with the others.
+    """A kind of rule.
 
-    :cvar summary: in one sentence, when a notification is raised.
-    :cvar minimum: below so many ``counted`` (events, requests, sessions) nothing is raised.
-    :cvar filters: how its rules can be narrowed, some of :data:`ALL_FILTERS`.
-    :cvar is_of_service: it watches the service as a whole; only the service's own project has it.
-    :cvar transition: what happens to an issue when a notification is raised, where nothing is
-        measured.
-    :cvar one_issue: the title of a notification about one issue; ``many_issues`` stands after a
-        number.
-    :cvar next_notice: what a notification about issues says is not before the end of the cool-down.
-    :cvar rest_factor: after a measurement it waits so many times as long as that took.
+    The class variables are the defaults of its rules. If one of them is ``None``, rules of this
+    kind do not have this field.
+
+    :cvar summary: when a notification is raised, in one sentence.
+    :cvar minimum: the fewest ``counted`` (events, requests, sessions) for a notification.
+    :cvar filters: the filters that its rules can have, some of :data:`ALL_FILTERS`.
+    :cvar is_of_service: whether it watches the service as a whole. Only the service's own project
+        has such rules.
+    :cvar transition: the transition of an issue that raises a notification, for kinds that measure
+        nothing.
+    :cvar one_issue: the title of a notification about one issue.
+    :cvar many_issues: the words after the number of issues in the title.
+    :cvar next_notice: the words before "not before …", which names the end of the cool-down.
+    :cvar rest_factor: after a measurement, wait this many times its duration.
     """
 
     summary: ClassVar[str]
@@ -124,11 +130,11 @@ class RuleKind(Kind):
 
     @property
     def unit(self) -> str:
-        """The unit of the threshold, empty where there is none."""
+        """The unit of the threshold, empty if there is no threshold."""
         return self.threshold.unit if self.threshold else ""
 
     def defaults(self) -> dict[str, Any]:
-        """Return what a rule starts with."""
+        """Return the default fields of a new rule."""
         return {
             "threshold": self.threshold.start if self.threshold else None,
             "minimum": self.minimum,
@@ -137,11 +143,11 @@ class RuleKind(Kind):
         }
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return what a rule finds now; by default nothing, as where a transition raises it."""
+        """Return the result of a rule now. The default is no data, for kinds with a transition."""
         return Reading(None, False, "Told when it happens.")
 
     def sentence(self, rule: AlertRule) -> str:
-        """Return when a rule raises a notification, in a few words."""
+        """Return in a few words when a rule raises a notification."""
         parts = [self.threshold.words.format(rule.threshold)] if self.threshold else []
         if rule.window_minutes:
             parts.append(f"within {rule.window_minutes} minutes")

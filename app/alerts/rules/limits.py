@@ -1,4 +1,4 @@
-"""Limits of a project: new issues in an hour, and its quota."""
+"""Rules about the limits of a project: new issues in an hour, and its quota."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from app.intake.refusals import refusals
 from app.issues.overflow import latest_overflow
 from app.projects import projects
 
-# For so long a limit that was reached is what a rule finds: longer than evaluation may pause.
+# For how long a rule finds a limit that was reached. This is longer than evaluation may pause.
 LIMIT_SHOWN = timedelta(hours=1)
 
 
 @KINDS.register("new_issue_limit", "Limit of new issues", position=60)
 class NewIssueLimit(RuleKind):
-    """Whether a project reached ``MAX_NEW_ISSUES_PER_HOUR``."""
+    """Checks whether a project reached ``MAX_NEW_ISSUES_PER_HOUR``."""
 
     summary = "A project made as many issues in an hour as it may; further ones are in <other>."
     cooldown_minutes = 1440
@@ -32,21 +32,21 @@ class NewIssueLimit(RuleKind):
         name = question.conn.scalar(select(projects.c.name).where(projects.c.id == rule.project_id))
         said = f"Project {name} had more than {found.over_limit:,} new issues in an hour"
         detail = f"{said}: further ones are in <other>."
-        # Who ignores `<other>` has decided that they know of it.
+        # A person who ignored the issue `<other>` wants no notification about it.
         is_news = found.status != "ignored"
         return Reading(1, is_news, detail, detail.rstrip("."), found.issue_id)
 
 
 @KINDS.register("quota", "Quota", position=61)
 class Quota(RuleKind):
-    """Whether a project sends more than its quota."""
+    """Checks whether a project sends more than its quota."""
 
     summary = "A project sends more than its quota, and is refused."
     cooldown_minutes = 240
     preset = Preset("quota", "Over its quota")
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return what was refused within the last hour."""
+        """Return how many envelopes were refused within the last hour."""
         since = question.now - LIMIT_SHOWN
         lately = question.once("refusals", lambda: refusals(question.conn, since))
         for one in lately:

@@ -1,4 +1,4 @@
-"""Shares and latency of requests and sessions, held against a threshold."""
+"""Rules that compare rates and latency of requests and sessions with a threshold."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from app.insights import health, performance
 
 
 class Figure(NamedTuple):
-    """A figure, and of how many requests or sessions it is."""
+    """A value, and the number of requests or sessions that it is computed from."""
 
     value: float
     of: int
 
 
 class RateKind(RuleKind):
-    """A kind that holds a figure of the window against the threshold.
+    """A kind that compares a value of the window with the threshold.
 
-    :cvar words: what the figure is, with ``{value}``.
-    :cvar is_breached_above: the threshold is the most that is well, not the least.
+    :cvar words: the value in words, with ``{value}``.
+    :cvar is_breached_above: whether the threshold is a maximum. Otherwise it is a minimum.
     """
 
     words: ClassVar[str]
@@ -31,14 +31,14 @@ class RateKind(RuleKind):
     minimum = 20
 
     def figure(self, *window: Any) -> Figure | None:
-        """Return the figure, ``None`` where nothing is known.
+        """Return the value, ``None`` if there is no data.
 
-        :param window: connection, id of the project, since, until; as :mod:`app.insights` takes it.
+        :param window: connection, project id, since and until, as :mod:`app.insights` expects them.
         """
         raise NotImplementedError
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Hold the figure against the threshold."""
+        """Compare the value with the threshold."""
         since = question.now - timedelta(minutes=rule.window_minutes or 0)
         figure = self.figure(question.conn, rule.project_id, since, question.now)
         window = f"within {rule.window_minutes} minutes"
@@ -56,7 +56,7 @@ class RateKind(RuleKind):
 
 @KINDS.register("error_rate", "Error rate", position=40)
 class ErrorRate(RateKind):
-    """How many of 100 requests failed."""
+    """Measures how many of 100 requests failed."""
 
     summary = "More of the requests fail."
     threshold = Threshold(5, "%", "above {:g} %", highest=100)
@@ -71,7 +71,7 @@ class ErrorRate(RateKind):
 
 @KINDS.register("p95", "Latency", position=41)
 class Latency(RateKind):
-    """How long 95 of 100 requests took at most."""
+    """Measures the time that 95 of 100 requests took at most."""
 
     summary = "95 of 100 requests are faster, the others slower than this."
     threshold = Threshold(2000, "ms", "above {:,g} ms", highest=3_600_000, lowest=1)
@@ -79,14 +79,14 @@ class Latency(RateKind):
     preset = Preset("p95", "p95 above 2 s")
 
     def figure(self, *window: Any) -> Figure | None:
-        """Return how many milliseconds 95 of 100 requests took at most."""
+        """Return the time in milliseconds that 95 of 100 requests took at most."""
         found = performance.latency(*window)
         return None if found.p95_ms is None else Figure(found.p95_ms, found.measured)
 
 
 @KINDS.register("crash_free", "Crash-free sessions", position=42)
 class CrashFree(RateKind):
-    """How many of 100 sessions ended without a crash."""
+    """Measures how many of 100 sessions ended without a crash."""
 
     summary = "Fewer sessions end without a crash."
     threshold = Threshold(99, "%", "below {:g} %", highest=100)
@@ -100,5 +100,5 @@ class CrashFree(RateKind):
         """Return how many of 100 sessions ended without a crash."""
         conn, *of = window
         sessions, crashed, *_ = health.counts_of(conn, health.Selection(*of))
-        # In this order, so that whole percents stay whole: 0.57 * 100 is less than 57.
+        # Multiply before dividing, so that whole percentages stay whole: 0.57 * 100 is below 57.
         return Figure((sessions - crashed) * 100 / sessions, sessions) if sessions else None

@@ -1,4 +1,4 @@
-"""The service as a whole: its disk, and whether its accounting balances."""
+"""Rules about the service as a whole: its disk, and whether its accounting balances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.store.disks import fullest
 
 @KINDS.register("disk", "Disk", position=70)
 class Disk(RuleKind):
-    """Whether the store is full, cannot be written, or has little of the disk left."""
+    """Checks whether the store is full or cannot be written, and whether a disk is nearly full."""
 
     summary = "Less of the disk is free."
     threshold = Threshold(10, "%", "below {:g} % free", highest=100)
@@ -21,7 +21,7 @@ class Disk(RuleKind):
     is_of_service = True
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return how much of the disk is free."""
+        """Return how many percent of the disk are free."""
         folder, intake = question.parts.folder, question.parts.intake
         if intake is not None and intake.bound.state().is_full():
             said = "The store is full: it has reached MAX_STORE_BYTES, and what it holds waits"
@@ -43,17 +43,17 @@ class Disk(RuleKind):
 
 @KINDS.register("books", "Books", position=71)
 class Books(RuleKind):
-    """Whether every envelope is accounted for."""
+    """Checks whether every envelope is accounted for."""
 
     summary = "The accounting of envelopes does not add up."
     cooldown_minutes = 240
     preset = Preset("books", "The accounting does not add up")
     is_of_service = True
-    # Holding counters against rows takes the longer the more there are.
+    # Comparing the counters with the rows takes longer with more rows.
     rest_factor = 100
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Hold the counters against each other and against the rows."""
+        """Compare the counters with each other and with the rows."""
         totals = accounting(question.conn)
         if totals["balanced"]:
             return Reading(0, False, "Everything is accounted for.")

@@ -1,4 +1,4 @@
-"""Spikes: more events in this hour than is usual for it."""
+"""The rule about spikes: more events in this hour than is usual for this hour."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from app.alerts.rules.stored import Watch
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
 
-# The same hour of so many days before is what is usual for it.
+# How many days before are compared, at the same hour. They define what is usual.
 DAYS = 7
 
 
 @KINDS.register("spike", "Spike", position=30)
 class Spike(RuleKind):
-    """This hour's events against the median of the same hour of the days before."""
+    """Compares this hour's events with the median of the same hour on the days before."""
 
     summary = "The events of this hour are so many times what is usual for it."
     threshold = Threshold(
@@ -30,7 +30,7 @@ class Spike(RuleKind):
     preset = Preset("spike", "Spikes")
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Hold this hour's events against the same hour of the days before: their median."""
+        """Compare this hour's events with the median of the same hour on the days before."""
         hour = question.now.replace(minute=0, second=0, microsecond=0)
         born = select(projects.c.created_at).where(projects.c.id == rule.project_id)
         days = min(DAYS, (hour - question.conn.execute(born).scalar_one()) // timedelta(days=1))
@@ -52,8 +52,8 @@ class Spike(RuleKind):
 def counts_by_hour(
     hour: datetime, levels: tuple[str, ...], question: Question
 ) -> dict[tuple[int, datetime], int]:
-    """Return how many events each project received in an hour, and in the same hour of the days
-    before.
+    """Return the number of events that each project received in an hour, and in the same hour on
+    the days before.
     """
     hours = [hour - timedelta(days=day) for day in range(DAYS + 1)]
 

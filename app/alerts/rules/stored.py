@@ -1,8 +1,9 @@
-"""Rules as they are kept and found.
+"""Read stored rules and their last evaluations.
 
-A rule is of one project or of all. One of all projects is found, held and silent in each of them by
-itself: :func:`watches` has it once for each. The recommended rules are of all projects; one that a
-project has for itself takes the place of the shared one there.
+A rule is for one project or for all projects. A rule for all projects has a separate state in each
+project: its result, its held issues and its cool-down. :func:`watches` returns it once for each
+project. The recommended rules are for all projects. A project's own copy of a recommended rule
+replaces the shared rule in this project.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from app.projects import projects
 from app.protocol.event import LEVELS
 
 MAX_RULE_ID = 2**31 - 1
-# Of a rule of all projects the state of the project where it is worst is shown.
+# For a rule for all projects, the state of the project with the worst state is shown. This is the
+# order from best to worst.
 _WORST = ("unknown", "ok", "no_data", "firing")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LastEvaluation:
-    """What the last evaluation of a rule found.
+    """The result of the last evaluation of a rule.
 
-    :param state: ``unknown ok firing no_data``, as it was evaluated last.
-    :param held: how many issues matched within the cool-down, named when it is over.
+    :param state: ``unknown``, ``ok``, ``firing`` or ``no_data``.
+    :param held: how many issues matched during the cool-down. A notification names them when it is
+        over.
     """
 
     state: str = "unknown"
@@ -46,20 +49,20 @@ STATE_FIELDS = tuple(field.name for field in fields(LastEvaluation))
 
 @dataclass(frozen=True, kw_only=True)
 class RuleState(LastEvaluation):
-    """What the last evaluation of a rule found in a project."""
+    """The result of the last evaluation of a rule in one project."""
 
     project_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlertRule(LastEvaluation):
-    """A rule with its last evaluation; for one of all projects, that of the worst of them.
+    """A rule with its last evaluation. A rule for all projects has that of the worst project.
 
-    :param project_id: ``None``: of all projects.
-    :param preset: its name among the recommended ones.
+    :param project_id: ``None`` for all projects.
+    :param preset: its name among the recommended rules, ``None`` for other rules.
     :param filters: level (at least), environment, release, type and message (globs).
-    :param channel_ids: ``None``: every channel that is on.
-    :param by_project: of a rule of all projects each of them.
+    :param channel_ids: ``None`` for every enabled channel.
+    :param by_project: for a rule for all projects, its state in each project.
     """
 
     id: int
@@ -80,30 +83,36 @@ class AlertRule(LastEvaluation):
 
     @property
     def about(self) -> RuleKind:
-        """What its kind is."""
+        """The kind of this rule."""
         return KINDS[self.kind]
 
     @property
     def title(self) -> str:
-        """Its name, else that of its kind."""
+        """The name of the rule, or the label of its kind if it has no name."""
         return self.name or self.about.label
 
     @property
     def sentence(self) -> str:
-        """When it raises a notification, in a few words."""
+        """In a few words when the rule raises a notification."""
         return self.about.sentence(self)
 
     @property
     def cooldown(self) -> timedelta:
-        """For how long it says nothing more: at least its window, whose events it has told of."""
+        """For how long the rule raises no further notification.
+
+        It is at least the window, because a notification covered the events of the window.
+        """
         return timedelta(minutes=max(self.cooldown_minutes, self.window_minutes or 0))
 
     def may_notify(self, now: datetime) -> bool:
-        """Return whether its cool-down is over."""
+        """Return whether the rule's cool-down is over."""
         return self.noticed_at is None or self.noticed_at <= now - self.cooldown
 
     def matches(self, name: str, *values: str | None) -> bool:
-        """Return whether one of the values is what a filter of type or message wants."""
+        """Return whether one of the values matches a filter of the rule.
+
+        :param name: of the filter. Without such a filter everything matches.
+        """
         wanted = self.filters.get(name)
         if wanted is None:
             return True
@@ -111,7 +120,7 @@ class AlertRule(LastEvaluation):
         return any(value is not None and matcher.matches(value.lower()) for value in values)
 
     def is_about(self, level: str, type: str, title: str) -> bool:
-        """Return whether the filters of level, type and message let an issue through."""
+        """Return whether an issue matches the filters of level, type and message."""
         message = title.removeprefix(f"{type}: ")
         return (
             level in self.levels
@@ -121,21 +130,21 @@ class AlertRule(LastEvaluation):
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The levels it is narrowed to, the highest first."""
+        """The levels that match the rule's level filter, highest first."""
         return LEVELS[: LEVELS.index(self.filters.get("level", LEVELS[-1])) + 1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Watch(AlertRule):
-    """A rule in one project, which is evaluated, held and silent by itself."""
+    """A rule in one project, with its own evaluation, held issues and cool-down."""
 
     project_id: int
 
 
 def list_rules(conn: Connection, project_id: int | None = None) -> list[AlertRule]:
-    """Return rules, those of all projects first, of each the recommended ones first.
+    """Return rules: those for all projects first, and in each group the recommended rules first.
 
-    :param project_id: only those that are in force there, as they were found there.
+    :param project_id: return only rules in force in this project, with their state there.
     """
     query = select(alert_rules)
     if project_id is not None:
@@ -150,7 +159,7 @@ def list_rules(conn: Connection, project_id: int | None = None) -> list[AlertRul
 
 
 def watches(conn: Connection) -> list[Watch]:
-    """Return what is to be evaluated: rules that are on, one of all projects for each of them."""
+    """Return the enabled rules for evaluation. A rule for all projects is returned for each one."""
     rows = _ordered(conn, select(alert_rules))
     own = _own_presets(rows)
     states = {
@@ -169,7 +178,7 @@ def watches(conn: Connection) -> list[Watch]:
 
 
 def find_rule(conn: Connection, rule_id: int) -> AlertRule | None:
-    """Return one rule, ``None`` when it is not there."""
+    """Return one rule, ``None`` if there is no such rule."""
     if not 0 < rule_id <= MAX_RULE_ID:
         return None
     row = conn.execute(select(alert_rules).where(alert_rules.c.id == rule_id)).first()

@@ -1,15 +1,15 @@
-"""Texts as vectors, and the index that finds those near another one.
+"""Texts as vectors, and indexes that find vectors close to another vector.
 
-    embedder   a text becomes a vector
-    packing    a vector becomes bytes, and back
-    index      what an index of memories does, behind one small interface
-    exact      the index that needs no service: NumPy over the user's own rows
+    embedder   makes vectors of texts
+    packing    converts vectors to bytes and back
+    index      the small interface of all indexes
+    exact      the index that needs no service: NumPy over the user's rows
 
-Nothing here is made before the fork: models and clients are loaded when they are first used.
+Nothing here is created before the fork: models and clients are loaded on their first use.
 """
 
 import os
 
-# Before NumPy is loaded: vectors of one user are a product of less than a millisecond, and its
-# library would give each process a thread for each core.
+# This must be set before NumPy is loaded. Its library would start a thread for each core in each
+# process, but the product for one user's vectors takes less than a millisecond.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

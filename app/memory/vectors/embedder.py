@@ -1,9 +1,9 @@
-"""The embedder: what makes a vector of a text.
+"""The embedder makes vectors of texts.
 
-The setting ``EMBEDDER`` names it: ``wordllama``, whose weights come in its wheel, or
-``module:factory``, a callable without arguments that returns something like :class:`Embedder`. It
-is loaded by a thread when the first text comes, so that neither start nor health wait for it; who
-comes meanwhile waits for a bounded time.
+The setting ``EMBEDDER`` names it. It is ``wordllama``, whose weights are in its wheel, or
+``module:factory``, a callable without arguments that returns an object like :class:`Embedder`. A
+thread loads the embedder when the first text comes. So neither the start nor health waits for it.
+Requests that come meanwhile wait for it with a time limit.
 """
 
 from __future__ import annotations
@@ -27,55 +27,56 @@ from app.memory.vectors.packing import unit
 log = logging.getLogger("app.tracker")
 
 WORDLLAMA = "wordllama"
-# wordllama takes 0.3 s of CPU, more where a machine is busy or its disk is cold.
+# Loading wordllama takes 0.3 s of CPU, and longer if the machine is busy or the disk cache is cold.
 WAIT_S = 5.0
-# A model that does not load is not tried again at once: a person has to do something.
+# A model that fails to load is not loaded again at once, because a person must act first.
 RETRY_S = 60.0
 MAX_NAME = 100
 
 
 class Embedded(NamedTuple):
-    """Texts as vectors, a row each; ``tokens`` is what they were to the model, if it says so."""
+    """Vectors of texts, one row for each. ``tokens`` is their number of tokens, if it is known."""
 
     vectors: NDArray[np.float32]
     tokens: int | None
 
 
 class Embedder(Protocol):
-    """What makes vectors of texts; called by several threads."""
+    """Makes vectors of texts. Several threads may call it."""
 
     @property
     def name(self) -> str:
-        """Of the model, at most 100 characters; another name means vectors of another space."""
+        """Name of the model, at most 100 characters. Another name means another vector space."""
 
     @property
     def dims(self) -> int:
-        """How many numbers a vector has."""
+        """The number of dimensions of a vector."""
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return a row for each text; their length does not matter."""
+        """Return one row for each text. The rows need not have unit length."""
 
 
 class WordLlamaEmbedder:
-    """Static token embeddings, mean pooled: 256 dimensions, English first of all, no network."""
+    """Static token embeddings, mean pooled: 256 dimensions, mainly for English, no network."""
 
     name = "wordllama/l2_supercat_256"
     dims = 256
 
     def __init__(self) -> None:
-        # Threads of the tokenizer help batches alone, and it warns at every later fork.
+        # The tokenizer's threads only help with batches, and with them it warns at every fork.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         wordllama: Any = importlib.import_module("wordllama")
-        # It looks for its tokenizer in a folder that its wheel names otherwise, and would download
-        # it; as a cache it takes the wheel itself.
+        # wordllama looks for its tokenizer in a folder that has another name in the wheel, and
+        # would download it. With the wheel as its cache it finds the file.
         folder = Path(wordllama.__file__).parent
         self._model = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
 
     def embed(self, texts: Sequence[str]) -> Embedded:
-        """Return a row for each text."""
+        """Return one row for each text."""
         rows = np.zeros((len(texts), self.dims), np.float32)
         tokens = 0
-        # One by one: a batch is padded to its longest text, 1 KiB for every token of every text.
+        # One text at a time: a batch is padded to its longest text, with 1 KiB for every token of
+        # every text.
         for number, text in enumerate(texts):
             [encoded] = self._model.tokenize([text])
             if encoded.ids:
@@ -85,7 +86,7 @@ class WordLlamaEmbedder:
 
 
 class EmbedderSource:
-    """Loads the embedder of a process when it is first needed.
+    """Loads the embedder of a process on its first use.
 
     :param setting: ``wordllama`` or ``module:factory``.
     """
@@ -100,14 +101,14 @@ class EmbedderSource:
 
     @property
     def space(self) -> Space | None:
-        """Whose vectors it makes, ``None`` while only loading it would tell."""
+        """The space of its vectors, ``None`` if it is not known before the embedder is loaded."""
         if self._setting == WORDLLAMA:
             return Space(WordLlamaEmbedder.name, WordLlamaEmbedder.dims)
         return space_of(self._embedder) if self._embedder else None
 
     @property
     def state(self) -> str:
-        """``loaded``, ``loading``, ``failed`` or ``idle``, where nobody has needed it yet."""
+        """``loaded``, ``loading``, ``failed``, or ``idle`` if it was not needed yet."""
         if self._embedder is not None:
             return "loaded"
         if self._thread is not None:
@@ -115,10 +116,10 @@ class EmbedderSource:
         return "failed" if self._failed_at > float("-inf") else "idle"
 
     def get(self, timeout_s: float = WAIT_S) -> Embedder:
-        """Return the embedder, loaded by now.
+        """Return the embedder after it is loaded.
 
-        :param timeout_s: seconds to wait for it at most.
-        :raise EmbedderUnavailable: it takes longer, or does not load.
+        :param timeout_s: the longest time to wait, in seconds.
+        :raise EmbedderUnavailable: loading takes longer or fails.
         """
         if self._embedder is None:
             self._begin()
@@ -153,9 +154,10 @@ class EmbedderSource:
 
 
 def load(setting: str) -> Embedder:
-    """Return a new embedder; takes a while.
+    """Load and return a new embedder. This takes a while.
 
-    :raise ValueError: what the factory returns is none. :raise ImportError: there is no factory.
+    :raise ValueError: the factory does not return a valid embedder.
+    :raise ImportError: the module cannot be imported.
     """
     if setting == WORDLLAMA:
         return WordLlamaEmbedder()
@@ -167,14 +169,14 @@ def load(setting: str) -> Embedder:
 
 
 def space_of(embedder: Embedder) -> Space:
-    """Return whose vectors it makes."""
+    """Return the space of an embedder's vectors."""
     return Space(embedder.name, embedder.dims)
 
 
 def embed(embedder: Embedder, texts: Sequence[str]) -> Embedded:
-    """Return texts as vectors of unit length.
+    """Return vectors of unit length for texts.
 
-    :raise EmbedderUnavailable: it fails, or what it returns are no such vectors.
+    :raise EmbedderUnavailable: the embedder fails or returns invalid vectors.
     """
     try:
         vectors, tokens = embedder.embed(texts)

@@ -1,11 +1,12 @@
-"""What can go wrong with vectors::
+"""Errors of embedders and indexes::
 
 VectorError
-├── EmbedderUnavailable   the model is not loaded (yet), or does not load
+├── EmbedderUnavailable   the model is not loaded yet, or cannot be loaded
 └── IndexFailure
-    ├── IndexUnavailable  no answer, a late one, 429, 5xx: the same call may work later
-    │   └── IndexMissing  it answers, but lost its collection: ``prepare`` makes it anew
-    └── IndexRejected     it refuses us (401, 403, 400) or answers nonsense: a person must look
+    ├── IndexUnavailable  no answer, a late answer, 429, 5xx: the same call may work later
+    │   └── IndexMissing  the index lost its collection: ``prepare`` creates it again
+    └── IndexRejected     it refuses the call (401, 403, 400) or its answer is not valid: a
+                          person must look
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ RETRY_AFTER_S = 5
 
 
 class VectorError(Exception):
-    """Something about vectors did not work; the message never quotes a text or a secret.
+    """An embedder or an index failed. The message never contains a memory's text or a secret.
 
-    :param retry_after_s: seconds after which another try makes sense.
+    :param retry_after_s: seconds after which a client may try again.
     """
 
     def __init__(self, message: str, retry_after_s: int = RETRY_AFTER_S) -> None:
@@ -25,20 +26,20 @@ class VectorError(Exception):
 
 
 class EmbedderUnavailable(VectorError):
-    """The model is still being loaded, or cannot be."""
+    """The model is still being loaded, or cannot be loaded."""
 
 
 class IndexFailure(VectorError):
-    """The index did not do what it was asked; SQL still has everything."""
+    """The index did not carry out a call. SQL still has all data."""
 
 
 class IndexUnavailable(IndexFailure):
-    """The index does not answer, or has too much to do."""
+    """The index does not answer, or is overloaded."""
 
 
 class IndexMissing(IndexUnavailable):
-    """The index has no collection for these vectors (any more)."""
+    """The index has no collection for these vectors, or lost it."""
 
 
 class IndexRejected(IndexFailure):
-    """The index refuses the call, or its answer makes no sense."""
+    """The index refuses the call, or its answer is not valid."""

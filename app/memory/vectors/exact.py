@@ -1,10 +1,10 @@
-"""The index that needs no service: exact search with NumPy over the user's own rows.
+"""The index that needs no service: exact search with NumPy over the user's rows.
 
-SQL is asked each time whether anything of the user changed, by one row; what did not is kept in
-memory. Reading 10,000 vectors takes some 60 ms, comparing them about one, and every write of a
-user who searches in between would make them be read again, so that only the rows that changed are
-read. What was removed shows in the number of rows: what is kept and what changed contain all that
-is there, so that they are all that is there when they are as many.
+A process caches the rows of users who search. Each search reads one row of SQL to find out whether
+the user's memories changed, and then reads only changed rows. Reading 10,000 vectors takes about
+60 ms and comparing them about 1 ms, so reading all of them after every write would be slow. Removed
+rows are noticed by the number of rows: the cached and the changed rows include all existing rows.
+So if their number equals the number in SQL, no row was removed.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from app.memory.vectors.index import IndexState, Match, Point, Query, Space
 from app.memory.vectors.packing import STORED, matrix
 
-# Of a process, for the users who searched last; 256 dimensions of 90,000 memories.
+# The cache of a process, for the users who searched last: 90,000 memories with 256 dimensions.
 MAX_CACHE_BYTES = 128 * 1024**2
-# What a memory takes besides its vector: id, tags, places in lists; measured with tracemalloc.
+# The memory of a row besides its vector: id, tags and list entries, measured with tracemalloc.
 ROW_BYTES = 400
 NEVER = 2**62
 
 
 class StoredRow(NamedTuple):
-    """A memory as it is searched; ``expires_at`` in seconds since 1970, :data:`NEVER` for none."""
+    """A memory for the search. ``expires_at`` is in seconds since 1970, or :data:`NEVER`."""
 
     id: str
     model: str
@@ -41,11 +41,11 @@ class StoredRow(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed of a user's memories.
+    """The changes of a user's memories since a version.
 
-    :param version: as of which they are told.
-    :param total: how many the user has now.
-    :param rows: those that were added or changed since.
+    :param version: the user's version after these changes.
+    :param total: the number of the user's memories now.
+    :param rows: the memories that were added or changed.
     """
 
     version: int
@@ -54,20 +54,20 @@ class Changes(NamedTuple):
 
 
 class Rows(Protocol):
-    """Where the memories are."""
+    """Reads memories from the store."""
 
     system: str
 
     def changes(self, user_id: str, since: int) -> Changes:
-        """Return what changed of a user's since a version; 0 for everything."""
+        """Return a user's memories that changed since a version; 0 returns all of them."""
 
     def total(self) -> int:
-        """Return how many memories there are of all users."""
+        """Return the number of memories of all users."""
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """A user's memories as of a version; never changed, since others may be searching it."""
+    """A user's memories at a version. It is immutable, because other threads may search it."""
 
     version: int
     ids: list[str]
@@ -75,7 +75,7 @@ class _Kept:
     tags: list[tuple[str, ...]]
     expires: NDArray[np.int64]
     vectors: NDArray[np.float32]
-    # Of another model's space: there, but not to be compared.
+    # Ids of memories with vectors of another model. They exist but cannot be compared.
     foreign: frozenset[str]
 
     @property
@@ -90,8 +90,8 @@ class _Kept:
 class ExactIndex:
     """Searches the rows of one store.
 
-    :param rows: where they are.
-    :param max_cache_bytes: of what is kept in memory; the user who searched last always is.
+    :param rows: reads the rows.
+    :param max_cache_bytes: limit of the cache. The user who searched last is always in it.
     """
 
     identity = None
@@ -105,7 +105,7 @@ class ExactIndex:
         self.system = rows.system
 
     def prepare(self, space: Space) -> bool:
-        """Have searches compare vectors of this space alone."""
+        """Let searches compare only vectors of this space."""
         if space != self._space:
             with self._lock:
                 self._space = space
@@ -113,18 +113,18 @@ class ExactIndex:
         return False
 
     def put(self, points: Sequence[Point]) -> None:
-        """Do nothing: what is stored is found."""
+        """Do nothing: searches find every stored memory."""
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Do nothing: what is not stored is not found."""
+        """Do nothing: searches find only stored memories."""
 
     def remove_user(self, user_id: str) -> None:
-        """Forget a user's at once."""
+        """Remove a user's memories from the cache."""
         with self._lock:
             self._kept.pop(user_id, None)
 
     def search(self, query: Query) -> list[Match]:
-        """Return the nearest of one user's, best first."""
+        """Return the closest memories of one user, best first."""
         kept = self._current(query.user_id)
         if not kept.ids:
             return []
@@ -142,17 +142,17 @@ class ExactIndex:
         return found
 
     def waiting(self, user_id: str) -> int:
-        """Return how many memories of a user the last search left out, being of another space."""
+        """Return how many memories of a user the last search left out because of another space."""
         with self._lock:
             kept = self._kept.get(user_id)
         return len((kept or self._current(user_id)).foreign)
 
     def check(self) -> IndexState:
-        """Return how many memories there are."""
+        """Return the state of the index, with the number of memories."""
         return IndexState(np.__version__, self._rows.total())
 
     def ids(self, after: str | None, limit: int) -> list[str]:
-        """Return none: nothing is held here that SQL does not have."""
+        """Return an empty list: the index has no ids besides those in SQL."""
         return []
 
     def _current(self, user_id: str) -> _Kept:
@@ -164,7 +164,7 @@ class ExactIndex:
         changes = self._rows.changes(user_id, kept.version if kept else 0)
         current = _merged(kept or _empty(space), changes, space)
         if current.total != changes.total:
-            # Something was removed, or the rows changed while they were read: all of them again.
+            # A memory was removed, or rows changed while they were read. Read all of them again.
             changes = self._rows.changes(user_id, 0)
             current = _merged(_empty(space), changes, space)
         self._keep(user_id, current, space)
@@ -183,7 +183,7 @@ class ExactIndex:
 
 
 def _best_first(scores: NDArray[np.float32], limit: int | None) -> NDArray[np.intp]:
-    """Return the places of the best scores, of all of them without a limit."""
+    """Return the positions of the best scores, or of all scores if there is no limit."""
     if limit is None or limit >= len(scores):
         return np.argsort(-scores, kind="stable")
     best = np.argpartition(-scores, limit)[:limit]
@@ -196,7 +196,7 @@ def _empty(space: Space) -> _Kept:
 
 
 def _merged(kept: _Kept, changes: Changes, space: Space) -> _Kept:
-    """Return what is kept with what changed, which is taken out and put at the end."""
+    """Return the cached rows with the changes. Changed rows are moved to the end."""
     if not changes.rows:
         return replace(kept, version=changes.version)
     own = [row for row in changes.rows if _is_of(row, space)]

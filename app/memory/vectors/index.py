@@ -1,7 +1,8 @@
-"""What an index of memories does; SQL is the truth, and an index can always be made from it.
+"""The interface of an index of memories. SQL is the source of truth: an index can always be built
+from it.
 
-An index is asked by one process at a time or by many, keeps what it is given, and may lose all of
-it: whoever asks reads every match from SQL again, so that what is stale here is never seen.
+One or many processes may call an index. It may lose all of its points. The caller reads every match
+again from SQL, so stale data of an index is never shown.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ Vector: TypeAlias = "NDArray[np.float32]"
 
 
 class Point(NamedTuple):
-    """What an index holds of a memory.
+    """The data that an index stores for a memory.
 
     :param id: UUID as text.
-    :param vector: of unit length, as many dimensions as the space has.
-    :param created_at: seconds since 1970, as is ``expires_at``.
+    :param vector: of unit length, with the dimensions of the space.
+    :param created_at: in seconds since 1970, like ``expires_at``.
     """
 
     id: str
@@ -35,7 +36,7 @@ class Point(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A memory that was found; ``score`` is the cosine, -1 to 1."""
+    """A match of a search. ``score`` is the cosine, -1 to 1."""
 
     id: str
     score: float
@@ -43,14 +44,14 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """What is asked of an index.
+    """A search in an index.
 
     :param vector: of unit length.
-    :param limit: how many matches at most.
-    :param min_score: cosine; ``None`` for no limit.
-    :param kind: only this kind; ``None`` for every one.
-    :param tags: only memories with one of them; empty for all.
-    :param now: seconds since 1970; what expires at or before is hidden.
+    :param limit: the most matches.
+    :param now: in seconds since 1970. Memories that expire at or before it are hidden.
+    :param min_score: the lowest cosine; ``None`` for no limit.
+    :param kind: find only memories of this kind; ``None`` for all.
+    :param tags: find only memories with one of these tags; empty for all.
     """
 
     vector: Vector
@@ -63,7 +64,7 @@ class Query:
 
 
 class Space(NamedTuple):
-    """Whose vectors an index holds; those of two models cannot be compared.
+    """The space of the vectors in an index. Vectors of two models cannot be compared.
 
     :param model: the embedder's name, at most 100 characters.
     """
@@ -73,9 +74,9 @@ class Space(NamedTuple):
 
 
 class IndexState(NamedTuple):
-    """What an index says of itself; ``version`` and ``points`` are ``None`` where it has none.
+    """The state of an index. ``version`` and ``points`` are ``None`` if the index has none.
 
-    :param warning: what is not as it should be although it works.
+    :param warning: a problem of an index that still works.
     """
 
     version: str | None
@@ -84,47 +85,47 @@ class IndexState(NamedTuple):
 
 
 class Index(Protocol):
-    """An index of memories; every method but ``search`` may be repeated without harm.
+    """An index of memories. Every method but ``search`` may be repeated without harm.
 
-    Every method may raise :class:`app.memory.vectors.errors.IndexFailure`; none waits without
-    bound.
+    Every method may raise :class:`app.memory.vectors.errors.IndexFailure`. Every method has a time
+    limit.
     """
 
     @property
     def system(self) -> str:
-        """What it is, for spans (``db.system.name``) and status: ``sqlite``, ``qdrant``…"""
+        """Its kind, for spans (``db.system.name``) and status: ``sqlite``, ``qdrant``…"""
 
     @property
     def identity(self) -> str | None:
-        """The place where points are, at most 100 characters, kept at each row that is there.
+        """The place of the points, at most 100 characters. Each row that is indexed stores it.
 
-        Another address or another collection has another one. ``None``: it reads SQL itself, so
-        that nothing has to be put there, and every memory is indexed as soon as it is stored.
+        Another address or another collection has another identity. It is ``None`` if the index
+        reads SQL itself. Then nothing is put into it, and every stored memory is indexed at once.
         """
 
     def prepare(self, space: Space) -> bool:
-        """Make it ready for vectors of a space; return whether it was made new, hence is empty.
+        """Prepare the index for vectors of a space. Return whether it is new and therefore empty.
 
-        Asked once by each process, and again after :class:`IndexMissing`.
+        Each process calls it once, and again after :class:`IndexMissing`.
         """
 
     def put(self, points: Sequence[Point]) -> None:
-        """Add points, or replace those of the same ids; what was put is found when this returns."""
+        """Add points, or replace points with the same ids. After the call, searches find them."""
 
     def search(self, query: Query) -> list[Match]:
-        """Return the nearest of one user's, best first, without the expired."""
+        """Return the closest memories of one user, best first, without expired ones."""
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Remove points; ids that are not there do not matter."""
+        """Remove points. Unknown ids are ignored."""
 
     def remove_user(self, user_id: str) -> None:
         """Remove all points of a user."""
 
     def check(self) -> IndexState:
-        """Ask whether it works; called for health and status, hence quick."""
+        """Return whether the index works. Health and status call this, so it must be quick."""
 
     def ids(self, after: str | None, limit: int) -> list[str]:
-        """Return a page of the ids that it holds, in its own order, behind ``after``.
+        """Return a page of the ids in the index, in its own order, after ``after``.
 
-        What SQL does not have any more is removed by whoever makes the index anew.
+        A rebuild of the index uses it to remove ids that SQL does not have any more.
         """

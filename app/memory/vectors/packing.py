@@ -1,4 +1,4 @@
-"""Vectors as they are stored: 32-bit floats, little-endian, one after the other."""
+"""Stored vectors: 32-bit floats, little-endian, one after the other."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ STORED = np.dtype("<f4")
 
 
 def pack(vector: Vector) -> bytes:
-    """Return a vector as it is stored, four bytes a dimension."""
+    """Return a vector as bytes for the store, with four bytes for each dimension."""
     return vector.astype(STORED).tobytes()
 
 
 def unpack(stored: bytes) -> Vector:
     """Return a stored vector.
 
-    :raise ValueError: these are no 32-bit floats.
+    :raise ValueError: the bytes are not 32-bit floats.
     """
     return np.frombuffer(stored, STORED)
 
@@ -28,13 +28,13 @@ def unpack(stored: bytes) -> Vector:
 def matrix(stored: Iterable[bytes], dims: int) -> NDArray[np.float32]:
     """Return stored vectors as rows of a matrix.
 
-    :raise ValueError: one of them has other dimensions.
+    :raise ValueError: a vector has another number of dimensions.
     """
     return np.frombuffer(b"".join(stored), STORED).reshape(-1, dims)
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows at unit length; one of zeros, as a text without any word has, stays as it is.
+    """Return rows with unit length. A row of zeros, from a text without words, is not changed.
 
     :raise ValueError: a number is not finite.
     """

@@ -1,4 +1,4 @@
-"""How an index is, for whoever may not wait for it: health, status page, metrics."""
+"""The state of an index for callers that must not wait for it: health, status page, metrics."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import NamedTuple
 from app.memory.vectors.errors import IndexFailure
 from app.memory.vectors.index import Index, IndexState
 
-# Probes come every second; what is older than this is asked for anew.
+# Probes come every second. A state older than this is read again.
 FRESH_S = 10.0
-# An index that is well answers in a few milliseconds.
+# A healthy index answers in a few milliseconds.
 WAIT_S = 0.2
 
 
 class Seen(NamedTuple):
-    """What was seen of an index last.
+    """The last known state of an index.
 
-    :param failure: why it does not work, in words; ``None`` while it does.
-    :param state: what it said last, also when it does not answer any more.
+    :param failure: in words why it does not work; ``None`` if it works.
+    :param state: its last answer, kept even if it does not answer any more.
     """
 
     failure: str | None
@@ -28,12 +28,12 @@ class Seen(NamedTuple):
 
     @property
     def problem(self) -> str | None:
-        """Why somebody should have a look, in words."""
+        """In words why a person should look at the index, ``None`` if there is no problem."""
         return self.failure or (self.state.warning if self.state else None)
 
 
 class Watch:
-    """Asks an index in a thread of its own, one at a time, and keeps what it answers."""
+    """Checks an index in a separate thread, one check at a time, and keeps the answer."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -43,14 +43,15 @@ class Watch:
         self._asking: tuple[int, threading.Event] | None = None
 
     def see(self, wait_s: float = WAIT_S) -> Seen:
-        """Return what is known, asking if that is old.
+        """Return the state of the index. If it is old, check the index first.
 
-        :param wait_s: for how long, in seconds; then the answer before it has to do.
+        :param wait_s: the longest wait for the check in seconds. After it, the old state is
+            returned.
         """
         with self._lock:
             if time.monotonic() < self._until:
                 return self._seen
-            # One that was begun before a fork goes on in another process.
+            # A check that began before a fork runs in another process.
             if self._asking is None or self._asking[0] != os.getpid():
                 self._asking = (os.getpid(), threading.Event())
                 threading.Thread(target=self._ask, args=(self._asking[1],), daemon=True).start()

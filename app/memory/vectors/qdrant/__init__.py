@@ -1,13 +1,13 @@
-"""The index of memories in Qdrant, one machine of it or a cluster.
+"""The index of memories in Qdrant, on one machine or in a cluster.
 
-    index        what :class:`app.memory.vectors.index.Index` asks, as calls of qdrant-client
-    collection   how a collection is named, made and checked
-    filters      which points a call may see: the one place where a user is told from another
-    connection   one client a process, made when it is first used; how it is asked
-    transport    a deadline for the whole of a request
-    failures     everything that can go wrong, as one of a few errors
+    index        implements :class:`app.memory.vectors.index.Index` with qdrant-client
+    collection   names, creates and checks collections
+    filters      which points a call may see: the only place that separates users
+    connection   one client for each process, created on its first use, and its calls
+    transport    a deadline for a whole request
+    failures     maps all errors to a few errors of our own
 
-qdrant-client takes seconds and 90 MB to import, so that no module here imports it at its top.
+qdrant-client takes seconds and 90 MB to import. So no module here imports it at its top.
 """
 
 from app.memory.vectors.qdrant.collection import Layout
@@ -19,7 +19,7 @@ __all__ = ["Address", "QdrantIndex", "index_of"]
 
 
 def index_of(config: Config) -> QdrantIndex | None:
-    """Return the index that the settings name, ``None`` where they name none."""
+    """Return the Qdrant index of the settings, ``None`` if QDRANT_URL is not set."""
     if config.QDRANT_URL is None:
         return None
     return QdrantIndex(

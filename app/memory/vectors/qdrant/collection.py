@@ -1,7 +1,8 @@
-"""How a collection is named, made and checked.
+"""Name, create and check collections.
 
-A collection holds the vectors of one embedder; another one gets another collection, and the old one
-is dropped when the new one is made. All users share it: the index of ``user_id`` is the tenants'.
+A collection has the vectors of one embedder. Another embedder gets another collection, and the old
+one is dropped when the new one is created. All users share a collection: ``user_id`` has a tenant
+index.
 
 Source: https://qdrant.tech/documentation/guides/multiple-partitions/, 2026-11-23.
 """
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a new collection is made with; one that exists keeps what it has.
+    """The settings of a new collection. An existing collection keeps its settings.
 
-    :param prefix: what the names of this installation's collections begin with: a-z, 0-9, ``-``.
-    :param shards: how many pieces; ``None`` leaves it to Qdrant, one for each machine.
-    :param replicas: on how many machines each piece lies.
+    :param prefix: of the names of this installation's collections: a-z, 0-9, ``-``.
+    :param shards: number of shards; ``None`` leaves it to Qdrant, one for each machine.
+    :param replicas: number of machines that store each shard.
     """
 
     prefix: str = "devenviro"
@@ -35,20 +36,20 @@ class Layout:
 
 
 def name_of(layout: Layout, space: Space) -> str:
-    """Return a collection's name, at most 64 characters, another one for every space."""
+    """Return the name of a collection, at most 64 characters. Every space has another name."""
     slug = re.sub(r"[^a-z0-9]+", "-", space.model.lower()).strip("-")[:16] or "model"
     digest = hashlib.sha256(space.model.encode()).hexdigest()[:6]
     return f"{layout.prefix}_{slug}-{digest}_{space.dims}"
 
 
 def make(client: QdrantClient, layout: Layout, space: Space) -> bool:
-    """Make the collection and its payload indexes where they are not there yet.
+    """Create the collection and its payload indexes if they do not exist.
 
-    Two processes may do this at once: what the other one made first is as good.
+    Two processes may do this at the same time: either may create the collection.
 
-    :return: whether it is empty. Whether this call made it would say less: the answer of the one
-        that did may have been lost, or its process.
-    :raise IndexRejected: there is one of this name, but for other vectors.
+    :return: whether the collection is empty. Whether this call created it would be less reliable:
+        the answer to the call that did, or its process, may have been lost.
+    :raise IndexRejected: a collection with this name exists, but for other vectors.
     """
     name = name_of(layout, space)
     if not client.collection_exists(name):
@@ -64,7 +65,7 @@ def make(client: QdrantClient, layout: Layout, space: Space) -> bool:
 
 
 def drop_others(client: QdrantClient, layout: Layout, space: Space) -> None:
-    """Drop the collections of this installation that are of other embedders."""
+    """Drop this installation's collections of other embedders."""
     ours = re.compile(rf"{re.escape(layout.prefix)}_[a-z0-9-]+-[0-9a-f]{{6}}_[0-9]+")
     for found in client.get_collections().collections:
         if ours.fullmatch(found.name) and found.name != name_of(layout, space):
@@ -81,8 +82,8 @@ def _create(client: QdrantClient, name: str, layout: Layout, space: Space) -> No
             vectors_config=models.VectorParams(size=space.dims, distance=models.Distance.COSINE),
             shard_number=layout.shards,
             replication_factor=layout.replicas,
-            # No graph over everybody's vectors, one for each user who has many: every search is
-            # of one user.
+            # No graph over the vectors of all users, but one for each user with many vectors:
+            # every search is for one user.
             hnsw_config=models.HnswConfigDiff(m=0, payload_m=16),
         )
     except UnexpectedResponse as error:

@@ -1,7 +1,8 @@
-"""One client a process, and how it is asked: for a bounded time, and not by all threads at once.
+"""The Qdrant client of a process. Its calls have a time limit, and only some threads may call it at
+the same time.
 
-The client is made when it is first used, hence after any fork, and again in a process that was
-forked since. Who leaves a Qdrant that fails alone for a while is the caller (app/memory/gate.py).
+The client is created on its first use, so after any fork, and created again in a process that was
+forked since. This module does not pause after failures; its caller does (app/memory/gate.py).
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from app.memory.vectors.qdrant.transport import Deadline
 
 T = TypeVar("T")
-# Of a web process's eight threads; the others go on with what needs no Qdrant.
+# The most concurrent calls. A web process has eight threads; the others serve requests without
+# Qdrant.
 MAX_CALLS = 4
 SLOT_WAIT_S = 0.25
-# What is compressed has no size until it is unpacked.
+# The size of a compressed answer is not known before it is unpacked.
 PLAIN = {"Accept-Encoding": "identity"}
 
 _log = logging.getLogger("app.vectors.qdrant")
@@ -33,10 +35,10 @@ _log = logging.getLogger("app.vectors.qdrant")
 
 @dataclass(frozen=True)
 class Address:
-    """Where Qdrant is and how long it is waited for.
+    """The address of Qdrant and the time limit of its calls.
 
-    :param url: with scheme and port, without a last slash.
-    :param timeout_s: seconds for a whole call.
+    :param url: with scheme and port, without a slash at the end.
+    :param timeout_s: limit for a whole call, in seconds.
     """
 
     url: str
@@ -55,12 +57,12 @@ class Connection:
         self._last: IndexFailure | None = None
 
     def call(self, do: Callable[[QdrantClient], T], *, timeout_s: float | None = None) -> T:
-        """Do something with the client.
+        """Call a function with the client and return its result.
 
-        :param timeout_s: seconds for the whole; by default the address's.
-        :raise IndexFailure: whatever went wrong.
+        :param timeout_s: limit for the whole call, in seconds; by default that of the address.
+        :raise IndexFailure: for any error.
         """
-        # The first time this takes seconds, and is no reason to turn others away.
+        # The first time this takes seconds, so it must not occupy one of the slots.
         client, deadline = self._client()
         if not self._slots.acquire(timeout=SLOT_WAIT_S):
             raise IndexUnavailable(BUSY_HERE)
@@ -71,7 +73,7 @@ class Connection:
             self._slots.release()
 
     def close(self) -> None:
-        """Close the connections; the next call opens new ones."""
+        """Close the connections. The next call opens new ones."""
         with self._lock:
             made, self._made = self._made, None
         if made is not None and made[0] == os.getpid():
@@ -90,7 +92,7 @@ class Connection:
         return found
 
     def _note(self, failure: IndexFailure, words: str) -> None:
-        """Keep a failure; a cause that goes on is logged once."""
+        """Store a failure. If the same failure repeats, it is logged only once."""
         if self._last is None or str(self._last) != str(failure):
             _log.warning("the index of memories failed: %s%s", failure, words and f" ({words})")
         self._last = failure
@@ -110,12 +112,13 @@ def _make(address: Address) -> tuple[QdrantClient, Deadline]:
     from app.memory.vectors.qdrant.transport import Deadline, DeadlineTransport
 
     deadline = Deadline()
-    # As a header: the client warns of a key without TLS, which the settings have looked at.
+    # Pass the key as a header: the client warns about a key without TLS, which the settings have
+    # already checked.
     key = {"api-key": address.api_key} if address.api_key else {}
     client = QdrantClient(
         url=address.url,
         headers={**PLAIN, **key},
-        # In a thread of its own, with warnings for people who do not see them.
+        # The client's check runs in a separate thread, and nobody sees its warnings.
         check_compatibility=False,
         trust_env=False,
         transport=DeadlineTransport(deadline, MAX_CALLS),

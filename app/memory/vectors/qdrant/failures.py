@@ -1,11 +1,11 @@
-"""What went wrong with Qdrant, as an error of :mod:`app.memory.vectors.errors`, cause in words.
+"""Map failures of Qdrant to errors of :mod:`app.memory.vectors.errors`, with the cause in words.
 
     no connection, no answer in time, connection broken off     IndexUnavailable
     408 409 425 429 5xx, also as a page of a proxy in front      IndexUnavailable, with Retry-After
     404 of a collection                                          IndexMissing
     any other status, redirects, answers that are not Qdrant's   IndexRejected
 
-The words are ours: what Qdrant or a proxy wrote goes to the log only.
+The words are our own. The text from Qdrant or a proxy is only written to the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from app.memory.vectors.errors import (
     IndexUnavailable,
 )
 
-# A server that names hours is asked again after this all the same.
+# The longest wait. A server that asks for hours is called again after this time.
 MAX_RETRY_AFTER_S = 300
 NOT_QDRANT = (
     "what answers at QDRANT_URL does not answer as Qdrant does: correct the address, or the proxy"
@@ -48,7 +48,7 @@ _REFUSALS = {
 
 
 class ClosedHere(IndexUnavailable):
-    """The client was closed by this process; another one works."""
+    """This process closed the client. A new client works."""
 
 
 class Answered(NamedTuple):
@@ -60,9 +60,9 @@ class Answered(NamedTuple):
 
 
 def failure_of(error: Exception) -> IndexFailure:
-    """Return what an error of qdrant-client, or of what lies below it, means.
+    """Return the failure that an error of qdrant-client or of a lower layer means.
 
-    :param error: anything that a call of the client raised.
+    :param error: any error that a call of the client raised.
     """
     if isinstance(error, IndexFailure):
         return error
@@ -74,13 +74,13 @@ def failure_of(error: Exception) -> IndexFailure:
 
 
 def server_words(error: Exception) -> str:
-    """Return what the server wrote, for the log; empty where it wrote nothing."""
+    """Return the text of the server's answer, for the log; empty if there is none."""
     answered = _answered(error)
     return "" if answered is None else f"{answered.status} {answered.text[:200]}".strip()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk from an error to what caused it; the client keeps some in an attribute."""
+    """Yield an error and its causes. The client stores some causes in an attribute."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -119,7 +119,7 @@ def _unreachable(error: BaseException) -> str:
 
 def _of_an_answer(error: BaseException) -> IndexFailure | None:
     if isinstance(error, AssertionError | ValidationError | ValueError):
-        return IndexRejected(NOT_QDRANT)  # JSONDecodeError is a ValueError, too.
+        return IndexRejected(NOT_QDRANT)  # JSONDecodeError is a ValueError too.
     answered = _answered(error)
     return None if answered is None else _of_status(answered)
 
@@ -133,7 +133,7 @@ def _answered(error: BaseException) -> Answered | None:
         return Answered(error.status_code or 0, text, error.headers.get("Retry-After"))
     if isinstance(error, ResourceExhaustedResponse):
         return Answered(429, error.message, str(error.retry_after_s))
-    # The client could not read a Retry-After such as a date.
+    # The client could not read the Retry-After, for example a date.
     return Answered(429, "", None) if isinstance(error, QdrantException) else None
 
 
@@ -154,7 +154,7 @@ def _of_status(answered: Answered) -> IndexFailure:
 
 
 def _is_of_qdrant(text: str) -> bool:
-    """Whether a body has Qdrant's shape of an error; a proxy's 404 is about something else."""
+    """Return whether a body has the form of Qdrant's errors. A proxy's 404 has another meaning."""
     try:
         return bool(json.loads(text)["status"]["error"])
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -164,5 +164,5 @@ def _is_of_qdrant(text: str) -> bool:
 def _seconds(header: str | None) -> int:
     if header is None or not header.strip().isdecimal():
         return RETRY_AFTER_S
-    # At most nine digits: Python refuses to read numbers of some thousands.
+    # At most nine digits: Python refuses to convert numbers with some thousands of digits.
     return max(1, min(int(header.strip()[:9]), MAX_RETRY_AFTER_S))

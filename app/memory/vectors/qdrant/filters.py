@@ -1,4 +1,4 @@
-"""Which points a call may see. Every filter is made here, and each names its user."""
+"""Filters: which points a call may see. All filters are created here, and each names its user."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from app.memory.vectors.index import Point, Query
 if TYPE_CHECKING:
     from qdrant_client import models
 
-# Of what never expires; the largest integer that a range, which is of floats, tells from the next.
+# The expiry of points that never expire. It is the largest integer that a range of floats can
+# distinguish from the next one.
 NEVER = 2**53 - 1
 
 
 def payload_of(point: Point) -> dict[str, Any]:
-    """Return what is kept beside a vector: what filters ask for, and no text."""
+    """Return the payload of a point: the fields that filters use, and no text."""
     return {
         "user_id": point.user_id,
         "kind": point.kind,
@@ -24,12 +25,12 @@ def payload_of(point: Point) -> dict[str, Any]:
 
 
 def of_user(user_id: str) -> models.Filter:
-    """Return the filter of all points of a user."""
+    """Return the filter for all points of a user."""
     return _all_of(user_id)
 
 
 def of_query(query: Query) -> models.Filter:
-    """Return the filter of what a query may find."""
+    """Return the filter for the points that a query may find."""
     from qdrant_client import models
 
     more = [

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 T = TypeVar("T")
-# 256 numbers are 5 kB as JSON; a server takes 32 MB at once.
+# 256 numbers are 5 kB as JSON. A server accepts 32 MB in one request.
 POINTS_A_CALL = 100
 IDS_A_CALL = 1000
-# A cluster agrees on a new collection first.
+# Creating a collection takes longer: the machines of a cluster must agree on it first.
 PREPARE_S = 10.0
 CHECK_S = 1.0
 
@@ -49,16 +49,16 @@ class QdrantIndex:
 
     @property
     def identity(self) -> str:
-        """The server's address and the collections' prefix, as a digest: the address may be long.
+        """A digest of the server's address and the collections' prefix. The address may be long.
 
-        The embedder is no part of it: a vector that changes has to be put again anyway.
+        The embedder is not part of it: a vector that changes must be put again anyway.
         """
         return self._identity
 
     def prepare(self, space: Space) -> bool:
-        """Make the collection of a space where it is not there; one that is empty counts as new.
+        """Create the collection of a space if it does not exist. An empty collection counts as new.
 
-        Then those of earlier embedders are dropped.
+        If it is new, the collections of earlier embedders are dropped.
         """
         is_empty = self._call(
             lambda client: collection.make(client, self._layout, space), timeout_s=PREPARE_S
@@ -69,7 +69,7 @@ class QdrantIndex:
         return is_empty
 
     def put(self, points: Sequence[Point]) -> None:
-        """Add or replace points, a bounded number at a time."""
+        """Add or replace points, with a limited number in each call."""
         name, dims = self._name(), self._dims()
         for point in points:
             if len(point.vector) != dims or not np.isfinite(point.vector).all():
@@ -79,7 +79,7 @@ class QdrantIndex:
             self._call(partial(_put, name=name, points=some))
 
     def search(self, query: Query) -> list[Match]:
-        """Return the nearest of one user's that have not expired."""
+        """Return the closest memories of one user that have not expired."""
         name = self._name()
         found = self._call(lambda client: _search(client, name, query))
         return found[: query.limit]
@@ -97,7 +97,7 @@ class QdrantIndex:
         self._call(lambda client: client.delete(name, filters.of_user(user_id), wait=True))
 
     def check(self) -> IndexState:
-        """Ask for the version and, once a collection is in use, for the number of its points."""
+        """Return the server's version and, if a collection is in use, the number of its points."""
         version = self._call(lambda client: client.info().version, timeout_s=CHECK_S)
         if self._space is None:
             return IndexState(version, None, version_problem(version))
@@ -107,7 +107,7 @@ class QdrantIndex:
                 lambda client: client.count(name, exact=True).count, timeout_s=CHECK_S
             )
         except IndexMissing:
-            points = 0  # The next call of another kind has it made anew.
+            points = 0  # The next call of another kind creates the collection again.
         return IndexState(version, points, version_problem(version))
 
     def ids(self, after: str | None, limit: int) -> list[str]:
@@ -134,7 +134,7 @@ class QdrantIndex:
         return self._space.dims if self._space is not None else 0
 
     def _drop_others(self, space: Space) -> None:
-        # With the rows that memories have been removed from since, nobody would clean them up.
+        # Memories may have been removed since, and nothing else would clean up old collections.
         try:
             self._call(
                 lambda client: collection.drop_others(client, self._layout, space),

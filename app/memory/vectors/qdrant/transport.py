@@ -1,8 +1,8 @@
-"""How requests reach Qdrant: HTTP over a pool of connections, with a deadline for the whole.
+"""The transport for requests to Qdrant: HTTP over a pool of connections, with a deadline.
 
-httpx bounds every single wait, so that a server that sends a byte now and then would hold a thread
-for ever. Here all waits of a request share one deadline, and an answer has a largest size. The
-proxies of the environment are not used: an index stands in a private network.
+httpx only limits each single wait. A server that sends a byte now and then could hold a thread for
+ever. Here all waits of a request share one deadline, and the size of an answer is limited. The
+proxies of the environment are not used, because an index is in a private network.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ import certifi
 import httpcore
 import httpx
 
-# A page of ids takes 40 kB; nothing that is asked for here comes near this.
+# A page of ids takes 40 kB. No expected answer is near this limit.
 MAX_ANSWER_BYTES = 32 * 1024**2
-# Idle connections are closed before a balancer in between forgets them without a word.
+# Idle connections are closed before a load balancer in between drops them without notice.
 KEEPALIVE_S = 20.0
 
 
 class Deadline(threading.local):
-    """When the request that this thread makes has to be over."""
+    """The deadline of the request of the current thread."""
 
     def __init__(self) -> None:
         self.at = float("inf")
 
     def within(self, seconds: float) -> None:
-        """Set it to some seconds from now."""
+        """Set the deadline to a number of seconds from now."""
         self.at = time.monotonic() + seconds
 
     def left(self, timeout_s: float | None, error: type[Exception]) -> float:
-        """Return for how long to wait.
+        """Return how long to wait, in seconds.
 
-        :raise Exception: the one given, if the time is over.
+        :param timeout_s: the longest wait; ``None`` for no limit besides the deadline.
+        :raise Exception: ``error``, if the deadline is over.
         """
         left = self.at - time.monotonic()
         if left <= 0:
@@ -45,7 +46,7 @@ class Deadline(threading.local):
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """Sends requests; a failure is raised as httpcore's error, which is the cause itself."""
+    """Sends requests. A failure is raised as the original error of httpcore."""
 
     def __init__(self, deadline: Deadline, max_connections: int) -> None:
         self._deadline = deadline
@@ -78,8 +79,8 @@ class DeadlineTransport(httpx.BaseTransport):
         return httpx.Response(answer.status, headers=answer.headers, content=body)
 
     def _sent(self, asked: httpcore.Request) -> httpcore.Response:
-        # The other end may close a kept connection just when a request goes out on it. Whatever is
-        # asked of an index may be asked twice.
+        # The server may close a kept-alive connection just when a request is sent on it. Every
+        # request to an index may be sent twice.
         try:
             return self._pool.handle_request(asked)
         except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
@@ -91,7 +92,7 @@ class DeadlineTransport(httpx.BaseTransport):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Opens connections whose every wait keeps to the deadline of the thread that waits."""
+    """Opens connections. All their waits respect the deadline of the current thread."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -146,6 +147,6 @@ def _bounded(chunks: Iterable[bytes]) -> bytes:
 
 
 def _authorities() -> str:
-    # As on the way to Sentry (app/delivery/client.py).
+    # The same as for exchanges with Sentry (app/delivery/client.py).
     named = os.environ.get("SSL_CERT_FILE") or os.environ.get("REQUESTS_CA_BUNDLE")
     return named or certifi.where()

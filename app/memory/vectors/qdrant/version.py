@@ -1,7 +1,7 @@
-"""Whether a server's version goes with the client's.
+"""Whether a server's version is compatible with the client's.
 
 Source: https://github.com/qdrant/qdrant-client, qdrant_client/common/version_check.py, 1.20.0: the
-same major version, and minor versions that differ by one at most.
+same major version, and minor versions that differ by at most one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from importlib import metadata
 
 
 def version_problem(server: str) -> str | None:
-    """Return in words why a server may not understand the client, ``None`` if it does.
+    """Return in words why a server may not fit the client, ``None`` if the versions fit.
 
-    :param server: its version as it tells it, such as ``1.19.3``.
+    :param server: the version that the server reports, such as ``1.19.3``.
     """
     client = metadata.version("qdrant-client")
     major, minor = _numbers(client)
