@@ -149,14 +149,15 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the files that start processes first, so that they run in parallel with the others."""
+    """Run the longest files first: at the end the other processes would wait for them."""
+    words = ("serving(", "WorkerProcess(", "linear_time")
 
     @cache
-    def starts_processes(path: Path) -> bool:
+    def is_long(path: Path) -> bool:
         text = path.read_text()
-        return "browser" in path.parts or "serving(" in text or "WorkerProcess(" in text
+        return "browser" in path.parts or any(word in text for word in words)
 
-    items.sort(key=lambda item: not starts_processes(item.path))
+    items.sort(key=lambda item: not is_long(item.path))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

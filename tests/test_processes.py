@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -126,17 +128,27 @@ def limit_file_size(server: Server, size: int) -> None:
         resource.prlimit(worker.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Hold a reader of the newest state: the write-ahead log can only grow meanwhile."""
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("BEGIN")
+        conn.execute("SELECT count(*) FROM events").fetchone()
+        yield
+
+
 def test_full_disk_leaves_answers_as_they_were_and_the_events_come_back(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with serving(data, WEB_CONCURRENCY="1") as server:
         server.test_error("before")
-        # The file is full as it is; an emergency file of a few kilobytes fits below that size.
-        limit_file_size(server, (data / "devenviro.sqlite3-wal").stat().st_size)
-        answer = server.test_error("while it is full")
-        assert (answer.status, bool(answer.json()["event_id"])) == (500, True)
-        assert http.request("GET", f"{server.url}/health/live").status == 200
-        assert server.get("/system/status")["store"]["set_aside"] >= 1
-        limit_file_size(server, resource.RLIM_INFINITY)
+        with reading(data / "devenviro.sqlite3"):
+            # An emergency file of a few kilobytes fits below that size.
+            limit_file_size(server, (data / "devenviro.sqlite3-wal").stat().st_size)
+            answer = server.test_error("while it is full")
+            assert (answer.status, bool(answer.json()["event_id"])) == (500, True)
+            assert http.request("GET", f"{server.url}/health/live").status == 200
+            assert server.get("/system/status")["store"]["set_aside"] >= 1
+            limit_file_size(server, resource.RLIM_INFINITY)
         server.test_error("after")
         expected = ["TestError: after", "TestError: before", "TestError: while it is full"]
         wait_for(lambda: sorted(server.event_titles()) == expected)
