@@ -129,7 +129,7 @@ document.querySelectorAll("[data-help]").forEach((button) => {
 const KEYS = { j: () => walk(1), k: () => walk(-1), f: foldAll, "?": () => help.showModal() };
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, dialog");
+  const typing = event.target.closest("input, textarea, select, dialog[open]");
   if (!help || typing || !keysOn.checked) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (KEYS[event.key]) KEYS[event.key]();
