@@ -167,7 +167,9 @@ def test_sentry_that_is_not_reached_is_named_by_cause_at_the_hop_sent(
     make_app: Callable[..., Flask], mini_sentry: MiniSentry, dsn: str, cause: str
 ) -> None:
     sentry_port = mini_sentry.dsn.rpartition(":")[2].partition("/")[0]
-    app = make_app(SENTRY_DSN=dsn.format(port=_closed_port(), sentry=sentry_port))
+    # Long, so that the next try is still to come when the page is read.
+    slow = {"DELIVERY_BACKOFF_BASE_S": 3600, "DELIVERY_BACKOFF_MAX_S": 3600}
+    app = make_app(SENTRY_DSN=dsn.format(port=_closed_port(), sentry=sentry_port), **slow)
     client = app.test_client()
     event_id = sentry.capture_message("nobody there")
     deliver_until(app, lambda: state_of(client, event_id) == "retry")
