@@ -167,7 +167,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
         rule = _find(conn, rule_id)
         names = project_names(conn)
         channels = [(channel.id, channel.name) for channel in list_channels(conn)]
-        told = list_notifications(conn, rule_id=rule_id, limit=NOTIFICATIONS_SHOWN)
+        found = list_notifications(conn, rule_id=rule_id, limit=NOTIFICATIONS_SHOWN)
     form = RuleForm.of(rule.about, channels, data=_filled(rule))
     if form.validate_on_submit() and _change(form, rule):
         flash("Saved.", "note")
@@ -179,7 +179,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
         project=_project_name(names, rule),
         projects=names,
         states=STATES,
-        told=told,
+        notifications=found,
     )
     return page, 422 if form.errors else 200
 
