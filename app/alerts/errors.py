@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError
 
+from app.inputs import InputError
 from app.protocol.event import clean_text
 
 
-class AlertError(ValueError):
+class AlertError(InputError):
     """A channel or a rule cannot be stored.
 
     :param errors: messages by field. They do not repeat the given values.
@@ -19,7 +20,12 @@ class AlertError(ValueError):
 
     def __init__(self, errors: Mapping[str, str]) -> None:
         super().__init__("; ".join(errors.values()))
-        self.errors = errors
+        self._errors = errors
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """The messages by field."""
+        return self._errors
 
 
 def validated(model: type[BaseModel], given: Mapping[str, Any], context: Any) -> dict[str, Any]:

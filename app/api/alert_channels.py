@@ -13,8 +13,8 @@ from app.alerts.channels import stored
 from app.alerts.channels.inputs import ChannelInput, ChannelName, changed_values, new_values
 from app.alerts.channels.kind import KINDS
 from app.api.alerts import one_of
-from app.api.requests import Body, patch_of
 from app.api.routes import Routes
+from app.inputs import Body, patch_of
 from app.web import access
 from app.web.current import current_dispatcher, current_store
 

@@ -15,8 +15,9 @@ from app.alerts.rules.inputs import AlertFilters, AlertRuleInput
 from app.alerts.rules.kind import KINDS
 from app.alerts.rules.stored import AlertRule, find_rule, list_rules
 from app.api.alerts import one_of
-from app.api.requests import Body, ProjectId, Query, patch_of
+from app.api.requests import Query
 from app.api.routes import Routes
+from app.inputs import Body, ProjectId, patch_of
 from app.web import access
 from app.web.current import current_store
 

@@ -7,22 +7,19 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
-from flask.typing import ResponseReturnValue
 from pydantic import BaseModel, Field, GetPydanticSchema
 from pydantic_core import core_schema
 from sqlalchemy import Row
 
 from app.alerts import queries
-from app.alerts.errors import AlertError
 from app.alerts.notifications import send_again
 from app.alerts.queries import ChannelDelivery
-from app.api import bp
-from app.api.requests import EmptyBody, Limit, ProjectId, Query, RowNumber
+from app.api.requests import EmptyBody, Limit, Query
 from app.api.routes import Routes
+from app.inputs import ProjectId, RowNumber
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors, answer_field_errors
 
 UNKNOWN = "no notification has this id"
 
@@ -127,13 +124,6 @@ class NoticeQuery(Query):
 def one_of(names: Iterable[str]) -> GetPydanticSchema:
     """Return a type that allows only these names, like a ``Literal`` made at run time."""
     return GetPydanticSchema(lambda *_: core_schema.literal_schema(list(names)))
-
-
-@bp.errorhandler(AlertError)
-def answer_alert_error(error: AlertError) -> ResponseReturnValue:
-    """Answer 422 with the wrong fields of a channel or a rule."""
-    fields = [{"field": field, "message": text} for field, text in error.errors.items()]
-    return answer_field_errors(FieldErrors(fields))
 
 
 @route("GET /api/alerts", access.reads)

@@ -13,14 +13,7 @@ from flask import Response, stream_with_context
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from app.api.requests import (
-    Cursor,
-    Limit,
-    Paged,
-    RowNumber,
-    first_page,
-    number_after,
-)
+from app.api.requests import Cursor, Limit, Paged, first_page, number_after
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
 from app.delivery.action_history import list_actions
@@ -35,6 +28,7 @@ from app.delivery.ledger import (
     page_of_deliveries,
 )
 from app.delivery.upstreams import next_try_at, probe_at, reach
+from app.inputs import RowNumber
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store

@@ -8,13 +8,14 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from app.api.deliveries import DestinationState, destination_state
-from app.api.requests import Body, EmptyBody, ProjectId, RowNumber
+from app.api.requests import EmptyBody
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.delivery import actions
 from app.delivery.destinations import Destination
 from app.delivery.filter import DeliverySelection
 from app.delivery.ledger import Held, held_by_project
+from app.inputs import Body, ProjectId, RowNumber
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store

@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from app import sentry
-from app.api.requests import Body
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.error_tracker import ErrorTracker
+from app.inputs import Body
 from app.web import access
 from app.web.errors import links_of
 

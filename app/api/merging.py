@@ -8,9 +8,9 @@ from typing import Annotated
 from pydantic import Field
 
 from app.api.issues import found_issue
-from app.api.requests import Body, RowNumber
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.inputs import Body, RowNumber
 from app.issues import merging
 from app.issues.groupings import groupings_of
 from app.web import access

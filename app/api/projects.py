@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.api.requests import Body
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.delivery.upstreams import reach
+from app.inputs import Body
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
     Name,

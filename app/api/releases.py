@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from app.api.issues import DayUsers, day_shapes
-from app.api.requests import Body, Limit, ProjectId, Query, first_page
+from app.api.requests import Limit, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.inputs import Body, ProjectId
 from app.insights.releases import (
     ReleaseFigures,
     announce,

@@ -9,12 +9,7 @@ from typing import Annotated, Any, TypeVar
 from flask import abort, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.inputs import Body as Body
-from app.inputs import PatchBody as PatchBody
-from app.inputs import ProjectId as ProjectId
-from app.inputs import RowNumber as RowNumber
-from app.inputs import patch_of as patch_of
-from app.inputs import unchanged as unchanged
+from app.inputs import Body, RowNumber
 from app.store.paging import Page
 from app.web import access
 from app.web.errors import FieldErrors

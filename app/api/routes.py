@@ -30,7 +30,8 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
 from app.api import bp
-from app.api.requests import Body, Query, read_body, read_query
+from app.api.requests import Query, read_body, read_query
+from app.inputs import Body
 from app.web import access
 
 View = TypeVar("View", bound=Callable[..., Any])

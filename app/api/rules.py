@@ -8,9 +8,10 @@ from typing import Annotated
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.requests import PatchBody, ProjectId, Query, unchanged
+from app.api.requests import Query
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping
+from app.inputs import PatchBody, ProjectId, unchanged
 from app.issues import rulebook
 from app.issues.rule_text import parse_rule
 from app.issues.rulebook import RuleInput, RuleName, RuleText, StoredRule

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
 from app.api.issues import UNKNOWN, Issue, Transition, found_issue, shapes
-from app.api.requests import Body, PatchBody, RowNumber
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.inputs import Body, PatchBody, RowNumber
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage

@@ -7,6 +7,7 @@ InputError      a field is wrong, 422
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -21,6 +22,11 @@ class InputError(ValueError):
     def __init__(self, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.field = field
+
+    @property
+    def errors(self) -> Mapping[str, str]:
+        """The messages by field; ``body`` stands for the request as a whole."""
+        return {self.field or "body": str(self)}
 
 
 class Missing(InputError):

@@ -96,10 +96,10 @@ def answer_field_errors(error: FieldErrors) -> ResponseReturnValue:
 
 
 def answer_input_error(error: InputError) -> ResponseReturnValue:
-    """Answer an input error with the status of its class; with 422, name the field."""
+    """Answer an input error with the status of its class; with 422, name the fields."""
     if error.status == 422:
-        field = {"field": error.field or "body", "message": str(error)}
-        return answer_field_errors(FieldErrors([field]))
+        fields = [{"field": field, "message": text} for field, text in error.errors.items()]
+        return answer_field_errors(FieldErrors(fields))
     return answer_http_error(default_exceptions[error.status](str(error)))
 
 

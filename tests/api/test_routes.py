@@ -10,9 +10,10 @@ from flask import Blueprint, Flask, Response
 from flask.testing import FlaskClient
 
 from app.api import routes
-from app.api.requests import Body, EmptyBody, Query
+from app.api.requests import EmptyBody, Query
 from app.api.routes import Operation, Routes
 from app.api.schemas import ApiModel
+from app.inputs import Body
 from app.web import access
 
 
