@@ -18,7 +18,7 @@ from sqlalchemy import Connection, case, delete, func, literal, select
 
 from app.events.tables import envelopes
 from app.intake.tables import project_bytes
-from app.store import Store, added, new_if_any, upsert
+from app.store import DriverStatement, Store, added, new_if_any, upsert
 
 # An estimate of the bytes of an envelope's row, its event's row and their index entries. It decides
 # which project has to make room. When room is needed is measured. Migration 0019 has this number.
@@ -35,6 +35,12 @@ RETURNED = (
     envelopes.c.project_id,
     TAKEN.label("taken"),
     case((HAS_ATTACHMENT, TAKEN), else_=literal(0)).label("attached"),
+)
+
+_ADDITION = DriverStatement(
+    lambda dialect: upsert(
+        dialect, project_bytes, bytes=added, attachment_bytes=added, stored_at=new_if_any
+    )
 )
 
 
@@ -79,11 +85,7 @@ def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> 
         # Sorted by project id, as in all code that writes rows of several projects.
         for project_id, number in sorted(change.bytes.items())
     ]
-    if rows:
-        statement = upsert(
-            conn, project_bytes, bytes=added, attachment_bytes=added, stored_at=new_if_any
-        )
-        conn.execute(statement, rows)
+    _ADDITION.run(conn, rows)
 
 
 def read(conn: Connection) -> dict[int, Bytes]:

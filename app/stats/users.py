@@ -15,7 +15,6 @@ the counts of days (:mod:`.expiry`).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 from collections import Counter
@@ -38,7 +37,7 @@ from sqlalchemy import (
 )
 
 from app.stats.tables import affected_days, affected_users
-from app.store import added, replaced, upsert
+from app.store import DriverStatement, added, replaced, upsert
 
 MAX_USERS = 10_000
 # A process reads today's count after it added this many users. Reading it after each user would
@@ -101,7 +100,7 @@ class UserCounter:
             return Counter()
         came: Counter[tuple[int, int]] = Counter()
         new: Counter[tuple[int, int]] = Counter()
-        for kind, of_id, first_day in conn.execute(_meeting(conn.dialect.name), _given(rows)):
+        for kind, of_id, first_day in _MEETING.fetch(conn, _given(rows)):
             came[kind, of_id] += 1
             if first_day == today:
                 new[kind, of_id] += 1
@@ -131,7 +130,7 @@ def _add(
     counts = {(*user, today): users for user, users in came.items()}
     counts |= {(*user, EVER): users for user, users in new.items() if user[0] == RELEASE}
     rows = [(*key, users) for key, users in sorted(counts.items())]
-    conn.execute(_addition(conn.dialect.name), _given(rows))
+    _ADDITION.run(conn, [_given(rows)])
 
 
 def _given(rows: Sequence[tuple[int | str, ...]]) -> dict[str, str]:
@@ -160,8 +159,6 @@ def _positions(table: Table) -> range:
     return range(len(table.c))
 
 
-# These statements are built once, because building them takes longer than executing them.
-@functools.cache
 def _meeting(dialect: str) -> Any:
     """Build the statement that returns users who are new, or back on another day. It returns no row
     for a user who was already affected today.
@@ -175,10 +172,12 @@ def _is_later(old: Any, new: Any) -> Any:
     return old.last_day < new.last_day
 
 
-@functools.cache
 def _addition(dialect: str) -> Any:
     rows = _given_rows(dialect, affected_days)
     return upsert(dialect, affected_days, rows, users=added)
+
+
+_MEETING, _ADDITION = DriverStatement(_meeting), DriverStatement(_addition)
 
 
 def users_by_day(conn: Connection, subject: Subject, first: int, last: int) -> list[int]:
