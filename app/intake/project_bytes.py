@@ -9,7 +9,7 @@ entries. Code that removes envelopes gets their bytes from :data:`RETURNED` and 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -56,8 +56,8 @@ class Change:
     """The bytes that a transaction adds to projects or subtracts from them."""
 
     def __init__(self) -> None:
-        self.bytes: Counter[int] = Counter()
-        self.attachment_bytes: Counter[int] = Counter()
+        self.bytes: dict[int, int] = defaultdict(int)
+        self.attachment_bytes: dict[int, int] = defaultdict(int)
 
     def count(self, project_id: int, taken: int, attached: int) -> None:
         """Add one envelope. For an envelope that is removed, the bytes are negative."""

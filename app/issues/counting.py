@@ -7,7 +7,7 @@ row, whose value is empty.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -44,8 +44,8 @@ class Hours:
     """Event counts of issues, by the hour of the event and by the hour in which it was received."""
 
     def __init__(self) -> None:
-        self.happened: Counter[tuple[int, datetime]] = Counter()
-        self.received: Counter[tuple[int, datetime]] = Counter()
+        self.happened: dict[tuple[int, datetime], int] = defaultdict(int)
+        self.received: dict[tuple[int, datetime], int] = defaultdict(int)
 
     def count(self, issue_id: int, at: datetime, received_at: datetime) -> None:
         """Count an event.
@@ -63,8 +63,8 @@ class Hours:
             {
                 "issue_id": key[0],
                 "hour": key[1],
-                "events": self.happened[key],
-                "received": self.received[key],
+                "events": self.happened.get(key, 0),
+                "received": self.received.get(key, 0),
             }
             for key in sorted({*self.happened, *self.received})
         ]

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -82,11 +82,11 @@ class UserCounter:
         # Subjects with MAX_USERS today. Further users of them are ignored.
         self._full: set[tuple[int, int]] = set()
         # How many users were added to each subject since its last check.
-        self._added: Counter[tuple[int, int]] = Counter()
+        self._added: dict[tuple[int, int], int] = defaultdict(int)
 
     def count(
         self, conn: Connection, met: Iterable[tuple[int, int, str]], now: datetime
-    ) -> Counter[int]:
+    ) -> dict[int, int]:
         """Count affected users, each once for a day and subject. The caller commits.
 
         :param met: kind and id of a subject, and a user's hash.
@@ -94,12 +94,12 @@ class UserCounter:
         """
         today = day_number(now)
         if today != self._today:
-            self._today, self._full, self._added = today, set(), Counter()
+            self._today, self._full, self._added = today, set(), defaultdict(int)
         rows = [(*user, today, today) for user in sorted(set(met)) if user[:2] not in self._full]
         if not rows:
-            return Counter()
-        came: Counter[tuple[int, int]] = Counter()
-        new: Counter[tuple[int, int]] = Counter()
+            return {}
+        came: dict[tuple[int, int], int] = defaultdict(int)
+        new: dict[tuple[int, int], int] = defaultdict(int)
         for kind, of_id, first_day in _MEETING.fetch(conn, _given(rows)):
             came[kind, of_id] += 1
             if first_day == today:
@@ -107,14 +107,14 @@ class UserCounter:
         if came:
             _add(conn, came, new, today)
             self._look(conn, came)
-        return Counter({of_id: more for (kind, of_id), more in new.items() if kind == ISSUE})
+        return {of_id: more for (kind, of_id), more in new.items() if kind == ISSUE}
 
-    def _look(self, conn: Connection, came: Counter[tuple[int, int]]) -> None:
+    def _look(self, conn: Connection, came: Mapping[tuple[int, int], int]) -> None:
         """Check at intervals which subjects have reached MAX_USERS today."""
         if len(self._added) > MAX_KNOWN:
             self._added.clear()
-        self._added.update(came)
-        for user in came:
+        for user, users in came.items():
+            self._added[user] += users
             if self._added[user] >= LOOKS_AFTER:
                 self._added[user] = 0
                 if users_by_day(conn, Subject(*user), self._today, self._today)[0] >= MAX_USERS:
@@ -123,8 +123,8 @@ class UserCounter:
 
 def _add(
     conn: Connection,
-    came: Counter[tuple[int, int]],
-    new: Counter[tuple[int, int]],
+    came: Mapping[tuple[int, int], int],
+    new: Mapping[tuple[int, int], int],
     today: int,
 ) -> None:
     counts = {(*user, today): users for user, users in came.items()}

@@ -13,6 +13,7 @@ that Python computes, and SQLAlchemy's events such as ``before_cursor_execute``.
 
 from __future__ import annotations
 
+import functools
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,13 +94,14 @@ class DriverStatement:
         """
         size = 0
         if self._takes:
-            some = values[self._takes]
+            given = dict(values)
+            some = given.pop(self._takes)
             if not some:
                 return []
             size = 1 << (len(some) - 1).bit_length()
             filled = [*some, *some[-1:] * (size - len(some))]
-            others = {name: value for name, value in values.items() if name != self._takes}
-            values = {**others, **dict(zip(_names(self._takes, size), filled, strict=True))}
+            given.update(zip(_names(self._takes, size), filled, strict=True))
+            values = given
         return _execute(conn, self._plan(conn, values, size), [values], _fetch_each)
 
     def fetch_each(self, conn: Connection, rows: Sequence[Values]) -> Rows:
@@ -129,11 +131,17 @@ def is_in(column: Column[Any], name: str, size: int) -> Any:
     return column.in_([bindparam(place, type_=column.type) for place in _names(name, size)])
 
 
-def _names(name: str, size: int) -> list[str]:
-    return [f"{name}_{number}" for number in range(size)]
+@functools.lru_cache(maxsize=1000)
+def _names(name: str, size: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{number}" for number in range(size))
 
 
 # ---- executing ----------------------------------------------------------------------------------
+
+
+def execute_text(conn: Connection, text: str) -> None:
+    """Execute a text without a result and without beginning a transaction, such as ``BEGIN``."""
+    _with_cursor(conn, text, lambda cursor: cursor.execute(text))
 
 
 def _execute(
@@ -146,15 +154,19 @@ def _execute(
     parameters = [plan.bind(row) for row in rows]
     if not conn.in_transaction():
         conn.begin()
+    return _with_cursor(conn, plan.text, lambda cursor: how(cursor, plan, parameters))
+
+
+def _with_cursor(conn: Connection, text: str, how: Callable[[Any], T]) -> T:
     driver: Any = conn.connection.dbapi_connection
     # Connections of the store keep track of open results. Results of this module are read to their
     # end at once, so they need not be tracked.
     is_sqlite = isinstance(driver, sqlite3.Connection)
     cursor = sqlite3.Connection.cursor(driver) if is_sqlite else driver.cursor()
     try:
-        return how(cursor, plan, parameters)
+        return how(cursor)
     except conn.dialect.loaded_dbapi.Error as error:
-        _raise_translated(conn, error, plan.text, cursor)
+        _raise_translated(conn, error, text, cursor)
     except Exception:
         raise  # The driver cannot send a value. SQLAlchemy does not change these errors either.
     except BaseException as error:
@@ -174,13 +186,16 @@ def _run_each(cursor: Any, plan: _Plan, parameters: Parameters) -> list[int]:
 
 
 def _fetch_each(cursor: Any, plan: _Plan, parameters: Parameters) -> Rows:
+    if len(parameters) == 1:
+        cursor.execute(plan.text, parameters[0])
+        return plan.converted(cursor.fetchall(), cursor)
     rows = [row for _ in _results(cursor, plan, parameters) for row in cursor.fetchall()]
     return plan.converted(rows, cursor)
 
 
 def _results(cursor: Any, plan: _Plan, parameters: Parameters) -> Iterator[None]:
     """Yield when the cursor has the next result."""
-    if len(parameters) == 1 or isinstance(cursor, sqlite3.Cursor):
+    if isinstance(cursor, sqlite3.Cursor):
         # The driver of SQLite refuses executemany() for statements that return rows.
         for values in parameters:
             cursor.execute(plan.text, values)
