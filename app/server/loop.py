@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.http import wsgi
 
 from app.server.answers import problem
+from app.server.batches import Answer, Batches, BatchThread, wire_bytes
 from app.server.connections import IN_MEMORY_BYTES, UNCHECKED_BYTES, Connection, NoRoom, State
 from app.server.limits import Limits, Room
 
@@ -47,6 +48,7 @@ STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 STOPPING = "the service is stopping"
+FAILED = "the request could not be answered"
 
 #: A check of a request's head. It gets a WSGI environment without the body, and how many bytes of
 #: the body have arrived or were announced. It returns the answer if that does not depend on the
@@ -65,10 +67,16 @@ class EventLoop:
     :param worker: gunicorn's worker. Its thread pool answers the requests.
     :param folder: where bodies above 1 MiB and unread answers are kept.
     :param check: checks the head of a request before its body is complete.
+    :param batches: answers small requests in batches. By default, threads answer all requests.
     """
 
     def __init__(
-        self, worker: Any, limits: Limits, folder: str, check: HeadCheck = allow_all
+        self,
+        worker: Any,
+        limits: Limits,
+        folder: str,
+        check: HeadCheck = allow_all,
+        batches: Batches | None = None,
     ) -> None:
         self._worker, self._limits, self._folder, self._check = worker, limits, folder, check
         self._room = Room(limits.bytes, limits.peer_bytes)
@@ -80,6 +88,11 @@ class EventLoop:
         self._large_pool = ThreadPoolExecutor(1, "large")
         # Probes must not queue behind pages: a probe has to be answered at once.
         self._probe_pool = ThreadPoolExecutor(1, "probes")
+        self._batches = (
+            BatchThread(batches, Connection.complete, self._batch_is_done, worker.log.exception)
+            if batches is not None
+            else None
+        )
 
     def run(self) -> None:
         """Serve until the worker has to stop, then finish the requests in progress."""
@@ -117,6 +130,8 @@ class EventLoop:
             self._turn()
         for connection in list(self._connections):
             self._drop(connection)
+        if self._batches is not None:
+            self._batches.stop()
         self._large_pool.shutdown(wait=False)
         self._probe_pool.shutdown(wait=False)
         self._worker.tpool.shutdown(wait=False)
@@ -272,7 +287,11 @@ class EventLoop:
             return
         if is_whole:
             connection.rewind()
-            self._give_to_thread(connection, self._answer)
+            if self._batches is not None and self._batches.takes(connection):
+                connection.state = State.THREAD
+                self._batches.put(connection)
+            else:
+                self._give_to_thread(connection, self._answer)
         elif connection.request is not None and self._has_to_ask(connection):
             self._give_to_thread(connection, self._ask)
         else:
@@ -355,6 +374,35 @@ class EventLoop:
         except OSError:
             self._drop(connection)
 
+    def _batch_is_done(self, taken: list[Connection], answers: list[Answer | None] | None) -> None:
+        """Hand a batch to the loop. The thread of the batch calls this."""
+        with contextlib.suppress(Exception):
+            self._worker.method_queue.defer(self._after_batch, taken, answers)
+
+    def _after_batch(self, taken: list[Connection], answers: list[Answer | None] | None) -> None:
+        for number, connection in enumerate(taken):
+            if connection.state is State.CLOSED:
+                continue
+            if answers is None:
+                self._refuse(connection, 503, FAILED)
+            elif (answer := answers[number]) is None:
+                self._give_to_thread(connection, self._answer)
+            else:
+                self._send_answer(connection, answer)
+
+    def _send_answer(self, connection: Connection, answer: Answer) -> None:
+        connection.stays_open = (
+            self._worker.alive
+            and not connection.request.should_close()
+            and connection.finish_body()
+        )
+        try:
+            connection.sock.sendall(wire_bytes(answer, connection.stays_open))
+            connection.enter(State.SENDING, self._limits.answer_s)
+            self._send_rest(connection)
+        except OSError:
+            self._drop(connection)
+
     def _go_on(self, connection: Connection, max_bytes: int) -> None:
         connection.state = State.BODY  # The deadline stays the same.
         connection.max_bytes = max_bytes
@@ -416,6 +464,8 @@ class EventLoop:
     # ---- timeouts -------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
+        if self._batches is not None:
+            self._batches.keep_running()
         for connection in list(self._connections):
             if connection.state is State.THREAD or connection.state is State.CLOSED:
                 continue
