@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -47,6 +48,9 @@ STOP_LINGER_S = 0.5
 STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
+# After a large request, the next one waits this many times as long as that one took. Without it, a
+# client that sends 10 MB again and again made others wait three times as long.
+LARGE_REST, MAX_REST_S = 3.0, 1.0
 STOPPING = "the service is stopping"
 FAILED = "the request could not be answered"
 
@@ -84,6 +88,7 @@ class EventLoop:
         self._by_peer: Counter[str | None] = Counter()
         self._accepting: bool = False
         self._next_sweep = 0.0
+        self._stopped = threading.Event()
         # Large requests are processed one at a time, without delaying the threads of all others.
         self._large_pool = ThreadPoolExecutor(1, "large")
         # Probes must not queue behind pages: a probe has to be answered at once.
@@ -130,6 +135,7 @@ class EventLoop:
             self._turn()
         for connection in list(self._connections):
             self._drop(connection)
+        self._stopped.set()
         if self._batches is not None:
             self._batches.stop()
         self._large_pool.shutdown(wait=False)
@@ -306,13 +312,18 @@ class EventLoop:
 
     def _give_to_thread(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         connection.state = State.THREAD
-        self._pool_for(connection, work).submit(self._run, connection, work)
-
-    def _pool_for(self, connection: Connection, work: Callable[[Connection], Any]) -> Any:
         if connection.request is not None and connection.request.path.startswith(PROBES):
-            return self._probe_pool
-        is_large = work == self._answer and connection.size > IN_MEMORY_BYTES
-        return self._large_pool if is_large else self._worker.tpool
+            self._probe_pool.submit(self._run, connection, work)
+        elif work == self._answer and connection.size > IN_MEMORY_BYTES:
+            self._large_pool.submit(self._run_large, connection, work)
+        else:
+            self._worker.tpool.submit(self._run, connection, work)
+
+    def _run_large(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
+        started = time.monotonic()
+        self._run(connection, work)
+        # The next large request waits, so that small requests of others get their share.
+        self._stopped.wait(min(MAX_REST_S, LARGE_REST * (time.monotonic() - started)))
 
     def _run(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         result = None
