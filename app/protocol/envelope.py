@@ -125,10 +125,13 @@ def dump_json(value: Any) -> bytes:
         # For an ordinary event this takes 0.02 ms, a fifth of the time of the standard library.
         text = to_json(value, inf_nan_mode="null")
     except ValueError:
-        text = _dump_odd_json(value)
-    if b"\\ud" in text or b"\\u0000" in text:
-        return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", text)
-    return text
+        return _without_unstorable(_dump_odd_json(value))
+    # It refuses lone surrogates, so only NUL is searched for: a search takes a fifth of the time.
+    return _without_unstorable(text) if b"\\u0000" in text else text
+
+
+def _without_unstorable(text: bytes) -> bytes:
+    return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", text)
 
 
 def _dump_odd_json(value: Any) -> bytes:
