@@ -56,8 +56,9 @@ def measure(
             pairs = [_round(service, bare, count, shape) for _ in range(rounds)]
             yield from _ratios(pairs)
             grown = service.store.size_bytes() - size
-            yield Figure("KB of disk an event", grown / (service.accepted - accepted) / 1024, 4)
-            yield from _checks(service)
+            size_kb = grown / (service.accepted - accepted) / 1024
+            yield Figure("KB of disk an event", size_kb, 4 if shape == "ordinary" else None)
+            yield from _checks(service, shape)
         finally:
             service.stop()
             bare.stop()
@@ -93,9 +94,9 @@ def _ratios(pairs: list[tuple[Cost, Cost]]) -> Iterator[Figure]:
     yield Figure("CPU of a bare request, ms", of(lambda bare, _: bare.cpu_ms))
 
 
-def _checks(service: Service) -> Iterator[Figure]:
+def _checks(service: Service, shape: str) -> Iterator[Figure]:
     """Yield the milliseconds until an event is visible, and what must be zero."""
-    visible = [service.visible_ms() for _ in range(VISIBLE_TRIES)]
+    visible = [service.visible_ms(shape) for _ in range(VISIBLE_TRIES)]
     yield Figure("sent until visible, ms (median)", statistics.median(visible))
     events, issues = service.stored()
     yield Figure("accepted events that are not in the store", service.accepted - events, 0)

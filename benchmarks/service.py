@@ -74,9 +74,9 @@ class Service:
         """Return the JSON answer of a path of the API."""
         return http.request("GET", self.server.url + path, headers=TOKEN, timeout=60).json()
 
-    def visible_ms(self) -> float:
+    def visible_ms(self, shape: str) -> float:
         """Return the milliseconds from sending an event until the API shows it."""
-        ((event_id, body),) = envelopes(1, 1, "gzip")
+        ((event_id, body),) = envelopes(1, 1, "gzip", shape)
         started = time.perf_counter()
         answer = http.request("POST", self.url, body=body, headers={"Content-Encoding": "gzip"})
         assert answer.status == 200
