@@ -12,6 +12,7 @@ gc.disable()
 from dotenv import load_dotenv  # noqa: E402 -- see above
 
 from app import create_app  # noqa: E402
+from app.cli import needs_pages  # noqa: E402
 from app.output import say  # noqa: E402
 from config import ROOT, ConfigError  # noqa: E402
 
@@ -21,7 +22,10 @@ load_dotenv(ROOT / ".env")
 _is_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"
 _serves = bool({"run", "shell"} & set(sys.argv)) and "--help" not in sys.argv
 try:
-    app = create_app(opens_store=_serves or not _is_command)
+    app = create_app(
+        opens_store=_serves or not _is_command,
+        has_pages=not _is_command or needs_pages(sys.argv),
+    )
 except ConfigError as error:
     say(*str(error).split("\n"), err=True)
     raise SystemExit(2) from None

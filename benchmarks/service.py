@@ -44,8 +44,9 @@ class Service:
         data = folder / "data"
         data.mkdir()
         self.store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
+        # As after the first start, whose web process runs the migrations.
+        self.store.open()
         if filled:
-            self.store.open()
             fill(self.store, Plan(events=filled))
         self.server = Server(data, WEB_CONCURRENCY=str(processes), **PRODUCTION)
         self.server.wait_ready()

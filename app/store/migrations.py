@@ -1,7 +1,7 @@
 """The revisions of the schema, and the upgrade to the newest one.
 
-Alembic is loaded for an upgrade only: it takes a fifth of the CPU of a start, and almost every start
-finds the newest schema.
+Alembic is loaded for an upgrade only: it takes a fifth of the CPU of a start, and almost every
+start finds the newest schema.
 """
 
 from __future__ import annotations
