@@ -1,19 +1,19 @@
 """Source code in colour: tokens for the templates, and the style sheet for their classes.
 
 The HTML of Pygments is not used. A template gets ``(class, text)`` pairs and escapes the text
-itself, so hostile source can never become markup.
+itself, so hostile source can never become markup. Pygments is loaded by the first page that shows
+source.
 """
 
 from __future__ import annotations
 
 import functools
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from pygments.formatters import HtmlFormatter
-from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name
-from pygments.token import STANDARD_TYPES, _TokenType
-from pygments.util import ClassNotFound
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+    from pygments.token import _TokenType
 
 Token = tuple[str, str]
 
@@ -65,6 +65,8 @@ def highlight(lines: list[str], language: str) -> list[list[Token]]:
 @functools.cache
 def style_sheet() -> str:
     """Return the CSS of both themes; these two styles have enough contrast on our backgrounds."""
+    from pygments.formatters import HtmlFormatter
+
     parts = []
     for theme, style in (("light", "default"), ("dark", "native")):
         formatter = HtmlFormatter(style=style)
@@ -79,13 +81,19 @@ def _one_line(line: str) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _lexer(language: str) -> Lexer:
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
     try:
         return get_lexer_by_name(language, stripnl=False, ensurenl=True)
     except ClassNotFound:
         return get_lexer_by_name("text", stripnl=False, ensurenl=True)
 
 
+@functools.cache
 def _class_of(kind: _TokenType) -> str:
+    from pygments.token import STANDARD_TYPES
+
     while kind not in STANDARD_TYPES and kind.parent is not None:
         kind = kind.parent
     # Space, names and brackets have no colour, nor has text that the lexer cannot read.
