@@ -1,6 +1,6 @@
 """One event as its page shows it: every size is limited, and every type of value is accepted.
 
-StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of tokens
+StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of source
                     └────── facts, breadcrumbs, request, contexts … as named texts
 """
 
@@ -12,9 +12,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from app.admin.curl import curl_of
 from app.admin.event_time import time_corrected
-from app.admin.highlight import Token, highlight, language_of
+from app.admin.highlight import highlight
+from app.admin.languages import language_of
 from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame, read_level
@@ -30,24 +33,19 @@ MAX_CONTEXT_LINES = 10
 MAX_LINE_NUMBER = 10**9
 
 
-class Line(NamedTuple):
-    """One line of source; ``marked`` is true for the line that was running."""
-
-    number: int | None
-    marked: bool
-    tokens: list[Token]
-
-
 @dataclass(frozen=True)
 class FrameView:
-    """One frame of a stack."""
+    """One frame of a stack.
+
+    :param source: its lines as HTML; empty if they were not sent.
+    """
 
     function: str
     where: str
     module: str
     in_app: bool
     open: bool
-    lines: list[Line]
+    source: Markup
     variables: list[Shown]
 
 
@@ -238,24 +236,21 @@ def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
         module=printable(frame.module or ""),
         in_app=frame.in_app,
         open=open,
-        lines=_lines(frame, platform),
+        source=_source(frame, platform),
         variables=show_all(frame.vars, MAX_VARIABLES),
     )
 
 
-def _lines(frame: Frame, platform: str | None) -> list[Line]:
+def _source(frame: Frame, platform: str | None) -> Markup:
     if frame.context_line is None:
-        return []
+        return Markup()
     before = frame.pre_context[-MAX_CONTEXT_LINES:]
     after = frame.post_context[:MAX_CONTEXT_LINES]
     source = [printable(line) for line in (*before, frame.context_line, *after)]
-    coloured = highlight(source, language_of(frame.filename or frame.abs_path, platform))
+    language = language_of(frame.filename or frame.abs_path, platform)
     line = _line_number(frame)
     start = None if line is None else line - len(before)
-    return [
-        Line(None if start is None else start + position, position == len(before), tokens)
-        for position, tokens in enumerate(coloured)
-    ]
+    return highlight(source, language, start=start, marked=len(before))
 
 
 # ---- the rest -----------------------------------------------------------------------------------
