@@ -34,7 +34,7 @@ from flask_login import LoginManager, current_user
 from jinja2 import StrictUndefined
 
 from app.accounts import User
-from app.admin import filters
+from app.admin import filters, fragments
 from app.admin.header import header_badge
 from app.web.current import current_accounts, current_config
 
@@ -83,7 +83,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.undefined = StrictUndefined
     # A proxy and not a context processor: error pages must not read the user from the store.
     app.jinja_env.globals["current_user"] = current_user
-    app.jinja_env.filters.update(filters.FILTERS)
+    app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.context_processor(_frame_of_page)
     app.register_blueprint(bp)
 

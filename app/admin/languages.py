@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import re
 from functools import cache
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 # Classes of the style sheet.
@@ -194,8 +193,9 @@ LANGUAGES = tuple(_KEYWORDS)
 
 def language_of(filename: str | None, platform: str | None) -> str:
     """Return the language of a file; ``text`` if neither suffix nor platform is known."""
-    suffix = PurePosixPath((filename or "")[-200:]).suffix.lower()
-    return _BY_SUFFIX.get(suffix) or _BY_PLATFORM.get((platform or "").lower(), "text")
+    _, dot, suffix = (filename or "").rpartition(".")
+    by_suffix = _BY_SUFFIX.get(f"{dot}{suffix[:10]}".lower())
+    return by_suffix or _BY_PLATFORM.get((platform or "").lower(), "text")
 
 
 @cache
