@@ -18,7 +18,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
-from app.web import access
+from app.web import access, static_files
 from app.web.observer import STARTED
 from config import Config
 
@@ -153,13 +153,13 @@ def flask_settings(config: Config) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "WTF_CSRF_TIME_LIMIT": None,  # As long as the session.
         "BOOTSTRAP_SERVE_LOCAL": True,
-        "SEND_FILE_MAX_AGE_DEFAULT": 3600,
     }
 
 
 def init_app(app: Flask) -> None:
-    """Register the headers of every answer, and the redirect of ``/``."""
+    """Register the headers of every answer, static files, and the redirect of ``/``."""
     app.after_request(_secure)
+    static_files.init_app(app)
 
     @app.get("/")
     @access.anyone
