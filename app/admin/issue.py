@@ -64,15 +64,16 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         history = transitions_of(
             conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1
         )
+        similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
         context = {
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
             "groupings": groupings_of(conn, issue_id),
             "types": types_of(conn, issue_id) if issue.is_other else [],
-            "all_compared": is_complete(conn),
+            "all_compared": bool(similar) or is_complete(conn),
             "is_compared": is_read(conn, issue_id),
-            "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
+            "similar": similar,
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
             "feedback": page_of_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from app.events.tables import events
 from app.projects import projects
@@ -69,21 +70,28 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     :param row: a row of ``events``.
     :param total: how many events the issue has; to count them takes longer than to show one event.
     """
-    columns = events.c
-    same_issue = columns.issue_id == row.issue_id
-    ids = select(columns.event_id).where(same_issue).limit(1)
-    newer = conn.scalar(ids.where(columns.id > row.id).order_by(columns.id))
-    older = conn.scalar(ids.where(columns.id < row.id).order_by(columns.id.desc()))
-    before = select(columns.id).where(same_issue, columns.id < row.id)
-    after = select(columns.id).where(same_issue, columns.id > row.id)
-    counts = (
-        select(func.count()).select_from(side.limit(MAX_STEPS).subquery()).scalar_subquery()
-        for side in (before, after)
-    )
-    steps_before, steps_after = conn.execute(select(*counts)).one()
+    given = {"row": row.id, "issue": row.issue_id}
+    newer, older, steps_before, steps_after = conn.execute(_around(), given).one()
     if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
         total = steps_before + 1 + steps_after
     return Neighbours(newer, older, _position(steps_before, steps_after, total), total)
+
+
+@cache
+def _around() -> Select[Any]:
+    """Return the query for the two neighbours, and for the counts of events on both sides."""
+    columns = events.c
+    same_issue = columns.issue_id == bindparam("issue")
+    is_newer, is_older = columns.id > bindparam("row"), columns.id < bindparam("row")
+    ids = select(columns.event_id).where(same_issue).limit(1)
+    newer = ids.where(is_newer).order_by(columns.id)
+    older = ids.where(is_older).order_by(columns.id.desc())
+    steps = (
+        select(columns.id).where(same_issue, side).limit(MAX_STEPS).subquery()
+        for side in (is_older, is_newer)
+    )
+    counts = (select(func.count()).select_from(side).scalar_subquery() for side in steps)
+    return select(newer.scalar_subquery(), older.scalar_subquery(), *counts)
 
 
 def _position(before: int, after: int, total: int) -> int | None:

@@ -7,9 +7,10 @@ filter that has to check each issue.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
@@ -130,9 +131,18 @@ def count_by_status(
 ) -> dict[str, Count]:
     """Return how many issues match, by status; stop counting at ``at_most`` for each."""
     filter = filter.resolved(conn)
+    listings = {status: filter.listing(status) for status in filter.statuses}
+    if any(listing.others for listing in listings.values()):
+        return {
+            status: count_rows(conn, listing, at_most=at_most)
+            for status, listing in listings.items()
+        }
+    rows = (select(issues.c.id).where(*each.along).limit(at_most) for each in listings.values())
+    counts = (select(func.count()).select_from(some.subquery()).scalar_subquery() for some in rows)
+    found = conn.execute(select(*counts)).one()
     return {
-        status: count_rows(conn, filter.listing(status), at_most=at_most)
-        for status in filter.statuses
+        status: Count(number, number < at_most)
+        for status, number in zip(listings, found, strict=True)
     }
 
 
@@ -153,6 +163,14 @@ def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int,
 
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
     """Return an issue's tags by name, each with its ``top`` most frequent values."""
+    found: dict[str, list[Row[Any]]] = {}
+    for row in conn.execute(_ranked_tags(), {"issue": issue_id, "top": top}):
+        found.setdefault(row.key, []).append(row)
+    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+
+
+@cache
+def _ranked_tags() -> Select[Any]:
     columns = issue_tags.c
     ranked = (
         select(
@@ -168,14 +186,11 @@ def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
             )
             .label("rank"),
         )
-        .where(columns.issue_id == issue_id)
+        .where(columns.issue_id == bindparam("issue"))
         .subquery()
     )
-    query = select(ranked).where(ranked.c.rank <= top).order_by(ranked.c.key, ranked.c.rank)
-    found: dict[str, list[Row[Any]]] = {}
-    for row in conn.execute(query):
-        found.setdefault(row.key, []).append(row)
-    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+    is_shown = ranked.c.rank <= bindparam("top")
+    return select(ranked).where(is_shown).order_by(ranked.c.key, ranked.c.rank)
 
 
 def transitions_of(

@@ -20,6 +20,7 @@ from werkzeug.routing import Rule
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
 from app.web import access, static_files
 from app.web.observer import STARTED
+from app.web.templating import Environment
 from config import Config
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class App(Flask):
     """Flask, with the SDK's middleware only for requests that it should trace, and fast URLs."""
 
     url_rule_class = LazyRule
+    jinja_environment = Environment
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -105,7 +107,8 @@ class App(Flask):
         path = simple.path(values) if simple is not None else None
         if path is None or not has_request_context():
             return super().url_for(endpoint, **values)
-        return f"{request.environ.get('SCRIPT_NAME', '').rstrip('/')}{path}"
+        prefix: str = request.environ.get("SCRIPT_NAME", "")
+        return f"{prefix.rstrip('/')}{path}" if prefix else path
 
     def _simple_url(self, endpoint: str) -> SimpleUrl | None:
         if endpoint not in self._simple_urls:
