@@ -9,12 +9,10 @@ for the eleven lines of a frame.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-
 from markupsafe import Markup, escape
 
 from app.admin.languages import Language, find_language
+from app.admin.remembered import Remembered
 
 # A longer line is minified code: nobody reads it.
 MAX_LINE = 500
@@ -22,39 +20,9 @@ _LINE, _MARKED = '<span class="line">', '<span class="line" data-marked>'
 _HERE = '<span class="visually-hidden">here: </span>'
 
 
-class RememberedCode:
-    """The coloured lines of the source that was shown last, up to a number of characters of HTML.
-
-    The frames of libraries are the same in most events of a project.
-    """
-
-    def __init__(self, max_characters: int) -> None:
-        self._max = max_characters
-        self._lock = threading.Lock()
-        self._lines: OrderedDict[tuple[str, str], list[str]] = OrderedDict()
-        self.characters = 0
-
-    def get(self, key: tuple[str, str]) -> list[str] | None:
-        """Return the lines of a source and a language, ``None`` if they are not remembered."""
-        with self._lock:
-            found = self._lines.get(key)
-            if found is not None:
-                self._lines.move_to_end(key)
-            return found
-
-    def put(self, key: tuple[str, str], lines: list[str]) -> None:
-        """Remember lines, and forget those that were not used for the longest time."""
-        with self._lock:
-            if key in self._lines:
-                return
-            self._lines[key] = lines
-            self.characters += _size_of(key, lines)
-            while self.characters > self._max:
-                self.characters -= _size_of(*self._lines.popitem(last=False))
-
-
-# A frame of eleven lines has 1 to 4 KB of HTML.
-remembered = RememberedCode(4_000_000)
+# The frames of libraries are the same in most events of a project. A frame of eleven lines has 1 to
+# 4 KB of HTML.
+_coloured = Remembered(4_000_000)
 
 
 def highlight(lines: list[str], language: str, *, start: int | None, marked: int) -> Markup:
@@ -76,11 +44,11 @@ def highlight(lines: list[str], language: str, *, start: int | None, marked: int
 
 def _lines(lines: list[str], language: str) -> list[str]:
     key = (language, "\n".join([_one_line(line) for line in lines]))
-    coloured = remembered.get(key)
-    if coloured is None:
-        coloured = colour(str(escape(key[1])), find_language(language)).split("\n")
-        remembered.put(key, coloured)
-    return coloured
+    html = _coloured.get(key)
+    if html is None:
+        html = colour(str(escape(key[1])), find_language(language))
+        _coloured.put(key, html)
+    return html.split("\n")
 
 
 def colour(escaped: str, language: Language | None) -> str:
@@ -113,7 +81,3 @@ def _one_line(line: str) -> str:
     if "\r" in line or "\n" in line:
         line = line.replace("\r", "").replace("\n", "␊")
     return line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…"
-
-
-def _size_of(key: tuple[str, str], lines: list[str]) -> int:
-    return len(key[1]) + sum(map(len, lines))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.charts import user_bars
-from app.admin.event_view import EventView, view_of
+from app.admin.event_view import EventView
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.filter_bar import row_number
 from app.admin.lookups import Neighbours, neighbours, project_names
@@ -114,7 +114,7 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
     row = progress.stored.row
     return ShownEvent(
         row,
-        view_of(progress.stored),
+        EventView(progress.stored),
         trail_of(row.event_id, progress),
         neighbours(conn, row, issue.stored_event_count),
     )

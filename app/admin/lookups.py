@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.events.tables import events
 from app.projects import projects
@@ -55,13 +55,18 @@ def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
 
     :param among: how many of the newest events are read.
     """
-    columns = events.c.environment, events.c.release
-    newest = select(*columns).order_by(events.c.id.desc()).limit(among).subquery()
-    rows = conn.execute(select(newest).distinct()).all()
+    rows = conn.execute(_newest(), {"among": among}).all()
     return {
         "environment": sorted({row.environment for row in rows if row.environment}),
         "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
     }
+
+
+@cache
+def _newest() -> Select[Any]:
+    columns = events.c.environment, events.c.release
+    newest = select(*columns).order_by(events.c.id.desc()).limit(bindparam("among", type_=Integer))
+    return select(newest.subquery()).distinct()
 
 
 def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:

@@ -149,16 +149,21 @@ def count_by_status(
 def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
     """Return the hourly event counts of each issue in the last 24 hours, oldest first."""
     last = now.replace(minute=0, second=0, microsecond=0)
-    columns = issue_hours.c
-    query = select(columns.issue_id, columns.hour, columns.events).where(
-        columns.issue_id.in_(issue_ids), columns.hour > last - timedelta(hours=HOURS)
-    )
+    given = {"ids": issue_ids, "since": last - timedelta(hours=HOURS)}
     hours = {issue_id: [0] * HOURS for issue_id in issue_ids}
-    for issue_id, hour, count in conn.execute(query) if issue_ids else ():
+    for issue_id, hour, count in conn.execute(_hours(), given) if issue_ids else ():
         ago = int((last - hour).total_seconds()) // 3600
         if 0 <= ago < HOURS:  # A clock that was set back leaves hours in the future.
             hours[issue_id][HOURS - 1 - ago] = count
     return hours
+
+
+@cache
+def _hours() -> Select[int, datetime, int]:
+    columns = issue_hours.c
+    return select(columns.issue_id, columns.hour, columns.events).where(
+        columns.issue_id.in_(bindparam("ids", expanding=True)), columns.hour > bindparam("since")
+    )
 
 
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:

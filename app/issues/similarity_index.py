@@ -74,7 +74,7 @@ def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
 
 def is_complete(conn: Connection) -> bool:
     """Return whether every issue has terms of the current rules."""
-    return conn.execute(_unread(), {"limit": 1}).first() is None
+    return conn.execute(_unread(), {"limit": 1, "version": VERSION}).first() is None
 
 
 def is_read(conn: Connection, issue_id: int) -> bool:
@@ -85,7 +85,9 @@ def is_read(conn: Connection, issue_id: int) -> bool:
 
 def unread(conn: Connection, limit: int) -> list[Unread]:
     """Return issues without terms, oldest first, and then those with terms of older rules."""
-    return [Unread(*row) for row in conn.execute(_unread(), {"limit": limit})][:limit]
+    return [Unread(*row) for row in conn.execute(_unread(), {"limit": limit, "version": VERSION})][
+        :limit
+    ]
 
 
 @cache
@@ -97,7 +99,11 @@ def _unread() -> CompoundSelect[int, int]:
     is_new = *is_one, issues.c.id > highest
     new = select(issues.c.id, issues.c.project_id).where(*is_new).order_by(issues.c.id).limit(limit)
     # Terms of newer rules stay: a newer version of this program wrote them.
-    old = select(read.issue_id, read.project_id).where(read.version < VERSION).limit(limit)
+    old = (
+        select(read.issue_id, read.project_id)
+        .where(read.version < bindparam("version"))
+        .limit(limit)
+    )
     return union_all(*(select(some.subquery()) for some in (new, old)))
 
 

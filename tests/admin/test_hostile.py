@@ -12,8 +12,9 @@ from flask.testing import FlaskClient
 from markupsafe import escape
 
 from app.admin.curl import curl_of
-from app.admin.highlight import RememberedCode, highlight
+from app.admin.highlight import highlight
 from app.admin.languages import LANGUAGES
+from app.admin.remembered import Remembered
 from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
 from tests.admin.hostile import LINK, SCRIPT, insert, odd_events, script_event
 from tests.feedback_envelopes import feedback_item, send
@@ -107,15 +108,25 @@ def test_source_never_becomes_markup(language: str) -> None:
         assert html.count("<span") == html.count("</span>")
 
 
-def test_memory_of_coloured_source_is_bounded_and_keeps_what_was_shown_last() -> None:
-    memory = RememberedCode(max_characters=1000)
+def test_remembered_html_is_bounded_and_what_was_shown_last_is_kept() -> None:
+    memory = Remembered(max_characters=1000)
     for number in range(100):
-        memory.put(("python", f"x{number}"), ["y" * 90])
-        assert memory.get(("python", "x0")) is not None  # Shown again each time.
+        memory.put(number, "y" * 90)
+        assert memory.get(0) is not None  # Shown again each time.
         assert memory.characters <= 1000
-    assert memory.get(("python", "x99")) is not None and memory.get(("python", "x1")) is None
-    memory.put(("python", "huge"), ["z" * 2000])
+    assert memory.get(99) is not None and memory.get(1) is None
+    memory.put("huge", "z" * 2000)
+    assert memory.get("huge") is None and memory.get(99) is not None
     assert memory.characters <= 1000
+
+
+def test_body_that_is_remembered_is_that_of_the_event(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    one, other = (insert(app, {"message": name, "extra": {"is": name}}) for name in ("abc", "def"))
+    for event_id, own, foreign in [(one, "abc", "def"), (other, "def", "abc")] * 2:
+        page = admin_client.get(f"/admin/events/{event_id}").text
+        assert f'<span class="value">{own}</span>' in page and foreign not in page
 
 
 @pytest.mark.parametrize(
