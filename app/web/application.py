@@ -103,6 +103,8 @@ class App(Flask):
         A list has fifty links, most to one endpoint. Werkzeug takes 6 µs for each of them, and this
         takes 1 µs for routes without variables, or with one that is a number or a plain word.
         """
+        # flask.url_for() passes all of its options, as None.
+        values = {name: value for name, value in values.items() if value is not None}
         simple = self._simple_url(endpoint)
         path = simple.path(values) if simple is not None else None
         if path is None or not has_request_context():
