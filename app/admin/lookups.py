@@ -5,14 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select
 
 from app.events.tables import events
 from app.projects import projects
 
 # The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
+# How many of the newest events are read for the choices of a filter.
+RECENT = 1000
+
+
+# The choices of each store as they were when its newest event had this row id.
+_recent: WeakKeyDictionary[Engine, tuple[int | None, dict[str, list[str]]]] = WeakKeyDictionary()
 
 
 class Neighbours(NamedTuple):
@@ -50,12 +57,17 @@ def project_options(names: dict[int, str]) -> dict[str, str]:
     return {str(id): name for id, name in names.items()}
 
 
-def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
-    """Return the environments and releases of the newest events, to choose from.
+def recent_values(conn: Connection) -> dict[str, list[str]]:
+    """Return the environments and releases of the newest events, to choose from."""
+    newest = conn.scalar(select(func.max(events.c.id)))
+    known = _recent.get(conn.engine)
+    if known is None or known[0] != newest:
+        known = _recent[conn.engine] = newest, _values_of(conn)
+    return known[1]
 
-    :param among: how many of the newest events are read.
-    """
-    rows = conn.execute(_newest(), {"among": among}).all()
+
+def _values_of(conn: Connection) -> dict[str, list[str]]:
+    rows = conn.execute(_newest()).all()
     return {
         "environment": sorted({row.environment for row in rows if row.environment}),
         "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
@@ -65,7 +77,7 @@ def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
 @cache
 def _newest() -> Select[Any]:
     columns = events.c.environment, events.c.release
-    newest = select(*columns).order_by(events.c.id.desc()).limit(bindparam("among", type_=Integer))
+    newest = select(*columns).order_by(events.c.id.desc()).limit(RECENT)
     return select(newest.subquery()).distinct()
 
 

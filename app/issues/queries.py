@@ -78,6 +78,9 @@ def page_of_issues(
         read_page(conn, select(issues), filter.listing(status, sort), after=after, limit=limit)
         for status in filter.statuses
     ]
+    if len(pages) == 1:
+        page = pages[0]
+        return page._replace(is_cut=page.is_cut and len(page.rows) < limit)
     key = filter.listing(STATUSES[0], sort)
     # After the first of these ends, a status may have issues that were not read.
     ends = [page.next for page in pages if page.next is not None]
