@@ -134,8 +134,27 @@ class Intake:
         :raise StoreFull: the store is full.
         :raise StoreError: the envelope is not stored. The caller must not answer that it is.
         """
+        self.check_room(project_id)
+        prepared = self.prepare(
+            envelope, project_id=project_id, via=via, quota=quota, caller=caller, uid=uid
+        )
+        (outcome,) = self.store_all([prepared], timeout_s)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def prepare(
+        self,
+        envelope: Envelope,
+        *,
+        project_id: int,
+        via: str | None = None,
+        quota: int | None = None,
+        caller: Caller | None = None,
+        uid: str | None = None,
+    ) -> Prepared:
+        """Scrub, read and group an envelope, for :meth:`store_all`. Parameters: :meth:`accept`."""
         with recording():
-            self.check_room(project_id)
             caller = caller or Caller()
             named = read_client(envelope, caller.client)
             may_keep = caller.address is not None and self._keeps_address(caller.address)
@@ -144,9 +163,16 @@ class Intake:
             measures = with_timings(prepared.measures, envelope)
             prepared = replace(prepared, via=via, quota=quota, client=named, measures=measures)
             prepared = replace(prepared, inferred=inferred)
-            if uid is not None:
-                prepared = replace(prepared, uid=uid)
-            return self._committer.submit(prepared, timeout_s)
+            return replace(prepared, uid=uid) if uid is not None else prepared
+
+    def store_all(self, batch: list[Prepared], timeout_s: float) -> list[Accepted | Exception]:
+        """Store prepared envelopes and return when all are on the disk, or are refused.
+
+        :param timeout_s: seconds to wait for the store.
+        :return: for each envelope, the result, or the error with which it was not stored.
+        """
+        with recording():
+            return self._committer.submit_all(batch, timeout_s)
 
     def capture(self, envelope: Envelope, known_secrets: frozenset[str] = frozenset()) -> None:
         """Store an event of this application, in the emergency folder if necessary.
