@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
@@ -134,19 +134,30 @@ def count_by_status(
 ) -> dict[str, Count]:
     """Return how many issues match, by status; stop counting at ``at_most`` for each."""
     filter = filter.resolved(conn)
-    listings = {status: filter.listing(status) for status in filter.statuses}
-    if any(listing.others for listing in listings.values()):
+    if not filter.is_indexed:
         return {
-            status: count_rows(conn, listing, at_most=at_most)
-            for status, listing in listings.items()
+            status: count_rows(conn, filter.listing(status), at_most=at_most)
+            for status in filter.statuses
         }
-    rows = (select(issues.c.id).where(*each.along).limit(at_most) for each in listings.values())
-    counts = (select(func.count()).select_from(some.subquery()).scalar_subquery() for some in rows)
-    found = conn.execute(select(*counts)).one()
+    query = _counts(tuple(filter.statuses), filter.project_id is not None)
+    given = {"project": filter.project_id} if filter.project_id is not None else {}
+    found = conn.execute(query, {"at_most": at_most, **given}).one()
     return {
         status: Count(number, number < at_most)
-        for status, number in zip(listings, found, strict=True)
+        for status, number in zip(filter.statuses, found, strict=True)
     }
+
+
+@cache
+def _counts(statuses: tuple[str, ...], of_project: bool) -> Select[Any]:
+    counts = []
+    for status in statuses:
+        some = select(issues.c.id).where(issues.c.status == status)
+        if of_project:
+            some = some.where(issues.c.project_id == bindparam("project"))
+        some = some.limit(bindparam("at_most", type_=Integer))
+        counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
+    return select(*counts)
 
 
 def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
