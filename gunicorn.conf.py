@@ -45,6 +45,7 @@ class Worker(ThreadWorker):
             super().load_wsgi()
 
     def run(self):
+        from app.ingest.direct import DirectDoor
         from app.ingest.early import head_check
         from app.server.limits import Limits
         from app.server.loop import EventLoop
@@ -55,7 +56,8 @@ class Worker(ThreadWorker):
             connections_per_peer=per_peer,
             idle_s=self.cfg.keepalive,
         )
-        EventLoop(self, limits, str(_config.DATA_DIR), head_check(self.wsgi)).run()
+        folder, check = str(_config.DATA_DIR), head_check(self.wsgi)
+        EventLoop(self, limits, folder, check, DirectDoor(self.wsgi)).run()
 
 
 worker_class = Worker

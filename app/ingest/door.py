@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from flask import Response, g, jsonify, request
@@ -19,7 +19,13 @@ from app.ingest import bp, quota
 from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
 from app.ingest.body import MAX_INFLATED_BYTES, read_body
 from app.protocol.caller import Caller, read_address
-from app.protocol.client_auth import AuthError, DsnError, read_client_name, read_credentials
+from app.protocol.client_auth import (
+    AuthError,
+    DsnError,
+    Headers,
+    read_client_name,
+    read_credentials,
+)
 from app.protocol.envelope import (
     Envelope,
     EnvelopeError,
@@ -34,7 +40,7 @@ from app.protocol.event import parse_event_id
 from app.protocol.inflate import BodyError, BodyTooLarge, inflate_base64
 from app.store import StoreError
 from app.web import access
-from app.web.current import current_intake, current_keys, current_quotas, current_store
+from app.web.current import current_intake, current_keys, current_store
 
 Parsed = TypeVar("Parsed")
 
@@ -78,7 +84,7 @@ def take_envelope(project_id: int | None = None, prefix: str = "") -> ResponseRe
     :raise Refusal: 400, 401, 403, 413, 429, 503, 508.
     :raise StoreError: nothing was stored; answered with 503.
     """
-    return preflight() if request.method == "OPTIONS" else _take(project_id, _envelope_of, _dsn_in)
+    return preflight() if request.method == "OPTIONS" else _take(project_id, envelope_of, _dsn_in)
 
 
 @bp.route("/api/<int:project_id>/store/", methods=["POST", "OPTIONS"], strict_slashes=False)
@@ -172,7 +178,7 @@ def _take_tunneled() -> Response | None:
             if refusal.status == 503:
                 raise
             return None
-        return None if known is None else keep(parsed(_envelope_of, body), known, passed_through())
+        return None if known is None else keep(parsed(envelope_of, body), known, passed_through())
 
 
 def authorized(project_id: int | None, dsn: object = None) -> int | None:
@@ -183,8 +189,22 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
     :raise Refusal: 403 the key is unknown or belongs to another project; 503 the key may have been
         lost; 400 the DSN is malformed.
     """
+    keys = request.args.getlist("sentry_key")
+    project = project_of(request.headers, keys, project_id, dsn)
+    if project is not None:
+        g.door_project = project
+    return project
+
+
+def project_of(
+    headers: Headers, query_keys: Iterable[str], project_id: int | None, dsn: object = None
+) -> int | None:
+    """Return the project of the key in a request, as :func:`authorized` does.
+
+    :raise Refusal: as :func:`authorized`.
+    """
     try:
-        found = read_credentials(request.headers, request.args.getlist("sentry_key"), dsn)
+        found = read_credentials(headers, query_keys, dsn)
     except DsnError as error:
         raise Refusal(400, "the envelope is malformed", str(error)) from error
     except AuthError as error:
@@ -203,7 +223,6 @@ def authorized(project_id: int | None, dsn: object = None) -> int | None:
         raise Refusal(
             403, "the public key belongs to another project", reason="key_of_another_project"
         )
-    g.door_project = project
     return project
 
 
@@ -229,7 +248,7 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     :raise Refusal: 400 its event id is malformed; 429 it is beyond the quota.
     :raise StoreError: nothing was stored.
     """
-    event_id = _give_event_id(envelope)
+    event_id = give_event_id(envelope)
     if envelope.items:
         limit = quota.check(envelope, project_id)
         accepted = current_intake().accept(
@@ -240,9 +259,7 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
             quota=limit,
             caller=caller_of_request(),
         )
-        if limit is not None and accepted.refused_until is not None:
-            current_quotas().shut(project_id, limit, accepted.refused_until)
-            raise quota.over_quota(envelope, accepted.refused_until)
+        quota.check_accepted(envelope, project_id, limit, accepted)
     return jsonify({"id": event_id} if event_id else {})
 
 
@@ -281,7 +298,7 @@ def _dsn_in(body: bytearray) -> object:
         raise Refusal(status, "the envelope is malformed", str(error)) from error
 
 
-def _envelope_of(body: bytearray) -> Envelope:
+def envelope_of(body: bytearray) -> Envelope:
     envelope = parse_envelope(body, LIMITS)
     main = [item for item in envelope.items if item.type in MAIN_ITEMS]
     if len(main) > 1:
@@ -303,7 +320,7 @@ def _envelope_around(body: bytearray) -> Envelope:
     return Envelope({}, [Item({"type": kind}, payload)])
 
 
-def _give_event_id(envelope: Envelope) -> str | None:
+def give_event_id(envelope: Envelope) -> str | None:
     """Return the event id of the envelope, and write it to the header, which takes precedence.
 
     A malformed id (zeros, another format) is replaced. If the envelope were refused, the event

@@ -6,6 +6,7 @@ import re
 from datetime import datetime
 
 from app.ingest.answers import Refusal
+from app.intake.commit import Accepted
 from app.projects.quotas import UNLIMITED_ITEMS, is_limited, refused_counter
 from app.protocol.envelope import Envelope
 from app.protocol.rate_limits import categories_of
@@ -29,6 +30,19 @@ def check(envelope: Envelope, project_id: int) -> int | None:
         current_intake().count(refused_counter(project_id))
         raise over_quota(envelope, until)
     return limit
+
+
+def check_accepted(
+    envelope: Envelope, project_id: int, limit: int | None, accepted: Accepted
+) -> None:
+    """Check that the transaction did not find an envelope beyond its quota.
+
+    :param limit: the result of :func:`check`.
+    :raise Refusal: 429 it was beyond the quota, and was not stored.
+    """
+    if limit is not None and accepted.refused_until is not None:
+        current_quotas().shut(project_id, limit, accepted.refused_until)
+        raise over_quota(envelope, accepted.refused_until)
 
 
 def over_quota(envelope: Envelope, until: datetime) -> Refusal:

@@ -78,14 +78,28 @@ class GroupCommit(Generic[T, R]):
         :param timeout_s: seconds to wait at most.
         :raise StoreError: the item was not committed in time, or could not be committed.
         """
-        ticket: _Ticket[T, R] = _Ticket(item)
+        (outcome,) = self.submit_all([item], timeout_s)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def submit_all(self, items: list[T], timeout_s: float) -> list[R | Exception]:
+        """Wait until the items are committed. They usually share one transaction.
+
+        :return: for each item, its result or the error with which it was not committed.
+        """
+        tickets: list[_Ticket[T, R]] = [_Ticket(item) for item in items]
         deadline = time.monotonic() + timeout_s
         with self._mutex:
-            self._waiting.append(ticket)
-            ticket.leads, self._is_led = not self._is_led, True
+            self._waiting += tickets
+            for ticket in tickets[:1]:
+                ticket.leads, self._is_led = not self._is_led, True
+        return [self._outcome_by(deadline, ticket) for ticket in tickets]
+
+    def _outcome_by(self, deadline: float, ticket: _Ticket[T, R]) -> R | Exception:
         # Each caller waits on its own lock. In a queue for one shared lock, callers whose result is
         # ready would wait for the next leader, and so would their clients.
-        if ticket.leads or self._is_called(ticket, timeout_s):
+        if ticket.leads or self._is_called(ticket, max(0.0, deadline - time.monotonic())):
             try:
                 self._lead(ticket, max(0.0, deadline - time.monotonic()))
             finally:
@@ -111,12 +125,12 @@ class GroupCommit(Generic[T, R]):
             successor.leads = True
         successor.call.release()
 
-    def _outcome(self, ticket: _Ticket[T, R]) -> R:
+    def _outcome(self, ticket: _Ticket[T, R]) -> R | Exception:
         if ticket.error is not None:
-            raise ticket.error
+            return ticket.error
         if not ticket.settled:
             # A leader may still commit it. A caller that stores it elsewhere relies on the uid.
-            raise StoreBusy("the store is busy: no turn within the bounded wait")
+            return StoreBusy("the store is busy: no turn within the bounded wait")
         return ticket.result  # type: ignore[return-value]  # settled without an error
 
     def _lead(self, own: _Ticket[T, R], timeout_s: float) -> None:

@@ -61,9 +61,9 @@ class FeedbackFilter(Filter):
             along.append(columns.issue_id == self.issue_id)
         elif self.project_id is not None:
             along.append(columns.project_id == self.project_id)
-        if self.issue_id is not None:
+        if self.issue_id is not None and self.event_id is not None:
             others.append(hidden(columns.issue_id) == self.issue_id)
-        if self.project_id is not None:
+        if self.project_id is not None and (self.event_id or self.issue_id) is not None:
             others.append(hidden(columns.project_id) == self.project_id)
         if text := search_text(self.q):
             others.append(_contains(text))

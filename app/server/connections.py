@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import io
 import socket
 import tempfile
 import time
@@ -15,6 +16,7 @@ from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 
 from app.server.answers import AnswerSocket
+from app.server.batches import Complete
 from app.server.framing import ChunkScanner, FramingError, end_of_head
 from app.server.limits import Limits, Room, peer_of
 
@@ -250,6 +252,28 @@ class Connection:
             self._body.seek(0)
             self.source.body = self._body
 
+    def complete(self) -> Complete:
+        """Return the complete request. Its body can be read from the request again."""
+        headers: dict[str, str] = {}
+        for name, text in self.request.headers:
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+        client = self.client if isinstance(self.client, str) else self.client[0]
+        return Complete(
+            self.request.path, self.request.query, headers, self._whole_body(), str(client)
+        )
+
+    def _whole_body(self) -> bytes:
+        try:
+            if self.scanner is not None:
+                body = bytes(self.request.body.read())
+            else:
+                body = self._body.read() if self._body is not None else b""
+        except Exception as error:
+            self.request.body = _Unreadable(error)
+            return b""
+        self.request.body = io.BytesIO(body)
+        return body
+
     def _release(self) -> None:
         if self._body is not None:
             self._body.close()
@@ -264,6 +288,16 @@ class Connection:
         self.sock.discard()
         with contextlib.suppress(OSError):
             self.raw.close()
+
+
+class _Unreadable:
+    """The body of a request that gunicorn's parser could not read: the same error once more."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, size: int | None = None) -> bytes:
+        raise self._error
 
 
 def _too_long(head: bytearray) -> Exception:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.events.tables import envelopes, events
@@ -13,6 +14,7 @@ from app.projects import create_project, rotate_key
 from app.store import Store
 from tests.conftest import parts_of
 from tests.ingest.corpus import PROJECTS
+from tests.ingest.direct_client import DirectClient
 
 
 def add_projects(store: Store) -> None:
@@ -30,6 +32,12 @@ def app(make_app: Callable[..., Flask]) -> Flask:
 
 
 @pytest.fixture
+def client(app: Flask, request: pytest.FixtureRequest) -> FlaskClient:
+    """Send requests to the routes; to the direct door first where a test asks for it."""
+    return DirectClient(app) if getattr(request, "param", "") == "direct" else app.test_client()
+
+
+@pytest.fixture
 def stored(app: Flask) -> Callable[[], tuple[int, int]]:
     """Count the stored envelopes and events."""
 
@@ -41,3 +49,12 @@ def stored(app: Flask) -> Callable[[], tuple[int, int]]:
             )
 
     return count
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with ``BOTH_WAYS`` through the routes, and directly.
+
+    Most requests over a socket go directly, in batches without Flask.
+    """
+    if getattr(metafunc.module, "BOTH_WAYS", False) and "client" in metafunc.fixturenames:
+        metafunc.parametrize("client", ["routes", "direct"], indirect=True)

@@ -20,6 +20,7 @@ from tests.delivery_steps import deliver
 from tests.mini_sentry import MiniSentry
 
 pytestmark = pytest.mark.one_database
+BOTH_WAYS = True
 
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 ERROR = {"platform": "javascript", "exception": {"values": [{"type": "TypeError", "value": "x"}]}}

@@ -25,6 +25,7 @@ from app.store import StoreUnavailable
 from tests.conftest import parts_of
 
 pytestmark = pytest.mark.one_database
+BOTH_WAYS = True
 
 KEY = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 OTHER_KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"

@@ -24,6 +24,8 @@ from tests.conftest import parts_of
 from tests.delivery_steps import accounting_of
 from tests.ingest.test_door import KEY, OTHER_KEY, envelope, event, post
 
+BOTH_WAYS = True
+
 Count = Callable[[], tuple[int, int]]
 # The clock of the tests stands still, so that no minute ends while one of them runs.
 NOON = datetime(2026, 11, 24, 12, 0, 40, tzinfo=UTC)
