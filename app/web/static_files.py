@@ -54,7 +54,7 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint in folders and PARAMETER not in values:
-            found = find_file(folders[endpoint] or "", values.get("filename", ""))
+            found = find_file(folders[endpoint] or "", str(values.get("filename", "")))
             if found is not None:
                 values[PARAMETER] = found.fingerprint
 
