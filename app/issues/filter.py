@@ -44,6 +44,11 @@ class IssueFilter(Filter):
         """The statuses of the issues that match this filter."""
         return [self.status] if self.status else STATUSES
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index finds all issues of a status that match, without a check of each."""
+        return not self._along() and not self._others()
+
     def resolved(self, conn: Connection) -> IssueFilter:
         """Return this filter, with an event id in ``q`` replaced by the issues of that event.
 
