@@ -237,7 +237,9 @@ def post_worker_init(worker):
         with worker.wsgi.app_context():
             worker.background = make_worker()
         worker.background.start()
-    # What is there now stays. The search for garbage skips it.
+    # What is there now stays, and the search for garbage skips it. Garbage goes first, since it may
+    # hold connections.
+    gc.collect()
     gc.freeze()
     _has_started[worker.age % mmap.PAGESIZE] = 1
     worker.last_words.print_when(lambda: sum(_has_started[:]) >= worker.cfg.workers)

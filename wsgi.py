@@ -16,6 +16,11 @@ from app.cli import needs_pages  # noqa: E402
 from app.output import say  # noqa: E402
 from config import ROOT, ConfigError  # noqa: E402
 
+# Later searches skip what is there now. No connection is among it: if it were garbage, it would
+# stay open for ever.
+gc.freeze()
+gc.enable()
+
 load_dotenv(ROOT / ".env")
 # A command opens the store when it needs it, so that help and mistakes in its usage make no files.
 # What serves or runs somebody's own code opens it at once.
@@ -29,6 +34,3 @@ try:
 except ConfigError as error:
     say(*str(error).split("\n"), err=True)
     raise SystemExit(2) from None
-# Later searches skip what is there now.
-gc.freeze()
-gc.enable()

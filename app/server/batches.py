@@ -22,6 +22,9 @@ from gunicorn import util
 MAX_BATCH = 16
 # A batch is closed after this time, so that its first request does not wait for many large ones.
 BATCH_S = 0.02
+# After a batch of several requests, the next one waits this long: those who were just answered send
+# their next request. A client that sends alone never waits.
+GATHER_S = 0.001
 # Larger bodies are answered by a thread of the pool, so that no batch waits for them.
 MAX_BODY_BYTES = 256 * 1024
 
@@ -98,8 +101,11 @@ class BatchThread:
         self._queue.put(None)
 
     def _run(self) -> None:
+        taken: list[Any] = []
         while (first := self._queue.get()) is not None:
-            taken: list[Any] = []
+            if len(taken) > 1:
+                time.sleep(GATHER_S)
+            taken = []
             answers: list[Answer | None] | None = None
             try:
                 answers = self._batches.answer(self._requests(first, taken))

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Insert, bindparam
 from sqlalchemy.engine import Dialect
@@ -168,7 +168,9 @@ def _with_cursor(conn: Connection, text: str, how: Callable[..., T], *arguments:
     try:
         return how(cursor, *arguments)
     except conn.dialect.loaded_dbapi.Error as error:
-        _raise_translated(conn, error, text, cursor)
+        # No name is bound to the new error. A frame that holds its own error is garbage in a cycle,
+        # and keeps the connection open until the next search for garbage.
+        raise _translated(conn, error, text, cursor) from error
     except Exception:
         raise  # The driver cannot send a value. SQLAlchemy does not change these errors either.
     except BaseException as error:
@@ -203,10 +205,10 @@ def _results(cursor: Any, plan: _Plan, parameters: Parameters) -> Iterable[Any]:
     return results
 
 
-def _raise_translated(conn: Connection, error: Exception, text: str, cursor: Any) -> NoReturn:
+def _translated(conn: Connection, error: Exception, text: str, cursor: Any) -> Exception:
     dialect = conn.dialect
     is_lost = dialect.is_disconnect(error, conn.connection, cursor)  # type: ignore[arg-type]
-    translated = DBAPIError.instance(
+    translated: Exception = DBAPIError.instance(
         text,
         None,  # Not the parameters: they are data of users, and this text may be logged.
         error,
@@ -216,7 +218,7 @@ def _raise_translated(conn: Connection, error: Exception, text: str, cursor: Any
     )
     if is_lost:
         conn.invalidate(error)
-    raise translated from error
+    return translated
 
 
 # ---- compiling ----------------------------------------------------------------------------------

@@ -52,7 +52,8 @@ def meet(
     store: Store, book: UserCounter, subject: Subject, who: list[str], now: datetime = MONDAY
 ) -> int:
     with store.write() as conn:
-        return book.count(conn, [(*subject, hash_of(one)) for one in who], now)[subject.of_id]
+        met = [(*subject, hash_of(one)) for one in who]
+        return book.count(conn, met, now).get(subject.of_id, 0)
 
 
 def of_day(store: Store, subject: Subject, day: int = TODAY) -> int:
