@@ -59,8 +59,9 @@ lint: $(VENV)/.installed-dev ## Check style, types and the layers
 figures: $(VENV)/.installed-dev ## Print the size and shape of app/: lines, functions, floors, duplicates
 	@$(BIN)/python -m benchmarks.figures
 
-bench: $(VENV)/.installed-dev ## Measure what the service costs, as ratios in one run
-	@$(BIN)/python -m benchmarks
+# `make bench only=--help` lists the parts; record=1 adds the figures to benchmarks/history.jsonl.
+bench: $(VENV)/.installed-dev ## Measure what the service costs (only=ingest for one part, only=--help)
+	@$(BIN)/python -m benchmarks $(only) $(if $(record),--record)
 
 chaos: $(VENV)/.installed-dev ## Kill, fill and break it, and count what is lost
 	@$(BIN)/python -m benchmarks.chaos

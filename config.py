@@ -222,7 +222,13 @@ def setting(default: Any, expected: str, **constraints: Any) -> Any:
 class Config(BaseModel):
     """The settings of every environment. A field has the name of its environment variable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        # Only the class of the environment is built.
+        defer_build=True,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
     needs_secrets: ClassVar[bool] = False
 
     ENVIRONMENT: Environment = setting(

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 from functools import partial
+from importlib import import_module
+
+# The SDK would load an HTTP/2 client for a transport that is not used here: 30 ms of CPU, 4 MiB.
+# Qdrant's client still finds it.
+if "sentry_sdk" not in sys.modules and "httpcore" not in sys.modules:
+    sys.modules["httpcore"] = None  # type: ignore[assignment]
+    import_module("sentry_sdk")
+    del sys.modules["httpcore"]
 
 from flask import Flask
 from flask_bootstrap import Bootstrap5
@@ -11,7 +20,7 @@ from flask_login import LoginManager
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import admin, api, cli, ingest, memory, sentry
+from app import cli, memory, sentry
 from app.accounts import Accounts, Logins
 from app.accounts.first_start import print_first_credentials
 from app.alerts.dispatcher import Dispatcher
@@ -31,12 +40,15 @@ from app.web.observer import Observer
 from config import ROOT, Config, load_config
 
 
-def create_app(config: Config | None = None, *, opens_store: bool = True) -> Flask:
+def create_app(
+    config: Config | None = None, *, opens_store: bool = True, has_pages: bool = True
+) -> Flask:
     """Build the application. Call this in the process that serves requests, after any fork.
 
     :param config: the settings. By default they are read from the environment.
     :param opens_store: whether to open the store now. Otherwise it is opened later, see
         :func:`app.web.current.open_later`.
+    :param has_pages: whether to add pages, API and ingest routes. Most commands need none of them.
     :raise config.ConfigError: a setting is wrong.
     """
     config = config or load_config()
@@ -88,11 +100,10 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     application.init_app(app)
     Observer(intake, release, config.ENVIRONMENT).init_app(app)
     feedback_form.init_app(app, csrf)
-    memory.init_app(app, store, config, scrubber)
-    admin.init_app(app, login)
-    api.init_app(app, csrf)
-    ingest.init_app(app, csrf)
     cli.init_app(app)
+    memory.init_app(app, store, config, scrubber)
+    if has_pages:
+        _add_pages(app, login, csrf)
     if config.TRUSTED_PROXIES:
         hops = config.TRUSTED_PROXIES
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
@@ -103,6 +114,15 @@ def create_app(config: Config | None = None, *, opens_store: bool = True) -> Fla
     else:
         open_later(app, open_store)
     return app
+
+
+def _add_pages(app: Flask, login: LoginManager, csrf: CSRFProtect) -> None:
+    """Load and register pages, API and ingest routes: a third of the CPU of a start."""
+    from app import admin, api, ingest
+
+    admin.init_app(app, login)
+    api.init_app(app, csrf)
+    ingest.init_app(app, csrf)
 
 
 def _open_store(

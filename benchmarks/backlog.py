@@ -23,6 +23,7 @@ from pathlib import Path
 from app.delivery import destinations
 from app.delivery.outbox import LIVE
 from app.store import Store, utc_now
+from benchmarks.goals import Figure, printed
 from benchmarks.queued import lost, queue_envelopes
 from tests.fake_sentry import FakeSentry
 from tests.server_process import Server, WorkerProcess, settings, wait_for
@@ -51,8 +52,8 @@ class Figures:
     live_ids: dict[str, float] = field(default_factory=dict)
 
 
-def main(queued: int = QUEUED) -> bool:
-    """Measure and print; return whether the goals are met."""
+def measure(queued: int = QUEUED) -> Iterator[Figure]:
+    """Measure pages and drain in turns, then let everything drain."""
     figures = Figures()
     with (
         FakeSentry(latency_s=LATENCY_S) as fake,
@@ -63,12 +64,11 @@ def main(queued: int = QUEUED) -> bool:
         # Younger envelopes would be sent as live ones.
         time.sleep(LIVE.total_seconds())
         with _paused_service(data, fake.dsn()) as (server, store):
-            for round_ in range(ROUNDS):
-                print(f"  round {round_ + 1} of {ROUNDS}", flush=True)
+            for _ in range(ROUNDS):
                 _measure(server, store, fake, figures)
         _drain_the_rest(data, store, fake, queued + len(figures.live_ids))
         missed = lost([*event_ids, *figures.live_ids], fake.event_ids())
-        return _report(figures, fake, missed)
+        yield from _report(figures, fake, missed)
 
 
 @contextmanager
@@ -162,30 +162,22 @@ def _drain_the_rest(data: Path, store: Store, fake: FakeSentry, expected: int) -
         worker.stop()
 
 
-def _report(figures: Figures, fake: FakeSentry, missed: int) -> bool:
+def _report(figures: Figures, fake: FakeSentry, missed: int) -> Iterator[Figure]:
     arrived = {entry["event_id"]: entry["at"] for entry in reversed(fake.record())}
     live_ms = [(arrived[id_] - at) * 1000 for id_, at in figures.live_ids.items()]
-    pace, ratio = statistics.median(figures.drained_per_s), statistics.median(figures.ratios)
-    print(
-        f"  pages: paused {statistics.median(figures.paused_ms):.1f} ms,"
-        f" draining {statistics.median(figures.draining_ms):.1f} ms (medians)\n"
-        f"  a live event is with Sentry, {LATENCY_S * 1000:.0f} ms away, after"
-        f" {statistics.median(live_ms):.0f} ms (median), {max(live_ms):.0f} ms (at worst)"
-    )
-    goals = {
-        f"the backlog drains at {pace:.1f}/s ({PER_S:.0f} ± 15 %)": abs(pace / PER_S - 1) <= 0.15,
-        f"a page takes {ratio:.2f} of what it takes without the drain (at most 1.5)": ratio <= 1.5,
-        f"of {len(live_ms)} live events the last was there after {max(live_ms):.0f} ms, the"
-        " backlog after minutes (at most 2000)": max(live_ms) <= 2000,
-        f"lost {missed}, sent twice {len(fake.repeats())} (none)": not missed
-        and not fake.repeats(),
-    }
-    for text, met in goals.items():
-        print(f"  {'met   ' if met else 'MISSED'}  {text}")
-    return all(goals.values())
+    pace = statistics.median(figures.drained_per_s)
+    yield Figure(f"pace of the drain ÷ {PER_S:.0f}/s", pace / PER_S, 0.85, more_is_better=True)
+    yield Figure("pace of the drain, not above", pace / PER_S, 1.15)
+    ratio = statistics.median(figures.ratios)
+    yield Figure("a page during the drain ÷ without it", ratio, 1.5)
+    yield Figure("a page without it, ms", statistics.median(figures.paused_ms))
+    yield Figure("a live event is with Sentry after, ms at worst", max(live_ms), 2000)
+    yield Figure("a live event is with Sentry after, ms (median)", statistics.median(live_ms))
+    yield Figure("lost envelopes", missed, 0)
+    yield Figure("envelopes that were sent twice", len(fake.repeats()), 0)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks.backlog", description=__doc__)
     parser.add_argument("--events", type=int, default=QUEUED, help="queued (%(default)s)")
-    sys.exit(not main(parser.parse_args().events))
+    sys.exit(not all([one.is_met for one in printed(measure(parser.parse_args().events))]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import sentry_sdk
-from flask import Flask, request
+from flask import Flask
 
 from app import create_app
 from app.web import access
@@ -29,15 +29,6 @@ def raises() -> None:
     """Fail with an unhandled error, some calls deep."""
     order = {"id": 17, "items": ["book"] * 5}
     _price(order, 3)
-
-
-# The path makes it an ingest route: the SDK does not wrap it, and it has the same headers.
-@app.post("/bench/api/1/envelope/")
-@app.extensions["csrf"].exempt
-@access.anyone
-def only_reads() -> dict[str, int]:
-    """Read the body of a request, and do nothing else."""
-    return {"bytes": len(request.get_data())}
 
 
 def _price(order: dict[str, object], depth: int) -> None:

@@ -11,12 +11,13 @@ import statistics
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.goals import Figure, run_alone
 from benchmarks.queued import arrivals_per_s, lost, queue_envelopes
 from benchmarks.requests import raise_errors
-from benchmarks.usage import only_help
 from tests.fake_sentry import FakeSentry
 from tests.server_process import Server, WorkerProcess, serving, wait_for
 
@@ -29,29 +30,21 @@ GOAL = 10.0
 DRAIN = {"DELIVERY_BACKLOG_PER_S": "0", "WEB_CONCURRENCY": "1"}
 
 
-def main() -> bool:
-    """Measure and print; return whether the goal is met."""
+def measure() -> Iterator[Figure]:
+    """Measure the SDK's sender and both kinds of our processes in turns."""
     ratios, all_lost, event = [], 0, raised_event()
-    for round_ in range(ROUNDS):
+    for number in range(1, ROUNDS + 1):
         theirs = sdk_per_s()
         alone, lost_alone = drained_per_s(event, in_web=False)
         in_web, lost_in_web = drained_per_s(event, in_web=True)
         ratios.append(min(alone, in_web) / theirs)
         all_lost += lost_alone + lost_in_web
-        print(
-            f"  round {round_ + 1}: the SDK's sender {theirs:.0f}/s, `flask worker` {alone:.0f}/s,"
-            f" a web process {in_web:.0f}/s",
-            flush=True,
-        )
+        yield Figure(f"round {number}: the SDK's sender, envelopes/s", theirs)
+        yield Figure(f"round {number}: flask worker, envelopes/s", alone)
+        yield Figure(f"round {number}: a web process, envelopes/s", in_web)
     ratio = statistics.median(ratios)
-    goals = {
-        f"the slower of the two drains {ratio:.1f} times as fast (at least {GOAL:.0f})": ratio
-        >= GOAL,
-        f"of {QUEUED * ROUNDS * 2} envelopes {all_lost} were lost (none)": not all_lost,
-    }
-    for text, met in goals.items():
-        print(f"  {'met   ' if met else 'MISSED'}  {text}")
-    return all(goals.values())
+    yield Figure("the slower of ours ÷ the SDK's sender", ratio, GOAL, more_is_better=True)
+    yield Figure("lost envelopes", all_lost, 0)
 
 
 def sdk_per_s() -> float:
@@ -116,5 +109,4 @@ def _arrivals(fake: FakeSentry) -> list[float]:
 
 
 if __name__ == "__main__":
-    only_help(__doc__)
-    raise SystemExit(not main())
+    run_alone(__doc__, measure)

@@ -126,11 +126,40 @@ def envelope_of(event: dict[str, Any]) -> bytes:
     return b"\n".join([json.dumps(headers).encode(), json.dumps(item).encode(), payload, b""])
 
 
-def envelopes(events: int, bugs: int, encoding: str) -> Iterator[tuple[str, bytes]]:
+def browser_event_of(bug: int, number: int) -> dict[str, Any]:
+    """Return an event of a bug with the cookies and headers of a browser, and library frames."""
+    event = event_of(bug, number)
+    cookies = {"session": f"{number:032x}", "csrftoken": f"{number:064x}", "_ga": "GA1.2.1.2"}
+    event["request"] |= {"cookies": cookies, "env": {"REMOTE_ADDR": f"198.51.100.{number % 250}"}}
+    event["request"]["headers"] |= {
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "Referer": f"http://shop.example/orders/{number}",
+        "X-Forwarded-For": f"198.51.100.{number % 250}",
+        "Accept-Language": "de-DE,de;q=0.8,en-US;q=0.5,en;q=0.3",
+    }
+    frames = event["exception"]["values"][0]["stacktrace"]["frames"]
+    for depth, frame in enumerate(frames[:6]):
+        path = f"flask/app_{depth}.py"
+        library = f"/srv/shop/.venv/lib/python3.11/site-packages/{path}"
+        frame |= {"filename": path, "abs_path": library, "module": f"flask.app_{depth}"}
+        frame["in_app"] = False
+    return event
+
+
+SHAPES: dict[str, Callable[[int, int], dict[str, Any]]] = {
+    "ordinary": event_of,
+    "browser": browser_event_of,
+}
+
+
+def envelopes(
+    events: int, bugs: int, encoding: str, shape: str = "ordinary"
+) -> Iterator[tuple[str, bytes]]:
     """Yield the id and the encoded body of ``events`` events, of ``bugs`` bugs in turn.
 
     :param encoding: one of ``ENCODE``.
+    :param shape: one of ``SHAPES``.
     """
     for number in range(events):
-        event = event_of(number % bugs, number)
+        event = SHAPES[shape](number % bugs, number)
         yield event["event_id"], ENCODE[encoding](envelope_of(event))

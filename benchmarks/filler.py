@@ -229,7 +229,7 @@ def _event(n: int, event_id: str, issue: int, plan: Plan, now: datetime) -> dict
 
 
 def _sent(user: str) -> bytes:
-    """Return an event as the Python SDK sends it: twelve frames with source and variables."""
+    """Return an event as the Python SDK sends it: 14 frames with source and variables."""
     frames = [
         {
             "function": f"call_{number}",
@@ -242,7 +242,7 @@ def _sent(user: str) -> bytes:
             "post_context": ["", "", "class Order:", "    number: int = 7", ""],
             "vars": {"article": {"id": number, "name": "a book"}, "currency": "'EUR'"},
         }
-        for number in range(12)
+        for number in range(14)
     ]
     crumbs = [{"category": "query", "message": f"SELECT {n}", "level": "info"} for n in range(20)]
     payload = {

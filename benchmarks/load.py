@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from benchmarks.envelopes import ENCODE, envelopes
+from benchmarks.envelopes import ENCODE, SHAPES, envelopes
 
 RECONNECT_S = 0.05
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -49,6 +49,7 @@ class Load:
     events: int = 2000
     bugs: int = 200
     encoding: str = "gzip"
+    shape: str = "ordinary"
     per_second: float = 0.0
     ids_file: Path | None = None
     patience_s: float = 60.0
@@ -101,7 +102,8 @@ class _Run:
         self._url = urlsplit(load.url)
         self._answers = Answers()
         self._lock = threading.Lock()
-        self._queue = iter(list(enumerate(envelopes(load.events, load.bugs, load.encoding))))
+        made = envelopes(load.events, load.bugs, load.encoding, load.shape)
+        self._queue = iter(list(enumerate(made)))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         self._ids_fd = os.open(load.ids_file, flags, 0o600) if load.ids_file else None
 
@@ -245,6 +247,7 @@ def main() -> None:
     say("--events", type=int, default=default.events, help="how many (%(default)s)")
     say("--bugs", type=int, default=default.bugs, help="of how many bugs (%(default)s)")
     say("--encoding", choices=sorted(ENCODE), default=default.encoding, help="(%(default)s)")
+    say("--shape", choices=sorted(SHAPES), default=default.shape, help="(%(default)s)")
     say("--per-second", type=float, default=0.0, help="events; 0: as fast as answers come")
     say("--ids-file", type=Path, help="append the id of each event that got its 200, at once")
     say("--patience-s", type=float, default=default.patience_s, help="for a server that is down")

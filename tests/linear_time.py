@@ -24,6 +24,10 @@ from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from markupsafe import escape
+
+from app.admin.highlight import colour
+from app.admin.languages import LANGUAGES, find_language
 from app.issues.grouping import group
 from app.issues.parametrize import parametrize
 from app.issues.rule_text import parse_rule
@@ -332,7 +336,12 @@ def _best_of_three(run: Callable[[str], object], text: str) -> float:
 
 def walks() -> list[Input]:
     """Return all functions that read a client's text, with the texts of ``DANGEROUS`` as units."""
-    return [Input(name, run, DANGEROUS) for name, run in _WALKS.items()]
+    coloured = {f"colours of {name}": _coloured(name) for name in LANGUAGES}
+    return [Input(name, run, DANGEROUS) for name, run in (_WALKS | coloured).items()]
+
+
+def _coloured(language: str) -> Callable[[str], object]:
+    return lambda text: colour(str(escape(text)), find_language(language))
 
 
 def _scrubbed(shape: Callable[[str], Any]) -> Callable[[str], object]:

@@ -11,9 +11,11 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from flask_login import UserMixin
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.accounts.tables import users
@@ -123,8 +125,7 @@ class Users:
 
     def _row(self, username: str) -> tuple[str | None, str] | None:
         with self._store.read() as conn:
-            query = select(users.c.password_hash, users.c.session_key)
-            row = conn.execute(query.where(users.c.username == username)).first()
+            row = conn.execute(_secrets(), {"username": username}).first()
         return (row.password_hash, row.session_key) if row else None
 
     def _create_user(self, username: str, password: str) -> bool:
@@ -136,6 +137,13 @@ class Users:
         }
         with self._store.write() as conn:
             return inserted(conn, insert(conn, users).values(row))
+
+
+@cache
+def _secrets() -> Select[Any]:
+    columns = users.c
+    query = select(columns.password_hash, columns.session_key)
+    return query.where(columns.username == bindparam("username"))
 
 
 def _hash_of(password: str) -> str:

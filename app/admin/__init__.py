@@ -5,9 +5,9 @@
     start      is monitoring working?
     trigger    test errors (what each kind does: trials)
     events     the list of events
-    event      the page of an event (how values are shown: event_view, values, highlight)
+    event      the page of an event (how it is shown: event_body, event_view, values, highlight)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
-    issues     the list of issues (the last 24 hours of each: sparkline)
+    issues     the list of issues (issue_rows, and the last 24 hours of each: sparkline)
     issue      the page of an issue, with an event, its tags and its history
     performance durations, throughput and failures of requests (charts)
     ai_calls   calls of models, agents and tools (call_charts)
@@ -34,8 +34,10 @@ from flask_login import LoginManager, current_user
 from jinja2 import StrictUndefined
 
 from app.accounts import User
-from app.admin import filters
+from app.admin import filters, fragments
+from app.admin.event_body import event_body
 from app.admin.header import header_badge
+from app.admin.issue_rows import issue_rows
 from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
@@ -83,7 +85,8 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.undefined = StrictUndefined
     # A proxy and not a context processor: error pages must not read the user from the store.
     app.jinja_env.globals["current_user"] = current_user
-    app.jinja_env.filters.update(filters.FILTERS)
+    app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
+    app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}
     app.context_processor(_frame_of_page)
     app.register_blueprint(bp)
 

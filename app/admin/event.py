@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
-from app.admin.event_view import attachments_shown, view_of
+from app.admin.event_view import EventView, attachments_shown
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.lookups import neighbours
 from app.admin.markdown import markdown_of
@@ -48,7 +48,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         said = _said_of(conn, stored.row)
     return render_template(
         "event.html",
-        view=view_of(stored),
+        view=EventView(stored),
         row=stored.row,
         issue=issue,
         grouping=grouping,

@@ -1,6 +1,6 @@
 """One event as its page shows it: every size is limited, and every type of value is accepted.
 
-StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of tokens
+StoredEvent ── EventView ── stacks (newest exception first) ── parts ── frames ── lines of source
                     └────── facts, breadcrumbs, request, contexts … as named texts
 """
 
@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from app.admin.curl import curl_of
 from app.admin.event_time import time_corrected
-from app.admin.highlight import Token, highlight, language_of
+from app.admin.highlight import highlight
+from app.admin.languages import language_of
 from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame, read_level
@@ -28,26 +32,23 @@ MAX_BREADCRUMBS = 100
 MAX_CONTEXT_LINES = 10
 # A larger number is not a line number, and adding to it may exceed what Python prints.
 MAX_LINE_NUMBER = 10**9
-
-
-class Line(NamedTuple):
-    """One line of source; ``marked`` is true for the line that was running."""
-
-    number: int | None
-    marked: bool
-    tokens: list[Token]
+# What is shown of a request first.
+_HEAD = ("method", "url")
 
 
 @dataclass(frozen=True)
 class FrameView:
-    """One frame of a stack."""
+    """One frame of a stack.
+
+    :param source: its lines as HTML; empty if they were not sent.
+    """
 
     function: str
     where: str
     module: str
     in_app: bool
     open: bool
-    lines: list[Line]
+    source: Markup
     variables: list[Shown]
 
 
@@ -94,57 +95,104 @@ class Section(NamedTuple):
     members: list[Shown]
 
 
-@dataclass(frozen=True)
 class EventView:
-    """An event as ``event.html`` draws it."""
+    """An event as its pages draw it. Each part is made when a template asks for it."""
 
-    type: str
-    value: str
-    where: str
-    event: Event
-    stacks: list[Stack]
-    breadcrumbs: list[Breadcrumb]
-    breadcrumbs_left_out: int
-    user: list[Shown]
-    tags: list[Shown]
-    request: list[Shown]
-    request_sections: list[Section]
-    curl: str | None
-    contexts: list[Section]
-    extra: list[Shown]
-    modules: list[Shown]
-    sdk: str
-    receipt: list[dict[str, str]]
-    time_corrected: str
+    def __init__(self, stored: StoredEvent) -> None:
+        self.stored = stored
+        self.event = stored.event
+        self._exception = stored.event.main_exception
 
+    @property
+    def type(self) -> str:
+        """The type of the exception, empty for a message."""
+        return printable(self.event.type) if self._exception else ""
 
-def view_of(stored: StoredEvent) -> EventView:
-    """Return the view of a stored event."""
-    event = stored.event
-    exception = event.main_exception
-    breadcrumbs = event.breadcrumbs[-MAX_BREADCRUMBS:]
-    return EventView(
-        type=printable(event.type) if exception else "",
-        value=printable((exception.value if exception else event.message) or ""),
-        where=_where(newest_own_frame(exception.frames)) if exception else "",
-        event=event,
-        stacks=_stacks(event, _sources(stored.payload, len(event.exceptions))) or _loose(event),
-        breadcrumbs=[_breadcrumb(crumb) for crumb in reversed(breadcrumbs)],
-        breadcrumbs_left_out=len(event.breadcrumbs) - len(breadcrumbs),
-        user=show_all(event.user),
-        tags=show_all(event.tags),
-        request=[show(n, event.request[n]) for n in ("method", "url") if event.request.get(n)],
-        request_sections=_sections(
-            {key: value for key, value in event.request.items() if key not in ("method", "url")}
-        ),
-        curl=curl_of(event.request),
-        contexts=_sections(event.contexts),
-        extra=show_all(event.extra),
-        modules=sorted(show_all(event.modules, 1000), key=lambda module: module.name.lower()),
-        sdk=" ".join(as_text(event.sdk[n]) for n in ("name", "version") if event.sdk.get(n))[:200],
-        receipt=list(stored.row.scrubbed),
-        time_corrected=time_corrected(stored.row),
-    )
+    @cached_property
+    def value(self) -> str:
+        """The value of the exception, or the message."""
+        shown = self._exception.value if self._exception else self.event.message
+        return printable(shown or "")
+
+    @cached_property
+    def where(self) -> str:
+        """The function, file and line of the newest frame of the program itself."""
+        return _where(newest_own_frame(self._exception.frames)) if self._exception else ""
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """The exceptions, the newest first; without one, the stack of the thread or message."""
+        sources = _sources(self.stored.payload, len(self.event.exceptions))
+        return _stacks(self.event, sources) or _loose(self.event)
+
+    @cached_property
+    def breadcrumbs(self) -> list[Breadcrumb]:
+        """The last breadcrumbs, the newest first."""
+        return [_breadcrumb(crumb) for crumb in reversed(self.event.breadcrumbs[-MAX_BREADCRUMBS:])]
+
+    @property
+    def breadcrumbs_left_out(self) -> int:
+        """The number of older breadcrumbs."""
+        return max(0, len(self.event.breadcrumbs) - MAX_BREADCRUMBS)
+
+    @cached_property
+    def user(self) -> list[Shown]:
+        """The user."""
+        return show_all(self.event.user)
+
+    @cached_property
+    def tags(self) -> list[Shown]:
+        """The tags."""
+        return show_all(self.event.tags)
+
+    @cached_property
+    def request(self) -> list[Shown]:
+        """Method and URL of the request."""
+        request = self.event.request
+        return [show(name, request[name]) for name in _HEAD if request.get(name)]
+
+    @cached_property
+    def request_sections(self) -> list[Section]:
+        """All else of the request."""
+        given = self.event.request.items()
+        return _sections({name: value for name, value in given if name not in _HEAD})
+
+    @property
+    def curl(self) -> str | None:
+        """The request as a command."""
+        return curl_of(self.event.request)
+
+    @cached_property
+    def contexts(self) -> list[Section]:
+        """The contexts."""
+        return _sections(self.event.contexts)
+
+    @cached_property
+    def extra(self) -> list[Shown]:
+        """The extra data."""
+        return show_all(self.event.extra)
+
+    @cached_property
+    def modules(self) -> list[Shown]:
+        """The installed packages, by name."""
+        shown = show_all(self.event.modules, 1000)
+        return sorted(shown, key=lambda module: module.name.lower())
+
+    @property
+    def sdk(self) -> str:
+        """Name and version of the SDK."""
+        sdk = self.event.sdk
+        return " ".join(as_text(sdk[name]) for name in ("name", "version") if sdk.get(name))[:200]
+
+    @property
+    def receipt(self) -> list[dict[str, str]]:
+        """What was taken out of the event."""
+        return list(self.stored.row.scrubbed)
+
+    @property
+    def time_corrected(self) -> str:
+        """Why the time of the event is not the one that its client sent."""
+        return time_corrected(self.stored.row)
 
 
 def _where(frame: Frame | None) -> str:
@@ -238,24 +286,21 @@ def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
         module=printable(frame.module or ""),
         in_app=frame.in_app,
         open=open,
-        lines=_lines(frame, platform),
+        source=_source(frame, platform),
         variables=show_all(frame.vars, MAX_VARIABLES),
     )
 
 
-def _lines(frame: Frame, platform: str | None) -> list[Line]:
+def _source(frame: Frame, platform: str | None) -> Markup:
     if frame.context_line is None:
-        return []
+        return Markup()
     before = frame.pre_context[-MAX_CONTEXT_LINES:]
     after = frame.post_context[:MAX_CONTEXT_LINES]
     source = [printable(line) for line in (*before, frame.context_line, *after)]
-    coloured = highlight(source, language_of(frame.filename or frame.abs_path, platform))
+    language = language_of(frame.filename or frame.abs_path, platform)
     line = _line_number(frame)
     start = None if line is None else line - len(before)
-    return [
-        Line(None if start is None else start + position, position == len(before), tokens)
-        for position, tokens in enumerate(coloured)
-    ]
+    return highlight(source, language, start=start, marked=len(before))
 
 
 # ---- the rest -----------------------------------------------------------------------------------

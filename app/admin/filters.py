@@ -57,7 +57,7 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def absolute(moment: datetime) -> str:
     """Return a time as ``2026-11-23 09:05:07 UTC``."""
-    return f"{_utc(moment):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{_utc(moment).isoformat(' ', 'seconds')[:19]} UTC"
 
 
 def came_late(row: Any) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.charts import user_bars
-from app.admin.event_view import EventView, view_of
+from app.admin.event_view import EventView
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.filter_bar import row_number
 from app.admin.lookups import Neighbours, neighbours, project_names
@@ -64,15 +64,16 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         history = transitions_of(
             conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1
         )
+        similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
         context = {
             "event": _shown(conn, issue, events),
             "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
             "tags": tags_of(conn, issue_id),
             "groupings": groupings_of(conn, issue_id),
             "types": types_of(conn, issue_id) if issue.is_other else [],
-            "all_compared": is_complete(conn),
+            "all_compared": bool(similar) or is_complete(conn),
             "is_compared": is_read(conn, issue_id),
-            "similar": similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR),
+            "similar": similar,
             "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
             "feedback": page_of_feedback(
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
@@ -113,7 +114,7 @@ def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEv
     row = progress.stored.row
     return ShownEvent(
         row,
-        view_of(progress.stored),
+        EventView(progress.stored),
         trail_of(row.event_id, progress),
         neighbours(conn, row, issue.stored_event_count),
     )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select
 
 from app.events.tables import events
 from app.projects import projects
 
 # The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
+# How many of the newest events are read for the choices of a filter.
+RECENT = 1000
+
+
+# The choices of each store as they were when its newest event had this row id.
+_recent: WeakKeyDictionary[Engine, tuple[int | None, dict[str, list[str]]]] = WeakKeyDictionary()
 
 
 class Neighbours(NamedTuple):
@@ -49,18 +57,28 @@ def project_options(names: dict[int, str]) -> dict[str, str]:
     return {str(id): name for id, name in names.items()}
 
 
-def recent_values(conn: Connection, among: int = 1000) -> dict[str, list[str]]:
-    """Return the environments and releases of the newest events, to choose from.
+def recent_values(conn: Connection) -> dict[str, list[str]]:
+    """Return the environments and releases of the newest events, to choose from."""
+    newest = conn.scalar(select(func.max(events.c.id)))
+    known = _recent.get(conn.engine)
+    if known is None or known[0] != newest:
+        known = _recent[conn.engine] = newest, _values_of(conn)
+    return known[1]
 
-    :param among: how many of the newest events are read.
-    """
-    columns = events.c.environment, events.c.release
-    newest = select(*columns).order_by(events.c.id.desc()).limit(among).subquery()
-    rows = conn.execute(select(newest).distinct()).all()
+
+def _values_of(conn: Connection) -> dict[str, list[str]]:
+    rows = conn.execute(_newest()).all()
     return {
         "environment": sorted({row.environment for row in rows if row.environment}),
         "release": sorted({row.release for row in rows if row.release}, reverse=True)[:100],
     }
+
+
+@cache
+def _newest() -> Select[Any]:
+    columns = events.c.environment, events.c.release
+    newest = select(*columns).order_by(events.c.id.desc()).limit(RECENT)
+    return select(newest.subquery()).distinct()
 
 
 def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
@@ -69,21 +87,28 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     :param row: a row of ``events``.
     :param total: how many events the issue has; to count them takes longer than to show one event.
     """
-    columns = events.c
-    same_issue = columns.issue_id == row.issue_id
-    ids = select(columns.event_id).where(same_issue).limit(1)
-    newer = conn.scalar(ids.where(columns.id > row.id).order_by(columns.id))
-    older = conn.scalar(ids.where(columns.id < row.id).order_by(columns.id.desc()))
-    before = select(columns.id).where(same_issue, columns.id < row.id)
-    after = select(columns.id).where(same_issue, columns.id > row.id)
-    counts = (
-        select(func.count()).select_from(side.limit(MAX_STEPS).subquery()).scalar_subquery()
-        for side in (before, after)
-    )
-    steps_before, steps_after = conn.execute(select(*counts)).one()
+    given = {"row": row.id, "issue": row.issue_id}
+    newer, older, steps_before, steps_after = conn.execute(_around(), given).one()
     if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
         total = steps_before + 1 + steps_after
     return Neighbours(newer, older, _position(steps_before, steps_after, total), total)
+
+
+@cache
+def _around() -> Select[Any]:
+    """Return the query for the two neighbours, and for the counts of events on both sides."""
+    columns = events.c
+    same_issue = columns.issue_id == bindparam("issue")
+    is_newer, is_older = columns.id > bindparam("row"), columns.id < bindparam("row")
+    ids = select(columns.event_id).where(same_issue).limit(1)
+    newer = ids.where(is_newer).order_by(columns.id)
+    older = ids.where(is_older).order_by(columns.id.desc())
+    steps = (
+        select(columns.id).where(same_issue, side).limit(MAX_STEPS).subquery()
+        for side in (is_older, is_newer)
+    )
+    counts = (select(func.count()).select_from(side).scalar_subquery() for side in steps)
+    return select(newer.scalar_subquery(), older.scalar_subquery(), *counts)
 
 
 def _position(before: int, after: int, total: int) -> int | None:

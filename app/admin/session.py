@@ -9,7 +9,6 @@ from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 from flask import (
-    Response,
     current_app,
     flash,
     make_response,
@@ -29,13 +28,11 @@ from wtforms.validators import InputRequired, Length
 from app.accounts import Attempt, KnownBrowsers, LoginRefused
 from app.accounts.login import KNOWN_BROWSER_AGE, LoginLocked
 from app.admin import THEMES, bp, filters
-from app.admin.highlight import style_sheet
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_accounts, current_config, current_logins
 
 THEME_MAX_AGE = timedelta(days=365)
-CSS_MAX_AGE = 3600
 # Marks a browser that has logged in before. Attempts of other browsers do not lock it out, see
 # app.accounts.
 BROWSER_COOKIE = "devenviro_browser"
@@ -173,12 +170,3 @@ def safe_path(target: str | None) -> str | None:
     if parts.scheme or parts.netloc or not path.startswith("/"):
         return None
     return None if path.startswith("//") or _UNSAFE.search(path) else target
-
-
-@bp.get("/highlight.css")
-@access.anyone
-def highlight_css() -> ResponseReturnValue:
-    """Return the style sheet of source code; it is public and cached for an hour."""
-    response = Response(style_sheet(), content_type="text/css; charset=utf-8")
-    response.headers["Cache-Control"] = f"public, max-age={CSS_MAX_AGE}"
-    return response

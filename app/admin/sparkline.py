@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from app.admin.filters import plural
@@ -23,17 +24,24 @@ class Sparkline(NamedTuple):
 
 def sparkline(hours: list[int]) -> Sparkline:
     """Return the sparkline of a count for each hour, oldest first."""
-    most = max(hours, default=0)
-    bars = (
-        f"M{position * BAR_WIDTH + 1} {HEIGHT}v-{_height(count, most)}"
-        for position, count in enumerate(hours)
-    )
-    return Sparkline("".join(bars), _words(sum(hours), most))
+    return _sparkline(tuple(hours))
 
 
 def sparklines(hours: dict[int, list[int]]) -> dict[int, Sparkline]:
     """Return the sparkline of each issue."""
     return {issue_id: sparkline(counts) for issue_id, counts in hours.items()}
+
+
+@lru_cache(maxsize=1000)
+def _sparkline(hours: tuple[int, ...]) -> Sparkline:
+    most = max(hours, default=0)
+    bars = [_bar(position, _height(count, most)) for position, count in enumerate(hours)]
+    return Sparkline("".join(bars), _words(sum(hours), most))
+
+
+@cache
+def _bar(position: int, height: int) -> str:
+    return f"M{position * BAR_WIDTH + 1} {HEIGHT}v-{height}"
 
 
 def _height(count: int, most: int) -> int:

@@ -21,6 +21,9 @@ FOLD_LINES = 3
 MAX_CHARACTERS = 10_000
 MAX_MEMBERS = 200
 
+# json.dumps() would make an encoder for each value.
+_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str)
+_INDENTED = json.JSONEncoder(ensure_ascii=False, default=str, indent=2)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -73,9 +76,9 @@ def as_text(value: object) -> str:
     if isinstance(value, str):
         return printable(value)
     try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
+        text = _ONE_LINE.encode(value)
         if len(text) > FOLD_CHARACTERS:
-            text = json.dumps(value, ensure_ascii=False, default=str, indent=2)
+            text = _INDENTED.encode(value)
     except (ValueError, RecursionError):
         text = "(a value that cannot be shown)"
     return printable(text)
@@ -83,6 +86,8 @@ def as_text(value: object) -> str:
 
 def printable(text: str) -> str:
     """Return text without characters that control a terminal or the direction of text."""
+    if text.isprintable():  # Most texts. It is true of none that the next line would change.
+        return text
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", clean_text(text))
 
 

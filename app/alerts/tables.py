@@ -14,10 +14,9 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
-from app.store import RowId, UtcDateTime, metadata
+from app.store import RowId, UtcDateTime, metadata, partial_index
 
 # The sendings that are still to be sent. Their index stays small, however many are delivered.
 UNSENT = "state IN ('pending', 'retry')"
@@ -68,13 +67,7 @@ alert_rules = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(200)),
     UniqueConstraint("project_id", "preset"),
-    Index(
-        "ix_alert_rules_shared_presets",
-        "preset",
-        unique=True,
-        sqlite_where=text(IS_SHARED),
-        postgresql_where=text(IS_SHARED),
-    ),
+    partial_index("ix_alert_rules_shared_presets", "preset", where=IS_SHARED, unique=True),
 )
 
 # The last evaluation of a rule in a project. A rule for all projects has a row for each project.
@@ -184,12 +177,7 @@ notice_sendings = Table(
     Column("settled_at", UtcDateTime),
     UniqueConstraint("notice_id", "channel_id"),
     Index(None, "channel_id"),
-    Index(
-        "ix_notice_sendings_unsent",
-        "next_at",
-        sqlite_where=text(UNSENT),
-        postgresql_where=text(UNSENT),
-    ),
+    partial_index("ix_notice_sendings_unsent", "next_at", where=UNSENT),
 )
 
 notice_attempts = Table(

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.alerts.channels import stored
@@ -14,6 +13,7 @@ from app.alerts.channels.inputs import ChannelInput, ChannelName, changed_values
 from app.alerts.channels.kind import KINDS
 from app.api.alerts import one_of
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.inputs import Body, patch_of
 from app.web import access
 from app.web.current import current_dispatcher, current_store
@@ -25,7 +25,7 @@ ChannelKind = Annotated[str, one_of(KINDS)]
 route = Routes("alerts")
 
 
-class AlertChannel(BaseModel):
+class AlertChannel(ApiModel):
     """A channel; `address` leaves out the secret parts of its address.
 
     `failing_since` says since when every attempt has failed, and `failure` says why the last
@@ -49,7 +49,7 @@ class MadeChannel(AlertChannel):
     secret: str | None
 
 
-class ChannelList(BaseModel):
+class ChannelList(ApiModel):
     """All channels, the oldest first."""
 
     channels: list[AlertChannel]
@@ -67,7 +67,7 @@ class ChannelChange(patch_of(ChannelInput)):  # type: ignore[misc]  # the base i
     """The fields of a channel to change; none of them can be cleared."""
 
 
-class TestResult(BaseModel):
+class TestResult(ApiModel):
     """The result of a test: `delivered`, or `parked`; the notification has the reason."""
 
     notice_id: int

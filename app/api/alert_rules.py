@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from flask import abort
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from app.alerts.rules import changes
@@ -17,6 +16,7 @@ from app.alerts.rules.stored import AlertRule, find_rule, list_rules
 from app.api.alerts import one_of
 from app.api.requests import Query
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.inputs import Body, ProjectId, patch_of
 from app.web import access
 from app.web.current import current_store
@@ -27,7 +27,7 @@ RuleKind = Annotated[str, one_of(KINDS)]
 route = Routes("alerts")
 
 
-class LastEvaluation(BaseModel):
+class LastEvaluation(ApiModel):
     """The result of the last evaluation of a rule."""
 
     state: Literal["unknown", "ok", "firing", "no_data"]
@@ -69,7 +69,7 @@ class WatchRule(LastEvaluation):
     created_by: str | None
 
 
-class WatchRuleList(BaseModel):
+class WatchRuleList(ApiModel):
     """Alert rules; those for all projects come first."""
 
     rules: list[WatchRule]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
-from pydantic import BaseModel, Field, GetPydanticSchema
+from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
 from sqlalchemy import Row
 
@@ -16,6 +16,7 @@ from app.alerts.notifications import send_again
 from app.alerts.queries import ChannelDelivery
 from app.api.requests import EmptyBody, Limit, Query
 from app.api.routes import Routes
+from app.api.schemas import ApiModel
 from app.inputs import ProjectId, RowNumber
 from app.store import utc_now
 from app.web import access
@@ -27,7 +28,7 @@ UNKNOWN = "no notification has this id"
 route = Routes("alerts")
 
 
-class NoticeAttempt(BaseModel):
+class NoticeAttempt(ApiModel):
     """One attempt; `status` is that of HTTP or SMTP, null if there was no answer."""
 
     at: datetime
@@ -38,7 +39,7 @@ class NoticeAttempt(BaseModel):
     next_at: datetime | None
 
 
-class NoticeSending(BaseModel):
+class NoticeSending(ApiModel):
     """A notification on one channel; `state` has the values of the state of a delivery."""
 
     channel_id: int | None
@@ -57,7 +58,7 @@ class SendingDetail(NoticeSending):
     tries: list[NoticeAttempt]
 
 
-class NoticeIssue(BaseModel):
+class NoticeIssue(ApiModel):
     """An issue that a notification names, as it was when the notification was made.
 
     `back` is only set for an issue that came back. `cause` is the first line of the exception that
@@ -76,7 +77,7 @@ class NoticeIssue(BaseModel):
     cause: str | None
 
 
-class Notice(BaseModel):
+class Notice(ApiModel):
     """A notification; `kind` is that of its rule, or `test`; `total` counts its issues."""
 
     id: int
@@ -100,14 +101,14 @@ class NoticeDetail(Notice):
     sendings: list[SendingDetail]  # type: ignore[assignment]  # narrower, for reading only
 
 
-class NoticePage(BaseModel):
+class NoticePage(ApiModel):
     """A page of notifications, newest first."""
 
     alerts: list[Notice]
     next: str | None = None
 
 
-class SentAgain(BaseModel):
+class SentAgain(ApiModel):
     """The number of channels that send a notification again."""
 
     channels: int
@@ -182,5 +183,5 @@ def _sending(row: Row[Any]) -> NoticeSending:
     return NoticeSending(**_fields(row, NoticeSending))
 
 
-def _fields(row: Row[Any], model: type[BaseModel]) -> dict[str, Any]:
+def _fields(row: Row[Any], model: type[ApiModel]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in model.model_fields if name != "sendings"}

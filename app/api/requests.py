@@ -31,7 +31,7 @@ class EmptyBody(Body):
 class Query(BaseModel):
     """A query string; each parameter is converted to the type of its field."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(defer_build=True, extra="forbid")
 
 
 class Paged(Query):

@@ -18,9 +18,12 @@ Next = Annotated[
 
 
 class ApiModel(BaseModel):
-    """The base of all answers; a field may be given as a row or a dataclass instead of a model."""
+    """The base of all answers; a field may be given as a row or a dataclass instead of a model.
 
-    model_config = ConfigDict(from_attributes=True)
+    A model is built when it is used for the first time: a process uses few of them.
+    """
+
+    model_config = ConfigDict(defer_build=True, from_attributes=True)
 
     @classmethod
     def of(cls, source: object, **others: Any) -> Self:

@@ -16,10 +16,13 @@ from sqlalchemy import Connection, func, select
 from app.delivery.tables import counters
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes
-from app.store import added, upsert
+from app.store import DriverStatement, added, upsert
 
 # The states of an envelope that has not been discarded.
 STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DISCARDED)
+
+
+_ADDITION = DriverStatement(lambda dialect: upsert(dialect, counters, value=added))
 
 
 class Tally:
@@ -73,8 +76,7 @@ def noticed(state: str) -> str:
 def add(conn: Connection, counts: Mapping[str, int]) -> None:
     """Add to the cumulative counters. A counter that does not exist yet is created."""
     rows = [{"name": name, "value": value} for name, value in sorted(counts.items()) if value]
-    if rows:
-        conn.execute(upsert(conn, counters, value=added), rows)
+    _ADDITION.run(conn, rows)
 
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:

@@ -19,14 +19,16 @@ from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID
 from app.protocol.dsn import Dsn
-from app.store import replaced, upsert
+from app.store import DriverStatement, is_in, replaced, upsert
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 _MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
-# This statement is built once. Every transaction that accepts envelopes executes it, and building
-# it takes longer than executing it.
-_WITH_DSN = select(destinations.c.project_id).where(
-    destinations.c.project_id.in_(bindparam("ids", expanding=True)), destinations.c.dsn.is_not(None)
+# Every transaction that accepts envelopes executes this statement.
+_WITH_DSN = DriverStatement(
+    lambda dialect, size: select(destinations.c.project_id).where(
+        is_in(destinations.c.project_id, "ids", size), destinations.c.dsn.is_not(None)
+    ),
+    takes="ids",
 )
 
 
@@ -93,9 +95,7 @@ class Destinations:
         """Return those of the projects that have a DSN."""
         found = {OWN_PROJECT_ID} & set(project_ids) if self.own_dsn else set()
         others = set(project_ids) - {OWN_PROJECT_ID}
-        if others:
-            found |= set(conn.scalars(_WITH_DSN, {"ids": sorted(others)}))
-        return found
+        return found | {of for (of,) in _WITH_DSN.fetch(conn, {"ids": sorted(others)})}
 
     def find(self, conn: Connection, project_id: int) -> Destination:
         """Return the destination of a project. A project without a DSN gets one without a DSN."""

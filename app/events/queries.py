@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from app.events.filter import PROJECT_IDS, EventFilter
 from app.events.tables import envelopes, events
@@ -75,18 +76,25 @@ def find_event(
     parsed = parse_event_id(event_id)
     if parsed is None:
         return None
-    query = (
+    query = _of_id()
+    if project_id is not None:
+        query = query.where(events.c.project_id == project_id)
+    row = conn.execute(query, {"event": parsed}).first()
+    return None if row is None else _stored(row)
+
+
+@cache
+def _of_id() -> Select[Any]:
+    return (
         select(events, *DELIVERY_COLUMNS, envelopes.c.body)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
         # The index begins with the project: without this condition the query would read every
         # event.
-        .where(events.c.project_id.in_(select(PROJECT_IDS)), events.c.event_id == parsed)
+        .where(
+            events.c.project_id.in_(select(PROJECT_IDS)), events.c.event_id == bindparam("event")
+        )
         .order_by(events.c.project_id)
     )
-    if project_id is not None:
-        query = query.where(events.c.project_id == project_id)
-    row = conn.execute(query).first()
-    return None if row is None else _stored(row)
 
 
 def read_stored(body: bytes, event_id: str, received_at: datetime) -> tuple[Event, dict[str, Any]]:
@@ -104,6 +112,7 @@ def _stored(row: Row[Any]) -> StoredEvent:
     return StoredEvent(row, *read_stored(row.body, row.event_id, row.received_at))
 
 
+@cache
 def _with_delivery() -> Select[Any]:
     query = select(events, *DELIVERY_COLUMNS)
     return query.join(envelopes, envelopes.c.id == events.c.envelope_id)

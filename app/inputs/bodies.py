@@ -15,7 +15,7 @@ class Body(BaseModel):
     :cvar is_optional: whether a request without a body means an empty object.
     """
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid")
     is_optional: ClassVar = False
     max_bytes: ClassVar = 64 * 1024
 

@@ -25,7 +25,7 @@ class Filter(BaseModel):
     Only the API offers a field without a :class:`.Control`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
 
     @classmethod
     def read_leniently(cls, values: Mapping[str, Any]) -> tuple[Self, set[str]]:

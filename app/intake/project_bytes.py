@@ -9,7 +9,7 @@ entries. Code that removes envelopes gets their bytes from :data:`RETURNED` and 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from sqlalchemy import Connection, case, delete, func, literal, select
 
 from app.events.tables import envelopes
 from app.intake.tables import project_bytes
-from app.store import Store, added, new_if_any, upsert
+from app.store import DriverStatement, Store, added, new_if_any, upsert
 
 # An estimate of the bytes of an envelope's row, its event's row and their index entries. It decides
 # which project has to make room. When room is needed is measured. Migration 0019 has this number.
@@ -37,6 +37,12 @@ RETURNED = (
     case((HAS_ATTACHMENT, TAKEN), else_=literal(0)).label("attached"),
 )
 
+_ADDITION = DriverStatement(
+    lambda dialect: upsert(
+        dialect, project_bytes, bytes=added, attachment_bytes=added, stored_at=new_if_any
+    )
+)
+
 
 class Bytes(NamedTuple):
     """The bytes a project uses. ``stored_at`` is when an envelope of it was last stored."""
@@ -50,8 +56,8 @@ class Change:
     """The bytes that a transaction adds to projects or subtracts from them."""
 
     def __init__(self) -> None:
-        self.bytes: Counter[int] = Counter()
-        self.attachment_bytes: Counter[int] = Counter()
+        self.bytes: dict[int, int] = defaultdict(int)
+        self.attachment_bytes: dict[int, int] = defaultdict(int)
 
     def count(self, project_id: int, taken: int, attached: int) -> None:
         """Add one envelope. For an envelope that is removed, the bytes are negative."""
@@ -79,11 +85,7 @@ def add(conn: Connection, change: Change, stored_at: datetime | None = None) -> 
         # Sorted by project id, as in all code that writes rows of several projects.
         for project_id, number in sorted(change.bytes.items())
     ]
-    if rows:
-        statement = upsert(
-            conn, project_bytes, bytes=added, attachment_bytes=added, stored_at=new_if_any
-        )
-        conn.execute(statement, rows)
+    _ADDITION.run(conn, rows)
 
 
 def read(conn: Connection) -> dict[int, Bytes]:

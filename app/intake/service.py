@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import logging
 import re
+import secrets
 import sys
 import time
 import uuid
@@ -23,7 +24,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 from app.delivery import accounting
 from app.delivery.destinations import Destinations
@@ -36,7 +38,7 @@ from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
 from app.projects.quotas import store_full_counter
 from app.protocol.caller import Caller, infer
-from app.protocol.client_clock import correct_times
+from app.protocol.client_clock import Correction, correct_times
 from app.protocol.client_report import read_client, read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
@@ -97,6 +99,8 @@ class Intake:
         self.scrubber = scrubber
         self.bound = bound or StoreBound(store, 0)
         self.rules = RuleBook(store)
+        # Most envelopes come from a few servers, and the settings do not change.
+        self._keeps_address = lru_cache(maxsize=1024)(partial(_keeps_address, scrubber))
         self._reraise = reraise
         self._attachments: Attachments = attachments
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
@@ -159,11 +163,15 @@ class Intake:
             named = read_client(envelope, caller.client)
             may_keep = caller.address is not None and self._keeps_address(caller.address)
             inferred = infer(envelope, caller, may_keep_address=may_keep or not caller.address)
-            prepared = self._prepare(envelope, project_id)
+            known: dict[str, Any] = {
+                "via": via,
+                "quota": quota,
+                "client": named,
+                "inferred": inferred,
+            }
+            prepared = self._prepare(envelope, project_id, uid=uid, **known)
             measures = with_timings(prepared.measures, envelope)
-            prepared = replace(prepared, via=via, quota=quota, client=named, measures=measures)
-            prepared = replace(prepared, inferred=inferred)
-            return replace(prepared, uid=uid) if uid is not None else prepared
+            return replace(prepared, measures=measures) if measures.timings else prepared
 
     def store_all(self, batch: list[Prepared], timeout_s: float) -> list[Accepted | Exception]:
         """Store prepared envelopes and return when all are on the disk, or are refused.
@@ -284,15 +292,24 @@ class Intake:
     # ---- preparing ------------------------------------------------------------------------------
 
     def _prepare(
-        self, envelope: Envelope, project_id: int, known_secrets: frozenset[str] = frozenset()
+        self,
+        envelope: Envelope,
+        project_id: int,
+        known_secrets: frozenset[str] = frozenset(),
+        *,
+        uid: str | None = None,
+        **known: Any,
     ) -> Prepared:
+        """Scrub, read and group an envelope.
+
+        :param known: fields of the result that are known before.
+        """
         received_at, started = utc_now(), time.perf_counter()
         findings = self._scrub(envelope, known_secrets)
         scrub_ms = (time.perf_counter() - started) * 1000
-        uid = uuid.uuid4().hex
-        correction = correct_times(envelope, received_at)
-        prepared = self._prepared(uid, project_id, received_at, envelope, findings, scrub_ms)
-        return replace(prepared, correction=correction if prepared.event else None)
+        known |= {"uid": uid or secrets.token_hex(16), "scrub_ms": scrub_ms}
+        known["correction"] = correct_times(envelope, received_at)
+        return self._prepared(project_id, received_at, envelope, findings, **known)
 
     def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
         budget = WorkBudget()
@@ -303,26 +320,21 @@ class Intake:
             self._owed.count("scrub_budget_exceeded")
         return findings
 
-    def _keeps_address(self, address: str) -> bool:
-        """Whether the settings keep a user's IP address in an event."""
-        user = {"user": {"ip_address": address}}
-        return bool(self.scrubber.scrub(user)[0] == user)
-
     def _prepared(
         self,
-        uid: str,
         project_id: int,
         received_at: datetime,
         envelope: Envelope,
         findings: list[Finding],
-        scrub_ms: float,
+        *,
+        correction: Correction | None = None,
+        **known: Any,
     ) -> Prepared:
         event = _read(envelope, received_at)
         event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
         body = serialize_envelope(envelope)
         rules = self.rules.rules_of(project_id) if event else ()
         return Prepared(
-            uid=uid,
             project_id=project_id,
             received_at=received_at,
             item_types=_types_of(envelope),
@@ -336,19 +348,19 @@ class Intake:
             grouping=group(event, rules) if event else None,
             older=partial(group_v1, event, rules) if event else None,
             findings=findings,
-            scrub_ms=scrub_ms,
             measures=read_measures(envelope),
+            correction=correction if event else None,
+            **known,
         )
 
     def _restored(self, waiting: Waiting) -> Prepared:
         # It was scrubbed before it was written. A second pass would only lose the scrubbing report.
         return self._prepared(
-            waiting.uid,
             waiting.project_id,
             waiting.received_at,
             parse_envelope(waiting.body),
             [Finding(**finding) for finding in waiting.scrubbed],
-            0.0,
+            uid=waiting.uid,
         )
 
     # ---- committing -----------------------------------------------------------------------------
@@ -416,6 +428,12 @@ class Intake:
             log.exception("the tracker failed to %s", doing)
             if self._reraise:
                 raise
+
+
+def _keeps_address(scrubber: Scrubber, address: str) -> bool:
+    """Return whether the settings keep a user's IP address in an event."""
+    user = {"user": {"ip_address": address}}
+    return bool(scrubber.scrub(user)[0] == user)
 
 
 def _types_of(envelope: Envelope) -> str:

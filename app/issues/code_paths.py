@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Frame
+from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Named
 
 # Modules that do not name a location: every script has the same one.
 _NO_MODULES = frozenset({"", "?", "__main__", "__mp_main__", "<unknown module>", "<unknown>"})
@@ -80,7 +80,7 @@ _COUNTED = re.compile(
 _VERSION = re.compile(r"(?<=\w)[-_@]v?\d+\.\d[\w.+-]*$")
 
 
-def is_nowhere(frame: Frame) -> bool:
+def is_nowhere(frame: Named) -> bool:
     """Return whether a frame has no location: a built-in of its runtime, or an empty frame."""
     if module_of(frame) or frame.package:
         return False
@@ -90,19 +90,19 @@ def is_nowhere(frame: Frame) -> bool:
     return path in _NO_FILES or path.startswith("native ")
 
 
-def place(frame: Frame) -> str:
+def place(frame: Named) -> str:
     """Return the module of a frame, else its file, else its binary, else ``?``."""
     if module := module_of(frame):
         return stable_module(module)
     return stable_path(path_of(frame) or "?")
 
 
-def module_of(frame: Frame) -> str | None:
+def module_of(frame: Named) -> str | None:
     """Return the module of a frame as the client sent it, ``None`` if it names no location."""
     return None if (frame.module or "") in _NO_MODULES else (frame.module or "")[:MAX_PATH]
 
 
-def path_of(frame: Frame) -> str | None:
+def path_of(frame: Named) -> str | None:
     """Return the file of a frame, else its binary, as the client sent it."""
     path = frame.filename if frame.filename not in _NO_FILES else frame.abs_path
     return (path or frame.package or "")[:MAX_PATH] or None

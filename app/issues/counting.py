@@ -7,8 +7,7 @@ row, whose value is empty.
 
 from __future__ import annotations
 
-import functools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -30,7 +29,7 @@ from sqlalchemy import (
 
 from app.issues.tables import issue_hours, issue_tags
 from app.protocol.event import Event
-from app.store import added, upsert
+from app.store import DriverStatement, added, upsert
 
 # At most 2,000 rows per issue. Reading and ranking all of them takes about a millisecond.
 MAX_KEYS = 40
@@ -45,8 +44,8 @@ class Hours:
     """Event counts of issues, by the hour of the event and by the hour in which it was received."""
 
     def __init__(self) -> None:
-        self.happened: Counter[tuple[int, datetime]] = Counter()
-        self.received: Counter[tuple[int, datetime]] = Counter()
+        self.happened: dict[tuple[int, datetime], int] = defaultdict(int)
+        self.received: dict[tuple[int, datetime], int] = defaultdict(int)
 
     def count(self, issue_id: int, at: datetime, received_at: datetime) -> None:
         """Count an event.
@@ -64,8 +63,8 @@ class Hours:
             {
                 "issue_id": key[0],
                 "hour": key[1],
-                "events": self.happened[key],
-                "received": self.received[key],
+                "events": self.happened.get(key, 0),
+                "received": self.received.get(key, 0),
             }
             for key in sorted({*self.happened, *self.received})
         ]
@@ -97,14 +96,14 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
         {"of": issue_id, "named": key, "being": value, "times": times}
         for (issue_id, key, value), times in sorted(counts.items())
     ]
-    if rows:
-        conn.execute(_tag_upsert(conn.dialect.name), rows)
+    known = _TAG_ADDITION.run_each(conn, rows)
+    # Adding to a row takes a fifth of the time of the statement that checks the bounds first.
+    _TAG_UPSERT.run(conn, [row for row, is_known in zip(rows, known, strict=True) if not is_known])
 
 
 def add_hours(conn: Connection, hours: Hours) -> None:
     """Add event counts to the hours of issues."""
-    if rows := hours.rows:
-        conn.execute(upsert(conn, issue_hours, events=added, received=added), rows)
+    _HOUR_ADDITION.run(conn, hours.rows)
 
 
 def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
@@ -166,8 +165,7 @@ def merge_tags(conn: Connection, source_id: int, target_id: int) -> None:
         {"of": target_id, "named": key, "being": value, "times": times}
         for key, value, times in conn.execute(query.order_by(of.times_seen.desc()))
     ]
-    if rows:
-        conn.execute(_tag_upsert(conn.dialect.name), rows)
+    _TAG_UPSERT.run(conn, rows)
     conn.execute(delete(issue_tags).where(of.issue_id == source_id))
 
 
@@ -188,8 +186,19 @@ def pairs_of(event: Event) -> list[Pair]:
     return list(islice(((key, value) for key, value in cut if key and value), MAX_KEYS))
 
 
-# Built once: building this statement takes longer than executing it.
-@functools.cache
+_TAG_ADDITION = DriverStatement(
+    lambda dialect: (
+        update(issue_tags)
+        .where(issue_tags.c.issue_id == bindparam("of"))
+        .where(issue_tags.c.key == bindparam("named"), issue_tags.c.value == bindparam("being"))
+        .values(times_seen=issue_tags.c.times_seen + bindparam("times"))
+    )
+)
+_HOUR_ADDITION = DriverStatement(
+    lambda dialect: upsert(dialect, issue_hours, events=added, received=added)
+)
+
+
 def _tag_upsert(dialect: str) -> Any:
     """Return a statement that counts and keeps the bounds, without a query before it.
 
@@ -212,3 +221,6 @@ def _tag_upsert(dialect: str) -> Any:
         bindparam("times", type_=columns.times_seen.type),
     ).where(or_(exists().where(of_key), keys.scalar_subquery() < MAX_KEYS))
     return upsert(dialect, issue_tags, row, times_seen=added)
+
+
+_TAG_UPSERT = DriverStatement(_tag_upsert)

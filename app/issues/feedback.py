@@ -21,7 +21,7 @@ from app.issues.tables import DELETED, WAITS, feedback, issues
 from app.protocol.event import parse_event_id
 from app.protocol.feedback import Feedback
 from app.protocol.lenient import search_text
-from app.store import Store, insert
+from app.store import DriverStatement, Store, insert_for, is_in
 from app.store.paging import Listing, Page, hidden, read_page
 from app.store.searching import contains
 
@@ -61,9 +61,9 @@ class FeedbackFilter(Filter):
             along.append(columns.issue_id == self.issue_id)
         elif self.project_id is not None:
             along.append(columns.project_id == self.project_id)
-        if self.issue_id is not None:
+        if self.issue_id is not None and self.event_id is not None:
             others.append(hidden(columns.issue_id) == self.issue_id)
-        if self.project_id is not None:
+        if self.project_id is not None and (self.event_id or self.issue_id) is not None:
             others.append(hidden(columns.project_id) == self.project_id)
         if text := search_text(self.q):
             others.append(_contains(text))
@@ -89,7 +89,7 @@ def record_feedback(conn: Connection, received: Iterable[Received]) -> None:
     known = _issues_of(conn, {(row["project_id"], row["associated_event_id"]) for row in rows})
     for row in rows:
         row["issue_id"] = known.get((row["project_id"], row["associated_event_id"]))
-    conn.execute(insert(conn, feedback).on_conflict_do_nothing(), rows)
+    _INSERTION.run(conn, rows)
 
 
 def link_orphans(store: Store) -> int:
@@ -175,9 +175,13 @@ def nth_newest_at(conn: Connection, project_id: int, n: int) -> datetime | None:
     return conn.execute(query.order_by(feedback.c.id.desc()).offset(n - 1).limit(1)).scalar()
 
 
-_ISSUES_OF = select(events.c.event_id, events.c.issue_id).where(
-    events.c.project_id == bindparam("project_id"),
-    events.c.event_id.in_(bindparam("event_ids", expanding=True)),
+_INSERTION = DriverStatement(lambda dialect: insert_for(dialect, feedback).on_conflict_do_nothing())
+_ISSUES_OF = DriverStatement(
+    lambda dialect, size: select(events.c.event_id, events.c.issue_id).where(
+        events.c.project_id == bindparam("project_id"),
+        is_in(events.c.event_id, "event_ids", size),
+    ),
+    takes="event_ids",
 )
 
 
@@ -192,8 +196,8 @@ def _issues_of(
     return {
         (project_id, event_id): issue_id
         for project_id, ids in by_project.items()
-        for event_id, issue_id in conn.execute(
-            _ISSUES_OF, {"project_id": project_id, "event_ids": ids}
+        for event_id, issue_id in _ISSUES_OF.fetch(
+            conn, {"project_id": project_id, "event_ids": ids}
         )
     }
 

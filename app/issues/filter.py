@@ -51,6 +51,11 @@ class IssueFilter(Filter):
         """The statuses of the issues that match this filter."""
         return [self.status] if self.status else STATUSES
 
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index finds all issues of a status that match, without a check of each."""
+        return not self._along() and not self._others()
+
     def seen_by(self, username: str | None) -> IssueFilter:
         """Return this filter with ``me`` replaced by the name of a user.
 

@@ -22,7 +22,7 @@ from app.issues.generated import (
 from app.issues.names_in_browsers import is_in_browser, is_page_or_script, without_receiver
 from app.issues.parametrize import parametrize
 from app.protocol.libraries import likely_frames, own_frames
-from app.protocol.stack import MAX_PATH, Frame, is_of_application, is_script
+from app.protocol.stack import MAX_PATH, Frame, FrameNames, is_of_application, is_script
 
 # More calls would not explain a key better. The newest calls are nearest to the bug.
 MAX_CALLS = 20
@@ -213,18 +213,23 @@ def _call(frame: Frame) -> Call:
 
 
 def _second_call(frame: Frame) -> Call:
-    function = _second_function((frame.function or "")[:MAX_NAME], is_page_or_script(frame))
-    if is_in_browser(frame):
+    if frame.located is None:
+        return _call_of(frame.names)
+    call = _call_of(frame.names, (frame.image or "")[:MAX_PATH])
+    if not call.function and not frame.filename:
+        return Call(call.place, f"+{frame.image_offset:#x}")
+    return call
+
+
+@lru_cache(maxsize=4096)
+def _call_of(names: FrameNames, image: str = "") -> Call:
+    is_script = is_page_or_script(names)
+    function = _second_function((names.function or "")[:MAX_NAME], is_script)
+    if is_in_browser(names):
         function = without_receiver(function)
-    if not function and frame.image_offset is not None and not frame.filename:
-        return Call(_second_place(frame), f"+{frame.image_offset:#x}")
-    return Call(_second_place(frame), function)
-
-
-def _second_place(frame: Frame) -> str:
-    if module := module_of(frame):
-        return _second_module(module, is_page_or_script(frame))
-    return _second_path(path_of(frame) or (frame.image or "?")[:MAX_PATH])
+    if module := module_of(names):
+        return Call(_second_module(module, is_script), function)
+    return Call(_second_path(path_of(names) or image or "?"), function)
 
 
 @lru_cache(maxsize=8192)
@@ -284,9 +289,14 @@ def _is_of_application(frames: list[Frame]) -> list[Frame]:
 
 def _says_where(frame: Frame) -> bool:
     """Return whether a person wrote the call of a frame, and the frame says which call it is."""
-    if frame.filename == _COMPILERS_OWN or is_thunk((frame.function or "")[:MAX_NAME]):
+    return _is_written(frame.names, frame.image_offset is not None)
+
+
+@lru_cache(maxsize=4096)
+def _is_written(names: FrameNames, has_offset: bool) -> bool:
+    if names.filename == _COMPILERS_OWN or is_thunk((names.function or "")[:MAX_NAME]):
         return False
-    return frame.image_offset is not None or not is_nowhere(frame)
+    return has_offset or not is_nowhere(names)
 
 
 def _looks_like_others(call: Call, frame: Frame) -> bool:
@@ -294,9 +304,9 @@ def _looks_like_others(call: Call, frame: Frame) -> bool:
 
     All errors that React caught do: its own calls are the last ones that the browser knows.
     """
-    if is_nameless(call.function, module_of(frame)):
+    if is_nameless(call.function, module_of(frame.names)):
         return True
-    return is_page_or_script(frame) and not likely_frames([frame])
+    return is_page_or_script(frame.names) and not likely_frames([frame])
 
 
 # Version 1 stays as it was. Version 2 removes more generated parts. It identifies instructions

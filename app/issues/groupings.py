@@ -10,7 +10,6 @@ new key is unknown. It is not computed for projects without a match by an older 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
 
 from app.issues.grouping import Grouping
 from app.issues.tables import REMOVED_KEY, groupings, issues, older_groupings
-from app.store import insert_for
+from app.store import DriverStatement, is_in
 
 # A project, a version of the rules, and the hash of a key.
 Key = tuple[int, str, str]
@@ -43,8 +42,8 @@ class Known(NamedTuple):
     resolved_in: str | None
     resolved_at: datetime | None
     was_kept: bool
-    is_new: bool = False
     first_seen: datetime | None = None
+    is_new: bool = False
 
 
 class Attached(NamedTuple):
@@ -66,10 +65,8 @@ class Seen(NamedTuple):
 
 def find_groupings(conn: Connection, keys: Collection[Key]) -> dict[Key, Known]:
     """Return the stored groupings of these keys, by key; unknown keys are left out."""
-    if not keys:
-        return {}
-    found = conn.execute(_FIND, {"hashes": sorted({key[2] for key in keys})})
-    known = {(row.project_id, row.version, row.hash): _known(row) for row in found}
+    found = _FIND.fetch(conn, {"hashes": sorted({key[2] for key in keys})})
+    known = {row[:3]: Known(*row[3:]) for row in found}
     return {key: grouping for key, grouping in known.items() if key in keys}
 
 
@@ -112,8 +109,7 @@ def count_seen(conn: Connection, seen: Iterable[Seen]) -> None:
         {"of": grouping.id, "more": grouping.times, "first": grouping.first, "last": grouping.last}
         for grouping in sorted(seen)
     ]
-    if rows:
-        conn.execute(_SEEN, rows)
+    _SEEN.run(conn, rows)
 
 
 def groupings_of(conn: Connection, issue_id: int) -> list[Row[Any]]:
@@ -154,19 +150,6 @@ def delete_groupings(conn: Connection, issue_ids: Collection[int]) -> None:
     conn.execute(delete(groupings).where(groupings.c.issue_id.in_(issue_ids)))
 
 
-def _known(row: Row[Any]) -> Known:
-    return Known(
-        row.id,
-        row.issue_id,
-        row.status,
-        row.resolved_after,
-        row.resolved_in,
-        row.resolved_at,
-        row.was_kept,
-        first_seen=row.first_seen,
-    )
-
-
 def _row(key: Key, grouping: Grouping, issue_id: int, now: datetime) -> dict[str, Any]:
     project_id, version, hash = key
     return {
@@ -183,39 +166,33 @@ def _row(key: Key, grouping: Grouping, issue_id: int, now: datetime) -> dict[str
 
 
 def _insert(conn: Connection, rows: list[dict[str, Any]]) -> dict[Key, int]:
-    if not rows:
-        return {}
-    found = conn.execute(_insertion(conn.dialect.name), rows)
-    return {(project_id, version, hash): id for id, project_id, version, hash in found}
+    return {row[1:]: row[0] for row in _INSERTION.fetch_each(conn, rows)}
 
 
-@functools.cache
-def _insertion(dialect: str) -> Any:
-    of = groupings.c
-    return insert_for(dialect, groupings).returning(of.id, of.project_id, of.version, of.hash)
-
-
-# Built once: building a statement takes longer than executing it.
-_FIND = (
-    select(
-        groupings.c.id,
-        groupings.c.project_id,
-        groupings.c.version,
-        groupings.c.hash,
-        groupings.c.issue_id,
-        issues.c.status,
-        issues.c.resolved_after,
-        issues.c.resolved_in,
-        issues.c.resolved_at,
-        (groupings.c.key == REMOVED_KEY).label("was_kept"),
-        issues.c.first_seen,
-    )
-    .join(issues, issues.c.id == groupings.c.issue_id)
-    .where(groupings.c.hash.in_(bindparam("hashes", expanding=True)))
+_KEY = groupings.c.project_id, groupings.c.version, groupings.c.hash
+_INSERTION = DriverStatement(lambda dialect: groupings.insert().returning(groupings.c.id, *_KEY))
+# The key, then the fields of Known in their order.
+_FIND = DriverStatement(
+    lambda dialect, size: (
+        select(
+            *_KEY,
+            groupings.c.id,
+            groupings.c.issue_id,
+            issues.c.status,
+            issues.c.resolved_after,
+            issues.c.resolved_in,
+            issues.c.resolved_at,
+            (groupings.c.key == REMOVED_KEY).label("was_kept"),
+            issues.c.first_seen,
+        )
+        .join(issues, issues.c.id == groupings.c.issue_id)
+        .where(is_in(groupings.c.hash, "hashes", size))
+    ),
+    takes="hashes",
 )
 
 
-def _seen_statement() -> Any:
+def _seen_statement(dialect: str) -> Any:
     of, moment = groupings.c, groupings.c.first_seen.type
     first, last = bindparam("first", type_=moment), bindparam("last", type_=moment)
     # The times of a grouping without events are not yet those of an event.
@@ -232,4 +209,4 @@ def _seen_statement() -> Any:
     )
 
 
-_SEEN = _seen_statement()
+_SEEN = DriverStatement(_seen_statement)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Frame, is_script
+from app.protocol.stack import MAX_PATH, SCRIPT_FILE, Named, is_script
 
 _ADDRESS = re.compile(r"(?:blob:)?https?://|webpack(?:-internal)?://|turbopack://")
 # The address of a page with inline scripts: it has no extension, or the extension of a page.
@@ -21,12 +21,12 @@ _PAGE = re.compile(
 _RECEIVERS = re.compile(r"^(?:[\w$]{1,100}\.){1,20}(?=[\w$#])")
 
 
-def is_page_or_script(frame: Frame) -> bool:
+def is_page_or_script(frame: Named) -> bool:
     """Return whether the frame is JavaScript, of a script file or of an inline script in a page."""
     return is_script(frame) or bool(_PAGE.match(_address(frame)))
 
 
-def is_in_browser(frame: Frame) -> bool:
+def is_in_browser(frame: Named) -> bool:
     """Return whether the frame may be from a browser, which then named the function."""
     address = _address(frame)
     return bool(_ADDRESS.match(address) or _PAGE.match(address)) and is_page_or_script(frame)
@@ -45,5 +45,5 @@ def innermost(name: str) -> str:
     return "" if "[" in last else last
 
 
-def _address(frame: Frame) -> str:
+def _address(frame: Named) -> str:
     return (frame.abs_path or frame.filename or "")[:MAX_PATH]

@@ -16,13 +16,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, select
+from sqlalchemy import Connection, case, delete, select
 
 from app.issues.grouping import Grouping
 from app.issues.groupings import Key
 from app.issues.tables import IssueStatus, groupings, issue_tags, issues, new_issue_windows
 from app.protocol.event import Event
-from app.store import new_if_any, replaced, upsert
+from app.store import DriverStatement, is_in, new_if_any, replaced, upsert
 
 # Not a version of the grouping rules: those are numbers.
 OTHER_VERSION = "other"
@@ -36,8 +36,21 @@ MAX_TYPES = 100
 SHOWN_TYPES = 10
 NO_TYPE = "no type"
 
-_WINDOWS = select(new_issue_windows).where(
-    new_issue_windows.c.project_id.in_(bindparam("ids", expanding=True))
+_WINDOWS = DriverStatement(
+    lambda dialect, size: select(
+        new_issue_windows.c.project_id, new_issue_windows.c.hour, new_issue_windows.c.made
+    ).where(is_in(new_issue_windows.c.project_id, "ids", size)),
+    takes="ids",
+)
+_ADDITION = DriverStatement(
+    lambda dialect: upsert(
+        dialect,
+        new_issue_windows,
+        hour=replaced,
+        made=_made,
+        over_at=_over_at,
+        over_limit=new_if_any,
+    )
 )
 
 
@@ -84,16 +97,7 @@ def count_new(
         }
         for project_id in sorted(over | new.keys())
     ]
-    if rows:
-        statement = upsert(
-            conn,
-            new_issue_windows,
-            hour=replaced,
-            made=_made,
-            over_at=_over_at,
-            over_limit=new_if_any,
-        )
-        conn.execute(statement, rows)
+    _ADDITION.run(conn, rows)
 
 
 def in_other(event: Event, grouping: Grouping) -> tuple[Event, Grouping]:
@@ -149,8 +153,8 @@ def latest_overflow(conn: Connection, project_id: int, since: datetime) -> Any |
 
 
 def _made_in_hour(conn: Connection, ids: Iterable[int], now: datetime) -> dict[int, int]:
-    rows = conn.execute(_WINDOWS, {"ids": sorted(ids)})
-    return {row.project_id: row.made for row in rows if row.hour == hour_of(now)}
+    rows = _WINDOWS.fetch(conn, {"ids": sorted(ids)})
+    return {project_id: made for project_id, hour, made in rows if hour == hour_of(now)}
 
 
 def _count_types_of(conn: Connection, issue_id: int, counts: Counter[str]) -> None:

@@ -7,9 +7,10 @@ filter that has to check each issue.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
@@ -77,6 +78,9 @@ def page_of_issues(
         read_page(conn, select(issues), filter.listing(status, sort), after=after, limit=limit)
         for status in filter.statuses
     ]
+    if len(pages) == 1:
+        page = pages[0]
+        return page._replace(is_cut=page.is_cut and len(page.rows) < limit)
     key = filter.listing(STATUSES[0], sort)
     # After the first of these ends, a status may have issues that were not read.
     ends = [page.next for page in pages if page.next is not None]
@@ -130,29 +134,62 @@ def count_by_status(
 ) -> dict[str, Count]:
     """Return how many issues match, by status; stop counting at ``at_most`` for each."""
     filter = filter.resolved(conn)
+    if not filter.is_indexed:
+        return {
+            status: count_rows(conn, filter.listing(status), at_most=at_most)
+            for status in filter.statuses
+        }
+    query = _counts(tuple(filter.statuses), filter.project_id is not None)
+    given = {"project": filter.project_id} if filter.project_id is not None else {}
+    found = conn.execute(query, {"at_most": at_most, **given}).one()
     return {
-        status: count_rows(conn, filter.listing(status), at_most=at_most)
-        for status in filter.statuses
+        status: Count(number, number < at_most)
+        for status, number in zip(filter.statuses, found, strict=True)
     }
+
+
+@cache
+def _counts(statuses: tuple[str, ...], of_project: bool) -> Select[Any]:
+    counts = []
+    for status in statuses:
+        some = select(issues.c.id).where(issues.c.status == status)
+        if of_project:
+            some = some.where(issues.c.project_id == bindparam("project"))
+        some = some.limit(bindparam("at_most", type_=Integer))
+        counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
+    return select(*counts)
 
 
 def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
     """Return the hourly event counts of each issue in the last 24 hours, oldest first."""
     last = now.replace(minute=0, second=0, microsecond=0)
-    columns = issue_hours.c
-    query = select(columns.issue_id, columns.hour, columns.events).where(
-        columns.issue_id.in_(issue_ids), columns.hour > last - timedelta(hours=HOURS)
-    )
+    given = {"ids": issue_ids, "since": last - timedelta(hours=HOURS)}
     hours = {issue_id: [0] * HOURS for issue_id in issue_ids}
-    for issue_id, hour, count in conn.execute(query) if issue_ids else ():
+    for issue_id, hour, count in conn.execute(_hours(), given) if issue_ids else ():
         ago = int((last - hour).total_seconds()) // 3600
         if 0 <= ago < HOURS:  # A clock that was set back leaves hours in the future.
             hours[issue_id][HOURS - 1 - ago] = count
     return hours
 
 
+@cache
+def _hours() -> Select[int, datetime, int]:
+    columns = issue_hours.c
+    return select(columns.issue_id, columns.hour, columns.events).where(
+        columns.issue_id.in_(bindparam("ids", expanding=True)), columns.hour > bindparam("since")
+    )
+
+
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
     """Return an issue's tags by name, each with its ``top`` most frequent values."""
+    found: dict[str, list[Row[Any]]] = {}
+    for row in conn.execute(_ranked_tags(), {"issue": issue_id, "top": top}):
+        found.setdefault(row.key, []).append(row)
+    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+
+
+@cache
+def _ranked_tags() -> Select[Any]:
     columns = issue_tags.c
     ranked = (
         select(
@@ -168,14 +205,11 @@ def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
             )
             .label("rank"),
         )
-        .where(columns.issue_id == issue_id)
+        .where(columns.issue_id == bindparam("issue"))
         .subquery()
     )
-    query = select(ranked).where(ranked.c.rank <= top).order_by(ranked.c.key, ranked.c.rank)
-    found: dict[str, list[Row[Any]]] = {}
-    for row in conn.execute(query):
-        found.setdefault(row.key, []).append(row)
-    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+    is_shown = ranked.c.rank <= bindparam("top")
+    return select(ranked).where(is_shown).order_by(ranked.c.key, ranked.c.rank)
 
 
 def transitions_of(

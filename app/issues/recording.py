@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, func, update
@@ -36,10 +39,11 @@ from app.issues.tables import IssueStatus, groupings, issue_similarity, issues, 
 from app.protocol.event import Event
 from app.stats.tables import VERSION_LENGTH
 from app.stats.users import ISSUE, RELEASE, UserCounter, hash_of
-from app.store import insert_for, utc_now
+from app.store import DriverStatement, insert_for, utc_now
 
 
-class Occurrence(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Occurrence:
     """An event with its grouping.
 
     :param release_id: the number of its release; ``None`` if the event has no release.
@@ -52,7 +56,7 @@ class Occurrence(NamedTuple):
     release_id: int | None = None
     older: Callable[[], Grouping] | None = None
 
-    @property
+    @cached_property
     def key(self) -> Key:
         """The key by which its stored grouping is found."""
         return self.project_id, self.grouping.version, self.grouping.hash
@@ -62,11 +66,21 @@ class Occurrence(NamedTuple):
         """Whether it is counted in ``<other>`` instead of its own issue."""
         return self.grouping.version == OTHER_VERSION
 
-    @property
+    @cached_property
     def user_hash(self) -> str | None:
         """The hash of the affected user; ``None`` without a user."""
         identity = self.event.user_identity
         return hash_of(identity) if identity else None
+
+    @cached_property
+    def title(self) -> str:
+        """The title of the event, as lists show it."""
+        return self.event.title[:500]
+
+    @cached_property
+    def culprit(self) -> str:
+        """Where the event happened, as lists show it."""
+        return self.event.culprit[:500]
 
 
 class Recorded(NamedTuple):
@@ -144,7 +158,7 @@ def _by_key(occurrences: list[Occurrence]) -> dict[Key, list[Occurrence]]:
 
 def _in_other(occurrence: Occurrence) -> Occurrence:
     event, grouping = in_other(occurrence.event, occurrence.grouping)
-    return occurrence._replace(event=event, grouping=grouping)
+    return replace(occurrence, event=event, grouping=grouping)
 
 
 def _is_own(key: Key) -> bool:
@@ -184,17 +198,18 @@ def _make_issues(
     if not groups:
         return {}
     rows = [_row(group, now) for group in groups]
-    statement = insert_for(conn.dialect.name, issues)
-    inserted = statement.returning(issues.c.id, issues.c.status, sort_by_parameter_order=True)
-    made = list(zip(groups, conn.execute(inserted, rows), strict=True))
+    made = list(zip(groups, rows, _ISSUE_INSERT.fetch_each(conn, rows), strict=True))
     ids = make_groupings(
-        conn, [(group[0].key, group[0].grouping, row.id) for group, row in made], now
+        conn, [(group[0].key, group[0].grouping, issue_id) for group, _, (issue_id,) in made], now
     )
     return {
-        key: Known(ids[key], row.id, row.status, None, None, None, False, is_new=True)
-        for group, row in made
+        key: Known(ids[key], issue_id, row["status"], None, None, None, False, is_new=True)
+        for group, row, (issue_id,) in made
         for key in [group[0].key]
     }
+
+
+_ISSUE_INSERT = DriverStatement(lambda dialect: issues.insert().returning(issues.c.id))
 
 
 class _Change(NamedTuple):
@@ -226,8 +241,8 @@ def _count(
     for occurrence in occurrences:
         by_issue.setdefault(known[occurrence.key].issue_id, []).append(occurrence)
     changes = [_change(conn, known[group[0].key], group) for group in by_issue.values()]
-    if rows := [_update_row(change, now) for change in changes if not change.is_new]:
-        conn.execute(_COUNTED, rows)
+    rows = [_update_row(change, now) for change in changes if not change.is_new]
+    _COUNTED.run(conn, sorted(rows, key=itemgetter("of")))
     _restore(conn, [known[change.group[-1].key] for change in changes], by_issue)
     _write_history(conn, changes)
     move_first_seen(conn, _earlier([known[group[0].key] for group in by_issue.values()], by_issue))
@@ -320,8 +335,7 @@ def _write_history(conn: Connection, changes: list[_Change]) -> None:
         for change in changes
         if change.ignored_by
     ]
-    if rows:
-        conn.execute(_TRANSITION_INSERT, rows)
+    _TRANSITION_INSERT.run(conn, rows)
     # No condition is needed: Store.write makes this the only writer until the commit.
     back = [change.id for change in changes if change.regressed_by]
     if back:
@@ -349,10 +363,10 @@ def _transition(
     }
 
 
-_TRANSITION_INSERT = transitions.insert()
+_TRANSITION_INSERT = DriverStatement(lambda dialect: transitions.insert())
 
 
-def _counted_statement() -> Any:
+def _counted_statement(dialect: str) -> Any:
     of, moment = issues.c, issues.c.first_seen.type
     first, last = bindparam("first", type_=moment), bindparam("last", type_=moment)
     more = bindparam("more", type_=of.times_seen.type)
@@ -376,8 +390,7 @@ def _counted_statement() -> Any:
     )
 
 
-# Built once: building this statement takes longer than executing it.
-_COUNTED = _counted_statement()
+_COUNTED = DriverStatement(_counted_statement)
 
 
 def _update_row(change: _Change, now: datetime) -> dict[str, Any]:
@@ -401,8 +414,8 @@ def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
     release = latest.release and latest.release[:250]
     return {
         "project_id": group[-1].project_id,
-        "title": latest.title[:500],
-        "culprit": latest.culprit[:500],
+        "title": group[-1].title,
+        "culprit": group[-1].culprit,
         "type": latest.type[:200],
         "level": latest.level,
         "is_other": False,
@@ -433,12 +446,13 @@ def _count_users(
             if occurrence.release_id is not None:
                 rows.append((RELEASE, occurrence.release_id, who))
     new = (users or UserCounter()).count(conn, rows, now)
-    if new:
-        conn.execute(_USERS_ADDED, [{"of": of, "more": more} for of, more in new.items()])
+    _USERS_ADDED.run(conn, [{"of": of, "more": more} for of, more in sorted(new.items())])
 
 
-_USERS_ADDED = (
-    update(issues)
-    .where(issues.c.id == bindparam("of"))
-    .values(users=issues.c.users + bindparam("more"))
+_USERS_ADDED = DriverStatement(
+    lambda dialect: (
+        update(issues)
+        .where(issues.c.id == bindparam("of"))
+        .values(users=issues.c.users + bindparam("more"))
+    )
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Float, Row, Select, column, func, select, text
+from sqlalchemy import Connection, Row, func, select
 
 from app.issues.similarity import WEIGHTS, hash_of, rarity, shared, similarity
 from app.issues.similarity_index import read_terms
@@ -41,8 +41,17 @@ COMMON_BESIDES = 200
 BUDGET = 10_000
 # The issues of a project are counted up to this number; more would not change which terms are rare.
 MAX_COUNTED = 20_000
-# A statement with literal numbers is never executed again, so it is not cached.
-_NOT_CACHED = {"compiled_cache": None}
+_MOST_SHARED = f"""WITH wanted (term, square) AS (VALUES {{wanted}})
+    SELECT terms.issue_id FROM wanted
+    JOIN {issue_terms.name} AS terms ON terms.project_id = {{project}} AND terms.term = wanted.term
+    GROUP BY terms.issue_id ORDER BY sum(wanted.square) DESC, terms.issue_id DESC LIMIT {{limit}}
+"""  # noqa: S608 -- numbers of this program alone
+_COUNTS = f"""WITH wanted (term, square) AS (VALUES {{wanted}})
+    SELECT wanted.term, (SELECT count(*) FROM (
+        SELECT terms.issue_id FROM {issue_terms.name} AS terms
+        WHERE terms.project_id = {{project}} AND terms.term = wanted.term LIMIT {{limit}}
+    ) AS few) FROM wanted
+"""  # noqa: S608 -- numbers of this program alone
 
 
 class Similar(NamedTuple):
@@ -119,38 +128,31 @@ def _candidates(
     """Return the rows, with their terms, of the issues that share the most rare terms."""
     if not having:
         return []
-    found = _sharing(issue.project_id, having, total).limit(CANDIDATES + 1).subquery()
+    found = _sharing(conn, issue.project_id, having, total)
     query = (
         select(issues, issue_similarity.c.terms)
-        .select_from(found)
-        .join(issues, issues.c.id == found.c.issue_id)
         .join(issue_similarity, issue_similarity.c.issue_id == issues.c.id)
-        .where(issues.c.id != issue.id, issues.c.status.in_(STATUSES))
+        .where(issues.c.id.in_(found), issues.c.id != issue.id, issues.c.status.in_(STATUSES))
     )
-    return list(conn.execute(query, execution_options=_NOT_CACHED))
+    return list(conn.execute(query))
 
 
-def _sharing(project_id: int, having: dict[str, int], total: int) -> Select[Any]:
-    """Return a query for issue ids, those that share the most of these terms first."""
+def _sharing(conn: Connection, project_id: int, having: dict[str, int], total: int) -> list[int]:
+    """Return the ids of the issues that share the most of these terms."""
     telling: dict[int, float] = {}
     left = BUDGET
     for term, count in sorted(having.items(), key=lambda pair: pair[1]):
         left -= count
         if count < COMMON and left >= 0:
             telling[hash_of(term)] = _square(term, count, total)
+    if telling:
+        wanted = ", ".join(f"({term:d}, {square:.6f})" for term, square in telling.items())
+        return [id for (id,) in _run(conn, _MOST_SHARED, wanted, project_id, CANDIDATES + 1)]
+    # All of its terms are common: use the newest issues with the heaviest term.
+    common = max(having, key=lambda term: WEIGHTS[term[0]])
     of = issue_terms.c
-    if not telling:  # All of its terms are common: use the newest issues with the heaviest term.
-        common = max(having, key=lambda term: WEIGHTS[term[0]])
-        has_it = of.project_id == project_id, of.term == hash_of(common)
-        return select(of.issue_id).where(*has_it).order_by(of.issue_id.desc())
-    wanted = _wanted(telling)
-    return (
-        select(of.issue_id)
-        .select_from(wanted)
-        .join(issue_terms, (of.project_id == project_id) & (of.term == wanted.c.term))
-        .group_by(of.issue_id)
-        .order_by(func.sum(wanted.c.square).desc(), of.issue_id.desc())
-    )
+    has_it = select(of.issue_id).where(of.project_id == project_id, of.term == hash_of(common))
+    return list(conn.scalars(has_it.order_by(of.issue_id.desc()).limit(CANDIDATES + 1)))
 
 
 def _square(term: str, count: int, total: int) -> float:
@@ -164,26 +166,20 @@ def _having(
     hashes = {hash_of(term): term for term in terms}
     if not hashes:
         return {}
-    wanted = _wanted(dict.fromkeys(hashes, 0.0))
-    of = issue_terms.c
-    has_it = of.project_id == project_id, of.term == wanted.c.term
-    some = select(of.issue_id).where(*has_it).limit(at_most).correlate(wanted).subquery()
-    count = select(func.count()).select_from(some).scalar_subquery()
-    rows = conn.execute(select(wanted.c.term, count), execution_options=_NOT_CACHED)
-    return {hashes[term]: had for term, had in rows}
+    wanted = ", ".join(f"({term:d}, 0.0)" for term in hashes)
+    return {hashes[term]: had for term, had in _run(conn, _COUNTS, wanted, project_id, at_most)}
 
 
-def _wanted(squares: dict[int, float]) -> Any:
-    """Return a table expression of term hashes and their squared weights.
+def _run(conn: Connection, statement: str, wanted: str, project_id: int, limit: int) -> list[Any]:
+    """Run one of the statements above.
 
     The numbers are literals, since they come from this program. As parameters they would take ten
-    times as long.
+    times as long, and SQLAlchemy takes 1 ms to compile such a statement, which never comes again.
+
+    :param wanted: rows of term hashes and their squared weights.
     """
-    rows = ", ".join(f"({term:d}, {square:.6f})" for term, square in squares.items())
-    # Both databases give these names to the columns.
-    columns = column("column1", BigInteger), column("column2", Float)
-    table = text(f"VALUES {rows}").columns(*columns).cte("wanted")
-    return select(table.c.column1.label("term"), table.c.column2.label("square")).subquery()
+    filled = statement.format(wanted=wanted, project=int(project_id), limit=int(limit))
+    return list(conn.exec_driver_sql(filled))
 
 
 def _last_transitions(conn: Connection, issue_ids: list[int]) -> dict[tuple[int, str], Row[Any]]:

@@ -10,9 +10,22 @@ terms have no terms yet.
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    union_all,
+)
 
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
@@ -61,7 +74,7 @@ def read_unread(store: Store, at_most: int, timeout_s: float = 5.0) -> int:
 
 def is_complete(conn: Connection) -> bool:
     """Return whether every issue has terms of the current rules."""
-    return not unread(conn, 1)
+    return conn.execute(_unread(), {"limit": 1, "version": VERSION}).first() is None
 
 
 def is_read(conn: Connection, issue_id: int) -> bool:
@@ -72,16 +85,26 @@ def is_read(conn: Connection, issue_id: int) -> bool:
 
 def unread(conn: Connection, limit: int) -> list[Unread]:
     """Return issues without terms, oldest first, and then those with terms of older rules."""
-    read = issue_similarity.c
+    return [Unread(*row) for row in conn.execute(_unread(), {"limit": limit, "version": VERSION})][
+        :limit
+    ]
+
+
+@cache
+def _unread() -> CompoundSelect[int, int]:
+    read, limit = issue_similarity.c, bindparam("limit", type_=Integer)
     highest = select(func.coalesce(func.max(read.issue_id), 0)).scalar_subquery()
     # `<other>` holds many errors, so it is not compared.
     is_one = issues.c.status.in_(STATUSES), ~issues.c.is_other
     is_new = *is_one, issues.c.id > highest
     new = select(issues.c.id, issues.c.project_id).where(*is_new).order_by(issues.c.id).limit(limit)
     # Terms of newer rules stay: a newer version of this program wrote them.
-    old = select(read.issue_id, read.project_id).where(read.version < VERSION).limit(limit)
-    both = union_all(*(select(some.subquery()) for some in (new, old)))
-    return [Unread(*row) for row in conn.execute(both)][:limit]
+    old = (
+        select(read.issue_id, read.project_id)
+        .where(read.version < bindparam("version"))
+        .limit(limit)
+    )
+    return union_all(*(select(some.subquery()) for some in (new, old)))
 
 
 def read_terms(conn: Connection, issue_ids: list[int]) -> dict[int, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from app.inputs import Body, Filter
 from app.store import utc_now
@@ -60,7 +60,7 @@ def _moment(value: object) -> object:
     return moment.astimezone(UTC)
 
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime, config=ConfigDict(defer_build=True))
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, Any]:

@@ -75,14 +75,14 @@ def _of_contexts(contexts: dict[str, Any]) -> dict[str, str | None]:
     tags: dict[str, str | None] = {}
     for name in _NAMED:
         context = read_dict(contexts.get(name))
-        own_name = read_name(context.get("name"))
-        if own_name:
+        if own_name := read_name(context.get("name")):
             version = read_name(context.get("version"))
             tags[name] = f"{own_name} {version}" if version else own_name
             tags[f"{name}.name"] = own_name
     for name, member, tag in _MEMBERS:
-        value = read_dict(contexts.get(name)).get(member)
-        tags[tag] = _yes_or_no(value) if isinstance(value, bool) else read_name(value)
+        if context := read_dict(contexts.get(name)):
+            value = context.get(member)
+            tags[tag] = _yes_or_no(value) if isinstance(value, bool) else read_name(value)
     return tags
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 # In JSON text: an escaped backslash or a complete surrogate pair (both stay), a lone surrogate, or
 # NUL.
@@ -125,10 +125,13 @@ def dump_json(value: Any) -> bytes:
         # For an ordinary event this takes 0.02 ms, a fifth of the time of the standard library.
         text = to_json(value, inf_nan_mode="null")
     except ValueError:
-        text = _dump_odd_json(value)
-    if b"\\ud" in text or b"\\u0000" in text:
-        return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", text)
-    return text
+        return _without_unstorable(_dump_odd_json(value))
+    # It refuses lone surrogates, so only NUL is searched for: a search takes a fifth of the time.
+    return _without_unstorable(text) if b"\\u0000" in text else text
+
+
+def _without_unstorable(text: bytes) -> bytes:
+    return _UNSTORABLE.sub(lambda match: match[1] or rb"\ufffd", text)
 
 
 def _dump_odd_json(value: Any) -> bytes:
@@ -220,10 +223,7 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels") from error
     except ValueError as error:
         raise EnvelopeError("it is no JSON") from error
-    # The depth is checked only if there are enough brackets: a walk through an ordinary event takes
-    # 0.15 ms.
-    may_be_deeper = text.count(b"[") + text.count(b"{") > limits.depth
-    if may_be_deeper and _is_deeper(value, limits.depth):
+    if _is_deeper(value, limits.depth, text.count(b"[") + text.count(b"{")):
         raise EnvelopeError(f"JSON is nested deeper than {limits.depth} levels")
     return value
 
@@ -231,9 +231,21 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
 def load_json(text: bytes | bytearray) -> Any:
     """Return the value of JSON text; bytes that are not UTF-8 become U+FFFD.
 
-    A single letter in another encoding, for example in a file name, must not lose the whole event.
-
     :raise ValueError: the text is not JSON. :raise RecursionError: it is nested too deeply.
+    """
+    try:
+        # It takes 0.6 of the time of the standard library, and never reads anything in another way.
+        return from_json(text, cache_strings="keys")
+    except ValueError:
+        return _load_odd_json(text)
+
+
+def _load_odd_json(text: bytes | bytearray) -> Any:
+    """Return the value of JSON that the fast parser refuses.
+
+    It may have a byte order mark, lone surrogates, more than 200 levels, or bytes that are not
+    UTF-8. A single letter in another encoding, for example in a file name, must not lose the whole
+    event.
     """
     try:
         return json.loads(text)
@@ -241,18 +253,26 @@ def load_json(text: bytes | bytearray) -> Any:
         return json.loads(text.decode("utf-8-sig", "replace"))
 
 
-def _is_deeper(value: Any, depth: int) -> bool:
+def _is_deeper(value: Any, depth: int, brackets: int) -> bool:
+    """Return whether a value has more than ``depth`` levels of containers.
+
+    :param brackets: the opening brackets in its text; it has at most as many containers. The search
+        ends when there are fewer left than levels, in an ordinary event at the third level.
+    """
     # The parser makes exactly these types. Comparing types takes half the time of isinstance().
     level = [value] if type(value) in _CONTAINERS else []
-    while level and depth:
+    while level and depth < brackets:
+        if not depth:
+            return True
         depth -= 1
+        brackets -= len(level)
         level = [
             member
             for container in level
             for member in (container.values() if type(container) is dict else container)
             if type(member) in _CONTAINERS
         ]
-    return bool(level)
+    return False
 
 
 def _line_end(body: bytes | bytearray, position: int) -> int:
@@ -267,12 +287,13 @@ def _read_headers(
     if limits and end - position > limits.header_bytes:
         raise EnvelopeTooLarge(f"{what} have more than {limits.header_bytes} bytes")
     try:
-        headers = load_json(body[position:end])
+        line = body[position:end]
+        headers = load_json(line)
     except (ValueError, RecursionError) as error:
         raise EnvelopeError(f"{what} are no JSON") from error
     if not isinstance(headers, dict):
         raise EnvelopeError(f"{what} are no JSON object")
-    if limits and _is_deeper(headers, limits.depth):
+    if limits and _is_deeper(headers, limits.depth, line.count(b"[") + line.count(b"{")):
         raise EnvelopeError(f"{what} are nested too deeply")
     return headers, end + 1
 

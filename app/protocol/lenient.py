@@ -119,6 +119,8 @@ def read_text(value: object) -> str | None:
     """Return non-empty text, also from a number, or ``None`` for anything else."""
     if isinstance(value, str):
         return clean_text(value) or None
+    if value is None:
+        return None
     return None if (number := read_number(value)) is None else str(number)
 
 

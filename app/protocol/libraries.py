@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from app.protocol.stack import MAX_PATH, Frame, is_in_library, is_of_application
+from app.protocol.stack import Frame, FrameNames, is_in_library, is_in_vendor_file
 
 # Modules and classes: a whole name, or the part of a name before a dot or a dollar sign.
 _MODULE = re.compile(
@@ -47,17 +47,23 @@ _SOURCE = re.compile(r"org-dartlang-sdk:|dart:|package:(?:flutter|sentry\w{0,20}
 
 def own_frames(frames: list[Frame]) -> list[Frame]:
     """Return the frames that the client marked as in-app, without known frameworks."""
-    return [frame for frame in frames if is_of_application(frame) and not is_of_framework(frame)]
+    return [frame for frame in frames if frame.in_app and _is_own(frame.names)]
+
+
+@lru_cache(maxsize=4096)
+def _is_own(names: FrameNames) -> bool:
+    return not is_in_vendor_file(names) and not _is_of_framework(names)
 
 
 def likely_frames(frames: list[Frame]) -> list[Frame]:
     """Return the frames that are not of a known library, for clients that marked no frame."""
-    return [
-        frame
-        for frame in frames
-        if not is_of_framework(frame)
-        and not is_in_library(frame.module, frame.abs_path or frame.filename or frame.package)
-    ]
+    return [frame for frame in frames if _is_likely(frame.names)]
+
+
+@lru_cache(maxsize=4096)
+def _is_likely(names: FrameNames) -> bool:
+    path = names.abs_path or names.filename or names.package
+    return not _is_of_framework(names) and not is_in_library(names.module, path)
 
 
 def newest_own_frame(frames: list[Frame]) -> Frame | None:
@@ -66,16 +72,11 @@ def newest_own_frame(frames: list[Frame]) -> Frame | None:
     return candidates[-1] if candidates else None
 
 
-def is_of_framework(frame: Frame) -> bool:
-    """Return whether a frame has the names of a framework, a runtime or a Sentry SDK."""
-    path = (frame.abs_path or frame.filename or "")[:MAX_PATH]
-    return _is_known(
-        (frame.module or "")[:200], (frame.function or "")[:200], path, (frame.package or "")[:300]
-    )
-
-
-@lru_cache(maxsize=8192)
-def _is_known(module: str, function: str, path: str, package: str) -> bool:
-    if _SOURCE.match(path) or _BINARY.match(package):
+def _is_of_framework(names: FrameNames) -> bool:
+    """Return whether these are the names of a framework, a runtime or a Sentry SDK."""
+    module, function = (names.module or "")[:200], (names.function or "")[:200]
+    if _SOURCE.match(names.abs_path or names.filename or "") or _BINARY.match(
+        (names.package or "")[:300]
+    ):
         return True
     return bool(_MODULE.match(module) if module else _FUNCTION.match(function))

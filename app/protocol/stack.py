@@ -8,11 +8,12 @@ payload ── exception{values} ─┐
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from app.protocol.images import Images, read_images
+from app.protocol.images import Images, Located, read_images
 from app.protocol.lenient import (
     clean_text,
     read_anything,
@@ -50,28 +51,105 @@ _VENDOR_FILE = re.compile(
 MAX_PATH = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A frame of a stack, with the source lines around it if the client sent them.
+def _line(value: object) -> str | None:
+    # The Ruby SDK sends each line with its line end.
+    return clean_text(value).rstrip("\r\n") if isinstance(value, str) else None
 
-    :param image: the file of the binary with the instruction, for a frame without a symbol.
-    :param image_offset: the offset of that instruction from the start of the binary, in bytes.
+
+def _lines(value: object) -> list[str]:
+    return [_line(line) or "" for line in read_list(value)]
+
+
+Read = TypeVar("Read")
+
+
+class FrameNames(NamedTuple):
+    """The names of a frame, each cut at :data:`MAX_PATH` characters; a call is known by them.
+
+    Nearly all frames come again with the next event, so what the names decide is remembered.
     """
 
     function: str | None
     module: str | None
     filename: str | None
     abs_path: str | None
-    lineno: int | None
-    colno: int | None
-    in_app: bool
-    context_line: str | None
-    pre_context: list[str]
-    post_context: list[str]
-    vars: dict[str, Any]
-    package: str | None = None
-    image: str | None = None
-    image_offset: int | None = None
+    package: str | None
+
+
+_NAMES = FrameNames._fields
+
+
+def _names(raw: dict[str, Any]) -> FrameNames:
+    read = (read_text(raw.get(name)) for name in _NAMES)
+    return FrameNames(*[text and text[:MAX_PATH] for text in read])
+
+
+class _Field(Generic[Read]):
+    """A field of a frame, read from the payload when it is first needed, and then kept.
+
+    :param read: return the value.
+    :param key: its key in the payload; without a key, ``read`` gets the whole frame.
+    """
+
+    def __init__(self, read: Callable[[Any], Read], key: str | None = None) -> None:
+        self._read, self._key = read, key
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, frame: Frame, owner: type) -> Read:
+        given = frame.raw if self._key is None else frame.raw.get(self._key)
+        # This object has no __set__, so Python finds the value here before it calls __get__.
+        value = frame.__dict__[self._name] = self._read(given)
+        return value
+
+
+class Frame:
+    """A frame of a stack, with the source lines around it if the client sent them.
+
+    A stack has up to hundreds of frames, and an event is grouped by few of them.
+
+    :param raw: the frame in the payload.
+    :param in_app: whether it is a frame of the application.
+    :param located: the binary with the instruction, for a frame without a symbol.
+    """
+
+    function = _Field(read_text, "function")
+    module = _Field(read_text, "module")
+    filename = _Field(read_text, "filename")
+    abs_path = _Field(read_text, "abs_path")
+    lineno = _Field(read_int, "lineno")
+    colno = _Field(read_int, "colno")
+    context_line = _Field(_line, "context_line")
+    pre_context = _Field(_lines, "pre_context")
+    post_context = _Field(_lines, "post_context")
+    vars = _Field(read_pairs, "vars")
+    package = _Field(read_text, "package")
+
+    names = _Field(_names)
+
+    def __init__(self, raw: dict[str, Any], in_app: bool, located: Located | None = None) -> None:
+        self.raw = raw
+        self.in_app = in_app
+        self.located = located
+
+    @property
+    def image(self) -> str | None:
+        """The file of the binary with the instruction."""
+        return self.located and self.located.file
+
+    @property
+    def image_offset(self) -> int | None:
+        """The offset of the instruction from the start of the binary, in bytes."""
+        return self.located and self.located.offset
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Frame):
+            return NotImplemented
+        same = self.in_app == other.in_app and self.located == other.located
+        return same and self.raw == other.raw
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +188,23 @@ class Stacks:
     loose: list[Frame] = field(default_factory=list)
 
 
-def is_script(frame: Frame) -> bool:
+# What only names decide is decided for a frame and for its names alone.
+Named = Frame | FrameNames
+
+
+def is_script(frame: Named) -> bool:
     """Return whether a frame is JavaScript, where bundlers rename files and functions."""
     return _kind_of_file((frame.filename or frame.abs_path or "")[:MAX_PATH])[0]
 
 
 def is_of_application(frame: Frame) -> bool:
     """Return whether a frame is in-app and not in the library file of a bundler."""
-    path = frame.filename or frame.abs_path or ""
-    return frame.in_app and not _kind_of_file(path[:MAX_PATH])[1]
+    return frame.in_app and not is_in_vendor_file(frame)
+
+
+def is_in_vendor_file(frame: Named) -> bool:
+    """Return whether a frame is in a file into which a bundler put libraries."""
+    return _kind_of_file((frame.filename or frame.abs_path or "")[:MAX_PATH])[1]
 
 
 @lru_cache(maxsize=4096)
@@ -206,33 +292,27 @@ def _frames(stack: object, images: Images) -> list[Frame]:
 
 
 def _frame(frame: dict[str, Any], is_marked: bool, images: Images) -> Frame:
-    get = frame.get
-    image = images.locate(frame) if "instruction_addr" in frame else None
+    in_app = frame.get("in_app")
     return Frame(
-        function=read_text(get("function")),
-        module=read_text(get("module")),
-        filename=read_text(get("filename")),
-        abs_path=read_text(get("abs_path")),
-        lineno=read_int(get("lineno")),
-        colno=read_int(get("colno")),
-        in_app=get("in_app") is True
-        or (not is_marked and get("in_app") is not False and _is_own(frame)),
-        context_line=_line(get("context_line")),
-        pre_context=[_line(line) or "" for line in read_list(get("pre_context"))],
-        post_context=[_line(line) or "" for line in read_list(get("post_context"))],
-        vars=read_pairs(get("vars")),
-        package=read_text(get("package")),
-        image=image.file if image else None,
-        image_offset=image.offset if image else None,
+        frame,
+        in_app is True or (not is_marked and in_app is not False and _is_own(frame)),
+        images.locate(frame) if "instruction_addr" in frame else None,
     )
 
 
 def is_in_library(module: object, path: object) -> bool:
     """Return whether the module or the path is one of a known library."""
-    if isinstance(module, str) and _LIBRARY_MODULE.match(module[:200].lower()):
-        return True
-    return isinstance(path, str) and bool(
-        _LIBRARY_PATH.search(path[:1000].replace("\\", "/").lower())
+    return _is_in_library(
+        module[:200] if isinstance(module, str) else "",
+        path[:MAX_PATH] if isinstance(path, str) else "",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_in_library(module: str, path: str) -> bool:
+    return bool(
+        _LIBRARY_MODULE.match(module.lower())
+        or _LIBRARY_PATH.search(path.replace("\\", "/").lower())
     )
 
 
@@ -243,8 +323,3 @@ def _is_own(frame: dict[str, Any]) -> bool:
     if is_in_library(module, path):
         return False
     return isinstance(path, str) or bool(module or frame.get("function"))
-
-
-def _line(value: object) -> str | None:
-    # The Ruby SDK sends each line with its line end.
-    return clean_text(value).rstrip("\r\n") if isinstance(value, str) else None

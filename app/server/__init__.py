@@ -5,6 +5,8 @@ the answer.
 
     loop         accepts, reads, passes complete requests to threads, sends, ends slow connections
     connections  one connection: the received part of its request, and the parser for gunicorn
+    batches      the thread that answers ordinary envelopes in batches
+    places       how many connections there may be, and which one loses its place
     framing      finds where a head and a chunked body end
     answers      the output of a thread: sent at once, the rest kept for the loop to send
     limits       the deadlines, and how many bytes are kept for each peer

@@ -3,8 +3,7 @@
     accept ─▶ HEAD ─▶ BODY ─▶ THREAD ─▶ SENDING ─▶ HEAD, or LINGERING ─▶ CLOSED
                         └─ the application checks the head when the body takes a while
 
-Each state except THREAD has a deadline. When a new connection exceeds the limits, it takes the
-place of a connection that is idle, silent or slow, in this order. If all are busy, it gets 503.
+Each state except THREAD has a deadline. A connection without a place (:mod:`.places`) gets 503.
 """
 
 from __future__ import annotations
@@ -12,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -26,6 +25,7 @@ from app.server.answers import problem
 from app.server.batches import Answer, Batches, BatchThread, wire_bytes
 from app.server.connections import IN_MEMORY_BYTES, UNCHECKED_BYTES, Connection, NoRoom, State
 from app.server.limits import Limits, Room
+from app.server.places import Places
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -47,6 +47,9 @@ STOP_LINGER_S = 0.5
 STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
+# After a large request, the next one waits this many times as long as that one took. Without it, a
+# client that sends 10 MB again and again made others wait three times as long.
+LARGE_REST, MAX_REST_S = 3.0, 1.0
 STOPPING = "the service is stopping"
 FAILED = "the request could not be answered"
 
@@ -80,10 +83,10 @@ class EventLoop:
     ) -> None:
         self._worker, self._limits, self._folder, self._check = worker, limits, folder, check
         self._room = Room(limits.bytes, limits.peer_bytes)
-        self._connections: set[Connection] = set()
-        self._by_peer: Counter[str | None] = Counter()
+        self._places = Places(limits, self._drop)
         self._accepting: bool = False
         self._next_sweep = 0.0
+        self._stopped = threading.Event()
         # Large requests are processed one at a time, without delaying the threads of all others.
         self._large_pool = ThreadPoolExecutor(1, "large")
         # Probes must not queue behind pages: a probe has to be answered at once.
@@ -107,8 +110,8 @@ class EventLoop:
 
     def _turn(self) -> None:
         self._worker.notify()
-        self._accept_if(self._worker.alive and self._has_place())
-        wait_s = SWEEP_EVERY_S if self._connections else IDLE_WAIT_S
+        self._accept_if(self._worker.alive and self._places.has_place())
+        wait_s = SWEEP_EVERY_S if self._places.connections else IDLE_WAIT_S
         self._worker.wait_for_and_dispatch_events(wait_s)
         now = time.monotonic()
         if now >= self._next_sweep:
@@ -123,13 +126,14 @@ class EventLoop:
         self._worker.alive = False
         now = time.monotonic()
         end = now + max(STOP_RESERVE_S, self._worker.cfg.graceful_timeout - STOP_RESERVE_S)
-        for connection in self._connections:
+        for connection in self._places.connections:
             if connection.state is not State.SENDING:
                 connection.deadline = min(connection.deadline, now + _rest_s(connection))
-        while self._connections and time.monotonic() < end:
+        while self._places.connections and time.monotonic() < end:
             self._turn()
-        for connection in list(self._connections):
+        for connection in list(self._places.connections):
             self._drop(connection)
+        self._stopped.set()
         if self._batches is not None:
             self._batches.stop()
         self._large_pool.shutdown(wait=False)
@@ -151,10 +155,6 @@ class EventLoop:
             else:
                 self._worker.poller.unregister(listener)
 
-    def _has_place(self) -> bool:
-        # Accept one connection more than the limit. Another connection then loses its place.
-        return len(self._connections) <= self._limits.connections
-
     def _accept(self, listener: socket.socket) -> None:
         try:
             sock, client = listener.accept()
@@ -163,7 +163,7 @@ class EventLoop:
         except OSError as error:
             # Usually file descriptors have run out. An idle connection gives back its descriptor.
             self._worker.log.warning("cannot accept a connection: %s", error)
-            self._make_place(None)
+            self._places.make_place(None)
             return
         connection = Connection(
             sock,
@@ -174,55 +174,11 @@ class EventLoop:
             room=self._room,
             folder=self._folder,
         )
-        is_allowed = self._admit(connection.peer)
-        self._connections.add(connection)
-        if not is_allowed:
+        if not self._places.enter(connection):
             self._refuse(connection, 503, "there are too many connections")
             return
-        connection.is_counted = True
-        self._by_peer[connection.peer] += 1
         # Usually the request has arrived already.
         self._on_ready(connection, sock)
-
-    def _admit(self, peer: str | None) -> bool:
-        most = self._limits.connections_per_peer
-        if peer is not None and most is not None and self._by_peer[peer] >= most:
-            return self._make_place(peer)
-        if len(self._connections) >= self._limits.connections:
-            return self._make_place(None)
-        return True
-
-    def _make_place(self, peer: str | None) -> bool:
-        """Close the least important connection, and return whether there was one.
-
-        :param peer: only connections of this peer; ``None`` for any peer.
-        """
-        now = time.monotonic()
-        ranked = (
-            (rank, connection.since, connection)
-            for connection in self._connections
-            if (peer is None or (connection.peer == peer and connection.is_counted))
-            and (rank := self._rank(connection, now)) is not None
-        )
-        least = min(ranked, key=lambda entry: entry[:2], default=None)
-        if least is None:
-            return False
-        self._drop(least[2])
-        return True
-
-    def _rank(self, connection: Connection, now: float) -> int | None:
-        is_new = now - connection.since < self._limits.grace_s
-        if connection.state is State.LINGERING:
-            return 3 if not is_new else None
-        if connection.is_silent:
-            return 0
-        if is_new or connection.state is State.THREAD:
-            return None
-        if connection.state is State.HEAD:
-            return 1
-        if connection.state is State.BODY:
-            return 2 if connection.is_slow(now) else None
-        return 4  # Its client has not read the answer for a while.
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -306,13 +262,18 @@ class EventLoop:
 
     def _give_to_thread(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         connection.state = State.THREAD
-        self._pool_for(connection, work).submit(self._run, connection, work)
-
-    def _pool_for(self, connection: Connection, work: Callable[[Connection], Any]) -> Any:
         if connection.request is not None and connection.request.path.startswith(PROBES):
-            return self._probe_pool
-        is_large = work == self._answer and connection.size > IN_MEMORY_BYTES
-        return self._large_pool if is_large else self._worker.tpool
+            self._probe_pool.submit(self._run, connection, work)
+        elif work == self._answer and connection.size > IN_MEMORY_BYTES:
+            self._large_pool.submit(self._run_large, connection, work)
+        else:
+            self._worker.tpool.submit(self._run, connection, work)
+
+    def _run_large(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
+        started = time.monotonic()
+        self._run(connection, work)
+        # The next large request waits, so that small requests of others get their share.
+        self._stopped.wait(min(MAX_REST_S, LARGE_REST * (time.monotonic() - started)))
 
     def _run(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         result = None
@@ -428,7 +389,7 @@ class EventLoop:
         if connection.is_at_end:
             self._drop(connection)
             return
-        self._uncount(connection)
+        self._places.uncount(connection)
         connection.next_request()
         connection.buffer.clear()
         connection.raw.shutdown(socket.SHUT_WR)
@@ -450,23 +411,15 @@ class EventLoop:
         if connection.state is State.CLOSED:
             return
         self._watch(connection, 0)
-        self._connections.discard(connection)
-        self._uncount(connection)
+        self._places.leave(connection)
         connection.close()
-
-    def _uncount(self, connection: Connection) -> None:
-        if connection.is_counted:
-            connection.is_counted = False
-            self._by_peer[connection.peer] -= 1
-            if not self._by_peer[connection.peer]:
-                del self._by_peer[connection.peer]
 
     # ---- timeouts -------------------------------------------------------------------------------
 
     def _sweep(self, now: float) -> None:
         if self._batches is not None:
             self._batches.keep_running()
-        for connection in list(self._connections):
+        for connection in list(self._places.connections):
             if connection.state is State.THREAD or connection.state is State.CLOSED:
                 continue
             if now >= connection.deadline:
@@ -486,16 +439,12 @@ class EventLoop:
             self._drop(connection)
 
     def _look_at_body(self, connection: Connection, now: float) -> None:
-        if connection.is_slow(now) and self._is_crowded(connection.peer):
+        peer = connection.peer
+        is_crowded = self._places.is_crowded(peer) or self._room.is_crowded(peer)
+        if is_crowded and connection.is_slow(now):
             self._refuse(connection, 408, TOO_SLOW)
         elif connection.max_bytes is None and now - connection.since > UNCHECKED_S:
             self._give_to_thread(connection, self._ask)
-
-    def _is_crowded(self, peer: str | None) -> bool:
-        limits, most = self._limits, self._limits.connections_per_peer
-        if 4 * len(self._connections) >= 3 * limits.connections or self._room.is_crowded(peer):
-            return True
-        return peer is not None and most is not None and 4 * self._by_peer[peer] >= 3 * most
 
 
 def _rest_s(connection: Connection) -> float:

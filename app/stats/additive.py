@@ -43,7 +43,7 @@ from sqlalchemy import (
     func,
 )
 
-from app.store import added, larger, metadata, smaller, upsert
+from app.store import DriverStatement, added, larger, metadata, smaller, upsert
 
 # The name in which series beyond the limit are counted.
 OTHER = "<other>"
@@ -129,6 +129,8 @@ class Counts:
             *(Column(name, type_, nullable=False) for name, type_ in self.types.items()),
             sqlite_with_rowid=False,
         )
+        self._names = self.table.c.keys()
+        self._addition = DriverStatement(lambda dialect: upsert(dialect, self.table, **self.rules))
 
     def _merge(self, one: Amounts, other: Amounts) -> Amounts:
         return tuple(merge(*both) for merge, *both in zip(self._merges, one, other, strict=True))
@@ -151,18 +153,10 @@ class Counts:
 
         :param rows: by series id, time and, if there are buckets, the bucket.
         """
-        if rows:
-            names, addition = _addition(conn.dialect.name, self)
-            ordered = sorted(rows.items())
-            conn.execute(
-                addition, [dict(zip(names, (*key, *row), strict=True)) for key, row in ordered]
-            )
-
-
-@functools.cache
-def _addition(dialect: str, counts: Counts) -> tuple[tuple[str, ...], Any]:
-    """Return the columns of a table of counts, and the statement that adds to it, built once."""
-    return tuple(counts.table.c.keys()), upsert(dialect, counts.table, **counts.rules)
+        ordered = sorted(rows.items())
+        self._addition.run(
+            conn, [dict(zip(self._names, (*key, *row), strict=True)) for key, row in ordered]
+        )
 
 
 class Sample(NamedTuple):
@@ -274,6 +268,7 @@ class DailyCounts:
             Column("quantity", BigInteger, nullable=False),
             sqlite_with_rowid=False,
         )
+        self.addition = DriverStatement(lambda dialect: upsert(dialect, self.table, quantity=added))
 
 
 def minute_of(moment: datetime) -> int:

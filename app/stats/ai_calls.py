@@ -6,7 +6,6 @@ TRIM_EVERY more.
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -19,7 +18,7 @@ from app.stats.additive import ENVIRONMENT, OTHER, RELEASE, AdditiveSeries, Coun
 from app.stats.buckets import bucket_of
 from app.stats.counting import Measured, SeriesCounter
 from app.stats.tables import ai_calls
-from app.store import insert_for
+from app.store import DriverStatement, insert_for
 
 # Single calls of a project: one or two days of a busy project, about 4 MB.
 KEPT = 10_000
@@ -94,7 +93,7 @@ class AiCallCounter(SeriesCounter):
 def _kept(conn: Connection, stored: Sequence[Measured]) -> list[Measured]:
     """Insert calls and return the new ones. Calls without ids are always new."""
     rows = [_call_row(one, call) for one in stored for call in one.measures.calls]
-    new = {tuple(row) for row in conn.execute(_call_insert(conn.dialect.name), rows)}
+    new = set(_CALL_INSERT.fetch_each(conn, rows))
 
     def is_new(project_id: int, call: AiCall) -> bool:
         key = project_id, call.trace_id, call.span_id
@@ -125,11 +124,13 @@ def _call_row(one: Measured, call: AiCall) -> dict[str, Any]:
     return {**row, **tokens, **of}
 
 
-@functools.cache
 def _call_insert(dialect: str) -> Any:
     key = ai_calls.c.project_id, ai_calls.c.trace_id, ai_calls.c.span_id
     statement = insert_for(dialect, ai_calls).on_conflict_do_nothing(index_elements=key)
     return statement.returning(*key)
+
+
+_CALL_INSERT = DriverStatement(_call_insert)
 
 
 _OF = bindparam("of", type_=Integer)

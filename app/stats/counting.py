@@ -19,7 +19,7 @@ from app.stats.additive import (
     day_of,
     kept_minute,
 )
-from app.store import added, in_batches, upsert
+from app.store import DriverStatement, in_batches, is_in
 
 # Series whose ids a process remembers. Looking them up is the largest part of the cost of counting.
 MAX_KNOWN = 20_000
@@ -111,16 +111,21 @@ class SeriesIds:
     def __init__(self, declared: AdditiveSeries) -> None:
         self._declared = declared
         self._known: dict[SeriesKey, int] = {}
-        # Statements are built once, because building one takes longer than executing it.
         columns = declared.table.c
         names = [columns[name] for name in ("project_id", "day", *(k.name for k in declared.keys))]
         # The query is by project, day and name. For a list of tuples SQLite reads the whole table.
         project_id, day, name, *_ = names
         asked = project_id == bindparam("project_id"), day == bindparam("day")
-        named = name.in_(bindparam("names", expanding=True))
         self._names = [column.name for column in names]
-        self._select = select(*names, columns.id).where(*asked, named)
-        self._insertion = declared.table.insert().returning(*names, columns.id)
+        self._select = DriverStatement(
+            lambda dialect, size: select(*names, columns.id).where(
+                *asked, is_in(name, "names", size)
+            ),
+            takes="names",
+        )
+        self._insertion = DriverStatement(
+            lambda dialect: declared.table.insert().returning(*names, columns.id)
+        )
 
     def find(self, conn: Connection, wanted: set[SeriesKey]) -> dict[SeriesKey, int]:
         """Return the id of each series. A new series is created. The caller commits."""
@@ -142,7 +147,7 @@ class SeriesIds:
         for (project_id, day), names in sorted(by_day.items()):
             for some in in_batches(sorted(names), _NAMES_AT_ONCE):
                 asked = {"project_id": project_id, "day": day, "names": some}
-                found |= _numbers(conn.execute(self._select, asked))
+                found |= _numbers(self._select.fetch(conn, asked))
         return {key: found[key] for key in wanted if key in found}
 
     def _make(self, conn: Connection, missing: set[SeriesKey]) -> dict[SeriesKey, int]:
@@ -164,10 +169,8 @@ class SeriesIds:
         return {key: found[other] for key, other in others.items()}
 
     def _insert(self, conn: Connection, keys: Sequence[SeriesKey]) -> dict[SeriesKey, int]:
-        if not keys:
-            return {}
         rows = [dict(zip(self._names, key, strict=True)) for key in keys]
-        return _numbers(conn.execute(self._insertion, rows))
+        return _numbers(self._insertion.fetch_each(conn, rows))
 
 
 def _numbers(rows: Iterable[Any]) -> dict[SeriesKey, int]:
@@ -194,8 +197,7 @@ def count_day(
             counts = _bounded(conn, declared, counts, project_id, day)
     names = ("project_id", *(key.name for key in declared.keys), "day", "quantity")
     rows = [dict(zip(names, (*key, day, n), strict=True)) for key, n in sorted(counts.items())]
-    if rows:
-        conn.execute(upsert(conn, declared.table, quantity=added), rows)
+    declared.addition.run(conn, rows)
 
 
 def _bounded(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, select
 
 from app.events.tables import envelopes
 from app.stats import declared
@@ -14,10 +14,14 @@ from app.stats.ai_calls import AI_CALLS, AiCallCounter
 from app.stats.counting import Measured, SeriesCounter, Tally
 from app.stats.sessions import SESSIONS_OPEN, SessionCounter, SessionUpdates
 from app.stats.timings import PERFORMANCE
+from app.store import DriverStatement, is_in
 
-_ENVELOPES_OF_EVENTS = select(
-    envelopes.c.project_id, envelopes.c.event_id, envelopes.c.uid, envelopes.c.item_types
-).where(envelopes.c.event_id.in_(bindparam("ids", expanding=True)))
+_ENVELOPES_OF_EVENTS = DriverStatement(
+    lambda dialect, size: select(
+        envelopes.c.project_id, envelopes.c.event_id, envelopes.c.uid, envelopes.c.item_types
+    ).where(is_in(envelopes.c.event_id, "ids", size)),
+    takes="ids",
+)
 
 
 class MeasureCounters:
@@ -89,11 +93,9 @@ def _known_events(
 ) -> set[tuple[int, str]]:
     """Return project and event id of events that came before in an envelope of another batch."""
     ids = [envelope.event_id for envelope in stored if envelope.event_id]
-    if not ids:
-        return set()
     own = {envelope.uid for envelope in stored}
     return {
         (project_id, event_id)
-        for project_id, event_id, uid, types in conn.execute(_ENVELOPES_OF_EVENTS, {"ids": ids})
+        for project_id, event_id, uid, types in _ENVELOPES_OF_EVENTS.fetch(conn, {"ids": ids})
         if uid not in own and item_type in types.split(",")
     }

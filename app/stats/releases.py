@@ -33,6 +33,7 @@ from sqlalchemy import (
 )
 
 from app.stats.tables import VERSION_LENGTH, releases
+from app.store import DriverStatement, is_in
 
 # Three releases a day for most of a year. Counting the rows for a new release takes 0.1 ms.
 MAX_RELEASES = 1000
@@ -170,9 +171,7 @@ def make(
             for release in new
             if release in chosen
         ]
-    if not rows:
-        return {}
-    found = conn.execute(_INSERT, rows)
+    found = _INSERT.fetch_each(conn, rows)
     return {Release(project_id, version): number for project_id, version, number in found}
 
 
@@ -183,18 +182,21 @@ def newest_id(conn: Connection, project_id: int) -> int:
 
 
 _KEY = releases.c.project_id, releases.c.version
-_INSERT = releases.insert().returning(*_KEY, releases.c.id, sort_by_parameter_order=True)
-_TOUCH = (
-    update(releases)
-    # The query is by project. For a list of pairs SQLite reads the whole table.
-    .where(releases.c.project_id == bindparam("of"))
-    .where(releases.c.version.in_(bindparam("wanted", expanding=True)))
-    .values(
-        last_seen=bindparam("now"),
-        first_seen=func.coalesce(releases.c.first_seen, bindparam("now")),
-        has_events=or_(releases.c.has_events, bindparam("of_events", type_=Boolean())),
-    )
-    .returning(*_KEY, releases.c.id)
+_INSERT = DriverStatement(lambda dialect: releases.insert().returning(*_KEY, releases.c.id))
+_TOUCH = DriverStatement(
+    lambda dialect, size: (
+        update(releases)
+        # The query is by project. For a list of pairs SQLite reads the whole table.
+        .where(releases.c.project_id == bindparam("of"))
+        .where(is_in(releases.c.version, "wanted", size))
+        .values(
+            last_seen=bindparam("now"),
+            first_seen=func.coalesce(releases.c.first_seen, bindparam("now")),
+            has_events=or_(releases.c.has_events, bindparam("of_events", type_=Boolean())),
+        )
+        .returning(*_KEY, releases.c.id)
+    ),
+    takes="wanted",
 )
 
 
@@ -207,8 +209,8 @@ def _touch(
     return {
         Release(project_id, version): number
         for of, versions in by_project.items()
-        for project_id, version, number in conn.execute(
-            _TOUCH, {"of": of, "wanted": versions, "now": now, "of_events": has_events}
+        for project_id, version, number in _TOUCH.fetch(
+            conn, {"of": of, "wanted": versions, "now": now, "of_events": has_events}
         )
     }
 

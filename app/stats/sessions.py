@@ -18,7 +18,6 @@ distinguished from one that came twice.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -49,7 +48,7 @@ from app.stats.additive import (
 )
 from app.stats.counting import SeriesIds
 from app.stats.tables import known_sessions, session_users
-from app.store import added, larger, smaller, upsert
+from app.store import DriverStatement, added, larger, smaller, upsert
 
 # For so long a client may send updates of a session. Sentry accepts them for the same time.
 SESSIONS_OPEN = timedelta(days=5)
@@ -129,19 +128,17 @@ class SessionCounter:
         changed = {key: counts for key, counts in sorted(users.items()) if any(counts)}
         known_only = {key: changed[key] for key in changed if key[0] in self._full}
         if known_only:
-            conn.execute(_USERS_CHANGED, [_parameters(*session) for session in known_only.items()])
+            _USERS_CHANGED.run(conn, [_parameters(*user) for user in known_only.items()])
         rest = [
             {"series_id": key[0], "user_hash": key[1], "sessions": counts[0], "crashed": counts[1]}
             for key, counts in changed.items()
             if key not in known_only
         ]
-        if rest:
-            rows = conn.execute(_user_addition(conn.dialect.name), rest)
-            # A user whose counts equal the added ones is new.
-            self._note_new(
-                conn,
-                Counter(series for series, user, *now in rows if now == changed[series, user]),
-            )
+        rows = _USER_ADDITION.fetch_each(conn, rest)
+        # A user whose counts equal the added ones is new.
+        self._note_new(
+            conn, Counter(series for series, user, *now in rows if now == changed[series, user])
+        )
 
     def _note_new(self, conn: Connection, new: Counter[int]) -> None:
         for series_id, more in new.items():
@@ -234,18 +231,14 @@ def _new_row(key: int, series_id: int, minute: int, state: _State) -> dict[str, 
 
 def _tell(conn: Connection, rows: list[dict[str, Any]], changes: _Changes) -> None:
     """Write the state of known sessions, and add to ``changes`` what differs from before."""
-    if not rows:
-        return
     # The statement returns only rows that are new or changed.
-    for row in conn.execute(_telling(conn.dialect.name), rows):
+    for row in _TELLING.fetch_each(conn, rows):
         series_id, minute, outcome, user_hash, outcome_before, user_before = row
         changes.add(series_id, minute, _State(outcome, user_hash), 1)
         if outcome_before is not None:
             changes.add(series_id, minute, _State(outcome_before, user_before), -1)
 
 
-# This statement is built once, because building it takes longer than executing it.
-@functools.cache
 def _telling(dialect: str) -> Any:
     statement = upsert(
         dialect,
@@ -264,7 +257,6 @@ def _is_changed(old: Any, new: Any) -> Any:
     return or_(new.outcome > old.outcome, new.user_hash < old.user_hash)
 
 
-@functools.cache
 def _user_addition(dialect: str) -> Any:
     statement = upsert(dialect, session_users, sessions=added, crashed=added)
     return statement.returning(*session_users.c)
@@ -274,13 +266,16 @@ def _parameters(key: _UserKey, counts: list[int]) -> dict[str, int]:
     return {"of": key[0], "who": key[1], "more": counts[0], "more_crashed": counts[1]}
 
 
-_USERS_CHANGED = (
-    update(session_users)
-    .where(session_users.c.series_id == bindparam("of"))
-    .where(session_users.c.user_hash == bindparam("who"))
-    .values(
-        sessions=session_users.c.sessions + bindparam("more"),
-        crashed=session_users.c.crashed + bindparam("more_crashed"),
+_TELLING, _USER_ADDITION = DriverStatement(_telling), DriverStatement(_user_addition)
+_USERS_CHANGED = DriverStatement(
+    lambda dialect: (
+        update(session_users)
+        .where(session_users.c.series_id == bindparam("of"))
+        .where(session_users.c.user_hash == bindparam("who"))
+        .values(
+            sessions=session_users.c.sessions + bindparam("more"),
+            crashed=session_users.c.crashed + bindparam("more_crashed"),
+        )
     )
 )
 _USERS_ADDED = (

@@ -15,11 +15,10 @@ the counts of days (:mod:`.expiry`).
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -38,7 +37,7 @@ from sqlalchemy import (
 )
 
 from app.stats.tables import affected_days, affected_users
-from app.store import added, replaced, upsert
+from app.store import DriverStatement, added, replaced, upsert
 
 MAX_USERS = 10_000
 # A process reads today's count after it added this many users. Reading it after each user would
@@ -83,11 +82,11 @@ class UserCounter:
         # Subjects with MAX_USERS today. Further users of them are ignored.
         self._full: set[tuple[int, int]] = set()
         # How many users were added to each subject since its last check.
-        self._added: Counter[tuple[int, int]] = Counter()
+        self._added: dict[tuple[int, int], int] = defaultdict(int)
 
     def count(
         self, conn: Connection, met: Iterable[tuple[int, int, str]], now: datetime
-    ) -> Counter[int]:
+    ) -> dict[int, int]:
         """Count affected users, each once for a day and subject. The caller commits.
 
         :param met: kind and id of a subject, and a user's hash.
@@ -95,27 +94,27 @@ class UserCounter:
         """
         today = day_number(now)
         if today != self._today:
-            self._today, self._full, self._added = today, set(), Counter()
+            self._today, self._full, self._added = today, set(), defaultdict(int)
         rows = [(*user, today, today) for user in sorted(set(met)) if user[:2] not in self._full]
         if not rows:
-            return Counter()
-        came: Counter[tuple[int, int]] = Counter()
-        new: Counter[tuple[int, int]] = Counter()
-        for kind, of_id, first_day in conn.execute(_meeting(conn.dialect.name), _given(rows)):
+            return {}
+        came: dict[tuple[int, int], int] = defaultdict(int)
+        new: dict[tuple[int, int], int] = defaultdict(int)
+        for kind, of_id, first_day in _MEETING.fetch(conn, _given(rows)):
             came[kind, of_id] += 1
             if first_day == today:
                 new[kind, of_id] += 1
         if came:
             _add(conn, came, new, today)
             self._look(conn, came)
-        return Counter({of_id: more for (kind, of_id), more in new.items() if kind == ISSUE})
+        return {of_id: more for (kind, of_id), more in new.items() if kind == ISSUE}
 
-    def _look(self, conn: Connection, came: Counter[tuple[int, int]]) -> None:
+    def _look(self, conn: Connection, came: Mapping[tuple[int, int], int]) -> None:
         """Check at intervals which subjects have reached MAX_USERS today."""
         if len(self._added) > MAX_KNOWN:
             self._added.clear()
-        self._added.update(came)
-        for user in came:
+        for user, users in came.items():
+            self._added[user] += users
             if self._added[user] >= LOOKS_AFTER:
                 self._added[user] = 0
                 if users_by_day(conn, Subject(*user), self._today, self._today)[0] >= MAX_USERS:
@@ -124,14 +123,14 @@ class UserCounter:
 
 def _add(
     conn: Connection,
-    came: Counter[tuple[int, int]],
-    new: Counter[tuple[int, int]],
+    came: Mapping[tuple[int, int], int],
+    new: Mapping[tuple[int, int], int],
     today: int,
 ) -> None:
     counts = {(*user, today): users for user, users in came.items()}
     counts |= {(*user, EVER): users for user, users in new.items() if user[0] == RELEASE}
     rows = [(*key, users) for key, users in sorted(counts.items())]
-    conn.execute(_addition(conn.dialect.name), _given(rows))
+    _ADDITION.run(conn, [_given(rows)])
 
 
 def _given(rows: Sequence[tuple[int | str, ...]]) -> dict[str, str]:
@@ -160,8 +159,6 @@ def _positions(table: Table) -> range:
     return range(len(table.c))
 
 
-# These statements are built once, because building them takes longer than executing them.
-@functools.cache
 def _meeting(dialect: str) -> Any:
     """Build the statement that returns users who are new, or back on another day. It returns no row
     for a user who was already affected today.
@@ -175,10 +172,12 @@ def _is_later(old: Any, new: Any) -> Any:
     return old.last_day < new.last_day
 
 
-@functools.cache
 def _addition(dialect: str) -> Any:
     rows = _given_rows(dialect, affected_days)
     return upsert(dialect, affected_days, rows, users=added)
+
+
+_MEETING, _ADDITION = DriverStatement(_meeting), DriverStatement(_addition)
 
 
 def users_by_day(conn: Connection, subject: Subject, first: int, last: int) -> list[int]:

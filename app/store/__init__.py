@@ -5,6 +5,7 @@ engines.py       the engines of a store, and SQLite's pragmas
 migrations.py    the schema's revisions
 columns.py       metadata and column types      tables.py   facts about the store, leases
 statements.py    INSERT where the row may exist already: ``upsert`` and its rules
+driver.py        statements that the driver executes, for the intake
 batches.py       long work in short transactions    errors.py   the errors of a store
 writer_lock.py   one writer among the processes of a machine
 leases.py        work that only one process at a time may do, as rows that expire
@@ -20,6 +21,7 @@ disks.py         the free space of the disks
 from app.store.batches import delete_in_batches, first_within, in_batches
 from app.store.columns import RowId, UtcDateTime, metadata, partial_index, utc_now
 from app.store.database import Store
+from app.store.driver import DriverStatement, is_in
 from app.store.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from app.store.migrations import newest_revision
 from app.store.statements import (
@@ -36,6 +38,7 @@ from app.store.statements import (
 from app.store.tables import facts
 
 __all__ = [
+    "DriverStatement",
     "RowId",
     "Store",
     "StoreBusy",
@@ -51,6 +54,7 @@ __all__ = [
     "insert",
     "insert_for",
     "inserted",
+    "is_in",
     "larger",
     "metadata",
     "new_if_any",

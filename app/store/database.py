@@ -24,11 +24,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, text
+from sqlalchemy import Connection, Engine, delete, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from app.store.columns import utc_now
+from app.store.driver import execute_text
 from app.store.engines import POLL_S, is_busy, make_engines
 from app.store.errors import StoreBusy, StoreUnavailable
 from app.store.integrity import check_file, damaged_files
@@ -143,11 +144,14 @@ class Store:
 
     def _begin(self, conn: Connection, deadline: float, durable: bool) -> None:
         if not self.is_sqlite:
-            if not durable:
-                conn.execute(text("SET LOCAL synchronous_commit = off"))
             milliseconds = max(1, int((deadline - time.monotonic()) * 1000))
-            conn.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
-            conn.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            steps = [
+                *([] if durable else ["SET LOCAL synchronous_commit = off"]),
+                f"SET LOCAL lock_timeout = {milliseconds}",
+                f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})",
+            ]
+            conn.begin()
+            execute_text(conn, "; ".join(steps))  # One round trip.
             return
         while True:
             try:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
-from app.web import access
+from app.web import access, static_files
 from app.web.observer import STARTED
+from app.web.templating import Environment
 from config import Config
 
 if TYPE_CHECKING:
@@ -52,10 +54,69 @@ class LazyRule(Rule):
         return lambda rule, /, **values: compiled(append_unknown)(rule, **values)
 
 
+class SimpleUrl(NamedTuple):
+    """A route with at most one variable, which is a number or a word.
+
+    :param name: the name of the variable, empty if there is none.
+    """
+
+    before: str
+    kind: type
+    name: str
+    after: str
+
+    def path(self, values: dict[str, Any]) -> str | None:
+        """Return the path with a value, ``None`` if the value needs Werkzeug's care."""
+        if not self.name:
+            return None if values else self.before
+        value = values.get(self.name)
+        if len(values) != 1 or type(value) is not self.kind:
+            return None
+        text = str(value)
+        if not (text.isalnum() and text.isascii()):  # So a negative number is left to Werkzeug.
+            return None
+        return f"{self.before}{text}{self.after}"
+
+
+def simple_url(rule: str) -> SimpleUrl | None:
+    """Return the parts of a route, ``None`` if it has several variables or one of another kind."""
+    found = re.fullmatch(r"([^<]*)(?:<(int:)?(\w+)>([^<]*))?", rule)
+    if found is None:
+        return None
+    before, is_number, name, after = found.groups()
+    return SimpleUrl(before, int if is_number else str, name or "", after or "")
+
+
 class App(Flask):
-    """Flask, with the SDK's middleware only for requests that it should trace."""
+    """Flask, with the SDK's middleware only for requests that it should trace, and fast URLs."""
 
     url_rule_class = LazyRule
+    jinja_environment = Environment
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._simple_urls: dict[str, SimpleUrl | None] = {}
+
+    def url_for(self, endpoint: str, **values: Any) -> str:
+        """Return the URL of an endpoint.
+
+        A list has fifty links, most to one endpoint. Werkzeug takes 6 µs for each of them, and this
+        takes 1 µs for routes without variables, or with one that is a number or a plain word.
+        """
+        # flask.url_for() passes all of its options, as None.
+        values = {name: value for name, value in values.items() if value is not None}
+        simple = self._simple_url(endpoint)
+        path = simple.path(values) if simple is not None else None
+        if path is None or not has_request_context():
+            return super().url_for(endpoint, **values)
+        prefix: str = request.environ.get("SCRIPT_NAME", "")
+        return f"{prefix.rstrip('/')}{path}" if prefix else path
+
+    def _simple_url(self, endpoint: str) -> SimpleUrl | None:
+        if endpoint not in self._simple_urls:
+            rules = [rule for rule in self.url_map.iter_rules() if rule.endpoint == endpoint]
+            self._simple_urls[endpoint] = simple_url(rules[0].rule) if len(rules) == 1 else None
+        return self._simple_urls[endpoint]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve a request. Probes and static files are neither traced nor counted."""
@@ -97,13 +158,13 @@ def flask_settings(config: Config) -> dict[str, Any]:
         "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
         "WTF_CSRF_TIME_LIMIT": None,  # As long as the session.
         "BOOTSTRAP_SERVE_LOCAL": True,
-        "SEND_FILE_MAX_AGE_DEFAULT": 3600,
     }
 
 
 def init_app(app: Flask) -> None:
-    """Register the headers of every answer, and the redirect of ``/``."""
+    """Register the headers of every answer, static files, and the redirect of ``/``."""
     app.after_request(_secure)
+    static_files.init_app(app)
 
     @app.get("/")
     @access.anyone

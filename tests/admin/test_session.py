@@ -248,11 +248,3 @@ def test_unknown_theme_changes_nothing(admin_client: FlaskClient) -> None:
     token = csrf_token(admin_client, "/admin/")
     admin_client.post("/admin/theme", data={"csrf_token": token, "theme": '"><script>'})
     assert admin_client.get_cookie("theme") is None
-
-
-def test_highlighting_is_there_for_both_themes_and_may_be_kept(client: FlaskClient) -> None:
-    answer = client.get("/admin/highlight.css")
-    assert answer.mimetype == "text/css"
-    assert "max-age" in answer.headers["Cache-Control"]
-    assert "[data-bs-theme=light] .code .k " in answer.text
-    assert "[data-bs-theme=dark] .code .k " in answer.text

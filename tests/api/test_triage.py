@@ -11,10 +11,11 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from app import sentry
+from app.issues.counting import _tag_upsert
 from app.issues.tables import issues
 from app.projects import projects
 from app.protocol.envelope import Envelope, Item
-from app.store import utc_now
+from app.store import DriverStatement, utc_now
 from tests.conftest import API_TOKEN, parts_of
 
 
@@ -69,14 +70,10 @@ def test_release_is_found_although_its_tag_had_no_place(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.issues.counting.MAX_VALUES", 1)
-    from app.issues.counting import _tag_upsert
-
-    _tag_upsert.cache_clear()
-    try:
-        send(app, "a", release="shop@1")
-        send(app, "a", release="shop@2")
-    finally:
-        _tag_upsert.cache_clear()
+    # The bound is a part of the statement.
+    monkeypatch.setattr("app.issues.counting._TAG_UPSERT", DriverStatement(_tag_upsert))
+    send(app, "a", release="shop@1")
+    send(app, "a", release="shop@2")
     assert titles(client, release="shop@1") == titles(client, release="shop@2") == ["a"]
 
 

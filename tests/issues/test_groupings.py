@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def store(app: Flask) -> Store:
 def seen_by(new: str, old: str) -> Occurrence:
     """An event that the rules of this version give one key, and those before another."""
     one = occurrence(new)
-    return one._replace(grouping=Grouping("2", new), older=functools.partial(Grouping, "1", old))
+    return replace(one, grouping=Grouping("2", new), older=functools.partial(Grouping, "1", old))
 
 
 def record(store: Store, *occurrences: Occurrence, limit: int = 0) -> list[Recorded]:
@@ -42,7 +43,7 @@ def record(store: Store, *occurrences: Occurrence, limit: int = 0) -> list[Recor
 
 def made_before(store: Store, *keys: str) -> list[int]:
     """Have issues as the version before made them, and its project known for that."""
-    found = record(store, *(occurrence(key)._replace(grouping=Grouping("1", key)) for key in keys))
+    found = record(store, *(replace(occurrence(key), grouping=Grouping("1", key)) for key in keys))
     with store.write() as conn:
         conn.execute(older_groupings.insert().values(project_id=1, matched_at=utc_now()))
     return [one.issue_id for one in found]
@@ -94,7 +95,7 @@ def test_old_rules_are_asked_no_more_when_they_led_nowhere_for_long(store: Store
     def fail() -> Grouping:
         raise AssertionError("the old rules were asked")
 
-    one = occurrence()._replace(grouping=Grouping("2", "new"), older=fail)
+    one = replace(occurrence(), grouping=Grouping("2", "new"), older=fail)
     assert record(store, one)[0].is_first
 
 
@@ -156,7 +157,7 @@ def test_upgraded_store_keeps_its_issues_with_their_groupings(tmp_path: Path) ->
         listed = {row.id: (row.status, row.times_seen, row.is_other) for row in list_issues(conn)}
         assert len(transitions_of(conn, 7)) == 1
     assert listed == {7: ("ignored", 5, False), 8: ("unresolved", 1, True)}
-    one = occurrence()._replace(grouping=Grouping("2", "x"), older=lambda: _Fixed("1", "k7"))
+    one = replace(occurrence(), grouping=Grouping("2", "x"), older=lambda: _Fixed("1", "k7"))
     assert record(store, one)[0].issue_id == 7
     store.dispose()
 

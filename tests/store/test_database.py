@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -21,6 +22,7 @@ from app.delivery.tables import counters
 from app.projects import projects
 from app.store import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
 from app.store.leases import claim
+from app.store.migrations import MIGRATIONS, newest_revision
 from tests.lease_expiry import let_leases_pass
 
 
@@ -252,3 +254,8 @@ def test_lease_has_one_owner_until_it_runs_out(store: Store) -> None:
     let_leases_pass(store, hour)
     assert claim(store, "retention", "b", hour)
     assert not claim(store, "retention", "a", hour)
+
+
+def test_newest_revision_is_the_head_of_the_migrations() -> None:
+    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    assert newest_revision() == head

@@ -22,7 +22,6 @@ TABLE = [
     ("/bootstrap/", "open"),
     ("/feedback/", "open"),
     ("/admin/login", "open"),
-    ("/admin/highlight.css", "open"),
     ("/admin/", "admin"),
     ("/test-error", "diagnostics"),
     ("/sentry-debug", "diagnostics"),

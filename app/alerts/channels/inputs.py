@@ -58,7 +58,7 @@ class Check(NamedTuple):
 class ChannelInput(BaseModel):
     """The fields of a channel; with a :class:`Check` as context they are checked for its kind."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid")
 
     name: ChannelName = ""
     url: Url | None = None

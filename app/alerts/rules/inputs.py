@@ -69,7 +69,7 @@ ChannelIds = Annotated[
 class AlertFilters(BaseModel):
     """The filters of a rule: level (at least), environment, release, type and message (globs)."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid")
 
     level: Pattern | None = None
     environment: Pattern | None = None
@@ -93,7 +93,7 @@ class AlertFilters(BaseModel):
 class AlertRuleInput(BaseModel):
     """The fields of a rule; with its kind as context they are checked for this kind."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, strict=True, extra="forbid")
 
     name: Name | None = None
     enabled: bool | None = None

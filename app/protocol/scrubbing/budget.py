@@ -78,6 +78,14 @@ def cost_of_name(name: str) -> int:
     return PER_KEY_CHARACTER * len(name)
 
 
+def cost_of_dict(fields: int, keys: str) -> int:
+    """Return the cost of visiting a dict and of judging its keys.
+
+    :param keys: the joined keys.
+    """
+    return PER_CONTAINER + PER_FIELD * fields + PER_KEY_CHARACTER * len(keys)
+
+
 def cost_of_reading(text: str) -> int:
     """Return the cost of searching a text for hints, and later for copies of secrets."""
     return _PER_CHARACTER * len(text)
@@ -89,7 +97,7 @@ def affordable(texts: list[str], budget: WorkBudget) -> int:
     :return: how many texts can be read, counted from the first.
     """
     keep = budget.left // 2
-    if budget.spend(cost_of_reading("".join(texts)), keep):
+    if budget.spend(_PER_CHARACTER * sum(map(len, texts)), keep):
         return len(texts)
     for number, text in enumerate(texts):
         if not budget.spend(cost_of_reading(text), keep):

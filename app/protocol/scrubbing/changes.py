@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any, NamedTuple
 
 from app.protocol.scrubbing.budget import UNCHECKED, WorkBudget
@@ -69,15 +70,18 @@ class Changes:
 
     def rebuild(self) -> Any:
         """Return the payload with its changes; unchanged containers are shared, not copied."""
-        for index in range(len(self._nodes) - 1, -1, -1):
-            if index not in self.edits and index not in self.renames:
-                continue
+        changed = [-index for index in self.edits.keys() | self.renames.keys() if index >= 0]
+        heapq.heapify(changed)  # The last container comes first: parents are before their children.
+        while changed:
+            index = -heapq.heappop(changed)
             value, parent, key = self._nodes[index][:3]
             edits, names = self.edits.get(index, {}), self.renames.get(index, {})
             if isinstance(value, dict):
                 new: Any = {names.get(k, k): edits.get(k, child) for k, child in value.items()}
             else:
                 new = [edits.get(position, child) for position, child in enumerate(value)]
+            if parent >= 0 and parent not in self.edits and parent not in self.renames:
+                heapq.heappush(changed, -parent)
             self.edits.setdefault(parent, {})[key] = new
         root: list[Any] = self.edits.get(-1, {}).get(None) or self._nodes[0][0]
         return root[0]

@@ -7,14 +7,15 @@ from functools import partial
 from typing import Any
 
 from app.protocol.scrubbing.hints import Hinted, Hints, rules_of_name
+from app.protocol.scrubbing.layouts import MAX_KEYS, MAX_LAYOUTS, Layout, layout_of
 from app.protocol.scrubbing.names import MAX_NAME, SECRET, is_second_word, verdict_of, words_of
 from app.protocol.scrubbing.numbers import named_cards
 from app.protocol.scrubbing.patterns import check_pattern, finder_of
+from app.protocol.scrubbing.places import CODE_KEYS
 from app.protocol.scrubbing.registry import RULES, Rule
 from app.protocol.scrubbing.spans import FILTERED, Finder, Span
 from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
 
-_CODE_KEYS = frozenset({"context_line", "pre_context", "post_context"})
 _EXEMPT_AT_ROOT = frozenset({"modules", "debug_meta", "_meta"})
 # An event has some 100 distinct names, and the next event has the same names. A full cache is
 # cleared, so a flood of names costs time but not memory.
@@ -40,9 +41,10 @@ class RuleSet:
         self._own_stems = frozenset("".join(words) for words in self._own)
         self._patterns = [check_pattern(pattern) for pattern in patterns]
         self._names: dict[str, int] = {}
-        # The walk reads these caches without a call: the verdicts on keys, and the rules for a
-        # reversed name.
+        # The walk reads these caches without a call: the verdicts on keys, the layouts by their
+        # keys, and the rules for a reversed name.
         self.keys: dict[Any, int] = {}
+        self.layouts: dict[tuple[str, ...], Layout] = {}
         self.backwards: dict[str, Hinted] = {}
         # Texts in which no rule finds a secret, with the number of rules that had a hint. Source
         # lines have a separate cache, because they are read in another way.
@@ -62,12 +64,26 @@ class RuleSet:
         text = key if isinstance(key, str) else repr(key)
         verdict = self.verdict_of_name(text)
         if not verdict & SECRET:
-            verdict = CODE if key in _CODE_KEYS else 0
+            verdict = CODE if key in CODE_KEYS else 0
             verdict |= EXEMPT if key in _EXEMPT_AT_ROOT or key == "trace" else 0
         if (len(text) >= _MIN_SECRET_KEY or self._patterns) and self.clean(text) != text:
             verdict |= UNSAFE
         _remember(self.keys, key, verdict)
         return verdict
+
+    def learn_layout(self, value: dict[Any, Any]) -> None:
+        """Remember the layout of a dict, so that the next one with its keys is walked faster."""
+        if len(value) > MAX_KEYS or tuple(value) in self.layouts:
+            return
+        layout = layout_of(value, self._known_verdict)
+        if layout is not None:
+            if len(self.layouts) >= MAX_LAYOUTS:
+                self.layouts.clear()
+            self.layouts[tuple(value)] = layout
+
+    def _known_verdict(self, key: Any) -> int:
+        verdict = self.keys.get(key)
+        return self.verdict_of_key(key) if verdict is None else verdict
 
     def rules_of_backwards(self, name: str) -> Hinted:
         """Return the rules for which a reversed name is a hint.

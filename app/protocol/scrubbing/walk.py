@@ -11,9 +11,11 @@ from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.changes import Changes, Node
 from app.protocol.scrubbing.fields import codes_among
 from app.protocol.scrubbing.ids import is_sentry_id
+from app.protocol.scrubbing.layouts import SEPARATOR, joined_keys
 from app.protocol.scrubbing.names import SECRET
 from app.protocol.scrubbing.numbers import is_card, names_card
 from app.protocol.scrubbing.pairs import OPTION
+from app.protocol.scrubbing.places import PLAIN, SOURCE, TRACE, Places
 from app.protocol.scrubbing.rule_set import RuleSet
 from app.protocol.scrubbing.shapes import Shape, is_harmless_leaf, is_measure, is_number
 from app.protocol.scrubbing.verdicts import CODE, EXEMPT, UNSAFE
@@ -23,12 +25,9 @@ _NUMBERS = frozenset({"measurements", "breakdowns", "registers"})
 
 # SDKs nest 5 to 15 levels. json.dumps of the result must not reach the recursion limit.
 MAX_DEPTH = 100
-SEPARATOR = "\0"
-
-# How a container is walked.
-_PLAIN, _SOURCE, _TRACE = range(3)
-
-Place = tuple[int, Any, bool]  # index of the container, key in it, is a source line
+# The numbers of cards have 13 to 19 digits.
+_FIRST_CARD, _AFTER_CARDS = 10**12, 10**19
+_TEXTS, _CONTAINERS = {str}, {dict, list}
 
 
 class Walk:
@@ -41,11 +40,11 @@ class Walk:
         self._budget = budget
         # Half of the budget is for the containers, and a quarter for other work of the walk.
         self._keep = budget.left - budget.left // 4
-        self.nodes: list[Node] = [([payload], -1, None, 0, _PLAIN)]
+        self.nodes: list[Node] = [([payload], -1, None, 0, PLAIN)]
         self.texts: list[str] = []
         # The joined keys of each dict.
         self.keys: list[str] = []
-        self.places: list[Place] = []
+        self.places = Places(self.nodes)
         self.secrets: set[str] = set(known)
         self.changes = Changes(self.nodes, budget)
 
@@ -53,24 +52,55 @@ class Walk:
     def collect(self) -> None:
         """Filter values by name and collect the other strings; keep some budget for the strings."""
         left = allowed = self._budget.left // 2
-        for index, node in enumerate(self.nodes):  # the loop adds nodes
-            value = node[0]
-            is_dict = isinstance(value, dict)
-            left -= costs.PER_CONTAINER + costs.PER_FIELD * len(value)
-            if is_dict:
-                keys = _joined_keys(value)
-                left -= costs.PER_KEY_CHARACTER * len(keys)
-                self.keys.append(keys)
+        layout_of, start = self._rules.layouts.get, self.places.starts.append
+        nodes, texts, lines = self.nodes, self.texts, self.places.lines
+        # A long loop on purpose: it runs for every container, and calls would cost more than its
+        # work. It adds nodes.
+        for index, (value, _, name, depth, how) in enumerate(nodes):
+            layout = None
+            if not isinstance(value, dict):
+                left -= costs.PER_CONTAINER + costs.PER_FIELD * len(value)
+            elif layout := layout_of(tuple(value)):
+                left -= layout.cost
+                self.keys.append(layout.keys)
+            else:
+                self.keys.append(joined_keys(value))
+                left -= costs.cost_of_dict(len(value), self.keys[-1])
             if left < 0:
                 self._budget.is_exceeded = True
                 self._budget.left -= allowed
                 return self._leave_unchecked(index)
-            if is_dict:
-                self._collect_dict(index, node)
-            else:
-                self._collect_list(index, node)
+            start(len(texts))
+            line_keys, below = layout.line_keys if layout else None, depth + 1
+            if line_keys is None or how != PLAIN or name == "query_string" or below > MAX_DEPTH:
+                self._look_closely(index, nodes[index])
+                continue
+            for key, child in value.items():
+                kind = type(child)
+                if kind is str:
+                    if key in line_keys:
+                        lines.append((len(texts), len(texts) + 1))
+                    texts.append(child)
+                elif kind is dict or kind is list:
+                    if line_keys and kind is list and key in line_keys:
+                        nodes.append((child, index, key, below, SOURCE))
+                    elif child:
+                        nodes.append((child, index, key, below, PLAIN))
+                elif kind is int:
+                    if child >= _FIRST_CARD:
+                        self._collect_other(index, key, child)
+                elif kind is not bool and kind is not float and child is not None:
+                    self._collect_other(index, key, child)
         self._budget.left -= allowed - left
         return None
+
+    def _look_closely(self, index: int, node: Node) -> None:
+        """Collect from a container that is not a dict whose keys are known to be harmless."""
+        if isinstance(node[0], dict):
+            self._collect_dict(index, node)
+            self._rules.learn_layout(node[0])
+        else:
+            self._collect_list(index, node)
 
     def _leave_unchecked(self, first: int) -> None:
         """Replace the values in a container and in all containers after it."""
@@ -86,12 +116,9 @@ class Walk:
         # A long function on purpose: this loop runs for every field, and calls would cost more than
         # its work.
         value, _, _, depth, how = node
-        verdicts, nodes, texts, places = (
-            self._rules.keys,
-            self.nodes,
-            self.texts,
-            self.places,
-        )
+        verdicts, nodes, texts = self._rules.keys, self.nodes, self.texts
+        noted: list[tuple[Any, bool]] = []
+        self.places.noted[index] = noted
         for key, child in self._fields(index, value, how):
             verdict = verdicts.get(key)
             if verdict is None:
@@ -101,16 +128,16 @@ class Walk:
             kind = type(child)
             if kind is str:
                 texts.append(child)
-                places.append((index, key, False))
+                noted.append((key, False))
             elif (kind is dict or kind is list) and depth < MAX_DEPTH:
                 if child:
-                    nodes.append((child, index, key, depth + 1, _PLAIN))
+                    nodes.append((child, index, key, depth + 1, PLAIN))
             elif kind is not bool and kind is not float and child is not None:
                 self._collect_other(index, key, child)
 
     def _fields(self, index: int, value: dict[Any, Any], how: int) -> Iterable[tuple[Any, Any]]:
         """Return the items to check, without a ``value`` that is filtered because of ``name``."""
-        if how == _TRACE:
+        if how == TRACE:
             return [item for item in value.items() if not is_sentry_id(*item)]
         if "value" in value and isinstance(name := value.get("name", value.get("key")), str):
             verdict = self._rules.verdict_of_name(name)
@@ -140,11 +167,26 @@ class Walk:
 
     def _collect_list(self, index: int, node: Node) -> None:
         value, parent, _, depth, how = node
-        if len(value) == 2 and self._is_named_pair(index, value, parent):
+        if len(value) == 2 and how == PLAIN and self._is_named_pair(index, value, parent):
             return
+        kinds = set(map(type, value))
+        if kinds == _TEXTS and (how == SOURCE or "--" not in SEPARATOR.join(value)):
+            if how == SOURCE:
+                self.places.lines.append((len(self.texts), len(self.texts) + len(value)))
+            self.texts += value
+        elif kinds <= _CONTAINERS and depth < MAX_DEPTH:
+            self.nodes += [(child, index, at, depth + 1, PLAIN) for at, child in enumerate(value)]
+        else:
+            self._collect_mixed(index, node)
+
+    def _collect_mixed(self, index: int, node: Node) -> None:
+        """Collect the strings of a list with values of several types, or with options."""
+        value, _, _, depth, how = node
+        noted: list[tuple[Any, bool]] = []
+        self.places.noted[index] = noted
         option = ""
         for position, child in enumerate(value):
-            if how == _SOURCE and type(child) is str:
+            if how == SOURCE and type(child) is str:
                 self._add_source(index, position, child)
             elif type(child) is str:
                 if option and not OPTION.match(child):
@@ -154,15 +196,17 @@ class Walk:
                         continue
                 option = self._secret_option(child) if "--" in child[:3] else ""
                 self.texts.append(child)
-                self.places.append((index, position, False))
+                noted.append((position, False))
             elif isinstance(child, (dict, list)) and depth < MAX_DEPTH:
-                self.nodes.append((child, index, position, depth + 1, _PLAIN))
+                self.nodes.append((child, index, position, depth + 1, PLAIN))
             elif child is not None:
                 self._collect_other(index, position, child)
 
     def _add_source(self, index: int, key: Any, line: str) -> None:
+        number = len(self.texts)
+        self.places.lines.append((number, number + 1))
         self.texts.append(line)
-        self.places.append((index, key, True))
+        self.places.noted[index].append((key, True))
 
     def _secret_option(self, text: str) -> str:
         """Return the name of a secret option such as ``--password``, or an empty text.
@@ -181,6 +225,7 @@ class Walk:
         if parent < 1 or type(value[0]) is not str or not isinstance(self.nodes[parent][0], list):
             return False
         if not self._budget.spend(costs.cost_of_name(value[0]), self._keep):
+            self.places.noted[index] = []
             self.changes.replace(index, 0)
             self.changes.replace(index, 1, self._without_values(value[1], self.nodes[index][3] + 1))
             return True
@@ -193,7 +238,7 @@ class Walk:
         if not self._is_filtered(index, 1, value[1], value[0], verdict, rule):
             return False
         self.texts.append(value[0])
-        self.places.append((index, 0, False))
+        self.places.noted[index] = [(0, False)]
         return True
 
     def _is_code(self, parent: int, pair: Any) -> bool:
@@ -211,14 +256,18 @@ class Walk:
             if self.nodes[index][3] >= MAX_DEPTH:
                 self.changes.filter(index, key, "depth")
             elif child:
-                self.nodes.append((child, index, key, self.nodes[index][3] + 1, _PLAIN))
+                self.nodes.append((child, index, key, self.nodes[index][3] + 1, PLAIN))
         elif isinstance(child, (bool, float)):
             return
         elif isinstance(child, int):
             # Check the bounds first: str() of a huge int is slow, and fails above 4,300 digits. The
             # name must be one of a card: sizes and times have as many digits, and Sentry reads them
             # as numbers.
-            if 10**12 <= child < 10**19 and is_card(str(child)) and self.names_card(index, key):
+            if (
+                _FIRST_CARD <= child < _AFTER_CARDS
+                and is_card(str(child))
+                and self.names_card(index, key)
+            ):
                 self.changes.filter(index, key, "card")
         else:
             self._collect_foreign(index, key, child)
@@ -248,16 +297,16 @@ class Walk:
         parent, depth = self.nodes[index][1], self.nodes[index][3]
         if verdict & EXEMPT and parent == 0 and key != "trace":
             return True
-        how = _SOURCE if verdict & CODE else _PLAIN
+        how = SOURCE if verdict & CODE else PLAIN
         if key == "trace" and parent == 1 and self.nodes[index][2] == "contexts":
-            how = _TRACE
-        if how == _SOURCE and type(child) is str:
+            how = TRACE
+        if how == SOURCE and type(child) is str:
             self._add_source(index, key, child)
             return True
         if (
-            how == _PLAIN
+            how == PLAIN
             or depth >= MAX_DEPTH
-            or type(child) is not (list if how == _SOURCE else dict)
+            or type(child) is not (list if how == SOURCE else dict)
         ):
             return False
         self.nodes.append((child, index, key, depth + 1, how))
@@ -326,7 +375,7 @@ class Walk:
 
     @staticmethod
     def _cost_of_leaves(node: Any) -> int:
-        keys = len(_joined_keys(node)) if isinstance(node, dict) else 0
+        keys = len(joined_keys(node)) if isinstance(node, dict) else 0
         return costs.PER_KEY_CHARACTER * keys + costs.PER_LEAF * (len(node) + 1)
 
     def _secrets_in(self, child: Any) -> Iterator[str]:
@@ -350,10 +399,3 @@ class Walk:
 def _is_pair(value: Any) -> bool:
     """Return whether this is a list of a name and a value."""
     return isinstance(value, (list, tuple)) and len(value) == 2 and isinstance(value[0], str)
-
-
-def _joined_keys(value: dict[Any, Any]) -> str:
-    try:
-        return SEPARATOR.join(value)
-    except TypeError:  # keys in JSON are texts, but a log record may have other keys
-        return SEPARATOR.join(key for key in value if isinstance(key, str))

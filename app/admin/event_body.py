@@ -1,0 +1,23 @@
+"""The body of an event on its page: stack, breadcrumbs, request and contexts."""
+
+from __future__ import annotations
+
+from flask import render_template
+from markupsafe import Markup
+
+from app.admin.event_view import EventView
+from app.admin.remembered import Remembered
+
+# About a hundred bodies: the page of an issue and that of its last event show the same one.
+_bodies = Remembered(8_000_000)
+
+
+def event_body(view: EventView) -> Markup:
+    """Return the body as HTML. It depends on the stored event alone, and is remembered by that."""
+    row = view.stored.row
+    key = (row.event_id, row.received_at, row.body)
+    html = _bodies.get(key)
+    if html is None:
+        html = render_template("_event_main.html", view=view)
+        _bodies.put(key, html)
+    return Markup(html)  # noqa: S704 -- a template of ours, which escapes
