@@ -89,11 +89,6 @@ class Users:
         valid = user is not None and hmac.compare_digest(user.id.encode(), session_id.encode())
         return user if valid else None
 
-    def names(self) -> list[str]:
-        """Return the names of all users, sorted."""
-        with self._store.read() as conn:
-            return list(conn.scalars(select(users.c.username).order_by(users.c.username)))
-
     def is_user(self, username: str) -> bool:
         """Return whether a user exists. The user of ``ADMIN_USERNAME`` gets an account here."""
         if self._row(username) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from app.admin.filters import ago
+from app.admin.filters import ago, ignored_until
 from app.admin.remembered import Remembered
 from app.admin.sparkline import Sparkline
 from app.store import utc_now
@@ -46,7 +46,7 @@ def issue_rows(
 def _shown(issue: Any, now: datetime) -> tuple[Any, ...]:
     numbers = issue.id, issue.times_seen, issue.users
     texts = issue.title, issue.culprit, issue.level, issue.last_release
-    status = issue.status, issue.regressed
+    status = issue.status, issue.regressed, issue.assigned_to, ignored_until(issue, now)
     times = issue.last_seen, issue.first_seen, ago(issue.last_seen, now), ago(issue.first_seen, now)
     return (*numbers, *texts, *status, *times)
 

@@ -92,6 +92,11 @@ class IgnoreUntil(Body):
         return next(name for name in Until if getattr(self, name) is not None)
 
     @property
+    def looks_at_time(self) -> bool:
+        """Whether the condition looks at when events happened, and not only at their number."""
+        return bool(self.worse or self.window_minutes)
+
+    @property
     def stored(self) -> str:
         """The text that an issue stores; equal conditions have equal texts."""
         utc = {"at": self.at.astimezone(UTC)} if self.at else {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, null, select, update
 
-from app.issues.ignore_until import IgnoreUntil
+from app.issues.ignore_until import IgnoreUntil, read_stored
 from app.issues.tables import issues
 from app.stats.tables import releases
 
@@ -53,10 +53,13 @@ def values_after_merge(
 
     :param target: the issue before the merge.
     """
-    if target.ignore_until is None:
+    until = read_stored(target.ignore_until)
+    if until is None:
         return {}
+    if until.looks_at_time:
+        # The times of the other issue's events are unknown, so it begins anew.
+        return {"ignored_from": now, "ignored_events": target.times_seen + more_events}
     return {
-        "ignored_from": now,
         "ignored_events": target.ignored_events + more_events,
         "ignored_users": target.ignored_users + more_users,
     }

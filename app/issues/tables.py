@@ -91,7 +91,7 @@ issues = Table(
     # below are NULL then, too.
     Column("ignore_until", Text),
     # What the condition counts from: the time, events, users, and the project's newest release.
-    # They are the values of when it was ignored. Merges and unmerges change them (`merging.py`).
+    # They are the values of when it was ignored. Merges and unmerges change them (`ignoring.py`).
     Column("ignored_from", UtcDateTime),
     Column("ignored_events", Integer),
     Column("ignored_users", Integer),

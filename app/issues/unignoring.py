@@ -78,6 +78,7 @@ class _Case(NamedTuple):
 
     @property
     def more_events(self) -> int:
+        """How many events the issue has had since it was ignored: these are its newest ones."""
         return int(self.issue.times_seen - self.issue.ignored_events)
 
 
@@ -205,13 +206,11 @@ def _events_when_ignored(case: _Case, hours: dict[datetime, int]) -> int:
 
     The person saw them: they are not worse than before.
     """
-    until = case.issue.ignored_from
-    if until <= case.now - HOUR:
+    if case.issue.ignored_from <= case.now - HOUR:
         return 0
-    since = until - HOUR
-    newest = sum(count for hour, count in hours.items() if hour >= _floor(since))
-    both = (_count_events(case, moment, at_most=newest) for moment in (since, until))
-    return next(both) - next(both)
+    since = case.issue.ignored_from - HOUR
+    at_most = sum(count for hour, count in hours.items() if hour >= _floor(since))
+    return max(0, _count_events(case, since, at_most) - case.more_events)
 
 
 def _next_release_is_there(case: _Case) -> Ended | None:
@@ -236,10 +235,7 @@ _CHECKS: dict[Until, Callable[[_Case], Ended | None]] = {
 
 
 def _begin(case: _Case) -> datetime:
-    """Return the begin of the window: not before the issue was ignored."""
-    window = timedelta(minutes=case.until.window_minutes or 0)
-    begin: datetime = max(case.issue.ignored_from, case.now - window)
-    return begin
+    return case.now - timedelta(minutes=case.until.window_minutes or 0)
 
 
 def _within(case: _Case) -> str:
