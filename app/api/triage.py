@@ -78,9 +78,7 @@ class IssueBody(PatchBody):
     )
 
     @model_validator(mode="after")
-    def _is_a_change(self) -> Self:
-        if not {"status", "assigned_to"} & self.model_fields_set:
-            raise ValueError("`status` or `assigned_to` is expected")
+    def _has_details_of_its_status(self) -> Self:
         if self.details and self.status != "resolved":
             raise ValueError("`statusDetails` are those of the status `resolved`")
         if self.ignore_until and self.status != "ignored":
@@ -95,10 +93,12 @@ class IssueBody(PatchBody):
         return triage.Fix(details.in_next_release, version and clean_text(version))
 
     def check(self) -> None:
-        """Check what the fields alone do not show.
+        """Check what no field shows by itself.
 
-        :raise FieldErrors: there is no such user, or the time is over.
+        :raise FieldErrors: nothing is to change, there is no such user, or the time is over.
         """
+        if not {"status", "assigned_to"} & self.model_fields_set:
+            _refuse("status", "`status` or `assigned_to` is expected")
         if self.assigned_to is not None and not current_accounts().is_user(self.assigned_to):
             _refuse("assigned_to", "the name of a user is expected")
         at = self.ignore_until and self.ignore_until.at

@@ -207,7 +207,7 @@ def test_wrong_condition_names_its_field(client: FlaskClient, until: Any, field:
 def test_condition_needs_the_status_and_a_patch_needs_a_change(client: FlaskClient) -> None:
     assert wrong_fields(client, ignore_until={"events": 5}) == ["body"]
     assert wrong_fields(client, status="resolved", ignore_until={"events": 5}) == ["body"]
-    assert wrong_fields(client) == ["body"]
+    assert wrong_fields(client) == ["status"]
     assert wrong_fields(client, status=None) == ["status"]
 
 
