@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import gc
 import json
 import logging
 import mmap
@@ -216,6 +217,7 @@ def _give_large_memory_back():
         return  # Another C library, without mallopt.
     mallopt(m_mmap_threshold, 256 * 1024)
     mallopt(m_trim_threshold, 1024 * 1024)
+    # One heap for all threads (M_ARENA_MAX) would save 6 MiB, but an event took 1.2 times the CPU.
 
 
 def post_worker_init(worker):
@@ -235,6 +237,8 @@ def post_worker_init(worker):
         with worker.wsgi.app_context():
             worker.background = make_worker()
         worker.background.start()
+    # What is there now stays. The search for garbage skips it.
+    gc.freeze()
     _has_started[worker.age % mmap.PAGESIZE] = 1
     worker.last_words.print_when(lambda: sum(_has_started[:]) >= worker.cfg.workers)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from flask import render_template
 from markupsafe import Markup
 
@@ -15,7 +17,8 @@ _bodies = Remembered(8_000_000)
 def event_body(view: EventView) -> Markup:
     """Return the body as HTML. It depends on the stored event alone, and is remembered by that."""
     row = view.stored.row
-    key = (row.event_id, row.received_at, row.body)
+    # An envelope may have megabytes: they must not stay in memory as a key.
+    key = (row.event_id, row.received_at, hashlib.sha256(row.body).digest())
     html = _bodies.get(key)
     if html is None:
         html = render_template("_event_main.html", view=view)

@@ -1,7 +1,7 @@
 """Small pieces of HTML that a page has a hundred times: filters of the templates.
 
 They are functions and not macros, because a call of a macro costs as much as twenty of these. Every
-text goes through ``escape``.
+text goes through ``escaped``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from app.admin.filters import absolute, ago, came_late, plural
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
+from app.web.templating import escaped
 
 
 def time(moment: datetime) -> Markup:
@@ -37,7 +38,7 @@ def happened(row: Any) -> Markup:
 
 def level(name: str) -> Markup:
     """Return a level as a badge."""
-    safe = escape(name)
+    safe = escaped(name)
     return Markup(f'<span class="level" data-level="{safe}">{safe}</span>')  # noqa: S704 -- escaped
 
 
@@ -46,8 +47,8 @@ def state(name: str, more: str = "") -> Markup:
 
     :param more: what the badge says after the name of the state.
     """
-    safe = escape(name)
-    words = escape(f"{name} {more}") if more else safe
+    safe = escaped(name)
+    words = escaped(f"{name} {more}") if more else safe
     return Markup(f'<span class="state" data-state="{safe}">{words}</span>')  # noqa: S704 -- escaped
 
 
@@ -55,13 +56,13 @@ def bars(line: Sparkline) -> Markup:
     """Return a sparkline."""
     return Markup(  # noqa: S704 -- escaped
         '<svg class="sparkline" viewBox="0 0 72 18" width="72" height="18" role="img">'
-        f'<title>{escape(line.label)}</title><path d="{escape(line.path)}"/></svg>'
+        f'<title>{escaped(line.label)}</title><path d="{escaped(line.path)}"/></svg>'
     )
 
 
 def text_of(value: Shown) -> Markup:
     """Return a value, folded if it is long."""
-    text = escape(value.text)
+    text = escaped(value.text)
     if not value.is_long:
         return Markup(f'<span class="value">{text}</span>')  # noqa: S704 -- escaped
     more = ""
@@ -69,7 +70,7 @@ def text_of(value: Shown) -> Markup:
         words = plural(value.left_out, "character")
         more = f'<p class="quiet">{words} more in the raw JSON.</p>'
     return Markup(  # noqa: S704 -- escaped
-        f'<details class="fold"><summary>{escape(value.beginning)}</summary>'
+        f'<details class="fold"><summary>{escaped(value.beginning)}</summary>'
         f'<pre class="whole" tabindex="0" aria-label="The whole value">{text}</pre>{more}</details>'
     )
 
@@ -77,11 +78,11 @@ def text_of(value: Shown) -> Markup:
 def values(members: Iterable[Shown], label: str) -> Markup:
     """Return a table of named values."""
     rows = [
-        f'<tr><th scope="row">{escape(member.name)}</th><td>{text_of(member)}</td></tr>\n'
+        f'<tr><th scope="row">{escaped(member.name)}</th><td>{text_of(member)}</td></tr>\n'
         for member in members
     ]
     return Markup(  # noqa: S704 -- escaped
-        f'<table class="values" aria-label="{escape(label)}">\n<tbody>\n{"".join(rows)}'
+        f'<table class="values" aria-label="{escaped(label)}">\n<tbody>\n{"".join(rows)}'
         "</tbody>\n</table>"
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from flask import current_app, url_for
@@ -11,7 +10,6 @@ from markupsafe import Markup
 
 from app.admin.filters import ago, ignored_until
 from app.admin.remembered import Remembered
-from app.admin.sparkline import Sparkline
 from app.store import utc_now
 
 # About 1,500 rows.
@@ -20,37 +18,33 @@ _rows = Remembered(2_000_000)
 
 def issue_rows(
     issues: Sequence[Any],
-    sparklines: Mapping[int, Sparkline],
     projects: Mapping[int, str],
     chosen_by: str | None,
+    **columns: Mapping[int, Any] | None,
 ) -> Markup:
-    """Return the rows as HTML; each is remembered by all that it shows.
+    """Return the rows as HTML; each is remembered by the whole issue and all else that it shows.
 
     :param projects: the names to show, empty if there is one project.
     :param chosen_by: the id of the form that rows are chosen in, if they can be chosen.
+    :param columns: by name, a value for each issue id; it must be hashable. ``None`` is left out.
     """
     now, links_to = utc_now(), url_for("admin.list_of_issues")
+    given = {name: values for name, values in columns.items() if values is not None}
     html = []
     for issue in issues:
         project = projects.get(issue.project_id, "") if projects else None
-        around = sparklines[issue.id], project, chosen_by
-        key = (links_to, *around, *_shown(issue, now))
+        values = {name: found[issue.id] for name, found in given.items()}
+        times = ago(issue.last_seen, now), ago(issue.first_seen, now)
+        until = ignored_until(issue, now)
+        key = (links_to, project, chosen_by, *times, until, *issue, *values.items())
         row = _rows.get(key)
         if row is None:
-            row = _draw(issue, *around)
+            row = _draw(issue, project, chosen_by, values)
             _rows.put(key, row)
         html.append(row)
     return Markup("".join(html))  # noqa: S704 -- a template of ours, which escapes
 
 
-def _shown(issue: Any, now: datetime) -> tuple[Any, ...]:
-    numbers = issue.id, issue.times_seen, issue.users
-    texts = issue.title, issue.culprit, issue.level, issue.last_release
-    status = issue.status, issue.regressed, issue.assigned_to, ignored_until(issue, now)
-    times = issue.last_seen, issue.first_seen, ago(issue.last_seen, now), ago(issue.first_seen, now)
-    return (*numbers, *texts, *status, *times)
-
-
-def _draw(issue: Any, sparkline: Sparkline, project: str | None, chosen_by: str | None) -> str:
+def _draw(issue: Any, project: str | None, chosen_by: str | None, values: dict[str, Any]) -> str:
     drawn: Any = current_app.jinja_env.get_template("_issue_row.html").module
-    return str(drawn.row(issue, sparkline, project, chosen_by))
+    return str(drawn.row(issue, project, chosen_by, **values))

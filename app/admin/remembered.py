@@ -10,7 +10,8 @@ from collections.abc import Hashable
 class Remembered:
     """The texts that were used last, up to a number of characters in total.
 
-    The key has to be everything that the text depends on. It is not counted.
+    The key has to be everything that the text depends on. It is not counted, so it must not be
+    longer than the text.
 
     :param max_characters: of all texts; a longer text is not remembered.
     """

@@ -2,7 +2,13 @@
 
 It uses as few statements as there are tables. Each statement costs more than its own time: the
 driver releases the interpreter's lock, and gets it back only when the busy threads of the process
-release it.
+release it. The driver executes them itself (:mod:`app.store.driver`).
+
+Rows that other batches update, too, are updated in the order of their keys. So two batches could
+not wait for each other, even if :meth:`Store.write` were not the only writer. New rows rely on that
+lock: an event, a grouping, a release or a series is looked up and then inserted. Without the lock,
+the unique key of the table would refuse the second insert, and the intake would commit each
+envelope of the batch alone.
 """
 
 from __future__ import annotations
@@ -184,7 +190,8 @@ def commit_batch(
     )
     _count_the_rest(conn, stored, now)
     _count_bytes(conn, stored, now)
-    remembered.measures.add(conn, [envelope.measured for envelope in stored], now)
+    if measured := [envelope.measured for envelope in stored if any(envelope.measures)]:
+        remembered.measures.add(conn, measured, now)
     accounting.add(conn, counts)
     within = {envelope.uid for envelope in taken}
     return [
@@ -269,7 +276,7 @@ def _known_events(conn: Connection, keys: list[tuple[int, str]]) -> dict[tuple[i
 def _count_duplicates(
     conn: Connection, again: Counter[tuple[int, str]], counts: Counter[str]
 ) -> None:
-    for (project_id, event_id), times in again.items():
+    for (project_id, event_id), times in sorted(again.items()):
         counts["duplicates"] += times
         conn.execute(
             update(events)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import (
@@ -91,7 +90,10 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
 
     :param met: the issue of each event, and the event.
     """
-    counts = Counter((issue_id, *pair) for issue_id, event in met for pair in pairs_of(event))
+    counts: dict[tuple[int, str, str], int] = defaultdict(int)
+    for issue_id, event in met:
+        for key, value in pairs_of(event):
+            counts[issue_id, key, value] += 1
     rows = [
         {"of": issue_id, "named": key, "being": value, "times": times}
         for (issue_id, key, value), times in sorted(counts.items())
@@ -181,9 +183,11 @@ def pairs_of(event: Event) -> list[Pair]:
         "server_name": event.server_name,
         "transaction": event.transaction,
     }
-    tags = {**own, **{key: value for key, value in event.tags.items() if key not in own}}
-    cut = ((key[:KEY_LENGTH], (value or "")[:VALUE_LENGTH]) for key, value in tags.items())
-    return list(islice(((key, value) for key, value in cut if key and value), MAX_KEYS))
+    tags = own | {key: value for key, value in event.tags.items() if key not in own}
+    pairs = [
+        (key[:KEY_LENGTH], value[:VALUE_LENGTH]) for key, value in tags.items() if key and value
+    ]
+    return pairs[:MAX_KEYS]
 
 
 _TAG_ADDITION = DriverStatement(

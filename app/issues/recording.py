@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -28,6 +27,8 @@ from app.issues.groupings import (
     projects_with_older,
 )
 from app.issues.overflow import (
+    OTHER_CULPRIT,
+    OTHER_TITLE,
     OTHER_VERSION,
     count_new,
     count_types,
@@ -48,6 +49,10 @@ class Occurrence:
 
     :param release_id: the number of its release; ``None`` if the event has no release.
     :param older: return the grouping of the event by the previous version of the rules.
+
+    ``key`` is the key by which its stored grouping is found. ``title`` and ``culprit`` are those of
+    the event, as long as they are stored. ``user_hash`` is the hash of the affected user; ``None``
+    without a user.
     """
 
     project_id: int
@@ -55,32 +60,27 @@ class Occurrence:
     grouping: Grouping
     release_id: int | None = None
     older: Callable[[], Grouping] | None = None
+    key: Key = field(init=False)
+    title: str = field(init=False)
+    culprit: str = field(init=False)
+    user_hash: str | None = field(init=False)
 
-    @cached_property
-    def key(self) -> Key:
-        """The key by which its stored grouping is found."""
-        return self.project_id, self.grouping.version, self.grouping.hash
+    def __post_init__(self) -> None:
+        # Computed once: each is read several times, and an event and its grouping do not change.
+        identity = self.event.user_identity
+        computed = {
+            "key": (self.project_id, self.grouping.version, self.grouping.hash),
+            "title": self.event.title[:500],
+            "culprit": self.event.culprit[:500],
+            "user_hash": hash_of(identity) if identity else None,
+        }
+        for name, value in computed.items():
+            object.__setattr__(self, name, value)
 
     @property
     def is_other(self) -> bool:
         """Whether it is counted in ``<other>`` instead of its own issue."""
         return self.grouping.version == OTHER_VERSION
-
-    @cached_property
-    def user_hash(self) -> str | None:
-        """The hash of the affected user; ``None`` without a user."""
-        identity = self.event.user_identity
-        return hash_of(identity) if identity else None
-
-    @cached_property
-    def title(self) -> str:
-        """The title of the event, as lists show it."""
-        return self.event.title[:500]
-
-    @cached_property
-    def culprit(self) -> str:
-        """Where the event happened, as lists show it."""
-        return self.event.culprit[:500]
 
 
 class Recorded(NamedTuple):
@@ -267,9 +267,8 @@ def _seen(grouping_id: int, group: list[Occurrence]) -> Seen:
 
 def _restore(conn: Connection, touched: list[Known], by_issue: dict[int, list[Occurrence]]) -> None:
     """Restore the type and key that issues lost with their payload, from an event of each."""
-    for known in touched:
-        if not known.was_kept:
-            continue
+    kept = [known for known in touched if known.was_kept]
+    for known in sorted(kept, key=lambda known: known.issue_id):
         occurrence = by_issue[known.issue_id][-1]
         words = {"type": occurrence.event.type[:200], "payload_removed_at": None}
         conn.execute(update(issues).where(issues.c.id == known.issue_id).values(**words))
@@ -394,18 +393,21 @@ _COUNTED = DriverStatement(_counted_statement)
 
 
 def _update_row(change: _Change, now: datetime) -> dict[str, Any]:
-    row = _row(change.group, now)
-    return {
+    latest, seen = change.group[-1], [occurrence.event.timestamp for occurrence in change.group]
+    row = {
         "of": change.id,
-        "new_title": row["title"],
-        "new_culprit": row["culprit"],
-        "new_level": row["level"],
-        "more": row["times_seen"],
-        "first": row["first_seen"],
-        "last": row["last_seen"],
-        "now": row["last_received_at"],
-        "new_release": row["last_release"],
+        "new_title": latest.title,
+        "new_culprit": latest.culprit,
+        "new_level": latest.event.level,
+        "more": len(seen),
+        "first": min(seen),
+        "last": max(seen),
+        "now": now,
+        "new_release": latest.event.release and latest.event.release[:250],
     }
+    if latest.is_other:
+        row |= {"new_title": OTHER_TITLE, "new_culprit": OTHER_CULPRIT, "new_release": None}
+    return row
 
 
 def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:

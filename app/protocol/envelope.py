@@ -215,7 +215,7 @@ def parse_json(text: bytes | bytearray, limits: Limits) -> Any:
     if len(text) > limits.json_bytes:
         raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_bytes} bytes")
     # Commas in strings also count. Counting too many is better than a second parser.
-    if text.count(b",") > limits.json_values:
+    if len(text) > limits.json_values and text.count(b",") > limits.json_values:
         raise EnvelopeTooLarge(f"an item of JSON has at most {limits.json_values} values")
     try:
         value = load_json(text)

@@ -125,8 +125,10 @@ class Event:
 
     @property
     def _place_behind_wrapper(self) -> str:
+        if self.main_exception is self.outermost_exception:
+            return ""
         frame = newest_own_frame(self.main_frames)
-        if self.main_exception is self.outermost_exception or not (frame and frame.function):
+        if frame is None or not frame.function:
             return ""
         name = re.split(r"[./\\:]", frame.module or "")[-1]
         return f" (in {f'{name}.' if name else ''}{frame.function})"

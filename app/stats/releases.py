@@ -208,7 +208,7 @@ def _touch(
         by_project.setdefault(release.project_id, []).append(release.version)
     return {
         Release(project_id, version): number
-        for of, versions in by_project.items()
+        for of, versions in sorted(by_project.items())
         for project_id, version, number in _TOUCH.fetch(
             conn, {"of": of, "wanted": versions, "now": now, "of_events": has_events}
         )

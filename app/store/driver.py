@@ -16,8 +16,9 @@ from __future__ import annotations
 import functools
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NoReturn, TypeVar
 
@@ -150,21 +151,22 @@ def _execute(
     rows: Sequence[Values],
     how: Callable[[Any, _Plan, Parameters], T],
 ) -> T:
-    """Execute a plan in the transaction of a connection, and translate the errors of the driver."""
-    parameters = [plan.bind(row) for row in rows]
+    """Execute a plan in the transaction of a connection."""
+    parameters = list(map(plan.bind, rows))
     if not conn.in_transaction():
         conn.begin()
-    return _with_cursor(conn, plan.text, lambda cursor: how(cursor, plan, parameters))
+    return _with_cursor(conn, plan.text, how, plan, parameters)
 
 
-def _with_cursor(conn: Connection, text: str, how: Callable[[Any], T]) -> T:
+def _with_cursor(conn: Connection, text: str, how: Callable[..., T], *arguments: Any) -> T:
+    """Call a function with a cursor of the driver, and translate the errors of the driver."""
     driver: Any = conn.connection.dbapi_connection
     # Connections of the store keep track of open results. Results of this module are read to their
     # end at once, so they need not be tracked.
     is_sqlite = isinstance(driver, sqlite3.Connection)
     cursor = sqlite3.Connection.cursor(driver) if is_sqlite else driver.cursor()
     try:
-        return how(cursor)
+        return how(cursor, *arguments)
     except conn.dialect.loaded_dbapi.Error as error:
         _raise_translated(conn, error, text, cursor)
     except Exception:
@@ -182,29 +184,23 @@ def _run(cursor: Any, plan: _Plan, parameters: Parameters) -> None:
 
 
 def _run_each(cursor: Any, plan: _Plan, parameters: Parameters) -> list[int]:
-    return [cursor.rowcount for _ in _results(cursor, plan, parameters)]
+    return [result.rowcount for result in _results(cursor, plan, parameters)]
 
 
 def _fetch_each(cursor: Any, plan: _Plan, parameters: Parameters) -> Rows:
-    if len(parameters) == 1:
-        cursor.execute(plan.text, parameters[0])
-        return plan.converted(cursor.fetchall(), cursor)
-    rows = [row for _ in _results(cursor, plan, parameters) for row in cursor.fetchall()]
+    results = _results(cursor, plan, parameters)
+    rows = [row for result in results for row in result.fetchall()]
     return plan.converted(rows, cursor)
 
 
-def _results(cursor: Any, plan: _Plan, parameters: Parameters) -> Iterator[None]:
-    """Yield when the cursor has the next result."""
-    if isinstance(cursor, sqlite3.Cursor):
+def _results(cursor: Any, plan: _Plan, parameters: Parameters) -> Iterable[Any]:
+    """Return the cursor again and again, each time with the next result."""
+    if len(parameters) == 1 or isinstance(cursor, sqlite3.Cursor):
         # The driver of SQLite refuses executemany() for statements that return rows.
-        for values in parameters:
-            cursor.execute(plan.text, values)
-            yield
-        return
+        return map(cursor.execute, repeat(plan.text), parameters)
     cursor.executemany(plan.text, parameters, returning=True)  # One round trip for all of them.
-    yield
-    while cursor.nextset():
-        yield
+    results: Iterable[Any] = cursor.results()
+    return results
 
 
 def _raise_translated(conn: Connection, error: Exception, text: str, cursor: Any) -> NoReturn:
@@ -276,13 +272,14 @@ def _converter(
         type_.dialect_impl(dialect).result_processor(dialect, code)
         for type_, code in zip(types, codes, strict=False)  # A statement as text has no types.
     ]
-    if not any(converts):
+    steps = [(place, convert) for place, convert in enumerate(converts) if convert is not None]
+    if not steps:
         return lambda rows: rows
 
-    def convert(row: tuple[Any, ...]) -> tuple[Any, ...]:
-        return tuple(
-            value if convert is None else convert(value)
-            for value, convert in zip(row, converts, strict=True)
-        )
+    def converted(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = list(row)
+        for place, convert in steps:
+            values[place] = convert(values[place])
+        return tuple(values)
 
-    return lambda rows: [convert(row) for row in rows]
+    return lambda rows: list(map(converted, rows))

@@ -20,6 +20,7 @@ from werkzeug.routing import Rule
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
 from app.web import access, static_files
 from app.web.observer import STARTED
+from app.web.sessions import Sessions
 from app.web.templating import Environment
 from config import Config
 
@@ -92,6 +93,7 @@ class App(Flask):
 
     url_rule_class = LazyRule
     jinja_environment = Environment
+    session_interface = Sessions()
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

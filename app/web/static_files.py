@@ -14,6 +14,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import mimetypes
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -53,7 +54,7 @@ def init_app(app: Flask) -> None:
     @app.url_defaults
     def add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint in folders and PARAMETER not in values:
-            found = find_file(folders[endpoint] or "", values.get("filename", ""))
+            found = find_file(folders[endpoint] or "", str(values.get("filename", "")))
             if found is not None:
                 values[PARAMETER] = found.fingerprint
 
@@ -62,7 +63,7 @@ def find_file(folder: str, filename: str) -> StaticFile | None:
     """Return a file of a folder as it is now, ``None`` if there is none or it is too large."""
     path = safe_join(folder, filename)
     try:
-        about = Path(path).stat() if path else None
+        about = os.stat(path) if path else None  # A Path takes longer than the question.
         if path is None or about is None or about.st_size > MAX_FILE_BYTES:
             return None
         return _read(path, about.st_mtime_ns, about.st_size)

@@ -10,6 +10,7 @@ import pytest
 
 from app.protocol.envelope import Envelope, Item, serialize_envelope
 from app.protocol.scrub import FILTERED, Scrubber
+from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.envelopes import MAX_TEXT_BYTES, Attachments, scrub_envelope
 
 SECRET = "k7xR2mQ9zPw4"
@@ -152,3 +153,19 @@ def test_files_are_kept_as_they_are_or_not_at_all_where_the_settings_say_so() ->
     envelope = Envelope({}, [Item({"type": "event"}, {}), file])
     scrub_envelope(envelope, Scrubber(), attachments="off")
     assert envelope.item_types == ["event"]
+
+
+def test_headers_that_come_again_cost_the_same_and_hide_no_secret_beside_them() -> None:
+    scrubber, spent = Scrubber(), []
+    for _ in range(2):
+        budget = WorkBudget()
+        item = Item({"type": "event", "content_type": "application/json"}, {"message": "x"})
+        assert scrub_envelope(Envelope(dict(HEADERS), [item]), scrubber, budget=budget) == []
+        spent.append(budget.spent)
+    assert spent[0] == spent[1] > 0
+    again = Item({"type": "event", "content_type": "application/json", "token": SECRET}, {})
+    assert scrub_envelope(Envelope(dict(HEADERS), [again]), scrubber)
+    assert again.headers["token"] == FILTERED
+    known = Item({"type": "event", "content_type": "application/json"}, {})
+    scrub_envelope(Envelope(dict(HEADERS), [known]), scrubber, ["application/json"])
+    assert known.headers["content_type"] == FILTERED

@@ -76,8 +76,10 @@ class Changes:
             index = -heapq.heappop(changed)
             value, parent, key = self._nodes[index][:3]
             edits, names = self.edits.get(index, {}), self.renames.get(index, {})
-            if isinstance(value, dict):
-                new: Any = {names.get(k, k): edits.get(k, child) for k, child in value.items()}
+            if isinstance(value, dict) and not names:
+                new: Any = {**value, **edits}
+            elif isinstance(value, dict):
+                new = {names.get(k, k): edits.get(k, child) for k, child in value.items()}
             else:
                 new = [edits.get(position, child) for position, child in enumerate(value)]
             if parent >= 0 and parent not in self.edits and parent not in self.renames:

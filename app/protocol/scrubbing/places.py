@@ -35,6 +35,13 @@ class Places:
         # The runs of source lines: the number of the first one, and the number after the last one.
         self.lines: list[tuple[int, int]] = []
 
+    def add_lines(self, first: int, count: int) -> None:
+        """Note that some texts are source lines."""
+        if self.lines and self.lines[-1][1] == first:
+            self.lines[-1] = (self.lines[-1][0], first + count)
+        else:
+            self.lines.append((first, first + count))
+
     def of(self, number: int) -> Place:
         """Return the place of a text."""
         index = bisect_right(self.starts, number) - 1

@@ -20,6 +20,8 @@ _EXEMPT_AT_ROOT = frozenset({"modules", "debug_meta", "_meta"})
 # An event has some 100 distinct names, and the next event has the same names. A full cache is
 # cleared, so a flood of names costs time but not memory.
 _MAX_CACHED = 4096
+# Longer headers are not remembered; those of an SDK with a trace have some 500 characters.
+_MAX_HEADERS = 1000
 # Rules that find a secret by its name. The value without the name may occur elsewhere.
 _NAMED_RULES = frozenset({"pair", "argument", "sql", "prose", "command"})
 # A key that is shorter than this cannot contain a secret, so it is not searched.
@@ -50,6 +52,8 @@ class RuleSet:
         # lines have a separate cache, because they are read in another way.
         self.clean_texts: dict[str, int] = {}
         self.clean_lines: dict[str, int] = {}
+        # Headers of envelopes without a secret, with their cost.
+        self.clean_headers: dict[str, int] = {}
 
     def verdict_of_name(self, name: str) -> int:
         """Return the verdict on a name in a text, see :func:`.names.verdict_of`."""
@@ -70,6 +74,11 @@ class RuleSet:
             verdict |= UNSAFE
         _remember(self.keys, key, verdict)
         return verdict
+
+    def remember_headers(self, headers: str, cost: int) -> None:
+        """Remember headers without a secret, in the form of their repr."""
+        if len(headers) <= _MAX_HEADERS:
+            _remember(self.clean_headers, headers, cost)
 
     def learn_layout(self, value: dict[Any, Any]) -> None:
         """Remember the layout of a dict, so that the next one with its keys is walked faster."""

@@ -53,13 +53,14 @@ class Walk:
         """Filter values by name and collect the other strings; keep some budget for the strings."""
         left = allowed = self._budget.left // 2
         layout_of, start = self._rules.layouts.get, self.places.starts.append
-        nodes, texts, lines = self.nodes, self.texts, self.places.lines
+        nodes, texts, add_lines = self.nodes, self.texts, self.places.add_lines
+        per_container, per_field = costs.PER_CONTAINER, costs.PER_FIELD
         # A long loop on purpose: it runs for every container, and calls would cost more than its
         # work. It adds nodes.
         for index, (value, _, name, depth, how) in enumerate(nodes):
             layout = None
             if not isinstance(value, dict):
-                left -= costs.PER_CONTAINER + costs.PER_FIELD * len(value)
+                left -= per_container + per_field * len(value)
             elif layout := layout_of(tuple(value)):
                 left -= layout.cost
                 self.keys.append(layout.keys)
@@ -71,6 +72,10 @@ class Walk:
                 self._budget.left -= allowed
                 return self._leave_unchecked(index)
             start(len(texts))
+            if how == SOURCE and set(map(type, value)) == _TEXTS:
+                add_lines(len(texts), len(value))
+                texts += value
+                continue
             line_keys, below = layout.line_keys if layout else None, depth + 1
             if line_keys is None or how != PLAIN or name == "query_string" or below > MAX_DEPTH:
                 self._look_closely(index, nodes[index])
@@ -78,8 +83,8 @@ class Walk:
             for key, child in value.items():
                 kind = type(child)
                 if kind is str:
-                    if key in line_keys:
-                        lines.append((len(texts), len(texts) + 1))
+                    if line_keys and key in line_keys:
+                        add_lines(len(texts), 1)
                     texts.append(child)
                 elif kind is dict or kind is list:
                     if line_keys and kind is list and key in line_keys:
@@ -170,9 +175,7 @@ class Walk:
         if len(value) == 2 and how == PLAIN and self._is_named_pair(index, value, parent):
             return
         kinds = set(map(type, value))
-        if kinds == _TEXTS and (how == SOURCE or "--" not in SEPARATOR.join(value)):
-            if how == SOURCE:
-                self.places.lines.append((len(self.texts), len(self.texts) + len(value)))
+        if kinds == _TEXTS and "--" not in SEPARATOR.join(value):
             self.texts += value
         elif kinds <= _CONTAINERS and depth < MAX_DEPTH:
             self.nodes += [(child, index, at, depth + 1, PLAIN) for at, child in enumerate(value)]
@@ -203,8 +206,7 @@ class Walk:
                 self._collect_other(index, position, child)
 
     def _add_source(self, index: int, key: Any, line: str) -> None:
-        number = len(self.texts)
-        self.places.lines.append((number, number + 1))
+        self.places.add_lines(len(self.texts), 1)
         self.texts.append(line)
         self.places.noted[index].append((key, True))
 

@@ -1,0 +1,48 @@
+"""Text in templates is escaped as Jinja does it."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask, render_template_string
+from jinja2 import UndefinedError
+from markupsafe import Markup, escape
+
+from app.web.templating import escaped
+
+pytestmark = pytest.mark.one_database
+
+
+class Text(str):
+    """A text that says itself how it looks as HTML."""
+
+    def __html__(self) -> str:
+        return "<i>own</i>"
+
+
+class Odd:
+    def __str__(self) -> str:
+        return "<odd>"
+
+
+VALUES = ["plain", "", "<b>", "a & b", '"', "'", Markup("<b>"), Text("<x>"), Odd(), 7, True, None]
+VALUES += [1.5, ["<", "'"], {"a": "<"}, b"<b>"]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_value_is_escaped_as_markupsafe_does(app: Flask, value: object) -> None:
+    assert escaped(value) == escape(value)
+    with app.test_request_context():
+        for source in ("<p>{{ v }}</p>", "{% macro m(x) %}<p>{{ x }}</p>{% endmacro %}{{ m(v) }}"):
+            assert render_template_string(source, v=value) == f"<p>{escape(value)}</p>"
+
+
+def test_attributes_loops_and_joined_texts_are_escaped(app: Flask) -> None:
+    source = '<a title="{{ v }}">{% for x in [v, v] %}{{ x ~ "&" }}{% endfor %}</a>'
+    with app.test_request_context():
+        html = render_template_string(source, v='<"')
+    assert html == '<a title="&lt;&#34;">&lt;&#34;&amp;&lt;&#34;&amp;</a>'
+
+
+def test_undefined_variable_is_an_error(app: Flask) -> None:
+    with app.test_request_context(), pytest.raises(UndefinedError):
+        render_template_string("{{ nowhere }}")
