@@ -118,17 +118,7 @@ def set_status(
         another way. Unknown ids are left out.
     """
     columns, now = issues.c, now or utc_now()
-    # After any decision of a person, the issue no longer counts as regressed.
-    values = {"status": status, "regressed": False, "resolved_at": None, **NOT_IGNORED}
-    values |= {"resolved_after": null(), "resolved_in": null()}
-    note = None
-    if status == IssueStatus.RESOLVED:
-        after, version = _release_of(fix)
-        values |= {"resolved_after": after, "resolved_in": version, "resolved_at": now}
-        note = IN_NEXT_RELEASE if fix.in_next else None
-    elif status == IssueStatus.IGNORED:
-        values |= ignored_values(actor, now, until)
-        note = words_of(until, now) if until else None
+    values, note = _values_of(status, actor, now, fix, until)
     differs = (columns[name].is_distinct_from(values[name]) for name in _WAYS)
     others = [other for other in STATUSES if other != status]
     is_other = or_(columns.status.in_(others), *differs)
@@ -137,6 +127,23 @@ def set_status(
     changed = sorted((row.id, row.resolved_in) for row in found)
     _write(conn, changed, KINDS[status], actor, now, note)
     return [issue_id for issue_id, _ in changed]
+
+
+def _values_of(
+    status: str, actor: str | None, now: datetime, fix: Fix, until: IgnoreUntil | None
+) -> tuple[dict[str, Any], str | None]:
+    """Return the values of issues that get a status, and the note for their history."""
+    # After any decision of a person, the issue no longer counts as regressed.
+    values = {"status": status, "regressed": False, "resolved_at": None, **NOT_IGNORED}
+    values |= {"resolved_after": null(), "resolved_in": null()}
+    if status == IssueStatus.RESOLVED:
+        after, version = _release_of(fix)
+        values |= {"resolved_after": after, "resolved_in": version, "resolved_at": now}
+        return values, IN_NEXT_RELEASE if fix.in_next else None
+    if status == IssueStatus.IGNORED:
+        values |= ignored_values(actor, now, until)
+        return values, words_of(until, now) if until else None
+    return values, None
 
 
 def _possible(

@@ -29,7 +29,7 @@ class Regression(NewIssue):
     condition holds.
     """
 
-    summary = "A resolved issue comes back, or an issue was ignored until now."
+    summary = "A resolved issue comes back, or the ignoring of an issue ends by itself."
     transitions = BACK
     many_issues = "issues are back"
     preset = Preset("regressions", "Regressions")
