@@ -152,16 +152,13 @@ def test_more_alike_comes_first_and_less_than_asked_for_is_left_out(
     assert ids(client, one, min_score=1) == [twin]
 
 
+@pytest.mark.one_database
 def test_event_is_accepted_without_a_word_to_the_tables_of_likeness(
     app: Flask, store: Store
 ) -> None:
     asked: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
-
-    for engine in {*store._all()}:
-        sqlalchemy_event.listen(engine, "before_cursor_execute", note)
+    with store.write() as conn:  # The next write has the same connection.
+        conn.connection.dbapi_connection.set_trace_callback(asked.append)
     insert(app, price())
     assert any("INSERT INTO events" in statement for statement in asked)
     assert not [
