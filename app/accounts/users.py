@@ -89,6 +89,15 @@ class Users:
         valid = user is not None and hmac.compare_digest(user.id.encode(), session_id.encode())
         return user if valid else None
 
+    def is_user(self, username: str) -> bool:
+        """Return whether a user exists. The user of ``ADMIN_USERNAME`` gets an account here."""
+        if self._row(username) is not None:
+            return True
+        if self._configured(username) is None:
+            return False
+        self.set_session_key(username)
+        return True
+
     def set_session_key(self, username: str) -> None:
         """End every session of a user, and create the account if it does not exist."""
         self._upsert(username, {"session_key": secrets.token_hex(16)})

@@ -9,14 +9,18 @@ from typing import Any
 
 from app.admin.values import shorten
 from app.alerts.rules.kind import KINDS
+from app.issues.ignore_until import IgnoreUntil, words_of
+from app.issues.tables import IssueStatus
 from app.protocol.client_clock import TOLERANCE
 from app.stats.users import MAX_USERS
 from app.store import utc_now
 
 # Upper bound in seconds, length of the unit in seconds, name of the unit.
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86400, 3600, "h"), (30 * 86400, 86400, "d"))
-_KINDS = {"first_seen": "First seen", "regressed": "Regressed", "commented": "Comment"} | {
-    kind: kind.capitalize() for kind in ("resolved", "reopened", "ignored", "merged", "unmerged")
+_KINDS = {
+    "first_seen": "First seen",
+    "commented": "Comment",
+    "unignored": "No longer ignored",
 }
 # Source: https://develop.sentry.dev/sdk/foundations/state-management/scopes/attributes/ (Units),
 # 2026-11-24. Any other unit is shown as it was sent.
@@ -148,7 +152,14 @@ def users(count: int) -> str:
 
 def kind_of_transition(kind: str) -> str:
     """Return the label of a transition of an issue."""
-    return _KINDS.get(kind, kind)
+    return _KINDS.get(kind) or kind.capitalize()
+
+
+def ignored_until(issue: Any, now: datetime | None = None) -> str:
+    """Return until when an issue is ignored, as ``until 14:00``; empty if that does not end."""
+    if issue.ignore_until is None or issue.status != IssueStatus.IGNORED:
+        return ""
+    return words_of(IgnoreUntil.model_validate_json(issue.ignore_until), now or utc_now())
 
 
 def alert_kind(kind: str) -> str:
@@ -191,6 +202,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "users": users,
     "shorten": shorten,
     "kind_of_transition": kind_of_transition,
+    "ignored_until": ignored_until,
     "alert_kind": alert_kind,
     "in_common": in_common,
     "short_release": short_release,

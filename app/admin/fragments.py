@@ -42,10 +42,14 @@ def level(name: str) -> Markup:
     return Markup(f'<span class="level" data-level="{safe}">{safe}</span>')  # noqa: S704 -- escaped
 
 
-def state(name: str) -> Markup:
-    """Return a state as a badge."""
+def state(name: str, more: str = "") -> Markup:
+    """Return a state as a badge.
+
+    :param more: what the badge says after the name of the state.
+    """
     safe = escaped(name)
-    return Markup(f'<span class="state" data-state="{safe}">{safe}</span>')  # noqa: S704 -- escaped
+    words = escaped(f"{name} {more}") if more else safe
+    return Markup(f'<span class="state" data-state="{safe}">{words}</span>')  # noqa: S704 -- escaped
 
 
 def bars(line: Sparkline) -> Markup:

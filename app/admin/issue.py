@@ -14,7 +14,7 @@ from app.admin.charts import user_bars
 from app.admin.event_view import EventView
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.filter_bar import row_number
-from app.admin.lookups import Neighbours, neighbours, project_names
+from app.admin.lookups import Neighbours, neighbours, project_names, user_names
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
 from app.events.filter import EventFilter
@@ -79,6 +79,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
                 conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
             ).rows,
             "projects": project_names(conn),
+            "users": user_names(conn),
         }
     return render_template(
         "issue.html",

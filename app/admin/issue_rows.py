@@ -8,7 +8,7 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from app.admin.filters import ago
+from app.admin.filters import ago, ignored_until
 from app.admin.remembered import Remembered
 from app.store import utc_now
 
@@ -35,7 +35,8 @@ def issue_rows(
         project = projects.get(issue.project_id, "") if projects else None
         values = {name: found[issue.id] for name, found in given.items()}
         times = ago(issue.last_seen, now), ago(issue.first_seen, now)
-        key = (links_to, project, chosen_by, *times, *issue, *values.items())
+        until = ignored_until(issue, now)
+        key = (links_to, project, chosen_by, *times, until, *issue, *values.items())
         row = _rows.get(key)
         if row is None:
             row = _draw(issue, project, chosen_by, values)

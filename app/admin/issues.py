@@ -6,13 +6,14 @@ from typing import Annotated, Literal, NamedTuple
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
 from app.admin import bp
 from app.admin.filter_bar import read_choice
-from app.admin.lookups import project_names, project_options, recent_values
+from app.admin.lookups import project_names, project_options, recent_values, user_names
 from app.admin.sparkline import sparklines
 from app.inputs import Control
-from app.issues.filter import IssueFilter, Sort
+from app.issues.filter import ME, NOBODY, IssueFilter, Sort
 from app.issues.queries import (
     Cursor,
     count_by_status,
@@ -58,7 +59,8 @@ class IssueForm(IssueFilter):
     def filter(self) -> IssueFilter:
         """The filter of the list."""
         given = self.model_dump(exclude={"tab", "sort"})
-        return IssueFilter(**given | {"status": None if self.tab == "all" else self.tab})
+        given["status"] = None if self.tab == "all" else self.tab
+        return IssueFilter(**given).seen_by(current_user.username)
 
 
 @bp.get("/issues")
@@ -75,6 +77,7 @@ def list_of_issues() -> ResponseReturnValue:
         hours = hours_of(conn, [row.id for row in page.rows], utc_now())
         names = project_names(conn)
         options = {**recent_values(conn), "project": project_options(names), "sort": SORTS}
+        options["assigned"] = [ME, NOBODY, *user_names(conn)]
         highest = highest_id(conn)
     return render_template(
         "issues.html",

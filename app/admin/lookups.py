@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select
 
+from app.accounts.tables import users
 from app.events.tables import events
 from app.projects import projects
 
@@ -50,6 +51,11 @@ def has_events(conn: Connection) -> bool:
 def project_names(conn: Connection) -> dict[int, str]:
     """Return the names of all projects by id."""
     return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
+
+
+def user_names(conn: Connection) -> list[str]:
+    """Return the names of all users, sorted."""
+    return list(conn.scalars(select(users.c.username).order_by(users.c.username)))
 
 
 def project_options(names: dict[int, str]) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import abort, flash, redirect, render_template, request, url_for
@@ -14,27 +15,35 @@ from sqlalchemy import Connection, func, select
 from app.admin import bp
 from app.admin.filter_bar import ListChoice, read_choice
 from app.admin.filters import plural
+from app.admin.ignore_choices import CHOICES, read_until
 from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueForm
 from app.admin.merging import merge_chosen
 from app.intake.retention import purge_deleted
 from app.issues import triage
+from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
+from app.stats.users import MAX_USERS
+from app.store import utc_now
 from app.store.paging import hidden
 from app.web import access
-from app.web.current import current_store
+from app.web.current import current_accounts, current_store
 from app.web.errors import or_404
 
 log = logging.getLogger("app.tracker")
 
 
 class Action(NamedTuple):
-    """The action of a button: the new status, and the words that report it."""
+    """The action of a button: the new status, and the words that report it.
+
+    :param until: returns what ends the ignoring, from the fields of the form and the current time.
+    """
 
     status: str
     done: str
     fix: triage.Fix = triage.PLAINLY
+    until: Callable[[datetime], IgnoreUntil] | None = None
 
 
 ACTIONS = {
@@ -42,11 +51,19 @@ ACTIONS = {
     "resolve_next": Action("resolved", "resolved in the next release", triage.Fix(in_next=True)),
     "ignore": Action("ignored", "ignored"),
     "reopen": Action("unresolved", "open again"),
+    **{
+        f"ignore_{name}": Action("ignored", "ignored", until=until)
+        for name, until in CHOICES.items()
+    },
 }
 MAX_IDS = 1000
 TITLES_SHOWN = 10
 # How many batches a request deletes itself; the background task deletes the rest.
 BATCHES_AT_ONCE = 5
+_TOO_MANY_USERS = (
+    f"Users are counted up to {MAX_USERS:,}, and the issue has too many for that."
+    " It was not ignored."
+)
 
 
 @bp.post("/issues/<int:issue_id>/status")
@@ -58,10 +75,46 @@ def set_status(issue_id: int) -> ResponseReturnValue:
     """
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
     with current_store().write() as conn:
-        or_404(find_issue(conn, issue_id), UNKNOWN)
-        triage.set_status(conn, [issue_id], action.status, current_user.username, fix=action.fix)
-    flash(f"The issue is {action.done}.", "note")
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        until = _until(action)
+        if triage.has_too_many_users(issue, until):
+            flash(_TOO_MANY_USERS, "warning")
+        else:
+            _set_status(conn, [issue.id], action, until)
+            flash(f"The issue is {_done(action, until)}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
+
+
+@bp.post("/issues/<int:issue_id>/assigned")
+@access.admin
+def assign_issue(issue_id: int) -> ResponseReturnValue:
+    """Assign an issue to a user or to nobody, and redirect to its page (303).
+
+    :raise 400: there is no such user. :raise 404: no issue has this id.
+    """
+    name = request.form.get("assigned_to") or None
+    if name is not None and not current_accounts().is_user(name):
+        abort(400, description="there is no such user")
+    with current_store().write() as conn:
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        triage.assign(conn, [issue.id], name, current_user.username)
+    flash(f"The issue is assigned to {name or 'nobody'}.", "note")
+    return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
+
+
+def _until(action: Action) -> IgnoreUntil | None:
+    return read_until(action.until, utc_now()) if action.until else None
+
+
+def _set_status(
+    conn: Connection, ids: list[int], action: Action, until: IgnoreUntil | None
+) -> list[int]:
+    actor = current_user.username
+    return triage.set_status(conn, ids, action.status, actor, fix=action.fix, until=until)
+
+
+def _done(action: Action, until: IgnoreUntil | None) -> str:
+    return f"{action.done} {words_of(until, utc_now())}" if until else action.done
 
 
 @bp.post("/issues/<int:issue_id>/comments")
@@ -109,25 +162,26 @@ def change_issues() -> ResponseReturnValue:
 
 
 def _change(action: str, batches: Iterable[list[int]]) -> None:
-    changed: list[int] = []
+    if action == "delete":
+        _delete(batches)
+        return
+    found = ACTIONS.get(action) or abort(400)
+    until, changed = _until(found), 0
     for ids in batches:
         with current_store().write() as conn:
-            changed += _apply(conn, action, ids)
-    if action != "delete":
-        flash(f"{plural(len(changed), 'issue')} now {ACTIONS[action].done}.", "note")
-        return
+            changed += len(_set_status(conn, ids, found, until))
+    flash(f"{plural(changed, 'issue')} now {_done(found, until)}.", "note")
+
+
+def _delete(batches: Iterable[list[int]]) -> None:
+    gone: list[int] = []
+    for ids in batches:
+        with current_store().write() as conn:
+            gone += triage.delete(conn, ids)
     # The history of the issues is deleted with them, so only the log records who deleted them.
-    actor = current_user.username
-    log.info("%s issues deleted by %s: %s …", len(changed), actor, changed[:20])
+    log.info("%s issues deleted by %s: %s …", len(gone), current_user.username, gone[:20])
     purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)
-    flash(f"{plural(len(changed), 'issue')} deleted.", "note")
-
-
-def _apply(conn: Connection, action: str, ids: list[int]) -> list[int]:
-    if action == "delete":
-        return triage.delete(conn, ids)
-    found = ACTIONS.get(action) or abort(400)
-    return triage.set_status(conn, ids, found.status, current_user.username, fix=found.fix)
+    flash(f"{plural(len(gone), 'issue')} deleted.", "note")
 
 
 def _ids() -> list[int]:

@@ -1,5 +1,6 @@
 """Evaluate every rule once.
 
+    ignored   issues whose ignoring ends are open again, which is due for an alert
     issues    changes of issues that are due for an alert, one transaction a batch
     measures  read outside the writer lock, then written: states and notifications
 
@@ -24,6 +25,7 @@ from app.alerts.rules.changes import ensure_presets
 from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
 from app.alerts.rules.kind import Parts, Question, Reading
 from app.alerts.rules.stored import Watch, watches
+from app.issues.unignoring import end_ignoring
 from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -60,6 +62,7 @@ class Evaluator:
         """
         ensure_presets(self._store)
         now = utc_now()
+        end_ignoring(self._store, now)
         dispatch_issue_alerts(self._store, now)
         found = self._measure(now)
         if found:
@@ -120,7 +123,7 @@ def _notify_of_issues(
 
 def _state(found: _Found, now: datetime) -> dict[str, Any]:
     rule, reading = found.rule, found.reading
-    is_known = reading.value is not None or rule.about.transition is not None
+    is_known = reading.value is not None or bool(rule.about.transitions)
     state = "firing" if reading.is_breach else "ok" if is_known else "no_data"
     return {
         "state": state,

@@ -1,9 +1,10 @@
-"""Alerts about new issues and regressions, from the queue that recording writes.
+"""Alerts about new issues and issues that are back, from the queue that their changes write.
 
 For a new issue or a regression, the transaction that stores the event also writes a row in
-``transitions`` and marks it as due. One transaction here removes the marks. The same transaction
-raises the notifications, or holds the issues for a rule that is in its cool-down. So even after a
-crash no issue is missed and no notification is raised twice.
+``transitions`` and marks it as due. So does the transaction that ends the ignoring of an issue. One
+transaction here removes the marks. The same transaction raises the notifications, or holds the
+issues for a rule that is in its cool-down. So even after a crash no issue is missed and no
+notification is raised twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
 
 from app.alerts.channels.stored import list_channels
-from app.alerts.naming import Match, name_issues
+from app.alerts.naming import BACK, Match, name_issues
 from app.alerts.notifications import Draft
 from app.alerts.rules.cooldown import notify, write_state
 from app.alerts.rules.stored import Watch, watches
@@ -82,7 +83,7 @@ def dispatch_issue_alerts(store: Store, now: datetime) -> int:
 
 
 def _batch(conn: Connection, now: datetime) -> int:
-    rules = [rule for rule in watches(conn) if rule.about.transition]
+    rules = [rule for rule in watches(conn) if rule.about.transitions]
     rows: list[Row[Any]] = list(conn.execute(_DUE))
     wanted = [row for row in rows if row.status not in _QUIET]
     is_last = len(rows) < BATCH_SIZE
@@ -100,7 +101,7 @@ def _batch(conn: Connection, now: datetime) -> int:
 def _is_for(rule: Watch, row: Row[Any]) -> bool:
     return (
         rule.project_id == row.project_id
-        and rule.about.transition == row.kind
+        and row.kind in rule.about.transitions
         and rule.is_about(row.level or row.issue_level, row.type, row.title)
         and rule.filters.get("environment") in (None, row.environment)
         and rule.matches("release", row.release)
@@ -165,7 +166,7 @@ def draft_of_issues(
     conn: Connection, rule: Watch, matches: Iterable[Match], now: datetime
 ) -> Draft | None:
     """Return a notification that names issues, ``None`` if no issue is left to name."""
-    named, total = name_issues(conn, matches, now, came_back=rule.about.transition == "regressed")
+    named, total = name_issues(conn, matches, now, came_back=rule.about.transitions == BACK)
     if not named:
         return None
     of_it = select(projects.c.name).where(projects.c.id == rule.project_id)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
@@ -30,6 +30,9 @@ MAX_NAMED = 1000
 MAX_READ = 50
 # Ids in one query. SQLite accepts 32,766.
 _IDS_AT_ONCE = 500
+# The transitions of issues that are back, and those that went before.
+BACK = ("regressed", "unignored")
+_AWAY = ("resolved", "ignored")
 # There are notifications only about issues with these states.
 _LOUD = ("unresolved", "resolved")
 
@@ -48,7 +51,8 @@ class NamedIssue:
     """An issue as a notification names it. The fields are the columns of ``notice_issues``.
 
     :param place: function, file and line; if they are not known, the culprit.
-    :param back: for a regression: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``.
+    :param back: for an issue that is back: ``resolved by admin 3 d ago in 2.3.1, seen in 2.4.0``,
+        or ``ignored by admin 3 d ago until 50 more users; 52 more users since it was ignored``.
     :param cause: the first line of the exception that caused this one, if there is another one.
     """
 
@@ -72,7 +76,7 @@ def name_issues(
 
     Issues that a person has ignored or deleted since are left out. Merged issues count as one.
 
-    :param came_back: include who resolved the issues, and when.
+    :param came_back: include who resolved or ignored the issues, and when.
     """
     found = _known(conn, matches)
     found.sort(key=lambda pair: (-pair[1].users, -pair[1].times_seen, pair[1].id))
@@ -157,23 +161,25 @@ def _cause(event: Event) -> str | None:
 def _backs(
     conn: Connection, found: Sequence[tuple[Match, Row[Any]]], now: datetime
 ) -> dict[int, str]:
-    """Return in words who had resolved each regressed issue, when and in which release."""
+    """Return in words who had resolved or ignored each issue that is back, and when."""
     seen_in = {row.id: match.release for match, row in found}
-    resolved = {row.issue_id: row for row in _resolutions(conn, sorted(seen_in))}
+    history: dict[int, dict[str, Row[Any]]] = {}
+    for row in _returns(conn, sorted(seen_in)):
+        history.setdefault(row.issue_id, {})[row.kind] = row
     return {
         issue_id: words
         for issue_id, release in seen_in.items()
-        if (words := _back(resolved.get(issue_id), release, now))
+        if (words := _back(history.get(issue_id, {}), release, now))
     }
 
 
-def _resolutions(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
-    """Yield the last resolution of each issue before its regression."""
+def _returns(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
+    """Yield the last return of each issue, and the row that had put the issue away before."""
     back = transitions.alias()
     for part in in_batches(ids, _IDS_AT_ONCE):
         last = (
             select(back.c.issue_id, func.max(back.c.id).label("id"))
-            .where(back.c.issue_id.in_(part), back.c.kind == "regressed")
+            .where(back.c.issue_id.in_(part), back.c.kind.in_(BACK))
             .group_by(back.c.issue_id)
             .subquery()
         )
@@ -183,19 +189,26 @@ def _resolutions(conn: Connection, ids: Sequence[int]) -> Iterable[Row[Any]]:
                 last,
                 and_(last.c.issue_id == transitions.c.issue_id, transitions.c.id < last.c.id),
             )
-            .where(transitions.c.kind == "resolved")
+            .where(transitions.c.kind.in_(_AWAY))
             .group_by(transitions.c.issue_id)
         )
-        yield from conn.execute(select(transitions).where(transitions.c.id.in_(before)))
+        which = or_(transitions.c.id.in_(before), transitions.c.id.in_(select(last.c.id)))
+        yield from conn.execute(select(transitions).where(which))
 
 
-def _back(resolved: Row[Any] | None, release: str | None, now: datetime) -> str:
+def _back(history: dict[str, Row[Any]], release: str | None, now: datetime) -> str:
+    """Return when and by whom an issue was put away, why it is back, and in which release.
+
+    :param history: from :func:`_returns`, by kind.
+    """
     parts = []
-    if resolved is not None:
-        who = f" by {resolved.actor}" if resolved.actor else ""
-        where = f" in {_version(resolved.release)}" if resolved.release else ""
-        where = where or (f" {resolved.note}" if resolved.note else "")
-        parts.append(f"resolved{who} {_ago(resolved.at, now)}{where}")
+    away = history.get("resolved") or history.get("ignored")
+    if away is not None:
+        who = f" by {away.actor}" if away.actor else ""
+        where = f" in {_version(away.release)}" if away.release else ""
+        where = where or (f" {away.note}" if away.note else "")
+        why = f"; {history['unignored'].note}" if "unignored" in history else ""
+        parts.append(f"{away.kind}{who} {_ago(away.at, now)}{where}{why}")
     if release:
         parts.append(f"seen in {_version(release)}")
     return ", ".join(parts)[:500]

@@ -15,6 +15,7 @@ from app.api.schemas import ApiModel, Grouping, Next
 from app.insights.releases import users_of_days
 from app.issues.filter import IssueFilter, Sort, Status
 from app.issues.groupings import latest_groupings
+from app.issues.ignore_until import IgnoreUntil, read_stored
 from app.issues.overflow import types_of
 from app.issues.queries import (
     count_matching,
@@ -71,6 +72,14 @@ class Issue(IssueSummary):
         description="Resolved in the release after those of that time; `resolved_in` names it once"
         " it appears. Null until then."
     )
+    assigned_to: str | None = Field(description="The name of a user.")
+    ignore_until: IgnoreUntil | None = Field(
+        description="What ends the ignoring; null if nothing does, or if it is not ignored."
+    )
+    ignored_by: str | None = Field(
+        description="A user or a token; null if it is not ignored, or if a rule ignored it."
+    )
+    ignored_at: datetime | None
     grouping: Grouping
     hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
 
@@ -119,8 +128,8 @@ class Transition(ApiModel):
     issue_id: int
     at: datetime
     kind: str = Field(
-        description="first_seen, resolved, reopened, ignored, regressed, commented,"
-        " merged or unmerged."
+        description="first_seen, resolved, reopened, ignored, unignored, regressed, assigned,"
+        " commented, merged or unmerged."
     )
     actor: str | None = Field(description="A user, a token; null for the service itself.")
     event_id: str | None
@@ -178,10 +187,10 @@ class IssueQuery(IssueFilter, IssuePaging):
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
     """List issues, by default those seen last first."""
-    after = _after(query)
+    after, filter = _after(query), query.seen_by(access.username())
     with current_store().read() as conn:
-        page = page_of_issues(conn, query, sort=query.sort, after=after, limit=query.limit)
-        count = count_matching(conn, query, MAX_TOTAL + 1)
+        page = page_of_issues(conn, filter, sort=query.sort, after=after, limit=query.limit)
+        count = count_matching(conn, filter, MAX_TOTAL + 1)
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None
@@ -265,8 +274,13 @@ def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
 
 def _issue(row: Row[Any], hours: list[int], latest: Row[Any] | None) -> Issue:
     awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
-    grouping = grouping_of(latest)
-    return Issue.of(row, resolved_in_next_release=awaits, grouping=grouping, hours=hours)
+    return Issue.of(
+        row,
+        resolved_in_next_release=awaits,
+        ignore_until=read_stored(row.ignore_until),
+        grouping=grouping_of(latest),
+        hours=hours,
+    )
 
 
 def _types(conn: Connection, issue_id: int) -> list[TypeCount]:

@@ -1,26 +1,29 @@
-"""Triage: resolve, ignore, reopen, delete and comment on one issue or many."""
+"""Triage: resolve, ignore, reopen, assign, delete and comment on one issue or many."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import Annotated
+from typing import Annotated, Any, NoReturn, Self
 
 from pydantic import Field, model_validator
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from app.api.issues import UNKNOWN, Issue, Transition, found_issue, shapes
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
-from app.inputs import Body, PatchBody, RowNumber
+from app.inputs import Body, PatchBody, RowNumber, unchanged
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
 from app.issues.filter import IssueFilter, Status
+from app.issues.ignore_until import IgnoreUntil
 from app.issues.queries import MAX_ROW_NUMBER, find_transition
 from app.protocol.event import clean_text
+from app.stats.users import MAX_USERS
+from app.store import utc_now
 from app.web import access
-from app.web.current import current_store
+from app.web.current import current_accounts, current_store
 from app.web.errors import FieldErrors, or_404
 
 log = logging.getLogger("app.tracker")
@@ -57,22 +60,29 @@ class StatusDetails(Body):
         return self
 
 
-class StatusBody(PatchBody):
-    """The new status of an issue.
+class IssueBody(PatchBody):
+    """The changes of an issue: its status, the user that it is assigned to, or both.
 
     An issue that is resolved in a release comes back only with an event of that release or of a
     newer release. Two versions of one package are compared by version; other releases are compared
     by the time at which they became known. Without `statusDetails`, any event that happened after
-    the issue was resolved brings it back.
+    the issue was resolved brings it back. An ignored issue is unresolved again when the condition
+    of `ignore_until` holds; without a condition it stays ignored.
     """
 
-    status: Status
+    status: Status = unchanged()
     details: Annotated[StatusDetails | None, Field(alias="statusDetails")] = None
+    ignore_until: IgnoreUntil | None = None
+    assigned_to: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        None, description="The name of a user; null for nobody."
+    )
 
     @model_validator(mode="after")
-    def _only_resolved_has_details(self) -> StatusBody:
+    def _has_details_of_its_status(self) -> Self:
         if self.details and self.status != "resolved":
             raise ValueError("`statusDetails` are those of the status `resolved`")
+        if self.ignore_until and self.status != "ignored":
+            raise ValueError("`ignore_until` is that of the status `ignored`")
         return self
 
     @property
@@ -81,6 +91,32 @@ class StatusBody(PatchBody):
         details = self.details or StatusDetails()
         version = details.in_release
         return triage.Fix(details.in_next_release, version and clean_text(version))
+
+    def check(self) -> None:
+        """Check what no field shows by itself.
+
+        :raise FieldErrors: nothing is to change, there is no such user, or the time is over.
+        """
+        if not {"status", "assigned_to"} & self.model_fields_set:
+            _refuse("status", "`status` or `assigned_to` is expected")
+        if self.assigned_to is not None and not current_accounts().is_user(self.assigned_to):
+            _refuse("assigned_to", "the name of a user is expected")
+        at = self.ignore_until and self.ignore_until.at
+        if at and at <= utc_now():
+            _refuse("ignore_until.at", "a time in the future is expected")
+
+    def apply(self, conn: Connection, ids: list[int]) -> list[int]:
+        """Change issues, and return the sorted ids of those that changed."""
+        actor, changed = access.caller(), set[int]()
+        if "status" in self.model_fields_set:
+            changed.update(
+                triage.set_status(
+                    conn, ids, self.status, actor, fix=self.fix, until=self.ignore_until
+                )
+            )
+        if "assigned_to" in self.model_fields_set:
+            changed.update(triage.assign(conn, ids, self.assigned_to, actor))
+        return sorted(changed)
 
 
 class CommentBody(Body):
@@ -106,23 +142,24 @@ class Selection(Body):
         return self
 
 
-class BulkStatusBody(Selection, StatusBody):
-    """The new status of many issues."""
+class BulkIssueBody(Selection, IssueBody):
+    """The changes of many issues."""
 
 
 @route("PATCH /api/issues/<int:issue_id>", access.writes)
-def patch_issue(issue_id: int, body: StatusBody) -> Issue:
-    """Resolve, ignore or reopen an issue.
+def patch_issue(issue_id: int, body: IssueBody) -> Issue:
+    """Resolve, ignore, reopen or assign an issue.
 
-    Nothing changes if the issue has the status already.
+    Nothing changes if the issue is like that already.
 
     :raise 404: no issue has this id.
     """
-    actor = access.caller()
+    body.check()
     with current_store().write() as conn:
         row = found_issue(conn, issue_id)
         _check_release(conn, row.project_id, body.fix)
-        if triage.set_status(conn, [row.id], body.status, actor, fix=body.fix):
+        _check_users(row, body.ignore_until)
+        if body.apply(conn, [row.id]):
             row = found_issue(conn, issue_id)
         return shapes(conn, [row])[0]
 
@@ -144,17 +181,15 @@ def delete_issue(issue_id: int) -> None:
 
 
 @route("PATCH /api/issues", access.writes)
-def patch_issues(body: BulkStatusBody) -> Changed:
-    """Resolve, ignore or reopen many issues.
+def patch_issues(body: BulkIssueBody) -> Changed:
+    """Resolve, ignore, reopen or assign many issues.
 
-    The answer contains the ids of the issues that had another status. If the project of an issue
-    does not have the release of `statusDetails`, the issue stays as it is.
+    The answer contains the ids of the issues that changed. If the project of an issue does not have
+    the release of `statusDetails`, or if an issue has too many users for `ignore_until.users`, its
+    status stays as it is.
     """
-    actor = access.caller()
-    changed = _change(
-        body, lambda conn, ids: triage.set_status(conn, ids, body.status, actor, fix=body.fix)
-    )
-    return Changed(changed=changed)
+    body.check()
+    return Changed(changed=_change(body, body.apply))
 
 
 @route("DELETE /api/issues", access.writes)
@@ -184,7 +219,19 @@ def post_comment(issue_id: int, body: CommentBody) -> Transition:
 def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:
     if fix.version and not list_releases(conn, project_id, version=fix.version, limit=1):
         message = "a release of the issue's project is expected: it was neither seen nor announced"
-        raise FieldErrors([{"field": "statusDetails.inRelease", "message": message}])
+        _refuse("statusDetails.inRelease", message)
+
+
+def _check_users(issue: Row[Any], until: IgnoreUntil | None) -> None:
+    if triage.has_too_many_users(issue, until):
+        message = (
+            f"users are counted up to {MAX_USERS:,}, and the issue has {issue.users:,} already"
+        )
+        _refuse("ignore_until.users", message)
+
+
+def _refuse(field: str, message: str) -> NoReturn:
+    raise FieldErrors([{"field": field, "message": message}])
 
 
 def _change(selection: Selection, change: Change) -> list[int]:
@@ -201,7 +248,8 @@ def _batches(selection: Selection) -> Iterable[list[int]]:
     store = current_store()
     with store.read() as conn:
         highest = triage.highest_id(conn)
-    return triage.in_batches(store, selection.where or Where(), highest)
+    where = (selection.where or Where()).seen_by(access.username())
+    return triage.in_batches(store, where, highest)
 
 
 def _purge(gone: list[int]) -> None:

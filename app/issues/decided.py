@@ -16,15 +16,15 @@ from app.protocol.scrub import Scrubber
 # The type of an issue without an exception, see :attr:`app.protocol.event.Event.type`.
 MESSAGE = "message"
 # The kinds of actions of a person on an issue, apart from a change of status.
-SAID = ("commented", "merged", "unmerged")
+SAID = ("commented", "assigned", "merged", "unmerged")
 _NO_TITLE = "(message)"
 
 
 def is_decided() -> ColumnElement[bool]:
     """Return the SQL condition for issues with a decision of a person.
 
-    These issues are ignored, resolved in a release, or have a comment, a merge or an unmerge in
-    their history. A status that a user's rule set is a decision of a person, too.
+    These issues are ignored, resolved in a release, or have a comment, an assignment, a merge or an
+    unmerge in their history. A status that a user's rule set is a decision of a person, too.
     """
     is_named = or_(issues.c.resolved_after.is_not(None), issues.c.resolved_in.is_not(None))
     is_commented = transitions.c.issue_id == issues.c.id, transitions.c.kind.in_(SAID)

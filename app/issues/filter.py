@@ -9,12 +9,12 @@ from pydantic import Field
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
 from app.events.tables import events
-from app.inputs import Control, Filter, ProjectId
+from app.inputs import Control, Filter, InputError, ProjectId
 from app.issues.tables import STATUSES, issue_tags, issues
 from app.projects import projects
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
-from app.store.paging import Listing, hidden
+from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 
 Status = Literal["unresolved", "resolved", "ignored"]
@@ -22,6 +22,12 @@ Status = Literal["unresolved", "resolved", "ignored"]
 Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
 
+# Values of `assigned` beside the names of users.
+ME, NOBODY = "me", "nobody"
+
+Assigned = Annotated[
+    str, Field(max_length=100, description="`me`, `nobody` or the name of a user.")
+]
 Environment = Annotated[str, Field(max_length=200, description="Of any of its events.")]
 Release = Annotated[str, Field(max_length=250, description="Of any of its events.")]
 Text = Annotated[
@@ -37,6 +43,7 @@ class IssueFilter(Filter):
     level: Annotated[Level | None, Control("Level")] = None
     environment: Annotated[Environment | None, Control("Environment")] = None
     release: Annotated[Release | None, Control("Release")] = None
+    assigned: Annotated[Assigned | None, Control("Assigned to")] = None
     q: Annotated[Text | None, Control("Text", placeholder="title, culprit, event id")] = None
 
     @property
@@ -49,11 +56,34 @@ class IssueFilter(Filter):
         """Whether an index finds all issues of a status that match, without a check of each."""
         return not self._along() and not self._others()
 
-    def resolved(self, conn: Connection) -> IssueFilter:
-        """Return this filter, with an event id in ``q`` replaced by the issues of that event.
+    def seen_by(self, username: str | None) -> IssueFilter:
+        """Return this filter with ``me`` replaced by the name of a user.
 
-        The filter is returned unchanged if ``q`` is not the id of a stored event.
+        :raise InputError: the filter has ``me``, and the caller is not a user.
         """
+        if self.assigned != ME:
+            return self
+        if username is None:
+            raise InputError("a token is not a user: expected the name of one", "assigned")
+        return self.model_copy(update={"assigned": username})
+
+    def resolved(self, conn: Connection) -> IssueFilter:
+        """Return this filter with what is looked up once for all of its queries.
+
+        An event id in ``q`` is replaced by the issues of that event, if it is stored. A user with
+        few issues is found by the index of assigned issues.
+        """
+        assigned = issues.c.assigned_to
+        if self.assigned not in (None, NOBODY) and is_small(
+            conn, assigned, assigned == self.assigned
+        ):
+            return IssueSelection(**self._given() | {"few_assigned": True})._of_event(conn)
+        return self._of_event(conn)
+
+    def _given(self) -> dict[str, Any]:
+        return self.model_dump(include=set(IssueSelection.model_fields))
+
+    def _of_event(self, conn: Connection) -> IssueFilter:
         event_id = parse_event_id(search_text(self.q))
         if event_id is None:
             return self
@@ -64,8 +94,7 @@ class IssueFilter(Filter):
         found = tuple(conn.scalars(of_event))
         if not found:
             return self
-        given = self.model_dump(include=set(IssueSelection.model_fields))
-        return IssueSelection(**given | {"q": None, "ids": found})
+        return IssueSelection(**self._given() | {"q": None, "ids": found})
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter.
@@ -96,6 +125,10 @@ class IssueFilter(Filter):
         found: list[Any] = []
         if self.level is not None:
             found.append(issues.c.level == self.level)
+        if self.assigned is not None:
+            assigned = hidden(issues.c.assigned_to)
+            name = None if self.assigned == NOBODY else clean_text(self.assigned)
+            found.append(assigned.is_not_distinct_from(name))
         if self.environment is not None:
             found.append(_has_tag("environment", clean_text(self.environment)))
         if self.release is not None:
@@ -113,10 +146,25 @@ class IssueSelection(IssueFilter):
     :param transactions: an event of the issue has one of these transactions. For events from
         before transactions were counted, only the last event is compared.
     :param ids: the ids of the issues.
+    :param few_assigned: the user of ``assigned`` has so few issues that all can be read.
     """
 
     transactions: tuple[str, ...] | None = None
     ids: tuple[int, ...] | None = None
+    few_assigned: bool = False
+
+    def listing(self, status: str, sort: str = "last_seen") -> Listing:
+        """Return the listing of the issues of one status that match this filter."""
+        listing = super().listing(status, sort)
+        if not self.few_assigned:
+            return listing
+        is_it = issues.c.assigned_to == self.assigned, hidden(issues.c.status) == status
+        along = [*is_it, *self._along(), *self._of_project()]
+        return listing._replace(along=along, is_small=True)
+
+    def _of_project(self) -> list[Any]:
+        project = hidden(issues.c.project_id)
+        return [] if self.project_id is None else [project == self.project_id]
 
     def _along(self) -> list[Any]:
         return [] if self.ids is None else [issues.c.id.in_(self.ids)]

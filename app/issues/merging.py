@@ -18,6 +18,7 @@ from app.inputs import Conflict, InputError
 from app.issues.counting import merge_hours, merge_tags
 from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
+from app.issues.ignoring import NOT_IGNORED, values_after_merge
 from app.issues.moving import finish_moves, moving_issues
 from app.issues.queries import find_issue
 from app.issues.tables import (
@@ -52,7 +53,8 @@ def merge(
 ) -> int:
     """Merge issues of a project into the oldest of them; their events follow.
 
-    The oldest issue keeps its id, its status and how it was resolved.
+    The oldest issue keeps its id, its status, how it was resolved and until when it is ignored. It
+    keeps the user that it is assigned to, or else gets that of another one.
 
     :param issue_ids: ids of 2 to MAX_MERGED existing issues; repeated ids count once.
     :return: the id of the issue that remains.
@@ -63,7 +65,7 @@ def merge(
     target, *sources = _checked(conn, issue_ids)
     now = now or utc_now()
     for source in sources:
-        _merge_one(conn, target.id, source)
+        _merge_one(conn, target.id, source, now)
     said = ", ".join(f"issue {issue.id}: {issue.title[:100]}" for issue in sources)
     _write_history(conn, target.id, "merged", actor, now, said)
     return int(target.id)
@@ -137,7 +139,7 @@ def _check_arrived(conn: Connection, issue_ids: Collection[int]) -> None:
         )
 
 
-def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
+def _merge_one(conn: Connection, target_id: int, source: Row[Any], now: datetime) -> None:
     users = merge_users(conn, source.id, target_id)
     for table in (groupings, transitions, feedback):
         moving = update(table).where(table.c.issue_id == source.id)
@@ -146,16 +148,19 @@ def _merge_one(conn: Connection, target_id: int, source: Row[Any]) -> None:
     merge_tags(conn, source.id, target_id)
     conn.execute(issue_similarity.delete().where(issue_similarity.c.issue_id == source.id))
     follow_merge(conn, source.id, target_id)
-    _add_counts(conn, target_id, source, users)
+    _add_counts(conn, target_id, source, users, now)
     leads_on = issues.c.merged_into == source.id
     conn.execute(update(issues).where(leads_on).values(merged_into=target_id))
     emptied = {"times_seen": 0, "users": 0, "title": "", "culprit": "", "status": MERGED}
+    emptied |= {"assigned_to": None, **NOT_IGNORED}
     of_it = update(issues).where(issues.c.id == source.id)
     conn.execute(of_it.values(**emptied, merged_into=target_id))
     conn.execute(issue_moves.insert().values(from_issue_id=source.id, to_issue_id=target_id))
 
 
-def _add_counts(conn: Connection, target_id: int, source: Row[Any], users: int) -> None:
+def _add_counts(
+    conn: Connection, target_id: int, source: Row[Any], users: int, now: datetime
+) -> None:
     target = conn.execute(select(issues).where(issues.c.id == target_id)).one()
     latest = max(target, source, key=lambda one: one.last_seen)
     first = min(target, source, key=lambda one: one.first_seen)
@@ -169,7 +174,9 @@ def _add_counts(conn: Connection, target_id: int, source: Row[Any], users: int) 
         "first_release": first.first_release or latest.first_release,
         "last_release": latest.last_release or first.last_release,
         "payload_removed_at": target.payload_removed_at and source.payload_removed_at,
+        "assigned_to": target.assigned_to or source.assigned_to,
     }
+    values |= values_after_merge(target, source.times_seen, users, now)
     conn.execute(update(issues).where(issues.c.id == target_id).values(**values))
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Row, and_, delete, select, update
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
+from app.issues.ignoring import count_after_unmerge
 from app.issues.tables import feedback, issue_moves, issue_similarity, issues, transitions
 from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
@@ -225,6 +226,7 @@ def _read_terms_again(conn: Connection, issue_ids: tuple[int, ...]) -> None:
 def _recount(conn: Connection, source_id: int, target_id: int) -> None:
     """Recompute the values that need all events of both issues: users, days, releases, title."""
     recount_users(conn, source_id, target_id)
+    count_after_unmerge(conn, source_id)
     for issue_id in (source_id, target_id):
         row = conn.execute(select(issues).where(issues.c.id == issue_id)).one()
         values = _words_of(conn, issue_id)

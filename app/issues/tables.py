@@ -45,6 +45,9 @@ IS_RESOLVED_IN = "resolved_in IS NOT NULL"
 IS_MERGED = "merged_into IS NOT NULL"
 IS_KEPT = "payload_removed_at IS NOT NULL"
 HAS_REGRESSED = "kind = 'regressed'"
+IS_ASSIGNED = "assigned_to IS NOT NULL"
+# Issues that are ignored until a condition holds.
+ENDS_BY_ITSELF = "ignore_until IS NOT NULL"
 
 issues = Table(
     "issues",
@@ -80,6 +83,19 @@ issues = Table(
     Column("resolved_at", UtcDateTime),
     # When it was reduced to a person's decisions (`decided.py`); NULL once it is seen again.
     Column("payload_removed_at", UtcDateTime),
+    Column("assigned_to", String(100), ForeignKey("users.username", ondelete="SET NULL")),
+    # Who ignored it and when; NULL if it is not ignored, or if a rule ignored it.
+    Column("ignored_by", String(200)),
+    Column("ignored_at", UtcDateTime),
+    # When that ends (`ignore_until.py`), as JSON; NULL if it does not end by itself. The columns
+    # below are NULL then, too.
+    Column("ignore_until", Text),
+    # What the condition counts from: the time, events, users, and the project's newest release.
+    # They are the values of when it was ignored. Merges and unmerges change them (`ignoring.py`).
+    Column("ignored_from", UtcDateTime),
+    Column("ignored_events", Integer),
+    Column("ignored_users", Integer),
+    Column("ignored_release", Integer),
     # An index for each sort order of the list, so that a page reads only the rows that it shows.
     Index(None, "status", "last_seen", "id"),
     Index(None, "status", "first_seen", "id"),
@@ -94,6 +110,9 @@ issues = Table(
     partial_index("ix_issues_kept", "project_id", "payload_removed_at", "id", where=IS_KEPT),
     partial_index("ix_issues_merged_into", "merged_into", where=IS_MERGED),
     partial_index("ix_issues_awaiting_release", "project_id", where=AWAITS_RELEASE),
+    # No event changes these two indexes.
+    partial_index("ix_issues_assigned_to", "assigned_to", where=IS_ASSIGNED),
+    partial_index("ix_issues_ignored_until", "id", where=ENDS_BY_ITSELF),
 )
 
 # Why events belong to an issue: each grouping key of the issue. The hash comes first in the unique
@@ -147,7 +166,8 @@ transitions = Table(
     Column("id", RowId, primary_key=True),
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    # first_seen, resolved, reopened, ignored, regressed, commented, merged, unmerged.
+    # first_seen, resolved, reopened, ignored, unignored, regressed, assigned, commented, merged,
+    # unmerged.
     Column("kind", String(16), nullable=False),
     # The name of a user, token or rule; NULL if the service made the change.
     Column("actor", String(200)),

@@ -1,4 +1,4 @@
-"""Resolve, ignore, reopen, comment on and delete issues, one or many at once.
+"""Resolve, ignore, reopen, assign, comment on and delete issues, one or many at once.
 
 Each change writes a row to the issue's history, with the actor, in the same transaction. A repeated
 change has no effect and writes no row.
@@ -15,16 +15,30 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, func, literal, null, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.groupings import delete_groupings
+from app.issues.ignore_until import IgnoreUntil, words_of
+from app.issues.ignoring import NOT_IGNORED, ignored_values, newest_release
 from app.issues.queries import find_issue
 from app.issues.tables import AWAITS_RELEASE, DELETED, STATUSES, IssueStatus, issues, transitions
 from app.protocol.event import clean_text
 from app.stats.releases import Release
 from app.stats.tables import releases
+from app.stats.users import MAX_USERS
 from app.store import Store, utc_now
 from app.store.paging import hidden
 
@@ -38,6 +52,8 @@ KINDS: dict[str, str] = {
     IssueStatus.RESOLVED: "resolved",
     IssueStatus.IGNORED: "ignored",
 }
+# Issues of one status differ in these: how they were resolved, and until when they are ignored.
+_WAYS = ("resolved_after", "ignore_until")
 # The note in the history of an issue that is resolved in a release that does not exist yet.
 IN_NEXT_RELEASE = "in the next release"
 
@@ -64,10 +80,14 @@ def resolve(
 
 
 def ignore(
-    conn: Connection, issue_ids: Sequence[int], actor: str | None, now: datetime | None = None
+    conn: Connection,
+    issue_ids: Sequence[int],
+    actor: str | None,
+    now: datetime | None = None,
+    until: IgnoreUntil | None = None,
 ) -> list[int]:
     """Ignore issues and return the ids that changed; their events are still kept and counted."""
-    return set_status(conn, issue_ids, IssueStatus.IGNORED, actor, now)
+    return set_status(conn, issue_ids, IssueStatus.IGNORED, actor, now, until=until)
 
 
 def reopen(
@@ -84,6 +104,7 @@ def set_status(
     actor: str | None,
     now: datetime | None = None,
     fix: Fix = PLAINLY,
+    until: IgnoreUntil | None = None,
 ) -> list[int]:
     """Set the status of issues, and return the ids that changed.
 
@@ -91,24 +112,74 @@ def set_status(
     :param actor: the name of a user or token, ``None`` for the service.
     :param fix: the release in which they are resolved. Issues of projects without such a release
         are left out.
-    :return: the sorted ids of issues that had another status, or were resolved in another way.
-        Unknown ids are left out.
+    :param until: what ends the ignoring; ``None`` if nothing does. Issues whose users are too many
+        to be counted that far are left out.
+    :return: the sorted ids of issues that had another status, or were resolved or ignored in
+        another way. Unknown ids are left out.
     """
-    columns = issues.c
+    columns, now = issues.c, now or utc_now()
+    values, note = _values_of(status, actor, now, fix, until)
+    differs = (columns[name].is_distinct_from(values[name]) for name in _WAYS)
     others = [other for other in STATUSES if other != status]
-    after, version = _release_of(fix) if status == IssueStatus.RESOLVED else (null(), null())
-    is_other = or_(columns.status.in_(others), columns.resolved_after.is_distinct_from(after))
-    changing = update(issues).where(*_among(issue_ids), is_other)
-    if fix.version is not None:
-        changing = changing.where(after.is_not(None))
-    # After any decision of a person, the issue no longer counts as regressed.
-    values = {"status": status, "regressed": False, "resolved_after": after, "resolved_in": version}
-    values["resolved_at"] = (now or utc_now()) if status == IssueStatus.RESOLVED else None
+    is_other = or_(columns.status.in_(others), *differs)
+    changing = update(issues).where(*_among(issue_ids), is_other, *_possible(values, fix, until))
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
     changed = sorted((row.id, row.resolved_in) for row in found)
-    note = IN_NEXT_RELEASE if fix.in_next else None
     _write(conn, changed, KINDS[status], actor, now, note)
     return [issue_id for issue_id, _ in changed]
+
+
+def _values_of(
+    status: str, actor: str | None, now: datetime, fix: Fix, until: IgnoreUntil | None
+) -> tuple[dict[str, Any], str | None]:
+    """Return the values of issues that get a status, and the note for their history."""
+    # After any decision of a person, the issue no longer counts as regressed.
+    values = {"status": status, "regressed": False, "resolved_at": None, **NOT_IGNORED}
+    values |= {"resolved_after": null(), "resolved_in": null()}
+    if status == IssueStatus.RESOLVED:
+        after, version = _release_of(fix)
+        values |= {"resolved_after": after, "resolved_in": version, "resolved_at": now}
+        return values, IN_NEXT_RELEASE if fix.in_next else None
+    if status == IssueStatus.IGNORED:
+        values |= ignored_values(actor, now, until)
+        return values, words_of(until, now) if until else None
+    return values, None
+
+
+def _possible(
+    values: Mapping[str, Any], fix: Fix, until: IgnoreUntil | None
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions for issues that can be resolved or ignored like this."""
+    if fix.version is not None:
+        yield values["resolved_after"].is_not(None)
+    if until and until.users and not until.window_minutes:
+        yield issues.c.users + until.users <= MAX_USERS
+
+
+def has_too_many_users(issue: Row[Any], until: IgnoreUntil | None) -> bool:
+    """Return whether an issue cannot be ignored until it has so many more users.
+
+    Above MAX_USERS, a user who comes back on another day is counted again.
+    """
+    is_counted = until is not None and until.users and not until.window_minutes
+    return bool(is_counted and until and issue.users + until.users > MAX_USERS)
+
+
+def assign(
+    conn: Connection,
+    issue_ids: Sequence[int],
+    username: str | None,
+    actor: str | None,
+    now: datetime | None = None,
+) -> list[int]:
+    """Assign issues to an existing user or to nobody, and return the ids that changed."""
+    columns = issues.c
+    is_other = columns.assigned_to.is_distinct_from(username)
+    changing = update(issues).where(*_among(issue_ids), is_other).values(assigned_to=username)
+    changed = sorted(conn.scalars(changing.returning(columns.id)))
+    rows: list[tuple[int, str | None]] = [(issue_id, None) for issue_id in changed]
+    _write(conn, rows, "assigned", actor, now, f"to {username or 'nobody'}")
+    return changed
 
 
 def resolve_awaiting(conn: Connection, made: Mapping[Release, int]) -> None:
@@ -146,8 +217,7 @@ def _release_of(fix: Fix) -> tuple[Any, Any]:
     of_project = releases.c.project_id == issues.c.project_id
     newest = select(releases.c.version).where(of_project).order_by(releases.c.id.desc()).limit(1)
     if fix.in_next:
-        last = select(func.coalesce(func.max(releases.c.id), 0)).where(of_project)
-        return last.scalar_subquery(), null()
+        return newest_release(), null()
     if fix.version is not None:
         before = select(releases.c.id - 1).where(of_project, releases.c.version == fix.version)
         return before.scalar_subquery(), literal(fix.version)

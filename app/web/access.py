@@ -126,6 +126,12 @@ def caller() -> str:
     return str(current_user.username) if current_user.is_authenticated else "loopback"
 
 
+def username() -> str | None:
+    """Return the name of the user who makes this request, ``None`` for a token or this machine."""
+    is_user = _bearer() is None and current_user.is_authenticated
+    return str(current_user.username) if is_user else None
+
+
 def _is_of_browsers(rule: Rule) -> bool:
     """Whether browsers call the route by a session, and not programs by a key or a token.
 

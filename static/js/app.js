@@ -108,7 +108,7 @@ function walk(step) {
 function press(key) {
   const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!found) return false;
-  if (found.matches("input")) found.focus();
+  if (found.matches("input, select")) found.focus();
   else found.click();
   return true;
 }

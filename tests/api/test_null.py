@@ -9,6 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import sentry
+from app.accounts.tables import users
+from app.store import utc_now
+from tests.conftest import parts_of
 
 pytestmark = pytest.mark.one_database
 
@@ -20,26 +23,40 @@ class Sample(NamedTuple):
     :param filled: a value for each field.
     :param always: what has to be in every body.
     :param shown: the field of the answer that shows a field, where it is called otherwise.
+    :param beside: by field, what its body has instead of a value of ``always``.
     """
 
     path: str
     filled: dict[str, Any]
     always: dict[str, Any] = {}
     shown: dict[str, str] = {}
+    beside: dict[str, dict[str, Any]] = {}
+
+    def body(self, name: str, value: Any) -> dict[str, Any]:
+        return {**self.always, **self.beside.get(name, {}), name: value}
 
 
+ISSUE = {
+    "status": "resolved",
+    "statusDetails": {"inNextRelease": True},
+    "ignore_until": {"events": 5},
+    "assigned_to": "ada",
+}
+IGNORED = {"ignore_until": {"status": "ignored"}}
 FILTERS = {"level": "error", "environment": "live", "release": "1", "type": "T", "message": "m"}
 SAMPLES = {
     "/api/issues/{issue_id}": Sample(
         "/api/issues/1",
-        {"status": "resolved", "statusDetails": {"inNextRelease": True}},
+        ISSUE,
         {"status": "resolved"},
         {"statusDetails": "resolved_in_next_release"},
+        IGNORED,
     ),
     "/api/issues": Sample(
         "/api/issues",
-        {"status": "resolved", "statusDetails": {"inNextRelease": True}},
+        ISSUE,
         {"status": "resolved", "ids": [1]},
+        beside=IGNORED,
     ),
     "/api/projects/{project_id}": Sample(
         "/api/projects/2",
@@ -131,17 +148,20 @@ def test_null_clears_the_field_or_is_refused_for_it(
     app: Flask, client: FlaskClient, document: dict[str, Any]
 ) -> None:
     make(client)
+    with parts_of(app).store.write() as conn:
+        row = {"username": "ada", "session_key": "k", "created_at": utc_now()}
+        conn.execute(users.insert().values(row))
     for path, fields in patched_schemas(document).items():
         sample = SAMPLES[path]
         for name in set(fields) - CHOOSING.get(path, set()):
-            body = {**sample.always, name: None}
+            body = sample.body(name, None)
             if not takes_null(fields[name]):
                 refused = client.patch(sample.path, json=body)
                 assert refused.status_code == 422, (path, name)
                 wrong = {"field": name, "message": "this field cannot be cleared"}
                 assert refused.json["errors"] == [wrong]
                 continue
-            filled = client.patch(sample.path, json={**sample.always, name: sample.filled[name]})
+            filled = client.patch(sample.path, json=sample.body(name, sample.filled[name]))
             assert filled.status_code == 200, (path, name, filled.text)
             cleared = client.patch(sample.path, json=body)
             assert cleared.status_code == 200, (path, name, cleared.text)

@@ -1,11 +1,13 @@
-"""Rules about new issues and regressions. :mod:`app.alerts.issue_alerts` raises them when they
-happen.
+"""Rules about new issues and about issues that are back. :mod:`app.alerts.issue_alerts` raises them
+when they happen.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from app.alerts.messages import cut
-from app.alerts.naming import NamedIssue
+from app.alerts.naming import BACK, NamedIssue
 from app.alerts.rules.kind import ALL_FILTERS, KINDS, Preset, RuleKind
 from app.alerts.rules.stored import AlertRule
 
@@ -15,7 +17,7 @@ class NewIssue(RuleKind):
     """Raises a notification for an error that was not seen before."""
 
     summary = "An error is seen for the first time."
-    transition = "first_seen"
+    transitions: ClassVar[tuple[str, ...]] = ("first_seen",)
     filters = ALL_FILTERS
     cooldown_minutes = 5
     preset = Preset("new_errors", "New error types", {"level": "error"})
@@ -23,15 +25,17 @@ class NewIssue(RuleKind):
 
 @KINDS.register("regression", "Regression", position=11)
 class Regression(NewIssue):
-    """Raises a notification for a resolved issue that was seen again."""
+    """Raises a notification for a resolved issue that was seen again, or an ignored issue whose
+    condition holds.
+    """
 
-    summary = "A resolved issue comes back."
-    transition = "regressed"
+    summary = "A resolved issue comes back, or the ignoring of an issue ends by itself."
+    transitions = BACK
     many_issues = "issues are back"
     preset = Preset("regressions", "Regressions")
 
     def title_of(self, rule: AlertRule, issue: NamedIssue) -> str:
-        """Return the issue's title, with who had resolved the issue, when and where."""
+        """Return the issue's title, with who had resolved or ignored the issue, and when."""
         back = f" ({issue.back})" if issue.back else ""
         # Cut the title itself, so that the end is not cut later.
         return f"Back: {cut(issue.title, 300 - len(back) - 6)}{back}"

@@ -105,7 +105,7 @@ class RuleKind(Kind):
     :cvar filters: the filters that its rules can have, some of :data:`ALL_FILTERS`.
     :cvar is_of_service: whether it watches the service as a whole. Only the service's own project
         has such rules.
-    :cvar transition: the transition of an issue that raises a notification, for kinds that measure
+    :cvar transitions: the transitions of an issue that raise a notification, for kinds that measure
         nothing.
     :cvar one_issue: the title of a notification about one issue.
     :cvar many_issues: the words after the number of issues in the title.
@@ -122,7 +122,7 @@ class RuleKind(Kind):
     cooldown_minutes: ClassVar[int] = 60
     preset: ClassVar[Preset | None] = None
     is_of_service: ClassVar[bool] = False
-    transition: ClassVar[str | None] = None
+    transitions: ClassVar[tuple[str, ...]] = ()
     one_issue: ClassVar[str] = "New issue: {issue.title}"
     many_issues: ClassVar[str] = "new issues"
     next_notice: ClassVar[str] = "Next message"
@@ -143,7 +143,7 @@ class RuleKind(Kind):
         }
 
     def measure(self, rule: Watch, question: Question) -> Reading:
-        """Return the result of a rule now. The default is no data, for kinds with a transition."""
+        """Return the result of a rule now. The default is no data, for kinds with transitions."""
         return Reading(None, False, "Told when it happens.")
 
     def sentence(self, rule: AlertRule) -> str:

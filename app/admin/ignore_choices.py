@@ -1,0 +1,55 @@
+"""The choices of the menu *Ignore*: what ends the ignoring of an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from flask import abort, request
+from pydantic import ValidationError
+
+from app.issues.ignore_until import IgnoreUntil
+
+MORNING = 9
+_HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
+
+
+def _tomorrow(now: datetime) -> IgnoreUntil:
+    morning = now.replace(hour=MORNING, minute=0, second=0, microsecond=0)
+    return IgnoreUntil(at=morning + timedelta(days=1))
+
+
+def _more(name: str) -> Callable[[datetime], IgnoreUntil]:
+    def read(_: datetime) -> IgnoreUntil:
+        given = {name: _number(f"more_{name}"), "window_minutes": _number(f"window_{name}")}
+        return IgnoreUntil.model_validate(given)
+
+    return read
+
+
+def _number(name: str) -> int | None:
+    text = request.form.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+# By the end of the action's name. Times are in UTC, as everywhere on the pages.
+CHOICES: dict[str, Callable[[datetime], IgnoreUntil]] = {
+    "worse": lambda _: IgnoreUntil(worse=True),
+    "hour": lambda now: IgnoreUntil(at=now + _HOUR),
+    "tomorrow": _tomorrow,
+    "week": lambda now: IgnoreUntil(at=now + _WEEK),
+    "next": lambda _: IgnoreUntil(next_release=True),
+    "events": _more("events"),
+    "users": _more("users"),
+}
+
+
+def read_until(choice: Callable[[datetime], IgnoreUntil], now: datetime) -> IgnoreUntil:
+    """Return what a choice means for the form that was sent.
+
+    :raise 400: a number of events or users is not in its bounds.
+    """
+    try:
+        return choice(now)
+    except ValidationError:
+        abort(400, description="the number of events or users is missing, or too large")

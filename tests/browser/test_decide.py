@@ -1,0 +1,63 @@
+"""The menu *Ignore* and *Assign* as a person meets them, in Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server, Watched
+
+NewPage = Callable[..., Watched]
+
+
+def open_issue(server: Server, page: Page, title: str) -> None:
+    server.insert({"message": title})
+    page.goto(f"/admin/issues?q={title}&status=all")
+    page.get_by_role("link", name=title).click()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_open_menu_is_accessible_and_fits(
+    server: Server, new_page: NewPage, width: int, theme: str
+) -> None:
+    page = new_page(width, theme).page
+    open_issue(server, page, "menu")
+    for path in (page.url, "/admin/issues"):
+        page.goto(path)
+        page.get_by_text("Ignore ▾").click()
+        page.get_by_text("Until more users…").click()
+        assert Axe().run(page).response["violations"] == [], path
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_issue_is_ignored_until_more_users_and_assigned(
+    server: Server, new_page: NewPage, scripts: bool
+) -> None:
+    page = new_page(java_script_enabled=scripts).page
+    open_issue(server, page, f"decide {'with' if scripts else 'without'} scripts")
+    page.get_by_text("Ignore ▾").click()
+    page.get_by_text("Until more users…").click()
+    number = page.get_by_role("spinbutton", name="Users")
+    number.fill("7")
+    number.press("Enter")  # chooses nothing by itself, least of all "Resolve"
+    expect(page.locator("main .state").first).to_have_text("unresolved")
+    page.get_by_role("button", name="Ignore", exact=True).click()
+    expect(page.locator("main .state").first).to_have_text("ignored until 7 more users")
+    page.get_by_label("Assigned to").select_option("admin")
+    page.get_by_role("button", name="Assign", exact=True).click()
+    expect(page.locator(".figures")).to_contain_text("Assigned to")
+
+
+def test_keys_open_the_menu_and_lead_to_the_users(server: Server, new_page: NewPage) -> None:
+    page = new_page().page
+    open_issue(server, page, "keys")
+    page.keyboard.press("a")
+    expect(page.get_by_label("Assigned to")).to_be_focused()
+    page.locator("h1").click()
+    page.keyboard.press("i")
+    expect(page.get_by_text("Until it gets worse")).to_be_visible()
