@@ -1,8 +1,8 @@
 """The instructions of an accepted event, counted by callgrind: independent of a busy machine.
 
-One process without a server calls the application. For batches of sixteen, sixteen threads send
-while the store's writer lock is held, so that their events share a commit. The counts are compared
-with those of the commit that began the comparison, on the same Python.
+One process without a server calls what answers the batches of the event loop. The counts are
+compared with those of the commit that began the comparison, on the same Python. That commit had no
+batches: one thread called the application, or sixteen threads shared a commit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from benchmarks.envelopes import envelopes
 from benchmarks.goals import Figure, run_alone
@@ -81,49 +75,24 @@ def _counted(size: int) -> int:
 def be_counted(size: int) -> None:
     """Accept events in batches of this size; a line on stdin starts and ends the counting."""
     from app import create_app
+    from app.ingest.direct import DirectDoor
     from app.projects import create_project
+    from app.server.batches import Complete
 
     app = create_app()
-    store = app.extensions["devenviro.store"]
-    project = create_project(store, "shop")
-    path = f"/api/{project.id}/envelope/?sentry_key={project.keys[0]}"
-    environs = [_environ(path, body) for _, body in envelopes(WARM + COUNTED, BUGS, "gzip")]
-    for part in (environs[:WARM], environs[WARM:]):
+    project = create_project(app.extensions["devenviro.store"], "shop")
+    place = f"/api/{project.id}/envelope/", f"sentry_key={project.keys[0]}"
+    headers = {"CONTENT-ENCODING": "gzip", "CONTENT-TYPE": "application/x-sentry-envelope"}
+    bodies = [body for _, body in envelopes(WARM + COUNTED, BUGS, "gzip")]
+    requests = [Complete(*place, headers, body, "127.0.0.1") for body in bodies]
+    door = DirectDoor(app)
+    for part in (requests[:WARM], requests[WARM:]):
         for start in range(0, len(part), size):
-            _accept(app, store, part[start : start + size])
+            answers = door.answer(part[start : start + size])
+            assert all(answer and answer.status == "200 OK" for answer in answers), answers
         print("ready", flush=True)
         sys.stdin.readline()
     os._exit(0)
-
-
-def _environ(path: str, body: bytes) -> dict[str, Any]:
-    headers = {"Content-Encoding": "gzip", "Content-Type": "application/x-sentry-envelope"}
-    builder = EnvironBuilder(path, method="POST", input_stream=BytesIO(body), headers=headers)
-    return {**builder.get_environ(), "CONTENT_LENGTH": str(len(body))}
-
-
-def _accept(app: Any, store: Any, environs: list[dict[str, Any]]) -> None:
-    if len(environs) == 1:
-        return _answer(app, environs[0])
-    senders = [threading.Thread(target=_answer, args=(app, one)) for one in environs]
-    with store._writers:
-        for sender in senders:
-            sender.start()
-        # The last one waits for the lock or for the leader when all are prepared.
-        _wait_until_waiting(app, len(senders))
-    for sender in senders:
-        sender.join()
-
-
-def _wait_until_waiting(app: Any, count: int) -> None:
-    waiting = app.extensions["devenviro.intake"]._committer
-    while len(waiting._waiting) < count:
-        time.sleep(0.05)
-
-
-def _answer(app: Any, environ: dict[str, Any]) -> None:
-    body, status, _ = run_wsgi_app(app, environ, buffered=True)
-    assert status.startswith("200"), (status, list(body))
 
 
 if __name__ == "__main__":
