@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,7 @@ def open_issue(server: Server, page: Page, title: str) -> None:
     server.insert({"message": title})
     page.goto(f"/admin/issues?q={title}&status=all")
     page.get_by_role("link", name=title).click()
+    page.wait_for_url(re.compile(r"/admin/issues/\d+"))  # A key pressed before would be lost.
 
 
 @pytest.mark.parametrize("width", [1280, 390])
