@@ -48,8 +48,8 @@ STOP_RESERVE_S = 1.0
 NO_ROOM = "too many requests are being received at the moment"
 TOO_SLOW = "the request came too slowly"
 # After a large request, the next one waits this many times as long as that one took. Parsing 10 MB
-# holds the interpreter for 0.1 s. Without the rest, a client that sends 10 MB again and again made the
-# 99th percentile of others three to five times as long; with it, 1.4 to 1.7 times.
+# holds the interpreter for 0.1 s. Without the rest, a client that sends 10 MB again and again made
+# the 99th percentile of others three to five times as long; with it, 1.4 to 1.7 times.
 LARGE_REST, MAX_REST_S = 6.0, 2.0
 STOPPING = "the service is stopping"
 FAILED = "the request could not be answered"
