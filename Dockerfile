@@ -44,7 +44,7 @@ COPY config.py gunicorn.conf.py wsgi.py /app/
 # instead of by time, so that neither a copy nor a rebuild makes it stale. The modes of the files
 # must not depend on the umask of whoever checked them out.
 RUN loaded="alembic.command, gunicorn.app.wsgiapp, gunicorn.workers.gthread, mako.template, numpy, \
-        psycopg, pygments.formatters.html, pygments.lexers.python, qdrant_client, ua_parser, wordllama" \
+        psycopg, qdrant_client, ua_parser, wordllama" \
     && cd /app && ENVIRONMENT=testing DATA_DIR=/tmp/data python -B -c "import sys, wsgi, $loaded; \
         files = {getattr(module, '__file__', None) or '' for module in list(sys.modules.values())}; \
         print(*(file for file in files if file.startswith('/venv') and file.endswith('.py')), sep='\\n')" \

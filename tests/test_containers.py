@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -152,6 +153,17 @@ def test_packages_are_installed_only_with_their_hashes() -> None:
     installs = [line.text for line in dockerfile() if re.search(r"\bpip .*install", line.text)]
     assert installs
     assert all("--require-hashes" in install for install in installs)
+
+
+def test_what_is_compiled_in_advance_is_installed_in_the_image() -> None:
+    (named,) = re.findall(r'loaded="([^"]+)"', (ROOT / "Dockerfile").read_text())
+    modules = {name.partition(".")[0] for name in re.findall(r"[\w.]+", named)}
+    pinned = re.findall(r"(?m)^([\w.-]+)==", (ROOT / "requirements.txt").read_text())
+    installed = {re.sub(r"[-_.]+", "-", name).lower() for name in pinned}
+    distributions = packages_distributions()
+    for module in modules:
+        names = {re.sub(r"[-_.]+", "-", name).lower() for name in distributions[module]}
+        assert names & installed, f"{module} is not among the requirements of the image"
 
 
 def test_image_sets_only_what_the_service_knows() -> None:

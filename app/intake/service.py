@@ -283,11 +283,12 @@ class Intake:
         :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
         :raise StoreFull: the store is full.
         """
-        try:
-            self.bound.check(project_id)
-        except StoreError:
-            self.count(store_full_counter(project_id))
-            raise
+        with recording():
+            try:
+                self.bound.check(project_id)
+            except StoreError:
+                self.count(store_full_counter(project_id))
+                raise
 
     # ---- preparing ------------------------------------------------------------------------------
 

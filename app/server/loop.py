@@ -87,7 +87,7 @@ class EventLoop:
         self._places = Places(limits, self._drop)
         self._accepting: bool = False
         self._next_sweep = 0.0
-        self._stopped = threading.Event()
+        self._stopping = threading.Event()
         # Large requests are processed one at a time, without delaying the threads of all others.
         self._large_pool = ThreadPoolExecutor(1, "large")
         # Probes must not queue behind pages: a probe has to be answered at once.
@@ -120,6 +120,7 @@ class EventLoop:
             self._sweep(now)
 
     def _stop(self) -> None:
+        self._stopping.set()
         self._accept_if(False)
         # Close the listeners before waiting: new clients are to be refused, not kept in the queue.
         for listener in self._worker.sockets:
@@ -134,7 +135,6 @@ class EventLoop:
             self._turn()
         for connection in list(self._places.connections):
             self._drop(connection)
-        self._stopped.set()
         if self._batches is not None:
             self._batches.stop()
         self._large_pool.shutdown(wait=False)
@@ -274,7 +274,7 @@ class EventLoop:
         started = time.monotonic()
         self._run(connection, work)
         # The next large request waits, so that small requests of others get their share.
-        self._stopped.wait(min(MAX_REST_S, LARGE_REST * (time.monotonic() - started)))
+        self._stopping.wait(min(MAX_REST_S, LARGE_REST * (time.monotonic() - started)))
 
     def _run(self, connection: Connection, work: Callable[[Connection], Any]) -> None:
         result = None
