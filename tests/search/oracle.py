@@ -99,6 +99,8 @@ def _texts(payload: Payload, key: str) -> Iterator[str]:
     if "message" in payload:
         yield payload["message"]
     yield _title(payload)
+    if _errors(payload):
+        yield from _camel(_errors(payload)[-1]["type"])
     if key == "message":
         return
     yield from values
