@@ -40,8 +40,11 @@ def follow(conn: Connection, event_id: str) -> Progress | None:
     :param event_id: with or without dashes, in any case.
     """
     stored = find_event(conn, event_id)
-    if stored is None:
-        return None
+    return None if stored is None else progress_of(conn, stored)
+
+
+def progress_of(conn: Connection, stored: StoredEvent) -> Progress:
+    """Return the delivery status of a stored event."""
     row, now = stored.row, utc_now()
     destination = current_destinations().find(conn, row.project_id)
     waits_for = stands_by(row, destination, now)
