@@ -6,6 +6,7 @@ StoredEvent ── EventView ── stacks (stack_view) ── parts ── fram
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,13 @@ from app.protocol.event import Frame, read_level
 from app.protocol.libraries import newest_own_frame
 
 MAX_BREADCRUMBS = 100
+# The fields of a user that a query can search for.
+_PERSON = (
+    ("email", "user.email"),
+    ("username", "user.username"),
+    ("id", "user.id"),
+    ("ip_address", "user.ip"),
+)
 # What is shown of a request first.
 _HEAD = ("method", "url")
 
@@ -86,6 +94,37 @@ class EventView:
     def user(self) -> list[Shown]:
         """The user."""
         return show_all(self.event.user)
+
+    @cached_property
+    def person(self) -> tuple[str, str] | None:
+        """What tells the user apart, as a key of a query and its value; ``None`` without a user."""
+        for name, key in _PERSON:
+            value = self.event.user.get(name)
+            if value and isinstance(value, str | int):
+                return key, printable(str(value))
+        return None
+
+    @cached_property
+    def browser(self) -> str:
+        """The browser with its version."""
+        browser = self.event.contexts.get("browser")
+        if not isinstance(browser, dict):
+            return ""
+        return " ".join(as_text(browser[n]) for n in ("name", "version") if browser.get(n))[:60]
+
+    @property
+    def request_url(self) -> str:
+        """The URL of the request."""
+        url = self.event.request.get("url")
+        return printable(url) if isinstance(url, str) else ""
+
+    @property
+    def request_line(self) -> str:
+        """The method and the path of the request."""
+        method = self.event.request.get("method")
+        shown = method if isinstance(method, str) else ""
+        path = re.sub(r"^\w{1,20}://[^/?#]*|[?#].*", "", self.request_url, flags=re.DOTALL)
+        return shorten(f"{printable(shown)} {path or self.request_url}".strip(), 60)
 
     @cached_property
     def tags(self) -> list[Shown]:

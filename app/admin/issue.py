@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 from app.admin import bp
 from app.admin.event_view import EventView
 from app.admin.feedback import SHOWN_BESIDE
-from app.admin.issue_sentry import AtSentry, at_sentry
+from app.admin.issue_sentry import at_sentry
 from app.admin.issue_tabs import TABS, chosen_tab
 from app.admin.lookups import (
     Neighbours,
@@ -27,6 +27,7 @@ from app.admin.lookups import (
 )
 from app.admin.sparkline import sparkline
 from app.admin.trails import TrailView, trail_of
+from app.delivery.destinations import Destination
 from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.overflow import types_of
@@ -66,25 +67,21 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
     with current_store().read() as conn:
         # The requested issue may have been merged into this one.
         issue = or_404(issue_with_project(conn, issue_id), UNKNOWN)
+        destination = current_destinations().find(conn, issue.project_id)
         fields = {
             "sparkline": sparkline(hours_of(conn, [issue.id], utc_now())[issue.id]),
-            "sentry": _at_sentry(conn, issue),
+            "sentry": at_sentry(count_deliveries(conn, issue.id), destination, utc_now()),
             "users": user_names(conn),
-            **(TABS[tab](conn, issue) if tab else _event_and_side(conn, issue)),
+            "event": None if tab else _shown(conn, issue, destination),
+            **(TABS[tab](conn, issue) if tab else _side(conn, issue)),
         }
     return render_template("issue.html", issue=issue, tab=tab, max_note=MAX_NOTE, **fields)
 
 
-def _at_sentry(conn: Connection, issue: Row[Any]) -> AtSentry | None:
-    destination = current_destinations().find(conn, issue.project_id)
-    return at_sentry(count_deliveries(conn, issue.id), destination, utc_now())
-
-
-def _event_and_side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
+def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
     similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
     said = FeedbackFilter(issue_id=issue.id)
     return {
-        "event": _shown(conn, issue),
         "is_chosen": "event" in request.args,
         "tags": tags_of(conn, issue.id),
         "types": types_of(conn, issue.id) if issue.is_other else [],
@@ -99,7 +96,7 @@ def _event_and_side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
     }
 
 
-def _shown(conn: Connection, issue: Row[Any]) -> ShownEvent | None:
+def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> ShownEvent | None:
     stored = _asked_for(conn, issue) or latest_event(conn, issue.id)
     if stored is None:
         return None
@@ -107,7 +104,7 @@ def _shown(conn: Connection, issue: Row[Any]) -> ShownEvent | None:
     return ShownEvent(
         row,
         EventView(stored),
-        trail_of(row.event_id, progress_of(conn, stored)),
+        trail_of(row.event_id, progress_of(conn, stored, destination)),
         neighbours(conn, row, issue.stored_event_count),
     )
 

@@ -21,18 +21,21 @@ class AtSentry(NamedTuple):
 
     :param state: of most of the events that Sentry does not have; ``delivered`` if it has all.
     :param words: the sentence, without its full stop.
-    :param envelope_id: the newest envelope of that state, which tells more; ``None`` if there is
-        nothing to tell.
+    :param count: of the events in that state.
+    :param envelope_id: the newest envelope of that state; ``None`` if Sentry has all events.
     :param lacks_dsn: the project that needs a DSN before its events are forwarded.
     """
 
     state: str
     words: str
+    count: int
     envelope_id: int | None = None
     lacks_dsn: int | None = None
 
 
-def at_sentry(counts: Sequence[Row[Any]], destination: Destination, now: datetime) -> AtSentry | None:
+def at_sentry(
+    counts: Sequence[Row[Any]], destination: Destination, now: datetime
+) -> AtSentry | None:
     """Return how many of an issue's events Sentry has; ``None`` without stored events.
 
     :param counts: of :func:`app.events.queries.count_deliveries`.
@@ -42,12 +45,14 @@ def at_sentry(counts: Sequence[Row[Any]], destination: Destination, now: datetim
     missing = [row for row in counts if row.state != EnvelopeState.DELIVERED]
     newest = "the newest " if total == MAX_COUNTED else ""
     if not missing:
-        return AtSentry("delivered", f"Sentry has {total:,} of {newest}{total:,}") if total else None
+        words = f"Sentry has {total:,} of {newest}{total:,}"
+        return AtSentry("delivered", words, total) if total else None
     most = max(missing, key=lambda row: row.count)
     lacking = sum(row.count for row in missing)
     why = _why(most, destination, now)
     words = f"{lacking:,} of {newest}{total:,} not at Sentry: {why}"
-    return AtSentry(most.state, words, most.envelope_id, lacks_dsn(destination, most.state))
+    needs = lacks_dsn(destination, most.state)
+    return AtSentry(most.state, words, most.count, most.envelope_id, needs)
 
 
 def _why(row: Row[Any], destination: Destination, now: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What the tabs of an issue's page show beside the event: all events, the history, the groupings."""
+"""What the tabs of an issue show instead of an event: all events, the history, the groupings."""
 
 from __future__ import annotations
 

@@ -34,12 +34,13 @@ AROUND_COLUMN = 100
 class FrameView:
     """One frame of a stack.
 
+    :param file: the name of its file; empty if it was not sent.
     :param source: its lines as HTML; empty if they were not sent.
     """
 
     function: str
     where: str
-    module: str
+    file: str
     in_app: bool
     open: bool
     source: Markup
@@ -162,7 +163,7 @@ def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
     return FrameView(
         function=printable(frame.function or "?"),
         where=place_of(frame),
-        module=printable(frame.module or ""),
+        file=printable(frame.filename or ""),
         in_app=frame.in_app,
         open=open,
         source=_source(frame, platform),

@@ -28,7 +28,7 @@ DELIVERY_COLUMNS = (
 )
 
 
-# Of how many events of an issue, the newest ones, the delivery is counted: 500 cost 0.4 ms on SQLite.
+# The newest events of an issue whose delivery is counted: 500 rows take 0.4 ms on SQLite.
 MAX_COUNTED = 500
 
 

@@ -43,10 +43,15 @@ def follow(conn: Connection, event_id: str) -> Progress | None:
     return None if stored is None else progress_of(conn, stored)
 
 
-def progress_of(conn: Connection, stored: StoredEvent) -> Progress:
-    """Return the delivery status of a stored event."""
+def progress_of(
+    conn: Connection, stored: StoredEvent, destination: Destination | None = None
+) -> Progress:
+    """Return the delivery status of a stored event.
+
+    :param destination: of its project, where the caller has read it.
+    """
     row, now = stored.row, utc_now()
-    destination = current_destinations().find(conn, row.project_id)
+    destination = destination or current_destinations().find(conn, row.project_id)
     waits_for = stands_by(row, destination, now)
     return Progress(
         stored,
