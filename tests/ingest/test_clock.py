@@ -173,7 +173,9 @@ def test_issue_whose_only_event_came_days_late_has_one_time_on_every_page(
     page = shown(admin_client.get("/admin/issues/1").text)
     assert "first 4 d ago last 4 d ago" in page
     assert f"Latest event local Full event {late}" in page
-    assert "First seen 4 d ago , event" in shown(admin_client.get("/admin/issues/1?tab=history").text)
+    assert "First seen 4 d ago , event" in shown(
+        admin_client.get("/admin/issues/1?tab=history").text
+    )
     start = shown(admin_client.get("/admin/").text)
     assert f"bug {late}" in start and "Received in 24 hours 1" in start
     for address in ("/admin/events", "/admin/events?period=day", "/admin/issues/1?tab=events"):

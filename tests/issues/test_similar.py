@@ -240,7 +240,7 @@ def test_issue_that_was_not_read_yet_is_said_to_be_being_compared(
     answer = client.get(f"/api/issues/{one}/similar").json
     assert answer["similar"] == [] and answer["complete"] is False
     page = login(client).get(f"/admin/issues/{one}").text
-    assert "being compared" in page and "is like it" not in page
+    assert "being compared" in page and "is similar" not in page
     assert ids(client, one) == [other]
     assert "being compared" not in client.get(f"/admin/issues/{one}").text
 
@@ -309,4 +309,4 @@ def test_issue_page_shows_what_was_known_of_the_like(
     assert "by ann in <code>shop@1.0</code>" in page
     assert "&lt;b&gt;the price list" in page
     page = admin_client.get(f"/admin/issues/{other}").text
-    assert "No issue of this project is like it." in page
+    assert "No issue of this project is similar." in page
