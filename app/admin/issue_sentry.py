@@ -21,14 +21,14 @@ class AtSentry(NamedTuple):
 
     :param state: of most of the events that Sentry does not have; ``delivered`` if it has all.
     :param words: the sentence, without its full stop.
-    :param count: of the events in that state.
+    :param events: how many are in that state.
     :param envelope_id: the newest envelope of that state; ``None`` if Sentry has all events.
     :param lacks_dsn: the project that needs a DSN before its events are forwarded.
     """
 
     state: str
     words: str
-    count: int
+    events: int
     envelope_id: int | None = None
     lacks_dsn: int | None = None
 
@@ -41,18 +41,18 @@ def at_sentry(
     :param counts: of :func:`app.events.queries.count_deliveries`.
     :param destination: of the issue's project.
     """
-    total = sum(row.count for row in counts)
+    total = sum(row.number for row in counts)
     missing = [row for row in counts if row.state != EnvelopeState.DELIVERED]
     newest = "the newest " if total == MAX_COUNTED else ""
     if not missing:
         words = f"Sentry has {total:,} of {newest}{total:,}"
         return AtSentry("delivered", words, total) if total else None
-    most = max(missing, key=lambda row: row.count)
-    lacking = sum(row.count for row in missing)
+    most = max(missing, key=lambda row: row.number)
+    lacking = sum(row.number for row in missing)
     why = _why(most, destination, now)
     words = f"{lacking:,} of {newest}{total:,} not at Sentry: {why}"
     needs = lacks_dsn(destination, most.state)
-    return AtSentry(most.state, words, most.count, most.envelope_id, needs)
+    return AtSentry(most.state, words, most.number, most.envelope_id, needs)
 
 
 def _why(row: Row[Any], destination: Destination, now: datetime) -> str:

@@ -146,10 +146,11 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     :param total: how many events the issue has; to count them takes longer than to show one event.
     """
     given = {"row": row.id, "issue": row.issue_id}
-    *ids, steps_before, steps_after = conn.execute(_around(), given).one()
+    newer, older, first, last, steps_before, steps_after = conn.execute(_around(), given).one()
     if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
         total = steps_before + 1 + steps_after
-    return Neighbours(*ids, _position(steps_before, steps_after, total), total)
+    position = _position(steps_before, steps_after, total)
+    return Neighbours(newer, older, first, last, position, total)
 
 
 @cache

@@ -99,7 +99,8 @@ def _column(frame: Frame) -> int | None:
 
 def _stacks(event: Event, sources: list[str]) -> list[Stack]:
     newest_first = list(reversed(event.exceptions[-MAX_EXCEPTIONS:]))
-    budget, stacks, wraps = MAX_FRAMES, [], True
+    budget, wraps = MAX_FRAMES, True
+    stacks: list[Stack] = []
     for exception, source in zip(newest_first, reversed(sources[-MAX_EXCEPTIONS:]), strict=True):
         is_main = exception is event.main_exception
         wraps = wraps and not is_main

@@ -96,7 +96,7 @@ def latest_event(conn: Connection, issue_id: int) -> StoredEvent | None:
 def count_deliveries(conn: Connection, issue_id: int) -> list[Row[Any]]:
     """Return how many of an issue's newest :data:`MAX_COUNTED` events have each delivery state.
 
-    :return: rows of ``state``, ``reason``, ``count``, and ``envelope_id``, the newest of them.
+    :return: rows of ``state``, ``reason``, ``number``, and ``envelope_id``, the newest of them.
     """
     return list(conn.execute(_deliveries(), {"issue": issue_id}))
 
@@ -106,7 +106,7 @@ def _deliveries() -> Select[Any]:
     newest = select(events.c.envelope_id).where(events.c.issue_id == bindparam("issue"))
     some = newest.order_by(events.c.id.desc()).limit(MAX_COUNTED).subquery()
     state, reason, id = envelopes.c.state, envelopes.c.reason, envelopes.c.id
-    counts = func.count().label("count"), func.max(id).label("envelope_id")
+    counts = func.count().label("number"), func.max(id).label("envelope_id")
     return (
         select(state, reason, *counts)
         .join_from(some, envelopes, id == some.c.envelope_id)

@@ -89,7 +89,7 @@ def test_tabs_and_menus_are_accessible_and_fit(
     page, path = watched.page, watched.page.url.partition("?")[0]
     page.get_by_label("More actions").click()
     page.get_by_text("Merge with another issue…").click()
-    page.locator("details").evaluate_all("all => all.forEach(part => (part.open = true))")
+    page.locator("main details").evaluate_all("all => all.forEach(part => (part.open = true))")
     for tab in ("", "?tab=events", "?tab=history", "?tab=groups"):
         if tab:
             page.goto(path + tab)
