@@ -1,6 +1,7 @@
 """Inputs: classes that check the input of the API, the pages and the commands.
 
 filters.py   filters of lists
+period.py    ranges of time: a period, or a start and an end
 bodies.py    bodies of requests that create or change something
 controls.py  the form controls of a page for these fields
 errors.py    errors of a request, with their HTTP status
@@ -13,6 +14,7 @@ from app.inputs.bodies import Body, PatchBody, patch_of, unchanged
 from app.inputs.controls import Control, controls_of
 from app.inputs.errors import Conflict, InputError, Missing
 from app.inputs.filters import Filter, ProjectId, RowNumber
+from app.inputs.period import Range, RangeFilter, period_range
 
 __all__ = [
     "Body",
@@ -23,8 +25,11 @@ __all__ = [
     "Missing",
     "PatchBody",
     "ProjectId",
+    "Range",
+    "RangeFilter",
     "RowNumber",
     "controls_of",
     "patch_of",
+    "period_range",
     "unchanged",
 ]
