@@ -5,7 +5,7 @@
     search_box the search box: ids lead straight to what they name
     session    log in, log out, the theme
     start      is monitoring working?
-    trigger    test errors (what each kind does: trials)
+    trigger    test errors: send one, and read in one sentence where it is
     events     the list of events
     event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)

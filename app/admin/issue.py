@@ -26,7 +26,7 @@ from app.admin.lookups import (
     user_names,
 )
 from app.admin.sparkline import sparkline
-from app.admin.trails import TrailView, trail_of
+from app.admin.trails import sentence_of
 from app.delivery.destinations import Destination
 from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
@@ -38,7 +38,7 @@ from app.issues.triage import MAX_NOTE
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
-from app.web.delivery_status import progress_of
+from app.web.delivery_status import stands_by
 from app.web.errors import or_404
 
 SIMILAR = 3
@@ -48,11 +48,14 @@ UNKNOWN = "no issue has this id; it may have been deleted since"
 
 @dataclass(frozen=True)
 class ShownEvent:
-    """The event that the page of an issue shows."""
+    """The event that the page of an issue shows.
+
+    :param sentence: its delivery state in words.
+    """
 
     row: Row[Any]
     view: EventView
-    trail: TrailView
+    sentence: str
     around: Neighbours
 
 
@@ -104,7 +107,7 @@ def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> Shown
     return ShownEvent(
         row,
         EventView(stored),
-        trail_of(row.event_id, progress_of(conn, stored, destination)),
+        sentence_of(row, stands_by(row, destination, utc_now())),
         neighbours(conn, row, issue.stored_event_count),
     )
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, literal, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, literal, select, text
 
 from app.accounts.tables import users
 from app.events.tables import events
 from app.issues.queries import MAX_ROW_NUMBER
-from app.issues.tables import MERGED, STATUSES, feedback, issues, transitions
+from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues, transitions
 from app.projects import projects
 
 # The position of an event is counted up to this distance from either end of its issue.
@@ -48,9 +49,17 @@ class Neighbours(NamedTuple):
 
 
 def count_since(conn: Connection, moment: datetime) -> int:
-    """Return how many events were received since a time."""
-    query = select(func.count()).select_from(events).where(events.c.received_at >= moment)
-    return int(conn.execute(query).scalar_one())
+    """Return how many events were received since a time, without test errors."""
+    # Two counts, because the first one reads only the index of the times. Test errors are few.
+    everything = select(func.count()).select_from(events).where(events.c.received_at >= moment)
+    tests = everything.join(issues, issues.c.id == events.c.issue_id).where(text(IS_TEST))
+    return int(conn.scalar(everything) or 0) - int(conn.scalar(tests) or 0)
+
+
+def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:
+    """Return those of the issues whose events are test errors."""
+    query = select(issues.c.id).where(issues.c.id.in_(issue_ids), text(IS_TEST))
+    return set(conn.scalars(query))
 
 
 def has_events(conn: Connection) -> bool:
