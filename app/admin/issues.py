@@ -18,7 +18,7 @@ from app.admin.query_menu import groups_of, query_menu
 from app.admin.sparkline import sparklines
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
-from app.issues.filter import IssueFilter, Sort
+from app.issues.filter import Sort
 from app.issues.queries import (
     Cursor,
     comments_of,
@@ -31,8 +31,9 @@ from app.issues.queries import (
 )
 from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
+from app.issues.undo import Decision, find_decision
 from app.search.errors import QueryError
-from app.search.grammar import Query, parse, without
+from app.search.grammar import Query, without
 from app.search.issue_search import IssueSearch
 from app.search.issue_terms import statuses_of
 from app.store import utc_now
@@ -141,18 +142,19 @@ def list_of_issues() -> ResponseReturnValue:
         groups = groups_of(recent_values(conn), names, users)
         highest = highest_id(conn)
         more = _more_of(conn, found, now) if found else {}
+        decision = _decision(conn)
     path = url_for("admin.list_of_issues")
     shown: dict[str, Any] = {
         "choice": choice,
         "line": line,
         "menu": query_menu(path, choice.values, groups),
         "path": path,
+        "decision": decision,
         "any_issues": highest > 0,
         "highest": highest,
-        "shown_at": now.isoformat(),
     }
     if found is None:
-        return render_template("issues.html", rows=[], tabs=_tabs(choice, None), **shown), 422
+        return render_template("issues.html", rows=[], tabs=_tabs(choice, None), **shown)
     return render_template(
         "issues.html",
         rows=found.page.rows,
@@ -203,6 +205,12 @@ def _more_of(conn: Connection, found: Found, now: datetime) -> dict[str, Any]:
         "sparklines": sparklines(hours_of(conn, ids, now)),
         "comments": comments_of(conn, ids),
     }
+
+
+def _decision(conn: Connection) -> Decision | None:
+    """Return the decision that the page offers to undo."""
+    token = request.args.get("undo", "")
+    return find_decision(conn, current_user.username, token) if token else None
 
 
 def _tabs(choice: ListChoice[IssueForm], found: Found | None) -> list[Tab]:

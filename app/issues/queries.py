@@ -221,9 +221,7 @@ def _comments() -> Select[int, int]:
     columns = transitions.c
     return (
         select(columns.issue_id, func.count())
-        .where(
-            columns.issue_id.in_(bindparam("ids", expanding=True)), columns.kind == "commented"
-        )
+        .where(columns.issue_id.in_(bindparam("ids", expanding=True)), columns.kind == "commented")
         .group_by(columns.issue_id)
     )
 
