@@ -101,13 +101,13 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
-def short_number(value: int) -> str:
-    """Return a number in at most four characters and a sign, as ``960``, ``1.2k`` or ``34k``."""
-    for size, sign in ((1_000_000, "M"), (1000, "k")):
-        if value >= size:
-            count = value / size
-            return f"{count:.1f}{sign}" if count < 9.95 else f"{count:.0f}{sign}"
-    return str(value)
+def short(value: int) -> str:
+    """Return a count in at most four characters, as ``999``, ``1.2k`` or ``34M``."""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if abs(value) >= unit:
+            text = f"{value / unit:.1f}" if abs(value) < 10 * unit else f"{value // unit:,}"
+            return f"{text.removesuffix('.0')}{name}"
+    return f"{value}"
 
 
 def duration(seconds: float) -> str:
@@ -210,7 +210,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "clock": clock,
     "size": size,
     "number": number,
-    "short_number": short_number,
     "duration": duration,
     "milliseconds": milliseconds,
     "plural": plural,
