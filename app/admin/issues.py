@@ -194,7 +194,7 @@ def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
     seen = count_by_status(conn, of_any, MAX_COUNT + 1)
     # An unnarrowed list is counted by an index. Others are counted only for an empty page.
     is_wanted = filter.is_indexed or not page.rows
-    whenever = of_any.selection(seen_since=None)
+    whenever = of_any.selection(seen_since=None, first_before=None)
     total = count_by_status(conn, whenever, MAX_COUNT + 1) if is_wanted else None
     return Found(page, seen, total)
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
-
-from flask import url_for
 
 from app.issues.filter import NOBODY
 from app.protocol.event import clean_text
@@ -25,7 +22,6 @@ OLD_PARAMETERS = {
     "assigned": "assigned",
     "q": "",
 }
-LISTS = {"issues": "admin.list_of_issues", "events": "admin.list_of_events"}
 
 
 @dataclass(frozen=True)
@@ -70,16 +66,6 @@ def without_old(given: Mapping[str, str], line: QueryLine) -> dict[str, str]:
     """Return the parameters of an address with the query line in place of the older ones."""
     kept = {name: value for name, value in given.items() if name not in OLD_PARAMETERS}
     return kept | {"query": "" if line.error else line.text}
-
-
-def search_link(key: str, value: str, of: str = "issues") -> str:
-    """Return the address of the search for a value; a template global.
-
-    :param key: a key of a query, the name of a tag, or empty for text.
-    :param of: ``issues`` or ``events``.
-    """
-    query = str(with_term(Query(), key, value))
-    return f"{url_for(LISTS[of])}?{urlencode({'query': query})}"
 
 
 def _with_old(query: Query, given: Mapping[str, str]) -> Query:

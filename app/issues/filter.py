@@ -139,6 +139,7 @@ class IssueSelection(IssueFilter):
     :param conditions: conditions in SQL, which are checked on each issue.
     :param wanted: the only statuses that issues can have; ``None`` for all of them.
     :param seen_since: the issues were last seen at this time or later.
+    :param first_before: the issues were first seen before this time.
     """
 
     transactions: tuple[str, ...] | None = None
@@ -148,6 +149,7 @@ class IssueSelection(IssueFilter):
     conditions: tuple[Any, ...] = ()
     wanted: tuple[str, ...] | None = None
     seen_since: datetime | None = None
+    first_before: datetime | None = None
 
     @property
     def statuses(self) -> Sequence[str]:
@@ -203,6 +205,8 @@ class IssueSelection(IssueFilter):
 
     def _others(self) -> list[Any]:
         found = [*super()._others(), *self.conditions]
+        if self.first_before is not None:
+            found.append(hidden(issues.c.first_seen) < self.first_before)
         if self.transactions is None:
             return found
         names = [clean_text(name) for name in self.transactions]

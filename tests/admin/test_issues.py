@@ -110,7 +110,7 @@ def test_filter_and_sorting_stand_in_every_address_of_the_page(
     assert tabs(page)["Open"] == str(PAGE_SIZE + 10)
     status_tabs = page[page.index('aria-label="Status"') : page.index('class="query-line"')]
     assert status_tabs.count("sort=times_seen") == 4
-    assert status_tabs.count("query=issue%20level%3Afatal") == 4
+    assert status_tabs.count("query=issue+level%3Afatal") == 4
     older = unescape(re.search(r'href="([^"]+)" rel="next"', page)[1])
     second = admin_client.get(older).text
     assert len(titles(second)) == 10 and "other" not in titles(second)
