@@ -125,6 +125,15 @@ class ProjectDetails:
     figures: Figures
     held: Held = Held()
 
+    @property
+    def contents(self) -> str:
+        """What the project has, in words."""
+        waiting = self.held.waiting + self.held.parked
+        words = (
+            f"{_plural(self.figures.events, 'event')} in {_plural(self.figures.issues, 'issue')}"
+        )
+        return f"{words}; {_plural(waiting, 'envelope')} not at Sentry yet" if waiting else words
+
 
 def register_project(
     store: Store,
@@ -247,6 +256,10 @@ def _own_addresses(config: Config) -> Iterator[tuple[str | None, int, str]]:
     public = urlsplit(config.public_url)
     yield public.hostname, public.port or PORTS[public.scheme], public.path.rstrip("/")
     yield config.API_HOST, config.API_PORT, ""
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _is_local(host: str | None) -> bool:

@@ -49,8 +49,9 @@ def has_events(conn: Connection) -> bool:
 
 
 def project_names(conn: Connection) -> dict[int, str]:
-    """Return the names of all projects by id."""
-    return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
+    """Return the names of all projects by id, also of those whose data is still being removed."""
+    named = select(projects.c.id, projects.c.name).where(projects.c.purged_at.is_(None))
+    return {row.id: row.name for row in conn.execute(named)}
 
 
 def user_names(conn: Connection) -> list[str]:

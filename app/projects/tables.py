@@ -18,6 +18,12 @@ projects = Table(
     Column("events_per_minute", Integer),
     # NULL: the setting RETENTION_DAYS applies.
     Column("retention_days", Integer),
+    # An archived project accepts nothing. Its data can still be read.
+    Column("archived_at", UtcDateTime),
+    # The row of a deleted project stays without its name: no other project may get its id.
+    Column("deleted_at", UtcDateTime),
+    # When the last of its data was removed.
+    Column("purged_at", UtcDateTime),
 )
 
 project_keys = Table(

@@ -167,12 +167,14 @@ def watches(conn: Connection) -> list[Watch]:
         for rule_id, found in _states(conn, [row.id for row in rows]).items()
         for state in found
     }
-    everywhere = list(conn.scalars(select(projects.c.id).order_by(projects.c.id)))
+    is_watched = projects.c.archived_at.is_(None) & projects.c.deleted_at.is_(None)
+    watched = list(conn.scalars(select(projects.c.id).where(is_watched).order_by(projects.c.id)))
     return [
         _watch(row, states.get((row.id, project_id), RuleState(project_id=project_id)))
         for row in rows
         if row.enabled
-        for project_id in ([row.project_id] if row.project_id is not None else everywhere)
+        for project_id in watched
+        if row.project_id in (None, project_id)
         if _is_in_force(row, project_id, own)
     ]
 

@@ -1,0 +1,19 @@
+"""Projects can be archived and deleted.
+
+Revision ID: 0028
+Revises: 0027
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0028"
+down_revision = "0027"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("projects") as projects:
+        for name in ("archived_at", "deleted_at", "purged_at"):
+            projects.add_column(sa.Column(name, sa.DateTime(timezone=True), nullable=True))
