@@ -13,7 +13,7 @@ from app.api.requests import Limit, Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping, Next
 from app.insights.releases import users_of_days
-from app.issues.filter import IssueFilter, Sort, Status
+from app.issues.filter import Sort, Status
 from app.issues.groupings import latest_groupings
 from app.issues.ignore_until import IgnoreUntil, read_stored
 from app.issues.overflow import types_of
@@ -28,6 +28,7 @@ from app.issues.queries import (
     transitions_of,
 )
 from app.protocol.event import Level
+from app.search.issue_search import IssueSearch
 from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
@@ -180,7 +181,7 @@ class IssuePaging(Query):
     sort: Annotated[Sort, Field(description="What comes first: the largest of it.")] = "last_seen"
 
 
-class IssueQuery(IssueFilter, IssuePaging):
+class IssueQuery(IssueSearch, IssuePaging):
     """The issues to list, and their order."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field
 from sqlalchemy import Connection, Select, and_, exists, or_, select
@@ -56,7 +57,7 @@ class IssueFilter(Filter):
         """Whether an index finds all issues of a status that match, without a check of each."""
         return not self._along() and not self._others()
 
-    def seen_by(self, username: str | None) -> IssueFilter:
+    def seen_by(self, username: str | None) -> Self:
         """Return this filter with ``me`` replaced by the name of a user.
 
         :raise InputError: the filter has ``me``, and the caller is not a user.
@@ -77,11 +78,13 @@ class IssueFilter(Filter):
         if self.assigned not in (None, NOBODY) and is_small(
             conn, assigned, assigned == self.assigned
         ):
-            return IssueSelection(**self._given() | {"few_assigned": True})._of_event(conn)
+            return self.selection(few_assigned=True)._of_event(conn)
         return self._of_event(conn)
 
-    def _given(self) -> dict[str, Any]:
-        return self.model_dump(include=set(IssueSelection.model_fields))
+    def selection(self, **changed: Any) -> IssueSelection:
+        """Return this filter with other values of some fields, also those of a selection."""
+        given = {name: value for name, value in self if name in IssueSelection.model_fields}
+        return IssueSelection.model_construct(**given | changed)
 
     def _of_event(self, conn: Connection) -> IssueFilter:
         event_id = parse_event_id(search_text(self.q))
@@ -94,7 +97,7 @@ class IssueFilter(Filter):
         found = tuple(conn.scalars(of_event))
         if not found:
             return self
-        return IssueSelection(**self._given() | {"q": None, "ids": found})
+        return self.selection(q=None, ids=found)
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter.
@@ -147,15 +150,40 @@ class IssueSelection(IssueFilter):
         before transactions were counted, only the last event is compared.
     :param ids: the ids of the issues.
     :param few_assigned: the user of ``assigned`` has so few issues that all can be read.
+    :param conditions: conditions in SQL, which are checked on each issue.
+    :param wanted: the only statuses that issues can have; ``None`` for all of them.
+    :param seen_since: the issues were last seen at this time or later.
     """
 
     transactions: tuple[str, ...] | None = None
     ids: tuple[int, ...] | None = None
     few_assigned: bool = False
+    conditions: tuple[Any, ...] = ()
+    wanted: tuple[str, ...] | None = None
+    seen_since: datetime | None = None
+
+    @property
+    def statuses(self) -> Sequence[str]:
+        """The statuses of the issues that match this filter."""
+        statuses = super().statuses
+        return statuses if self.wanted is None else [s for s in statuses if s in self.wanted]
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return a query over ``issues`` with the conditions of this filter, except its status."""
+        query = super().apply(query)
+        return query if self.seen_since is None else query.where(self._is_seen())
+
+    def _is_seen(self) -> Any:
+        return hidden(issues.c.last_seen) >= self.seen_since
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter."""
         listing = super().listing(status, sort)
+        if self.seen_since is not None and sort == "last_seen" and self.ids is None:
+            seen = issues.c.last_seen >= self.seen_since
+            listing = listing._replace(along=[*listing.along, seen])
+        elif self.seen_since is not None:
+            listing = listing._replace(others=[*listing.others, self._is_seen()])
         if not self.few_assigned:
             return listing
         is_it = issues.c.assigned_to == self.assigned, hidden(issues.c.status) == status
@@ -170,7 +198,7 @@ class IssueSelection(IssueFilter):
         return [] if self.ids is None else [issues.c.id.in_(self.ids)]
 
     def _others(self) -> list[Any]:
-        found = super()._others()
+        found = [*super()._others(), *self.conditions]
         if self.transactions is None:
             return found
         names = [clean_text(name) for name in self.transactions]

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.protocol.lenient import clean_text
@@ -129,6 +130,8 @@ class Query:
         return " ".join(str(term) for term in self.terms)
 
 
+# A page asks several times for the query of its address.
+@lru_cache(maxsize=200)
 def parse(text: str) -> Query:
     """Read a query.
 

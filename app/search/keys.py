@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 
+from app.inputs.period import read_moment
 from app.protocol.lenient import LEVELS
 
 # These look at the issue, all others at its events.
@@ -64,13 +65,10 @@ def moments_of(text: str) -> tuple[datetime, datetime] | None:
 
     :param text: ``2026-11-20`` is a day; a time is a second. UTC if it has no time zone.
     """
-    try:
-        read = datetime.fromisoformat(text)
-        start = read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-        length = timedelta(days=1) if _DAY.fullmatch(text) else timedelta(seconds=1)
-        return start, start + length
-    except (ValueError, OverflowError):
+    start = read_moment(text)
+    if start is None:
         return None
+    return start, start + (timedelta(days=1) if _DAY.fullmatch(text) else timedelta(seconds=1))
 
 
 def problem_of(key: str, operator: str, text: str) -> str | None:
