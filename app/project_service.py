@@ -283,6 +283,8 @@ def _write(conn: Connection, project_id: int, change: Mapping[str, Any]) -> None
     if project_id == OWN_PROJECT_ID:
         text = "the DSN of project 1, this application, is the setting SENTRY_DSN"
         raise ProjectError(text, "upstream_dsn")
+    if change["upstream_dsn"] and find_project(conn, project_id).is_demo:
+        raise ProjectError("a demo project is never forwarded", "upstream_dsn")
     set_dsn(conn, project_id, change["upstream_dsn"])
 
 

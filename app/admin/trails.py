@@ -22,9 +22,10 @@ _SENTENCES = {
     "parked": "Recorded here. Sentry refused it: {reason}.",
     "expired": "Recorded here. It became too old to send: {reason}.",
     "discarded": "Recorded here and deliberately not sent: {reason}.",
+    "demo": "Made by flask demo. It is never sent.",
 }
 # Final states: a page need not reload the trail.
-SETTLED = frozenset({"local", "delivered", "parked", "expired", "discarded"})
+SETTLED = frozenset({"local", "delivered", "parked", "expired", "discarded", "demo"})
 
 
 @dataclass(frozen=True)

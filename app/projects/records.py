@@ -50,7 +50,8 @@ _OF_KEY = (
 )
 
 
-_SHOWN = ("id", "name", "created_at", "events_per_minute", "retention_days", "archived_at")
+_SHOWN = ("id", "name", "created_at", "events_per_minute", "retention_days")
+_SHOWN += ("archived_at", "is_demo")
 
 
 class ProjectError(InputError):
@@ -75,6 +76,7 @@ class Project:
     events_per_minute: int | None
     retention_days: int | None
     archived_at: datetime | None = None
+    is_demo: bool = False
     keys: list[str] = field(default_factory=list)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, false
 
 from app.store import UtcDateTime, metadata
 
@@ -24,6 +24,8 @@ projects = Table(
     Column("deleted_at", UtcDateTime),
     # When the last of its data was removed.
     Column("purged_at", UtcDateTime),
+    # Made by `flask demo`: never forwarded, never alerted, not in the accounting.
+    Column("is_demo", Boolean, nullable=False, server_default=false()),
 )
 
 project_keys = Table(

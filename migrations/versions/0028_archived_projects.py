@@ -1,4 +1,4 @@
-"""Projects can be archived and deleted.
+"""Projects can be archived and deleted, and be made for a demo.
 
 Revision ID: 0028
 Revises: 0027
@@ -17,3 +17,5 @@ def upgrade() -> None:
     with op.batch_alter_table("projects") as projects:
         for name in ("archived_at", "deleted_at", "purged_at"):
             projects.add_column(sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+        is_demo = sa.Column("is_demo", sa.Boolean(), nullable=False, server_default=sa.false())
+        projects.add_column(is_demo)

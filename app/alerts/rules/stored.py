@@ -167,8 +167,11 @@ def watches(conn: Connection) -> list[Watch]:
         for rule_id, found in _states(conn, [row.id for row in rows]).items()
         for state in found
     }
-    is_watched = projects.c.archived_at.is_(None) & projects.c.deleted_at.is_(None)
-    watched = list(conn.scalars(select(projects.c.id).where(is_watched).order_by(projects.c.id)))
+    columns = projects.c
+    query = select(columns.id).where(
+        columns.archived_at.is_(None), columns.deleted_at.is_(None), ~columns.is_demo
+    )
+    watched = list(conn.scalars(query.order_by(columns.id)))
     return [
         _watch(row, states.get((row.id, project_id), RuleState(project_id=project_id)))
         for row in rows
