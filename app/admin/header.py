@@ -28,6 +28,8 @@ _REACH = {
     "closed": "reached",
 }
 _WAITING = ("open", "paused", "limited")
+# Lists whose query the search box repeats.
+_SEARCHED = ("admin.list_of_issues", "admin.list_of_events")
 
 
 class Badge(NamedTuple):
@@ -87,7 +89,9 @@ def read_header() -> Header:
 
 
 def searched_for() -> str:
-    """Return what the search box has: the query of a list."""
+    """Return what the search box has: the query of the list that is shown."""
+    if request.endpoint not in _SEARCHED:
+        return ""
     return request.args.get("query") or request.args.get("q") or ""
 
 

@@ -29,7 +29,8 @@ def titles(page: str) -> list[str]:
 
 
 def tabs(page: str) -> dict[str, str]:
-    nav = page[page.index('class="tabs"') : page.index("</nav>", page.index('class="tabs"'))]
+    start = page.index('aria-label="Status"')
+    nav = page[start : page.index("</nav>", start)]
     return dict(re.findall(r'>(\w+) <span class="count">([^<]+)<', nav))
 
 
