@@ -171,9 +171,10 @@ def commit_batch(
     ids = _insert_envelopes(conn, fresh, sent_on)
     stored = [envelope for envelope in fresh if envelope.uid in ids]
     for envelope in stored:
-        if not envelope.is_demo:
-            counts["accepted"] += 1
-            counts[accounting.counter_of(_first_state(envelope, sent_on))] += 1
+        if envelope.is_demo:
+            continue
+        counts["accepted"] += 1
+        counts[accounting.counter_of(_first_state(envelope, sent_on))] += 1
     of_events = [envelope for envelope in stored if envelope.event]
     named = {
         release_of(envelope.project_id, envelope.event.release)

@@ -50,8 +50,8 @@ _OF_KEY = (
 )
 
 
-_SHOWN = ("id", "name", "created_at", "events_per_minute", "retention_days")
-_SHOWN += ("archived_at", "is_demo")
+_HIDDEN = {"deleted_at", "purged_at"}
+_SHOWN = [column for column in projects.c if column.name not in _HIDDEN]
 
 
 class ProjectError(InputError):
@@ -130,7 +130,7 @@ def list_projects(conn: Connection) -> list[Project]:
     query = select(project_keys).where(project_keys.c.revoked_at.is_(None))
     for row in conn.execute(query.order_by(project_keys.c.id)):
         keys.setdefault(row.project_id, []).append(row.public_key)
-    query = select(*(projects.c[name] for name in _SHOWN)).where(projects.c.deleted_at.is_(None))
+    query = select(*_SHOWN).where(projects.c.deleted_at.is_(None))
     return [
         Project(**row._mapping, keys=keys.get(row.id, []))
         for row in conn.execute(query.order_by(projects.c.id))
