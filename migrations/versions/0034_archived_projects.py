@@ -1,14 +1,14 @@
 """Projects can be archived and deleted, and be made for a demo.
 
-Revision ID: 0028
-Revises: 0027
+Revision ID: 0034
+Revises: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0034"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
