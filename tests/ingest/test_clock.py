@@ -173,9 +173,7 @@ def test_issue_whose_only_event_came_days_late_has_one_time_on_every_page(
     page = shown(admin_client.get("/admin/issues/1").text)
     assert "Last seen 4 d ago First seen 4 d ago" in page
     assert f"Latest event {late}" in page and "First seen 4 d ago , event" in page
-    start = shown(admin_client.get("/admin/").text)
-    assert f"bug {late}" in start and "Received in 24 hours 1" in start
-    for address in ("/admin/events", "/admin/events?period=day", "/admin/issues/1"):
+    for address in ("/admin/", "/admin/events", "/admin/events?period=day", "/admin/issues/1"):
         assert f"Happened error bug {late}" in re.sub(
             r" (local|not sent \S+)(?= )", "", shown(admin_client.get(address).text)
         )
