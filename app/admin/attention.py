@@ -79,7 +79,8 @@ def needs(found: Open, reach: Reach, disk: Disk, refusals: Sequence[Refusals]) -
 
 def _newest(username: str, project_id: int | None) -> Select[Any]:
     columns = issues.c
-    are_open = select(columns.id).where(columns.status == IssueStatus.UNRESOLVED)
+    is_open = columns.status == IssueStatus.UNRESOLVED, columns.is_test.is_(False)
+    are_open = select(columns.id).where(*is_open)
     if project_id is not None:
         are_open = are_open.where(columns.project_id == project_id)
     order = columns.last_seen.desc(), columns.id.desc()

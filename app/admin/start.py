@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row
 from app.admin import bp
 from app.admin.attention import needs, read_open
 from app.admin.header import Header, badge
+from app.admin.lookups import test_issues
 from app.admin.navigation import project_in_address
 from app.admin.sparkline import sparklines
 from app.admin.verdict import verdict
@@ -55,6 +56,7 @@ def start() -> ResponseReturnValue:
         found = read_open(conn, current_user.username, last_visit(now), project_id)
         reach, refused = find_reach(conn), refusals(conn, now - timedelta(hours=24))
         most = _most_users(conn, project_id)
+        tests = test_issues(conn, {row.issue_id for row in recent})
         hours = hours_of(conn, [issue.id for issue in most], now)
     config, set_aside = current_config(), current_intake().emergency.count()
     disk = fullest((config.DATA_DIR, config.emergency_dir))
@@ -68,6 +70,7 @@ def start() -> ResponseReturnValue:
         terms=terms(totals, has_sentry=any(way.is_set_up for way in ways)),
         most=most,
         recent=recent,
+        tests=tests,
         sparklines=sparklines(hours),
         projects={way.project_id: way.name for way in ways} if len(ways) > 1 else {},
     )
@@ -85,10 +88,8 @@ def _header(ways: list[Upstream]) -> Header:
 
 def _most_users(conn: Connection, project_id: int | None) -> list[Row[Any]]:
     """Return the open issues of level error and above that most users met."""
-    severe = issues.c.level.in_(SEVERE)
-    chosen = IssueFilter().selection(
-        status="unresolved", project_id=project_id, conditions=(severe,)
-    )
+    severe = issues.c.level.in_(SEVERE), issues.c.is_test.is_(False)
+    chosen = IssueFilter().selection(status="unresolved", project_id=project_id, conditions=severe)
     return list_issues(conn, chosen, sort="users", limit=MOST)
 
 
