@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import url_for
-from sqlalchemy import Connection, Row, Select, select, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, union
 
 from app.admin.filters import plural
 from app.alerts.reach import Reach
 from app.intake.refusals import Refusals
 from app.issues.tables import IssueStatus, issues, transitions
+from app.projects import projects
 from app.store.disks import Disk
 
 # The issues that are looked at, and the rows of the page.
@@ -77,12 +78,18 @@ def needs(found: Open, reach: Reach, disk: Disk, refusals: Sequence[Refusals]) -
     return [*_of_issues(found), *broken][:SHOWN]
 
 
+def of_project(project_id: int | None) -> ColumnElement[bool]:
+    """Return the condition for issues of a project, or of all projects but those of a demo."""
+    if project_id is not None:
+        return issues.c.project_id == project_id
+    return issues.c.project_id.not_in(select(projects.c.id).where(projects.c.is_demo))
+
+
 def _newest(username: str, project_id: int | None) -> Select[Any]:
     columns = issues.c
     is_open = columns.status == IssueStatus.UNRESOLVED, columns.is_test.is_(False)
     are_open = select(columns.id).where(*is_open)
-    if project_id is not None:
-        are_open = are_open.where(columns.project_id == project_id)
+    are_open = are_open.where(of_project(project_id))
     order = columns.last_seen.desc(), columns.id.desc()
     newest = are_open.order_by(*order).limit(NEWEST).subquery()
     own = are_open.where(columns.assigned_to == username).limit(ASSIGNED).subquery()

@@ -11,7 +11,7 @@ from flask_login import current_user
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
-from app.admin.attention import needs, read_open
+from app.admin.attention import needs, of_project, read_open
 from app.admin.header import Header, badge
 from app.admin.lookups import test_issues
 from app.admin.navigation import project_in_address
@@ -88,7 +88,7 @@ def _header(ways: list[Upstream]) -> Header:
 
 def _most_users(conn: Connection, project_id: int | None) -> list[Row[Any]]:
     """Return the open issues of level error and above that most users met."""
-    severe = issues.c.level.in_(SEVERE), issues.c.is_test.is_(False)
+    severe = issues.c.level.in_(SEVERE), issues.c.is_test.is_(False), of_project(project_id)
     chosen = IssueFilter().selection(status="unresolved", project_id=project_id, conditions=severe)
     return list_issues(conn, chosen, sort="users", limit=MOST)
 

@@ -112,7 +112,7 @@ def _local(ways: list[Upstream]) -> list[Sentence]:
     """Return which projects are not forwarded, if others are."""
     if not any(way.is_set_up for way in ways):
         return []
-    local = [way for way in ways if not way.is_set_up and not way.is_held_up]
+    local = [way for way in ways if not (way.is_set_up or way.is_held_up or way.is_demo)]
     named = [Named(way.name, why_local(way.destination), _address(way)) for way in local]
     return [_sentence("Not forwarded", named)] if named else []
 

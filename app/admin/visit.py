@@ -26,7 +26,7 @@ def last_visit(now: datetime) -> datetime:
 
 def remember_visit(response: Response, now: datetime) -> None:
     """Have the browser keep when this visit is and when the last one ended."""
-    marks = f"{int(last_visit(now).timestamp())}.{int(now.timestamp())}"
+    marks = f"{_mark(last_visit(now))}.{_mark(now)}"
     response.set_cookie(
         COOKIE,
         marks,
@@ -45,8 +45,13 @@ def _read(now: datetime) -> tuple[datetime, datetime]:
     return before, _moment(seen, now) or before
 
 
+def _mark(moment: datetime) -> int:
+    """Return a time in milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
 def _moment(text: str, now: datetime) -> datetime | None:
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
+    if not (text.isascii() and text.isdigit() and len(text) < 15):
         return None
-    moment = datetime.fromtimestamp(int(text), UTC)
+    moment = datetime.fromtimestamp(int(text) / 1000, UTC)
     return max(moment, now - LONGEST) if moment <= now else None

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from app.issues import triage
 from app.issues.tables import issues, transitions
+from app.projects import projects
 from app.store import utc_now
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
@@ -97,7 +98,7 @@ def test_issue_is_new_until_the_next_visit(app: Flask, admin_client: FlaskClient
         assert needs(admin_client) == [("new", "second")]
 
 
-@pytest.mark.parametrize("marks", ["x", "1.2.3", "9" * 40, "²", "-5.7", "99999999999.1"])
+@pytest.mark.parametrize("marks", ["x", "1.2.3", "9" * 40, "²", "-5.7", "99999999999999.1"])
 def test_wrong_cookie_of_the_last_visit_is_ignored(
     app: Flask, admin_client: FlaskClient, marks: str
 ) -> None:
@@ -130,3 +131,17 @@ def test_first_visit_offers_a_project_and_a_test_error(admin_client: FlaskClient
     page = admin_client.get("/admin/").text
     assert "Set up your first project" in page and "Send a test error" in page
     assert "Accounting" not in page
+
+
+def test_demo_is_outside_unless_it_is_asked_for(app: Flask, admin_client: FlaskClient) -> None:
+    add_project(app, 2, None)
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(projects).where(projects.c.id == 2).values(is_demo=True))
+    issue_of(app, "of a person")
+    insert(app, {"message": "of the demo", "level": "error", "user": {"id": "u"}}, project_id=2)
+    assert needs(admin_client) == [("new", "of a person")]
+    page = admin_client.get("/admin/").text
+    most = page[page.index('id="most-title"') : page.index('id="recent-title"')]
+    assert "of a person" in most and "of the demo" not in most
+    page = admin_client.get("/admin/?project=2").text
+    assert "of the demo" in page[page.index('id="needs-title"') : page.index('id="recent-title"')]
