@@ -276,7 +276,7 @@ def test_chained_exceptions_are_read_from_the_outermost(admin_client: FlaskClien
 def test_events_of_an_issue_lead_to_each_other(admin_client: FlaskClient) -> None:
     first, second, third = (record() for _ in range(3))
     page = admin_client.get(f"/admin/events/{second}").text
-    assert "event 2 of 3" in page
+    assert "event 2 of 3" in page and "‹ Issue #1" in page
     assert f'href="/admin/events/{first}" rel="prev"' in page
     assert f'href="/admin/events/{third}" rel="next"' in page
     assert "rel=" not in re.sub(r"<link[^>]*>", "", admin_client.get("/admin/issues").text)
@@ -341,8 +341,10 @@ def test_issue_shows_its_events_and_why_they_belong_together(admin_client: Flask
     record("same")
     listed = admin_client.get("/admin/issues").text
     assert titles(listed) == ["ValueError: same"]
-    page = admin_client.get(re.search(r'href="(/admin/issues/\d+)"', listed)[1]).text
-    assert len(titles(page)) == 2 and "Grouped by" in page and "ValueError at" in page
+    path = re.search(r'href="(/admin/issues/\d+)"', listed)[1]
+    assert len(titles(admin_client.get(f"{path}?tab=events").text)) == 2
+    page = admin_client.get(f"{path}?tab=groups").text
+    assert "Grouped by" in page and "ValueError at" in page
     assert "No issue is resolved." in admin_client.get("/admin/issues?status=resolved").text
 
 

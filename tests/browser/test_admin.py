@@ -96,7 +96,7 @@ def filled(server: Server) -> str:
 
 def issue_of(watched: Watched, event_id: str) -> str:
     """Return the path of the issue that an event belongs to."""
-    link = watched.go(f"/admin/events/{event_id}").get_by_role("link", name="its issue")
+    link = watched.go(f"/admin/events/{event_id}").get_by_role("link", name="‹ Issue")
     return str(link.get_attribute("href"))
 
 
@@ -235,9 +235,12 @@ def test_issue_is_commented_resolved_and_deleted_without_scripts(
     page.locator("a.target").click()
     page.get_by_label("Comment").fill("known since Monday")
     page.get_by_role("button", name="Comment").click()
+    expect(page.locator("#comments")).to_contain_text("known since Monday")
     page.get_by_role("button", name="Resolve", exact=True).click()
+    page.get_by_role("link", name="History").click()
     expect(page.locator(".history li").first).to_contain_text("Resolved by admin")
     expect(page.locator(".history")).to_contain_text("known since Monday")
+    page.get_by_label("More actions").click()
     page.get_by_role("button", name="Delete …").click()
     page.get_by_role("button", name="Delete 1 issue").click()
     expect(page.get_by_role("status").first).to_have_text("1 issue deleted.")
