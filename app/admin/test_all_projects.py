@@ -14,7 +14,15 @@ from app.admin.test_answers import links_of
 from app.events.trail import Hop
 from app.projects import Project, list_projects
 from app.protocol.event import parse_event_id
-from app.trials.everywhere import HOPS, MAX_PROJECTS, Row, new_run, send_to_each, table
+from app.trials.everywhere import (
+    HOPS,
+    MAX_PROJECTS,
+    Row,
+    is_tested,
+    new_run,
+    send_to_each,
+    table,
+)
 from app.trials.kinds import Wish
 from app.web import access
 from app.web.current import current_store
@@ -43,13 +51,13 @@ def test_all_projects() -> ResponseReturnValue:
     form = FlaskForm()
     if request.method == "POST" and form.validate():
         after = request.form.get("after", 0, int)
-        id, (projects, _) = new_run(), _projects(after)
+        id, projects = new_run(), _projects(after).tested
         refused = send_to_each(id, projects, Wish("exception", MESSAGE, is_repeat=True))
         said = ".".join(f"{project}-{status}" for project, status in refused.items())
         url = url_for("admin.test_all_projects", run=id, after=after or None, refused=said or None)
         return redirect(url, 303)
     run = _asked()
-    found: dict[str, Any] = _table(run) if run else {"rows": [], "rest": 0, "is_settled": True}
+    found: dict[str, Any] = _table(run) if run else {"rows": [], "rest": 0}
     return render_template("test_all.html", form=form, most=MAX_PROJECTS, **found)
 
 
@@ -72,15 +80,24 @@ def _asked() -> Run | None:
     return Run(run, request.args.get("after", 0, int), refused)
 
 
-def _projects(after: int) -> tuple[list[Project], int]:
-    """Return the projects of a run, and how many come after them."""
+class _Projects(NamedTuple):
+    """The projects of a run, how many come after them, and the names of those that are left out."""
+
+    tested: list[Project]
+    rest: int
+    left_out: list[str]
+
+
+def _projects(after: int) -> _Projects:
     with current_store().read() as conn:
-        found = [project for project in list_projects(conn) if project.id > after]
-    return found[:MAX_PROJECTS], max(0, len(found) - MAX_PROJECTS)
+        found = list_projects(conn)
+    wanted = [project for project in found if project.id > after and is_tested(project)]
+    left_out = [project.name for project in found if not is_tested(project)]
+    return _Projects(wanted[:MAX_PROJECTS], max(0, len(wanted) - MAX_PROJECTS), left_out)
 
 
 def _table(run: Run) -> dict[str, Any]:
-    projects, rest = _projects(run.after)
+    projects, rest, left_out = _projects(run.after)
     with current_store().read() as conn:
         rows = table(conn, run.id, projects, run.refused)
     address = request.args.to_dict()
@@ -90,6 +107,7 @@ def _table(run: Run) -> dict[str, Any]:
         "good": sum(row.is_good for row in rows),
         "is_settled": all(row.answer.is_settled for row in rows),
         "rest": rest,
+        "left_out": left_out,
         "last": projects[-1].id if projects else 0,
         "live": url_for("admin.show_all_test_errors", **address),  # type: ignore[arg-type]
         "here": url_for("admin.test_all_projects", **address),  # type: ignore[arg-type]

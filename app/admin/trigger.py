@@ -151,7 +151,7 @@ def trigger() -> ResponseReturnValue:
             sent = send_test_error(form.wish(), project)
             if not sent.refused:
                 return redirect(url_for("admin.trigger", event=sent.event_id), 303)
-            answer = refusal(project.id, sent.refused)
+            answer = refusal(project.id, sent.status)
         return _page(form, environments, answer), 422
     event_id = parse_event_id(request.args.get("event"))
     if event_id is None:

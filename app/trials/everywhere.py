@@ -67,6 +67,14 @@ def event_of(run: str, project_id: int) -> str:
     return uuid.uuid5(uuid.UUID(hex=run), str(project_id)).hex
 
 
+def is_tested(project: Project) -> bool:
+    """Return whether a run over all projects includes a project.
+
+    An archived project accepts nothing, and nothing of a demo project is sent on.
+    """
+    return project.archived_at is None and not project.is_demo
+
+
 def send_to_each(run: str, projects: Iterable[Project], wish: Wish) -> dict[int, int]:
     """Record a test error for each project. Return by project the status of those not recorded."""
     sent = {one.id: send_test_error(wish, one, event_of(run, one.id)) for one in projects}
@@ -90,9 +98,8 @@ def table(
 
 def _row(project: Project, event_id: str, progress: Progress | None, status: int | None) -> Row:
     if progress is None and status is not None:
-        cause = why_refused(status)
-        hop = Hop("recorded", ok=False, detail=cause)
-        return Row(project, event_id, refusal(project.id, cause), {"recorded": hop})
+        hop = Hop("recorded", ok=False, detail=why_refused(status))
+        return Row(project, event_id, refusal(project.id, status), {"recorded": hop})
     answer = answer_of(progress)
     if progress is None:
         return Row(project, event_id, answer, {})

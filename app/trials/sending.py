@@ -16,10 +16,11 @@ from app.web.current import current_config
 
 RECORDED = 200
 # Beside the statuses of the ingest route.
-DROPPED, NO_KEY = 0, 1
+DROPPED, NO_KEY, ARCHIVED = 0, 1, 2
 _WORDS = {
     DROPPED: "a filter of this application dropped the event",
     NO_KEY: "the project has no key that works: every program that reports to it is refused",
+    ARCHIVED: "the project is archived: it accepts nothing",
     403: "403: the key is unknown or revoked",
     429: "429: the project is over its quota, or over its share of a store that is nearly full",
     503: "503: the store does not answer, or it is full",
@@ -31,8 +32,8 @@ _WORDS = {
 class Sent:
     """What became of a test error.
 
-    :param status: :data:`RECORDED`, the status of the ingest route, :data:`DROPPED` or
-        :data:`NO_KEY`.
+    :param status: :data:`RECORDED`, the status of the ingest route, :data:`DROPPED`,
+        :data:`NO_KEY` or :data:`ARCHIVED`.
     """
 
     event_id: str
@@ -60,6 +61,8 @@ def send_test_error(wish: Wish, project: Project, event_id: str | None = None) -
     event_id = event_id or uuid.uuid4().hex
     if project.id == OWN_PROJECT_ID:
         return Sent(event_id, RECORDED if kinds.run(wish, event_id) else DROPPED)
+    if project.archived_at is not None:
+        return Sent(event_id, ARCHIVED)
     if not project.keys:
         return Sent(event_id, NO_KEY)
     return Sent(event_id, _through_the_door(wish, project, event_id))

@@ -11,7 +11,7 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from sqlalchemy import event as sqlalchemy_event
 
-from app.projects import find_project, revoke_key
+from app.projects import archive_project, find_project, revoke_key
 from app.trials import everywhere
 from tests.conftest import csrf_token, parts_of
 from tests.delivery_steps import deliver, deliver_until
@@ -135,3 +135,19 @@ def test_id_of_an_event_follows_from_run_and_project() -> None:
     run = everywhere.new_run()
     ids = {everywhere.event_of(run, project) for project in (1, 2, 1)}
     assert len(ids) == 2 and all(re.fullmatch("[0-9a-f]{32}", id) for id in ids)
+
+
+def test_archived_project_is_left_out_and_named_and_refused_if_it_is_asked_for(
+    app: Flask, person: FlaskClient, add_project: AddProject
+) -> None:
+    shop = add_project("Old shop")
+    archive_project(parts_of(app).store, shop)
+    page = person.get(start(person)).text
+    assert list(rows(page)) == ["DevEnviro"] and "Left out" in page and "Old shop." in page
+    assert person.get("/api/events").json["events"][0]["project_id"] == 1
+    fields = {"project": str(shop), "kind": "message", "message": "x", "level": "error"}
+    token = csrf_token(person, "/admin/test-error")
+    answer = person.post("/admin/test-error", data={**fields, "csrf_token": token})
+    assert answer.status_code == 422
+    assert "the project is archived: it accepts nothing" in answer.text
+    assert f'href="/admin/projects/{shop}#upstream">Restore the project</a>' in answer.text

@@ -15,7 +15,15 @@ from app.output import one_line, say, usage_error
 from app.projects import Project, list_projects
 from app.store import in_batches
 from app.trials.answer import duration
-from app.trials.everywhere import HOPS, MAX_PROJECTS, Row, new_run, send_to_each, table
+from app.trials.everywhere import (
+    HOPS,
+    MAX_PROJECTS,
+    Row,
+    is_tested,
+    new_run,
+    send_to_each,
+    table,
+)
 from app.trials.kinds import Wish
 from app.web.current import current_config, current_destinations, current_store
 from app.worker import rules_of
@@ -54,8 +62,9 @@ def verify_projects(wanted: str, as_json: bool) -> int:
 def _projects(wanted: str) -> list[Project]:
     with current_store().read() as conn:
         found = list_projects(conn)
-    if wanted != "all":
-        found = [project for project in found if str(project.id) == wanted]
+    if wanted == "all":
+        return [project for project in found if is_tested(project)]
+    found = [project for project in found if str(project.id) == wanted]
     if not found:
         raise usage_error(f"there is no project {wanted}: give its number, or all")
     return found
