@@ -1,14 +1,14 @@
 """Issues lead to a tracker, and frames to the repository of their project.
 
 Revision ID: 0033
-Revises: 0034
+Revises: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0033"
-down_revision = "0034"
+down_revision = "0030"
 branch_labels = None
 depends_on = None
 
