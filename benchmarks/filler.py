@@ -177,7 +177,7 @@ def _grouping(issue: dict[str, Any]) -> dict[str, Any]:
 
 def _user(issue: int, user: int) -> dict[str, Any]:
     of_issue = {"kind": ISSUE, "of_id": issue, "user_hash": f"{user:032}"}
-    return {**of_issue, "first_day": 0, "last_day": 0}
+    return {**of_issue, "first_day": 0, "last_hour": 0}
 
 
 def _tag(issue: int, key: int, value: str) -> dict[str, Any]:

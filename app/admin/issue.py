@@ -21,9 +21,10 @@ from app.events.filter import EventFilter
 from app.events.queries import page_of_events
 from app.insights.releases import users_of_days
 from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.issues.figures import hours_of
 from app.issues.groupings import groupings_of
 from app.issues.overflow import types_of
-from app.issues.queries import find_issue, hours_of, tags_of, transitions_of
+from app.issues.queries import find_issue, tags_of, transitions_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.similarity_index import is_complete, is_read
 from app.issues.triage import MAX_NOTE

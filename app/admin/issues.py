@@ -13,12 +13,12 @@ from app.admin.filter_bar import read_choice
 from app.admin.lookups import project_names, project_options, recent_values, user_names
 from app.admin.sparkline import sparklines
 from app.inputs import Control
+from app.issues.figures import hours_of
 from app.issues.filter import ME, NOBODY, IssueFilter, Sort
 from app.issues.queries import (
     Cursor,
     count_by_status,
     cursor_of,
-    hours_of,
     page_of_issues,
     read_cursor,
 )

@@ -21,8 +21,9 @@ from app.delivery.upstreams import Upstream, list_upstreams, why_local
 from app.events.filter import EventFilter
 from app.events.queries import page_of_events
 from app.intake.refusals import refusals
+from app.issues.figures import hours_of
 from app.issues.filter import IssueFilter
-from app.issues.queries import count_matching, hours_of, list_issues
+from app.issues.queries import count_matching, list_issues
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
 from app.events.tables import events
-from app.inputs import Control, Filter, InputError, ProjectId
+from app.inputs import Control, InputError, ProjectId, Range, RangeFilter
 from app.issues.tables import STATUSES, issue_tags, issues
 from app.projects import projects
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
+from app.store import utc_now
 from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 
@@ -21,6 +22,8 @@ Status = Literal["unresolved", "resolved", "ignored"]
 # The columns that a list can be sorted by, the largest value first.
 Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+# And the figures of a range; the users are those of the range, if there is one.
+RangeSort = Literal["last_seen", "first_seen", "times_seen", "users", "events", "trend"]
 
 # Values of `assigned` beside the names of users.
 ME, NOBODY = "me", "nobody"
@@ -35,8 +38,12 @@ Text = Annotated[
 ]
 
 
-class IssueFilter(Filter):
-    """The filter of a list of issues."""
+class IssueFilter(RangeFilter):
+    """The filter of a list of issues; with a range, of those that were seen in it.
+
+    An issue that was seen before a range and after it is in the list too, although it may have no
+    event in the range.
+    """
 
     status: Status | None = None
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
@@ -54,7 +61,19 @@ class IssueFilter(Filter):
     @property
     def is_indexed(self) -> bool:
         """Whether an index finds all issues of a status that match, without a check of each."""
-        return not self._along() and not self._others()
+        return not self._along() and not self._others() and self.range.is_all
+
+    @property
+    def range(self) -> Range:
+        """The range in which the issues were seen."""
+        return self.range_of(utc_now())
+
+    def within(self, range: Range) -> Self:
+        """Return this filter with another range."""
+        given: dict[str, Any] = {"period": range.name or None, "start": None, "end": None}
+        if not range.name:
+            given |= {"start": range.start, "end": range.end}
+        return self.model_copy(update=given)
 
     def seen_by(self, username: str | None) -> IssueFilter:
         """Return this filter with ``me`` replaced by the name of a user.
@@ -107,14 +126,28 @@ class IssueFilter(Filter):
             along.append(columns.project_id == self.project_id)
         elif self.project_id is not None:
             others.append(hidden(columns.project_id) == self.project_id)
-        return Listing([columns[sort], columns.id], along, others)
+        in_order, checked = self._seen(sort)
+        return Listing([columns[sort], columns.id], along + in_order, others + checked)
+
+    def _seen(self, sort: str) -> tuple[list[Any], list[Any]]:
+        """Return the conditions of the range: those that the index of a sort order answers, and
+        those that are checked on each issue.
+        """
+        start, end = self.range.start, self.range.end
+        checked = [] if end is None else [hidden(issues.c.first_seen) < end]
+        if start is None:
+            return [], checked
+        if sort == "last_seen":
+            return [issues.c.last_seen >= start], checked
+        return [], [*checked, hidden(issues.c.last_seen) >= start]
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return a query over ``issues`` with the conditions of this filter, except its status."""
         conditions = [*self._along(), *self._others()]
         if self.project_id is not None:
             conditions.append(issues.c.project_id == self.project_id)
-        return query.where(*conditions)
+        in_order, checked = self._seen("last_seen")
+        return query.where(*conditions, *in_order, *checked)
 
     def _along(self) -> list[Any]:
         """Return the conditions that an index can find rows by."""
@@ -160,7 +193,8 @@ class IssueSelection(IssueFilter):
             return listing
         is_it = issues.c.assigned_to == self.assigned, hidden(issues.c.status) == status
         along = [*is_it, *self._along(), *self._of_project()]
-        return listing._replace(along=along, is_small=True)
+        _, seen = self._seen("first_seen")  # No condition may use the index of a sort order.
+        return listing._replace(along=[*along, *seen], is_small=True)
 
     def _of_project(self) -> list[Any]:
         project = hidden(issues.c.project_id)
