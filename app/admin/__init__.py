@@ -1,6 +1,8 @@
 """The admin pages: they show errors, send test errors, and show where each event is.
 
-    header     how Sentry is reached, on top of every page
+    header     the projects and how Sentry is reached, on top of every page
+    navigation the entries of the navigation, and the tabs of a section
+    search_box the search box: ids lead straight to what they name
     session    log in, log out, the theme
     start      is monitoring working?
     trigger    test errors (what each kind does: trials)
@@ -36,8 +38,9 @@ from jinja2 import StrictUndefined
 from app.accounts import User
 from app.admin import filters, fragments
 from app.admin.event_body import event_body
-from app.admin.header import header_badge
+from app.admin.header import read_header, searched_for
 from app.admin.issue_rows import issue_rows
+from app.admin.navigation import navigation, section_head
 from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
@@ -64,6 +67,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     projects,  # noqa: F401
     releases,  # noqa: F401
     rules,  # noqa: F401
+    search_box,  # noqa: F401
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
@@ -85,6 +89,8 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.undefined = StrictUndefined
     # A proxy and not a context processor: error pages must not read the user from the store.
     app.jinja_env.globals["current_user"] = current_user
+    app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
+    app.jinja_env.globals["searched_for"] = searched_for
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}
     app.context_processor(_frame_of_page)
@@ -92,13 +98,13 @@ def init_app(app: Flask, login: LoginManager) -> None:
 
 
 def _frame_of_page() -> dict[str, Any]:
-    """Return the template variables of every page; only a call of ``reach`` reads the store."""
+    """Return the template variables of every page; only a call of ``header`` reads the store."""
     config = current_config()
     theme = request.cookies.get("theme", "auto")
     return {
         "environment": config.ENVIRONMENT,
         "sentry_is_set_up": config.SENTRY_DSN is not None,
-        "reach": header_badge,
+        "header": read_header,
         "theme": theme if theme in THEMES else "auto",
         "themes": THEMES,
     }

@@ -1,62 +1,120 @@
-"""The badge on top of every page: whether Sentry is reached, for all projects with a DSN."""
+"""The header of every page: the projects to choose from, and how Sentry is reached."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
+
+from flask import request, url_for
 
 from app.admin.lookups import project_names
+from app.admin.navigation import path_with_project, project_in_address
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
+from app.projects import OWN_PROJECT_ID
 from app.store import StoreError, utc_now
 from app.web.current import current_destinations, current_store
 
-# How many projects the header names.
+# How many projects the details name, and how many the menu has; the list of projects has all.
 NAMED = 5
-# The worst first: the badge shows the worst state of all destinations.
+MENU = 30
+# The worst first: the badge has the colour of the worst state of all destinations.
 _REACH = {
-    "open": "Sentry not reached",
-    "paused": "Sentry paused",
-    "limited": "Sentry limits us",
-    "unused": "Sentry set up",
-    "closed": "Sentry reached",
+    "open": "not reached",
+    "paused": "paused",
+    "limited": "rate limited",
+    "unused": "nothing sent yet",
+    "closed": "reached",
 }
+_WAITING = ("open", "paused", "limited")
+# Lists whose query the search box repeats.
+_SEARCHED = ("admin.list_of_issues", "admin.list_of_events")
 
 
-def header_badge() -> tuple[str, str, str]:
-    """Return the badge that says whether Sentry is reached: state, words, details."""
+class Badge(NamedTuple):
+    """Whether Sentry is reached.
+
+    :param state: one word, which decides the colour.
+    :param words: read after "Sentry: ".
+    :param details: which projects wait, and for what; may be empty.
+    """
+
+    state: str
+    words: str
+    details: str = ""
+
+    @property
+    def address(self) -> str:
+        """The page that says more: how to set it up, or the deliveries."""
+        if self.state != "none":
+            return url_for("admin.list_of_deliveries")
+        return url_for("admin.show_project", project_id=OWN_PROJECT_ID)
+
+
+class Header(NamedTuple):
+    """What the header shows.
+
+    :param projects: names by id.
+    """
+
+    badge: Badge
+    projects: Mapping[int, str] = {}
+
+    @property
+    def chosen(self) -> str:
+        """The name of the project that the address names."""
+        return self.projects.get(project_in_address() or 0, "")
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Names and addresses of the projects to choose from, the first for all of them."""
+        shown = list(self.projects.items())[:MENU]
+        found = [(name, path_with_project(project_id)) for project_id, name in shown]
+        return [("All projects", path_with_project(None)), *found]
+
+
+def read_header() -> Header:
+    """Read what the header shows; without the store it has no projects."""
     now = utc_now()
     try:
         with current_store().read() as conn:
             found = current_destinations().list(conn)
             troubled = held_up(conn, found, now)
-            names = project_names(conn) if len(found) > 1 else {}
+            names = project_names(conn)
     except StoreError:
-        return "off", "Sentry unknown", "The store does not answer"
-    return badge(
-        [destination for destination in found if destination.dsn or destination in troubled],
-        names,
-        now,
-    )
+        return Header(Badge("unknown", "unknown", "The store does not answer"))
+    used = [one for one in found if one.dsn or one in troubled]
+    return Header(badge(used, names, now), names)
 
 
-def badge(
-    destinations: list[Destination], names: Mapping[int, str], now: datetime
-) -> tuple[str, str, str]:
-    """Return the badge of some destinations: the worst state, its words, details.
+def searched_for() -> str:
+    """Return what the search box has: the query of the list that is shown."""
+    if request.endpoint not in _SEARCHED:
+        return ""
+    return request.args.get("query") or request.args.get("q") or ""
+
+
+def badge(destinations: list[Destination], names: Mapping[int, str], now: datetime) -> Badge:
+    """Return the badge of some destinations.
 
     :param destinations: those with a DSN, and those whose envelopes wait for a removed DSN.
-    :param names: project id to name; needed if there are several destinations.
+    :param names: project id to name.
     """
     if not destinations:
-        return "off", "no Sentry", "No project is sent on to Sentry: what happens stays here"
+        return Badge("none", "not set up", "No project is forwarded: what happens stays here")
     states = {destination.project_id: _state(destination, now) for destination in destinations}
     worst = min(states.values(), key=list(_REACH).index)
-    there = [destination for destination in destinations if states[destination.project_id] == worst]
-    words = _REACH[worst]
-    if len(there) < len(destinations):
-        words = f"{words}: {len(there)} of {len(destinations)}"
-    return worst if worst != "unused" else "off", words, _named(there, names, now)
+    if worst == "unused" and "closed" in states.values():
+        worst = "closed"  # What was sent so far has arrived.
+    waiting = [one for one in destinations if states[one.project_id] in _WAITING]
+    return Badge(worst, _words(worst, len(waiting), len(destinations)), _named(waiting, names, now))
+
+
+def _words(worst: str, waiting: int, projects: int) -> str:
+    if projects == 1 or not waiting:
+        return _REACH[worst] if projects == 1 or worst == "unused" else "all reached"
+    return f"{waiting} of {projects} projects waiting"
 
 
 def _state(destination: Destination, now: datetime) -> str:
@@ -66,10 +124,10 @@ def _state(destination: Destination, now: datetime) -> str:
     return "open" if state in ("failing", "none") else state
 
 
-def _named(there: list[Destination], names: Mapping[int, str], now: datetime) -> str:
-    told = []
-    for destination in there[:NAMED]:
+def _named(waiting: list[Destination], names: Mapping[int, str], now: datetime) -> str:
+    described = []
+    for destination in waiting[:NAMED]:
         cause = held_up_by(destination, "", now) or destination.cause or ""
-        told.append(": ".join(filter(None, (names.get(destination.project_id), cause))))
-    more = len(there) - NAMED
-    return "; ".join([*filter(None, told), *([f"and {more} more"] if more > 0 else [])])
+        described.append(": ".join(filter(None, (names.get(destination.project_id), cause))))
+    more = len(waiting) - NAMED
+    return "; ".join([*filter(None, described), *([f"and {more} more"] if more > 0 else [])])

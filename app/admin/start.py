@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from app.admin import bp
 from app.admin.filters import plural
-from app.admin.header import badge
+from app.admin.header import Header, badge
 from app.admin.lookups import count_since
 from app.admin.sparkline import sparklines
 from app.admin.trails import trail_of
@@ -89,7 +89,7 @@ def start() -> ResponseReturnValue:
         verdict=verdict(
             current_config(), totals, figures["set_aside"], ways, is_new=latest is None
         ),
-        reach=lambda: badge_of(ways),
+        header=lambda: header_of(ways),
         troubled=named_troubles(ways),
         local=named_local(ways),
         shown=SHOWN_PROJECTS,
@@ -141,11 +141,11 @@ def _with_sentry(config: Config, totals: dict[str, Any], ways: list[Upstream]) -
     return Verdict("good", "Monitoring works", sentences)
 
 
-def badge_of(ways: list[Upstream]) -> tuple[str, str, str]:
-    """Return the badge of the header without reading the store again."""
-    there = [way for way in ways if way.is_set_up or way.is_held_up]
-    names = {upstream.project_id: upstream.name for upstream in there} if len(there) > 1 else {}
-    return badge([upstream.destination for upstream in there], names, utc_now())
+def header_of(ways: list[Upstream]) -> Header:
+    """Return the header without reading the store again."""
+    used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
+    names = {way.project_id: way.name for way in ways}
+    return Header(badge(used, names, utc_now()), names)
 
 
 def is_trouble(upstream: Upstream) -> bool:

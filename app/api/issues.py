@@ -31,6 +31,7 @@ from app.issues.queries import (
 )
 from app.issues.series import series_of
 from app.protocol.event import Level
+from app.search.issue_search import IssueSearch
 from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
@@ -216,7 +217,7 @@ class IssuePaging(Query):
     ] = "last_seen"
 
 
-class IssueQuery(IssueFilter, IssuePaging):
+class IssueQuery(IssueSearch, IssuePaging):
     """The issues to list, and their order."""
 
 
@@ -230,14 +231,14 @@ def get_issues(query: IssueQuery) -> IssuePage:
     with current_store().read() as conn:
         rows, next = _page(conn, query, filter)
         count = count_matching(conn, filter, MAX_TOTAL + 1)
-        found = shapes(conn, rows, query.range)
+        found = shapes(conn, rows, query.range_of(utc_now()))
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     return IssuePage(issues=found, next=cursor_of(next) if next else None, total=total)
 
 
 def _page(conn: Connection, query: IssueQuery, filter: IssueFilter) -> tuple[Any, Any]:
     """Return the rows of the page, and its end."""
-    range, sort, limit = query.range, query.sort, query.limit
+    range, sort, limit = query.range_of(utc_now()), query.sort, query.limit
     after: Any = _after(query)
     if sort in BOUNDS and (sort != "users" or not range.is_all):
         ranked = page_by_figure(conn, filter, range, sort, after=after, limit=limit)

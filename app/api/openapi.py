@@ -1,11 +1,11 @@
-"""The OpenAPI 3.1 document, made from the declarations of the routes, and a page that shows it."""
+"""The OpenAPI 3.1 document, made from the declarations of the routes. See :mod:`.reference`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from flask import current_app, jsonify, render_template
+from flask import current_app, jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -147,17 +147,11 @@ def _query_parameters(query: type[BaseModel] | None) -> list[dict[str, Any]]:
 @access.shows
 def openapi_document() -> ResponseReturnValue:
     """Return the OpenAPI document as JSON."""
-    return jsonify(_kept_document())
+    return jsonify(kept_document())
 
 
-@bp.get("/docs")
-@access.shows
-def reference() -> ResponseReturnValue:
-    """Show the OpenAPI document as a page."""
-    return render_template("docs.html", document=_kept_document())
-
-
-def _kept_document() -> dict[str, Any]:
+def kept_document() -> dict[str, Any]:
+    """Return the document, made once."""
     # Routes never change while the process runs, and making the document takes 0.1 s.
     kept: dict[str, Any] = current_app.extensions.setdefault("openapi", {})
     if not kept:

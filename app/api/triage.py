@@ -16,10 +16,11 @@ from app.inputs import Body, PatchBody, RowNumber, unchanged
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues.filter import IssueFilter, Status
+from app.issues.filter import Status
 from app.issues.ignore_until import IgnoreUntil
 from app.issues.queries import MAX_ROW_NUMBER, find_transition
 from app.protocol.event import clean_text
+from app.search.issue_search import IssueSearch
 from app.stats.users import MAX_USERS
 from app.store import utc_now
 from app.web import access
@@ -125,7 +126,7 @@ class CommentBody(Body):
     text: Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
 
 
-class Where(IssueFilter, Body):
+class Where(IssueSearch, Body):
     """A filter of issues, with the fields of the filter of the list."""
 
 

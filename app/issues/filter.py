@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field
 from sqlalchemy import Connection, Select, and_, exists, or_, select
 
 from app.events.tables import events
-from app.inputs import Control, InputError, ProjectId, Range, RangeFilter
+from app.inputs import Control, Filter, InputError, ProjectId
 from app.issues.tables import STATUSES, issue_tags, issues
 from app.projects import projects
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
-from app.store import utc_now
 from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 
@@ -22,7 +22,7 @@ Status = Literal["unresolved", "resolved", "ignored"]
 # The columns that a list can be sorted by, the largest value first.
 Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
-# And the figures of a range; the users are those of the range, if there is one.
+# And the figures of a range (`in_range.py`); users are those of the range, if there is one.
 RangeSort = Literal["last_seen", "first_seen", "times_seen", "users", "events", "trend"]
 
 # Values of `assigned` beside the names of users.
@@ -38,12 +38,8 @@ Text = Annotated[
 ]
 
 
-class IssueFilter(RangeFilter):
-    """The filter of a list of issues; with a range, of those that were seen in it.
-
-    An issue that was seen before a range and after it is in the list too, although it may have no
-    event in the range.
-    """
+class IssueFilter(Filter):
+    """The filter of a list of issues."""
 
     status: Status | None = None
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
@@ -61,21 +57,9 @@ class IssueFilter(RangeFilter):
     @property
     def is_indexed(self) -> bool:
         """Whether an index finds all issues of a status that match, without a check of each."""
-        return not self._along() and not self._others() and self.range.is_all
+        return not self._along() and not self._others()
 
-    @property
-    def range(self) -> Range:
-        """The range in which the issues were seen."""
-        return self.range_of(utc_now())
-
-    def within(self, range: Range) -> Self:
-        """Return this filter with another range."""
-        given: dict[str, Any] = {"period": range.name or None, "start": None, "end": None}
-        if not range.name:
-            given |= {"start": range.start, "end": range.end}
-        return self.model_copy(update=given)
-
-    def seen_by(self, username: str | None) -> IssueFilter:
+    def seen_by(self, username: str | None) -> Self:
         """Return this filter with ``me`` replaced by the name of a user.
 
         :raise InputError: the filter has ``me``, and the caller is not a user.
@@ -96,11 +80,13 @@ class IssueFilter(RangeFilter):
         if self.assigned not in (None, NOBODY) and is_small(
             conn, assigned, assigned == self.assigned
         ):
-            return IssueSelection(**self._given() | {"few_assigned": True})._of_event(conn)
+            return self.selection(few_assigned=True)._of_event(conn)
         return self._of_event(conn)
 
-    def _given(self) -> dict[str, Any]:
-        return self.model_dump(include=set(IssueSelection.model_fields))
+    def selection(self, **changed: Any) -> IssueSelection:
+        """Return this filter with other values of some fields, also those of a selection."""
+        given = {name: value for name, value in self if name in IssueSelection.model_fields}
+        return IssueSelection.model_construct(**given | changed)
 
     def _of_event(self, conn: Connection) -> IssueFilter:
         event_id = parse_event_id(search_text(self.q))
@@ -113,7 +99,7 @@ class IssueFilter(RangeFilter):
         found = tuple(conn.scalars(of_event))
         if not found:
             return self
-        return IssueSelection(**self._given() | {"q": None, "ids": found})
+        return self.selection(q=None, ids=found)
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter.
@@ -126,28 +112,14 @@ class IssueFilter(RangeFilter):
             along.append(columns.project_id == self.project_id)
         elif self.project_id is not None:
             others.append(hidden(columns.project_id) == self.project_id)
-        in_order, checked = self._seen(sort)
-        return Listing([columns[sort], columns.id], along + in_order, others + checked)
-
-    def _seen(self, sort: str) -> tuple[list[Any], list[Any]]:
-        """Return the conditions of the range: those that the index of a sort order answers, and
-        those that are checked on each issue.
-        """
-        start, end = self.range.start, self.range.end
-        checked = [] if end is None else [hidden(issues.c.first_seen) < end]
-        if start is None:
-            return [], checked
-        if sort == "last_seen":
-            return [issues.c.last_seen >= start], checked
-        return [], [*checked, hidden(issues.c.last_seen) >= start]
+        return Listing([columns[sort], columns.id], along, others)
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return a query over ``issues`` with the conditions of this filter, except its status."""
         conditions = [*self._along(), *self._others()]
         if self.project_id is not None:
             conditions.append(issues.c.project_id == self.project_id)
-        in_order, checked = self._seen("last_seen")
-        return query.where(*conditions, *in_order, *checked)
+        return query.where(*conditions)
 
     def _along(self) -> list[Any]:
         """Return the conditions that an index can find rows by."""
@@ -180,21 +152,45 @@ class IssueSelection(IssueFilter):
         before transactions were counted, only the last event is compared.
     :param ids: the ids of the issues.
     :param few_assigned: the user of ``assigned`` has so few issues that all can be read.
+    :param conditions: conditions in SQL, which are checked on each issue.
+    :param wanted: the only statuses that issues can have; ``None`` for all of them.
+    :param seen_since: the issues were last seen at this time or later.
     """
 
     transactions: tuple[str, ...] | None = None
     ids: tuple[int, ...] | None = None
     few_assigned: bool = False
+    conditions: tuple[Any, ...] = ()
+    wanted: tuple[str, ...] | None = None
+    seen_since: datetime | None = None
+
+    @property
+    def statuses(self) -> Sequence[str]:
+        """The statuses of the issues that match this filter."""
+        statuses = super().statuses
+        return statuses if self.wanted is None else [s for s in statuses if s in self.wanted]
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """Return a query over ``issues`` with the conditions of this filter, except its status."""
+        query = super().apply(query)
+        return query if self.seen_since is None else query.where(self._is_seen())
+
+    def _is_seen(self) -> Any:
+        return hidden(issues.c.last_seen) >= self.seen_since
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter."""
         listing = super().listing(status, sort)
+        if self.seen_since is not None and sort == "last_seen" and self.ids is None:
+            seen = issues.c.last_seen >= self.seen_since
+            listing = listing._replace(along=[*listing.along, seen])
+        elif self.seen_since is not None:
+            listing = listing._replace(others=[*listing.others, self._is_seen()])
         if not self.few_assigned:
             return listing
         is_it = issues.c.assigned_to == self.assigned, hidden(issues.c.status) == status
         along = [*is_it, *self._along(), *self._of_project()]
-        _, seen = self._seen("first_seen")  # No condition may use the index of a sort order.
-        return listing._replace(along=[*along, *seen], is_small=True)
+        return listing._replace(along=along, is_small=True)
 
     def _of_project(self) -> list[Any]:
         project = hidden(issues.c.project_id)
@@ -204,7 +200,7 @@ class IssueSelection(IssueFilter):
         return [] if self.ids is None else [issues.c.id.in_(self.ids)]
 
     def _others(self) -> list[Any]:
-        found = super()._others()
+        found = [*super()._others(), *self.conditions]
         if self.transactions is None:
             return found
         names = [clean_text(name) for name in self.transactions]

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Row, select
 
 from app.inputs import Range
 from app.issues.figures import Figures, figures_of
-from app.issues.filter import IssueFilter
+from app.issues.filter import IssueFilter, IssueSelection
 from app.issues.queries import EVERYTHING
 from app.issues.tables import issues
-from app.store.paging import Count, count_rows, read_page
+from app.store.paging import Count, count_rows, hidden, read_page
 
 # For each status and index. Their figures cost about as much as a page that has events every hour.
 CANDIDATES = 250
@@ -55,7 +55,7 @@ def page_by_figure(
     :param sort: a key of :data:`BOUNDS`; ``trend`` is the increase against the range before.
     :param after: the end of the previous page.
     """
-    filter = filter.resolved(conn)
+    filter = seen_in(filter.resolved(conn), range)
     found, unread = _candidates(conn, filter, BOUNDS[sort])
     figures = figures_of(conn, list(found), range, with_before=sort == "trend")
     places = sorted(((_value(figures[n], sort), n) for n in found), reverse=True)
@@ -69,6 +69,18 @@ def page_by_figure(
     lowest = page[-1][0] if page else 0
     is_cut = unread is not None and unread > lowest
     return Ranked([found[n] for n in ids], {n: figures[n] for n in ids}, end, is_cut)
+
+
+def seen_in(filter: IssueFilter, range: Range) -> IssueSelection:
+    """Return a filter with the issues that were seen in a range.
+
+    An issue that was seen before a range and after it is among them, although it may have no event
+    in the range.
+    """
+    conditions = filter.conditions if isinstance(filter, IssueSelection) else ()
+    if range.end is not None:
+        conditions = *conditions, hidden(issues.c.first_seen) < range.end
+    return filter.selection(seen_since=range.start, conditions=conditions)
 
 
 def _value(figures: Figures, sort: str) -> int:
@@ -112,7 +124,7 @@ def count_seen(
 
     For "36 open, 12 seen this week".
     """
-    seen = filter.within(range).resolved(conn)
+    seen = seen_in(filter.resolved(conn), range)
     return {
         status: count_rows(conn, seen.listing(status), at_most=at_most) for status in seen.statuses
     }

@@ -72,6 +72,8 @@ def page_of_issues(
     :param after: the end of the previous page, as :func:`read_cursor` returns it.
     """
     filter = filter.resolved(conn)
+    if not filter.statuses:
+        return Page([], None)
     # An index can end early for one status only, so the pages of all statuses are merged here.
     pages = [
         read_page(conn, select(issues), filter.listing(status, sort), after=after, limit=limit)
@@ -140,9 +142,13 @@ def count_by_status(
             status: count_rows(conn, filter.listing(status), at_most=at_most)
             for status in filter.statuses
         }
-    query = _counts(tuple(filter.statuses), filter.project_id is not None)
-    given = {"project": filter.project_id} if filter.project_id is not None else {}
-    found = conn.execute(query, {"at_most": at_most, **given}).one()
+    if not filter.statuses:
+        return {}
+    since = getattr(filter, "seen_since", None)
+    query = _counts(tuple(filter.statuses), filter.project_id is not None, since is not None)
+    given = {"at_most": at_most, "project": filter.project_id, "since": since}
+    given = {name: value for name, value in given.items() if value is not None}
+    found = conn.execute(query, given).one()
     return {
         status: Count(number, number < at_most)
         for status, number in zip(filter.statuses, found, strict=True)
@@ -150,12 +156,14 @@ def count_by_status(
 
 
 @cache
-def _counts(statuses: tuple[str, ...], of_project: bool) -> Select[Any]:
+def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[Any]:
     counts = []
     for status in statuses:
         some = select(issues.c.id).where(issues.c.status == status)
         if of_project:
             some = some.where(issues.c.project_id == bindparam("project"))
+        if since:
+            some = some.where(issues.c.last_seen >= bindparam("since"))
         some = some.limit(bindparam("at_most", type_=Integer))
         counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
     return select(*counts)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -12,8 +13,8 @@ from app.events.tables import events
 from app.inputs.period import DAY_S, HOUR_S, Range
 from app.issues.figures import COUNTED
 from app.stats.tables import affected_days
-from app.stats.users import ISSUE
-from app.stats.windows import HOURS_A_DAY, hour_of, moment_of_hour, window_of
+from app.stats.users import ISSUE, Subject, of_subject
+from app.stats.windows import HOURS_A_DAY, Window, hour_of, moment_of_hour, window_of
 
 # The newest events of an issue in which the users of an hour are counted.
 MAX_READ = 10_000
@@ -43,9 +44,19 @@ def series_of(conn: Connection, issue_id: int, range: Range) -> Series:
     window = window_of(range, step_s=range.step_s)
     counts = COUNTED.counts(conn, [issue_id], window).get(issue_id)
     counts = counts or [0] * (window.skipped + window.buckets)
-    users = _users_by_hour(conn, issue_id, window.first)
     if range.step_s == DAY_S:
-        users = _users_by_day(conn, issue_id)
+        users: dict[int, int] | None = users_by_day(conn, Subject(ISSUE, issue_id))
+    else:
+        users = users_by_hour(conn, [events.c.issue_id == issue_id], window.first)
+    return make_series(window, counts, users)
+
+
+def make_series(window: Window, counts: list[int], users: dict[int, int] | None) -> Series:
+    """Return a series.
+
+    :param counts: the events of each bucket of the window.
+    :param users: the users of each bucket by its first hour; ``None`` if they are not known.
+    """
     points = []
     for number, events_ in enumerate(counts[window.skipped :]):
         hour = window.first + number * window.width
@@ -54,19 +65,22 @@ def series_of(conn: Connection, issue_id: int, range: Range) -> Series:
     return Series(window.width * HOUR_S, points, counts[: window.skipped])
 
 
-def _users_by_day(conn: Connection, issue_id: int) -> dict[int, int]:
+def users_by_day(conn: Connection, subject: Subject) -> dict[int, int]:
     """Return the users of each day by the first hour of the day."""
     columns = affected_days.c
-    query = select(columns.day, columns.users)
-    rows = conn.execute(query.where(columns.kind == ISSUE, columns.of_id == issue_id))
-    return {day * HOURS_A_DAY: users for day, users in rows}
+    query = select(columns.day, columns.users).where(*of_subject(affected_days, subject))
+    return {day * HOURS_A_DAY: users for day, users in conn.execute(query)}
 
 
-def _users_by_hour(conn: Connection, issue_id: int, first: int) -> dict[int, int] | None:
-    """Return the users of each hour; ``None`` if there are too many events to count them."""
+def users_by_hour(conn: Connection, conditions: Sequence[Any], first: int) -> dict[int, int] | None:
+    """Return the users of each hour; ``None`` if there are too many events to count them.
+
+    :param conditions: those of the events, of which an index finds the newest.
+    :param first: the first hour.
+    """
     columns = events.c
     hour = hour_of(conn.dialect.name, columns.timestamp).label("hour")
-    newest = select(hour, columns.user_hash).where(columns.issue_id == issue_id)
+    newest = select(hour, columns.user_hash).where(*conditions)
     rows = newest.order_by(columns.id.desc()).limit(MAX_READ).subquery()
     if conn.scalar(select(func.count()).select_from(rows)) == MAX_READ:
         return None

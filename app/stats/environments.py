@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, update
 
 from app.events.tables import events
 from app.stats import user_expiry
@@ -65,6 +65,7 @@ def count_stored(store: Store, users: UserCounter, now: datetime, at_most: int =
     :param at_most: the next run goes on after so many.
     """
     count = 0
+    _step_back(store)
     while count < at_most:
         with store.read() as conn:  # Usually there is nothing to do, which needs no writer.
             if not uncounted(conn, 1):
@@ -82,15 +83,24 @@ def uncounted(conn: Connection, at_most: int) -> list[Stored]:
     environment = func.coalesce(_EVENTS.environment, "").label("environment")
     who = func.coalesce(_EVENTS.user_hash, "").label("user_hash")
     query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who)
-    query = query.where(_EVENTS.id > _last(conn)).order_by(_EVENTS.id).limit(at_most)
+    last = select(environments_counted.c.event_id).scalar_subquery()
+    query = query.where(_EVENTS.id > func.coalesce(last, 0)).order_by(_EVENTS.id).limit(at_most)
     return [Stored(*row) for row in conn.execute(query)]
 
 
-def _last(conn: Connection) -> int:
-    """Return the row id of the last event that is counted."""
-    last = conn.scalar(select(environments_counted.c.event_id)) or 0
-    # SQLite uses the id of a removed event again, if it was the last one.
-    return min(int(last), int(conn.scalar(select(func.max(_EVENTS.id))) or 0))
+def _step_back(store: Store) -> None:
+    """Set the last counted event to the last one there is, if that one was removed.
+
+    SQLite uses the id of a removed event again, if it was the last one.
+    """
+    mark, newest = environments_counted, select(func.max(_EVENTS.id)).scalar_subquery()
+    with store.read() as conn:
+        last = conn.scalar(select(mark.c.event_id)) or 0
+        if last <= (conn.scalar(select(newest)) or 0):
+            return
+    with store.write(durable=False) as conn:
+        highest = func.coalesce(newest, 0)
+        conn.execute(update(mark).where(mark.c.event_id > highest).values(event_id=highest))
 
 
 def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: datetime) -> None:

@@ -1,5 +1,8 @@
 """Answers to failing requests: problem details for programs, a page for people.
 
+Below ``/admin`` and ``/docs`` a page for somebody who is logged in has the navigation. Elsewhere a
+browser, which asks for HTML, gets a page without it.
+
 There is no handler for ``Exception``, because it would hide errors from the SDK. The SDK sees only
 errors that no handler took. Flask wraps those into a 500 that has the ``original_exception``.
 """
@@ -10,6 +13,7 @@ from typing import Any, TypeVar
 
 from flask import Flask, Response, abort, json, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 from werkzeug.http import HTTP_STATUS_CODES
@@ -20,8 +24,9 @@ from app.store import StoreError
 from app.web import feedback_form
 
 PROBLEM_TYPE = "application/problem+json"
-# The paths of pages for people. All other paths answer programs.
+# The paths of pages for people. All other paths answer programs, unless a browser asks.
 PAGES = ("/admin", "/docs", "/feedback/")
+WITH_NAVIGATION = ("/admin/", "/docs")
 RETRY_AFTER_S = 5
 
 Found = TypeVar("Found")
@@ -92,6 +97,9 @@ def answer_http_error(error: HTTPException) -> ResponseReturnValue:
 
 def answer_field_errors(error: FieldErrors) -> ResponseReturnValue:
     """Answer 422 with every invalid field."""
+    if _is_for_people():
+        fields = "; ".join(f"{one['field']}: {one['message']}" for one in error.errors)
+        return _answer(422, f"some fields are not as expected: {fields}", None)
     return problem(422, "some fields are not as expected", errors=error.errors)
 
 
@@ -121,9 +129,29 @@ def answer_unavailable(detail: str, retry_after_s: int, event_id: str | None = N
 
 
 def _answer(status: int, detail: str, event_id: str | None, csrf: bool = False) -> Response:
-    if request.path.startswith(PAGES) or request.path == "/":
+    if _is_for_people():
         return _page(status, detail, event_id, csrf)
     return problem(status, detail, event_id=event_id, links=event_id and links_of(event_id))
+
+
+def _is_for_people() -> bool:
+    """Whether the path is of a page, or the caller prefers HTML as browsers do."""
+    if request.path.startswith(PAGES) or request.path == "/":
+        return True
+    if "text/html" not in request.headers.get("Accept", ""):
+        return False
+    accepted = request.accept_mimetypes
+    return accepted["text/html"] > max(accepted["application/json"], accepted[PROBLEM_TYPE])
+
+
+def _has_navigation(status: int) -> bool:
+    """Whether the page of an error has the navigation, which reads the store."""
+    if status == 503 or not request.path.startswith(WITH_NAVIGATION):
+        return False
+    try:
+        return bool(current_user.is_authenticated)
+    except StoreError:
+        return False
 
 
 def _detail(error: HTTPException) -> str:
@@ -134,13 +162,24 @@ def _detail(error: HTTPException) -> str:
 
 def _page(status: int, detail: str, event_id: str | None, csrf: bool) -> Response:
     title = HTTP_STATUS_CODES.get(status, "Error")
-    text = render_template(
-        "error.html",
-        status=status,
-        title=title,
-        detail=detail,
-        event_id=event_id,
-        csrf=csrf,
-        form=feedback_form.form_about(event_id) if event_id else None,
-    )
-    return Response(text, status=status, content_type="text/html; charset=utf-8")
+    about: dict[str, Any] = {
+        "status": status,
+        "title": title,
+        "detail": detail,
+        "event_id": event_id,
+        "csrf": csrf,
+        "form": feedback_form.form_about(event_id) if event_id else None,
+    }
+    return Response(_drawn(about), status=status, content_type="text/html; charset=utf-8")
+
+
+def _drawn(about: dict[str, Any]) -> str:
+    if _has_navigation(about["status"]):
+        try:
+            return render_template("error_page.html", **about)
+        except Exception as error:
+            # The server failed, and it may be what every page has that fails.
+            if about["status"] < 500:
+                raise
+            ErrorTracker().log_error(error)
+    return render_template("error.html", **about)

@@ -26,7 +26,7 @@ from werkzeug.security import safe_join
 # The parameter of the fingerprint.
 PARAMETER = "v"
 FOR_A_YEAR = "public, max-age=31536000, immutable"
-# Pages use five. Larger files are left to Flask. Anyone may ask for other files of Bootstrap, so
+# Pages use six. Larger files are left to Flask. Anyone may ask for other files of Bootstrap, so
 # what they take is bounded: 8 MiB, and 8 ms of CPU to compress one.
 MAX_FILES = 16
 MAX_FILE_BYTES = 512 * 1024

@@ -118,13 +118,13 @@ def test_top_of_every_page_says_whether_sentry_is_reached(
         assert found
         return found[1]
 
-    assert badge() == "Sentry set up"
+    assert badge() == "Sentry: nothing sent yet"
     mini_sentry.answer = answering(401)
     accept(shop)
-    deliver_until(shop, lambda: badge() == "Sentry not reached")
+    deliver_until(shop, lambda: badge() == "Sentry: not reached")
     mini_sentry.answer = None
     deliver(shop)
-    assert badge() == "Sentry reached"
+    assert badge() == "Sentry: reached"
 
 
 def test_paused_delivery_says_so_and_is_resumed(shop: Flask, person: FlaskClient) -> None:

@@ -246,7 +246,7 @@ def test_issue_page_shows_the_latest_event_and_walks_to_the_others(
     path = f"/admin/issues/{id_of(admin_client, 'same')}"
     latest = admin_client.get(path).text
     assert "Latest event" in latest and "event 3 of 3" in latest
-    assert f'href="/admin/events/{ids[2]}">open it whole' in latest
+    assert f'href="/admin/events/{ids[2]}">Full event' in latest
     older = re.search(r'href="([^"]+)" rel="prev"', latest)[1]
     assert older == f"{path}?event={ids[1]}"
     chosen = admin_client.get(older).text

@@ -93,7 +93,7 @@ def test_start_page_says_that_monitoring_works_and_shows_the_last_trail(
     page = admin_client.get("/admin/").text
     assert "Monitoring works" in page
     assert f"trail-{event_id}" in page and "ValueError: the last one" in page
-    assert "all accounted for" in page and "accepted" in page
+    assert "All accounted for" in page and "accepted" in page
 
 
 def test_start_page_names_what_is_wrong(app: Flask, admin_client: FlaskClient) -> None:

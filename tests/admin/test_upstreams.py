@@ -70,9 +70,9 @@ def test_header_says_how_projects_with_a_destination_are_although_project_1_has_
     shop: Flask, person: FlaskClient
 ) -> None:
     learn(shop, delivered_at=utc_now())
-    assert header(person)[0] == "Sentry reached"
+    assert header(person)[0] == "Sentry: reached"
     open_circuit(shop)
-    assert header(person)[0] == "Sentry not reached"
+    assert header(person)[0] == "Sentry: not reached"
 
 
 def test_header_counts_the_worst_of_several_and_names_them(
@@ -81,7 +81,7 @@ def test_header_counts_the_worst_of_several_and_names_them(
     add_project(shop, 4, DSN)
     open_circuit(shop, 4)
     words, title = header(person)
-    assert words == "Sentry not reached: 1 of 2"
+    assert words == "Sentry: 1 of 2 projects waiting"
     assert "shop 4: waits for Sentry (403: no)" in title and "shop 2" not in title
 
 
@@ -199,7 +199,7 @@ def test_project_whose_dsn_was_taken_away_while_envelopes_wait_is_trouble_everyw
     accept(shop, project_id=2)
     with parts_of(shop).store.write() as conn:
         set_dsn(conn, 2, None)
-    assert header(person)[0] == "Sentry not reached"
+    assert header(person)[0] == "Sentry: not reached"
     assert "its project has no DSN any more; 1 envelope waits" in person.get("/admin/").text
     assert shop.test_client().get("/health").json["checks"]["delivery"] == "warn"
 
@@ -207,4 +207,4 @@ def test_project_whose_dsn_was_taken_away_while_envelopes_wait_is_trouble_everyw
 def test_destination_with_nothing_sent_yet_is_no_reached_one(
     shop: Flask, person: FlaskClient
 ) -> None:
-    assert header(person)[0] == "Sentry set up"
+    assert header(person)[0] == "Sentry: nothing sent yet"

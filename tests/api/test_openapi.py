@@ -144,3 +144,24 @@ def _fill(app: Flask) -> dict[str, Any]:
         "project_id": row.project_id,
         "number": 0,
     }
+
+
+def test_reference_is_grouped_by_subject_and_folded(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    tags = {
+        tag
+        for operations in client.get("/openapi.json").json["paths"].values()
+        for operation in operations.values()
+        for tag in operation["tags"]
+    }
+    for tag in tags:
+        assert page.count(f'href="#tag-{tag}"') == page.count(f'id="tag-{tag}"') == 1
+    assert "<details" in page and not re.search(r"<details[^>]* open", page)
+
+
+def test_reference_is_searched_without_scripts(client: FlaskClient) -> None:
+    found = client.get("/docs?q=Delivery+replay").text
+    assert "<code>/api/deliveries/{envelope_id}/replay</code>" in found
+    assert "<code>/api/issues</code>" not in found and re.search(r"<details[^>]* open", found)
+    nothing = client.get("/docs", query_string={"q": "<b>no such route"}).text
+    assert "No route matches <code>&lt;b&gt;no such route</code>" in nothing

@@ -69,7 +69,7 @@ def test_what_is_told_on_the_error_page_is_read_on_the_issue_page(
     row.get_by_role("link", name="ValueError: the shop is on fire").click()
     beside = page.get_by_role("region", name="What people said")
     expect(beside).to_contain_text(words)
-    page.get_by_role("link", name="open it whole").click()
+    page.get_by_role("link", name="Full event").click()
     expect(beside).to_contain_text(words)
     reader.close()
 

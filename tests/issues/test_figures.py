@@ -160,8 +160,7 @@ def test_days_are_kept_for_ninety_days(app: Flask, store: Store) -> None:
 def ranked(store: Store, sort: str, name: str = "week", **more: Any) -> Any:
     with store.read() as conn:
         range = period_range(name, utc_now())
-        filter = IssueFilter(period=range.name)  # type: ignore[arg-type]
-        return page_by_figure(conn, filter, range, sort, **more)
+        return page_by_figure(conn, IssueFilter(), range, sort, **more)
 
 
 def some_issues(app: Flask) -> None:

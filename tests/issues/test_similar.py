@@ -240,7 +240,7 @@ def test_issue_that_was_not_read_yet_is_said_to_be_being_compared(
     answer = client.get(f"/api/issues/{one}/similar").json
     assert answer["similar"] == [] and answer["complete"] is False
     page = login(client).get(f"/admin/issues/{one}").text
-    assert "being compared" in page and "half alike" not in page
+    assert "being compared" in page and "is similar" not in page
     assert ids(client, one) == [other]
     assert "being compared" not in client.get(f"/admin/issues/{one}").text
 
@@ -304,9 +304,9 @@ def test_issue_page_shows_what_was_known_of_the_like(
         triage.comment(conn, old, "<b>the price list</b> was empty", "bob")
     read_unread(store, 100)
     page = " ".join(admin_client.get(f"/admin/issues/{new}").text.split())
-    assert "100% alike" in page and f'href="/admin/issues/{old}"' in page
+    assert "Same error?" in page and f'href="/admin/issues/{old}"' in page
     assert "same function, module, type and message" in page
     assert "by ann in <code>shop@1.0</code>" in page
     assert "&lt;b&gt;the price list" in page
     page = admin_client.get(f"/admin/issues/{other}").text
-    assert "None of this project is even half alike." in page
+    assert "No issue of this project is similar." in page

@@ -41,7 +41,7 @@ class Disk(RuleKind):
         return Reading(free, free < (rule.threshold or 0), detail, said)
 
 
-@KINDS.register("books", "Books", position=71)
+@KINDS.register("books", "Accounting", position=71)
 class Books(RuleKind):
     """Checks whether every envelope is accounted for."""
 

@@ -1,0 +1,168 @@
+"""The navigation of every page, and the tabs of a section; what the address says is carried along.
+
+A page belongs to the entry that names its endpoint. The HTML depends on the endpoint and on what
+links carry, so it is made once for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from flask import current_app, request, url_for
+from markupsafe import Markup
+
+from app.admin.remembered import Remembered
+
+# About 100 pages, with their tabs.
+_drawn = Remembered(500_000)
+MAX_CARRIED = 40
+
+
+class Page(NamedTuple):
+    """A page that the navigation or a tab leads to.
+
+    :param endpoint: of the blueprint ``admin``, or with its blueprint.
+    :param also: endpoints of pages below this one.
+    :param carries: the parameters of the address that a link to this page takes along.
+    :param tabs: if there are any, the page is the first of them.
+    """
+
+    label: str
+    endpoint: str
+    also: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+    tabs: tuple[Page, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The endpoint with its blueprint."""
+        return self.endpoint if "." in self.endpoint else f"admin.{self.endpoint}"
+
+    def endpoints(self) -> Iterator[str]:
+        """Yield the endpoints of this page and of all below it."""
+        yield self.name
+        yield from (f"admin.{endpoint}" for endpoint in self.also)
+        for tab in self.tabs:
+            yield from tab.endpoints()
+
+
+_PROJECT, _RANGE = ("project",), ("period", "start", "end")
+_BOTH = _PROJECT + _RANGE
+_ISSUES = (
+    Page("Issues", "list_of_issues", ("show_issue", "change_issues"), _BOTH),
+    Page("Feedback", "list_of_feedback", (), _PROJECT),
+    Page("Grouping rules", "list_of_rules", ("show_rule",)),
+)
+_INSIGHTS = (
+    Page("Performance", "performance", (), _BOTH),
+    Page("Releases", "list_of_releases", ("show_release",), _BOTH),
+    Page("Metrics", "list_of_metrics", (), _BOTH),
+    Page("AI calls", "list_of_ai_calls", (), _BOTH),
+)
+_ALERTS = (
+    Page("Sent", "list_of_alerts", ("show_alert",)),
+    Page("Rules", "list_of_alert_rules", ("new_alert_rule", "show_alert_rule"), _PROJECT),
+    Page("Channels", "list_of_channels", ("show_channel",)),
+)
+_PROJECTS = (
+    "new_project",
+    "show_project",
+    "set_up_project",
+    "set_upstream",
+    "remove_upstream",
+    "revoke_project_key",
+)
+# First what one looks at, then what one looks after, then the foot.
+GROUPS = (
+    (
+        Page("Start", "start", (), _BOTH),
+        Page("Issues", "list_of_issues", (), _BOTH, _ISSUES),
+        Page("Events", "list_of_events", ("show_event",), _BOTH),
+        Page("Insights", "performance", (), _BOTH, _INSIGHTS),
+        Page("Alerts", "list_of_alerts", (), (), _ALERTS),
+    ),
+    (
+        Page("Deliveries", "list_of_deliveries", ("show_delivery",), _PROJECT),
+        Page("Test error", "trigger"),
+        Page("Projects", "list_of_projects", _PROJECTS),
+        Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
+    ),
+    (Page("Status", "status"), Page("API", "api.reference")),
+)
+PAGES = tuple(page for group in GROUPS for page in group)
+_ENTRY_OF = {name: page for page in PAGES for name in page.endpoints()}
+_TAB_OF = {name: tab for page in PAGES for tab in page.tabs for name in tab.endpoints()}
+_TAKES_PROJECT = {
+    page.name for entry in PAGES for page in (entry, *entry.tabs) if "project" in page.carries
+}
+
+
+def entry_of(endpoint: str | None) -> Page | None:
+    """Return the entry of the navigation that a page belongs to."""
+    return _ENTRY_OF.get(endpoint or "")
+
+
+def navigation() -> Markup:
+    """Return the navigation of the page that is shown, as HTML."""
+    return _remembered("navigation", GROUPS, _ENTRY_OF)
+
+
+def section_head() -> Markup:
+    """Return the heading of the section that the page belongs to, with its tabs, as HTML."""
+    entry = entry_of(request.endpoint)
+    return _remembered("section", entry, _TAB_OF) if entry and entry.tabs else Markup("")
+
+
+def project_in_address() -> int | None:
+    """Return the project that the address of the page names."""
+    text = request.args.get("project", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def path_with_project(project_id: int | None) -> str:
+    """Return the address of the page for another project; of its issues if it shows no project's.
+
+    :param project_id: ``None`` for all projects.
+    """
+    endpoint = request.endpoint or ""
+    is_here = endpoint in _TAKES_PROJECT
+    values = _carried(_BOTH) if not is_here else _without_place(request.args.items())
+    values["project"] = "" if project_id is None else str(project_id)
+    path = url_for(endpoint if is_here else "admin.list_of_issues")
+    return _address(path, values)
+
+
+def _without_place(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return the parameters without those that name a row: it is of another project."""
+    return {name: text for name, text in given if name not in ("before", "after", "project")}
+
+
+def _carried(names: Iterable[str]) -> dict[str, str]:
+    given = {name: request.args.get(name, "") for name in names}
+    if project_in_address() is None:
+        given.pop("project", None)
+    return {name: text for name, text in given.items() if 0 < len(text) <= MAX_CARRIED}
+
+
+def _address(path: str, values: dict[str, str]) -> str:
+    given = {name: text for name, text in values.items() if text}
+    return f"{path}?{urlencode(given)}" if given else path
+
+
+def _remembered(macro: str, pages: Any, places: dict[str, Page]) -> Markup:
+    carried = _carried(_BOTH)
+    key = (macro, request.script_root, request.endpoint, *carried.items())
+    html = _drawn.get(key)
+    if html is None:
+        drawn: Any = current_app.jinja_env.get_template("_navigation.html").module
+        here = places.get(request.endpoint or "")
+        html = str(getattr(drawn, macro)(pages, here, lambda page: _link(page, carried)))
+        _drawn.put(key, html)
+    return Markup(html)  # noqa: S704 -- a template of ours, which escapes
+
+
+def _link(page: Page, carried: dict[str, str]) -> str:
+    values = {name: text for name, text in carried.items() if name in page.carries}
+    return _address(url_for(page.name), values)

@@ -1,0 +1,137 @@
+"""The filter of a list of issues with a query and a range of time: for the API and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+from sqlalchemy import Connection
+
+from app.inputs import Control, InputError
+from app.inputs.period import Range, RangeFilter
+from app.issues.filter import ME, NOBODY, IssueFilter
+from app.issues.tables import issues
+from app.protocol.event import parse_event_id
+from app.search.errors import QueryError
+from app.search.grammar import MAX_LENGTH, Query, Term, Value, parse
+from app.search.issue_terms import NONE, condition_of, statuses_of
+from app.search.projects import project_ids
+from app.search.row_terms import condition_on_row
+from app.store import utc_now
+from app.store.paging import hidden
+
+QueryText = Annotated[
+    str,
+    Field(
+        max_length=MAX_LENGTH,
+        description="Terms such as `is:unresolved level:error region:eu timesSeen:>100 timeout`.",
+    ),
+]
+# Terms that a field of the filter answers, if they have a single value.
+_FIELDS = {"level": "level", "environment": "environment", "release": "release"}
+
+
+def check_query(text: str | None) -> str | None:
+    """Return the text of a query that can be read.
+
+    :raise PydanticCustomError: it cannot be read; the message says where.
+    """
+    try:
+        parse(text or "")
+    except QueryError as error:
+        raise PydanticCustomError("query", "{problem}", {"problem": str(error)}) from None
+    return text
+
+
+class IssueSearch(IssueFilter, RangeFilter):
+    """The filter of a list of issues, with a query and a range of time.
+
+    The range leaves out issues without an event in it.
+    """
+
+    query: Annotated[QueryText | None, Control("Query")] = None
+
+    _is_query = field_validator("query")(check_query)
+
+    @property
+    def parsed(self) -> Query:
+        """The query."""
+        return parse(self.query or "")
+
+    def seen_by(self, username: str | None) -> Self:
+        """Return this filter with ``me`` replaced by the name of a user, in the query as well.
+
+        :raise InputError: the filter has ``me``, and the caller is not a user.
+        """
+        found = super().seen_by(username)
+        terms = [_seen_by(term, username) for term in self.parsed.terms]
+        return found.model_copy(update={"query": str(Query(tuple(terms))) or None})
+
+    def resolved(self, conn: Connection) -> IssueFilter:
+        """Return this filter with what is looked up once for all of its queries."""
+        chosen = self.range_of(utc_now())
+        fields, rest = self._as_fields(conn, self.parsed.terms)
+        found = [self._condition(conn, term, chosen) for term in rest]
+        if chosen.end is not None:
+            found.append(hidden(issues.c.first_seen) < chosen.end)
+        selection = self.selection(
+            conditions=tuple(found),
+            wanted=statuses_of(rest),
+            seen_since=chosen.start,
+            **fields,
+        )
+        return selection.resolved(conn)
+
+    def _as_fields(
+        self, conn: Connection, terms: tuple[Term, ...]
+    ) -> tuple[Mapping[str, Any], list[Term]]:
+        """Return the values of fields that stand for terms, and the other terms.
+
+        A field can be looked up by an index, or has a faster condition.
+        """
+        fields: dict[str, Any] = {}
+        rest: list[Term] = []
+        for term in terms:
+            name, value = self._field_of(conn, term)
+            if name and name not in fields and getattr(self, name) is None:
+                fields[name] = value
+            else:
+                rest.append(term)
+        return fields, rest
+
+    def _field_of(self, conn: Connection, term: Term) -> tuple[str, Any]:
+        if term.is_negated or len(term.values) != 1 or term.values[0].has_wildcard:
+            return "", None
+        text = term.values[0].text
+        if not term.key and parse_event_id(text):
+            return "q", text
+        if term.key == "assigned":
+            return "assigned", NOBODY if _is_none(term.values[0]) else text
+        if term.key == "project":
+            found = project_ids(conn, term)
+            return ("project_id", found[0]) if len(found) == 1 else ("", None)
+        return _FIELDS.get(term.key, ""), text
+
+    def _condition(self, conn: Connection, term: Term, chosen: Range) -> Any:
+        if term.is_of_issue:
+            return condition_of(term, chosen)
+        return condition_on_row(conn, term)
+
+
+def _seen_by(term: Term, username: str | None) -> Term:
+    if term.key != "assigned" or not any(_is_me(value) for value in term.values):
+        return term
+    if username is None:
+        raise InputError("a token is not a user: expected the name of one", "query")
+    values = [Value(username, True) if _is_me(value) else value for value in term.values]
+    return Term(term.key, term.operator, tuple(values), term.is_negated, term.at)
+
+
+def _is_me(value: Value) -> bool:
+    return value.text == ME and not value.is_quoted
+
+
+def _is_none(value: Value) -> bool:
+    return value.text in NONE and not value.is_quoted

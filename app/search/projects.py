@@ -1,0 +1,27 @@
+"""The projects that a term names."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+from sqlalchemy import Connection, select
+
+from app.projects.tables import projects
+from app.search.grammar import Term, Value
+
+
+def project_ids(conn: Connection, term: Term) -> list[int]:
+    """Return the projects of ``project:``, which names them by id or by name, in any case."""
+    names = conn.execute(select(projects.c.id, projects.c.name)).all()
+    return [
+        project.id
+        for project in names
+        if any(_is_named(value, project.id, project.name) for value in term.values)
+    ]
+
+
+def _is_named(value: Value, project_id: int, name: str) -> bool:
+    text = value.text.lower()
+    if value.has_wildcard:
+        return fnmatchcase(name.lower(), text.replace("[", "[[]").replace("?", "[?]"))
+    return text in (str(project_id), name.lower())
