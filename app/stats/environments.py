@@ -11,7 +11,7 @@ Users are counted as those of issues (:mod:`.users`), up to MAX_USERS.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -30,7 +30,7 @@ from app.stats.tables import (
     project_environments,
 )
 from app.stats.users import MAX_USERS, Subject, UserCounter, day_number
-from app.stats.windows import Counted, hour_of
+from app.stats.windows import HOURS_A_DAY, Counted, hour_of
 from app.store import Store, added, replaced, upsert
 from app.store.statements import insert
 
@@ -65,7 +65,6 @@ def count_stored(store: Store, users: UserCounter, now: datetime, at_most: int =
     :param at_most: the next run goes on after so many.
     """
     count = 0
-    _step_back(store)
     while count < at_most:
         with store.read() as conn:  # Usually there is nothing to do, which needs no writer.
             if not uncounted(conn, 1):
@@ -88,19 +87,14 @@ def uncounted(conn: Connection, at_most: int) -> list[Stored]:
     return [Stored(*row) for row in conn.execute(query)]
 
 
-def _step_back(store: Store) -> None:
-    """Set the last counted event to the last one there is, if that one was removed.
+def step_back(conn: Connection) -> None:
+    """Set the last counted event to the last one there is, after events were removed.
 
     SQLite uses the id of a removed event again, if it was the last one.
     """
-    mark, newest = environments_counted, select(func.max(_EVENTS.id)).scalar_subquery()
-    with store.read() as conn:
-        last = conn.scalar(select(mark.c.event_id)) or 0
-        if last <= (conn.scalar(select(newest)) or 0):
-            return
-    with store.write(durable=False) as conn:
-        highest = func.coalesce(newest, 0)
-        conn.execute(update(mark).where(mark.c.event_id > highest).values(event_id=highest))
+    counted = environments_counted
+    newest = func.coalesce(select(func.max(_EVENTS.id)).scalar_subquery(), 0)
+    conn.execute(update(counted).where(counted.c.event_id > newest).values(event_id=newest))
 
 
 def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: datetime) -> None:
@@ -108,19 +102,22 @@ def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: da
         return
     numbers = _numbers(conn, {(row.project_id, row.environment) for row in rows})
     hours: Counter[tuple[int, int]] = Counter()
-    met: list[tuple[int, int, str, int]] = []
+    # A user counts on each day, so the days are counted one after the other.
+    met: dict[int, list[tuple[int, int, str, int]]] = defaultdict(list)
     for row in rows:
         number = numbers[row.project_id, row.environment]
         hours[number, row.hour] += 1
         if row.user_hash:
             subjects = (ENVIRONMENT, number), (PROJECT, row.project_id), ALL_PROJECTS
-            met += [(*subject, row.user_hash, row.hour) for subject in subjects]
+            of_day = met[row.hour // HOURS_A_DAY]
+            of_day += [(*subject, row.user_hash, row.hour) for subject in subjects]
     counts = [
         {"environment_id": number, "hour": hour, "events": events_}
         for (number, hour), events_ in sorted(hours.items())
     ]
     conn.execute(upsert(conn, environment_hours, events=added), counts)
-    users.count(conn, met, now)
+    for day in sorted(met):
+        users.count(conn, met[day], now)
     mark = {"id": 1, "event_id": rows[-1].id}
     conn.execute(upsert(conn, environments_counted, mark, event_id=replaced))
 
