@@ -52,7 +52,7 @@ def check_broken(person: Person, cases: list[Case], *, has_own: bool) -> list[st
 def check_trigger(person: Person) -> list[str]:
     """Compare "Sent." with the trail beside it, on the page that sends a test error."""
     fields = {"kind": "exception", "message": "a test", "level": "error", "status": "500"}
-    page = person.page(person.send("/admin/trigger", "/admin/trigger", **fields))
+    page = person.page(person.send("/admin/test-error", "/admin/test-error", **fields))
     says_sent = page.says("Sent.")
     is_open = any("not yet" in text for text in page.texts("li")) or page.says("does not have it")
     return ["Trigger: says “Sent.” beside “not yet”"] if says_sent and is_open else []

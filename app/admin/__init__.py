@@ -5,12 +5,12 @@
     search_box the search box: ids lead straight to what they name
     session    log in, log out, the theme
     start      is monitoring working?
-    trigger    test errors (what each kind does: trials)
+    trigger    test errors: send one, and read in one sentence where it is
     events     the list of events
-    event      the page of an event (how it is shown: event_body, event_view, values, highlight)
+    event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
     issues     the list of issues (issue_rows, and the last 24 hours of each: sparkline)
-    issue      the page of an issue, with an event, its tags and its history
+    issue      the page of an issue: its figures, an event of it (its other tabs: issue_tabs)
     performance durations, throughput and failures of requests (charts)
     ai_calls   calls of models, agents and tools (call_charts)
     metrics    custom metrics that programs send (metric_charts)
@@ -41,6 +41,7 @@ from app.admin.event_body import event_body
 from app.admin.header import read_header, searched_for
 from app.admin.issue_rows import issue_rows
 from app.admin.navigation import navigation, section_head
+from app.admin.search_links import search_link
 from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
@@ -89,6 +90,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.undefined = StrictUndefined
     # A proxy and not a context processor: error pages must not read the user from the store.
     app.jinja_env.globals["current_user"] = current_user
+    app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)

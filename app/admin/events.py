@@ -11,7 +11,13 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.filter_bar import read_choice, row_number
-from app.admin.lookups import has_events, project_names, project_options, recent_values
+from app.admin.lookups import (
+    has_events,
+    project_names,
+    project_options,
+    recent_values,
+    test_issues,
+)
 from app.events.filter import EventFilter
 from app.events.queries import count_after, events_after, find_event, page_of_events
 from app.inputs import Control
@@ -52,9 +58,11 @@ def list_of_events() -> ResponseReturnValue:
         page, newer = _page(conn, choice.form.filter(utc_now()), before, after)
         options = {**recent_values(conn), "project": project_options(project_names(conn))}
         any_events = bool(page.rows) or has_events(conn)
+        tests = test_issues(conn, {row.issue_id for row in page.rows})
     return render_template(
         "events.html",
         rows=page.rows,
+        tests=tests,
         choice=choice,
         options=options | {"period": PERIOD_LABELS},
         any_events=any_events,

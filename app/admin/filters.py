@@ -92,6 +92,15 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
+def short(value: int) -> str:
+    """Return a count in at most four characters, as ``999``, ``1.2k`` or ``34M``."""
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if abs(value) >= unit:
+            text = f"{value / unit:.1f}" if abs(value) < 10 * unit else f"{value // unit:,}"
+            return f"{text.removesuffix('.0')}{name}"
+    return f"{value}"
+
+
 def duration(seconds: float) -> str:
     """Return seconds as ``3 d 4 h``, ``4 min 10 s`` or ``12 s``."""
     rest = int(seconds)

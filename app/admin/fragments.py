@@ -12,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from app.admin.filters import absolute, ago, came_late, plural
+from app.admin import filters
+from app.admin.filters import absolute, ago, came_late, plural, users
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
 from app.web.templating import escaped
@@ -60,6 +61,32 @@ def bars(line: Sparkline) -> Markup:
     )
 
 
+def chart(line: Sparkline) -> Markup:
+    """Return a sparkline as a chart that takes the width and height of its place."""
+    return Markup(  # noqa: S704 -- escaped
+        '<svg viewBox="0 0 72 18" preserveAspectRatio="none" role="img">'
+        f'<title>{escaped(line.label)}</title><path d="{escaped(line.path)}"/></svg>'
+    )
+
+
+def short(count: int) -> Markup:
+    """Return a count as ``1.2k``; the exact one is its title."""
+    return _short(count, f"{count:,}")
+
+
+def short_users(count: int) -> Markup:
+    """Return a count of users as ``1.2k``, ``10k+`` at its limit; the exact one is its title."""
+    return _short(count, users(count))
+
+
+def local_time(moment: datetime) -> Markup:
+    """Return a time in UTC, which scripts show in the time zone of the browser."""
+    return Markup(  # noqa: S704 -- digits, and words of ours
+        f'<time datetime="{moment.isoformat()}" title="{absolute(moment)}" data-local="moment">'
+        f"{absolute(moment)}</time>"
+    )
+
+
 def text_of(value: Shown) -> Markup:
     """Return a value, folded if it is long."""
     text = escaped(value.text)
@@ -87,6 +114,14 @@ def values(members: Iterable[Shown], label: str) -> Markup:
     )
 
 
+def _short(count: int, exact: str) -> Markup:
+    # Nothing to escape: digits and signs.
+    if count < 1000:
+        return Markup(exact)  # noqa: S704 -- see above
+    words = filters.short(count) + ("+" if exact.endswith("+") else "")
+    return Markup(f'<span title="{exact}">{words}</span>')  # noqa: S704 -- see above
+
+
 def _time(moment: datetime, words: str) -> Markup:
     # Nothing to escape: digits, and words of ours.
     return Markup(  # noqa: S704 -- see above
@@ -101,6 +136,10 @@ FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "level": level,
     "state": state,
     "bars": bars,
+    "chart": chart,
+    "short": short,
+    "short_users": short_users,
+    "local_time": local_time,
     "text_of": text_of,
     "values": values,
 }

@@ -1,4 +1,8 @@
-"""The page of an issue: one of its events, its counts, tags, groupings and history."""
+"""The page of an issue: its figures and actions, then an event of it, or a tab (``issue_tabs``).
+
+Each view reads only what it shows: the list of events, the history and the groupings cost the first
+view nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,113 +14,106 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
-from app.admin.charts import user_bars
 from app.admin.event_view import EventView
 from app.admin.feedback import SHOWN_BESIDE
-from app.admin.filter_bar import row_number
-from app.admin.lookups import Neighbours, neighbours, project_names, user_names
+from app.admin.issue_sentry import at_sentry
+from app.admin.issue_tabs import TABS, chosen_tab
+from app.admin.lookups import (
+    Neighbours,
+    comments_of,
+    issue_with_project,
+    neighbours,
+    user_names,
+)
 from app.admin.sparkline import sparkline
-from app.admin.trails import TrailView, trail_of
-from app.events.filter import EventFilter
-from app.events.queries import page_of_events
-from app.insights.releases import users_of_days
+from app.admin.trails import sentence_of
+from app.delivery.destinations import Destination
+from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.figures import hours_of
-from app.issues.groupings import groupings_of
 from app.issues.overflow import types_of
-from app.issues.queries import find_issue, tags_of, transitions_of
+from app.issues.queries import tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.similarity_index import is_complete, is_read
 from app.issues.triage import MAX_NOTE
-from app.stats.users import ISSUE, Subject
 from app.store import utc_now
 from app.web import access
-from app.web.current import current_store
-from app.web.delivery_status import follow
+from app.web.current import current_destinations, current_store
+from app.web.delivery_status import stands_by
 from app.web.errors import or_404
 
-RECENT_EVENTS = 25
-RECENT_HISTORY = 20
 SIMILAR = 3
+COMMENTS = 3
 UNKNOWN = "no issue has this id; it may have been deleted since"
 
 
 @dataclass(frozen=True)
 class ShownEvent:
-    """The event that the page of an issue shows."""
+    """The event that the page of an issue shows.
+
+    :param sentence: its delivery state in words.
+    """
 
     row: Row[Any]
     view: EventView
-    trail: TrailView
+    sentence: str
     around: Neighbours
 
 
 @bp.get("/issues/<int:issue_id>")
 @access.admin
 def show_issue(issue_id: int) -> ResponseReturnValue:
-    """Show an issue with its latest event, or with the event that ``?event=`` names.
+    """Show an issue with its latest event, with the event that ``?event=`` names, or a ``?tab=``.
 
     :raise 404: no issue has this id.
     """
+    tab = chosen_tab(request.args.get("tab", ""), request.args)
     with current_store().read() as conn:
-        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
-        issue_id = issue.id  # The requested issue may have been merged into this one.
-        events = _events(conn, issue_id)
-        history = transitions_of(
-            conn, issue_id, before=row_number("history"), limit=RECENT_HISTORY + 1
-        )
-        similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
-        context = {
-            "event": _shown(conn, issue, events),
-            "sparkline": sparkline(hours_of(conn, [issue_id], utc_now())[issue_id]),
-            "tags": tags_of(conn, issue_id),
-            "groupings": groupings_of(conn, issue_id),
-            "types": types_of(conn, issue_id) if issue.is_other else [],
-            "all_compared": bool(similar) or is_complete(conn),
-            "is_compared": is_read(conn, issue_id),
-            "similar": similar,
-            "days": user_bars(users_of_days(conn, Subject(ISSUE, issue_id), utc_now())),
-            "feedback": page_of_feedback(
-                conn, FeedbackFilter(issue_id=issue_id), limit=SHOWN_BESIDE + 1
-            ).rows,
-            "projects": project_names(conn),
+        # The requested issue may have been merged into this one.
+        issue = or_404(issue_with_project(conn, issue_id), UNKNOWN)
+        destination = current_destinations().find(conn, issue.project_id)
+        fields = {
+            "sparkline": sparkline(hours_of(conn, [issue.id], utc_now())[issue.id]),
+            "sentry": at_sentry(count_deliveries(conn, issue.id), destination, utc_now()),
             "users": user_names(conn),
+            "event": None if tab else _shown(conn, issue, destination),
+            **(TABS[tab](conn, issue) if tab else _side(conn, issue)),
         }
-    return render_template(
-        "issue.html",
-        issue=issue,
-        rows=events[:RECENT_EVENTS],
-        is_first=row_number("before") is None,
-        older=events[RECENT_EVENTS - 1].id if len(events) > RECENT_EVENTS else None,
-        history=history[:RECENT_HISTORY],
-        older_history=history[RECENT_HISTORY - 1].id if len(history) > RECENT_HISTORY else None,
-        counts_more=issue.times_seen > issue.stored_event_count,
-        is_chosen="event" in request.args,
-        max_note=MAX_NOTE,
-        shown_feedback=SHOWN_BESIDE,
-        **context,
-    )
+    return render_template("issue.html", issue=issue, tab=tab, max_note=MAX_NOTE, **fields)
 
 
-def _events(conn: Connection, issue_id: int) -> list[Row[Any]]:
-    before = row_number("before")
-    of_issue = EventFilter(issue_id=issue_id)
-    return page_of_events(conn, of_issue, before=before, limit=RECENT_EVENTS + 1).rows
+def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
+    similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
+    said = FeedbackFilter(issue_id=issue.id)
+    return {
+        "is_chosen": "event" in request.args,
+        "tags": tags_of(conn, issue.id),
+        "types": types_of(conn, issue.id) if issue.is_other else [],
+        "all_compared": bool(similar) or is_complete(conn),
+        "is_compared": bool(similar) or is_read(conn, issue.id),
+        "similar": similar,
+        "feedback": page_of_feedback(conn, said, limit=SHOWN_BESIDE + 1).rows
+        if issue.has_feedback
+        else [],
+        "shown_feedback": SHOWN_BESIDE,
+        "comments": comments_of(conn, issue.id, COMMENTS) if issue.has_comments else [],
+    }
 
 
-def _shown(conn: Connection, issue: Row[Any], events: list[Row[Any]]) -> ShownEvent | None:
-    progress = follow(conn, request.args.get("event", ""))
-    if progress is None or progress.stored.row.issue_id != issue.id:
-        newest = events
-        if row_number("before") is not None:
-            newest = page_of_events(conn, EventFilter(issue_id=issue.id), limit=1).rows
-        progress = follow(conn, newest[0].event_id) if newest else None
-    if progress is None:
+def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> ShownEvent | None:
+    stored = _asked_for(conn, issue) or latest_event(conn, issue.id)
+    if stored is None:
         return None
-    row = progress.stored.row
+    row = stored.row
     return ShownEvent(
         row,
-        EventView(progress.stored),
-        trail_of(row.event_id, progress),
+        EventView(stored),
+        sentence_of(row, stands_by(row, destination, utc_now())),
         neighbours(conn, row, issue.stored_event_count),
     )
+
+
+def _asked_for(conn: Connection, issue: Row[Any]) -> StoredEvent | None:
+    name = request.args.get("event")
+    stored = find_event(conn, name) if name else None
+    return stored if stored is not None and stored.row.issue_id == issue.id else None

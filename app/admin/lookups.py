@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, literal, select, text
 
 from app.accounts.tables import users
 from app.events.tables import events
+from app.issues.queries import MAX_ROW_NUMBER
+from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues, transitions
 from app.projects import projects
 
 # The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
+# In how many rows of an issue's history its comments are looked for.
+MAX_HISTORY = 200
 # How many of the newest events are read for the choices of a filter.
 RECENT = 1000
 
+
+_USER_NAMES = select(users.c.username).order_by(users.c.username)
 
 # The choices of each store as they were when its newest event had this row id.
 _recent: WeakKeyDictionary[Engine, tuple[int | None, dict[str, list[str]]]] = WeakKeyDictionary()
@@ -28,24 +35,78 @@ class Neighbours(NamedTuple):
 
     :param newer: event id of the next newer event.
     :param older: event id of the next older event.
+    :param first: event id of the oldest event.
+    :param last: event id of the newest event.
     :param position: 1 is the oldest; ``None`` for an event far from both ends.
     """
 
     newer: str | None
     older: str | None
+    first: str
+    last: str
     position: int | None
     total: int
 
 
 def count_since(conn: Connection, moment: datetime) -> int:
-    """Return how many events were received since a time."""
-    query = select(func.count()).select_from(events).where(events.c.received_at >= moment)
-    return int(conn.execute(query).scalar_one())
+    """Return how many events were received since a time, without test errors."""
+    # Two counts, because the first one reads only the index of the times. Test errors are few.
+    everything = select(func.count()).select_from(events).where(events.c.received_at >= moment)
+    tests = everything.join(issues, issues.c.id == events.c.issue_id).where(text(IS_TEST))
+    return int(conn.scalar(everything) or 0) - int(conn.scalar(tests) or 0)
+
+
+def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:
+    """Return those of the issues whose events are test errors."""
+    query = select(issues.c.id).where(issues.c.id.in_(issue_ids), text(IS_TEST))
+    return set(conn.scalars(query))
 
 
 def has_events(conn: Connection) -> bool:
     """Return whether the store has any event."""
     return conn.execute(select(events.c.id).limit(1)).first() is not None
+
+
+def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
+    """Return an issue, or the one that it was merged into, with what its page needs beside it.
+
+    :return: a row of ``issues`` with ``project_name``, ``has_feedback`` and ``has_comments``;
+        ``None`` when it does not exist.
+    """
+    if not 0 < issue_id < MAX_ROW_NUMBER:
+        return None
+    row = conn.execute(_issue(), {"issue": issue_id}).first()
+    if row is not None and row.status == MERGED:
+        row = conn.execute(_issue(), {"issue": row.merged_into}).first()
+    return row if row is not None and row.status in STATUSES else None
+
+
+def comments_of(conn: Connection, issue_id: int, limit: int) -> list[Row[Any]]:
+    """Return the newest comments among the newest :data:`MAX_HISTORY` history rows of an issue."""
+    return list(conn.execute(_comments().limit(limit), {"issue": issue_id}))
+
+
+@cache
+def _issue() -> Select[Any]:
+    said = select(literal(1)).where(feedback.c.issue_id == issues.c.id).correlate(issues)
+    comments = select(literal(1)).select_from(_comments().subquery())
+    return (
+        select(
+            issues,
+            projects.c.name.label("project_name"),
+            said.exists().label("has_feedback"),
+            comments.exists().label("has_comments"),
+        )
+        .join(projects, projects.c.id == issues.c.project_id)
+        .where(issues.c.id == bindparam("issue"))
+    )
+
+
+@cache
+def _comments() -> Select[Any]:
+    of_issue = select(transitions).where(transitions.c.issue_id == bindparam("issue"))
+    newest = of_issue.order_by(transitions.c.id.desc()).limit(MAX_HISTORY).subquery()
+    return select(newest).where(newest.c.kind == "commented").order_by(newest.c.id.desc())
 
 
 def project_names(conn: Connection) -> dict[int, str]:
@@ -55,7 +116,7 @@ def project_names(conn: Connection) -> dict[int, str]:
 
 def user_names(conn: Connection) -> list[str]:
     """Return the names of all users, sorted."""
-    return list(conn.scalars(select(users.c.username).order_by(users.c.username)))
+    return list(conn.scalars(_USER_NAMES))
 
 
 def project_options(names: dict[int, str]) -> dict[str, str]:
@@ -94,10 +155,11 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     :param total: how many events the issue has; to count them takes longer than to show one event.
     """
     given = {"row": row.id, "issue": row.issue_id}
-    newer, older, steps_before, steps_after = conn.execute(_around(), given).one()
+    newer, older, first, last, steps_before, steps_after = conn.execute(_around(), given).one()
     if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
         total = steps_before + 1 + steps_after
-    return Neighbours(newer, older, _position(steps_before, steps_after, total), total)
+    position = _position(steps_before, steps_after, total)
+    return Neighbours(newer, older, first, last, position, total)
 
 
 @cache
@@ -107,14 +169,14 @@ def _around() -> Select[Any]:
     same_issue = columns.issue_id == bindparam("issue")
     is_newer, is_older = columns.id > bindparam("row"), columns.id < bindparam("row")
     ids = select(columns.event_id).where(same_issue).limit(1)
-    newer = ids.where(is_newer).order_by(columns.id)
-    older = ids.where(is_older).order_by(columns.id.desc())
+    forwards, backwards = ids.order_by(columns.id), ids.order_by(columns.id.desc())
+    found = forwards.where(is_newer), backwards.where(is_older), forwards, backwards
     steps = (
         select(columns.id).where(same_issue, side).limit(MAX_STEPS).subquery()
         for side in (is_older, is_newer)
     )
     counts = (select(func.count()).select_from(side).scalar_subquery() for side in steps)
-    return select(newer.scalar_subquery(), older.scalar_subquery(), *counts)
+    return select(*(one.scalar_subquery() for one in found), *counts)
 
 
 def _position(before: int, after: int, total: int) -> int | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from app.admin.event_view import place_of
+from app.admin.stack_view import place_of
 from app.admin.values import as_text, printable, read_time, shorten
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame

@@ -85,7 +85,7 @@ GROUPS = (
     ),
     (
         Page("Deliveries", "list_of_deliveries", ("show_delivery",), _PROJECT),
-        Page("Test error", "trigger"),
+        Page("Test error", "trigger", ("old_trigger", "show_test_error"), _PROJECT),
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
     ),

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.alerts.notified import Notified
 from app.delivery.destinations import Destination
 from app.events.states import WAITING
 from app.events.trail import Hop, why_not_sent
 from app.projects import OWN_PROJECT_ID
-from app.web.delivery_status import Progress
+from app.web.delivery_status import Progress, is_settled
 
 _SENTENCES = {
     "local": "Recorded here. It is not sent on: {waits_for}.",
@@ -23,8 +24,6 @@ _SENTENCES = {
     "expired": "Recorded here. It became too old to send: {reason}.",
     "discarded": "Recorded here and deliberately not sent: {reason}.",
 }
-# Final states: a page need not reload the trail.
-SETTLED = frozenset({"local", "delivered", "parked", "expired", "discarded"})
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,11 @@ class TrailView:
     """The trail as ``_trail.html`` draws it.
 
     :param hops: empty while the store does not have the event yet.
-    :param settled: whether the state is final.
+    :param settled: whether all hops are final: a page need not reload the trail.
     :param url: the address at which Sentry shows the event.
     :param envelope_id: the envelope that the event arrived in.
     :param lacks_dsn: the project that needs a DSN before its events are forwarded.
+    :param notified: who was notified; ``None`` if no rule was to look at the event.
     """
 
     event_id: str
@@ -46,6 +46,8 @@ class TrailView:
     url: str | None = None
     envelope_id: int | None = None
     lacks_dsn: int | None = None
+    notified: Notified | None = None
+    project_id: int | None = None
 
 
 def trail_of(event_id: str, progress: Progress | None) -> TrailView:
@@ -64,10 +66,12 @@ def trail_of(event_id: str, progress: Progress | None) -> TrailView:
         sentence_of(row, progress.waits_for),
         progress.hops,
         row.state,
-        settled=row.state in SETTLED,
+        settled=is_settled(progress),
         url=progress.upstream_url,
         envelope_id=row.envelope_id,
         lacks_dsn=lacks_dsn(progress.destination, row.state),
+        notified=progress.notified,
+        project_id=row.project_id,
     )
 
 

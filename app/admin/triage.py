@@ -133,7 +133,7 @@ def comment(issue_id: int) -> ResponseReturnValue:
             note = text.replace("\r\n", "\n")
             if triage.comment(conn, issue_id, note, current_user.username) is None:
                 abort(404, description=UNKNOWN)
-    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="history"), 303)
+    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
 
 
 @bp.post("/issues/change")

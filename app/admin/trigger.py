@@ -1,13 +1,14 @@
-"""The trigger page: send an error on purpose and follow its trail."""
+"""The page "Test error": send an error on purpose, and read in one sentence where it is."""
 
 from __future__ import annotations
 
 import re
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 from wtforms import (
+    BooleanField,
     IntegerField,
     RadioField,
     SelectChoice,
@@ -16,14 +17,20 @@ from wtforms import (
     TextAreaField,
     ValidationError,
 )
-from wtforms.validators import InputRequired, Length, NumberRange, Optional
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, Regexp
 
-from app.admin import bp, trials
+from app.admin import bp
+from app.admin.lookups import project_names, recent_values
 from app.admin.trails import TrailView, trail_of
+from app.projects import OWN_PROJECT_ID, find_project
 from app.protocol.event import LEVELS, parse_event_id
+from app.trials import kinds
+from app.trials.answer import Answer, Remedy, answer_of, refusal
+from app.trials.sending import send_test_error
 from app.web import access
 from app.web.current import current_store
 from app.web.delivery_status import follow
+from app.web.errors import or_404
 
 DEFAULT_MESSAGE = "A test error from the admin pages"
 MAX_TAGS = 50
@@ -33,12 +40,18 @@ MAX_TAG_VALUE = 200
 
 
 class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
-    """The form of a test error: its kind and its data."""
+    """The form of a test error: its project, its kind and its data."""
 
+    project = SelectField("Project", coerce=int, default=OWN_PROJECT_ID, validate_choice=False)
+    environment = StringField(
+        "Environment",
+        [Length(max=64), Regexp(r"[^\r\n/]*\Z", message="An environment has no slash.")],
+        description="Empty for the environment of the program.",
+    )
     kind = RadioField(
         "Kind",
         [InputRequired()],
-        choices=[SelectChoice(name, kind.title) for name, kind in trials.KINDS.items()],
+        choices=[SelectChoice(name, kind.title) for name, kind in kinds.KINDS.items()],
         default="exception",
     )
     message = StringField("Message", [InputRequired(), Length(max=8192)], default=DEFAULT_MESSAGE)
@@ -57,6 +70,23 @@ class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
     tags = TextAreaField(
         "Tags", [Length(max=10_000)], description="key=value, one a line or separated by commas."
     )
+    repeat = BooleanField(
+        "Repeat the last one",
+        description="Counts in the issue of the last equal test error. Otherwise it makes a new"
+        " issue, and rules about new issues notify.",
+    )
+
+    @classmethod
+    def of(cls, projects: dict[int, str], *args: object) -> TriggerForm:
+        """Return the form with these projects to choose from."""
+        form = cls(*args)
+        form.project.choices = [SelectChoice(id, name) for id, name in projects.items()]
+        return form
+
+    def validate_project(self, project: SelectField) -> None:
+        """Refuse a project that does not exist."""
+        if project.choices and project.data not in {choice.value for choice in project.choices}:
+            raise ValidationError("There is no such project.")
 
     def validate_email(self, email: StringField) -> None:
         """Refuse a text that is not an address; the field may be empty."""
@@ -70,16 +100,18 @@ class TriggerForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
         except ValueError as error:
             raise ValidationError(str(error)) from error
 
-    def wish(self) -> trials.Wish:
+    def wish(self) -> kinds.Wish:
         """Return the test error that was asked for."""
         user = {"id": self.user_id.data, "username": self.username.data, "email": self.email.data}
-        return trials.Wish(
+        return kinds.Wish(
             kind=self.kind.data,
             message=self.message.data,
             level=self.level.data,
             status=self.status.data or 500,
             user={name: value.strip() for name, value in user.items() if value and value.strip()},
             tags=read_tags(self.tags.data or ""),
+            environment=(self.environment.data or "").strip(),
+            is_repeat=bool(self.repeat.data),
         )
 
 
@@ -103,26 +135,88 @@ def read_tags(text: str) -> dict[str, str]:
     return tags
 
 
-@bp.route("/trigger", methods=["GET", "POST"])
+@bp.route("/test-error", methods=["GET", "POST"])
 @access.admin
 def trigger() -> ResponseReturnValue:
-    """Show the form and the trail of the last test error; make the error on POST (303)."""
-    form = TriggerForm()
-    if request.method == "GET":
-        return render_template("trigger.html", form=form, kinds=trials.KINDS, trail=_asked_trail())
-    if not form.validate():
-        return render_template("trigger.html", form=form, kinds=trials.KINDS, trail=None), 422
-    event_id = trials.run(form.wish())
-    if event_id is None:
-        flash("A filter of this application dropped the event; nothing was recorded.", "warning")
-        return redirect(url_for("admin.trigger"), 303)
-    return redirect(url_for("admin.trigger", event=event_id), 303)
-
-
-def _asked_trail() -> TrailView | None:
+    """Show the form and the answer to the last test error; make the error on POST (303)."""
+    with current_store().read() as conn:
+        projects, environments = project_names(conn), recent_values(conn)["environment"]
+    form = TriggerForm.of(projects)
+    answer: Answer | None = None
+    if request.method == "POST":
+        if form.validate():
+            with current_store().read() as conn:
+                project = find_project(conn, form.project.data)
+            sent = send_test_error(form.wish(), project)
+            if not sent.refused:
+                return redirect(url_for("admin.trigger", event=sent.event_id), 303)
+            answer = refusal(project.id, sent.refused)
+        return _page(form, environments, answer), 422
     event_id = parse_event_id(request.args.get("event"))
     if event_id is None:
-        return None
+        form.project.data = request.args.get("project", OWN_PROJECT_ID, int)
+        return _page(form, environments)
+    answer, trail = _followed(event_id)
+    form.project.data = trail.project_id or OWN_PROJECT_ID
+    return _page(form, environments, answer, trail)
+
+
+@bp.route("/trigger", methods=["GET", "POST"])
+@access.admin
+def old_trigger() -> ResponseReturnValue:
+    """Lead to the page at its new address (308); the method and the form stay the same."""
+    event_id = parse_event_id(request.args.get("event"))
+    return redirect(url_for("admin.trigger", event=event_id), 308)
+
+
+@bp.get("/live/test-error/<event_id>")
+@access.admin
+def show_test_error(event_id: str) -> ResponseReturnValue:
+    """Show the answer alone; the page reloads it until it is final.
+
+    :raise 404: the id is not an event id.
+    """
+    answer, trail = _followed(or_404(parse_event_id(event_id), "this is no event id"))
+    return render_template("_test_answer.html", answer=answer, trail=trail, remedies=_links(answer))
+
+
+def _page(
+    form: TriggerForm,
+    environments: list[str],
+    answer: Answer | None = None,
+    trail: TrailView | None = None,
+) -> str:
+    return render_template(
+        "trigger.html",
+        form=form,
+        kinds=kinds.KINDS,
+        environments=environments,
+        answer=answer,
+        trail=trail,
+        remedies=_links(answer) if answer else [],
+    )
+
+
+def _followed(event_id: str) -> tuple[Answer, TrailView]:
     with current_store().read() as conn:
         progress = follow(conn, event_id)
-    return trail_of(event_id, progress)
+    return answer_of(progress), trail_of(event_id, progress)
+
+
+def _links(answer: Answer) -> list[tuple[str, str]]:
+    return [(remedy.words, url_of(remedy)) for remedy in answer.remedies]
+
+
+def url_of(remedy: Remedy) -> str:
+    """Return the address of the page on which a person can carry out a remedy."""
+    id = remedy.id
+    urls = {
+        "project": lambda: url_for("admin.show_project", project_id=id, _anchor="upstream"),
+        "keys": lambda: url_for("admin.show_project", project_id=id, _anchor="keys"),
+        "deliveries": lambda: url_for("admin.list_of_deliveries", project=id),
+        "delivery": lambda: url_for("admin.show_delivery", envelope_id=id),
+        "rules": lambda: url_for("admin.list_of_alert_rules", project=id),
+        "channels": lambda: url_for("admin.list_of_channels"),
+        "channel": lambda: url_for("admin.show_channel", channel_id=id),
+    }
+    return urls[remedy.place]()

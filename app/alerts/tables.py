@@ -154,6 +154,8 @@ notice_issues = Table(
     Column("back", String(500)),
     # The first line of the exception that caused this one, if there is another one.
     Column("cause", String(300)),
+    # For the notifications that name an event.
+    Index(None, "event_id"),
     sqlite_with_rowid=False,
 )
 

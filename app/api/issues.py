@@ -76,6 +76,7 @@ class Issue(IssueSummary):
         description="Resolved in the release after those of that time; `resolved_in` names it once"
         " it appears. Null until then."
     )
+    is_test: bool = Field(description="Its events are test errors, which figures do not count.")
     assigned_to: str | None = Field(description="The name of a user.")
     ignore_until: IgnoreUntil | None = Field(
         description="What ends the ignoring; null if nothing does, or if it is not ignored."

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
 from app.events.filter import PROJECT_IDS, EventFilter
 from app.events.tables import envelopes, events
@@ -26,6 +26,10 @@ DELIVERY_COLUMNS = (
     envelopes.c.upstream_id,
     envelopes.c.item_types,
 )
+
+
+# The newest events of an issue whose delivery is counted: 500 rows take 0.4 ms on SQLite.
+MAX_COUNTED = 500
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,48 @@ def find_event(
     return None if row is None else _stored(row)
 
 
+def latest_event(conn: Connection, issue_id: int) -> StoredEvent | None:
+    """Return the event of an issue that was received last, ``None`` without stored events."""
+    row = conn.execute(_latest(), {"issue": issue_id}).first()
+    return None if row is None else _stored(row)
+
+
+def count_deliveries(conn: Connection, issue_id: int) -> list[Row[Any]]:
+    """Return how many of an issue's newest :data:`MAX_COUNTED` events have each delivery state.
+
+    :return: rows of ``state``, ``reason``, ``number``, and ``envelope_id``, the newest of them.
+    """
+    return list(conn.execute(_deliveries(), {"issue": issue_id}))
+
+
+@cache
+def _deliveries() -> Select[Any]:
+    newest = select(events.c.envelope_id).where(events.c.issue_id == bindparam("issue"))
+    some = newest.order_by(events.c.id.desc()).limit(MAX_COUNTED).subquery()
+    state, reason, id = envelopes.c.state, envelopes.c.reason, envelopes.c.id
+    counts = func.count().label("number"), func.max(id).label("envelope_id")
+    return (
+        select(state, reason, *counts)
+        .join_from(some, envelopes, id == some.c.envelope_id)
+        .group_by(state, reason)
+    )
+
+
+@cache
+def _latest() -> Select[Any]:
+    of_issue = _with_body().where(events.c.issue_id == bindparam("issue"))
+    return of_issue.order_by(events.c.id.desc()).limit(1)
+
+
+def _with_body() -> Select[Any]:
+    query = select(events, *DELIVERY_COLUMNS, envelopes.c.body)
+    return query.join(envelopes, envelopes.c.id == events.c.envelope_id)
+
+
 @cache
 def _of_id() -> Select[Any]:
     return (
-        select(events, *DELIVERY_COLUMNS, envelopes.c.body)
-        .join(envelopes, envelopes.c.id == events.c.envelope_id)
+        _with_body()
         # The index begins with the project: without this condition the query would read every
         # event.
         .where(

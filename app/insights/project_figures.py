@@ -5,7 +5,8 @@
         series = series_of_projects(conn, chosen, project_id, environment)
 
 Without a project they are those of all projects. Events that the background task has not counted
-yet (:mod:`app.stats.environments`) are added. New issues are those of all environments.
+yet (:mod:`app.stats.environments`) are added. New issues are those of all environments. Test errors
+are not counted.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _counts(conn: Connection, scope: Scope, window: Window) -> list[int]:
     for event in environments.uncounted(conn, environments.MAX_UNCOUNTED):
         is_of_project = scope.project_id in (None, event.project_id)
         is_of_scope = is_of_project and scope.environment in (None, event.environment)
-        if is_of_scope and window.begin <= event.hour < end:
+        if is_of_scope and not event.is_test and window.begin <= event.hour < end:
             window.place(counts, (event.hour - window.origin) // window.width, 1)
     return counts
 
@@ -160,7 +161,7 @@ def _users_by_step(
 
 def _new_issues(conn: Connection, scope: Scope, window: Window) -> Count:
     columns = issues.c
-    within = [columns.first_seen >= moment_of_hour(window.first)]
+    within = [columns.first_seen >= moment_of_hour(window.first), columns.is_test.is_(False)]
     if not window.is_open:
         within.append(columns.first_seen < moment_of_hour(window.end))
     counts = []

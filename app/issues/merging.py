@@ -34,6 +34,7 @@ from app.issues.tables import (
     transitions,
 )
 from app.issues.user_moves import merge_users
+from app.protocol.test_error import is_test_key
 from app.store import Store, utc_now
 
 MAX_MERGED = 100
@@ -175,6 +176,8 @@ def _add_counts(
         "first_release": first.first_release or latest.first_release,
         "last_release": latest.last_release or first.last_release,
         "payload_removed_at": target.payload_removed_at and source.payload_removed_at,
+        # Real errors count, also if a person merges a test error into their issue.
+        "is_test": target.is_test and source.is_test,
         "assigned_to": target.assigned_to or source.assigned_to,
     }
     values |= values_after_merge(target, source.times_seen, users, now)
@@ -193,6 +196,7 @@ def _take_out(
         "project_id": issue.project_id,
         **{name: getattr(issue, name) for name in ("title", "culprit", "type", "level")},
         "status": IssueStatus.UNRESOLVED,
+        "is_test": all(is_test_key(one.key) for one in taken),
         **dict.fromkeys(("times_seen", "stored_event_count", "users"), 0),
         "first_seen": min(one.first_seen for one in taken),
         "last_seen": max(one.last_seen for one in taken),

@@ -45,6 +45,11 @@ class Tag(NamedTuple):
     values: list[TagShare]
     rest: TagShare | None
 
+    @property
+    def is_single(self) -> bool:
+        """Whether every event that has the tag has the same value."""
+        return self.rest is None and len(self.values) == 1
+
 
 def list_issues(
     conn: Connection,

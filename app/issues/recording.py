@@ -39,6 +39,7 @@ from app.issues.overflow import (
 )
 from app.issues.tables import IssueStatus, groupings, issue_similarity, issues, transitions
 from app.protocol.event import Event
+from app.protocol.test_error import is_test_error
 from app.stats.tables import VERSION_LENGTH
 from app.stats.users import ISSUE, RELEASE, UserCounter, hash_of
 from app.stats.windows import hour_number
@@ -423,6 +424,7 @@ def _row(group: list[Occurrence], now: datetime) -> dict[str, Any]:
         "type": latest.type[:200],
         "level": latest.level,
         "is_other": False,
+        "is_test": is_test_error(latest, group[-1].grouping.key),
         # Used for new issues only: a rule must not hide an issue that a person may be looking at.
         "status": IssueStatus.IGNORED if _ignored_by(group) else IssueStatus.UNRESOLVED,
         "times_seen": len(group),

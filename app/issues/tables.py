@@ -48,6 +48,7 @@ HAS_REGRESSED = "kind = 'regressed'"
 IS_ASSIGNED = "assigned_to IS NOT NULL"
 # Issues that are ignored until a condition holds.
 ENDS_BY_ITSELF = "ignore_until IS NOT NULL"
+IS_TEST = "is_test"
 
 issues = Table(
     "issues",
@@ -56,6 +57,8 @@ issues = Table(
     Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
     # Whether it is the issue `<other>` of its project, see `overflow.py`.
     Column("is_other", Boolean, nullable=False, server_default=false()),
+    # Whether its events are test errors (`protocol/test_error.py`). Figures do not count them.
+    Column("is_test", Boolean, nullable=False, server_default=false()),
     # The issue that this one was merged into; the status is then MERGED.
     Column("merged_into", RowId, ForeignKey("issues.id", ondelete="CASCADE")),
     Column("title", String(500), nullable=False),
@@ -113,6 +116,7 @@ issues = Table(
     # No event changes these two indexes.
     partial_index("ix_issues_assigned_to", "assigned_to", where=IS_ASSIGNED),
     partial_index("ix_issues_ignored_until", "id", where=ENDS_BY_ITSELF),
+    partial_index("ix_issues_test", "id", where=IS_TEST),
 )
 
 # Why events belong to an issue: each grouping key of the issue. The hash comes first in the unique

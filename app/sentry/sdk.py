@@ -137,7 +137,7 @@ def init_sentry(
             ),
             send_default_pii=config.SENTRY_SEND_PII,
             max_request_body_size="medium" if config.SENTRY_SEND_PII else "never",
-            before_send=_before_send,  # type: ignore[arg-type]  # events are plain dicts to us
+            before_send=before_send,  # type: ignore[arg-type]  # events are plain dicts to us
             transport=LocalTransport(_intake),
             project_root=str(ROOT),
             integrations=[FlaskIntegration(), LoggingIntegration()],
@@ -146,7 +146,7 @@ def init_sentry(
             # start.
             auto_enabling_integrations=False,
             # DedupeIntegration remembers only the last exception. It also drops an exception object
-            # that is raised again in the next request. _before_send handles both cases correctly.
+            # that is raised again in the next request. before_send handles both cases correctly.
             # SqlalchemyIntegration would add our own queries to the breadcrumbs of the application.
             disabled_integrations=[DedupeIntegration(), SqlalchemyIntegration()],
         )
@@ -287,7 +287,8 @@ def _with_caller(event: dict[str, Any]) -> dict[str, Any]:
     return event
 
 
-def _before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
+def before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
+    """Apply the filters to an event, and mark its exception as recorded; the SDK calls this."""
     exception = (hint.get("exc_info") or (None, None))[1]
     filtered = _filtered(_with_caller(event), hint)
     if filtered is not None and exception is not None:

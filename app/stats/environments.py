@@ -3,7 +3,8 @@
 stored events ── a background task, seconds later ── hours of environments, affected users
 
 The transaction of an event pays nothing for it. What is not counted yet is added when the counts
-are read. Events are counted as they came in: merging, deleting and pruning do not change that.
+are read. Events are counted as they came in: merging, deleting and pruning do not change that. Test
+errors are not counted.
 
 A project has MAX_ENVIRONMENTS, whatever clients send; events of all others are counted together.
 Users are counted as those of issues (:mod:`.users`), up to MAX_USERS.
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Boolean, Connection, column, func, select, table, update
 
 from app.events.tables import events
 from app.stats import user_expiry
@@ -46,6 +47,7 @@ ALL_PROJECTS = Subject(EVERYTHING, 0)
 
 COUNTED = Counted(environment_hours, environment_days)
 _EVENTS, _PLACES = events.c, project_environments.c
+_ISSUES = table("issues", column("id"), column("is_test", Boolean))
 
 
 class Stored(NamedTuple):
@@ -56,6 +58,7 @@ class Stored(NamedTuple):
     environment: str
     hour: int
     user_hash: str
+    is_test: bool
 
 
 def count_stored(store: Store, users: UserCounter, now: datetime, at_most: int = 20_000) -> int:
@@ -81,7 +84,9 @@ def uncounted(conn: Connection, at_most: int) -> list[Stored]:
     hour = hour_of(conn.dialect.name, _EVENTS.timestamp).label("hour")
     environment = func.coalesce(_EVENTS.environment, "").label("environment")
     who = func.coalesce(_EVENTS.user_hash, "").label("user_hash")
-    query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who)
+    # A test error does not count. The table of issues belongs to a package above.
+    is_test = select(_ISSUES.c.is_test).where(_ISSUES.c.id == _EVENTS.issue_id).scalar_subquery()
+    query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who, is_test)
     last = select(environments_counted.c.event_id).scalar_subquery()
     query = query.where(_EVENTS.id > func.coalesce(last, 0)).order_by(_EVENTS.id).limit(at_most)
     return [Stored(*row) for row in conn.execute(query)]
@@ -100,6 +105,9 @@ def step_back(conn: Connection) -> None:
 def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: datetime) -> None:
     if not rows:
         return
+    mark = {"id": 1, "event_id": rows[-1].id}
+    conn.execute(upsert(conn, environments_counted, mark, event_id=replaced))
+    rows = [row for row in rows if not row.is_test]
     numbers = _numbers(conn, {(row.project_id, row.environment) for row in rows})
     hours: Counter[tuple[int, int]] = Counter()
     # A user counts on each day, so the days are counted one after the other.
@@ -115,11 +123,10 @@ def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: da
         {"environment_id": number, "hour": hour, "events": events_}
         for (number, hour), events_ in sorted(hours.items())
     ]
-    conn.execute(upsert(conn, environment_hours, events=added), counts)
+    if counts:
+        conn.execute(upsert(conn, environment_hours, events=added), counts)
     for day in sorted(met):
         users.count(conn, met[day], now)
-    mark = {"id": 1, "event_id": rows[-1].id}
-    conn.execute(upsert(conn, environments_counted, mark, event_id=replaced))
 
 
 def _numbers(conn: Connection, wanted: set[tuple[int, str]]) -> dict[tuple[int, str], int]:

@@ -1,4 +1,4 @@
-"""The delivery status of an event: the event, its trail, and why it waits."""
+"""The delivery status of an event: the event, its trail, why it waits, and who was notified."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from app.alerts.notified import Notified, notified
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up_by, next_try_at, why_local
 from app.events.queries import StoredEvent, find_event
@@ -16,6 +17,9 @@ from app.events.trail import Hop, trail
 from app.store import utc_now
 from app.web.current import current_config, current_destinations
 
+# States that do not change by themselves.
+FINAL = frozenset(EnvelopeState) - frozenset(WAITING)
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -23,6 +27,7 @@ class Progress:
 
     :param waits_for: the reason why it waits, from :func:`stands_by`.
     :param destination: the destination of its project.
+    :param notified: who was notified; ``None`` if no rule was to look at the event.
     :param upstream_url: the event's page in Sentry; ``None`` before it is delivered, or without
         ``SENTRY_WEB_URL``.
     """
@@ -31,6 +36,7 @@ class Progress:
     hops: list[Hop]
     waits_for: str
     destination: Destination
+    notified: Notified | None
     upstream_url: str | None
 
 
@@ -45,13 +51,22 @@ def follow(conn: Connection, event_id: str) -> Progress | None:
     row, now = stored.row, utc_now()
     destination = current_destinations().find(conn, row.project_id)
     waits_for = stands_by(row, destination, now)
+    hops = trail(row, stored.event, waits_for, next_try_at(row, destination, now))
+    told = notified(conn, row)
     return Progress(
         stored,
-        trail(row, stored.event, waits_for, next_try_at(row, destination, now)),
+        [*hops, told.hop] if told else hops,
         waits_for,
         destination,
+        told,
         upstream_url(row, current_config().SENTRY_WEB_URL),
     )
+
+
+def is_settled(progress: Progress) -> bool:
+    """Return whether the delivery status does not change by itself any more."""
+    is_told = progress.notified is None or progress.notified.is_settled
+    return progress.stored.row.state in FINAL and is_told
 
 
 def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:

@@ -108,6 +108,10 @@ function walk(step) {
 function press(key) {
   const found = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
   if (!found) return false;
+  // What stands in a closed menu cannot be seen: the menus around it are opened first.
+  for (let around = found.parentElement; around; around = around.parentElement) {
+    if (around.matches("details") && !(around.open || found.parentElement === around)) around.open = true;
+  }
   if (found.matches("input, select")) found.focus();
   else found.click();
   return true;

@@ -53,7 +53,7 @@ def press(client: FlaskClient, path: str, page: str = PATH, **values: object) ->
 def test_page_without_sentry_says_how_to_set_it_up(admin_client: FlaskClient) -> None:
     page = admin_client.get(PATH).text
     assert "Envelopes stay here" in page and "SENTRY_DSN" in page
-    assert "No envelope was ever received." in page and "/admin/trigger" in page
+    assert "No envelope was ever received." in page and "/admin/test-error" in page
 
 
 def test_page_counts_states_and_each_leads_to_its_envelopes(

@@ -35,7 +35,7 @@ def pages_of(client: FlaskClient, event_id: str) -> list[str]:
         f"/admin/events/{event_id}",
         f"/admin/events/{event_id}/raw",
         f"/admin/events/{event_id}.md",
-        f"/admin/trigger?event={event_id}",
+        f"/admin/test-error?event={event_id}",
     ]
 
 

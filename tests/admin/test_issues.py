@@ -29,7 +29,8 @@ def titles(page: str) -> list[str]:
 
 
 def tabs(page: str) -> dict[str, str]:
-    nav = page[page.index('class="tabs"') : page.index("</nav>", page.index('class="tabs"'))]
+    start = page.index('aria-label="Status"')
+    nav = page[start : page.index("</nav>", start)]
     return dict(re.findall(r'>(\w+) <span class="count">([^<]+)<', nav))
 
 
@@ -145,7 +146,7 @@ def test_each_emptiness_of_the_list_says_something_else(
         page = admin_client.get(f"/admin/issues?{query}").text
         assert words in page, query
         assert page.count('class="empty"') == 1 and titles(page) == []
-    assert "No error has been recorded yet." in never and "/admin/trigger" in never
+    assert "No error has been recorded yet." in never and "/admin/test-error" in never
     with parts_of(app).store.write() as conn:
         triage.resolve(conn, [1], "ada")
     assert "No issue is open." in admin_client.get("/admin/issues").text
@@ -171,7 +172,7 @@ def test_chosen_issues_are_changed_and_the_list_comes_back_as_it_was(
     answer = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen, q="shop")
     assert answer.request.full_path == "/admin/issues?q=shop"
     assert "2 issues now resolved." in answer.text and titles(answer.text) == ["shop c"]
-    page = admin_client.get(f"/admin/issues/{chosen[0]}").text
+    page = admin_client.get(f"/admin/issues/{chosen[0]}?tab=history").text
     assert history(page) == ["Resolved by admin", "First seen"]
     again = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen)
     assert "0 issues now resolved." in again.text
@@ -245,34 +246,36 @@ def test_issue_page_shows_the_latest_event_and_walks_to_the_others(
     ids = [str(sentry.capture_message("same")) for _ in range(3)]
     path = f"/admin/issues/{id_of(admin_client, 'same')}"
     latest = admin_client.get(path).text
-    assert "Latest event" in latest and "event 3 of 3" in latest
+    assert "Latest event" in latest and "3 of 3" in latest
     assert f'href="/admin/events/{ids[2]}">Full event' in latest
     older = re.search(r'href="([^"]+)" rel="prev"', latest)[1]
     assert older == f"{path}?event={ids[1]}"
     chosen = admin_client.get(older).text
-    assert "event 2 of 3" in chosen and f"trail-{ids[1]}" in chosen
+    assert "2 of 3" in chosen and f'href="/admin/events/{ids[1]}">Full event' in chosen
     assert f'href="{path}?event={ids[2]}" rel="next"' in chosen
+    first = admin_client.get(re.search(r'href="([^"]+)">« ', chosen)[1]).text
+    assert "1 of 3" in first and f'href="/admin/events/{ids[0]}">Full event' in first
 
 
 def test_event_of_another_issue_is_not_shown_as_one_of_this(admin_client: FlaskClient) -> None:
-    foreign = sentry.capture_message("another")
-    sentry.capture_message("this")
+    foreign, own = sentry.capture_message("another"), sentry.capture_message("this")
     page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'this')}?event={foreign}").text
-    assert f"trail-{foreign}" not in page and "Latest event" not in page
+    assert f"/admin/events/{foreign}" not in page
+    assert f'href="/admin/events/{own}">Full event' in page
 
 
 def test_tags_are_shown_with_their_shares(app: Flask, admin_client: FlaskClient) -> None:
     for shop in ("books", "books", "books", "toys"):
         insert(app, {"message": "x", "tags": {"shop": shop}})
     page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}").text
-    tags = page[page.index("<h2>Tags</h2>") : page.index("<h2>Grouped by")]
-    shown = re.findall(r'share-value">([^<]+)</span><span class="share">([^<]+)<', tags)
-    assert ("books", "75%") in shown and ("toys", "25%") in shown
+    shown = re.findall(r'share-value" href="([^"]+)">([^<]+)</a><span class="share">([^<]+)<', page)
+    assert ("/admin/issues?query=shop:books", "books", "75%") in shown
+    assert ("/admin/issues?query=shop:toys", "toys", "25%") in shown
 
 
 def test_page_says_why_its_events_are_one_issue(app: Flask, admin_client: FlaskClient) -> None:
     insert(app, {"message": "x", "fingerprint": ["checkout"]})
-    page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}").text
+    page = admin_client.get(f"/admin/issues/{id_of(admin_client, 'x')}?tab=groups").text
     assert "Grouped by: fingerprint of the client" in page and "checkout" in page
 
 
@@ -285,8 +288,8 @@ def test_status_is_changed_from_the_page_and_stands_in_the_history(
     assert done.request.path == path and "The issue is resolved." in done.text
     assert ">Reopen<" in done.text and ">Resolve<" not in done.text
     sentry.capture_message("one")
-    page = admin_client.get(path).text
-    assert 'data-state="regressed"' in page
+    assert 'data-state="regressed"' in admin_client.get(path).text
+    page = admin_client.get(f"{path}?tab=history").text
     assert history(page) == ["Regressed", "Resolved by admin", "First seen"]
 
 
@@ -294,10 +297,12 @@ def test_comment_is_kept_as_text(admin_client: FlaskClient) -> None:
     sentry.capture_message("one")
     path = f"/admin/issues/{id_of(admin_client, 'one')}"
     page = post(admin_client, f"{path}/comments", text="<b>a</b>\r\nb").text
-    assert "&lt;b&gt;a&lt;/b&gt;\nb" in page and history(page)[0] == "Comment by admin"
-    assert len(history(post(admin_client, f"{path}/comments", text="  ").text)) == 2
+    assert "&lt;b&gt;a&lt;/b&gt;\nb" in page
+    post(admin_client, f"{path}/comments", text="  ")
     long = post(admin_client, f"{path}/comments", text="x" * 10_001).text
-    assert "it was not kept" in long and len(history(long)) == 2
+    page = admin_client.get(f"{path}?tab=history").text
+    assert "it was not kept" in long
+    assert history(page) == ["Comment by admin", "First seen"]
 
 
 def test_long_history_goes_on_on_the_next_page(app: Flask, admin_client: FlaskClient) -> None:
@@ -306,7 +311,7 @@ def test_long_history_goes_on_on_the_next_page(app: Flask, admin_client: FlaskCl
     with parts_of(app).store.write() as conn:
         for count in range(25):
             triage.comment(conn, number, f"comment {count}", "ada")
-    first = admin_client.get(f"/admin/issues/{number}").text
+    first = admin_client.get(f"/admin/issues/{number}?tab=history").text
     assert "comment 24" in first and "comment 5<" in first and "comment 4<" not in first
     older = re.search(r'href="([^"]+)">Older history', first)[1]
     assert history(admin_client.get(unescape(older)).text)[-1] == "First seen"
@@ -352,7 +357,7 @@ def test_pages_ask_as_often_for_fifty_issues_as_for_one(
     for number in range(40):
         insert(app, {"message": "one", "tags": {f"k{number}": "v"}})
     assert (ask(path), ask(issue)) == before
-    assert max(before) <= 23
+    assert max(before) <= 24
 
 
 @pytest.mark.parametrize(

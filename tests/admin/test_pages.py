@@ -17,6 +17,7 @@ from app.error_tracker import ErrorTracker
 from app.events.tables import envelopes, events
 from app.store import StoreUnavailable, utc_now
 from tests.admin.hostile import insert
+from tests.alert_steps import evaluate
 from tests.conftest import csrf_token, parts_of
 from tests.delivery_steps import deliver, deliver_until
 from tests.mini_sentry import MiniSentry
@@ -40,7 +41,7 @@ PAGES = [
     "/admin/alerts/rules",
     "/admin/alerts/rules/1",
     "/admin/alerts/rules/new?kind=frequency",
-    "/admin/trigger",
+    "/admin/test-error",
     "/admin/status",
     "/docs",
 ]
@@ -133,7 +134,10 @@ def test_event_says_where_it_is(
 ) -> None:
     event_id = record()
     set_state(app, state, reason)
-    page = admin_client.get(f"/admin/events/{event_id}").text
+    path = f"/admin/events/{event_id}"
+    assert "data-poll=" in admin_client.get(path).text  # Alert rules look at it soon.
+    evaluate(app)
+    page = admin_client.get(path).text
     assert words in page
     assert "data-poll=" not in page
 
@@ -145,8 +149,8 @@ def test_event_on_its_way_is_followed(
     client = login(app.test_client())
     event_id = record()
     assert (
-        f'data-poll-url="/admin/live/trail/{event_id}"'
-        in client.get("/admin/trigger?event=" + event_id).text
+        f'data-poll-url="/admin/live/test-error/{event_id}"'
+        in client.get("/admin/test-error?event=" + event_id).text
     )
     fragment = client.get(f"/admin/live/trail/{event_id}", headers={"X-Fragment": "1"}).text
     assert fragment.lstrip().startswith("<section") and "<html" not in fragment
@@ -198,7 +202,7 @@ def test_each_emptiness_says_something_else(app: Flask, admin_client: FlaskClien
     no_match = admin_client.get("/admin/events?q=nothing").text
     no_time = admin_client.get("/admin/events?period=hour").text
     past_end = admin_client.get("/admin/events?before=1").text
-    assert "No event was ever received." in never and "/admin/trigger" in never
+    assert "No event was ever received." in never and "/admin/test-error" in never
     assert "No event matches" in no_match and "nothing" in no_match
     assert "Nothing was received in this time." in no_time
     assert "There are no older events." in past_end
@@ -272,7 +276,7 @@ def test_chained_exceptions_are_read_from_the_outermost(admin_client: FlaskClien
 def test_events_of_an_issue_lead_to_each_other(admin_client: FlaskClient) -> None:
     first, second, third = (record() for _ in range(3))
     page = admin_client.get(f"/admin/events/{second}").text
-    assert "event 2 of 3" in page
+    assert "event 2 of 3" in page and "‹ Issue #1" in page
     assert f'href="/admin/events/{first}" rel="prev"' in page
     assert f'href="/admin/events/{third}" rel="next"' in page
     assert "rel=" not in re.sub(r"<link[^>]*>", "", admin_client.get("/admin/issues").text)
@@ -337,8 +341,10 @@ def test_issue_shows_its_events_and_why_they_belong_together(admin_client: Flask
     record("same")
     listed = admin_client.get("/admin/issues").text
     assert titles(listed) == ["ValueError: same"]
-    page = admin_client.get(re.search(r'href="(/admin/issues/\d+)"', listed)[1]).text
-    assert len(titles(page)) == 2 and "Grouped by" in page and "ValueError at" in page
+    path = re.search(r'href="(/admin/issues/\d+)"', listed)[1]
+    assert len(titles(admin_client.get(f"{path}?tab=events").text)) == 2
+    page = admin_client.get(f"{path}?tab=groups").text
+    assert "Grouped by" in page and "ValueError at" in page
     assert "No issue is resolved." in admin_client.get("/admin/issues?status=resolved").text
 
 

@@ -76,8 +76,10 @@ def test_page_of_a_release_that_brought_nothing_says_so(
 def test_issue_page_draws_its_users_and_leads_to_its_releases(
     shop: Flask, admin_client: FlaskClient
 ) -> None:
+    assert (
+        "Users of each of 30 days; at most 2" in admin_client.get("/admin/issues/1?tab=events").text
+    )
     page = admin_client.get("/admin/issues/1").text
-    assert "Users of each of 30 days; at most 2" in page
     assert f"/admin/releases?project={SHOP}&amp;version=shop@1" in page
 
 

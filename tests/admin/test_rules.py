@@ -93,7 +93,7 @@ def test_event_and_issue_say_by_what_they_are_grouped_and_ignored(
     page = words(admin_client.get(f"/admin/events/{event_id}").text)
     assert "Grouped by: rule: timeouts" in page and "Ignored by rule: noise" in page
     issue_id = admin_client.get(f"/api/events/{event_id}").json["issue_id"]
-    page = words(admin_client.get(f"/admin/issues/{issue_id}").text)
+    page = words(admin_client.get(f"/admin/issues/{issue_id}?tab=groups").text)
     assert "Grouped by: rule: timeouts" in page
     assert "Its latest event was ignored by rule: noise" in page
 

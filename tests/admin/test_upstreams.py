@@ -189,7 +189,7 @@ def test_test_page_does_not_say_sent_beside_not_yet(
     app = make_app(SENTRY_DSN=mini_sentry.dsn)
     client = login(app.test_client())
     event_id = accept(app)
-    page = client.get(f"/admin/trigger?event={event_id}").text
+    page = client.get(f"/admin/test-error?event={event_id}").text
     assert "not yet" in page and "Sent." not in page
 
 

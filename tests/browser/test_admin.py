@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from app.admin import trials
+from app.trials import kinds
 from config import ROOT
 from tests.admin.hostile import script_event
 from tests.browser.conftest import Server, Watched
@@ -25,7 +25,7 @@ LISTS = [
     "/admin/ai-calls",
     "/admin/metrics",
     "/admin/releases",
-    "/admin/trigger",
+    "/admin/test-error",
     "/admin/status",
     "/docs",
 ]
@@ -33,12 +33,12 @@ LISTS = [
 
 def send(page: Page, kind: str, message: str) -> str:
     """Send a test error through the form and return its event id."""
-    page.goto("/admin/trigger")
+    page.goto("/admin/test-error")
     page.locator(f"input[value={kind}]").check()
     page.get_by_label("Message", exact=True).fill(message)
     page.get_by_label("Tags").fill("shop=books\ncustomer=gold")
     page.get_by_role("button", name="Send this error").click()
-    page.wait_for_url("**/admin/trigger?event=*")
+    page.wait_for_url("**/admin/test-error?event=*")
     return page.url.rpartition("=")[2]
 
 
@@ -96,11 +96,11 @@ def filled(server: Server) -> str:
 
 def issue_of(watched: Watched, event_id: str) -> str:
     """Return the path of the issue that an event belongs to."""
-    link = watched.go(f"/admin/events/{event_id}").get_by_role("link", name="its issue")
+    link = watched.go(f"/admin/events/{event_id}").get_by_role("link", name="‹ Issue")
     return str(link.get_attribute("href"))
 
 
-@pytest.mark.parametrize("kind", trials.KINDS)
+@pytest.mark.parametrize("kind", kinds.KINDS)
 def test_error_of_each_kind_is_found_in_the_list_and_its_frame_is_read(
     new_page: NewPage, kind: str
 ) -> None:
@@ -124,7 +124,7 @@ def test_trail_of_an_open_event_is_followed_until_it_is_stored(
     server: Server, new_page: NewPage
 ) -> None:
     page = new_page().page
-    page.goto(f"/admin/trigger?event={'e' * 32}")
+    page.goto(f"/admin/test-error?event={'e' * 32}")
     trail = page.locator(f"#trail-{'e' * 32}")
     expect(trail).to_contain_text("Not in the store yet")
     server.insert({"message": "came later"}, event_id="e" * 32)
@@ -235,9 +235,12 @@ def test_issue_is_commented_resolved_and_deleted_without_scripts(
     page.locator("a.target").click()
     page.get_by_label("Comment").fill("known since Monday")
     page.get_by_role("button", name="Comment").click()
+    expect(page.locator("#comments")).to_contain_text("known since Monday")
     page.get_by_role("button", name="Resolve", exact=True).click()
+    page.get_by_role("link", name="History").click()
     expect(page.locator(".history li").first).to_contain_text("Resolved by admin")
     expect(page.locator(".history")).to_contain_text("known since Monday")
+    page.get_by_label("More actions").click()
     page.get_by_role("button", name="Delete …").click()
     page.get_by_role("button", name="Delete 1 issue").click()
     expect(page.get_by_role("status").first).to_have_text("1 issue deleted.")
@@ -296,7 +299,7 @@ def test_script_in_every_field_runs_nowhere(server: Server, new_page: NewPage) -
         *LISTS,
         str(issue),
         f"/admin/events/{event_id}",
-        f"/admin/trigger?event={event_id}",
+        f"/admin/test-error?event={event_id}",
         "/admin/events?q=%3Cscript%3Ewindow.ran%3D1%3C/script%3E&environment=%22%3E%3Cimg src=x>",
     ]:
         watched.go(path)

@@ -226,7 +226,7 @@ def test_kept_issue_can_be_read_everywhere(app: Flask, admin_client: FlaskClient
     for issue in all_issues(app).values():
         page = admin_client.get(f"/admin/issues/{issue['id']}")
         assert page.status_code == 200
-        assert "Older events are no longer kept" in page.text
+        assert "Its events are no longer kept" in page.text
         for part in ("", "/tags", "/users", "/transitions", "/similar"):
             answer = client.get(f"/api/issues/{issue['id']}{part}")
             assert answer.status_code == 200, part

@@ -202,13 +202,14 @@ def test_pages_resolve_in_the_next_release_one_and_many(
     form = {"csrf_token": csrf_token(admin_client, "/admin/issues/1"), "action": "resolve_next"}
     page = admin_client.post("/admin/issues/1/status", data=form, follow_redirects=True).text
     assert "The issue is resolved in the next release." in page
-    assert "the next release <span" in page and IN_NEXT_RELEASE in page
+    assert "resolved in the next release; older ones may still have it" in page
+    assert IN_NEXT_RELEASE in admin_client.get("/admin/issues/1?tab=history").text
     form["ids"] = "2"
     page = admin_client.post("/admin/issues/change", data=form, follow_redirects=True).text
     assert "1 issue now resolved in the next release." in page
     insert(app, {"message": "a third", "release": "shop@2"}, 7)
     assert [issue(store, number).resolved_in for number in (1, 2)] == ["shop@2", "shop@2"]
-    assert "Resolved in</dt><dd><a" in admin_client.get("/admin/issues/1").text
+    assert "resolved in <a" in admin_client.get("/admin/issues/1").text
 
 
 # ---- versions -----------------------------------------------------------------------------------

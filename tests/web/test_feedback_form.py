@@ -259,7 +259,7 @@ def test_error_that_was_not_recorded_has_no_form(admin_client: FlaskClient) -> N
 def test_form_of_the_request_that_failed_does_not_fill_ours(
     app: Flask, admin_client: FlaskClient
 ) -> None:
-    token = csrf_token(admin_client, "/admin/trigger")
+    token = csrf_token(admin_client, "/admin/test-error")
     answer = admin_client.post(PATH, data={"csrf_token": token, "message": "of another form"})
     assert answer.status_code == 500 and "/feedback/" in answer.text
     assert "of another form" not in answer.text

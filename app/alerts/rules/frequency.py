@@ -105,7 +105,7 @@ def _busy_issues(project_id: int, since: datetime, question: Question) -> list[A
             )
             .join(issues, issues.c.id == issue_hours.c.issue_id)
             .where(issue_hours.c.hour >= first, issues.c.project_id == project_id)
-            .where(issues.c.status.in_(("unresolved", "resolved")))
+            .where(issues.c.status.in_(("unresolved", "resolved")), issues.c.is_test.is_(False))
             .group_by(issues.c.id, issues.c.title, issues.c.type, issues.c.level, issues.c.status)
             .having(total >= Frequency.threshold.lowest)
             .order_by(total.desc(), issues.c.id)

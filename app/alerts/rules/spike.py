@@ -64,7 +64,7 @@ def counts_by_hour(
             select(issues.c.project_id, issue_hours.c.hour, total)
             .join(issues, issues.c.id == issue_hours.c.issue_id)
             .where(issue_hours.c.hour.in_(hours), issues.c.level.in_(levels))
-            .where(issues.c.status.in_(("unresolved", "resolved")))
+            .where(issues.c.status.in_(("unresolved", "resolved")), issues.c.is_test.is_(False))
             .group_by(issues.c.project_id, issue_hours.c.hour)
         )
         found = question.conn.execute(query)

@@ -1,6 +1,7 @@
-"""Test errors: one small function for each way an error can happen.
+"""The kinds of test errors: one small function for each way an error can happen.
 
-Each error is recorded like a real error; the function returns the id of its event.
+Each error is recorded like a real error, by the SDK of the current scope. The function returns the
+id of its event.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from app import sentry
 from app.error_tracker import ErrorTracker
+from app.protocol.test_error import TAG, TAG_VALUE, fingerprint_of_test
 
 log = logging.getLogger("app.trials")
 
@@ -26,7 +28,7 @@ LARGE_TEXT = 200_000
 
 
 class TrialError(Exception):
-    """A test error of the trigger page."""
+    """A test error."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Wish:
 
     :param status: HTTP status of an HTTP error, 400 to 599.
     :param user: ``id``, ``username`` and ``email``, those that are given.
+    :param environment: empty for that of the project's program.
+    :param is_repeat: whether it belongs to the issue of the last equal test error. Otherwise it
+        makes an issue of its own, about which rules for new issues notify.
     """
 
     kind: str
@@ -43,6 +48,8 @@ class Wish:
     status: int = 500
     user: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    environment: str = ""
+    is_repeat: bool = False
 
 
 class Kind(NamedTuple):
@@ -53,19 +60,32 @@ class Kind(NamedTuple):
     make: Callable[[Wish], str | None]
 
 
-def run(wish: Wish) -> str | None:
-    """Make the test error and return its event id, ``None`` if a filter dropped it.
+def run(wish: Wish, event_id: str) -> bool:
+    """Make the test error; return whether it was captured, and not dropped by a filter.
 
-    User, tags and level apply to this error alone.
+    User, tags, level and environment apply to this error alone.
+
+    :param event_id: the id that its event gets.
     """
     with sentry_sdk.new_scope() as scope:
         scope.set_level(wish.level)  # type: ignore[arg-type]  # one of LEVELS
-        scope.set_tag("trial", wish.kind)
-        for name, value in wish.tags.items():
+        scope.fingerprint = fingerprint_of_test(None if wish.is_repeat else event_id)
+        for name, value in {**wish.tags, "trial": wish.kind, TAG: TAG_VALUE}.items():
             scope.set_tag(name, value)
         if wish.user:
             scope.set_user(dict(wish.user))
-        return KINDS[wish.kind].make(wish)
+        scope.add_event_processor(_naming(event_id, wish.environment))
+        return KINDS[wish.kind].make(wish) is not None
+
+
+def _naming(event_id: str, environment: str) -> Callable[[Any, Any], Any]:
+    def name(event: Any, hint: Any) -> Any:
+        event["event_id"] = event_id
+        if environment:
+            event["environment"] = environment
+        return event
+
+    return name
 
 
 def _message(wish: Wish) -> str | None:
@@ -76,7 +96,7 @@ def _exception(wish: Wish) -> str | None:
     try:
         _charge({"id": 4711, "items": ["notebook", "pencil"], "total": 23.5}, wish.message)
     except TrialError as error:
-        return ErrorTracker().log_error(error, {"asked_for": "on the trigger page"})
+        return ErrorTracker().log_error(error, {"asked_for": "by a person, as a test"})
     return None
 
 
