@@ -39,7 +39,7 @@ from app.accounts import User
 from app.admin import filters, fragments
 from app.admin.event_body import event_body
 from app.admin.header import read_header, searched_for
-from app.admin.issue_rows import issue_rows
+from app.admin.issue_rows import issue_rows, title_parts
 from app.admin.navigation import navigation, section_head
 from app.admin.search_links import search_link
 from app.web.current import current_accounts, current_config
@@ -95,6 +95,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["searched_for"] = searched_for
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}
+    app.jinja_env.filters["title_parts"] = title_parts
     app.context_processor(_frame_of_page)
     app.register_blueprint(bp)
 

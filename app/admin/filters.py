@@ -59,6 +59,15 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
     return f"{moment.day} {moment:%b} {moment.year}"
 
 
+def age(moment: datetime, now: datetime | None = None) -> str:
+    """Return how old something is, as ``4 d old`` or ``5 months old``."""
+    seconds = max(((now or utc_now()) - moment).total_seconds(), 1)
+    for below, unit, name in (*_STEPS, (365 * 86400, 30 * 86400, "months")):
+        if seconds < below:
+            return f"{int(seconds) // unit} {name} old".replace("1 months", "1 month", 1)
+    return f"{seconds / (365 * 86400):.1f} years old"
+
+
 def absolute(moment: datetime) -> str:
     """Return a time as ``2026-11-23 09:05:07 UTC``."""
     return f"{_utc(moment).isoformat(' ', 'seconds')[:19]} UTC"

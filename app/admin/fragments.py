@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.admin import filters
-from app.admin.filters import absolute, ago, came_late, plural, users
+from app.admin.filters import absolute, age, ago, came_late, plural, users
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
 from app.web.templating import escaped
@@ -22,6 +22,11 @@ from app.web.templating import escaped
 def time(moment: datetime) -> Markup:
     """Return how long ago a time was; the time itself is its title."""
     return _time(moment, ago(moment))
+
+
+def old(moment: datetime) -> Markup:
+    """Return how old something is."""
+    return _time(moment, age(moment))
 
 
 def soon(moment: datetime) -> Markup:
@@ -131,6 +136,7 @@ def _time(moment: datetime, words: str) -> Markup:
 
 FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "time": time,
+    "old": old,
     "soon": soon,
     "happened": happened,
     "level": level,

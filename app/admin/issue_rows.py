@@ -8,43 +8,67 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from app.admin.filters import ago, ignored_until
+from app.admin.filters import age, ago, ignored_until
 from app.admin.remembered import Remembered
+from app.admin.values import shorten
+from app.inputs.period import Range
 from app.store import utc_now
 
 # About 1,500 rows.
 _rows = Remembered(2_000_000)
+MAX_TITLE = 300
 
 
 def issue_rows(
     issues: Sequence[Any],
     projects: Mapping[int, str],
     chosen_by: str | None,
+    tab: str = "unresolved",
+    range: Range | None = None,
     **columns: Mapping[int, Any] | None,
 ) -> Markup:
     """Return the rows as HTML; each is remembered by the whole issue and all else that it shows.
 
     :param projects: the names to show, empty if there is one project.
     :param chosen_by: the id of the form that rows are chosen in, if they can be chosen.
+    :param tab: the status that rows do not say, since all of them have it.
+    :param range: issues that were first seen in it are marked as new.
     :param columns: by name, a value for each issue id; it must be hashable. ``None`` is left out.
     """
     now, links_to = utc_now(), url_for("admin.list_of_issues")
+    new_since = range.start if range else None
     given = {name: values for name, values in columns.items() if values is not None}
     html = []
     for issue in issues:
         project = projects.get(issue.project_id, "") if projects else None
         values = {name: found[issue.id] for name, found in given.items()}
-        times = ago(issue.last_seen, now), ago(issue.first_seen, now)
-        until = ignored_until(issue, now)
-        key = (links_to, project, chosen_by, *times, until, *issue, *values.items())
+        times = ago(issue.last_seen, now), age(issue.first_seen, now)
+        is_new = new_since is not None and issue.first_seen >= new_since
+        until = ignored_until(issue, now) if issue.ignore_until else ""
+        key = (links_to, project, chosen_by, tab, is_new, *times, until, *issue, *values.items())
         row = _rows.get(key)
         if row is None:
-            row = _draw(issue, project, chosen_by, values)
+            row = _draw(issue, project, chosen_by, tab, is_new, values)
             _rows.put(key, row)
         html.append(row)
     return Markup("".join(html))  # noqa: S704 -- a template of ours, which escapes
 
 
-def _draw(issue: Any, project: str | None, chosen_by: str | None, values: dict[str, Any]) -> str:
+def title_parts(issue: Any) -> tuple[str, str]:
+    """Return the type of an issue, empty if its title does not begin with it, and the rest."""
+    title = shorten(issue.title, MAX_TITLE)
+    if issue.type and title.startswith(f"{issue.type}:"):
+        return issue.type, title[len(issue.type) :]
+    return "", title
+
+
+def _draw(
+    issue: Any,
+    project: str | None,
+    chosen_by: str | None,
+    tab: str,
+    is_new: bool,
+    values: dict[str, Any],
+) -> str:
     drawn: Any = current_app.jinja_env.get_template("_issue_row.html").module
-    return str(drawn.row(issue, project, chosen_by, **values))
+    return str(drawn.row(issue, project, chosen_by, tab, is_new, **values))

@@ -1,107 +1,251 @@
-"""The list of issues: sorted and filtered by the parameters of the address."""
+"""The list of issues: found by a query, a range, a tab; sorted by a figure."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from datetime import datetime
+from typing import Annotated, Any, Literal, NamedTuple
 
-from flask import render_template, request
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy import Connection
 
 from app.admin import bp
-from app.admin.filter_bar import read_choice
-from app.admin.lookups import project_names, project_options, recent_values, user_names
+from app.admin.filter_bar import ListChoice, read_choice
+from app.admin.lookups import project_names, recent_values, user_names
+from app.admin.query_line import QueryLine, read_line, without_old
+from app.admin.query_menu import groups_of, query_menu
 from app.admin.sparkline import sparklines
 from app.inputs import Control
+from app.inputs.period import Range, read_moment
 from app.issues.figures import hours_of
-from app.issues.filter import ME, NOBODY, IssueFilter, Sort
+from app.issues.filter import Sort
 from app.issues.queries import (
     Cursor,
+    comments_of,
     count_by_status,
+    count_matching,
     cursor_of,
     page_of_issues,
     read_cursor,
 )
+from app.issues.tables import STATUSES
 from app.issues.triage import highest_id
+from app.issues.undo import Decision, find_decision
+from app.search.errors import QueryError
+from app.search.grammar import Query, without
+from app.search.issue_search import IssueSearch
+from app.search.issue_terms import statuses_of
 from app.store import utc_now
-from app.store.paging import SCAN_ROWS, Count
+from app.store.paging import SCAN_ROWS, Count, Page
 from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
 # Tabs stop counting here and show "999+".
 MAX_COUNT = 999
-SORTS = {
-    "last_seen": "Last seen",
-    "first_seen": "First seen",
-    "times_seen": "Events",
-    "users": "Users",
+DEFAULT_PERIOD = "week"
+# How the text of the Open tab names the ranges.
+SEEN_IN = {
+    "hour": "this hour",
+    "day": "today",
+    "week": "this week",
+    "month": "this month",
+    "quarter": "in 90 days",
+    "": "in this range",
 }
 
 
 class Tab(NamedTuple):
-    """One of the tabs; ``number`` is text, since it may end in a plus."""
+    """One of the tabs.
+
+    :param number: how many issues it has; text, since it may end in a plus.
+    :param seen: how many of them were seen in the range, in words; empty if it is not known.
+    """
 
     name: str
     label: str
     number: str
+    seen: str
+    address: dict[str, str]
 
 
-class IssueForm(IssueFilter):
-    """The filter, tab and order of the page; by default open issues, last seen first."""
+class IssueForm(IssueSearch):
+    """The filter, tab and order of the page; by default open issues of the week, last seen first.
+
+    The tab of an address without one is that of the query, if the query names states.
+    """
 
     tab: Annotated[
-        Literal["unresolved", "resolved", "ignored", "all"], Control("Status", "status")
-    ] = "unresolved"
+        Literal["unresolved", "resolved", "ignored", "all"] | None, Control("Status", "status")
+    ] = None
     sort: Annotated[Sort, Control("Sorted by")] = "last_seen"
 
     @property
-    def filter(self) -> IssueFilter:
+    def here(self) -> str:
+        """The tab that is shown."""
+        if self.tab is not None:
+            return self.tab
+        named = statuses_of(self.parsed.terms)
+        if named is None:
+            return "unresolved"
+        return named[0] if len(named) == 1 else "all"
+
+    def range(self, now: datetime) -> Range:
+        """Return the range of the page."""
+        return self.range_of(now, DEFAULT_PERIOD)
+
+    @property
+    def filter(self) -> IssueSearch:
         """The filter of the list."""
-        given = self.model_dump(exclude={"tab", "sort"})
-        given["status"] = None if self.tab == "all" else self.tab
-        return IssueFilter(**given).seen_by(current_user.username)
+        given = {name: value for name, value in self if name not in ("tab", "sort")}
+        given["status"] = None if self.here == "all" else self.here
+        if self.start is None and self.end is None:
+            given["period"] = self.period or DEFAULT_PERIOD
+        return IssueSearch.model_construct(**given).seen_by(current_user.username)
+
+
+class Found(NamedTuple):
+    """What the page shows of the store.
+
+    :param seen: by status, how many issues match.
+    :param total: the same, whenever the issues were seen; ``None`` if that is not known.
+    """
+
+    page: Page
+    seen: dict[str, Count]
+    total: dict[str, Count] | None
+
+
+def read_issues(given: Any) -> tuple[ListChoice[IssueForm], QueryLine]:
+    """Read the filter of the page from an address or a form."""
+    line = read_line(given)
+    return read_choice(IssueForm, without_old(given, line)), line
 
 
 @bp.get("/issues")
 @access.admin
 def list_of_issues() -> ResponseReturnValue:
-    """Show a page of issues; by default the open issues, last seen first."""
-    choice = read_choice(IssueForm, request.args)
-    filter, sort = choice.form.filter, choice.form.sort
-    after = _read_after(sort)
+    """Show a page of issues; by default the open issues of the week, last seen first."""
+    choice, line = read_issues(request.args)
+    form, now = choice.form, utc_now()
+    after = _read_after(form.sort)
+    found = None
     with current_store().read() as conn:
-        page = page_of_issues(conn, filter, sort=sort, after=after, limit=PAGE_SIZE)
-        of_any = filter.model_copy(update={"status": None})
-        counts = count_by_status(conn, of_any, MAX_COUNT + 1)
-        hours = hours_of(conn, [row.id for row in page.rows], utc_now())
+        if line.error is None:
+            try:
+                found = _find(conn, form, after)
+            except QueryError as error:
+                line = QueryLine(line.text, error=error)
         names = project_names(conn)
-        options = {**recent_values(conn), "project": project_options(names), "sort": SORTS}
-        options["assigned"] = [ME, NOBODY, *user_names(conn)]
+        users = user_names(conn)
+        groups = groups_of(recent_values(conn), names, users)
         highest = highest_id(conn)
+        more = _more_of(conn, found, now) if found else {}
+        decision = _decision(conn)
+    path = url_for("admin.list_of_issues")
+    shown: dict[str, Any] = {
+        "choice": choice,
+        "line": line,
+        "menu": query_menu(path, choice.values, groups),
+        "path": path,
+        "decision": decision,
+        "any_issues": highest > 0,
+        "highest": highest,
+    }
+    if found is None:
+        return render_template("issues.html", rows=[], tabs=_tabs(choice, None), **shown)
     return render_template(
         "issues.html",
-        rows=page.rows,
-        choice=choice,
-        tabs=_tabs(counts),
-        sparklines=sparklines(hours),
-        any_issues=any(count.number for count in counts.values()) or highest > 0,
-        options=options,
+        rows=found.page.rows,
+        tabs=_tabs(choice, found),
+        tab=form.here,
+        range=form.range(now),
         projects=names if len(names) > 1 else {},
-        highest=highest,
+        users=[name for name in users if name != current_user.username],
         is_first=after is None,
-        older=cursor_of(page.next) if page.next else None,
-        is_cut=page.is_cut,
+        older=cursor_of(found.page.next) if found.page.next else None,
+        is_cut=found.page.is_cut,
         looked_at=SCAN_ROWS,
+        any_time=_any_time(found, form.here),
+        **more,
+        **shown,
     )
 
 
-def _tabs(counts: dict[str, Count]) -> list[Tab]:
-    labels = {"unresolved": "Open", "resolved": "Resolved", "ignored": "Ignored"}
-    tabs = [Tab(name, label, _number(counts[name])) for name, label in labels.items()]
-    are_exact = all(count.is_exact for count in counts.values())
-    whole = Count(sum(count.number for count in counts.values()), are_exact)
-    return [*tabs, Tab("all", "All", _number(whole))]
+@bp.get("/live/issues")
+@access.admin
+def issue_news() -> ResponseReturnValue:
+    """Show how many issues have new events since the list was shown."""
+    choice, line = read_issues(request.args)
+    since = read_moment(request.args.get("since", ""))
+    count = Count(0, is_exact=True)
+    if line.error is None and since is not None:
+        with current_store().read() as conn:
+            filter = choice.form.filter.resolved(conn).selection(seen_since=since)
+            count = count_matching(conn, filter, MAX_COUNT + 1)
+    return render_template("_issue_news.html", count=count.number, choice=choice, since=since)
+
+
+def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
+    filter = form.filter.resolved(conn).selection()
+    page = page_of_issues(conn, filter, sort=form.sort, after=after, limit=PAGE_SIZE)
+    of_any = filter.selection(status=None)
+    seen = count_by_status(conn, of_any, MAX_COUNT + 1)
+    # An unnarrowed list is counted by an index. Others are counted only for an empty page.
+    is_wanted = filter.is_indexed or not page.rows
+    whenever = of_any.selection(seen_since=None, first_before=None)
+    total = count_by_status(conn, whenever, MAX_COUNT + 1) if is_wanted else None
+    return Found(page, seen, total)
+
+
+def _more_of(conn: Connection, found: Found, now: datetime) -> dict[str, Any]:
+    ids = [row.id for row in found.page.rows]
+    return {
+        "sparklines": sparklines(hours_of(conn, ids, now)),
+        "comments": comments_of(conn, ids),
+    }
+
+
+def _decision(conn: Connection) -> Decision | None:
+    """Return the decision that the page offers to undo."""
+    token = request.args.get("undo", "")
+    return find_decision(conn, current_user.username, token) if token else None
+
+
+def _tabs(choice: ListChoice[IssueForm], found: Found | None) -> list[Tab]:
+    labels = {"unresolved": "Open", "resolved": "Resolved", "ignored": "Ignored", "all": "All"}
+    query = str(_without_statuses(choice.form.parsed))
+    period = SEEN_IN.get(choice.form.range(utc_now()).name, "")
+    tabs = []
+    for name, label in labels.items():
+        status = "" if name == "unresolved" else name
+        address = choice.but(status=status, query=query)
+        number = _number(_count_of(found.total or found.seen, name)) if found else ""
+        seen = ""
+        if found and found.total and period and name == choice.form.here:
+            seen = f"{_number(_count_of(found.seen, name))} seen {period}"
+        tabs.append(Tab(name, label, number, seen, address))
+    return tabs
+
+
+def _without_statuses(query: Query) -> Query:
+    for status in STATUSES:
+        query = without(query, "is", status)
+    return query
+
+
+def _count_of(counts: dict[str, Count], tab: str) -> Count:
+    given = list(counts.values()) if tab == "all" else [counts.get(tab, Count(0, True))]
+    return Count(sum(count.number for count in given), all(count.is_exact for count in given))
+
+
+def _any_time(found: Found, tab: str) -> str:
+    """Return how many issues match whenever they were seen, for an empty page; else empty."""
+    if found.page.rows or found.total is None:
+        return ""
+    count = _count_of(found.total, tab)
+    return _number(count) if count.number else ""
 
 
 def _number(count: Count) -> str:

@@ -110,8 +110,15 @@ def _comments() -> Select[Any]:
 
 
 def project_names(conn: Connection) -> dict[int, str]:
-    """Return the names of all projects by id."""
-    return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
+    """Return the names of all projects by id, also of those whose data is still being removed."""
+    named = select(projects.c.id, projects.c.name).where(projects.c.purged_at.is_(None))
+    return {row.id: row.name for row in conn.execute(named)}
+
+
+def listed_projects(conn: Connection) -> dict[int, str]:
+    """Return the names of the projects to choose from, by id: all but deleted ones."""
+    named = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
+    return {row.id: row.name for row in conn.execute(named.order_by(projects.c.id))}
 
 
 def user_names(conn: Connection) -> list[str]:

@@ -43,7 +43,7 @@ def search() -> ResponseReturnValue:
     text = _text()
     with current_store().read() as conn:
         found = next(_by_id(conn, text), None)
-    return redirect(found.url if found else _issues(q=text))
+    return redirect(found.url if found else _issues(query=text))
 
 
 @bp.get("/live/suggestions")

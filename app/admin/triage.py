@@ -13,14 +13,15 @@ from flask_login import current_user
 from sqlalchemy import Connection, func, select
 
 from app.admin import bp
-from app.admin.filter_bar import ListChoice, read_choice
+from app.admin.filter_bar import ListChoice
 from app.admin.filters import plural
 from app.admin.ignore_choices import CHOICES, read_until
 from app.admin.issue import UNKNOWN
-from app.admin.issues import IssueForm
+from app.admin.issues import IssueForm, read_issues
 from app.admin.merging import merge_chosen
 from app.intake.retention import purge_deleted
 from app.issues import triage
+from app.issues import undo as undoing
 from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
 from app.issues.tables import STATUSES, issues
@@ -37,22 +38,31 @@ log = logging.getLogger("app.tracker")
 class Action(NamedTuple):
     """The action of a button: the new status, and the words that report it.
 
+    :param verb: the word that begins the report about many issues; ``end`` comes after them.
     :param until: returns what ends the ignoring, from the fields of the form and the current time.
     """
 
     status: str
     done: str
+    verb: str
+    end: str = ""
     fix: triage.Fix = triage.PLAINLY
     until: Callable[[datetime], IgnoreUntil] | None = None
 
 
 ACTIONS = {
-    "resolve": Action("resolved", "resolved"),
-    "resolve_next": Action("resolved", "resolved in the next release", triage.Fix(in_next=True)),
-    "ignore": Action("ignored", "ignored"),
-    "reopen": Action("unresolved", "open again"),
+    "resolve": Action("resolved", "resolved", "Resolved"),
+    "resolve_next": Action(
+        "resolved",
+        "resolved in the next release",
+        "Resolved",
+        " in the next release",
+        triage.Fix(in_next=True),
+    ),
+    "ignore": Action("ignored", "ignored", "Ignored"),
+    "reopen": Action("unresolved", "open again", "Reopened"),
     **{
-        f"ignore_{name}": Action("ignored", "ignored", until=until)
+        f"ignore_{name}": Action("ignored", "ignored", "Ignored", until=until)
         for name, until in CHOICES.items()
     },
 }
@@ -139,15 +149,17 @@ def comment(issue_id: int) -> ResponseReturnValue:
 @bp.post("/issues/change")
 @access.admin
 def change_issues() -> ResponseReturnValue:
-    """Resolve, ignore, reopen, merge or delete the chosen issues, and redirect (303).
+    """Resolve, ignore, reopen, assign, merge or delete the chosen issues, and redirect (303).
 
     Before it deletes, it shows a page that asks whether to delete.
 
     :raise 400: there is no such action.
     """
-    action, choice = request.form.get("action", ""), read_choice(IssueForm, request.form)
-    is_every = request.form.get("scope") == "matching"
-    ids = _ids()
+    action, (choice, line) = request.form.get("action", ""), read_issues(request.form)
+    if line.error or choice.problems:
+        # Without what is wrong, the filter would match more issues than the person saw.
+        abort(400, description="the filter of the list is wrong")
+    is_every, ids = request.form.get("scope") == "matching", _ids()
     if not ids and not is_every:
         flash("No issue was chosen.", "warning")
     elif action == "merge":
@@ -155,22 +167,99 @@ def change_issues() -> ResponseReturnValue:
             return redirect(url_for("admin.show_issue", issue_id=stays), 303)
     elif action == "delete" and request.form.get("sure") != "yes":
         return _ask(choice, ids, is_every)
+    elif action == "delete":
+        _delete(_every(choice) if is_every else [ids])
     else:
-        _change(action, _every(choice) if is_every else [ids])
-    parameters: dict[str, Any] = {**choice.values}
-    return redirect(url_for("admin.list_of_issues", **parameters), 303)
+        token = _change(_change_of(action), _every(choice) if is_every else [ids])
+        return redirect(_list_of(choice, undo=token, then=request.form.get("then", "")), 303)
+    return redirect(_list_of(choice), 303)
 
 
-def _change(action: str, batches: Iterable[list[int]]) -> None:
-    if action == "delete":
-        _delete(batches)
-        return
-    found = ACTIONS.get(action) or abort(400)
-    until, changed = _until(found), 0
+@bp.post("/issues/undo")
+@access.admin
+def undo_change() -> ResponseReturnValue:
+    """Undo the user's last decision about issues of the list, and redirect to it (303)."""
+    choice, _ = read_issues(request.form)
+    actor = current_user.username
+    with current_store().write() as conn:
+        decision = undoing.find_decision(conn, actor, request.form.get("token", ""))
+        undone = undoing.undo(conn, actor, decision) if decision else None
+    if undone is None:
+        flash("This cannot be undone any more.", "warning")
+    else:
+        left = f" {plural(undone.left, 'issue')} changed since and stayed." if undone.left else ""
+        flash(f"Undone: {plural(undone.restored, 'issue')} as before.{left}", "note")
+    return redirect(_list_of(choice), 303)
+
+
+def _list_of(choice: ListChoice[IssueForm], undo: str | None = None, then: str = "") -> str:
+    """Return the address of the list.
+
+    :param undo: the token of a decision that the list offers to undo.
+    :param then: the id of the issue that gets the focus.
+    """
+    parameters: dict[str, Any] = {**choice.values, "undo": undo}
+    anchor = f"issue-{then}" if then.isascii() and then.isdigit() and len(then) < 20 else None
+    return url_for("admin.list_of_issues", **parameters, _anchor=anchor)
+
+
+class Change(NamedTuple):
+    """A change of many issues.
+
+    :param apply: changes issues and returns the ids of those that changed.
+    :param verb: begins the report; ``end`` comes after the number of issues.
+    """
+
+    apply: Callable[[Connection, list[int]], list[int]]
+    verb: str
+    end: str
+
+
+def _change_of(name: str) -> Change:
+    """Return the change of a button.
+
+    :raise 400: there is no such action or user.
+    """
+    if name.startswith("assign:"):
+        return _assignment(name.removeprefix("assign:") or None)
+    action = ACTIONS.get(name) or abort(400)
+    until = _until(action)
+    end = f" {words_of(until, utc_now())}" if until else action.end
+    return Change(lambda conn, ids: _set_status(conn, ids, action, until), action.verb, end)
+
+
+def _assignment(username: str | None) -> Change:
+    if username is not None and not current_accounts().is_user(username):
+        abort(400, description="there is no such user")
+    actor = current_user.username
+    return Change(
+        lambda conn, ids: triage.assign(conn, ids, username, actor),
+        "Assigned",
+        f" to {username or 'nobody'}",
+    )
+
+
+def _change(change: Change, batches: Iterable[list[int]]) -> str | None:
+    """Change issues, and return the token that undoes it; ``None`` if it cannot be undone."""
+    former: dict[int, undoing.Values] = {}
+    now: dict[int, undoing.Values] = {}
+    changed = 0
     for ids in batches:
         with current_store().write() as conn:
-            changed += len(_set_status(conn, ids, found, until))
-    flash(f"{plural(changed, 'issue')} now {_done(found, until)}.", "note")
+            before = undoing.values_of(conn, ids)
+            found = change.apply(conn, ids)
+            changed += len(found)
+            if changed <= undoing.MAX_ISSUES:
+                now |= undoing.values_of(conn, found)
+                former |= {id: before[id] for id in found}
+    words = f"{change.verb} {plural(changed, 'issue')}{change.end}"
+    if not 0 < changed <= undoing.MAX_ISSUES:
+        flash(f"{words}.", "note")
+        return None
+    decision = undoing.Decision(undoing.new_token(), words, former, now)
+    with current_store().write() as conn:
+        undoing.remember(conn, current_user.username, decision)
+    return decision.token
 
 
 def _delete(batches: Iterable[list[int]]) -> None:

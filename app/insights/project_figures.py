@@ -4,9 +4,9 @@
         figures = figures_of_projects(conn, chosen, project_id, environment)
         series = series_of_projects(conn, chosen, project_id, environment)
 
-Without a project they are those of all projects. Events that the background task has not counted
-yet (:mod:`app.stats.environments`) are added. New issues are those of all environments. Test errors
-are not counted.
+Without a project they are those of all projects but the demo projects. Events that the background
+task has not counted yet (:mod:`app.stats.environments`) are added. New issues are those of all
+environments. Test errors are not counted.
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ from app.inputs import Range
 from app.inputs.period import DAY_S
 from app.issues.series import Series, make_series, users_by_day, users_by_hour
 from app.issues.tables import STATUSES, issues
+from app.projects import projects
 from app.stats import environments
 from app.stats.environments import ALL_PROJECTS, ENVIRONMENT, PROJECT
 from app.stats.tables import affected_days, affected_users, project_environments
 from app.stats.users import MAX_USERS, Subject, of_subject
 from app.stats.windows import FOREVER, HOURS_A_DAY, Window, moment_of_hour, window_of
 from app.store.paging import SCAN_ROWS, Count, hidden
+
+DEMO_PROJECTS = select(projects.c.id).where(projects.c.is_demo)
 
 
 class ProjectFigures(NamedTuple):
@@ -90,7 +93,9 @@ def series_of_projects(
 def _scope_of(conn: Connection, project_id: int | None, environment: str | None) -> Scope:
     columns = project_environments.c
     query = select(columns.id)
-    if project_id is not None:
+    if project_id is None:
+        query = query.where(columns.project_id.not_in(DEMO_PROJECTS))
+    else:
         query = query.where(columns.project_id == project_id)
     if environment is not None:
         query = query.where(columns.name == environment)
@@ -104,7 +109,9 @@ def _counts(conn: Connection, scope: Scope, window: Window) -> list[int]:
     counts = [sum(column) for column in zip(*by_id.values(), strict=True)] or [0] * length
     end = FOREVER if window.is_open else window.end
     for event in environments.uncounted(conn, environments.MAX_UNCOUNTED):
-        is_of_project = scope.project_id in (None, event.project_id)
+        is_of_project = scope.project_id == event.project_id
+        if scope.project_id is None:
+            is_of_project = not event.is_demo
         is_of_scope = is_of_project and scope.environment in (None, event.environment)
         if is_of_scope and not event.is_test and window.begin <= event.hour < end:
             window.place(counts, (event.hour - window.origin) // window.width, 1)
@@ -168,9 +175,10 @@ def _new_issues(conn: Connection, scope: Scope, window: Window) -> Count:
     for status in STATUSES:
         new = select(columns.project_id).where(columns.status == status, *within)
         some = new.order_by(columns.first_seen).limit(SCAN_ROWS).subquery()
-        query = select(func.count()).select_from(some)
-        if scope.project_id is not None:
-            query = query.where(some.c.project_id == scope.project_id)
+        is_of_project = some.c.project_id == scope.project_id
+        if scope.project_id is None:
+            is_of_project = some.c.project_id.not_in(DEMO_PROJECTS)
+        query = select(func.count()).select_from(some).where(is_of_project)
         counts.append(query.scalar_subquery())
     numbers = [int(number) for number in conn.execute(select(*counts)).one()]
     return Count(sum(numbers), max(numbers) < SCAN_ROWS)

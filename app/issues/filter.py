@@ -76,30 +76,15 @@ class IssueFilter(Filter):
         An event id in ``q`` is replaced by the issues of that event, if it is stored. A user with
         few issues is found by the index of assigned issues.
         """
-        assigned = issues.c.assigned_to
-        if self.assigned not in (None, NOBODY) and is_small(
-            conn, assigned, assigned == self.assigned
-        ):
-            return self.selection(few_assigned=True)._of_event(conn)
-        return self._of_event(conn)
+        assigned, changed = issues.c.assigned_to, {"is_resolved": True}
+        if self.assigned not in (None, NOBODY):
+            changed["few_assigned"] = is_small(conn, assigned, assigned == self.assigned)
+        return self.selection(**changed)._of_event(conn)
 
     def selection(self, **changed: Any) -> IssueSelection:
         """Return this filter with other values of some fields, also those of a selection."""
         given = {name: value for name, value in self if name in IssueSelection.model_fields}
         return IssueSelection.model_construct(**given | changed)
-
-    def _of_event(self, conn: Connection) -> IssueFilter:
-        event_id = parse_event_id(search_text(self.q))
-        if event_id is None:
-            return self
-        # The project comes first, as in the index.
-        of_event = select(events.c.issue_id).where(
-            events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
-        )
-        found = tuple(conn.scalars(of_event))
-        if not found:
-            return self
-        return self.selection(q=None, ids=found)
 
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter.
@@ -152,23 +137,44 @@ class IssueSelection(IssueFilter):
         before transactions were counted, only the last event is compared.
     :param ids: the ids of the issues.
     :param few_assigned: the user of ``assigned`` has so few issues that all can be read.
+    :param is_resolved: whether everything was looked up.
     :param conditions: conditions in SQL, which are checked on each issue.
     :param wanted: the only statuses that issues can have; ``None`` for all of them.
     :param seen_since: the issues were last seen at this time or later.
+    :param first_before: the issues were first seen before this time.
     """
 
     transactions: tuple[str, ...] | None = None
     ids: tuple[int, ...] | None = None
     few_assigned: bool = False
+    is_resolved: bool = False
     conditions: tuple[Any, ...] = ()
     wanted: tuple[str, ...] | None = None
     seen_since: datetime | None = None
+    first_before: datetime | None = None
 
     @property
     def statuses(self) -> Sequence[str]:
         """The statuses of the issues that match this filter."""
         statuses = super().statuses
         return statuses if self.wanted is None else [s for s in statuses if s in self.wanted]
+
+    def resolved(self, conn: Connection) -> IssueFilter:
+        """Return this filter with what is looked up once for all of its queries."""
+        return self if self.is_resolved else super().resolved(conn)
+
+    def _of_event(self, conn: Connection) -> IssueSelection:
+        event_id = parse_event_id(search_text(self.q))
+        if event_id is None:
+            return self
+        # The project comes first, as in the index.
+        of_event = select(events.c.issue_id).where(
+            events.c.project_id.in_(select(projects.c.id)), events.c.event_id == event_id
+        )
+        found = tuple(conn.scalars(of_event))
+        if not found:
+            return self
+        return self.selection(q=None, ids=found)
 
     def apply(self, query: Select[Any]) -> Select[Any]:
         """Return a query over ``issues`` with the conditions of this filter, except its status."""
@@ -201,6 +207,8 @@ class IssueSelection(IssueFilter):
 
     def _others(self) -> list[Any]:
         found = [*super()._others(), *self.conditions]
+        if self.first_before is not None:
+            found.append(hidden(issues.c.first_seen) < self.first_before)
         if self.transactions is None:
             return found
         names = [clean_text(name) for name in self.transactions]

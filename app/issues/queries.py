@@ -14,7 +14,16 @@ from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_tags, issues, transitions
-from app.store.paging import Count, Key, Page, count_rows, key_of, read_page
+from app.store.paging import (
+    Count,
+    Key,
+    Page,
+    count_rows,
+    hidden,
+    is_small,
+    key_of,
+    read_page,
+)
 
 MAX_ROW_NUMBER = 2**63
 MAX_COUNT = 2**31
@@ -143,10 +152,7 @@ def count_by_status(
     """Return how many issues match, by status; stop counting at ``at_most`` for each."""
     filter = filter.resolved(conn)
     if not filter.is_indexed:
-        return {
-            status: count_rows(conn, filter.listing(status), at_most=at_most)
-            for status in filter.statuses
-        }
+        return _checked_counts(conn, filter, at_most)
     if not filter.statuses:
         return {}
     since = getattr(filter, "seen_since", None)
@@ -158,6 +164,20 @@ def count_by_status(
         status: Count(number, number < at_most)
         for status, number in zip(filter.statuses, found, strict=True)
     }
+
+
+def _checked_counts(conn: Connection, filter: IssueFilter, at_most: int) -> dict[str, Count]:
+    """Return the counts of a filter that has to check each issue."""
+    if not is_small(conn, issues.c.id):
+        return {
+            status: count_rows(conn, filter.listing(status), at_most=at_most)
+            for status in filter.statuses
+        }
+    query = filter.apply(select(issues.c.status, func.count()))
+    known = hidden(issues.c.status).in_(STATUSES)
+    found = {row[0]: row[1] for row in conn.execute(query.where(known).group_by(issues.c.status))}
+    numbers = {status: int(found.get(status, 0)) for status in filter.statuses}
+    return {s: Count(min(number, at_most), number < at_most) for s, number in numbers.items()}
 
 
 @cache
@@ -172,6 +192,24 @@ def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[
         some = some.limit(bindparam("at_most", type_=Integer))
         counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
     return select(*counts)
+
+
+def comments_of(conn: Connection, issue_ids: list[int]) -> dict[int, int]:
+    """Return how many comments each issue has."""
+    found = dict.fromkeys(issue_ids, 0)
+    rows = conn.execute(_comments(), {"ids": issue_ids}) if issue_ids else ()
+    found.update((issue_id, count) for issue_id, count in rows)
+    return found
+
+
+@cache
+def _comments() -> Select[int, int]:
+    columns = transitions.c
+    return (
+        select(columns.issue_id, func.count())
+        .where(columns.issue_id.in_(bindparam("ids", expanding=True)), columns.kind == "commented")
+        .group_by(columns.issue_id)
+    )
 
 
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:

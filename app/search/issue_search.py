@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from app.inputs import Control, InputError
 from app.inputs.period import Range, RangeFilter
 from app.issues.filter import ME, NOBODY, IssueFilter
-from app.issues.tables import issues
 from app.protocol.event import parse_event_id
 from app.search.errors import QueryError
 from app.search.grammar import MAX_LENGTH, Query, Term, Value, parse
@@ -20,7 +19,6 @@ from app.search.issue_terms import NONE, condition_of, statuses_of
 from app.search.projects import project_ids
 from app.search.row_terms import condition_on_row
 from app.store import utc_now
-from app.store.paging import hidden
 
 QueryText = Annotated[
     str,
@@ -74,12 +72,11 @@ class IssueSearch(IssueFilter, RangeFilter):
         chosen = self.range_of(utc_now())
         fields, rest = self._as_fields(conn, self.parsed.terms)
         found = [self._condition(conn, term, chosen) for term in rest]
-        if chosen.end is not None:
-            found.append(hidden(issues.c.first_seen) < chosen.end)
         selection = self.selection(
             conditions=tuple(found),
             wanted=statuses_of(rest),
             seen_since=chosen.start,
+            first_before=chosen.end,
             **fields,
         )
         return selection.resolved(conn)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sqlalchemy import Boolean, Connection, column, func, select, table, update
 
 from app.events.tables import events
+from app.projects import projects
 from app.stats import user_expiry
 from app.stats.additive import OTHER
 from app.stats.hour_expiry import roll_up_hours
@@ -40,7 +41,8 @@ MAX_ENVIRONMENTS = 50
 BATCH_SIZE = 500
 # The most events that a reader adds, because they are not counted yet.
 MAX_UNCOUNTED = 5000
-# Kinds of subjects, beside those of `users.py`: an environment, a project, and all projects.
+# Kinds of subjects, beside those of `users.py`: an environment, a project, and all projects but the
+# demo projects.
 ENVIRONMENT, PROJECT, EVERYTHING = 3, 4, 5
 KINDS = (ENVIRONMENT, PROJECT, EVERYTHING)
 ALL_PROJECTS = Subject(EVERYTHING, 0)
@@ -59,6 +61,7 @@ class Stored(NamedTuple):
     hour: int
     user_hash: str
     is_test: bool
+    is_demo: bool
 
 
 def count_stored(store: Store, users: UserCounter, now: datetime, at_most: int = 20_000) -> int:
@@ -86,7 +89,9 @@ def uncounted(conn: Connection, at_most: int) -> list[Stored]:
     who = func.coalesce(_EVENTS.user_hash, "").label("user_hash")
     # A test error does not count. The table of issues belongs to a package above.
     is_test = select(_ISSUES.c.is_test).where(_ISSUES.c.id == _EVENTS.issue_id).scalar_subquery()
-    query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who, is_test)
+    is_demo = select(projects.c.is_demo).where(projects.c.id == _EVENTS.project_id)
+    flags = is_test, is_demo.scalar_subquery()
+    query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who, *flags)
     last = select(environments_counted.c.event_id).scalar_subquery()
     query = query.where(_EVENTS.id > func.coalesce(last, 0)).order_by(_EVENTS.id).limit(at_most)
     return [Stored(*row) for row in conn.execute(query)]
@@ -116,7 +121,8 @@ def _count(conn: Connection, rows: Sequence[Stored], users: UserCounter, now: da
         number = numbers[row.project_id, row.environment]
         hours[number, row.hour] += 1
         if row.user_hash:
-            subjects = (ENVIRONMENT, number), (PROJECT, row.project_id), ALL_PROJECTS
+            subjects = [Subject(ENVIRONMENT, number), Subject(PROJECT, row.project_id)]
+            subjects += [] if row.is_demo else [ALL_PROJECTS]
             of_day = met[row.hour // HOURS_A_DAY]
             of_day += [(*subject, row.user_hash, row.hour) for subject in subjects]
     counts = [

@@ -3,6 +3,7 @@
 //   data-copy, data-copy-url   copy an element's text, or what an address answers
 //   data-item                  j and k walk over these
 //   data-key                   this key clicks (or focuses) the element
+//   data-row-key               this key clicks the element for the chosen rows, or the focused one
 //   data-fold                  unfolds or folds every call of a stack
 //   data-pick                  chooses every row of the form with this id
 
@@ -95,6 +96,39 @@ document.querySelectorAll("[data-pick]").forEach((all) => {
   });
 });
 
+// ---- deciding from a list -----------------------------------------------------------------------
+
+const rowsWithBoxes = () => [...document.querySelectorAll("[data-item]")].filter(boxOf);
+const focusedRow = () => rowsWithBoxes().find((item) => item === document.activeElement);
+
+function boxOf(item) {
+  return item.closest("tr")?.querySelector("input[name=ids]");
+}
+
+function pick() {
+  const row = focusedRow();
+  if (row) boxOf(row).checked = !boxOf(row).checked;
+}
+
+// Chooses the focused row unless rows are chosen, and lets the answer focus the row after them.
+function decide(key) {
+  const button = document.querySelector(`[data-row-key="${CSS.escape(key)}"]`);
+  const rows = rowsWithBoxes();
+  if (!button || !rows.length) return false;
+  const focused = focusedRow();
+  if (focused && !rows.some((row) => boxOf(row).checked)) boxOf(focused).checked = true;
+  const last = rows.findLastIndex((row) => boxOf(row).checked);
+  if (last < 0) return false;
+  const rest = [...rows.slice(last + 1), ...rows.slice(0, last).reverse()];
+  const next = rest.find((row) => !boxOf(row).checked);
+  button.closest("form").elements.then.value = next ? boxOf(next).value : "";
+  button.click();
+  button.closest("details")?.querySelector(".choices button")?.focus();
+  return true;
+}
+
+if (location.hash.startsWith("#issue-")) document.getElementById(location.hash.slice(1))?.focus();
+
 // ---- keys ---------------------------------------------------------------------------------------
 
 function walk(step) {
@@ -130,13 +164,19 @@ document.querySelectorAll("[data-help]").forEach((button) => {
   button.addEventListener("click", () => help.showModal());
 });
 
-const KEYS = { j: () => walk(1), k: () => walk(-1), f: foldAll, "?": () => help.showModal() };
+const KEYS = {
+  j: () => walk(1),
+  k: () => walk(-1),
+  x: pick,
+  f: foldAll,
+  "?": () => help.showModal(),
+};
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, dialog[open]");
+  const typing = event.target.closest("input:not([type=checkbox]), textarea, select, dialog[open]");
   if (!help || typing || !keysOn.checked) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (KEYS[event.key]) KEYS[event.key]();
-  else if (!press(event.key)) return;
+  else if (!decide(event.key) && !press(event.key)) return;
   event.preventDefault();
 });

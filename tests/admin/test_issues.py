@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -25,7 +26,8 @@ from tests.conftest import csrf_token, parts_of
 
 
 def titles(page: str) -> list[str]:
-    return [unescape(t) for t in re.findall(r'class="target"[^>]*>([^<]+)<', page)]
+    found = re.findall(r'class="target"[^>]*>(.*?)</a>', page)
+    return [unescape(re.sub("<[^>]*>", "", title)) for title in found]
 
 
 def tabs(page: str) -> dict[str, str]:
@@ -68,8 +70,16 @@ def test_list_shows_what_one_chooses_by(admin_client: FlaskClient) -> None:
     sentry.capture_message("one", level="warning")
     page = admin_client.get("/admin/issues").text
     row = page[page.index("<tbody>") : page.index("</tbody>")]
-    for expected in (">one<", "warning", "unresolved", "1 event in 24 hours", "shop@1.2.3"):
+    for expected in (
+        ">one<",
+        "warning",
+        "1 event in 24 hours",
+        "new in shop@1.2.3",
+        "1 event · 1 user",
+    ):
         assert expected in row, expected
+    # Every issue of the tab is open.
+    assert "unresolved" not in row
     assert row.count("<time ") == 2
     assert len(re.findall(r"M\d+ 18v-\d+", row)) == 24
 
@@ -96,10 +106,11 @@ def test_filter_and_sorting_stand_in_every_address_of_the_page(
 ) -> None:
     fill(app, PAGE_SIZE + 10, level="fatal")
     fill(app, 1, title="other")
-    page = admin_client.get("/admin/issues?q=issue&level=fatal&sort=times_seen").text
+    page = admin_client.get("/admin/issues?query=issue+level:fatal&sort=times_seen").text
     assert tabs(page)["Open"] == str(PAGE_SIZE + 10)
-    for address in re.findall(r'href="(/admin/issues\?[^"]+)"', page):
-        assert "q=issue" in address and "level=fatal" in address and "sort=times_seen" in address
+    status_tabs = page[page.index('aria-label="Status"') : page.index('class="query-line"')]
+    assert status_tabs.count("sort=times_seen") == 4
+    assert status_tabs.count("query=issue+level%3Afatal") == 4
     older = unescape(re.search(r'href="([^"]+)" rel="next"', page)[1])
     second = admin_client.get(older).text
     assert len(titles(second)) == 10 and "other" not in titles(second)
@@ -123,12 +134,13 @@ def test_list_is_sorted_as_asked(
 
 def test_projects_are_told_apart_once_there_are_two(app: Flask, admin_client: FlaskClient) -> None:
     fill(app, 1)
-    assert 'name="project"' not in admin_client.get("/admin/issues").text
+    assert "<b>Project</b>" not in admin_client.get("/admin/issues").text
     with parts_of(app).store.write() as conn:
         conn.execute(projects.insert().values(id=2, name="the shop", created_at=utc_now()))
     fill(app, 1, title="of the shop", project_id=2)
     page = admin_client.get("/admin/issues").text
-    assert 'name="project"' in page and '<span class="chip">the shop</span>' in page
+    assert '<a href="/admin/issues?project=2">the shop</a>' in page
+    assert '<span class="chip">the shop</span>' in page
     assert titles(admin_client.get("/admin/issues?project=2").text) == ["of the shop"]
 
 
@@ -139,8 +151,9 @@ def test_each_emptiness_of_the_list_says_something_else(
     fill(app, 1)
     for query, words in [
         ("status=ignored", "No issue is ignored."),
-        ("q=nothing&level=fatal", "No issue that is open matches"),
-        ("status=all&q=nothing", "No issue matches"),
+        ("query=nothing+level:fatal", "No issue that is open matches"),
+        ("status=all&query=nothing", "No issue matches"),
+        ("start=2001-01-01&end=2001-01-02", "No issue that is open was seen in this range."),
         ("before=2001-01-01T00:00:00%2B00:00~1", "There are no more issues."),
     ]:
         page = admin_client.get(f"/admin/issues?{query}").text
@@ -154,10 +167,98 @@ def test_each_emptiness_of_the_list_says_something_else(
 
 def test_wrong_parameters_are_named_and_left_out(app: Flask, admin_client: FlaskClient) -> None:
     fill(app, 1)
-    query = "status=gone&sort=luck&level=loud&project=x&before=nonsense&environment=%00"
+    query = "status=gone&sort=luck&project=x&before=nonsense&environment=%00"
     page = admin_client.get(f"/admin/issues?{query}")
     assert page.status_code == 200
-    assert page.text.count("It was left out.") == 4
+    assert page.text.count("It was left out.") == 3
+
+
+def test_parameters_of_older_addresses_become_terms(app: Flask, admin_client: FlaskClient) -> None:
+    fill(app, 1, title="paid twice", level="fatal")
+    fill(app, 1, title="paid once", level="error")
+    page = admin_client.get("/admin/issues?q=paid+twice&level=fatal&assigned=nobody").text
+    assert 'value="level:fatal assigned:nobody &#34;paid twice&#34;"' in page
+    assert titles(page) == ["paid twice"]
+
+
+def test_wrong_query_shows_where_it_is_wrong_and_no_issue(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    fill(app, 1)
+    page = admin_client.get("/admin/issues?query=issue+is:unresolve").text
+    assert "<code>issue is:<mark>unresolve</mark></code>" in page
+    assert "Did you mean is:unresolved?" in page and ">Clear</a>" in page
+    assert titles(page) == [] and 'class="bulk"' not in page
+    for query in ("is:unresolve", "trace:abc"):
+        form = {"action": "resolve", "scope": "matching", "highest": "9", "query": query}
+        assert post(admin_client, "/admin/issues/change", **form).status_code in (400, 422)
+    assert titles(admin_client.get("/admin/issues").text) == ["issue 0000"]
+
+
+def test_key_with_a_typo_gets_a_hint(app: Flask, admin_client: FlaskClient) -> None:
+    fill(app, 1)
+    page = admin_client.get("/admin/issues?query=levl:error").text
+    assert "Did you mean level?" in page
+
+
+def test_states_in_the_query_choose_the_tab(admin_client: FlaskClient) -> None:
+    for name in "ab":
+        sentry.capture_message(name)
+    post(admin_client, "/admin/issues/change", action="resolve", ids=[id_of(admin_client, "a")])
+    page = admin_client.get("/admin/issues?query=is:resolved").text
+    assert titles(page) == ["a"]
+    assert re.search(r'class="here" aria-current="page">Resolved', page)
+    page = admin_client.get("/admin/issues?query=is:[resolved,unresolved]").text
+    assert titles(page) == ["b", "a"] and ">resolved</span>" in page
+
+
+def test_issues_of_the_week_are_shown_and_older_ones_offered(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    fill(app, 3, last_seen=utc_now() - timedelta(days=20))
+    empty = admin_client.get("/admin/issues").text
+    assert titles(empty) == []
+    address = re.search(r'<a href="([^"]+)">Show all 3</a>', empty)[1]
+    assert len(titles(admin_client.get(unescape(address)).text)) == 3
+    fill(app, 1, title="new")
+    page = admin_client.get("/admin/issues").text
+    assert titles(page) == ["new"]
+    assert 'Open <span class="count">4</span><span class="seen">, 1 seen this week' in page
+
+
+def test_menu_writes_terms_into_the_query_and_takes_them_out(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    fill(app, 1, level="fatal")
+
+    def link(path: str, label: str) -> str:
+        page = admin_client.get(path).text
+        return unescape(re.search(rf'<a href="([^"]+)"[^>]*>{label}</a>', page)[1])
+
+    fatal = link("/admin/issues?query=issue+level:error", "fatal")
+    assert fatal == "/admin/issues?query=issue+level%3Afatal"
+    assert titles(admin_client.get(fatal).text) == ["issue 0000"]
+    assert link(fatal, "fatal") == "/admin/issues?query=issue"
+    mine = link("/admin/issues", "me")
+    assert titles(admin_client.get(mine).text) == []
+
+
+def test_row_counts_the_comments_of_its_issue(
+    client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    sentry.capture_message("one")
+    for text in ("who saw it?", "I did"):
+        client.post("/api/issues/1/comments", json={"text": text})
+    assert "2 comments" in admin_client.get("/admin/issues").text
+
+
+def test_issues_with_new_events_are_announced(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    page = admin_client.get("/admin/issues").text
+    address = unescape(re.search(r'data-poll-url="([^"]+)"', page)[1])
+    assert " new</a>" not in admin_client.get(address).text
+    sentry.capture_message("one")
+    assert "1 new</a>" in admin_client.get(address).text
 
 
 # ---- many at once -------------------------------------------------------------------------------
@@ -169,28 +270,63 @@ def test_chosen_issues_are_changed_and_the_list_comes_back_as_it_was(
     for name in ("shop a", "shop b", "shop c"):
         sentry.capture_message(name)
     chosen = [id_of(admin_client, "shop a"), id_of(admin_client, "shop b")]
-    answer = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen, q="shop")
-    assert answer.request.full_path == "/admin/issues?q=shop"
-    assert "2 issues now resolved." in answer.text and titles(answer.text) == ["shop c"]
+    answer = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen, query="shop")
+    assert answer.request.full_path.startswith("/admin/issues?query=shop&undo=")
+    assert "Resolved 2 issues." in answer.text and titles(answer.text) == ["shop c"]
     page = admin_client.get(f"/admin/issues/{chosen[0]}?tab=history").text
     assert history(page) == ["Resolved by admin", "First seen"]
     again = post(admin_client, "/admin/issues/change", action="resolve", ids=chosen)
-    assert "0 issues now resolved." in again.text
+    assert "Resolved 0 issues." in again.text
 
 
 def test_all_that_match_are_changed_on_every_page_but_what_came_later(
     app: Flask, admin_client: FlaskClient
 ) -> None:
     fill(app, PAGE_SIZE + 5)
-    page = admin_client.get("/admin/issues?q=issue").text
+    page = admin_client.get("/admin/issues?query=issue").text
     highest = re.search(r'name="highest" value="(\d+)"', page)[1]
     fill(app, 1, title="issue late")
     answer = post(
         admin_client, "/admin/issues/change",
-        action="ignore", scope="matching", highest=highest, q="issue",
+        action="ignore", scope="matching", highest=highest, query="issue",
     )  # fmt: skip
-    assert "55 issues now ignored." in answer.text
+    assert "Ignored 55 issues." in answer.text
     assert titles(answer.text) == ["issue late"]
+
+
+def test_decision_about_issues_of_the_list_is_undone(admin_client: FlaskClient) -> None:
+    for name in ("shop a", "shop b", "shop c"):
+        sentry.capture_message(name)
+    chosen = [id_of(admin_client, "shop a"), id_of(admin_client, "shop b")]
+    for action, words in [
+        ("resolve", "Resolved 2 issues."),
+        ("ignore_worse", "Ignored 2 issues until it gets worse."),
+        ("assign:admin", "Assigned 2 issues to admin."),
+    ]:
+        answer = post(admin_client, "/admin/issues/change", action=action, ids=chosen)
+        assert words in answer.text
+        # It is offered as long as the page is open, and after a reload.
+        page = admin_client.get(answer.request.full_path).text
+        token = re.search(r'name="token" value="([^"]+)"', page)[1]
+        undone = post(admin_client, "/admin/issues/undo", token=token, query="shop")
+        assert undone.request.full_path == "/admin/issues?query=shop"
+        assert "Undone: 2 issues as before." in undone.text
+        assert titles(undone.text) == ["shop c", "shop b", "shop a"]
+        again = post(admin_client, "/admin/issues/undo", token=token)
+        assert "This cannot be undone any more." in again.text
+    page = admin_client.get(f"/admin/issues/{chosen[0]}?tab=history").text
+    assert history(page)[:2] == ["Assigned by admin", "Assigned by admin"]
+    assert (
+        post(admin_client, "/admin/issues/change", action="assign:x", ids=chosen).status_code == 400
+    )
+
+
+def test_next_issue_gets_the_focus_after_a_decision(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    form = {"csrf_token": csrf_token(admin_client, "/admin/"), "action": "resolve", "ids": "1"}
+    for then, anchor in [("7", "#issue-7"), ("x", ""), ("", "")]:
+        answer = admin_client.post("/admin/issues/change", data={**form, "then": then})
+        assert answer.location.partition("#")[1:] == tuple(anchor.partition("#")[1:])
 
 
 def test_nothing_chosen_changes_nothing_and_says_so(admin_client: FlaskClient) -> None:

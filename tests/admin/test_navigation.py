@@ -16,7 +16,9 @@ from tests.delivery.shop import add_project
 
 pytestmark = pytest.mark.one_database
 # Pages that stand for themselves, and answers that are no pages.
-ALONE = {"login", "search", "suggestions", "news", "show_trail", "show_first_event"}
+ALONE = {"login", "search", "suggestions", "news", "issue_news", "show_trail"} | {
+    "show_first_event"
+}
 FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"}
 
 

@@ -166,7 +166,8 @@ def test_trail_of_an_event_that_is_not_stored_yet_is_followed(admin_client: Flas
 
 
 def titles(page: str) -> list[str]:
-    return re.findall(r'class="target"[^>]*>([^<]+)<', page)
+    found = re.findall(r'class="target"[^>]*>(.*?)</a>', page)
+    return [re.sub("<[^>]*>", "", title) for title in found]
 
 
 def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClient) -> None:

@@ -63,3 +63,31 @@ def test_keys_open_the_menu_and_lead_to_the_users(server: Server, new_page: NewP
     page.locator("h1").click()
     page.keyboard.press("i")
     expect(page.get_by_text("Until it gets worse")).to_be_visible()
+
+
+def test_keys_decide_from_the_list_and_go_to_the_next_row(
+    server: Server, new_page: NewPage
+) -> None:
+    for name in ("list a", "list b", "list c"):
+        server.insert({"message": name})
+    page = new_page().page
+    page.goto("/admin/issues?query=list")
+    rows = page.locator(".issues .target")
+    expect(rows).to_have_text(["list c", "list b", "list a"])
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("e")
+    expect(rows).to_have_text(["list c", "list a"])
+    expect(page.get_by_role("link", name="list a")).to_be_focused()
+    expect(page.get_by_text("Resolved 1 issue.")).to_be_visible()
+    page.keyboard.press("i")
+    page.keyboard.press("Enter")  # the first choice of the menu
+    expect(page.get_by_text("Ignored 1 issue until it gets worse.")).to_be_visible()
+    expect(page.get_by_role("link", name="list c")).to_be_focused()
+    page.keyboard.press("z")
+    expect(rows).to_have_text(["list c", "list a"])
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    page.keyboard.press("a")
+    page.keyboard.press("Enter")
+    expect(page.locator(".issues .assignee")).to_have_text("assigned to admin")
