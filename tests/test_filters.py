@@ -45,7 +45,8 @@ def test_api_asks_for_each_field_of_a_filter(client: FlaskClient, name: str) -> 
     assert set(FILTERS[name].model_fields) <= described
 
 
-@pytest.mark.parametrize("name", FILTERS)
+# Issues have a query line instead.
+@pytest.mark.parametrize("name", sorted(FILTERS.keys() - {"issues"}))
 def test_bar_of_a_page_asks_for_each_field_that_has_a_control(
     app: Flask, admin_client: FlaskClient, name: str
 ) -> None:
@@ -86,7 +87,7 @@ def test_wrong_value_is_named_by_the_api_and_left_out_by_the_page(
         (EventFilter, {"q": "  x\x00 ", "level": ""}, {"q": "x\N{REPLACEMENT CHARACTER}"}, 0),
         (EventFilter, {"q": "x" * 600}, {"q": "x" * 500}, 0),
         (EventFilter, {"start": "2026-01-01", "end": "1e9"}, {"start": "2026-01-01"}, 1),
-        (IssueForm, {"status": "unresolved", "sort": "users"}, {"sort": "users"}, 0),
+        (IssueForm, {"status": "", "sort": "users"}, {"sort": "users"}, 0),
         (IssueForm, {"status": "merged", "project": "0"}, {}, 2),
         (DeliveryFilter, {"state": "lost", "event": "e" * 40}, {"event": "e" * 36}, 1),
         (FeedbackFilter, {"project": str(2**31), "issue": str(2**62)}, {"issue": str(2**62)}, 1),
