@@ -5,7 +5,7 @@
     search_box the search box: ids lead straight to what they name
     session    log in, log out, the theme
     start      is monitoring working?
-    trigger    test errors: send one, and read in one sentence where it is
+    trigger    test errors: send one, and read in one sentence where it is (all: test_all_projects)
     events     the list of events
     event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
@@ -20,7 +20,8 @@
     rules      grouping rules, and trying a rule before it is saved
     alerts     notifications, and one with every attempt to send it (channels: alert_channels)
     triage     resolve, ignore, reopen, delete, comment
-    projects   the list, a project with its keys and limits, its set-up page (project_setup)
+    projects   the list, a project with its keys and limits, its set-up page (project_setup, with
+               the lines of setup_lines)
     status     the state of the service, the machine and the store
 
 Every view reads inside ``with current_store().read()`` and renders the page after that block.
@@ -72,6 +73,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
+    test_all_projects,  # noqa: F401
     triage,  # noqa: F401
     trigger,  # noqa: F401
 )

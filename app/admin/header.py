@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from flask import request, url_for
 
-from app.admin.lookups import listed_projects
 from app.admin.navigation import path_with_project, project_in_address
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
@@ -79,12 +78,13 @@ def read_header() -> Header:
     now = utc_now()
     try:
         with current_store().read() as conn:
-            found = current_destinations().list(conn)
+            listed = current_destinations().list_named(conn)
+            found = [one for _, one in listed.values() if one is not None]
             troubled = held_up(conn, found, now)
-            names = listed_projects(conn)
     except StoreError:
         return Header(Badge("unknown", "unknown", "The store does not answer"))
     used = [one for one in found if one.dsn or one in troubled]
+    names = {project_id: name for project_id, (name, _) in listed.items()}
     return Header(badge(used, names, now), names)
 
 
@@ -109,6 +109,11 @@ def badge(destinations: list[Destination], names: Mapping[int, str], now: dateti
         worst = "closed"  # What was sent so far has arrived.
     waiting = [one for one in destinations if states[one.project_id] in _WAITING]
     return Badge(worst, _words(worst, len(waiting), len(destinations)), _named(waiting, names, now))
+
+
+def is_waiting(destination: Destination, now: datetime) -> bool:
+    """Return whether the header counts a destination among those that wait for Sentry."""
+    return _state(destination, now) in _WAITING
 
 
 def _words(worst: str, waiting: int, projects: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -49,14 +48,6 @@ class Neighbours(NamedTuple):
     total: int
 
 
-def count_since(conn: Connection, moment: datetime) -> int:
-    """Return how many events were received since a time, without test errors."""
-    # Two counts, because the first one reads only the index of the times. Test errors are few.
-    everything = select(func.count()).select_from(events).where(events.c.received_at >= moment)
-    tests = everything.join(issues, issues.c.id == events.c.issue_id).where(text(IS_TEST))
-    return int(conn.scalar(everything) or 0) - int(conn.scalar(tests) or 0)
-
-
 def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:
     """Return those of the issues whose events are test errors."""
     query = select(issues.c.id).where(issues.c.id.in_(issue_ids), text(IS_TEST))
@@ -71,8 +62,8 @@ def has_events(conn: Connection) -> bool:
 def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return an issue, or the one that it was merged into, with what its page needs beside it.
 
-    :return: a row of ``issues`` with ``project_name``, ``has_feedback``, ``has_comments`` and the
-        columns for similar issues; ``None`` when it does not exist.
+    :return: a row of ``issues`` with ``project_name``, ``source_url``, ``has_feedback``,
+        ``has_comments`` and the columns for similar issues; ``None`` when it does not exist.
     """
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
@@ -95,6 +86,7 @@ def _issue() -> Select[Any]:
         select(
             issues,
             projects.c.name.label("project_name"),
+            projects.c.source_url,
             said.exists().label("has_feedback"),
             comments.exists().label("has_comments"),
             *compared_columns(),
@@ -115,12 +107,6 @@ def project_names(conn: Connection) -> dict[int, str]:
     """Return the names of all projects by id, also of those whose data is still being removed."""
     named = select(projects.c.id, projects.c.name).where(projects.c.purged_at.is_(None))
     return {row.id: row.name for row in conn.execute(named)}
-
-
-def listed_projects(conn: Connection) -> dict[int, str]:
-    """Return the names of the projects to choose from, by id: all but deleted ones."""
-    named = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
-    return {row.id: row.name for row in conn.execute(named.order_by(projects.c.id))}
 
 
 def user_names(conn: Connection) -> list[str]:

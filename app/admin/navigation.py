@@ -75,6 +75,7 @@ _PROJECTS = (
     "revoke_project_key",
     "end_project",
 )
+_TEST_ERRORS = ("old_trigger", "show_test_error", "test_all_projects", "show_all_test_errors")
 # First what one looks at, then what one looks after, then the foot.
 GROUPS = (
     (
@@ -86,7 +87,7 @@ GROUPS = (
     ),
     (
         Page("Deliveries", "list_of_deliveries", ("show_delivery",), _PROJECT),
-        Page("Test error", "trigger", ("old_trigger", "show_test_error"), _PROJECT),
+        Page("Test error", "trigger", _TEST_ERRORS, _PROJECT),
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
     ),
@@ -120,6 +121,11 @@ def project_in_address() -> int | None:
     """Return the project that the address of the page names."""
     text = request.args.get("project", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def range_in_address() -> dict[str, str]:
+    """Return the parameters of the address that name a range of time."""
+    return _carried(_RANGE)
 
 
 def path_with_project(project_id: int | None) -> str:

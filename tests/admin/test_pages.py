@@ -84,16 +84,20 @@ def test_page_stands_with_and_without_events(
 def test_start_page_without_events_asks_for_the_first_one(admin_client: FlaskClient) -> None:
     page = admin_client.get("/admin/").text
     assert "No error has been recorded yet" in page
-    assert page.count("btn-primary") == 1 and "Send a test exception" in page
+    assert (
+        page.count("btn-primary") == 1
+        and "Send a test error" in page
+        and "Set up your first" in page
+    )
 
 
-def test_start_page_says_that_monitoring_works_and_shows_the_last_trail(
+def test_start_page_says_that_all_is_recorded_and_shows_the_newest_events(
     admin_client: FlaskClient,
 ) -> None:
     event_id = record("the last one")
     page = admin_client.get("/admin/").text
-    assert "Monitoring works" in page
-    assert f"trail-{event_id}" in page and "ValueError: the last one" in page
+    assert "Everything recorded here; no project is forwarded to Sentry." in page
+    assert f'href="/admin/events/{event_id}">ValueError: the last one' in page
     assert "All accounted for" in page and "accepted" in page
 
 
@@ -101,7 +105,7 @@ def test_start_page_names_what_is_wrong(app: Flask, admin_client: FlaskClient) -
     record()
     set_state(app, "parked")
     page = admin_client.get("/admin/").text
-    assert "Monitoring needs attention" in page and "The accounting does not add up" in page
+    assert "The accounting does not add up" in page and "Sentry refused 1 envelope" in page
 
 
 def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
@@ -113,11 +117,13 @@ def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
     event_id = record()
     deliver_until(app, lambda: state_of(client, event_id) == "retry")
     page = client.get("/admin/").text
-    assert "Sentry has not accepted one yet" in page and "Monitoring works" not in page
-    assert "Sentry does not have it yet: 503: Sentry is overloaded or down." in page
+    assert "1 of 1 project waits for Sentry" in page
+    assert re.search(
+        r">DevEnviro</a> \(503: Sentry is overloaded or down[^)]*, 1 envelope waits\)", page
+    )
     mini_sentry.answer = None
     deliver(app)
-    assert "Monitoring works" in client.get("/admin/").text
+    assert "Everything recorded; Sentry has all 1." in client.get("/admin/").text
 
 
 @pytest.mark.parametrize(
@@ -179,7 +185,7 @@ def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClien
         ("q=ONE", ["ValueError: one"]),
         ("environment=testing&release=shop@1.2.3", ["two", "ValueError: one"]),
         ("period=hour", ["two", "ValueError: one"]),
-        ("from=2001-01-01T00:00&to=2002-01-01T00:00", []),
+        ("start=2001-01-01T00:00&end=2002-01-01", []),
         ("environment=elsewhere", []),
         ("q=%00%ff", []),
     ]:
@@ -188,7 +194,7 @@ def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClien
 
 def test_wrong_filters_are_named_and_left_out(admin_client: FlaskClient) -> None:
     record()
-    query = "level=loud&period=ever&from=yesterday&to=0001-01-01T00:00%2B14:00&before=x&after=-1"
+    query = "level=loud&period=ever&start=yesterday&end=0001-01-01T00:00%2B14:00&before=x&after=-1"
     page = admin_client.get(f"/admin/events?{query}")
     assert page.status_code == 200
     assert page.text.count("It was left out.") == 4
@@ -199,13 +205,13 @@ def test_each_emptiness_says_something_else(app: Flask, admin_client: FlaskClien
     never = admin_client.get("/admin/events").text
     record()
     with parts_of(app).store.write() as conn:
-        conn.execute(update(events).values(received_at=utc_now() - timedelta(days=3)))
+        conn.execute(update(events).values(timestamp=utc_now() - timedelta(days=3)))
     no_match = admin_client.get("/admin/events?q=nothing").text
     no_time = admin_client.get("/admin/events?period=hour").text
     past_end = admin_client.get("/admin/events?before=1").text
     assert "No event was ever received." in never and "/admin/test-error" in never
-    assert "No event matches" in no_match and "nothing" in no_match
-    assert "Nothing was received in this time." in no_time
+    assert "No event of this time matches" in no_match and "nothing" in no_match
+    assert "Nothing happened in this time." in no_time
     assert "There are no older events." in past_end
 
 
