@@ -174,7 +174,7 @@ def test_login_and_error_pages_are_accessible(new_page: NewPage) -> None:
 
 def test_everything_works_without_scripts(new_page: NewPage, filled: str) -> None:
     page = new_page(java_script_enabled=False).page
-    event_id = send(page, "exception", "without scripts")
+    send(page, "exception", "without scripts")
     expect(page.locator("#test-answer")).to_contain_text("Recorded in")
     page.get_by_role("link", name="Refresh").click()
     page.get_by_role("link", name="Open event").click()
