@@ -48,6 +48,7 @@ TABLE = [
     ("/api/metrics", "read"),
     ("/memories", "memories"),
     ("/api/releases", "read"),
+    ("/api/series", "read"),
 ]
 READS = [
     "/api/events",
@@ -66,6 +67,7 @@ READS = [
     "/api/metrics",
     "/memories?user_id=ada",
     "/api/releases",
+    "/api/series",
     "/system/status",
     "/metrics",
     "/openapi.json",
