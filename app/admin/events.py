@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Annotated, Literal
-
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
@@ -18,9 +15,9 @@ from app.admin.lookups import (
     recent_values,
     test_issues,
 )
+from app.admin.range_bar import range_bar, with_period
 from app.events.filter import EventFilter
 from app.events.queries import count_after, events_after, find_event, page_of_events
-from app.inputs import Control
 from app.protocol.event import parse_event_id
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS, Page
@@ -28,34 +25,19 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-PERIODS = {"hour": timedelta(hours=1), "day": timedelta(hours=24), "week": timedelta(days=7)}
-PERIOD_LABELS = {"hour": "Last hour", "day": "Last 24 hours", "week": "Last 7 days"}
-
-
-class EventForm(EventFilter):
-    """The filter of the page: that of the list, and a period that ends now.
-
-    The period is ignored if the filter has a beginning (``since``).
-    """
-
-    period: Annotated[Literal["hour", "day", "week"] | None, Control("Received")] = None
-
-    def filter(self, now: datetime) -> EventFilter:
-        """Return the filter of the list."""
-        since = now - PERIODS[self.period] if self.period and not self.since else self.since
-        return EventFilter(**self.model_dump(exclude={"period", "since"}), since=since)
+DEFAULT_PERIOD = "day"
 
 
 @bp.get("/events")
 @access.admin
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a search for an event id redirects to that event."""
-    choice = read_choice(EventForm, request.args)
+    choice = read_choice(EventFilter, with_period(request.args, DEFAULT_PERIOD))
     before, after = row_number("before"), row_number("after")
     with current_store().read() as conn:
         if (found := _asked_by_id(conn, choice.form)) is not None:
             return redirect(url_for("admin.show_event", event_id=found))
-        page, newer = _page(conn, choice.form.filter(utc_now()), before, after)
+        page, newer = _page(conn, choice.form, before, after)
         options = {**recent_values(conn), "project": project_options(project_names(conn))}
         any_events = bool(page.rows) or has_events(conn)
         tests = test_issues(conn, {row.issue_id for row in page.rows})
@@ -64,8 +46,10 @@ def list_of_events() -> ResponseReturnValue:
         rows=page.rows,
         tests=tests,
         choice=choice,
-        options=options | {"period": PERIOD_LABELS},
+        options=options,
+        range_bar=range_bar(request.path, choice.values, choice.form.range_of(utc_now())),
         any_events=any_events,
+        is_first=before is None,
         newest_id=page.rows[0].id if page.rows and newer is None else None,
         newer=newer,
         older=page.next[-1] if page.next else None,
@@ -79,9 +63,9 @@ def list_of_events() -> ResponseReturnValue:
 def news() -> ResponseReturnValue:
     """Show how many events arrived since the list was shown."""
     after = row_number("after") or 0
-    choice = read_choice(EventForm, request.args)
+    choice = read_choice(EventFilter, with_period(request.args, DEFAULT_PERIOD))
     with current_store().read() as conn:
-        count = count_after(conn, choice.form.filter(utc_now()), after).number
+        count = count_after(conn, choice.form, after).number
     return render_template("_news.html", count=count, after=after, choice=choice)
 
 

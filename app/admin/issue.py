@@ -30,8 +30,9 @@ from app.admin.trails import sentence_of
 from app.delivery.destinations import Destination
 from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.issues.figures import hours_of
 from app.issues.overflow import types_of
-from app.issues.queries import hours_of, tags_of
+from app.issues.queries import tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE

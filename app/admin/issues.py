@@ -18,6 +18,7 @@ from app.admin.query_menu import groups_of, query_menu
 from app.admin.sparkline import sparklines
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
+from app.issues.figures import hours_of
 from app.issues.filter import Sort
 from app.issues.queries import (
     Cursor,
@@ -25,7 +26,6 @@ from app.issues.queries import (
     count_by_status,
     count_matching,
     cursor_of,
-    hours_of,
     page_of_issues,
     read_cursor,
 )
