@@ -107,7 +107,7 @@ def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> Shown
     row = stored.row
     return ShownEvent(
         row,
-        EventView(stored),
+        EventView(stored, issue.source_url),
         sentence_of(row, stands_by(row, destination, utc_now())),
         neighbours(conn, row, issue.stored_event_count),
     )

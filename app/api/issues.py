@@ -78,6 +78,7 @@ class Issue(IssueSummary):
     )
     is_test: bool = Field(description="Its events are test errors, which figures do not count.")
     assigned_to: str | None = Field(description="The name of a user.")
+    tracker_url: str | None = Field(description="The issue of a tracker that it is linked to.")
     ignore_until: IgnoreUntil | None = Field(
         description="What ends the ignoring; null if nothing does, or if it is not ignored."
     )
@@ -142,7 +143,7 @@ class Transition(ApiModel):
     at: datetime
     kind: str = Field(
         description="first_seen, resolved, reopened, ignored, unignored, regressed, assigned,"
-        " commented, merged or unmerged."
+        " commented, merged, unmerged or linked."
     )
     actor: str | None = Field(description="A user, a token; null for the service itself.")
     event_id: str | None
