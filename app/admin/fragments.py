@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.admin import filters
+from app.admin.comment_text import markdown
 from app.admin.filters import absolute, age, ago, came_late, plural, users
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
@@ -147,6 +148,7 @@ FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "short": short,
     "short_users": short_users,
     "local_time": local_time,
+    "markdown": markdown,
     "text_of": text_of,
     "values": values,
 }
