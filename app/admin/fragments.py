@@ -62,7 +62,8 @@ def state(name: str, more: str = "") -> Markup:
 def bars(line: Sparkline) -> Markup:
     """Return a sparkline."""
     return Markup(  # noqa: S704 -- escaped
-        '<svg class="sparkline" viewBox="0 0 72 18" width="72" height="18" role="img">'
+        f'<svg class="sparkline" viewBox="0 0 {line.width} 18" preserveAspectRatio="none"'
+        ' width="72" height="18" role="img">'
         f'<title>{escaped(line.label)}</title><path d="{escaped(line.path)}"/></svg>'
     )
 
