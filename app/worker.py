@@ -1,7 +1,8 @@
 """The background tasks of a process.
 
 The worker forwards envelopes to Sentry, evaluates alerts and sends notifications, updates memories
-and their index, recovers the emergency folder, removes deleted data, and prunes.
+and their index, recovers the emergency folder, writes the search index, removes deleted data, and
+prunes.
 
 The server starts it after the fork and stops it before the process exits. `flask worker` runs only
 these tasks, in another process or on another host. Work that only one process may do needs a lease.
@@ -30,6 +31,7 @@ from app.intake.retention import Limits, prune, purge_deleted
 from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
+from app.search.task import SearchTask
 from app.store import Store, StoreError
 from app.store.leased_task import LeasedTask
 from app.store.leases import claim
@@ -90,6 +92,7 @@ class Worker:
             AlertTask(store, dispatcher, Evaluator(store, measured, every_s), every_s, self.owner),
             *(make(self.owner) for make in tasks),
             PressureTask(store, self.owner, config.MAX_STORE_BYTES),
+            SearchTask(store, self.owner),
         ]
 
     def start(self) -> None:

@@ -11,6 +11,7 @@ import app.intake.tables
 import app.issues.tables
 import app.memory.tables
 import app.projects.tables
+import app.search.tables
 import app.stats.declared
 import app.stats.sessions
 import app.stats.tables

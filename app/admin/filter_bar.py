@@ -46,7 +46,7 @@ class ListChoice(Generic[Form]):
     @property
     def only_period(self) -> bool:
         """Whether the list is filtered by time alone."""
-        return bool(self.values) and self.values.keys() <= {"period", "from", "to"}
+        return bool(self.values) and self.values.keys() <= {"period", "from", "to", "start", "end"}
 
     def of(self, name: str) -> str:
         """Return the value of a parameter, or its default; empty without either."""

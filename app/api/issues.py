@@ -104,6 +104,10 @@ class IssuePage(ApiModel):
 
     issues: list[Issue]
     next: Next
+    searched_back_to: datetime | None = Field(
+        description="Where the search for events stopped, which reads at most 20,000 of them; null"
+        " if it did not. Go on with this time as `end`."
+    )
     total: int | None = Field(
         description="How many there are; null beyond 10,000, and where a filter would have to look"
         " at more than 20,000 rows to count them."
@@ -189,14 +193,16 @@ class IssueQuery(IssueSearch, IssuePaging):
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
     """List issues, by default those seen last first."""
-    after, filter = _after(query), query.seen_by(access.username())
+    after = _after(query)
     with current_store().read() as conn:
+        filter = query.seen_by(access.username()).resolved(conn)
         page = page_of_issues(conn, filter, sort=query.sort, after=after, limit=query.limit)
         count = count_matching(conn, filter, MAX_TOTAL + 1)
         found = shapes(conn, page.rows)
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
     more = cursor_of(page.next) if page.next else None
-    return IssuePage(issues=found, next=more, total=total)
+    back_to = filter.selection().searched_back_to
+    return IssuePage(issues=found, next=more, searched_back_to=back_to, total=total)
 
 
 @route("GET /api/issues/<int:issue_id>", access.reads)

@@ -19,6 +19,7 @@ COMMANDS = {
     "token": ("app.cli.accounts", "token_group"),
     "project": ("app.cli.projects", "project_group"),
     "release": ("app.cli.releases", "release_group"),
+    "search": ("app.cli.search", "search_group"),
     "verify": ("app.cli.verify", "verify"),
     "prune": ("app.cli.store", "prune_command"),
     "worker": ("app.cli.worker", "worker_command"),

@@ -49,6 +49,7 @@ from app.issues.tables import (
     issues,
     transitions,
 )
+from app.search.indexing import forget_events, forget_issues
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, in_batches
@@ -125,6 +126,7 @@ def purge_deleted(store: Store, at_most: int | None = None) -> int:
             if payloads:
                 _remove_payloads(conn, payloads)
             elif _remove_rows(conn, (*_OF_CLIENTS, transitions), ids):
+                forget_issues(conn, ids)
                 conn.execute(delete(issues).where(_COLUMNS.id.in_(ids)))
         batches += 1
     return batches
@@ -193,6 +195,7 @@ def _keep_rows(
                     [value for value in values if value["of"] in still],
                 )
                 forget_keys(conn, still)
+                forget_issues(conn, there)
 
 
 _KEEP = (
@@ -268,6 +271,9 @@ def _envelopes_of(conn: Connection, issue_ids: list[int]) -> list[int]:
 
 
 def _remove_payloads(conn: Connection, envelope_ids: list[int]) -> None:
-    for table in (events, feedback):
-        conn.execute(delete(table).where(table.c.envelope_id.in_(envelope_ids)))
+    is_there = events.c.envelope_id.in_(envelope_ids)
+    gone = conn.scalars(delete(events).where(is_there).returning(events.c.id))
+    # The documents of their issues go with the issues.
+    forget_events(conn, list(gone), [])
+    conn.execute(delete(feedback).where(feedback.c.envelope_id.in_(envelope_ids)))
     pruning.delete_envelopes(conn, envelope_ids, SETTLED)

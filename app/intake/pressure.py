@@ -24,6 +24,7 @@ from app.intake.store_bound import PRUNE_AT, PRUNE_TO, WAL_BYTES, State, measure
 from app.issues.decided import is_decided
 from app.issues.tables import IssueStatus, issues
 from app.issues.triage import delete as mark_deleted
+from app.search.indexing import forget_issues
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, first_within
@@ -127,6 +128,7 @@ def _remove_undecided(conn: Connection, issue_ids: list[int]) -> None:
     small = [row.id for row in rows if row.users <= FEW_USERS]
     for table in (affected_days, affected_users):
         conn.execute(delete(table).where(table.c.kind == ISSUE, table.c.of_id.in_(small)))
+    forget_issues(conn, small)
     conn.execute(delete(issues).where(issues.c.id.in_(small)))
 
 

@@ -23,6 +23,7 @@ from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.tables import issues
+from app.search.indexing import forget_events
 from app.store import Store
 
 # The states of envelopes that do not have to be sent any more.
@@ -134,7 +135,8 @@ def remove_batch(conn: Connection, ids: list[int]) -> Removed:
     touched = conn.execute(_EVENTS_BY_ISSUE, going).all()
     if touched:
         conn.execute(_FEWER_EVENTS, [{"of": of, "fewer": count} for of, count in touched])
-        conn.execute(_REMOVE_EVENTS, going)
+        gone = list(conn.scalars(_REMOVE_EVENTS, going))
+        forget_events(conn, gone, [issue_id for issue_id, _ in touched])
     delete_envelopes(conn, going["ids"])
     return Removed(len(rows), [issue_id for issue_id, _ in touched])
 
@@ -246,7 +248,7 @@ _FEWER_EVENTS = (
     .where(issues.c.id == bindparam("of"))
     .values(stored_event_count=issues.c.stored_event_count - bindparam("fewer"))
 )
-_REMOVE_EVENTS = delete(events).where(events.c.envelope_id.in_(_IDS))
+_REMOVE_EVENTS = delete(events).where(events.c.envelope_id.in_(_IDS)).returning(events.c.id)
 _REMOVE_ENVELOPES = (
     delete(envelopes)
     .where(envelopes.c.id.in_(_IDS))

@@ -20,6 +20,7 @@ from app.events.queries import read_stored
 from app.events.tables import envelopes, events
 from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
 from app.issues.ignoring import count_after_unmerge
+from app.issues.search_marks import mark_stale
 from app.issues.tables import feedback, issue_moves, issue_similarity, issues, transitions
 from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
@@ -210,6 +211,7 @@ def _finish(store: Store, move: Row[Any]) -> None:
         else:
             _recount(conn, source, target)
         _read_terms_again(conn, (source, target))
+        mark_stale(conn, (source, target))
         conn.execute(delete(issue_moves).where(issue_moves.c.id == move.id))
 
 

@@ -242,6 +242,15 @@ issue_terms = Table(
     sqlite_with_rowid=False,
 )
 
+# Issues whose document in the search index has to be made again (`search_marks.py`).
+stale_issues = Table(
+    "search_stale_issues",
+    metadata,
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    # How often it was marked, so that a mark of the time in which it is made again stays.
+    Column("marks", Integer, nullable=False),
+)
+
 # How many issues a project made in its latest hour, see `overflow.py`. One row per project.
 new_issue_windows = Table(
     "new_issue_windows",

@@ -41,6 +41,7 @@ DECIDED = {
     "notices.issue_id": "stays: it is what was said then, and the id leads on",
     "notice_issues.issue_id": "stays: it is what was said then, and the id leads on",
     "issues.merged_into": "leads to the one that stays",
+    "search_stale_issues.issue_id": "both are marked when the last event has moved",
     "issue_moves.from_issue_id": "no two at a time",
     "issue_moves.to_issue_id": "no two at a time",
 }

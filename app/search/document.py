@@ -1,0 +1,182 @@
+"""The document of an event: the tokens by which the indexes find it.
+
+event ─┬─ values of keys and tags ── tokens of equality
+       └─ titles, exceptions, frames, messages, tags ── tokens of words
+
+Tokens are *shared* if other events of the issue probably have them, too. The document of an issue
+is made of shared tokens; those of users, addresses and traces would only fill it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from app.issues.counting import KEY_LENGTH
+from app.protocol.event import Event, Frame
+from app.protocol.lenient import read_dict, read_name, read_text
+from app.search.tokens import (
+    ANY,
+    ANYWHERE,
+    ERROR_VALUE,
+    MESSAGE,
+    equal,
+    has,
+    of_grouping,
+    of_texts,
+)
+
+# A change of how tokens are made gets a new version; the index is then made again.
+VERSION = 1
+MAX_TOKENS = 2000
+# Of an event; the newest calls come first.
+MAX_FRAMES = 200
+MAX_TAGS = 100
+USER_KEYS = ("id", "email", "username", "ip")
+
+Pairs = Iterator[tuple[str, str | None]]
+
+
+class Document(NamedTuple):
+    """The tokens of an event, each once.
+
+    :param own: those that other events of its issue probably do not have.
+    """
+
+    shared: tuple[str, ...]
+    own: tuple[str, ...]
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """All tokens, those of equality first."""
+        return (*self.own, *self.shared)
+
+
+def document_of(
+    event: Event, *, project_id: int, title: str = "", grouping_id: int | None = None
+) -> Document:
+    """Return the document of an event.
+
+    :param title: as its row has it, if that differs from the title of the payload.
+    :param grouping_id: the grouping that assigned it to its issue.
+    """
+    own = dict.fromkeys(_own(event, project_id, grouping_id))
+    room = MAX_TOKENS - min(len(own), MAX_TOKENS // 2)
+    shared: dict[str, None] = {}
+    for token in _shared(event, title):
+        shared[token] = None
+        if len(shared) >= room:
+            break
+    return Document(tuple(shared), tuple(own)[: MAX_TOKENS // 2])
+
+
+def _own(event: Event, project_id: int, grouping_id: int | None) -> Iterator[str]:
+    yield ANY
+    yield equal("project", str(project_id))
+    if grouping_id is not None:
+        yield of_grouping(grouping_id)
+    pairs = [*_user(event), *_addresses(event), ("trace", _trace(event))]
+    yield from _equalities(pairs)
+    if any(value for key, value in pairs if key.startswith("user.")):
+        yield has("user")
+    for key, text in pairs:
+        if text and key != "trace":
+            yield from of_texts(ANYWHERE, text)
+
+
+def _shared(event: Event, title: str) -> Iterator[str]:
+    yield from _equalities(_facts(event))
+    yield from _equalities(_tags(event))
+    for error in event.exceptions:
+        yield from _equalities([("error.type", error.type)])
+    for text in (title, event.title, *(error.type for error in event.exceptions)):
+        yield from of_texts(ANYWHERE, text or "")
+    yield from _said(event, title)
+    for _, text in (*_facts(event), *_tags(event)):
+        yield from of_texts(ANYWHERE, text or "")
+    for frame in _frames(event):
+        yield from _equalities(_of_frame(frame))
+        for text in (frame.function, frame.module, frame.filename):
+            yield from of_texts(ANYWHERE, text or "")
+
+
+def _said(event: Event, title: str) -> Iterator[str]:
+    """Yield the tokens of messages and of the values of exceptions."""
+    for error in event.exceptions:
+        if error.value:
+            yield has("error.value")
+            yield from of_texts(ERROR_VALUE, error.value)
+            yield from of_texts(ANYWHERE, error.value)
+    if event.message or event.message_template:
+        yield has("message")
+    for text in (event.message, event.message_template, title, event.title):
+        yield from of_texts(MESSAGE, text or "")
+        yield from of_texts(ANYWHERE, text or "")
+
+
+def _equalities(pairs: Iterable[tuple[str, str | None]]) -> Iterator[str]:
+    for key, value in pairs:
+        if value is not None:
+            yield equal(key, value)
+            yield has(key)
+
+
+def _facts(event: Event) -> Pairs:
+    yield "level", event.level
+    yield "release", event.release
+    yield "environment", event.environment
+    yield "platform", event.platform
+    yield "transaction", event.transaction
+    yield "sdk.name", read_name(event.sdk.get("name"))
+
+
+def _tags(event: Event) -> Pairs:
+    if event.server_name:
+        yield "tags[server_name]", event.server_name
+    tags = [pair for pair in event.tags.items() if pair[0] != "url"][:MAX_TAGS]
+    for key, value in tags:
+        yield tag_key(key), value
+
+
+def tag_key(name: str) -> str:
+    """Return the key under which a tag stands in the index; a tag may be named as another key."""
+    return f"tags[{name[:KEY_LENGTH]}]"
+
+
+def _user(event: Event) -> Pairs:
+    for key in USER_KEYS:
+        yield f"user.{key}", read_name(event.user.get("ip_address" if key == "ip" else key))
+
+
+def _addresses(event: Event) -> Pairs:
+    """Yield the URL of the request, without its query, and the path of the URL."""
+    tag = event.tags.get("url")
+    if tag is not None:
+        yield "tags[url]", tag
+    for url in dict.fromkeys((read_name(event.request.get("url")), tag)):
+        if url:
+            page = url.partition("?")[0].partition("#")[0]
+            yield "url", page
+            path = page.partition("://")[2].partition("/")
+            if path[1]:
+                yield "url", f"/{path[2]}"
+
+
+def _trace(event: Event) -> str | None:
+    return read_text(read_dict(event.contexts.get("trace")).get("trace_id"))
+
+
+def _of_frame(frame: Frame) -> Pairs:
+    yield "stack.function", frame.function
+    yield "stack.module", frame.module
+    yield "stack.filename", frame.filename
+    if frame.filename:
+        # The name without its folders: most people know only that.
+        yield "stack.filename", frame.filename.replace("\\", "/").rpartition("/")[2]
+
+
+def _frames(event: Event) -> list[Frame]:
+    """Return the frames of all exceptions, the newest calls first."""
+    stacks = [error.frames for error in reversed(event.exceptions)] or [event.stack]
+    share = max(MAX_FRAMES // len(stacks), 1)
+    return [frame for frames in stacks for frame in frames[: -share - 1 : -1]][:MAX_FRAMES]

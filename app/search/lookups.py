@@ -1,0 +1,67 @@
+"""Values of terms that only the database knows: names of projects, and the latest release."""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import Connection, func, select
+
+from app.projects.tables import projects
+from app.search import tokens
+from app.search.clauses import Match, Resolve, Way
+from app.search.grammar import Term, Value
+from app.search.words import fold
+from app.stats.tables import releases
+
+LATEST = "latest"
+# Ways that one clause may have, which bounds the projects that `release:latest` looks at.
+MAX_WAYS = 500
+
+
+def resolver(conn: Connection) -> Resolve:
+    """Return the function that finds the ways of terms about projects and the latest release."""
+
+    def resolve(term: Term) -> tuple[Way, ...] | None:
+        if term.key == "project":
+            return _of_projects(conn, term)
+        if term.key == "release" and any(_is_latest(value) for value in term.values):
+            return _of_releases(conn, term)
+        return None
+
+    return resolve
+
+
+def _of_projects(conn: Connection, term: Term) -> tuple[Way, ...]:
+    named = conn.execute(select(projects.c.id, projects.c.name).order_by(projects.c.id)).all()
+    ids = [id for id, name in named if any(_fits(value, id, name) for value in term.values)]
+    return tuple((Match(tokens.equal("project", str(id))),) for id in ids[:MAX_WAYS])
+
+
+def _fits(value: Value, project_id: int, name: str) -> bool:
+    if value.text == str(project_id):
+        return True
+    if not value.has_wildcard:
+        return fold(value.text) == fold(name)
+    pieces = [re.escape(fold(piece)) for piece in value.text.split("*")]
+    # The first place of a piece is the best one, so no place is tried twice.
+    middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
+    return bool(re.fullmatch(f"{pieces[0]}{middle}.*{pieces[-1]}", fold(name), re.DOTALL))
+
+
+def _is_latest(value: Value) -> bool:
+    return value.text.lower() == LATEST and not value.is_quoted
+
+
+def _of_releases(conn: Connection, term: Term) -> tuple[Way, ...]:
+    others = [value for value in term.values if not _is_latest(value)]
+    ways = [_release(value.text) for value in others if not value.has_wildcard]
+    newest = select(func.max(releases.c.id)).where(releases.c.has_events)
+    newest = newest.group_by(releases.c.project_id)
+    query = select(releases.c.project_id, releases.c.version).where(releases.c.id.in_(newest))
+    for project_id, version in conn.execute(query.limit(MAX_WAYS)):
+        ways.append((*_release(version), Match(tokens.equal("project", str(project_id)))))
+    return tuple(ways)
+
+
+def _release(version: str) -> Way:
+    return (Match(tokens.equal("release", version)),)

@@ -1,0 +1,164 @@
+"""Run conditions on the index of events, newest first and within a bound.
+
+    span of row ids ── windows, the newest first, each four times as long ── events of each window
+                       └─ until there are enough, or MAX_CANDIDATES are read
+
+The *candidates* are the events that fulfil the rarest condition. A search for one customer reads
+few candidates, and so the whole store. A search for what nearly every event has stops after
+MAX_CANDIDATES, even if another condition leaves none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, TextClause, bindparam, text
+
+from app.search.clauses import Clause
+from app.search.index import full_text
+from app.search.state import Span
+from app.store import UtcDateTime
+
+# About 8 ms of CPU, with the rows of these events.
+MAX_CANDIDATES = 20_000
+# Row ids of the longest window. On PostgreSQL, its condition names each block of row ids.
+MAX_WINDOW = 1_000_000
+GROWTH = 4
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched for.
+
+    :param clauses: conditions on tokens. :param start: the time from which on it happened.
+    :param end: the time before which it happened. :param issue_id: only events of this issue.
+    """
+
+    clauses: tuple[Clause, ...]
+    start: datetime | None = None
+    end: datetime | None = None
+    issue_id: int | None = None
+
+    @property
+    def positive(self) -> list[Clause]:
+        """The clauses that are not negated."""
+        return [clause for clause in self.clauses if not clause.is_negated]
+
+
+@dataclass
+class Found:
+    """What a search found so far.
+
+    :param ids: row ids, the newest event first; or row ids of issues.
+    :param back_to: the row id down to which it read, if it did not read everything.
+    """
+
+    ids: list[int] = field(default_factory=list)
+    back_to: int | None = None
+
+
+class _Rarest(NamedTuple):
+    """The rarest condition, and how many events with it were read."""
+
+    clauses: tuple[Clause, ...]
+    times: int
+
+
+def find_events(conn: Connection, search: Search, span: Span, limit: int) -> Found:
+    """Return the newest matching events of a span of row ids.
+
+    :param limit: how many are enough.
+    """
+    order = f"ORDER BY {full_text(conn).event_id} DESC LIMIT :limit"
+    return _find(conn, search, span, _statement(conn, search, "e.id", order), limit)
+
+
+def find_issues(conn: Connection, search: Search, span: Span, limit: int) -> Found:
+    """Return the issues that have a matching event in a span of row ids, in no order.
+
+    :param limit: how many are enough.
+    """
+    statement = _statement(conn, search, "DISTINCT e.issue_id", "LIMIT :limit")
+    return _find(conn, search, span, statement, limit)
+
+
+def _find(conn: Connection, search: Search, span: Span, statement: TextClause, limit: int) -> Found:
+    found: dict[int, None] = {}
+    high, length, rarest = span.high, MAX_CANDIDATES, None
+    while high > span.low:
+        window, is_last = Span(max(span.low, high - length), high), False
+        if rarest is not None:
+            window, rarest, is_last = _bounded(conn, window, rarest)
+        left = limit - len(found)
+        found.update(dict.fromkeys(_read(conn, search, statement, window, left)))
+        high = window.low
+        if len(found) >= limit or is_last:
+            return Found(list(found), high if high > span.low else None)
+        if high > span.low and rarest is None:
+            rarest = _rarest(conn, search, window)
+        length = min(length * GROWTH, MAX_WINDOW)
+    return Found(list(found))
+
+
+def _read(
+    conn: Connection, search: Search, statement: TextClause, window: Span, limit: int
+) -> Sequence[int]:
+    query = full_text(conn).query_of(search.clauses, *window)
+    values = {"query": query, "low": window.low, "high": window.high, "limit": limit}
+    given = {"start": search.start, "end": search.end, "issue_id": search.issue_id}
+    values |= {name: value for name, value in given.items() if value is not None}
+    return list(conn.scalars(statement, values))
+
+
+def _statement(conn: Connection, search: Search, what: str, tail: str) -> TextClause:
+    index = full_text(conn)
+    is_in = [index.is_event, f"e.id = {index.event_id}"]
+    types: list[Any] = []
+    if search.start is not None:
+        is_in.append("e.timestamp >= :start")
+        types.append(bindparam("start", type_=UtcDateTime()))
+    if search.end is not None:
+        is_in.append("e.timestamp < :end")
+        types.append(bindparam("end", type_=UtcDateTime()))
+    if search.issue_id is not None:
+        is_in.append("e.issue_id = :issue_id")
+    # CROSS JOIN: SQLite reads the index first, and then the row of each event.
+    source = f"{index.events} CROSS JOIN events AS e"
+    sql = f"SELECT {what} FROM {source} WHERE {' AND '.join(is_in)} {tail}"  # noqa: S608 -- ours
+    return text(sql).bindparams(*types)
+
+
+def _rarest(conn: Connection, search: Search, window: Span) -> _Rarest:
+    """Return the condition that the fewest events of a window fulfil."""
+    each: list[tuple[Clause, ...]] = [(clause,) for clause in search.positive] or [()]
+    return min(
+        (_Rarest(clause, _count(conn, clause, window, MAX_CANDIDATES)[0]) for clause in each),
+        key=lambda rarest: rarest.times,
+    )
+
+
+def _bounded(conn: Connection, window: Span, rarest: _Rarest) -> tuple[Span, _Rarest, bool]:
+    """Return the part of a window that may still be read, and whether it is the last one."""
+    left = MAX_CANDIDATES - rarest.times
+    count, lowest = _count(conn, rarest.clauses, window, left + 1)
+    if count > left:
+        return Span(lowest, window.high), rarest, True
+    return window, rarest._replace(times=rarest.times + count), False
+
+
+def _count(
+    conn: Connection, clauses: tuple[Clause, ...], window: Span, at_most: int
+) -> tuple[int, int]:
+    """Return how many events of a window fulfil conditions, and the lowest row id of them."""
+    index = full_text(conn)
+    some = (
+        f"SELECT {index.event_id} AS id FROM {index.events} WHERE {index.is_event}"  # noqa: S608
+        f" ORDER BY {index.event_id} DESC LIMIT :limit"
+    )
+    query = index.query_of(clauses, *window)
+    values = {"query": query, "low": window.low, "high": window.high, "limit": at_most}
+    row = conn.execute(text(f"SELECT count(*), min(id) FROM ({some}) AS few"), values).one()  # noqa: S608
+    return int(row[0]), int(row[1] or 0)
