@@ -125,6 +125,15 @@ class ProjectDetails:
     figures: Figures
     held: Held = Held()
 
+    @property
+    def contents(self) -> str:
+        """What the project has, in words."""
+        waiting = self.held.waiting + self.held.parked
+        words = (
+            f"{_plural(self.figures.events, 'event')} in {_plural(self.figures.issues, 'issue')}"
+        )
+        return f"{words}; {_plural(waiting, 'envelope')} not at Sentry yet" if waiting else words
+
 
 def register_project(
     store: Store,
@@ -249,6 +258,10 @@ def _own_addresses(config: Config) -> Iterator[tuple[str | None, int, str]]:
     yield config.API_HOST, config.API_PORT, ""
 
 
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _is_local(host: str | None) -> bool:
     if host in _ANY_ADDRESS:
         return True
@@ -270,6 +283,8 @@ def _write(conn: Connection, project_id: int, change: Mapping[str, Any]) -> None
     if project_id == OWN_PROJECT_ID:
         text = "the DSN of project 1, this application, is the setting SENTRY_DSN"
         raise ProjectError(text, "upstream_dsn")
+    if change["upstream_dsn"] and find_project(conn, project_id).is_demo:
+        raise ProjectError("a demo project is never forwarded", "upstream_dsn")
     set_dsn(conn, project_id, change["upstream_dsn"])
 
 

@@ -27,6 +27,7 @@ from app.delivery.policy import Backoff
 from app.delivery.sampling import Sampling
 from app.intake import Intake
 from app.intake.pressure import relieve
+from app.intake.removed_projects import remove_deleted_projects
 from app.intake.retention import Limits, prune, purge_deleted
 from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
@@ -81,6 +82,7 @@ class Worker:
         tasks: Iterable[Callable[[str], LeasedTask]] = (),
     ) -> None:
         self._config, self._store, self._intake = config, store, intake
+        self._destinations = destinations
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._prunes_at = 0.0
@@ -145,6 +147,7 @@ class Worker:
                 store.keep_keys,
                 lambda: purge_deleted(store),
                 lambda: finish_moves(store),
+                lambda: remove_deleted_projects(store, self._destinations),
                 lambda: link_orphans(store),
                 self._compare,
                 self._prune,

@@ -10,16 +10,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection, Row
 
 from app.admin import bp
-from app.admin.event_view import EventView, attachments_shown
+from app.admin.attachment_preview import beginning_of, picture, picture_type
+from app.admin.event_view import EventView, attachment_shown
 from app.admin.feedback import SHOWN_BESIDE
-from app.admin.lookups import neighbours
+from app.admin.lookups import issue_with_project, neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
-from app.events.attachments import attachments_of, find_attachment, unlisted_envelopes
+from app.events.attachments import Attachment, all_attachments, find_attachment
 from app.events.queries import StoredEvent, find_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import grouping_of_event
-from app.issues.queries import find_issue
 from app.protocol.event import parse_event_id
 from app.web import access
 from app.web.current import current_store
@@ -40,19 +40,19 @@ def show_event(event_id: str) -> ResponseReturnValue:
     with current_store().read() as conn:
         progress = or_404(follow(conn, event_id), UNKNOWN)
         stored = progress.stored
-        issue = find_issue(conn, stored.row.issue_id)
+        issue = issue_with_project(conn, stored.row.issue_id)
         grouping = grouping_of_event(conn, stored.row)
         around = neighbours(conn, stored.row, issue.stored_event_count if issue else 1)
-        attached = [file.described() for file in attachments_of(conn, stored.row)]
-        unlisted = unlisted_envelopes(conn, stored.row)
-        said = _said_of(conn, stored.row)
+        files, unlisted = all_attachments(conn, stored.row)
+        attached = [_attached(file) for file in files]
+        said = _said_of(conn, stored.row) if issue is None or issue.has_feedback else []
     return render_template(
         "event.html",
         view=EventView(stored),
         row=stored.row,
         issue=issue,
         grouping=grouping,
-        attachments=attachments_shown(attached),
+        attachments=attached,
         unlisted=unlisted,
         feedback=said,
         shown_feedback=SHOWN_BESIDE,
@@ -109,6 +109,26 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
             find_attachment(conn, stored.row, number), "the event has no such attachment"
         )
     return download(found)
+
+
+@bp.get("/events/<event_id>/attachments/<int:number>/picture")
+@access.admin
+def show_picture(event_id: str, number: int) -> ResponseReturnValue:
+    """Show an attachment that is a picture, by its first bytes.
+
+    :param number: its index among the event's attachments, from 0.
+    :raise 404: there is no such attachment, or it is no picture.
+    """
+    with current_store().read() as conn:
+        stored = or_404(find_event(conn, event_id), UNKNOWN)
+        found = or_404(find_attachment(conn, stored.row, number), "there is no such attachment")
+    return picture(found.payload, or_404(picture_type(found.payload), "it is no picture"))
+
+
+def _attached(file: Attachment) -> dict[str, Any]:
+    is_picture = picture_type(file.payload) is not None
+    text = "" if is_picture else beginning_of(file.payload)
+    return attachment_shown(file.described()) | {"is_picture": is_picture, "text": text}
 
 
 def _said_of(conn: Connection, row: Row[Any]) -> list[Row[Any]]:

@@ -118,7 +118,7 @@ class EventView:
         url = self.event.request.get("url")
         return printable(url) if isinstance(url, str) else ""
 
-    @property
+    @cached_property
     def request_line(self) -> str:
         """The method and the path of the request."""
         method = self.event.request.get("method")
@@ -205,10 +205,11 @@ def _sections(members: dict[str, Any]) -> list[Section]:
 
 def attachments_shown(described: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the name, type and size of attachments as pages show them."""
-    return [_attachment(part) for part in described]
+    return [attachment_shown(part) for part in described]
 
 
-def _attachment(attachment: dict[str, Any]) -> dict[str, Any]:
+def attachment_shown(attachment: dict[str, Any]) -> dict[str, Any]:
+    """Return the name, type and size of an attachment as pages show them."""
     return {
         "filename": shorten(as_text(attachment["filename"] or "(no name)"), 120),
         "content_type": shorten(as_text(attachment["content_type"] or "unknown type"), 80),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flask import request, url_for
 
-from app.admin.lookups import project_names
+from app.admin.lookups import listed_projects
 from app.admin.navigation import path_with_project, project_in_address
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
@@ -81,7 +81,7 @@ def read_header() -> Header:
         with current_store().read() as conn:
             found = current_destinations().list(conn)
             troubled = held_up(conn, found, now)
-            names = project_names(conn)
+            names = listed_projects(conn)
     except StoreError:
         return Header(Badge("unknown", "unknown", "The store does not answer"))
     used = [one for one in found if one.dsn or one in troubled]

@@ -34,7 +34,7 @@ from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.overflow import types_of
 from app.issues.queries import hours_of, tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
-from app.issues.similarity_index import is_complete, is_read
+from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
 from app.search.errors import QueryError
 from app.search.events import newest_matching
@@ -93,7 +93,7 @@ def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
         "tags": tags_of(conn, issue.id),
         "types": types_of(conn, issue.id) if issue.is_other else [],
         "all_compared": bool(similar) or is_complete(conn),
-        "is_compared": bool(similar) or is_read(conn, issue.id),
+        "is_compared": issue.own_terms is not None,
         "similar": similar,
         "feedback": page_of_feedback(conn, said, limit=SHOWN_BESIDE + 1).rows
         if issue.has_feedback

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, literal
 from app.accounts.tables import users
 from app.events.tables import events
 from app.issues.queries import MAX_ROW_NUMBER
+from app.issues.similar import compared_columns
 from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues, transitions
 from app.projects import projects
 
@@ -70,8 +71,8 @@ def has_events(conn: Connection) -> bool:
 def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return an issue, or the one that it was merged into, with what its page needs beside it.
 
-    :return: a row of ``issues`` with ``project_name``, ``has_feedback`` and ``has_comments``;
-        ``None`` when it does not exist.
+    :return: a row of ``issues`` with ``project_name``, ``has_feedback``, ``has_comments`` and the
+        columns for similar issues; ``None`` when it does not exist.
     """
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
@@ -96,6 +97,7 @@ def _issue() -> Select[Any]:
             projects.c.name.label("project_name"),
             said.exists().label("has_feedback"),
             comments.exists().label("has_comments"),
+            *compared_columns(),
         )
         .join(projects, projects.c.id == issues.c.project_id)
         .where(issues.c.id == bindparam("issue"))
@@ -110,8 +112,15 @@ def _comments() -> Select[Any]:
 
 
 def project_names(conn: Connection) -> dict[int, str]:
-    """Return the names of all projects by id."""
-    return {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
+    """Return the names of all projects by id, also of those whose data is still being removed."""
+    named = select(projects.c.id, projects.c.name).where(projects.c.purged_at.is_(None))
+    return {row.id: row.name for row in conn.execute(named)}
+
+
+def listed_projects(conn: Connection) -> dict[int, str]:
+    """Return the names of the projects to choose from, by id: all but deleted ones."""
+    named = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
+    return {row.id: row.name for row in conn.execute(named.order_by(projects.c.id))}
 
 
 def user_names(conn: Connection) -> list[str]:

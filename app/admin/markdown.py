@@ -1,7 +1,8 @@
-"""One event as Markdown, to paste into an issue or a chat: short, and without personal data.
+"""One event as Markdown, to paste into an issue or a chat: short, without cookies and headers.
 
 The limits are those of Sentry's own Markdown: 16 frames, the last 10 breadcrumbs, and only method
-and address of the request; no cookies, no headers.
+and address of the request. Of the user it has what the event was stored with: the id, the name or
+the e-mail address.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from app.admin.stack_view import place_of
-from app.admin.values import as_text, printable, read_time, shorten
+from app.admin.values import as_read, as_text, printable, read_time, shorten
 from app.events.queries import StoredEvent
 from app.protocol.event import Event, ExceptionValue, Frame
 from app.protocol.scrub import FILTERED
@@ -47,6 +48,8 @@ def _facts(event: Event, at: datetime) -> Iterator[str]:
         "Release": event.release,
         "Where": event.culprit,
         "Request": _request(event),
+        "User": _user(event),
+        "Server": event.server_name,
     }
     facts |= {f"Tag {name}": value for name, value in list(event.tags.items())[:50]}
     for name, value in facts.items():
@@ -56,6 +59,11 @@ def _facts(event: Event, at: datetime) -> Iterator[str]:
 
 def _request(event: Event) -> str:
     return " ".join(as_text(event.request[n]) for n in ("method", "url") if event.request.get(n))
+
+
+def _user(event: Event) -> str:
+    names = ("id", "username", "email")
+    return ", ".join(as_text(event.user[name]) for name in names if event.user.get(name))
 
 
 def _exception(exception: ExceptionValue, heading: str) -> list[str]:
@@ -90,20 +98,29 @@ def _call(frame: Frame) -> str:
 def _variables(newest_first: list[Frame]) -> list[str]:
     frame = next((frame for frame in newest_first if frame.in_app), newest_first[0])
     return [
-        f"- {_code(as_text(name))} = {_code(as_text(value))}"
+        f"- {_code(as_text(name))} = {_code(as_read(value))}"
         for name, value in list(frame.vars.items())[:MAX_VARIABLES]
     ]
 
 
 def _breadcrumbs(event: Event) -> Iterator[str]:
     for crumb in event.breadcrumbs[-MAX_BREADCRUMBS:]:
-        message = as_text(crumb.get("message") or "")
+        message = as_text(crumb.get("message") or "") or _request_of(crumb.get("data"))
         if FILTERED in message:
             continue
         at = read_time(crumb.get("timestamp"))
         category = as_text(crumb.get("category") or crumb.get("type") or "default")
         when = f"{at:%H:%M:%S} " if at else ""
         yield f"- {when}{_code(category)} {_code(message)}"
+
+
+def _request_of(data: object) -> str:
+    """Return what a breadcrumb without a message says: its request, or all its data."""
+    if not isinstance(data, dict):
+        return as_text(data or "")
+    parts = [as_text(data[name]) for name in ("method", "url") if data.get(name)]
+    status = data.get("status_code") or data.get("http.response.status_code")
+    return " ".join([*parts, *([f"[{as_text(status)}]"] if status else [])]) or as_read(data)
 
 
 def _line(text: str, limit: int) -> str:

@@ -73,6 +73,7 @@ _PROJECTS = (
     "set_upstream",
     "remove_upstream",
     "revoke_project_key",
+    "end_project",
 )
 # First what one looks at, then what one looks after, then the foot.
 GROUPS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import abort, flash, redirect, render_template, url_for
+from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
@@ -23,7 +23,10 @@ from app.project_service import (
 from app.projects import (
     OWN_PROJECT_ID,
     ProjectError,
+    archive_project,
+    delete_project,
     dsn_of,
+    restore_project,
     revoke_key,
     rotate_key,
 )
@@ -116,6 +119,41 @@ def remove_upstream(project_id: int) -> ResponseReturnValue:
         return render_template("project_upstream_remove.html", one=details)
     amend(current_store(), current_config(), project_id, {"upstream_dsn": None})
     flash("Nothing is sent on any more.")
+    return redirect(url_for("admin.show_project", project_id=project_id), 303)
+
+
+@bp.route("/projects/<int:project_id>/end", methods=["GET", "POST"])
+@access.admin
+def end_project(project_id: int) -> ResponseReturnValue:
+    """Ask whether to archive or to delete a project; do it on POST (303).
+
+    :raise 404: the project is this application, or does not exist.
+    """
+    details, form = _found(project_id), FlaskForm()
+    if project_id == OWN_PROJECT_ID:
+        abort(404, description="this application can be neither archived nor deleted")
+    wrong_name = False
+    if form.validate_on_submit():
+        if request.form.get("action") == "archive":
+            archive_project(current_store(), project_id)
+            flash("Archived. Programs that use its keys are answered 403.")
+            return redirect(url_for("admin.show_project", project_id=project_id), 303)
+        wrong_name = request.form.get("name", "").strip() != details.project.name
+        if not wrong_name:
+            delete_project(current_store(), project_id)
+            flash(f"{details.project.name} is deleted. Its data is removed in the background.")
+            return redirect(url_for("admin.list_of_projects"), 303)
+    page = render_template("project_end.html", one=details, wrong_name=wrong_name)
+    return page, 422 if wrong_name else 200
+
+
+@bp.post("/projects/<int:project_id>/restore")
+@access.admin
+def restore_archived_project(project_id: int) -> ResponseReturnValue:
+    """Let an archived project accept events again (303)."""
+    _found(project_id)
+    restore_project(current_store(), project_id)
+    flash("Restored. Its keys work again.")
     return redirect(url_for("admin.show_project", project_id=project_id), 303)
 
 

@@ -23,6 +23,7 @@ _SENTENCES = {
     "parked": "Recorded here. Sentry refused it: {reason}.",
     "expired": "Recorded here. It became too old to send: {reason}.",
     "discarded": "Recorded here and deliberately not sent: {reason}.",
+    "demo": "Made by flask demo. It is never sent.",
 }
 
 

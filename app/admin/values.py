@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
+from app.admin.plain import plain
 from app.protocol.event import clean_text
 
 # Longer text is folded; only its beginning is shown.
 FOLD_CHARACTERS = 160
-FOLD_LINES = 3
+FOLD_LINES = 8
 # A page shows at most this much of a value. The raw JSON has the whole value.
 MAX_CHARACTERS = 10_000
 MAX_MEMBERS = 200
@@ -45,7 +46,7 @@ class Shown(NamedTuple):
 
 def show(name: object, value: object) -> Shown:
     """Return a named value as text."""
-    whole = as_text(value)
+    whole = as_read(value)
     text = whole[:MAX_CHARACTERS]
     is_long = len(text) > FOLD_CHARACTERS or text.count("\n") >= FOLD_LINES
     beginning = shorten(text, 100) if is_long else text
@@ -69,6 +70,16 @@ def pairs(members: object) -> list[tuple[object, object]]:
             for position, member in enumerate(members)
         ]
     return [] if members in (None, "") else [("", members)]
+
+
+def as_read(value: object) -> str:
+    """Return a value as people read it: strings as they are, the rest without quotes."""
+    if not isinstance(value, dict | list):
+        return as_text(value)
+    try:
+        return printable(plain(value))
+    except RecursionError:
+        return as_text(value)
 
 
 def as_text(value: object) -> str:

@@ -26,7 +26,10 @@ from app.project_service import (
 )
 from app.projects import (
     MAX_PROJECT_ID,
+    archive_project,
+    delete_project,
     dsn_of,
+    restore_project,
     revoke_key,
     rotate_key,
 )
@@ -48,7 +51,10 @@ class ProjectDelivery(ApiModel):
 
 
 class Project(ApiModel):
-    """A project; `dsn` contains its newest key, `keys` are all keys that are not revoked."""
+    """A project; `dsn` contains its newest key, `keys` are all keys that are not revoked.
+
+    An archived project accepts nothing.
+    """
 
     id: int
     name: str
@@ -59,6 +65,7 @@ class Project(ApiModel):
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+    archived_at: datetime | None
     delivery: ProjectDelivery
 
 
@@ -74,6 +81,12 @@ class ProjectDetail(Project):
     last_seen: datetime | None
     refused_by_quota: int
     refused: dict[str, int]
+
+
+class DeletedProject(ApiModel):
+    """The id of a project that was deleted."""
+
+    id: int
 
 
 class ProjectKey(ApiModel):
@@ -142,6 +155,41 @@ def patch_project(project_id: int, body: ProjectChange) -> ProjectDetail:
     """
     amend(current_store(), current_config(), project_id, body.changes())
     return _detail(project_id)
+
+
+@route("POST /api/projects/<int:project_id>/archive", access.writes)
+def post_archive(project_id: int) -> ProjectDetail:
+    """Archive a project: its keys get 403, and alert rules do not look at it.
+
+    What it has stays, is still forwarded and can be read.
+
+    :raise 404: there is no such project. :raise 409: it is project 1.
+    """
+    archive_project(current_store(), project_id)
+    return _detail(project_id)
+
+
+@route("POST /api/projects/<int:project_id>/restore", access.writes)
+def post_restore(project_id: int) -> ProjectDetail:
+    """Let an archived project accept events again.
+
+    :raise 404: there is no such project.
+    """
+    restore_project(current_store(), project_id)
+    return _detail(project_id)
+
+
+@route("DELETE /api/projects/<int:project_id>", access.writes, status=202)
+def remove_project(project_id: int) -> DeletedProject:
+    """Delete a project with all its events, issues, figures, rules and keys.
+
+    It disappears at once; its data is removed in the background. What still waits for Sentry is
+    discarded.
+
+    :raise 404: there is no such project. :raise 409: it is project 1.
+    """
+    delete_project(current_store(), project_id)
+    return DeletedProject(id=project_id)
 
 
 @route("POST /api/projects/<int:project_id>/keys", access.writes, status=201)

@@ -20,6 +20,7 @@ COMMANDS = {
     "project": ("app.cli.projects", "project_group"),
     "release": ("app.cli.releases", "release_group"),
     "search": ("app.cli.search", "search_group"),
+    "demo": ("app.cli.demo", "demo_command"),
     "verify": ("app.cli.verify", "verify"),
     "prune": ("app.cli.store", "prune_command"),
     "worker": ("app.cli.worker", "worker_command"),

@@ -9,14 +9,18 @@ from typing import Any
 import click
 from flask.cli import AppGroup
 
+from app.intake.removed_projects import remove_project_data
 from app.output import say, usage_error
 from app.project_service import ProjectDetails, amend, find_details, list_details
 from app.projects import (
     ProjectError,
+    archive_project,
     create_project,
+    delete_project,
     dsn_of,
     quota_of,
     rename_project,
+    restore_project,
     revoke_key,
     rotate_key,
 )
@@ -40,7 +44,7 @@ def _show(project_id: int) -> None:
 
 def _show_project(project_details: ProjectDetails) -> None:
     project = project_details.project
-    say(f"{project.id}  {project.name}")
+    say(f"{project.id}  {project.name}{', archived' if project.archived_at else ''}")
     for key in project.keys:
         say(f"    {dsn_of(current_config().public_url, project.id, key)}")
     if project_details.destination.host:
@@ -88,6 +92,43 @@ def rename_project_command(project_id: int, name: str) -> None:
     with _project_errors():
         rename_project(current_store(), project_id, name)
     say(f"project {project_id} is renamed")
+
+
+@project_group.command("archive")
+@click.argument("project_id", type=int)
+def archive_project_command(project_id: int) -> None:
+    """Archive a project: its keys get 403, and what it has can still be read."""
+    with _project_errors():
+        archive_project(current_store(), project_id)
+    say(f"project {project_id} is archived; flask project restore {project_id} takes it back")
+
+
+@project_group.command("restore")
+@click.argument("project_id", type=int)
+def restore_project_command(project_id: int) -> None:
+    """Let an archived project accept events again."""
+    with _project_errors():
+        restore_project(current_store(), project_id)
+    say(f"project {project_id} accepts events")
+
+
+@project_group.command("delete")
+@click.argument("project_id", type=int)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete_project_command(project_id: int, yes: bool) -> None:
+    """Delete a project with all its data. What still waits for Sentry is discarded."""
+    store, destinations = current_store(), current_destinations()
+    with _project_errors():
+        with store.read() as conn:
+            details = find_details(conn, destinations, project_id)
+        if not yes:
+            say(f"{details.project.name}: {details.contents}. All of it is removed.")
+            click.confirm("Delete the project?", abort=True)
+        delete_project(store, project_id)
+    with click.progressbar(length=details.figures.events, label="Removing events") as bar:
+        while not remove_project_data(store, destinations, project_id, bar.update):
+            pass
+    say(f"project {project_id} is deleted")
 
 
 @project_group.command("rotate")

@@ -18,8 +18,10 @@ from app.events.states import EnvelopeState
 from app.events.tables import envelopes
 from app.store import DriverStatement, added, upsert
 
-# The states of an envelope that has not been discarded.
-STATES: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DISCARDED)
+# The states of an envelope that has not been discarded. Envelopes of a demo are not counted.
+STATES: tuple[str, ...] = tuple(
+    state for state in EnvelopeState if state not in (EnvelopeState.DISCARDED, EnvelopeState.DEMO)
+)
 
 
 _ADDITION = DriverStatement(lambda dialect: upsert(dialect, counters, value=added))
@@ -81,7 +83,7 @@ def add(conn: Connection, counts: Mapping[str, int]) -> None:
 
 def add_pruned(conn: Connection, states: Iterable[str]) -> None:
     """Count envelopes that retention removed, by the state of each envelope."""
-    add(conn, Counter(pruned(state) for state in states))
+    add(conn, Counter(pruned(state) for state in states if state != EnvelopeState.DEMO))
 
 
 def move(conn: Connection, changes: Iterable[tuple[str, str]]) -> None:
@@ -125,7 +127,9 @@ def accounting(conn: Connection) -> dict[str, Any]:
 
 def _rows(conn: Connection) -> dict[str, int]:
     query = select(envelopes.c.state, func.count()).group_by(envelopes.c.state)
-    return {str(state): int(count) for state, count in conn.execute(query)}
+    counts = {str(state): int(count) for state, count in conn.execute(query)}
+    counts.pop(EnvelopeState.DEMO, None)
+    return counts
 
 
 def _balanced(totals: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:

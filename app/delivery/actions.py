@@ -51,7 +51,9 @@ REPLAYED = -1
 BY_PERSON = "by_person"
 
 DISCARDABLE = (*WAITING, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
-REPLAYABLE: tuple[str, ...] = tuple(s for s in EnvelopeState if s != EnvelopeState.DELIVERED)
+REPLAYABLE: tuple[str, ...] = tuple(
+    state for state in EnvelopeState if state not in (EnvelopeState.DELIVERED, EnvelopeState.DEMO)
+)
 # The states that a filter without a state selects: envelopes that wait for a person or for their
 # next attempt. Discarded and local envelopes are not among them.
 REPLAYED_BY_DEFAULT = (EnvelopeState.RETRY, EnvelopeState.PARKED, EnvelopeState.EXPIRED)
@@ -101,6 +103,8 @@ def replay_one(
         row = _one(conn, envelope_id)
         if row.state == EnvelopeState.DELIVERED and not force:
             raise DoesNotFit("Sentry has accepted it; it is sent again only by force")
+        if row.state == EnvelopeState.DEMO:
+            raise DoesNotFit("it is of a demo project, which is never forwarded")
         if not _replay(conn, destinations, [row]):
             raise DoesNotFit(f"project {row.project_id} has no DSN to send it to")
         _action_on(actor, "replayed", row).note(conn, 1)

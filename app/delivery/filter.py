@@ -15,7 +15,7 @@ from app.protocol.lenient import search_text
 from app.store.paging import Listing, hidden
 from app.store.searching import contains
 
-State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded"]
+State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded", "demo"]
 STATES: tuple[State, ...] = get_args(State)
 
 ItemType = Annotated[str, Field(max_length=64, description="Of one of its items.")]

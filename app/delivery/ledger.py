@@ -136,13 +136,19 @@ def last_attempts(conn: Connection, envelope_ids: Collection[int]) -> dict[int, 
 
 
 def counts_by_state(conn: Connection) -> dict[str, int]:
-    """Return how many envelopes are in each state, without those that retention removed."""
+    """Return how many envelopes are in each state, without those that retention removed.
+
+    Envelopes of a demo are counted in the store itself, because no counter has them.
+    """
     counted = accounting.read_counters(conn)
     counts = {state: counted.get(accounting.counter_of(state), 0) for state in accounting.STATES}
     counts["discarded"] = sum(
         value for name, value in counted.items() if name.startswith("discarded:")
     )
-    return {state: counts[state] - counted.get(accounting.pruned(state), 0) for state in STATES}
+    of_demo = select(func.count()).where(envelopes.c.state == EnvelopeState.DEMO)
+    counts["demo"] = conn.scalar(of_demo) or 0
+    pruned = {state: counted.get(accounting.pruned(state), 0) for state in counts}
+    return {state: counts[state] - pruned[state] for state in STATES}
 
 
 def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int, Held]:

@@ -61,8 +61,8 @@ def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) 
     """Return the delivery of every project, by project id. Projects without a DSN are included."""
     known = {upstream.project_id: upstream for upstream in destinations.list(conn)}
     held, found = held_by_project(conn), []
-    names = select(projects.c.id, projects.c.name).order_by(projects.c.id)
-    for project_id, name in conn.execute(names):
+    names = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
+    for project_id, name in conn.execute(names.order_by(projects.c.id)):
         upstream = known.get(project_id) or Destination(project_id)
         of_project = held.get(project_id, Held())
         cause = held_up_by(upstream, "", now)

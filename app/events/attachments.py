@@ -45,15 +45,21 @@ def attachments_of(conn: Connection, row: Row[Any]) -> Iterator[Attachment]:
 
     :param row: the row of the event, with the ``body`` of its envelope.
     """
-    yield from attachments_in(row.body)
-    for id in _others(conn, row)[0]:
+    return _read(conn, row, _others(conn, row)[0])
+
+
+def all_attachments(conn: Connection, row: Row[Any]) -> tuple[Iterator[Attachment], int]:
+    """Return :func:`attachments_of`, and how many stored envelopes with more are not read."""
+    ids, unlisted = _others(conn, row)
+    return _read(conn, row, ids), unlisted
+
+
+def _read(conn: Connection, row: Row[Any], ids: list[int]) -> Iterator[Attachment]:
+    # Most events have none: their envelopes are not read a second time.
+    yield from attachments_in(row.body) if "attachment" in row.item_types else ()
+    for id in ids:
         body = conn.scalar(select(envelopes.c.body).where(envelopes.c.id == id))
         yield from attachments_in(body) if body else ()
-
-
-def unlisted_envelopes(conn: Connection, row: Row[Any]) -> int:
-    """Return how many stored envelopes with attachments of an event are not read."""
-    return _others(conn, row)[1]
 
 
 def _others(conn: Connection, row: Row[Any]) -> tuple[list[int], int]:

@@ -10,7 +10,8 @@ class EnvelopeState(StrEnum):
 
     ``local`` envelopes are not forwarded. ``pending`` and ``retry`` envelopes wait to be sent.
     ``parked`` envelopes were refused, ``expired`` ones became too old; a person can replay both.
-    ``discarded`` envelopes are not sent on purpose.
+    ``discarded`` envelopes are not sent on purpose. ``demo`` envelopes are made by `flask demo`:
+    they are never sent, and are not in the accounting.
     """
 
     LOCAL = "local"
@@ -20,6 +21,7 @@ class EnvelopeState(StrEnum):
     PARKED = "parked"
     EXPIRED = "expired"
     DISCARDED = "discarded"
+    DEMO = "demo"
 
 
 WAITING = (EnvelopeState.PENDING, EnvelopeState.RETRY)

@@ -74,6 +74,8 @@ def delivery_hops(
     if row.state == EnvelopeState.LOCAL:
         why = ": ".join(filter(None, ("stays here", waits_for)))
         return [Hop("sent", detail=why), Hop("accepted")]
+    if row.state == EnvelopeState.DEMO:
+        return [Hop("sent", detail="a demo is never sent"), Hop("accepted")]
     if row.state == EnvelopeState.DISCARDED:
         return [Hop("sent", detail=f"not sent: {why_not_sent(row.reason)}"), Hop("accepted")]
     if row.attempts == 0 and not (row.state == EnvelopeState.PARKED and row.reason):

@@ -27,7 +27,12 @@ from app.search.indexing import forget_events
 from app.store import Store
 
 # The states of envelopes that do not have to be sent any more.
-SETTLED = (EnvelopeState.LOCAL, EnvelopeState.DELIVERED, EnvelopeState.DISCARDED)
+SETTLED = (
+    EnvelopeState.LOCAL,
+    EnvelopeState.DELIVERED,
+    EnvelopeState.DISCARDED,
+    EnvelopeState.DEMO,
+)
 # States of envelopes that Sentry never accepted. A person may replay them until they are too old.
 GIVEN_UP = (EnvelopeState.PARKED, EnvelopeState.EXPIRED)
 MAY_GO = (*SETTLED, *GIVEN_UP)

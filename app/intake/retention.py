@@ -182,9 +182,9 @@ def _ledger(store: Store, days: int) -> None:
 
 def _ends(store: Store, days: int, now: datetime) -> Iterator[tuple[int, datetime]]:
     """Yield each project with a limit of age, and the time before which its data is removed."""
-    query = select(projects.c.id, projects.c.retention_days).order_by(projects.c.id)
+    query = select(projects.c.id, projects.c.retention_days).where(projects.c.purged_at.is_(None))
     with store.read() as conn:
-        found = conn.execute(query).all()
+        found = conn.execute(query.order_by(projects.c.id)).all()
     for row in found:
         kept = days if row.retention_days is None else row.retention_days
         if kept:

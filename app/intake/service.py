@@ -156,8 +156,12 @@ class Intake:
         quota: int | None = None,
         caller: Caller | None = None,
         uid: str | None = None,
+        received_at: datetime | None = None,
     ) -> Prepared:
-        """Scrub, read and group an envelope, for :meth:`store_all`. Parameters: :meth:`accept`."""
+        """Scrub, read and group an envelope, for :meth:`store_all`.
+
+        :param received_at: by default now. Other parameters: :meth:`accept`.
+        """
         with recording():
             caller = caller or Caller()
             named = read_client(envelope, caller.client)
@@ -169,6 +173,7 @@ class Intake:
                 "client": named,
                 "inferred": inferred,
             }
+            known["received_at"] = received_at
             prepared = self._prepare(envelope, project_id, uid=uid, **known)
             measures = with_timings(prepared.measures, envelope)
             return replace(prepared, measures=measures) if measures.timings else prepared
@@ -299,13 +304,14 @@ class Intake:
         known_secrets: frozenset[str] = frozenset(),
         *,
         uid: str | None = None,
+        received_at: datetime | None = None,
         **known: Any,
     ) -> Prepared:
         """Scrub, read and group an envelope.
 
         :param known: fields of the result that are known before.
         """
-        received_at, started = utc_now(), time.perf_counter()
+        received_at, started = received_at or utc_now(), time.perf_counter()
         findings = self._scrub(envelope, known_secrets)
         scrub_ms = (time.perf_counter() - started) * 1000
         known |= {"uid": uid or secrets.token_hex(16), "scrub_ms": scrub_ms}

@@ -11,9 +11,10 @@ Similar issues are never merged automatically: only grouping decides what the sa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Label, Row, Select, bindparam, func, select
 
 from app.issues.similarity import WEIGHTS, hash_of, rarity, shared, similarity
 from app.issues.similarity_index import read_terms
@@ -25,6 +26,7 @@ from app.issues.tables import (
     issues,
     transitions,
 )
+from app.store.paging import hidden
 
 # Issues with a lower score have a word or a type in common by chance.
 MIN_SCORE = 0.2
@@ -41,10 +43,16 @@ COMMON_BESIDES = 200
 BUDGET = 10_000
 # The issues of a project are counted up to this number; more would not change which terms are rare.
 MAX_COUNTED = 20_000
-_MOST_SHARED = f"""WITH wanted (term, square) AS (VALUES {{wanted}})
-    SELECT terms.issue_id FROM wanted
-    JOIN {issue_terms.name} AS terms ON terms.project_id = {{project}} AND terms.term = wanted.term
-    GROUP BY terms.issue_id ORDER BY sum(wanted.square) DESC, terms.issue_id DESC LIMIT {{limit}}
+_MOST_SHARED = f"""WITH wanted (term, square) AS (VALUES {{wanted}}), most AS (
+        SELECT terms.issue_id FROM wanted JOIN {issue_terms.name} AS terms
+        ON terms.project_id = {{project}} AND terms.term = wanted.term
+        GROUP BY terms.issue_id ORDER BY sum(wanted.square) DESC, terms.issue_id DESC
+        LIMIT {{limit}}
+    )
+    SELECT most.issue_id, read.terms FROM most
+    JOIN {issue_similarity.name} AS read ON read.issue_id = most.issue_id
+    JOIN {issues.name} ON issues.id = most.issue_id
+    WHERE issues.status || '' IN ({", ".join(f"'{status}'" for status in STATUSES)})
 """  # noqa: S608 -- numbers of this program alone
 _COUNTS = f"""WITH wanted (term, square) AS (VALUES {{wanted}})
     SELECT wanted.term, (SELECT count(*) FROM (
@@ -71,12 +79,22 @@ class Similar(NamedTuple):
     comment: Row[Any] | None
 
 
+class Candidate(NamedTuple):
+    """An issue that shares terms, and all its terms."""
+
+    id: int
+    terms: list[str]
+
+
+_ISSUES = select(issues).where(issues.c.id.in_(bindparam("ids", expanding=True)))
+
+
 def similar_to(
     conn: Connection, issue: Row[Any], *, min_score: float = MIN_SCORE, limit: int = 50
 ) -> list[Similar]:
     """Return the issues of the same project that are similar to an issue, most similar first.
 
-    :param issue: a row of ``issues``.
+    :param issue: a row of ``issues``, with the :func:`compared_columns` or without.
     :param min_score: issues with a lower score are left out.
     """
     if issue.is_other:
@@ -84,61 +102,73 @@ def similar_to(
     terms, total = _of(conn, issue)
     having = _having(conn, issue.project_id, terms)
     near = _candidates(conn, issue, having, total)
-    others = {term for row in near for term in row.terms.split()} - set(terms)
+    others = {term for one in near for term in one.terms} - set(terms)
     having |= _having(conn, issue.project_id, others, COMMON_BESIDES)
     rarities = {term: rarity(max(1, count), total) for term, count in having.items()}
-    scored = [(round(similarity(terms, row.terms.split(), rarities), 3), row) for row in near]
+    scored = [(round(similarity(terms, one.terms, rarities), 3), one) for one in near]
     # With the same score, the newer issue comes first: it is closer to the current program.
     scored.sort(key=lambda one: (one[0], one[1].id), reverse=True)
-    best = [(score, row) for score, row in scored[:limit] if score >= min_score]
-    return _with_their_end(conn, terms, best)
+    best = [(score, one) for score, one in scored[:limit] if score >= min_score]
+    return _with_their_end(conn, terms, best) if best else []
 
 
 def _with_their_end(
-    conn: Connection, terms: Iterable[str], best: list[tuple[float, Row[Any]]]
+    conn: Connection, terms: Iterable[str], best: list[tuple[float, Candidate]]
 ) -> list[Similar]:
-    last = _last_transitions(conn, [row.id for _, row in best])
+    ids = [one.id for _, one in best]
+    rows = {row.id: row for row in conn.execute(_ISSUES, {"ids": ids})}
+    last = _last_transitions(conn, ids)
+    found = [(score, one, rows[one.id]) for score, one in best if one.id in rows]
     return [
         Similar(
             row,
             score,
-            shared(terms, row.terms.split()),
+            shared(terms, one.terms),
             last.get((row.id, "resolved")) if row.status == IssueStatus.RESOLVED else None,
             last.get((row.id, "commented")),
         )
-        for score, row in best
+        for score, one, row in found
     ]
+
+
+def compared_columns() -> tuple[Label[Any], Label[Any]]:
+    """Return, for a query of ``issues``, the columns that :func:`similar_to` would ask for."""
+    read = issue_similarity.c
+    of_project = select(read.issue_id).where(read.project_id == issues.c.project_id)
+    some = of_project.correlate(issues).limit(MAX_COUNTED).subquery()
+    total = select(func.count()).select_from(some).scalar_subquery()
+    own = select(read.terms).where(read.issue_id == issues.c.id).correlate(issues)
+    return own.scalar_subquery().label("own_terms"), total.label("compared")
 
 
 def _of(conn: Connection, issue: Row[Any]) -> tuple[list[str], int]:
     """Return the terms of an issue, and how many issues of its project have been read."""
-    read = issue_similarity.c
-    some = select(read.issue_id).where(read.project_id == issue.project_id).limit(MAX_COUNTED)
-    total = select(func.count()).select_from(some.subquery()).scalar_subquery()
-    own = select(read.terms).where(read.issue_id == issue.id).scalar_subquery()
-    terms, count = conn.execute(select(own, total)).one()
+    if "compared" in issue._mapping:
+        terms, count = issue.own_terms, issue.compared
+    else:
+        terms, count = conn.execute(_own(), {"issue": issue.id}).one()
     if terms is None:  # Do not wait for the background task to read this issue.
         return list(read_terms(conn, [issue.id]).get(issue.id, ())), count
     return terms.split(), count
 
 
+@cache
+def _own() -> Select[Any]:
+    return select(*compared_columns()).where(issues.c.id == bindparam("issue"))
+
+
 def _candidates(
     conn: Connection, issue: Row[Any], having: dict[str, int], total: int
-) -> list[Row[Any]]:
-    """Return the rows, with their terms, of the issues that share the most rare terms."""
-    if not having:
-        return []
-    found = _sharing(conn, issue.project_id, having, total)
-    query = (
-        select(issues, issue_similarity.c.terms)
-        .join(issue_similarity, issue_similarity.c.issue_id == issues.c.id)
-        .where(issues.c.id.in_(found), issues.c.id != issue.id, issues.c.status.in_(STATUSES))
-    )
-    return list(conn.execute(query))
+) -> list[Candidate]:
+    """Return the issues that share the most rare terms, with their terms."""
+    found = _sharing(conn, issue.project_id, having, total) if having else []
+    return [Candidate(id, terms.split()) for id, terms in found if id != issue.id]
 
 
-def _sharing(conn: Connection, project_id: int, having: dict[str, int], total: int) -> list[int]:
-    """Return the ids of the issues that share the most of these terms."""
+def _sharing(
+    conn: Connection, project_id: int, having: dict[str, int], total: int
+) -> Iterable[tuple[int, str]]:
+    """Return the ids and terms of the issues that share the most of these terms."""
     telling: dict[int, float] = {}
     left = BUDGET
     for term, count in sorted(having.items(), key=lambda pair: pair[1]):
@@ -147,12 +177,20 @@ def _sharing(conn: Connection, project_id: int, having: dict[str, int], total: i
             telling[hash_of(term)] = _square(term, count, total)
     if telling:
         wanted = ", ".join(f"({term:d}, {square:.6f})" for term, square in telling.items())
-        return [id for (id,) in _run(conn, _MOST_SHARED, wanted, project_id, CANDIDATES + 1)]
+        return _run(conn, _MOST_SHARED, wanted, project_id, CANDIDATES + 1)
     # All of its terms are common: use the newest issues with the heaviest term.
     common = max(having, key=lambda term: WEIGHTS[term[0]])
     of = issue_terms.c
     has_it = select(of.issue_id).where(of.project_id == project_id, of.term == hash_of(common))
-    return list(conn.scalars(has_it.order_by(of.issue_id.desc()).limit(CANDIDATES + 1)))
+    newest = has_it.order_by(of.issue_id.desc()).limit(CANDIDATES + 1).subquery()
+    read = issue_similarity.c
+    query = (
+        select(read.issue_id, read.terms)
+        .join(newest, newest.c.issue_id == read.issue_id)
+        .join(issues, issues.c.id == read.issue_id)
+        .where(hidden(issues.c.status).in_(STATUSES))
+    )
+    return [(row.issue_id, row.terms) for row in conn.execute(query)]
 
 
 def _square(term: str, count: int, total: int) -> float:
@@ -186,11 +224,18 @@ def _last_transitions(conn: Connection, issue_ids: list[int]) -> dict[tuple[int,
     """Return the newest ``resolved`` and ``commented`` rows in the history of each issue."""
     if not issue_ids:
         return {}
+    return {(row.issue_id, row.kind): row for row in conn.execute(_ends(), {"ids": issue_ids})}
+
+
+@cache
+def _ends() -> Select[Any]:
     of = transitions.c
     newest = (
         select(func.max(of.id))
-        .where(of.issue_id.in_(issue_ids), of.kind.in_(("resolved", "commented")))
+        .where(
+            of.issue_id.in_(bindparam("ids", expanding=True)),
+            of.kind.in_(("resolved", "commented")),
+        )
         .group_by(of.issue_id, of.kind)
     )
-    rows = conn.execute(select(transitions).where(of.id.in_(newest)))
-    return {(row.issue_id, row.kind): row for row in rows}
+    return select(transitions).where(of.id.in_(newest))

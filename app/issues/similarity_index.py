@@ -77,12 +77,6 @@ def is_complete(conn: Connection) -> bool:
     return conn.execute(_unread(), {"limit": 1, "version": VERSION}).first() is None
 
 
-def is_read(conn: Connection, issue_id: int) -> bool:
-    """Return whether an issue has terms, of the current rules or of older rules."""
-    query = select(issue_similarity.c.issue_id).where(issue_similarity.c.issue_id == issue_id)
-    return conn.execute(query).first() is not None
-
-
 def unread(conn: Connection, limit: int) -> list[Unread]:
     """Return issues without terms, oldest first, and then those with terms of older rules."""
     return [Unread(*row) for row in conn.execute(_unread(), {"limit": limit, "version": VERSION})][

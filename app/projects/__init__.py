@@ -1,9 +1,16 @@
 """Projects: the tenants that events belong to, their keys and their quotas.
 
 records.py   the rows of projects and keys: create, find, rename, rotate
+ending.py    archive, restore and delete a project
 quotas.py    how many envelopes a project may send in a minute
 """
 
+from app.projects.ending import (
+    OwnProjectStays,
+    archive_project,
+    delete_project,
+    restore_project,
+)
 from app.projects.records import (
     MAX_PROJECT_ID,
     OWN_PROJECT_ID,
@@ -30,14 +37,17 @@ __all__ = [
     "MAX_NAME_LENGTH",
     "MAX_PROJECT_ID",
     "OWN_PROJECT_ID",
+    "OwnProjectStays",
     "KeyRing",
     "NoSuchProject",
     "Project",
     "ProjectError",
     "Taken",
     "add_project",
+    "archive_project",
     "checked_name",
     "create_project",
+    "delete_project",
     "dsn_of",
     "find_project",
     "list_projects",
@@ -45,6 +55,7 @@ __all__ = [
     "projects",
     "quota_of",
     "rename_project",
+    "restore_project",
     "revoke_key",
     "rotate_key",
 ]

@@ -41,8 +41,17 @@ KEY_CACHE_S = 1.0
 _OF_KEY = (
     select(project_keys.c.project_id, projects.c.events_per_minute)
     .join(projects, projects.c.id == project_keys.c.project_id)
-    .where(project_keys.c.public_key == bindparam("key"), project_keys.c.revoked_at.is_(None))
+    .where(
+        project_keys.c.public_key == bindparam("key"),
+        project_keys.c.revoked_at.is_(None),
+        projects.c.archived_at.is_(None),
+        projects.c.deleted_at.is_(None),
+    )
 )
+
+
+_HIDDEN = {"deleted_at", "purged_at"}
+_SHOWN = [column for column in projects.c if column.name not in _HIDDEN]
 
 
 class ProjectError(InputError):
@@ -66,6 +75,8 @@ class Project:
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+    archived_at: datetime | None = None
+    is_demo: bool = False
     keys: list[str] = field(default_factory=list)
 
 
@@ -114,14 +125,15 @@ def find_project(conn: Connection, project_id: int) -> Project:
 
 
 def list_projects(conn: Connection) -> list[Project]:
-    """Return all projects with their valid keys, ordered by id."""
+    """Return all projects but deleted ones, with their valid keys, ordered by id."""
     keys: dict[int, list[str]] = {}
     query = select(project_keys).where(project_keys.c.revoked_at.is_(None))
     for row in conn.execute(query.order_by(project_keys.c.id)):
         keys.setdefault(row.project_id, []).append(row.public_key)
+    query = select(*_SHOWN).where(projects.c.deleted_at.is_(None))
     return [
         Project(**row._mapping, keys=keys.get(row.id, []))
-        for row in conn.execute(select(projects).order_by(projects.c.id))
+        for row in conn.execute(query.order_by(projects.c.id))
     ]
 
 
@@ -228,7 +240,8 @@ class KeyRing:
         ids, until = self._ids
         if time.monotonic() >= until:
             with self._store.read() as conn:
-                ids = frozenset(conn.scalars(select(projects.c.id)))
+                there = select(projects.c.id).where(projects.c.deleted_at.is_(None))
+                ids = frozenset(conn.scalars(there))
             self._ids = ids, time.monotonic() + KEY_CACHE_S
         return project_id in ids
 

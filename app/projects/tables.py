@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, false
 
 from app.store import UtcDateTime, metadata
 
@@ -18,6 +18,14 @@ projects = Table(
     Column("events_per_minute", Integer),
     # NULL: the setting RETENTION_DAYS applies.
     Column("retention_days", Integer),
+    # An archived project accepts nothing. Its data can still be read.
+    Column("archived_at", UtcDateTime),
+    # The row of a deleted project stays without its name: no other project may get its id.
+    Column("deleted_at", UtcDateTime),
+    # When the last of its data was removed.
+    Column("purged_at", UtcDateTime),
+    # Made by `flask demo`: never forwarded, never alerted, not in the accounting.
+    Column("is_demo", Boolean, nullable=False, server_default=false()),
 )
 
 project_keys = Table(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlalchemy import Connection, func, select
 
-from app.projects.tables import projects
 from app.search import tokens
 from app.search.clauses import Match, Resolve, Way
 from app.search.grammar import Term, Value
-from app.search.words import fold
+from app.search.projects import project_ids
 from app.stats.tables import releases
 
 LATEST = "latest"
@@ -32,20 +29,8 @@ def resolver(conn: Connection) -> Resolve:
 
 
 def _of_projects(conn: Connection, term: Term) -> tuple[Way, ...]:
-    named = conn.execute(select(projects.c.id, projects.c.name).order_by(projects.c.id)).all()
-    ids = [id for id, name in named if any(_fits(value, id, name) for value in term.values)]
-    return tuple((Match(tokens.equal("project", str(id))),) for id in ids[:MAX_WAYS])
-
-
-def _fits(value: Value, project_id: int, name: str) -> bool:
-    if value.text == str(project_id):
-        return True
-    if not value.has_wildcard:
-        return fold(value.text) == fold(name)
-    pieces = [re.escape(fold(piece)) for piece in value.text.split("*")]
-    # The first place of a piece is the best one, so no place is tried twice.
-    middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
-    return bool(re.fullmatch(f"{pieces[0]}{middle}.*{pieces[-1]}", fold(name), re.DOTALL))
+    ids = project_ids(conn, term)[:MAX_WAYS]
+    return tuple((Match(tokens.equal("project", str(number))),) for number in ids)
 
 
 def _is_latest(value: Value) -> bool:

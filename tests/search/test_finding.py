@@ -282,7 +282,7 @@ def emptied(parts: Parts) -> Iterator[Parts]:
 
 
 @settings(
-    max_examples=25,
+    max_examples=12,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

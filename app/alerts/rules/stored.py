@@ -167,12 +167,17 @@ def watches(conn: Connection) -> list[Watch]:
         for rule_id, found in _states(conn, [row.id for row in rows]).items()
         for state in found
     }
-    everywhere = list(conn.scalars(select(projects.c.id).order_by(projects.c.id)))
+    columns = projects.c
+    query = select(columns.id).where(
+        columns.archived_at.is_(None), columns.deleted_at.is_(None), ~columns.is_demo
+    )
+    watched = list(conn.scalars(query.order_by(columns.id)))
     return [
         _watch(row, states.get((row.id, project_id), RuleState(project_id=project_id)))
         for row in rows
         if row.enabled
-        for project_id in ([row.project_id] if row.project_id is not None else everywhere)
+        for project_id in watched
+        if row.project_id in (None, project_id)
         if _is_in_force(row, project_id, own)
     ]
 

@@ -1,0 +1,133 @@
+"""Make the projects of a demo, store its events, decide some of its issues, and remove it all."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select, update
+
+from app.accounts.tables import users
+from app.delivery.destinations import Destinations
+from app.demo.payloads import payload_of
+from app.demo.plan import PREFIX, PROJECTS, Occurrence, Plan, moment_of
+from app.events.states import EnvelopeState
+from app.events.tables import envelopes
+from app.intake import Intake
+from app.intake.commit import Prepared, Remembered, commit_batch
+from app.intake.removed_projects import remove_project_data
+from app.issues import triage
+from app.issues.tables import STATUSES, issues
+from app.projects import add_project, delete_project, projects
+from app.protocol.envelope import Envelope, Item
+from app.store import Store, in_batches, utc_now
+
+ACTOR = "demo"
+# Events of one transaction; other writers wait for it for about 50 ms.
+BATCH_SIZE = 50
+# Of hundred issues, so many are resolved, ignored and assigned.
+RESOLVED, IGNORED, ASSIGNED = 15, 8, 20
+COMMENTS = (
+    "Seen after the deploy, I look into it.",
+    "The provider had an outage.",
+    "Fixed by a change of yesterday.",
+)
+Progress = Callable[[int], None]
+
+
+def demo_projects(conn: Connection) -> list[int]:
+    """Return the ids of the demo projects."""
+    columns = projects.c
+    query = select(columns.id).where(columns.is_demo, columns.deleted_at.is_(None))
+    return list(conn.scalars(query.order_by(columns.id)))
+
+
+def demo_events(store: Store) -> int:
+    """Return how many envelopes the demo has."""
+    query = select(func.count()).where(envelopes.c.state == EnvelopeState.DEMO)
+    with store.read() as conn:
+        return int(conn.scalar(query) or 0)
+
+
+def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: None) -> None:
+    """Make the projects, and store the events of a plan as if they had come in time.
+
+    :param progress: called with the number of stored events after each batch.
+    """
+    store, now = intake.store, utc_now()
+    ids = _make_projects(store, plan)
+    remembered = Remembered()
+    for occurrences in in_batches(list(plan.occurrences()), BATCH_SIZE):
+        batch = [_prepared(intake, ids, one, moment_of(one, now)) for one in occurrences]
+        _store(store, batch, remembered)
+        progress(len(batch))
+    _decide(store, list(ids.values()), plan.seed)
+
+
+def remove_demo(
+    store: Store, destinations: Destinations, progress: Progress = lambda count: None
+) -> int:
+    """Remove all demo projects with their data; return how many there were."""
+    with store.read() as conn:
+        ids = demo_projects(conn)
+    for project_id in ids:
+        delete_project(store, project_id)
+        while not remove_project_data(store, destinations, project_id, progress):
+            pass
+    return len(ids)
+
+
+def _make_projects(store: Store, plan: Plan) -> dict[int, int]:
+    """Return the ids of the projects by their number in the plan."""
+    ids = {}
+    with store.write() as conn:
+        for number, (name, _) in zip(range(plan.projects), PROJECTS, strict=False):
+            ids[number] = add_project(conn, PREFIX + name)
+        mark = update(projects).where(projects.c.id.in_(list(ids.values())))
+        conn.execute(mark.values(is_demo=True))
+    return ids
+
+
+def _prepared(
+    intake: Intake, ids: dict[int, int], occurrence: Occurrence, moment: datetime
+) -> Prepared:
+    payload = payload_of(occurrence, moment)
+    envelope = Envelope({"event_id": payload["event_id"]}, [Item({"type": "event"}, payload)])
+    project_id = ids[occurrence.bug.project]
+    prepared = intake.prepare(envelope, project_id=project_id, received_at=moment)
+    return replace(prepared, is_demo=True)
+
+
+def _store(store: Store, batch: list[Prepared], remembered: Remembered) -> None:
+    counts: Counter[str] = Counter()
+    with store.write(durable=False) as conn:
+        commit_batch(conn, batch, Destinations(), remembered, counts, batch[-1].received_at)
+
+
+def _decide(store: Store, project_ids: list[int], seed: int) -> None:
+    """Resolve, ignore, assign and comment on some issues, as people would have."""
+    chance = random.Random(seed)  # noqa: S311 -- a demo, not a secret
+    some = select(issues.c.id).where(
+        issues.c.project_id.in_(project_ids), issues.c.status.in_(STATUSES)
+    )
+    with store.write() as conn:
+        ids = sorted(conn.scalars(some))
+        chance.shuffle(ids)
+        person = conn.scalar(select(users.c.username).order_by(users.c.username).limit(1))
+        parts: Iterator[list[int]] = _shares(ids, RESOLVED, IGNORED, ASSIGNED)
+        triage.resolve(conn, next(parts), ACTOR)
+        triage.ignore(conn, next(parts), ACTOR)
+        triage.assign(conn, next(parts), person, ACTOR)
+        for place, text in zip(ids, COMMENTS * 10, strict=False):
+            triage.comment(conn, place, text, ACTOR)
+
+
+def _shares(ids: list[int], *of_hundred: int) -> Iterator[list[int]]:
+    first = 0
+    for share in of_hundred:
+        last = first + len(ids) * share // 100
+        yield ids[first:last]
+        first = last

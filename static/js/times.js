@@ -1,0 +1,25 @@
+// Times in the time zone of the browser; UTC stays in their titles, and is shown without scripts.
+//   data-local="moment"   date and time
+//   data-local="clock"    time of day to the millisecond
+
+const FORMATS = {
+  moment: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hour12: false }),
+  clock: new Intl.DateTimeFormat(undefined, {
+    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
+  }),
+};
+
+function localise(root) {
+  root.querySelectorAll("time[data-local]").forEach((time) => {
+    const moment = new Date(time.dateTime);
+    const format = FORMATS[time.dataset.local];
+    if (format && !Number.isNaN(moment.getTime())) time.textContent = format.format(moment);
+    time.removeAttribute("data-local");
+  });
+}
+
+localise(document);
+// The trail is replaced while it is followed.
+new MutationObserver((changes) => {
+  changes.forEach((change) => change.addedNodes.forEach((node) => node.querySelectorAll && localise(node)));
+}).observe(document.getElementById("main") ?? document.body, { childList: true, subtree: true });
