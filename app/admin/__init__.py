@@ -5,7 +5,7 @@
     search_box the search box: ids lead straight to what they name
     session    log in, log out, the theme
     start      is monitoring working?
-    trigger    test errors: send one, and read in one sentence where it is
+    trigger    test errors: send one, and read in one sentence where it is (all: test_all_projects)
     events     the list of events
     event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
@@ -72,6 +72,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     session,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
+    test_all_projects,  # noqa: F401
     triage,  # noqa: F401
     trigger,  # noqa: F401
 )

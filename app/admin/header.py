@@ -111,6 +111,11 @@ def badge(destinations: list[Destination], names: Mapping[int, str], now: dateti
     return Badge(worst, _words(worst, len(waiting), len(destinations)), _named(waiting, names, now))
 
 
+def is_waiting(destination: Destination, now: datetime) -> bool:
+    """Return whether the header counts a destination among those that wait for Sentry."""
+    return _state(destination, now) in _WAITING
+
+
 def _words(worst: str, waiting: int, projects: int) -> str:
     if projects == 1 or not waiting:
         return _REACH[worst] if projects == 1 or worst == "unused" else "all reached"

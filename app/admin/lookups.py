@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -47,14 +46,6 @@ class Neighbours(NamedTuple):
     last: str
     position: int | None
     total: int
-
-
-def count_since(conn: Connection, moment: datetime) -> int:
-    """Return how many events were received since a time, without test errors."""
-    # Two counts, because the first one reads only the index of the times. Test errors are few.
-    everything = select(func.count()).select_from(events).where(events.c.received_at >= moment)
-    tests = everything.join(issues, issues.c.id == events.c.issue_id).where(text(IS_TEST))
-    return int(conn.scalar(everything) or 0) - int(conn.scalar(tests) or 0)
 
 
 def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:

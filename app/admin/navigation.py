@@ -75,6 +75,7 @@ _PROJECTS = (
     "revoke_project_key",
     "end_project",
 )
+_TEST_ERRORS = ("old_trigger", "show_test_error", "test_all_projects", "show_all_test_errors")
 # First what one looks at, then what one looks after, then the foot.
 GROUPS = (
     (
@@ -86,7 +87,7 @@ GROUPS = (
     ),
     (
         Page("Deliveries", "list_of_deliveries", ("show_delivery",), _PROJECT),
-        Page("Test error", "trigger", ("old_trigger", "show_test_error"), _PROJECT),
+        Page("Test error", "trigger", _TEST_ERRORS, _PROJECT),
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
     ),

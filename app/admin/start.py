@@ -1,60 +1,40 @@
-"""The start page: whether monitoring works."""
+"""The start page: whether monitoring works, what needs a person, and what hurts most."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from flask import render_template
+from flask import make_response, render_template
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import Connection, Row
 
 from app.admin import bp
-from app.admin.filters import plural
+from app.admin.attention import needs, of_project, read_open
 from app.admin.header import Header, badge
-from app.admin.lookups import count_since
+from app.admin.lookups import test_issues
+from app.admin.navigation import project_in_address
 from app.admin.sparkline import sparklines
-from app.admin.trails import trail_of
-from app.admin.trigger import TriggerForm
+from app.admin.verdict import verdict
+from app.admin.visit import last_visit, remember_visit
 from app.alerts.reach import find_reach
 from app.delivery.accounting import STATES, accounting
-from app.delivery.upstreams import Upstream, list_upstreams, why_local
+from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
 from app.events.queries import page_of_events
 from app.intake.refusals import refusals
 from app.issues.filter import IssueFilter
-from app.issues.queries import count_matching, hours_of, list_issues
+from app.issues.queries import hours_of, list_issues
+from app.issues.tables import issues
 from app.store import utc_now
+from app.store.disks import fullest
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store
-from app.web.delivery_status import follow
-from config import Config
 
-RECENT_ISSUES = 5
-# How many projects that need attention the page names, and how many projects without a DSN. The
-# list of projects has all of them.
-SHOWN_PROJECTS = 5
-OPEN = IssueFilter(status="unresolved")
-
-
-class Verdict(NamedTuple):
-    """Whether monitoring works, in words.
-
-    :param tone: ``good``, ``bad``, or ``new`` (nothing is recorded yet, or Sentry has not accepted
-        anything yet).
-    :param sentences: each can be read alone.
-    """
-
-    tone: str
-    headline: str
-    sentences: list[str]
-
-
-class Named(NamedTuple):
-    """A project and a remark about it; ``words`` has no full stop."""
-
-    project_id: int
-    name: str
-    words: str
+# Issues with most users, and newest events.
+MOST, RECENT = 8, 5
+SEVERE = ("error", "fatal")
 
 
 class Term(NamedTuple):
@@ -67,143 +47,50 @@ class Term(NamedTuple):
 @bp.get("/")
 @access.admin
 def start() -> ResponseReturnValue:
-    """Show whether monitoring works, the newest event and the latest issues."""
+    """Show whether monitoring works, what needs a person, and what hurts most."""
+    now, project_id = utc_now(), project_in_address()
     with current_store().read() as conn:
-        newest = page_of_events(conn, EventFilter(), limit=1).rows
-        latest = follow(conn, newest[0].event_id) if newest else None
+        recent = page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
         totals = accounting(conn)
-        ways = list_upstreams(conn, current_destinations(), utc_now())
-        reach = find_reach(conn)
-        refused = refusals(conn, utc_now() - timedelta(hours=24))
-        figures = {
-            "events": count_since(conn, utc_now() - timedelta(hours=24)),
-            "issues": count_matching(conn, OPEN).number,
-        }
-        issues = list_issues(conn, OPEN, limit=RECENT_ISSUES)
-        hours = hours_of(conn, [issue.id for issue in issues], utc_now())
-    figures["store"] = current_store().size_bytes()
-    figures["set_aside"] = current_intake().emergency.count()
-    return render_template(
+        ways = list_upstreams(conn, current_destinations(), now)
+        found = read_open(conn, current_user.username, last_visit(now), project_id)
+        reach, refused = find_reach(conn), refusals(conn, now - timedelta(hours=24))
+        most = _most_users(conn, project_id)
+        tests = test_issues(conn, {row.issue_id for row in recent})
+        hours = hours_of(conn, [issue.id for issue in most], now)
+    config, set_aside = current_config(), current_intake().emergency.count()
+    disk = fullest((config.DATA_DIR, config.emergency_dir))
+    page = render_template(
         "start.html",
-        verdict=verdict(
-            current_config(), totals, figures["set_aside"], ways, is_new=latest is None
-        ),
-        header=lambda: header_of(ways),
-        troubled=named_troubles(ways),
-        local=named_local(ways),
-        shown=SHOWN_PROJECTS,
-        refusals=refused,
-        alert_reach=reach,
-        latest=latest.stored.row if latest else None,
-        trail=trail_of(newest[0].event_id, latest) if latest else None,
+        header=lambda: _header(ways),
+        verdict=verdict(totals, set_aside, ways, now),
+        has_sentry=any(way.is_set_up for way in ways),
+        needs=needs(found, reach, disk, refused),
         totals=totals,
         terms=terms(totals, has_sentry=any(way.is_set_up for way in ways)),
-        figures=figures,
-        issues=issues,
+        most=most,
+        recent=recent,
+        tests=tests,
         sparklines=sparklines(hours),
-        form=TriggerForm(),
+        projects={way.project_id: way.name for way in ways} if len(ways) > 1 else {},
     )
+    response = make_response(page)
+    remember_visit(response, now)
+    return response
 
 
-def verdict(
-    config: Config,
-    totals: dict[str, Any],
-    set_aside: int,
-    ways: list[Upstream],
-    *,
-    is_new: bool,
-) -> Verdict:
-    """Return whether monitoring works, in words.
-
-    :param set_aside: how many events are in the emergency folder.
-    :param ways: the upstream of every project; :func:`named_troubles` names those with problems.
-    :param is_new: whether the store has no event yet.
-    """
-    troubles = _troubles(totals, set_aside)
-    if troubles or any(is_trouble(way) for way in ways):
-        return Verdict("bad", "Monitoring needs attention", troubles)
-    if is_new:
-        return Verdict("new", "No error has been recorded yet", [_destination(config, ways)])
-    if not any(way.is_set_up for way in ways):
-        return Verdict("good", "Monitoring works", [_destination(config, ways)])
-    return _with_sentry(config, totals, ways)
-
-
-def _with_sentry(config: Config, totals: dict[str, Any], ways: list[Upstream]) -> Verdict:
-    waiting = totals["pending"] + totals["retry"]
-    sentences = [_destination(config, ways)]
-    if waiting:
-        sentences.append(f"{plural(waiting, 'envelope')} without Sentry's answer so far.")
-    if waiting and not totals["delivered"]:
-        # Not "works": Sentry has not accepted any envelope yet.
-        return Verdict("new", "Errors are recorded; Sentry has not accepted one yet", sentences)
-    return Verdict("good", "Monitoring works", sentences)
-
-
-def header_of(ways: list[Upstream]) -> Header:
+def _header(ways: list[Upstream]) -> Header:
     """Return the header without reading the store again."""
     used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
     names = {way.project_id: way.name for way in ways}
     return Header(badge(used, names, utc_now()), names)
 
 
-def is_trouble(upstream: Upstream) -> bool:
-    """Return whether a person should look at a project's delivery to Sentry."""
-    return upstream.is_held_up or upstream.held.parked > 0
-
-
-def named_troubles(ways: list[Upstream]) -> list[Named]:
-    """Return the projects that a person should look at, most envelopes held first."""
-    found = [way for way in ways if is_trouble(way)]
-    found.sort(key=lambda one: sum(one.held), reverse=True)
-    return [Named(upstream.project_id, upstream.name, _trouble_of(upstream)) for upstream in found]
-
-
-def _trouble_of(upstream: Upstream) -> str:
-    told = [upstream.cause] if upstream.is_held_up else []
-    waiting, parked = upstream.held
-    if waiting:
-        told.append(f"{plural(waiting, 'envelope')} {'waits' if waiting == 1 else 'wait'} here")
-    if parked:
-        told.append(f"Sentry refused {plural(parked, 'envelope')}, kept here")
-    return "; ".join(told)
-
-
-def named_local(ways: list[Upstream]) -> list[Named]:
-    """Return the projects without a DSN if others have one: their events are not forwarded."""
-    if not any(way.is_set_up for way in ways):
-        return []
-    return [
-        Named(way.project_id, way.name, why_local(way.destination))
-        for way in ways
-        if not way.is_set_up and not way.is_held_up
-    ]
-
-
-def _troubles(totals: dict[str, Any], set_aside: int) -> list[str]:
-    troubles = []
-    if not totals["balanced"]:
-        troubles.append("The accounting does not add up: an envelope is missing or counted twice.")
-    if set_aside:
-        troubles.append(
-            f"{plural(set_aside, 'event')} could not be stored in time and wait in the emergency"
-            " folder; they are recovered automatically."
-        )
-    return troubles
-
-
-def _destination(config: Config, ways: list[Upstream]) -> str:
-    sent_on = sum(way.is_set_up for way in ways)
-    if not sent_on and len(ways) == 1:
-        return "Errors are recorded here and stay here: no SENTRY_DSN is set."
-    if not sent_on:
-        return "Errors are recorded here and stay here: no project is sent on to Sentry."
-    whose = "those" if sent_on == len(ways) else f"those of {sent_on} of {len(ways)} projects"
-    if config.SENTRY_SAMPLE_RATE < 1:
-        whose = f"{config.SENTRY_SAMPLE_RATE:.0%} of {whose if sent_on < len(ways) else 'them'}"
-    if whose == "those":
-        return "Errors are recorded here and sent on to Sentry."
-    return f"Errors are recorded here; {whose} are sent on to Sentry."
+def _most_users(conn: Connection, project_id: int | None) -> list[Row[Any]]:
+    """Return the open issues of level error and above that most users met."""
+    severe = issues.c.level.in_(SEVERE), issues.c.is_test.is_(False), of_project(project_id)
+    chosen = IssueFilter().selection(status="unresolved", project_id=project_id, conditions=severe)
+    return list_issues(conn, chosen, sort="users", limit=MOST)
 
 
 def terms(totals: dict[str, Any], *, has_sentry: bool) -> list[Term]:

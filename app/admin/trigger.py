@@ -21,11 +21,12 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Reg
 
 from app.admin import bp
 from app.admin.lookups import project_names, recent_values
+from app.admin.test_answers import links_of
 from app.admin.trails import TrailView, trail_of
 from app.projects import OWN_PROJECT_ID, find_project
 from app.protocol.event import LEVELS, parse_event_id
 from app.trials import kinds
-from app.trials.answer import Answer, Remedy, answer_of, refusal
+from app.trials.answer import Answer, answer_of, refusal
 from app.trials.sending import send_test_error
 from app.web import access
 from app.web.current import current_store
@@ -150,7 +151,7 @@ def trigger() -> ResponseReturnValue:
             sent = send_test_error(form.wish(), project)
             if not sent.refused:
                 return redirect(url_for("admin.trigger", event=sent.event_id), 303)
-            answer = refusal(project.id, sent.refused)
+            answer = refusal(project.id, sent.status)
         return _page(form, environments, answer), 422
     event_id = parse_event_id(request.args.get("event"))
     if event_id is None:
@@ -177,7 +178,9 @@ def show_test_error(event_id: str) -> ResponseReturnValue:
     :raise 404: the id is not an event id.
     """
     answer, trail = _followed(or_404(parse_event_id(event_id), "this is no event id"))
-    return render_template("_test_answer.html", answer=answer, trail=trail, remedies=_links(answer))
+    return render_template(
+        "_test_answer.html", answer=answer, trail=trail, remedies=links_of(answer)
+    )
 
 
 def _page(
@@ -193,7 +196,7 @@ def _page(
         environments=environments,
         answer=answer,
         trail=trail,
-        remedies=_links(answer) if answer else [],
+        remedies=links_of(answer) if answer else [],
     )
 
 
@@ -201,22 +204,3 @@ def _followed(event_id: str) -> tuple[Answer, TrailView]:
     with current_store().read() as conn:
         progress = follow(conn, event_id)
     return answer_of(progress), trail_of(event_id, progress)
-
-
-def _links(answer: Answer) -> list[tuple[str, str]]:
-    return [(remedy.words, url_of(remedy)) for remedy in answer.remedies]
-
-
-def url_of(remedy: Remedy) -> str:
-    """Return the address of the page on which a person can carry out a remedy."""
-    id = remedy.id
-    urls = {
-        "project": lambda: url_for("admin.show_project", project_id=id, _anchor="upstream"),
-        "keys": lambda: url_for("admin.show_project", project_id=id, _anchor="keys"),
-        "deliveries": lambda: url_for("admin.list_of_deliveries", project=id),
-        "delivery": lambda: url_for("admin.show_delivery", envelope_id=id),
-        "rules": lambda: url_for("admin.list_of_alert_rules", project=id),
-        "channels": lambda: url_for("admin.list_of_channels"),
-        "channel": lambda: url_for("admin.show_channel", channel_id=id),
-    }
-    return urls[remedy.place]()

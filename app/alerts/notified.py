@@ -6,6 +6,7 @@ notifications that name the event ── else its transitions, which rules still
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -37,8 +38,8 @@ from app.events.trail import Hop
 from app.issues.tables import transitions
 
 NAME = "notified"
-# The most sendings that are read for one event: several rules with several channels each.
-MAX_SENDINGS = 50
+# The most sendings that are read: several rules with several channels each.
+MAX_SENDINGS = 500
 # Rules for new issues and regressions look at these changes.
 _LOOKED_AT = ("first_seen", *BACK)
 _SOON = "alert rules look at it within a minute"
@@ -63,33 +64,48 @@ class Notified:
     channel_id: int | None = None
 
 
-def notified(conn: Connection, row: Row[Any]) -> Notified | None:
-    """Return the hop of an event, ``None`` if no rule was ever to look at it.
+def notified(conn: Connection, rows: Sequence[Row[Any]]) -> list[Notified | None]:
+    """Return the hops of events; ``None`` for an event that no rule was ever to look at.
 
     Rules for new issues and regressions look at an event that made its issue or brought it back.
     One query reads all of it, because every page of an event asks.
 
-    :param row: of ``events``.
+    :param rows: of ``events``.
     """
-    given = {name: getattr(row, name) for name in ("event_id", "issue_id", "project_id")}
+    names = {"event_id": "event_ids", "issue_id": "issue_ids", "project_id": "project_ids"}
+    given = {many: [getattr(row, one) for row in rows] for one, many in names.items()}
     found: dict[str, list[Row[Any]]] = {"named": [], "change": [], "held": []}
-    for one in conn.execute(_query(), given):
+    for one in conn.execute(_query(), given) if rows else ():
         found[one.source].append(one)
-    if found["named"]:
-        return _sent(found["named"], row.stored_at)
-    if row.ignored_by or not found["change"]:
+    return [
+        _notified(
+            row,
+            [one for one in found["named"] if one.event_id == row.event_id],
+            [one for one in found["change"] if one.event_id == row.event_id],
+            [one for one in found["held"] if one.issue_id == row.issue_id],
+        )
+        for row in rows
+    ]
+
+
+def _notified(
+    row: Row[Any], named: list[Row[Any]], changes: list[Row[Any]], held: list[Row[Any]]
+) -> Notified | None:
+    if named:
+        return _sent(named, row.stored_at)
+    if row.ignored_by or not changes:
         return None
-    if any(change.is_due for change in found["change"]):
+    if any(change.is_due for change in changes):
         return Notified(Hop(NAME, detail=_SOON), False, _SOON)
-    if found["held"]:
-        return _held(found["held"][0])
+    if held:
+        return _held(held[0])
     words = "no rule matches"
     return Notified(Hop(NAME, detail=words), True, words, "rule")
 
 
 @cache
 def _query() -> Any:
-    """Return the rows of one event: sendings that name it, its changes, rules that hold its issue.
+    """Return the rows of events: sendings that name one, its changes, rules that hold its issue.
 
     The condition of each part can use an index.
     """
@@ -102,6 +118,8 @@ def _named() -> Any:
     return (
         select(
             literal("named").label("source"),
+            notice_issues.c.event_id,
+            notice_issues.c.issue_id,
             notices.c.kind,
             notices.c.at,
             alert_rules.c.name.label("rule_name"),
@@ -117,7 +135,7 @@ def _named() -> Any:
         .join(notices, notices.c.id == notice_issues.c.notice_id)
         .outerjoin(notice_sendings, sending.notice_id == notices.c.id)
         .outerjoin(alert_rules, alert_rules.c.id == notices.c.rule_id)
-        .where(notice_issues.c.event_id == bindparam("event_id"))
+        .where(notice_issues.c.event_id.in_(bindparam("event_ids", expanding=True)))
         .order_by(notices.c.id, sending.id)
         .limit(MAX_SENDINGS)
     )
@@ -126,16 +144,22 @@ def _named() -> Any:
 def _changes() -> Any:
     of = transitions.c
     is_due = of.alerts_due.is_not(None)
-    query = select(*_row("change", kind=of.kind, at=of.at, is_due=is_due))
-    query = query.where(of.issue_id == bindparam("issue_id"), of.kind.in_(_LOOKED_AT))
-    return query.where(of.event_id == bindparam("event_id"))
+    ids = {"event_id": of.event_id, "issue_id": of.issue_id}
+    query = select(*_row("change", **ids, kind=of.kind, at=of.at, is_due=is_due))
+    query = query.where(of.issue_id.in_(bindparam("issue_ids", expanding=True)))
+    query = query.where(of.event_id.in_(bindparam("event_ids", expanding=True)))
+    return query.where(of.kind.in_(_LOOKED_AT))
 
 
 def _holding() -> Any:
     held, state, rule = held_issues.c, alert_rule_states.c, alert_rules.c
-    minutes = rule.cooldown_minutes
     columns = _row(
-        "held", kind=rule.kind, at=state.noticed_at, rule_name=rule.name, cooldown_minutes=minutes
+        "held",
+        issue_id=held.issue_id,
+        kind=rule.kind,
+        at=state.noticed_at,
+        rule_name=rule.name,
+        cooldown_minutes=rule.cooldown_minutes,
     )
     of_rule = (state.rule_id == held.rule_id) & (state.project_id == held.project_id)
     return (
@@ -143,8 +167,8 @@ def _holding() -> Any:
         .select_from(held_issues)
         .join(alert_rules, rule.id == held.rule_id)
         .join(alert_rule_states, of_rule)
-        .where(held.project_id == bindparam("project_id"), held.issue_id == bindparam("issue_id"))
-        .limit(1)
+        .where(held.project_id.in_(bindparam("project_ids", expanding=True)))
+        .where(held.issue_id.in_(bindparam("issue_ids", expanding=True)))
     )
 
 
@@ -152,6 +176,8 @@ def _row(source: str, **values: Any) -> list[Any]:
     """Return the columns of :func:`_named` for another part, those that are not given as NULL."""
     sending = notice_sendings.c
     kinds = {
+        "event_id": notice_issues.c.event_id.type,
+        "issue_id": notice_issues.c.issue_id.type,
         "kind": notices.c.kind.type,
         "at": notices.c.at.type,
         "rule_name": alert_rules.c.name.type,

@@ -45,6 +45,7 @@ class Upstream:
     state: str
     cause: str
     held: Held
+    is_demo: bool = False
 
     @property
     def is_set_up(self) -> bool:
@@ -61,12 +62,14 @@ def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) 
     """Return the delivery of every project, by project id. Projects without a DSN are included."""
     known = {upstream.project_id: upstream for upstream in destinations.list(conn)}
     held, found = held_by_project(conn), []
-    names = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
-    for project_id, name in conn.execute(names.order_by(projects.c.id)):
+    names = select(projects.c.id, projects.c.name, projects.c.is_demo)
+    names = names.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+    for project_id, name, is_demo in conn.execute(names):
         upstream = known.get(project_id) or Destination(project_id)
         of_project = held.get(project_id, Held())
         cause = held_up_by(upstream, "", now)
-        found.append(Upstream(project_id, name, upstream, reach(upstream, now), cause, of_project))
+        state = reach(upstream, now)
+        found.append(Upstream(project_id, name, upstream, state, cause, of_project, is_demo))
     return found
 
 

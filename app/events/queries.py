@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Sequence
+=======
+from collections.abc import Collection
+>>>>>>> main
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -92,6 +96,20 @@ def find_event(
         query = query.where(events.c.project_id == project_id)
     row = conn.execute(query, {"event": parsed}).first()
     return None if row is None else _stored(row)
+
+
+def find_events(conn: Connection, ids: Collection[tuple[int, str]]) -> list[StoredEvent]:
+    """Return events with their payloads, without those that are not stored.
+
+    :param ids: project id and event id of each, at most some hundred.
+    """
+    query = _with_body().where(
+        events.c.project_id.in_({project_id for project_id, _ in ids}),
+        events.c.event_id.in_({event_id for _, event_id in ids}),
+    )
+    wanted = set(ids)
+    rows = conn.execute(query) if wanted else ()
+    return [_stored(row) for row in rows if (row.project_id, row.event_id) in wanted]
 
 
 def latest_event(conn: Connection, issue_id: int) -> StoredEvent | None:

@@ -19,6 +19,7 @@ from app.sentry.sdk import (
     remove_filter,
     reraises,
     set_context,
+    set_fingerprint,
     set_tag,
     set_user_context,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "remove_filter",
     "reraises",
     "set_context",
+    "set_fingerprint",
     "set_tag",
     "set_user_context",
 ]

@@ -218,6 +218,11 @@ def set_tag(key: str, value: str) -> None:
     sentry_sdk.set_tag(key, value)
 
 
+def set_fingerprint(parts: list[str]) -> None:
+    """Set the fingerprint on the events of this request."""
+    sentry_sdk.get_isolation_scope().fingerprint = parts
+
+
 def set_context(key: str, value: Mapping[str, Any]) -> None:
     """Set a context with structured facts on the events of this request."""
     sentry_sdk.set_context(key, dict(value))

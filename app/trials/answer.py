@@ -15,6 +15,7 @@ from app.delivery.upstreams import why_local
 from app.events.states import EnvelopeState
 from app.events.trail import Hop, why_not_sent
 from app.projects import OWN_PROJECT_ID
+from app.trials.sending import ARCHIVED, why_refused
 from app.web.delivery_status import Progress, is_settled
 
 Tone = Literal["good", "bad", "note"]
@@ -87,13 +88,17 @@ def answer_of(progress: Progress | None) -> Answer:
     return Answer(tone, words, remedies, settled, way.stopped_at, way.cause)
 
 
-def refusal(project_id: int, cause: str) -> Answer:
+def refusal(project_id: int, status: int) -> Answer:
     """Return the answer to a test error that was not recorded.
 
-    :param cause: why, in words.
+    :param status: as in :class:`~app.trials.sending.Sent`.
     """
-    is_own = project_id == OWN_PROJECT_ID  # Its test errors need no key and have no quota.
-    remedies = () if is_own else (Remedy("Look at its keys and limits", "keys", project_id),)
+    cause = why_refused(status)
+    remedy = Remedy("Look at its keys and limits", "keys", project_id)
+    if status == ARCHIVED:
+        remedy = Remedy("Restore the project", "project", project_id)
+    # Test errors of this application need no key and have no quota.
+    remedies = () if project_id == OWN_PROJECT_ID else (remedy,)
     words = f"Stopped at “recorded”: {cause.rstrip('.')}."
     return Answer("bad", words, remedies, True, "recorded", cause)
 

@@ -10,8 +10,6 @@ socket, a proxy or another container may be in front.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import Any
 
 import sentry_sdk
 from flask import Flask, current_app
@@ -26,54 +24,41 @@ from app.sentry import before_send
 TIMEOUT_S = 15.0
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The answer of the ingest route; ``detail`` says why it refused the envelope."""
-
-    status: int
-    detail: str = ""
-
-    @property
-    def is_accepted(self) -> bool:
-        """Whether the envelope is on the disk."""
-        return self.status == 200
-
-
 class DoorTransport(Transport):
     """Gives every envelope to the ingest route of a project.
 
-    ``answer`` is the last answer, ``None`` if the SDK sent nothing.
+    ``status`` is that of the last answer, 504 if there was none in time; ``None`` if the SDK sent
+    nothing.
     """
 
     def __init__(self, app: Flask, project_id: int, key: str) -> None:
         super().__init__()
         self._app, self._project_id, self._key = app, project_id, key
-        self.answer: Answer | None = None
+        self.status: int | None = None
 
     def capture_envelope(self, envelope: Envelope) -> None:
         """Send an envelope and wait for the answer."""
-        answers: list[Answer] = []
+        body, statuses = envelope.serialize(), list[int]()
         # On a thread of its own, the request gets a new context, like a request from outside.
-        thread = threading.Thread(
-            target=lambda: answers.append(self._send(envelope.serialize())), name="door"
-        )
+        thread = threading.Thread(target=lambda: statuses.append(self._send(body)), name="door")
         thread.start()
         thread.join(TIMEOUT_S)
-        self.answer = answers[0] if answers else Answer(504, "no answer in time")
+        self.status = statuses[0] if statuses else 504
 
-    def _send(self, body: bytes) -> Answer:
+    def _send(self, body: bytes) -> int:
         client = f"sentry.python/{sentry_sdk.VERSION}"
         auth = f"Sentry sentry_version=7, sentry_client={client}, sentry_key={self._key}"
-        response = self._app.test_client().post(
-            f"/api/{self._project_id}/envelope/",
-            data=body,
-            content_type="application/x-sentry-envelope",
-            headers={"X-Sentry-Auth": auth, "User-Agent": client},
-            buffered=True,
+        return (
+            self._app.test_client()
+            .post(
+                f"/api/{self._project_id}/envelope/",
+                data=body,
+                content_type="application/x-sentry-envelope",
+                headers={"X-Sentry-Auth": auth, "User-Agent": client},
+                buffered=True,
+            )
+            .status_code
         )
-        said: Any = response.get_json(silent=True)
-        detail = said.get("detail", "") if isinstance(said, dict) else ""
-        return Answer(response.status_code, str(detail))
 
 
 def client_of(dsn: str, project_id: int, key: str) -> tuple[sentry_sdk.Client, DoorTransport]:

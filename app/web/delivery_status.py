@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Row
 from app.alerts.notified import Notified, notified
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up_by, next_try_at, why_local
-from app.events.queries import StoredEvent, find_event
+from app.events.queries import StoredEvent, find_event, find_events
 from app.events.states import WAITING, EnvelopeState
 from app.events.trail import Hop, trail
 from app.store import utc_now
@@ -48,11 +49,34 @@ def follow(conn: Connection, event_id: str) -> Progress | None:
     stored = find_event(conn, event_id)
     if stored is None:
         return None
-    row, now = stored.row, utc_now()
+    row = stored.row
     destination = current_destinations().find(conn, row.project_id)
+    [told] = notified(conn, [row])
+    return _progress(stored, destination, told)
+
+
+def follow_all(conn: Connection, ids: Collection[tuple[int, str]]) -> dict[str, Progress]:
+    """Return the delivery status of events by event id, without those that are not in the store.
+
+    It takes three queries, however many events there are.
+
+    :param ids: project id and event id of each, at most some hundred.
+    """
+    found = find_events(conn, ids)
+    projects = sorted({stored.row.project_id for stored in found})
+    destinations = {one.project_id: one for one in current_destinations().find_all(conn, projects)}
+    told = notified(conn, [stored.row for stored in found])
+    return {
+        stored.row.event_id: _progress(stored, destinations[stored.row.project_id], one)
+        for stored, one in zip(found, told, strict=True)
+        if stored.row.project_id in destinations
+    }
+
+
+def _progress(stored: StoredEvent, destination: Destination, told: Notified | None) -> Progress:
+    row, now = stored.row, utc_now()
     waits_for = stands_by(row, destination, now)
     hops = trail(row, stored.event, waits_for, next_try_at(row, destination, now))
-    told = notified(conn, row)
     return Progress(
         stored,
         [*hops, told.hop] if told else hops,

@@ -103,7 +103,7 @@ def test_open_circuit_is_explained_and_a_person_tries_at_once(
     assert "401: the key is wrong" in page
     # Probes are a hundredth of a second apart here.
     assert "next probe at" in page or "a probe is due" in page
-    assert ">DevEnviro</a>: waits for Sentry (401" in person.get("/admin/").text
+    assert ">DevEnviro</a> (401" in person.get("/admin/").text
     mini_sentry.answer = None
     assert "Delivery goes on" in press(person, "/admin/destinations/1/resume")
     deliver(shop)

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.one_database
 ALONE = {"login", "search", "suggestions", "news", "issue_news", "show_trail"} | {
     "show_first_event"
 }
-FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"}
+FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"} | {
+    "show_picture"
+}
 
 
 def links_of(page: str) -> dict[str, str]:

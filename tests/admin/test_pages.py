@@ -84,16 +84,20 @@ def test_page_stands_with_and_without_events(
 def test_start_page_without_events_asks_for_the_first_one(admin_client: FlaskClient) -> None:
     page = admin_client.get("/admin/").text
     assert "No error has been recorded yet" in page
-    assert page.count("btn-primary") == 1 and "Send a test exception" in page
+    assert (
+        page.count("btn-primary") == 1
+        and "Send a test error" in page
+        and "Set up your first" in page
+    )
 
 
-def test_start_page_says_that_monitoring_works_and_shows_the_last_trail(
+def test_start_page_says_that_all_is_recorded_and_shows_the_newest_events(
     admin_client: FlaskClient,
 ) -> None:
     event_id = record("the last one")
     page = admin_client.get("/admin/").text
-    assert "Monitoring works" in page
-    assert f"trail-{event_id}" in page and "ValueError: the last one" in page
+    assert "Everything recorded here; no project is forwarded to Sentry." in page
+    assert f'href="/admin/events/{event_id}">ValueError: the last one' in page
     assert "All accounted for" in page and "accepted" in page
 
 
@@ -101,7 +105,7 @@ def test_start_page_names_what_is_wrong(app: Flask, admin_client: FlaskClient) -
     record()
     set_state(app, "parked")
     page = admin_client.get("/admin/").text
-    assert "Monitoring needs attention" in page and "The accounting does not add up" in page
+    assert "The accounting does not add up" in page and "Sentry refused 1 envelope" in page
 
 
 def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
@@ -113,11 +117,13 @@ def test_start_page_does_not_claim_that_sentry_works_before_it_has_answered(
     event_id = record()
     deliver_until(app, lambda: state_of(client, event_id) == "retry")
     page = client.get("/admin/").text
-    assert "Sentry has not accepted one yet" in page and "Monitoring works" not in page
-    assert "Sentry does not have it yet: 503: Sentry is overloaded or down." in page
+    assert "1 of 1 project waits for Sentry" in page
+    assert re.search(
+        r">DevEnviro</a> \(503: Sentry is overloaded or down[^)]*, 1 envelope waits\)", page
+    )
     mini_sentry.answer = None
     deliver(app)
-    assert "Monitoring works" in client.get("/admin/").text
+    assert "Everything recorded; Sentry has all 1." in client.get("/admin/").text
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def test_start_names_the_project_whose_alerts_have_no_channel(
     app: Flask, client: FlaskClient, admin_client: FlaskClient, receiver: Receiver
 ) -> None:
     evaluate(app)
-    assert "Alerts reach nobody: no channel is on." in admin_client.get("/admin/").text
+    assert "Alerts reach nobody: add a channel" in admin_client.get("/admin/").text
     used, off = (add_webhook(app, receiver.url, name) for name in ("used", "off"))
     assert "reach nobody" not in admin_client.get("/admin/").text
     shop = create_project(parts_of(app).store, "Shop")

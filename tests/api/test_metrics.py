@@ -241,14 +241,14 @@ def test_tampered_store_unbalances_the_accounting_wherever_they_are_shown(
     deliver(shop)
     client = login(shop.test_client())
     assert accounting_of(shop)["balanced"] and health_of(shop)["books"] == "pass"
-    assert "not accounted for" not in client.get("/admin/").text
+    assert "Not accounted for" not in client.get("/admin/").text
     with parts_of(shop).store.write() as conn:
         conn.exec_driver_sql(tampering)
     assert health_of(shop)["books"] == "warn"
     assert metrics_of(shop)["books_balanced"] == 0
     assert client.get("/system/status").json["accounting"]["balanced"] is False
     for page in ("/admin/", "/admin/status"):
-        assert "not accounted for" in client.get(page).text
+        assert "Not accounted for" in client.get(page).text
 
 
 def test_accounting_is_not_counted_anew_for_every_probe(

@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 
 from app.cli.verify import acceptance, capture, delivery, endpoints, network, setup
 from app.cli.verify.checks import Check, Finished, Run, run_checks, worst
+from app.cli.verify.projects import verify_projects
 from app.output import one_line, say
 from app.web.checks import Result
 from app.web.current import (
@@ -53,20 +54,33 @@ NAME_WIDTH = max(len(check.name) for check in CHECKS)
 
 @click.command("verify")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.option(
+    "--project",
+    "project",
+    metavar="N|all",
+    help="Send a test error of this project, or of each one, and say where it is.",
+)
 @click.pass_context
 @with_appcontext
-def verify(context: click.Context, as_json: bool) -> None:
+def verify(context: click.Context, as_json: bool, project: str | None) -> None:
     """Test the setup, from the configuration to the response of Sentry.
 
     The command captures two messages and an exception. They are stored and delivered like any other
     event. It also sends one event directly to the Sentry of SENTRY_DSN. All have the tag "verify".
 
+    With --project it only sends a test error, as the project's program would, and waits up to 30
+    seconds for Sentry. Repeated runs count in the same issue, so they notify nobody.
+
     \b
     Exit code:
       0  nothing is wrong; checks without their setting are skipped
       1  warnings
-      2  something failed, or a setting is wrong
+      2  something failed, or a setting is wrong; with --project: Sentry did not accept an error
+         of a project that has a destination
     """
+    if project is not None:
+        with _quiet(current_config()):
+            context.exit(verify_projects(project, as_json))
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of the proxy
     run = Run(
         app,
