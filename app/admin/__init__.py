@@ -20,7 +20,8 @@
     rules      grouping rules, and trying a rule before it is saved
     alerts     notifications, and one with every attempt to send it (channels: alert_channels)
     triage     resolve, ignore, reopen, delete, comment
-    projects   the list, a project with its keys and limits, its set-up page (project_setup)
+    projects   the list, a project with its keys and limits, its set-up page (project_setup, with
+               the lines of setup_lines)
     status     the state of the service, the machine and the store
 
 Every view reads inside ``with current_store().read()`` and renders the page after that block.

@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.admin.project_setup import snippets
+from app.admin.setup_lines import snippets
 from app.project_service import amend, first_event, register_project
 from app.projects import create_project, dsn_of, project_of_key
 from app.store import Store
@@ -230,21 +230,24 @@ def test_lines_carry_the_public_address(
     page = client.get("/admin/projects/1/setup").text
     dsn = client.get("/api/projects/1").json["dsn"]
     lines = texts(page)
-    assert len(lines) == 6 and all(dsn in text for text in lines[:5])
-    assert "https://errors.example/base/api/1/store/?sentry_key=" in lines[5]
+    # The DSN alone, ten platforms, sentry-cli and curl.
+    assert len(lines) == 13 and all(dsn in text for text in lines[:12])
+    assert "https://errors.example/base/api/1/store/?sentry_key=" in lines[12]
+    for text in lines[1:]:
+        assert "production" in text and "my-app@1.0.0" in text
     assert "connect-src https://errors.example;" in html.unescape(page)
-    assert "transport_queue_size=1000" in lines[1] and "bufferSize: 1000" in lines[2]
+    assert "transport_queue_size=1000" in lines[1] and "bufferSize: 1000" in lines[5]
     assert "PUBLIC_URL" not in page
 
 
 def test_lines_for_python_and_curl_report(tmp_path: Path, database_url: str) -> None:
     with serving(tmp_path / "data", DATABASE_URL=database_url) as server:
         store = Store(database_url)
-        for project_id, name in ((42, "python"), (43, "curl")):
+        for project_id, name in ((42, "python"), (43, "curl"), (44, "flask"), (45, "django")):
             key = create_project(store, name, project_id).keys[0]
             lines = {snippet.id: snippet.lines for snippet in snippets(server.url, project_id, key)}
             assert dsn_of(server.url, project_id, key) in lines["python"]
-            run = [sys.executable, "-c"] if name == "python" else ["sh", "-c"]
+            run = ["sh", "-c"] if name == "curl" else [sys.executable, "-c"]
             subprocess.run([*run, lines[name]], check=True, timeout=60, capture_output=True)
 
             def arrived(project_id: int = project_id) -> bool:
@@ -254,4 +257,6 @@ def test_lines_for_python_and_curl_report(tmp_path: Path, database_url: str) -> 
             wait_for(arrived)
         store.dispose()
         titles = server.event_titles()
-    assert sorted(titles) == ["Hello from Python", "Hello from curl"]
+    assert sorted(titles) == [
+        f"Hello from {name}" for name in ("Django", "Flask", "Python", "curl")
+    ]

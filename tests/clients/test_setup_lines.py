@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import sync_playwright
 
-from app.admin.project_setup import snippets
+from app.admin.setup_lines import snippets
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.clients.conftest import BIN, HERE, Program
 from tests.clients.test_browser import Quiet
