@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from app.events.filter import EventFilter
 from app.inputs import Filter, controls_of
 from app.issues.feedback import FeedbackFilter
 from app.issues.filter import IssueFilter
+from app.store import utc_now
 from tests.conftest import parts_of
 
 FILTERS: dict[str, type[Filter]] = {
@@ -46,7 +48,8 @@ def test_api_asks_for_each_field_of_a_filter(client: FlaskClient, name: str) -> 
     assert set(FILTERS[name].model_fields) <= described
 
 
-@pytest.mark.parametrize("name", FILTERS)
+# The list of issues has a query line instead.
+@pytest.mark.parametrize("name", FILTERS.keys() - {"issues"})
 def test_bar_of_a_page_asks_for_each_field_that_has_a_control(
     app: Flask, admin_client: FlaskClient, name: str
 ) -> None:
@@ -87,7 +90,7 @@ def test_wrong_value_is_named_by_the_api_and_left_out_by_the_page(
         (EventForm, {"q": "  x\x00 ", "level": ""}, {"q": "x\N{REPLACEMENT CHARACTER}"}, 0),
         (EventForm, {"q": "x" * 600}, {"q": "x" * 500}, 0),
         (EventForm, {"from": "2026-01-01T00:00", "to": "1e9"}, {"from": "2026-01-01T00:00"}, 1),
-        (IssueForm, {"status": "unresolved", "sort": "users"}, {"sort": "users"}, 0),
+        (IssueForm, {"status": "ignored", "sort": "last_seen"}, {"status": "ignored"}, 0),
         (IssueForm, {"status": "merged", "project": "0"}, {}, 2),
         (DeliveryFilter, {"state": "lost", "event": "e" * 40}, {"event": "e" * 36}, 1),
         (FeedbackFilter, {"project": str(2**31), "issue": str(2**62)}, {"issue": str(2**62)}, 1),
@@ -100,10 +103,9 @@ def test_page_reads_what_it_can(
     assert (choice.values, len(choice.problems)) == (values, problems)
 
 
-def test_period_ends_now_unless_there_is_a_beginning() -> None:
-    from app.store import utc_now
-
+def test_period_is_when_events_happened() -> None:
+    hour = EventForm(period="hour", q="x").unsearched
+    assert timedelta(hours=1) <= utc_now() - hour.since < timedelta(hours=2)
+    assert hour.q == "x"
     now = utc_now()
-    hour = EventForm(period="hour", q="x").filter(now)
-    assert (now - hour.since).total_seconds() == 3600 and hour.q == "x"
-    assert EventForm(period="hour", since=now).filter(now).since == now
+    assert EventForm(period="hour", since=now).unsearched.since == now
