@@ -1,17 +1,18 @@
 """What needs a person: issues that came back or are new, then what keeps errors from being seen.
 
-The issues are those of the list that were seen last, so that the page costs the same however many
-there are, and those that are assigned to the person.
+One question reads the open issues of the start page: those seen last, those with most users, those
+assigned to the person, and those of the newest events. So the page costs the same however many
+there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import url_for
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, or_, select, union
 
 from app.admin.filters import plural
 from app.alerts.reach import Reach
@@ -21,7 +22,7 @@ from app.projects import projects
 from app.store.disks import Disk
 
 # The issues that are looked at, and the rows of the page.
-NEWEST, ASSIGNED, SHOWN = 200, 50, 5
+NEWEST, MET_BY_MOST, ASSIGNED, SHOWN = 200, 100, 50, 5
 
 
 class Need(NamedTuple):
@@ -50,15 +51,22 @@ class Open(NamedTuple):
     back: list[Row[Any]]
 
 
-def read_open(conn: Connection, username: str, since: datetime, project_id: int | None) -> Open:
-    """Return the open issues that need a person.
+def read_issues(
+    conn: Connection, username: str, since: datetime, project_id: int | None, also: Iterable[int]
+) -> list[Row[Any]]:
+    """Return the issues of the start page, those with most users first.
 
     :param since: the end of the last visit.
-    :param project_id: only issues of this project.
+    :param project_id: only issues of this project; ``None`` for all that are of no demo.
+    :param also: issues to return whatever they are.
+    :return: rows of ``issues`` with ``is_back``, whether their ignoring ended since the last visit.
     """
-    rows = conn.execute(_newest(username, project_id)).all()
-    rows = sorted(rows, key=lambda row: (row.users, row.times_seen, row.id), reverse=True)
-    back = _ended(conn, [row.id for row in rows], since)
+    rows = conn.execute(_issues(username, since, project_id, also)).all()
+    return sorted(rows, key=lambda row: (row.users, row.times_seen, row.id), reverse=True)
+
+
+def open_issues(rows: Iterable[Row[Any]], username: str, since: datetime) -> Open:
+    """Return the issues that need a person, those with most users first."""
     found = Open([], [], [], [])
     for row in rows:
         if row.regressed:
@@ -67,7 +75,7 @@ def read_open(conn: Connection, username: str, since: datetime, project_id: int 
             found.new.append(row)
         elif row.assigned_to == username:
             found.assigned.append(row)
-        elif row.id in back:
+        elif row.is_back:
             found.back.append(row)
     return found
 
@@ -78,41 +86,44 @@ def needs(found: Open, reach: Reach, disk: Disk, refusals: Sequence[Refusals]) -
     return [*_of_issues(found), *broken][:SHOWN]
 
 
-def of_project(project_id: int | None) -> ColumnElement[bool]:
-    """Return the condition for issues of a project, or of all projects but those of a demo."""
-    if project_id is not None:
-        return issues.c.project_id == project_id
-    return issues.c.project_id.not_in(select(projects.c.id).where(projects.c.is_demo))
-
-
-def _newest(username: str, project_id: int | None) -> Select[Any]:
+def _issues(
+    username: str, since: datetime, project_id: int | None, also: Iterable[int]
+) -> Select[Any]:
     columns = issues.c
-    is_open = columns.status == IssueStatus.UNRESOLVED, columns.is_test.is_(False)
-    are_open = select(columns.id).where(*is_open)
-    are_open = are_open.where(of_project(project_id))
-    order = columns.last_seen.desc(), columns.id.desc()
-    newest = are_open.order_by(*order).limit(NEWEST).subquery()
-    own = are_open.where(columns.assigned_to == username).limit(ASSIGNED).subquery()
-    ids = union(select(newest.c.id), select(own.c.id))
+    are_open = select(columns.id).where(*_is_open(project_id))
+    each = (
+        are_open.order_by(columns.last_seen.desc(), columns.id.desc()).limit(NEWEST),
+        are_open.order_by(columns.users.desc(), columns.id.desc()).limit(MET_BY_MOST),
+        are_open.where(columns.assigned_to == username).limit(ASSIGNED),
+    )
+    ids = union(*(select(chosen.subquery().c.id) for chosen in each))
+    changes = transitions.c
+    has_ended = changes.kind == "unignored", changes.at >= since
+    is_back = exists().where(changes.issue_id == columns.id, *has_ended)
     return select(
         columns.id,
+        columns.project_id,
         columns.title,
+        columns.level,
+        columns.status,
+        columns.is_test,
         columns.regressed,
         columns.first_seen,
         columns.last_seen,
         columns.assigned_to,
         columns.users,
         columns.times_seen,
-    ).where(columns.id.in_(ids))
+        is_back.label("is_back"),
+    ).where(or_(columns.id.in_(ids), columns.id.in_(list(also))))
 
 
-def _ended(conn: Connection, issue_ids: list[int], since: datetime) -> set[int]:
-    """Return the issues whose ignoring ended by itself."""
-    columns = transitions.c
-    query = select(columns.issue_id).where(
-        columns.issue_id.in_(issue_ids), columns.kind == "unignored", columns.at >= since
-    )
-    return set(conn.scalars(query)) if issue_ids else set()
+def _is_open(project_id: int | None) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for open issues, without test errors and those of a demo."""
+    is_open = issues.c.status == IssueStatus.UNRESOLVED, issues.c.is_test.is_(False)
+    if project_id is not None:
+        return *is_open, issues.c.project_id == project_id
+    of_demo = select(projects.c.id).where(projects.c.is_demo)
+    return *is_open, issues.c.project_id.not_in(of_demo)
 
 
 def _of_issues(found: Open) -> Iterator[Need]:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from flask import request, url_for
 
-from app.admin.lookups import listed_projects
 from app.admin.navigation import path_with_project, project_in_address
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
@@ -79,12 +78,13 @@ def read_header() -> Header:
     now = utc_now()
     try:
         with current_store().read() as conn:
-            found = current_destinations().list(conn)
+            listed = current_destinations().list_named(conn)
+            found = [one for _, one in listed.values() if one is not None]
             troubled = held_up(conn, found, now)
-            names = listed_projects(conn)
     except StoreError:
         return Header(Badge("unknown", "unknown", "The store does not answer"))
     used = [one for one in found if one.dsn or one in troubled]
+    names = {project_id: name for project_id, (name, _) in listed.items()}
     return Header(badge(used, names, now), names)
 
 

@@ -108,12 +108,6 @@ def project_names(conn: Connection) -> dict[int, str]:
     return {row.id: row.name for row in conn.execute(named)}
 
 
-def listed_projects(conn: Connection) -> dict[int, str]:
-    """Return the names of the projects to choose from, by id: all but deleted ones."""
-    named = select(projects.c.id, projects.c.name).where(projects.c.deleted_at.is_(None))
-    return {row.id: row.name for row in conn.execute(named.order_by(projects.c.id))}
-
-
 def user_names(conn: Connection) -> list[str]:
     """Return the names of all users, sorted."""
     return list(conn.scalars(_USER_NAMES))

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 from flask import make_response, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from app.admin import bp
-from app.admin.attention import needs, of_project, read_open
+from app.admin.attention import needs, open_issues, read_issues
 from app.admin.header import Header, badge
-from app.admin.lookups import test_issues
-from app.admin.navigation import project_in_address
+from app.admin.navigation import project_in_address, range_in_address
 from app.admin.sparkline import sparklines
 from app.admin.verdict import verdict
 from app.admin.visit import last_visit, remember_visit
@@ -23,10 +22,10 @@ from app.delivery.accounting import STATES, accounting
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
 from app.events.queries import page_of_events
+from app.inputs.period import Range, RangeFilter
 from app.intake.refusals import refusals
-from app.issues.filter import IssueFilter
-from app.issues.queries import hours_of, list_issues
-from app.issues.tables import issues
+from app.issues.queries import hours_of
+from app.issues.tables import IssueStatus
 from app.store import utc_now
 from app.store.disks import fullest
 from app.web import access
@@ -35,6 +34,7 @@ from app.web.current import current_config, current_destinations, current_intake
 # Issues with most users, and newest events.
 MOST, RECENT = 8, 5
 SEVERE = ("error", "fatal")
+DEFAULT_PERIOD = "day"
 
 
 class Term(NamedTuple):
@@ -48,29 +48,35 @@ class Term(NamedTuple):
 @access.admin
 def start() -> ResponseReturnValue:
     """Show whether monitoring works, what needs a person, and what hurts most."""
-    now, project_id = utc_now(), project_in_address()
+    now, project_id, username = utc_now(), project_in_address(), current_user.username
+    since = last_visit(now)
+    chosen, _ = RangeFilter.read_leniently(range_in_address())
     with current_store().read() as conn:
         recent = page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
         totals = accounting(conn)
         ways = list_upstreams(conn, current_destinations(), now)
-        found = read_open(conn, current_user.username, last_visit(now), project_id)
+        rows = read_issues(conn, username, since, project_id, {row.issue_id for row in recent})
+        there = _open_of(rows, ways, project_id)
         reach, refused = find_reach(conn), refusals(conn, now - timedelta(hours=24))
-        most = _most_users(conn, project_id)
-        tests = test_issues(conn, {row.issue_id for row in recent})
-        hours = hours_of(conn, [issue.id for issue in most], now)
+        most = _most_users(there, chosen.range_of(now, DEFAULT_PERIOD))
+        hours = hours_of(conn, [row.id for row in most], now)
     config, set_aside = current_config(), current_intake().emergency.count()
-    disk = fullest((config.DATA_DIR, config.emergency_dir))
+    has_sentry = any(way.is_set_up for way in ways)
     page = render_template(
         "start.html",
         header=lambda: _header(ways),
         verdict=verdict(totals, set_aside, ways, now),
-        has_sentry=any(way.is_set_up for way in ways),
-        needs=needs(found, reach, disk, refused),
+        needs=needs(
+            open_issues(there, username, since),
+            reach,
+            fullest((config.DATA_DIR, config.emergency_dir)),
+            refused,
+        ),
         totals=totals,
-        terms=terms(totals, has_sentry=any(way.is_set_up for way in ways)),
+        terms=terms(totals, has_sentry=has_sentry),
         most=most,
         recent=recent,
-        tests=tests,
+        tests={row.id for row in rows if row.is_test},
         sparklines=sparklines(hours),
         projects={way.project_id: way.name for way in ways} if len(ways) > 1 else {},
     )
@@ -86,11 +92,23 @@ def _header(ways: list[Upstream]) -> Header:
     return Header(badge(used, names, utc_now()), names)
 
 
-def _most_users(conn: Connection, project_id: int | None) -> list[Row[Any]]:
-    """Return the open issues of level error and above that most users met."""
-    severe = issues.c.level.in_(SEVERE), issues.c.is_test.is_(False), of_project(project_id)
-    chosen = IssueFilter().selection(status="unresolved", project_id=project_id, conditions=severe)
-    return list_issues(conn, chosen, sort="users", limit=MOST)
+def _open_of(rows: list[Row[Any]], ways: list[Upstream], project_id: int | None) -> list[Row[Any]]:
+    """Return the open issues of a project, or of all that are of no demo; no test errors."""
+    demos = {way.project_id for way in ways if way.is_demo}
+    return [
+        row
+        for row in rows
+        if row.status == IssueStatus.UNRESOLVED
+        and not row.is_test
+        and (row.project_id not in demos if project_id is None else row.project_id == project_id)
+    ]
+
+
+def _most_users(rows: list[Row[Any]], chosen: Range) -> list[Row[Any]]:
+    """Return the errors of a range that most users met."""
+    start = chosen.start
+    severe = [row for row in rows if row.level in SEVERE]
+    return [row for row in severe if start is None or row.last_seen >= start][:MOST]
 
 
 def terms(totals: dict[str, Any], *, has_sentry: bool) -> list[Term]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
-from app.projects import OWN_PROJECT_ID
+from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.dsn import Dsn
 from app.store import DriverStatement, is_in, replaced, upsert
 
@@ -134,6 +134,24 @@ class Destinations:
             _destination(project_id, self._dsn_of(project_id, row), row)
             for project_id, row in sorted(rows.items())
         ]
+
+    def list_named(self, conn: Connection) -> dict[int, tuple[str, Destination | None]]:
+        """Return the names of all projects that are not deleted, by id, each with its destination.
+
+        :return: ``None`` for a project that has no DSN and had none.
+        """
+        columns = destinations.c
+        named = select(projects.c.id, projects.c.name, *columns).outerjoin_from(
+            projects, destinations, columns.project_id == projects.c.id
+        )
+        found: dict[int, tuple[str, Destination | None]] = {}
+        there = named.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+        for row in conn.execute(there):
+            known = row if row.project_id is not None else None
+            dsn = self._dsn_of(row.id, known)
+            is_used = known is not None or dsn is not None
+            found[row.id] = row.name, _destination(row.id, dsn, known) if is_used else None
+        return found
 
     def _dsn_of(self, project_id: int, row: Row[Any] | None) -> str | None:
         if project_id == OWN_PROJECT_ID:

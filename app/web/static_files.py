@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import mimetypes
 import os
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +31,8 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 # what they take is bounded: 8 MiB, and 8 ms of CPU to compress one.
 MAX_FILES = 16
 MAX_FILE_BYTES = 512 * 1024
+_FOLDERS = "devenviro.static_folders"
+_is_plain = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_./-]*").fullmatch
 LEVEL = 6
 
 
@@ -44,19 +47,34 @@ class StaticFile(NamedTuple):
 def init_app(app: Flask) -> None:
     """Add the fingerprint to every URL of a static file, and answer requests with one."""
     folders = {
-        "static": app.static_folder,
-        "bootstrap.static": app.blueprints["bootstrap"].static_folder,
+        "static": app.static_folder or "",
+        "bootstrap.static": app.blueprints["bootstrap"].static_folder or "",
     }
+    app.extensions[_FOLDERS] = folders
     for endpoint, folder in folders.items():
         view = app.view_functions[endpoint]
-        app.view_functions[endpoint] = _with_fingerprint(view, folder or "")
+        app.view_functions[endpoint] = _with_fingerprint(view, folder)
 
     @app.url_defaults
     def add_fingerprint(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint in folders and PARAMETER not in values:
-            found = find_file(folders[endpoint] or "", str(values.get("filename", "")))
+            found = find_file(folders[endpoint], str(values.get("filename", "")))
             if found is not None:
                 values[PARAMETER] = found.fingerprint
+
+
+def folder_of(app: Flask, endpoint: str) -> str | None:
+    """Return the folder whose files an endpoint serves, ``None`` if it serves none."""
+    folders: dict[str, str] = app.extensions.get(_FOLDERS, {})
+    return folders.get(endpoint)
+
+
+def path_of(folder: str, prefix: str, filename: str) -> str | None:
+    """Return the path of a file with its fingerprint, ``None`` if it needs Werkzeug's care."""
+    if not _is_plain(filename) or ".." in filename or "//" in filename:
+        return None
+    found = find_file(folder, filename)
+    return f"{prefix}{filename}?{PARAMETER}={found.fingerprint}" if found else None
 
 
 def find_file(folder: str, filename: str) -> StaticFile | None:

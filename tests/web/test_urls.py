@@ -8,7 +8,8 @@ from werkzeug.routing import BuildError
 
 pytestmark = pytest.mark.one_database
 
-WORDS = ["a1", "0" * 32, "a b", "ä", "a/b", "..", "", "%2e", "<b>", '"', 5]
+FILES = ["css/app.css", "js/app.js", "icon.svg", "css/none.css", "css//app.css", "css/../icon.svg"]
+WORDS = [*FILES, "a1", "0" * 32, "a b", "ä", "a/b", "..", "", "%2e", "<b>", '"', 5]
 NUMBERS = [0, 7, 2**70, -1, True, "7", "x"]
 
 
