@@ -21,6 +21,7 @@ from app.delivery.ledger import Held, held_by_project
 from app.delivery.tables import counters
 from app.events.tables import events
 from app.inputs import Control, PatchBody, unchanged
+from app.inputs.links import SourcePattern
 from app.issues.tables import STATUSES, issues
 from app.projects import (
     MAX_NAME_LENGTH,
@@ -44,7 +45,7 @@ MAX_EVENTS_PER_MINUTE = 10**9
 MAX_RETENTION_DAYS = 36500
 MAX_DSN_LENGTH = 2000
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
-_COLUMNS = ("name", "events_per_minute", "retention_days")
+_COLUMNS = ("name", "events_per_minute", "retention_days", "source_url")
 
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
@@ -97,6 +98,16 @@ class ProjectChange(PatchBody):
     ] = None
     retention_days: Annotated[
         Days | None, Control("Kept for days", wrong="A number of days from 0 is expected.")
+    ] = None
+    source_url: Annotated[
+        SourcePattern | None,
+        Control(
+            "Links to its source",
+            help="The address of a file of its repository, with {file}, {line} and {release} where"
+            " they belong. Calls of its stacks lead there.",
+            placeholder="https://git.example.org/shop/blob/{release}/{file}#L{line}",
+            wrong="An address with https and {file} is expected.",
+        ),
     ] = None
 
 

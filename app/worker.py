@@ -33,7 +33,9 @@ from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
 from app.search.task import SearchTask
-from app.store import Store, StoreError
+from app.stats.environments import count_stored
+from app.stats.users import UserCounter
+from app.store import Store, StoreError, utc_now
 from app.store.leased_task import LeasedTask
 from app.store.leases import claim
 from app.store.recording import recording
@@ -66,6 +68,21 @@ class PressureTask(LeasedTask):
         relieve(self.store, self._limit)
 
 
+class CountingTask(LeasedTask):
+    """Counts the events of projects and environments."""
+
+    name = "environments"
+    poll_s = 2.0
+
+    def __init__(self, store: Store, owner: str) -> None:
+        super().__init__(store, owner)
+        self._users = UserCounter()
+
+    def work(self) -> None:
+        """Count the events that were stored since the last run."""
+        count_stored(self.store, self._users, utc_now())
+
+
 class Worker:
     """The background threads of a process.
 
@@ -94,6 +111,7 @@ class Worker:
             AlertTask(store, dispatcher, Evaluator(store, measured, every_s), every_s, self.owner),
             *(make(self.owner) for make in tasks),
             PressureTask(store, self.owner, config.MAX_STORE_BYTES),
+            CountingTask(store, self.owner),
             SearchTask(store, self.owner),
         ]
 

@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +27,9 @@ from app.events.tables import envelopes, events
 from app.issues.tables import issue_hours, issue_tags, issues, transitions
 from app.projects import projects
 from app.protocol.packing import pack
-from app.stats.tables import affected_users, releases
+from app.stats.tables import affected_users, environments_counted, releases
 from app.stats.users import ISSUE
+from app.stats.windows import hour_number
 from app.store import Store, utc_now
 
 CHUNK = 5000
@@ -112,7 +113,7 @@ def project_of(issue: int, plan: Plan) -> int:
 
 def _of_issues(
     plan: Plan, issue_of: list[int], now: datetime
-) -> Iterator[tuple[Table, Iterator[dict[str, Any]]]]:
+) -> Iterator[tuple[Table, Iterable[dict[str, Any]]]]:
     counts = Counter(issue_of)
     last = {issue: n for n, issue in enumerate(issue_of)}
     first = {issue: n for n, issue in reversed(list(enumerate(issue_of)))}
@@ -133,6 +134,7 @@ def _of_issues(
     )
     yield affected_users, (_user(n, user) for n in numbers for user in range(USERS))
     yield issue_tags, (_tag(n, key, value) for n in numbers for key in range(8) for value in "abcd")
+    yield environments_counted, [{"id": 1, "event_id": plan.events}]
     yield issue_hours, (_hour(n, ago, now) for n in numbers for ago in range(24))
 
 
@@ -177,7 +179,7 @@ def _grouping(issue: dict[str, Any]) -> dict[str, Any]:
 
 def _user(issue: int, user: int) -> dict[str, Any]:
     of_issue = {"kind": ISSUE, "of_id": issue, "user_hash": f"{user:032}"}
-    return {**of_issue, "first_day": 0, "last_day": 0}
+    return {**of_issue, "first_day": 0, "last_hour": 0}
 
 
 def _tag(issue: int, key: int, value: str) -> dict[str, Any]:
@@ -185,7 +187,7 @@ def _tag(issue: int, key: int, value: str) -> dict[str, Any]:
 
 
 def _hour(issue: int, ago: int, now: datetime) -> dict[str, Any]:
-    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=ago)
+    hour = hour_number(now) - ago
     count = (issue * 7 + ago * 13) % 90
     return {"issue_id": issue, "hour": hour, "events": count, "received": count}
 
@@ -260,7 +262,7 @@ def _sent(user: str) -> bytes:
     return b'{}\n{"type":"event"}\n' + json.dumps(payload).encode() + b"\n"
 
 
-def _insert(conn: Any, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+def _insert(conn: Any, table: Table, rows: Iterable[dict[str, Any]]) -> None:
     found = list(rows)
     if found:
         conn.execute(insert(table), found)

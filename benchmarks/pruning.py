@@ -45,7 +45,8 @@ _FILL = (
     " printf('%032x', i), 1, i, i, 'error', 'E' || i, 'a', :at, :at, :at, 0, '[]', 0 FROM n",
     "INSERT INTO issue_tags (issue_id, key, value, times_seen) SELECT i, 'level', 'x', 1 FROM n",
     "INSERT INTO issue_tags (issue_id, key, value, times_seen) SELECT i, 'os', 'x', 1 FROM n",
-    "INSERT INTO issue_hours (issue_id, hour, events) SELECT i, :now, 1 FROM n",
+    "INSERT INTO issue_hours (issue_id, hour, events)"
+    " SELECT i, strftime('%s', :now) / 3600, 1 FROM n",
     "INSERT INTO transitions (issue_id, at, kind) SELECT i, :at, 'first_seen' FROM n",
     "INSERT INTO attempts (envelope_id, at, ms, state, worker) SELECT i, :now, 1, 'retry', 'x'"
     " FROM n",

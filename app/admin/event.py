@@ -48,7 +48,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         said = _said_of(conn, stored.row) if issue is None or issue.has_feedback else []
     return render_template(
         "event.html",
-        view=EventView(stored),
+        view=EventView(stored, issue.source_url if issue else None),
         row=stored.row,
         issue=issue,
         grouping=grouping,

@@ -15,10 +15,13 @@ _bodies = Remembered(8_000_000)
 
 
 def event_body(view: EventView) -> Markup:
-    """Return the body as HTML. It depends on the stored event alone, and is remembered by that."""
+    """Return the body as HTML.
+
+    It depends on the stored event and its project's repository alone, and is remembered by them.
+    """
     row = view.stored.row
     # An envelope may have megabytes: they must not stay in memory as a key.
-    key = (row.event_id, row.received_at, hashlib.sha256(row.body).digest())
+    key = (row.event_id, row.received_at, hashlib.sha256(row.body).digest(), view.source_url)
     html = _bodies.get(key)
     if html is None:
         html = render_template("_event_main.html", view=view)

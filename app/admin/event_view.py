@@ -52,10 +52,14 @@ class Section(NamedTuple):
 
 
 class EventView:
-    """An event as its pages draw it. Each part is made when a template asks for it."""
+    """An event as its pages draw it. Each part is made when a template asks for it.
 
-    def __init__(self, stored: StoredEvent) -> None:
+    :param source_url: of its project, where frames lead to.
+    """
+
+    def __init__(self, stored: StoredEvent, source_url: str | None = None) -> None:
         self.stored = stored
+        self.source_url = source_url
         self.event = stored.event
         self._exception = stored.event.main_exception
 
@@ -78,7 +82,7 @@ class EventView:
     @cached_property
     def stacks(self) -> list[Stack]:
         """The exceptions, the newest first; without one, the stack of the thread or message."""
-        return stacks_of(self.event, self.stored.payload)
+        return stacks_of(self.event, self.stored.payload, self.source_url)
 
     @cached_property
     def breadcrumbs(self) -> list[Breadcrumb]:

@@ -16,10 +16,10 @@ from app.admin.lookups import (
     test_issues,
 )
 from app.admin.query_line import QueryLine, read_query
+from app.admin.range_bar import range_bar, with_period
 from app.admin.search_notes import search_notes
 from app.events.filter import EventFilter
 from app.events.queries import count_after, events_after, find_event
-from app.inputs.period import LABELS
 from app.protocol.event import parse_event_id
 from app.search.errors import QueryError
 from app.search.event_search import EventRows, EventSearch
@@ -29,18 +29,7 @@ from app.web import access
 from app.web.current import current_store
 
 PAGE_SIZE = 50
-
-
-class EventForm(EventSearch):
-    """The filter of the page; in a search, its older ``from`` and ``to`` are the range."""
-
-    @property
-    def filter(self) -> EventSearch:
-        """The filter of the list."""
-        if not self.query or (self.since is None and self.until is None):
-            return self
-        given = {"start": self.start or self.since, "end": self.end or self.until}
-        return self.model_copy(update={**given, "since": None, "until": None})
+DEFAULT_PERIOD = "day"
 
 
 @bp.get("/events")
@@ -48,16 +37,16 @@ class EventForm(EventSearch):
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a search for an event id redirects to that event."""
     choice, line = _read()
+    filter, now = choice.form, utc_now()
     before, after = row_number("before"), row_number("after")
     found, newer, notes = EventRows([], None), None, []
     with current_store().read() as conn:
-        if (asked := _asked_by_id(conn, choice.form)) is not None:
+        if (asked := _asked_by_id(conn, filter)) is not None:
             return redirect(url_for("admin.show_event", event_id=asked))
         if line.error is None:
             try:
-                found, newer = _page(conn, choice.form.filter, before, after)
-                range = choice.form.filter.range_of(utc_now())
-                notes = search_notes(conn, choice, range, found, is_paged=True)
+                found, newer = _page(conn, filter, before, after)
+                notes = search_notes(conn, choice, filter.range_of(now), found, is_paged=True)
             except QueryError as error:
                 line = QueryLine(line.text, error=error)
         names = project_names(conn)
@@ -71,10 +60,12 @@ def list_of_events() -> ResponseReturnValue:
         choice=choice,
         line=line,
         notes=notes,
-        path=url_for("admin.list_of_events"),
+        path=request.path,
         projects=names if len(names) > 1 else {},
-        options=options | {"period": LABELS},
+        options=options,
+        range_bar=range_bar(request.path, choice.values, filter.range_of(now)),
         any_events=any_events,
+        is_first=before is None,
         newest_id=found.rows[0].id if found.rows and newer is None else None,
         newer=newer,
         older=found.next,
@@ -91,14 +82,15 @@ def news() -> ResponseReturnValue:
     count = 0
     if line.error is None:
         with current_store().read() as conn:
-            count = choice.form.filter.count_after(conn, after)
+            count = choice.form.count_after(conn, after)
     return render_template("_news.html", count=count, after=after, choice=choice)
 
 
-def _read() -> tuple[ListChoice[EventForm], QueryLine]:
+def _read() -> tuple[ListChoice[EventSearch], QueryLine]:
     line = read_query(request.args)
     query = "" if line.error else line.text
-    return read_choice(EventForm, {**request.args, "query": query}), line
+    given = with_period(request.args, DEFAULT_PERIOD)
+    return read_choice(EventSearch, {**given, "query": query}), line
 
 
 def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
@@ -113,7 +105,7 @@ def _page(
 ) -> tuple[EventRows, int | None]:
     """Return a page, and the row after which newer events come; ``None`` on the first page."""
     if after is not None and not filter.is_search:
-        newer = events_after(conn, filter.unsearched, after, PAGE_SIZE)
+        newer = events_after(conn, filter, after, PAGE_SIZE)
         if newer.rows or newer.next:
             ends_at = newer.rows[-1].id if newer.rows else after + 1
             return EventRows(newer.rows, ends_at), newer.next[-1] if newer.next else None
@@ -123,5 +115,5 @@ def _page(
         return page, None
     # Newer events follow the first row of the page, or the place where an empty page begins.
     first = page.rows[0].id if page.rows else before - 1
-    newer_count = count_after(conn, filter.unsearched, first, 1)
+    newer_count = count_after(conn, filter, first, 1)
     return page, first if newer_count.number or not newer_count.is_exact else None

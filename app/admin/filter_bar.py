@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from flask import request
 
 from app.inputs import Control, Filter, controls_of
+from app.inputs.period import read_moment
 from app.protocol.event import clean_text
 
 Form = TypeVar("Form", bound=Filter)
+# The parameters of the range of time.
+OF_RANGE = {"period", "start", "end"}
 
 
 @dataclass(frozen=True)
@@ -38,15 +40,17 @@ class ListChoice(Generic[Form]):
 
     @property
     def narrowing(self) -> dict[str, str]:
-        """The values that leave rows out, without the parameters that have a default."""
+        """The values that leave rows out, without the range and parameters with a default."""
         return {
-            name: value for name, value in self.values.items() if not self.controls[name].default
+            name: value
+            for name, value in self.values.items()
+            if not self.controls[name].default and name not in OF_RANGE
         }
 
     @property
     def only_period(self) -> bool:
         """Whether the list is filtered by time alone."""
-        return bool(self.values) and self.values.keys() <= {"period", "from", "to", "start", "end"}
+        return self.values.get("period") != "all" and self.values.keys() <= OF_RANGE
 
     def of(self, name: str) -> str:
         """Return the value of a parameter, or its default; empty without either."""
@@ -81,24 +85,15 @@ def row_number(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
-def moment_of(text: str) -> datetime | None:
-    """Read the value of a date and time field; ``None`` if it is not a date and time."""
-    # <input type="datetime-local"> sends no time zone. The pages use UTC.
-    try:
-        read = datetime.fromisoformat(text)
-        return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def _text(given: Mapping[str, str], control: Control) -> str:
     text = clean_text(given.get(control.name, "").strip())
     return text[: control.max_length] or control.default
 
 
 def _value(control: Control, text: str) -> Any:
-    # The empty text is refused too: it is not a date and time.
-    return moment_of(text) or "" if control.is_moment else text
+    # A range reads its own times. The empty text is refused: it is not a date and time.
+    is_other = control.is_moment and control.name not in OF_RANGE
+    return read_moment(text) or "" if is_other else text
 
 
 def _shown(value: Any, text: str) -> str:
@@ -106,6 +101,8 @@ def _shown(value: Any, text: str) -> str:
 
 
 def _problem(control: Control, text: str) -> str:
-    if control.is_moment:
+    if control.is_moment and read_moment(text) is None:
         return f"“{text}” is not a date and time."
+    if control.is_moment:
+        return f"“{text}” makes no range: the end has to be after the start, without a period."
     return f"There is no {control.label.lower()} “{text}”."

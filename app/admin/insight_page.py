@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 from app.admin import bp
 from app.admin.choices import ProjectChoice
 from app.admin.lookups import project_names
+from app.admin.range_bar import range_bar, with_period
+from app.inputs import Range, period_range
 from app.insights.reading import PERIODS, Period, Selection, has_any, options_of, window_of
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
@@ -21,6 +23,7 @@ from app.web import access
 from app.web.current import current_store
 
 S = TypeVar("S", bound=Selection)
+DEFAULT_PERIOD = "day"
 
 
 class InsightChoice(ProjectChoice):
@@ -33,6 +36,11 @@ class InsightChoice(ProjectChoice):
     def period(self) -> Period:
         """The period that the page shows."""
         return self.periods[self.of("period")]
+
+    @property
+    def range(self) -> Range:
+        """The range that the page shows."""
+        return period_range(self.of("period"), utc_now())
 
     @property
     def step(self) -> timedelta:
@@ -63,9 +71,9 @@ def insight_page(
 ) -> Callable[[Read[C, S]], Callable[[], ResponseReturnValue]]:
     """Return a decorator that makes a page out of a function that reads its data.
 
-    The template gets the function's result and ``choice``, ``options``, ``projects``, ``periods``,
-    ``sorts``, ``is_own`` (whether the project is this application) and ``any_at_all`` (whether the
-    project has any such data).
+    The template gets the function's result and ``choice``, ``options``, ``projects``, ``sorts``,
+    ``range_bar``, ``is_own`` (whether the project is this application) and ``any_at_all`` (whether
+    the project has any such data).
     """
 
     def page_of(read: Read[C, S]) -> Callable[[], ResponseReturnValue]:
@@ -73,7 +81,8 @@ def insight_page(
         @access.admin
         @functools.wraps(read)
         def view() -> ResponseReturnValue:
-            choice = choice_of().read(request.args)
+            names = choice_of.periods
+            choice = choice_of().read(with_period(request.args, DEFAULT_PERIOD, names))
             selection = choice.select(selection_of, utc_now())
             with current_store().read() as conn:
                 found = read(conn, choice, selection)
@@ -87,7 +96,7 @@ def insight_page(
                 any_at_all=any_at_all,
                 projects=projects,
                 is_own=choice.project_id == OWN_PROJECT_ID,
-                periods=choice.periods,
+                range_bar=range_bar(request.path, choice.values, choice.range, names),
                 sorts=choice.sorts,
                 **found,
             )

@@ -31,8 +31,9 @@ from app.delivery.destinations import Destination
 from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
 from app.inputs.period import RangeFilter
 from app.issues.feedback import FeedbackFilter, page_of_feedback
+from app.issues.figures import hours_of
 from app.issues.overflow import types_of
-from app.issues.queries import hours_of, tags_of
+from app.issues.queries import tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
@@ -110,7 +111,7 @@ def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> Shown
     row = stored.row
     return ShownEvent(
         row,
-        EventView(stored),
+        EventView(stored, issue.source_url),
         sentence_of(row, stands_by(row, destination, utc_now())),
         neighbours(conn, row, issue.stored_event_count),
     )

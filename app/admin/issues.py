@@ -15,10 +15,12 @@ from app.admin.filter_bar import ListChoice, read_choice
 from app.admin.lookups import project_names, recent_values, user_names
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
+from app.admin.range_bar import range_bar
 from app.admin.search_notes import asked_of, search_notes
 from app.admin.sparkline import sparklines
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
+from app.issues.figures import hours_of
 from app.issues.filter import IssueSelection, Sort
 from app.issues.queries import (
     Cursor,
@@ -26,7 +28,6 @@ from app.issues.queries import (
     count_by_status,
     count_matching,
     cursor_of,
-    hours_of,
     page_of_issues,
     read_cursor,
 )
@@ -167,6 +168,7 @@ def list_of_issues() -> ResponseReturnValue:
         tab=form.here,
         asked=asked_of(form, choice.values),
         range=form.range(now),
+        range_bar=range_bar(path, choice.values, form.range(now)),
         projects=names if len(names) > 1 else {},
         users=[name for name in users if name != current_user.username],
         is_first=after is None,

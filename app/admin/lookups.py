@@ -62,8 +62,8 @@ def has_events(conn: Connection) -> bool:
 def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return an issue, or the one that it was merged into, with what its page needs beside it.
 
-    :return: a row of ``issues`` with ``project_name``, ``has_feedback``, ``has_comments`` and the
-        columns for similar issues; ``None`` when it does not exist.
+    :return: a row of ``issues`` with ``project_name``, ``source_url``, ``has_feedback``,
+        ``has_comments`` and the columns for similar issues; ``None`` when it does not exist.
     """
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
@@ -86,6 +86,7 @@ def _issue() -> Select[Any]:
         select(
             issues,
             projects.c.name.label("project_name"),
+            projects.c.source_url,
             said.exists().label("has_feedback"),
             comments.exists().label("has_comments"),
             *compared_columns(),

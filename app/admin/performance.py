@@ -21,8 +21,9 @@ from app.insights.performance import (
     survey,
     total_of,
 )
+from app.issues.figures import hours_of
 from app.issues.filter import IssueSelection
-from app.issues.queries import hours_of, list_issues
+from app.issues.queries import list_issues
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
 

@@ -35,7 +35,7 @@ from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
 
-SettingsForm = form_of(ProjectChange, "name", "events_per_minute", "retention_days")
+SettingsForm = form_of(ProjectChange, "name", "events_per_minute", "retention_days", "source_url")
 # The form never shows the stored DSN.
 UpstreamForm = form_of(ProjectChange, "upstream_dsn", required=("upstream_dsn",))
 NewProjectForm = form_of(

@@ -25,7 +25,7 @@ from app.insights.releases import (
     users_of_days,
 )
 from app.issues.by_release import What, issues_of_release
-from app.issues.queries import hours_of
+from app.issues.figures import hours_of
 from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.stats.timings import PERFORMANCE

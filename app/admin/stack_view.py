@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from app.admin.highlight import highlight
 from app.admin.languages import language_of
+from app.admin.source_links import source_link
 from app.admin.values import Shown, as_text, printable, show_all
 from app.protocol.event import Event, ExceptionValue, Frame
 from app.protocol.libraries import newest_own_frame
@@ -35,12 +36,14 @@ class FrameView:
     """One frame of a stack.
 
     :param file: the name of its file; empty if it was not sent.
+    :param repository: the address of its line in the repository; empty if that is not known.
     :param source: its lines as HTML; empty if they were not sent.
     """
 
     function: str
     where: str
     file: str
+    repository: str
     in_app: bool
     open: bool
     source: Markup
@@ -74,9 +77,22 @@ class Stack:
     left_out: int
 
 
-def stacks_of(event: Event, payload: dict[str, Any]) -> list[Stack]:
-    """Return the exceptions, the newest first; without one, the stack of the thread or message."""
-    return _stacks(event, _sources(payload, len(event.exceptions))) or _loose(event)
+class Origin(NamedTuple):
+    """What all frames of an event have in common: how they are coloured, and where they lead."""
+
+    platform: str | None
+    release: str | None
+    source_url: str | None
+
+
+def stacks_of(event: Event, payload: dict[str, Any], source_url: str | None = None) -> list[Stack]:
+    """Return the exceptions, the newest first; without one, the stack of the thread or message.
+
+    :param source_url: of the project, see :func:`app.admin.source_links.source_link`.
+    """
+    origin = Origin(event.platform, event.release, source_url)
+    sources = _sources(payload, len(event.exceptions))
+    return _stacks(event, sources, origin) or _loose(event, origin)
 
 
 def place_of(frame: Frame) -> str:
@@ -97,14 +113,14 @@ def _column(frame: Frame) -> int | None:
     return frame.colno if frame.colno and 0 < frame.colno < MAX_LINE_NUMBER else None
 
 
-def _stacks(event: Event, sources: list[str]) -> list[Stack]:
+def _stacks(event: Event, sources: list[str], origin: Origin) -> list[Stack]:
     newest_first = list(reversed(event.exceptions[-MAX_EXCEPTIONS:]))
     budget, wraps = MAX_FRAMES, True
     stacks: list[Stack] = []
     for exception, source in zip(newest_first, reversed(sources[-MAX_EXCEPTIONS:]), strict=True):
         is_main = exception is event.main_exception
         wraps = wraps and not is_main
-        stack = _stack(exception, event.platform, budget, is_main=is_main)
+        stack = _stack(exception, origin, budget, is_main=is_main)
         relation = _relation(source) if stacks else ""
         stacks.append(replace(stack, relation=relation, wraps=wraps))
         budget = max(0, budget - len(exception.frames))
@@ -112,12 +128,12 @@ def _stacks(event: Event, sources: list[str]) -> list[Stack]:
     return [replace(stack, wraps=False) for stack in stacks] if wraps else stacks
 
 
-def _loose(event: Event) -> list[Stack]:
+def _loose(event: Event, origin: Origin) -> list[Stack]:
     """Return the stack of an event without an exception: that of its thread or its message."""
     if not event.stack:
         return []
     calls = ExceptionValue(None, event.message, None, None, None, event.stack)
-    return [replace(_stack(calls, event.platform, MAX_FRAMES, is_main=True), type="")]
+    return [replace(_stack(calls, origin, MAX_FRAMES, is_main=True), type="")]
 
 
 def _sources(payload: dict[str, Any], count: int) -> list[str]:
@@ -136,10 +152,10 @@ def _relation(source: str) -> str:
     return "raised while handling" if source == "__context__" else "caused by"
 
 
-def _stack(exception: ExceptionValue, platform: str | None, budget: int, *, is_main: bool) -> Stack:
+def _stack(exception: ExceptionValue, origin: Origin, budget: int, *, is_main: bool) -> Stack:
     newest_first = list(reversed(exception.frames))[:budget]
     failed = newest_own_frame(exception.frames) if is_main else None
-    views = [_frame(frame, platform, open=frame is failed) for frame in newest_first]
+    views = [_frame(frame, origin, open=frame is failed) for frame in newest_first]
     has_own = not is_main or any(frame.in_app for frame in newest_first)
     return Stack(
         relation="",
@@ -160,14 +176,15 @@ def _parts(frames: list[FrameView], folds_libraries: bool) -> Iterator[Part]:
         yield Part(folds_libraries and is_folded and len(together) > 1, together)
 
 
-def _frame(frame: Frame, platform: str | None, *, open: bool) -> FrameView:
+def _frame(frame: Frame, origin: Origin, *, open: bool) -> FrameView:
     return FrameView(
         function=printable(frame.function or "?"),
         where=place_of(frame),
         file=printable(frame.filename or ""),
+        repository=source_link(origin.source_url, frame, origin.release),
         in_app=frame.in_app,
         open=open,
-        source=_source(frame, platform),
+        source=_source(frame, origin.platform),
         variables=show_all(frame.vars, MAX_VARIABLES),
     )
 

@@ -24,7 +24,7 @@ from app.events.filter import EventFilter
 from app.events.queries import page_of_events
 from app.inputs.period import Range, RangeFilter
 from app.intake.refusals import refusals
-from app.issues.queries import hours_of
+from app.issues.figures import hours_of
 from app.issues.tables import IssueStatus
 from app.store import utc_now
 from app.store.disks import fullest

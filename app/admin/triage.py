@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from flask import abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, func, select
 
 from app.admin import bp
@@ -19,6 +20,7 @@ from app.admin.ignore_choices import CHOICES, read_until
 from app.admin.issue import UNKNOWN
 from app.admin.issues import IssueForm, read_issues
 from app.admin.merging import merge_chosen
+from app.inputs.links import Link
 from app.intake.retention import purge_deleted
 from app.issues import triage
 from app.issues import undo as undoing
@@ -67,6 +69,7 @@ ACTIONS = {
     },
 }
 MAX_IDS = 1000
+_LINK: TypeAdapter[str | None] = TypeAdapter(Link | None)
 TITLES_SHOWN = 10
 # How many batches a request deletes itself; the background task deletes the rest.
 BATCHES_AT_ONCE = 5
@@ -109,6 +112,26 @@ def assign_issue(issue_id: int) -> ResponseReturnValue:
         issue = or_404(find_issue(conn, issue_id), UNKNOWN)
         triage.assign(conn, [issue.id], name, current_user.username)
     flash(f"The issue is assigned to {name or 'nobody'}.", "note")
+    return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
+
+
+@bp.post("/issues/<int:issue_id>/link")
+@access.admin
+def link_issue(issue_id: int) -> ResponseReturnValue:
+    """Link an issue to an issue of a tracker, or to none, and redirect to its page (303).
+
+    :raise 404: no issue has this id.
+    """
+    url = request.form.get("tracker_url", "").strip() or None
+    try:
+        checked = _LINK.validate_python(url)
+    except ValidationError:
+        flash("An address that begins with https:// is expected. Nothing was linked.", "warning")
+        return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
+    with current_store().write() as conn:
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        triage.link(conn, [issue.id], checked, current_user.username)
+    flash("The issue is linked." if checked else "The link was removed.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
 
 

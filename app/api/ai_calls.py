@@ -61,7 +61,7 @@ class AiCallsQuery(InsightQuery):
     periods: ClassVar = PERIODS
 
     period: Annotated[
-        Literal["day", "week", "quarter"],
+        Literal["day", "week", "month", "quarter"],
         Field(description="The last 24 hours, 7 days or 90 days, and the step by time."),
     ] = "day"
     by: Literal["model", "operation", "time"] = "model"

@@ -80,7 +80,7 @@ class MetricsQuery(InsightQuery):
     """The metrics to count, and how to group them."""
 
     period: Annotated[
-        Literal["hour", "day", "week", "quarter"],
+        Literal["hour", "day", "week", "month", "quarter"],
         Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
     ] = "hour"
     by: Annotated[

@@ -12,21 +12,24 @@ from app.api.events import grouping_of
 from app.api.requests import Limit, Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping, Next
+from app.inputs import Range, RangeFilter, period_range
 from app.insights.releases import users_of_days
-from app.issues.filter import Sort, Status
+from app.issues.figures import Figures, figures_of, hours_of
+from app.issues.filter import IssueFilter, RangeSort, Status
 from app.issues.groupings import latest_groupings
 from app.issues.ignore_until import IgnoreUntil, read_stored
+from app.issues.in_range import BOUNDS, page_by_figure
 from app.issues.overflow import types_of
 from app.issues.queries import (
     count_matching,
     cursor_of,
     find_issue,
-    hours_of,
     page_of_issues,
     read_cursor,
     tags_of,
     transitions_of,
 )
+from app.issues.series import series_of
 from app.protocol.event import Level
 from app.search.issue_search import IssueSearch
 from app.stats.users import ISSUE, Subject, date_of
@@ -75,6 +78,7 @@ class Issue(IssueSummary):
     )
     is_test: bool = Field(description="Its events are test errors, which figures do not count.")
     assigned_to: str | None = Field(description="The name of a user.")
+    tracker_url: str | None = Field(description="The issue of a tracker that it is linked to.")
     ignore_until: IgnoreUntil | None = Field(
         description="What ends the ignoring; null if nothing does, or if it is not ignored."
     )
@@ -84,6 +88,14 @@ class Issue(IssueSummary):
     ignored_at: datetime | None
     grouping: Grouping
     hours: list[int] = Field(description="Events an hour in the last 24, oldest first.")
+    events_in_period: int = Field(description="Of all environments, by whole hours or days.")
+    users_in_period: int = Field(description="Of all environments.")
+    users_in_period_exact: bool = Field(
+        description="False for a range that ended before now, and beyond 10,000 users."
+    )
+    trend: list[int] = Field(
+        description="The events of the range in at most 31 steps of equal length, oldest first."
+    )
 
 
 class TypeCount(ApiModel):
@@ -135,7 +147,7 @@ class Transition(ApiModel):
     at: datetime
     kind: str = Field(
         description="first_seen, resolved, reopened, ignored, unignored, regressed, assigned,"
-        " commented, merged or unmerged."
+        " commented, merged, unmerged or linked."
     )
     actor: str | None = Field(description="A user, a token; null for the service itself.")
     event_id: str | None
@@ -173,6 +185,25 @@ class IssueTags(ApiModel):
     tags: list[Tag]
 
 
+class SeriesPoint(ApiModel):
+    """A step of a series; `users` is null where it is not known."""
+
+    at: datetime
+    events: int
+    users: int | None
+
+
+class Series(ApiModel):
+    """Events and users over time, the oldest step first."""
+
+    interval_s: int = Field(description="The length of a step: an hour or a day.")
+    points: list[SeriesPoint]
+
+
+class RangeQuery(RangeFilter, Query):
+    """A range of time."""
+
+
 class IssuePaging(Query):
     """The page of a list of issues, and its order."""
 
@@ -183,7 +214,13 @@ class IssuePaging(Query):
         ]
         | None
     ) = None
-    sort: Annotated[Sort, Field(description="What comes first: the largest of it.")] = "last_seen"
+    sort: Annotated[
+        RangeSort,
+        Field(
+            description="What comes first: the largest of it. `events`, `users` and `trend` (the"
+            " increase against the range before) are of the range."
+        ),
+    ] = "last_seen"
 
 
 class IssueQuery(IssueSearch, IssuePaging):
@@ -192,30 +229,61 @@ class IssueQuery(IssueSearch, IssuePaging):
 
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
-    """List issues, by default those seen last first."""
-    after = _after(query)
+    """List issues, by default those seen last first; with a range, those seen in it.
+
+    Their figures are those of the range, whatever else chooses the issues.
+    """
     with current_store().read() as conn:
         filter = query.seen_by(access.username()).resolved(conn)
-        page = page_of_issues(conn, filter, sort=query.sort, after=after, limit=query.limit)
+        rows, next = _page(conn, query, filter)
         count = count_matching(conn, filter, MAX_TOTAL + 1)
-        found = shapes(conn, page.rows)
+        found = shapes(conn, rows, query.range_of(utc_now()))
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
-    more = cursor_of(page.next) if page.next else None
+    more = cursor_of(next) if next else None
     back_to = filter.selection().searched_back_to
     return IssuePage(issues=found, next=more, searched_back_to=back_to, total=total)
 
 
+def _page(conn: Connection, query: IssueQuery, filter: IssueFilter) -> tuple[Any, Any]:
+    """Return the rows of the page, and its end."""
+    range, sort, limit = query.range_of(utc_now()), query.sort, query.limit
+    after: Any = _after(query)
+    if sort in BOUNDS and (sort != "users" or not range.is_all):
+        ranked = page_by_figure(conn, filter, range, sort, after=after, limit=limit)
+        return ranked.rows, ranked.next
+    page = page_of_issues(conn, filter, sort=sort, after=after, limit=limit)
+    return page.rows, page.next
+
+
 @route("GET /api/issues/<int:issue_id>", access.reads)
-def get_issue(issue_id: int) -> IssueDetail:
-    """Return an issue.
+def get_issue(issue_id: int, query: RangeQuery) -> IssueDetail:
+    """Return an issue, with its figures in a range.
 
     :raise 404: no issue has this id.
     """
     with current_store().read() as conn:
         row = found_issue(conn, issue_id)
-        found = shapes(conn, [row])[0]
+        found = shapes(conn, [row], query.range_of(utc_now()))[0]
         types = _types(conn, issue_id) if row.is_other else None
     return IssueDetail.of(found, types=types)
+
+
+@route("GET /api/issues/<int:issue_id>/series", access.reads)
+def get_issue_series(issue_id: int, query: RangeQuery) -> Series:
+    """Return the events and users of an issue over time, by default in the last 24 hours.
+
+    :raise 404: no issue has this id.
+    """
+    with current_store().read() as conn:
+        found_issue(conn, issue_id)
+        series = series_of(conn, issue_id, query.range_of(utc_now(), "day"))
+    return series_shape(series)
+
+
+def series_shape(series: Any) -> Series:
+    """Return a series as the API shows it."""
+    points = [SeriesPoint(**point._asdict()) for point in series.points]
+    return Series(interval_s=series.interval_s, points=points)
 
 
 @route("GET /api/issues/<int:issue_id>/tags", access.reads)
@@ -273,14 +341,18 @@ def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
     return [DayUsers(day=date_of(day), users=users) for day, users in days]
 
 
-def shapes(conn: Connection, rows: list[Row[Any]]) -> list[Issue]:
-    """Return rows of issues as the API shows them, with two queries for all of them."""
-    ids = [row.id for row in rows]
-    hours, latest = hours_of(conn, ids, utc_now()), latest_groupings(conn, ids)
-    return [_issue(row, hours[row.id], latest.get(row.id)) for row in rows]
+def shapes(conn: Connection, rows: list[Row[Any]], range: Range | None = None) -> list[Issue]:
+    """Return rows of issues as the API shows them, with a few queries for all of them.
+
+    :param range: that of the figures; by default all of the past.
+    """
+    ids, now = [row.id for row in rows], utc_now()
+    hours, latest = hours_of(conn, ids, now), latest_groupings(conn, ids)
+    figures = figures_of(conn, ids, range or period_range("all", now))
+    return [_issue(row, hours[row.id], figures[row.id], latest.get(row.id)) for row in rows]
 
 
-def _issue(row: Row[Any], hours: list[int], latest: Row[Any] | None) -> Issue:
+def _issue(row: Row[Any], hours: list[int], figures: Figures, latest: Row[Any] | None) -> Issue:
     awaits = row.status == "resolved" and row.resolved_after is not None and not row.resolved_in
     return Issue.of(
         row,
@@ -288,6 +360,10 @@ def _issue(row: Row[Any], hours: list[int], latest: Row[Any] | None) -> Issue:
         ignore_until=read_stored(row.ignore_until),
         grouping=grouping_of(latest),
         hours=hours,
+        events_in_period=figures.events,
+        users_in_period=figures.users,
+        users_in_period_exact=figures.users_are_exact,
+        trend=list(figures.trend),
     )
 
 

@@ -65,6 +65,7 @@ class Project(ApiModel):
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+    source_url: str | None
     archived_at: datetime | None
     delivery: ProjectDelivery
 

@@ -13,6 +13,7 @@ from app.api.issues import UNKNOWN, Issue, Transition, found_issue, shapes
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.inputs import Body, PatchBody, RowNumber, unchanged
+from app.inputs.links import Link
 from app.insights.releases import list_releases
 from app.intake.retention import purge_deleted
 from app.issues import triage
@@ -62,7 +63,7 @@ class StatusDetails(Body):
 
 
 class IssueBody(PatchBody):
-    """The changes of an issue: its status, the user that it is assigned to, or both.
+    """The changes of an issue: its status, its user, the issue of a tracker, or several of them.
 
     An issue that is resolved in a release comes back only with an event of that release or of a
     newer release. Two versions of one package are compared by version; other releases are compared
@@ -76,6 +77,9 @@ class IssueBody(PatchBody):
     ignore_until: IgnoreUntil | None = None
     assigned_to: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="The name of a user; null for nobody."
+    )
+    tracker_url: Link | None = Field(
+        None, description="The issue of a tracker, with https; null for none."
     )
 
     @model_validator(mode="after")
@@ -98,8 +102,8 @@ class IssueBody(PatchBody):
 
         :raise FieldErrors: nothing is to change, there is no such user, or the time is over.
         """
-        if not {"status", "assigned_to"} & self.model_fields_set:
-            _refuse("status", "`status` or `assigned_to` is expected")
+        if not {"status", "assigned_to", "tracker_url"} & self.model_fields_set:
+            _refuse("status", "`status`, `assigned_to` or `tracker_url` is expected")
         if self.assigned_to is not None and not current_accounts().is_user(self.assigned_to):
             _refuse("assigned_to", "the name of a user is expected")
         at = self.ignore_until and self.ignore_until.at
@@ -117,6 +121,8 @@ class IssueBody(PatchBody):
             )
         if "assigned_to" in self.model_fields_set:
             changed.update(triage.assign(conn, ids, self.assigned_to, actor))
+        if "tracker_url" in self.model_fields_set:
+            changed.update(triage.link(conn, ids, self.tracker_url, actor))
         return sorted(changed)
 
 

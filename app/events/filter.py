@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, column, select, table
 
 from app.events.tables import events
-from app.inputs import Control, Filter, ProjectId, RowNumber
+from app.inputs import Control, ProjectId, RangeFilter, RowNumber
+from app.protocol.client_clock import TOLERANCE
 from app.protocol.event import Level, clean_text, parse_event_id
 from app.protocol.lenient import search_text
+from app.store import utc_now
 from app.store.paging import Listing, hidden, is_small
 from app.store.searching import contains
 
@@ -30,8 +33,8 @@ Since = Annotated[AwareDatetime, Field(description="Received at or after.")]
 Until = Annotated[AwareDatetime, Field(description="Received before.")]
 
 
-class EventFilter(Filter):
-    """The filter of a list of events.
+class EventFilter(RangeFilter):
+    """The filter of a list of events; with a range, of those that happened in it.
 
     ``q`` is a part of a text, upper or lower case, or the id of an event. With an id, the list
     holds only that event.
@@ -44,19 +47,19 @@ class EventFilter(Filter):
     release: Annotated[Release | None, Control("Release")] = None
     transaction: Annotated[Transaction | None, Control("Transaction")] = None
     q: Annotated[Text | None, Control("Text", placeholder="title, culprit, id")] = None
-    since: Annotated[Since | None, Control("From (UTC)", "from")] = None
-    until: Annotated[Until | None, Control("To (UTC)", "to")] = None
+    since: Since | None = None
+    until: Until | None = None
 
     def listing(self, conn: Connection, *, descending: bool = True) -> Listing:
         """Return the listing of the events that match this filter, sorted by row id."""
         key = [events.c.id]
-        others = [*self._others(), *self._containing()]
-        received = self._received(events.c.received_at)
+        others = [*self._others(), *self._happened(), *self._containing()]
+        since = self._since()
+        received = self._received(events.c.received_at, since)
         of_project = self._of_project(events.c.project_id)
         if of_event := self._of_event(conn):
-            return Listing(
-                key, [*of_event, *of_project, *received, *self._others()], (), descending
-            )
+            given = [*of_project, *received, *self._happened(), *self._others()]
+            return Listing(key, [*of_event, *given], (), descending)
         if self.issue_id is not None:
             along = [events.c.issue_id == self.issue_id]
             others += self._of_project(hidden(events.c.project_id))
@@ -65,8 +68,8 @@ class EventFilter(Filter):
             return Listing(key, [*received, *others], (), descending, is_small=True)
         else:
             along = []
-        others += self._received(hidden(events.c.received_at))
-        goes_on = events.c.received_at >= self.since if self.since and descending else None
+        others += self._received(hidden(events.c.received_at), since)
+        goes_on = events.c.received_at >= since if since and descending else None
         listing = Listing(key, along, others, descending, goes_on_while=goes_on)
         is_by_project = self.issue_id is None and self.project_id is not None
         return self._along_project(listing) if is_by_project else listing
@@ -82,9 +85,23 @@ class EventFilter(Filter):
     def _of_project(self, column: Any) -> list[Any]:
         return [] if self.project_id is None else [column == self.project_id]
 
-    def _received(self, column: Any) -> list[Any]:
-        since = [column >= self.since] if self.since else []
-        return [*since, column < self.until] if self.until else since
+    def _since(self) -> datetime | None:
+        """Return the time from which on the events were received; ``None`` without one.
+
+        An event is received after it happened, but for the tolerance of its client's clock.
+        """
+        start = self.range_of(utc_now()).start
+        given = [self.since, start and start - TOLERANCE]
+        return max((moment for moment in given if moment is not None), default=None)
+
+    def _received(self, column: Any, since: datetime | None) -> list[Any]:
+        after = [column >= since] if since else []
+        return [*after, column < self.until] if self.until else after
+
+    def _happened(self) -> list[Any]:
+        chosen, at = self.range_of(utc_now()), hidden(events.c.timestamp)
+        start = [] if chosen.start is None else [at >= chosen.start]
+        return start if chosen.end is None else [*start, at < chosen.end]
 
     def _others(self) -> list[Any]:
         given = {name: getattr(self, name) for name in EXACT}

@@ -28,7 +28,7 @@ _TOKENS = ("input_tokens", "output_tokens", "total_tokens")
 # Calls are counted by the hour, so steps are whole hours.
 PERIODS = {
     "day": reading.PERIODS["day"]._replace(step=timedelta(hours=1)),
-    **{name: reading.PERIODS[name] for name in ("week", "quarter")},
+    **{name: reading.PERIODS[name] for name in ("week", "month", "quarter")},
 }
 
 

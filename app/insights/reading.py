@@ -29,6 +29,7 @@ PERIODS = {
     "hour": Period("Last hour", timedelta(hours=1), timedelta(minutes=1)),
     "day": Period("Last 24 hours", timedelta(days=1), timedelta(minutes=30)),
     "week": Period("Last 7 days", timedelta(days=7), timedelta(hours=4)),
+    "month": Period("Last 30 days", timedelta(days=30), timedelta(hours=12)),
     "quarter": Period("Last 90 days", timedelta(days=90), timedelta(days=1)),
 }
 

@@ -41,6 +41,7 @@ from app.issues.tables import (
     DELETED,
     STATUSES,
     feedback,
+    issue_days,
     issue_hours,
     issue_moves,
     issue_similarity,
@@ -81,6 +82,7 @@ _DELETED = (
 # The tables with data from clients. Terms come before the rows that they point at.
 _OF_CLIENTS = (
     issue_hours,
+    issue_days,
     issue_tags,
     issue_terms,
     issue_similarity,

@@ -26,7 +26,8 @@ from app.issues import triage
 from app.issues.tables import STATUSES, issues
 from app.projects import projects
 from app.projects.quotas import ANY_REFUSED
-from app.stats.tables import affected_days, affected_users, releases
+from app.stats.environments import ENVIRONMENT, PROJECT
+from app.stats.tables import affected_days, affected_users, project_environments, releases
 from app.stats.users import RELEASE
 from app.store import Store, delete_in_batches, metadata, utc_now
 from app.store.paging import hidden
@@ -92,15 +93,22 @@ def owned_rows(project_id: int) -> list[tuple[Table, ColumnElement[bool]]]:
         condition = _condition(table, project_id, conditions)
         if condition is not None:
             conditions[table] = condition
-    return [*_users_of_releases(project_id), *reversed(conditions.items())]
+    return [*_users(project_id), *reversed(conditions.items())]
 
 
-def _users_of_releases(project_id: int) -> list[tuple[Table, ColumnElement[bool]]]:
-    """Return the rows that name a release by its id, without a foreign key."""
-    of_project = select(releases.c.id).where(releases.c.project_id == project_id)
+def _users(project_id: int) -> list[tuple[Table, ColumnElement[bool]]]:
+    """Return the rows that name a release, an environment or the project by its id, without a
+    foreign key.
+    """
+    owners = {
+        kind: select(table.c.id).where(table.c.project_id == project_id)
+        for kind, table in ((RELEASE, releases), (ENVIRONMENT, project_environments))
+    }
+    owners[PROJECT] = select(projects.c.id).where(projects.c.id == project_id)
     return [
-        (table, (table.c.kind == RELEASE) & table.c.of_id.in_(of_project))
+        (table, (table.c.kind == kind) & table.c.of_id.in_(owner))
         for table in (affected_users, affected_days)
+        for kind, owner in owners.items()
     ]
 
 

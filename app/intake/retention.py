@@ -26,10 +26,11 @@ from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
 from app.intake.pruning import GIVEN_UP, SETTLED, Progress, candidates, remove
+from app.issues import over_time
 from app.issues.history import bound_history
-from app.issues.tables import STATUSES, issue_hours, issues
+from app.issues.tables import STATUSES, issues
 from app.projects import projects
-from app.stats import expiry, session_expiry, user_expiry
+from app.stats import environments, expiry, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
 from app.stats.tables import ai_calls
 from app.stats.users import MAX_USERS, day_number
@@ -42,8 +43,6 @@ log = logging.getLogger("app.tracker")
 LEDGER_BATCH_SIZE = 500
 # The delivery limit per issue and hour reads only the current hour.
 SENT_HOURS_KEPT = timedelta(days=2)
-# Sparklines show one day. Alerts compare an hour with the same hour of the seven days before.
-HOURS_KEPT = timedelta(days=8)
 # How long the affected users of issues and releases are kept, with their days.
 USERS_KEPT = timedelta(days=90)
 
@@ -123,8 +122,8 @@ def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the steps for data other than envelopes, with their names."""
-    hours = issue_hours.c.hour < now - HOURS_KEPT
-    yield "hours of issues", lambda: delete_in_batches(store, issue_hours, hours)
+    yield "hours of issues", lambda: over_time.roll_up(store, now)
+    yield "hours of environments", lambda: environments.expire(store, now)
     yield "series to hours", lambda: expiry.roll_up(store, now)
     yield "old series", lambda: expiry.expire(store, now)
     yield "sessions to hours", lambda: session_expiry.settle(store, now)

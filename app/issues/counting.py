@@ -1,15 +1,13 @@
-"""Counts of an issue outside its own row: events per hour, and events per tag value.
+"""Counts of an issue's events by the values of their tags.
 
-Both counts are bounded, whatever clients send. An hour is an hour of this service's clock. An issue
-has at most MAX_KEYS tag keys with MAX_VALUES values each; all further values of a key share one
-row, whose value is empty.
+They are bounded, whatever clients send: an issue has at most MAX_KEYS tag keys with MAX_VALUES
+values each. All further values of a key share one row, whose value is empty.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.issues.tables import issue_hours, issue_tags
+from app.issues.tables import issue_tags
 from app.protocol.event import Event
 from app.store import DriverStatement, added, upsert
 
@@ -37,52 +35,6 @@ KEY_LENGTH = 64
 VALUE_LENGTH = 200
 
 Pair = tuple[str, str]
-
-
-class Hours:
-    """Event counts of issues, by the hour of the event and by the hour in which it was received."""
-
-    def __init__(self) -> None:
-        self.happened: dict[tuple[int, datetime], int] = defaultdict(int)
-        self.received: dict[tuple[int, datetime], int] = defaultdict(int)
-
-    def count(self, issue_id: int, at: datetime, received_at: datetime) -> None:
-        """Count an event.
-
-        :param at: when it happened.
-        :param received_at: when this service received it.
-        """
-        self.happened[issue_id, _hour(at)] += 1
-        self.received[issue_id, _hour(received_at)] += 1
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The counts as rows of the table ``issue_hours``."""
-        return [
-            {
-                "issue_id": key[0],
-                "hour": key[1],
-                "events": self.happened.get(key, 0),
-                "received": self.received.get(key, 0),
-            }
-            for key in sorted({*self.happened, *self.received})
-        ]
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def count_hours(conn: Connection, met: Iterable[tuple[int, datetime]], now: datetime) -> None:
-    """Count events that are received now.
-
-    :param met: the issue of each event, and when the event happened.
-    :param now: the time received of all of them.
-    """
-    hours = Hours()
-    for issue_id, at in met:
-        hours.count(issue_id, at, now)
-    add_hours(conn, hours)
 
 
 def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
@@ -101,38 +53,6 @@ def count_tags(conn: Connection, met: Iterable[tuple[int, Event]]) -> None:
     known = _TAG_ADDITION.run_each(conn, rows)
     # Adding to a row takes a fifth of the time of the statement that checks the bounds first.
     _TAG_UPSERT.run(conn, [row for row, is_known in zip(rows, known, strict=True) if not is_known])
-
-
-def add_hours(conn: Connection, hours: Hours) -> None:
-    """Add event counts to the hours of issues."""
-    _HOUR_ADDITION.run(conn, hours.rows)
-
-
-def take_hours(conn: Connection, issue_id: int, hours: Hours) -> None:
-    """Subtract event counts from the hours of an issue; hours that were removed stay removed."""
-    of = issue_hours.c
-    for row in hours.rows:
-        is_it = of.issue_id == issue_id, of.hour == row["hour"]
-        left = {name: _less(of[name], row[name]) for name in ("events", "received")}
-        conn.execute(update(issue_hours).where(*is_it).values(**left))
-    is_empty = of.issue_id == issue_id, of.events <= 0, of.received <= 0
-    conn.execute(delete(issue_hours).where(*is_empty))
-
-
-def _less(column: Any, number: int) -> Any:
-    return case((column > number, column - number), else_=0)
-
-
-def merge_hours(conn: Connection, source_id: int, target_id: int) -> None:
-    """Add the hours of an issue to those of another issue, and delete them from the first."""
-    of = issue_hours.c
-    query = select(of.hour, of.events, of.received).where(of.issue_id == source_id)
-    hours = Hours()
-    for hour, events, received in conn.execute(query):
-        hours.happened[target_id, hour] = events
-        hours.received[target_id, hour] = received
-    add_hours(conn, hours)
-    conn.execute(delete(issue_hours).where(of.issue_id == source_id))
 
 
 def take_tags(conn: Connection, issue_id: int, taken: Iterable[Event]) -> None:
@@ -197,9 +117,6 @@ _TAG_ADDITION = DriverStatement(
         .where(issue_tags.c.key == bindparam("named"), issue_tags.c.value == bindparam("being"))
         .values(times_seen=issue_tags.c.times_seen + bindparam("times"))
     )
-)
-_HOUR_ADDITION = DriverStatement(
-    lambda dialect: upsert(dialect, issue_hours, events=added, received=added)
 )
 
 

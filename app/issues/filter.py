@@ -22,6 +22,8 @@ Status = Literal["unresolved", "resolved", "ignored"]
 # The columns that a list can be sorted by, the largest value first.
 Sort = Literal["last_seen", "first_seen", "times_seen", "users"]
 SORTS: tuple[Sort, ...] = get_args(Sort)
+# And the figures of a range (`in_range.py`); users are those of the range, if there is one.
+RangeSort = Literal["last_seen", "first_seen", "times_seen", "users", "events", "trend"]
 
 # Values of `assigned` beside the names of users.
 ME, NOBODY = "me", "nobody"

@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select, update
 
 from app.inputs import Conflict, InputError
-from app.issues.counting import merge_hours, merge_tags
+from app.issues.counting import merge_tags
 from app.issues.followers import follow_merge, follow_unmerge
 from app.issues.groupings import groupings_of
 from app.issues.ignoring import NOT_IGNORED, values_after_merge
 from app.issues.moving import finish_moves, moving_issues
+from app.issues.over_time import merge_hours
 from app.issues.queries import find_issue
 from app.issues.tables import (
     MERGED,

@@ -18,13 +18,15 @@ from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
-from app.issues.counting import Hours, add_hours, count_tags, take_hours, take_tags
+from app.issues.counting import count_tags, take_tags
 from app.issues.ignoring import count_after_unmerge
+from app.issues.over_time import Hours, add_hours, take_hours
 from app.issues.search_marks import mark_stale
 from app.issues.tables import feedback, issue_moves, issue_similarity, issues, transitions
 from app.issues.user_moves import add_users, recount_users
 from app.protocol.event import Event
-from app.stats.users import day_number, hash_of
+from app.stats.users import hash_of
+from app.stats.windows import hour_number
 from app.store import Store
 
 # Events that are moved in one transaction: without their counts, and with their counts.
@@ -180,7 +182,7 @@ def _take_along(conn: Connection, move: Row[Any], moved: list[_Read]) -> None:
     add_hours(conn, added)
     take_tags(conn, source, [event.event for event in moved])
     count_tags(conn, [(target, event.event) for event in moved])
-    add_users(conn, target, ((event.user_hash, day_number(event.stored_at)) for event in moved))
+    add_users(conn, target, ((event.user_hash, hour_number(event.at)) for event in moved))
     _take_what_is_about(conn, move, [event.event.event_id for event in moved])
 
 

@@ -1,4 +1,4 @@
-"""Queries for issues: pages of a list, a single issue, its history, its tags and its hours.
+"""Queries for issues: pages of a list, a single issue, its history and its tags.
 
 Every query reads a bounded number of rows by an index, whatever the store holds. The exception is a
 filter that has to check each issue.
@@ -6,14 +6,14 @@ filter that has to check each issue.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
-from app.issues.tables import MERGED, STATUSES, issue_hours, issue_tags, issues, transitions
+from app.issues.tables import MERGED, STATUSES, issue_tags, issues, transitions
 from app.store.paging import (
     Count,
     Key,
@@ -27,7 +27,6 @@ from app.store.paging import (
 
 MAX_ROW_NUMBER = 2**63
 MAX_COUNT = 2**31
-HOURS = 24
 
 Cursor = tuple[datetime | int, int]
 
@@ -122,7 +121,9 @@ def read_cursor(cursor: str, sort: str = "last_seen") -> Cursor:
     text, _, issue_id = cursor.partition("~")
     value = _moment(text) if sort in ("last_seen", "first_seen") else int(text)
     number = int(issue_id)
-    if not 0 < number < MAX_ROW_NUMBER or (isinstance(value, int) and not 0 <= value < MAX_COUNT):
+    least = 1 - MAX_COUNT if sort == "trend" else 0
+    is_wrong = isinstance(value, int) and not least <= value < MAX_COUNT
+    if not 0 < number < MAX_ROW_NUMBER or is_wrong:
         raise ValueError("no cursor of ours")
     return value, number
 
@@ -191,26 +192,6 @@ def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[
         some = some.limit(bindparam("at_most", type_=Integer))
         counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
     return select(*counts)
-
-
-def hours_of(conn: Connection, issue_ids: list[int], now: datetime) -> dict[int, list[int]]:
-    """Return the hourly event counts of each issue in the last 24 hours, oldest first."""
-    last = now.replace(minute=0, second=0, microsecond=0)
-    given = {"ids": issue_ids, "since": last - timedelta(hours=HOURS)}
-    hours = {issue_id: [0] * HOURS for issue_id in issue_ids}
-    for issue_id, hour, count in conn.execute(_hours(), given) if issue_ids else ():
-        ago = int((last - hour).total_seconds()) // 3600
-        if 0 <= ago < HOURS:  # A clock that was set back leaves hours in the future.
-            hours[issue_id][HOURS - 1 - ago] = count
-    return hours
-
-
-@cache
-def _hours() -> Select[int, datetime, int]:
-    columns = issue_hours.c
-    return select(columns.issue_id, columns.hour, columns.events).where(
-        columns.issue_id.in_(bindparam("ids", expanding=True)), columns.hour > bindparam("since")
-    )
 
 
 def comments_of(conn: Connection, issue_ids: list[int]) -> dict[int, int]:

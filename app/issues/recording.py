@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, case, func, update
 
-from app.issues.counting import count_hours, count_tags
+from app.issues.counting import count_tags
 from app.issues.first_seen import move_first_seen
 from app.issues.fixed_in import Resolution, is_reached
 from app.issues.grouping import Grouping
@@ -26,6 +26,7 @@ from app.issues.groupings import (
     make_groupings,
     projects_with_older,
 )
+from app.issues.over_time import count_hours
 from app.issues.overflow import (
     OTHER_CULPRIT,
     OTHER_TITLE,
@@ -41,6 +42,7 @@ from app.protocol.event import Event
 from app.protocol.test_error import is_test_error
 from app.stats.tables import VERSION_LENGTH
 from app.stats.users import ISSUE, RELEASE, UserCounter, hash_of
+from app.stats.windows import hour_number
 from app.store import DriverStatement, insert_for, utc_now
 
 
@@ -446,9 +448,10 @@ def _count_users(
     rows = []
     for issue_id, occurrence in met:
         if who := occurrence.user_hash:
-            rows.append((ISSUE, issue_id, who))
+            hour = hour_number(occurrence.event.timestamp)
+            rows.append((ISSUE, issue_id, who, hour))
             if occurrence.release_id is not None:
-                rows.append((RELEASE, occurrence.release_id, who))
+                rows.append((RELEASE, occurrence.release_id, who, hour))
     new = (users or UserCounter()).count(conn, rows, now)
     _USERS_ADDED.run(conn, [{"of": of, "more": more} for of, more in sorted(new.items())])
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     false,
 )
 
+from app.inputs.links import MAX_LINK
 from app.protocol.feedback import MAX_EMAIL, MAX_NAME, MAX_SOURCE, MAX_URL
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
@@ -87,6 +88,8 @@ issues = Table(
     # When it was reduced to a person's decisions (`decided.py`); NULL once it is seen again.
     Column("payload_removed_at", UtcDateTime),
     Column("assigned_to", String(100), ForeignKey("users.username", ondelete="SET NULL")),
+    # The issue of a tracker that a person linked it to.
+    Column("tracker_url", String(MAX_LINK)),
     # Who ignored it and when; NULL if it is not ignored, or if a rule ignored it.
     Column("ignored_by", String(200)),
     Column("ignored_at", UtcDateTime),
@@ -171,7 +174,7 @@ transitions = Table(
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     # first_seen, resolved, reopened, ignored, unignored, regressed, assigned, commented, merged,
-    # unmerged.
+    # unmerged, linked.
     Column("kind", String(16), nullable=False),
     # The name of a user, token or rule; NULL if the service made the change.
     Column("actor", String(200)),
@@ -192,10 +195,24 @@ issue_hours = Table(
     "issue_hours",
     metadata,
     Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
-    Column("hour", UtcDateTime, primary_key=True),
+    # A number since 1970. As a time, converting the hours was a third of the cost of the list.
+    Column("hour", Integer, primary_key=True, autoincrement=False),
     Column("events", Integer, nullable=False),
     Column("received", Integer, nullable=False, server_default="0"),
     Index(None, "hour"),
+    sqlite_with_rowid=False,
+)
+
+# Events per day, of the hours that are not kept any more (`over_time.py`). A day is a number since
+# 1970.
+issue_days = Table(
+    "issue_days",
+    metadata,
+    Column("issue_id", RowId, ForeignKey("issues.id", ondelete="CASCADE"), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("events", Integer, nullable=False),
+    # Expiry finds old rows by this index.
+    Index(None, "day"),
     sqlite_with_rowid=False,
 )
 

@@ -1,4 +1,4 @@
-"""Resolve, ignore, reopen, assign, comment on and delete issues, one or many at once.
+"""Resolve, ignore, reopen, assign, link, comment on and delete issues, one or many at once.
 
 Each change writes a row to the issue's history, with the actor, in the same transaction. A repeated
 change has no effect and writes no row.
@@ -179,6 +179,22 @@ def assign(
     changed = sorted(conn.scalars(changing.returning(columns.id)))
     rows: list[tuple[int, str | None]] = [(issue_id, None) for issue_id in changed]
     _write(conn, rows, "assigned", actor, now, f"to {username or 'nobody'}")
+    return changed
+
+
+def link(
+    conn: Connection,
+    issue_ids: Sequence[int],
+    url: str | None,
+    actor: str | None,
+    now: datetime | None = None,
+) -> list[int]:
+    """Link issues to an issue of a tracker, or to none, and return the ids that changed."""
+    columns = issues.c
+    is_other = columns.tracker_url.is_distinct_from(url)
+    changing = update(issues).where(*_among(issue_ids), is_other).values(tracker_url=url)
+    changed = sorted(conn.scalars(changing.returning(columns.id)))
+    _write(conn, [(id, None) for id in changed], "linked", actor, now, f"to {url or 'nothing'}")
     return changed
 
 

@@ -23,6 +23,7 @@ from app.issues.ignoring import NOT_IGNORED
 from app.issues.moving import moving_issues
 from app.issues.tables import ENDS_BY_ITSELF, IssueStatus, issue_hours, issues, transitions
 from app.stats.tables import VERSION_LENGTH, releases
+from app.stats.windows import hour_number
 from app.store import Store
 from app.store.paging import hidden
 
@@ -173,9 +174,9 @@ def _is_worse(case: _Case) -> Ended | None:
     received = case.issue.last_received_at
     if case.more_events < 1 or received is None or received <= case.now - HOUR:
         return None
-    hours, clock_hour = _hours_of(case), _floor(case.now)
-    this, before = hours.get(clock_hour, 0), hours.get(clock_hour - HOUR, 0)
-    busiest = max((count for hour, count in hours.items() if hour < clock_hour - HOUR), default=0)
+    hours, clock_hour = _hours_of(case), hour_number(case.now)
+    this, before = hours.get(clock_hour, 0), hours.get(clock_hour - 1, 0)
+    busiest = max((count for hour, count in hours.items() if hour < clock_hour - 1), default=0)
     # The events of the last hour are in the clock's last two hours. Usually they are too few.
     if this + before <= _limit(busiest):
         return None
@@ -194,14 +195,14 @@ def _limit(busiest: int) -> int:
     return max(WORSE_FROM, WORSE_TIMES * busiest)
 
 
-def _hours_of(case: _Case) -> dict[datetime, int]:
+def _hours_of(case: _Case) -> dict[int, int]:
     """Return the events that were received in each hour of the clock, from seven days ago on."""
-    first = _floor(case.now - HOUR - WORSE_DAYS)
+    first = hour_number(case.now - HOUR - WORSE_DAYS)
     query = select(_HOURS.hour, _HOURS.received).where(_HOURS.issue_id == case.issue.id)
     return {hour: count for hour, count in case.conn.execute(query.where(_HOURS.hour >= first))}
 
 
-def _events_when_ignored(case: _Case, hours: dict[datetime, int]) -> int:
+def _events_when_ignored(case: _Case, hours: dict[int, int]) -> int:
     """Return the events of the hour before the issue was ignored, while the last hour has some.
 
     The person saw them: they are not worse than before.
@@ -209,7 +210,7 @@ def _events_when_ignored(case: _Case, hours: dict[datetime, int]) -> int:
     if case.issue.ignored_from <= case.now - HOUR:
         return 0
     since = case.issue.ignored_from - HOUR
-    at_most = sum(count for hour, count in hours.items() if hour >= _floor(since))
+    at_most = sum(count for hour, count in hours.items() if hour >= hour_number(since))
     return max(0, _count_events(case, since, at_most) - case.more_events)
 
 
@@ -257,7 +258,3 @@ def _count_events(case: _Case, since: datetime, at_most: int) -> int:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _floor(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)

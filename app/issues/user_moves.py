@@ -20,12 +20,13 @@ from app.events.tables import events
 from app.issues.tables import issues
 from app.stats import users as affected
 from app.stats.tables import affected_days, affected_users
-from app.stats.users import ISSUE, day_number
+from app.stats.users import ISSUE
+from app.stats.windows import HOURS_A_DAY, hour_number
 from app.store import larger, smaller, upsert
 
 _USERS, _DAYS, _EVENTS = affected_users.c, affected_days.c, events.c
-# A user is affected by an issue from the first of these days to the last.
-_DAYS_OF_BOTH = {"first_day": smaller, "last_day": larger}
+# A user is affected by an issue from the first of these times to the last.
+_TIMES_OF_BOTH = {"first_day": smaller, "last_hour": larger}
 
 
 def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
@@ -39,9 +40,14 @@ def merge_users(conn: Connection, source_id: int, target_id: int) -> int:
     users = int(conn.scalar(select(issues.c.users).where(issues.c.id == source_id)) or 0)
     _merge_days(conn, source_id, target_id)
     row = select(
-        _USERS.kind, literal(target_id), _USERS.user_hash, _USERS.first_day, _USERS.last_day
+        _USERS.kind,
+        literal(target_id),
+        _USERS.user_hash,
+        _USERS.first_day,
+        _USERS.last_hour,
+        _USERS.hour_before,
     )
-    conn.execute(upsert(conn, affected_users, row.where(*of_source), **_DAYS_OF_BOTH))
+    conn.execute(upsert(conn, affected_users, row.where(*of_source), **_TIMES_OF_BOTH))
     conn.execute(delete(affected_users).where(*of_source))
     return max(0, users - shared)
 
@@ -68,7 +74,7 @@ def _merge_days(conn: Connection, source_id: int, target_id: int) -> None:
         by_day.setdefault(day, []).append(users)
     shared = [day for day, counts in by_day.items() if len(counts) > 1]
     both = _met_by(conn, (source_id, target_id)) if shared else set()
-    met = Counter(day for day, _ in both)
+    met = _users_by_day(both)
     rows = [
         {"kind": ISSUE, "of_id": target_id, "day": day, "users": max(*counts, met[day])}
         if len(counts) > 1
@@ -85,26 +91,32 @@ def _set_days(conn: Connection, of: tuple[int, ...], rows: list[dict[str, Any]])
 
 
 def _met_by(conn: Connection, issue_ids: tuple[int, ...]) -> set[tuple[int, str]]:
-    """Return the days and user hashes of the stored events of issues."""
-    query = select(_EVENTS.stored_at, _EVENTS.user_hash).where(_EVENTS.issue_id.in_(issue_ids))
+    """Return the hours and user hashes of the stored events of issues."""
+    query = select(_EVENTS.timestamp, _EVENTS.user_hash).where(_EVENTS.issue_id.in_(issue_ids))
     query = query.where(_EVENTS.user_hash != "")
-    return {(day_number(at), who) for at, who in conn.execute(query)}
+    return {(hour_number(at), who) for at, who in conn.execute(query)}
+
+
+def _users_by_day(met: Iterable[tuple[int, str]]) -> Counter[int]:
+    """Return the number of users of each day, from the hours and user hashes of events."""
+    return Counter(day for day, _ in {(hour // HOURS_A_DAY, who) for hour, who in met})
 
 
 def add_users(conn: Connection, issue_id: int, met: Iterable[tuple[str, int]]) -> None:
-    """Store the users of events and the days; events without a user are left out.
+    """Store the users of events and their times; events without a user are left out.
 
     The user count of the issue is not changed here.
 
-    :param met: user hash and day number of each event.
+    :param met: user hash of each event, and the hour in which it happened.
     """
+    of_issue = {"kind": ISSUE, "of_id": issue_id}
     rows = [
-        {"kind": ISSUE, "of_id": issue_id, "user_hash": who, "first_day": day, "last_day": day}
-        for who, day in sorted(met)
+        {**of_issue, "user_hash": who, "first_day": hour // HOURS_A_DAY, "last_hour": hour}
+        for who, hour in sorted(met)
         if who
     ]
     if rows:
-        conn.execute(upsert(conn, affected_users, **_DAYS_OF_BOTH), rows)
+        conn.execute(upsert(conn, affected_users, **_TIMES_OF_BOTH), rows)
 
 
 def recount_users(conn: Connection, source_id: int, target_id: int) -> None:
@@ -128,9 +140,9 @@ def _recount_by_events(conn: Connection, issue_id: int) -> int:
     users = len({who for _, who in met})
     if _noted(conn, issue_id) < users < affected.MAX_USERS:
         # At the bound, users of other days were deleted; below the bound they must be stored again.
-        add_users(conn, issue_id, ((who, day) for day, who in met))
+        add_users(conn, issue_id, ((who, hour) for hour, who in met))
     shape = {"kind": ISSUE, "of_id": issue_id}
-    days = Counter(day for day, _ in met)
+    days = _users_by_day(met)
     _set_days(conn, (issue_id,), [{**shape, "day": d, "users": n} for d, n in days.items()])
     return users
 

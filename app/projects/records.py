@@ -75,6 +75,7 @@ class Project:
     created_at: datetime
     events_per_minute: int | None
     retention_days: int | None
+    source_url: str | None = None
     archived_at: datetime | None = None
     is_demo: bool = False
     keys: list[str] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, false
 
+from app.inputs.links import MAX_PATTERN
 from app.store import UtcDateTime, metadata
 
 MAX_NAME_LENGTH = 200
@@ -18,6 +19,8 @@ projects = Table(
     Column("events_per_minute", Integer),
     # NULL: the setting RETENTION_DAYS applies.
     Column("retention_days", Integer),
+    # The address of a file of its repository, with {file}, {line} and {release}.
+    Column("source_url", String(MAX_PATTERN)),
     # An archived project accepts nothing. Its data can still be read.
     Column("archived_at", UtcDateTime),
     # The row of a deleted project stays without its name: no other project may get its id.

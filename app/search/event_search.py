@@ -11,9 +11,7 @@ from sqlalchemy import Connection, Row
 
 from app.events.filter import EXACT, EventFilter
 from app.events.queries import count_after, page_of_events, rows_with_delivery
-from app.events.tables import events
 from app.inputs import Control, InputError
-from app.inputs.period import RangeFilter
 from app.search.errors import QueryError
 from app.search.events import are_older_gone, search_events
 from app.search.grammar import Query, Term, Value, parse
@@ -37,7 +35,7 @@ class EventRows(NamedTuple):
     older_are_gone: bool = False
 
 
-class EventSearch(EventFilter, RangeFilter):
+class EventSearch(EventFilter):
     """The filter of a list of events, with a query and a range of time in which they happened."""
 
     query: Annotated[QueryText | None, Control("Query")] = None
@@ -54,15 +52,6 @@ class EventSearch(EventFilter, RangeFilter):
         """Whether the index of events answers, which is some seconds behind."""
         return bool(self.parsed) or self.start is not None or self.end is not None
 
-    @property
-    def unsearched(self) -> EventSearch:
-        """This filter without a period: with the time from which events were received instead.
-
-        An event is received after it happened, so none is left out.
-        """
-        start = self.range_of(utc_now()).start
-        return self if start is None or self.since else self.model_copy(update={"since": start})
-
     def page(self, conn: Connection, *, before: int | None = None, limit: int = 50) -> EventRows:
         """Return a page of events, newest first.
 
@@ -70,19 +59,14 @@ class EventSearch(EventFilter, RangeFilter):
         """
         if self.is_search:
             return self._search(conn, before, limit)
-        page = page_of_events(conn, self.unsearched, before=before, limit=limit)
+        page = page_of_events(conn, self, before=before, limit=limit)
         return EventRows(page.rows, page.next[-1] if page.next else None, page.is_cut)
 
     def count_after(self, conn: Connection, after: int, at_most: int = 100) -> int:
         """Return how many matching events have a higher row id, counted up to ``at_most``."""
         if not self.is_search:
-            return count_after(conn, self.unsearched, after, at_most).number
+            return count_after(conn, self, after, at_most).number
         return sum(row.id > after for row in self._search(conn, None, at_most).rows)
-
-    def _others(self) -> list[Any]:
-        chosen = self.range_of(utc_now())
-        happened = [] if chosen.start is None else [events.c.timestamp >= chosen.start]
-        return [*super()._others(), *happened]
 
     def _search(self, conn: Connection, before: int | None, limit: int) -> EventRows:
         terms, chosen = self._terms(), self.range_of(utc_now())

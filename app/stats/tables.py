@@ -27,9 +27,13 @@ affected_users = Table(
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("of_id", BigInteger, primary_key=True, autoincrement=False),
     Column("user_hash", String(32), primary_key=True),
-    # Days since 1970. 0 for users from before these days were recorded.
+    # The first day, and the last hour, in which the user was affected; counted since 1970. 0 for
+    # users from before these were recorded.
     Column("first_day", Integer, nullable=False),
-    Column("last_day", Integer, nullable=False),
+    Column("last_hour", Integer, nullable=False),
+    # The last hour before that one; NULL if there is no other. RETURNING passes it on, so no query
+    # is needed before the update.
+    Column("hour_before", Integer),
     sqlite_with_rowid=False,
 )
 
@@ -43,6 +47,47 @@ affected_days = Table(
     # Expiry finds old rows by this index.
     Index(None, "day"),
     sqlite_with_rowid=False,
+)
+
+# The environments of projects that had events, up to MAX_ENVIRONMENTS of a project
+# (`environments.py`).
+project_environments = Table(
+    "project_environments",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False),
+    # Empty for events without an environment.
+    Column("name", String(64), nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+
+# Events of an environment by the hour, and by the day after the hours are not kept any more.
+# Numbers since 1970.
+environment_hours = Table(
+    "environment_hours",
+    metadata,
+    Column("environment_id", Integer, ForeignKey("project_environments.id"), primary_key=True),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("events", Integer, nullable=False),
+    Index(None, "hour"),
+    sqlite_with_rowid=False,
+)
+environment_days = Table(
+    "environment_days",
+    metadata,
+    Column("environment_id", Integer, ForeignKey("project_environments.id"), primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("events", Integer, nullable=False),
+    Index(None, "day"),
+    sqlite_with_rowid=False,
+)
+
+# The last event that is counted in an environment. One row, with the id 1.
+environments_counted = Table(
+    "environments_counted",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("event_id", RowId, nullable=False),
 )
 
 session_users = Table(

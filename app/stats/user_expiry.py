@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, delete, select
 
 from app.stats.tables import affected_days, affected_users, releases
 from app.stats.users import EVER, ISSUE, MAX_USERS, RELEASE, Subject, of_subject
+from app.stats.windows import HOURS_A_DAY
 from app.store import Store, delete_in_batches
 
 # Rows that a transaction removes, or a few more. It holds the store's only writer for about 20 ms.
@@ -63,7 +64,12 @@ def forget_beyond(store: Store, issue_ids: Iterable[int], today: int) -> None:
     full = select(releases.c.id).join(affected_days, is_ever).where(_DAYS.users >= MAX_USERS)
     with store.read() as conn:
         found = [Subject(RELEASE, number) for number in conn.scalars(full)]
-    for subject in found + [Subject(ISSUE, number) for number in issue_ids]:
+    forget_all(store, found + [Subject(ISSUE, number) for number in issue_ids], today)
+
+
+def forget_all(store: Store, subjects: Iterable[Subject], today: int) -> None:
+    """Remove the users of subjects that were not affected today."""
+    for subject in subjects:
         gone = BATCH_SIZE
         while gone >= BATCH_SIZE:
             with store.write() as conn:
@@ -78,7 +84,7 @@ def forget_some(conn: Connection, subject: Subject, before: int | None = None) -
     of_this = of_subject(affected_users, subject)
     batch = select(_USERS.user_hash).where(*of_this).limit(BATCH_SIZE)
     if before is not None:
-        batch = batch.where(_USERS.last_day < before)
+        batch = batch.where(_USERS.last_hour < before * HOURS_A_DAY)
     return conn.execute(
         delete(affected_users).where(*of_this, _USERS.user_hash.in_(batch))
     ).rowcount

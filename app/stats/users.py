@@ -1,11 +1,15 @@
 """Affected users: counts by issue and by release, for a day and in all.
 
-A **subject** is an issue or a release. It has a row for each user with the first and the last day
-on which it affected the user, and a count for each day. A user who was already affected today adds
-nothing. So for a whole batch one statement returns which users are new and which are back on
-another day.
+A **subject** is an issue or a release. It has a row for each user with the first day and the last
+hour in which it affected the user, and a count for each day. A user who was already affected in
+this hour adds nothing. So for a whole batch one statement returns which users are new and which are
+back on another day.
 
-Users are stored as a hash of their identity. Days are in UTC, by this service's clock.
+The last hour tells how many users there are in any period that ends now: those whose last hour is
+in it. Hours and days are in UTC, by the time at which an event happened. An event that comes after
+a later one of the same user is not counted for its day.
+
+Users are stored as a hash of their identity.
 
 Counts are exact up to MAX_USERS for a subject and day, and up to MAX_USERS for a subject in all.
 Beyond that, the count only means that there are more. The rows are limited by the same number: if a
@@ -37,6 +41,7 @@ from sqlalchemy import (
 )
 
 from app.stats.tables import affected_days, affected_users
+from app.stats.windows import HOURS_A_DAY
 from app.store import DriverStatement, added, replaced, upsert
 
 MAX_USERS = 10_000
@@ -85,35 +90,42 @@ class UserCounter:
         self._added: dict[tuple[int, int], int] = defaultdict(int)
 
     def count(
-        self, conn: Connection, met: Iterable[tuple[int, int, str]], now: datetime
+        self, conn: Connection, met: Iterable[tuple[int, int, str, int]], now: datetime
     ) -> dict[int, int]:
         """Count affected users, each once for a day and subject. The caller commits.
 
-        :param met: kind and id of a subject, and a user's hash.
+        :param met: kind and id of a subject, a user's hash, and the hour of the event, counted
+            since 1970.
         :return: for each issue, the number of users that it affected for the first time.
         """
         today = day_number(now)
         if today != self._today:
             self._today, self._full, self._added = today, set(), defaultdict(int)
-        rows = [(*user, today, today) for user in sorted(set(met)) if user[:2] not in self._full]
+        rows = [row for row in _rows(met) if row[:2] not in self._full]
         if not rows:
             return {}
-        came: dict[tuple[int, int], int] = defaultdict(int)
+        came: dict[tuple[int, int, int], int] = defaultdict(int)
         new: dict[tuple[int, int], int] = defaultdict(int)
-        for kind, of_id, first_day in _MEETING.fetch(conn, _given(rows)):
-            came[kind, of_id] += 1
-            if first_day == today:
+        for kind, of_id, hour, before in _MEETING.fetch(conn, _given(rows)):
+            day = hour // HOURS_A_DAY
+            if before is None:
                 new[kind, of_id] += 1
+            elif before // HOURS_A_DAY == day:
+                continue
+            came[kind, of_id, day] += 1
         if came:
-            _add(conn, came, new, today)
+            _add(conn, came, new)
             self._look(conn, came)
         return {of_id: more for (kind, of_id), more in new.items() if kind == ISSUE}
 
-    def _look(self, conn: Connection, came: Mapping[tuple[int, int], int]) -> None:
+    def _look(self, conn: Connection, came: Mapping[tuple[int, int, int], int]) -> None:
         """Check at intervals which subjects have reached MAX_USERS today."""
         if len(self._added) > MAX_KNOWN:
             self._added.clear()
-        for user, users in came.items():
+        for (kind, of_id, day), users in came.items():
+            if day != self._today:
+                continue
+            user = kind, of_id
             self._added[user] += users
             if self._added[user] >= LOOKS_AFTER:
                 self._added[user] = 0
@@ -121,13 +133,21 @@ class UserCounter:
                     self._full.add(user)
 
 
+def _rows(met: Iterable[tuple[int, int, str, int]]) -> list[tuple[int, int, str, int, int]]:
+    """Return a row for each user and subject, with the first day and the last hour of the user."""
+    found: dict[tuple[int, int, str], tuple[int, int]] = {}
+    for kind, of_id, who, hour in met:
+        first, last = found.get((kind, of_id, who), (hour, hour))
+        found[kind, of_id, who] = min(first, hour), max(last, hour)
+    return [(*key, first // HOURS_A_DAY, last) for key, (first, last) in sorted(found.items())]
+
+
 def _add(
     conn: Connection,
-    came: Mapping[tuple[int, int], int],
+    came: Mapping[tuple[int, int, int], int],
     new: Mapping[tuple[int, int], int],
-    today: int,
 ) -> None:
-    counts = {(*user, today): users for user, users in came.items()}
+    counts = {**came}
     counts |= {(*user, EVER): users for user, users in new.items() if user[0] == RELEASE}
     rows = [(*key, users) for key, users in sorted(counts.items())]
     _ADDITION.run(conn, [_given(rows)])
@@ -141,35 +161,46 @@ def _given_rows(dialect: str, table: Table) -> Select[Any]:
     """Return a query for rows that are passed as one parameter, a JSON array of arrays.
 
     With one parameter for each value, the two rows of an event took 33 us of CPU instead of 25.
+    Columns that may be NULL are not passed.
     """
     rows = bindparam("rows", type_=Text)
     if dialect == "sqlite":
         row = func.json_each(rows).table_valued("value").c.value
         values: list[Any] = [
-            func.json_extract(row, literal_column(f"'$[{n}]'")) for n in _positions(table)
+            func.json_extract(row, literal_column(f"'$[{n}]'")) for n, _ in _passed(table)
         ]
     else:
         row = func.json_array_elements(cast(rows, JSON)).table_valued("value").c.value
-        texts = [row.op("->>")(literal_column(str(n))) for n in _positions(table)]
-        values = [cast(text, column.type) for text, column in zip(texts, table.c, strict=True)]
-    return select(*values).where(true())
+        values = [
+            cast(row.op("->>")(literal_column(str(n))), column.type) for n, column in _passed(table)
+        ]
+    absent: list[Any] = [literal_column("NULL") for column in table.c if column.nullable]
+    return select(*values, *absent).where(true())
 
 
-def _positions(table: Table) -> range:
-    return range(len(table.c))
+def _passed(table: Table) -> list[tuple[int, Any]]:
+    """Return the columns that are passed, with their places; the others come after them."""
+    return [(n, column) for n, column in enumerate(table.c) if not column.nullable]
 
 
 def _meeting(dialect: str) -> Any:
-    """Build the statement that returns users who are new, or back on another day. It returns no row
-    for a user who was already affected today.
+    """Build the statement that returns users who are new, or back in another hour. It returns no
+    row for a user who was already affected in this hour, or later.
     """
     columns, rows = affected_users.c, _given_rows(dialect, affected_users)
-    statement = upsert(dialect, affected_users, rows, where=_is_later, last_day=replaced)
-    return statement.returning(columns.kind, columns.of_id, columns.first_day)
+    rules = {"last_hour": replaced, "hour_before": _last_hour}
+    statement = upsert(dialect, affected_users, rows, where=_is_later, **rules)
+    returned = columns.kind, columns.of_id, columns.last_hour, columns.hour_before
+    return statement.returning(*returned)
 
 
 def _is_later(old: Any, new: Any) -> Any:
-    return old.last_day < new.last_day
+    return old.last_hour < new.last_hour
+
+
+def _last_hour(old: Any, new: Any) -> Any:
+    """A rule for a column: keep the last hour as it was."""
+    return old.table.c.last_hour
 
 
 def _addition(dialect: str) -> Any:

@@ -1,7 +1,7 @@
 """The search index. A background task fills it with the events that are there.
 
 Revision ID: 0029
-Revises: 0027
+Revises: 0028
 """
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ _POSTGRESQL = (
 )
 
 revision = "0029"
-down_revision = "0027"
+down_revision = "0028"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """Projects can be archived and deleted, and be made for a demo.
 
 Revision ID: 0034
-Revises: 0030
+Revises: 0033
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0034"
-down_revision = "0030"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

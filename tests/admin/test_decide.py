@@ -135,3 +135,23 @@ def test_actions_on_all_that_match_keep_to_my_issues(page: FlaskClient) -> None:
     answer = post(page, "/admin/issues/change", **data)
     assert "Resolved 1 issue." in answer.text
     assert page.get("/api/issues/1").json["status"] == "resolved"
+
+
+def test_issue_is_linked_to_a_tracker_and_shows_it(page: FlaskClient) -> None:
+    url = "https://tracker.example.org/shop/17?a=1&b=2"
+    answer = post(page, "/admin/issues/1/link", tracker_url=f" {url} ")
+    assert "The issue is linked." in answer.text
+    assert 'href="https://tracker.example.org/shop/17?a=1&amp;b=2"' in answer.text
+    assert page.get("/api/issues/1").json["tracker_url"] == url
+    assert "<b>Linked</b> by admin" in page.get("/admin/issues/1?tab=history").text
+    post(page, "/admin/issues/1/link", tracker_url="")
+    assert page.get("/api/issues/1").json["tracker_url"] is None
+    assert post(page, "/admin/issues/99/link", tracker_url=url).status_code == 404
+
+
+@pytest.mark.parametrize("url", ["http://a.example/1", "javascript:alert(1)", "https://u:p@a.b/1"])
+def test_link_without_https_or_with_a_password_is_refused(page: FlaskClient, url: str) -> None:
+    answer = post(page, "/admin/issues/1/link", tracker_url=url)
+    assert "Nothing was linked." in answer.text
+    assert page.get("/api/issues/1").json["tracker_url"] is None
+    assert page.patch("/api/issues/1", json={"tracker_url": url}).status_code in (401, 422)

@@ -159,3 +159,40 @@ def test_event_page_asks_at_most_twelve_questions(app: Flask, admin_client: Flas
     sqlalchemy_event.listen(parts_of(app).store._reader(), "before_cursor_execute", note)
     assert admin_client.get(f"/admin/events/{event_id}").status_code == 200
     assert 0 < len(asked) <= 12, asked
+
+
+# ---- links out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filename", "release", "leads_to"),
+    [
+        ("shop/pay.py", "shop@2.4.0", "https://git.example.org/blob/2.4.0/shop/pay.py#L3"),
+        ("./a b?.py", "abc", "https://git.example.org/blob/abc/a%20b%3F.py#L3"),
+        ("app:///{line}.js", "1", "https://git.example.org/blob/1/%7Bline%7D.js#L3"),
+        ("shop/pay.py", None, None),
+    ],
+)
+def test_call_leads_to_its_line_in_the_repository(
+    app: Flask,
+    client: FlaskClient,
+    admin_client: FlaskClient,
+    filename: str,
+    release: str | None,
+    leads_to: str | None,
+) -> None:
+    pattern = "https://git.example.org/blob/{release}/{file}#L{line}"
+    answer = client.patch("/api/projects/1", json={"source_url": pattern})
+    assert answer.json["source_url"] == pattern
+    page = page_of(admin_client, insert(app, frame(filename=filename) | {"release": release}))
+    assert ("Open in repository" in page) == (leads_to is not None)
+    assert leads_to is None or f'href="{leads_to}"' in page
+
+
+@pytest.mark.parametrize(
+    "url", ["http://x.example/{file}", "https://x.example/", "https://u:p@x.example/{file}"]
+)
+def test_pattern_of_a_repository_that_leads_elsewhere_is_refused(
+    client: FlaskClient, url: str
+) -> None:
+    assert client.patch("/api/projects/1", json={"source_url": url}).status_code == 422

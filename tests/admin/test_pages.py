@@ -185,7 +185,7 @@ def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClien
         ("q=ONE", ["ValueError: one"]),
         ("environment=testing&release=shop@1.2.3", ["two", "ValueError: one"]),
         ("period=hour", ["two", "ValueError: one"]),
-        ("from=2001-01-01T00:00&to=2002-01-01T00:00", []),
+        ("start=2001-01-01T00:00&end=2002-01-01", []),
         ("environment=elsewhere", []),
         ("q=%00%ff", []),
     ]:
@@ -194,7 +194,7 @@ def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClien
 
 def test_wrong_filters_are_named_and_left_out(admin_client: FlaskClient) -> None:
     record()
-    query = "level=loud&period=ever&from=yesterday&to=0001-01-01T00:00%2B14:00&before=x&after=-1"
+    query = "level=loud&period=ever&start=yesterday&end=0001-01-01T00:00%2B14:00&before=x&after=-1"
     page = admin_client.get(f"/admin/events?{query}")
     assert page.status_code == 200
     assert page.text.count("It was left out.") == 4
@@ -205,13 +205,13 @@ def test_each_emptiness_says_something_else(app: Flask, admin_client: FlaskClien
     never = admin_client.get("/admin/events").text
     record()
     with parts_of(app).store.write() as conn:
-        conn.execute(update(events).values(received_at=utc_now() - timedelta(days=3)))
+        conn.execute(update(events).values(timestamp=utc_now() - timedelta(days=3)))
     no_match = admin_client.get("/admin/events?q=nothing").text
     no_time = admin_client.get("/admin/events?period=hour").text
     past_end = admin_client.get("/admin/events?before=1").text
     assert "No event was ever received." in never and "/admin/test-error" in never
-    assert "No event matches" in no_match and "nothing" in no_match
-    assert "Nothing was received in this time." in no_time
+    assert "No event of this time matches" in no_match and "nothing" in no_match
+    assert "Nothing happened in this time." in no_time
     assert "There are no older events." in past_end
 
 

@@ -41,6 +41,7 @@ ISSUE = {
     "statusDetails": {"inNextRelease": True},
     "ignore_until": {"events": 5},
     "assigned_to": "ada",
+    "tracker_url": "https://tracker.example.org/1",
 }
 IGNORED = {"ignore_until": {"status": "ignored"}}
 FILTERS = {"level": "error", "environment": "live", "release": "1", "type": "T", "message": "m"}
@@ -65,6 +66,7 @@ SAMPLES = {
             "upstream_dsn": "https://key@example.org/1",
             "events_per_minute": 5,
             "retention_days": 5,
+            "source_url": "https://git.example.org/{file}",
         },
         shown={"upstream_dsn": "upstream_host"},
     ),

@@ -130,7 +130,7 @@ def test_issue_is_resolved_by_its_key_or_button_and_merged_by_number(
         page.get_by_label("More actions").click()
         page.get_by_text("Merge with another issue…").click()
     page.get_by_label("Issue", exact=True).fill(number)
-    page.get_by_role("button", name="Merge", exact=True).click()
+    page.get_by_role("form", name="Merge", exact=True).get_by_role("button").click()
     expect(page.get_by_role("status").first).to_have_text("2 issues are one now.")
     expect(page.locator(".issue-head .meta")).to_contain_text(f"#{number}")
     if scripts:

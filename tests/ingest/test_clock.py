@@ -19,7 +19,7 @@ from app.alerts.rules.spike import counts_by_hour
 from app.events.tables import envelopes, events
 from app.intake.retention import Limits, prune
 from app.issues import triage
-from app.issues.queries import hours_of
+from app.issues.figures import hours_of
 from app.issues.tables import issue_hours, issues
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack

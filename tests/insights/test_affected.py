@@ -27,6 +27,7 @@ from app.stats.users import (
     users_by_day,
     users_of_releases,
 )
+from app.stats.windows import hour_number
 from app.store import Store
 from tests.conftest import parts_of
 
@@ -52,7 +53,7 @@ def meet(
     store: Store, book: UserCounter, subject: Subject, who: list[str], now: datetime = MONDAY
 ) -> int:
     with store.write() as conn:
-        met = [(*subject, hash_of(one)) for one in who]
+        met = [(*subject, hash_of(one), hour_number(now)) for one in who]
         return book.count(conn, met, now).get(subject.of_id, 0)
 
 
@@ -84,7 +85,7 @@ def test_user_counts_once_a_day_and_subject_whichever_process_counts(store: Stor
 def test_transaction_that_fails_counts_nobody_and_the_next_one_everybody(store: Store) -> None:
     book, issue = UserCounter(), Subject(ISSUE, 1)
     with pytest.raises(ZeroDivisionError), store.write() as conn:
-        book.count(conn, [(*issue, hash_of("ada"))], MONDAY)
+        book.count(conn, [(*issue, hash_of("ada"), hour_number(MONDAY))], MONDAY)
         raise ZeroDivisionError
     assert meet(store, book, issue, ["ada"]) == 1
     assert of_day(store, issue) == 1

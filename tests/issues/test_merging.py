@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app.events.tables import envelopes, events
 from app.intake.pruning import remove_batch
@@ -19,12 +19,20 @@ from app.intake.retention import purge_deleted
 from app.issues import merging, moving, triage
 from app.issues.groupings import groupings_of
 from app.issues.moving import finish_moves
+from app.issues.over_time import roll_up
 from app.issues.queries import find_issue, list_issues, transitions_of
-from app.issues.tables import groupings, issue_hours, issue_moves, issue_tags, issues
+from app.issues.tables import (
+    groupings,
+    issue_days,
+    issue_hours,
+    issue_moves,
+    issue_tags,
+    issues,
+)
 from app.protocol.envelope import Envelope, Item
 from app.stats.tables import affected_days
 from app.stats.users import ISSUE, day_number
-from app.store import Store
+from app.store import Store, utc_now
 from tests.conftest import parts_of
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
@@ -89,7 +97,6 @@ def counted(store: Store, issue: Any) -> dict[str, Any]:
     of_issue = issue.id
     with store.read() as conn:
         tags = conn.execute(select(issue_tags).where(issue_tags.c.issue_id == of_issue))
-        hours = conn.execute(select(issue_hours).where(issue_hours.c.issue_id == of_issue))
         days = conn.execute(
             select(affected_days).where(
                 affected_days.c.kind == ISSUE, affected_days.c.of_id == of_issue
@@ -104,9 +111,23 @@ def counted(store: Store, issue: Any) -> dict[str, Any]:
             "first_release": issue.first_release,
             "last_release": issue.last_release,
             "tags": {(row.key, row.value): row.times_seen for row in tags},
-            "hours": {row.hour: row.events for row in hours},
+            "events": events_by_day(conn, of_issue),
             "days": {row.day: row.users for row in days},
         }
+
+
+def events_by_day(conn: Connection, issue_id: int) -> dict[int, int]:
+    """Return the events of an issue by day, whether the hours of the day were summed up or not."""
+    hour, day = issue_hours.c, issue_days.c
+    hours = select(hour.hour, hour.events).where(hour.issue_id == issue_id, hour.events > 0)
+    found: Counter[int] = Counter()
+    for number, events_ in conn.execute(hours):
+        found[number // 24] += events_
+    for number, events_ in conn.execute(
+        select(day.day, day.events).where(day.issue_id == issue_id)
+    ):
+        found[number] += events_
+    return dict(found)
 
 
 def recounted(sent: list[Any], store: Store, issue: Any) -> dict[str, Any]:
@@ -116,7 +137,7 @@ def recounted(sent: list[Any], store: Store, issue: Any) -> dict[str, Any]:
     own = [one for one in sent if one["row"].event_id in ids]
     rows = [one["row"] for one in own]
     met = {
-        (day_number(one["row"].stored_at), one["user"]) for one in own if one["user"] is not None
+        (day_number(one["row"].timestamp), one["user"]) for one in own if one["user"] is not None
     }
     names = ("level", "release")
     return {
@@ -131,9 +152,7 @@ def recounted(sent: list[Any], store: Store, issue: Any) -> dict[str, Any]:
             Counter((name, getattr(row, name)) for row in rows for name in names)
             + Counter(("bug", str(one["bug"])) for one in own)
         ),
-        "hours": dict(
-            Counter(row.stored_at.replace(minute=0, second=0, microsecond=0) for row in rows)
-        ),
+        "events": dict(Counter(day_number(row.timestamp) for row in rows)),
         "days": dict(Counter(day for day, _ in met)),
     }
 
@@ -168,6 +187,8 @@ def shuffle(app: Flask, seed: int) -> list[dict[str, Any]]:
                 sent.append({"row": row, "bug": bug, "user": user})
             else:
                 change(store, chosen)
+            if step % 10 == 9:
+                roll_up(store, utc_now())
             assert sum(issue.times_seen for issue in all_issues(store)) == len(sent)
     return sent
 

@@ -30,6 +30,7 @@ DECIDED = {
     "feedback.issue_id": "moves with the merge, and with the event that it is about",
     "transitions.issue_id": "moves with the merge; when a grouping was new goes with its event",
     "issue_hours.issue_id": "added up; taken along with each event",
+    "issue_days.issue_id": "added up; taken along with each event",
     "issue_tags.issue_id": "added up; taken along with each event",
     "affected_users.of_id": "united; recounted",
     "affected_days.of_id": "united; recounted",

@@ -48,6 +48,7 @@ TABLE = [
     ("/api/metrics", "read"),
     ("/memories", "memories"),
     ("/api/releases", "read"),
+    ("/api/series", "read"),
 ]
 READS = [
     "/api/events",

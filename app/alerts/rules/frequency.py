@@ -14,6 +14,7 @@ from app.alerts.rules.kind import ALL_FILTERS, KINDS, Question, Reading, RuleKin
 from app.alerts.rules.stored import Watch
 from app.events.tables import events
 from app.issues.tables import issue_hours, issues
+from app.stats.windows import hour_number
 
 # How many of an issue's newest events are read if a rule filters by a value that only events have.
 # Without such a filter, no more events than the threshold are read.
@@ -94,7 +95,7 @@ def _match(conn: Connection, issue_id: int, row_id: int | None) -> Match:
 
 
 def _busy_issues(project_id: int, since: datetime, question: Question) -> list[Any]:
-    first = since.replace(minute=0, second=0, microsecond=0)
+    first = hour_number(since)
     total = func.sum(issue_hours.c.received).label("events")
 
     def ask() -> list[Any]:

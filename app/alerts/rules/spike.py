@@ -11,6 +11,7 @@ from app.alerts.rules.kind import KINDS, Preset, Question, Reading, RuleKind, Th
 from app.alerts.rules.stored import Watch
 from app.issues.tables import issue_hours, issues
 from app.projects import projects
+from app.stats.windows import hour_number
 
 # How many days before are compared, at the same hour. They define what is usual.
 DAYS = 7
@@ -55,7 +56,7 @@ def counts_by_hour(
     """Return the number of events that each project received in an hour, and in the same hour on
     the days before.
     """
-    hours = [hour - timedelta(days=day) for day in range(DAYS + 1)]
+    hours = {hour_number(moment): moment for moment in _same_hours(hour)}
 
     def ask() -> dict[tuple[int, datetime], int]:
         total = func.sum(issue_hours.c.received)
@@ -66,7 +67,12 @@ def counts_by_hour(
             .where(issues.c.status.in_(("unresolved", "resolved")), issues.c.is_test.is_(False))
             .group_by(issues.c.project_id, issue_hours.c.hour)
         )
-        return {(row[0], row[1]): int(row[2]) for row in question.conn.execute(query)}
+        found = question.conn.execute(query)
+        return {(project, hours[number]): int(events) for project, number, events in found}
 
     found: dict[tuple[int, datetime], int] = question.once(("hours", hour, levels), ask)
     return found
+
+
+def _same_hours(hour: datetime) -> list[datetime]:
+    return [hour - timedelta(days=day) for day in range(DAYS + 1)]
