@@ -67,6 +67,7 @@ READS = [
     "/api/metrics",
     "/memories?user_id=ada",
     "/api/releases",
+    "/api/series",
     "/system/status",
     "/metrics",
     "/openapi.json",
