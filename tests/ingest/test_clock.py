@@ -176,7 +176,12 @@ def test_issue_whose_only_event_came_days_late_has_one_time_on_every_page(
     assert "First seen 4 d ago , event" in shown(
         admin_client.get("/admin/issues/1?tab=history").text
     )
-    pages = "/admin/", "/admin/events", "/admin/events?period=week", "/admin/issues/1?tab=events"
+    pages = (
+        "/admin/",
+        "/admin/events?period=all",
+        "/admin/events?period=week",
+        "/admin/issues/1?tab=events",
+    )
     for address in pages:
         assert f"Happened error bug {late}" in re.sub(
             r" (local|DevEnviro|not sent \S+)(?= )", "", shown(admin_client.get(address).text)
