@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.admin import bp
-from app.admin.filter_bar import read_choice, row_number
+from app.admin.filter_bar import ListChoice, read_choice, row_number
 from app.admin.lookups import (
     has_events,
     project_names,
@@ -15,12 +15,16 @@ from app.admin.lookups import (
     recent_values,
     test_issues,
 )
+from app.admin.query_line import QueryLine, read_query
 from app.admin.range_bar import range_bar, with_period
+from app.admin.search_notes import search_notes
 from app.events.filter import EventFilter
-from app.events.queries import count_after, events_after, find_event, page_of_events
+from app.events.queries import count_after, events_after, find_event
 from app.protocol.event import parse_event_id
+from app.search.errors import QueryError
+from app.search.event_search import EventRows, EventSearch
 from app.store import utc_now
-from app.store.paging import SCAN_ROWS, Page
+from app.store.paging import SCAN_ROWS
 from app.web import access
 from app.web.current import current_store
 
@@ -32,28 +36,40 @@ DEFAULT_PERIOD = "day"
 @access.admin
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a search for an event id redirects to that event."""
-    choice = read_choice(EventFilter, with_period(request.args, DEFAULT_PERIOD))
+    choice, line = _read()
+    filter, now = choice.form, utc_now()
     before, after = row_number("before"), row_number("after")
+    found, newer, notes = EventRows([], None), None, []
     with current_store().read() as conn:
-        if (found := _asked_by_id(conn, choice.form)) is not None:
-            return redirect(url_for("admin.show_event", event_id=found))
-        page, newer = _page(conn, choice.form, before, after)
-        options = {**recent_values(conn), "project": project_options(project_names(conn))}
-        any_events = bool(page.rows) or has_events(conn)
-        tests = test_issues(conn, {row.issue_id for row in page.rows})
+        if (asked := _asked_by_id(conn, filter)) is not None:
+            return redirect(url_for("admin.show_event", event_id=asked))
+        if line.error is None:
+            try:
+                found, newer = _page(conn, filter, before, after)
+                notes = search_notes(conn, choice, filter.range_of(now), found, is_paged=True)
+            except QueryError as error:
+                line = QueryLine(line.text, error=error)
+        names = project_names(conn)
+        options = {**recent_values(conn), "project": project_options(names)}
+        any_events = bool(found.rows) or has_events(conn)
+        tests = test_issues(conn, {row.issue_id for row in found.rows})
     return render_template(
         "events.html",
-        rows=page.rows,
+        rows=found.rows,
         tests=tests,
         choice=choice,
+        line=line,
+        notes=notes,
+        path=request.path,
+        projects=names if len(names) > 1 else {},
         options=options,
-        range_bar=range_bar(request.path, choice.values, choice.form.range_of(utc_now())),
+        range_bar=range_bar(request.path, choice.values, filter.range_of(now)),
         any_events=any_events,
         is_first=before is None,
-        newest_id=page.rows[0].id if page.rows and newer is None else None,
+        newest_id=found.rows[0].id if found.rows and newer is None else None,
         newer=newer,
-        older=page.next[-1] if page.next else None,
-        is_cut=page.is_cut,
+        older=found.next,
+        is_cut=found.is_cut,
         looked_at=SCAN_ROWS,
     )
 
@@ -62,11 +78,19 @@ def list_of_events() -> ResponseReturnValue:
 @access.admin
 def news() -> ResponseReturnValue:
     """Show how many events arrived since the list was shown."""
-    after = row_number("after") or 0
-    choice = read_choice(EventFilter, with_period(request.args, DEFAULT_PERIOD))
-    with current_store().read() as conn:
-        count = count_after(conn, choice.form, after).number
+    after, (choice, line) = row_number("after") or 0, _read()
+    count = 0
+    if line.error is None:
+        with current_store().read() as conn:
+            count = choice.form.count_after(conn, after)
     return render_template("_news.html", count=count, after=after, choice=choice)
+
+
+def _read() -> tuple[ListChoice[EventSearch], QueryLine]:
+    line = read_query(request.args)
+    query = "" if line.error else line.text
+    given = with_period(request.args, DEFAULT_PERIOD)
+    return read_choice(EventSearch, {**given, "query": query}), line
 
 
 def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
@@ -77,18 +101,17 @@ def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
 
 
 def _page(
-    conn: Connection, filter: EventFilter, before: int | None, after: int | None
-) -> tuple[Page, int | None]:
+    conn: Connection, filter: EventSearch, before: int | None, after: int | None
+) -> tuple[EventRows, int | None]:
     """Return a page, and the row after which newer events come; ``None`` on the first page."""
-    if after is not None:
+    if after is not None and not filter.is_search:
         newer = events_after(conn, filter, after, PAGE_SIZE)
         if newer.rows or newer.next:
             ends_at = newer.rows[-1].id if newer.rows else after + 1
-            go_on = newer.next[-1] if newer.next else None
-            return Page(newer.rows, (ends_at,)), go_on
+            return EventRows(newer.rows, ends_at), newer.next[-1] if newer.next else None
         before = None
-    page = page_of_events(conn, filter, before=before, limit=PAGE_SIZE)
-    if before is None:
+    page = filter.page(conn, before=before, limit=PAGE_SIZE)
+    if before is None or filter.is_search:
         return page, None
     # Newer events follow the first row of the page, or the place where an empty page begins.
     first = page.rows[0].id if page.rows else before - 1

@@ -29,6 +29,7 @@ from app.admin.sparkline import sparkline
 from app.admin.trails import sentence_of
 from app.delivery.destinations import Destination
 from app.events.queries import StoredEvent, count_deliveries, find_event, latest_event
+from app.inputs.period import RangeFilter
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.figures import hours_of
 from app.issues.overflow import types_of
@@ -36,6 +37,9 @@ from app.issues.queries import tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
 from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
+from app.search.errors import QueryError
+from app.search.events import newest_matching
+from app.search.grammar import parse
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_destinations, current_store
@@ -101,7 +105,7 @@ def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
 
 
 def _shown(conn: Connection, issue: Row[Any], destination: Destination) -> ShownEvent | None:
-    stored = _asked_for(conn, issue) or latest_event(conn, issue.id)
+    stored = _asked_for(conn, issue) or _matching(conn, issue) or latest_event(conn, issue.id)
     if stored is None:
         return None
     row = stored.row
@@ -117,3 +121,20 @@ def _asked_for(conn: Connection, issue: Row[Any]) -> StoredEvent | None:
     name = request.args.get("event")
     stored = find_event(conn, name) if name else None
     return stored if stored is not None and stored.row.issue_id == issue.id else None
+
+
+def _matching(conn: Connection, issue: Row[Any]) -> StoredEvent | None:
+    """Return the newest event that the query of the list found, if the address has one."""
+    try:
+        terms = parse(request.args.get("query", "")).of_event
+        if not terms:
+            return None
+        chosen, _ = RangeFilter.read_leniently(_range_in_address())
+        name = newest_matching(conn, issue.id, terms, chosen.range_of(utc_now()))
+    except QueryError:
+        return None
+    return find_event(conn, name) if name else None
+
+
+def _range_in_address() -> dict[str, str]:
+    return {name: request.args[name] for name in RangeFilter.model_fields if name in request.args}

@@ -25,6 +25,7 @@ def issue_rows(
     chosen_by: str | None,
     tab: str = "unresolved",
     range: Range | None = None,
+    asked: str = "",
     **columns: Mapping[int, Any] | None,
 ) -> Markup:
     """Return the rows as HTML; each is remembered by the whole issue and all else that it shows.
@@ -33,6 +34,7 @@ def issue_rows(
     :param chosen_by: the id of the form that rows are chosen in, if they can be chosen.
     :param tab: the status that rows do not say, since all of them have it.
     :param range: issues that were first seen in it are marked as new.
+    :param asked: what the links to the issues end with: the query whose event they show.
     :param columns: by name, a value for each issue id; it must be hashable. ``None`` is left out.
     """
     now, links_to = utc_now(), url_for("admin.list_of_issues")
@@ -45,10 +47,11 @@ def issue_rows(
         times = ago(issue.last_seen, now), age(issue.first_seen, now)
         is_new = new_since is not None and issue.first_seen >= new_since
         until = ignored_until(issue, now) if issue.ignore_until else ""
-        key = (links_to, project, chosen_by, tab, is_new, *times, until, *issue, *values.items())
+        shown = (links_to, project, chosen_by, tab, is_new, asked)
+        key = (*shown, *times, until, *issue, *values.items())
         row = _rows.get(key)
         if row is None:
-            row = _draw(issue, project, chosen_by, tab, is_new, values)
+            row = _draw(issue, *shown[1:], values)
             _rows.put(key, row)
         html.append(row)
     return Markup("".join(html))  # noqa: S704 -- a template of ours, which escapes
@@ -68,7 +71,8 @@ def _draw(
     chosen_by: str | None,
     tab: str,
     is_new: bool,
+    asked: str,
     values: dict[str, Any],
 ) -> str:
     drawn: Any = current_app.jinja_env.get_template("_issue_row.html").module
-    return str(drawn.row(issue, project, chosen_by, tab, is_new, **values))
+    return str(drawn.row(issue, project, chosen_by, tab, is_new, asked, **values))

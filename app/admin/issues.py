@@ -15,11 +15,13 @@ from app.admin.filter_bar import ListChoice, read_choice
 from app.admin.lookups import project_names, recent_values, user_names
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
+from app.admin.range_bar import range_bar
+from app.admin.search_notes import asked_of, search_notes
 from app.admin.sparkline import sparklines
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
 from app.issues.figures import hours_of
-from app.issues.filter import Sort
+from app.issues.filter import IssueSelection, Sort
 from app.issues.queries import (
     Cursor,
     comments_of,
@@ -108,10 +110,12 @@ class IssueForm(IssueSearch):
 class Found(NamedTuple):
     """What the page shows of the store.
 
+    :param filter: with what was looked up.
     :param seen: by status, how many issues match.
     :param total: the same, whenever the issues were seen; ``None`` if that is not known.
     """
 
+    filter: IssueSelection
     page: Page
     seen: dict[str, Count]
     total: dict[str, Count] | None
@@ -142,6 +146,7 @@ def list_of_issues() -> ResponseReturnValue:
         groups = groups_of(recent_values(conn), names, users)
         highest = highest_id(conn)
         more = _more_of(conn, found, now) if found else {}
+        notes = search_notes(conn, choice, form.range(now), found.filter) if found else []
         decision = _decision(conn)
     path = url_for("admin.list_of_issues")
     shown: dict[str, Any] = {
@@ -150,6 +155,7 @@ def list_of_issues() -> ResponseReturnValue:
         "menu": query_menu(path, choice.values, groups),
         "path": path,
         "decision": decision,
+        "notes": notes,
         "any_issues": highest > 0,
         "highest": highest,
     }
@@ -160,7 +166,9 @@ def list_of_issues() -> ResponseReturnValue:
         rows=found.page.rows,
         tabs=_tabs(choice, found),
         tab=form.here,
+        asked=asked_of(form, choice.values),
         range=form.range(now),
+        range_bar=range_bar(path, choice.values, form.range(now)),
         projects=names if len(names) > 1 else {},
         users=[name for name in users if name != current_user.username],
         is_first=after is None,
@@ -193,10 +201,15 @@ def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
     of_any = filter.selection(status=None)
     seen = count_by_status(conn, of_any, MAX_COUNT + 1)
     # An unnarrowed list is counted by an index. Others are counted only for an empty page.
-    is_wanted = filter.is_indexed or not page.rows
-    whenever = of_any.selection(seen_since=None, first_before=None)
-    total = count_by_status(conn, whenever, MAX_COUNT + 1) if is_wanted else None
-    return Found(page, seen, total)
+    total = None
+    if filter.is_indexed:
+        whenever = of_any.selection(seen_since=None, first_before=None)
+        total = count_by_status(conn, whenever, MAX_COUNT + 1)
+    elif not page.rows:
+        ever = {"period": "all", "start": None, "end": None, "status": None}
+        whenever = form.filter.model_copy(update=ever).resolved(conn).selection()
+        total = count_by_status(conn, whenever, MAX_COUNT + 1)
+    return Found(filter, page, seen, total)
 
 
 def _more_of(conn: Connection, found: Found, now: datetime) -> dict[str, Any]:

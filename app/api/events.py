@@ -9,15 +9,15 @@ from flask import Response, jsonify
 from pydantic import ConfigDict, Field
 from sqlalchemy import Row
 
-from app.api.requests import Paged, Query, number_after
+from app.api.requests import Paged, Query
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping, Next
 from app.events.attachments import attachments_of, find_attachment
-from app.events.filter import EventFilter
-from app.events.queries import find_event, page_of_events
+from app.events.queries import find_event
 from app.issues.groupings import grouping_of_event
 from app.issues.queries import find_issue
 from app.protocol.event import Level
+from app.search.event_search import EventSearch
 from app.web import access
 from app.web.current import current_config, current_store
 from app.web.delivery_status import Progress, follow, upstream_url
@@ -140,9 +140,13 @@ class EventPage(ApiModel):
 
     events: list[EventSummary]
     next: Next
+    searched_back_to: datetime | None = Field(
+        description="Where a search stopped, which reads at most 20,000 events a page; null if it"
+        " did not. `next` goes on from there."
+    )
 
 
-class EventQuery(EventFilter, Paged):
+class EventQuery(EventSearch, Paged):
     """The events to list."""
 
 
@@ -156,9 +160,12 @@ class RawQuery(Query):
 def get_events(query: EventQuery) -> EventPage:
     """List events, newest first."""
     with current_store().read() as conn:
-        page = page_of_events(conn, query, before=query.cursor, limit=query.limit)
-    found = [_summary(row) for row in page.rows]
-    return EventPage(events=found, next=number_after(page))
+        page = query.page(conn, before=query.cursor, limit=query.limit)
+    return EventPage(
+        events=[_summary(row) for row in page.rows],
+        next=None if page.next is None else str(page.next),
+        searched_back_to=page.searched_back_to,
+    )
 
 
 @route("GET /api/events/<event_id>", access.reads)

@@ -116,6 +116,10 @@ class IssuePage(ApiModel):
 
     issues: list[Issue]
     next: Next
+    searched_back_to: datetime | None = Field(
+        description="Where the search for events stopped, which reads at most 20,000 of them; null"
+        " if it did not. Go on with this time as `end`."
+    )
     total: int | None = Field(
         description="How many there are; null beyond 10,000, and where a filter would have to look"
         " at more than 20,000 rows to count them."
@@ -229,13 +233,15 @@ def get_issues(query: IssueQuery) -> IssuePage:
 
     Their figures are those of the range, whatever else chooses the issues.
     """
-    filter = query.seen_by(access.username())
     with current_store().read() as conn:
+        filter = query.seen_by(access.username()).resolved(conn)
         rows, next = _page(conn, query, filter)
         count = count_matching(conn, filter, MAX_TOTAL + 1)
         found = shapes(conn, rows, query.range_of(utc_now()))
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
-    return IssuePage(issues=found, next=cursor_of(next) if next else None, total=total)
+    more = cursor_of(next) if next else None
+    back_to = filter.selection().searched_back_to
+    return IssuePage(issues=found, next=more, searched_back_to=back_to, total=total)
 
 
 def _page(conn: Connection, query: IssueQuery, filter: IssueFilter) -> tuple[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -55,6 +55,12 @@ def page_of_events(
     """
     listing = filter.listing(conn)
     return read_page(conn, _with_delivery(), listing, after=listing.after(before), limit=limit)
+
+
+def rows_with_delivery(conn: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    """Return the event rows with these row ids, newest first."""
+    query = _with_delivery().where(events.c.id.in_(ids)).order_by(events.c.id.desc())
+    return list(conn.execute(query)) if ids else []
 
 
 def events_after(conn: Connection, filter: EventFilter, after: int, limit: int = 50) -> Page:

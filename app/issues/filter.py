@@ -141,6 +141,8 @@ class IssueSelection(IssueFilter):
     :param conditions: conditions in SQL, which are checked on each issue.
     :param wanted: the only statuses that issues can have; ``None`` for all of them.
     :param seen_since: the issues were last seen at this time or later.
+    :param searched_back_to: when the last event happened that was read for ``ids``, if the search
+        stopped at its bound.
     :param first_before: the issues were first seen before this time.
     """
 
@@ -152,6 +154,7 @@ class IssueSelection(IssueFilter):
     wanted: tuple[str, ...] | None = None
     seen_since: datetime | None = None
     first_before: datetime | None = None
+    searched_back_to: datetime | None = None
 
     @property
     def statuses(self) -> Sequence[str]:
@@ -174,6 +177,8 @@ class IssueSelection(IssueFilter):
         found = tuple(conn.scalars(of_event))
         if not found:
             return self
+        if self.ids is not None:
+            found = tuple(issue_id for issue_id in found if issue_id in self.ids)
         return self.selection(q=None, ids=found)
 
     def apply(self, query: Select[Any]) -> Select[Any]:
@@ -187,15 +192,19 @@ class IssueSelection(IssueFilter):
     def listing(self, status: str, sort: str = "last_seen") -> Listing:
         """Return the listing of the issues of one status that match this filter."""
         listing = super().listing(status, sort)
-        if self.seen_since is not None and sort == "last_seen" and self.ids is None:
+        is_few = self.few_assigned or self.ids is not None
+        if self.seen_since is not None and sort == "last_seen" and not is_few:
             seen = issues.c.last_seen >= self.seen_since
             listing = listing._replace(along=[*listing.along, seen])
         elif self.seen_since is not None:
             listing = listing._replace(others=[*listing.others, self._is_seen()])
-        if not self.few_assigned:
+        if not is_few:
             return listing
-        is_it = issues.c.assigned_to == self.assigned, hidden(issues.c.status) == status
-        along = [*is_it, *self._along(), *self._of_project()]
+        # So few rows that all are read: no index of the status may be used instead.
+        is_it = [hidden(issues.c.status) == status, *self._along(), *self._of_project()]
+        if self.few_assigned:
+            is_it.append(issues.c.assigned_to == self.assigned)
+        along = is_it
         return listing._replace(along=along, is_small=True)
 
     def _of_project(self) -> list[Any]:

@@ -7,7 +7,7 @@ keys.py          the keys of a query, and what their values may be
 grammar.py       reads a query, and writes it back
 issue_search.py  the filter of a list of issues, with a query and a range
 issue_terms.py   terms of the issue as conditions
-row_terms.py     terms of an event that the row of an issue answers
+event_search.py  the filter of a list of events, with a query and a range
 
 events and issues ── document.py ──▶ tokens ── the two indexes ◀── clauses.py ── event terms
 

@@ -11,7 +11,9 @@ from flask.testing import FlaskClient
 
 from app import sentry
 from app.admin.navigation import GROUPS, PAGES, entry_of
+from app.search.indexing import catch_up
 from tests.admin.test_pages import record
+from tests.conftest import parts_of
 from tests.delivery.shop import add_project
 
 pytestmark = pytest.mark.one_database
@@ -99,9 +101,12 @@ def test_one_project_is_not_offered_to_choose(admin_client: FlaskClient) -> None
 # ---- the search box ------------------------------------------------------------------------------
 
 
-def test_search_for_text_leads_to_the_issues_that_match(admin_client: FlaskClient) -> None:
+def test_search_for_text_leads_to_the_issues_that_match(
+    app: Flask, admin_client: FlaskClient
+) -> None:
     sentry.capture_message("card declined")
     sentry.capture_message("out of stock")
+    catch_up(parts_of(app).store)
     answer = admin_client.get("/admin/search?query=declined", follow_redirects=True)
     assert answer.request.path == "/admin/issues"
     assert "card declined" in answer.text and "out of stock" not in answer.text

@@ -241,7 +241,7 @@ def test_news_counts_what_came_since_and_keeps_the_filter(
     record("new")
     sentry.capture_message("of another level")
     fragment = admin_client.get(url).text
-    assert "1 new event – reload" in fragment and "/admin/events?level=error" in fragment
+    assert "1 new event – reload" in fragment and "level=error" in fragment
 
 
 def test_search_for_an_event_id_opens_the_event(admin_client: FlaskClient) -> None:

@@ -22,6 +22,7 @@ from app.intake.emergency import EmergencyFolder
 from app.projects import OWN_PROJECT_ID
 from app.protocol.envelope import Envelope, Item
 from app.protocol.scrub import Scrubber
+from app.search.indexing import catch_up
 from app.store import Store
 from config import ROOT
 from tests.conftest import ADMIN_PASSWORD
@@ -55,6 +56,7 @@ class Server:
         for name, content in (attachments or {}).items():
             envelope.items.append(Item({"type": "attachment", "filename": name}, content))
         intake.accept(envelope, project_id=OWN_PROJECT_ID, timeout_s=10)
+        catch_up(store)
         store.dispose()
         return event_id
 

@@ -90,4 +90,4 @@ def test_keys_decide_from_the_list_and_go_to_the_next_row(
     page.keyboard.press("x")
     page.keyboard.press("a")
     page.keyboard.press("Enter")
-    expect(page.locator(".issues .assignee")).to_have_text("assigned to admin")
+    expect(page.locator(".issues .assignee").first).to_have_text("assigned to admin")
