@@ -13,6 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from app.admin import filters
+from app.admin.comment_text import markdown
 from app.admin.filters import absolute, age, ago, came_late, plural, users
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
@@ -61,7 +62,8 @@ def state(name: str, more: str = "") -> Markup:
 def bars(line: Sparkline) -> Markup:
     """Return a sparkline."""
     return Markup(  # noqa: S704 -- escaped
-        '<svg class="sparkline" viewBox="0 0 72 18" width="72" height="18" role="img">'
+        f'<svg class="sparkline" viewBox="0 0 {line.width} 18" preserveAspectRatio="none"'
+        ' width="72" height="18" role="img">'
         f'<title>{escaped(line.label)}</title><path d="{escaped(line.path)}"/></svg>'
     )
 
@@ -146,6 +148,7 @@ FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "short": short,
     "short_users": short_users,
     "local_time": local_time,
+    "markdown": markdown,
     "text_of": text_of,
     "values": values,
 }

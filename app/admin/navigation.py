@@ -123,11 +123,6 @@ def project_in_address() -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def range_in_address() -> dict[str, str]:
-    """Return the parameters of the address that name a range of time."""
-    return _carried(_RANGE)
-
-
 def path_with_project(project_id: int | None) -> str:
     """Return the address of the page for another project; of its issues if it shows no project's.
 

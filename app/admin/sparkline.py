@@ -16,10 +16,12 @@ class Sparkline(NamedTuple):
 
     :param path: SVG path, a stroke upwards for each hour; an hour without events is a dot.
     :param label: the content of the sparkline, in words.
+    :param width: of the drawing; more than 24 bars are drawn narrower.
     """
 
     path: str
     label: str
+    width: int = BAR_WIDTH * 24
 
 
 def sparkline(hours: list[int]) -> Sparkline:
@@ -36,7 +38,8 @@ def sparklines(hours: dict[int, list[int]]) -> dict[int, Sparkline]:
 def _sparkline(hours: tuple[int, ...]) -> Sparkline:
     most = max(hours, default=0)
     bars = [_bar(position, _height(count, most)) for position, count in enumerate(hours)]
-    return Sparkline("".join(bars), _words(sum(hours), most))
+    width = BAR_WIDTH * max(24, len(hours))
+    return Sparkline("".join(bars), _words(sum(hours), most), width)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from flask import make_response, render_template
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import Row
@@ -13,8 +13,10 @@ from sqlalchemy import Row
 from app.admin import bp
 from app.admin.attention import needs, open_issues, read_issues
 from app.admin.header import Header, badge
-from app.admin.navigation import project_in_address, range_in_address
-from app.admin.sparkline import sparklines
+from app.admin.navigation import project_in_address
+from app.admin.range_bar import range_bar, with_period
+from app.admin.range_chart import range_chart
+from app.admin.start_figures import figure_line, most_users
 from app.admin.verdict import verdict
 from app.admin.visit import last_visit, remember_visit
 from app.alerts.reach import find_reach
@@ -22,18 +24,19 @@ from app.delivery.accounting import STATES, accounting
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
 from app.events.queries import page_of_events
-from app.inputs.period import Range, RangeFilter
+from app.inputs.period import RangeFilter
+from app.insights.project_figures import overview_of_projects
+from app.insights.releases import newest_releases
 from app.intake.refusals import refusals
-from app.issues.figures import hours_of
 from app.issues.tables import IssueStatus
 from app.store import utc_now
 from app.store.disks import fullest
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store
 
-# Issues with most users, and newest events.
-MOST, RECENT = 8, 5
-SEVERE = ("error", "fatal")
+# The newest events that are shown.
+RECENT = 5
+RANGE = ("period", "start", "end")
 DEFAULT_PERIOD = "day"
 
 
@@ -50,7 +53,9 @@ def start() -> ResponseReturnValue:
     """Show whether monitoring works, what needs a person, and what hurts most."""
     now, project_id, username = utc_now(), project_in_address(), current_user.username
     since = last_visit(now)
-    chosen, _ = RangeFilter.read_leniently(range_in_address())
+    given = with_period(request.args, DEFAULT_PERIOD)
+    form, _ = RangeFilter.read_leniently({name: given[name] for name in RANGE if given.get(name)})
+    chosen = form.range_of(now, DEFAULT_PERIOD)
     with current_store().read() as conn:
         recent = page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
         totals = accounting(conn)
@@ -58,8 +63,9 @@ def start() -> ResponseReturnValue:
         rows = read_issues(conn, username, since, project_id, {row.issue_id for row in recent})
         there = _open_of(rows, ways, project_id)
         reach, refused = find_reach(conn), refusals(conn, now - timedelta(hours=24))
-        most = _most_users(there, chosen.range_of(now, DEFAULT_PERIOD))
-        hours = hours_of(conn, [row.id for row in most], now)
+        overview = overview_of_projects(conn, chosen, project_id)
+        releases = newest_releases(conn, project_id)
+        most = most_users(conn, there, chosen)
     config, set_aside = current_config(), current_intake().emergency.count()
     has_sentry = any(way.is_set_up for way in ways)
     page = render_template(
@@ -77,7 +83,9 @@ def start() -> ResponseReturnValue:
         most=most,
         recent=recent,
         tests={row.id for row in rows if row.is_test},
-        sparklines=sparklines(hours),
+        range_bar=range_bar(url_for("admin.start"), _kept(project_id, given), chosen),
+        chart=range_chart(overview.series, releases),
+        figures=figure_line(overview.figures),
         projects={way.project_id: way.name for way in ways} if len(ways) > 1 else {},
     )
     response = make_response(page)
@@ -104,11 +112,9 @@ def _open_of(rows: list[Row[Any]], ways: list[Upstream], project_id: int | None)
     ]
 
 
-def _most_users(rows: list[Row[Any]], chosen: Range) -> list[Row[Any]]:
-    """Return the errors of a range that most users met."""
-    start = chosen.start
-    severe = [row for row in rows if row.level in SEVERE]
-    return [row for row in severe if start is None or row.last_seen >= start][:MOST]
+def _kept(project_id: int | None, given: dict[str, str]) -> dict[str, str]:
+    """Return the parameters that links to other ranges keep."""
+    return {} if project_id is None else {"project": given["project"]}
 
 
 def terms(totals: dict[str, Any], *, has_sentry: bool) -> list[Term]:

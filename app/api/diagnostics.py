@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NoReturn
 
+from flask import request
 from pydantic import Field, model_validator
 from werkzeug.exceptions import HTTPException, default_exceptions
 
@@ -22,6 +23,7 @@ from app.trials.waiting import MAX_WAIT_S, look, wait_for_answer
 from app.web import access
 from app.web.current import current_store
 from app.web.errors import links_of
+from app.web.observer import FAILS_ON_PURPOSE
 
 route = Routes("diagnostics")
 
@@ -90,6 +92,8 @@ def test_error(body: TestErrorBody) -> Recorded:
     """
     if body.project_id is not None or body.wait is not None:
         return _followed(body)
+    # A test error must not set off rules about the error rate.
+    request.environ[FAILS_ON_PURPOSE] = True
     if body.user_id is not None:
         sentry.set_user_context(body.user_id)
     sentry.set_tag("test_error", body.error_type)

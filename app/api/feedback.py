@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Response
 from pydantic import Field
@@ -11,11 +11,22 @@ from pydantic import Field
 from app.api.requests import Paged, number_after
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
-from app.issues.feedback import FeedbackFilter, files_of, find_file, page_of_feedback
+from app.inputs import PatchBody, unchanged
+from app.issues.feedback import (
+    FeedbackFilter,
+    files_of,
+    find_feedback,
+    find_file,
+    page_of_feedback,
+    set_state,
+)
+from app.issues.tables import FeedbackState
 from app.web import access
 from app.web.current import current_store
 from app.web.downloads import download
 from app.web.errors import or_404
+
+UNKNOWN = "no feedback has this id"
 
 route = Routes("feedback")
 
@@ -37,8 +48,16 @@ class Feedback(ApiModel):
     email: str | None
     url: str | None
     source: str | None
+    state: FeedbackState
     attachments: list[dict[str, Any]] = Field(description="Files that came with it.")
     received_at: datetime
+
+
+class FeedbackPatch(PatchBody):
+    """The fields of feedback to change."""
+
+    # From JSON the state comes as a text.
+    state: Annotated[FeedbackState, Field(strict=False)] = unchanged()
 
 
 class FeedbackPage(ApiModel):
@@ -63,6 +82,20 @@ def get_feedback(query: FeedbackQuery) -> FeedbackPage:
         for row in page.rows
     ]
     return FeedbackPage(feedback=found, next=number_after(page))
+
+
+@route("PATCH /api/feedback/<int:feedback_id>", access.writes)
+def change_feedback(feedback_id: int, body: FeedbackPatch) -> Feedback:
+    """Change the state of feedback.
+
+    :raise 404: no feedback has this id.
+    """
+    with current_store().write() as conn:
+        if body.state is not None:
+            set_state(conn, feedback_id, body.state)
+        row = or_404(find_feedback(conn, feedback_id), UNKNOWN)
+        files = files_of(conn, [row]).get(row.id, ())
+    return Feedback(**row._mapping, attachments=[file.described() for file in files])
 
 
 @route("GET /api/feedback/<int:feedback_id>/attachments/<int:number>", access.reads)

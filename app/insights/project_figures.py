@@ -3,6 +3,7 @@
     with store.read() as conn:
         figures = figures_of_projects(conn, chosen, project_id, environment)
         series = series_of_projects(conn, chosen, project_id, environment)
+    figures, series = overview_of_projects(conn, chosen, project_id)
 
 Without a project they are those of all projects but the demo projects. Events that the background
 task has not counted yet (:mod:`app.stats.environments`) are added. New issues are those of all
@@ -47,6 +48,13 @@ class ProjectFigures(NamedTuple):
     before: ProjectFigures | None = None
 
 
+class Overview(NamedTuple):
+    """Figures of a range, and the events of its steps; the users of a step are not known."""
+
+    figures: ProjectFigures
+    series: Series
+
+
 class Scope(NamedTuple):
     """Whose events are counted; ``None`` stands for all projects or environments.
 
@@ -71,7 +79,18 @@ def figures_of_projects(
     """Return the figures of a project and environment in a range, and of the range before."""
     scope = _scope_of(conn, project_id, environment)
     window = window_of(range)
+    return _both(conn, scope, window, _counts(conn, scope, window))
+
+
+def overview_of_projects(conn: Connection, range: Range, project_id: int | None = None) -> Overview:
+    """Return the figures of a project and its events in each hour or day, counted once."""
+    scope = _scope_of(conn, project_id, None)
+    window = window_of(range, step_s=range.step_s)
     counts = _counts(conn, scope, window)
+    return Overview(_both(conn, scope, window, counts), make_series(window, counts, None))
+
+
+def _both(conn: Connection, scope: Scope, window: Window, counts: list[int]) -> ProjectFigures:
     found = _figures(conn, scope, window, sum(counts[window.skipped :]))
     if window.begin == window.first:
         return found

@@ -81,6 +81,24 @@ def list_releases(
     return list(conn.execute(query.order_by(releases.c.id.desc()).limit(limit)))
 
 
+def newest_releases(
+    conn: Connection, project_id: int | None, limit: int = 20
+) -> list[tuple[datetime, str]]:
+    """Return when the newest releases were first seen, and their versions.
+
+    :param project_id: ``None`` for those of all projects but the demo projects.
+    """
+    columns = releases.c
+    query = select(columns.first_seen, columns.version).where(columns.first_seen.is_not(None))
+    if project_id is not None:
+        query = query.where(columns.project_id == project_id)
+    else:
+        of_demo = select(projects.c.id).where(projects.c.is_demo)
+        query = query.where(columns.project_id.not_in(of_demo))
+    newest = query.order_by(columns.id.desc()).limit(limit)
+    return [(row.first_seen, row.version) for row in conn.execute(newest)]
+
+
 def count_releases(conn: Connection, project_id: int) -> int:
     """Return the number of a project's releases. It is limited."""
     of_project = releases.c.project_id == project_id

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text, upda
 from app.events.attachments import MAX_BYTES, Attachment, attachments_in
 from app.events.tables import envelopes, events
 from app.inputs import Control, Filter, ProjectId, RowNumber
-from app.issues.tables import DELETED, WAITS, feedback, issues
+from app.issues.tables import DELETED, WAITS, FeedbackState, feedback, issues
 from app.protocol.event import parse_event_id
 from app.protocol.feedback import Feedback
 from app.protocol.lenient import search_text
@@ -50,6 +50,7 @@ class FeedbackFilter(Filter):
     project_id: Annotated[ProjectId | None, Control("Project", "project")] = None
     issue_id: Annotated[RowNumber | None, Control("Issue", "issue")] = None
     event_id: EventId | None = None
+    state: Annotated[FeedbackState | None, Control("State")] = None
     q: Annotated[Text | None, Control("Text", placeholder="message, name, e-mail, id")] = None
 
     def listing(self) -> Listing:
@@ -65,6 +66,8 @@ class FeedbackFilter(Filter):
             others.append(hidden(columns.issue_id) == self.issue_id)
         if self.project_id is not None and (self.event_id or self.issue_id) is not None:
             others.append(hidden(columns.project_id) == self.project_id)
+        if self.state is not None:
+            others.append(hidden(columns.state) == self.state)
         if text := search_text(self.q):
             others.append(_contains(text))
         return Listing([columns.id], along, others)
@@ -123,6 +126,21 @@ def page_of_feedback(
     )
     after = None if before is None else (before,)
     return read_page(conn, query, filter.listing(), after=after, limit=limit)
+
+
+def find_feedback(conn: Connection, feedback_id: int) -> Row[Any] | None:
+    """Return one row of feedback, ``None`` if there is none with this id."""
+    if not 0 < feedback_id < 2**63:
+        return None
+    return conn.execute(select(feedback).where(feedback.c.id == feedback_id)).first()
+
+
+def set_state(conn: Connection, feedback_id: int, state: FeedbackState) -> bool:
+    """Set the state of feedback, and return whether there is feedback with this id."""
+    if not 0 < feedback_id < 2**63:
+        return False
+    of_it = update(feedback).where(feedback.c.id == feedback_id)
+    return bool(conn.execute(of_it.values(state=state)).rowcount)
 
 
 def files_of(conn: Connection, rows: Iterable[Row[Any]]) -> dict[int, list[Attachment]]:

@@ -31,6 +31,14 @@ class IssueStatus(StrEnum):
     IGNORED = "ignored"
 
 
+class FeedbackState(StrEnum):
+    """The state of feedback: whether somebody has to look at it."""
+
+    OPEN = "open"
+    DONE = "done"
+    SPAM = "spam"
+
+
 # A DELETED issue is visible only to retention, which removes its rows. A MERGED issue only refers
 # to the issue that it was merged into.
 STATUSES = tuple(IssueStatus)
@@ -322,6 +330,8 @@ feedback = Table(
     Column("email", String(MAX_EMAIL)),
     Column("url", String(MAX_URL)),
     Column("source", String(MAX_SOURCE)),
+    # A FeedbackState, which people set.
+    Column("state", String(16), nullable=False, server_default=FeedbackState.OPEN),
     Column("received_at", UtcDateTime, nullable=False),
     # Feedback that a client sent again, because it received no answer, is a single row.
     UniqueConstraint("project_id", "event_id"),

@@ -9,7 +9,7 @@ is made of shared tokens; those of users, addresses and traces would only fill i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from app.issues.counting import KEY_LENGTH
@@ -34,6 +34,9 @@ MAX_FRAMES = 200
 MAX_TAGS = 100
 USER_KEYS = ("id", "email", "username", "ip")
 
+FACTS = ("level", "release", "environment", "platform", "transaction")
+
+Facts = Mapping[str, str | None]
 Pairs = Iterator[tuple[str, str | None]]
 
 
@@ -53,17 +56,25 @@ class Document(NamedTuple):
 
 
 def document_of(
-    event: Event, *, project_id: int, title: str = "", grouping_id: int | None = None
+    event: Event,
+    *,
+    project_id: int,
+    title: str = "",
+    grouping_id: int | None = None,
+    facts: Facts | None = None,
 ) -> Document:
     """Return the document of an event.
 
     :param title: as its row has it, if that differs from the title of the payload.
     :param grouping_id: the grouping that assigned it to its issue.
+    :param facts: values of FACTS as its row has them, which lists show and link to.
     """
+    given = {key: getattr(event, key) for key in FACTS} if facts is None else facts
+    known = [*given.items(), ("sdk.name", read_name(event.sdk.get("name")))]
     own = dict.fromkeys(_own(event, project_id, grouping_id))
     room = MAX_TOKENS - min(len(own), MAX_TOKENS // 2)
     shared: dict[str, None] = {}
-    for token in _shared(event, title):
+    for token in _shared(event, title, known):
         shared[token] = None
         if len(shared) >= room:
             break
@@ -84,15 +95,15 @@ def _own(event: Event, project_id: int, grouping_id: int | None) -> Iterator[str
             yield from of_texts(ANYWHERE, text)
 
 
-def _shared(event: Event, title: str) -> Iterator[str]:
-    yield from _equalities(_facts(event))
+def _shared(event: Event, title: str, facts: list[tuple[str, str | None]]) -> Iterator[str]:
+    yield from _equalities(facts)
     yield from _equalities(_tags(event))
     for error in event.exceptions:
         yield from _equalities([("error.type", error.type)])
     for text in (title, event.title, *(error.type for error in event.exceptions)):
         yield from of_texts(ANYWHERE, text or "")
     yield from _said(event, title)
-    for _, text in (*_facts(event), *_tags(event)):
+    for _, text in (*facts, *_tags(event)):
         yield from of_texts(ANYWHERE, text or "")
     for frame in _frames(event):
         yield from _equalities(_of_frame(frame))
@@ -119,15 +130,6 @@ def _equalities(pairs: Iterable[tuple[str, str | None]]) -> Iterator[str]:
         if value is not None:
             yield equal(key, value)
             yield has(key)
-
-
-def _facts(event: Event) -> Pairs:
-    yield "level", event.level
-    yield "release", event.release
-    yield "environment", event.environment
-    yield "platform", event.platform
-    yield "transaction", event.transaction
-    yield "sdk.name", read_name(event.sdk.get("name"))
 
 
 def _tags(event: Event) -> Pairs:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, case, select
 
 from app.events.queries import read_stored
 from app.events.tables import envelopes, events
-from app.search.document import Document, document_of
+from app.search.document import FACTS, Document, document_of
 
 log = logging.getLogger("app.tracker")
 
@@ -47,9 +47,7 @@ def read_documents(
         events.c.issue_id,
         events.c.grouping_id,
         events.c.title,
-        events.c.level,
-        events.c.release,
-        events.c.environment,
+        *(events.c[name] for name in FACTS),
         events.c.timestamp,
         events.c.received_at,
         envelopes.c.id.label("envelope_id"),
@@ -77,5 +75,9 @@ def _document(conn: Connection, row: Row[Any]) -> Document:
         log.warning("event %s is found by no search: %s", row.event_id, error)
         return Document((), ())
     return document_of(
-        event, project_id=row.project_id, title=row.title, grouping_id=row.grouping_id
+        event,
+        project_id=row.project_id,
+        title=row.title,
+        grouping_id=row.grouping_id,
+        facts={name: getattr(row, name) for name in FACTS},
     )

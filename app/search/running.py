@@ -24,6 +24,8 @@ from app.store import UtcDateTime
 
 # About 8 ms of CPU, with the rows of these events.
 MAX_CANDIDATES = 20_000
+# A search for issues reads the row of each candidate, and it never has enough before its bound.
+MAX_CANDIDATES_OF_ISSUES = 10_000
 # Row ids of the longest window. On PostgreSQL, its condition names each block of row ids.
 MAX_WINDOW = 1_000_000
 GROWTH = 4
@@ -60,6 +62,13 @@ class Found:
     back_to: int | None = None
 
 
+class Bounds(NamedTuple):
+    """When a search ends: how many results are enough, and how many candidates it may read."""
+
+    enough: int
+    candidates: int
+
+
 class _Rarest(NamedTuple):
     """The rarest condition, and how many events with it were read."""
 
@@ -73,7 +82,8 @@ def find_events(conn: Connection, search: Search, span: Span, limit: int) -> Fou
     :param limit: how many are enough.
     """
     order = f"ORDER BY {full_text(conn).event_id} DESC LIMIT :limit"
-    return _find(conn, search, span, _statement(conn, search, "e.id", order), limit)
+    statement = _statement(conn, search, "e.id", order)
+    return _find(conn, search, span, statement, Bounds(limit, MAX_CANDIDATES))
 
 
 def find_issues(conn: Connection, search: Search, span: Span, limit: int) -> Found:
@@ -82,20 +92,22 @@ def find_issues(conn: Connection, search: Search, span: Span, limit: int) -> Fou
     :param limit: how many are enough.
     """
     statement = _statement(conn, search, "DISTINCT e.issue_id", "LIMIT :limit")
-    return _find(conn, search, span, statement, limit)
+    return _find(conn, search, span, statement, Bounds(limit, MAX_CANDIDATES_OF_ISSUES))
 
 
-def _find(conn: Connection, search: Search, span: Span, statement: TextClause, limit: int) -> Found:
+def _find(
+    conn: Connection, search: Search, span: Span, statement: TextClause, bounds: Bounds
+) -> Found:
     found: dict[int, None] = {}
-    high, length, rarest = span.high, MAX_CANDIDATES, None
+    high, length, rarest = span.high, bounds.candidates, None
     while high > span.low:
         window, is_last = Span(max(span.low, high - length), high), False
         if rarest is not None:
-            window, rarest, is_last = _bounded(conn, window, rarest)
-        left = limit - len(found)
+            window, rarest, is_last = _bounded(conn, window, rarest, bounds.candidates)
+        left = bounds.enough - len(found)
         found.update(dict.fromkeys(_read(conn, search, statement, window, left)))
         high = window.low
-        if len(found) >= limit or is_last:
+        if len(found) >= bounds.enough or is_last:
             return Found(list(found), high if high > span.low else None)
         if high > span.low and rarest is None:
             rarest = _rarest(conn, search, window)
@@ -140,9 +152,11 @@ def _rarest(conn: Connection, search: Search, window: Span) -> _Rarest:
     )
 
 
-def _bounded(conn: Connection, window: Span, rarest: _Rarest) -> tuple[Span, _Rarest, bool]:
+def _bounded(
+    conn: Connection, window: Span, rarest: _Rarest, at_most: int
+) -> tuple[Span, _Rarest, bool]:
     """Return the part of a window that may still be read, and whether it is the last one."""
-    left = MAX_CANDIDATES - rarest.times
+    left = at_most - rarest.times
     count, lowest = _count(conn, rarest.clauses, window, left + 1)
     if count > left:
         return Span(lowest, window.high), rarest, True

@@ -18,6 +18,8 @@ from app.protocol.transaction import Timing
 
 # In the WSGI environment: when a request that is counted arrived, by time.perf_counter().
 STARTED = "devenviro.started"
+# Set by a route that fails on purpose, as a test. Its request counts, but not as a failure.
+FAILS_ON_PURPOSE = "devenviro.fails_on_purpose"
 _STATUS = "devenviro.status"
 UNMATCHED = "<unmatched>"
 
@@ -48,7 +50,8 @@ class Observer:
             return
         rule = current.url_rule
         # A request without a status ended in an error that no handler could answer.
-        failed = current.environ.get(_STATUS, 500) >= 500
+        is_failure = FAILS_ON_PURPOSE not in current.environ
+        failed = is_failure and current.environ.get(_STATUS, 500) >= 500
         name = UNMATCHED if rule is None else rule.rule[:200]
         ms = (now - started) * 1000
         self._intake.observe(Timing(name, self._release, self._environment, ms, failed))

@@ -13,7 +13,7 @@ from app import sentry
 from app.admin import feedback
 from app.projects import create_project
 from app.protocol.envelope import Item
-from tests.conftest import parts_of
+from tests.conftest import csrf_token, parts_of
 from tests.feedback_envelopes import feedback_item, report_item, send
 
 
@@ -104,3 +104,24 @@ def test_list_is_narrowed_and_paged(
     wrong = admin_client.get("/admin/feedback?project=x")
     assert wrong.status_code == 200 and "There is no project “x”." in wrong.text
     assert "There is no older feedback" in admin_client.get("/admin/feedback?before=1").text
+
+
+def test_buttons_change_the_state_and_the_filter_stays(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    for text in ("buy pills", "nice shop"):
+        send(app, feedback_item(text))
+    page = admin_client.get("/admin/feedback?state=open").text
+    path = "/admin/feedback/1/state?state=open"
+    assert f'action="{path}"' in page
+    token = csrf_token(admin_client, "/admin/feedback")
+    answer = admin_client.post(path, data={"state": "spam", "csrf_token": token})
+    assert (answer.status_code, answer.location) == (303, "/admin/feedback?state=open#feedback-1")
+    assert sayings(admin_client.get("/admin/feedback?state=open").text) == ["nice shop"]
+    page = admin_client.get("/admin/feedback?state=spam").text
+    assert sayings(page) == ["buy pills"] and "No spam" in page
+    assert '<span class="chip">spam</span>' in page
+    for path, state in (("/admin/feedback/9/state", "done"), ("/admin/feedback/1/state", "old")):
+        answer = admin_client.post(path, data={"state": state, "csrf_token": token})
+        assert answer.status_code == 404
+    assert admin_client.post("/admin/feedback/1/state", data={"state": "open"}).status_code == 400

@@ -436,8 +436,8 @@ def test_status_is_changed_from_the_page_and_stands_in_the_history(
 def test_comment_is_kept_as_text(admin_client: FlaskClient) -> None:
     sentry.capture_message("one")
     path = f"/admin/issues/{id_of(admin_client, 'one')}"
-    page = post(admin_client, f"{path}/comments", text="<b>a</b>\r\nb").text
-    assert "&lt;b&gt;a&lt;/b&gt;\nb" in page
+    page = post(admin_client, f"{path}/comments", text="<b>a</b>\r\n**b**").text
+    assert "&lt;b&gt;a&lt;/b&gt;<br />\n<strong>b</strong>" in page
     post(admin_client, f"{path}/comments", text="  ")
     long = post(admin_client, f"{path}/comments", text="x" * 10_001).text
     page = admin_client.get(f"{path}?tab=history").text

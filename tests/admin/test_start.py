@@ -145,3 +145,49 @@ def test_demo_is_outside_unless_it_is_asked_for(app: Flask, admin_client: FlaskC
     assert "of a person" in most and "of the demo" not in most
     page = admin_client.get("/admin/?project=2").text
     assert "of the demo" in page[page.index('id="needs-title"') : page.index('id="recent-title"')]
+
+
+def figures(page: str) -> dict[str, str]:
+    found = re.findall(r"<dt>([^<]+)</dt><dd>([^<]*?)\s*(?:<|$)", page)
+    return {label: number for label, number in found}
+
+
+def test_figures_and_errors_are_of_the_range_that_is_chosen(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    long_ago = (utc_now() - 5 * DAY).isoformat()
+    payload = {"message": "long ago", "level": "error", "user": {"id": "u"}}
+    insert(app, payload | {"timestamp": long_ago})
+    for user in "ab":
+        issue_of(app, "today", user)
+    page = admin_client.get("/admin/").text
+    shown = figures(page)
+    assert (shown["Events"], shown["New issues"]) == ("2", "1")
+    most = page[page.index('id="most-title"') : page.index('id="recent-title"')]
+    assert "today" in most and "long ago" not in most
+    page = admin_client.get("/admin/?period=week").text
+    assert figures(page)["Events"] == "3"
+    most = page[page.index('id="most-title"') : page.index('id="recent-title"')]
+    assert most.index("today") < most.index("long ago")
+    # The range is carried to other pages, and remembered for this one.
+    assert "/admin/events?period=week" in page
+    assert figures(admin_client.get("/admin/").text)["Events"] == "3"
+
+
+def test_figure_says_how_it_changed(app: Flask, admin_client: FlaskClient) -> None:
+    for hours in (30, 31, 32, 33):
+        at = (utc_now() - timedelta(hours=hours)).isoformat()
+        insert(app, {"message": "late", "level": "error", "timestamp": at})
+    issue_of(app, "late")
+    page = admin_client.get("/admin/").text
+    assert 'data-change="better"' in page and "▼ 75%" in page
+    assert "fewer than in the range before: 4" in page
+
+
+def test_demo_and_test_errors_are_in_no_figure(app: Flask, admin_client: FlaskClient) -> None:
+    add_project(app, 2, None)
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(projects).where(projects.c.id == 2).values(is_demo=True))
+    insert(app, {"message": "of the demo", "level": "error"}, project_id=2)
+    issue_of(app, "of a person")
+    assert figures(admin_client.get("/admin/").text)["Events"] == "1"

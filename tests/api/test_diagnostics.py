@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
+
+from tests.conftest import parts_of
 
 pytestmark = pytest.mark.one_database
 
@@ -97,6 +100,15 @@ def test_wrong_method_is_405_with_allow(client: FlaskClient) -> None:
     answer = client.get("/test-error")
     assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
     assert "POST" in answer.headers["Allow"]
+
+
+def test_test_error_is_a_request_but_no_failed_one(app: Flask, client: FlaskClient) -> None:
+    assert trigger(client, error_type="exception", message="x").status_code == 500
+    assert client.get("/sentry-debug").status_code == 500
+    parts_of(app).intake.flush()
+    found = client.get("/api/performance").json["performance"]
+    failures = {one["transaction"]: (one["requests"], one["failures"]) for one in found}
+    assert failures["/test-error"] == (1, 0) and failures["/sentry-debug"] == (1, 1)
 
 
 def test_sentry_debug_is_recorded_as_a_division_by_zero(client: FlaskClient) -> None:

@@ -39,6 +39,7 @@ def test_feedback_is_told_whole(app: Flask, client: FlaskClient) -> None:
         "email": "a@x.org",
         "url": "https://x.org/",
         "source": "widget",
+        "state": "open",
         "attachments": [],
     }
 
@@ -90,3 +91,19 @@ def test_wrong_parameter_is_named(client: FlaskClient, name: str, value: str) ->
     answer = client.get("/api/feedback", query_string={name: value})
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
     assert [error["field"] for error in answer.json["errors"]] == [name]
+
+
+def test_state_of_feedback_is_changed_and_narrows_the_list(app: Flask, client: FlaskClient) -> None:
+    for text in ("buy pills", "the button is dead", "nice shop"):
+        send(app, feedback_item(text))
+    for id, state in ((1, "spam"), (2, "done")):
+        answer = client.patch(f"/api/feedback/{id}", json={"state": state})
+        assert (answer.status_code, answer.json["state"]) == (200, state)
+    assert messages(client, state="open") == ["nice shop"]
+    assert messages(client, state="spam") == ["buy pills"]
+    assert len(messages(client)) == 3
+    assert client.patch("/api/feedback/9", json={"state": "done"}).status_code == 404
+    for wrong in ({"state": "old"}, {"state": None}, {"message": "x"}):
+        answer = client.patch("/api/feedback/1", json=wrong)
+        assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, *wrong)
+    assert client.get("/api/feedback?state=old").status_code == 422

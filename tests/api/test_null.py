@@ -12,6 +12,7 @@ from app import sentry
 from app.accounts.tables import users
 from app.store import utc_now
 from tests.conftest import parts_of
+from tests.feedback_envelopes import feedback_item, send
 
 pytestmark = pytest.mark.one_database
 
@@ -70,6 +71,7 @@ SAMPLES = {
         },
         shown={"upstream_dsn": "upstream_host"},
     ),
+    "/api/feedback/{feedback_id}": Sample("/api/feedback/1", {"state": "done"}),
     "/api/rules/{rule_id}": Sample(
         "/api/rules/1",
         {
@@ -111,7 +113,8 @@ def document(client: FlaskClient) -> dict[str, Any]:
 
 
 def make(client: FlaskClient) -> None:
-    sentry.capture_message("one")
+    event_id = sentry.capture_message("one")
+    send(client.application, feedback_item("it broke", event_id))
     client.post("/api/projects", json={"name": "Shop", "id": 2})
     client.post("/api/rules", json={"kind": "ignore", "text": "level:debug"})
     channel = {"kind": "email", "name": "Ops", "to": "ops@example.org"}

@@ -23,7 +23,7 @@ from app.issues.queries import (
     list_issues,
     transitions_of,
 )
-from app.issues.tables import issue_hours, issue_tags, issues, transitions
+from app.issues.tables import issue_days, issue_hours, issue_tags, issues, transitions
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE
 from app.store import Store, utc_now
@@ -202,14 +202,14 @@ def test_background_loop_removes_what_a_request_left(
     assert rows_of(store, events) == rows_of(store, issues) == 0
 
 
-def test_hours_are_pruned_after_a_week(store: Store) -> None:
+def test_hours_become_days_after_a_week(store: Store) -> None:
     capture("one")
     with time_machine.travel(utc_now() + timedelta(days=6)):
         prune(store, Limits(days=0, events=0, bytes=0))
         assert rows_of(store, issue_hours) == 1
-    with time_machine.travel(utc_now() + timedelta(days=8)):
+    with time_machine.travel(utc_now() + timedelta(days=9)):
         prune(store, Limits(days=0, events=0, bytes=0))
-    assert rows_of(store, issue_hours) == 0
+    assert (rows_of(store, issue_hours), rows_of(store, issue_days)) == (0, 1)
 
 
 # ---- what it costs ------------------------------------------------------------------------------

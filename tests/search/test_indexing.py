@@ -345,7 +345,8 @@ def test_hours_are_bounded_however_old_events_are(parts: Parts, store: Store) ->
 def test_search_stops_at_its_bound_and_goes_on_from_there(
     parts: Parts, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.search.running.MAX_CANDIDATES", 4)
+    for name in ("MAX_CANDIDATES", "MAX_CANDIDATES_OF_ISSUES"):
+        monkeypatch.setattr(f"app.search.running.{name}", 4)
     rare = send_all(parts, [{"message": "common rareword", "level": "info"}])[0]
     send_all(parts, [{"message": f"common {n}"} for n in range(10)])
     from app.search.events import search_events

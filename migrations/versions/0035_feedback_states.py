@@ -1,0 +1,18 @@
+"""Feedback is open, done or spam.
+
+Revision ID: 0035
+Revises: 0034
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0035"
+down_revision = "0034"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    state = sa.Column("state", sa.String(16), nullable=False, server_default="open")
+    op.add_column("feedback", state)
