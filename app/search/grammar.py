@@ -100,7 +100,8 @@ class Term:
         sign = "!" if self.is_negated else ""
         operator = "" if self.operator == "=" else self.operator
         texts = [str(value) for value in self.values]
-        is_list = len(texts) > 1 or texts[0].startswith("[")
+        # A free word is never a list.
+        is_list = len(texts) > 1 or bool(self.key and texts[0].startswith("["))
         values = f"[{','.join(texts)}]" if is_list else texts[0]
         return f"{sign}{_written_key(self)}{operator}{values}"
 

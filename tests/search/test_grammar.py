@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.search.errors import QueryError
@@ -137,6 +137,7 @@ def test_key_that_looks_like_a_typo_gets_a_hint() -> None:
 
 
 @given(PIECES | TEXTS)
+@example("[ ![a x:[[] x:[[,a]")
 def test_what_was_read_is_written_back(text: str) -> None:
     try:
         query = parse(text)
