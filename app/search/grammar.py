@@ -327,7 +327,9 @@ def _written_key(term: Term) -> str:
     key = term.key
     if not key:
         return ""
-    if term.tag == key and not _KEY.fullmatch(key):
+    # "std::vector" is a text, so the tag "std" with the value ":vector" is written in brackets.
+    is_text = str(term.values[0]).startswith(("//", ":"))
+    if term.tag == key and (is_text or not _KEY.fullmatch(key)):
         return f"tags[{key if _NAME_OF_TAG.fullmatch(key) else _quoted(key)}]:"
     return f"{key}:"
 
