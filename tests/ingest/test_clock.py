@@ -178,13 +178,8 @@ def test_issue_whose_only_event_came_days_late_has_one_time_on_every_page(
     )
     pages = (
         "/admin/",
-<<<<<<< HEAD
         "/admin/events?period=week",
         "/admin/events?period=all",
-=======
-        "/admin/events?period=all",
-        "/admin/events?period=week",
->>>>>>> w16-list
         "/admin/issues/1?tab=events",
     )
     for address in pages:
