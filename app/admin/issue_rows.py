@@ -54,11 +54,19 @@ def issue_rows(
         is_new = new_since is not None and issue.first_seen >= new_since
         until = ignored_until(issue, now) if issue.ignore_until else ""
         shown = (links_to, project, chosen_by, tab, is_new, asked)
-        key = (*shown, window, *times, until, *issue, *values.items())
+        key = (
+            *shown,
+            window,
+            range is not None and range.is_all,
+            *times,
+            until,
+            *issue,
+            *values.items(),
+        )
         row = _rows.get(key)
         if row is None:
             if window is not None and range is not None:
-                values = _of_range(issue, values["figures"], window, range)
+                values |= _of_range(issue, values.pop("figures"), window, range)
             row = _draw(issue, *shown[1:], values)
             _rows.put(key, row)
         html.append(row)
