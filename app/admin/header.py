@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flask import request, url_for
+from sqlalchemy import Connection
 
 from app.admin.navigation import path_with_project, project_in_address
 from app.delivery.destinations import Destination
@@ -75,14 +76,19 @@ class Header(NamedTuple):
 
 def read_header() -> Header:
     """Read what the header shows; without the store it has no projects."""
-    now = utc_now()
     try:
         with current_store().read() as conn:
-            listed = current_destinations().list_named(conn)
-            found = [one for _, one in listed.values() if one is not None]
-            troubled = held_up(conn, found, now)
+            return header_of(conn)
     except StoreError:
         return Header(Badge("unknown", "unknown", "The store does not answer"))
+
+
+def header_of(conn: Connection) -> Header:
+    """Read what the header shows, for a page that needs the names of the projects, too."""
+    now = utc_now()
+    listed = current_destinations().list_named(conn)
+    found = [one for _, one in listed.values() if one is not None]
+    troubled = held_up(conn, found, now)
     used = [one for one in found if one.dsn or one in troubled]
     names = {project_id: name for project_id, (name, _) in listed.items()}
     return Header(badge(used, names, now), names)

@@ -110,12 +110,20 @@ def series_of_projects(
 
 
 def events_of_projects(
-    conn: Connection, range: Range, project_id: int | None = None, environment: str | None = None
+    conn: Connection,
+    range: Range,
+    project_id: int | None = None,
+    environment: str | None = None,
+    *,
+    is_counted: bool = False,
 ) -> Series:
-    """Return the series of a project and environment; the users of a step are not known."""
+    """Return the series of a project and environment; the users of a step are not known.
+
+    :param is_counted: whether the background task has counted every event.
+    """
     scope = _scope_of(conn, project_id, environment)
     window = window_of(range, step_s=range.step_s)
-    return make_series(window, _counts(conn, scope, window), None)
+    return make_series(window, _counts(conn, scope, window, is_counted), None)
 
 
 def _scope_of(conn: Connection, project_id: int | None, environment: str | None) -> Scope:
@@ -130,13 +138,14 @@ def _scope_of(conn: Connection, project_id: int | None, environment: str | None)
     return Scope(project_id, environment, tuple(conn.scalars(query)))
 
 
-def _counts(conn: Connection, scope: Scope, window: Window) -> list[int]:
+def _counts(conn: Connection, scope: Scope, window: Window, is_counted: bool = False) -> list[int]:
     """Return the events of each bucket; those of the range before are first."""
     by_id = environments.COUNTED.counts(conn, scope.ids, window)
     length = window.skipped + window.buckets
     counts = [sum(column) for column in zip(*by_id.values(), strict=True)] or [0] * length
     end = FOREVER if window.is_open else window.end
-    for event in environments.uncounted(conn, environments.MAX_UNCOUNTED):
+    more = [] if is_counted else environments.uncounted(conn, environments.MAX_UNCOUNTED)
+    for event in more:
         is_of_project = scope.project_id == event.project_id
         if scope.project_id is None:
             is_of_project = not event.is_demo
