@@ -61,10 +61,18 @@ class Header(NamedTuple):
     """What the header shows.
 
     :param projects: names by id.
+    :param destinations: by project; those without a DSN are left out if they never had one.
     """
 
     badge: Badge
     projects: Mapping[int, str] = {}
+    destinations: Mapping[int, Destination] = {}
+
+    def destination_of(self, conn: Connection, project_id: int) -> Destination:
+        """Return the destination of a project; read it only if the project is being removed."""
+        if project_id not in self.projects:
+            return current_destinations().find(conn, project_id)
+        return self.destinations.get(project_id) or Destination(project_id, None)
 
     @property
     def chosen(self) -> str:
@@ -110,7 +118,7 @@ def header_from(conn: Connection) -> Header:
     troubled = held_up(conn, found, now)
     used = [one for one in found if one.dsn or one in troubled]
     names = {project_id: name for project_id, (name, _) in listed.items()}
-    return Header(badge(used, names, now), names)
+    return Header(badge(used, names, now), names, {one.project_id: one for one in found})
 
 
 def searched_for() -> str:

@@ -31,7 +31,7 @@ from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
 from app.store import utc_now
 from app.web import access
-from app.web.current import current_destinations, current_store
+from app.web.current import current_store
 from app.web.errors import or_404
 
 SIMILAR = 3
@@ -52,7 +52,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         # The requested issue may have been merged into this one.
         issue = or_404(issue_with_project(conn, issue_id), UNKNOWN)
         header = header_from(conn)
-        destination = current_destinations().find(conn, issue.project_id)
+        destination = header.destination_of(conn, issue.project_id)
         fields = {
             "met": read_met(conn, issue),
             "sentry": at_sentry(count_deliveries(conn, issue.id), destination, utc_now()),
