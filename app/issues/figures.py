@@ -68,6 +68,13 @@ class Whole(NamedTuple):
     users: int
     is_within: bool
 
+    @classmethod
+    def of(cls, issue: Any, window: Window) -> Whole:
+        """Return what a row of an issue says of it."""
+        first, end = moments_of(window)
+        is_within = first <= issue.first_seen and issue.last_seen < end
+        return cls(issue.id, issue.times_seen, issue.users, is_within)
+
 
 def figures_of(
     conn: Connection, issue_ids: Sequence[int], range: Range, *, with_before: bool = False
@@ -106,14 +113,18 @@ def hours_of(conn: Connection, issue_ids: Sequence[int], now: datetime) -> dict[
 
 def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> dict[int, Whole]:
     """Return what is counted of issues in all."""
-    first, end = moment_of_hour(window.first), moment_of_hour(window.end)
-    if window.is_open:
-        end = LAST_MOMENT
+    first, end = moments_of(window)
     rows = _WHOLE.fetch(conn, {"ids": list(issue_ids), "first": first, "end": end})
     return {
         issue_id: Whole(issue_id, events, users, bool(is_within))
         for issue_id, events, users, is_within in rows
     }
+
+
+def moments_of(window: Window) -> tuple[datetime, datetime]:
+    """Return when a window begins, and when it ends; an open one ends never."""
+    end = LAST_MOMENT if window.is_open else moment_of_hour(window.end)
+    return moment_of_hour(window.first), end
 
 
 def users_of(
@@ -127,15 +138,33 @@ def users_of(
     given = {"first": window.first, "end_day": -(-end // HOURS_A_DAY)}
     for issue_id, users in _MET.fetch(conn, {"ids": list(others), **given}):
         found[issue_id] = users, True
-    # Of an issue with so many users, only those of today are stored.
-    unsure = [n for n, one in others.items() if not window.is_open or one.users >= MAX_USERS]
+    unsure = [n for n, one in others.items() if not _is_sure(one, window)]
     given = {"first_day": window.first // HOURS_A_DAY, "end_day": given["end_day"]}
     for issue_id, users in _BY_DAYS.fetch(conn, {"ids": unsure, **given}):
-        stored = found.get(issue_id, NOBODY)[0]
-        # Both may have too many: a user of two days is counted twice, or is of other days alone.
-        at_most = max(stored, int(users)) if window.is_open else min(stored, int(users))
-        found[issue_id] = min(at_most, MAX_USERS), False
+        met = found.get(issue_id, NOBODY)[0]
+        found[issue_id] = users_in(others[issue_id], met, int(users), window)
     return found
+
+
+def users_in(whole: Whole, met: int, by_days: int | None, window: Window) -> tuple[int, bool]:
+    """Return the users of an issue in a window, and whether that is exact.
+
+    :param met: its stored users who were met in the window or around it.
+    :param by_days: the sum of the users of its days in the window.
+    """
+    if whole.is_within:
+        return whole.users, True
+    if by_days is None or _is_sure(whole, window):
+        return met, True
+    # Both may have too many: a user of two days is counted twice, or is of other days alone.
+    users = max(met, by_days) if window.is_open else min(met, by_days)
+    return min(users, MAX_USERS), False
+
+
+def _is_sure(whole: Whole, window: Window) -> bool:
+    """Return whether the stored users are all there were in the window."""
+    # Of an issue with so many users, only those of today are stored.
+    return window.is_open and whole.users < MAX_USERS
 
 
 def _whole(dialect: str, size: int) -> Any:
