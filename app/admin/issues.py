@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.filter_bar import ListChoice, read_choice
-from app.admin.header import header_of
+from app.admin.header import header_from
 from app.admin.issue_chart import environment_of, issue_chart, words_about
 from app.admin.list_facts import ListFacts, read_facts
 from app.admin.lookups import recent_values
@@ -152,7 +152,7 @@ def list_of_issues() -> ResponseReturnValue:
                 found = _find(conn, form, after)
             except QueryError as error:
                 line = QueryLine(line.text, error=error)
-        header, facts = header_of(conn), read_facts(conn)
+        header, facts = header_from(conn), read_facts(conn)
         names, users, highest = header.projects, facts.users, facts.highest
         groups = groups_of(recent_values(conn, facts.newest), names, users)
         more = _more_of(conn, form, found, now, facts, names) if found else {}
@@ -195,11 +195,11 @@ def list_of_issues() -> ResponseReturnValue:
 @bp.get("/live/issues")
 @access.admin
 def issue_news() -> ResponseReturnValue:
-    """Show how many issues have new events since the list was shown."""
+    """Show how many issues have new events since the list was shown; by default, since now."""
     choice, line = read_issues(request.args)
-    since = read_moment(request.args.get("since", ""))
+    since = read_moment(request.args.get("since", "")) or utc_now()
     count = Count(0, is_exact=True)
-    if line.error is None and since is not None:
+    if line.error is None:
         with current_store().read() as conn:
             filter = choice.form.filter.resolved(conn).selection(seen_since=since)
             count = count_matching(conn, filter, MAX_COUNT + 1)
