@@ -10,7 +10,7 @@ more than eight days ago (:mod:`.over_time`): a range then has whole days. Users
 range that goes on until now. In one that ended before, a user of days before and after it may be
 counted too; the number is then not exact. Counts end at MAX_USERS.
 
-A page of a list has four questions at most, however many issues it has, and reads at most
+A page of a list has two questions, however many issues it has, and reads at most
 MAX_BUCKETS numbers for each issue.
 """
 
@@ -18,27 +18,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, func, literal_column, select
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from app.inputs import Range
 from app.issues.tables import issue_days, issue_hours, issues
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE, MAX_USERS
 from app.stats.windows import (
-    FOREVER,
     HOURS_A_DAY,
     Counted,
     Window,
     hour_number,
     moment_of_hour,
+    placed,
     window_of,
 )
 from app.store import DriverStatement
 from app.store.driver import is_in
 
 NOBODY = (0, True)
+# The kinds of the rows of a question: events of a bucket, users, and users of the days added up.
+EVENTS, MET, BY_DAYS = 1, 2, 3
 LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -70,20 +85,28 @@ class Whole(NamedTuple):
 
 
 def figures_of(
-    conn: Connection, issue_ids: Sequence[int], range: Range, *, with_before: bool = False
+    conn: Connection,
+    issue_ids: Sequence[int],
+    range: Range,
+    *,
+    with_before: bool = False,
+    known: Iterable[Row[Any]] | None = None,
 ) -> dict[int, Figures]:
     """Return the figures of each issue in a range.
 
     :param issue_ids: at most 1,000.
     :param with_before: whether the events of the range before are read too.
+    :param known: the rows of these issues, if they were read before.
     """
     if not issue_ids:
         return {}
     window = window_of(range) if with_before else window_of(range).without_before()
-    counts = COUNTED.counts(conn, issue_ids, window)
     has_before = window.begin < window.first
-    wholes = whole_issues(conn, issue_ids, window)
-    users = users_of(conn, [one for one in wholes.values() if counts.get(one.id)], window)
+    if known is None:
+        wholes = whole_issues(conn, issue_ids, window)
+    else:
+        wholes = {row.id: _whole_of(row, window) for row in known}
+    counts, users = _read(conn, issue_ids, wholes, window)
     found = {}
     for issue_id in issue_ids:
         of_issue = counts.get(issue_id) or [0] * (window.skipped + window.buckets)
@@ -106,9 +129,7 @@ def hours_of(conn: Connection, issue_ids: Sequence[int], now: datetime) -> dict[
 
 def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> dict[int, Whole]:
     """Return what is counted of issues in all."""
-    first, end = moment_of_hour(window.first), moment_of_hour(window.end)
-    if window.is_open:
-        end = LAST_MOMENT
+    first, end = _moments(window)
     rows = _WHOLE.fetch(conn, {"ids": list(issue_ids), "first": first, "end": end})
     return {
         issue_id: Whole(issue_id, events, users, bool(is_within))
@@ -116,26 +137,62 @@ def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> 
     }
 
 
-def users_of(
-    conn: Connection, wholes: Iterable[Whole], window: Window
-) -> dict[int, tuple[int, bool]]:
-    """Return the users of issues in a window, and whether that is exact; without those with 0."""
-    some = [one for one in wholes if one.users]
-    found = {one.id: (one.users, True) for one in some if one.is_within}
-    others = {one.id: one for one in some if not one.is_within}
-    end = FOREVER if window.is_open else window.end
-    given = {"first": window.first, "end_day": -(-end // HOURS_A_DAY)}
-    for issue_id, users in _MET.fetch(conn, {"ids": list(others), **given}):
-        found[issue_id] = users, True
+def _whole_of(row: Row[Any], window: Window) -> Whole:
+    first, end = _moments(window)
+    is_within = row.first_seen >= first and row.last_seen < end
+    return Whole(row.id, row.times_seen, row.users, is_within)
+
+
+def _moments(window: Window) -> tuple[datetime, datetime]:
+    """Return the first moment of a window, and the first one after it."""
+    end = LAST_MOMENT if window.is_open else moment_of_hour(window.end)
+    return moment_of_hour(window.first), end
+
+
+def _read(
+    conn: Connection, issue_ids: Sequence[int], wholes: dict[int, Whole], window: Window
+) -> tuple[dict[int, list[int]], dict[int, tuple[int, bool]]]:
+    """Return the events of the buckets of a window and the users in it, with one question.
+
+    :return: the users with whether they are exact; issues without any are left out.
+    """
+    others = [one for one in wholes.values() if one.users and not one.is_within]
     # Of an issue with so many users, only those of today are stored.
-    unsure = [n for n, one in others.items() if not window.is_open or one.users >= MAX_USERS]
-    given = {"first_day": window.first // HOURS_A_DAY, "end_day": given["end_day"]}
-    for issue_id, users in _BY_DAYS.fetch(conn, {"ids": unsure, **given}):
-        stored = found.get(issue_id, NOBODY)[0]
-        # Both may have too many: a user of two days is counted twice, or is of other days alone.
-        at_most = max(stored, int(users)) if window.is_open else min(stored, int(users))
-        found[issue_id] = min(at_most, MAX_USERS), False
-    return found
+    unsure = {one.id for one in others if not window.is_open or one.users >= MAX_USERS}
+    given = COUNTED.values(window) | {
+        "first_hour": window.first,
+        "first_day": window.first // HOURS_A_DAY,
+    }
+    statement = _statement(COUNTED.shape(window), bool(others), bool(unsure))
+    rows: dict[int, list[tuple[Any, ...]]] = {EVENTS: [], MET: [], BY_DAYS: []}
+    for kind, *row in statement.fetch(conn, given | {"ids": list(issue_ids)}):
+        rows[kind].append(tuple(row))
+    counts = placed(rows[EVENTS], window)
+    users = {one.id: (one.users, True) for one in wholes.values() if one.is_within}
+    users |= {number: (int(met), True) for number, _, met in rows[MET] if number not in users}
+    for number, _, by_days in rows[BY_DAYS]:
+        if number in unsure:
+            users[number] = _about(users.get(number, NOBODY)[0], int(by_days), window), False
+    return counts, {number: found for number, found in users.items() if number in counts}
+
+
+def _about(stored: int, by_days: int, window: Window) -> int:
+    """Return the users of a window, from those that are stored and those of each of its days."""
+    # Both may have too many: a user of two days is counted twice, or is of other days alone.
+    return min(max(stored, by_days) if window.is_open else min(stored, by_days), MAX_USERS)
+
+
+@cache
+def _statement(shape: tuple[bool, bool], has_met: bool, has_days: bool) -> DriverStatement:
+    """Return the statement for rows of a kind, an id, a bucket and a number."""
+
+    def build(dialect: str, size: int) -> Any:
+        events = [query.subquery() for query in COUNTED.queries(shape, size)]
+        parts = [select(literal_column(str(EVENTS)), *one.c) for one in events]
+        parts += [_met(size)] if has_met else []
+        return union_all(*parts, *([_by_days(size)] if has_days else []))
+
+    return DriverStatement(build, takes="ids")
 
 
 def _whole(dialect: str, size: int) -> Any:
@@ -149,25 +206,25 @@ def _whole(dialect: str, size: int) -> Any:
     return select(*of_issue).where(is_in(columns.id, "ids", size))
 
 
-def _met(dialect: str, size: int) -> Any:
+def _met(size: int) -> Select[Any]:
     columns = affected_users.c
     of_issues = columns.kind == literal_column(str(ISSUE)), is_in(columns.of_id, "ids", size)
     return (
-        select(columns.of_id, func.count())
+        select(literal_column(str(MET)), columns.of_id, literal_column("0"), func.count())
         .where(
             *of_issues,
-            columns.last_hour >= bindparam("first", type_=Integer),
+            columns.last_hour >= bindparam("first_hour", type_=Integer),
             columns.first_day < bindparam("end_day", type_=Integer),
         )
         .group_by(columns.of_id)
     )
 
 
-def _by_days(dialect: str, size: int) -> Any:
-    columns = affected_days.c
+def _by_days(size: int) -> Select[Any]:
+    columns, users = affected_days.c, func.sum(affected_days.c.users)
     of_issues = columns.kind == literal_column(str(ISSUE)), is_in(columns.of_id, "ids", size)
     return (
-        select(columns.of_id, func.sum(columns.users))
+        select(literal_column(str(BY_DAYS)), columns.of_id, literal_column("0"), users)
         .where(
             *of_issues,
             columns.day >= bindparam("first_day", type_=Integer),
@@ -179,4 +236,3 @@ def _by_days(dialect: str, size: int) -> Any:
 
 COUNTED = Counted(issue_hours, issue_days)
 _WHOLE = DriverStatement(_whole, takes="ids")
-_MET, _BY_DAYS = DriverStatement(_met, takes="ids"), DriverStatement(_by_days, takes="ids")
