@@ -100,7 +100,8 @@ class Term:
         sign = "!" if self.is_negated else ""
         operator = "" if self.operator == "=" else self.operator
         texts = [str(value) for value in self.values]
-        is_list = len(texts) > 1 or texts[0].startswith("[")
+        # A free word is never a list.
+        is_list = len(texts) > 1 or bool(self.key and texts[0].startswith("["))
         values = f"[{','.join(texts)}]" if is_list else texts[0]
         return f"{sign}{_written_key(self)}{operator}{values}"
 
@@ -326,7 +327,9 @@ def _written_key(term: Term) -> str:
     key = term.key
     if not key:
         return ""
-    if term.tag == key and not _KEY.fullmatch(key):
+    # "std::vector" is a text, so the tag "std" with the value ":vector" is written in brackets.
+    is_text = str(term.values[0]).startswith(("//", ":"))
+    if term.tag == key and (is_text or not _KEY.fullmatch(key)):
         return f"tags[{key if _NAME_OF_TAG.fullmatch(key) else _quoted(key)}]:"
     return f"{key}:"
 

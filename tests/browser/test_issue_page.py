@@ -120,7 +120,7 @@ def test_issue_is_resolved_by_its_key_or_button_and_merged_by_number(
     server.insert({"message": f"{name} into"})
     page = watched.go(f"/admin/issues?q={name}")
     page.locator("a.target").click()
-    number = page.url.rpartition("/")[2]
+    number = page.url.partition("?")[0].rpartition("/")[2]
     server.insert({"message": f"{name} from"})
     watched.go(f"/admin/issues?q={name} from").locator("a.target").click()
     expect(page.locator("h1")).to_have_text(f"{name} from")

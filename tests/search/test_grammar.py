@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.search.errors import QueryError
@@ -137,6 +137,8 @@ def test_key_that_looks_like_a_typo_gets_a_hint() -> None:
 
 
 @given(PIECES | TEXTS)
+@example("[ ![a x:[[] x:[[,a]")
+@example("tags[std]::vector tags[a]://b")
 def test_what_was_read_is_written_back(text: str) -> None:
     try:
         query = parse(text)
@@ -148,6 +150,7 @@ def test_what_was_read_is_written_back(text: str) -> None:
 
 
 @given(st.sampled_from([*EVENT_KEYS, "", "region", "tags[level]"]) | TEXTS, TEXTS)
+@example("A", ":")
 def test_added_term_is_read_as_exactly_this_value(key: str, value: str) -> None:
     if key == "level" or "\x00" in key + value:
         return
