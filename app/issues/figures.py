@@ -105,8 +105,8 @@ def figures_of(
     if known is None:
         wholes = whole_issues(conn, issue_ids, window)
     else:
-        wholes = {row.id: _whole_of(row, window) for row in known}
-    counts, users = _read(conn, issue_ids, wholes, window)
+        wholes = {row.id: whole_of(row, window) for row in known}
+    counts, users = events_and_users(conn, issue_ids, wholes, window)
     found = {}
     for issue_id in issue_ids:
         of_issue = counts.get(issue_id) or [0] * (window.skipped + window.buckets)
@@ -137,7 +137,8 @@ def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> 
     }
 
 
-def _whole_of(row: Row[Any], window: Window) -> Whole:
+def whole_of(row: Row[Any], window: Window) -> Whole:
+    """Return what is counted of an issue in all, from its row."""
     first, end = _moments(window)
     is_within = row.first_seen >= first and row.last_seen < end
     return Whole(row.id, row.times_seen, row.users, is_within)
@@ -149,7 +150,7 @@ def _moments(window: Window) -> tuple[datetime, datetime]:
     return moment_of_hour(window.first), end
 
 
-def _read(
+def events_and_users(
     conn: Connection, issue_ids: Sequence[int], wholes: dict[int, Whole], window: Window
 ) -> tuple[dict[int, list[int]], dict[int, tuple[int, bool]]]:
     """Return the events of the buckets of a window and the users in it, with one question.

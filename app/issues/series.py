@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.events.tables import events
 from app.inputs.period import DAY_S, HOUR_S, Range
-from app.issues.figures import COUNTED, NOBODY, Whole, users_of
+from app.issues.figures import COUNTED, NOBODY, events_and_users, whole_of
 from app.stats.tables import affected_days
 from app.stats.users import ISSUE, Subject, of_subject
 from app.stats.windows import HOURS_A_DAY, Window, hour_of, moment_of_hour, window_of
@@ -52,22 +52,19 @@ class InRange(NamedTuple):
 def issue_in_range(conn: Connection, issue: Row[Any], range: Range) -> InRange:
     """Return the figures of an issue in a range with its events over time, for a page.
 
-    It asks the store four times at most, and never reads events.
+    It asks the store once, and never reads events.
 
     :param issue: a row of ``issues``.
     """
     window = window_of(range, step_s=range.step_s)
-    counts = COUNTED.counts(conn, [issue.id], window).get(issue.id)
-    series = make_series(window, counts or [0] * (window.skipped + window.buckets), None)
+    wholes = {issue.id: whole_of(issue, window)}
+    counts, users = events_and_users(conn, [issue.id], wholes, window)
+    of_issue = counts.get(issue.id) or [0] * (window.skipped + window.buckets)
+    series = make_series(window, of_issue, None)
     if range.is_all:
         return InRange(issue.times_seen, issue.users, True, series)
     events_ = sum(point.events for point in series.points)
-    is_within = issue.first_seen >= moment_of_hour(window.first) and (
-        window.is_open or issue.last_seen < moment_of_hour(window.end)
-    )
-    whole = Whole(issue.id, issue.times_seen, issue.users, is_within)
-    met = users_of(conn, [whole], window) if events_ else {}
-    return InRange(events_, *met.get(issue.id, NOBODY), series)
+    return InRange(events_, *(users.get(issue.id, NOBODY) if events_ else NOBODY), series)
 
 
 def series_of(conn: Connection, issue_id: int, range: Range) -> Series:
