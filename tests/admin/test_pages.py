@@ -51,7 +51,7 @@ PAGES = [
 # The questions that a page may ask the store. The status page also measures the store: pages or
 # relations, and bytes by project; and it lists how each project is sent on, and what was refused.
 QUESTIONS = 12
-MORE_QUESTIONS = {"/admin/deliveries": 14, "/admin/status": 30}
+MORE_QUESTIONS = {"/admin/deliveries": 14, "/admin/releases": 14, "/admin/status": 30}
 
 
 def record(message: str = "declined") -> str:
