@@ -19,7 +19,7 @@ from datetime import timedelta
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.rules.kind import Parts
-from app.alerts.task import AlertTask
+from app.alerts.task import GATHER, AlertTask
 from app.delivery.accounting import check
 from app.delivery.destination_sender import Rules
 from app.delivery.destinations import Destinations
@@ -119,8 +119,9 @@ class Worker:
         self.owner = self._forwarder.owner
         measured = Parts(destinations, config.DATA_DIR, intake)
         every_s = config.ALERTS_EVALUATE_EVERY_S
+        evaluator = Evaluator(store, measured, every_s, min(GATHER, timedelta(seconds=every_s) / 3))
         self._tasks = [
-            AlertTask(store, dispatcher, Evaluator(store, measured, every_s), every_s, self.owner),
+            AlertTask(store, dispatcher, evaluator, every_s, self.owner),
             *(make(self.owner) for make in tasks),
             PressureTask(store, self.owner, config.MAX_STORE_BYTES),
             CountingTask(store, self.owner),

@@ -1,13 +1,17 @@
-"""`make scenarios`: Sentry broken in four ways at once; all pages and answers must agree.
+"""`make scenarios`: what people meet, played against a service with production settings.
 
-There are five projects with random names and numbers. The upstream of one works, one answers 403,
-one answers 503, one never answers, and one project has no upstream. Each project gets events over
+*Broken*: Sentry is broken in four ways at once, and all pages and answers must agree. There are
+five projects with random names and numbers. The upstream of one works, one answers 403, one answers
+503, one never answers, and one project has no upstream. Each project gets events over
 HTTP, in a service with production settings. Then pages, API, metrics and health are read as a
 person and a program read them, and compared with the sent events. At the end everything is
 repaired, and every event must have arrived at its Sentry once.
 
-    scenarios.py          the steps            scenarios_pages.py   reading pages
-    scenarios_checks.py   the checks
+*Deploy* and *customer* have modules of their own.
+
+    scenarios.py          the steps            scenarios_pages.py      reading pages
+    scenarios_checks.py   the checks           scenarios_deploy.py     a bad deploy
+                                               scenarios_customer.py   a customer writes
 """
 
 from __future__ import annotations
@@ -24,11 +28,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import scenarios_customer, scenarios_deploy
 from benchmarks.scenarios_checks import WAYS, Case, check_broken, check_mended, check_trigger
-from benchmarks.scenarios_pages import Person
+from benchmarks.scenarios_pages import Person, serving_person
 from benchmarks.second_door import report
 from tests.fake_sentry import FakeSentry
-from tests.server_process import Server, free_port, wait_for
+from tests.server_process import wait_for
 
 CALLERS = 4
 BUGS = 5
@@ -68,21 +73,8 @@ def serving(chance: random.Random, events: int, folder: Path) -> Iterator[Run]:
         for way, mood in (("403", "403"), ("503", "503"), ("timing out", "hang")):
             fakes[way].set_mood(mood)
         own_fake = stack.enter_context(FakeSentry()) if chance.random() < 0.5 else None
-        port, password, token = free_port(), secrets.token_hex(12), secrets.token_hex(16)
-        environ = {
-            "ENVIRONMENT": "production",
-            "PUBLIC_URL": f"http://127.0.0.1:{port}",
-            "SECRET_KEY": secrets.token_hex(32),
-            "ADMIN_PASSWORD": password,
-            "API_TOKEN": token,
-            "WEB_CONCURRENCY": "2",
-            "SENTRY_DSN": own_fake.dsn() if own_fake else "",
-        }
-        server = Server(folder / "data", port=port, **environ)
-        stack.callback(server.stop)
-        server.wait_ready()
-        person = Person(server.url, password, token)
-        person.log_in()
+        dsn = own_fake.dsn() if own_fake else ""
+        _, person = stack.enter_context(serving_person(folder, SENTRY_DSN=dsn))
         for case in cases:
             make_project(person, case, fakes[case.way])
         yield Run(person, cases, fakes, own_fake)
@@ -169,6 +161,19 @@ def play(run: Run) -> None:
     run.wrong += check_mended(run.person, run.cases, run.fakes)
 
 
+def play_broken(seed: int, events: int) -> list[str]:
+    """Run the scenario of Sentry broken in four ways; return a line for each error."""
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        serving(random.Random(seed), events, Path(folder)) as run,
+    ):
+        for case in run.cases:
+            print(f"  {case.way}: {case.name}, project {case.project_id}, {case.events} events")
+        print(f"  this application: {'a DSN' if run.own_fake else 'no DSN'}", flush=True)
+        play(run)
+    return run.wrong
+
+
 def main() -> int:
     """Run with the options of the command line; return 1 if a check failed."""
     parser = argparse.ArgumentParser(
@@ -178,21 +183,23 @@ def main() -> int:
     )
     parser.add_argument("--events", type=int, default=200, help="a project, at least (%(default)s)")
     parser.add_argument("--seed", type=int, help="of names and numbers (another one each time)")
+    parser.add_argument("--part", choices=("broken", "deploy", "customer"), help="only this one")
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    print(f"\nSentry broken in four ways, seed {seed} (two minutes)", flush=True)
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
-        serving(random.Random(seed), options.events, Path(folder)) as run,
-    ):
-        for case in run.cases:
-            print(f"  {case.way}: {case.name}, project {case.project_id}, {case.events} events")
-        print(f"  this application: {'a DSN' if run.own_fake else 'no DSN'}", flush=True)
-        play(run)
-    for text in run.wrong:
+    parts = {
+        "broken": ("Sentry broken in four ways", lambda: play_broken(seed, options.events)),
+        "deploy": ("a bad deploy", lambda: scenarios_deploy.play(seed)),
+        "customer": ("a customer writes", lambda: scenarios_customer.play(seed)),
+    }
+    wrong: list[str] = []
+    for part, (title, run) in parts.items():
+        if options.part in (None, part):
+            print(f"\n{title}, seed {seed} (one to three minutes)", flush=True)
+            wrong += run()
+    for text in wrong:
         print(f"  WRONG  {text}")
-    print(f"  {len(run.wrong) or 'nothing'} wrong")
-    return 1 if run.wrong else 0
+    print(f"  {len(wrong) or 'nothing'} wrong")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

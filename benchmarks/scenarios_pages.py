@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 
-from tests.server_process import http
+from config import ROOT
+from tests.server_process import Server, free_port, http, settings
 
 # Tags that begin a new block of text. The words within a block belong together.
 BLOCKS = frozenset({"p", "li", "tr", "dt", "dd", "h1", "h2", "th", "td", "header", "main"})
@@ -111,9 +118,9 @@ class Person:
     token: str
     cookies: dict[str, str] = field(default_factory=dict)
 
-    def log_in(self) -> None:
-        """Log in as admin."""
-        self.send("/admin/login", "/admin/login", username="admin", password=self.password)
+    def log_in(self, username: str = "admin") -> None:
+        """Log in."""
+        self.send("/admin/login", "/admin/login", username=username, password=self.password)
 
     def page(self, path: str) -> Page:
         """Return a page.
@@ -125,6 +132,16 @@ class Person:
         if answer.status != 200:
             raise RuntimeError(f"{path}: {answer.status} {answer.data[:200]!r}")
         return Page(answer.data.decode(), asked_at)
+
+    def follow(self, path: str) -> tuple[Page, str]:
+        """Open an address as a browser does; return the page and the address it came from."""
+        asked_at = datetime.now(UTC)
+        answer = self._ask("GET", path)
+        if answer.status in (302, 303):
+            return self.follow(str(answer.headers["Location"]).removeprefix(self.url))
+        if answer.status != 200:
+            raise RuntimeError(f"{path}: {answer.status} {answer.data[:200]!r}")
+        return Page(answer.data.decode(), asked_at), path
 
     def send(self, path: str, page: str, **fields: Any) -> str:
         """Send a form of a page; return the address that it redirects to.
@@ -173,3 +190,45 @@ class Person:
         for line in answer.headers.getlist("Set-Cookie"):
             self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
         return answer
+
+
+@contextmanager
+def serving_person(folder: Path, **environ: str) -> Iterator[tuple[Server, Person]]:
+    """Start the service with production settings, and log a person in as admin.
+
+    :param environ: further settings.
+    """
+    port, password, token = free_port(), secrets.token_hex(12), secrets.token_hex(16)
+    production = {
+        "ENVIRONMENT": "production",
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "SECRET_KEY": secrets.token_hex(32),
+        "ADMIN_PASSWORD": password,
+        "API_TOKEN": token,
+        "WEB_CONCURRENCY": "2",
+        "SENTRY_DSN": "",
+    }
+    server = Server(folder / "data", port=port, **production, **environ)
+    try:
+        server.wait_ready()
+        person = Person(server.url, password, token)
+        person.log_in()
+        yield server, person
+    finally:
+        server.stop()
+
+
+def another_person(server: Server, person: Person, username: str) -> Person:
+    """Make another user with the same password, and log in as that user."""
+    subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "user", "add", username],
+        cwd=ROOT,
+        env=settings(server.data_dir),
+        input=f"{person.password}\n{person.password}\n",
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    other = Person(person.url, person.password, person.token)
+    other.log_in(username)
+    return other

@@ -8,10 +8,13 @@ from typing import Any
 from flask import current_app, url_for
 from markupsafe import Markup
 
-from app.admin.filters import age, ago, ignored_until
+from app.admin.filters import age, ago, ignored_until, plural
 from app.admin.remembered import Remembered
+from app.admin.sparkline import sparkline
 from app.admin.values import shorten
 from app.inputs.period import Range
+from app.issues.listed import Packed, unpacked
+from app.stats.windows import Window
 from app.store import utc_now
 
 # About 1,500 rows.
@@ -26,6 +29,7 @@ def issue_rows(
     tab: str = "unresolved",
     range: Range | None = None,
     asked: str = "",
+    window: Window | None = None,
     **columns: Mapping[int, Any] | None,
 ) -> Markup:
     """Return the rows as HTML; each is remembered by the whole issue and all else that it shows.
@@ -35,7 +39,9 @@ def issue_rows(
     :param tab: the status that rows do not say, since all of them have it.
     :param range: issues that were first seen in it are marked as new.
     :param asked: what the links to the issues end with: the query whose event they show.
+    :param window: the hours of ``figures``.
     :param columns: by name, a value for each issue id; it must be hashable. ``None`` is left out.
+        Those of a range are ``figures``, of :mod:`app.issues.listed`.
     """
     now, links_to = utc_now(), url_for("admin.list_of_issues")
     new_since = range.start if range else None
@@ -48,13 +54,36 @@ def issue_rows(
         is_new = new_since is not None and issue.first_seen >= new_since
         until = ignored_until(issue, now) if issue.ignore_until else ""
         shown = (links_to, project, chosen_by, tab, is_new, asked)
-        key = (*shown, *times, until, *issue, *values.items())
+        key = (
+            *shown,
+            window,
+            range is not None and range.is_all,
+            *times,
+            until,
+            *issue,
+            *values.items(),
+        )
         row = _rows.get(key)
         if row is None:
+            if window is not None and range is not None:
+                values |= _of_range(issue, values.pop("figures"), window, range)
             row = _draw(issue, *shown[1:], values)
             _rows.put(key, row)
         html.append(row)
     return Markup("".join(html))  # noqa: S704 -- a template of ours, which escapes
+
+
+def _of_range(issue: Any, packed: Packed, window: Window, range: Range) -> dict[str, Any]:
+    """Return the values of a row that are of a range."""
+    found = unpacked(issue, packed, window, range)
+    words = f"{plural(found.events, 'event')} in the range"
+    return {
+        "events": found.events,
+        "users": found.users,
+        "sign": "" if found.users_are_exact else "~",
+        "sparkline": sparkline(list(found.trend))._replace(label=words),
+        "comments": packed.comments,
+    }
 
 
 def title_parts(issue: Any) -> tuple[str, str]:
@@ -74,5 +103,6 @@ def _draw(
     asked: str,
     values: dict[str, Any],
 ) -> str:
+    values = {"events": issue.times_seen, "users": issue.users} | values
     drawn: Any = current_app.jinja_env.get_template("_issue_row.html").module
     return str(drawn.row(issue, project, chosen_by, tab, is_new, asked, **values))

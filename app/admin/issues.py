@@ -12,19 +12,19 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.filter_bar import ListChoice, read_choice
+from app.admin.issue_chart import environment_of, issue_chart, words_about
 from app.admin.lookups import project_names, recent_values, user_names
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
-from app.admin.range_bar import range_bar
-from app.admin.search_notes import asked_of, search_notes
-from app.admin.sparkline import sparklines
+from app.admin.range_bar import range_bar, with_period
+from app.admin.search_notes import Note, asked_of, search_notes
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
-from app.issues.figures import hours_of
-from app.issues.filter import IssueSelection, Sort
+from app.issues.filter import IssueSelection
+from app.issues.in_range import CANDIDATES, page_by_figure
+from app.issues.listed import packed_of
 from app.issues.queries import (
     Cursor,
-    comments_of,
     count_by_status,
     count_matching,
     cursor_of,
@@ -38,6 +38,7 @@ from app.search.errors import QueryError
 from app.search.grammar import Query, without
 from app.search.issue_search import IssueSearch
 from app.search.issue_terms import statuses_of
+from app.stats.windows import window_of
 from app.store import utc_now
 from app.store.paging import SCAN_ROWS, Count, Page
 from app.web import access
@@ -47,6 +48,9 @@ PAGE_SIZE = 50
 # Tabs stop counting here and show "999+".
 MAX_COUNT = 999
 DEFAULT_PERIOD = "week"
+PageSort = Literal["last_seen", "first_seen", "events", "users", "trend"]
+# What is counted of an issue in all, for the range that has everything.
+IN_ALL = {"events": "times_seen", "users": "users", "trend": "times_seen"}
 # How the text of the Open tab names the ranges.
 SEEN_IN = {
     "hour": "this hour",
@@ -81,7 +85,7 @@ class IssueForm(IssueSearch):
     tab: Annotated[
         Literal["unresolved", "resolved", "ignored", "all"] | None, Control("Status", "status")
     ] = None
-    sort: Annotated[Sort, Control("Sorted by")] = "last_seen"
+    sort: Annotated[PageSort, Control("Sorted by")] = "last_seen"
 
     @property
     def here(self) -> str:
@@ -113,25 +117,29 @@ class Found(NamedTuple):
     :param filter: with what was looked up.
     :param seen: by status, how many issues match.
     :param total: the same, whenever the issues were seen; ``None`` if that is not known.
+    :param is_cut: whether issues that were not compared may belong on the page.
     """
 
     filter: IssueSelection
     page: Page
     seen: dict[str, Count]
     total: dict[str, Count] | None
+    is_cut: bool
 
 
 def read_issues(given: Any) -> tuple[ListChoice[IssueForm], QueryLine]:
     """Read the filter of the page from an address or a form."""
-    line = read_line(given)
-    return read_choice(IssueForm, without_old(given, line)), line
+    line, values = read_line(given), without_old(given, read_line(given))
+    if values.get("sort") == "times_seen":  # Of older addresses.
+        values["sort"] = "events"
+    return read_choice(IssueForm, values), line
 
 
 @bp.get("/issues")
 @access.admin
 def list_of_issues() -> ResponseReturnValue:
     """Show a page of issues; by default the open issues of the week, last seen first."""
-    choice, line = read_issues(request.args)
+    choice, line = read_issues(with_period(request.args, DEFAULT_PERIOD))
     form, now = choice.form, utc_now()
     after = _read_after(form.sort)
     found = None
@@ -145,8 +153,8 @@ def list_of_issues() -> ResponseReturnValue:
         users = user_names(conn)
         groups = groups_of(recent_values(conn), names, users)
         highest = highest_id(conn)
-        more = _more_of(conn, found, now) if found else {}
-        notes = search_notes(conn, choice, form.range(now), found.filter) if found else []
+        more = _more_of(conn, form, found, now) if found else {}
+        notes = _notes(conn, choice, found, now) if found else []
         decision = _decision(conn)
     path = url_for("admin.list_of_issues")
     shown: dict[str, Any] = {
@@ -197,7 +205,7 @@ def issue_news() -> ResponseReturnValue:
 
 def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
     filter = form.filter.resolved(conn).selection()
-    page = page_of_issues(conn, filter, sort=form.sort, after=after, limit=PAGE_SIZE)
+    page, is_ranked = _page(conn, form, filter, after)
     of_any = filter.selection(status=None)
     seen = count_by_status(conn, of_any, MAX_COUNT + 1)
     # An unnarrowed list is counted by an index. Others are counted only for an empty page.
@@ -209,15 +217,41 @@ def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
         ever = {"period": "all", "start": None, "end": None, "status": None}
         whenever = form.filter.model_copy(update=ever).resolved(conn).selection()
         total = count_by_status(conn, whenever, MAX_COUNT + 1)
-    return Found(filter, page, seen, total)
+    return Found(filter, page, seen, total, is_ranked)
 
 
-def _more_of(conn: Connection, found: Found, now: datetime) -> dict[str, Any]:
-    ids = [row.id for row in found.page.rows]
+def _page(
+    conn: Connection, form: IssueForm, filter: IssueSelection, after: Any
+) -> tuple[Page, bool]:
+    """Return the page, and whether not all issues were compared to sort it."""
+    chosen = form.range(utc_now())
+    if form.sort not in IN_ALL or chosen.is_all:
+        sort = IN_ALL.get(form.sort, form.sort)
+        return page_of_issues(conn, filter, sort=sort, after=after, limit=PAGE_SIZE), False
+    ranked = page_by_figure(conn, filter, chosen, form.sort, after=after, limit=PAGE_SIZE)
+    return Page(ranked.rows, ranked.next), ranked.is_cut
+
+
+def _more_of(conn: Connection, form: IssueForm, found: Found, now: datetime) -> dict[str, Any]:
+    window = window_of(form.range(now)).without_before()
+    project_id, environment = found.filter.project_id, environment_of(form.parsed)
     return {
-        "sparklines": sparklines(hours_of(conn, ids, now)),
-        "comments": comments_of(conn, ids),
+        "window": window,
+        "figures": packed_of(conn, [row.id for row in found.page.rows], window),
+        "about": words_about(form.parsed, environment),
+        "chart": issue_chart(conn, form.range(now), project_id, environment),
     }
+
+
+def _notes(
+    conn: Connection, choice: ListChoice[IssueForm], found: Found, now: datetime
+) -> list[Note]:
+    form = choice.form
+    notes = search_notes(conn, choice, form.range(now), found.filter)
+    if found.is_cut:
+        words = f"Compared are the {CANDIDATES} issues that were seen last, and the {CANDIDATES}"
+        notes.append(Note(f"{words} with the highest counts in all."))
+    return notes
 
 
 def _decision(conn: Connection) -> Decision | None:

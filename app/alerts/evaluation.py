@@ -46,10 +46,14 @@ class Evaluator:
     """Evaluates the rules of a store.
 
     :param every_s: interval between evaluations in seconds.
+    :param gather: as for :func:`~app.alerts.issue_alerts.dispatch_issue_alerts`.
     """
 
-    def __init__(self, store: Store, parts: Parts, every_s: float) -> None:
+    def __init__(
+        self, store: Store, parts: Parts, every_s: float, gather: timedelta = timedelta()
+    ) -> None:
         self._store = store
+        self._gather = gather
         self._parts = parts
         self._every = timedelta(seconds=every_s)
         # For kinds with a ``rest_factor``: when they may be measured again.
@@ -63,12 +67,19 @@ class Evaluator:
         ensure_presets(self._store)
         now = utc_now()
         end_ignoring(self._store, now)
-        dispatch_issue_alerts(self._store, now)
+        dispatch_issue_alerts(self._store, now, self._gather)
         found = self._measure(now)
         if found:
             with self._store.write() as conn:
                 _write(conn, found, now)
         return len(found)
+
+    def dispatch(self) -> None:
+        """Raise the notifications about issues that are new or back.
+
+        :raise StoreError: the store does not answer.
+        """
+        dispatch_issue_alerts(self._store, utc_now(), self._gather)
 
     def _measure(self, now: datetime) -> list[_Found]:
         before = now - self._every * SLACK

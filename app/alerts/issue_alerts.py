@@ -10,7 +10,7 @@ notification is raised twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, literal, select, text, update
@@ -40,6 +40,7 @@ _QUIET = ("ignored", DELETED)
 _DUE = (
     select(
         transitions.c.id,
+        transitions.c.at,
         transitions.c.kind,
         transitions.c.issue_id,
         transitions.c.event_id,
@@ -66,14 +67,19 @@ _DUE = (
 )
 
 
-def dispatch_issue_alerts(store: Store, now: datetime) -> int:
-    """Raise the notifications for due transitions, in batches. Return the number of rows."""
+def dispatch_issue_alerts(store: Store, now: datetime, gather: timedelta = timedelta()) -> int:
+    """Raise the notifications for due transitions, in batches. Return the number of rows.
+
+    :param gather: how long the first transition waits for others, so that one notification names
+        all that a deploy brings.
+    """
     told = 0
     while True:
         with store.read() as conn:  # Usually there is nothing to do, so read before writing.
             due = conn.execute(_DUE.limit(1)).first()
+            waits = due is None or now - gather < due.at <= now
             held = any(rule.held and rule.may_notify(now) for rule in watches(conn))
-        if due is None and not held:
+        if waits and not held:
             return told
         with store.write() as conn:
             count = _batch(conn, now)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from datetime import timedelta
 
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
@@ -18,6 +20,10 @@ from app.store.leased_task import LeasedTask
 log = logging.getLogger("app.tracker")
 
 FORGET_EVERY_S = 3600.0
+# Issues that are new or back are notified about sooner than rules are evaluated. The first one
+# waits for others: all errors of a deploy are in one notification, half a minute after the first.
+DISPATCH_EVERY_S = 5.0
+GATHER = timedelta(seconds=20)
 
 
 class AlertTask(LeasedTask):
@@ -36,7 +42,7 @@ class AlertTask(LeasedTask):
         self._dispatcher = dispatcher
         self._evaluator = evaluator
         self._every_s = every_s
-        self._evaluates_at = self._forgets_at = float("-inf")
+        self._evaluates_at = self._dispatches_at = self._forgets_at = float("-inf")
 
     def work(self) -> None:
         """Send due notifications. At intervals, also evaluate rules and remove old rows."""
@@ -44,16 +50,19 @@ class AlertTask(LeasedTask):
         if now >= self._evaluates_at:
             # Set before the evaluation, so that a failed evaluation is not repeated at once.
             self._evaluates_at = now + self._every_s
-            self._evaluate()
+            self._attempt(self._evaluator.work)
+        elif now >= self._dispatches_at:
+            self._dispatches_at = now + DISPATCH_EVERY_S
+            self._attempt(self._evaluator.dispatch)
         if now >= self._forgets_at:
             self._forgets_at = now + FORGET_EVERY_S
             with self.store.write(durable=False) as conn:
                 forget_before(conn, utc_now() - KEPT)
         self._dispatcher.send_due(self.stopping)
 
-    def _evaluate(self) -> None:
+    def _attempt(self, step: Callable[[], object]) -> None:
         try:
-            self._evaluator.work()
+            step()
         except StoreError:
             raise
         except Exception:

@@ -118,6 +118,15 @@ def series_of_projects(
     return make_series(window, counts, _users_by_step(conn, scope, window, range.step_s))
 
 
+def events_of_projects(
+    conn: Connection, range: Range, project_id: int | None = None, environment: str | None = None
+) -> Series:
+    """Return the series of a project and environment; the users of a step are not known."""
+    scope = _scope_of(conn, project_id, environment)
+    window = window_of(range, step_s=range.step_s)
+    return make_series(window, _counts(conn, scope, window), None)
+
+
 def _scope_of(conn: Connection, project_id: int | None, environment: str | None) -> Scope:
     columns = project_environments.c
     query = select(columns.id)

@@ -83,6 +83,13 @@ class Whole(NamedTuple):
     users: int
     is_within: bool
 
+    @classmethod
+    def of(cls, issue: Any, window: Window) -> Whole:
+        """Return what a row of an issue says of it."""
+        first, end = moments_of(window)
+        is_within = first <= issue.first_seen and issue.last_seen < end
+        return cls(issue.id, issue.times_seen, issue.users, is_within)
+
 
 def figures_of(
     conn: Connection,
@@ -105,7 +112,7 @@ def figures_of(
     if known is None:
         wholes = whole_issues(conn, issue_ids, window)
     else:
-        wholes = {row.id: whole_of(row, window) for row in known}
+        wholes = {row.id: Whole.of(row, window) for row in known}
     counts, users = events_and_users(conn, issue_ids, wholes, window)
     found = {}
     for issue_id in issue_ids:
@@ -129,7 +136,7 @@ def hours_of(conn: Connection, issue_ids: Sequence[int], now: datetime) -> dict[
 
 def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> dict[int, Whole]:
     """Return what is counted of issues in all."""
-    first, end = _moments(window)
+    first, end = moments_of(window)
     rows = _WHOLE.fetch(conn, {"ids": list(issue_ids), "first": first, "end": end})
     return {
         issue_id: Whole(issue_id, events, users, bool(is_within))
@@ -137,15 +144,8 @@ def whole_issues(conn: Connection, issue_ids: Sequence[int], window: Window) -> 
     }
 
 
-def whole_of(row: Row[Any], window: Window) -> Whole:
-    """Return what is counted of an issue in all, from its row."""
-    first, end = _moments(window)
-    is_within = row.first_seen >= first and row.last_seen < end
-    return Whole(row.id, row.times_seen, row.users, is_within)
-
-
-def _moments(window: Window) -> tuple[datetime, datetime]:
-    """Return the first moment of a window, and the first one after it."""
+def moments_of(window: Window) -> tuple[datetime, datetime]:
+    """Return when a window begins, and when it ends; an open one ends never."""
     end = LAST_MOMENT if window.is_open else moment_of_hour(window.end)
     return moment_of_hour(window.first), end
 
@@ -158,29 +158,45 @@ def events_and_users(
     :return: the users with whether they are exact; issues without any are left out.
     """
     others = [one for one in wholes.values() if one.users and not one.is_within]
-    # Of an issue with so many users, only those of today are stored.
-    unsure = {one.id for one in others if not window.is_open or one.users >= MAX_USERS}
+    unsure = any(not _is_sure(one, window) for one in others)
     given = COUNTED.values(window) | {
         "first_hour": window.first,
         "first_day": window.first // HOURS_A_DAY,
     }
-    statement = _statement(COUNTED.shape(window), bool(others), bool(unsure))
+    statement = _statement(COUNTED.shape(window), bool(others), unsure)
     rows: dict[int, list[tuple[Any, ...]]] = {EVENTS: [], MET: [], BY_DAYS: []}
     for kind, *row in statement.fetch(conn, given | {"ids": list(issue_ids)}):
         rows[kind].append(tuple(row))
     counts = placed(rows[EVENTS], window)
-    users = {one.id: (one.users, True) for one in wholes.values() if one.is_within}
-    users |= {number: (int(met), True) for number, _, met in rows[MET] if number not in users}
-    for number, _, by_days in rows[BY_DAYS]:
-        if number in unsure:
-            users[number] = _about(users.get(number, NOBODY)[0], int(by_days), window), False
-    return counts, {number: found for number, found in users.items() if number in counts}
+    met = {number: int(users) for number, _, users in rows[MET]}
+    by_days = {number: int(users) for number, _, users in rows[BY_DAYS]}
+    users = {
+        number: users_in(whole, met.get(number, 0), by_days.get(number), window)
+        for number, whole in wholes.items()
+        if number in counts
+    }
+    return counts, users
 
 
-def _about(stored: int, by_days: int, window: Window) -> int:
-    """Return the users of a window, from those that are stored and those of each of its days."""
+def users_in(whole: Whole, met: int, by_days: int | None, window: Window) -> tuple[int, bool]:
+    """Return the users of an issue in a window, and whether that is exact.
+
+    :param met: its stored users who were met in the window or around it.
+    :param by_days: the sum of the users of its days in the window.
+    """
+    if whole.is_within:
+        return whole.users, True
+    if by_days is None or _is_sure(whole, window):
+        return met, True
     # Both may have too many: a user of two days is counted twice, or is of other days alone.
-    return min(max(stored, by_days) if window.is_open else min(stored, by_days), MAX_USERS)
+    users = max(met, by_days) if window.is_open else min(met, by_days)
+    return min(users, MAX_USERS), False
+
+
+def _is_sure(whole: Whole, window: Window) -> bool:
+    """Return whether the stored users are all there were in the window."""
+    # Of an issue with so many users, only those of today are stored.
+    return window.is_open and whole.users < MAX_USERS
 
 
 @cache

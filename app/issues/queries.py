@@ -194,24 +194,6 @@ def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[
     return select(*counts)
 
 
-def comments_of(conn: Connection, issue_ids: list[int]) -> dict[int, int]:
-    """Return how many comments each issue has."""
-    found = dict.fromkeys(issue_ids, 0)
-    rows = conn.execute(_comments(), {"ids": issue_ids}) if issue_ids else ()
-    found.update((issue_id, count) for issue_id, count in rows)
-    return found
-
-
-@cache
-def _comments() -> Select[int, int]:
-    columns = transitions.c
-    return (
-        select(columns.issue_id, func.count())
-        .where(columns.issue_id.in_(bindparam("ids", expanding=True)), columns.kind == "commented")
-        .group_by(columns.issue_id)
-    )
-
-
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
     """Return an issue's tags by name, each with its ``top`` most frequent values."""
     found: dict[str, list[Row[Any]]] = {}

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.events.tables import events
 from app.inputs.period import DAY_S, HOUR_S, Range
-from app.issues.figures import COUNTED, NOBODY, events_and_users, whole_of
+from app.issues.figures import COUNTED, NOBODY, Whole, events_and_users
 from app.stats.tables import affected_days
 from app.stats.users import ISSUE, Subject, of_subject
 from app.stats.windows import HOURS_A_DAY, Window, hour_of, moment_of_hour, window_of
@@ -57,7 +57,7 @@ def issue_in_range(conn: Connection, issue: Row[Any], range: Range) -> InRange:
     :param issue: a row of ``issues``.
     """
     window = window_of(range, step_s=range.step_s)
-    wholes = {issue.id: whole_of(issue, window)}
+    wholes = {issue.id: Whole.of(issue, window)}
     counts, users = events_and_users(conn, [issue.id], wholes, window)
     of_issue = counts.get(issue.id) or [0] * (window.skipped + window.buckets)
     series = make_series(window, of_issue, None)

@@ -73,7 +73,7 @@ def test_list_shows_what_one_chooses_by(admin_client: FlaskClient) -> None:
     for expected in (
         ">one<",
         "warning",
-        "1 event in 24 hours",
+        "1 event in the range",
         "new in shop@1.2.3",
         "1 event · 1 user",
     ):
@@ -81,7 +81,7 @@ def test_list_shows_what_one_chooses_by(admin_client: FlaskClient) -> None:
     # Every issue of the tab is open.
     assert "unresolved" not in row
     assert row.count("<time ") == 2
-    assert len(re.findall(r"M\d+ 18v-\d+", row)) == 24
+    assert len(re.findall(r"M\d+ 18v-\d+", row)) == 29  # A week in steps of six hours.
 
 
 def test_tabs_count_each_status_and_lead_to_it(admin_client: FlaskClient) -> None:
@@ -106,10 +106,12 @@ def test_filter_and_sorting_stand_in_every_address_of_the_page(
 ) -> None:
     fill(app, PAGE_SIZE + 10, level="fatal")
     fill(app, 1, title="other", times_seen=7)
-    page = admin_client.get("/admin/issues?query=timesSeen:1+is:unassigned&sort=times_seen").text
+    page = admin_client.get(
+        "/admin/issues?query=timesSeen:1+is:unassigned&sort=times_seen&period=all"
+    ).text
     assert tabs(page)["Open"] == str(PAGE_SIZE + 10)
     status_tabs = page[page.index('aria-label="Status"') : page.index('class="query-line"')]
-    assert status_tabs.count("sort=times_seen") == 4
+    assert status_tabs.count("sort=events") == 4
     assert status_tabs.count("query=timesSeen%3A1+is%3Aunassigned") == 4
     older = unescape(re.search(r'href="([^"]+)" rel="next"', page)[1])
     second = admin_client.get(older).text
@@ -130,6 +132,47 @@ def test_list_is_sorted_as_asked(
         for user in range(1, users + 1) or (None,):
             insert(app, {"message": name, "user": {"id": user and f"u{user}"}})
     assert "".join(titles(admin_client.get(f"/admin/issues?sort={sort}").text)) == expected
+
+
+def test_figures_and_order_are_those_of_the_range(app: Flask, admin_client: FlaskClient) -> None:
+    for name, days in [("old", (20, 20, 20, 1)), ("new", (1, 1))]:
+        for user, ago in enumerate(days):
+            at = (utc_now() - timedelta(days=ago)).isoformat()
+            insert(app, {"message": name, "timestamp": at, "user": {"id": f"u{user}"}})
+
+    def shown(**given: str) -> list[tuple[str, str]]:
+        page = admin_client.get("/admin/issues", query_string=given).text
+        facts = re.findall(r'class="facts">(.*?) · (.*?) · ', page)
+        return [(name, " · ".join(f)) for name, f in zip(titles(page), facts, strict=True)]
+
+    week = [("new", "2 events · 2 users"), ("old", "1 event · 1 user")]
+    month = [("old", "4 events · 4 users"), ("new", "2 events · 2 users")]
+    for sort in ("events", "users", "times_seen"):
+        assert shown(sort=sort, period="week") == week
+        assert shown(sort=sort, period="month") == shown(sort=sort, period="all") == month
+    assert shown(sort="trend", period="week") == week
+    assert shown(sort="events") == week  # The range that was chosen last.
+    start, end = ((utc_now() - timedelta(days=days)).isoformat() for days in (22, 18))
+    assert shown(start=start, end=end) == [("old", "3 events · ~3 users")]
+    insert(app, {"message": "old", "timestamp": (utc_now() - timedelta(days=200)).isoformat()})
+    assert shown(sort="events", period="quarter") == month
+    assert shown(sort="events", period="all")[0] == ("old", "5 events · 4 users")
+
+
+def test_page_says_what_its_chart_and_figures_leave_out(admin_client: FlaskClient) -> None:
+    sentry.capture_message("one")
+    catch_up(parts_of(admin_client.application).store)
+    words = "the query only chooses issues"
+    assert "1 event; at most 1 in" in (page := admin_client.get("/admin/issues").text)
+    assert words not in page
+    for query, expected in [
+        ("timesSeen:1", words),
+        ("environment:testing", "The chart is of testing; the figures"),
+        ("is:new", ""),
+    ]:
+        page = admin_client.get("/admin/issues", query_string={"query": query}).text
+        assert titles(page) == ["one"] and expected in page
+        assert (words in page) == (expected == words)
 
 
 def test_projects_are_told_apart_once_there_are_two(app: Flask, admin_client: FlaskClient) -> None:
@@ -221,7 +264,7 @@ def test_issues_of_the_week_are_shown_and_older_ones_offered(
     address = re.search(r'<a href="([^"]+)">Show all 3</a>', empty)[1]
     assert len(titles(admin_client.get(unescape(address)).text)) == 3
     fill(app, 1, title="new")
-    page = admin_client.get("/admin/issues").text
+    page = admin_client.get("/admin/issues?period=week").text
     assert titles(page) == ["new"]
     assert 'Open <span class="count">4</span><span class="seen">, 1 seen this week' in page
 
@@ -237,9 +280,9 @@ def test_menu_writes_terms_into_the_query_and_takes_them_out(
         return unescape(re.search(rf'<a href="([^"]+)"[^>]*>{label}</a>', page)[1])
 
     fatal = link("/admin/issues?query=issue+level:error", "fatal")
-    assert fatal == "/admin/issues?query=issue+level%3Afatal"
+    assert fatal == "/admin/issues?period=week&query=issue+level%3Afatal"
     assert titles(admin_client.get(fatal).text) == ["issue 0000"]
-    assert link(fatal, "fatal") == "/admin/issues?query=issue"
+    assert link(fatal, "fatal") == "/admin/issues?period=week&query=issue"
     mine = link("/admin/issues", "me")
     assert titles(admin_client.get(mine).text) == []
 

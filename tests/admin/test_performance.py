@@ -42,7 +42,8 @@ def shop(app: Flask) -> Iterator[Any]:
 
 
 def names(page: str) -> list[str]:
-    return [unescape(name) for name in re.findall(r'class="target"[^>]*>([^<]+)<', page)]
+    links = re.findall(r'class="target"[^>]*>(.*?)</a>', page)
+    return [unescape(re.sub("<[^>]*>", "", name)) for name in links]
 
 
 def get(client: FlaskClient, **query: str) -> str:

@@ -9,7 +9,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.search.indexing import catch_up
 from app.store import utc_now
+from tests.conftest import parts_of
 from tests.issues.test_merging import send
 
 HERE = re.compile(r'class="here" aria-current="page">([^<]+)<')
@@ -27,6 +29,7 @@ def here(page: str) -> list[str]:
 def some(app: Flask) -> None:
     for bug, days in enumerate((0, 3, 20)):
         send(app, bug, timestamp=(utc_now() - timedelta(days=days)).isoformat())
+    catch_up(parts_of(app).store)
 
 
 @pytest.mark.usefixtures("some")

@@ -19,7 +19,8 @@ class NewIssue(RuleKind):
     summary = "An error is seen for the first time."
     transitions: ClassVar[tuple[str, ...]] = ("first_seen",)
     filters = ALL_FILTERS
-    cooldown_minutes = 5
+    # One notification a minute: what a deploy brings later is not held for long.
+    cooldown_minutes = 1
     preset = Preset("new_errors", "New error types", {"level": "error"})
 
 

@@ -1,0 +1,35 @@
+"""The list of issues: how much of it one sees at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from app.store import utc_now
+from tests.browser.conftest import Server, Watched
+
+VISIBLE = """[...document.querySelectorAll(".issues tbody tr")]
+    .filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"""
+TEXT = "the card of a customer was declined by the bank that issued it, and nobody knows why"
+
+
+@pytest.mark.parametrize(("width", "height", "least"), [(1280, 800, 12), (390, 844, 5)])
+def test_enough_issues_are_visible_below_the_chart(
+    server: Server, new_page: Callable[..., Watched], width: int, height: int, least: int
+) -> None:
+    at = (utc_now() - timedelta(hours=30)).isoformat()
+    for number in range(13):
+        error = {"type": f"Declined{number}", "value": TEXT}
+        server.insert({"exception": {"values": [error]}, "release": "2.4.0", "timestamp": at})
+    page = new_page(width=width).page
+    page.set_viewport_size({"width": width, "height": height})
+    for path in ("/admin/issues?period=week", "/admin/issues?query=declined"):
+        page.goto(path)
+        chart = page.locator(".chart.range svg").bounding_box()
+        assert chart and chart["height"] == pytest.approx(56, abs=1.5)
+        assert page.evaluate(VISIBLE) >= least
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert Axe().run(page).response["violations"] == []
