@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from flask_login import UserMixin
@@ -19,7 +18,7 @@ from sqlalchemy import Select, bindparam, select
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from app.accounts.tables import users
-from app.store import Store, insert, inserted, replaced, upsert, utc_now
+from app.store import DriverStatement, Store, insert, inserted, replaced, upsert, utc_now
 from config import Config
 
 PASSWORD_METHOD = "scrypt:32768:8:1"  # noqa: S105 -- the name of a method
@@ -120,8 +119,8 @@ class Users:
 
     def _row(self, username: str) -> tuple[str | None, str] | None:
         with self._store.read() as conn:
-            row = conn.execute(_secrets(), {"username": username}).first()
-        return (row.password_hash, row.session_key) if row else None
+            rows = _SECRETS.fetch(conn, {"username": username})
+        return (rows[0][0], rows[0][1]) if rows else None
 
     def _create_user(self, username: str, password: str) -> bool:
         row = {
@@ -134,11 +133,14 @@ class Users:
             return inserted(conn, insert(conn, users).values(row))
 
 
-@cache
-def _secrets() -> Select[Any]:
+def _secrets(dialect: str) -> Select[Any]:
     columns = users.c
     query = select(columns.password_hash, columns.session_key)
     return query.where(columns.username == bindparam("username"))
+
+
+# Every request of a person asks this.
+_SECRETS = DriverStatement(_secrets)
 
 
 def _hash_of(password: str) -> str:

@@ -13,6 +13,7 @@ from app.admin import bp
 from app.admin.attachment_preview import beginning_of, picture, picture_type
 from app.admin.event_view import EventView, attachment_shown
 from app.admin.feedback import SHOWN_BESIDE
+from app.admin.header import header_from
 from app.admin.lookups import issue_with_project, neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
@@ -46,8 +47,10 @@ def show_event(event_id: str) -> ResponseReturnValue:
         files, unlisted = all_attachments(conn, stored.row)
         attached = [_attached(file) for file in files]
         said = _said_of(conn, stored.row) if issue is None or issue.has_feedback else []
+        header = header_from(conn)
     return render_template(
         "event.html",
+        header=lambda: header,
         view=EventView(stored, issue.source_url if issue else None),
         row=stored.row,
         issue=issue,

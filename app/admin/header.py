@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from flask import request, url_for
+from flask import current_app, request, url_for
+from markupsafe import Markup
+from sqlalchemy import Connection
 
 from app.admin.navigation import path_with_project, project_in_address
+from app.admin.remembered import Remembered
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
 from app.projects import OWN_PROJECT_ID
@@ -18,6 +21,9 @@ from app.web.current import current_destinations, current_store
 # How many projects the details name, and how many the menu has; the list of projects has all.
 NAMED = 5
 MENU = 30
+# Menus of projects. Each has a link for a project, and a page has the same ones again and again.
+_menus = Remembered(1_000_000)
+MAX_QUERY = 500
 # The worst first: the badge has the colour of the worst state of all destinations.
 _REACH = {
     "open": "not reached",
@@ -55,10 +61,18 @@ class Header(NamedTuple):
     """What the header shows.
 
     :param projects: names by id.
+    :param destinations: by project; those without a DSN are left out if they never had one.
     """
 
     badge: Badge
     projects: Mapping[int, str] = {}
+    destinations: Mapping[int, Destination] = {}
+
+    def destination_of(self, conn: Connection, project_id: int) -> Destination:
+        """Return the destination of a project; read it only if the project is being removed."""
+        if project_id not in self.projects:
+            return current_destinations().find(conn, project_id)
+        return self.destinations.get(project_id) or Destination(project_id, None)
 
     @property
     def chosen(self) -> str:
@@ -72,20 +86,39 @@ class Header(NamedTuple):
         found = [(name, path_with_project(project_id)) for project_id, name in shown]
         return [("All projects", path_with_project(None)), *found]
 
+    @property
+    def menu(self) -> Markup:
+        """The menu of the projects as HTML; empty if there is nothing to choose."""
+        if len(self.projects) < 2:
+            return Markup()
+        query, shown = request.query_string, list(self.projects.items())[:MENU]
+        key = (request.script_root, request.endpoint, query, self.chosen, *shown)
+        html = _menus.get(key)
+        if html is None:
+            drawn: Any = current_app.jinja_env.get_template("_project_menu.html").module
+            html = str(drawn.menu(self.chosen, self.choices))
+            if len(query) <= MAX_QUERY:
+                _menus.put(key, html)
+        return Markup(html)  # noqa: S704 -- a template of ours, which escapes
+
 
 def read_header() -> Header:
     """Read what the header shows; without the store it has no projects."""
-    now = utc_now()
     try:
         with current_store().read() as conn:
-            listed = current_destinations().list_named(conn)
-            found = [one for _, one in listed.values() if one is not None]
-            troubled = held_up(conn, found, now)
+            return header_from(conn)
     except StoreError:
         return Header(Badge("unknown", "unknown", "The store does not answer"))
+
+
+def header_from(conn: Connection) -> Header:
+    """Read what the header shows, for a page that reads the store itself."""
+    now, listed = utc_now(), current_destinations().list_named(conn)
+    found = [one for _, one in listed.values() if one is not None]
+    troubled = held_up(conn, found, now)
     used = [one for one in found if one.dsn or one in troubled]
     names = {project_id: name for project_id, (name, _) in listed.items()}
-    return Header(badge(used, names, now), names)
+    return Header(badge(used, names, now), names, {one.project_id: one for one in found})
 
 
 def searched_for() -> str:

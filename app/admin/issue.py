@@ -15,10 +15,12 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.feedback import SHOWN_BESIDE
+from app.admin.header import header_from
 from app.admin.issue_event import shown_event
 from app.admin.issue_range import read_met
 from app.admin.issue_sentry import at_sentry
 from app.admin.issue_tabs import TABS, chosen_tab
+from app.admin.issue_tags import issue_tags
 from app.admin.lookups import comments_of, issue_with_project, user_names
 from app.events.queries import count_deliveries
 from app.issues.feedback import FeedbackFilter, page_of_feedback
@@ -29,7 +31,7 @@ from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
 from app.store import utc_now
 from app.web import access
-from app.web.current import current_destinations, current_store
+from app.web.current import current_store
 from app.web.errors import or_404
 
 SIMILAR = 3
@@ -49,7 +51,8 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
     with current_store().read() as conn:
         # The requested issue may have been merged into this one.
         issue = or_404(issue_with_project(conn, issue_id), UNKNOWN)
-        destination = current_destinations().find(conn, issue.project_id)
+        header = header_from(conn)
+        destination = header.destination_of(conn, issue.project_id)
         fields = {
             "met": read_met(conn, issue),
             "sentry": at_sentry(count_deliveries(conn, issue.id), destination, utc_now()),
@@ -57,15 +60,18 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
             "event": None if tab else shown_event(conn, issue, destination),
             **(TABS[tab](conn, issue) if tab else _side(conn, issue)),
         }
-    return render_template("issue.html", issue=issue, tab=tab, max_note=MAX_NOTE, **fields)
+    return render_template(
+        "issue.html", issue=issue, tab=tab, max_note=MAX_NOTE, header=lambda: header, **fields
+    )
 
 
 def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
     similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
     said = FeedbackFilter(issue_id=issue.id)
+    types = types_of(conn, issue.id) if issue.is_other else []
     return {
-        "tags": tags_of(conn, issue.id),
-        "types": types_of(conn, issue.id) if issue.is_other else [],
+        "tags": issue_tags(tags_of(conn, issue.id), has_types=bool(types)),
+        "types": types,
         "all_compared": bool(similar) or is_complete(conn),
         "is_compared": issue.own_terms is not None,
         "similar": similar,

@@ -16,7 +16,7 @@ from app.admin.range_bar import RangeBar, range_bar, with_period
 from app.admin.range_chart import range_chart
 from app.admin.remembered import Remembered
 from app.inputs.period import LABELS, Range, RangeFilter
-from app.issues.series import Series, issue_in_range
+from app.issues.series import InRange, issue_in_range
 from app.store import utc_now
 
 DEFAULT_PERIOD = "all"
@@ -64,7 +64,7 @@ def read_met(conn: Connection, issue: Row[Any]) -> Met:
         *found[:3],
         is_part=not chosen.is_all,
         words=words_of(chosen),
-        chart=_chart(found.series),
+        chart=_chart(found),
         bar=range_bar(path, kept, chosen),
         carried={} if chosen.is_all else named,
     )
@@ -81,12 +81,11 @@ def words_of(range: Range) -> str:
     return f"{since}{'until' if end else 'until now'} {end}".strip() + (" UTC" if end else "")
 
 
-def _chart(series: Series) -> Markup:
-    points = tuple((point.at, point.events) for point in series.points)
-    key = (series.interval_s, points, tuple(series.before))
+def _chart(found: InRange) -> Markup:
+    key = (*found.window, *found.counts)
     html = _charts.get(key)
     if html is None:
         macros: Any = current_app.jinja_env.get_template("_charts.html").module
-        html = str(macros.issue_chart(range_chart(series)))
+        html = str(macros.issue_chart(range_chart(found.series)))
         _charts.put(key, html)
     return Markup(html)  # noqa: S704 -- a template of ours, which escapes

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import Row
+from typing import NamedTuple
 
 from app.admin.trails import lacks_dsn
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up_by, why_local
-from app.events.queries import MAX_COUNTED
+from app.events.queries import MAX_COUNTED, DeliveryCount
 from app.events.states import EnvelopeState
 from app.events.trail import why_not_sent
 
@@ -34,7 +32,7 @@ class AtSentry(NamedTuple):
 
 
 def at_sentry(
-    counts: Sequence[Row[Any]], destination: Destination, now: datetime
+    counts: Sequence[DeliveryCount], destination: Destination, now: datetime
 ) -> AtSentry | None:
     """Return how many of an issue's events Sentry has; ``None`` without stored events.
 
@@ -55,7 +53,7 @@ def at_sentry(
     return AtSentry(most.state, words, most.number, most.envelope_id, needs)
 
 
-def _why(row: Row[Any], destination: Destination, now: datetime) -> str:
+def _why(row: DeliveryCount, destination: Destination, now: datetime) -> str:
     if row.state == EnvelopeState.LOCAL:
         return why_local(destination)
     if row.state == EnvelopeState.DISCARDED:

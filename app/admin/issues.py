@@ -192,11 +192,11 @@ def list_of_issues() -> ResponseReturnValue:
 @bp.get("/live/issues")
 @access.admin
 def issue_news() -> ResponseReturnValue:
-    """Show how many issues have new events since the list was shown."""
+    """Show how many issues have new events since the list was shown; by default, since now."""
     choice, line = read_issues(request.args)
-    since = read_moment(request.args.get("since", ""))
+    since = read_moment(request.args.get("since", "")) or utc_now()
     count = Count(0, is_exact=True)
-    if line.error is None and since is not None:
+    if line.error is None:
         with current_store().read() as conn:
             filter = choice.form.filter.resolved(conn).selection(seen_since=since)
             count = count_matching(conn, filter, MAX_COUNT + 1)

@@ -15,6 +15,7 @@ from app.issues.queries import MAX_ROW_NUMBER
 from app.issues.similar import compared_columns
 from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues, transitions
 from app.projects import projects
+from app.store import DriverStatement
 
 # The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
@@ -24,7 +25,7 @@ MAX_HISTORY = 200
 RECENT = 1000
 
 
-_USER_NAMES = select(users.c.username).order_by(users.c.username)
+_USER_NAMES = DriverStatement(lambda _: select(users.c.username).order_by(users.c.username))
 
 # The choices of each store as they were when its newest event had this row id.
 _recent: WeakKeyDictionary[Engine, tuple[int | None, dict[str, list[str]]]] = WeakKeyDictionary()
@@ -111,7 +112,7 @@ def project_names(conn: Connection) -> dict[int, str]:
 
 def user_names(conn: Connection) -> list[str]:
     """Return the names of all users, sorted."""
-    return list(conn.scalars(_USER_NAMES))
+    return [name for (name,) in _USER_NAMES.fetch(conn, {})]
 
 
 def project_options(names: dict[int, str]) -> dict[str, str]:
@@ -150,15 +151,14 @@ def neighbours(conn: Connection, row: Row[Any], total: int) -> Neighbours:
     :param total: how many events the issue has; to count them takes longer than to show one event.
     """
     given = {"row": row.id, "issue": row.issue_id}
-    newer, older, first, last, steps_before, steps_after = conn.execute(_around(), given).one()
+    ((newer, older, first, last, steps_before, steps_after),) = _AROUND.fetch(conn, given)
     if steps_before < MAX_STEPS and steps_after < MAX_STEPS:
         total = steps_before + 1 + steps_after
     position = _position(steps_before, steps_after, total)
     return Neighbours(newer, older, first, last, position, total)
 
 
-@cache
-def _around() -> Select[Any]:
+def _around(dialect: str) -> Select[Any]:
     """Return the query for the two neighbours, and for the counts of events on both sides."""
     columns = events.c
     same_issue = columns.issue_id == bindparam("issue")
@@ -172,6 +172,9 @@ def _around() -> Select[Any]:
     )
     counts = (select(func.count()).select_from(side).scalar_subquery() for side in steps)
     return select(*(one.scalar_subquery() for one in found), *counts)
+
+
+_AROUND = DriverStatement(_around)
 
 
 def _position(before: int, after: int, total: int) -> int | None:

@@ -8,10 +8,11 @@ a part of an attachment.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, bindparam, select
 
 from app.events.tables import envelopes
 from app.protocol.envelope import parse_envelope
@@ -64,17 +65,23 @@ def _read(conn: Connection, row: Row[Any], ids: list[int]) -> Iterator[Attachmen
 
 def _others(conn: Connection, row: Row[Any]) -> tuple[list[int], int]:
     """Return the ids of the other envelopes to read, and the number of those that are not read."""
-    table = envelopes.c
-    query = select(table.id, table.size_bytes).where(
-        table.event_id == row.event_id,
-        table.project_id == row.project_id,
-        table.id != row.envelope_id,
-        table.item_types.contains("attachment"),
-    )
-    found = conn.execute(query.order_by(table.id)).all()
+    names = ("event_id", "project_id", "envelope_id")
+    found = conn.execute(_with_files(), {name: getattr(row, name) for name in names}).all()
     sizes = accumulate(size_bytes for _, size_bytes in found)
     within = [id for (id, _), size in zip(found, sizes, strict=True) if size <= MAX_BYTES]
     return within[:MAX_ENVELOPES], len(found) - len(within[:MAX_ENVELOPES])
+
+
+@cache
+def _with_files() -> Select[Any]:
+    table = envelopes.c
+    query = select(table.id, table.size_bytes).where(
+        table.event_id == bindparam("event_id"),
+        table.project_id == bindparam("project_id"),
+        table.id != bindparam("envelope_id"),
+        table.item_types.contains("attachment"),
+    )
+    return query.order_by(table.id)
 
 
 def find_attachment(conn: Connection, row: Row[Any], number: int) -> Attachment | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, select
 
@@ -15,6 +15,7 @@ from app.events.tables import envelopes, events
 from app.protocol.envelope import parse_envelope
 from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.packing import unpack
+from app.store import DriverStatement
 from app.store.paging import Count, Page, count_rows, read_page
 
 # The delivery status of an event's envelope, for the trail and for the badge in a list.
@@ -114,16 +115,21 @@ def latest_event(conn: Connection, issue_id: int) -> StoredEvent | None:
     return None if row is None else _stored(row)
 
 
-def count_deliveries(conn: Connection, issue_id: int) -> list[Row[Any]]:
-    """Return how many of an issue's newest :data:`MAX_COUNTED` events have each delivery state.
+class DeliveryCount(NamedTuple):
+    """How many events have a delivery state for a reason; the newest of their envelopes."""
 
-    :return: rows of ``state``, ``reason``, ``number``, and ``envelope_id``, the newest of them.
-    """
-    return list(conn.execute(_deliveries(), {"issue": issue_id}))
+    state: str
+    reason: str | None
+    number: int
+    envelope_id: int
 
 
-@cache
-def _deliveries() -> Select[Any]:
+def count_deliveries(conn: Connection, issue_id: int) -> list[DeliveryCount]:
+    """Return how many of an issue's newest :data:`MAX_COUNTED` events have each delivery state."""
+    return [DeliveryCount(*row) for row in _DELIVERIES.fetch(conn, {"issue": issue_id})]
+
+
+def _deliveries(dialect: str) -> Select[Any]:
     newest = select(events.c.envelope_id).where(events.c.issue_id == bindparam("issue"))
     some = newest.order_by(events.c.id.desc()).limit(MAX_COUNTED).subquery()
     state, reason, id = envelopes.c.state, envelopes.c.reason, envelopes.c.id
@@ -133,6 +139,9 @@ def _deliveries() -> Select[Any]:
         .join_from(some, envelopes, id == some.c.envelope_id)
         .group_by(state, reason)
     )
+
+
+_DELIVERIES = DriverStatement(_deliveries)
 
 
 @cache

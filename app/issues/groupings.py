@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, case, delete, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, delete, select, update
 
 from app.issues.grouping import Grouping
 from app.issues.tables import REMOVED_KEY, groupings, issues, older_groupings
@@ -132,10 +133,24 @@ def grouping_of_event(conn: Connection, event: Row[Any]) -> Row[Any] | None:
     :param event: a row of ``events``.
     :return: ``None`` if the issue has no grouping.
     """
-    query = select(groupings).where(groupings.c.id == event.grouping_id)
+    given = {"id": event.grouping_id, "issue": event.issue_id}
+    found = conn.execute(_of_event(), given).first() if event.grouping_id is not None else None
+    return found or conn.execute(_latest(), given).first()
+
+
+@cache
+def _of_event() -> Select[Any]:
+    of = groupings.c
     # SQLite reuses ids: a grouping of another issue is a different one with the same id.
-    found = conn.execute(query.where(groupings.c.issue_id == event.issue_id)).first()
-    return found or latest_groupings(conn, [event.issue_id]).get(event.issue_id)
+    is_same = of.id == bindparam("id"), of.issue_id == bindparam("issue")
+    return select(groupings).where(*is_same)
+
+
+@cache
+def _latest() -> Select[Any]:
+    of = groupings.c
+    query = select(groupings).where(of.issue_id == bindparam("issue"))
+    return query.order_by(of.last_seen.desc(), of.id.desc()).limit(1)
 
 
 def forget_keys(conn: Connection, issue_ids: Collection[int]) -> None:

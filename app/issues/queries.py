@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter
 from app.issues.tables import MERGED, STATUSES, issue_tags, issues, transitions
+from app.store import DriverStatement
 from app.store.paging import (
     Count,
     Key,
@@ -196,14 +197,13 @@ def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[
 
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:
     """Return an issue's tags by name, each with its ``top`` most frequent values."""
-    found: dict[str, list[Row[Any]]] = {}
-    for row in conn.execute(_ranked_tags(), {"issue": issue_id, "top": top}):
-        found.setdefault(row.key, []).append(row)
-    return [_tag(key, int(rows[0].total), rows) for key, rows in found.items()]
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    for row in _RANKED_TAGS.fetch(conn, {"issue": issue_id, "top": top}):
+        found.setdefault(row[0], []).append(row[1:])
+    return [_tag(key, int(rows[0][2]), rows) for key, rows in found.items()]
 
 
-@cache
-def _ranked_tags() -> Select[Any]:
+def _ranked_tags(dialect: str) -> Select[Any]:
     columns = issue_tags.c
     ranked = (
         select(
@@ -223,7 +223,15 @@ def _ranked_tags() -> Select[Any]:
         .subquery()
     )
     is_shown = ranked.c.rank <= bindparam("top")
-    return select(ranked).where(is_shown).order_by(ranked.c.key, ranked.c.rank)
+    of = ranked.c
+    return (
+        select(of.key, of.value, of.times_seen, of.total)
+        .where(is_shown)
+        .order_by(ranked.c.key, ranked.c.rank)
+    )
+
+
+_RANKED_TAGS = DriverStatement(_ranked_tags)
 
 
 def transitions_of(
@@ -247,10 +255,8 @@ def find_transition(conn: Connection, transition_id: int) -> Row[Any]:
     return conn.execute(select(transitions).where(transitions.c.id == transition_id)).one()
 
 
-def _tag(key: str, total: int, rows: list[Row[Any]]) -> Tag:
-    values = [
-        TagShare(row.value, row.times_seen, row.times_seen / total) for row in rows if row.value
-    ]
+def _tag(key: str, total: int, rows: list[tuple[Any, ...]]) -> Tag:
+    values = [TagShare(value, times, times / total) for value, times, _ in rows if value]
     rest = total - sum(value.times_seen for value in values)
     return Tag(key, total, values, TagShare("", rest, rest / total) if rest else None)
 

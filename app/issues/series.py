@@ -40,31 +40,41 @@ class InRange(NamedTuple):
     """An issue in a range.
 
     :param users_are_exact: whether ``users`` is exact, up to MAX_USERS.
-    :param series: of its events, with those of the range before; the users are not known.
+    :param window: the steps of the range.
+    :param counts: the events of each step of the window.
     """
 
     events: int
     users: int
     users_are_exact: bool
-    series: Series
+    window: Window
+    counts: list[int]
+
+    @property
+    def series(self) -> Series:
+        """Its events over time, with those of the range before; the users are not known."""
+        return make_series(self.window, self.counts, None)
 
 
 def issue_in_range(conn: Connection, issue: Row[Any], range: Range) -> InRange:
     """Return the figures of an issue in a range with its events over time, for a page.
 
-    It asks the store once, and never reads events.
+    It asks the store once, and never reads events. The range before a week is left out: its days
+    are in another table.
 
     :param issue: a row of ``issues``.
     """
     window = window_of(range, step_s=range.step_s)
+    if window.begin < window.kept_from <= window.first:
+        window = window.without_before()
     wholes = {issue.id: Whole.of(issue, window)}
-    counts, users = events_and_users(conn, [issue.id], wholes, window)
-    of_issue = counts.get(issue.id) or [0] * (window.skipped + window.buckets)
-    series = make_series(window, of_issue, None)
+    found, users = events_and_users(conn, [issue.id], wholes, window)
+    counts = found.get(issue.id) or [0] * (window.skipped + window.buckets)
     if range.is_all:
-        return InRange(issue.times_seen, issue.users, True, series)
-    events_ = sum(point.events for point in series.points)
-    return InRange(events_, *(users.get(issue.id, NOBODY) if events_ else NOBODY), series)
+        return InRange(issue.times_seen, issue.users, True, window, counts)
+    events_ = sum(counts[window.skipped :])
+    of_range = users.get(issue.id, NOBODY) if events_ else NOBODY
+    return InRange(events_, *of_range, window, counts)
 
 
 def series_of(conn: Connection, issue_id: int, range: Range) -> Series:

@@ -206,7 +206,7 @@ def test_pages_resolve_in_the_next_release_one_and_many(
     assert IN_NEXT_RELEASE in admin_client.get("/admin/issues/1?tab=history").text
     form["ids"] = "2"
     page = admin_client.post("/admin/issues/change", data=form, follow_redirects=True).text
-    assert "1 issue now resolved in the next release." in page
+    assert "Resolved 1 issue in the next release." in page
     insert(app, {"message": "a third", "release": "shop@2"}, 7)
     assert [issue(store, number).resolved_in for number in (1, 2)] == ["shop@2", "shop@2"]
     assert "resolved in <a" in admin_client.get("/admin/issues/1").text
