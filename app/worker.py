@@ -20,6 +20,7 @@ from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.rules.kind import Parts
 from app.alerts.task import GATHER, AlertTask
+from app.delivery.accounting import check
 from app.delivery.destination_sender import Rules
 from app.delivery.destinations import Destinations
 from app.delivery.forwarder import Forwarder
@@ -83,6 +84,17 @@ class CountingTask(LeasedTask):
         count_stored(self.store, self._users, utc_now())
 
 
+class AccountingTask(LeasedTask):
+    """Compares the counters of envelopes with the envelopes, for the start page."""
+
+    name = "accounting"
+    poll_s = 50.0
+
+    def work(self) -> None:
+        """Compare them and note the result."""
+        check(self.store, utc_now())
+
+
 class Worker:
     """The background threads of a process.
 
@@ -113,6 +125,7 @@ class Worker:
             *(make(self.owner) for make in tasks),
             PressureTask(store, self.owner, config.MAX_STORE_BYTES),
             CountingTask(store, self.owner),
+            AccountingTask(store, self.owner),
             SearchTask(store, self.owner),
         ]
 

@@ -37,8 +37,7 @@ def issue_chart(
     key = (conn.engine.url, facts.newest, facts.oldest, facts.counted, window, scope, *projects)
     html = _charts.get(key)
     if html is None:
-        is_counted = facts.counted >= facts.newest
-        series = events_of_projects(conn, range, *scope, is_counted=is_counted)
+        series = events_of_projects(conn, range, *scope)
         drawn: Any = current_app.jinja_env.get_template("_charts.html").module
         html = str(drawn.range_chart(range_chart(series)))
         _charts.put(key, html)

@@ -20,7 +20,7 @@ from app.admin.start_figures import figure_line, most_users
 from app.admin.verdict import verdict
 from app.admin.visit import last_visit, remember_visit
 from app.alerts.reach import find_reach
-from app.delivery.accounting import STATES, accounting
+from app.delivery.accounting import STATES, last_checked, read_counters
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
 from app.events.queries import page_of_events
@@ -38,6 +38,8 @@ from app.web.current import current_config, current_destinations, current_intake
 RECENT = 5
 RANGE = ("period", "start", "end")
 DEFAULT_PERIOD = "day"
+# The counters are compared with the envelopes every minute. An older comparison says little.
+CHECK_LASTS = timedelta(minutes=5)
 
 
 class Term(NamedTuple):
@@ -58,14 +60,16 @@ def start() -> ResponseReturnValue:
     chosen = form.range_of(now, DEFAULT_PERIOD)
     with current_store().read() as conn:
         recent = page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
-        totals = accounting(conn)
+        counted = read_counters(conn)
         ways = list_upstreams(conn, current_destinations(), now)
         rows = read_issues(conn, username, since, project_id, {row.issue_id for row in recent})
         there = _open_of(rows, ways, project_id)
-        reach, refused = find_reach(conn), refusals(conn, now - timedelta(hours=24))
+        reach = find_reach(conn, _watched(ways))
+        refused = refusals(conn, now - timedelta(hours=24), counted)
         overview = overview_of_projects(conn, chosen, project_id)
         releases = newest_releases(conn, project_id)
         most = most_users(conn, there, chosen)
+    totals, checked_at = last_checked(counted)
     config, set_aside = current_config(), current_intake().emergency.count()
     has_sentry = any(way.is_set_up for way in ways)
     page = render_template(
@@ -79,6 +83,8 @@ def start() -> ResponseReturnValue:
             refused,
         ),
         totals=totals,
+        checked_at=checked_at,
+        is_checked=checked_at is not None and now - checked_at < CHECK_LASTS,
         terms=terms(totals, has_sentry=has_sentry),
         most=most,
         recent=recent,
@@ -98,6 +104,11 @@ def _header(ways: list[Upstream]) -> Header:
     used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
     names = {way.project_id: way.name for way in ways}
     return Header(badge(used, names, utc_now()), names)
+
+
+def _watched(ways: list[Upstream]) -> dict[int, str]:
+    """Return the names of the projects that alerts are about."""
+    return {way.project_id: way.name for way in ways if not (way.is_demo or way.is_archived)}
 
 
 def _open_of(rows: list[Row[Any]], ways: list[Upstream], project_id: int | None) -> list[Row[Any]]:

@@ -66,7 +66,7 @@ def most_users(conn: Connection, rows: Iterable[Row[Any]], chosen: Range) -> lis
     start = chosen.start
     severe = [row for row in rows if row.level in SEVERE]
     seen = [row for row in severe if start is None or row.last_seen >= start][:CANDIDATES]
-    figures = figures_of(conn, [row.id for row in seen], chosen)
+    figures = figures_of(conn, [row.id for row in seen], chosen, known=seen)
     there = [row for row in seen if figures[row.id].events]
     there.sort(key=lambda row: (figures[row.id].users, figures[row.id].events), reverse=True)
     found = []

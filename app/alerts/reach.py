@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.alerts.channels.stored import Channel, chosen, list_channels
-from app.alerts.rules.stored import watches
-from app.projects import projects
+from app.alerts.rules.stored import rules_in_force
 
 
 class Reach(NamedTuple):
@@ -25,14 +25,16 @@ class Reach(NamedTuple):
     unheard: dict[int, str]
 
 
-def find_reach(conn: Connection) -> Reach:
-    """Return the problems that keep alerts from reaching anybody."""
+def find_reach(conn: Connection, watched: Mapping[int, str]) -> Reach:
+    """Return the problems that keep alerts from reaching anybody.
+
+    :param watched: names by id of the projects in which rules are evaluated.
+    """
     channels = list_channels(conn)
     is_on = any(channel.enabled for channel in channels)
     failing = [channel for channel in channels if channel.enabled and channel.failing_since]
     if not is_on:
         return Reach(failing, False, {})
-    unheard = {rule.project_id for rule in watches(conn) if not chosen(channels, rule.channel_ids)}
-    names = select(projects.c.id, projects.c.name).where(projects.c.id.in_(unheard))
-    rows = conn.execute(names.order_by(projects.c.id)) if unheard else ()
-    return Reach(failing, True, {row.id: row.name for row in rows})
+    in_force = rules_in_force(conn, sorted(watched))
+    unheard = {of for rule, of in in_force if not chosen(channels, rule.channel_ids)}
+    return Reach(failing, True, {of: watched[of] for of in sorted(unheard)})

@@ -1,7 +1,9 @@
 """The accounting: every accepted envelope is in exactly one state, and the counters prove it.
 
 A transaction that changes rows also writes their counters. :func:`accounting` compares the counters
-with each other and with the rows in the store.
+with each other and with the rows in the store, which takes longer with more rows. A background task
+does it every minute (:func:`check`). The start page shows :func:`last_checked`, which reads only
+the counters.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, func, select
 from app.delivery.tables import counters
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes
-from app.store import DriverStatement, added, upsert
+from app.store import DriverStatement, Store, added, replaced, upsert
 
 # The states of an envelope that has not been discarded. Envelopes of a demo are not counted.
 STATES: tuple[str, ...] = tuple(
@@ -24,7 +27,11 @@ STATES: tuple[str, ...] = tuple(
 )
 
 
+# The counters that say when :func:`check` ran last, in seconds since 1970, and whether it failed.
+CHECKED_AT, IS_WRONG = "check:at", "check:wrong"
+
 _ADDITION = DriverStatement(lambda dialect: upsert(dialect, counters, value=added))
+_CHECK = DriverStatement(lambda dialect: upsert(dialect, counters, value=replaced))
 
 
 class Tally:
@@ -114,6 +121,36 @@ def accounting(conn: Connection) -> dict[str, Any]:
     :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
     """
     counted = read_counters(conn)
+    totals = _totals(counted)
+    totals["balanced"] = _balanced(totals, counted, _rows(conn))
+    return totals
+
+
+def check(store: Store, now: datetime) -> bool:
+    """Compare the counters with the rows, note the result, and return whether they agree."""
+    with store.read() as conn:
+        is_balanced = bool(accounting(conn)["balanced"])
+    values = {CHECKED_AT: int(now.timestamp()), IS_WRONG: int(not is_balanced)}
+    with store.write(durable=False) as conn:
+        _CHECK.run(conn, [{"name": name, "value": value} for name, value in values.items()])
+    return is_balanced
+
+
+def last_checked(counted: Mapping[str, int]) -> tuple[dict[str, Any], datetime | None]:
+    """Return the accounting by the counters alone, and when they were last compared with the rows.
+
+    :param counted: every counter by name.
+    :return: ``balanced`` is false if the counters do not add up, or if they did not agree with the
+        rows at that time.
+    """
+    totals = _totals(counted)
+    of_rows = sum(_by_state(totals).values())
+    totals["balanced"] = totals["accepted"] == of_rows and not counted.get(IS_WRONG)
+    at = counted.get(CHECKED_AT)
+    return totals, None if at is None else datetime.fromtimestamp(at, UTC)
+
+
+def _totals(counted: Mapping[str, int]) -> dict[str, Any]:
     totals: dict[str, Any] = {"accepted": counted.get("accepted", 0)}
     totals |= {state: counted.get(counter_of(state), 0) for state in STATES}
     totals["discarded"] = {
@@ -121,8 +158,12 @@ def accounting(conn: Connection) -> dict[str, Any]:
         for name, value in sorted(counted.items())
         if name.startswith("discarded:") and value
     }
-    totals["balanced"] = _balanced(totals, counted, _rows(conn))
     return totals
+
+
+def _by_state(totals: dict[str, Any]) -> dict[str, int]:
+    counts = {state: totals[state] for state in STATES}
+    return counts | {"discarded": sum(totals["discarded"].values())}
 
 
 def _rows(conn: Connection) -> dict[str, int]:
@@ -134,8 +175,7 @@ def _rows(conn: Connection) -> dict[str, int]:
 
 def _balanced(totals: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
     """Compare the counters with each other, and each state's counter with the rows in the store."""
-    expected = {state: totals[state] for state in STATES}
-    expected["discarded"] = sum(totals["discarded"].values())
+    expected = _by_state(totals)
     there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}
     return (
         totals["accepted"] == sum(expected.values())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, Subquery, bindparam, select, update
 
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
@@ -140,17 +140,29 @@ class Destinations:
 
         :return: ``None`` for a project that has no DSN and had none.
         """
-        columns = destinations.c
-        named = select(projects.c.id, projects.c.name, *columns).outerjoin_from(
-            projects, destinations, columns.project_id == projects.c.id
-        )
-        found: dict[int, tuple[str, Destination | None]] = {}
-        there = named.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+        found = self.rows(conn, projects.c.name)
+        return {project_id: (row.name, used) for project_id, (row, used) in found.items()}
+
+    def rows(
+        self, conn: Connection, *columns: Any, joined: Iterable[Subquery] = ()
+    ) -> dict[int, tuple[Row[Any], Destination | None]]:
+        """Return a row of all projects that are not deleted, by id, each with its destination.
+
+        :param columns: of the projects, and of what is joined to them.
+        :param joined: by a column ``project_id`` of its own.
+        """
+        of_project = destinations.c.project_id == projects.c.id
+        source: Any = projects.outerjoin(destinations, of_project)
+        for one in joined:
+            source = source.outerjoin(one, one.c.project_id == projects.c.id)
+        there = select(projects.c.id, *destinations.c, *columns).select_from(source)
+        there = there.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+        found: dict[int, tuple[Row[Any], Destination | None]] = {}
         for row in conn.execute(there):
             known = row if row.project_id is not None else None
             dsn = self._dsn_of(row.id, known)
             is_used = known is not None or dsn is not None
-            found[row.id] = row.name, _destination(row.id, dsn, known) if is_used else None
+            found[row.id] = row, _destination(row.id, dsn, known) if is_used else None
         return found
 
     def _dsn_of(self, project_id: int, row: Row[Any] | None) -> str | None:

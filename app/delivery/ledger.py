@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal, select, text, union_all
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from app.delivery import accounting
 from app.delivery.destinations import Destination, Destinations
@@ -168,6 +179,17 @@ def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int
     for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
         found[project] = found.get(project, Held())._replace(**{name: count})
     return found
+
+
+def held_parts() -> tuple[Subquery, Subquery]:
+    """Return the waiting and the parked envelopes of projects, to be joined to a query.
+
+    :return: each with the columns ``project_id`` and ``envelopes``.
+    """
+    waiting, parked = text(OUTBOX), envelopes.c.state == EnvelopeState.PARKED
+    number = func.count().label("envelopes")
+    query = select(envelopes.c.project_id, number).group_by(envelopes.c.project_id)
+    return query.where(waiting).subquery("waiting"), query.where(parked).subquery("parked")
 
 
 def _held(name: str, these: Any) -> Select[Any]:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row
 
 from app.delivery.destinations import Destination, Destinations
-from app.delivery.ledger import Held, held_by_project
+from app.delivery.ledger import Held, held_parts
 from app.delivery.outbox import projects_with_outbox
 from app.events.states import WAITING
 from app.projects import OWN_PROJECT_ID, projects
@@ -46,6 +46,7 @@ class Upstream:
     cause: str
     held: Held
     is_demo: bool = False
+    is_archived: bool = False
 
     @property
     def is_set_up(self) -> bool:
@@ -60,17 +61,24 @@ class Upstream:
 
 def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) -> list[Upstream]:
     """Return the delivery of every project, by project id. Projects without a DSN are included."""
-    known = {upstream.project_id: upstream for upstream in destinations.list(conn)}
-    held, found = held_by_project(conn), []
-    names = select(projects.c.id, projects.c.name, projects.c.is_demo)
-    names = names.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
-    for project_id, name, is_demo in conn.execute(names):
-        upstream = known.get(project_id) or Destination(project_id)
-        of_project = held.get(project_id, Held())
-        cause = held_up_by(upstream, "", now)
-        state = reach(upstream, now)
-        found.append(Upstream(project_id, name, upstream, state, cause, of_project, is_demo))
-    return found
+    waiting, parked = held_parts()
+    columns = projects.c.name, projects.c.is_demo, projects.c.archived_at
+    numbers = waiting.c.envelopes.label("waiting"), parked.c.envelopes.label("parked")
+    rows = destinations.rows(conn, *columns, *numbers, joined=(waiting, parked))
+    return [_upstream(row, used or Destination(row.id), now) for row, used in rows.values()]
+
+
+def _upstream(row: Row[Any], destination: Destination, now: datetime) -> Upstream:
+    return Upstream(
+        row.id,
+        row.name,
+        destination,
+        reach(destination, now),
+        held_up_by(destination, "", now),
+        Held(row.waiting or 0, row.parked or 0),
+        row.is_demo,
+        row.archived_at is not None,
+    )
 
 
 def held_up(

@@ -12,9 +12,18 @@ environments. Test errors are not counted.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from app.events.tables import events
 from app.inputs import Range
@@ -24,12 +33,20 @@ from app.issues.tables import STATUSES, issues
 from app.projects import projects
 from app.stats import environments
 from app.stats.environments import ALL_PROJECTS, ENVIRONMENT, PROJECT
-from app.stats.tables import affected_days, affected_users, project_environments
+from app.stats.tables import (
+    affected_days,
+    affected_users,
+    environment_days,
+    environment_hours,
+    project_environments,
+)
 from app.stats.users import MAX_USERS, Subject, of_subject
 from app.stats.windows import FOREVER, HOURS_A_DAY, Window, moment_of_hour, window_of
 from app.store.paging import SCAN_ROWS, Count, hidden
 
 DEMO_PROJECTS = select(projects.c.id).where(projects.c.is_demo)
+# The numbers that one question asks for: SQLite has rows of at most 2,000 columns.
+NUMBERS_A_QUESTION = 1000
 
 
 class ProjectFigures(NamedTuple):
@@ -58,18 +75,19 @@ class Overview(NamedTuple):
 class Scope(NamedTuple):
     """Whose events are counted; ``None`` stands for all projects or environments.
 
-    :param ids: the ids of the environments.
+    :param ids: the ids of the environments, or a query for them.
     """
 
     project_id: int | None
     environment: str | None
-    ids: tuple[int, ...]
+    ids: Sequence[int] | Select[Any]
 
     @property
     def subjects(self) -> list[Subject]:
         """The subjects whose users are counted."""
         if self.environment is not None:
-            return [Subject(ENVIRONMENT, number) for number in self.ids]
+            ids = cast("Sequence[int]", self.ids)
+            return [Subject(ENVIRONMENT, number) for number in ids]
         return [ALL_PROJECTS if self.project_id is None else Subject(PROJECT, self.project_id)]
 
 
@@ -90,15 +108,6 @@ def overview_of_projects(conn: Connection, range: Range, project_id: int | None 
     return Overview(_both(conn, scope, window, counts), make_series(window, counts, None))
 
 
-def _both(conn: Connection, scope: Scope, window: Window, counts: list[int]) -> ProjectFigures:
-    found = _figures(conn, scope, window, sum(counts[window.skipped :]))
-    if window.begin == window.first:
-        return found
-    past = window._replace(begin=window.begin, first=window.begin, end=window.first, is_open=False)
-    before = _figures(conn, scope, past, sum(counts[: window.skipped]))
-    return found._replace(before=before)
-
-
 def series_of_projects(
     conn: Connection, range: Range, project_id: int | None = None, environment: str | None = None
 ) -> Series:
@@ -110,20 +119,12 @@ def series_of_projects(
 
 
 def events_of_projects(
-    conn: Connection,
-    range: Range,
-    project_id: int | None = None,
-    environment: str | None = None,
-    *,
-    is_counted: bool = False,
+    conn: Connection, range: Range, project_id: int | None = None, environment: str | None = None
 ) -> Series:
-    """Return the series of a project and environment; the users of a step are not known.
-
-    :param is_counted: whether the background task has counted every event.
-    """
+    """Return the series of a project and environment; the users of a step are not known."""
     scope = _scope_of(conn, project_id, environment)
     window = window_of(range, step_s=range.step_s)
-    return make_series(window, _counts(conn, scope, window, is_counted), None)
+    return make_series(window, _counts(conn, scope, window), None)
 
 
 def _scope_of(conn: Connection, project_id: int | None, environment: str | None) -> Scope:
@@ -133,43 +134,90 @@ def _scope_of(conn: Connection, project_id: int | None, environment: str | None)
         query = query.where(columns.project_id.not_in(DEMO_PROJECTS))
     else:
         query = query.where(columns.project_id == project_id)
-    if environment is not None:
-        query = query.where(columns.name == environment)
-    return Scope(project_id, environment, tuple(conn.scalars(query)))
+    if environment is None:
+        return Scope(project_id, None, query)
+    named = query.where(columns.name == environment)
+    return Scope(project_id, environment, tuple(conn.scalars(named)))
 
 
-def _counts(conn: Connection, scope: Scope, window: Window, is_counted: bool = False) -> list[int]:
+# ---- events -------------------------------------------------------------------------------------
+
+
+def _counts(conn: Connection, scope: Scope, window: Window) -> list[int]:
     """Return the events of each bucket; those of the range before are first."""
-    by_id = environments.COUNTED.counts(conn, scope.ids, window)
-    length = window.skipped + window.buckets
-    counts = [sum(column) for column in zip(*by_id.values(), strict=True)] or [0] * length
-    end = FOREVER if window.is_open else window.end
-    more = [] if is_counted else environments.uncounted(conn, environments.MAX_UNCOUNTED)
-    for event in more:
-        is_of_project = scope.project_id == event.project_id
-        if scope.project_id is None:
-            is_of_project = not event.is_demo
-        is_of_scope = is_of_project and scope.environment in (None, event.environment)
-        if is_of_scope and not event.is_test and window.begin <= event.hour < end:
-            window.place(counts, (event.hour - window.origin) // window.width, 1)
+    counts = [0] * (window.skipped + window.buckets)
+    some = union_all(*_events(conn.dialect.name, scope, window)).subquery().c
+    by_hour = select(some.hour, func.sum(some.events)).group_by(some.hour)
+    for hour, number in conn.execute(by_hour):
+        window.place(counts, (hour - window.origin) // window.width, int(number))
     return counts
 
 
-def _figures(conn: Connection, scope: Scope, window: Window, events_: int) -> ProjectFigures:
-    users, is_exact = _users(conn, scope, window)
-    return ProjectFigures(events_, users, is_exact, _new_issues(conn, scope, window))
+def _events(dialect: str, scope: Scope, window: Window) -> Iterator[Select[Any]]:
+    """Yield queries for hours with their events: counted by the hour, by the day, and not yet."""
+    end = FOREVER if window.is_open else window.end
+    hours, days = environment_hours.c, environment_days.c
+    of_hours = select(hours.hour, hours.events).where(hours.environment_id.in_(scope.ids))
+    yield of_hours.where(hours.hour >= window.begin, hours.hour < end)
+    if window.begin < window.kept_from:
+        of_days = select((days.day * HOURS_A_DAY).label("hour"), days.events)
+        first, last = (-(-hour // HOURS_A_DAY) for hour in (window.begin, end))
+        of_scope = days.environment_id.in_(scope.ids)
+        yield of_days.where(of_scope, days.day >= first, days.day < last)
+    new = environments.not_counted(dialect, environments.MAX_UNCOUNTED).subquery().c
+    is_within = new.hour >= window.begin, new.hour < end, new.is_test.is_not(True)
+    is_of_project: ColumnElement[bool] = new.is_demo.is_not(True)
+    if scope.project_id is not None:
+        is_of_project = new.project_id == scope.project_id
+    of_new = select(new.hour, literal_column("1").label("events")).where(is_of_project, *is_within)
+    if scope.environment is not None:
+        of_new = of_new.where(new.environment == scope.environment)
+    yield of_new
 
 
-def _users(conn: Connection, scope: Scope, window: Window) -> tuple[int, bool]:
+# ---- users and new issues -----------------------------------------------------------------------
+
+
+def _both(conn: Connection, scope: Scope, window: Window, counts: list[int]) -> ProjectFigures:
+    """Return the figures of a range and of the range before, with one question for both."""
+    skipped, windows = window.skipped, [window]
+    if window.begin < window.first:
+        windows.append(window._replace(first=window.begin, end=window.first, is_open=False))
+    numbers = _numbers(conn, [part for one in windows for part in _parts(scope, one)])
+    found = _figures(scope, window, sum(counts[skipped:]), numbers)
+    if len(windows) == 1:
+        return found
+    return found._replace(before=_figures(scope, windows[1], sum(counts[:skipped]), numbers))
+
+
+def _numbers(conn: Connection, parts: Sequence[Select[Any]]) -> Iterator[int]:
+    """Yield the number that each query results in."""
+    for first in range(0, len(parts), NUMBERS_A_QUESTION):
+        some = parts[first : first + NUMBERS_A_QUESTION]
+        yield from map(int, conn.execute(select(*(one.scalar_subquery() for one in some))).one())
+
+
+def _parts(scope: Scope, window: Window) -> Iterator[Select[Any]]:
+    """Yield the queries whose numbers :func:`_figures` takes, in the same order."""
+    for subject in scope.subjects:
+        yield from _users_of(subject, window)
+    yield from _new_issues(scope, window)
+
+
+def _figures(scope: Scope, window: Window, events_: int, numbers: Iterator[int]) -> ProjectFigures:
     subjects = scope.subjects
-    found = [_users_of(conn, subject, window) for subject in subjects]
+    found = [_users(window, next(numbers), next(numbers), next(numbers)) for _ in subjects]
     users = min(sum(users for users, _ in found), MAX_USERS)
     # A user of several projects is counted in the environment of each.
-    return users, len(subjects) <= 1 and all(is_exact for _, is_exact in found)
+    is_exact = len(subjects) <= 1 and all(is_exact for _, is_exact in found)
+    new = [next(numbers) for _ in STATUSES]
+    return ProjectFigures(events_, users, is_exact, Count(sum(new), max(new) < SCAN_ROWS))
 
 
-def _users_of(conn: Connection, subject: Subject, window: Window) -> tuple[int, bool]:
-    """Return the users of a subject in a window, and whether that is exact."""
+def _users_of(subject: Subject, window: Window) -> tuple[Select[Any], ...]:
+    """Return the queries for a subject's stored users in a window, and for those of its days: in
+    all, and in the window.
+    """
     columns, days = affected_users.c, affected_days.c
     end_day = -(-(FOREVER if window.is_open else window.end) // HOURS_A_DAY)
     of_this = of_subject(affected_users, subject)
@@ -178,8 +226,11 @@ def _users_of(conn: Connection, subject: Subject, window: Window) -> tuple[int, 
     of_days = select(func.coalesce(func.sum(days.users), 0))
     of_days = of_days.where(*of_subject(affected_days, subject))
     of_range = of_days.where(days.day >= window.first // HOURS_A_DAY, days.day < end_day)
-    parts = [query.scalar_subquery() for query in (met, of_days, of_range)]
-    users, ever, at_most = map(int, conn.execute(select(*parts)).one())
+    return met, of_days, of_range
+
+
+def _users(window: Window, users: int, ever: int, at_most: int) -> tuple[int, bool]:
+    """Return the users of a subject in a window, and whether that is exact."""
     # Of many users, only those of today are stored.
     if window.is_open and ever < MAX_USERS:
         return users, True
@@ -203,19 +254,16 @@ def _users_by_step(
     return found
 
 
-def _new_issues(conn: Connection, scope: Scope, window: Window) -> Count:
+def _new_issues(scope: Scope, window: Window) -> Iterator[Select[Any]]:
+    """Yield queries for the number of issues of each status that are new in a window."""
     columns = issues.c
     within = [columns.first_seen >= moment_of_hour(window.first), columns.is_test.is_(False)]
     if not window.is_open:
         within.append(columns.first_seen < moment_of_hour(window.end))
-    counts = []
     for status in STATUSES:
         new = select(columns.project_id).where(columns.status == status, *within)
         some = new.order_by(columns.first_seen).limit(SCAN_ROWS).subquery()
-        is_of_project = some.c.project_id == scope.project_id
+        is_of_project: ColumnElement[bool] = some.c.project_id == scope.project_id
         if scope.project_id is None:
             is_of_project = some.c.project_id.not_in(DEMO_PROJECTS)
-        query = select(func.count()).select_from(some).where(is_of_project)
-        counts.append(query.scalar_subquery())
-    numbers = [int(number) for number in conn.execute(select(*counts)).one()]
-    return Count(sum(numbers), max(numbers) < SCAN_ROWS)
+        yield select(func.count()).select_from(some).where(is_of_project)

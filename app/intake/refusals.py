@@ -5,17 +5,19 @@ It also describes exceeded quotas in words, for alerts and the start page.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from app.delivery.accounting import read_counter
 from app.delivery.tables import counters
-from app.projects import projects
 from app.projects.quotas import (
     ANY_REFUSED,
     REASONS,
+    REFUSED,
     UNKNOWN_PROJECT,
     refusals_since,
     refused_counter,
@@ -98,18 +100,23 @@ class Refusals:
         )
 
 
-def refusals(conn: Connection, moment: datetime) -> list[Refusals]:
-    """Return the projects whose quota refused envelopes after a time, ordered by project."""
-    rows = refusals_since(conn, moment)
-    if not rows:
+def refusals(
+    conn: Connection, moment: datetime, counted: Mapping[str, int] | None = None
+) -> list[Refusals]:
+    """Return the projects whose quota refused envelopes after a time, ordered by project.
+
+    :param counted: every counter by name, if they were read before.
+    """
+    if counted is not None and not any(name.startswith(REFUSED) for name in counted):
         return []
-    names = {row.id: row.name for row in conn.execute(select(projects.c.id, projects.c.name))}
+    rows = refusals_since(conn, moment)
     return [
-        Refusals(
-            row.project_id,
-            names[row.project_id],
-            row.over_since,
-            read_counter(conn, refused_counter(row.project_id)) - row.refused_before,
-        )
+        Refusals(row.project_id, row.name, row.over_since, _refused_since(conn, row, counted))
         for row in rows
     ]
+
+
+def _refused_since(conn: Connection, row: Row[Any], counted: Mapping[str, int] | None) -> int:
+    name = refused_counter(row.project_id)
+    refused = read_counter(conn, name) if counted is None else counted.get(name, 0)
+    return refused - int(row.refused_before)

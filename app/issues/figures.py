@@ -10,7 +10,7 @@ more than eight days ago (:mod:`.over_time`): a range then has whole days. Users
 range that goes on until now. In one that ended before, a user of days before and after it may be
 counted too; the number is then not exact. Counts end at MAX_USERS.
 
-A page of a list has four questions at most, however many issues it has, and reads at most
+A page of a list has two questions, however many issues it has, and reads at most
 MAX_BUCKETS numbers for each issue.
 """
 
@@ -18,27 +18,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, and_, bindparam, case, func, literal_column, select
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 
 from app.inputs import Range
 from app.issues.tables import issue_days, issue_hours, issues
 from app.stats.tables import affected_days, affected_users
 from app.stats.users import ISSUE, MAX_USERS
 from app.stats.windows import (
-    FOREVER,
     HOURS_A_DAY,
     Counted,
     Window,
     hour_number,
     moment_of_hour,
+    placed,
     window_of,
 )
 from app.store import DriverStatement
 from app.store.driver import is_in
 
 NOBODY = (0, True)
+# The kinds of the rows of a question: events of a bucket, users, and users of the days added up.
+EVENTS, MET, BY_DAYS = 1, 2, 3
 LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -77,20 +92,28 @@ class Whole(NamedTuple):
 
 
 def figures_of(
-    conn: Connection, issue_ids: Sequence[int], range: Range, *, with_before: bool = False
+    conn: Connection,
+    issue_ids: Sequence[int],
+    range: Range,
+    *,
+    with_before: bool = False,
+    known: Iterable[Row[Any]] | None = None,
 ) -> dict[int, Figures]:
     """Return the figures of each issue in a range.
 
     :param issue_ids: at most 1,000.
     :param with_before: whether the events of the range before are read too.
+    :param known: the rows of these issues, if they were read before.
     """
     if not issue_ids:
         return {}
     window = window_of(range) if with_before else window_of(range).without_before()
-    counts = COUNTED.counts(conn, issue_ids, window)
     has_before = window.begin < window.first
-    wholes = whole_issues(conn, issue_ids, window)
-    users = users_of(conn, [one for one in wholes.values() if counts.get(one.id)], window)
+    if known is None:
+        wholes = whole_issues(conn, issue_ids, window)
+    else:
+        wholes = {row.id: Whole.of(row, window) for row in known}
+    counts, users = events_and_users(conn, issue_ids, wholes, window)
     found = {}
     for issue_id in issue_ids:
         of_issue = counts.get(issue_id) or [0] * (window.skipped + window.buckets)
@@ -127,23 +150,32 @@ def moments_of(window: Window) -> tuple[datetime, datetime]:
     return moment_of_hour(window.first), end
 
 
-def users_of(
-    conn: Connection, wholes: Iterable[Whole], window: Window
-) -> dict[int, tuple[int, bool]]:
-    """Return the users of issues in a window, and whether that is exact; without those with 0."""
-    some = [one for one in wholes if one.users]
-    found = {one.id: (one.users, True) for one in some if one.is_within}
-    others = {one.id: one for one in some if not one.is_within}
-    end = FOREVER if window.is_open else window.end
-    given = {"first": window.first, "end_day": -(-end // HOURS_A_DAY)}
-    for issue_id, users in _MET.fetch(conn, {"ids": list(others), **given}):
-        found[issue_id] = users, True
-    unsure = [n for n, one in others.items() if not _is_sure(one, window)]
-    given = {"first_day": window.first // HOURS_A_DAY, "end_day": given["end_day"]}
-    for issue_id, users in _BY_DAYS.fetch(conn, {"ids": unsure, **given}):
-        met = found.get(issue_id, NOBODY)[0]
-        found[issue_id] = users_in(others[issue_id], met, int(users), window)
-    return found
+def events_and_users(
+    conn: Connection, issue_ids: Sequence[int], wholes: dict[int, Whole], window: Window
+) -> tuple[dict[int, list[int]], dict[int, tuple[int, bool]]]:
+    """Return the events of the buckets of a window and the users in it, with one question.
+
+    :return: the users with whether they are exact; issues without any are left out.
+    """
+    others = [one for one in wholes.values() if one.users and not one.is_within]
+    unsure = any(not _is_sure(one, window) for one in others)
+    given = COUNTED.values(window) | {
+        "first_hour": window.first,
+        "first_day": window.first // HOURS_A_DAY,
+    }
+    statement = _statement(COUNTED.shape(window), bool(others), unsure)
+    rows: dict[int, list[tuple[Any, ...]]] = {EVENTS: [], MET: [], BY_DAYS: []}
+    for kind, *row in statement.fetch(conn, given | {"ids": list(issue_ids)}):
+        rows[kind].append(tuple(row))
+    counts = placed(rows[EVENTS], window)
+    met = {number: int(users) for number, _, users in rows[MET]}
+    by_days = {number: int(users) for number, _, users in rows[BY_DAYS]}
+    users = {
+        number: users_in(whole, met.get(number, 0), by_days.get(number), window)
+        for number, whole in wholes.items()
+        if number in counts
+    }
+    return counts, users
 
 
 def users_in(whole: Whole, met: int, by_days: int | None, window: Window) -> tuple[int, bool]:
@@ -167,6 +199,19 @@ def _is_sure(whole: Whole, window: Window) -> bool:
     return window.is_open and whole.users < MAX_USERS
 
 
+@cache
+def _statement(shape: tuple[bool, bool], has_met: bool, has_days: bool) -> DriverStatement:
+    """Return the statement for rows of a kind, an id, a bucket and a number."""
+
+    def build(dialect: str, size: int) -> Any:
+        events = [query.subquery() for query in COUNTED.queries(shape, size)]
+        parts = [select(literal_column(str(EVENTS)), *one.c) for one in events]
+        parts += [_met(size)] if has_met else []
+        return union_all(*parts, *([_by_days(size)] if has_days else []))
+
+    return DriverStatement(build, takes="ids")
+
+
 def _whole(dialect: str, size: int) -> Any:
     columns, moment = issues.c, issues.c.first_seen.type
     is_within = and_(
@@ -178,25 +223,25 @@ def _whole(dialect: str, size: int) -> Any:
     return select(*of_issue).where(is_in(columns.id, "ids", size))
 
 
-def _met(dialect: str, size: int) -> Any:
+def _met(size: int) -> Select[Any]:
     columns = affected_users.c
     of_issues = columns.kind == literal_column(str(ISSUE)), is_in(columns.of_id, "ids", size)
     return (
-        select(columns.of_id, func.count())
+        select(literal_column(str(MET)), columns.of_id, literal_column("0"), func.count())
         .where(
             *of_issues,
-            columns.last_hour >= bindparam("first", type_=Integer),
+            columns.last_hour >= bindparam("first_hour", type_=Integer),
             columns.first_day < bindparam("end_day", type_=Integer),
         )
         .group_by(columns.of_id)
     )
 
 
-def _by_days(dialect: str, size: int) -> Any:
-    columns = affected_days.c
+def _by_days(size: int) -> Select[Any]:
+    columns, users = affected_days.c, func.sum(affected_days.c.users)
     of_issues = columns.kind == literal_column(str(ISSUE)), is_in(columns.of_id, "ids", size)
     return (
-        select(columns.of_id, func.sum(columns.users))
+        select(literal_column(str(BY_DAYS)), columns.of_id, literal_column("0"), users)
         .where(
             *of_issues,
             columns.day >= bindparam("first_day", type_=Integer),
@@ -208,4 +253,3 @@ def _by_days(dialect: str, size: int) -> Any:
 
 COUNTED = Counted(issue_hours, issue_days)
 _WHOLE = DriverStatement(_whole, takes="ids")
-_MET, _BY_DAYS = DriverStatement(_met, takes="ids"), DriverStatement(_by_days, takes="ids")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.events.tables import events
 from app.inputs.period import DAY_S, HOUR_S, Range
-from app.issues.figures import COUNTED, NOBODY, Whole, users_of
+from app.issues.figures import COUNTED, NOBODY, Whole, events_and_users
 from app.stats.tables import affected_days
 from app.stats.users import ISSUE, Subject, of_subject
 from app.stats.windows import HOURS_A_DAY, Window, hour_of, moment_of_hour, window_of
@@ -59,25 +59,22 @@ class InRange(NamedTuple):
 def issue_in_range(conn: Connection, issue: Row[Any], range: Range) -> InRange:
     """Return the figures of an issue in a range with its events over time, for a page.
 
-    It asks the store four times at most, and never reads events. The range before a week is left
-    out: its days would be one more question.
+    It asks the store once, and never reads events. The range before a week is left out: its days
+    are in another table.
 
     :param issue: a row of ``issues``.
     """
     window = window_of(range, step_s=range.step_s)
     if window.begin < window.kept_from <= window.first:
-        window = window.without_before()  # It is in another table.
-    found = COUNTED.counts(conn, [issue.id], window).get(issue.id)
-    counts = found or [0] * (window.skipped + window.buckets)
+        window = window.without_before()
+    wholes = {issue.id: Whole.of(issue, window)}
+    found, users = events_and_users(conn, [issue.id], wholes, window)
+    counts = found.get(issue.id) or [0] * (window.skipped + window.buckets)
     if range.is_all:
         return InRange(issue.times_seen, issue.users, True, window, counts)
     events_ = sum(counts[window.skipped :])
-    is_within = issue.first_seen >= moment_of_hour(window.first) and (
-        window.is_open or issue.last_seen < moment_of_hour(window.end)
-    )
-    whole = Whole(issue.id, issue.times_seen, issue.users, is_within)
-    met = users_of(conn, [whole], window) if events_ else {}
-    return InRange(events_, *met.get(issue.id, NOBODY), window, counts)
+    of_range = users.get(issue.id, NOBODY) if events_ else NOBODY
+    return InRange(events_, *of_range, window, counts)
 
 
 def series_of(conn: Connection, issue_id: int, range: Range) -> Series:

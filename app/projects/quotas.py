@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, text, update
 
-from app.projects.tables import quota_windows
+from app.projects.tables import projects, quota_windows
 from app.store import DriverStatement, UtcDateTime
 
 WINDOW = timedelta(minutes=1)
@@ -109,11 +109,12 @@ def note_refusal(conn: Connection, project_id: int, refused_before: int, now: da
 def refusals_since(conn: Connection, moment: datetime) -> list[Row[Any]]:
     """Return the projects with envelopes refused because of the quota after ``moment``.
 
-    :return: rows of ``project_id``, ``over_since``, ``over_at`` and ``refused_before``, ordered by
-        project.
+    :return: rows of ``project_id``, ``name``, ``over_since``, ``over_at`` and ``refused_before``,
+        ordered by project.
     """
     of = quota_windows.c
-    query = select(of.project_id, of.over_since, of.over_at, of.refused_before)
+    query = select(of.project_id, projects.c.name, of.over_since, of.over_at, of.refused_before)
+    query = query.join_from(quota_windows, projects, projects.c.id == of.project_id)
     return list(conn.execute(query.where(of.over_at > moment).order_by(of.project_id)))
 
 

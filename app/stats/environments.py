@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, Connection, column, func, select, table, update
+from sqlalchemy import Boolean, Connection, Select, column, func, select, table, update
 
 from app.events.tables import events
 from app.projects import projects
@@ -32,7 +32,7 @@ from app.stats.tables import (
     project_environments,
 )
 from app.stats.users import MAX_USERS, Subject, UserCounter, day_number
-from app.stats.windows import HOURS_A_DAY, Counted, hour_of
+from app.stats.windows import HOURS_A_DAY, hour_of
 from app.store import Store, added, replaced, upsert
 from app.store.statements import insert
 
@@ -47,7 +47,6 @@ ENVIRONMENT, PROJECT, EVERYTHING = 3, 4, 5
 KINDS = (ENVIRONMENT, PROJECT, EVERYTHING)
 ALL_PROJECTS = Subject(EVERYTHING, 0)
 
-COUNTED = Counted(environment_hours, environment_days)
 _EVENTS, _PLACES = events.c, project_environments.c
 _ISSUES = table("issues", column("id"), column("is_test", Boolean))
 
@@ -84,17 +83,24 @@ def count_stored(store: Store, users: UserCounter, now: datetime, at_most: int =
 
 def uncounted(conn: Connection, at_most: int) -> list[Stored]:
     """Return the oldest events that are not counted yet."""
-    hour = hour_of(conn.dialect.name, _EVENTS.timestamp).label("hour")
+    return [Stored(*row) for row in conn.execute(not_counted(conn.dialect.name, at_most))]
+
+
+def not_counted(dialect: str, at_most: int) -> Select[Any]:
+    """Return the query for the oldest events that are not counted yet.
+
+    :return: with the columns of :class:`Stored`.
+    """
+    hour = hour_of(dialect, _EVENTS.timestamp).label("hour")
     environment = func.coalesce(_EVENTS.environment, "").label("environment")
     who = func.coalesce(_EVENTS.user_hash, "").label("user_hash")
     # A test error does not count. The table of issues belongs to a package above.
     is_test = select(_ISSUES.c.is_test).where(_ISSUES.c.id == _EVENTS.issue_id).scalar_subquery()
     is_demo = select(projects.c.is_demo).where(projects.c.id == _EVENTS.project_id)
-    flags = is_test, is_demo.scalar_subquery()
+    flags = is_test.label("is_test"), is_demo.scalar_subquery().label("is_demo")
     query = select(_EVENTS.id, _EVENTS.project_id, environment, hour, who, *flags)
     last = select(environments_counted.c.event_id).scalar_subquery()
-    query = query.where(_EVENTS.id > func.coalesce(last, 0)).order_by(_EVENTS.id).limit(at_most)
-    return [Stored(*row) for row in conn.execute(query)]
+    return query.where(_EVENTS.id > func.coalesce(last, 0)).order_by(_EVENTS.id).limit(at_most)
 
 
 def step_back(conn: Connection) -> None:

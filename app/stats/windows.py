@@ -7,11 +7,23 @@ hours are summed up to days; a count is in one of both. Hours and days are in UT
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Integer, Table, bindparam, cast, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    cast,
+    func,
+    select,
+    union_all,
+)
 
 from app.inputs.period import DAY_S, DAYS_KEPT, HOUR_S, HOURS_KEPT, Range, floor
 from app.store import DriverStatement
@@ -119,57 +131,91 @@ class Counted:
 
     def __init__(self, hours: Table, days: Table) -> None:
         self._hours, self._days = hours, days
-        self._each_hour = DriverStatement(self._of_each_hour, takes="ids")
-        self._by_hour = DriverStatement(self._of_hours, takes="ids")
-        self._by_day = DriverStatement(self._of_days, takes="ids")
+
+    @cached_property
+    def _statements(self) -> dict[tuple[bool, bool], DriverStatement]:
+        shapes = [
+            (is_hourly, has_days) for is_hourly in (True, False) for has_days in (True, False)
+        ]
+        return {
+            shape: DriverStatement(partial(self._all_of, shape), takes="ids") for shape in shapes
+        }
 
     def counts(self, conn: Connection, ids: Sequence[int], window: Window) -> dict[int, list[int]]:
         """Return the events of each bucket of a window, by id; those of the range before are first.
 
         Ids without events are left out.
         """
-        given = {"ids": list(ids), "width": window.width, "origin": window.origin}
-        hours = {"begin": window.begin, "end": FOREVER if window.is_open else window.end}
+        given = {"ids": list(ids), **self.values(window)}
+        return placed(self._statements[self.shape(window)].fetch(conn, given), window)
+
+    def shape(self, window: Window) -> tuple[bool, bool]:
+        """Return whether a bucket is an hour, and whether days are read too."""
+        return window.width == 1, window.begin < window.kept_from
+
+    def values(self, window: Window) -> dict[str, int]:
+        """Return the parameters of :meth:`queries`."""
+        end = FOREVER if window.is_open else window.end
+        days = {"begin_day": -(-window.begin // HOURS_A_DAY), "end_day": -(-end // HOURS_A_DAY)}
+        return {
+            "width": window.width,
+            "origin": window.origin,
+            "begin": window.begin,
+            "end": end,
+        } | days
+
+    def queries(self, shape: tuple[bool, bool], size: int) -> list[Select[Any]]:
+        """Return queries for an id, a bucket and its events.
+
+        :param size: the number of ids.
+        """
+        (number, hour), (of_day, day) = list(self._hours.c)[:2], list(self._days.c)[:2]
+        by_hour = _rows(number, hour, hour, self._hours.c.events, size, ("begin", "end"))
         # Most issues have events in a few of the hours: summing up in Python costs less than
         # sorting.
-        by_hour = self._each_hour if window.width == 1 else self._by_hour
-        rows = by_hour.fetch(conn, given | hours)
-        if window.begin < window.kept_from:
-            days = {name: -(-hour // HOURS_A_DAY) for name, hour in hours.items()}
-            rows += self._by_day.fetch(conn, given | days)
-        found: dict[int, list[int]] = {}
-        length = window.skipped + window.buckets
-        for number, bucket, events in rows:
-            window.place(found.setdefault(number, [0] * length), bucket, int(events))
+        is_hourly, has_days = shape
+        found = [by_hour if is_hourly else _buckets(by_hour)]
+        if has_days:
+            ends = "begin_day", "end_day"
+            by_day = _rows(of_day, day, day * HOURS_A_DAY, self._days.c.events, size, ends)
+            found.append(_buckets(by_day))
         return found
 
-    def _of_each_hour(self, dialect: str, size: int) -> Any:
-        number, hour = list(self._hours.c)[:2]
-        return _rows(number, hour, hour, self._hours.c.events, size)
-
-    def _of_hours(self, dialect: str, size: int) -> Any:
-        return _buckets(self._of_each_hour(dialect, size))
-
-    def _of_days(self, dialect: str, size: int) -> Any:
-        number, day = list(self._days.c)[:2]
-        return _buckets(_rows(number, day, day * HOURS_A_DAY, self._days.c.events, size))
+    def _all_of(self, shape: tuple[bool, bool], dialect: str, size: int) -> Any:
+        return union_all(*self.queries(shape, size))
 
 
-def _rows(number: Any, time: Any, hour: Any, events: Any, size: int) -> Any:
+def placed(rows: Iterable[tuple[Any, ...]], window: Window) -> dict[int, list[int]]:
+    """Return the events of each bucket, by id.
+
+    :param rows: of :meth:`Counted.queries`.
+    """
+    found: dict[int, list[int]] = {}
+    length = window.skipped + window.buckets
+    for number, bucket, events in rows:
+        window.place(found.setdefault(number, [0] * length), bucket, int(events))
+    return found
+
+
+def _rows(
+    number: Any, time: Any, hour: Any, events: Any, size: int, ends: tuple[str, str]
+) -> Select[Any]:
     """Return a query for rows with their bucket.
 
     :param time: the column of the hour or the day.
     :param hour: the hour of a row.
+    :param ends: the names of the parameters for the first time, and the first one after the window.
     """
+    begin, end = (bindparam(name, type_=Integer) for name in ends)
     bucket = (hour - bindparam("origin", type_=Integer)) // bindparam("width", type_=Integer)
     return select(number.label("number"), bucket.label("bucket"), events).where(
         is_in(number, "ids", size),
-        time >= bindparam("begin", type_=Integer),
-        time < bindparam("end", type_=Integer),
+        time >= begin,
+        time < end,
     )
 
 
-def _buckets(rows: Any) -> Any:
+def _buckets(rows: Select[Any]) -> Select[Any]:
     """Return a query for the sums of buckets."""
     # The bucket is named in a subquery: PostgreSQL takes the parameters of an expression in SELECT
     # and of the same one in GROUP BY for different values.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 from html import unescape
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event as sqlalchemy_event
 
 from app.admin.filters import short
 from app.admin.plain import plain
 from app.protocol.envelope import Envelope, Item
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
+from tests.questions import questions
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -149,16 +148,9 @@ def test_values_lead_to_their_search(app: Flask, admin_client: FlaskClient) -> N
 
 def test_event_page_asks_at_most_twelve_questions(app: Flask, admin_client: FlaskClient) -> None:
     event_id = insert(app, frame() | {"user": {"id": "u"}, "tags": {"shop": "books"}})
-    asked: list[str] = []
-    own = threading.get_ident()
-
-    def note(conn: object, cursor: object, statement: str, *_: object) -> None:
-        if statement.startswith(("SELECT", "WITH")) and threading.get_ident() == own:
-            asked.append(statement)
-
-    sqlalchemy_event.listen(parts_of(app).store._reader(), "before_cursor_execute", note)
-    assert admin_client.get(f"/admin/events/{event_id}").status_code == 200
-    assert 0 < len(asked) <= 12, asked
+    with questions() as asked:
+        assert admin_client.get(f"/admin/events/{event_id}").status_code == 200
+        assert 0 < len(asked) <= 12, asked
 
 
 # ---- links out ----------------------------------------------------------------------------------

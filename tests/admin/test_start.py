@@ -12,6 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from app.alerts.tables import alert_channels
+from app.delivery.accounting import check
+from app.delivery.tables import counters
+from app.events.tables import envelopes
 from app.issues import triage
 from app.issues.tables import issues, transitions
 from app.projects import projects
@@ -19,9 +23,11 @@ from app.store import utc_now
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
 from tests.delivery.shop import add_project
+from tests.questions import questions
 
 pytestmark = pytest.mark.one_database
 DAY = timedelta(days=1)
+CHANNEL = {"kind": "webhook", "name": "#shop", "address": "https://127.0.0.1:9", "enabled": True}
 
 
 def needs(client: FlaskClient) -> list[tuple[str, str]]:
@@ -191,3 +197,75 @@ def test_demo_and_test_errors_are_in_no_figure(app: Flask, admin_client: FlaskCl
     insert(app, {"message": "of the demo", "level": "error"}, project_id=2)
     issue_of(app, "of a person")
     assert figures(admin_client.get("/admin/").text)["Events"] == "1"
+
+
+def questions_of(app: Flask, client: FlaskClient, path: str) -> int:
+    with questions() as asked:
+        assert client.get(path).status_code == 200
+        return len(asked)
+
+
+@pytest.mark.parametrize("query", ["", "?period=week", "?period=quarter", "?period=all"])
+def test_start_asks_at_most_twelve_questions_in_every_range(
+    app: Flask, admin_client: FlaskClient, query: str
+) -> None:
+    add_project(app, 2, None)
+    before = (utc_now() - timedelta(hours=30)).isoformat()
+    for number in range(3):
+        insert(app, {"message": "old", "level": "error", "timestamp": before, "user": {"id": "u"}})
+        issue_of(app, f"{number}", "u"), issue_of(app, "old", "v")
+    with parts_of(app).store.write() as conn:
+        conn.execute(alert_channels.insert().values(CHANNEL | {"created_at": utc_now()}))
+    assert questions_of(app, admin_client, f"/admin/{query}") <= 12
+    ended = f"/admin/?start={(utc_now() - 20 * DAY):%Y-%m-%dT%H:%M}&end={utc_now():%Y-%m-%dT%H:%M}"
+    assert questions_of(app, admin_client, ended) <= 12
+
+
+# ---- the accounting -----------------------------------------------------------------------------
+
+
+def accounted(client: FlaskClient) -> str:
+    page = client.get("/admin/").text
+    text = re.sub(r"<[^>]+>", " ", page[page.index('id="accounting-title"') :])
+    return " ".join(unescape(text).split())
+
+
+def test_start_reads_no_envelopes_to_say_that_all_is_accounted_for(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    issue_of(app, "one")
+    check(parts_of(app).store, utc_now())
+    with questions() as asked:
+        assert "All accounted for" in accounted(admin_client)
+    assert not [one for one in asked if "GROUP BY envelopes.state" in one]
+
+
+def test_start_says_when_the_envelopes_were_compared(app: Flask, admin_client: FlaskClient) -> None:
+    issue_of(app, "one")
+    page = accounted(admin_client)
+    assert "All accounted for" not in page and "not compared with the envelopes yet" in page
+    with time_machine.travel(utc_now() - timedelta(minutes=20), tick=False):
+        check(parts_of(app).store, utc_now())
+    page = accounted(admin_client)
+    assert "All accounted for" not in page and "last compared with the envelopes 20 min ago" in page
+    check(parts_of(app).store, utc_now())
+    assert "All accounted for compared with the envelopes" in accounted(admin_client)
+
+
+def test_start_says_that_an_envelope_is_missing(app: Flask, admin_client: FlaskClient) -> None:
+    issue_of(app, "one")
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(envelopes).values(state="nonsense"))
+    assert not check(parts_of(app).store, utc_now())
+    page = admin_client.get("/admin/").text
+    assert "Not accounted for" in page and "The accounting does not add up" in page
+
+
+def test_start_says_at_once_that_the_counters_do_not_add_up(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    issue_of(app, "one")
+    check(parts_of(app).store, utc_now())
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(counters).where(counters.c.name == "accepted").values(value=9))
+    assert "Not accounted for" in accounted(admin_client)

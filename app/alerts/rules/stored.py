@@ -160,20 +160,32 @@ def list_rules(conn: Connection, project_id: int | None = None) -> list[AlertRul
 
 def watches(conn: Connection) -> list[Watch]:
     """Return the enabled rules for evaluation. A rule for all projects is returned for each one."""
-    rows = _ordered(conn, select(alert_rules))
-    own = _own_presets(rows)
-    states = {
-        (rule_id, state.project_id): state
-        for rule_id, found in _states(conn, [row.id for row in rows]).items()
-        for state in found
-    }
     columns = projects.c
     query = select(columns.id).where(
         columns.archived_at.is_(None), columns.deleted_at.is_(None), ~columns.is_demo
     )
     watched = list(conn.scalars(query.order_by(columns.id)))
+    found = rules_in_force(conn, watched)
+    states = {
+        (rule_id, state.project_id): state
+        for rule_id, of_rule in _states(conn, list({row.id for row, _ in found})).items()
+        for state in of_rule
+    }
     return [
         _watch(row, states.get((row.id, project_id), RuleState(project_id=project_id)))
+        for row, project_id in found
+    ]
+
+
+def rules_in_force(conn: Connection, watched: Sequence[int]) -> list[tuple[Row[Any], int]]:
+    """Return the rows of the enabled rules, each with every project in which it is in force.
+
+    :param watched: the ids of the projects.
+    """
+    rows = _ordered(conn, select(alert_rules))
+    own = _own_presets(rows)
+    return [
+        (row, project_id)
         for row in rows
         if row.enabled
         for project_id in watched
