@@ -91,7 +91,7 @@ def start() -> ResponseReturnValue:
         tests={row.id for row in rows if row.is_test},
         range_bar=range_bar(url_for("admin.start"), _kept(project_id, given), chosen),
         chart=range_chart(overview.series, releases),
-        figures=figure_line(overview.figures),
+        figures=figure_line(overview),
         projects={way.project_id: way.name for way in ways} if len(ways) > 1 else {},
     )
     response = make_response(page)

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Row
 from app.admin.filters import plural, users
 from app.admin.sparkline import Sparkline, sparkline
 from app.inputs.period import Range
-from app.insights.project_figures import ProjectFigures
+from app.insights.performance import Rate
+from app.insights.project_figures import Overview
 from app.issues.figures import figures_of
 
 SEVERE = ("error", "fatal")
@@ -42,10 +43,10 @@ class Met(NamedTuple):
     trend: Sparkline
 
 
-def figure_line(found: ProjectFigures) -> list[Figure]:
-    """Return the figures of a range: events, users and new issues."""
-    before = found.before
-    new = found.new_issues
+def figure_line(overview: Overview) -> list[Figure]:
+    """Return the figures of a range: events, users, new issues, and the rate of failed requests."""
+    found = overview.figures
+    before, new = found.before, found.new_issues
     return [
         _figure("Events", f"{found.events:,}", found.events, before and before.events),
         _figure("Users", _people(found), found.users, before and before.users),
@@ -55,7 +56,24 @@ def figure_line(found: ProjectFigures) -> list[Figure]:
             new.number,
             before and before.new_issues.number,
         ),
+        _error_rate(overview.rate, overview.rate_before),
     ]
+
+
+def _error_rate(now: Rate, before: Rate | None) -> Figure:
+    """Return the share of failed requests; without requests there is none."""
+    if not now.requests:
+        return Figure("Error rate", "–", "", "", "")
+    number = f"{now.share:.1%}"
+    if before is None or not before.requests:
+        return Figure("Error rate", number, "", "", "")
+    points = round(100 * (now.share - before.share), 1)
+    if not points:
+        return Figure("Error rate", number, "=", "", "as in the range before")
+    words = f"percentage points {'more' if points > 0 else 'less'} than in the range before"
+    change = f"{'▲' if points > 0 else '▼'} {abs(points):.1f}"
+    tone = "worse" if points > 0 else "better"
+    return Figure("Error rate", number, change, tone, f"{words}: {before.share:.1%}")
 
 
 def most_users(conn: Connection, rows: Iterable[Row[Any]], chosen: Range) -> list[Met]:

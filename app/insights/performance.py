@@ -6,16 +6,16 @@ Moments are as in :mod:`.reading`. Durations are in milliseconds, with an error 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import ClassVar, Literal, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from app.insights import reading
 from app.stats.buckets import UNKNOWN, percentiles
-from app.stats.timings import PERFORMANCE, TIMINGS
+from app.stats.timings import PERFORMANCE, TIMINGS, timing_series, timings
 
 SHARES = (0.5, 0.75, 0.95, 0.99)
 By = Literal["transaction", "release"]
@@ -101,6 +101,30 @@ class Line(NamedTuple):
 def error_rate(conn: Connection, project_id: int, since: datetime, until: datetime) -> Rate:
     """Return how many requests a project answered, and how many failed."""
     return totals(conn, Selection(project_id, since, until)).rate
+
+
+def sums_of_requests(
+    of_project: ColumnElement[bool], ranges: Sequence[tuple[datetime, datetime]]
+) -> Select[Any]:
+    """Return a query for a row with the requests and the failed ones of each range in turn.
+
+    :param of_project: a condition for rows of ``timing_series``.
+    :param ranges: pairs of ``since`` and ``until``.
+    """
+    of, rows = timing_series.c, timings.c
+    days = [moment.astimezone(UTC).date() for both in ranges for moment in both]
+    minutes = [tuple(map(PERFORMANCE.time_of, both)) for both in ranges]
+    ids = select(of.id).where(of_project, of.day.between(min(days), max(days)))
+    sums = [
+        func.coalesce(func.sum(case((rows.minute.between(first, end - 1), column), else_=0)), 0)
+        for first, end in minutes
+        for column in (rows.requests, rows.failures)
+    ]
+    return select(*(one.label(f"sum_{n}") for n, one in enumerate(sums))).where(
+        rows.series_id.in_(ids),
+        rows.minute >= min(first for first, _ in minutes),
+        rows.minute < max(end for _, end in minutes),
+    )
 
 
 def latency(

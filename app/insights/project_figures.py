@@ -28,6 +28,7 @@ from sqlalchemy import (
 from app.events.tables import events
 from app.inputs import Range
 from app.inputs.period import DAY_S
+from app.insights.performance import Rate, sums_of_requests
 from app.issues.series import Series, make_series, users_by_day, users_by_hour
 from app.issues.tables import STATUSES, issues
 from app.projects import projects
@@ -40,11 +41,13 @@ from app.stats.tables import (
     environment_hours,
     project_environments,
 )
+from app.stats.timings import timing_series
 from app.stats.users import MAX_USERS, Subject, of_subject
 from app.stats.windows import FOREVER, HOURS_A_DAY, Window, moment_of_hour, window_of
 from app.store.paging import SCAN_ROWS, Count, hidden
 
 DEMO_PROJECTS = select(projects.c.id).where(projects.c.is_demo)
+REAL_PROJECTS = select(projects.c.id).where(~projects.c.is_demo)
 # The numbers that one question asks for: SQLite has rows of at most 2,000 columns.
 NUMBERS_A_QUESTION = 1000
 
@@ -66,10 +69,15 @@ class ProjectFigures(NamedTuple):
 
 
 class Overview(NamedTuple):
-    """Figures of a range, and the events of its steps; the users of a step are not known."""
+    """Figures of a range, and the events of its steps; the users of a step are not known.
+
+    :param rate_before: the requests of the range before; ``None`` if they are not known.
+    """
 
     figures: ProjectFigures
     series: Series
+    rate: Rate
+    rate_before: Rate | None
 
 
 class Scope(NamedTuple):
@@ -97,15 +105,21 @@ def figures_of_projects(
     """Return the figures of a project and environment in a range, and of the range before."""
     scope = _scope_of(conn, project_id, environment)
     window = window_of(range)
-    return _both(conn, scope, window, _counts(conn, scope, window))
+    counts, windows = _counts(conn, scope, window), _windows(window)
+    return _both(scope, windows, counts, _numbers(conn, list(_parts(scope, windows))))
 
 
 def overview_of_projects(conn: Connection, range: Range, project_id: int | None = None) -> Overview:
     """Return the figures of a project and its events in each hour or day, counted once."""
     scope = _scope_of(conn, project_id, None)
     window = window_of(range, step_s=range.step_s)
-    counts = _counts(conn, scope, window)
-    return Overview(_both(conn, scope, window, counts), make_series(window, counts, None))
+    counts, windows = _counts(conn, scope, window), _windows(window)
+    requests = _requests(scope, windows).subquery().c
+    numbers = _numbers(conn, [*_parts(scope, windows), *requests])
+    figures = _both(scope, windows, counts, numbers)
+    rates = [Rate(next(numbers), next(numbers)) for _ in windows]
+    before = rates[1] if len(rates) > 1 else None
+    return Overview(figures, make_series(window, counts, None), rates[0], before)
 
 
 def series_of_projects(
@@ -175,33 +189,51 @@ def _events(dialect: str, scope: Scope, window: Window) -> Iterator[Select[Any]]
     yield of_new
 
 
-# ---- users and new issues -----------------------------------------------------------------------
+# ---- users, new issues and requests -------------------------------------------------------------
 
 
-def _both(conn: Connection, scope: Scope, window: Window, counts: list[int]) -> ProjectFigures:
-    """Return the figures of a range and of the range before, with one question for both."""
-    skipped, windows = window.skipped, [window]
-    if window.begin < window.first:
-        windows.append(window._replace(first=window.begin, end=window.first, is_open=False))
-    numbers = _numbers(conn, [part for one in windows for part in _parts(scope, one)])
-    found = _figures(scope, window, sum(counts[skipped:]), numbers)
+def _windows(window: Window) -> list[Window]:
+    """Return a window without the range before, and the one of the range before if it is known."""
+    if window.begin == window.first:
+        return [window]
+    return [window, window._replace(first=window.begin, end=window.first, is_open=False)]
+
+
+def _numbers(conn: Connection, parts: Sequence[ColumnElement[int]]) -> Iterator[int]:
+    """Yield the number of each expression. One question asks for all of them, unless the
+    environments of very many projects are counted.
+    """
+    for first in range(0, len(parts), NUMBERS_A_QUESTION):
+        some = parts[first : first + NUMBERS_A_QUESTION]
+        yield from map(int, conn.execute(select(*some)).one())
+
+
+def _parts(scope: Scope, windows: Sequence[Window]) -> Iterator[ColumnElement[int]]:
+    """Yield what :func:`_figures` takes, for each window."""
+    for window in windows:
+        for subject in scope.subjects:
+            yield from (one.scalar_subquery() for one in _users_of(subject, window))
+        yield from (one.scalar_subquery() for one in _new_issues(scope, window))
+
+
+def _requests(scope: Scope, windows: Sequence[Window]) -> Select[Any]:
+    of_project: ColumnElement[bool] = timing_series.c.project_id.in_(REAL_PROJECTS)
+    if scope.project_id is not None:
+        of_project = timing_series.c.project_id == scope.project_id
+    return sums_of_requests(
+        of_project, [(moment_of_hour(one.first), moment_of_hour(one.end)) for one in windows]
+    )
+
+
+def _both(
+    scope: Scope, windows: Sequence[Window], counts: list[int], numbers: Iterator[int]
+) -> ProjectFigures:
+    """Return the figures of a range and of the range before."""
+    skipped = windows[0].skipped
+    found = _figures(scope, windows[0], sum(counts[skipped:]), numbers)
     if len(windows) == 1:
         return found
     return found._replace(before=_figures(scope, windows[1], sum(counts[:skipped]), numbers))
-
-
-def _numbers(conn: Connection, parts: Sequence[Select[Any]]) -> Iterator[int]:
-    """Yield the number that each query results in."""
-    for first in range(0, len(parts), NUMBERS_A_QUESTION):
-        some = parts[first : first + NUMBERS_A_QUESTION]
-        yield from map(int, conn.execute(select(*(one.scalar_subquery() for one in some))).one())
-
-
-def _parts(scope: Scope, window: Window) -> Iterator[Select[Any]]:
-    """Yield the queries whose numbers :func:`_figures` takes, in the same order."""
-    for subject in scope.subjects:
-        yield from _users_of(subject, window)
-    yield from _new_issues(scope, window)
 
 
 def _figures(scope: Scope, window: Window, events_: int, numbers: Iterator[int]) -> ProjectFigures:

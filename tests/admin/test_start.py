@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 from html import unescape
 
@@ -16,6 +17,8 @@ from app.alerts.tables import alert_channels
 from app.delivery.accounting import check
 from app.delivery.tables import counters
 from app.events.tables import envelopes
+from app.inputs.period import period_range
+from app.insights.project_figures import overview_of_projects
 from app.issues import triage
 from app.issues.tables import issues, transitions
 from app.projects import projects
@@ -23,6 +26,7 @@ from app.store import utc_now
 from tests.admin.hostile import insert
 from tests.conftest import parts_of
 from tests.delivery.shop import add_project
+from tests.insights.stream import Request
 from tests.questions import questions
 
 pytestmark = pytest.mark.one_database
@@ -197,6 +201,37 @@ def test_demo_and_test_errors_are_in_no_figure(app: Flask, admin_client: FlaskCl
     insert(app, {"message": "of the demo", "level": "error"}, project_id=2)
     issue_of(app, "of a person")
     assert figures(admin_client.get("/admin/").text)["Events"] == "1"
+
+
+def serve(app: Flask, failed: int, requests: int, project_id: int = 1) -> None:
+    for number in range(requests):
+        request = Request("/pay", "1.0", 10.0, number < failed)
+        envelope = request.envelope(uuid.uuid4().hex)
+        parts_of(app).intake.accept(envelope, project_id=project_id, timeout_s=10)
+
+
+def test_error_rate_is_that_of_the_range_and_says_how_it_changed(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    now = utc_now()
+    add_project(app, 2, None)
+    add_project(app, 3, None)
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(projects).where(projects.c.id == 3).values(is_demo=True))
+    issue_of(app, "one")
+    assert figures(admin_client.get("/admin/?project=2").text)["Error rate"] == "–"
+    with time_machine.travel(now - timedelta(hours=30), tick=False):
+        serve(app, 1, 10, 2)
+    assert figures(admin_client.get("/admin/?project=2").text)["Error rate"] == "–"
+    serve(app, 1, 4, 2)
+    serve(app, 4, 4, 3)  # A demo is left out.
+    page = admin_client.get("/admin/?project=2").text
+    assert figures(page)["Error rate"] == "25.0%"
+    assert "▲ 15.0" in page and "percentage points more than in the range before: 10.0%" in page
+    with parts_of(app).store.read() as conn:
+        chosen = period_range("day", utc_now())
+        demo, everything = (overview_of_projects(conn, chosen, of).rate for of in (3, None))
+    assert demo.share == 1.0 and everything.share < 0.3
 
 
 def questions_of(app: Flask, client: FlaskClient, path: str) -> int:
