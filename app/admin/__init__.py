@@ -9,7 +9,8 @@
     events     the list of events
     event      the page of an event (how it is shown: event_body, event_view, stack_view, values)
     deliveries how envelopes are sent to Sentry, and the actions on them (delivery_actions)
-    issues     the list of issues (issue_rows, the trend of each: sparkline; issue_chart)
+    issues     the list of issues (issue_rows, the trend of each: sparkline; issue_chart,
+               list_facts)
     issue      the page of an issue: its figures (issue_range), an event of it (issue_event), or one
                of its tabs (issue_tabs)
     performance durations, throughput and failures of requests (charts)

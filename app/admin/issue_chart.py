@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from flask import current_app
 from markupsafe import Markup
 from sqlalchemy import Connection
 
+from app.admin.list_facts import ListFacts
 from app.admin.range_chart import range_chart
+from app.admin.remembered import Remembered
 from app.inputs.period import Range
 from app.insights.project_figures import events_of_projects
 from app.search.grammar import Query, Term
+from app.stats.windows import window_of
+
+# About 50 charts.
+_charts = Remembered(1_000_000)
 
 
 def issue_chart(
-    conn: Connection, range: Range, project_id: int | None, environment: str | None
+    conn: Connection,
+    range: Range,
+    scope: tuple[int | None, str | None],
+    facts: ListFacts,
+    projects: Iterable[int],
 ) -> Markup:
-    """Return the chart as HTML."""
-    series = events_of_projects(conn, range, project_id, environment)
-    drawn: Any = current_app.jinja_env.get_template("_charts.html").module
-    return Markup(drawn.range_chart(range_chart(series)))  # noqa: S704 -- a template of ours
+    """Return the chart as HTML. It is remembered until the store has another event.
+
+    :param scope: the project and the environment; ``None`` stands for all.
+    :param projects: the ids of all projects.
+    """
+    window = window_of(range, step_s=range.step_s)
+    key = (conn.engine.url, facts.newest, facts.oldest, facts.counted, window, scope, *projects)
+    html = _charts.get(key)
+    if html is None:
+        series = events_of_projects(conn, range, *scope)
+        drawn: Any = current_app.jinja_env.get_template("_charts.html").module
+        html = str(drawn.range_chart(range_chart(series)))
+        _charts.put(key, html)
+    return Markup(html)  # noqa: S704 -- a template of ours, which escapes
 
 
 def environment_of(query: Query) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -12,8 +13,10 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.filter_bar import ListChoice, read_choice
+from app.admin.header import header_from
 from app.admin.issue_chart import environment_of, issue_chart, words_about
-from app.admin.lookups import project_names, recent_values, user_names
+from app.admin.list_facts import ListFacts, read_facts
+from app.admin.lookups import recent_values
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
 from app.admin.range_bar import range_bar, with_period
@@ -27,12 +30,12 @@ from app.issues.queries import (
     Cursor,
     count_by_status,
     count_matching,
+    count_seen_and_all,
     cursor_of,
     page_of_issues,
     read_cursor,
 )
 from app.issues.tables import STATUSES
-from app.issues.triage import highest_id
 from app.issues.undo import Decision, find_decision
 from app.search.errors import QueryError
 from app.search.grammar import Query, without
@@ -149,15 +152,15 @@ def list_of_issues() -> ResponseReturnValue:
                 found = _find(conn, form, after)
             except QueryError as error:
                 line = QueryLine(line.text, error=error)
-        names = project_names(conn)
-        users = user_names(conn)
-        groups = groups_of(recent_values(conn), names, users)
-        highest = highest_id(conn)
-        more = _more_of(conn, form, found, now) if found else {}
-        notes = _notes(conn, choice, found, now) if found else []
+        header, facts = header_from(conn), read_facts(conn)
+        names, users, highest = header.projects, facts.users, facts.highest
+        groups = groups_of(recent_values(conn, facts.newest), names, users)
+        more = _more_of(conn, form, found, now, facts, names) if found else {}
+        notes = _notes(conn, choice, found, now, facts) if found else []
         decision = _decision(conn)
     path = url_for("admin.list_of_issues")
     shown: dict[str, Any] = {
+        "header": lambda: header,
         "choice": choice,
         "line": line,
         "menu": query_menu(path, choice.values, groups),
@@ -206,14 +209,13 @@ def issue_news() -> ResponseReturnValue:
 def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
     filter = form.filter.resolved(conn).selection()
     page, is_ranked = _page(conn, form, filter, after)
-    of_any = filter.selection(status=None)
-    seen = count_by_status(conn, of_any, MAX_COUNT + 1)
+    of_any, total = filter.selection(status=None), None
     # An unnarrowed list is counted by an index. Others are counted only for an empty page.
-    total = None
     if filter.is_indexed:
-        whenever = of_any.selection(seen_since=None, first_before=None)
-        total = count_by_status(conn, whenever, MAX_COUNT + 1)
-    elif not page.rows:
+        seen, total = count_seen_and_all(conn, of_any, MAX_COUNT + 1)
+        return Found(filter, page, seen, total, is_ranked)
+    seen = count_by_status(conn, of_any, MAX_COUNT + 1)
+    if not page.rows:
         ever = {"period": "all", "start": None, "end": None, "status": None}
         whenever = form.filter.model_copy(update=ever).resolved(conn).selection()
         total = count_by_status(conn, whenever, MAX_COUNT + 1)
@@ -232,22 +234,33 @@ def _page(
     return Page(ranked.rows, ranked.next), ranked.is_cut
 
 
-def _more_of(conn: Connection, form: IssueForm, found: Found, now: datetime) -> dict[str, Any]:
+def _more_of(
+    conn: Connection,
+    form: IssueForm,
+    found: Found,
+    now: datetime,
+    facts: ListFacts,
+    projects: Mapping[int, str],
+) -> dict[str, Any]:
     window = window_of(form.range(now)).without_before()
-    project_id, environment = found.filter.project_id, environment_of(form.parsed)
+    environment = environment_of(form.parsed)
+    scope, ids = (found.filter.project_id, environment), [row.id for row in found.page.rows]
     return {
         "window": window,
-        "figures": packed_of(conn, [row.id for row in found.page.rows], window),
+        "figures": packed_of(conn, ids, window),
         "about": words_about(form.parsed, environment),
-        "chart": issue_chart(conn, form.range(now), project_id, environment),
+        "chart": issue_chart(conn, form.range(now), scope, facts, projects) if ids else "",
     }
 
 
 def _notes(
-    conn: Connection, choice: ListChoice[IssueForm], found: Found, now: datetime
+    conn: Connection,
+    choice: ListChoice[IssueForm],
+    found: Found,
+    now: datetime,
+    facts: ListFacts,
 ) -> list[Note]:
-    form = choice.form
-    notes = search_notes(conn, choice, form.range(now), found.filter)
+    notes = search_notes(conn, choice, choice.form.range(now), found.filter, facts)
     if found.is_cut:
         words = f"Compared are the {CANDIDATES} issues that were seen last, and the {CANDIDATES}"
         notes.append(Note(f"{words} with the highest counts in all."))

@@ -120,9 +120,13 @@ def project_options(names: dict[int, str]) -> dict[str, str]:
     return {str(id): name for id, name in names.items()}
 
 
-def recent_values(conn: Connection) -> dict[str, list[str]]:
-    """Return the environments and releases of the newest events, to choose from."""
-    newest = conn.scalar(select(func.max(events.c.id)))
+def recent_values(conn: Connection, newest: int | None = None) -> dict[str, list[str]]:
+    """Return the environments and releases of the newest events, to choose from.
+
+    :param newest: the row id of the newest event, if it is known.
+    """
+    if newest is None:
+        newest = conn.scalar(select(func.max(events.c.id)))
     known = _recent.get(conn.engine)
     if known is None or known[0] != newest:
         known = _recent[conn.engine] = newest, _values_of(conn)

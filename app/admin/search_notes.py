@@ -11,8 +11,9 @@ from sqlalchemy import Connection
 
 from app.admin.filter_bar import ListChoice
 from app.admin.filters import plural
+from app.admin.list_facts import ListFacts
 from app.inputs.period import Range
-from app.search.events import are_older_gone
+from app.search.events import are_older_gone, is_before
 from app.search.grammar import Query
 from app.search.indexing import MAX_LAG, lag
 
@@ -31,20 +32,28 @@ class Note(NamedTuple):
 
 
 def search_notes(
-    conn: Connection, choice: ListChoice[Any], range: Range, found: Any, *, is_paged: bool = False
+    conn: Connection,
+    choice: ListChoice[Any],
+    range: Range,
+    found: Any,
+    facts: ListFacts | None = None,
+    *,
+    is_paged: bool = False,
 ) -> list[Note]:
     """Return the sentences about the search of a list; none if the index was not asked.
 
     :param found: has ``searched_back_to``, the time at which the search stopped.
+    :param facts: of the store, if they are known.
     :param is_paged: whether the list goes on with its next page, and not with an older range.
     """
     query: Query = choice.form.parsed
     if not query.of_event:
         return []
-    notes = [*_lag(conn)]
+    is_behind = facts is None or facts.searchable < facts.newest
+    notes = _lag(conn) if is_behind else []
     if found.searched_back_to is not None:
         notes.append(_stopped(choice, range, found.searched_back_to, is_paged))
-    elif are_older_gone(conn, range):
+    elif is_before(range, facts.oldest) if facts else are_older_gone(conn, range):
         notes.append(Note("Older events are no longer searchable."))
     return notes
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
-from app.issues.filter import IssueFilter
+from app.issues.filter import IssueFilter, IssueSelection
 from app.issues.tables import MERGED, STATUSES, issue_tags, issues, transitions
 from app.store import DriverStatement
 from app.store.paging import (
@@ -167,9 +167,25 @@ def count_by_status(
     }
 
 
+def count_seen_and_all(
+    conn: Connection, filter: IssueSelection, at_most: int
+) -> tuple[dict[str, Count], dict[str, Count]]:
+    """Return the counts of a filter that an index answers, and those whenever issues were seen."""
+    given = {"at_most": at_most, "project": filter.project_id, "since": filter.seen_since}
+    given = {name: value for name, value in given.items() if value is not None}
+    statuses, of_project = tuple(filter.statuses), filter.project_id is not None
+    if not statuses:
+        return {}, {}
+    query = _both_counts(statuses, of_project, filter.seen_since is not None)
+    numbers = [Count(number, number < at_most) for number in conn.execute(query, given).one()]
+    seen, all_ = numbers[: len(statuses)], numbers[len(statuses) :]
+    return dict(zip(statuses, seen, strict=True)), dict(zip(statuses, all_, strict=True))
+
+
 def _checked_counts(conn: Connection, filter: IssueFilter, at_most: int) -> dict[str, Count]:
     """Return the counts of a filter that has to check each issue."""
-    if not is_small(conn, issues.c.id):
+    has_few = getattr(filter, "ids", None) is not None
+    if not has_few and not is_small(conn, issues.c.id):
         return {
             status: count_rows(conn, filter.listing(status), at_most=at_most)
             for status in filter.statuses
@@ -182,7 +198,17 @@ def _checked_counts(conn: Connection, filter: IssueFilter, at_most: int) -> dict
 
 
 @cache
+def _both_counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[Any]:
+    seen, whenever = (_count_columns(statuses, of_project, each) for each in (since, False))
+    return select(*seen, *whenever)
+
+
+@cache
 def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[Any]:
+    return select(*_count_columns(statuses, of_project, since))
+
+
+def _count_columns(statuses: tuple[str, ...], of_project: bool, since: bool) -> list[Any]:
     counts = []
     for status in statuses:
         some = select(issues.c.id).where(issues.c.status == status)
@@ -192,7 +218,7 @@ def _counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[
             some = some.where(issues.c.last_seen >= bindparam("since"))
         some = some.limit(bindparam("at_most", type_=Integer))
         counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
-    return select(*counts)
+    return counts
 
 
 def tags_of(conn: Connection, issue_id: int, top: int = 5) -> list[Tag]:

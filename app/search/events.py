@@ -87,9 +87,17 @@ def are_older_gone(conn: Connection, range: Range) -> bool:
     """Return whether a range begins before the oldest stored event, and older ones were removed."""
     query = select(events.c.id, events.c.timestamp).order_by(events.c.id).limit(1)
     first = conn.execute(query).first()
-    if first is None or first.id == 1:
+    return is_before(range, None if first is None else (first.id, first.timestamp))
+
+
+def is_before(range: Range, oldest: tuple[int, datetime] | None) -> bool:
+    """Return whether a range begins before the oldest stored event, and older ones were removed.
+
+    :param oldest: the row id of the event, and when it happened.
+    """
+    if oldest is None or oldest[0] == 1:
         return False
-    return range.start is None or range.start < first.timestamp
+    return range.start is None or range.start < oldest[1]
 
 
 def exact_clauses(

@@ -102,10 +102,10 @@ def span_of(conn: Connection, start: datetime | None, end: datetime | None) -> S
         is_in.append(or_(is_after, of.hour == LONG_AGO) if is_long_ago else is_after)
     if end is not None:
         is_in.append(of.hour < end)
-    hours = select(func.min(of.first_id), func.max(of.last_id)).where(and_(true(), *is_in))
-    low, high = conn.execute(hours).one()
-    state = read_state(conn)
-    return Span(low or 0, min(high or 0, state.up_to) + 1)
+    up_to = select(search_state.c.up_to).limit(1).scalar_subquery()
+    hours = select(func.min(of.first_id), func.max(of.last_id), up_to).where(and_(true(), *is_in))
+    low, high, last = conn.execute(hours).one()
+    return Span(low or 0, min(high or 0, last or 0) + 1)
 
 
 def _hour(moment: datetime, now: datetime) -> datetime:

@@ -80,6 +80,6 @@ def test_issue_that_was_searched_for_opens_with_the_matching_event(
     catch_up(parts_of(app).store)
     page = admin_client.get("/admin/issues?query=region:eu").text
     address = unescape(re.search(r'class="target"[^>]*href="([^"]+)"', page)[1])
-    assert address == "/admin/issues/1?query=region%3Aeu"
+    assert address == "/admin/issues/1?query=region%3Aeu&period=week"
     oldest = admin_client.get("/api/events").json["events"][-1]["event_id"]
     assert f"/admin/events/{oldest}" in admin_client.get(address).text
