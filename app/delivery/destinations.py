@@ -11,9 +11,10 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Subquery, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, Subquery, bindparam, select, update
 
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
@@ -140,7 +141,7 @@ class Destinations:
 
         :return: ``None`` for a project that has no DSN and had none.
         """
-        found = self.rows(conn, projects.c.name)
+        found = self._read(conn, _named())
         return {project_id: (row.name, used) for project_id, (row, used) in found.items()}
 
     def rows(
@@ -151,14 +152,13 @@ class Destinations:
         :param columns: of the projects, and of what is joined to them.
         :param joined: by a column ``project_id`` of its own.
         """
-        of_project = destinations.c.project_id == projects.c.id
-        source: Any = projects.outerjoin(destinations, of_project)
-        for one in joined:
-            source = source.outerjoin(one, one.c.project_id == projects.c.id)
-        there = select(projects.c.id, *destinations.c, *columns).select_from(source)
-        there = there.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+        return self._read(conn, _with_destination(*columns, joined=joined))
+
+    def _read(
+        self, conn: Connection, query: Select[Any]
+    ) -> dict[int, tuple[Row[Any], Destination | None]]:
         found: dict[int, tuple[Row[Any], Destination | None]] = {}
-        for row in conn.execute(there):
+        for row in conn.execute(query):
             known = row if row.project_id is not None else None
             dsn = self._dsn_of(row.id, known)
             is_used = known is not None or dsn is not None
@@ -184,6 +184,20 @@ class Destinations:
             "delivered_at": destination.delivered_at,
         }
         _upsert(conn, destination.project_id, values)
+
+
+@cache
+def _named() -> Select[Any]:
+    # Every page asks this for its header.
+    return _with_destination(projects.c.name)
+
+
+def _with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[Any]:
+    source: Any = projects.outerjoin(destinations, destinations.c.project_id == projects.c.id)
+    for one in joined:
+        source = source.outerjoin(one, one.c.project_id == projects.c.id)
+    there = select(projects.c.id, *destinations.c, *columns).select_from(source)
+    return there.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
 
 
 def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
