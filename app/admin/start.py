@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.attention import needs, open_issues, read_issues
@@ -23,7 +23,7 @@ from app.alerts.reach import find_reach
 from app.delivery.accounting import STATES, last_checked, read_counters
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
-from app.events.queries import page_of_events
+from app.events.queries import newest_of_projects, page_of_events
 from app.inputs.period import RangeFilter
 from app.insights.project_figures import overview_of_projects
 from app.insights.releases import newest_releases
@@ -59,9 +59,9 @@ def start() -> ResponseReturnValue:
     form, _ = RangeFilter.read_leniently({name: given[name] for name in RANGE if given.get(name)})
     chosen = form.range_of(now, DEFAULT_PERIOD)
     with current_store().read() as conn:
-        recent = page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
         counted = read_counters(conn)
         ways = list_upstreams(conn, current_destinations(), now)
+        recent = _recent(conn, ways, project_id)
         rows = read_issues(conn, username, since, project_id, {row.issue_id for row in recent})
         there = _open_of(rows, ways, project_id)
         reach = find_reach(conn, _watched(ways))
@@ -104,6 +104,14 @@ def _header(ways: list[Upstream]) -> Header:
     used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
     names = {way.project_id: way.name for way in ways}
     return Header(badge(used, names, utc_now()), names)
+
+
+def _recent(conn: Connection, ways: list[Upstream], project_id: int | None) -> list[Row[Any]]:
+    """Return the newest events; those of a demo only if it is chosen."""
+    if project_id is None and any(way.is_demo for way in ways):
+        real = [way.project_id for way in ways if not way.is_demo]
+        return newest_of_projects(conn, real, RECENT)
+    return page_of_events(conn, EventFilter(project_id=project_id), limit=RECENT).rows
 
 
 def _watched(ways: list[Upstream]) -> dict[int, str]:

@@ -153,8 +153,11 @@ def test_demo_is_outside_unless_it_is_asked_for(app: Flask, admin_client: FlaskC
     page = admin_client.get("/admin/").text
     most = page[page.index('id="most-title"') : page.index('id="recent-title"')]
     assert "of a person" in most and "of the demo" not in most
+    recent = page[page.index('id="recent-title"') :]
+    assert "of a person" in recent and "of the demo" not in recent
     page = admin_client.get("/admin/?project=2").text
     assert "of the demo" in page[page.index('id="needs-title"') : page.index('id="recent-title"')]
+    assert "of the demo" in page[page.index('id="recent-title"') :]
 
 
 def figures(page: str) -> dict[str, str]:
@@ -304,3 +307,13 @@ def test_start_says_at_once_that_the_counters_do_not_add_up(
     with parts_of(app).store.write() as conn:
         conn.execute(update(counters).where(counters.c.name == "accepted").values(value=9))
     assert "Not accounted for" in accounted(admin_client)
+
+
+def test_start_takes_a_range_from_and_to(app: Flask, admin_client: FlaskClient) -> None:
+    for days in (5, 9):
+        at = (utc_now() - timedelta(days=days)).isoformat()
+        insert(app, {"message": "late", "level": "error", "timestamp": at})
+    first, last = (f"{utc_now() - timedelta(days=days):%Y-%m-%dT%H:%M}" for days in (6, 4))
+    page = admin_client.get(f"/admin/?start={first}&end={last}").text
+    assert figures(page)["Events"] == "1"
+    assert f'name="start" value="{first}"' in page and f'name="end" value="{last}"' in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.inputs.period import PERIODS, Range, period_range
-from app.insights.project_figures import ProjectFigures, figures_of_projects
+from app.insights.performance import Rate
+from app.insights.project_figures import ProjectFigures, figures_of_projects, overview_of_projects
 from app.intake.retention import Limits, prune
 from app.issues import triage
 from app.projects import create_project
@@ -22,6 +24,7 @@ from app.stats.tables import environment_days, environment_hours, project_enviro
 from app.stats.users import UserCounter
 from app.store import Store, utc_now
 from tests.conftest import parts_of
+from tests.insights.stream import Request
 from tests.issues.test_figures import DAY, HOUR
 from tests.issues.test_merging import send
 
@@ -154,3 +157,19 @@ def test_users_of_a_past_range_are_about(app: Flask, store: Store) -> None:
     with store.read() as conn:
         past = figures_of_projects(conn, Range("", now - 4 * DAY, now - 2 * DAY, now))
     assert past[:3] == (1, 1, False)
+
+
+def test_requests_are_those_of_the_range_and_of_the_range_before(app: Flask, store: Store) -> None:
+    for ago, failed in [(30 * HOUR, 2), (0 * HOUR, 1)]:
+        with time_machine.travel(utc_now() - ago, tick=False):
+            for number in range(4):
+                request = Request("/pay", "1.0", 10.0, number < failed)
+                envelope = request.envelope(uuid.uuid4().hex)
+                parts_of(app).intake.accept(envelope, project_id=2, timeout_s=10)
+    with store.read() as conn:
+        of_shop = overview_of_projects(conn, period_range("day", utc_now()), 2)
+        of_all = overview_of_projects(conn, period_range("day", utc_now()))
+        ever = overview_of_projects(conn, period_range("all", utc_now()), 2)
+    assert (of_shop.rate, of_shop.rate_before) == (Rate(4, 1), Rate(4, 2))
+    assert (ever.rate, ever.rate_before) == (Rate(8, 3), None)
+    assert of_all.rate.failures == 1
