@@ -21,7 +21,7 @@
     memories   the users with memories, their memories, the state of the index
     rules      grouping rules, and trying a rule before it is saved
     alerts     notifications, and one with every attempt to send it (channels: alert_channels)
-    triage     resolve, ignore, reopen, delete, comment
+    triage     resolve, ignore, reopen, comment; from the list: bulk
     projects   the list, a project with its keys and limits, its set-up page (project_setup, with
                the lines of setup_lines)
     status     the state of the service, the machine and the store
@@ -56,6 +56,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     alert_channels,  # noqa: F401
     alert_rules,  # noqa: F401
     alerts,  # noqa: F401
+    bulk,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
     event,  # noqa: F401

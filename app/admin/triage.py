@@ -1,40 +1,29 @@
-"""Triage on the pages: actions on one issue, on the chosen issues, or on all that match."""
+"""Triage on the page of an issue; that of many issues is in :mod:`app.admin.bulk`."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from flask import abort, flash, redirect, render_template, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from app.admin import bp
-from app.admin.filter_bar import ListChoice
-from app.admin.filters import plural
 from app.admin.ignore_choices import CHOICES, read_until
 from app.admin.issue import UNKNOWN
-from app.admin.issues import IssueForm, read_issues
-from app.admin.merging import merge_chosen
 from app.inputs.links import Link
-from app.intake.retention import purge_deleted
 from app.issues import triage
-from app.issues import undo as undoing
 from app.issues.ignore_until import IgnoreUntil, words_of
-from app.issues.queries import MAX_ROW_NUMBER, count_matching, find_issue
-from app.issues.tables import STATUSES, issues
+from app.issues.queries import find_issue
 from app.stats.users import MAX_USERS
 from app.store import utc_now
-from app.store.paging import hidden
 from app.web import access
 from app.web.current import current_accounts, current_store
 from app.web.errors import or_404
-
-log = logging.getLogger("app.tracker")
 
 
 class Action(NamedTuple):
@@ -68,11 +57,7 @@ ACTIONS = {
         for name, until in CHOICES.items()
     },
 }
-MAX_IDS = 1000
 _LINK: TypeAdapter[str | None] = TypeAdapter(Link | None)
-TITLES_SHOWN = 10
-# How many batches a request deletes itself; the background task deletes the rest.
-BATCHES_AT_ONCE = 5
 _TOO_MANY_USERS = (
     f"Users are counted up to {MAX_USERS:,}, and the issue has too many for that."
     " It was not ignored."
@@ -89,11 +74,11 @@ def set_status(issue_id: int) -> ResponseReturnValue:
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
     with current_store().write() as conn:
         issue = or_404(find_issue(conn, issue_id), UNKNOWN)
-        until = _until(action)
+        until = until_of(action)
         if triage.has_too_many_users(issue, until):
             flash(_TOO_MANY_USERS, "warning")
         else:
-            _set_status(conn, [issue.id], action, until)
+            set_statuses(conn, [issue.id], action, until)
             flash(f"The issue is {_done(action, until)}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
 
@@ -135,13 +120,15 @@ def link_issue(issue_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
 
 
-def _until(action: Action) -> IgnoreUntil | None:
+def until_of(action: Action) -> IgnoreUntil | None:
+    """Return what ends the ignoring of an action, from the fields of the form."""
     return read_until(action.until, utc_now()) if action.until else None
 
 
-def _set_status(
+def set_statuses(
     conn: Connection, ids: list[int], action: Action, until: IgnoreUntil | None
 ) -> list[int]:
+    """Change the status of issues, and return the ids of those that changed."""
     actor = current_user.username
     return triage.set_status(conn, ids, action.status, actor, fix=action.fix, until=until)
 
@@ -167,168 +154,3 @@ def comment(issue_id: int) -> ResponseReturnValue:
             if triage.comment(conn, issue_id, note, current_user.username) is None:
                 abort(404, description=UNKNOWN)
     return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
-
-
-@bp.post("/issues/change")
-@access.admin
-def change_issues() -> ResponseReturnValue:
-    """Resolve, ignore, reopen, assign, merge or delete the chosen issues, and redirect (303).
-
-    Before it deletes, it shows a page that asks whether to delete.
-
-    :raise 400: there is no such action.
-    """
-    action, (choice, line) = request.form.get("action", ""), read_issues(request.form)
-    if line.error or choice.problems:
-        # Without what is wrong, the filter would match more issues than the person saw.
-        abort(400, description="the filter of the list is wrong")
-    is_every, ids = request.form.get("scope") == "matching", _ids()
-    if not ids and not is_every:
-        flash("No issue was chosen.", "warning")
-    elif action == "merge":
-        if stays := merge_chosen(ids):
-            return redirect(url_for("admin.show_issue", issue_id=stays), 303)
-    elif action == "delete" and request.form.get("sure") != "yes":
-        return _ask(choice, ids, is_every)
-    elif action == "delete":
-        _delete(_every(choice) if is_every else [ids])
-    else:
-        token = _change(_change_of(action), _every(choice) if is_every else [ids])
-        return redirect(_list_of(choice, undo=token, then=request.form.get("then", "")), 303)
-    return redirect(_list_of(choice), 303)
-
-
-@bp.post("/issues/undo")
-@access.admin
-def undo_change() -> ResponseReturnValue:
-    """Undo the user's last decision about issues of the list, and redirect to it (303)."""
-    choice, _ = read_issues(request.form)
-    actor = current_user.username
-    with current_store().write() as conn:
-        decision = undoing.find_decision(conn, actor, request.form.get("token", ""))
-        undone = undoing.undo(conn, actor, decision) if decision else None
-    if undone is None:
-        flash("This cannot be undone any more.", "warning")
-    else:
-        left = f" {plural(undone.left, 'issue')} changed since and stayed." if undone.left else ""
-        flash(f"Undone: {plural(undone.restored, 'issue')} as before.{left}", "note")
-    return redirect(_list_of(choice), 303)
-
-
-def _list_of(choice: ListChoice[IssueForm], undo: str | None = None, then: str = "") -> str:
-    """Return the address of the list.
-
-    :param undo: the token of a decision that the list offers to undo.
-    :param then: the id of the issue that gets the focus.
-    """
-    parameters: dict[str, Any] = {**choice.values, "undo": undo}
-    anchor = f"issue-{then}" if then.isascii() and then.isdigit() and len(then) < 20 else None
-    return url_for("admin.list_of_issues", **parameters, _anchor=anchor)
-
-
-class Change(NamedTuple):
-    """A change of many issues.
-
-    :param apply: changes issues and returns the ids of those that changed.
-    :param verb: begins the report; ``end`` comes after the number of issues.
-    """
-
-    apply: Callable[[Connection, list[int]], list[int]]
-    verb: str
-    end: str
-
-
-def _change_of(name: str) -> Change:
-    """Return the change of a button.
-
-    :raise 400: there is no such action or user.
-    """
-    if name.startswith("assign:"):
-        return _assignment(name.removeprefix("assign:") or None)
-    action = ACTIONS.get(name) or abort(400)
-    until = _until(action)
-    end = f" {words_of(until, utc_now())}" if until else action.end
-    return Change(lambda conn, ids: _set_status(conn, ids, action, until), action.verb, end)
-
-
-def _assignment(username: str | None) -> Change:
-    if username is not None and not current_accounts().is_user(username):
-        abort(400, description="there is no such user")
-    actor = current_user.username
-    return Change(
-        lambda conn, ids: triage.assign(conn, ids, username, actor),
-        "Assigned",
-        f" to {username or 'nobody'}",
-    )
-
-
-def _change(change: Change, batches: Iterable[list[int]]) -> str | None:
-    """Change issues, and return the token that undoes it; ``None`` if it cannot be undone."""
-    former: dict[int, undoing.Values] = {}
-    now: dict[int, undoing.Values] = {}
-    changed = 0
-    for ids in batches:
-        with current_store().write() as conn:
-            before = undoing.values_of(conn, ids)
-            found = change.apply(conn, ids)
-            changed += len(found)
-            if changed <= undoing.MAX_ISSUES:
-                now |= undoing.values_of(conn, found)
-                former |= {id: before[id] for id in found}
-    words = f"{change.verb} {plural(changed, 'issue')}{change.end}"
-    if not 0 < changed <= undoing.MAX_ISSUES:
-        flash(f"{words}.", "note")
-        return None
-    decision = undoing.Decision(undoing.new_token(), words, former, now)
-    with current_store().write() as conn:
-        undoing.remember(conn, current_user.username, decision)
-    return decision.token
-
-
-def _delete(batches: Iterable[list[int]]) -> None:
-    gone: list[int] = []
-    for ids in batches:
-        with current_store().write() as conn:
-            gone += triage.delete(conn, ids)
-    # The history of the issues is deleted with them, so only the log records who deleted them.
-    log.info("%s issues deleted by %s: %s …", len(gone), current_user.username, gone[:20])
-    purge_deleted(current_store(), at_most=BATCHES_AT_ONCE)
-    flash(f"{plural(len(gone), 'issue')} deleted.", "note")
-
-
-def _ids() -> list[int]:
-    texts = request.form.getlist("ids")[:MAX_IDS]
-    numbers = {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 20}
-    return sorted(number for number in numbers if 0 < number < MAX_ROW_NUMBER)
-
-
-def _highest() -> int:
-    text = request.form.get("highest", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-
-
-def _every(choice: ListChoice[IssueForm]) -> Iterable[list[int]]:
-    return triage.in_batches(current_store(), choice.form.filter, _highest())
-
-
-def _ask(choice: ListChoice[IssueForm], ids: list[int], is_every: bool) -> str:
-    """Show what would be deleted, with the button that deletes it."""
-    shown: dict[str, Any] = {"events": None, "titles": [], "is_exact": True}
-    with current_store().read() as conn:
-        if is_every:
-            count, shown["is_exact"] = count_matching(conn, choice.form.filter)
-        else:
-            known = issues.c.id.in_(ids), hidden(issues.c.status).in_(STATUSES)
-            columns = func.count(), func.coalesce(func.sum(issues.c.stored_event_count), 0)
-            count, shown["events"] = conn.execute(select(*columns).where(*known)).one()
-            titles = select(issues.c.title).where(*known).order_by(issues.c.id.desc())
-            shown["titles"] = list(conn.scalars(titles.limit(TITLES_SHOWN)))
-    return render_template(
-        "issues_delete.html",
-        choice=choice,
-        ids=[] if is_every else ids,
-        is_every=is_every,
-        highest=_highest(),
-        count=count,
-        **shown,
-    )
