@@ -1,13 +1,13 @@
 """Recommended rules about issues notify once a minute instead of every five minutes.
 
-Revision ID: 0036
-Revises: 0035
+Revision ID: 0034
+Revises: 0033
 """
 
 from alembic import op
 
-revision = "0036"
-down_revision = "0035"
+revision = "0034"
+down_revision = "0033"
 branch_labels = None
 depends_on = None
 

@@ -1,14 +1,14 @@
 """Projects can be archived and deleted, and be made for a demo.
 
-Revision ID: 0034
-Revises: 0033
+Revision ID: 0032
+Revises: 0031
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0034"
-down_revision = "0033"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 

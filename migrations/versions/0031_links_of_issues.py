@@ -1,13 +1,13 @@
 """Issues lead to a tracker, and frames to the repository of their project.
 
-Revision ID: 0033
+Revision ID: 0031
 Revises: 0030
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0033"
+revision = "0031"
 down_revision = "0030"
 branch_labels = None
 depends_on = None
