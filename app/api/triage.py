@@ -44,8 +44,23 @@ class Changed(ApiModel):
     changed: list[int]
 
 
+class ResolvedIn(Body):
+    """The release in which an issue is resolved: one of the two fields."""
+
+    next_release: Annotated[bool, Field(description="In the one that appears next.")] = False
+    release: Annotated[
+        str | None, Field(min_length=1, max_length=250, description="In this one.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> ResolvedIn:
+        if self.next_release == (self.release is not None):
+            raise ValueError("either `next_release` or `release` is expected")
+        return self
+
+
 class StatusDetails(Body):
-    """The release in which an issue is resolved; at most one of the two fields."""
+    """The older form of `resolved_in`; at most one of the two fields."""
 
     in_next_release: Annotated[
         bool, Field(alias="inNextRelease", description="In the one that appears next.")
@@ -67,13 +82,17 @@ class IssueBody(PatchBody):
 
     An issue that is resolved in a release comes back only with an event of that release or of a
     newer release. Two versions of one package are compared by version; other releases are compared
-    by the time at which they became known. Without `statusDetails`, any event that happened after
+    by the time at which they became known. Without `resolved_in`, any event that happened after
     the issue was resolved brings it back. An ignored issue is unresolved again when the condition
     of `ignore_until` holds; without a condition it stays ignored.
     """
 
     status: Status = unchanged()
-    details: Annotated[StatusDetails | None, Field(alias="statusDetails")] = None
+    resolved_in: ResolvedIn | None = None
+    details: Annotated[
+        StatusDetails | None,
+        Field(alias="statusDetails", description="Use `resolved_in`."),
+    ] = None
     ignore_until: IgnoreUntil | None = None
     assigned_to: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
         None, description="The name of a user; null for nobody."
@@ -86,6 +105,8 @@ class IssueBody(PatchBody):
     def _has_details_of_its_status(self) -> Self:
         if self.details and self.status != "resolved":
             raise ValueError("`statusDetails` are those of the status `resolved`")
+        if self.resolved_in and (self.details or self.status != "resolved"):
+            raise ValueError("`resolved_in` is that of the status `resolved`, alone")
         if self.ignore_until and self.status != "ignored":
             raise ValueError("`ignore_until` is that of the status `ignored`")
         return self
@@ -93,9 +114,12 @@ class IssueBody(PatchBody):
     @property
     def fix(self) -> triage.Fix:
         """The release in which the issue is resolved."""
-        details = self.details or StatusDetails()
-        version = details.in_release
-        return triage.Fix(details.in_next_release, version and clean_text(version))
+        if self.resolved_in:
+            is_next, version = self.resolved_in.next_release, self.resolved_in.release
+        else:
+            details = self.details or StatusDetails()
+            is_next, version = details.in_next_release, details.in_release
+        return triage.Fix(is_next, version and clean_text(version))
 
     def check(self) -> None:
         """Check what no field shows by itself.
@@ -164,7 +188,7 @@ def patch_issue(issue_id: int, body: IssueBody) -> Issue:
     body.check()
     with current_store().write() as conn:
         row = found_issue(conn, issue_id)
-        _check_release(conn, row.project_id, body.fix)
+        _check_release(conn, row.project_id, body)
         _check_users(row, body.ignore_until)
         if body.apply(conn, [row.id]):
             row = found_issue(conn, issue_id)
@@ -192,7 +216,7 @@ def patch_issues(body: BulkIssueBody) -> Changed:
     """Resolve, ignore, reopen or assign many issues.
 
     The answer contains the ids of the issues that changed. If the project of an issue does not have
-    the release of `statusDetails`, or if an issue has too many users for `ignore_until.users`, its
+    the release of `resolved_in`, or if an issue has too many users for `ignore_until.users`, its
     status stays as it is.
     """
     body.check()
@@ -223,10 +247,11 @@ def post_comment(issue_id: int, body: CommentBody) -> Transition:
     return Transition.model_validate(row)
 
 
-def _check_release(conn: Connection, project_id: int, fix: triage.Fix) -> None:
-    if fix.version and not list_releases(conn, project_id, version=fix.version, limit=1):
+def _check_release(conn: Connection, project_id: int, body: IssueBody) -> None:
+    version = body.fix.version
+    if version and not list_releases(conn, project_id, version=version, limit=1):
         message = "a release of the issue's project is expected: it was neither seen nor announced"
-        _refuse("statusDetails.inRelease", message)
+        _refuse("resolved_in.release" if body.resolved_in else "statusDetails.inRelease", message)
 
 
 def _check_users(issue: Row[Any], until: IgnoreUntil | None) -> None:

@@ -40,6 +40,7 @@ class Sample(NamedTuple):
 ISSUE = {
     "status": "resolved",
     "statusDetails": {"inNextRelease": True},
+    "resolved_in": {"next_release": True},
     "ignore_until": {"events": 5},
     "assigned_to": "ada",
     "tracker_url": "https://tracker.example.org/1",
@@ -51,7 +52,10 @@ SAMPLES = {
         "/api/issues/1",
         ISSUE,
         {"status": "resolved"},
-        {"statusDetails": "resolved_in_next_release"},
+        {
+            "statusDetails": "resolved_in_next_release",
+            "resolved_in": "resolved_in_next_release",
+        },
         IGNORED,
     ),
     "/api/issues": Sample(

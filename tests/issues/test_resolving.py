@@ -18,7 +18,8 @@ from app.store import Store, utc_now
 from tests.admin.hostile import insert
 from tests.conftest import csrf_token, parts_of
 
-NEXT = {"status": "resolved", "statusDetails": {"inNextRelease": True}}
+NEXT = {"status": "resolved", "resolved_in": {"next_release": True}}
+NEXT_OF_OLD = {"status": "resolved", "statusDetails": {"inNextRelease": True}}
 
 
 @pytest.fixture
@@ -157,8 +158,11 @@ def test_api_resolves_in_the_next_release_and_in_a_given_one(
     answer = client.get("/api/issues/1").json
     assert (answer["status"], answer["resolved_in"]) == ("resolved", "shop@2")
     assert answer["resolved_in_next_release"] is False
-    given = {"status": "resolved", "statusDetails": {"inRelease": "shop@1"}}
+    given = {"status": "resolved", "resolved_in": {"release": "shop@1"}}
     assert client.patch("/api/issues/1", json=given).json["resolved_in"] == "shop@1"
+    assert client.patch("/api/issues/1", json=NEXT_OF_OLD).json["resolved_in_next_release"]
+    old = {"status": "resolved", "statusDetails": {"inRelease": "shop@2"}}
+    assert client.patch("/api/issues/1", json=old).json["resolved_in"] == "shop@2"
     ids = sorted(one["id"] for one in client.get("/api/issues").json["issues"])
     assert len(ids) == 2
     assert client.patch("/api/issues", json={"ids": ids, **NEXT}).json == {"changed": ids}
@@ -178,6 +182,12 @@ def test_api_resolves_in_the_next_release_and_in_a_given_one(
             "statusDetails",
         ),
         ({"status": "ignored", "statusDetails": {"inNextRelease": True}}, "body"),
+        ({"status": "resolved", "resolved_in": {"release": "shop@9"}}, "resolved_in.release"),
+        ({"status": "resolved", "resolved_in": {"release": ""}}, "resolved_in.release"),
+        ({"status": "resolved", "resolved_in": {}}, "resolved_in"),
+        ({"status": "resolved", "resolved_in": {"next_release": True, "release": "x"}}, "resolved"),
+        ({"status": "ignored", "resolved_in": {"next_release": True}}, "body"),
+        ({**NEXT, "statusDetails": {"inNextRelease": True}}, "body"),
         ({"status": "resolved", "statusDetails": {"inCommit": "x"}}, "statusDetails.inCommit"),
         ({"status": "resolved", "in_next": True}, "in_next"),
     ],
