@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from app.api.metrics import Metric
 from app.delivery import actions
+from app.delivery.accounting import check
 from app.delivery.destinations import set_dsn
 from app.intake.retention import Limits, prune
 from app.protocol.transaction import Timing
@@ -247,6 +248,8 @@ def test_tampered_store_unbalances_the_accounting_wherever_they_are_shown(
     assert health_of(shop)["books"] == "warn"
     assert metrics_of(shop)["books_balanced"] == 0
     assert client.get("/system/status").json["accounting"]["balanced"] is False
+    # Start says what the last comparison found; a background task makes one every minute.
+    assert not check(parts_of(shop).store, utc_now())
     for page in ("/admin/", "/admin/status"):
         assert "Not accounted for" in client.get(page).text
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from app import sentry
 from app.events.tables import envelopes
+from app.search.indexing import catch_up
 from tests.conftest import parts_of
 from tests.feedback_envelopes import feedback_item, send
 
@@ -40,6 +41,7 @@ def kept(app: Flask, client: FlaskClient) -> None:
     with parts_of(app).store.write() as conn:
         newest = update(envelopes).where(envelopes.c.id == 1)
         conn.execute(newest.values(reason=TEXT))
+    catch_up(parts_of(app).store)
 
 
 @pytest.mark.parametrize(("address", "name"), LISTS)
@@ -61,5 +63,7 @@ def test_every_page_finds_a_part_in_any_case(admin_client: FlaskClient, address:
     for part in ("ångström", " boom "):
         page = admin_client.get(f"/admin/{address}{quote(part)}").text
         assert page.count('class="target"') == 1 or page.count('class="said wrap"') == 1, part
-    page = admin_client.get(f"/admin/{address}{quote('ängström')}").text
+    # Issues are searched with accents aside.
+    other = "angstroem" if address.startswith("issues") else "ängström"
+    page = admin_client.get(f"/admin/{address}{quote(other)}").text
     assert 'class="target"' not in page and 'class="said wrap"' not in page
