@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from app.accounts.tables import users
 from app.delivery.destinations import Destinations
 from app.demo.payloads import payload_of
 from app.demo.plan import PREFIX, PROJECTS, Occurrence, Plan, moment_of
 from app.events.states import EnvelopeState
-from app.events.tables import envelopes
+from app.events.tables import envelopes, events
 from app.intake import Intake
 from app.intake.commit import Prepared, Remembered, commit_batch
 from app.intake.removed_projects import remove_project_data
@@ -36,6 +36,13 @@ COMMENTS = (
     "Fixed by a change of yesterday.",
 )
 Progress = Callable[[int], None]
+_STORED_AT_ONCE = (
+    update(events)
+    .where(
+        events.c.project_id == bindparam("of_project"), events.c.event_id == bindparam("of_event")
+    )
+    .values(stored_at=events.c.received_at)
+)
 
 
 def demo_projects(conn: Connection) -> list[int]:
@@ -105,6 +112,9 @@ def _store(store: Store, batch: list[Prepared], remembered: Remembered) -> None:
     counts: Counter[str] = Counter()
     with store.write(durable=False) as conn:
         commit_batch(conn, batch, Destinations(), remembered, counts, batch[-1].received_at)
+        # The events of a batch are hours apart; each was stored when it came.
+        rows = [{"of_project": one.project_id, "of_event": one.event_id} for one in batch]
+        conn.execute(_STORED_AT_ONCE, rows)
 
 
 def _decide(store: Store, project_ids: list[int], seed: int) -> None:
