@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +162,8 @@ def _check_link(run: Deploy) -> list[str]:
     issue = messages(run.sinks[0])[0]["issues"][0]
     page = run.person.page(issue["url"].removeprefix(run.person.url))
     raising = event_of(0, 1)["exception"]["values"][0]["stacktrace"]["frames"][-1]
-    has_line = raising["context_line"].strip().split("(")[0] in page.html
-    shows = has_line and page.says("order_id") or "order_id" in page.figures()
+    text = unescape(re.sub("<[^>]*>", "", page.html))
+    shows = raising["context_line"].strip() in text and "order_id" in text
     return [] if shows else ["the link of a message does not lead to the line and its variables"]
 
 
