@@ -168,8 +168,10 @@ def _with_cursor(conn: Connection, text: str, how: Callable[..., T], *arguments:
     try:
         return how(cursor, *arguments)
     except conn.dialect.loaded_dbapi.Error as error:
-        # No name is bound to the new error. A frame that holds its own error is garbage in a cycle,
-        # and keeps the connection open until the next search for garbage.
+        # The frames of the error keep the cursor, and its statement keeps even a closed connection
+        # open. No name is bound to the new error: a frame that holds its own error is
+        # garbage in a cycle, and stays until the next search for garbage.
+        cursor.close()
         raise _translated(conn, error, text, cursor) from error
     except Exception:
         raise  # The driver cannot send a value. SQLAlchemy does not change these errors either.

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from app.store.driver import execute_text
 from app.store.searching import add_functions
@@ -43,10 +44,30 @@ def _sqlite_engine(url: URL, mode: str, synchronous: str = "FULL") -> Engine:
     # BEGIN or a read opens a connection. Neither waits in the driver, because write() polls.
     timeout = 1 if mode == "DEFERRED" else 0
     connect_args = {"timeout": timeout, "factory": _SqliteConnection}
-    engine = create_engine(url, connect_args=connect_args)
+    engine = create_engine(url, connect_args=connect_args, poolclass=_ClosingPool)
     event.listen(engine, "connect", functools.partial(_prepare_sqlite, synchronous))
     event.listen(engine, "begin", lambda conn: execute_text(conn, f"BEGIN {mode}"))
     return engine
+
+
+class _ClosingPool(QueuePool):
+    """A pool that also closes the connections which return to it after it was disposed of.
+
+    Otherwise they stay open until the garbage collector finds them. All connections of a process
+    share SQLite's index of the log. If one of them could only read it, new ones cannot write.
+    """
+
+    _is_disposed = False
+
+    def dispose(self) -> None:
+        """Close the idle connections now, the others when they return."""
+        self._is_disposed = True
+        super().dispose()
+
+    def _do_return_conn(self, record: Any) -> None:
+        super()._do_return_conn(record)
+        if self._is_disposed:
+            super().dispose()
 
 
 class _SqliteConnection(sqlite3.Connection):

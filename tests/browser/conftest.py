@@ -56,9 +56,15 @@ class Server:
         for name, content in (attachments or {}).items():
             envelope.items.append(Item({"type": "attachment", "filename": name}, content))
         intake.accept(envelope, project_id=OWN_PROJECT_ID, timeout_s=10)
+        store.dispose()
+        self.make_searchable()
+        return event_id
+
+    def make_searchable(self) -> None:
+        """Write the search index now, as the service does within seconds."""
+        store = Store(f"sqlite:///{self.data_dir / 'devenviro.sqlite3'}")
         catch_up(store)
         store.dispose()
-        return event_id
 
 
 @dataclass

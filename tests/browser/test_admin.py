@@ -172,7 +172,7 @@ def test_login_and_error_pages_are_accessible(new_page: NewPage) -> None:
     watched.complaints[:] = [c for c in watched.complaints if "404" not in c]
 
 
-def test_everything_works_without_scripts(new_page: NewPage, filled: str) -> None:
+def test_everything_works_without_scripts(server: Server, new_page: NewPage, filled: str) -> None:
     page = new_page(java_script_enabled=False).page
     send(page, "exception", "without scripts")
     expect(page.locator("#test-answer")).to_contain_text("Recorded in")
@@ -184,6 +184,7 @@ def test_everything_works_without_scripts(new_page: NewPage, filled: str) -> Non
     expect(library).not_to_be_visible()
     page.locator(".others > summary").first.click()
     expect(library).to_be_visible()
+    server.make_searchable()
     page.get_by_label("Search", exact=True).fill("without scripts")
     page.get_by_label("Search", exact=True).press("Enter")
     expect(page.locator("a.target").first).to_contain_text("without scripts")

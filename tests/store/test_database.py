@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
+import os
 import sqlite3
 import threading
 import time
@@ -21,7 +23,16 @@ from sqlalchemy import func, select
 from app.delivery.tables import counters
 from app.projects import projects
 from app.search.tables import is_full_text
-from app.store import Store, StoreBusy, StoreUnavailable, insert, inserted, metadata
+from app.store import (
+    DriverStatement,
+    Store,
+    StoreBusy,
+    StoreUnavailable,
+    insert,
+    insert_for,
+    inserted,
+    metadata,
+)
 from app.store.leases import claim
 from app.store.migrations import MIGRATIONS, newest_revision
 from tests.lease_expiry import let_leases_pass
@@ -246,6 +257,43 @@ def test_whole_store_stays_where_it_is(tmp_path: Path) -> None:
 
 
 # ---- leases -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _no_collection() -> Iterator[None]:
+    """Close only what the code itself closes, not what the garbage collector finds."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def open_files(path: Path) -> list[str]:
+    """Return the files of a store, without its lock files, that this process has open."""
+    names = []
+    for one in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(one))
+    return [name for name in names if name.removesuffix("-wal").removesuffix("-shm") == str(path)]
+
+
+@pytest.mark.usefixtures("_no_collection")
+def test_failed_statement_leaves_no_connection_open(tmp_path: Path) -> None:
+    # A connection that could only read the file would keep all new ones from writing.
+    path = tmp_path / "store.sqlite3"
+    store = Store(f"sqlite:///{path}")
+    store.open()
+    statement = DriverStatement(lambda name: insert_for(name, counters))
+    errors = []  # They keep their frames, as a log does.
+    with store.read() as reader:
+        reader.execute(select(projects.c.id)).fetchone()
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable) as caught, store.write() as conn:
+                conn.exec_driver_sql("PRAGMA query_only=ON")
+                statement.run(conn, [{"name": "a", "value": 1}])
+            errors.append(caught.value)
+        assert open_files(path) != []
+    assert len(errors) == 3 and open_files(path) == []
+    store.dispose()
 
 
 def test_lease_has_one_owner_until_it_runs_out(store: Store) -> None:
