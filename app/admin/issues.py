@@ -23,6 +23,7 @@ from app.admin.range_bar import range_bar, with_period
 from app.admin.search_notes import Note, asked_of, search_notes
 from app.inputs import Control
 from app.inputs.period import Range, read_moment
+from app.issues.drawn import first_page
 from app.issues.filter import IssueSelection
 from app.issues.in_range import CANDIDATES, page_by_figure
 from app.issues.listed import packed_of
@@ -229,6 +230,8 @@ def _page(
     chosen = form.range(utc_now())
     if form.sort not in IN_ALL or chosen.is_all:
         sort = IN_ALL.get(form.sort, form.sort)
+        if after is None and sort == "last_seen" and (page := first_page(conn, filter, PAGE_SIZE)):
+            return page, False
         return page_of_issues(conn, filter, sort=sort, after=after, limit=PAGE_SIZE), False
     ranked = page_by_figure(conn, filter, chosen, form.sort, after=after, limit=PAGE_SIZE)
     return Page(ranked.rows, ranked.next), ranked.is_cut
