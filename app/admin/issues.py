@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 from flask import render_template, request, url_for
@@ -17,6 +18,7 @@ from app.admin.header import header_from
 from app.admin.issue_chart import environment_of, issue_chart, words_about
 from app.admin.list_facts import ListFacts, read_facts
 from app.admin.lookups import recent_values
+from app.admin.navigation import address_of
 from app.admin.query_line import QueryLine, read_line, without_old
 from app.admin.query_menu import groups_of, query_menu
 from app.admin.range_bar import range_bar, with_period
@@ -166,6 +168,7 @@ def list_of_issues() -> ResponseReturnValue:
         "line": line,
         "menu": query_menu(path, choice.values, groups),
         "path": path,
+        "address": partial(address_of, path),
         "decision": decision,
         "notes": notes,
         "any_issues": highest > 0,
@@ -208,7 +211,7 @@ def issue_news() -> ResponseReturnValue:
 
 
 def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
-    filter = form.filter.resolved(conn).selection()
+    filter = form.filter.resolved(conn)
     page, is_ranked = _page(conn, form, filter, after)
     of_any, total = filter.selection(status=None), None
     # An unnarrowed list is counted by an index. Others are counted only for an empty page.
@@ -218,7 +221,7 @@ def _find(conn: Connection, form: IssueForm, after: Cursor | None) -> Found:
     seen = count_by_status(conn, of_any, MAX_COUNT + 1)
     if not page.rows:
         ever = {"period": "all", "start": None, "end": None, "status": None}
-        whenever = form.filter.model_copy(update=ever).resolved(conn).selection()
+        whenever = form.filter.model_copy(update=ever).resolved(conn)
         total = count_by_status(conn, whenever, MAX_COUNT + 1)
     return Found(filter, page, seen, total, is_ranked)
 

@@ -30,10 +30,12 @@ def csrf_token() -> str:
     Tokens are valid as long as the session (``WTF_CSRF_TIME_LIMIT``), whenever they were signed.
     Signing took 2 % of the CPU of a page.
     """
-    known = session.get(_FIELD)
-    if _FIELD not in g and isinstance(known, str) and current_app.secret_key:
+    if _FIELD not in g:
+        known = session.get(_FIELD)
+        if not isinstance(known, str) or not current_app.secret_key:
+            return str(generate_csrf())
         g.csrf_token = _signed(current_app.secret_key, known)
-    return str(generate_csrf())
+    return str(g.csrf_token)
 
 
 @lru_cache(maxsize=SESSIONS)
