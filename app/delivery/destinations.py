@@ -145,14 +145,10 @@ class Destinations:
         return {project_id: (row.name, used) for project_id, (row, used) in found.items()}
 
     def rows(
-        self, conn: Connection, *columns: Any, joined: Iterable[Subquery] = ()
+        self, conn: Connection, query: Select[Any]
     ) -> dict[int, tuple[Row[Any], Destination | None]]:
-        """Return a row of all projects that are not deleted, by id, each with its destination.
-
-        :param columns: of the projects, and of what is joined to them.
-        :param joined: by a column ``project_id`` of its own.
-        """
-        return self._read(conn.execute(_with_destination(*columns, joined=joined)))
+        """Return the rows of :func:`with_destination` by project id, each with its destination."""
+        return self._read(conn.execute(query))
 
     def _read(self, rows: Iterable[Any]) -> dict[int, tuple[Any, Destination | None]]:
         found: dict[int, tuple[Any, Destination | None]] = {}
@@ -184,7 +180,12 @@ class Destinations:
         _upsert(conn, destination.project_id, values)
 
 
-def _with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[Any]:
+def with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[Any]:
+    """Return the query for all projects that are not deleted, with the columns of destinations.
+
+    :param columns: of the projects, and of what is joined to them.
+    :param joined: by a column ``project_id`` of its own.
+    """
     source: Any = projects.outerjoin(destinations, destinations.c.project_id == projects.c.id)
     for one in joined:
         source = source.outerjoin(one, one.c.project_id == projects.c.id)
@@ -193,7 +194,7 @@ def _with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[
 
 
 # Every page asks this for its header.
-_NAMED = DriverStatement(lambda _: _with_destination(projects.c.name))
+_NAMED = DriverStatement(lambda _: with_destination(projects.c.name))
 # Its columns are those of the table. mypy knows only names that it can read.
 _Named: Any = namedtuple("_Named", ["id", *destinations.c.keys(), "name"])  # type: ignore[misc]  # noqa: PYI024
 

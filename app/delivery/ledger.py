@@ -29,7 +29,7 @@ from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import STATES, DeliveryFilter
 from app.delivery.tables import attempts, client_reports
 from app.events.states import WAITING, EnvelopeState
-from app.events.tables import OUTBOX, envelopes, events
+from app.events.tables import OUTBOX, PARKED, envelopes, events
 from app.store.paging import Page, read_page
 
 # Attempts that are read for one envelope. An envelope that waits for a week has about 2,000.
@@ -170,10 +170,7 @@ def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int
     :param project_id: count only this project's envelopes.
     """
     found: dict[int, Held] = {}
-    both = (
-        _held("waiting", text(OUTBOX)),
-        _held("parked", envelopes.c.state == EnvelopeState.PARKED),
-    )
+    both = _held("waiting", text(OUTBOX)), _held("parked", text(PARKED))
     if project_id is not None:
         both = (both[0].where(_OF_PROJECT), both[1].where(_OF_PROJECT))
     for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
@@ -186,10 +183,10 @@ def held_parts() -> tuple[Subquery, Subquery]:
 
     :return: each with the columns ``project_id`` and ``envelopes``.
     """
-    waiting, parked = text(OUTBOX), envelopes.c.state == EnvelopeState.PARKED
     number = func.count().label("envelopes")
     query = select(envelopes.c.project_id, number).group_by(envelopes.c.project_id)
-    return query.where(waiting).subquery("waiting"), query.where(parked).subquery("parked")
+    waiting, parked = query.where(text(OUTBOX)), query.where(text(PARKED))
+    return waiting.subquery("waiting"), parked.subquery("parked")
 
 
 def _held(name: str, these: Any) -> Select[Any]:
