@@ -18,7 +18,7 @@ from app.admin.trails import lacks_dsn, sentence_of
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
-from app.delivery.filter import STATES, DeliveryFilter
+from app.delivery.filter import STATES, DeliveryFilter, Unfiltered
 from app.delivery.ledger import (
     Held,
     find_delivery,
@@ -70,7 +70,8 @@ def list_of_deliveries() -> ResponseReturnValue:
     before, now = row_number("before"), utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
-        page = page_of_deliveries(conn, choice.form, before=before, limit=PAGE_SIZE)
+        listed = choice.form if choice.values else Unfiltered()
+        page = page_of_deliveries(conn, listed, before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
         names = project_names(conn)
         actions = list_actions(conn, limit=ACTIONS_SHOWN) if before is None else []
