@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flask import render_template
@@ -10,11 +11,14 @@ from flask.typing import ResponseReturnValue
 
 from app.admin import bp
 from app.admin.filters import plural, size
+from app.admin.header import header_of, read_header
 from app.admin.start import terms
-from app.delivery.upstreams import WORDS
+from app.delivery.upstreams import WORDS, Upstream, list_upstreams
 from app.projects import OWN_PROJECT_ID
 from app.stats.item_counts import ClientLoss
+from app.store import StoreError, utc_now
 from app.web import access, system
+from app.web.current import current_destinations, current_store
 
 GIB = 1024**3
 # The page warns if less than this share of the disk, or fewer than these bytes, are free.
@@ -35,11 +39,13 @@ class Finding(NamedTuple):
 @access.admin
 def status() -> ResponseReturnValue:
     """Show the state of the service, the process, the machine and the store."""
-    report = system.status()
+    ways = _ways()
+    report = system.status(ways)
     totals = report["accounting"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
         "status.html",
+        header=lambda: header_of(ways) if ways else read_header(),
         report=report,
         totals=totals,
         terms=terms(totals, has_sentry=has_sentry) if totals else [],
@@ -48,6 +54,13 @@ def status() -> ResponseReturnValue:
         words=WORDS,
         losses=[ClientLoss(**loss) for loss in report["client_losses"]],
     )
+
+
+def _ways() -> list[Upstream] | None:
+    """Return the delivery of every project, ``None`` if the store does not answer."""
+    with suppress(StoreError), current_store().read() as conn:
+        return list_upstreams(conn, current_destinations(), utc_now())
+    return None
 
 
 def findings(report: dict[str, Any]) -> Iterator[Finding]:

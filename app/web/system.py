@@ -17,10 +17,10 @@ import psutil
 from sqlalchemy import Connection, func, select
 
 from app.delivery import accounting
-from app.delivery.upstreams import list_upstreams
+from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.tables import events
-from app.intake.refusals import refused_by_reason
-from app.intake.store_bound import measure, used_bytes
+from app.intake.refusals import refused_of
+from app.intake.store_bound import measure
 from app.issues.tables import STATUSES, issues
 from app.stats.item_counts import items_by_type, losses
 from app.stats.observations import PREFIX
@@ -52,8 +52,11 @@ _process = psutil.Process()
 _process.cpu_percent(None)  # The first reading is always 0. The next one counts from here.
 
 
-def status() -> dict[str, Any]:
-    """Return the whole report. If the store does not answer, the parts that need it are empty."""
+def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
+    """Return the whole report. If the store does not answer, the parts that need it are empty.
+
+    :param ways: the delivery of every project, if it was read before.
+    """
     report: dict[str, Any] = {
         "service": service(),
         "process": process(),
@@ -72,7 +75,8 @@ def status() -> dict[str, Any]:
     try:
         with current_store().read() as conn:
             report |= stored(conn)
-            report["sentry"] |= destinations(conn)
+            ways = list_upstreams(conn, current_destinations(), utc_now()) if not ways else ways
+            report["sentry"] |= destinations(ways)
         report["store"] |= {
             "ok": True,
             "size_bytes": current_store().size_bytes(),
@@ -88,31 +92,27 @@ def status() -> dict[str, Any]:
 
 def stored(conn: Connection) -> dict[str, Any]:
     """Return the accounting, the counters and the number of rows."""
+    counted = accounting.read_counters(conn)
+    rows = [select(func.count()).select_from(events).scalar_subquery()]
+    rows.append(select(func.count()).where(issues.c.status.in_(STATUSES)).scalar_subquery())
     return {
-        "accounting": accounting.accounting(conn),
+        "accounting": accounting.accounting(conn, counted),
         "counters": {
             name: value
-            for name, value in accounting.read_counters(conn).items()
+            for name, value in counted.items()
             if not name.startswith(PREFIX)  # Counters of requests: /metrics combines them.
         },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
         "refused": [
-            {**asdict(row), "status": row.status, "words": row.words}
-            for row in refused_by_reason(conn)
+            {**asdict(row), "status": row.status, "words": row.words} for row in refused_of(counted)
         ],
-        "rows": {
-            "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
-            "issues": conn.execute(
-                select(func.count()).where(issues.c.status.in_(STATUSES))
-            ).scalar_one(),
-        },
+        "rows": dict(zip(("events", "issues"), conn.execute(select(*rows)).one(), strict=True)),
     }
 
 
-def destinations(conn: Connection) -> dict[str, Any]:
+def destinations(found: list[Upstream]) -> dict[str, Any]:
     """Return whether any project is forwarded to Sentry, and the status of each project."""
-    found = list_upstreams(conn, current_destinations(), utc_now())
     return {
         "enabled": any(row.is_set_up for row in found),
         "projects": [
@@ -132,14 +132,16 @@ def destinations(conn: Connection) -> dict[str, Any]:
 
 def room() -> dict[str, Any]:
     """Return how full the store is, and how much each project uses, in bytes."""
-    state = current_intake().bound.state()
+    bound = current_intake().bound
+    state = bound.state()
+    measured = state if bound.limit else measure(current_store(), 0)
     return {
-        "used_bytes": used_bytes(current_store()),
+        "used_bytes": measured.used,
         "max_bytes": current_config().MAX_STORE_BYTES,
         "share_bytes": int(state.share()),
         "projects": [
             {"id": key, "bytes": row.bytes, "attachment_bytes": row.attachment_bytes}
-            for key, row in sorted(measure(current_store(), 0).projects.items())
+            for key, row in sorted(measured.projects.items())
         ],
     }
 
