@@ -1,4 +1,4 @@
-"""The rows of a list of issues. There are fifty, and most are as they were when last shown."""
+"""The rows of a list of issues. There are 25, and most are as they were when last shown."""
 
 from __future__ import annotations
 

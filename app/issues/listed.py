@@ -65,10 +65,15 @@ def packed_of(conn: Connection, issue_ids: Sequence[int], window: Window) -> dic
     :param issue_ids: at most 1,000.
     :param window: without the range before.
     """
+    given = {"ids": list(issue_ids), **packed_values(window)}
+    return {row[0]: Packed(*row[1:]) for row in _PACKED.fetch(conn, given)}
+
+
+def packed_values(window: Window) -> dict[str, Any]:
+    """Return the parameters of :func:`packed_columns`."""
     first_at, end_at = moments_of(window)
     end = FOREVER if window.is_open else window.end
-    given = {
-        "ids": list(issue_ids),
+    return {
         "first": window.first,
         "end": end,
         "first_day": -(-window.first // HOURS_A_DAY),
@@ -78,7 +83,6 @@ def packed_of(conn: Connection, issue_ids: Sequence[int], window: Window) -> dic
         "end_at": end_at,
         "sure_below": MAX_USERS if window.is_open else 0,
     }
-    return {row[0]: Packed(*row[1:]) for row in _PACKED.fetch(conn, given)}
 
 
 def unpacked(issue: Any, packed: Packed, window: Window, range: Range) -> Figures:
@@ -102,7 +106,8 @@ def _numbers(text: str | None) -> Iterator[tuple[int, int]]:
         yield divmod(int(both), _UNIT)
 
 
-def _packed(dialect: str, size: int) -> Any:
+def packed_columns(dialect: str) -> list[Any]:
+    """Return, for a query of ``issues``, the columns of :class:`Packed`."""
     columns, hours, days = issues.c, issue_hours.c, issue_days.c
     moment = columns.first_seen.type
     is_within = and_(
@@ -110,14 +115,17 @@ def _packed(dialect: str, size: int) -> Any:
         columns.last_seen < bindparam("end_at", type_=moment),
     )
     is_sure = or_(is_within, columns.users < bindparam("sure_below", type_=Integer))
-    return select(
-        columns.id,
+    return [
         _text(dialect, issue_hours, hours.hour, hours.hour, "first", "end"),
         _text(dialect, issue_days, days.day, days.day * HOURS_A_DAY, "first_day", "end_day"),
         case((is_within, null()), else_=_met()),
         case((is_sure, null()), else_=_by_days()),
         _comments(),
-    ).where(is_in(columns.id, "ids", size))
+    ]
+
+
+def _packed(dialect: str, size: int) -> Any:
+    return select(issues.c.id, *packed_columns(dialect)).where(is_in(issues.c.id, "ids", size))
 
 
 def _text(dialect: str, table: Table, time: Any, hour: Any, first: str, end: str) -> Any:
