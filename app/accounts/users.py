@@ -118,8 +118,7 @@ class Users:
         return self._config.ADMIN_PASSWORD if username == self._config.ADMIN_USERNAME else None
 
     def _row(self, username: str) -> tuple[str | None, str] | None:
-        with self._store.read() as conn:
-            rows = _SECRETS.fetch(conn, {"username": username})
+        rows = self._store.ask(_SECRETS, {"username": username})
         return (rows[0][0], rows[0][1]) if rows else None
 
     def _create_user(self, username: str, password: str) -> bool:
