@@ -33,7 +33,7 @@ DEFAULT_PERIOD = "day"
 
 
 @bp.get("/events")
-@access.admin
+@access.views
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a search for an event id redirects to that event."""
     choice, line = _read()
@@ -75,7 +75,7 @@ def list_of_events() -> ResponseReturnValue:
 
 
 @bp.get("/live/events")
-@access.admin
+@access.views
 def news() -> ResponseReturnValue:
     """Show how many events arrived since the list was shown."""
     after, (choice, line) = row_number("after") or 0, _read()

@@ -58,7 +58,7 @@ class ReleaseChoice(ProjectChoice):
 
 
 @bp.get("/releases")
-@access.admin
+@access.views
 def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases; ``?version=`` redirects to that release."""
     choice, now, before = ReleaseChoice().read(request.args), utc_now(), row_number("before")
@@ -85,7 +85,7 @@ def list_of_releases() -> ResponseReturnValue:
 
 
 @bp.get("/releases/<int:release_id>")
-@access.admin
+@access.views
 def show_release(release_id: int) -> ResponseReturnValue:
     """Show a release.
 
