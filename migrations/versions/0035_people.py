@@ -19,9 +19,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "users", sa.Column("role", sa.String(10), nullable=False, server_default="admin")
-    )
+    op.add_column("users", sa.Column("role", sa.String(10), nullable=False, server_default="admin"))
     op.add_column("users", sa.Column("time_zone", sa.String(64), nullable=True))
     op.add_column("users", sa.Column("theme", sa.String(8), nullable=True))
     op.add_column("api_tokens", sa.Column("project_ids", sa.String(500), nullable=True))

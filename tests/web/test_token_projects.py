@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -26,6 +27,7 @@ from app.protocol.envelope import Envelope, Item
 from app.search.indexing import catch_up
 from app.stats.tables import releases
 from app.store import utc_now
+from app.web import access
 from tests.conftest import API_TOKEN, parts_of
 from tests.feedback_envelopes import feedback_item
 
@@ -142,34 +144,42 @@ def made(app: Flask, project_id: int, marker: str) -> Objects:
     )
     said = Envelope({}, [feedback_item(marker, event_id)])
     parts.intake.accept(said, project_id=project_id, timeout_s=10)
-    client, headers = app.test_client(), {}
+    client = app.test_client()
     rule = {"project_id": project_id, "kind": "ignore", "text": f"message:{marker}-x"}
     alert = {"project_id": project_id, "kind": "new_issue", "name": marker}
-    made_rule = client.post("/api/rules", json=rule, headers=headers).json
-    made_alert = client.post("/api/alerts/rules", json=alert, headers=headers).json
+    made_rule = client.post("/api/rules", json=rule).json
+    made_alert = client.post("/api/alerts/rules", json=alert).json
     notice = {"uid": uuid.uuid4().hex, "project_id": project_id, "kind": "new_issue"}
     notice |= {"at": utc_now(), "title": marker, "text": marker}
     with parts.store.write() as conn:
-        notice_id = conn.execute(insert(notices).values(notice).returning(notices.c.id)).scalar()
+        made_notice = insert(notices).values(notice).returning(notices.c.id)
+        notice_id = conn.execute(made_notice).scalar_one()
 
         def first(table: Any) -> int:
             query = select(table.c.id).where(table.c.project_id == project_id)
             return int(conn.scalar(query.order_by(table.c.id)))
 
-        ids = [first(table) for table in (envelopes, feedback, releases)]
+        envelope_id, feedback_id, release_id = map(first, (envelopes, feedback, releases))
         issue_id = first(issues)
     keys = client.get(f"/api/projects/{project_id}").json["keys"]
     key = keys[0]["public_key"] if isinstance(keys[0], dict) else keys[0]
     return Objects(
-        project_id, issue_id, event_id, *ids, made_rule["id"], made_alert["id"], notice_id, key
+        project_id,
+        issue_id,
+        event_id,
+        envelope_id,
+        feedback_id,
+        release_id,
+        made_rule["id"],
+        made_alert["id"],
+        notice_id,
+        key,
     )
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str]]:
     """Yield method and path of every route for tokens with the scopes read and write."""
     with app.app_context():
-        from app.web import access
-
         for rule in app.url_map.iter_rules():
             stated = access.rule_of(rule.endpoint)
             if stated and stated.scope in ("read", "write"):
@@ -279,8 +289,6 @@ def test_token_of_a_project_says_which_project_it_is_for(client: FlaskClient) ->
 
 
 def test_token_that_expired_is_refused(app: Flask) -> None:
-    from datetime import timedelta
-
     accounts = parts_of(app).accounts
     with pytest.raises(TokenError, match="in the future"):
         accounts.create_token("late", ("read",), expires_at=utc_now())
