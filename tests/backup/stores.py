@@ -20,7 +20,7 @@ from app.demo.plan import Plan
 from app.intake.emergency import EmergencyFolder
 from app.memory.tables import memories, memory_users
 from app.store import Store, utc_now
-from tests import conftest
+from tests import conftest, postgres
 from tests.alert_steps import store_events
 from tests.conftest import parts_of
 from tests.issues.payloads import Payload
@@ -95,10 +95,9 @@ def empty_urls(tmp_path: Path) -> Iterator[Callable[[str], str]]:
             return f"sqlite:///{tmp_path / uuid.uuid4().hex / 'store.sqlite3'}"
         if conftest.NO_POSTGRES:
             pytest.skip("PostgreSQL does not answer")
-        made.append(f"devenviro_{uuid.uuid4().hex[:12]}")
-        conftest._administer(f'CREATE DATABASE "{made[-1]}"')
-        return conftest._url_of(made[-1])
+        made.append(postgres.create(f"devenviro_{uuid.uuid4().hex[:12]}"))
+        return postgres.url_of(made[-1])
 
     yield make
     for name in made:
-        conftest._drop(name)
+        postgres.drop(name)
