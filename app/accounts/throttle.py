@@ -75,11 +75,13 @@ class Attempt:
     :param name: the user name as it was typed; the throttle ignores its case.
     :param address: the address of the peer, as text.
     :param browser: the id of a browser that has logged in as this user before.
+    :param agent: what the browser calls itself, for the list of sessions.
     """
 
     name: str
     address: str | None
     browser: str | None = None
+    agent: str | None = None
 
     def limits(self) -> dict[tuple[str, str], Limit]:
         """Return the keys of the rows that count this attempt, each with its limit."""

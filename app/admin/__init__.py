@@ -43,13 +43,16 @@ from app.admin import filters, fragments
 from app.admin.event_body import event_body
 from app.admin.header import read_header, searched_for
 from app.admin.issue_rows import issue_rows, title_parts
+from app.admin.last_project import remember_named
 from app.admin.navigation import navigation, section_head
 from app.admin.search_links import search_link
+from app.web import access
 from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.before_request(remember_named)
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
     ai_calls,  # noqa: F401
@@ -98,6 +101,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
+    app.jinja_env.globals |= {"may": access.may, "has_role": access.has_role}
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}
     app.jinja_env.filters["title_parts"] = title_parts

@@ -14,6 +14,7 @@ from app.admin.attachment_preview import beginning_of, picture, picture_type
 from app.admin.event_view import EventView, attachment_shown
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.header import header_from
+from app.admin.last_project import remember
 from app.admin.lookups import issue_with_project, neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
@@ -32,7 +33,7 @@ UNKNOWN = "no event has this id; it may have been removed since"
 
 
 @bp.get("/events/<event_id>")
-@access.admin
+@access.views
 def show_event(event_id: str) -> ResponseReturnValue:
     """Show an event with all its data.
 
@@ -41,6 +42,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
     with current_store().read() as conn:
         progress = or_404(follow(conn, event_id), UNKNOWN)
         stored = progress.stored
+        remember(stored.row.project_id)
         issue = issue_with_project(conn, stored.row.issue_id)
         grouping = grouping_of_event(conn, stored.row)
         around = neighbours(conn, stored.row, issue.stored_event_count if issue else 1)
@@ -65,7 +67,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/live/trail/<event_id>")
-@access.admin
+@access.views
 def show_trail(event_id: str) -> ResponseReturnValue:
     """Show the trail alone; pages reload it until it is final.
 
@@ -78,7 +80,7 @@ def show_trail(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/raw")
-@access.admin
+@access.views
 def show_payload(event_id: str) -> ResponseReturnValue:
     """Show the payload as it is stored.
 
@@ -89,7 +91,7 @@ def show_payload(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>.md")
-@access.admin
+@access.views
 def show_markdown(event_id: str) -> ResponseReturnValue:
     """Show an event as Markdown.
 
@@ -99,7 +101,7 @@ def show_markdown(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/attachments/<int:number>")
-@access.admin
+@access.views
 def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
     """Return an attachment as a download.
 
@@ -115,7 +117,7 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/attachments/<int:number>/picture")
-@access.admin
+@access.views
 def show_picture(event_id: str, number: int) -> ResponseReturnValue:
     """Show an attachment that is a picture, by its first bytes.
 

@@ -1,19 +1,24 @@
 """The navigation of every page, and the tabs of a section; what the address says is carried along.
 
-A page belongs to the entry that names its endpoint. The HTML depends on the endpoint and on what
-links carry, so it is made once for each.
+A page belongs to the entry that names its endpoint. Pages that
+the user may not read are left out. The HTML depends on the endpoint, the role and on what links
+carry, so it is made once for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import current_app, request, url_for
+from flask_login import current_user
 from markupsafe import Markup
 
+from app.admin.last_project import shown_project
 from app.admin.remembered import Remembered
+from app.web import access
 
 # About 100 pages, with their tabs.
 _drawn = Remembered(500_000)
@@ -96,6 +101,8 @@ GROUPS = (
 PAGES = tuple(page for group in GROUPS for page in group)
 _ENTRY_OF = {name: page for page in PAGES for name in page.endpoints()}
 _TAB_OF = {name: tab for page in PAGES for tab in page.tabs for name in tab.endpoints()}
+# These pages show one project, never all of them.
+_OF_ONE_PROJECT = {page.name for page in _INSIGHTS}
 _TAKES_PROJECT = {
     page.name for entry in PAGES for page in (entry, *entry.tabs) if "project" in page.carries
 }
@@ -117,10 +124,9 @@ def section_head() -> Markup:
     return _remembered("section", entry, _TAB_OF) if entry and entry.tabs else Markup("")
 
 
-def project_in_address() -> int | None:
-    """Return the project that the address of the page names."""
-    text = request.args.get("project", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def is_of_one_project() -> bool:
+    """Return whether the page shows one project, and never all of them."""
+    return request.endpoint in _OF_ONE_PROJECT
 
 
 def path_with_project(project_id: int | None) -> str:
@@ -143,8 +149,8 @@ def _without_place(given: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _carried(names: Iterable[str]) -> dict[str, str]:
     given = {name: request.args.get(name, "") for name in names}
-    if project_in_address() is None:
-        given.pop("project", None)
+    project_id = shown_project()
+    given["project"] = "" if project_id is None else str(project_id)
     return {name: text for name, text in given.items() if 0 < len(text) <= MAX_CARRIED}
 
 
@@ -155,12 +161,14 @@ def _address(path: str, values: dict[str, str]) -> str:
 
 def _remembered(macro: str, pages: Any, places: dict[str, Page]) -> Markup:
     carried = _carried(_BOTH)
-    key = (macro, request.script_root, request.endpoint, *carried.items())
+    role = current_user.role
+    key = (macro, role, request.script_root, request.endpoint, *carried.items())
     html = _drawn.get(key)
     if html is None:
         drawn: Any = current_app.jinja_env.get_template("_navigation.html").module
         here = places.get(request.endpoint or "")
-        html = str(getattr(drawn, macro)(pages, here, lambda page: _link(page, carried)))
+        may = partial(access.may, method="GET")
+        html = str(getattr(drawn, macro)(pages, here, lambda page: _link(page, carried), may))
         _drawn.put(key, html)
     return Markup(html)  # noqa: S704 -- a template of ours, which escapes
 

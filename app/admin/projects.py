@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from app.admin import bp
+from app.admin.last_project import remember
 from app.admin.model_form import ModelForm, form_of
 from app.delivery.upstreams import WORDS, held_up_by, reach
 from app.intake.refusals import refused_by_reason
@@ -44,7 +45,7 @@ NewProjectForm = form_of(
 
 
 @bp.get("/projects")
-@access.admin
+@access.views
 def list_of_projects() -> ResponseReturnValue:
     """Show every project."""
     now = utc_now()
@@ -72,13 +73,14 @@ def new_project() -> ResponseReturnValue:
 
 
 @bp.route("/projects/<int:project_id>", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def show_project(project_id: int) -> ResponseReturnValue:
     """Show a project; change its name and limits on POST (303).
 
     :raise 404: there is no such project.
     """
     details = _found(project_id)
+    remember(project_id)
     form = SettingsForm(obj=details.project)
     if form.validate_on_submit():
         try:
@@ -91,7 +93,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/upstream")
-@access.admin
+@access.configures
 def set_upstream(project_id: int) -> ResponseReturnValue:
     """Store the DSN that a project's envelopes are forwarded to (303)."""
     details, form = _found(project_id), UpstreamForm()
@@ -148,7 +150,7 @@ def end_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/restore")
-@access.admin
+@access.configures
 def restore_archived_project(project_id: int) -> ResponseReturnValue:
     """Let an archived project accept events again (303)."""
     _found(project_id)
@@ -158,7 +160,7 @@ def restore_archived_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/keys")
-@access.admin
+@access.configures
 def add_key(project_id: int) -> ResponseReturnValue:
     """Make another key (303); the old keys work until they are revoked."""
     _found(project_id)

@@ -13,8 +13,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.admin import bp
+from app.admin.last_project import shown_project
 from app.admin.lookups import project_names, recent_values
-from app.admin.navigation import PAGES, project_in_address
+from app.admin.navigation import PAGES
 from app.events.queries import find_event
 from app.issues.queries import find_issue
 from app.protocol.event import clean_text, parse_event_id
@@ -37,7 +38,7 @@ class Suggestion(NamedTuple):
 
 
 @bp.get("/search")
-@access.admin
+@access.views
 def search() -> ResponseReturnValue:
     """Redirect to the event or issue that an id names, otherwise to the issues that match."""
     text = _text()
@@ -47,7 +48,7 @@ def search() -> ResponseReturnValue:
 
 
 @bp.get("/live/suggestions")
-@access.admin
+@access.views
 def suggestions() -> ResponseReturnValue:
     """Return places that the text may mean: ids, pages, projects, releases."""
     text = _text()
@@ -97,4 +98,4 @@ def _releases(text: str, releases: list[str]) -> list[Suggestion]:
 
 
 def _issues(**values: Any) -> str:
-    return url_for("admin.list_of_issues", **({"project": project_in_address()} | values))
+    return url_for("admin.list_of_issues", **({"project": shown_project()} | values))
