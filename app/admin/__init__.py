@@ -73,6 +73,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    query_completion,  # noqa: F401
     releases,  # noqa: F401
     rules,  # noqa: F401
     search_box,  # noqa: F401

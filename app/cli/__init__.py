@@ -23,6 +23,7 @@ COMMANDS = {
     "backup": ("app.cli.backup", "backup_command"),
     "restore": ("app.cli.backup", "restore_command"),
     "demo": ("app.cli.demo", "demo_command"),
+    "erase": ("app.cli.erase", "erase_command"),
     "verify": ("app.cli.verify", "verify"),
     "prune": ("app.cli.store", "prune_command"),
     "worker": ("app.cli.worker", "worker_command"),
