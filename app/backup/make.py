@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, func, select, text
 import app.accounts.tables
 import app.alerts.tables
 import app.delivery.tables
+import app.erasing.tables
 import app.events.tables
 import app.intake.tables
 import app.issues.tables
