@@ -34,6 +34,8 @@ IN_TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "attempts": ("deliveries", ("error",)),
     "destinations": ("deliveries", ("cause",)),
     "delivery_actions": ("deliveries", ("filter",)),
+    "user_sessions": ("logins", ("browser",)),
+    "audit_log": ("audit", ("target", "detail")),
     "releases": ("figures", ("version",)),
     "project_environments": ("figures", ("name",)),
     "timing_series": ("figures", ("transaction", "release", "environment")),
@@ -72,6 +74,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "issue_likeness": {"terms": "similarity.py"},
     "affected_users": {"user_hash": _USERS},
     "login_attempts": dict.fromkeys(("name_hash", "source_hash"), _USERS),
+    "user_sessions": {"address": _USERS},
+    "audit_log": {"address": _USERS},
     "memory_users": {"user_id": _MEMORIES},
     "memories": dict.fromkeys(
         ("user_id", "digest", "content", "kind", "tags", "metadata", "vector"), _MEMORIES
@@ -84,7 +88,9 @@ ELSEWHERE: dict[str, dict[str, str]] = {
 
 STAYS: dict[str, tuple[str, ...]] = {
     "users": ("username",),
-    "api_tokens": ("name",),
+    "user_sessions": ("username",),
+    "audit_log": ("actor",),
+    "api_tokens": ("name", "created_by"),
     "projects": ("name", "source_url"),
     "project_keys": ("label",),
     "alert_channels": ("name", "address", "created_by"),
@@ -104,8 +110,21 @@ _ID = "an id of hexadecimal digits"
 _SECRET = "a secret of this service, or its hash"  # noqa: S105 -- no secret
 _OWNER = "the name of a process of ours"
 NONE: dict[str, dict[str, str]] = {
-    "users": {"password_hash": _SECRET, "session_key": _SECRET},
-    "api_tokens": {"prefix": _SECRET, "token_hash": _SECRET, "scopes": _OURS},
+    "users": {
+        "password_hash": _SECRET,
+        "session_key": _SECRET,
+        "role": _OURS,
+        "time_zone": "a name of a list",
+        "theme": _OURS,
+    },
+    "user_sessions": {"token_hash": _SECRET},
+    "audit_log": {"action": _OURS},
+    "api_tokens": {
+        "prefix": _SECRET,
+        "token_hash": _SECRET,
+        "scopes": _OURS,
+        "project_ids": "numbers of projects",
+    },
     "project_keys": {"public_key": _ID},
     "alert_channels": {"kind": _OURS, "secret": _SECRET},
     "alert_rules": {

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select, update
 
-from app.erasing.identifier import Identifier
+from app.accounts import audit
+from app.erasing.identifier import Identifier, Kind
 from app.erasing.report import Report
 from app.erasing.tables import erasures
 from app.inputs import Conflict
@@ -23,6 +24,7 @@ LEASE = "erasing"
 LASTS = timedelta(minutes=15)
 # The largest number of rows that are kept: about 1 MB.
 MAX_KEPT = 1000
+_CALLED = {Kind.USER_ID: "id", Kind.EMAIL: "e-mail address", Kind.IP: "IP address"}
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 
 
@@ -66,10 +68,14 @@ def note_progress(store: Store, run_id: int, owner: str, done: int, total: int) 
 
 
 def end(store: Store, run_id: int, owner: str, state: str, report: Report) -> None:
-    """Note how a run ended, and release its lease."""
+    """Note how a run ended, in the audit log too if it erased, and release its lease."""
     values = {"state": state, "finished_at": utc_now(), "report": report.as_json()}
+    its_row = update(erasures).where(erasures.c.id == run_id).values(values)
     with store.write(60) as conn:
-        conn.execute(update(erasures).where(erasures.c.id == run_id).values(values))
+        row = conn.execute(its_row.returning(*erasures.c)).first()
+        if row is not None and not row.is_dry:
+            target = f"{_CALLED[row.kind]}, hash {row.identifier_hash}"
+            audit.note(conn, "erased", target, f"run {run_id}: {state}, {report.found} found")
     release(store, LEASE, owner)
 
 

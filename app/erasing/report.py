@@ -25,7 +25,8 @@ LABELS = {
     "figures": "names in figures: transactions, releases, metrics, AI calls",
     "memories": "memories removed or rewritten",
     "search": "documents in the search index of issues",
-    "logins": "counters of failed log-ins",
+    "logins": "addresses of sessions, and counters of failed log-ins",
+    "audit": "entries of the audit log rewritten",
     "emergency": "files in the emergency folder",
 }
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Table, delete, func, or_, select, update
 
-from app.accounts.tables import login_attempts
+from app.accounts.tables import audit_log, login_attempts, user_sessions
 from app.accounts.throttle import rows_of
 from app.erasing.identifier import Kind
+from app.erasing.rows import is_row, pages
 from app.erasing.task import Task
 from app.projects import projects
 from app.stats.sessions import NOBODY, session_series, user_hash_of
@@ -33,6 +34,8 @@ def erase_users(task: Task) -> None:
         _erase_session_user(task, number)
     value, kind = task.person.identifier.value, task.person.identifier.kind
     if kind is Kind.IP:
+        for table, counted_as in ((user_sessions, "logins"), (audit_log, "audit")):
+            _forget_address(task, table, counted_as)
         _delete(task, "logins", login_attempts, rows_of(address=value))
     else:
         _delete(task, "logins", login_attempts, rows_of(name=value))
@@ -73,6 +76,16 @@ def _erase_session_user(task: Task, number: int) -> None:
         conn.execute(update(known_sessions).where(before).values(user_before=NOBODY))
 
 
+def _forget_address(task: Task, table: Table, counted_as: str) -> None:
+    for found in pages(task, table, ("address",), lambda task, row: task.person.is_it(row.address)):
+        task.report.counts[counted_as] += len(found)
+        if task.is_dry:
+            continue
+        with task.write() as conn:
+            for row in found:
+                conn.execute(update(table).where(*is_row(table, row)).values(address=None))
+
+
 def _delete(task: Task, counted_as: str, table: Table, condition: Any) -> None:
     key = tuple(table.primary_key)
     with task.store.read() as conn:
@@ -88,5 +101,4 @@ def _delete(task: Task, counted_as: str, table: Table, condition: Any) -> None:
 
 def _delete_rows(conn: Any, table: Table, rows: Iterable[Any]) -> None:
     for row in rows:
-        same = (column == getattr(row, column.name) for column in table.primary_key)
-        conn.execute(delete(table).where(*same))
+        conn.execute(delete(table).where(*is_row(table, row)))

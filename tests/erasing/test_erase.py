@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
+from app.accounts.tables import audit_log
 from app.delivery.accounting import accounting
 from app.erasing.columns import ELSEWHERE, IN_TEXTS, NONE, STAYS
 from app.events.tables import envelopes
@@ -77,6 +78,9 @@ def test_person_who_is_everywhere_is_found_nowhere_afterwards(
     assert found(parts.store, f'"{wanted}"') == []
     assert len(found(parts.store, "LookupError")) == 2
     bodies_are_whole(parts.store)
+    with parts.store.read() as conn:
+        noted = conn.execute(select(audit_log).where(audit_log.c.action == "erased")).one()
+    assert "hash" in noted.target and "done" in noted.detail
     again = report_of(runner, option, value, "--yes")
     assert not again["counts"].get("envelopes") and again["left"] == 0
 
