@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.issues.similarity_index import read_unread
 from app.search.indexing import catch_up
 from app.store import utc_now
 from tests.admin.hostile import insert
@@ -118,6 +119,7 @@ def test_page_asks_sixteen_times_at_most(
     store = parts_of(app).store
     if not store.is_sqlite:
         pytest.skip("only the driver of SQLite reports each statement")
+    read_unread(store, 10)
     asked: list[str] = []
     with store.read() as conn:
         driver = conn.connection.driver_connection
@@ -127,5 +129,7 @@ def test_page_asks_sixteen_times_at_most(
         assert admin_client.get(issue + address).status_code == 200
     finally:
         driver.set_trace_callback(None)
+    # FTS5 asks for its own settings now and then.
+    asked = [one for one in asked if "search_events_config" not in one]
     questions = [one for one in asked if one.lstrip().startswith(("SELECT", "WITH"))]
     assert 5 <= len(questions) <= 16, questions
