@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import render_template
@@ -41,13 +42,14 @@ def status() -> ResponseReturnValue:
     """Show the state of the service, the process, the machine and the store."""
     ways = _ways()
     report = system.status(ways)
-    totals = report["accounting"]
+    totals, backup_at = report["accounting"], report["last_verified_backup_at"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
         "status.html",
         header=lambda: header_of(ways) if ways else read_header(),
         report=report,
         totals=totals,
+        backup_at=datetime.fromisoformat(backup_at) if backup_at else None,
         terms=terms(totals, has_sentry=has_sentry) if totals else [],
         findings=list(findings(report)),
         refused=report["refused"],

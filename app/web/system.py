@@ -34,6 +34,7 @@ from app.web.current import (
     current_store,
     registered,
 )
+from app.web.last_backup import BACKUP_AT, last_backup
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -67,6 +68,7 @@ def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
         "store": {"kind": current_store().url.get_backend_name(), "ok": False},
         **{name: section() for name, section in registered("status").items()},
         "accounting": None,
+        "last_verified_backup_at": None,
         "counters": {},
         "items": {},
         "client_losses": [],
@@ -93,14 +95,17 @@ def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
 def stored(conn: Connection) -> dict[str, Any]:
     """Return the accounting, the counters and the number of rows."""
     counted = accounting.read_counters(conn)
+    backup_at = last_backup(counted)
     rows = [select(func.count()).select_from(events).scalar_subquery()]
     rows.append(select(func.count()).where(issues.c.status.in_(STATUSES)).scalar_subquery())
     return {
         "accounting": accounting.accounting(conn, counted),
+        "last_verified_backup_at": backup_at.isoformat() if backup_at else None,
         "counters": {
             name: value
             for name, value in counted.items()
-            if not name.startswith(PREFIX)  # Counters of requests: /metrics combines them.
+            # Counters of requests: /metrics combines them.
+            if not name.startswith((PREFIX, BACKUP_AT))
         },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
