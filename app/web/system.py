@@ -25,6 +25,7 @@ from app.issues.tables import STATUSES, issues
 from app.stats.item_counts import items_by_type, losses
 from app.stats.observations import PREFIX
 from app.store import StoreError, utc_now
+from app.store.migrations import REVISION
 from app.web.current import (
     current_config,
     current_destinations,
@@ -82,7 +83,6 @@ def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
         report["store"] |= {
             "ok": True,
             "size_bytes": current_store().size_bytes(),
-            "schema": current_store().schema_revision(),
             **report.pop("rows"),
             **room(),
         }
@@ -96,8 +96,8 @@ def stored(conn: Connection) -> dict[str, Any]:
     """Return the accounting, the counters and the number of rows."""
     counted = accounting.read_counters(conn)
     backup_at = last_backup(counted)
-    rows = [select(func.count()).select_from(events).scalar_subquery()]
-    rows.append(select(func.count()).where(issues.c.status.in_(STATUSES)).scalar_subquery())
+    there = select(func.count()).where(issues.c.status.in_(STATUSES)).scalar_subquery()
+    rows = select(func.count().label("events"), there.label("issues"), REVISION.label("schema"))
     return {
         "accounting": accounting.accounting(conn, counted),
         "last_verified_backup_at": backup_at.isoformat() if backup_at else None,
@@ -112,7 +112,7 @@ def stored(conn: Connection) -> dict[str, Any]:
         "refused": [
             {**asdict(row), "status": row.status, "words": row.words} for row in refused_of(counted)
         ],
-        "rows": dict(zip(("events", "issues"), conn.execute(select(*rows)).one(), strict=True)),
+        "rows": dict(conn.execute(rows.select_from(events)).mappings().one()),
     }
 
 
