@@ -24,7 +24,7 @@ MAX_PLACEHOLDERS = 100
 MAX_BODY_BYTES = 128 * 1024
 
 _PLACEHOLDER = re.compile(r"\{\{([^{}]{0,60})\}\}")
-_INSIDE = re.compile(r"([A-Za-z0-9_]{1,40})(?::([1-9][0-9]{0,3}))?")
+_INSIDE = re.compile(r"([A-Za-z0-9_]{1,40})(?::([1-9][0-9]{0,4}))?")
 
 Escape = Callable[[str, str], str]
 

@@ -78,7 +78,7 @@ class NoticeIssue(ApiModel):
 
 
 class Notice(ApiModel):
-    """A notification; `kind` is that of its rule, or `test`; `total` counts its issues."""
+    """A notification; `kind` is that of its rule, `test`, or `resolved`; `total` counts its issues."""
 
     id: int
     uid: str

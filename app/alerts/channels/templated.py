@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from app.alerts.channels.kind import KINDS, ChannelValues, UrlChannel
 from app.alerts.messages import Notification
-from app.alerts.template import fill, names_in, parse
+from app.alerts.template import TemplateError, fill, names_in, parse
 from app.alerts.template_values import NAMES, largest, values_of
 
 # Stands in previews where a secret is sent.
@@ -47,7 +47,10 @@ class TemplateChannel(UrlChannel):
 
     def closes_incidents(self, template: str | None) -> bool:
         """Return whether the receiver learns by ``{{action}}`` that an issue is resolved."""
-        return "action" in names_in(self._document(template))
+        try:
+            return "action" in names_in(self._document(template))
+        except TemplateError:
+            return False  # A template of another version; what it says is an error when it is sent.
 
     def hidden(self, values: ChannelValues) -> dict[str, Any]:
         """Return the values of :attr:`hidden_names` of a channel."""
