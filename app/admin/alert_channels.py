@@ -59,7 +59,11 @@ class ChannelForm(AlertForm):
     address = _address(
         "Address",
         "Mail addresses, separated by commas; or the URL of the webhook, which is never shown "
-        "again. " + _help_of("address_help"),
+        "again. "
+        + _help_of("address_help")
+        + "".join(
+            f" {kind.label}: may be empty." for kind in KINDS.values() if kind.default_address
+        ),
     )
     secret = _secret("Secret", _help_of("key_help"))
     template = _template("Empty: the ready-made one of the kind. You can change it later, too.")
@@ -204,7 +208,7 @@ def _change_form(channel: Channel, **more: Any) -> ChangeForm:
     about = channel.about
     template = channel.template or about.ready_made
     form = ChangeForm(data={"name": channel.name, "template": template}, **more)
-    form.address.description = f"{KEPT} {about.address_help}"
+    form.address.description = f"{KEPT} {about.address_help}".strip()
     form.secret.label.text = f"New {about.key_label.lower()}"
     return form
 

@@ -169,7 +169,7 @@ def check_previews(app: Flask, channels: dict[str, int], got: dict[str, Received
 def check_hostile(got: dict[str, Received]) -> None:
     [embed] = got["discord"].json["embeds"]
     assert got["discord"].json["allowed_mentions"] == {"parse": []}
-    assert r"\@everyone \<\@1\> \*\*b\*\* \[l\]\(http\://x\) \`c\` \:tada\: \\" in embed["title"]
+    assert r"\@everyone \<@1\> \*\*b\*\* \[l\]\(http://x\) \`c\` \:tada: \\" in embed["title"]
     text = got["mattermost"].json["text"]
     assert "@everyone" not in text and ":tada:" not in text and r"\*\*b\*\* \[l\]\(" in text
     for kind, name in (("telegram", "text"), ("ntfy", "title")):

@@ -8,8 +8,8 @@ from app.alerts.channels.kind import KINDS
 from app.alerts.channels.templated import TemplateChannel
 from app.alerts.template_values import TEXTS
 
-# A backslash before any of these shows the character itself.
-_FORMATS = re.compile(r"[\\*_~`|<>#\[\]()@:-]")
+# A backslash before any of these shows the character itself: formatting, mentions, emoji.
+_FORMATS = re.compile(r"[\\*_~`|<>#\[\]()]|@(?=everyone|here)|:(?=[A-Za-z_])")
 
 
 @KINDS.register("discord", "Discord", position=50)

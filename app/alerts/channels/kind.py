@@ -50,6 +50,7 @@ class ChannelKind(Kind):
     :cvar address_field: name of its address in the API: ``url`` or ``to``.
     :cvar address_help: what its address looks like, if that is special.
     :cvar default_address: the address of a channel for which a person gives none.
+    :cvar key_help: a sentence about its secret, from its second word.
     :cvar is_signed: whether a secret signs the messages; one is made if a person gives none.
     :cvar key_label: what its secret is; empty if it has none.
     :cvar needs_secret: whether a person has to give it.

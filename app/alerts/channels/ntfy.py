@@ -25,7 +25,7 @@ class Ntfy(TemplateChannel):
     summary = "a push notification to a topic"
     address_help = "https://ntfy.sh/<topic>, or the same on a server of yours."
     key_label = "Access token"
-    key_help = "Only if the topic needs one."
+    key_help = "an access token, if the topic needs one."
     hidden_names: ClassVar = {"topic": "the topic that the address names"}
     # A message of more than 4,096 bytes becomes a file.
     ready_made = """{

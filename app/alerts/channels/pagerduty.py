@@ -22,10 +22,9 @@ class PagerDuty(TemplateChannel):
     """
 
     summary = "an incident, closed when the issue is resolved"
-    address_help = "Empty, unless your service region is another one than the United States."
     default_address = "https://events.pagerduty.com/v2/enqueue"
     key_label = "Integration key"
-    key_help = "Of an integration with the Events API v2: 32 characters."
+    key_help = "the integration key of the Events API v2, 32 characters."
     needs_secret = True
     hidden_names: ClassVar = {"routing_key": "the integration key"}
     ready_made = """{

@@ -89,7 +89,7 @@ class Template(TemplateChannel):
 
     summary = "JSON of your own shape to a URL"
     key_label = "Secret"
-    key_help = "Optional; the template names it as {{secret}}."
+    key_help = "what {{secret}} stands for, if the template has it."
     hidden_names: ClassVar = {"secret": "the secret of this channel"}
     ready_made = """{
   "title": "{{title}}",
