@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-import psycopg
 import pytest
 import sentry_sdk
 from flask import Flask
@@ -36,6 +32,7 @@ from app.worker import Worker
 from config import Config, load_config
 from tests.fake_sentry import FakeSentry
 from tests.mini_sentry import MiniSentry
+from tests.postgres import Databases, error_of_server, url_of
 
 ADMIN_PASSWORD = "correct-horse-battery"
 API_TOKEN = "a-token-for-tests-only"
@@ -43,18 +40,7 @@ API_TOKEN = "a-token-for-tests-only"
 # a test.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
-SERVER_URL = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
-
-
-def _postgres_error() -> str | None:
-    try:
-        psycopg.connect(SERVER_URL, connect_timeout=2).close()
-    except psycopg.OperationalError as error:
-        return str(error).splitlines()[0]
-    return None
-
-
-NO_POSTGRES = _postgres_error()
+NO_POSTGRES = error_of_server()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -86,56 +72,12 @@ def cheap_passwords() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template() -> Iterator[str]:
-    """Return the name of a migrated database; every test gets a copy of it."""
+def postgres_databases() -> Iterator[Databases]:
     if NO_POSTGRES:
         pytest.skip(f"PostgreSQL does not answer: {NO_POSTGRES}")
-    name = f"devenviro_{uuid.uuid4().hex[:12]}"
-    _administer(f'CREATE DATABASE "{name}"')
-    store = Store(_url_of(name))
-    store.migrate()
-    store.dispose()
-    yield name
-    _drop(name)
-
-
-class Copies:
-    """Copies of a database. The next copy is made while a test runs.
-
-    To make a copy takes a third of a second, mostly waiting for the disk.
-    """
-
-    def __init__(self, template: str) -> None:
-        self._template = template
-        self._maker = ThreadPoolExecutor(1)
-        self._next = self._maker.submit(self._make)
-
-    def take(self) -> str:
-        """Return the name of an unused copy."""
-        name = self._next.result()
-        self._next = self._maker.submit(self._make)
-        return name
-
-    def give_back(self, name: str) -> None:
-        """Remove a copy in the background."""
-        self._maker.submit(_drop, name)
-
-    def close(self) -> None:
-        """Remove the unused copy, and wait for all removals."""
-        self.give_back(self._next.result())
-        self._maker.shutdown()
-
-    def _make(self) -> str:
-        name = f"{self._template}_{uuid.uuid4().hex[:8]}"
-        _administer(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
-        return name
-
-
-@pytest.fixture(scope="session")
-def postgres_copies(postgres_template: str) -> Iterator[Copies]:
-    copies = Copies(postgres_template)
-    yield copies
-    copies.close()
+    databases = Databases()
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
@@ -179,23 +121,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         template = request.getfixturevalue("sqlite_template")
         yield f"sqlite:///{shutil.copy(template, tmp_path / 'store.sqlite3')}"
         return
-    copies = request.getfixturevalue("postgres_copies")
-    name = copies.take()
-    yield _url_of(name)
-    copies.give_back(name)
-
-
-def _drop(name: str) -> None:
-    _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _administer(statement: str) -> None:
-    with psycopg.connect(SERVER_URL, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[arg-type]  # our own text
-
-
-def _url_of(name: str) -> str:
-    return SERVER_URL.rpartition("/")[0].replace("postgresql:", "postgresql+psycopg:") + f"/{name}"
+    databases = request.getfixturevalue("postgres_databases")
+    name = databases.take()
+    yield url_of(name)
+    databases.give_back(name)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""The list of events: newest first, filtered by the parameters of the address."""
+"""The list of events: newest first, found by a query and a range."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from flask import redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,17 +10,13 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.filter_bar import ListChoice, read_choice, row_number
-from app.admin.lookups import (
-    has_events,
-    project_names,
-    project_options,
-    recent_values,
-    test_issues,
-)
-from app.admin.query_line import QueryLine, read_query
+from app.admin.header import header_from
+from app.admin.list_facts import read_facts
+from app.admin.lookups import recent_values, test_issues
+from app.admin.query_line import QueryLine, read_line, without_old
+from app.admin.query_menu import groups_of, query_menu
 from app.admin.range_bar import range_bar, with_period
 from app.admin.search_notes import search_notes
-from app.events.filter import EventFilter
 from app.events.queries import count_after, events_after, find_event
 from app.protocol.event import parse_event_id
 from app.search.errors import QueryError
@@ -35,36 +33,38 @@ DEFAULT_PERIOD = "day"
 @bp.get("/events")
 @access.admin
 def list_of_events() -> ResponseReturnValue:
-    """Show a page of events; a search for an event id redirects to that event."""
+    """Show a page of events; a query that is the id of an event redirects to that event."""
     choice, line = _read()
     filter, now = choice.form, utc_now()
     before, after = row_number("before"), row_number("after")
     found, newer, notes = EventRows([], None), None, []
     with current_store().read() as conn:
-        if (asked := _asked_by_id(conn, filter)) is not None:
+        if (asked := _asked_by_id(conn, line.text)) is not None:
             return redirect(url_for("admin.show_event", event_id=asked))
+        header, facts = header_from(conn), read_facts(conn)
         if line.error is None:
             try:
                 found, newer = _page(conn, filter, before, after)
-                notes = search_notes(conn, choice, filter.range_of(now), found, is_paged=True)
+                of_search = filter.range_of(now), found, facts
+                notes = search_notes(conn, choice, *of_search, is_paged=True)
             except QueryError as error:
-                line = QueryLine(line.text, error=error)
-        names = project_names(conn)
-        options = {**recent_values(conn), "project": project_options(names)}
-        any_events = bool(found.rows) or has_events(conn)
+                line = replace(line, error=error)
+        names = header.projects
+        groups = groups_of(recent_values(conn, facts.newest), names)
         tests = test_issues(conn, {row.issue_id for row in found.rows})
     return render_template(
         "events.html",
+        header=lambda: header,
         rows=found.rows,
         tests=tests,
         choice=choice,
         line=line,
         notes=notes,
         path=request.path,
+        menu=query_menu(request.path, choice.values, groups),
         projects=names if len(names) > 1 else {},
-        options=options,
         range_bar=range_bar(request.path, choice.values, filter.range_of(now)),
-        any_events=any_events,
+        any_events=facts.newest > 0,
         is_first=before is None,
         newest_id=found.rows[0].id if found.rows and newer is None else None,
         newer=newer,
@@ -87,14 +87,14 @@ def news() -> ResponseReturnValue:
 
 
 def _read() -> tuple[ListChoice[EventSearch], QueryLine]:
-    line = read_query(request.args)
-    query = "" if line.error else line.text
     given = with_period(request.args, DEFAULT_PERIOD)
-    return read_choice(EventSearch, {**given, "query": query}), line
+    given.pop("assigned", None)  # Events are not assigned.
+    line = read_line(given)
+    return read_choice(EventSearch, without_old(given, line)), line
 
 
-def _asked_by_id(conn: Connection, filter: EventFilter) -> str | None:
-    event_id = parse_event_id(filter.q)
+def _asked_by_id(conn: Connection, text: str) -> str | None:
+    event_id = parse_event_id(text)
     if event_id is None or find_event(conn, event_id) is None:
         return None
     return event_id

@@ -47,11 +47,6 @@ class ListChoice(Generic[Form]):
             if not self.controls[name].default and name not in OF_RANGE
         }
 
-    @property
-    def only_period(self) -> bool:
-        """Whether the list is filtered by time alone."""
-        return self.values.get("period") != "all" and self.values.keys() <= OF_RANGE
-
     def of(self, name: str) -> str:
         """Return the value of a parameter, or its default; empty without either."""
         return self.values.get(name, self.controls[name].default)

@@ -55,11 +55,6 @@ def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:
     return set(conn.scalars(query))
 
 
-def has_events(conn: Connection) -> bool:
-    """Return whether the store has any event."""
-    return conn.execute(select(events.c.id).limit(1)).first() is not None
-
-
 def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return an issue, or the one that it was merged into, with what its page needs beside it.
 

@@ -62,11 +62,6 @@ def read_line(given: Mapping[str, str]) -> QueryLine:
         return QueryLine(text[: MAX_LENGTH + 100], error=error)
 
 
-def read_query(given: Mapping[str, str]) -> QueryLine:
-    """Read the query of an address, without the parameters of older addresses."""
-    return read_line({"query": given.get("query", "")})
-
-
 def without_old(given: Mapping[str, str], line: QueryLine) -> dict[str, str]:
     """Return the parameters of an address with the query line in place of the older ones."""
     kept = {name: value for name, value in given.items() if name not in OLD_PARAMETERS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask import Flask, Response
@@ -15,6 +16,7 @@ from app import sentry
 from app.delivery.accounting import check
 from app.error_tracker import ErrorTracker
 from app.events.tables import envelopes, events
+from app.search.indexing import catch_up
 from app.store import StoreUnavailable, utc_now
 from tests.admin.hostile import insert
 from tests.alert_steps import evaluate
@@ -185,13 +187,18 @@ def titles(page: str) -> list[str]:
     return [re.sub("<[^>]*>", "", title) for title in found]
 
 
-def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClient) -> None:
+def test_list_is_narrowed_by_what_stands_in_the_address(
+    app: Flask, admin_client: FlaskClient
+) -> None:
     record("one")
     sentry.capture_message("two", level="warning")
+    catch_up(parts_of(app).store)
     assert titles(admin_client.get("/admin/events").text) == ["two", "ValueError: one"]
     for query, expected in [
+        ("query=level:warning", ["two"]),
         ("level=warning", ["two"]),
         ("q=ONE", ["ValueError: one"]),
+        ("query=one&level=error&assigned=me", ["ValueError: one"]),
         ("environment=testing&release=shop@1.2.3", ["two", "ValueError: one"]),
         ("period=hour", ["two", "ValueError: one"]),
         ("start=2001-01-01T00:00&end=2002-01-01", []),
@@ -203,7 +210,7 @@ def test_list_is_narrowed_by_what_stands_in_the_address(admin_client: FlaskClien
 
 def test_wrong_filters_are_named_and_left_out(admin_client: FlaskClient) -> None:
     record()
-    query = "level=loud&period=ever&start=yesterday&end=0001-01-01T00:00%2B14:00&before=x&after=-1"
+    query = "project=0&period=ever&start=yesterday&end=0001-01-01T00:00%2B14:00&before=x&after=-1"
     page = admin_client.get(f"/admin/events?{query}")
     assert page.status_code == 200
     assert page.text.count("It was left out.") == 4
@@ -215,11 +222,17 @@ def test_each_emptiness_says_something_else(app: Flask, admin_client: FlaskClien
     record()
     with parts_of(app).store.write() as conn:
         conn.execute(update(events).values(timestamp=utc_now() - timedelta(days=3)))
+    catch_up(parts_of(app).store)
     no_match = admin_client.get("/admin/events?q=nothing").text
+    no_project = admin_client.get("/admin/events?project=7&period=all").text
     no_time = admin_client.get("/admin/events?period=hour").text
     past_end = admin_client.get("/admin/events?before=1").text
     assert "No event was ever received." in never and "/admin/test-error" in never
-    assert "No event of this time matches" in no_match and "nothing" in no_match
+    assert "No event of this time matches <code>nothing</code>" in no_match
+    assert "?period=all&amp;query=nothing" in no_match.replace(
+        "query=nothing&amp;period=all", "period=all&amp;query=nothing"
+    )
+    assert "No event matches this project." in no_project and "Show all projects" in no_project
     assert "Nothing happened in this time." in no_time
     assert "There are no older events." in past_end
 
@@ -242,6 +255,7 @@ def test_news_counts_what_came_since_and_keeps_the_filter(
     app: Flask, admin_client: FlaskClient
 ) -> None:
     record("old")
+    catch_up(parts_of(app).store)
     page = admin_client.get("/admin/events?level=error").text
     url = re.search(r'id="news" data-poll="15" data-poll-url="([^"]+)"', page)[1].replace(
         "&amp;", "&"
@@ -249,17 +263,30 @@ def test_news_counts_what_came_since_and_keeps_the_filter(
     assert "new event" not in admin_client.get(url).text
     record("new")
     sentry.capture_message("of another level")
+    catch_up(parts_of(app).store)
     fragment = admin_client.get(url).text
-    assert "1 new event – reload" in fragment and "level=error" in fragment
+    assert "1 new event – reload" in fragment and "query=level:error" in fragment
 
 
 def test_search_for_an_event_id_opens_the_event(admin_client: FlaskClient) -> None:
     event_id = record()
     dashed = f"{event_id[:8]}-{event_id[8:12]}-{event_id[12:16]}-{event_id[16:20]}-{event_id[20:]}"
-    assert (
-        admin_client.get(f"/admin/events?q={dashed.upper()}").location
-        == f"/admin/events/{event_id}"
-    )
+    for name in ("q", "query"):
+        answer = admin_client.get(f"/admin/events?{name}={dashed.upper()}")
+        assert answer.location == f"/admin/events/{event_id}"
+
+
+def test_events_have_the_menu_of_terms_and_no_bar_of_filters(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    sentry.capture_message("deadly", level="fatal")
+    catch_up(parts_of(app).store)
+    page = admin_client.get("/admin/events").text
+    assert 'aria-label="Filter"' not in page
+    address = unescape(re.search(r'<a href="([^"]+)">fatal</a>', page)[1])
+    assert titles(admin_client.get(address).text) == ["deadly"]
+    wrong = admin_client.get("/admin/events?query=is:new").text
+    assert "/admin/issues?" in re.search(r'<a href="([^"]+)">Search the issues', wrong)[1]
 
 
 # ---- one event ----------------------------------------------------------------------------------

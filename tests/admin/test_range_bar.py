@@ -61,8 +61,8 @@ def test_range_is_remembered_but_the_hour_is_not(admin_client: FlaskClient) -> N
 @pytest.mark.usefixtures("some")
 def test_links_of_the_range_keep_the_filter(admin_client: FlaskClient) -> None:
     bar = ranges(admin_client.get("/admin/events?level=error&period=week&before=9").text)
-    assert 'href="/admin/events?level=error&amp;period=month"' in bar
-    assert 'name="level" value="error"' in bar and 'name="before"' not in bar
+    assert 'href="/admin/events?query=level%3Aerror&amp;period=month"' in bar
+    assert 'name="query" value="level:error"' in bar and 'name="before"' not in bar
 
 
 @pytest.mark.parametrize("path", ["performance", "metrics", "ai-calls"])

@@ -37,7 +37,7 @@ def test_who_follows_the_guide_gets_a_filter(tmp_path: Path) -> None:
         target.write_text(patched(target.read_text(), block) if verb == "In" else block)
         changed.append(path)
     # One Python file and one template, and the test.
-    assert changed == ["app/events/filter.py", "templates/events.html", changed[-1]]
+    assert changed == ["app/issues/feedback.py", "templates/feedback.html", changed[-1]]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", changed[-1]]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,7 +15,7 @@ from app.events.tables import events
 from app.issues.tables import groupings, issue_hours, issues
 from app.store import Store
 from app.store.migrations import MIGRATIONS
-from tests import conftest
+from tests import conftest, postgres
 
 _EVENT = (
     "INSERT INTO events (event_id, project_id, issue_id, envelope_id, level, title, culprit,"
@@ -48,9 +48,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if conftest.NO_POSTGRES:
         pytest.skip("PostgreSQL does not answer")
     name = f"devenviro_{uuid.uuid4().hex[:12]}"
-    conftest._administer(f'CREATE DATABASE "{name}"')
-    yield conftest._url_of(name)
-    conftest._drop(name)
+    postgres.create(name)
+    yield postgres.url_of(name)
+    postgres.drop(name)
 
 
 def test_upgrade_gives_impossible_times_the_time_of_receipt(empty_url: str) -> None:

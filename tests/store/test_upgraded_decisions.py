@@ -16,7 +16,7 @@ from app.issues.tables import issues
 from app.issues.unignoring import end_ignoring
 from app.store import Store, utc_now
 from app.store.migrations import MIGRATIONS
-from tests import conftest
+from tests import conftest, postgres
 
 _ISSUE = (
     "INSERT INTO issues (id, project_id, title, culprit, type, level, status, times_seen,"
@@ -43,9 +43,9 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if conftest.NO_POSTGRES:
         pytest.skip("PostgreSQL does not answer")
     name = f"devenviro_{uuid.uuid4().hex[:12]}"
-    conftest._administer(f'CREATE DATABASE "{name}"')
-    yield conftest._url_of(name)
-    conftest._drop(name)
+    postgres.create(name)
+    yield postgres.url_of(name)
+    postgres.drop(name)
 
 
 def test_upgrade_keeps_who_ignored_and_issues_can_be_assigned(empty_url: str) -> None:
