@@ -15,23 +15,19 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _text(longest: int, shortest: int = 1) -> Any:
-    return Annotated[str, StringConstraints(strict=True, min_length=shortest, max_length=longest)]
-
-
 # ---- Discord: https://docs.discord.com/developers/resources/webhook#execute-webhook and
 # https://docs.discord.com/developers/resources/message#embed-object-embed-limits ------------------
 
 
 class DiscordField(Shape):
-    name: _text(256)
-    value: _text(1024)
+    name: Annotated[str, Field(min_length=1, max_length=256)]
+    value: Annotated[str, Field(min_length=1, max_length=1024)]
     inline: bool = False
 
 
 class DiscordEmbed(Shape):
-    title: _text(256)
-    description: _text(4096)
+    title: Annotated[str, Field(min_length=1, max_length=256)]
+    description: Annotated[str, Field(min_length=1, max_length=4096)]
     url: AnyHttpUrl
     timestamp: datetime
     color: Annotated[int, Field(strict=True, ge=0, le=0xFFFFFF)]
@@ -51,7 +47,7 @@ class DiscordMessage(Shape):
 
 
 class MattermostMessage(Shape):
-    text: _text(16383)
+    text: Annotated[str, Field(min_length=1, max_length=16383)]
 
 
 # ---- PagerDuty: https://developer.pagerduty.com/docs/events-api-v2/trigger-events/ ---------------
@@ -63,8 +59,8 @@ class PagerDutyLink(Shape):
 
 
 class PagerDutyPayload(Shape):
-    summary: _text(1024)
-    source: _text(10_000)
+    summary: Annotated[str, Field(min_length=1, max_length=1024)]
+    source: Annotated[str, Field(min_length=1, max_length=10_000)]
     severity: Literal["critical", "error", "warning", "info"]
     timestamp: datetime
     class_: Annotated[str, Field(alias="class")]
@@ -72,9 +68,9 @@ class PagerDutyPayload(Shape):
 
 
 class PagerDutyEvent(Shape):
-    routing_key: _text(32, 32)
+    routing_key: Annotated[str, Field(min_length=32, max_length=32)]
     event_action: Literal["trigger", "acknowledge", "resolve"]
-    dedup_key: _text(255)
+    dedup_key: Annotated[str, Field(min_length=1, max_length=255)]
     client: str
     client_url: AnyHttpUrl
     links: list[PagerDutyLink]
@@ -90,7 +86,7 @@ class TelegramPreview(Shape):
 
 class TelegramMessage(Shape):
     chat_id: int | str
-    text: _text(4096)
+    text: Annotated[str, Field(min_length=1, max_length=4096)]
     link_preview_options: TelegramPreview
 
 
