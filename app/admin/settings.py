@@ -80,7 +80,9 @@ def words_of_settings(path: Path = ROOT / "docs" / "settings.md") -> dict[str, W
             group = line[3:]
         elif row := _ROW.fullmatch(line):
             name, default, text = row.groups()
-            found[name] = Words(group, default.strip(), _LINK.sub(r"\1", text.strip()))
+            found[name] = Words(
+                group, default.strip(), _LINK.sub(r"\1", text.strip()).replace("**", "")
+            )
     return found
 
 
