@@ -78,6 +78,11 @@ CMD ["gunicorn"]
 # Last, since it changes with every build and nothing else has to.
 ARG RELEASE=
 ENV BUILD_RELEASE=$RELEASE
+# RFC 3339, of `date -u +%Y-%m-%dT%H:%M:%SZ`.
+ARG CREATED=
 LABEL org.opencontainers.image.title="DevEnviro" \
       org.opencontainers.image.description="Error monitoring that keeps every error until Sentry has it" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.11-slim-bookworm" \
+      org.opencontainers.image.created=$CREATED \
       org.opencontainers.image.revision=$RELEASE
