@@ -25,7 +25,7 @@ from tests.linear_time import (
 
 SIZE = 8000
 # Units of length 3, of each pattern.
-TRIPLES = 100
+TRIPLES = 30
 PATTERNS = patterns_in("app.protocol", "app.issues", "app.search")
 
 # As it was before it was mended: runs of =, : and > cost n².

@@ -80,21 +80,20 @@ def print_first_credentials(config: Config, made: dict[str, str]) -> None:
 
 
 def _lines(config: Config, made: dict[str, str]) -> list[str]:
-    lines = [
-        "",
-        "  First start: these are shown once and kept only as hashes.",
-        f"    admin pages   {config.public_url}/admin/",
-    ]
-    if "password" in made:
-        lines += [
-            f"    user          {config.ADMIN_USERNAME}",
-            f"    password      {made['password']}",
-            f"                  another one: `flask user passwd {config.ADMIN_USERNAME}`,"
-            " or set ADMIN_PASSWORD",
-        ]
+    """Return the lines: hints first, since what a person needs next must stand at the end."""
+    lines = ["", "  First start: these are shown once and kept only as hashes."]
     if "token" in made:
         lines += [
             f"    API token     {made['token']}",
             "                  others: `flask token create NAME`, or set API_TOKEN",
         ]
-    return [*lines, ""]
+    if "password" in made:
+        lines += [
+            f"    user          {config.ADMIN_USERNAME}",
+            f"                  another password: `flask user passwd {config.ADMIN_USERNAME}`,"
+            " or set ADMIN_PASSWORD",
+        ]
+    lines.append(f"    admin pages   {config.public_url}/admin/")
+    if "password" in made:
+        lines.append(f"    password      {made['password']}")
+    return lines

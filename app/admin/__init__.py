@@ -44,6 +44,7 @@ from app.admin import filters, fragments
 from app.admin.event_body import event_body
 from app.admin.header import read_header, searched_for
 from app.admin.issue_rows import issue_rows, title_parts
+from app.admin.last_project import remember_named
 from app.admin.navigation import navigation, section_head
 from app.admin.search_links import search_link
 from app.web.current import current_accounts, current_config
@@ -51,6 +52,7 @@ from app.web.current import current_accounts, current_config
 THEMES = ("auto", "light", "dark")
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
+bp.before_request(remember_named)
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
     ai_calls,  # noqa: F401

@@ -20,7 +20,6 @@ from app.insights.ai_calls import (
     survey,
     total_of,
 )
-from app.projects import OWN_PROJECT_ID
 from app.protocol.ai_call import MAX_CALLS
 
 PAGE_SIZE = 50
@@ -37,7 +36,7 @@ SORTS: dict[Sort, str] = {
 class CallChoice(InsightChoice):
     """The AI calls that the page shows, and the order of its tables."""
 
-    defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "day", "sort": "busiest"}
+    defaults: ClassVar = {"period": "day", "sort": "busiest"}
     narrows_by: ClassVar = ("model", "operation", "release", "environment")
     periods: ClassVar = PERIODS
     sorts: ClassVar = SORTS

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
+from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 
 MAX_LENGTHS = {
@@ -23,14 +24,17 @@ MAX_LENGTHS = {
 class ProjectChoice:
     """The values that the address of a project's page has.
 
-    :param values: by parameter, the valid values that differ from the defaults.
+    :param opens_on: the id of the project to show if the address names none.
+    :param values: by parameter, the valid values that differ from the defaults; always the project,
+        so that a link does not depend on the project that one looked at last.
     :param problems: a sentence about each value that was invalid and ignored.
     """
 
+    opens_on: int = OWN_PROJECT_ID
     values: dict[str, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    # The default of the project, and of every other parameter that always has a value.
+    # The default of every other parameter that always has a value.
     defaults: ClassVar[dict[str, str]]
     # Parameters that leave rows out of the page.
     narrows_by: ClassVar[tuple[str, ...]]
@@ -40,7 +44,7 @@ class ProjectChoice:
     @property
     def project_id(self) -> int:
         """The id of the project that the page shows."""
-        return int(self.of("project"))
+        return int(self.values.get("project", self.opens_on))
 
     def of(self, name: str) -> str:
         """Return the value of a parameter, or its default; empty without either."""
@@ -58,7 +62,7 @@ class ProjectChoice:
 
     def read(self, given: Mapping[str, str]) -> Self:
         """Read the values from an address or a form, and return the choice itself."""
-        for name in (*self.defaults, *self.narrows_by):
+        for name in ("project", *self.defaults, *self.narrows_by):
             value = clean_text(given.get(name, "").strip())[: MAX_LENGTHS.get(name, 40)]
             if not value or self.defaults.get(name) == value:
                 continue
@@ -66,6 +70,7 @@ class ProjectChoice:
                 self.values[name] = value
             else:
                 self.problems.append(f"There is no {name} “{value}”.")
+        self.values.setdefault("project", str(self.opens_on))
         return self
 
     def _is_known(self, name: str, value: str) -> bool:

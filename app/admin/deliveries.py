@@ -13,12 +13,13 @@ from sqlalchemy import Row
 
 from app.admin import bp
 from app.admin.filter_bar import read_choice, row_number
+from app.admin.header import header_from
 from app.admin.lookups import project_names, project_options
 from app.admin.trails import lacks_dsn, sentence_of
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
-from app.delivery.filter import STATES, DeliveryFilter
+from app.delivery.filter import STATES, DeliveryFilter, Unfiltered
 from app.delivery.ledger import (
     Held,
     find_delivery,
@@ -70,13 +71,16 @@ def list_of_deliveries() -> ResponseReturnValue:
     before, now = row_number("before"), utc_now()
     with current_store().read() as conn:
         found = overview(conn, current_destinations(), now)
-        page = page_of_deliveries(conn, choice.form, before=before, limit=PAGE_SIZE)
+        listed = choice.form if choice.values else Unfiltered()
+        page = page_of_deliveries(conn, listed, before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
-        names = project_names(conn)
+        header = header_from(conn)
+        names = dict(header.projects)
         actions = list_actions(conn, limit=ACTIONS_SHOWN) if before is None else []
     state = choice.form.state
     return render_template(
         "deliveries.html",
+        header=lambda: header,
         overview=found,
         destinations=[
             view_of(destination, names, now, found.held.get(destination.project_id, Held()))

@@ -14,6 +14,7 @@ from app.admin.attachment_preview import beginning_of, picture, picture_type
 from app.admin.event_view import EventView, attachment_shown
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.header import header_from
+from app.admin.last_project import remember
 from app.admin.lookups import issue_with_project, neighbours
 from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
@@ -41,6 +42,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
     with current_store().read() as conn:
         progress = or_404(follow(conn, event_id), UNKNOWN)
         stored = progress.stored
+        remember(stored.row.project_id)
         issue = issue_with_project(conn, stored.row.issue_id)
         grouping = grouping_of_event(conn, stored.row)
         around = neighbours(conn, stored.row, issue.stored_event_count if issue else 1)

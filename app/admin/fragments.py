@@ -14,9 +14,10 @@ from markupsafe import Markup
 
 from app.admin import filters
 from app.admin.comment_text import markdown
-from app.admin.filters import absolute, age, ago, came_late, plural, users
+from app.admin.filters import absolute, age, ago, came_late, ignored_until, plural, users
 from app.admin.sparkline import Sparkline
 from app.admin.values import Shown
+from app.issues.ignore_until import read_stored
 from app.web.templating import escaped
 
 
@@ -55,7 +56,7 @@ def state(name: str, more: str = "") -> Markup:
     :param more: what the badge says after the name of the state.
     """
     safe = escaped(name)
-    words = escaped(f"{name} {more}") if more else safe
+    words = f"{safe} {escaped(more)}" if more else safe
     return Markup(f'<span class="state" data-state="{safe}">{words}</span>')  # noqa: S704 -- escaped
 
 
@@ -91,6 +92,20 @@ def local_time(moment: datetime) -> Markup:
     return Markup(  # noqa: S704 -- digits, and words of ours
         f'<time datetime="{moment.isoformat()}" title="{absolute(moment)}" data-local="moment">'
         f"{absolute(moment)}</time>"
+    )
+
+
+def until_when(issue: Any) -> Markup:
+    """Return until when an issue is ignored; scripts show a time in the browser's time zone."""
+    words = escaped(ignored_until(issue))
+    until = read_stored(issue.ignore_until) if words else None
+    at = until.at if until else None
+    if at is None:
+        return Markup(words)  # noqa: S704 -- escaped
+    shown = words.removeprefix("until ")
+    return Markup(  # noqa: S704 -- escaped
+        f'until <time datetime="{at.isoformat()}" title="{absolute(at)}" data-local="until">'
+        f"{shown}</time>"
     )
 
 
@@ -148,6 +163,7 @@ FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "short": short,
     "short_users": short_users,
     "local_time": local_time,
+    "until_when": until_when,
     "markdown": markdown,
     "text_of": text_of,
     "values": values,

@@ -10,7 +10,8 @@ from flask import current_app, request, url_for
 from markupsafe import Markup
 from sqlalchemy import Connection
 
-from app.admin.navigation import path_with_project, project_in_address
+from app.admin.last_project import shown_project
+from app.admin.navigation import is_of_one_project, path_with_project
 from app.admin.remembered import Remembered
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up, held_up_by, reach
@@ -75,16 +76,21 @@ class Header(NamedTuple):
         return self.destinations.get(project_id) or Destination(project_id, None)
 
     @property
+    def project_id(self) -> int | None:
+        """The project that the page shows; ``None`` for all projects."""
+        return shown_project()
+
+    @property
     def chosen(self) -> str:
-        """The name of the project that the address names."""
-        return self.projects.get(project_in_address() or 0, "")
+        """The name of the project that the page shows."""
+        return self.projects.get(self.project_id or 0, "")
 
     @property
     def choices(self) -> list[tuple[str, str]]:
         """Names and addresses of the projects to choose from, the first for all of them."""
         shown = list(self.projects.items())[:MENU]
         found = [(name, path_with_project(project_id)) for project_id, name in shown]
-        return [("All projects", path_with_project(None)), *found]
+        return found if is_of_one_project() else [("All projects", path_with_project(None)), *found]
 
     @property
     def menu(self) -> Markup:

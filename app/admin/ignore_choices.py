@@ -12,11 +12,26 @@ from app.issues.ignore_until import IgnoreUntil
 
 MORNING = 9
 _HOUR, _WEEK = timedelta(hours=1), timedelta(days=7)
+# Somewhere on earth tomorrow's morning is this far away; zones are from UTC-12 to UTC+14.
+_LAST_MORNING = timedelta(days=2)
 
 
 def _tomorrow(now: datetime) -> IgnoreUntil:
+    # Scripts send the morning of the browser's time zone. Without them it is that of UTC.
+    if text := request.form.get("morning"):
+        return IgnoreUntil(at=_morning(text, now))
     morning = now.replace(hour=MORNING, minute=0, second=0, microsecond=0)
     return IgnoreUntil(at=morning + timedelta(days=1))
+
+
+def _morning(text: str, now: datetime) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = now.replace(tzinfo=None)
+    if at.tzinfo is None or not now < at < now + _LAST_MORNING:
+        abort(400, description="morning: a time of the next two days with its zone is expected")
+    return at
 
 
 def _more(name: str) -> Callable[[datetime], IgnoreUntil]:
@@ -32,7 +47,7 @@ def _number(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-# By the end of the action's name. Times are in UTC, as everywhere on the pages.
+# By the end of the action's name.
 CHOICES: dict[str, Callable[[datetime], IgnoreUntil]] = {
     "worse": lambda _: IgnoreUntil(worse=True),
     "hour": lambda now: IgnoreUntil(at=now + _HOUR),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from app.admin import bp
 from app.admin.choices import ProjectChoice
+from app.admin.last_project import last_project, look_at
 from app.admin.lookups import project_names
 from app.admin.range_bar import range_bar, with_period
 from app.inputs import Range, period_range
@@ -54,8 +55,12 @@ class InsightChoice(ProjectChoice):
 
     def select(self, kind: type[S], now: datetime) -> S:
         """Return the choice as a selection for queries of the store."""
-        since, until = window_of(self.of("period"), now, self.periods)
+        since, until = self.window(now)
         return kind(self.project_id, since, until, **self.narrowing)
+
+    def window(self, now: datetime) -> tuple[datetime, datetime]:
+        """Return ``since`` and ``until`` of the range."""
+        return window_of(self.of("period"), now, self.periods)
 
     def _is_known(self, name: str, value: str) -> bool:
         of_few = {"period": self.periods, "sort": self.sorts}
@@ -82,13 +87,15 @@ def insight_page(
         @functools.wraps(read)
         def view() -> ResponseReturnValue:
             names = choice_of.periods
-            choice = choice_of().read(with_period(request.args, DEFAULT_PERIOD, names))
-            selection = choice.select(selection_of, utc_now())
+            given = with_period(request.args, DEFAULT_PERIOD, names)
             with current_store().read() as conn:
+                projects = project_names(conn)
+                choice = choice_of(last_project(conn, projects)).read(given)
+                look_at(choice.project_id)
+                selection = choice.select(selection_of, utc_now())
                 found = read(conn, choice, selection)
                 of = selection.declared, conn, selection.project_id
                 options, any_at_all = options_of(*of, selection.since), has_any(*of)
-                projects = project_names(conn)
             return render_template(
                 template,
                 choice=choice,

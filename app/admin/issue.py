@@ -21,6 +21,7 @@ from app.admin.issue_range import read_met
 from app.admin.issue_sentry import at_sentry
 from app.admin.issue_tabs import TABS, chosen_tab
 from app.admin.issue_tags import issue_tags
+from app.admin.last_project import remember
 from app.admin.lookups import comments_of, issue_with_project, user_names
 from app.events.queries import count_deliveries
 from app.issues.feedback import FeedbackFilter, page_of_feedback
@@ -51,6 +52,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
     with current_store().read() as conn:
         # The requested issue may have been merged into this one.
         issue = or_404(issue_with_project(conn, issue_id), UNKNOWN)
+        remember(issue.project_id)
         header = header_from(conn)
         destination = header.destination_of(conn, issue.project_id)
         fields = {

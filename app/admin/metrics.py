@@ -18,7 +18,6 @@ from app.insights.metrics import (
     lines_of,
     names_of,
 )
-from app.projects import OWN_PROJECT_ID
 from app.protocol.metrics import TYPES
 
 PAGE_SIZE = 50
@@ -29,7 +28,7 @@ RELEASES = 10
 class MetricsChoice(InsightChoice):
     """The metrics that the page shows; ``name``, ``type`` and ``unit`` together name one metric."""
 
-    defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour"}
+    defaults: ClassVar = {"period": "hour"}
     narrows_by: ClassVar = ("name", "type", "unit", "release", "environment")
     known: ClassVar = {"type": TYPES}
 

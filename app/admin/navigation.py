@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from flask import current_app, request, url_for
 from markupsafe import Markup
 
+from app.admin.last_project import shown_project
 from app.admin.remembered import Remembered
 
 # About 100 pages, with their tabs.
@@ -96,6 +97,8 @@ GROUPS = (
 PAGES = tuple(page for group in GROUPS for page in group)
 _ENTRY_OF = {name: page for page in PAGES for name in page.endpoints()}
 _TAB_OF = {name: tab for page in PAGES for tab in page.tabs for name in tab.endpoints()}
+# These pages show one project, never all of them.
+_OF_ONE_PROJECT = {page.name for page in _INSIGHTS}
 _TAKES_PROJECT = {
     page.name for entry in PAGES for page in (entry, *entry.tabs) if "project" in page.carries
 }
@@ -117,10 +120,9 @@ def section_head() -> Markup:
     return _remembered("section", entry, _TAB_OF) if entry and entry.tabs else Markup("")
 
 
-def project_in_address() -> int | None:
-    """Return the project that the address of the page names."""
-    text = request.args.get("project", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+def is_of_one_project() -> bool:
+    """Return whether the page shows one project, and never all of them."""
+    return request.endpoint in _OF_ONE_PROJECT
 
 
 def path_with_project(project_id: int | None) -> str:
@@ -143,8 +145,8 @@ def _without_place(given: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _carried(names: Iterable[str]) -> dict[str, str]:
     given = {name: request.args.get(name, "") for name in names}
-    if project_in_address() is None:
-        given.pop("project", None)
+    project_id = shown_project()
+    given["project"] = "" if project_id is None else str(project_id)
     return {name: text for name, text in given.items() if 0 < len(text) <= MAX_CARRIED}
 
 

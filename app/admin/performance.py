@@ -40,7 +40,7 @@ SORTS: dict[Sort, str] = {
 class PerformanceChoice(InsightChoice):
     """The requests that the page shows, and the order of the transactions."""
 
-    defaults: ClassVar = {"project": str(OWN_PROJECT_ID), "period": "hour", "sort": "slowest"}
+    defaults: ClassVar = {"period": "hour", "sort": "slowest"}
     narrows_by: ClassVar = ("transaction", "release", "environment")
     sorts: ClassVar = SORTS
 

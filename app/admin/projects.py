@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf import FlaskForm
 
 from app.admin import bp
+from app.admin.last_project import remember
 from app.admin.model_form import ModelForm, form_of
 from app.delivery.upstreams import WORDS, held_up_by, reach
 from app.intake.refusals import refused_by_reason
@@ -79,6 +80,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
     :raise 404: there is no such project.
     """
     details = _found(project_id)
+    remember(project_id)
     form = SettingsForm(obj=details.project)
     if form.validate_on_submit():
         try:

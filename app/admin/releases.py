@@ -11,11 +11,13 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.charts import user_bars
-from app.admin.choices import ProjectChoice
 from app.admin.filter_bar import row_number
+from app.admin.insight_page import DEFAULT_PERIOD, InsightChoice
+from app.admin.last_project import last_project, look_at
 from app.admin.lookups import project_names, recent_values
+from app.admin.range_bar import RangeBar, range_bar, with_period
 from app.admin.sparkline import sparklines
-from app.insights.reading import options_of
+from app.insights.reading import PERIODS, options_of
 from app.insights.releases import (
     HEALTH_OF,
     figures_of,
@@ -26,7 +28,6 @@ from app.insights.releases import (
 )
 from app.issues.by_release import What, issues_of_release
 from app.issues.figures import hours_of
-from app.projects import OWN_PROJECT_ID
 from app.protocol.event import clean_text
 from app.stats.timings import PERFORMANCE
 from app.store import utc_now
@@ -45,10 +46,10 @@ SECTIONS: dict[What, str] = {
 }
 
 
-class ReleaseChoice(ProjectChoice):
-    """The project whose releases are shown, and the environment whose sessions are counted."""
+class ReleaseChoice(InsightChoice):
+    """The project whose releases are shown; the range and environment of the counted sessions."""
 
-    defaults: ClassVar = {"project": str(OWN_PROJECT_ID)}
+    defaults: ClassVar = {"period": "hour"}
     narrows_by: ClassVar = ("environment",)
 
     @property
@@ -56,22 +57,30 @@ class ReleaseChoice(ProjectChoice):
         """The chosen environment; ``None`` for all."""
         return self.values.get("environment")
 
+    @property
+    def range_bar(self) -> RangeBar:
+        """The range selector."""
+        return range_bar(request.path, self.values, self.range, PERIODS)
+
 
 @bp.get("/releases")
 @access.admin
 def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases; ``?version=`` redirects to that release."""
-    choice, now, before = ReleaseChoice().read(request.args), utc_now(), row_number("before")
+    now, before = utc_now(), row_number("before")
     with current_store().read() as conn:
+        projects = project_names(conn)
+        choice = _choice(last_project(conn, projects))
+        look_at(choice.project_id)
         if version := clean_text(request.args.get("version", ""))[:250]:
             for row in list_releases(conn, choice.project_id, version=version, limit=1):
                 return redirect(url_for("admin.show_release", release_id=row.id))
         rows = list_releases(conn, choice.project_id, before=before, limit=PAGE_SIZE + 1)
         page = rows[:PAGE_SIZE]
         context = {
-            "figures": figures_of(conn, page, now, choice.environment),
+            "figures": figures_of(conn, page, now, choice.environment, choice.window(now)),
             "environments": _environments(conn, choice.project_id, now),
-            "projects": project_names(conn),
+            "projects": projects,
         }
     if version:
         flash(f"Of the release “{version}” nothing is kept.", "warning")
@@ -91,10 +100,12 @@ def show_release(release_id: int) -> ResponseReturnValue:
 
     :raise 404: no release has this id.
     """
-    choice, now = ReleaseChoice().read(request.args), utc_now()
+    now = utc_now()
     with current_store().read() as conn:
         row = or_404(find_release(conn, release_id), UNKNOWN)
-        (release,) = figures_of(conn, [row], now, choice.environment)
+        look_at(row.project_id)
+        choice = _choice(row.project_id)
+        (release,) = figures_of(conn, [row], now, choice.environment, choice.window(now))
         found = {
             what: issues_of_release(conn, row.project_id, row.version, what, ISSUES)
             for what in SECTIONS
@@ -114,6 +125,11 @@ def show_release(release_id: int) -> ResponseReturnValue:
         found=found,
         **context,
     )
+
+
+def _choice(project_id: int) -> ReleaseChoice:
+    given = with_period(request.args, DEFAULT_PERIOD, PERIODS)
+    return ReleaseChoice(project_id).read(given)
 
 
 def _environments(conn: Connection, project_id: int, now: datetime) -> list[str]:

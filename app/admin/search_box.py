@@ -13,8 +13,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import Connection
 
 from app.admin import bp
+from app.admin.last_project import shown_project
 from app.admin.lookups import project_names, recent_values
-from app.admin.navigation import PAGES, project_in_address
+from app.admin.navigation import PAGES
 from app.events.queries import find_event
 from app.issues.queries import find_issue
 from app.protocol.event import clean_text, parse_event_id
@@ -97,4 +98,4 @@ def _releases(text: str, releases: list[str]) -> list[Suggestion]:
 
 
 def _issues(**values: Any) -> str:
-    return url_for("admin.list_of_issues", **({"project": project_in_address()} | values))
+    return url_for("admin.list_of_issues", **({"project": shown_project()} | values))

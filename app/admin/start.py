@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 from app.admin import bp
 from app.admin.attention import needs, open_issues, read_issues
 from app.admin.header import Header, badge
-from app.admin.navigation import project_in_address
+from app.admin.last_project import shown_project
 from app.admin.range_bar import range_bar, with_period
 from app.admin.range_chart import range_chart
 from app.admin.start_figures import figure_line, most_users
@@ -53,7 +53,7 @@ class Term(NamedTuple):
 @access.admin
 def start() -> ResponseReturnValue:
     """Show whether monitoring works, what needs a person, and what hurts most."""
-    now, project_id, username = utc_now(), project_in_address(), current_user.username
+    now, project_id, username = utc_now(), shown_project(), current_user.username
     since = last_visit(now)
     given = with_period(request.args, DEFAULT_PERIOD)
     form, _ = RangeFilter.read_leniently({name: given[name] for name in RANGE if given.get(name)})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AwareDatetime, Field
-from sqlalchemy import Select, literal, select
+from sqlalchemy import Select, and_, literal, not_, or_, select
 
 from app.events.tables import envelopes, events
 from app.inputs import Control, Filter, ProjectId, RowNumber
-from app.projects import projects
+from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import search_text
 from app.store.paging import Listing, hidden
@@ -17,6 +17,9 @@ from app.store.searching import contains
 
 State = Literal["local", "pending", "retry", "delivered", "parked", "expired", "discarded", "demo"]
 STATES: tuple[State, ...] = get_args(State)
+
+# The first item of the envelopes that the SDK of this application sends about its requests.
+OWN_REQUESTS = ("transaction", "profile_chunk")
 
 ItemType = Annotated[str, Field(max_length=64, description="Of one of its items.")]
 Reason = Annotated[str, Field(max_length=200, description="Part of why it is not delivered.")]
@@ -75,6 +78,21 @@ class DeliveryFilter(Filter):
             others.append(contains(part, columns.reason))
         goes_on = columns.received_at >= self.since if self.since else None
         return Listing([columns.id], along, others, goes_on_while=goes_on)
+
+
+class Unfiltered(DeliveryFilter):
+    """The list of a page without any filter: everything but the requests of this application.
+
+    They would be most of the list, and are not what someone looks for who names nothing.
+    """
+
+    def listing(self) -> Listing:
+        """Return the list of envelopes, sorted by id."""
+        listing, columns = super().listing(), envelopes.c
+        types = columns.item_types + literal(",")
+        is_request = or_(*(types.startswith(f"{name},") for name in OWN_REQUESTS))
+        is_own = hidden(columns.project_id) == OWN_PROJECT_ID
+        return listing._replace(others=[*listing.others, not_(and_(is_own, is_request))])
 
 
 class DeliverySelection(DeliveryFilter):

@@ -4,12 +4,13 @@ The release *before* another one is the release of the same project that became 
 before it: by the time it was first seen or announced, whichever was earlier. Versions are not
 compared.
 
-Sessions are those of the last 14 days. The share of a release is that of the last 24 hours.
+Sessions are those of the last 14 days, and the share of a release is that of the last 24 hours,
+unless a range is given: then both are of the range.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -40,8 +41,8 @@ class ReleaseFigures(NamedTuple):
     """A release and its figures.
 
     :param users: the number of users affected by its errors. At ``MAX_USERS`` it means "at least".
-    :param share: its share of the project's sessions in the last 24 hours, 0 to 1; ``None`` if the
-        project had no sessions.
+    :param share: its share of the project's sessions in the last 24 hours or in the range, 0 to 1;
+        ``None`` if the project had no sessions.
     :param before: the release before it, ``None`` for the first one.
     :param health_before: the health of the release before it.
     """
@@ -117,10 +118,12 @@ def figures_of(
     rows: Sequence[Row[Any]],
     now: datetime,
     environment: str | None = None,
+    window: tuple[datetime, datetime] | None = None,
 ) -> list[ReleaseFigures]:
     """Return the figures of consecutive releases of one project, newest first.
 
     :param environment: filters sessions. Issues and users are those of all environments.
+    :param window: the range of the sessions, ``since`` and ``until``.
     """
     if not rows:
         return []
@@ -134,9 +137,12 @@ def figures_of(
     users = users_of_releases(conn, [row.id for row in rows])
     # Include the current minute: a person who sends a first session looks for it at once.
     until = now + timedelta(minutes=1)
-    lately = Selection(project_id, now - HEALTH_OF, until, environment=environment)
+    since, until = window or (now - HEALTH_OF, until)
+    lately = Selection(project_id, since, until, environment=environment)
     health = health_by_release(conn, lately)
-    recent = sessions_by_release(conn, replace(lately, since=now - SHARE_OF))
+    recent: Mapping[str, Counts | Health] = health
+    if window is None:
+        recent = sessions_by_release(conn, replace(lately, since=now - SHARE_OF))
     total = sum(one.sessions for one in recent.values())
     return [
         ReleaseFigures(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -110,9 +110,12 @@ def read_stored(text: str | None) -> IgnoreUntil | None:
 
 
 def words_of(until: IgnoreUntil, now: datetime) -> str:
-    """Return a condition as ``until 14:00`` or ``until 50 more users``."""
+    """Return a condition as ``until 14:00 UTC`` or ``until 50 more users``.
+
+    A time is in the zone in which it was given; a stored condition has UTC.
+    """
     if until.at:
-        return f"until {_moment(until.at.astimezone(UTC), now)}"
+        return f"until {moment_of(until.at, now)}"
     if until.worse:
         return "until it gets worse"
     if until.next_release:
@@ -124,11 +127,14 @@ def words_of(until: IgnoreUntil, now: datetime) -> str:
     return f"until {number:,} more {nouns}"
 
 
-def _moment(at: datetime, now: datetime) -> str:
-    if at.date() == now.astimezone(UTC).date():
-        return f"{at:%H:%M}"
+def moment_of(at: datetime, now: datetime) -> str:
+    """Return a time as ``14:00 UTC``, ``28 Nov 09:00 UTC+01:00``; the day only if it is another."""
+    zone = timezone(at.utcoffset() or timedelta())
+    clock = f"{at:%H:%M} {at.astimezone(zone).tzname()}"
+    if at.date() == now.astimezone(zone).date():
+        return clock
     year = f" {at.year}" if abs(at - now) > timedelta(days=300) else ""
-    return f"{at.day} {at:%b}{year} {at:%H:%M}"
+    return f"{at.day} {at:%b}{year} {clock}"
 
 
 def span_of(minutes: int) -> str:

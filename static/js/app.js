@@ -6,6 +6,7 @@
 //   data-row-key               this key clicks the element for the chosen rows, or the focused one
 //   data-fold                  unfolds or folds every call of a stack
 //   data-pick                  chooses every row of the form with this id
+//   data-morning               sends tomorrow's morning of the browser's time zone, which data-zone names
 
 const SLOWEST_S = 30;
 
@@ -94,6 +95,26 @@ document.querySelectorAll("[data-pick]").forEach((all) => {
     const boxes = document.querySelectorAll(`input[name=ids][form="${CSS.escape(all.dataset.pick)}"]`);
     boxes.forEach((box) => (box.checked = all.checked));
   });
+});
+
+// ---- the morning of the browser ----------------------------------------------------------------
+
+const two = (number) => String(Math.trunc(number)).padStart(2, "0");
+
+function tomorrowMorning() {
+  const at = new Date();
+  at.setDate(at.getDate() + 1);
+  at.setHours(9, 0, 0, 0);
+  const east = -at.getTimezoneOffset();
+  const offset = `${east < 0 ? "-" : "+"}${two(Math.abs(east) / 60)}:${two(Math.abs(east) % 60)}`;
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T09:00:00${offset}`;
+}
+
+document.querySelectorAll("[data-morning]").forEach((button) => {
+  button.querySelector("[data-zone]").textContent =
+    Intl.DateTimeFormat().resolvedOptions().timeZone.replaceAll("_", " ");
+  // On the click, since a page may stay open over midnight.
+  button.addEventListener("click", () => (button.form.elements.morning.value = tomorrowMorning()));
 });
 
 // ---- deciding from a list -----------------------------------------------------------------------

@@ -1,12 +1,21 @@
 // Times in the time zone of the browser; UTC stays in their titles, and is shown without scripts.
 //   data-local="moment"   date and time
 //   data-local="clock"    time of day to the millisecond
+//   data-local="until"    date and time to the minute; of today, the time
 
 const FORMATS = {
   moment: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hour12: false }),
   clock: new Intl.DateTimeFormat(undefined, {
     hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
   }),
+};
+
+const HOUR = { hour: "2-digit", minute: "2-digit", hour12: false };
+const OF_TODAY = new Intl.DateTimeFormat(undefined, HOUR);
+const OF_A_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...HOUR });
+FORMATS.until = {
+  format: (moment) =>
+    (moment.toDateString() === new Date().toDateString() ? OF_TODAY : OF_A_DAY).format(moment),
 };
 
 function localise(root) {

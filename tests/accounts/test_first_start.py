@@ -14,7 +14,7 @@ NOTHING_SET = {"ADMIN_PASSWORD": "", "API_TOKEN": ""}
 
 
 def last_lines(server: Server) -> list[str]:
-    wait_for(lambda: "API token  " in server.log.read_text())
+    wait_for(lambda: "password  " in server.log.read_text())
     found = server.log.read_text().splitlines()
     first = next(number for number, line in enumerate(found) if "First start" in line)
     return [line.strip() for line in found[first:] if line.strip()]
@@ -28,11 +28,13 @@ def test_address_and_credentials_are_the_last_lines_of_a_first_start(
     with serving(tmp_path / "data", **environ) as server:
         wait_for(lambda: server.log.read_text().count("Booting worker") == workers)
         lines = last_lines(server)
-    starts = ["First start", "admin pages", "user", "password", "another", "API token", "others"]
+    starts = ["First start", "API token", "others", "user", "another", "admin pages", "password"]
     assert [line.startswith(start) for line, start in zip(lines, starts, strict=False)] == [
         True
     ] * len(starts)
-    assert lines[1].endswith(f"{server.url}/admin/")
+    log = server.log.read_text().rstrip("\n").splitlines()
+    shown_at = log.index(next(line for line in log if "admin pages" in line))
+    assert log[shown_at].endswith(f"{server.url}/admin/") and "password" in log[shown_at + 1]
 
 
 def test_start_without_new_credentials_ends_with_its_address(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_empty_page_says_how_to_send_calls_and_what_leaves_them_out(
 ) -> None:
     page = get(admin_client)
     assert "gen_ai." in page and f"/admin/projects/{SHOP}/setup" in page
-    assert "SENTRY_TRACES_SAMPLE_RATE" in admin_client.get("/admin/ai-calls").text
+    assert "SENTRY_TRACES_SAMPLE_RATE" in admin_client.get("/admin/ai-calls?project=1").text
     with time_machine.travel(datetime.now(UTC) - timedelta(days=3)):
         shop(ONE)
     assert "No AI call came in this time" in get(admin_client)

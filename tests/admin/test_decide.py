@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
@@ -71,6 +71,25 @@ def test_times_are_counted_from_now(
     assert at is not None
     assert timedelta(hours=least) <= at - before <= timedelta(hours=most, minutes=1)
     assert choice != "tomorrow" or f"{at:%H:%M}" == "09:00"
+
+
+def test_morning_is_that_of_the_browser_and_said_in_its_zone(page: FlaskClient) -> None:
+    at = (utc_now() + timedelta(hours=30)).replace(minute=0, second=0, microsecond=0)
+    there = at.astimezone(timezone(timedelta(hours=13)))
+    sent = {"action": "ignore_tomorrow", "morning": there.isoformat()}
+    answer = post(page, "/admin/issues/1/status", **sent)
+    assert f"is ignored until {there.day} {there:%b %H:%M} UTC+13:00." in answer.text
+    assert page.get("/api/issues/1").json["ignore_until"] == {"at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+    # Scripts replace the text of the badge by the time of the browser.
+    badge = f'data-local="until">{at.day} {at:%b %H:%M} UTC</time>'
+    assert badge in answer.text and badge in page.get("/admin/issues?status=ignored").text
+
+
+@pytest.mark.parametrize("morning", ["soon", "2001-01-01T09:00Z", "09:00"])
+def test_morning_of_no_zone_is_refused(page: FlaskClient, morning: str) -> None:
+    answer = post(page, "/admin/issues/1/status", action="ignore_tomorrow", morning=morning)
+    assert answer.status_code == 400
+    assert page.get("/api/issues/1").json["status"] == "unresolved"
 
 
 @pytest.mark.parametrize("number", ["", "0", "-1", "many", "9999999999", "2000000"])

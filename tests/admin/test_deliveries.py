@@ -56,6 +56,27 @@ def test_page_without_sentry_says_how_to_set_it_up(admin_client: FlaskClient) ->
     assert "No envelope was ever received." in page and "/admin/test-error" in page
 
 
+def test_requests_of_this_service_are_listed_only_if_asked_for(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    add_project(app, 2, None)
+    intake = parts_of(app).intake
+    for project, types in [(1, ["transaction", "profile"]), (1, ["session"]), (2, ["transaction"])]:
+        items = [Item({"type": name}, b"{}") for name in types]
+        intake.accept(Envelope({}, items), project_id=project, timeout_s=10)
+
+    def listed(**filter: str) -> list[str]:
+        page = admin_client.get(PATH, query_string=filter).text
+        return re.findall(r'href="/admin/deliveries/(\d)"', page)
+
+    assert listed() == ["3", "2"]
+    link = re.search(r'<a href="([^"]+)">Show them</a>', admin_client.get(PATH).text)[1]
+    assert link == "/admin/deliveries?project=1&amp;item=transaction"
+    assert listed(project="1", item="transaction") == ["1"]
+    # Any filter lists all that match: what its buttons do is what one sees.
+    assert listed(state="local") == ["3", "2", "1"]
+
+
 def test_page_counts_states_and_each_leads_to_its_envelopes(
     shop: Flask, person: FlaskClient, mini_sentry: MiniSentry
 ) -> None:

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from app import sentry
 from app.admin.navigation import GROUPS, PAGES, entry_of
 from app.search.indexing import catch_up
+from tests.admin.hostile import insert
 from tests.admin.test_pages import record
 from tests.conftest import parts_of
 from tests.delivery.shop import add_project
@@ -78,6 +79,32 @@ def test_project_and_range_are_carried_to_pages_that_take_them(
     assert '<summary class="top-menu" title="Project">shop 2</summary>' in page
     # Another project keeps the filter of the list.
     assert 'href="/admin/issues?period=week&amp;q=x&amp;level=error&amp;project=1"' in page
+
+
+@pytest.mark.parametrize("tab", ["performance", "releases", "metrics", "ai-calls"])
+def test_insights_open_on_the_project_that_one_looked_at_last(
+    app: Flask, admin_client: FlaskClient, tab: str
+) -> None:
+    add_project(app, 2, None)
+    add_project(app, 3, None)
+    insert(app, {"message": "newest"}, 3)
+
+    def shown(path: str) -> str:
+        page = admin_client.get(path).text
+        return re.search(r'<summary class="top-menu" title="Project">([^<]+)<', page)[1]
+
+    path = f"/admin/{tab}"
+    assert shown(path) == "shop 3"  # Of a new session, the project of the newest event.
+    admin_client.get("/admin/issues?project=2")
+    assert shown(path) == "shop 2"
+    admin_client.get("/admin/projects/1")
+    assert shown(path) == "DevEnviro"
+    admin_client.get("/admin/issues/1")
+    page = admin_client.get(path).text
+    assert links_of(page)["Issues"].startswith("/admin/issues?project=3")
+    assert "All projects" not in page
+    admin_client.get("/admin/events?project=99")
+    assert shown(path) == "shop 3"  # There is no such project.
 
 
 @pytest.mark.parametrize("project", ["0" * 12, "x", '"><b>', "-1", "²"])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -46,13 +49,16 @@ def test_list_and_page_show_what_a_release_brought(shop: Flask, admin_client: Fl
     ended = [group(ODD, did=f"u{n}", **{"crashed" if n < 3 else "exited": 1}) for n in range(100)]
     ended.append(group(ODD, exited=891, errored=7, abnormal=1, crashed=1))
     ended.append(group("shop@1", exited=999, crashed=1))
-    parts_of(shop).intake.accept(envelope(*ended), project_id=SHOP, timeout_s=10)
+    with time_machine.travel(utc_now() - timedelta(hours=3)):
+        parts_of(shop).intake.accept(envelope(*ended), project_id=SHOP, timeout_s=10)
     page = admin_client.get(f"/admin/releases?project={SHOP}").text
     assert page.index("shop@3") < page.index("shop/web@2") < page.index("shop@1")
     assert "announced, not seen yet" in page and "no sessions" in page
     assert "99.60%" in page and "\N{MINUS SIGN}0.30" in page and "50%" in page
     assert CRASH_FREE in page
-    query = {"project": SHOP, "version": ODD}
+    hour = admin_client.get(f"/admin/releases?project={SHOP}&period=hour").text
+    assert "99.60%" not in hour and hour.count("no sessions") == 3
+    query = {"project": SHOP, "version": ODD, "period": "day"}
     answer = admin_client.get("/admin/releases", query_string=query, follow_redirects=True)
     assert answer.request.path.startswith("/admin/releases/")
     one = answer.text

@@ -67,6 +67,11 @@ class Server:
         store.dispose()
 
 
+# Both widths and both themes, but not all four pairs: colours do not depend on the width, nor sizes
+# on the theme. A look at every page takes seconds.
+LOOKS = pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+
+
 @dataclass
 class Watched:
     """A page, with all errors and warnings of its console."""

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from app.trials import kinds
 from config import ROOT
 from tests.admin.hostile import script_event
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched
 
 PICTURES = ROOT / "docs" / "screenshots"
 NewPage = Callable[..., Watched]
@@ -147,8 +147,7 @@ def test_news_tell_of_events_without_moving_the_rows(server: Server, new_page: N
     expect(page.locator("a.target").first).to_have_text("is new")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_pages_are_accessible_and_nothing_scrolls_sideways(
     new_page: NewPage, filled: str, theme: str, width: int
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Watched
+from tests.browser.conftest import LOOKS, Watched
 from tests.browser.test_rules import looks_right
 
 NewPage = Callable[..., Watched]
@@ -64,8 +64,7 @@ def test_rule_is_made_switched_off_and_deleted(new_page: NewPage, scripts: bool)
     expect(page.get_by_role("status").first).to_contain_text("The rule is deleted")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_pages_of_alerts_are_accessible_and_nothing_scrolls_sideways(
     new_page: NewPage, tmp_path: Path, theme: str, width: int
 ) -> None:

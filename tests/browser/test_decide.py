@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched
 
 NewPage = Callable[..., Watched]
 
@@ -21,8 +21,7 @@ def open_issue(server: Server, page: Page, title: str) -> None:
     page.wait_for_url(re.compile(r"/admin/issues/\d+"))  # A key pressed before would be lost.
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@LOOKS
 def test_open_menu_is_accessible_and_fits(
     server: Server, new_page: NewPage, width: int, theme: str
 ) -> None:

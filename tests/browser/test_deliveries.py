@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from flask import Response
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import CHROMIUM, LOOKS
 from tests.conftest import ADMIN_PASSWORD
 from tests.mini_sentry import MiniSentry
 from tests.server_process import Server, serving, wait_for
@@ -78,8 +78,7 @@ def open_page(shop: Server, browser: Browser) -> Iterator[Open]:
         context.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_pages_are_accessible_and_nothing_scrolls_sideways(
     shop: Server, open_page: Open, theme: str, width: int
 ) -> None:

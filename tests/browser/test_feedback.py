@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import CHROMIUM, log_in
+from tests.browser.conftest import CHROMIUM, LOOKS, log_in
 from tests.browser.test_rules import looks_right
 from tests.conftest import ADMIN_PASSWORD
 from tests.failing_page import PATH
@@ -74,8 +74,7 @@ def test_what_is_told_on_the_error_page_is_read_on_the_issue_page(
     reader.close()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_pages_of_feedback_are_accessible_and_nothing_scrolls_sideways(
     broken: Server, browser: Browser, admin_state: Any, tmp_path: Path, theme: str, width: int
 ) -> None:

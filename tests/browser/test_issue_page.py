@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched
 
 NewPage = Callable[..., Watched]
 
@@ -79,8 +79,7 @@ def test_line_that_failed_stands_in_the_first_view(
     assert box and box["y"] + box["height"] <= lowest
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_tabs_and_menus_are_accessible_and_fit(
     server: Server, new_page: NewPage, width: int, theme: str
 ) -> None:

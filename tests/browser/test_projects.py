@@ -7,11 +7,10 @@ import re
 import urllib.request
 from collections.abc import Callable
 
-import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched
 
 NewPage = Callable[..., Watched]
 UPSTREAM = "https://5ec2e7ca11ab1e0f5ec2e7ca11ab1e0f@o4507.ingest.sentry.example/4507000000001"
@@ -76,8 +75,7 @@ def test_everything_works_without_scripts(server: Server, new_page: NewPage) -> 
     expect(page.locator(".dsns")).not_to_contain_text(dsn)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_pages_are_accessible_and_nothing_scrolls_sideways(
     new_page: NewPage, theme: str, width: int
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched
 from tests.issues.payloads import calls
 
 NewPage = Callable[..., Watched]
@@ -73,8 +73,7 @@ def test_rule_is_tried_kept_switched_off_and_deleted(
     expect(page.get_by_role("status").first).to_contain_text("The rule is deleted")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@LOOKS
 def test_rules_and_losses_are_accessible_and_nothing_scrolls_sideways(
     new_page: NewPage, slow: str, lossy: None, tmp_path: Path, theme: str, width: int
 ) -> None:

@@ -85,7 +85,7 @@ def test_time_ends_it_to_the_second_and_its_history_says_so(
     clock.shift(timedelta(seconds=1))
     assert not is_ignored(store)
     row = last_row(store)
-    assert (row.kind, row.actor, row.note) == ("unignored", None, "it was ignored until 13:00")
+    assert (row.kind, row.actor, row.note) == ("unignored", None, "it was ignored until 13:00 UTC")
     assert row.at == utc_now() and row.alerts_due and row.event_id
     found = issue(store)
     assert (found.status, found.regressed) == ("unresolved", False)
@@ -394,9 +394,9 @@ def may_end(until: dict[str, Any], since: datetime, sent: list[tuple[datetime, s
 @pytest.mark.parametrize(
     ("until", "words"),
     [
-        ({"at": NOON + 2 * HOUR}, "until 14:00"),
-        ({"at": NOON + 21 * HOUR}, "until 26 Nov 09:00"),
-        ({"at": NOON + 400 * DAY}, "until 30 Dec 2027 12:00"),
+        ({"at": NOON + 2 * HOUR}, "until 14:00 UTC"),
+        ({"at": NOON + 21 * HOUR}, "until 26 Nov 09:00 UTC"),
+        ({"at": NOON + 400 * DAY}, "until 30 Dec 2027 12:00 UTC"),
         ({"events": 1}, "until 1 more event"),
         ({"users": 50}, "until 50 more users"),
         ({"users": 5, "window_minutes": 60}, "until 5 users within an hour"),
