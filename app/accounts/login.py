@@ -20,8 +20,8 @@ from datetime import timedelta
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from app.accounts.service import Accounts
+from app.accounts.sessions import User
 from app.accounts.throttle import Attempt, LoginThrottle
-from app.accounts.users import User
 from app.store import Store
 
 CHECKS_AT_ONCE = 2
@@ -94,7 +94,7 @@ class Logins:
         self._known = HashChecks(1, 1)
 
     def log_in(self, attempt: Attempt, password: str) -> User | None:
-        """Return the user, or ``None`` if the name or the password is wrong.
+        """Return the user with a new session; ``None`` if the name or the password is wrong.
 
         :raise LoginLocked: there were too many wrong attempts.
         :raise LoginBusy: too many other attempts are being checked.
@@ -104,9 +104,17 @@ class Logins:
         with checks.slot():
             _refuse_locked(self.throttle.claim(attempt))
             user = self._accounts.authenticate(attempt.name, password)
-        if user is not None:
-            self.throttle.succeeded(attempt)
-        return user
+        if user is None:
+            self._accounts.note_wrong_password(attempt.name, attempt.address)
+            return None
+        self.throttle.succeeded(attempt)
+        return self._accounts.open_session(user.username, attempt.address, attempt.agent)
+
+    def unlock(self, username: str) -> int:
+        """Let a user log in at once, and return how many locks were removed."""
+        count = self.throttle.unlock(username)
+        self._accounts.note_unlocked(username)
+        return count
 
 
 class KnownBrowsers:

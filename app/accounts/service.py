@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import secrets
 
+from app.accounts.people import People
 from app.accounts.tokens import SCOPES, Tokens
-from app.accounts.users import Users
+from app.store import Store
+from config import Config
 
 
-class Accounts(Users, Tokens):
+class Accounts(People, Tokens):
     """The users and the tokens of a store."""
+
+    def __init__(self, store: Store, config: Config) -> None:
+        People.__init__(self, store, config)
 
     def first_credentials(self) -> dict[str, str]:
         """Create an admin password and an API token if they do not exist yet.
@@ -23,7 +28,7 @@ class Accounts(Users, Tokens):
         admin = self._config.ADMIN_USERNAME
         if self._config.ADMIN_PASSWORD is None and self._row(admin) is None:
             password = secrets.token_urlsafe(12)
-            if self._create_user(admin, password):
+            if self._create_admin(admin, password):
                 made["password"] = password
         if not self.has_tokens():
             try:

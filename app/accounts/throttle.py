@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, tuple_, update
 
 from app.accounts.tables import login_attempts
 from app.store import Store, replaced, upsert, utc_now
@@ -75,11 +75,13 @@ class Attempt:
     :param name: the user name as it was typed; the throttle ignores its case.
     :param address: the address of the peer, as text.
     :param browser: the id of a browser that has logged in as this user before.
+    :param agent: what the browser calls itself, for the list of sessions.
     """
 
     name: str
     address: str | None
     browser: str | None = None
+    agent: str | None = None
 
     def limits(self) -> dict[tuple[str, str], Limit]:
         """Return the keys of the rows that count this attempt, each with its limit."""
@@ -148,6 +150,13 @@ class LoginThrottle:
             conn.execute(delete(login_attempts).where(of_addresses))
             conn.execute(delete(login_attempts).where(of_name))
         return count
+
+
+def rows_of(*, name: str | None = None, address: str | None = None) -> ColumnElement[bool]:
+    """Return the SQL condition for the counters of a name, or of the network of an address."""
+    if name is not None:
+        return login_attempts.c.name_hash == _digest(f"name:{name.casefold()}")
+    return login_attempts.c.source_hash == _digest(f"address:{network_of(address)}")
 
 
 def network_of(address: str | None) -> str:

@@ -5,15 +5,66 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Connection, Row, func, or_, select, update
 
+from app.accounts import audit
 from app.accounts.tables import api_tokens
-from app.store import Store, insert, inserted, utc_now
+from app.inputs import InputError
+from app.store import Store, StoreError, insert, inserted, utc_now
 from config import Config
 
 SCOPES = ("read", "write", "diagnostics", "memories")
+# The scopes whose routes are about projects, so that a token may be limited to some of them.
+PROJECT_SCOPES = frozenset({"read", "write"})
 TOKEN_PREFIX = "dev_"  # noqa: S105 -- what every token begins with
+MAX_TOKENS, MAX_NAME_LENGTH, MAX_PROJECTS = 1000, 100, 50
+USED_EVERY = timedelta(minutes=5)
+
+
+class TokenError(InputError):
+    """A token cannot be made; ``field`` names the wrong field."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a valid token gives access to.
+
+    :param projects: the projects it is limited to, ``None`` for all.
+    """
+
+    name: str
+    scopes: frozenset[str]
+    projects: frozenset[int] | None = None
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token as pages show it: never the token itself."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    projects: tuple[int, ...] | None
+    created_at: datetime
+    created_by: str | None
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+    def works_at(self, now: datetime) -> bool:
+        """Return whether the token is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+    @property
+    def words(self) -> str:
+        """What it gives access to, in words."""
+        return _described(self.scopes, self.projects, self.expires_at)
 
 
 class Tokens:
@@ -26,55 +77,77 @@ class Tokens:
         self._store = store
         self._config = config
 
-    def token_scopes(self, token: str) -> frozenset[str] | None:
-        """Return the scopes of a token, or ``None`` if it is unknown or revoked."""
+    def access_of(self, token: str) -> Access | None:
+        """Return what a token gives access to; ``None`` if it is unknown, revoked or expired."""
         configured = self._config.API_TOKEN
         if configured and hmac.compare_digest(configured.encode(), token.encode()):
-            return frozenset(SCOPES)
+            return Access("API_TOKEN", frozenset(SCOPES))
+        now = utc_now()
         with self._store.read() as conn:
-            query = select(api_tokens.c.scopes).where(
-                api_tokens.c.token_hash == _digest(token), api_tokens.c.revoked_at.is_(None)
-            )
-            scopes = conn.execute(query).scalar()
-        return None if scopes is None else frozenset(scopes.split(","))
+            query = select(api_tokens).where(api_tokens.c.token_hash == _digest(token), _valid(now))
+            row = conn.execute(query).first()
+        if row is None:
+            return None
+        self._note_use(row, now)
+        projects = _projects(row)
+        limited = None if projects is None else frozenset(projects)
+        return Access(row.name, frozenset(row.scopes.split(",")), limited)
 
-    def token_name(self, token: str) -> str | None:
-        """Return the name of a valid token, or ``None`` if it is unknown or revoked."""
-        configured = self._config.API_TOKEN
-        if configured and hmac.compare_digest(configured.encode(), token.encode()):
-            return "API_TOKEN"
-        with self._store.read() as conn:
-            query = select(api_tokens.c.name).where(
-                api_tokens.c.token_hash == _digest(token), api_tokens.c.revoked_at.is_(None)
-            )
-            return conn.execute(query).scalar()
+    def token_scopes(self, token: str) -> frozenset[str] | None:
+        """Return the scopes of a token; ``None`` if it is unknown, revoked or expired."""
+        found = self.access_of(token)
+        return None if found is None else found.scopes
 
     def has_tokens(self) -> bool:
         """Return whether there is any valid token."""
         if self._config.API_TOKEN:
             return True
         with self._store.read() as conn:
-            query = select(api_tokens.c.id).where(api_tokens.c.revoked_at.is_(None)).limit(1)
+            query = select(api_tokens.c.id).where(_valid(utc_now())).limit(1)
             return conn.execute(query).first() is not None
 
-    def create_token(self, name: str, scopes: tuple[str, ...]) -> str:
+    def list_tokens(self, conn: Connection) -> list[Token]:
+        """Return every token, the newest first; those that work before the others."""
+        query = select(api_tokens).order_by(
+            api_tokens.c.revoked_at.is_not(None), api_tokens.c.id.desc()
+        )
+        return [_shown(row) for row in conn.execute(query.limit(2 * MAX_TOKENS))]
+
+    def create_token(
+        self,
+        name: str,
+        scopes: Iterable[str],
+        *,
+        projects: Iterable[int] | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
         """Create a token and return it; the store keeps only its hash.
 
-        :raise ValueError: the name is taken, or a scope is not in :data:`SCOPES`.
+        :param projects: the projects it is limited to, ``None`` for all.
+        :raise TokenError: the name is taken or not valid, a scope is not in :data:`SCOPES`, the
+            time is over, or a token of some projects has another scope than read and write.
         """
-        if unknown := set(scopes) - set(SCOPES):
-            raise ValueError(f"unknown scope {min(unknown)!r}: expected {', '.join(SCOPES)}")
+        chosen = tuple(dict.fromkeys(scopes))
+        limited = None if projects is None else sorted(set(projects))
+        _check(name, chosen, limited, expires_at)
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         row = {
             "name": name,
             "prefix": token[:8],
             "token_hash": _digest(token),
-            "scopes": ",".join(scopes),
+            "scopes": ",".join(chosen),
+            "project_ids": None if limited is None else ",".join(map(str, limited)),
             "created_at": utc_now(),
+            "expires_at": expires_at,
         }
         with self._store.write() as conn:
+            valid = select(func.count()).select_from(api_tokens).where(_valid(utc_now()))
+            if (conn.scalar(valid) or 0) >= MAX_TOKENS:
+                raise TokenError(f"there are {MAX_TOKENS} tokens, which is the maximum", "name")
+            row["created_by"] = audit.current_caller().actor[:200]
             if not inserted(conn, insert(conn, api_tokens).values(row)):
-                raise ValueError(f"a token named {name!r} exists already")
+                raise TokenError(f"a token named {name!r} exists already", "name")
+            audit.note(conn, "token_created", name, _described(chosen, limited, expires_at))
         return token
 
     def revoke_token(self, name: str) -> bool:
@@ -84,7 +157,75 @@ class Tokens:
             result = conn.execute(
                 statement.where(api_tokens.c.name == name, api_tokens.c.revoked_at.is_(None))
             )
+            if result.rowcount == 1:
+                audit.note(conn, "token_revoked", name)
         return result.rowcount == 1
+
+    def _note_use(self, row: Row[Any], now: datetime) -> None:
+        if row.last_used_at and abs(now - row.last_used_at) < USED_EVERY:
+            return
+        try:
+            with self._store.write(timeout_s=0.5, durable=False) as conn:
+                used = update(api_tokens).where(api_tokens.c.id == row.id)
+                conn.execute(used.values(last_used_at=now))
+        except StoreError:
+            pass  # A request that only reads must be answered while nothing can be written.
+
+
+def _valid(now: datetime) -> Any:
+    expires_at = api_tokens.c.expires_at
+    return api_tokens.c.revoked_at.is_(None) & or_(expires_at.is_(None), expires_at > now)
+
+
+def _check(
+    name: str, scopes: tuple[str, ...], projects: list[int] | None, expires_at: datetime | None
+) -> None:
+    if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
+        raise TokenError(f"1 to {MAX_NAME_LENGTH} characters are expected", "name")
+    if unknown := set(scopes) - set(SCOPES):
+        text = f"unknown scope {min(unknown)!r}: expected {', '.join(SCOPES)}"
+        raise TokenError(text, "scopes")
+    if not scopes:
+        raise TokenError(f"at least one of {', '.join(SCOPES)} is expected", "scopes")
+    if projects is not None and not 0 < len(projects) <= MAX_PROJECTS:
+        raise TokenError(f"1 to {MAX_PROJECTS} projects are expected", "projects")
+    if projects is not None and not PROJECT_SCOPES.issuperset(scopes):
+        text = "a token of some projects has the scopes read and write only"
+        raise TokenError(text, "scopes")
+    if expires_at is not None and expires_at <= utc_now():
+        raise TokenError("a time in the future is expected", "expires_at")
+
+
+def _described(
+    scopes: Iterable[str], projects: Iterable[int] | None, expires_at: datetime | None
+) -> str:
+    parts = [f"scopes {', '.join(scopes)}"]
+    if projects is not None:
+        parts.append(f"projects {', '.join(map(str, projects))}")
+    if expires_at is not None:
+        parts.append(f"until {expires_at:%Y-%m-%d}")
+    return "; ".join(parts)
+
+
+def _projects(row: Row[Any]) -> tuple[int, ...] | None:
+    if row.project_ids is None:
+        return None
+    return tuple(int(number) for number in str(row.project_ids).split(","))
+
+
+def _shown(row: Row[Any]) -> Token:
+    return Token(
+        row.id,
+        row.name,
+        row.prefix,
+        tuple(row.scopes.split(",")),
+        _projects(row),
+        row.created_at,
+        row.created_by,
+        row.expires_at,
+        row.last_used_at,
+        row.revoked_at,
+    )
 
 
 def _digest(text: str) -> str:

@@ -47,6 +47,7 @@ from app.admin.issue_rows import issue_rows, title_parts
 from app.admin.last_project import remember_named
 from app.admin.navigation import navigation, section_head
 from app.admin.search_links import search_link
+from app.web import access
 from app.web.current import current_accounts, current_config
 
 THEMES = ("auto", "light", "dark")
@@ -73,6 +74,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    query_completion,  # noqa: F401
     releases,  # noqa: F401
     rules,  # noqa: F401
     search_box,  # noqa: F401
@@ -102,6 +104,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
+    app.jinja_env.globals |= {"may": access.may, "has_role": access.has_role}
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}
     app.jinja_env.filters["title_parts"] = title_parts

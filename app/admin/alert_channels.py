@@ -103,7 +103,7 @@ class ChangeForm(ChannelForm):
 
 
 @bp.route("/alerts/channels", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def list_of_channels() -> ResponseReturnValue:
     """Show all channels and the form of a new channel; add the channel on POST (303).
 
@@ -122,7 +122,7 @@ def list_of_channels() -> ResponseReturnValue:
 
 
 @bp.route("/alerts/channels/<int:channel_id>", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def show_channel(channel_id: int) -> ResponseReturnValue:
     """Show a channel; change it on POST (303).
 
@@ -140,7 +140,7 @@ def show_channel(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/channels/<int:channel_id>/test")
-@access.admin
+@access.configures
 def test_channel(channel_id: int) -> ResponseReturnValue:
     """Send a test notification and show its result (303)."""
     with current_store().read() as conn:
@@ -154,7 +154,7 @@ def test_channel(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/channels/<int:channel_id>/enabled")
-@access.admin
+@access.configures
 def enable_channel(channel_id: int) -> ResponseReturnValue:
     """Switch a channel on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
@@ -164,7 +164,7 @@ def enable_channel(channel_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/channels/<int:channel_id>/delete")
-@access.admin
+@access.configures
 def delete_channel(channel_id: int) -> ResponseReturnValue:
     """Delete a channel with its address (303)."""
     with current_store().write() as conn:

@@ -111,7 +111,7 @@ class RuleForm(AlertForm):
 
 
 @bp.get("/alerts/rules")
-@access.admin
+@access.configures
 def list_of_alert_rules() -> ResponseReturnValue:
     """Show the rules of all projects, or of one project."""
     project_id = request.args.get("project", None, int)
@@ -157,7 +157,7 @@ def new_alert_rule() -> ResponseReturnValue:
 
 
 @bp.route("/alerts/rules/<int:rule_id>", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def show_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Show a rule as a form; change it on POST (303).
 
@@ -185,7 +185,7 @@ def show_alert_rule(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/rules/<int:rule_id>/enabled")
-@access.admin
+@access.configures
 def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Switch a rule on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
@@ -197,7 +197,7 @@ def enable_alert_rule(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/rules/<int:rule_id>/set-apart")
-@access.admin
+@access.configures
 def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
     """Copy a recommended rule for one project, and redirect to the copy (303)."""
     project_id = request.form.get("project", 0, int)
@@ -212,7 +212,7 @@ def set_alert_rule_apart(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/rules/<int:rule_id>/delete")
-@access.admin
+@access.configures
 def delete_alert_rule(rule_id: int) -> ResponseReturnValue:
     """Delete a rule that a person made, or a project's copy of a recommended rule (303)."""
     with current_store().write() as conn:

@@ -51,7 +51,7 @@ class AlertForm(FlaskForm):  # type: ignore[misc]  # Flask-WTF has no types
 
 
 @bp.get("/alerts")
-@access.admin
+@access.views
 def list_of_alerts() -> ResponseReturnValue:
     """Show notifications, the newest first."""
     before = row_number("before")
@@ -71,7 +71,7 @@ def list_of_alerts() -> ResponseReturnValue:
 
 
 @bp.get("/alerts/<int:notice_id>")
-@access.admin
+@access.views
 def show_alert(notice_id: int) -> ResponseReturnValue:
     """Show a notification with its issues and its attempts.
 
@@ -94,7 +94,7 @@ def show_alert(notice_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/alerts/<int:notice_id>/send")
-@access.admin
+@access.configures
 def send_notification_again(notice_id: int) -> ResponseReturnValue:
     """Send a notification again by the channels that gave up, and redirect to it (303).
 

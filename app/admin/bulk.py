@@ -37,18 +37,20 @@ BATCHES_AT_ONCE = 5
 
 
 @bp.post("/issues/change")
-@access.admin
+@access.decides
 def change_issues() -> ResponseReturnValue:
     """Resolve, ignore, reopen, assign, merge or delete the chosen issues, and redirect (303).
 
     Before it deletes, it shows a page that asks whether to delete.
 
-    :raise 400: there is no such action.
+    :raise 400: there is no such action. :raise 403: the action is to delete, which admins do.
     """
     action, (choice, line) = request.form.get("action", ""), read_issues(request.form)
     if line.error or choice.problems:
         # Without what is wrong, the filter would match more issues than the person saw.
         abort(400, description="the filter of the list is wrong")
+    if action == "delete":
+        access.demand("admin")
     is_every, ids = request.form.get("scope") == "matching", _ids()
     if not ids and not is_every:
         flash("No issue was chosen.", "warning")
@@ -66,7 +68,7 @@ def change_issues() -> ResponseReturnValue:
 
 
 @bp.post("/issues/undo")
-@access.admin
+@access.decides
 def undo_change() -> ResponseReturnValue:
     """Undo the user's last decision about issues of the list, and redirect to it (303)."""
     choice, _ = read_issues(request.form)

@@ -64,7 +64,7 @@ class DestinationView:
 
 
 @bp.get("/deliveries")
-@access.admin
+@access.views
 def list_of_deliveries() -> ResponseReturnValue:
     """Show the state of delivery, and a page of the ledger."""
     choice = read_choice(DeliveryFilter, request.args)
@@ -107,7 +107,7 @@ def list_of_deliveries() -> ResponseReturnValue:
 
 
 @bp.get("/deliveries/<int:envelope_id>")
-@access.admin
+@access.views
 def show_delivery(envelope_id: int) -> ResponseReturnValue:
     """Show an envelope with its attempts.
 

@@ -21,7 +21,7 @@ from app.web.current import current_destinations, current_store
 
 
 @bp.post("/deliveries/replay")
-@access.admin
+@access.configures
 def replay_deliveries() -> ResponseReturnValue:
     """Send again all envelopes that match a filter, and redirect to the list (303).
 
@@ -39,7 +39,7 @@ def replay_deliveries() -> ResponseReturnValue:
 
 
 @bp.post("/deliveries/discard")
-@access.admin
+@access.configures
 def discard_deliveries() -> ResponseReturnValue:
     """Discard all envelopes that match a filter, and redirect to the list (303).
 
@@ -54,7 +54,7 @@ def discard_deliveries() -> ResponseReturnValue:
 
 
 @bp.post("/deliveries/<int:envelope_id>/replay")
-@access.admin
+@access.configures
 def replay_delivery(envelope_id: int) -> ResponseReturnValue:
     """Send an envelope again, and redirect to its page (303).
 
@@ -69,7 +69,7 @@ def replay_delivery(envelope_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/deliveries/<int:envelope_id>/discard")
-@access.admin
+@access.configures
 def discard_delivery(envelope_id: int) -> ResponseReturnValue:
     """Discard an envelope, and redirect to its page (303).
 
@@ -81,7 +81,7 @@ def discard_delivery(envelope_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/destinations/<int:project_id>/pause")
-@access.admin
+@access.configures
 def pause_delivery(project_id: int) -> ResponseReturnValue:
     """Stop sending to a project's destination (303).
 
@@ -93,7 +93,7 @@ def pause_delivery(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/destinations/<int:project_id>/resume")
-@access.admin
+@access.configures
 def resume_delivery(project_id: int) -> ResponseReturnValue:
     """Resume sending to a project's destination, without waiting (303).
 

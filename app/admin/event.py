@@ -33,7 +33,7 @@ UNKNOWN = "no event has this id; it may have been removed since"
 
 
 @bp.get("/events/<event_id>")
-@access.admin
+@access.views
 def show_event(event_id: str) -> ResponseReturnValue:
     """Show an event with all its data.
 
@@ -67,7 +67,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/live/trail/<event_id>")
-@access.admin
+@access.views
 def show_trail(event_id: str) -> ResponseReturnValue:
     """Show the trail alone; pages reload it until it is final.
 
@@ -80,7 +80,7 @@ def show_trail(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/raw")
-@access.admin
+@access.views
 def show_payload(event_id: str) -> ResponseReturnValue:
     """Show the payload as it is stored.
 
@@ -91,7 +91,7 @@ def show_payload(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>.md")
-@access.admin
+@access.views
 def show_markdown(event_id: str) -> ResponseReturnValue:
     """Show an event as Markdown.
 
@@ -101,7 +101,7 @@ def show_markdown(event_id: str) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/attachments/<int:number>")
-@access.admin
+@access.views
 def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
     """Return an attachment as a download.
 
@@ -117,7 +117,7 @@ def download_attachment(event_id: str, number: int) -> ResponseReturnValue:
 
 
 @bp.get("/events/<event_id>/attachments/<int:number>/picture")
-@access.admin
+@access.views
 def show_picture(event_id: str, number: int) -> ResponseReturnValue:
     """Show an attachment that is a picture, by its first bytes.
 

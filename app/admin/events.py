@@ -31,7 +31,7 @@ DEFAULT_PERIOD = "day"
 
 
 @bp.get("/events")
-@access.admin
+@access.views
 def list_of_events() -> ResponseReturnValue:
     """Show a page of events; a query that is the id of an event redirects to that event."""
     choice, line = _read()
@@ -75,7 +75,7 @@ def list_of_events() -> ResponseReturnValue:
 
 
 @bp.get("/live/events")
-@access.admin
+@access.views
 def news() -> ResponseReturnValue:
     """Show how many events arrived since the list was shown."""
     after, (choice, line) = row_number("after") or 0, _read()

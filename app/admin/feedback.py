@@ -39,7 +39,7 @@ BUTTONS = {
 
 
 @bp.get("/feedback")
-@access.admin
+@access.views
 def list_of_feedback() -> ResponseReturnValue:
     """Show a page of feedback."""
     choice, before = read_choice(FeedbackFilter, request.args), row_number("before")
@@ -70,7 +70,7 @@ def list_of_feedback() -> ResponseReturnValue:
 
 
 @bp.post("/feedback/<int:feedback_id>/state")
-@access.admin
+@access.decides
 def change_feedback(feedback_id: int) -> ResponseReturnValue:
     """Set the state of feedback (303); the address keeps the filter of the list.
 
@@ -88,7 +88,7 @@ def change_feedback(feedback_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/feedback/<int:feedback_id>/attachments/<int:number>")
-@access.admin
+@access.views
 def download_feedback_file(feedback_id: int, number: int) -> ResponseReturnValue:
     """Return a file that was sent with feedback, as a download.
 

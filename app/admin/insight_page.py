@@ -83,7 +83,7 @@ def insight_page(
 
     def page_of(read: Read[C, S]) -> Callable[[], ResponseReturnValue]:
         @bp.get(path)
-        @access.admin
+        @access.views
         @functools.wraps(read)
         def view() -> ResponseReturnValue:
             names = choice_of.periods

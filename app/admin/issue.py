@@ -41,7 +41,7 @@ UNKNOWN = "no issue has this id; it may have been deleted since"
 
 
 @bp.get("/issues/<int:issue_id>")
-@access.admin
+@access.views
 def show_issue(issue_id: int) -> ResponseReturnValue:
     """Show an issue with its latest event, with the event that ``?event=`` names, with the newest
     one that fulfils ``?query=``, or a ``?tab=``.

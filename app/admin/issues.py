@@ -139,7 +139,7 @@ def read_issues(given: Any) -> tuple[ListChoice[IssueForm], QueryLine]:
 
 
 @bp.get("/issues")
-@access.admin
+@access.views
 def list_of_issues() -> ResponseReturnValue:
     """Show a page of issues; by default the open issues of the week, last seen first."""
     choice, line = read_issues(with_period(request.args, DEFAULT_PERIOD))
@@ -193,7 +193,7 @@ def list_of_issues() -> ResponseReturnValue:
 
 
 @bp.get("/live/issues")
-@access.admin
+@access.views
 def issue_news() -> ResponseReturnValue:
     """Show how many issues have new events since the list was shown; by default, since now."""
     choice, line = read_issues(request.args)

@@ -36,7 +36,7 @@ UNKNOWN = "there is no such memory (any more)"
 
 
 @bp.get("/memories")
-@access.admin
+@access.views
 def list_of_memory_users() -> ResponseReturnValue:
     """Show the users that have memories, and the state of the index."""
     text, after = _text("q", MAX_USER_ID), request.args.get("after") or None
@@ -58,7 +58,7 @@ def list_of_memory_users() -> ResponseReturnValue:
 
 
 @bp.get("/memories/user")
-@access.admin
+@access.views
 def show_memories() -> ResponseReturnValue:
     """Show a user's memories, newest first, and the results of a search."""
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")

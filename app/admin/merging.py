@@ -36,7 +36,7 @@ def merge_chosen(ids: list[int]) -> int | None:
 
 
 @bp.post("/issues/<int:issue_id>/unmerge")
-@access.admin
+@access.decides
 def unmerge_issue(issue_id: int) -> ResponseReturnValue:
     """Unmerge the chosen groupings of an issue, each into a new issue, and redirect (303).
 

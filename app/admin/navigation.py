@@ -1,20 +1,24 @@
 """The navigation of every page, and the tabs of a section; what the address says is carried along.
 
-A page belongs to the entry that names its endpoint. The HTML depends on the endpoint and on what
-links carry, so it is made once for each.
+A page belongs to the entry that names its endpoint. Pages that
+the user may not read are left out. The HTML depends on the endpoint, the role and on what links
+carry, so it is made once for each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import current_app, request, url_for
+from flask_login import current_user
 from markupsafe import Markup
 
 from app.admin.last_project import shown_project
 from app.admin.remembered import Remembered
+from app.web import access
 
 # About 100 pages, with their tabs.
 _drawn = Remembered(500_000)
@@ -157,12 +161,14 @@ def _address(path: str, values: dict[str, str]) -> str:
 
 def _remembered(macro: str, pages: Any, places: dict[str, Page]) -> Markup:
     carried = _carried(_BOTH)
-    key = (macro, request.script_root, request.endpoint, *carried.items())
+    role = current_user.role
+    key = (macro, role, request.script_root, request.endpoint, *carried.items())
     html = _drawn.get(key)
     if html is None:
         drawn: Any = current_app.jinja_env.get_template("_navigation.html").module
         here = places.get(request.endpoint or "")
-        html = str(getattr(drawn, macro)(pages, here, lambda page: _link(page, carried)))
+        may = partial(access.may, method="GET")
+        html = str(getattr(drawn, macro)(pages, here, lambda page: _link(page, carried), may))
         _drawn.put(key, html)
     return Markup(html)  # noqa: S704 -- a template of ours, which escapes
 

@@ -19,7 +19,7 @@ from app.web.current import current_config, current_store
 
 
 @bp.get("/projects/<int:project_id>/setup")
-@access.admin
+@access.views
 def set_up_project(project_id: int) -> ResponseReturnValue:
     """Show what a program needs to send events to a project.
 
@@ -39,7 +39,7 @@ def set_up_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.get("/live/projects/<int:project_id>/first-event")
-@access.admin
+@access.views
 def show_first_event(project_id: int) -> ResponseReturnValue:
     """Show whether the first event has arrived.
 

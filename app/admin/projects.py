@@ -45,7 +45,7 @@ NewProjectForm = form_of(
 
 
 @bp.get("/projects")
-@access.admin
+@access.views
 def list_of_projects() -> ResponseReturnValue:
     """Show every project."""
     now = utc_now()
@@ -73,7 +73,7 @@ def new_project() -> ResponseReturnValue:
 
 
 @bp.route("/projects/<int:project_id>", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def show_project(project_id: int) -> ResponseReturnValue:
     """Show a project; change its name and limits on POST (303).
 
@@ -93,7 +93,7 @@ def show_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/upstream")
-@access.admin
+@access.configures
 def set_upstream(project_id: int) -> ResponseReturnValue:
     """Store the DSN that a project's envelopes are forwarded to (303)."""
     details, form = _found(project_id), UpstreamForm()
@@ -150,7 +150,7 @@ def end_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/restore")
-@access.admin
+@access.configures
 def restore_archived_project(project_id: int) -> ResponseReturnValue:
     """Let an archived project accept events again (303)."""
     _found(project_id)
@@ -160,7 +160,7 @@ def restore_archived_project(project_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/projects/<int:project_id>/keys")
-@access.admin
+@access.configures
 def add_key(project_id: int) -> ResponseReturnValue:
     """Make another key (303); the old keys work until they are revoked."""
     _found(project_id)

@@ -64,7 +64,7 @@ class ReleaseChoice(InsightChoice):
 
 
 @bp.get("/releases")
-@access.admin
+@access.views
 def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases; ``?version=`` redirects to that release."""
     now, before = utc_now(), row_number("before")
@@ -94,7 +94,7 @@ def list_of_releases() -> ResponseReturnValue:
 
 
 @bp.get("/releases/<int:release_id>")
-@access.admin
+@access.views
 def show_release(release_id: int) -> ResponseReturnValue:
     """Show a release.
 

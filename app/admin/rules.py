@@ -36,14 +36,14 @@ class RuleForm(form_of(RuleInput, "kind", "text", "name")):  # type: ignore[misc
 
 
 @bp.route("/rules", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def list_of_rules() -> ResponseReturnValue:
     """Show all rules and the form of a new rule; try the rule or add it on POST (303)."""
     return _page(None)
 
 
 @bp.route("/rules/<int:rule_id>", methods=["GET", "POST"])
-@access.admin
+@access.configures
 def show_rule(rule_id: int) -> ResponseReturnValue:
     """Show a rule as a form; try the change or save it on POST (303).
 
@@ -55,7 +55,7 @@ def show_rule(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/rules/<int:rule_id>/place")
-@access.admin
+@access.configures
 def place_rule(rule_id: int) -> ResponseReturnValue:
     """Move a rule to another position (303)."""
     place = request.form.get("place", 1, int)
@@ -65,7 +65,7 @@ def place_rule(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/rules/<int:rule_id>/enabled")
-@access.admin
+@access.configures
 def enable_rule(rule_id: int) -> ResponseReturnValue:
     """Switch a rule on or off (303)."""
     enabled = request.form.get("enabled") == "yes"
@@ -75,7 +75,7 @@ def enable_rule(rule_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/rules/<int:rule_id>/delete")
-@access.admin
+@access.configures
 def delete_rule(rule_id: int) -> ResponseReturnValue:
     """Delete a rule (303); issues stay as they are."""
     with current_store().write() as conn:

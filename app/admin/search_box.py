@@ -38,7 +38,7 @@ class Suggestion(NamedTuple):
 
 
 @bp.get("/search")
-@access.admin
+@access.views
 def search() -> ResponseReturnValue:
     """Redirect to the event or issue that an id names, otherwise to the issues that match."""
     text = _text()
@@ -48,7 +48,7 @@ def search() -> ResponseReturnValue:
 
 
 @bp.get("/live/suggestions")
-@access.admin
+@access.views
 def suggestions() -> ResponseReturnValue:
     """Return places that the text may mean: ids, pages, projects, releases."""
     text = _text()

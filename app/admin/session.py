@@ -74,7 +74,7 @@ def _try(form: LoginForm) -> ResponseReturnValue:
     name = clean_text(form.username.data)
     browser = _known_browsers().read(request.cookies.get(BROWSER_COOKIE), name)
     try:
-        attempt = Attempt(name, request.remote_addr, browser)
+        attempt = Attempt(name, request.remote_addr, browser, request.user_agent.string)
         user = current_logins().log_in(attempt, form.password.data)
     except LoginRefused as refused:
         return _refused(form, refused)
@@ -124,10 +124,10 @@ def _login_page(form: LoginForm, problem: str = "") -> str:
 
 
 @bp.post("/logout")
-@access.admin
+@access.views
 def logout() -> ResponseReturnValue:
     """End every session of this user, here and in other browsers."""
-    current_accounts().set_session_key(current_user.username)
+    current_accounts().log_out(current_user.username)
     logout_user()
     session.clear()
     flash("You are logged out, in every browser.")
@@ -135,7 +135,7 @@ def logout() -> ResponseReturnValue:
 
 
 @bp.post("/theme")
-@access.admin
+@access.views
 def set_theme() -> ResponseReturnValue:
     """Store the chosen theme in a cookie and redirect to the page it was chosen on (303)."""
     theme = request.form.get("theme")

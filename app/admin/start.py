@@ -50,7 +50,7 @@ class Term(NamedTuple):
 
 
 @bp.get("/")
-@access.admin
+@access.views
 def start() -> ResponseReturnValue:
     """Show whether monitoring works, what needs a person, and what hurts most."""
     now, project_id, username = utc_now(), shown_project(), current_user.username

@@ -32,7 +32,7 @@ class Finding(NamedTuple):
 
 
 @bp.get("/status")
-@access.admin
+@access.views
 def status() -> ResponseReturnValue:
     """Show the state of the service, the process, the machine and the store."""
     report = system.status()

@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
 
 @bp.route("/test-error/all", methods=["GET", "POST"])
-@access.admin
+@access.tests
 def test_all_projects() -> ResponseReturnValue:
     """Show the table of a run; send the test errors of a new run on POST (303)."""
     form = FlaskForm()
@@ -62,7 +62,7 @@ def test_all_projects() -> ResponseReturnValue:
 
 
 @bp.get("/live/test-error/all")
-@access.admin
+@access.views
 def show_all_test_errors() -> ResponseReturnValue:
     """Show the table alone; the page reloads it until every hop is final.
 

@@ -65,7 +65,7 @@ _TOO_MANY_USERS = (
 
 
 @bp.post("/issues/<int:issue_id>/status")
-@access.admin
+@access.decides
 def set_status(issue_id: int) -> ResponseReturnValue:
     """Resolve, ignore or reopen an issue, and redirect to its page (303).
 
@@ -84,7 +84,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/issues/<int:issue_id>/assigned")
-@access.admin
+@access.decides
 def assign_issue(issue_id: int) -> ResponseReturnValue:
     """Assign an issue to a user or to nobody, and redirect to its page (303).
 
@@ -101,7 +101,7 @@ def assign_issue(issue_id: int) -> ResponseReturnValue:
 
 
 @bp.post("/issues/<int:issue_id>/link")
-@access.admin
+@access.decides
 def link_issue(issue_id: int) -> ResponseReturnValue:
     """Link an issue to an issue of a tracker, or to none, and redirect to its page (303).
 
@@ -138,7 +138,7 @@ def _done(action: Action, until: IgnoreUntil | None) -> str:
 
 
 @bp.post("/issues/<int:issue_id>/comments")
-@access.admin
+@access.decides
 def comment(issue_id: int) -> ResponseReturnValue:
     """Add a comment, and redirect to the issue (303).
 

@@ -137,7 +137,7 @@ def read_tags(text: str) -> dict[str, str]:
 
 
 @bp.route("/test-error", methods=["GET", "POST"])
-@access.admin
+@access.tests
 def trigger() -> ResponseReturnValue:
     """Show the form and the answer to the last test error; make the error on POST (303)."""
     with current_store().read() as conn:
@@ -163,7 +163,7 @@ def trigger() -> ResponseReturnValue:
 
 
 @bp.route("/trigger", methods=["GET", "POST"])
-@access.admin
+@access.tests
 def old_trigger() -> ResponseReturnValue:
     """Lead to the page at its new address (308); the method and the form stay the same."""
     event_id = parse_event_id(request.args.get("event"))
@@ -171,7 +171,7 @@ def old_trigger() -> ResponseReturnValue:
 
 
 @bp.get("/live/test-error/<event_id>")
-@access.admin
+@access.views
 def show_test_error(event_id: str) -> ResponseReturnValue:
     """Show the answer alone; the page reloads it until it is final.
 

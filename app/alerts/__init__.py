@@ -13,4 +13,5 @@ template       JSON with placeholders               template_values  what placeh
 incidents      what a notification opens at a receiver, and closes when the issue is resolved
 http_sender    one request to a checked address     mail         one message by SMTP
 targets        whether an address is allowed: checked when it is saved and when it is used
+outage         tells that the store cannot be written, without the store
 """

@@ -97,8 +97,10 @@ def values_of(notification: Notification) -> dict[str, Any]:
 
 def _url(notification: Notification) -> str:
     links = notification.links
-    is_of_one = not notification.is_of_many
-    return links["issue"] if is_of_one and "issue" in links else links["notice"]
+    if "issue" in links and not notification.is_of_many:
+        return links["issue"]
+    # A notification that the store could not take has no page of its own.
+    return links.get("notice") or next(iter(links.values()))
 
 
 def _issue(named: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from app.projects import (
     rotate_key,
 )
 from app.store import utc_now
-from app.web import access
+from app.web import access, token_projects
 from app.web.current import current_config, current_destinations, current_store
 
 Key = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
@@ -121,10 +121,12 @@ class NewKey(Body):
 
 @route("GET /api/projects", access.reads)
 def get_projects() -> ProjectList:
-    """List all projects."""
+    """List all projects; for a token of some projects, these."""
+    allowed = token_projects.allowed_projects()
     with current_store().read() as conn:
         found = list_details(conn, current_destinations())
-    return ProjectList(projects=[_project(details) for details in found])
+    shown = [one for one in found if allowed is None or one.project.id in allowed]
+    return ProjectList(projects=[_project(details) for details in shown])
 
 
 @route("GET /api/projects/<int:project_id>", access.reads)

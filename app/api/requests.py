@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.inputs import Body, RowNumber
 from app.store.paging import Page
-from app.web import access
+from app.web import access, token_projects
 from app.web.errors import FieldErrors
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -50,7 +50,7 @@ def read_body(model: type[JsonBody]) -> JsonBody:
     # The body is read here because Werkzeug cuts a chunked body that is too long without an error.
     raw = request.stream.read(model.max_bytes + 1)
     if model.is_optional and not raw:
-        return _validated(model, {})
+        return _checked(model, {})
     if not request.is_json and not access.needs_no_content_type():
         abort(415, description="Content-Type: application/json is expected")
     if len(raw) > model.max_bytes:
@@ -61,7 +61,7 @@ def read_body(model: type[JsonBody]) -> JsonBody:
         abort(400, description="the body is no JSON")
     if not isinstance(body, dict):
         abort(400, description="a JSON object is expected")
-    return _validated(model, body)
+    return _checked(model, body)
 
 
 def read_query(model: type[Model]) -> Model:
@@ -85,6 +85,12 @@ def first_page(rows: Sequence[Row], limit: int, number: str = "id") -> tuple[lis
     """
     page = list(rows[:limit])
     return page, str(getattr(page[-1], number)) if len(rows) > limit else None
+
+
+def _checked(model: type[JsonBody], values: dict[str, Any]) -> JsonBody:
+    body = _validated(model, values)
+    token_projects.check_body(body)
+    return body
 
 
 def _validated(model: type[Model], values: dict[str, Any]) -> Model:

@@ -21,6 +21,7 @@ COMMANDS = {
     "release": ("app.cli.releases", "release_group"),
     "search": ("app.cli.search", "search_group"),
     "demo": ("app.cli.demo", "demo_command"),
+    "erase": ("app.cli.erase", "erase_command"),
     "verify": ("app.cli.verify", "verify"),
     "prune": ("app.cli.store", "prune_command"),
     "worker": ("app.cli.worker", "worker_command"),

@@ -6,6 +6,11 @@
 
 A route without a rule is refused. A test compares the URL map with the table in the contract.
 
+Users have roles (:mod:`app.accounts.roles`). A rule of pages says which role reads and which one
+changes; :func:`may` answers the same for templates, so that a page offers nothing that is refused.
+A token may be limited to some projects: :mod:`app.web.token_projects` compares the projects that a
+request is about.
+
 In development and testing, callers on this machine need no token for rules with ``loopback``. All
 of this must hold: the peer is a loopback address, no proxy forwarded the request, ``Host`` is a
 name of this machine, and no page of another site made the request.
@@ -20,13 +25,17 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Response, abort, current_app, redirect, request, url_for
+from flask import Response, abort, current_app, g, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from app.accounts import audit
+from app.accounts.roles import includes
+from app.accounts.tokens import Access
 from app.sentry import set_user_context
+from app.web import token_projects
 from app.web.current import current_accounts, current_config
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -53,13 +62,19 @@ class Rule:
 
     :param scope: the scope that a token needs; ``None`` if tokens give no access.
     :param loopback: whether callers on this machine need no token, outside production.
-    :param session: whether a logged-in admin may call the route, too.
+    :param role: the role that a logged-in user needs; ``None`` if a login gives no access.
+    :param changes: the role for methods that change something, if that is another one.
     """
 
     name: str
     scope: str | None = None
     loopback: bool = False
-    session: bool = False
+    role: str | None = None
+    changes: str | None = None
+
+    def role_for(self, method: str) -> str | None:
+        """Return the role that a logged-in user needs for a method."""
+        return self.role if method in READING else self.changes or self.role
 
     def __call__(self, view: View) -> View:
         """Set this rule on a view."""
@@ -70,9 +85,18 @@ class Rule:
 anyone = Rule("open")
 # Access by the project's public key. The view itself checks it, because it may be in the body.
 keyed = Rule("key")
-admin = Rule("admin", session=True)
+# Pages, which every user may read.
+views = Rule("viewer", role="viewer")
+# Triage and comments.
+decides = Rule("member", role="viewer", changes="member")
+# Pages to send test errors with.
+tests = Rule("tests", role="member")
+# Pages that every user may read and admins may change.
+configures = Rule("configuration", role="viewer", changes="admin")
+# Pages and forms of admins, such as users and tokens.
+admin = Rule("admin", role="admin")
 diagnoses = Rule("diagnostics", scope="diagnostics", loopback=True)
-shows = Rule("status", scope="read", loopback=True, session=True)
+shows = Rule("status", scope="read", loopback=True, role="viewer")
 reads = Rule("read", scope="read", loopback=True)
 writes = Rule("write", scope="write", loopback=True)
 remembers = Rule("memories", scope="memories", loopback=True)
@@ -90,9 +114,10 @@ def enforce() -> ResponseReturnValue | None:
 
     :raise 400: the ``Host`` is not allowed.
     :raise 401: there is no token, or a wrong one.
-    :raise 403: the token lacks the scope, or the route has no rule.
-    :raise 404: diagnostics are off.
+    :raise 403: the token lacks the scope, the user lacks the role, or the route has no rule.
+    :raise 404: diagnostics are off, or a token of some projects asks for something of another one.
     """
+    audit.set_caller(_audited)
     if request.endpoint is None:
         return None  # There is no endpoint. Everyone may see 404 and 405.
     rule = rule_of(request.endpoint)
@@ -105,12 +130,13 @@ def enforce() -> ResponseReturnValue | None:
     if _is_by_login(rule):
         # Otherwise the SDK, if it sends personal data, uses Flask-Login's id: the session's secret.
         set_user_context(current_user.username)
+        demand(rule.role_for(request.method) or "admin")
         return None
-    if rule is admin:
+    if rule.scope is None:
         return _to_login()
     if rule is diagnoses and not current_config().DIAGNOSTICS:
         abort(404, description="diagnostics are off (DIAGNOSTICS=off)")
-    if rule.loopback and _is_trusted_loopback():
+    if rule.loopback and _is_trusted_loopback() and not _has_limited_token():
         return None
     _check_token(rule)
     return None
@@ -119,10 +145,9 @@ def enforce() -> ResponseReturnValue | None:
 def caller() -> str:
     """Return the caller of this request, for the history of changes."""
     # Check the token first: if the request has a token and a session, the token gave access.
-    token = _bearer()
-    name = token and current_accounts().token_name(token)
-    if name:
-        return f"token:{name}"
+    token = _token_access()
+    if token is not None:
+        return f"token:{token.name}"
     return str(current_user.username) if current_user.is_authenticated else "loopback"
 
 
@@ -130,6 +155,35 @@ def username() -> str | None:
     """Return the name of the user who makes this request, ``None`` for a token or this machine."""
     is_user = _bearer() is None and current_user.is_authenticated
     return str(current_user.username) if is_user else None
+
+
+def demand(role: str) -> None:
+    """Refuse a user who lacks a role, for a change that needs another one than its route.
+
+    :raise 403: the user lacks the role.
+    """
+    if not has_role(role):
+        own = current_user.role
+        text = f"this needs the role {role}, and yours is {own}: an admin can change it (Users)"
+        abort(403, description=text)
+
+
+def has_role(role: str) -> bool:
+    """Return whether the user who makes this request may do what a role may do."""
+    return bool(current_user.is_authenticated) and includes(current_user.role, role)
+
+
+def may(endpoint: str, method: str = "POST") -> bool:
+    """Return whether the user may call a route; templates ask this before they draw its form."""
+    rule = rule_of(endpoint)
+    needed = rule.role_for(method) if rule else None
+    return needed is not None and has_role(needed)
+
+
+def _audited() -> audit.Caller | None:
+    if not has_request_context():
+        return None
+    return audit.Caller(caller(), request.remote_addr)
 
 
 def _is_of_browsers(rule: Rule) -> bool:
@@ -144,7 +198,7 @@ def _is_of_browsers(rule: Rule) -> bool:
 
 def _is_by_login(rule: Rule) -> bool:
     """Whether a login gives access to the route. If a token was sent, the token has to."""
-    if not rule.session or (rule.scope and _bearer() is not None):
+    if rule.role is None or (rule.scope and _bearer() is not None):
         return False
     return bool(current_user.is_authenticated)
 
@@ -248,14 +302,30 @@ def _is_loopback(address: str | None) -> bool:
 
 
 def _check_token(rule: Rule) -> None:
-    token = _bearer()
-    if token is None:
+    if _bearer() is None:
         _refuse(_missing_token())
-    scopes = current_accounts().token_scopes(token)
-    if scopes is None:
-        _refuse("the token is unknown or revoked")
-    if rule.scope not in (scopes or ()):
+    found = _token_access()
+    if found is None:
+        _refuse("the token is unknown, revoked or expired")
+    if rule.scope not in found.scopes:
         abort(403, description=f"the token lacks the scope {rule.scope!r}")
+    if found.projects is not None:
+        token_projects.check(found.projects)
+
+
+def _has_limited_token() -> bool:
+    # Somebody who tries such a token on this machine expects its limits.
+    found = _token_access()
+    return found is not None and found.projects is not None
+
+
+def _token_access() -> Access | None:
+    """Return what the token of this request gives access to; it is looked up once."""
+    if "token_access" not in g:
+        token = _bearer()
+        g.token_access = current_accounts().access_of(token) if token else None
+    found: Access | None = g.token_access
+    return found
 
 
 def _bearer() -> str | None:

@@ -15,8 +15,9 @@ from tests.conftest import ADMIN_PASSWORD, parts_of
 
 def test_configured_password_is_right_and_others_are_wrong(app: Flask) -> None:
     accounts = parts_of(app).accounts
-    user = accounts.authenticate("admin", ADMIN_PASSWORD)
-    assert user and user.username == "admin"
+    assert accounts.authenticate("admin", ADMIN_PASSWORD)
+    user = accounts.open_session("admin", "192.0.2.7", "Firefox/140.0")
+    assert (user.username, user.role) == ("admin", "admin")
     assert accounts.user_of_session(user.id) == user
     assert accounts.authenticate("admin", "wrong") is None
     assert accounts.authenticate("nobody", ADMIN_PASSWORD) is None
@@ -27,8 +28,9 @@ def test_configured_password_is_right_and_others_are_wrong(app: Flask) -> None:
 def test_new_password_ends_the_sessions_of_the_old_one(make_app: Callable[..., Flask]) -> None:
     accounts = parts_of(make_app()).accounts
     accounts.set_password("ada", "first password")
-    user = accounts.authenticate("ada", "first password")
-    assert user and accounts.user_of_session(user.id)
+    assert accounts.authenticate("ada", "first password")
+    user = accounts.open_session("ada", None, None)
+    assert accounts.user_of_session(user.id)
     accounts.set_password("ada", "second password")
     assert accounts.user_of_session(user.id) is None
     assert accounts.authenticate("ada", "first password") is None
@@ -36,8 +38,9 @@ def test_new_password_ends_the_sessions_of_the_old_one(make_app: Callable[..., F
 
 
 def test_changed_admin_password_ends_sessions(make_app: Callable[..., Flask]) -> None:
-    user = parts_of(make_app()).accounts.authenticate("admin", ADMIN_PASSWORD)
-    assert user
+    accounts = parts_of(make_app()).accounts
+    assert accounts.authenticate("admin", ADMIN_PASSWORD)
+    user = accounts.open_session("admin", None, None)
     other = parts_of(make_app(ADMIN_PASSWORD="another password")).accounts
     assert other.user_of_session(user.id) is None
 

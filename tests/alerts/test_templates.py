@@ -14,9 +14,12 @@ from app.alerts import queries
 from app.alerts.channels.inputs import new_values
 from app.alerts.channels.kind import KINDS
 from app.alerts.channels.templated import MASK, TemplateChannel
+from app.alerts.messages import Notification
+from app.alerts.outage import _Sending as OutageSending
 from app.alerts.targets import Targets
 from app.alerts.template import MAX_BODY_BYTES, TemplateError, fill, parse
 from app.alerts.template_values import example, largest, values_of
+from app.store import utc_now
 from tests.alert_steps import evaluate, only, send_due, sendings, store_events
 from tests.alerts.test_channels import CHANNELS, add, send_form, send_test
 from tests.alerts.vendor_shapes import SHAPES
@@ -309,3 +312,14 @@ def test_every_name_has_a_value_and_a_meaning() -> None:
         values = values_of(example())
         assert kind.names().keys() == values.keys() | kind.hidden_names.keys()
         assert all(kind.names().values())
+
+
+def test_notification_that_the_store_could_not_take_fills_every_template() -> None:
+    about = dict.fromkeys(("rule", "project", "issue", "event"))
+    sending: Any = OutageSending("0" * 32, utc_now())
+    links = {"status": "http://127.0.0.1:8000/admin/status"}
+    for kind in READY_MADE:
+        body = kind.preview(None, Notification(sending, about, links)) or b""
+        if kind.name in SHAPES:
+            SHAPES[kind.name].model_validate_json(body.replace(MASK.encode(), KEY.encode()))
+        assert b"/admin/status" in body

@@ -1,7 +1,7 @@
 """Channels have templates, and notifications open and close incidents.
 
-Revision ID: 0035
-Revises: 0034
+Revision ID: 0037
+Revises: 0036
 """
 
 import sqlalchemy as sa
@@ -9,8 +9,8 @@ from alembic import op
 
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-revision = "0035"
-down_revision = "0034"
+revision = "0037"
+down_revision = "0036"
 branch_labels = None
 depends_on = None
 
