@@ -20,6 +20,8 @@ COMMANDS = {
     "project": ("app.cli.projects", "project_group"),
     "release": ("app.cli.releases", "release_group"),
     "search": ("app.cli.search", "search_group"),
+    "backup": ("app.cli.backup", "backup_command"),
+    "restore": ("app.cli.backup", "restore_command"),
     "demo": ("app.cli.demo", "demo_command"),
     "erase": ("app.cli.erase", "erase_command"),
     "verify": ("app.cli.verify", "verify"),
