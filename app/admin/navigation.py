@@ -79,6 +79,8 @@ _PROJECTS = (
     "remove_upstream",
     "revoke_project_key",
     "end_project",
+    "list_of_erasures",
+    "show_erasure",
 )
 _TEST_ERRORS = ("old_trigger", "show_test_error", "test_all_projects", "show_all_test_errors")
 # First what one looks at, then what one looks after, then the foot.

@@ -90,7 +90,7 @@ def restore_command(context: click.Context, file: Path, no_event: bool) -> None:
     _say(str(file), "is restored", found)
     say("every table has the rows of the manifest, and the accounting adds up")
     with quiet(config):
-        note_backup(current_store(), found.created_at)
+        note_backup(current_store(), found.created_at, "restored", file.name)
         if not no_event and verify_projects(str(OWN_PROJECT_ID), as_json=False):
             context.exit(EVENT_FAILED)
 
@@ -100,7 +100,7 @@ def _make(path: Path) -> None:
     _check_there(store)
     with recording():
         made = make_backup(store, _folders(before_opening("config")), path, _bar)
-        note_backup(store, made.manifest.created_at)
+        note_backup(store, made.manifest.created_at, "backed_up", path.name)
     _say(str(path), f"has {made.size_bytes / 1e6:,.1f} MB and was verified", made.manifest)
 
 

@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from app.accounts.tables import audit_log
 from app.cli import backup as commands
 from app.events.tables import events
 from app.store import utc_now
@@ -52,7 +53,8 @@ def test_backup_is_made_verified_and_shown(
 
 @pytest.mark.parametrize(("age", "code"), [("26h", 0), ("2d", 0), ("25h", 1), ("90m", 1)])
 def test_age_of_the_last_backup_has_an_exit_code(app: Flask, age: str, code: int) -> None:
-    note_backup(parts_of(app).store, utc_now() - timedelta(hours=25, minutes=30))
+    at = utc_now() - timedelta(hours=25, minutes=30)
+    note_backup(parts_of(app).store, at, "backed_up", "b.zip")
     done = run(app, "backup", "--check-age", age)
     assert (done.exit_code, done.output) == (code, "last verified backup: 25.5 h ago\n")
 
@@ -81,6 +83,8 @@ def test_restored_store_passes_an_event_and_a_second_restore_is_refused(
     with parts_of(other).store.read() as conn:
         titles = set(conn.scalars(select(events.c.title)))
         assert titles == {"one", "TrialError: flask verify: a test error"}
+        done_here = select(audit_log.c.action, audit_log.c.target, audit_log.c.actor)
+        assert conn.execute(done_here).all() == [("restored", "b.zip", "command line")]
     assert run(other, "backup", "--check-age", "1h").exit_code == 0
     third = make_app(opens_store=False, **new)
     again = run(third, "restore", tmp_path / "b.zip")
