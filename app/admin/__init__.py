@@ -26,6 +26,7 @@
     projects   the list, a project with its keys and limits, its set-up page (project_setup, with
                the lines of setup_lines)
     status     the state of the service, the machine and the store
+    settings   every setting, with its value and where it came from
 
 Every view reads inside ``with current_store().read()`` and renders the page after that block.
 A slow browser therefore never keeps a read transaction open.
@@ -80,6 +81,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     rules,  # noqa: F401
     search_box,  # noqa: F401
     session,  # noqa: F401
+    settings,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
     test_all_projects,  # noqa: F401

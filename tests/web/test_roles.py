@@ -48,7 +48,7 @@ PAGES: dict[tuple[str, str | None], str] = {
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",
     ("admin", "admin"): """
-        new_project end_project remove_upstream revoke_project_key new_alert_rule
+        show_settings new_project end_project remove_upstream revoke_project_key new_alert_rule
         delete_memories list_of_erasures show_erasure""",
 }
 OF_PAGE = {f"admin.{name}": roles for roles, names in PAGES.items() for name in names.split()}
