@@ -19,12 +19,14 @@
     releases   the list of releases, and the page of a release
     feedback   feedback of users about errors
     memories   the users with memories, their memories, the state of the index
+    erasing    erase a person: count, then erase
     rules      grouping rules, and trying a rule before it is saved
     alerts     notifications, and one with every attempt to send it (channels: alert_channels)
     triage     resolve, ignore, reopen, comment; from the list: bulk
     projects   the list, a project with its keys and limits, its set-up page (project_setup, with
                the lines of setup_lines)
     status     the state of the service, the machine and the store
+    settings   every setting, with its value and where it came from
 
 Every view reads inside ``with current_store().read()`` and renders the page after that block.
 A slow browser therefore never keeps a read transaction open.
@@ -62,6 +64,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     bulk,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
+    erasing,  # noqa: F401
     event,  # noqa: F401
     events,  # noqa: F401
     feedback,  # noqa: F401
@@ -78,6 +81,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     rules,  # noqa: F401
     search_box,  # noqa: F401
     session,  # noqa: F401
+    settings,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
     test_all_projects,  # noqa: F401

@@ -79,6 +79,8 @@ _PROJECTS = (
     "remove_upstream",
     "revoke_project_key",
     "end_project",
+    "list_of_erasures",
+    "show_erasure",
 )
 _TEST_ERRORS = ("old_trigger", "show_test_error", "test_all_projects", "show_all_test_errors")
 # First what one looks at, then what one looks after, then the foot.
@@ -96,7 +98,7 @@ GROUPS = (
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
     ),
-    (Page("Status", "status"), Page("API", "api.reference")),
+    (Page("Status", "status"), Page("Settings", "show_settings"), Page("API", "api.reference")),
 )
 PAGES = tuple(page for group in GROUPS for page in group)
 _ENTRY_OF = {name: page for page in PAGES for name in page.endpoints()}

@@ -14,7 +14,7 @@ from app.web.current import current_store
 
 
 @bp.get("/live/completions")
-@access.admin
+@access.views
 def completions() -> ResponseReturnValue:
     """Return completions of ``?word=``, for ``?list=issues`` or ``events``."""
     word = clean_text(request.args.get("word", ""))

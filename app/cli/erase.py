@@ -9,13 +9,13 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from app.accounts import audit
 from app.erasing import run
 from app.erasing.identifier import Identifier, Kind, WrongIdentifier
+from app.erasing.jobs import places_here
 from app.erasing.records import ErasingAlready
 from app.erasing.report import LABELS, Report
-from app.memory import current_memories
 from app.output import command_error, say, usage_error
-from app.web.current import current_destinations, current_intake, current_store
 
 _STDIN = "-"
 _HELP = "%s; - reads it from stdin, so that it stands in no list of processes."
@@ -51,7 +51,8 @@ def erase_command(
             return
         click.confirm("Erase it?", abort=True, err=True)
     try:
-        begun = run.run(places, identifier, secret_here(), "command", is_dry=False)
+        actor = audit.current_caller().actor
+        begun = run.begin(places, identifier, secret_here(), actor, is_dry=False)
     except ErasingAlready as error:
         raise command_error(str(error)) from error
     with _bar(run.size_of(places, is_dry=False), "erasing") as bar:
@@ -59,16 +60,6 @@ def erase_command(
     _print(report, as_json)
     if report.left:
         raise command_error(f"{report.left} more were found at the end: run it again")
-
-
-def places_here() -> run.Places:
-    """Return where this application has personal data."""
-    return run.Places(
-        current_store(),
-        current_destinations(),
-        current_intake().emergency,
-        lambda: current_memories().index.identity,
-    )
 
 
 def secret_here() -> str:

@@ -107,7 +107,7 @@ def erase(
     return task.report
 
 
-def run(places: Places, identifier: Identifier, secret: str, actor: str, *, is_dry: bool) -> Run:
+def begin(places: Places, identifier: Identifier, secret: str, actor: str, *, is_dry: bool) -> Run:
     """Begin a run that is noted in the store.
 
     :param secret: the key of the hash of the identifier that is noted.
@@ -131,7 +131,7 @@ class Run:
 
     def finish(self, progress: Progress = lambda count: None) -> Report:
         """Do the work, and note how it ended."""
-        total, done, noted_at = size_of(self.places, is_dry=self.is_dry), 0, 0.0
+        total, done, noted_at = 0, 0, 0.0
 
         def advance(count: int) -> None:
             nonlocal done, noted_at
@@ -143,10 +143,14 @@ class Run:
 
         state, report = records.FAILED, Report()
         try:
+            total = size_of(self.places, is_dry=self.is_dry)
             report = (count if self.is_dry else erase)(self.places, self.identifier, advance)
             state = records.DONE
         except Stopped:
             state = records.STOPPED
+        except Exception as error:
+            report.notes.append(f"it failed, and can be run again: {type(error).__name__}")
+            raise
         finally:
             records.end(self.places.store, self.id, self.owner, state, report)
         log.info("run %d of erasing ended: %s, %d found", self.id, state, report.found)

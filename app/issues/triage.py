@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
+from app.issues.followers import follow_end
 from app.issues.groupings import delete_groupings
 from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.ignoring import NOT_IGNORED, ignored_values, newest_release
@@ -126,7 +127,10 @@ def set_status(
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
     changed = sorted((row.id, row.resolved_in) for row in found)
     _write(conn, changed, KINDS[status], actor, now, note)
-    return [issue_id for issue_id, _ in changed]
+    ids = [issue_id for issue_id, _ in changed]
+    if status == IssueStatus.RESOLVED:
+        follow_end(conn, ids, actor, now)
+    return ids
 
 
 def _values_of(
@@ -265,6 +269,7 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     conn.execute(update(issues).where(columns.merged_into.in_(issue_ids)).values(status=DELETED))
     gone = sorted(conn.scalars(statement.returning(columns.id)))
     delete_groupings(conn, gone)
+    follow_end(conn, gone, None, utc_now())
     return gone
 
 

@@ -48,6 +48,7 @@ TABLE = [
     ("/memories", "memories"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
+    ("/api/erasures", "read"),
 ]
 READS = [
     "/api/events",
@@ -67,6 +68,7 @@ READS = [
     "/memories?user_id=ada",
     "/api/releases",
     "/api/series",
+    "/api/erasures",
     "/system/status",
     "/metrics",
     "/openapi.json",
