@@ -111,7 +111,8 @@ class SqlitePlace(Place):
         free, needed = shutil.disk_usage(folder).free, GROWTH * unpacked_bytes
         if free < needed:
             raise BackupError(
-                f"{folder} has {free / 1e6:,.0f} MB free, the store needs about {needed / 1e6:,.0f} MB"
+                f"{folder} has {free / 1e6:,.0f} MB free, the store needs about "
+                f"{needed / 1e6:,.0f} MB"
             )
 
     @contextmanager
