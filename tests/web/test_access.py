@@ -46,6 +46,7 @@ TABLE = [
     ("/api/ai-calls", "read"),
     ("/api/metrics", "read"),
     ("/memories", "memories"),
+    ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
 ]
@@ -56,6 +57,7 @@ READS = [
     "/api/rules",
     "/api/feedback",
     "/api/alerts",
+    "/api/audit",
     "/api/alerts/channels",
     "/api/alerts/rules",
     "/api/deliveries",
