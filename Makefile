@@ -66,7 +66,7 @@ bench: $(VENV)/.installed-dev ## Measure what the service costs (only=ingest for
 chaos: $(VENV)/.installed-dev ## Kill, fill and break it, and count what is lost
 	@$(BIN)/python -m benchmarks.chaos
 
-scenarios: $(VENV)/.installed-dev ## Play what people meet: a broken Sentry, a bad deploy, a customer who writes, the first hour
+scenarios: $(VENV)/.installed-dev ## Play what people meet: a broken Sentry, a bad deploy, a customer who writes, a first hour, a bad day
 	@$(BIN)/python -m benchmarks.scenarios
 
 lock: ## Compile requirements*.in into the locked files (needs uv)

@@ -19,6 +19,7 @@ from datetime import timedelta
 from app.accounts import audit
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
+from app.alerts.outage import Outage
 from app.alerts.rules.kind import Parts
 from app.alerts.task import GATHER, AlertTask
 from app.delivery.accounting import check
@@ -121,8 +122,9 @@ class Worker:
         measured = Parts(destinations, config.DATA_DIR, intake)
         every_s = config.ALERTS_EVALUATE_EVERY_S
         evaluator = Evaluator(store, measured, every_s, min(GATHER, timedelta(seconds=every_s) / 3))
+        outage = Outage(store, dispatcher.senders, config.DATA_DIR, config.public_url)
         self._tasks = [
-            AlertTask(store, dispatcher, evaluator, every_s, self.owner),
+            AlertTask(store, dispatcher, evaluator, outage, every_s, self.owner),
             *(make(self.owner) for make in tasks),
             PressureTask(store, self.owner, config.MAX_STORE_BYTES),
             CountingTask(store, self.owner),

@@ -7,11 +7,12 @@ HTTP, in a service with production settings. Then pages, API, metrics and health
 person and a program read them, and compared with the sent events. At the end everything is
 repaired, and every event must have arrived at its Sentry once.
 
-*Deploy*, *customer* and *first hour* have modules of their own.
+The other parts have modules of their own.
 
     scenarios.py          the steps            scenarios_pages.py      reading pages
     scenarios_checks.py   the checks           scenarios_deploy.py     a bad deploy
     scenarios_first_hour.py   a fresh clone    scenarios_customer.py   a customer writes
+    scenarios_clone.py     any commit          scenarios_bad_day.py   upgrade, restore, full disk
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import scenarios_customer, scenarios_deploy, scenarios_first_hour
+from benchmarks import scenarios_bad_day, scenarios_customer, scenarios_deploy, scenarios_first_hour
 from benchmarks.scenarios_checks import WAYS, Case, check_broken, check_mended, check_trigger
 from benchmarks.scenarios_pages import Person, serving_person
 from benchmarks.second_door import report
@@ -40,7 +41,7 @@ BUGS = 5
 # Three attempts that time out open a circuit. Each takes ten seconds, at worst one after another.
 BROKEN_WITHIN_S = 90
 MENDED_WITHIN_S = 90
-PARTS_OF_IT = ("broken", "deploy", "customer", "first-hour")
+PARTS_OF_IT = ("broken", "deploy", "customer", "first-hour", "bad-day")
 WORDS = ("Atlas", "Birke", "Cobalt", "Dune", "Ember", "Fjord", "Garnet", "Harbour", "Isar", "Juno")
 PARTS = ("backend", "shop", "mobile", "billing & tax", "<edge>", "search")
 
@@ -185,6 +186,9 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=200, help="a project, at least (%(default)s)")
     parser.add_argument("--seed", type=int, help="of names and numbers (another one each time)")
     parser.add_argument("--part", choices=PARTS_OF_IT, help="only this one")
+    parser.add_argument(
+        "--early-events", type=int, default=100_000, help="of the bad day's store (%(default)s)"
+    )
     options = parser.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     parts = {
@@ -192,6 +196,7 @@ def main() -> int:
         "deploy": ("a bad deploy", lambda: scenarios_deploy.play(seed)),
         "customer": ("a customer writes", lambda: scenarios_customer.play(seed)),
         "first-hour": ("the first hour of an operator", scenarios_first_hour.play),
+        "bad-day": ("an operator's bad day", lambda: scenarios_bad_day.play(options.early_events)),
     }
     wrong: list[str] = []
     for part, (title, run) in parts.items():

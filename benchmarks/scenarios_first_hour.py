@@ -10,11 +10,9 @@ during 500 events: every event that was answered with 200 is stored.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,44 +24,12 @@ from pathlib import Path
 import urllib3
 
 from benchmarks.envelopes import envelope_of, event_of
+from benchmarks.scenarios_clone import Clone, lay_out
 from benchmarks.scenarios_pages import Person
-from config import ROOT
-from tests.server_process import Server, free_port, http, wait_for
+from tests.server_process import free_port, http, wait_for
 
 READY_WITHIN_S = 4.0
 EVENTS, CALLERS, KILLED_AFTER = 500, 4, 200
-# What the image and the compose file set for every start.
-IMAGE = {"API_HOST": "127.0.0.1", "WEB_CONCURRENCY": "2", "PYTHONUNBUFFERED": "1"}
-
-
-class Clone(Server):
-    """The service from a clone, with the environment of a container and nothing else.
-
-    :param folder: what stands for the container; the clone is below it.
-    """
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.folder, self.clone = folder, folder / "clone"
-        self.port, self.url = port, f"http://127.0.0.1:{port}"
-        self.data_dir, self.log = folder / "data", folder / "log"
-        self.began = time.monotonic()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                ["gunicorn"], cwd=self.clone, env=self.environ(), stdout=log, stderr=log
-            )
-
-    def environ(self) -> dict[str, str]:
-        """Return the environment of the process."""
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        own = {"PATH": path, "HOME": str(self.folder), "DATA_DIR": str(self.data_dir)}
-        return IMAGE | own | {"API_PORT": str(self.port)}
-
-    def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the service beside it."""
-        command = ["flask", *arguments]
-        return subprocess.run(
-            command, cwd=self.clone, env=self.environ(), capture_output=True, text=True
-        )
 
 
 def play() -> list[str]:
@@ -73,12 +39,10 @@ def play() -> list[str]:
         ExitStack() as stack,
     ):
         folder, port = Path(name), free_port()
-        subprocess.run(["git", "clone", "-q", str(ROOT), str(folder / "clone")], check=True)
-        # The image is compiled when it is built.
-        subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder / "clone")])
+        lay_out("HEAD", folder / "clone")
 
         def start() -> Clone:
-            server = Clone(folder, port)
+            server = Clone(folder / "clone", folder / "data", port)
             stack.callback(server.stop)
             server.wait_ready()
             return server

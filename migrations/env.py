@@ -6,6 +6,7 @@ from alembic import context
 import app.accounts.tables
 import app.alerts.tables
 import app.delivery.tables
+import app.erasing.tables
 import app.events.tables
 import app.intake.tables
 import app.issues.tables

@@ -15,6 +15,7 @@ from app.alerts.channels import stored as stored_channels
 from app.alerts.channels.kind import KINDS as CHANNEL_KINDS
 from app.alerts.channels.stored import Channel
 from app.alerts.evaluation import Evaluator
+from app.alerts.outage import Outage
 from app.alerts.rules import changes
 from app.alerts.rules.changes import change_rule, ensure_presets
 from app.alerts.rules.kind import KINDS, Parts
@@ -50,7 +51,16 @@ def evaluate(app: Flask) -> None:
 def alert_loop_of(app: Flask, owner: str) -> AlertTask:
     parts = parts_of(app)
     every_s = parts.config.ALERTS_EVALUATE_EVERY_S
-    return AlertTask(parts.store, parts.dispatcher, evaluator_of(app), every_s, owner)
+    return AlertTask(
+        parts.store, parts.dispatcher, evaluator_of(app), outage_of(app), every_s, owner
+    )
+
+
+def outage_of(app: Flask) -> Outage:
+    parts = parts_of(app)
+    return Outage(
+        parts.store, parts.dispatcher.senders, parts.config.DATA_DIR, parts.config.public_url
+    )
 
 
 def send_due(app: Flask) -> int:

@@ -149,8 +149,8 @@ def make_app(make_config: Callable[..., Config]) -> Iterator[Callable[..., Flask
     """Build applications, and close them at the end."""
     made: list[Flask] = []
 
-    def make(**overrides: object) -> Flask:
-        made.append(create_app(make_config(**overrides)))
+    def make(*, opens_store: bool = True, **overrides: object) -> Flask:
+        made.append(create_app(make_config(**overrides), opens_store=opens_store))
         return made[-1]
 
     # The SDK keeps each untraced request with the scope it came in. This scope ends with the test.

@@ -18,9 +18,11 @@ import pytest
 import urllib3
 from sqlalchemy import update
 
+from app.alerts.channels.stored import add_channel
 from app.projects import create_project, projects
 from app.store import Store
 from config import ROOT
+from tests.receivers import Receiver
 from tests.server_process import (
     Server,
     http,
@@ -164,18 +166,46 @@ def test_full_disk_leaves_answers_as_they_were_and_the_events_come_back(tmp_path
         assert server.get("/system/status")["accounting"]["balanced"]
 
 
-def test_full_disk_fails_readiness_until_there_is_room_again(tmp_path: Path) -> None:
+def test_full_disk_fails_readiness_and_one_process_tells_until_there_is_room_again(
+    tmp_path: Path,
+) -> None:
     data = tmp_path / "data"
-    with serving(data, WEB_CONCURRENCY="1") as server:
-        server.test_error("before")
-        # Less than a page: a log that begins anew within its old size would take the write.
-        limit_file_size(server, 4096)
-        server.test_error("while it is full")
-        ready = f"{server.url}/health/ready"
-        wait_for(lambda: http.request("GET", ready).status == 503)
-        assert server.get("/health/ready")["checks"]["store"] == "fail"
-        limit_file_size(server, resource.RLIM_INFINITY)
-        wait_for(lambda: http.request("GET", ready).status == 200)
+    private = {"ALERTS_ALLOW_PRIVATE_TARGETS": "on"}
+    with Receiver() as sink:
+        add_webhook(data, sink.url)
+        with serving(data, WEB_CONCURRENCY="2", **private) as server:
+            # The rule that names the channels is made when rules are first evaluated.
+            wait_for(lambda: has_rules(data))
+            server.test_error("before")
+            # Less than a page: a log that begins anew within its old size would take the write.
+            limit_file_size(server, 4096)
+            server.test_error("while it is full")
+            ready = f"{server.url}/health/ready"
+            wait_for(lambda: http.request("GET", ready).status == 503)
+            assert server.get("/health/ready")["checks"]["store"] == "fail"
+            wait_for(lambda: "disk" in kinds(sink))
+            limit_file_size(server, resource.RLIM_INFINITY)
+            wait_for(lambda: http.request("GET", ready).status == 200)
+    assert kinds(sink).count("disk") == 1
+
+
+def add_webhook(data: Path, url: str) -> None:
+    """Store a channel in a new store."""
+    store = Store(f"sqlite:///{data / 'devenviro.sqlite3'}")
+    store.open()
+    values = {"kind": "webhook", "name": "on call", "address": url, "secret": "s" * 20}
+    with store.write() as conn:
+        add_channel(conn, values | {"enabled": True})
+    store.dispose()
+
+
+def has_rules(data: Path) -> bool:
+    with closing(sqlite3.connect(data / "devenviro.sqlite3")) as conn:
+        return bool(conn.execute("SELECT count(*) FROM alert_rules").fetchone()[0])
+
+
+def kinds(sink: Receiver) -> list[str]:
+    return [one.json["kind"] for one in sink.received]
 
 
 def test_read_only_store_leaves_answers_as_they_were_and_the_events_come_back(

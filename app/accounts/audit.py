@@ -63,6 +63,8 @@ ACTIONS = {
     "grouping_rule_deleted": "deleted a grouping rule",
     "exported": "exported data",
     "erased": "erased a person",
+    "backed_up": "made a backup",
+    "restored": "restored a backup",
 }
 # A flood of requests must not fill the disk: beyond this number the oldest entries are removed.
 MAX_ENTRIES = 200_000

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, or_, select, tuple_, update
 
 from app.accounts.tables import login_attempts
 from app.store import Store, replaced, upsert, utc_now
@@ -150,6 +150,13 @@ class LoginThrottle:
             conn.execute(delete(login_attempts).where(of_addresses))
             conn.execute(delete(login_attempts).where(of_name))
         return count
+
+
+def rows_of(*, name: str | None = None, address: str | None = None) -> ColumnElement[bool]:
+    """Return the SQL condition for the counters of a name, or of the network of an address."""
+    if name is not None:
+        return login_attempts.c.name_hash == _digest(f"name:{name.casefold()}")
+    return login_attempts.c.source_hash == _digest(f"address:{network_of(address)}")
 
 
 def network_of(address: str | None) -> str:

@@ -19,6 +19,7 @@
     releases   the list of releases, and the page of a release
     feedback   feedback of users about errors
     memories   the users with memories, their memories, the state of the index
+    erasing    erase a person: count, then erase
     rules      grouping rules, and trying a rule before it is saved
     alerts     notifications, and one with every attempt to send it (channels: alert_channels)
     triage     resolve, ignore, reopen, comment; from the list: bulk
@@ -67,6 +68,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     bulk,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
+    erasing,  # noqa: F401
     event,  # noqa: F401
     events,  # noqa: F401
     feedback,  # noqa: F401
@@ -78,6 +80,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401
+    query_completion,  # noqa: F401
     releases,  # noqa: F401
     rules,  # noqa: F401
     search_box,  # noqa: F401

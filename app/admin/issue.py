@@ -17,18 +17,18 @@ from app.admin import bp
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.header import header_from
 from app.admin.issue_event import shown_event
+from app.admin.issue_facts import IssueFacts, read_facts
 from app.admin.issue_range import read_met
 from app.admin.issue_sentry import at_sentry
 from app.admin.issue_tabs import TABS, chosen_tab
 from app.admin.issue_tags import issue_tags
 from app.admin.last_project import remember
-from app.admin.lookups import comments_of, issue_with_project, user_names
+from app.admin.lookups import issue_with_project
 from app.events.queries import count_deliveries
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.overflow import types_of
 from app.issues.queries import tags_of
 from app.issues.similar import WORTH_SHOWING, similar_to
-from app.issues.similarity_index import is_complete
 from app.issues.triage import MAX_NOTE
 from app.store import utc_now
 from app.web import access
@@ -55,31 +55,32 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
         remember(issue.project_id)
         header = header_from(conn)
         destination = header.destination_of(conn, issue.project_id)
+        facts = read_facts(conn, issue.id, COMMENTS)
         fields = {
             "met": read_met(conn, issue),
             "sentry": at_sentry(count_deliveries(conn, issue.id), destination, utc_now()),
-            "users": user_names(conn),
-            "event": None if tab else shown_event(conn, issue, destination),
-            **(TABS[tab](conn, issue) if tab else _side(conn, issue)),
+            "users": facts.users,
+            "event": None if tab else shown_event(conn, issue, destination, facts.groupings),
+            **(TABS[tab](conn, issue) if tab else _side(conn, issue, facts)),
         }
     return render_template(
         "issue.html", issue=issue, tab=tab, max_note=MAX_NOTE, header=lambda: header, **fields
     )
 
 
-def _side(conn: Connection, issue: Row[Any]) -> dict[str, Any]:
+def _side(conn: Connection, issue: Row[Any], facts: IssueFacts) -> dict[str, Any]:
     similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
     said = FeedbackFilter(issue_id=issue.id)
     types = types_of(conn, issue.id) if issue.is_other else []
     return {
         "tags": issue_tags(tags_of(conn, issue.id), has_types=bool(types)),
         "types": types,
-        "all_compared": bool(similar) or is_complete(conn),
+        "all_compared": bool(similar) or facts.all_compared,
         "is_compared": issue.own_terms is not None,
         "similar": similar,
         "feedback": page_of_feedback(conn, said, limit=SHOWN_BESIDE + 1).rows
         if issue.has_feedback
         else [],
         "shown_feedback": SHOWN_BESIDE,
-        "comments": comments_of(conn, issue.id, COMMENTS) if issue.has_comments else [],
+        "comments": facts.comments,
     }

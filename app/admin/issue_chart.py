@@ -38,7 +38,6 @@ def issue_chart(
     html = _charts.get(key)
     if html is None:
         series = events_of_projects(conn, range, *scope)
-        # Of demo projects there is no chart: they are in no total.
         is_empty = not any(point.events for point in series.points) and not any(series.before)
         drawn: Any = current_app.jinja_env.get_template("_charts.html").module
         html = "" if is_empty else str(drawn.range_chart(range_chart(series)))

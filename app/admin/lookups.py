@@ -9,23 +9,18 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, Row, Select, bindparam, func, literal, select, text
 
-from app.accounts.tables import users
 from app.events.tables import events
 from app.issues.queries import MAX_ROW_NUMBER
 from app.issues.similar import compared_columns
-from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues, transitions
+from app.issues.tables import IS_TEST, MERGED, STATUSES, feedback, issues
 from app.projects import projects
 from app.store import DriverStatement
 
 # The position of an event is counted up to this distance from either end of its issue.
 MAX_STEPS = 1000
-# In how many rows of an issue's history its comments are looked for.
-MAX_HISTORY = 200
 # How many of the newest events are read for the choices of a filter.
 RECENT = 1000
 
-
-_USER_NAMES = DriverStatement(lambda _: select(users.c.username).order_by(users.c.username))
 
 # The choices of each store as they were when its newest event had this row id.
 _recent: WeakKeyDictionary[Engine, tuple[int | None, dict[str, list[str]]]] = WeakKeyDictionary()
@@ -58,8 +53,8 @@ def test_issues(conn: Connection, issue_ids: Collection[int]) -> set[int]:
 def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     """Return an issue, or the one that it was merged into, with what its page needs beside it.
 
-    :return: a row of ``issues`` with ``project_name``, ``source_url``, ``has_feedback``,
-        ``has_comments`` and the columns for similar issues; ``None`` when it does not exist.
+    :return: a row of ``issues`` with ``project_name``, ``source_url``, ``has_feedback``
+        and the columns for similar issues; ``None`` when it does not exist.
     """
     if not 0 < issue_id < MAX_ROW_NUMBER:
         return None
@@ -69,22 +64,15 @@ def issue_with_project(conn: Connection, issue_id: int) -> Row[Any] | None:
     return row if row is not None and row.status in STATUSES else None
 
 
-def comments_of(conn: Connection, issue_id: int, limit: int) -> list[Row[Any]]:
-    """Return the newest comments among the newest :data:`MAX_HISTORY` history rows of an issue."""
-    return list(conn.execute(_comments().limit(limit), {"issue": issue_id}))
-
-
 @cache
 def _issue() -> Select[Any]:
     said = select(literal(1)).where(feedback.c.issue_id == issues.c.id).correlate(issues)
-    comments = select(literal(1)).select_from(_comments().subquery())
     return (
         select(
             issues,
             projects.c.name.label("project_name"),
             projects.c.source_url,
             said.exists().label("has_feedback"),
-            comments.exists().label("has_comments"),
             *compared_columns(),
         )
         .join(projects, projects.c.id == issues.c.project_id)
@@ -92,22 +80,10 @@ def _issue() -> Select[Any]:
     )
 
 
-@cache
-def _comments() -> Select[Any]:
-    of_issue = select(transitions).where(transitions.c.issue_id == bindparam("issue"))
-    newest = of_issue.order_by(transitions.c.id.desc()).limit(MAX_HISTORY).subquery()
-    return select(newest).where(newest.c.kind == "commented").order_by(newest.c.id.desc())
-
-
 def project_names(conn: Connection) -> dict[int, str]:
     """Return the names of all projects by id, also of those whose data is still being removed."""
     named = select(projects.c.id, projects.c.name).where(projects.c.purged_at.is_(None))
     return {row.id: row.name for row in conn.execute(named)}
-
-
-def user_names(conn: Connection) -> list[str]:
-    """Return the names of all users, sorted."""
-    return [name for (name,) in _USER_NAMES.fetch(conn, {})]
 
 
 def project_options(names: dict[int, str]) -> dict[str, str]:

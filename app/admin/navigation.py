@@ -79,6 +79,8 @@ _PROJECTS = (
     "remove_upstream",
     "revoke_project_key",
     "end_project",
+    "list_of_erasures",
+    "show_erasure",
 )
 _PEOPLE = (
     Page("Users", "list_of_users", ("show_user", "set_user_password")),

@@ -33,6 +33,7 @@ from app.store import utc_now
 from app.store.disks import fullest
 from app.web import access
 from app.web.current import current_config, current_destinations, current_intake, current_store
+from app.web.last_backup import last_backup
 
 # The newest events that are shown.
 RECENT = 5
@@ -84,6 +85,7 @@ def start() -> ResponseReturnValue:
         ),
         totals=totals,
         checked_at=checked_at,
+        backup_at=last_backup(counted),
         is_checked=checked_at is not None and now - checked_at < CHECK_LASTS,
         terms=terms(totals, has_sentry=has_sentry),
         most=most,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from flask import render_template
@@ -36,12 +37,13 @@ class Finding(NamedTuple):
 def status() -> ResponseReturnValue:
     """Show the state of the service, the process, the machine and the store."""
     report = system.status()
-    totals = report["accounting"]
+    totals, backup_at = report["accounting"], report["last_verified_backup_at"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
         "status.html",
         report=report,
         totals=totals,
+        backup_at=datetime.fromisoformat(backup_at) if backup_at else None,
         terms=terms(totals, has_sentry=has_sentry) if totals else [],
         findings=list(findings(report)),
         refused=report["refused"],

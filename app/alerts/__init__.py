@@ -11,4 +11,5 @@ naming         issues that a notification names     wording      its title and l
 messages       a notification as it is sent         reach        whether alerts reach anybody
 http_sender    one request to a checked address     mail         one message by SMTP
 targets        whether an address is allowed: checked when it is saved and when it is used
+outage         tells that the store cannot be written, without the store
 """

@@ -14,8 +14,10 @@ from datetime import timedelta
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.notifications import KEPT, forget_before
+from app.alerts.outage import Outage
 from app.store import Store, StoreError, utc_now
 from app.store.leased_task import LeasedTask
+from app.store.recording import recording
 
 log = logging.getLogger("app.tracker")
 
@@ -30,19 +32,34 @@ class AlertTask(LeasedTask):
     """The alert task of a process.
 
     :param every_s: interval between evaluations in seconds. Every run sends due notifications.
+    :param outage: looked at in every process, with the lease or without.
     """
 
     name = "alerts"
     poll_s = 2.0
 
     def __init__(
-        self, store: Store, dispatcher: Dispatcher, evaluator: Evaluator, every_s: float, owner: str
+        self,
+        store: Store,
+        dispatcher: Dispatcher,
+        evaluator: Evaluator,
+        outage: Outage,
+        every_s: float,
+        owner: str,
     ) -> None:
         super().__init__(store, owner)
+        self._outage = outage
         self._dispatcher = dispatcher
         self._evaluator = evaluator
         self._every_s = every_s
         self._evaluates_at = self._dispatches_at = self._forgets_at = float("-inf")
+
+    def run_once(self) -> bool:
+        """Do the work that is due; without a store that takes it, tell people directly."""
+        is_holder = super().run_once()
+        with recording():
+            self._outage.look()
+        return is_holder
 
     def work(self) -> None:
         """Send due notifications. At intervals, also evaluate rules and remove old rows."""

@@ -28,6 +28,7 @@ from app.web.current import (
     current_release,
     current_store,
 )
+from app.web.last_backup import BACKUP_AT
 from config import VERSION
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -57,6 +58,7 @@ _OWN = (
     "accepted",
     "state:",
     _REFUSED,
+    BACKUP_AT,
     observations.PREFIX,
     *(prefix for _, _, _, prefix, _ in _BY_PREFIX),
 )
@@ -134,6 +136,10 @@ def _of_accounting(conn: Connection, counters: Mapping[str, int]) -> Iterator[Me
         if not counter.startswith(_OWN):
             others.add(value, name=counter)
     yield others
+    backup_at = counters.get(BACKUP_AT, 0)
+    yield _one(
+        "last_backup_timestamp_seconds", "gauge", "Of the last verified backup; 0: none.", backup_at
+    )
     balanced = int(accounts["balanced"])
     yield _one("books_balanced", "gauge", "1 if every envelope is accounted for.", balanced)
 

@@ -51,7 +51,11 @@ class RefusedCount(ApiModel):
 
 
 class SystemStatus(ApiModel):
-    """The state of the service, the machine and the store."""
+    """The state of the service, the machine and the store.
+
+    `last_verified_backup_at` is when the snapshot of the last backup was taken that `flask backup`
+    read again to its end; null if there was none.
+    """
 
     service: dict[str, Any]
     process: dict[str, Any]
@@ -61,6 +65,7 @@ class SystemStatus(ApiModel):
     vectors: dict[str, Any]
     sentry: dict[str, Any]
     accounting: Accounting | None
+    last_verified_backup_at: str | None
     counters: dict[str, int]
     items: dict[str, int]
     client_losses: list[ClientLoss]

@@ -115,6 +115,12 @@ def find_event(
     return None if row is None else _stored(row)
 
 
+def find_stored(conn: Connection, row_id: int) -> StoredEvent | None:
+    """Return an event with its payload by its row id, ``None`` when it is not stored."""
+    row = conn.execute(_with_body().where(events.c.id == row_id)).first()
+    return None if row is None else _stored(row)
+
+
 def find_events(conn: Connection, ids: Collection[tuple[int, str]]) -> list[StoredEvent]:
     """Return events with their payloads, without those that are not stored.
 

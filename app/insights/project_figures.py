@@ -5,7 +5,8 @@
         series = series_of_projects(conn, chosen, project_id, environment)
     figures, series = overview_of_projects(conn, chosen, project_id)
 
-Without a project they are those of all projects but the demo projects. Events that the background
+Without a project they are those of all projects but the demo projects, except for the chart of the
+list of issues, which shows those of demo projects, too. Events that the background
 task has not counted yet (:mod:`app.stats.environments`) are added. New issues are those of all
 environments. Test errors are not counted.
 """
@@ -84,11 +85,13 @@ class Scope(NamedTuple):
     """Whose events are counted; ``None`` stands for all projects or environments.
 
     :param ids: the ids of the environments, or a query for them.
+    :param has_demo: whether all projects include the demo projects.
     """
 
     project_id: int | None
     environment: str | None
     ids: Sequence[int] | Select[Any]
+    has_demo: bool = False
 
     @property
     def subjects(self) -> list[Subject]:
@@ -135,23 +138,28 @@ def series_of_projects(
 def events_of_projects(
     conn: Connection, range: Range, project_id: int | None = None, environment: str | None = None
 ) -> Series:
-    """Return the series of a project and environment; the users of a step are not known."""
-    scope = _scope_of(conn, project_id, environment)
+    """Return the series of a project and environment; the users of a step are not known.
+
+    Without a project it is that of all projects with the demo projects.
+    """
+    scope = _scope_of(conn, project_id, environment, has_demo=True)
     window = window_of(range, step_s=range.step_s)
     return make_series(window, _counts(conn, scope, window), None)
 
 
-def _scope_of(conn: Connection, project_id: int | None, environment: str | None) -> Scope:
+def _scope_of(
+    conn: Connection, project_id: int | None, environment: str | None, *, has_demo: bool = False
+) -> Scope:
     columns = project_environments.c
     query = select(columns.id)
-    if project_id is None:
+    if project_id is None and not has_demo:
         query = query.where(columns.project_id.not_in(DEMO_PROJECTS))
-    else:
+    elif project_id is not None:
         query = query.where(columns.project_id == project_id)
     if environment is None:
-        return Scope(project_id, None, query)
+        return Scope(project_id, None, query, has_demo)
     named = query.where(columns.name == environment)
-    return Scope(project_id, environment, tuple(conn.scalars(named)))
+    return Scope(project_id, environment, tuple(conn.scalars(named)), has_demo)
 
 
 # ---- events -------------------------------------------------------------------------------------
@@ -180,10 +188,11 @@ def _events(dialect: str, scope: Scope, window: Window) -> Iterator[Select[Any]]
         yield of_days.where(of_scope, days.day >= first, days.day < last)
     new = environments.not_counted(dialect, environments.MAX_UNCOUNTED).subquery().c
     is_within = new.hour >= window.begin, new.hour < end, new.is_test.is_not(True)
-    is_of_project: ColumnElement[bool] = new.is_demo.is_not(True)
+    of_new = select(new.hour, literal_column("1").label("events")).where(*is_within)
     if scope.project_id is not None:
-        is_of_project = new.project_id == scope.project_id
-    of_new = select(new.hour, literal_column("1").label("events")).where(is_of_project, *is_within)
+        of_new = of_new.where(new.project_id == scope.project_id)
+    elif not scope.has_demo:
+        of_new = of_new.where(new.is_demo.is_not(True))
     if scope.environment is not None:
         of_new = of_new.where(new.environment == scope.environment)
     yield of_new

@@ -84,12 +84,12 @@ class EmergencyFolder:
         final = self.path / f"{uid}{SUFFIX}"
         part = self.path / f"{uid}.part"
         try:
-            _write_synced(part, data)
+            write_synced(part, data)
             part.rename(final)
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        _sync_folder(self.path)
+        sync_folder(self.path)
 
     def waiting(self) -> Iterator[Waiting]:
         """Yield the envelopes in the folder, oldest first.
@@ -184,7 +184,8 @@ def _modified(path: Path) -> float:
         return 0.0
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, and wait for the disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
@@ -192,7 +193,8 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Wait until the names of a folder are on the disk."""
     # The rename is on the disk only after the folder is synced.
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -77,6 +77,11 @@ def is_complete(conn: Connection) -> bool:
     return conn.execute(_unread(), {"limit": 1, "version": VERSION}).first() is None
 
 
+def unread_issues() -> CompoundSelect[int, int]:
+    """Return the query for an issue that has no terms of the current rules, if there is one."""
+    return _unread().params(limit=1, version=VERSION)
+
+
 def unread(conn: Connection, limit: int) -> list[Unread]:
     """Return issues without terms, oldest first, and then those with terms of older rules."""
     return [Unread(*row) for row in conn.execute(_unread(), {"limit": limit, "version": VERSION})][

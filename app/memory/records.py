@@ -289,6 +289,17 @@ def set_vector(conn: Connection, user_id: str, id: str, version: int, embedding:
     return True
 
 
+def rewrite(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> None:
+    """Change texts of a memory, and drop its vector. The upkeep embeds and indexes it again.
+
+    :param values: the new columns, with the digest of the content.
+    """
+    embedding = {"vector": b"", "model": ""}
+    if "content" not in values:
+        embedding = {}
+    _change(conn, user_id, id, {**values, **embedding})
+
+
 def _values(body: MemoryBody, embedding: Embedding, now: datetime) -> dict[str, Any]:
     return {
         "content": body.content,

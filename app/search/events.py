@@ -65,21 +65,27 @@ def search_events(
 
 
 def newest_matching(
-    conn: Connection, issue_id: int, terms: Sequence[Term], range: Range
-) -> str | None:
-    """Return the event id of the newest event of an issue that fulfils all terms, if there is one.
+    conn: Connection,
+    issue_id: int,
+    terms: Sequence[Term],
+    range: Range,
+    groupings: Sequence[int] | None = None,
+) -> int | None:
+    """Return the row id of the newest event of an issue that fulfils all terms, if there is one.
 
     Terms with a ``*`` inside a word are left out: the index of events does not know them.
 
+    :param groupings: the ids of the issue's groupings, if they are known.
     :raise QueryError: a value of a term cannot be searched for.
     """
     clauses = compile_terms(terms, resolver(conn)).clauses
     span = span_of(conn, range.start, range.end)
     # Older events name no grouping. They are found without its token, but only among the newest.
-    for of_issue in (_of_issue(conn, issue_id), ()):
+    own = _of_issue(conn, issue_id) if groupings is None else _of_groupings(groupings)
+    for of_issue in (own, ()):
         search = Search((*clauses, *of_issue), range.start, range.end, issue_id)
         if found := find_events(conn, search, span, 1).ids:
-            return conn.scalar(select(events.c.event_id).where(events.c.id == found[0]))
+            return found[0]
     return None
 
 
@@ -127,7 +133,11 @@ def _of_issue(conn: Connection, issue_id: int | None) -> tuple[Clause, ...]:
     if issue_id is None:
         return ()
     query = select(groupings.c.id).where(groupings.c.issue_id == issue_id).limit(MAX_WAYS)
-    ways = tuple((Match(tokens.of_grouping(number)),) for number in conn.scalars(query))
+    return _of_groupings(list(conn.scalars(query)))
+
+
+def _of_groupings(ids: Sequence[int]) -> tuple[Clause, ...]:
+    ways = tuple((Match(tokens.of_grouping(number)),) for number in ids)
     return (Clause(ways),) if ways else ()
 
 

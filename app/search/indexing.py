@@ -98,6 +98,26 @@ def forget_events(conn: Connection, event_ids: Collection[int], issue_ids: Colle
         mark_stale(conn, issue_ids)
 
 
+def index_again(
+    conn: Connection, event_ids: Collection[int], issue_ids: Collection[int]
+) -> set[int]:
+    """Index events whose content was changed, in the transaction that changes it.
+
+    :param issue_ids: the issues of the events; their documents are made again soon after.
+    :return: the events that are not in the index yet. The background task may have read one of them
+        before the change, so call this again later.
+    """
+    if not event_ids:
+        return set()
+    up_to = read_state(conn).up_to
+    known = [number for number in event_ids if number <= up_to]
+    read = read_documents(conn, events.c.id.in_(known), limit=len(known)) if known else []
+    if read:
+        full_text(conn).add_events(conn, {event.id: event.document.tokens for event in read})
+    mark_stale(conn, issue_ids)
+    return set(event_ids) - set(known)
+
+
 def forget_issues(conn: Connection, issue_ids: Collection[int]) -> None:
     """Remove the documents of issues, in the transaction that removes the issues or their data."""
     if issue_ids:

@@ -20,6 +20,11 @@ def project_ids(conn: Connection, term: Term) -> list[int]:
     ]
 
 
+def fits_project(term: Term, project_id: int, name: str) -> bool:
+    """Return whether a project fulfils ``project:``, negated or not."""
+    return term.is_negated != any(_is_named(value, project_id, name) for value in term.values)
+
+
 def _is_named(value: Value, project_id: int, name: str) -> bool:
     text = value.text.lower()
     if value.has_wildcard:

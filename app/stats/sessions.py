@@ -197,7 +197,14 @@ class _Changes:
 
 def _state_of(one: SessionUpdates) -> _State:
     did = one.sessions.did
-    return _State(one.sessions.outcome, NOBODY if did is None else _hash(one.project_id, did))
+    return _State(
+        one.sessions.outcome, NOBODY if did is None else user_hash_of(one.project_id, did)
+    )
+
+
+def user_hash_of(project_id: int, did: str) -> int:
+    """Return the hash under which the user of a session is stored."""
+    return _hash(project_id, did)
 
 
 def _hash(*parts: object) -> int:

@@ -284,6 +284,45 @@ class Store:
         with self.read() as conn:
             return int(conn.scalar(select(func.pg_database_size(func.current_database()))) or 0)
 
+    def compact(self, timeout_s: float = 30.0) -> bool:
+        """Write SQLite's file anew and empty its log, or vacuum all tables of PostgreSQL.
+
+        Nothing that was deleted or overwritten is in the SQLite files afterwards. Other writers
+        wait meanwhile, about a second for each 100 MB.
+
+        :param timeout_s: seconds to wait for other writers, and again for readers of the log.
+        :return: whether the log is empty; readers of an old snapshot may prevent it.
+        :raise StoreError: another writer held the store for that long, or the disk is full.
+        """
+        if not self.is_sqlite:
+            with self._translated(), self._writer(True).connect() as conn:
+                conn.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+            return True
+        if not self._writers.acquire(timeout=timeout_s):
+            raise StoreBusy("the store is busy: another writer of this process holds it")
+        try:
+            with self._writing(time.monotonic() + timeout_s), self._translated():
+                return self._compact_sqlite(timeout_s)
+        except sqlite3.Error as error:  # Of the driver, which SQLAlchemy does not translate.
+            raise StoreUnavailable(f"the store failed: {error}") from error
+        finally:
+            self._writers.release()
+
+    def _compact_sqlite(self, timeout_s: float) -> bool:
+        connection = self._writer(True).raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            deadline = time.monotonic() + timeout_s
+            driver.execute("VACUUM")
+            # The first column says whether a reader or a writer was in the way.
+            while driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(POLL_S)
+            return True
+        finally:
+            connection.close()
+
     def wal_bytes(self) -> int:
         """Return the size of SQLite's write-ahead log, 0 if there is none."""
         path = Path(f"{self.url.database}-wal")

@@ -57,6 +57,8 @@ class _ClosingPool(QueuePool):
     share SQLite's index of the log. If one of them could only read it, new ones cannot write.
     """
 
+    # SQLAlchemy names the logger of a pool after its module. Below `app`, details would be logged.
+    _sqla_logger_namespace = "sqlalchemy.pool"
     _is_disposed = False
 
     def dispose(self) -> None:

@@ -30,7 +30,7 @@ def check_file(path: Path, rebuild: Callable[[Path], None] = lambda path: None) 
         the store is empty although there was one. No other process can open the store meanwhile.
     :raise OSError: the lock file cannot be written.
     """
-    guard = _lock_file(path)
+    guard = lock_of(path)
     try:
         fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -87,6 +87,7 @@ def damaged_files(path: Path) -> list[Path]:
     return sorted(file for file in found if not file.name.endswith(("-wal", "-shm")))
 
 
-def _lock_file(path: Path) -> IO[bytes]:
+def lock_of(path: Path) -> IO[bytes]:
+    """Open the file whose lock is held by every process that uses the store."""
     name = path.with_name(f"{path.name}.lock")
     return os.fdopen(os.open(name, os.O_CREAT | os.O_RDWR, 0o600), "r+b")

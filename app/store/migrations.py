@@ -33,8 +33,8 @@ def revision_of(conn: Connection) -> str | None:
     return conn.execute(select(_alembic_version.c.version_num)).scalar_one_or_none()
 
 
-def upgrade(conn: Connection) -> None:
-    """Upgrade the schema to the newest revision.
+def upgrade(conn: Connection, revision: str = "head") -> None:
+    """Upgrade the schema to a revision, by default the newest one.
 
     :raise StoreUnavailable: the database has a revision that this program does not know.
     """
@@ -45,7 +45,7 @@ def upgrade(conn: Connection) -> None:
     config = Config(attributes={"connection": conn})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StoreUnavailable(
             "the store was made by a newer version of this program: run that version"

@@ -121,3 +121,8 @@ def part(name: str) -> Any:
     if open_store is not None:
         open_store()
     return current_app.extensions[_PREFIX + name]
+
+
+def before_opening(name: str) -> Any:
+    """Return a part without opening the store, for commands that must not create or migrate one."""
+    return current_app.extensions[_PREFIX + name]

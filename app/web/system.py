@@ -34,6 +34,7 @@ from app.web.current import (
     current_store,
     registered,
 )
+from app.web.last_backup import BACKUP_AT, last_backup
 from config import VERSION, Config
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -64,6 +65,7 @@ def status() -> dict[str, Any]:
         "store": {"kind": current_store().url.get_backend_name(), "ok": False},
         **{name: section() for name, section in registered("status").items()},
         "accounting": None,
+        "last_verified_backup_at": None,
         "counters": {},
         "items": {},
         "client_losses": [],
@@ -88,12 +90,16 @@ def status() -> dict[str, Any]:
 
 def stored(conn: Connection) -> dict[str, Any]:
     """Return the accounting, the counters and the number of rows."""
+    counted = accounting.read_counters(conn)
+    backup_at = last_backup(counted)
     return {
         "accounting": accounting.accounting(conn),
+        "last_verified_backup_at": backup_at.isoformat() if backup_at else None,
         "counters": {
             name: value
-            for name, value in accounting.read_counters(conn).items()
-            if not name.startswith(PREFIX)  # Counters of requests: /metrics combines them.
+            for name, value in counted.items()
+            # Counters of requests: /metrics combines them.
+            if not name.startswith((PREFIX, BACKUP_AT))
         },
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],

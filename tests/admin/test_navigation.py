@@ -20,7 +20,8 @@ from tests.delivery.shop import add_project
 pytestmark = pytest.mark.one_database
 # Pages that stand for themselves, and answers that are no pages.
 ALONE = {"login", "search", "suggestions", "news", "issue_news", "show_trail"} | {
-    "show_first_event"
+    "show_first_event",
+    "completions",
 }
 FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"} | {
     "show_picture"

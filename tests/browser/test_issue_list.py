@@ -33,3 +33,24 @@ def test_enough_issues_are_visible_below_the_chart(
         assert page.evaluate(VISIBLE) >= least
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert Axe().run(page).response["violations"] == []
+
+
+def test_words_of_the_query_are_completed_by_keyboard(
+    server: Server, new_page: Callable[..., Watched]
+) -> None:
+    server.insert({"message": "of ann", "tags": {"region": "eu west"}})
+    page = new_page().page
+    page.goto("/admin/issues")
+    line = page.get_by_role("combobox", name="Query")
+    line.press_sequentially("regio")
+    page.get_by_role("option", name="region: tag").wait_for()
+    assert Axe().run(page).response["violations"] == []
+    line.press("ArrowDown")
+    line.press("Enter")
+    page.get_by_role("option", name='region:"eu west"').wait_for()
+    line.press("ArrowDown")
+    line.press("Tab")
+    assert line.input_value() == 'region:"eu west" '
+    assert page.get_by_role("listbox", name="Completions").count() == 0
+    line.press("Enter")
+    page.wait_for_url("**query=region**")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -60,6 +61,17 @@ def test_demo_is_neither_forwarded_nor_alerted_nor_counted(
     assert refused.status_code == 422 and "never forwarded" in refused.text
     delivery = client.get("/api/deliveries?state=demo").json["deliveries"][0]["id"]
     assert client.post(f"/api/deliveries/{delivery}/replay", json={}).status_code == 409
+
+
+def test_chart_of_the_issues_has_the_events_of_the_issues_below_it(
+    app: Flask, admin_client: FlaskClient, demo: list[int]
+) -> None:
+    for path in ("/admin/issues?period=quarter", f"/admin/issues?period=quarter&project={demo[0]}"):
+        page = admin_client.get(path + "&status=all").text
+        rows = re.findall(r'<td class="num">(\d+)</td>\s*<td class="num">', page)
+        assert f'aria-label="{sum(map(int, rows))} events;' in page
+    worker_of(app).run_once()  # Counts them by the hour, and now from there.
+    assert f'aria-label="{EVENTS} events;' in admin_client.get("/admin/issues?period=quarter").text
 
 
 def test_removed_demo_leaves_nothing(app: Flask, client: FlaskClient, demo: list[int]) -> None:

@@ -49,6 +49,7 @@ TABLE = [
     ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
+    ("/api/erasures", "read"),
 ]
 READS = [
     "/api/events",
@@ -69,6 +70,7 @@ READS = [
     "/memories?user_id=ada",
     "/api/releases",
     "/api/series",
+    "/api/erasures",
     "/system/status",
     "/metrics",
     "/openapi.json",

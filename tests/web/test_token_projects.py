@@ -44,6 +44,9 @@ FOR_ALL = {
     "POST /api/alerts/channels/<int:channel_id>/test",
     "GET /api/deliveries/overview",
     "GET /api/deliveries/actions",
+    "GET /api/erasures",
+    "POST /api/erasures",
+    "GET /api/erasures/<int:run_id>",
     "GET /system/status",
     "GET /metrics",
 }
@@ -188,7 +191,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def path_of(rule: str, of: Objects) -> str:
-    values = {**of._asdict(), "number": 0, "channel_id": 1}
+    values = {**of._asdict(), "number": 0, "channel_id": 1, "run_id": 1}
     if rule.startswith("/api/alerts/"):
         values["rule_id"] = of.alert_rule_id
     for name, value in values.items():

@@ -79,7 +79,7 @@ def verify(context: click.Context, as_json: bool, project: str | None) -> None:
          of a project that has a destination
     """
     if project is not None:
-        with _quiet(current_config()):
+        with quiet(current_config()):
             context.exit(verify_projects(project, as_json))
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # of the proxy
     run = Run(
@@ -92,7 +92,7 @@ def verify(context: click.Context, as_json: bool, project: str | None) -> None:
         destinations=current_destinations(),
     )
     finished = run_checks(CHECKS, run)
-    with _quiet(run.config):
+    with quiet(run.config):
         done = list(finished) if as_json else _printed(run, finished)
     if as_json:
         say(*json.dumps(report(done), ensure_ascii=False, indent=2).split("\n"))
@@ -137,7 +137,7 @@ def _lines(finished: Finished, mend: str) -> list[str]:
 
 
 @contextmanager
-def _quiet(config: Config) -> Iterator[None]:
+def quiet(config: Config) -> Iterator[None]:
     """Keep debug and info log lines out of the table, unless ``SENTRY_DEBUG`` is set."""
     before = logging.root.manager.disable
     if "SENTRY_DEBUG" not in config.model_fields_set:
