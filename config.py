@@ -1,7 +1,8 @@
 """Settings: one class per environment, read from environment variables, typed and validated.
 
-    environ ──▶ load_config() ──▶ DevelopmentConfig, StagingConfig, ProductionConfig, TestingConfig
-                     └──▶ ConfigError: names every wrong setting and what was expected
+    .env ──▶ environ ──▶ load_config() ──▶ DevelopmentConfig, StagingConfig, ProductionConfig,
+    files of secrets ───────┘     │        TestingConfig; each knows where its values came from
+                                  └──▶ ConfigError: names every wrong setting and what was expected
 
 An error message never repeats the wrong value, because it may be a secret. This module does not
 import the application at import time: ``gunicorn.conf.py`` reads it in the master, before any fork.
@@ -24,6 +25,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     model_validator,
@@ -46,6 +48,10 @@ MIN_STORE_BYTES = 64 * 1024**2
 SECRETS = ("SECRET_KEY", "ADMIN_PASSWORD")
 MAKE_SECRET = 'python -c "import secrets; print(secrets.token_urlsafe(48))"'  # noqa: S105 -- makes one
 REQUIRED = "required in "
+# The name of a secret with this at its end names a file that holds it, as Docker and Kubernetes
+# mount them.
+FILE = "_FILE"
+MAX_SECRET_FILE_BYTES = 64 * 1024
 
 
 class ConfigError(Exception):
@@ -220,7 +226,10 @@ def setting(default: Any, expected: str, **constraints: Any) -> Any:
 
 
 class Config(BaseModel):
-    """The settings of every environment. A field has the name of its environment variable."""
+    """The settings of every environment. A field has the name of its environment variable.
+
+    A field that ``repr`` leaves out is a secret.
+    """
 
     model_config = ConfigDict(
         # Only the class of the environment is built.
@@ -230,6 +239,7 @@ class Config(BaseModel):
         hide_input_in_errors=True,
     )
     needs_secrets: ClassVar[bool] = False
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
     ENVIRONMENT: Environment = setting(
         "development", "one of development, staging, production, testing"
@@ -376,6 +386,15 @@ class Config(BaseModel):
             values = {**dict.fromkeys(SECRETS, 0), **values}
         return values
 
+    def source_of(self, name: str) -> str:
+        """Return where the value of a setting came from: ``environment``, ``.env``, ``file``,
+        ``code``, ``default``, or the default of an environment such as ``production``.
+        """
+        if name in self._sources:
+            return self._sources[name]
+        common, own = (kind.model_fields[name].default for kind in (Config, type(self)))
+        return self.ENVIRONMENT if own != common and name != "ENVIRONMENT" else "default"
+
     @property
     def testing(self) -> bool:
         """Whether errors inside the error tracker are raised instead of only logged."""
@@ -456,6 +475,19 @@ CONFIGS: dict[str, type[Config]] = {
 }
 
 
+SECRET_NAMES = tuple(name for name, field in Config.model_fields.items() if not field.repr)
+
+# The variables that the process has from .env. Workers have it from gunicorn's master.
+_from_env_file: set[str] = set()
+
+
+def load_env_file(path: Path = ROOT / ".env") -> None:
+    """Add the variables of .env to the environment of the process, which wins over them."""
+    before = set(os.environ)
+    load_dotenv(path)
+    _from_env_file.update(set(os.environ) - before)
+
+
 def load_config(environ: Mapping[str, str] | None = None, **overrides: Any) -> Config:
     """Read and validate the settings.
 
@@ -463,23 +495,62 @@ def load_config(environ: Mapping[str, str] | None = None, **overrides: Any) -> C
     :param overrides: settings given in code; they win over the environment.
     :raise ConfigError: one or more settings are wrong; the error names all of them.
     """
+    own = environ is None
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {
         name: environ[name].strip() for name in Config.model_fields if environ.get(name, "").strip()
     }
-    values.update(overrides)
+    is_of_file = _from_env_file if own else set()
+    sources = {name: ".env" if name in is_of_file else "environment" for name in values}
+    of_files, problems = _read_secrets(environ)
+    values |= of_files | overrides
+    sources |= dict.fromkeys(of_files, "file") | dict.fromkeys(overrides, "code")
     environment = _lower(values.pop("ENVIRONMENT", "development"))
     chosen = CONFIGS.get(str(environment))
-    problems: dict[str, str] = {}
     if chosen is None:
         problems["ENVIRONMENT"] = f"expected {Config.model_fields['ENVIRONMENT'].description}"
     try:
         config = (chosen or DevelopmentConfig)(**values)
     except ValidationError as error:
-        problems.update(_problems(chosen or DevelopmentConfig, values, error))
+        found = _problems(chosen or DevelopmentConfig, values, error)
+        # Whoever named a file did not forget the secret.
+        known = {name.removesuffix(FILE) for name in problems}
+        problems |= {name: text for name, text in found.items() if name not in known}
     if problems:
         raise ConfigError(problems)
+    config._sources = sources
     return config
+
+
+def _read_secrets(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the secrets that files hold, and what is wrong with these files, by setting."""
+    values, problems = {}, {}
+    for name in SECRET_NAMES:
+        path = environ.get(name + FILE, "").strip()
+        if not path:
+            continue
+        if environ.get(name, "").strip():
+            problems[name] = f"given twice, as {name} and as {name}{FILE}: expected is one of them"
+            continue
+        try:
+            values[name] = _read_secret(Path(path))
+        except (OSError, ValueError):
+            problems[name + FILE] = (
+                f"expected a readable file of at most {MAX_SECRET_FILE_BYTES // 1024} KiB of text,"
+                f" which holds {name}"
+            )
+    return values, problems
+
+
+def _read_secret(path: Path) -> str:
+    if not path.is_file():  # A pipe would be waited for.
+        raise ValueError("no file")
+    with path.open("rb") as file:
+        content = file.read(MAX_SECRET_FILE_BYTES + 1)
+    text = content.decode().removesuffix("\n").removesuffix("\r")
+    if not text.strip() or len(content) > MAX_SECRET_FILE_BYTES:
+        raise ValueError("empty or too large")
+    return text
 
 
 def _problems(
@@ -502,7 +573,7 @@ def _problems(
 if __name__ == "__main__":
     # `make run` runs this check before it starts gunicorn. gunicorn reads WEB_CONCURRENCY itself
     # and would print a traceback for a wrong value.
-    load_dotenv(ROOT / ".env")
+    load_env_file()
     try:
         load_config()
     except ConfigError as error:

@@ -11,12 +11,11 @@ import socket
 import sys
 from datetime import UTC, datetime
 
-from dotenv import load_dotenv
 from gunicorn.workers.gthread import ThreadWorker
 
-from config import ROOT, ConfigError, load_config
+from config import ConfigError, load_config, load_env_file
 
-load_dotenv(ROOT / ".env")
+load_env_file()
 try:
     _config = load_config()
 except ConfigError as error:

@@ -9,15 +9,13 @@ import sys
 # What is imported stays. Searching it for garbage again and again takes a seventh of the start.
 gc.disable()
 
-from dotenv import load_dotenv  # noqa: E402 -- see above
-
-from app import create_app  # noqa: E402
+from app import create_app  # noqa: E402 -- see above
 from app.cli import needs_pages  # noqa: E402
 from app.output import say  # noqa: E402
 from app.web.current import current_store  # noqa: E402
-from config import ROOT, ConfigError  # noqa: E402
+from config import ConfigError, load_env_file  # noqa: E402
 
-load_dotenv(ROOT / ".env")
+load_env_file()
 # A command opens the store when it needs it, so that help and mistakes in its usage make no files.
 # What serves or runs somebody's own code opens it at once.
 _is_command = os.environ.get("FLASK_RUN_FROM_CLI") == "true"

@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from config import (
     CONFIGS,
     ROOT,
+    SECRET_NAMES,
     Config,
     ConfigError,
     DevelopmentConfig,
     ProductionConfig,
     load_config,
+    load_env_file,
 )
 
 SECRETS = {"SECRET_KEY": "s" * 16, "ADMIN_PASSWORD": "long enough"}
@@ -156,13 +159,101 @@ def test_every_setting_stands_in_the_example_with_a_comment_above() -> None:
 def test_example_is_a_working_configuration() -> None:
     lines = (ROOT / ".env.example").read_text().splitlines()
     pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    assert load_config({name: value for name, _, value in pairs}) == load_config({})
+    example = load_config({name: value for name, _, value in pairs})
+    assert example.model_dump() == load_config({}).model_dump()
 
 
 def test_settings_in_the_documentation_exist() -> None:
     table = (ROOT / "docs" / "settings.md").read_text()
     named = set(re.findall(r"^\| `([A-Z][A-Z_]+)`", table, re.M))
     assert named == set(Config.model_fields)
+
+
+# ---- secrets in files ---------------------------------------------------------------------------
+
+
+def test_secret_of_a_file_is_read_without_its_last_newline(tmp_path: Path) -> None:
+    for name, ending in (("SECRET_KEY", "\n"), ("ADMIN_PASSWORD", "\r\n"), ("API_TOKEN", "")):
+        (tmp_path / name).write_bytes(f" {name} of 16 letters {ending}".encode())
+    files = {f"{path.name}_FILE": str(path) for path in tmp_path.iterdir()}
+    config = load_config({"ENVIRONMENT": "production", **files})
+    assert config.SECRET_KEY == " SECRET_KEY of 16 letters "
+    assert config.ADMIN_PASSWORD == " ADMIN_PASSWORD of 16 letters "
+    assert (config.source_of("SECRET_KEY"), config.source_of("SMTP_PASSWORD")) == (
+        "file",
+        "default",
+    )
+
+
+def test_every_secret_may_stand_in_a_file() -> None:
+    assert set(SECRET_NAMES) == {
+        *("SECRET_KEY", "ADMIN_PASSWORD", "API_TOKEN", "SENTRY_DSN", "DATABASE_URL"),
+        *("QDRANT_API_KEY", "SMTP_PASSWORD"),
+    }
+    settings = (ROOT / "docs" / "settings.md").read_text().partition("Secrets may stand")[2]
+    paragraph = settings.partition("\n\n")[0]
+    assert all(f"`{name}`" in paragraph for name in SECRET_NAMES)
+
+
+def test_secret_that_is_given_twice_is_an_error_that_names_both(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("k" * 20)
+    found = problems({"SECRET_KEY": "s" * 20, "SECRET_KEY_FILE": str(file)})
+    assert found == {
+        "SECRET_KEY": "given twice, as SECRET_KEY and as SECRET_KEY_FILE: expected is one of them"
+    }
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe\xff", b"x" * 70_000, "folder"])
+def test_file_that_cannot_be_read_is_named_and_its_path_is_not(
+    content: bytes | str | None, tmp_path: Path
+) -> None:
+    file = tmp_path / "very-secret"
+    if content == "folder":
+        file.mkdir()
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    # In production SECRET_KEY is required, but only its file is what is wrong.
+    given = {"ENVIRONMENT": "production", "ADMIN_PASSWORD": "long enough"}
+    found = problems({**given, "SECRET_KEY_FILE": str(file)})
+    assert list(found) == ["SECRET_KEY_FILE"]
+    assert found["SECRET_KEY_FILE"].startswith("expected a readable file of at most 64 KiB")
+    assert "very-secret" not in found["SECRET_KEY_FILE"]
+
+
+def test_value_of_a_file_is_checked_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "dsn"
+    file.write_text("https://nobody.example.org/\n")
+    assert list(problems({"SENTRY_DSN_FILE": str(file)})) == ["SENTRY_DSN"]
+
+
+def test_compose_example_of_secrets_names_settings_and_secrets_that_exist() -> None:
+    example = yaml.safe_load((ROOT / "docs/deploy/compose.secrets.yml").read_text())
+    api = example["services"]["api"]
+    assert set(api["secrets"]) == set(example["secrets"])
+    for name, value in api["environment"].items():
+        if name.endswith("_FILE"):
+            assert name.removesuffix("_FILE") in SECRET_NAMES
+            assert value.removeprefix("/run/secrets/") in example["secrets"]
+        else:
+            assert name in Config.model_fields
+
+
+def test_variables_of_the_env_file_are_known_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".env"
+    file.write_text("LOG_LEVEL=DEBUG\nAPI_PORT=9000\n")
+    monkeypatch.setenv("API_PORT", "9001")
+    monkeypatch.setattr("config._from_env_file", set())
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    load_env_file(file)
+    loaded = load_config(ENVIRONMENT="testing")
+    assert (loaded.LOG_LEVEL, loaded.API_PORT) == ("DEBUG", 9001)
+    named = ("LOG_LEVEL", "API_PORT", "ENVIRONMENT", "SMTP_PORT", "SENTRY_TRACES_SAMPLE_RATE")
+    assert [loaded.source_of(name) for name in named] == [
+        *(".env", "environment", "code", "default", "testing")
+    ]
 
 
 def test_every_environment_has_a_class() -> None:

@@ -29,6 +29,7 @@
     tokens     API tokens
     audit      who did what
     status     the state of the service, the machine and the store
+    settings   every setting, with its value and where it came from
 
 Every view reads inside ``with current_store().read()`` and renders the page after that block.
 A slow browser therefore never keeps a read transaction open.
@@ -85,6 +86,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     rules,  # noqa: F401
     search_box,  # noqa: F401
     session,  # noqa: F401
+    settings,  # noqa: F401
     start,  # noqa: F401
     status,  # noqa: F401
     test_all_projects,  # noqa: F401

@@ -283,8 +283,10 @@ def _tabs(choice: ListChoice[IssueForm], found: Found | None) -> list[Tab]:
         address = choice.but(status=status, query=query)
         number = _number(_count_of(found.total or found.seen, name)) if found else ""
         seen = ""
-        if found and found.total and period and name == choice.form.here:
-            seen = f"{_number(_count_of(found.seen, name))} seen {period}"
+        if found and period and name == choice.form.here:
+            # Without the total, the number is that of the range.
+            count = f"{_number(_count_of(found.seen, name))} " if found.total else ""
+            seen = f"{count}seen {period}"
         tabs.append(Tab(name, label, number, seen, address))
     return tabs
 

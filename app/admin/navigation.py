@@ -107,6 +107,7 @@ GROUPS = (
     ),
     (
         Page("Status", "status"),
+        Page("Settings", "show_settings"),
         Page("People", "list_of_users", _ACCOUNT, (), _PEOPLE),
         Page("API", "api.reference"),
     ),

@@ -9,6 +9,8 @@ registry       how kinds register                   errors       input that cann
 notifications  rows of notifications and sendings   queries      lists of them and details
 naming         issues that a notification names     wording      its title and lines
 messages       a notification as it is sent         reach        whether alerts reach anybody
+template       JSON with placeholders               template_values  what placeholders stand for
+incidents      what a notification opens at a receiver, and closes when the issue is resolved
 http_sender    one request to a checked address     mail         one message by SMTP
 targets        whether an address is allowed: checked when it is saved and when it is used
 outage         tells that the store cannot be written, without the store

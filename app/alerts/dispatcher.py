@@ -18,8 +18,8 @@ from app.alerts.channels.kind import Senders
 from app.alerts.channels.stored import Channel, find_channel
 from app.alerts.http_sender import HttpSender
 from app.alerts.mail import Mailer
-from app.alerts.messages import Notification
-from app.alerts.notifications import TEST, Draft
+from app.alerts.messages import TEST, Notification
+from app.alerts.notifications import Draft
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Targets
 from app.store import Store, StoreError, utc_now
@@ -141,4 +141,4 @@ class Dispatcher:
             return Outcome(False, note="the channel was deleted", is_final=True)
         if not channel.enabled and notification.sending.kind != TEST:
             return Outcome(False, note="the channel was switched off", is_final=True)
-        return channel.about.send(channel.address, channel.secret, notification, self.senders)
+        return channel.about.send(channel.values, notification, self.senders)

@@ -15,6 +15,12 @@ from app.output import one_line
 
 # The most issues that get one line each.
 MAX_LINES = 10
+# The most characters that are stored.
+MAX_TITLE = 300
+MAX_TEXT = 6000
+# Kinds of notifications that no rule raises: a test of a channel, and the end of an incident.
+TEST = "test"
+RESOLVED = "resolved"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, or_, select, text, update
 
 from app.alerts.channels.stored import Channel, note_outcome
-from app.alerts.messages import cut
+from app.alerts.messages import MAX_TEXT, MAX_TITLE, TEST, cut
 from app.alerts.naming import NamedIssue
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, notice_attempts, notice_issues, notice_sendings, notices
@@ -25,8 +25,6 @@ from app.delivery.policy import Backoff
 from app.protocol.event import clean_text
 from app.store.leases import is_dead
 
-MAX_TITLE = 300
-MAX_TEXT = 6000
 MAX_NOTE = 300
 # A webhook that is down for a weekend still gets its notifications. Older ones are of no use.
 MAX_AGE = timedelta(days=3)
@@ -38,7 +36,6 @@ KEPT = timedelta(days=400)
 TAKEN_FOR = timedelta(minutes=3)
 WAITING = ("pending", "retry")
 STATES = (*WAITING, "delivered", "parked", "expired", "discarded")
-TEST = "test"
 # The columns that are stored for each issue that a notification names.
 ISSUE_COLUMNS = tuple(
     column.name for column in notice_issues.c if column.name not in ("notice_id", "position")
@@ -54,6 +51,7 @@ class Draft:
 
     :param issues: the issues that it names, the worst first.
     :param total: the number of issues that it is about.
+    :param incident: the incident that it opens or closes.
     """
 
     kind: str
@@ -64,6 +62,7 @@ class Draft:
     event_id: str | None = None
     issues: tuple[NamedIssue, ...] = ()
     total: int = 0
+    incident: str | None = None
 
 
 def add_notification(
@@ -79,7 +78,7 @@ def add_notification(
 
     :param taken_by: the worker that sends it at once. By default any worker may claim it.
     """
-    names = ("kind", "project_id", "issue_id", "event_id", "total")
+    names = ("kind", "project_id", "issue_id", "event_id", "total", "incident")
     values = {name: getattr(draft, name) for name in names} | {
         "uid": uuid.uuid4().hex,
         "rule_id": rule_id,

@@ -46,6 +46,7 @@ class _Sending(NamedTuple):
     title: str = TITLE
     text: str = TEXT
     total: int = 0
+    incident: str | None = None
 
 
 class Outage:
@@ -126,6 +127,6 @@ class Outage:
         sending: Any = _Sending(uuid.uuid4().hex, utc_now())
         notification = Notification(sending, about, links)
         for channel in self._channels:
-            found = channel.about.send(channel.address, channel.secret, notification, self._senders)
+            found = channel.about.send(channel.values, notification, self._senders)
             what = "was told" if found.is_sent else f"could not be told: {found.note}"
             log.warning("the store cannot be written; channel %s %s", channel.id, what)

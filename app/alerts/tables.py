@@ -20,6 +20,8 @@ from app.store import RowId, UtcDateTime, metadata, partial_index
 
 # The sendings that are still to be sent. Their index stays small, however many are delivered.
 UNSENT = "state IN ('pending', 'retry')"
+# The length of the name of an incident.
+MAX_INCIDENT = 80
 # Recommended rules that all projects share. Each of them exists once.
 IS_SHARED = "project_id IS NULL AND preset IS NOT NULL"
 
@@ -37,6 +39,8 @@ alert_channels = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(200)),
+    # What a person wrote in place of the ready-made template of its kind.
+    Column("template", Text),
     # Since when every attempt has failed, and why the last one failed. NULL while it works.
     Column("failing_since", UtcDateTime),
     Column("failure", String(300)),
@@ -129,6 +133,8 @@ notices = Table(
     Column("event_id", String(32)),
     # How many issues it is about. They, or the worst of them, are in `notice_issues`.
     Column("total", Integer, nullable=False, server_default="0"),
+    # The incident that it opens or closes. NULL for notifications of older versions.
+    Column("incident", String(MAX_INCIDENT)),
     Index(None, "project_id", "id"),
     Index(None, "at"),
 )
@@ -156,6 +162,24 @@ notice_issues = Table(
     Column("cause", String(300)),
     # For the notifications that name an event.
     Index(None, "event_id"),
+    sqlite_with_rowid=False,
+)
+
+# The incidents that are open at a receiver, with the issues that have to be resolved before they
+# are closed.
+open_incidents = Table(
+    "open_incidents",
+    metadata,
+    Column(
+        "channel_id", Integer, ForeignKey("alert_channels.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("incident", String(MAX_INCIDENT), primary_key=True),
+    # An issue that was removed since closes nothing: the row goes with the notification.
+    Column("issue_id", RowId, primary_key=True),
+    # The last notification about it.
+    Column("notice_id", RowId, ForeignKey("notices.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "issue_id"),
+    Index(None, "notice_id"),
     sqlite_with_rowid=False,
 )
 

@@ -9,7 +9,14 @@ from flask import abort
 from sqlalchemy import Connection
 
 from app.alerts.channels import stored
-from app.alerts.channels.inputs import ChannelInput, ChannelName, changed_values, new_values
+from app.alerts.channels.inputs import (
+    ChannelInput,
+    ChannelName,
+    Template,
+    changed_values,
+    checked_preview,
+    new_values,
+)
 from app.alerts.channels.kind import KINDS
 from app.api.alerts import one_of
 from app.api.routes import Routes
@@ -28,6 +35,7 @@ route = Routes("alerts")
 class AlertChannel(ApiModel):
     """A channel; `address` leaves out the secret parts of its address.
 
+    `template` is null if the channel uses the ready-made one of its kind, or if its kind has none.
     `failing_since` says since when every attempt has failed, and `failure` says why the last
     attempt failed. Both are null while the channel works.
     """
@@ -36,6 +44,7 @@ class AlertChannel(ApiModel):
     kind: ChannelKind
     name: str
     address: str
+    template: str | None
     enabled: bool
     created_at: datetime
     created_by: str | None
@@ -44,7 +53,10 @@ class AlertChannel(ApiModel):
 
 
 class MadeChannel(AlertChannel):
-    """A new channel; `secret` signs the requests to a webhook, and is shown only this time."""
+    """A new channel; `secret` signs the requests to a webhook, and is shown only this time.
+
+    It is null for other kinds.
+    """
 
     secret: str | None
 
@@ -57,14 +69,36 @@ class ChannelList(ApiModel):
 
 
 class ChannelBody(ChannelInput, Body):
-    """A new channel; mail needs `to`, every other kind needs `url`."""
+    """A new channel; mail needs `to`, and every other kind needs `url`, except `pagerduty`.
+
+    `pagerduty` needs `secret`, its integration key. The `url` of `telegram` is
+    `https://api.telegram.org/bot<token>/sendMessage?chat_id=<chat>`, and that of `ntfy` ends with
+    the topic.
+    """
 
     kind: ChannelKind
     name: ChannelName
 
 
-class ChannelChange(patch_of(ChannelInput)):  # type: ignore[misc]  # the base is made here
-    """The fields of a channel to change; none of them can be cleared."""
+class ChannelChange(patch_of(ChannelInput, {"template"})):  # type: ignore[misc]  # made here
+    """The fields of a channel to change; null makes `template` the ready-made one again."""
+
+
+class PreviewBody(Body):
+    """A template to preview; by default the ready-made one of its kind."""
+
+    kind: ChannelKind
+    template: Template | None = None
+
+
+class Preview(ApiModel):
+    """The body that a channel would send for an example; null for mail.
+
+    `names` has the placeholders of the kind with their meaning.
+    """
+
+    body: str | None
+    names: dict[str, str]
 
 
 class TestResult(ApiModel):
@@ -93,7 +127,17 @@ def post_channel(body: ChannelBody) -> MadeChannel:
     values = new_values(KINDS[body.kind], given, current_dispatcher().targets)
     with current_store().write() as conn:
         made = stored.add_channel(conn, values, access.caller())
-    return MadeChannel(**_shape(made), secret=made.secret)
+    return MadeChannel(**_shape(made), secret=made.secret if made.about.is_signed else None)
+
+
+@route("POST /api/alerts/channels/preview", access.writes)
+def post_channel_preview(body: PreviewBody) -> Preview:
+    """Show what a channel would send for an example, with its secrets masked.
+
+    :raise AlertError: the template cannot be used (422).
+    """
+    kind = KINDS[body.kind]
+    return Preview(body=checked_preview(kind, body.template), names=kind.names())
 
 
 @route("PATCH /api/alerts/channels/<int:channel_id>", access.writes)

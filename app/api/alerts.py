@@ -78,7 +78,10 @@ class NoticeIssue(ApiModel):
 
 
 class Notice(ApiModel):
-    """A notification; `kind` is that of its rule, or `test`; `total` counts its issues."""
+    """A notification; `total` counts its issues.
+
+    `kind` is that of its rule, `test`, or `resolved`.
+    """
 
     id: int
     uid: str

@@ -93,7 +93,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "api_tokens": ("name", "created_by"),
     "projects": ("name", "source_url"),
     "project_keys": ("label",),
-    "alert_channels": ("name", "address", "created_by"),
+    "alert_channels": ("name", "address", "template", "created_by"),
     "alert_rules": ("name", "filters", "created_by"),
     "grouping_rules": ("name", "text", "created_by"),
     "delivery_actions": ("actor",),
@@ -108,6 +108,7 @@ STAYS: dict[str, tuple[str, ...]] = {
 _OURS = "a word of ours"
 _ID = "an id of hexadecimal digits"
 _SECRET = "a secret of this service, or its hash"  # noqa: S105 -- no secret
+_INCIDENT = "a name made of numbers of ours"
 _OWNER = "the name of a process of ours"
 NONE: dict[str, dict[str, str]] = {
     "users": {
@@ -134,8 +135,9 @@ NONE: dict[str, dict[str, str]] = {
     },
     "alert_rule_states": {"state": _OURS},
     "held_issues": {"event_id": _ID},
-    "notices": {"uid": _ID, "kind": _OURS, "event_id": _ID},
+    "notices": {"uid": _ID, "kind": _OURS, "event_id": _ID, "incident": _INCIDENT},
     "notice_issues": {"event_id": _ID},
+    "open_incidents": {"incident": _INCIDENT},
     "notice_sendings": {"channel_kind": _OURS, "state": _OURS, "taken_by": _OWNER},
     "notice_attempts": {"state": _OURS},
     "destinations": {

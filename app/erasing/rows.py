@@ -37,7 +37,7 @@ _CALLED = {
     "api_tokens": "the name of an API token",
     "projects": "the name or the link of a project",
     "project_keys": "the label of a key",
-    "alert_channels": "an alert channel: its name or address, or who made it",
+    "alert_channels": "an alert channel: its name, address or template, or who made it",
     "alert_rules": "an alert rule: its name or filter, or who made it",
     "grouping_rules": "a grouping rule: its name or text, or who made it",
 }

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from app.accounts import audit
 from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
+from app.issues.followers import follow_end
 from app.issues.groupings import delete_groupings
 from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.ignoring import NOT_IGNORED, ignored_values, newest_release
@@ -127,7 +128,10 @@ def set_status(
     found = conn.execute(changing.values(**values).returning(columns.id, columns.resolved_in))
     changed = sorted((row.id, row.resolved_in) for row in found)
     _write(conn, changed, KINDS[status], actor, now, note)
-    return [issue_id for issue_id, _ in changed]
+    ids = [issue_id for issue_id, _ in changed]
+    if status == IssueStatus.RESOLVED:
+        follow_end(conn, ids, actor, now)
+    return ids
 
 
 def _values_of(
@@ -270,6 +274,7 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
         shown = ", ".join(map(str, gone[:20]))
         rest = f" and {len(gone) - 20} more" if len(gone) > 20 else ""
         audit.note(conn, "issues_deleted", f"issues: {len(gone)}", f"{shown}{rest}")
+    follow_end(conn, gone, None, utc_now())
     return gone
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from app.issues.followers import follow_end
 from app.issues.tables import STATUSES, IssueStatus, issues, transitions
 from app.store import facts, replaced, upsert, utc_now
 from app.store.paging import hidden
@@ -114,6 +115,9 @@ def undo(conn: Connection, actor: str, decision: Decision) -> Undone:
         conn.execute(
             transitions.insert(), [{"issue_id": issue_id, "at": at, "actor": actor, **row}]
         )
+    resolved = IssueStatus.RESOLVED
+    ended = [id for id in restored if decision.former[id]["status"] == resolved]
+    follow_end(conn, ended, actor, at)
     conn.execute(delete(facts).where(facts.c.name == _name_of(actor)))
     return Undone(len(restored), len(decision.former) - len(restored))
 

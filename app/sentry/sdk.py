@@ -47,9 +47,12 @@ DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 UNHANDLED_LOGGER = "app.unhandled"
 # The ingest routes, to which other programs send their envelopes.
 INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
-# Internal routes: they are neither traced nor counted as sessions.
+# Routes whose bodies name the person who is to be erased (app.erasing).
+PRIVATE_PATHS = re.compile(r"/(?:admin|api)/erasures(?:/|$)")
+# Internal and private routes: they are neither traced nor counted as sessions.
 UNTRACED_PATHS = re.compile(
-    rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}"
+    r"/(?:static|bootstrap|health|admin/live)(?:/|$)"
+    rf"|{INGEST_PATHS.pattern}|{PRIVATE_PATHS.pattern}"
 )
 # The attribute of an exception that holds the id of its event. An exception that is first logged
 # and then raised makes one event.
@@ -295,10 +298,20 @@ def _with_caller(event: dict[str, Any]) -> dict[str, Any]:
 def before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
     """Apply the filters to an event, and mark its exception as recorded; the SDK calls this."""
     exception = (hint.get("exc_info") or (None, None))[1]
-    filtered = _filtered(_with_caller(event), hint)
+    filtered = _filtered(_without_private(_with_caller(event)), hint)
     if filtered is not None and exception is not None:
         exception.__dict__[_MARK] = (_scope_token(), str(filtered.get("event_id")))
     return filtered
+
+
+def _without_private(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of a private route without what was sent: no body, no local variables."""
+    if not has_request_context() or not PRIVATE_PATHS.match(request.path):
+        return event
+    for error in (event.get("exception") or {}).get("values") or ():
+        for frame in (error.get("stacktrace") or {}).get("frames") or ():
+            frame.pop("vars", None)
+    return {**event, "request": {**(event.get("request") or {}), "data": None}}
 
 
 def _filtered(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:

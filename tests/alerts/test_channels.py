@@ -406,7 +406,10 @@ def test_every_kind_is_offered_by_the_form_and_the_api(
     schemas = client.get("/openapi.json").json["components"]["schemas"]
     for model in ("ChannelBody", "AlertChannel"):
         assert schemas[model]["properties"]["kind"]["enum"] == list(KINDS)
-    assert list(KINDS) == ["email", "webhook", "slack", "teams"]
+    assert list(KINDS) == [
+        *("email", "webhook", "template", "slack", "teams"),
+        *("discord", "mattermost", "pagerduty", "telegram", "ntfy"),
+    ]
 
 
 def test_teams_is_made_tested_and_changed_on_the_pages(

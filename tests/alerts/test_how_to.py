@@ -96,7 +96,7 @@ def test_channel_of_the_how_to_is_offered_kept_and_sent(
     follow: Callable[..., list[Answer]], receiver: Receiver
 ) -> None:
     url = f"{receiver.url}/api/webhooks/very-secret-path"
-    channel = {"kind": "discord", "name": "Ops", "url": url}
+    channel = {"kind": "googlechat", "name": "Ops", "url": url}
     document, form, made, wrong, tested, page, notification = follow(
         "add-a-channel.md",
         ("GET", "/openapi.json", None),
@@ -108,16 +108,16 @@ def test_channel_of_the_how_to_is_offered_kept_and_sent(
         ("GET", "/api/alerts/1", None),
     )
     kinds = document.json["components"]["schemas"]["ChannelBody"]["properties"]["kind"]["enum"]
-    assert kinds[-1] == "discord"
-    assert 'value="discord"' in form.text and "a message to a channel of Discord" in form.text
+    assert kinds[-1] == "googlechat"
+    assert 'value="googlechat"' in form.text and "a message to a space, by its webhook" in form.text
     assert made.status == 201 and made.json["address"] == f"{receiver.url}/…"
     assert wrong.status == 422 and wrong.json["errors"][0]["field"] == "url"
     assert tested.json["state"] == "delivered"
     [got] = receiver.received
     assert got.path == "/api/webhooks/very-secret-path"
-    assert got.json["content"].startswith("Test of Ops\n")
-    assert "Discord to <code>" in page.text
-    assert notification.json["sendings"][0]["channel_kind"] == "discord"
+    assert got.json["text"].startswith("Test of Ops\n")
+    assert "Google Chat to <code>" in page.text
+    assert notification.json["sendings"][0]["channel_kind"] == "googlechat"
     assert all("very-secret" not in shown.text for shown in (form, made, wrong, page, notification))
 
 

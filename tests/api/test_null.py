@@ -89,7 +89,13 @@ SAMPLES = {
     ),
     "/api/alerts/channels/{channel_id}": Sample(
         "/api/alerts/channels/1",
-        {"name": "Ops", "to": "ops@example.org", "enabled": True},
+        {
+            "name": "Ops",
+            "url": "https://1.1.1.1/hook",
+            "secret": "a-secret-of-the-hook",
+            "template": '{"text": "{{title}}"}',
+            "enabled": True,
+        },
     ),
     "/api/alerts/rules/{rule_id}": Sample(
         "/api/alerts/rules/1",
@@ -108,7 +114,7 @@ SAMPLES = {
 # Which issues, not what becomes of them.
 CHOOSING = {"/api/issues": {"ids", "where"}}
 # Fields that only channels of another kind have.
-OF_OTHERS = {"/api/alerts/channels/{channel_id}": {"url", "secret"}}
+OF_OTHERS = {"/api/alerts/channels/{channel_id}": {"to"}}
 
 
 @pytest.fixture
@@ -121,7 +127,7 @@ def make(client: FlaskClient) -> None:
     send(client.application, feedback_item("it broke", event_id))
     client.post("/api/projects", json={"name": "Shop", "id": 2})
     client.post("/api/rules", json={"kind": "ignore", "text": "level:debug"})
-    channel = {"kind": "email", "name": "Ops", "to": "ops@example.org"}
+    channel = {"kind": "template", "name": "Ops", "url": "https://1.1.1.1/"}
     client.post("/api/alerts/channels", json=channel)
     client.get("/api/alerts/rules")
 

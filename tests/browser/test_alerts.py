@@ -45,6 +45,18 @@ def test_forbidden_target_is_told_at_its_field(new_page: NewPage) -> None:
     watched.complaints[:] = [c for c in watched.complaints if "422" not in c]
 
 
+def test_preview_follows_the_template_while_it_is_typed(new_page: NewPage) -> None:
+    page = new_page().page
+    page.goto("/admin/alerts/channels")
+    page.get_by_text("Discord", exact=True).click()
+    expect(page.locator("#preview")).to_contain_text('"allowed_mentions"')
+    page.get_by_text("A template of your own").click()
+    page.get_by_role("textbox", name="Template").fill('{"only": "{{titel}}"}')
+    expect(page.locator("#preview")).to_contain_text("{{titel}} is unknown; known are title")
+    page.get_by_role("textbox", name="Template").fill('{"only": "{{events}}"}')
+    expect(page.locator("#preview")).to_contain_text('"only": 45')
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_rule_is_made_switched_off_and_deleted(new_page: NewPage, scripts: bool) -> None:
     page = new_page(java_script_enabled=scripts).page

@@ -40,6 +40,7 @@ DECIDED = {
     "noticed_issues.issue_id": "the later one counts; counts for both",
     "held_issues.issue_id": "held once; stays what matched",
     "notices.issue_id": "stays: it is what was said then, and the id leads on",
+    "open_incidents.issue_id": "waits for the one that stays",
     "notice_issues.issue_id": "stays: it is what was said then, and the id leads on",
     "issues.merged_into": "leads to the one that stays",
     "search_stale_issues.issue_id": "both are marked when the last event has moved",

@@ -49,10 +49,10 @@ PAGES: dict[tuple[str, str | None], str] = {
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",
     ("admin", "admin"): """
-        new_project end_project remove_upstream revoke_project_key new_alert_rule
-        delete_memories list_of_erasures show_erasure list_of_users show_user change_role
-        set_user_password end_user_sessions unlock_user remove_user list_of_tokens revoke_token
-        show_audit""",
+        show_settings new_project end_project remove_upstream revoke_project_key
+        new_alert_rule delete_memories list_of_erasures show_erasure list_of_users show_user
+        change_role set_user_password end_user_sessions unlock_user remove_user list_of_tokens
+        revoke_token show_audit""",
 }
 OF_PAGE = {f"admin.{name}": roles for roles, names in PAGES.items() for name in names.split()}
 # Nothing has these ids, so that what is allowed changes nothing.

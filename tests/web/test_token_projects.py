@@ -39,6 +39,7 @@ FOR_ALL = {
     "POST /api/projects",
     "GET /api/alerts/channels",
     "POST /api/alerts/channels",
+    "POST /api/alerts/channels/preview",
     "PATCH /api/alerts/channels/<int:channel_id>",
     "DELETE /api/alerts/channels/<int:channel_id>",
     "POST /api/alerts/channels/<int:channel_id>/test",

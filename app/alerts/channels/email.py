@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.alerts import mail
-from app.alerts.channels.kind import KINDS, ChannelKind, Senders
+from app.alerts.channels.kind import KINDS, ChannelKind, ChannelValues, Senders
 from app.alerts.messages import Notification
 from app.alerts.outcomes import Outcome
 from app.alerts.targets import Targets
@@ -37,10 +37,10 @@ class Email(ChannelKind):
         paragraphs = [notification.title, "\n".join(notification.lines), where, links]
         return f"[DevEnviro] {notification.title}", "\n\n".join(filter(None, paragraphs)) + "\n"
 
-    def send(
-        self, address: str, secret: str | None, notification: Notification, senders: Senders
-    ) -> Outcome:
+    def send(self, values: ChannelValues, notification: Notification, senders: Senders) -> Outcome:
         """Send the message to the mail server and return the outcome."""
         if senders.mailer is None:
             return Outcome(False, note="no mail server is set: SMTP_HOST")
-        return senders.mailer.send(address, *self.message(notification), notification.sending.uid)
+        return senders.mailer.send(
+            values.address, *self.message(notification), notification.sending.uid
+        )

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, text, true, update
 
 from app.accounts import audit
-from app.alerts.channels.kind import KINDS, ChannelKind
+from app.alerts.channels.kind import KINDS, ChannelKind, ChannelValues
 from app.alerts.errors import AlertError
 from app.alerts.outcomes import Outcome
 from app.alerts.tables import UNSENT, alert_channels, notice_sendings
@@ -40,6 +40,17 @@ class Channel:
     created_by: str | None
     failing_since: datetime | None = None
     failure: str | None = None
+    template: str | None = field(default=None, repr=False)
+
+    @property
+    def values(self) -> ChannelValues:
+        """What a person has set: it may hold secrets."""
+        return ChannelValues(self.address, self.secret, self.template)
+
+    @property
+    def closes_incidents(self) -> bool:
+        """Whether its receiver learns that an issue is resolved."""
+        return self.about.closes_incidents(self.template)
 
     @property
     def about(self) -> ChannelKind:
@@ -89,8 +100,8 @@ def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) 
     """
     if not changes:
         return channel
-    if "address" in changes:
-        # It is not known yet whether the new address works.
+    if changes.keys() & {"address", "secret", "template"}:
+        # It is not known yet whether the new value works.
         changes = changes | {"failing_since": None, "failure": None}
     audit.note(conn, "channel_changed", f"channel {channel.name}", ", ".join(sorted(changes)))
     statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)

@@ -17,6 +17,8 @@ class Webhook(UrlChannel):
 
     summary = "signed JSON to a URL of yours"
     is_signed = True
+    key_label = "Signing secret"
+    key_help = "signs what is sent; if it is empty, one is made and shown once."
 
     def content(self, notification: Notification) -> dict[str, Any]:
         """Return the notification with its rule, project, event and issues."""

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, literal, or_, select, update
 
 from app.alerts.channels.stored import Channel, chosen
-from app.alerts.notifications import Draft, add_notification
+from app.alerts.incidents import open_incident
+from app.alerts.notifications import Draft
 from app.alerts.rules.stored import STATE_FIELDS, AlertRule, Watch
 from app.alerts.tables import alert_rule_states, noticed_issues
 from app.issues.followers import when_merged, when_taken_out
@@ -33,7 +34,7 @@ def notify(
     )
     if conn.execute(notified).first() is None:
         return False
-    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    open_incident(conn, rule.id, draft, chosen(channels, rule.channel_ids), now)
     return True
 
 
@@ -51,7 +52,7 @@ def notify_of_issues(
     conn.execute(delete(noticed_issues).where(*ended))
     rows = [{"rule_id": rule.id, "issue_id": issue.issue_id, "at": now} for issue in draft.issues]
     conn.execute(insert_or_not(conn, noticed_issues).on_conflict_do_nothing(), rows)
-    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    open_incident(conn, rule.id, draft, chosen(channels, rule.channel_ids), now)
 
 
 def cooling_issues(conn: Connection, rule: AlertRule, now: datetime) -> set[int]:
