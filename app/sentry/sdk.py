@@ -123,6 +123,7 @@ def init_sentry(
     dsn = config.SENTRY_DSN if dsn is None else dsn
     tracing = enable_tracing is not False and config.SENTRY_TRACES_SAMPLE_RATE > 0
     profiling = enable_profiling is not False and config.SENTRY_PROFILES_SAMPLE_RATE > 0
+    is_debug = config.SENTRY_DEBUG if debug is None else debug
     with warnings.catch_warnings():
         # The new options that replace these two switch the SDK's scrubber off, and are not ready.
         warnings.filterwarnings("ignore", message="The send_default_pii option is deprecated")
@@ -132,7 +133,7 @@ def init_sentry(
             dsn=dsn or "",
             environment=environment or config.ENVIRONMENT,
             release=find_release(config),
-            debug=config.SENTRY_DEBUG if debug is None else debug,
+            debug=is_debug,
             sample_rate=1.0,
             traces_sampler=_traces_sampler(config.SENTRY_TRACES_SAMPLE_RATE) if tracing else None,
             profiles_sample_rate=(
@@ -153,6 +154,8 @@ def init_sentry(
             # SqlalchemyIntegration would add our own queries to the breadcrumbs of the application.
             disabled_integrations=[DedupeIntegration(), SqlalchemyIntegration()],
         )
+    # The SDK writes a debug message for each request, which a filter then drops.
+    logging.getLogger("sentry_sdk.errors").setLevel(logging.DEBUG if is_debug else logging.WARNING)
     ignore_logger("app.tracker")
     ignore_logger(UNHANDLED_LOGGER)
     if _intake is not None:
