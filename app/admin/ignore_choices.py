@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from flask import abort, request
+from flask_login import current_user
 from pydantic import ValidationError
 
 from app.issues.ignore_until import IgnoreUntil
@@ -17,11 +19,14 @@ _LAST_MORNING = timedelta(days=2)
 
 
 def _tomorrow(now: datetime) -> IgnoreUntil:
-    # Scripts send the morning of the browser's time zone. Without them it is that of UTC.
-    if text := request.form.get("morning"):
+    # That of the zone that the user chose. Without one, scripts send that of the browser's zone;
+    # without scripts it is that of UTC.
+    chosen: str | None = current_user.time_zone
+    text = request.form.get("morning")
+    if text and not chosen:
         return IgnoreUntil(at=_morning(text, now))
-    morning = now.replace(hour=MORNING, minute=0, second=0, microsecond=0)
-    return IgnoreUntil(at=morning + timedelta(days=1))
+    there = now.astimezone(ZoneInfo(chosen or "UTC")) + timedelta(days=1)
+    return IgnoreUntil(at=there.replace(hour=MORNING, minute=0, second=0, microsecond=0))
 
 
 def _morning(text: str, now: datetime) -> datetime:

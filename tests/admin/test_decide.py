@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -83,6 +84,20 @@ def test_morning_is_that_of_the_browser_and_said_in_its_zone(page: FlaskClient) 
     # Scripts replace the text of the badge by the time of the browser.
     badge = f'data-local="until">{at.day} {at:%b %H:%M} UTC</time>'
     assert badge in answer.text and badge in page.get("/admin/issues?status=ignored").text
+
+
+def test_morning_is_that_of_the_zone_that_the_user_chose(app: Flask, page: FlaskClient) -> None:
+    assert ">UTC</span>" in page.get("/admin/issues/1").text
+    parts_of(app).accounts.choose("admin", time_zone="Pacific/Auckland", theme=None)
+    for path in ("/admin/issues", "/admin/issues/1"):
+        text = page.get(path).text
+        assert ">Pacific/Auckland</span>" in text and "data-morning" not in text
+    sent = {"action": "ignore_tomorrow", "morning": utc_now().isoformat()}
+    post(page, "/admin/issues/1/status", **sent)
+    text = page.get("/api/issues/1").json["ignore_until"]["at"]
+    there = datetime.fromisoformat(text).astimezone(ZoneInfo("Pacific/Auckland"))
+    today = utc_now().astimezone(ZoneInfo("Pacific/Auckland"))
+    assert (there.date() - today.date()).days == 1 and f"{there:%H:%M}" == "09:00"
 
 
 @pytest.mark.parametrize("morning", ["soon", "2001-01-01T09:00Z", "09:00"])
