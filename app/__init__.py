@@ -17,7 +17,6 @@ if "sentry_sdk" not in sys.modules and "httpcore" not in sys.modules:
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_login import LoginManager
-from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import cli, memory, sentry
@@ -34,6 +33,7 @@ from app.projects.quotas import QuotaGate
 from app.protocol.scrub import Scrubber
 from app.store import Store, StoreError, utc_now
 from app.web import access, application, errors, feedback_form
+from app.web.csrf import Csrf
 from app.web.current import install, open_later
 from app.web.logs import set_up_logging
 from app.web.observer import Observer
@@ -92,7 +92,7 @@ def create_app(
     sentry.init_sentry()
 
     Bootstrap5(app)
-    csrf = CSRFProtect(app)
+    csrf = Csrf(app)
     # The context processor of Flask-Login would read the user from the store, on error pages too.
     login = LoginManager(app, add_context_processor=False)
     app.before_request(access.enforce)
@@ -116,7 +116,7 @@ def create_app(
     return app
 
 
-def _add_pages(app: Flask, login: LoginManager, csrf: CSRFProtect) -> None:
+def _add_pages(app: Flask, login: LoginManager, csrf: Csrf) -> None:
     """Load and register pages, API and ingest routes: a third of the CPU of a start."""
     from app import admin, api, ingest
 

@@ -196,8 +196,7 @@ class Users:
         return f"{key}:{self._configured(username) or password_hash or ''}"
 
     def _row(self, username: str) -> tuple[str | None, str, str] | None:
-        with self._store.read() as conn:
-            rows = _SECRETS.fetch(conn, {"username": username})
+        rows = self._store.ask(_SECRETS, {"username": username})
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
     def _admins(self, conn: Connection) -> set[str]:

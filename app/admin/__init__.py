@@ -124,4 +124,6 @@ def _frame_of_page() -> dict[str, Any]:
         "header": read_header,
         "theme": theme if theme in THEMES else "auto",
         "themes": THEMES,
+        # No template shows it. Without it, the SDK makes the headers of a trace for every page.
+        "sentry_trace": "",
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from app.admin.last_project import shown_project
 from app.admin.navigation import is_of_one_project, path_with_project
 from app.admin.remembered import Remembered
 from app.delivery.destinations import Destination
-from app.delivery.upstreams import held_up, held_up_by, reach
+from app.delivery.upstreams import Upstream, held_up, held_up_by, reach
 from app.projects import OWN_PROJECT_ID
 from app.store import StoreError, utc_now
 from app.web.current import current_destinations, current_store
@@ -125,6 +125,13 @@ def header_from(conn: Connection) -> Header:
     used = [one for one in found if one.dsn or one in troubled]
     names = {project_id: name for project_id, (name, _) in listed.items()}
     return Header(badge(used, names, now), names, {one.project_id: one for one in found})
+
+
+def header_of(ways: Sequence[Upstream]) -> Header:
+    """Return the header of a page that has read the delivery of every project."""
+    used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
+    names = {way.project_id: way.name for way in ways}
+    return Header(badge(used, names, utc_now()), names)
 
 
 def searched_for() -> str:

@@ -1,4 +1,4 @@
-"""The rows of a list of issues. There are fifty, and most are as they were when last shown."""
+"""The rows of a list of issues. There are 25, and most are as they were when last shown."""
 
 from __future__ import annotations
 
@@ -43,31 +43,26 @@ def issue_rows(
     :param columns: by name, a value for each issue id; it must be hashable. ``None`` is left out.
         Those of a range are ``figures``, of :mod:`app.issues.listed`.
     """
-    now, links_to = utc_now(), url_for("admin.list_of_issues")
+    now = utc_now()
     new_since = range.start if range else None
     given = {name: values for name, values in columns.items() if values is not None}
+    is_all = range is not None and range.is_all
+    # One text, whose hash is computed once for all rows.
+    place = repr((url_for("admin.list_of_issues"), chosen_by, tab, asked, window, is_all, *given))
     html = []
     for issue in issues:
         project = projects.get(issue.project_id, "") if projects else None
-        values = {name: found[issue.id] for name, found in given.items()}
-        times = ago(issue.last_seen, now), age(issue.first_seen, now)
+        values = tuple([found[issue.id] for found in given.values()])
         is_new = new_since is not None and issue.first_seen >= new_since
         until = ignored_until(issue, now) if issue.ignore_until else ""
-        shown = (links_to, project, chosen_by, tab, is_new, asked)
-        key = (
-            *shown,
-            window,
-            range is not None and range.is_all,
-            *times,
-            until,
-            *issue,
-            *values.items(),
-        )
+        times = ago(issue.last_seen, now), age(issue.first_seen, now)
+        key = (place, project, is_new, until, times, tuple(issue), values)
         row = _rows.get(key)
         if row is None:
+            drawn = dict(zip(given, values, strict=True))
             if window is not None and range is not None:
-                values |= _of_range(issue, values.pop("figures"), window, range)
-            row = _draw(issue, *shown[1:], values)
+                drawn |= _of_range(issue, drawn.pop("figures"), window, range)
+            row = _draw(issue, project, chosen_by, tab, is_new, asked, drawn)
             _rows.put(key, row)
         html.append(row)
     return Markup("".join(html))  # noqa: S704 -- a template of ours, which escapes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, cast, func, literal_column, null, select, union_all
 
@@ -12,6 +12,7 @@ from app.events.tables import events
 from app.issues.tables import issues
 from app.search.tables import search_state
 from app.stats.tables import environments_counted
+from app.store import DriverStatement
 
 
 class ListFacts(NamedTuple):
@@ -38,7 +39,7 @@ def read_facts(conn: Connection) -> ListFacts:
     names: list[str] = []
     numbers: dict[str, int] = {}
     oldest = None
-    for kind, number, name, at in conn.execute(_FACTS):
+    for kind, number, name, at in _FACTS.fetch(conn, {}):
         if kind == "user":
             names.append(name)
         elif kind == "oldest":
@@ -63,11 +64,17 @@ _NUMBERS = {
     "searchable": select(func.max(search_state.c.up_to)),
     "counted": select(func.max(environments_counted.c.event_id)),
 }
-_FACTS = union_all(
-    select(literal_column("'oldest'"), _first.c.id, _NO_NAME, _first.c.timestamp),
-    select(literal_column("'user'"), literal_column("0"), users.c.username, _NO_TIME),
-    *(
-        select(literal_column(f"'{name}'"), number.scalar_subquery(), _NO_NAME, _NO_TIME)
-        for name, number in _NUMBERS.items()
-    ),
-)
+
+
+def _facts(_dialect: str) -> Any:
+    return union_all(
+        select(literal_column("'oldest'"), _first.c.id, _NO_NAME, _first.c.timestamp),
+        select(literal_column("'user'"), literal_column("0"), users.c.username, _NO_TIME),
+        *(
+            select(literal_column(f"'{name}'"), number.scalar_subquery(), _NO_NAME, _NO_TIME)
+            for name, number in _NUMBERS.items()
+        ),
+    )
+
+
+_FACTS = DriverStatement(_facts)

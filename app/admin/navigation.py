@@ -7,7 +7,7 @@ carry, so it is made once for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -141,7 +141,7 @@ def path_with_project(project_id: int | None) -> str:
     values = _carried(_BOTH) if not is_here else _without_place(request.args.items())
     values["project"] = "" if project_id is None else str(project_id)
     path = url_for(endpoint if is_here else "admin.list_of_issues")
-    return _address(path, values)
+    return address_of(path, values)
 
 
 def _without_place(given: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -156,7 +156,8 @@ def _carried(names: Iterable[str]) -> dict[str, str]:
     return {name: text for name, text in given.items() if 0 < len(text) <= MAX_CARRIED}
 
 
-def _address(path: str, values: dict[str, str]) -> str:
+def address_of(path: str, values: Mapping[str, str]) -> str:
+    """Return a path with parameters, without those that are empty."""
     given = {name: text for name, text in values.items() if text}
     return f"{path}?{urlencode(given)}" if given else path
 
@@ -177,4 +178,4 @@ def _remembered(macro: str, pages: Any, places: dict[str, Page]) -> Markup:
 
 def _link(page: Page, carried: dict[str, str]) -> str:
     values = {name: text for name, text in carried.items() if name in page.carries}
-    return _address(url_for(page.name), values)
+    return address_of(url_for(page.name), values)

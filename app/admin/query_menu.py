@@ -47,11 +47,11 @@ def groups_of(
     :param projects: all projects by id.
     :param users: the names of users; ``None`` for a list of events.
     """
-    releases = [("latest", "latest"), *((r, short_release(r)) for r in recent["release"])]
+    newest = [(release, short_release(release)) for release in recent["release"][:MAX_RELEASES]]
     groups = [
         Group("Level", "level", _same(LEVELS)),
         Group("Environment", "environment", _same(recent["environment"])),
-        Group("Release", "release", tuple(releases[: MAX_RELEASES + 1])),
+        Group("Release", "release", (("latest", "latest"), *newest)),
     ]
     if users is not None:
         groups.insert(0, Group("State", "is", _same(STATES)))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row
 from app.admin import bp
 from app.admin.charts import user_bars
 from app.admin.filter_bar import row_number
+from app.admin.header import header_from
 from app.admin.insight_page import DEFAULT_PERIOD, InsightChoice
 from app.admin.last_project import last_project, look_at
 from app.admin.lookups import project_names, recent_values
@@ -69,7 +70,8 @@ def list_of_releases() -> ResponseReturnValue:
     """Show a page of releases; ``?version=`` redirects to that release."""
     now, before = utc_now(), row_number("before")
     with current_store().read() as conn:
-        projects = project_names(conn)
+        header = header_from(conn)
+        projects = dict(header.projects)
         choice = _choice(last_project(conn, projects))
         look_at(choice.project_id)
         if version := clean_text(request.args.get("version", ""))[:250]:
@@ -86,6 +88,7 @@ def list_of_releases() -> ResponseReturnValue:
         flash(f"Of the release “{version}” nothing is kept.", "warning")
     return render_template(
         "releases.html",
+        header=lambda: header,
         choice=choice,
         is_first=before is None,
         older=page[-1].id if len(rows) > PAGE_SIZE else None,

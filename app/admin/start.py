@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.attention import needs, open_issues, read_issues
-from app.admin.header import Header, badge
+from app.admin.header import header_of
 from app.admin.last_project import shown_project
 from app.admin.range_bar import range_bar, with_period
 from app.admin.range_chart import range_chart
@@ -75,7 +75,7 @@ def start() -> ResponseReturnValue:
     has_sentry = any(way.is_set_up for way in ways)
     page = render_template(
         "start.html",
-        header=lambda: _header(ways),
+        header=lambda: header_of(ways),
         verdict=verdict(totals, set_aside, ways, now),
         needs=needs(
             open_issues(there, username, since),
@@ -99,13 +99,6 @@ def start() -> ResponseReturnValue:
     response = make_response(page)
     remember_visit(response, now)
     return response
-
-
-def _header(ways: list[Upstream]) -> Header:
-    """Return the header without reading the store again."""
-    used = [way.destination for way in ways if way.is_set_up or way.is_held_up]
-    names = {way.project_id: way.name for way in ways}
-    return Header(badge(used, names, utc_now()), names)
 
 
 def _recent(conn: Connection, ways: list[Upstream], project_id: int | None) -> list[Row[Any]]:

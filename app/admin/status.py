@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -11,11 +12,14 @@ from flask.typing import ResponseReturnValue
 
 from app.admin import bp
 from app.admin.filters import plural, size
+from app.admin.header import header_of, read_header
 from app.admin.start import terms
-from app.delivery.upstreams import WORDS
+from app.delivery.upstreams import WORDS, Upstream, list_upstreams
 from app.projects import OWN_PROJECT_ID
 from app.stats.item_counts import ClientLoss
+from app.store import StoreError, utc_now
 from app.web import access, system
+from app.web.current import current_destinations, current_store
 
 GIB = 1024**3
 # The page warns if less than this share of the disk, or fewer than these bytes, are free.
@@ -36,11 +40,13 @@ class Finding(NamedTuple):
 @access.views
 def status() -> ResponseReturnValue:
     """Show the state of the service, the process, the machine and the store."""
-    report = system.status()
+    ways = _ways()
+    report = system.status(ways)
     totals, backup_at = report["accounting"], report["last_verified_backup_at"]
     has_sentry = report["sentry"]["enabled"]
     return render_template(
         "status.html",
+        header=lambda: header_of(ways) if ways else read_header(),
         report=report,
         totals=totals,
         backup_at=datetime.fromisoformat(backup_at) if backup_at else None,
@@ -50,6 +56,13 @@ def status() -> ResponseReturnValue:
         words=WORDS,
         losses=[ClientLoss(**loss) for loss in report["client_losses"]],
     )
+
+
+def _ways() -> list[Upstream] | None:
+    """Return the delivery of every project, ``None`` if the store does not answer."""
+    with suppress(StoreError), current_store().read() as conn:
+        return list_upstreams(conn, current_destinations(), utc_now())
+    return None
 
 
 def findings(report: dict[str, Any]) -> Iterator[Finding]:

@@ -79,7 +79,7 @@ def _read(conn: Connection, out: Writer, files: Part, bars: Bars) -> Manifest:
     if revision is None or revision != newest:
         raise BackupError(
             f"the store has schema {revision}, this version has {newest}: make the backup with the "
-            "version that runs"
+            "version of the service that used the store last"
         )
     now = utc_now()
     counts = {table.name: _count(conn, table) for table in tables_of_backup()}

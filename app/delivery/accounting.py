@@ -115,12 +115,13 @@ def read_counters(conn: Connection) -> dict[str, int]:
     return {name: int(value) for name, value in conn.execute(select(counters))}
 
 
-def accounting(conn: Connection) -> dict[str, Any]:
+def accounting(conn: Connection, counted: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return the accounting: counts of envelopes since the store was created.
 
+    :param counted: every counter by name, if they were read before.
     :return: ``accepted``, a count for each state, ``discarded`` by reason, and ``balanced``.
     """
-    counted = read_counters(conn)
+    counted = read_counters(conn) if counted is None else counted
     totals = _totals(counted)
     totals["balanced"] = _balanced(totals, counted, _rows(conn))
     return totals
@@ -173,7 +174,7 @@ def _rows(conn: Connection) -> dict[str, int]:
     return counts
 
 
-def _balanced(totals: dict[str, Any], counted: dict[str, int], rows: dict[str, int]) -> bool:
+def _balanced(totals: dict[str, Any], counted: Mapping[str, int], rows: dict[str, int]) -> bool:
     """Compare the counters with each other, and each state's counter with the rows in the store."""
     expected = _by_state(totals)
     there = {state: rows.get(state, 0) + counted.get(pruned(state), 0) for state in expected}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections import namedtuple
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Subquery, bindparam, select, update
@@ -141,24 +141,18 @@ class Destinations:
 
         :return: ``None`` for a project that has no DSN and had none.
         """
-        found = self._read(conn, _named())
+        found = self._read(map(_Named._make, _NAMED.fetch(conn, {})))
         return {project_id: (row.name, used) for project_id, (row, used) in found.items()}
 
     def rows(
-        self, conn: Connection, *columns: Any, joined: Iterable[Subquery] = ()
-    ) -> dict[int, tuple[Row[Any], Destination | None]]:
-        """Return a row of all projects that are not deleted, by id, each with its destination.
-
-        :param columns: of the projects, and of what is joined to them.
-        :param joined: by a column ``project_id`` of its own.
-        """
-        return self._read(conn, _with_destination(*columns, joined=joined))
-
-    def _read(
         self, conn: Connection, query: Select[Any]
     ) -> dict[int, tuple[Row[Any], Destination | None]]:
-        found: dict[int, tuple[Row[Any], Destination | None]] = {}
-        for row in conn.execute(query):
+        """Return the rows of :func:`with_destination` by project id, each with its destination."""
+        return self._read(conn.execute(query))
+
+    def _read(self, rows: Iterable[Any]) -> dict[int, tuple[Any, Destination | None]]:
+        found: dict[int, tuple[Any, Destination | None]] = {}
+        for row in rows:
             known = row if row.project_id is not None else None
             dsn = self._dsn_of(row.id, known)
             is_used = known is not None or dsn is not None
@@ -186,18 +180,23 @@ class Destinations:
         _upsert(conn, destination.project_id, values)
 
 
-@cache
-def _named() -> Select[Any]:
-    # Every page asks this for its header.
-    return _with_destination(projects.c.name)
+def with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[Any]:
+    """Return the query for all projects that are not deleted, with the columns of destinations.
 
-
-def _with_destination(*columns: Any, joined: Iterable[Subquery] = ()) -> Select[Any]:
+    :param columns: of the projects, and of what is joined to them.
+    :param joined: by a column ``project_id`` of its own.
+    """
     source: Any = projects.outerjoin(destinations, destinations.c.project_id == projects.c.id)
     for one in joined:
         source = source.outerjoin(one, one.c.project_id == projects.c.id)
     there = select(projects.c.id, *destinations.c, *columns).select_from(source)
     return there.where(projects.c.deleted_at.is_(None)).order_by(projects.c.id)
+
+
+# Every page asks this for its header.
+_NAMED = DriverStatement(lambda _: with_destination(projects.c.name))
+# Its columns are those of the table. mypy knows only names that it can read.
+_Named: Any = namedtuple("_Named", ["id", *destinations.c.keys(), "name"])  # type: ignore[misc]  # noqa: PYI024
 
 
 def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:

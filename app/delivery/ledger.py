@@ -29,7 +29,7 @@ from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import STATES, DeliveryFilter
 from app.delivery.tables import attempts, client_reports
 from app.events.states import WAITING, EnvelopeState
-from app.events.tables import OUTBOX, envelopes, events
+from app.events.tables import OUTBOX, PARKED, envelopes, events
 from app.store.paging import Page, read_page
 
 # Attempts that are read for one envelope. An envelope that waits for a week has about 2,000.
@@ -151,13 +151,19 @@ def counts_by_state(conn: Connection) -> dict[str, int]:
 
     Envelopes of a demo are counted in the store itself, because no counter has them.
     """
+    return _counts(conn, conn.scalar(_OF_DEMO) or 0)
+
+
+_OF_DEMO = select(func.count()).where(envelopes.c.state == EnvelopeState.DEMO)
+
+
+def _counts(conn: Connection, of_demo: int) -> dict[str, int]:
     counted = accounting.read_counters(conn)
     counts = {state: counted.get(accounting.counter_of(state), 0) for state in accounting.STATES}
     counts["discarded"] = sum(
         value for name, value in counted.items() if name.startswith("discarded:")
     )
-    of_demo = select(func.count()).where(envelopes.c.state == EnvelopeState.DEMO)
-    counts["demo"] = conn.scalar(of_demo) or 0
+    counts["demo"] = of_demo
     pruned = {state: counted.get(accounting.pruned(state), 0) for state in counts}
     return {state: counts[state] - pruned[state] for state in STATES}
 
@@ -170,10 +176,7 @@ def held_by_project(conn: Connection, project_id: int | None = None) -> dict[int
     :param project_id: count only this project's envelopes.
     """
     found: dict[int, Held] = {}
-    both = (
-        _held("waiting", text(OUTBOX)),
-        _held("parked", envelopes.c.state == EnvelopeState.PARKED),
-    )
+    both = _held("waiting", text(OUTBOX)), _held("parked", text(PARKED))
     if project_id is not None:
         both = (both[0].where(_OF_PROJECT), both[1].where(_OF_PROJECT))
     for project, name, count in conn.execute(union_all(*both), {"project_id": project_id}):
@@ -186,10 +189,10 @@ def held_parts() -> tuple[Subquery, Subquery]:
 
     :return: each with the columns ``project_id`` and ``envelopes``.
     """
-    waiting, parked = text(OUTBOX), envelopes.c.state == EnvelopeState.PARKED
     number = func.count().label("envelopes")
     query = select(envelopes.c.project_id, number).group_by(envelopes.c.project_id)
-    return query.where(waiting).subquery("waiting"), query.where(parked).subquery("parked")
+    waiting, parked = query.where(text(OUTBOX)), query.where(text(PARKED))
+    return waiting.subquery("waiting"), parked.subquery("parked")
 
 
 def _held(name: str, these: Any) -> Select[Any]:
@@ -210,15 +213,12 @@ def oldest_by_state(conn: Connection, states: Iterable[str]) -> dict[str, dateti
     """Return when the oldest envelope in each of these states was received, ``None`` for a state
     without envelopes.
     """
-    return {
-        state: conn.scalar(
-            select(envelopes.c.received_at)
-            .where(envelopes.c.state == state)
-            .order_by(envelopes.c.id)
-            .limit(1)
-        )
-        for state in states
-    }
+    return {state: conn.scalar(_oldest(state)) for state in states}
+
+
+def _oldest(state: str) -> Select[Any]:
+    of_state = select(envelopes.c.received_at).where(envelopes.c.state == state)
+    return of_state.order_by(envelopes.c.id).limit(1)
 
 
 def overview(conn: Connection, destinations: Destinations, now: datetime) -> Overview:
@@ -226,11 +226,13 @@ def overview(conn: Connection, destinations: Destinations, now: datetime) -> Ove
     delivered = select(func.count()).where(
         attempts.c.at >= now - RATE_OVER, attempts.c.state == EnvelopeState.DELIVERED
     )
-    minutes = RATE_OVER / timedelta(minutes=1)
+    oldest = [_oldest(state).scalar_subquery() for state in WAITING]
+    numbers = select(_OF_DEMO.scalar_subquery(), delivered.scalar_subquery(), *oldest)
+    of_demo, per_range, *times = conn.execute(numbers).one()
     return Overview(
-        counts=counts_by_state(conn),
-        oldest_at=oldest_waiting(conn),
-        per_minute=int(conn.execute(delivered).scalar_one()) / minutes,
+        counts=_counts(conn, of_demo),
+        oldest_at=min((moment for moment in times if moment is not None), default=None),
+        per_minute=per_range / (RATE_OVER / timedelta(minutes=1)),
         destinations=destinations.list(conn),
         held=held_by_project(conn),
         owed=list(conn.execute(select(client_reports).order_by(*client_reports.primary_key))),

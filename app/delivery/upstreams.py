@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, Select
 
-from app.delivery.destinations import Destination, Destinations
+from app.delivery.destinations import Destination, Destinations, with_destination
 from app.delivery.ledger import Held, held_parts
 from app.delivery.outbox import projects_with_outbox
 from app.events.states import WAITING
@@ -61,11 +62,16 @@ class Upstream:
 
 def list_upstreams(conn: Connection, destinations: Destinations, now: datetime) -> list[Upstream]:
     """Return the delivery of every project, by project id. Projects without a DSN are included."""
+    rows = destinations.rows(conn, _with_numbers())
+    return [_upstream(row, used or Destination(row.id), now) for row, used in rows.values()]
+
+
+@cache
+def _with_numbers() -> Select[Any]:
     waiting, parked = held_parts()
     columns = projects.c.name, projects.c.is_demo, projects.c.archived_at
     numbers = waiting.c.envelopes.label("waiting"), parked.c.envelopes.label("parked")
-    rows = destinations.rows(conn, *columns, *numbers, joined=(waiting, parked))
-    return [_upstream(row, used or Destination(row.id), now) for row, used in rows.values()]
+    return with_destination(*columns, *numbers, joined=(waiting, parked))
 
 
 def _upstream(row: Row[Any], destination: Destination, now: datetime) -> Upstream:

@@ -19,6 +19,7 @@ from app.delivery.actions import DISCARDABLE
 from app.delivery.outcomes import owe_reports
 from app.erasing.bodies import ATTACHMENT, Erased, erase_body
 from app.erasing.person import ERASED
+from app.erasing.rows import fitting
 from app.erasing.task import Task
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
@@ -227,7 +228,7 @@ def _write(conn: Connection, task: Task, batch: list[Change]) -> None:
     for one in batch:
         if one.values:
             row = update(envelopes).where(envelopes.c.id == one.row.id)
-            conn.execute(row.values(one.values))
+            conn.execute(row.values(fitting(envelopes, one.values)))
     _count_bytes(conn, batch)
     _discard(conn, task, [one.row for one in batch if one.row.state in DISCARDABLE])
     _write_events(conn, task, batch)
@@ -281,7 +282,8 @@ def _write_events(conn: Connection, task: Task, batch: Iterable[Change]) -> None
     changed = [(one.event, one.of_event) for one in batch if one.event is not None]
     for event, values in changed:
         if values:
-            conn.execute(update(events).where(events.c.id == event.id).values(values))
+            row = update(events).where(events.c.id == event.id)
+            conn.execute(row.values(fitting(events, values)))
     ids = [event.id for event, _ in changed]
     task.unindexed |= index_again(conn, ids, {event.issue_id for event, _ in changed})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, update
 
-from app.erasing.rows import is_row, pages
+from app.erasing.rows import fitting, is_row, pages
 from app.erasing.task import Task
 from app.issues.tables import feedback
 
@@ -22,7 +22,7 @@ def erase_feedback(task: Task) -> None:
             for row in theirs:
                 conn.execute(delete(feedback).where(*is_row(feedback, row)))
             for row in others:
-                values = task.in_row(row, COLUMNS)
+                values = fitting(feedback, task.in_row(row, COLUMNS))
                 if values:
                     conn.execute(update(feedback).where(*is_row(feedback, row)).values(values))
         task.report.counts["feedback"] += len(others)

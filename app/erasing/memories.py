@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.erasing.rows import is_row, pages
+from app.erasing.rows import fitting, is_row, pages
 from app.erasing.task import Task
 from app.memory import records
 from app.memory.content import digest_of
@@ -55,7 +55,7 @@ def _erase_user(task: Task, user_id: str, index_name: Callable[[], str | None]) 
 
 def _rewrite(conn: Connection, task: Task, row: Row[Any]) -> None:
     now = conn.execute(select(memories).where(*is_row(memories, row))).first()
-    values = task.in_row(now, TEXTS) if now else {}
+    values = fitting(memories, task.in_row(now, TEXTS)) if now else {}
     if not values or now is None:
         return
     digest = digest_of(values.get("content", now.content))

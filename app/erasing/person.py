@@ -18,6 +18,9 @@ from app.erasing.patterns import ERASED, Pattern
 # Files that hold texts in compressed form: gzip, zip, zlib.
 _COMPRESSED = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|\x78[\x01\x5e\x9c\xda]|\x28\xb5\x2f\xfd")
 
+# The shortest beginning of an identifier that is erased at the end of a text that was cut.
+_SHORTEST_CUT = 6
+
 
 class Person:
     """A person, by an identifier.
@@ -74,6 +77,18 @@ class Person:
                 return text
         for pattern in self._patterns:
             text = pattern.replace(text)
+        return text
+
+    def in_cut_text(self, text: str) -> str:
+        """Return a text that was cut at its end, without the beginning of the identifier there.
+
+        :param text: from a column that cuts longer texts.
+        """
+        value, lower = self.identifier.value.casefold(), text.casefold()
+        if self.identifier.is_unmistakable and len(lower) == len(text):
+            for length in range(len(value) - 1, max(_SHORTEST_CUT, len(value) // 3) - 1, -1):
+                if lower.endswith(value[:length]):
+                    return text[:-length] + ERASED
         return text
 
     def is_in_text(self, text: str) -> bool:

@@ -23,7 +23,7 @@ import app.stats.declared
 import app.stats.tables  # noqa: F401
 from app.erasing.columns import IN_TEXTS, STAYS
 from app.erasing.person import ERASED
-from app.erasing.task import Task
+from app.erasing.task import CUT_AT, Task
 from app.issues.search_marks import mark_stale
 from app.store import metadata
 
@@ -120,8 +120,9 @@ def _has_person(task: Task, row: Row[Any]) -> bool:
     text = "\n".join(value for value in values if isinstance(value, str))
     if task.person.is_in_text(text):
         return True
+    is_long = any(isinstance(value, str) and len(value) in CUT_AT for value in values)
     return any(
-        task.erased(value) != value for value in values if isinstance(value, dict | list)
+        task.erased(value) != value for value in values if isinstance(value, dict | list) or is_long
     ) or any(task.person.is_it(value) for value in values if isinstance(value, str))
 
 
@@ -133,7 +134,7 @@ def _change(
         row = conn.execute(select(table).where(*is_row(table, one))).first()
         values = task.in_row(row, tuple(columns)) if row else {}
         if values:
-            _write(conn, table, one, _fitting(table, values))
+            _write(conn, table, one, fitting(table, values))
             issue_ids += [one.id] if table.name == "issues" else []
     mark_stale(conn, issue_ids)
 
@@ -153,12 +154,12 @@ def _write(conn: Connection, table: Table, row: Any, values: dict[str, Any]) -> 
                 for name, value in values.items()
                 if isinstance(value, str)
             }
-            values = values | _fitting(table, numbered)
+            values = values | fitting(table, numbered)
             if number > 1000:
                 raise
 
 
-def _fitting(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+def fitting(table: Table, values: dict[str, Any]) -> dict[str, Any]:
     """Return values within the lengths of their columns: a short address is shorter than ERASED."""
     return {
         name: value[: getattr(table.c[name].type, "length", None)]

@@ -35,6 +35,7 @@ from app.store.recording import recording
 log = logging.getLogger("app.tracker")
 
 NOTED_EVERY_S = 2.0
+DAMAGED = "files of damaged stores lie beside the store and were not searched: delete them"
 NOT_TOUCHED = (
     "Backups are not touched, nor is PostgreSQL's write-ahead log or an archive of it.",
     "What Sentry has accepted has to be erased there.",
@@ -103,6 +104,8 @@ def erase(
         note_what_stays(task)
         clean_disk(task)
         note_late_deliveries(task)
+        if damaged := places.store.damaged_files():
+            task.report.notes.append(f"{len(damaged)} {DAMAGED}")
         task.report.left = _look_again(task, places) + raw_hits(task)
     return task.report
 

@@ -17,6 +17,8 @@ from app.store import Store
 
 # How long a batch waits for other writers. Nobody waits for an answer, so it may be long.
 WRITE_TIMEOUT_S = 60.0
+# The lengths at which columns cut longer texts. A cut may go through an identifier.
+CUT_AT = frozenset({40, 64, 100, 120, 200, 250, 300, 500, 1000, 2000, 4096})
 
 
 class Stopped(Exception):
@@ -84,5 +86,6 @@ class Task:
     def erased(self, value: Any) -> Any:
         """Return a value of a column without the person."""
         if isinstance(value, str):
-            return self.person.in_text(value)
+            text = self.person.in_text(value)
+            return self.person.in_cut_text(text) if len(value) in CUT_AT else text
         return ValueEraser(self.person).erase(value) if isinstance(value, dict | list) else value

@@ -66,7 +66,13 @@ def refused_by_reason(conn: Connection, project_id: int | None = None) -> list[R
     :param project_id: only refusals of this project.
     """
     found = conn.execute(select(counters).where(counters.c.name.startswith(ANY_REFUSED)))
-    rows = [_refused(name, int(value)) for name, value in found]
+    return refused_of({name: value for name, value in found}, project_id)
+
+
+def refused_of(counted: Mapping[str, int], project_id: int | None = None) -> list[Refused]:
+    """Return what :func:`refused_by_reason` does, from counters by name."""
+    named = ((name, value) for name, value in counted.items() if name.startswith(ANY_REFUSED))
+    rows = [_refused(name, int(value)) for name, value in named]
     wanted = [row for row in rows if project_id in (None, row.project_id)]
     known = [one for one in wanted if one.reason in REASONS]
     return sorted(known, key=lambda one: (one.project_id or 0, -one.count))

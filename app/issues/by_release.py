@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, func, select, text
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    String,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 
 from app.issues.tables import (
     HAS_REGRESSED,
@@ -41,14 +52,21 @@ def counts_by_release(
     conn: Connection, project_id: int, versions: Sequence[str]
 ) -> dict[str, IssueCounts]:
     """Return the issue counts of releases of a project, by version."""
+    if not versions:
+        return {}
     found: dict[str, dict[str, int]] = {version: {} for version in versions}
     whats: tuple[What, ...] = ("new", "regressed", "resolved")
-    for what in whats if versions else ():
-        query, version = _of_releases(what, project_id, versions)
-        counted = query.with_only_columns(version, func.count(issues.c.id.distinct()))
-        for name, count in conn.execute(counted.group_by(version)):
-            found[name][what] = count
+    each = (_counted(what, project_id, versions) for what in whats)
+    for what, name, count in conn.execute(union_all(*each)):
+        found[name][what] = count
     return {version: IssueCounts(**counts) for version, counts in found.items()}
+
+
+def _counted(what: What, project_id: int, versions: Sequence[str]) -> Select[Any]:
+    query, version = _of_releases(what, project_id, versions)
+    number = func.count(issues.c.id.distinct())
+    name = cast(literal(what), String(16))
+    return query.with_only_columns(name, version, number).group_by(version)
 
 
 def issues_of_release(

@@ -70,7 +70,7 @@ class IssueFilter(Filter):
             raise InputError("a token is not a user: expected the name of one", "assigned")
         return self.model_copy(update={"assigned": username})
 
-    def resolved(self, conn: Connection) -> IssueFilter:
+    def resolved(self, conn: Connection) -> IssueSelection:
         """Return this filter with what is looked up once for all of its queries.
 
         An event id in ``q`` is replaced by the issues of that event, if it is stored. A user with
@@ -162,7 +162,7 @@ class IssueSelection(IssueFilter):
         statuses = super().statuses
         return statuses if self.wanted is None else [s for s in statuses if s in self.wanted]
 
-    def resolved(self, conn: Connection) -> IssueFilter:
+    def resolved(self, conn: Connection) -> IssueSelection:
         """Return this filter with what is looked up once for all of its queries."""
         return self if self.is_resolved else super().resolved(conn)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Integer,
     String,
@@ -37,11 +38,15 @@ from app.stats.windows import FOREVER, HOURS_A_DAY, Window
 from app.store import DriverStatement
 from app.store.driver import is_in
 
+# More than the events of an hour or a day, which fit into 32 bits.
+_UNIT = 2**32
+
 
 class Packed(NamedTuple):
     """What is stored of an issue in a window.
 
-    :param hours: the hours with events, each as ``hours since the window began:events``.
+    :param hours: the hours with events, each as one number: the hours since the window began,
+        times _UNIT, plus the events.
     :param days: the same of older days, by their first hour.
     :param met: the users who were met in the window, if the issue has others.
     :param by_days: the sum of the users of its days, if ``met`` may be wrong and there are any.
@@ -60,10 +65,15 @@ def packed_of(conn: Connection, issue_ids: Sequence[int], window: Window) -> dic
     :param issue_ids: at most 1,000.
     :param window: without the range before.
     """
+    given = {"ids": list(issue_ids), **packed_values(window)}
+    return {row[0]: Packed(*row[1:]) for row in _PACKED.fetch(conn, given)}
+
+
+def packed_values(window: Window) -> dict[str, Any]:
+    """Return the parameters of :func:`packed_columns`."""
     first_at, end_at = moments_of(window)
     end = FOREVER if window.is_open else window.end
-    given = {
-        "ids": list(issue_ids),
+    return {
         "first": window.first,
         "end": end,
         "first_day": -(-window.first // HOURS_A_DAY),
@@ -73,7 +83,6 @@ def packed_of(conn: Connection, issue_ids: Sequence[int], window: Window) -> dic
         "end_at": end_at,
         "sure_below": MAX_USERS if window.is_open else 0,
     }
-    return {row[0]: Packed(*row[1:]) for row in _PACKED.fetch(conn, given)}
 
 
 def unpacked(issue: Any, packed: Packed, window: Window, range: Range) -> Figures:
@@ -93,12 +102,12 @@ def unpacked(issue: Any, packed: Packed, window: Window, range: Range) -> Figure
 
 
 def _numbers(text: str | None) -> Iterator[tuple[int, int]]:
-    for pair in text.split(",") if text else ():
-        hour, _, events = pair.partition(":")
-        yield int(hour), int(events)
+    for both in text.split(",") if text else ():
+        yield divmod(int(both), _UNIT)
 
 
-def _packed(dialect: str, size: int) -> Any:
+def packed_columns(dialect: str) -> list[Any]:
+    """Return, for a query of ``issues``, the columns of :class:`Packed`."""
     columns, hours, days = issues.c, issue_hours.c, issue_days.c
     moment = columns.first_seen.type
     is_within = and_(
@@ -106,26 +115,34 @@ def _packed(dialect: str, size: int) -> Any:
         columns.last_seen < bindparam("end_at", type_=moment),
     )
     is_sure = or_(is_within, columns.users < bindparam("sure_below", type_=Integer))
-    return select(
-        columns.id,
+    return [
         _text(dialect, issue_hours, hours.hour, hours.hour, "first", "end"),
         _text(dialect, issue_days, days.day, days.day * HOURS_A_DAY, "first_day", "end_day"),
         case((is_within, null()), else_=_met()),
         case((is_sure, null()), else_=_by_days()),
         _comments(),
-    ).where(is_in(columns.id, "ids", size))
+    ]
+
+
+def _packed(dialect: str, size: int) -> Any:
+    return select(issues.c.id, *packed_columns(dialect)).where(is_in(issues.c.id, "ids", size))
 
 
 def _text(dialect: str, table: Table, time: Any, hour: Any, first: str, end: str) -> Any:
     since = hour - bindparam("first", type_=Integer)
-    pair = cast(since, String) + literal_column("':'") + cast(table.c.events, String)
-    joined = func.group_concat if dialect == "sqlite" else func.string_agg
-    found = select(joined(pair, literal_column("','"))).where(
+    # One number takes half as long to become a text as two.
+    both = cast(since, BigInteger) * literal_column(str(_UNIT)) + table.c.events
+    joined = func.group_concat(both) if dialect == "sqlite" else _joined(both)
+    found = select(joined).where(
         table.c.issue_id == issues.c.id,
         time >= bindparam(first, type_=Integer),
         time < bindparam(end, type_=Integer),
     )
     return found.correlate(issues).scalar_subquery()
+
+
+def _joined(number: Any) -> Any:
+    return func.string_agg(cast(number, String), literal_column("','"))
 
 
 def _met() -> Any:

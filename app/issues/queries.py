@@ -176,8 +176,10 @@ def count_seen_and_all(
     statuses, of_project = tuple(filter.statuses), filter.project_id is not None
     if not statuses:
         return {}, {}
-    query = _both_counts(statuses, of_project, filter.seen_since is not None)
-    numbers = [Count(number, number < at_most) for number in conn.execute(query, given).one()]
+    ((*found,),) = _both_counts(statuses, of_project, filter.seen_since is not None).fetch(
+        conn, given
+    )
+    numbers = [Count(number, number < at_most) for number in found]
     seen, all_ = numbers[: len(statuses)], numbers[len(statuses) :]
     return dict(zip(statuses, seen, strict=True)), dict(zip(statuses, all_, strict=True))
 
@@ -198,9 +200,12 @@ def _checked_counts(conn: Connection, filter: IssueFilter, at_most: int) -> dict
 
 
 @cache
-def _both_counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> Select[Any]:
-    seen, whenever = (_count_columns(statuses, of_project, each) for each in (since, False))
-    return select(*seen, *whenever)
+def _both_counts(statuses: tuple[str, ...], of_project: bool, since: bool) -> DriverStatement:
+    def query(_dialect: str) -> Select[Any]:
+        seen, whenever = (_count_columns(statuses, of_project, each) for each in (since, False))
+        return select(*seen, *whenever)
+
+    return DriverStatement(query)
 
 
 @cache

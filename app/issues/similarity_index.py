@@ -111,18 +111,25 @@ def read_terms(conn: Connection, issue_ids: list[int]) -> dict[int, tuple[str, .
 
     Issues without events are left out.
     """
+    return {
+        row.issue_id: _terms_of(conn, row) for row in conn.execute(_firsts(), {"ids": issue_ids})
+    }
+
+
+@cache
+def _firsts() -> Select[Any]:
+    """Return the query for the first event of issues; to build it takes longer than to ask it."""
     other = events.alias().c
     first = select(func.min(other.id)).where(other.issue_id == issues.c.id).scalar_subquery()
     is_large = envelopes.c.size_bytes > LARGE_BYTES
-    query: Select[Any] = (
+    return (
         select(events.c.issue_id, events.c.event_id, events.c.received_at, envelopes.c.id)
         .add_columns(case((is_large, None), else_=envelopes.c.body).label("body"))
         .select_from(issues)
         .join(events, events.c.id == first)
         .join(envelopes, envelopes.c.id == events.c.envelope_id)
-        .where(issues.c.id.in_(issue_ids))
+        .where(issues.c.id.in_(bindparam("ids", expanding=True)))
     )
-    return {row.issue_id: _terms_of(conn, row) for row in conn.execute(query)}
 
 
 def _terms_of(conn: Connection, row: Row[Any]) -> tuple[str, ...]:

@@ -267,8 +267,8 @@ def sweep(conn: Connection, index_name: str | None) -> int:
 
 def has_any(conn: Connection) -> bool:
     """Return whether there is any memory, or any that an index must still remove."""
-    queries = (select(_OF.id), select(memory_removals.c.id))
-    return any(conn.execute(query.limit(1)).first() is not None for query in queries)
+    there = (select(row).exists() for row in (_OF.id, memory_removals.c.id))
+    return bool(conn.scalar(select(or_(*there))))
 
 
 def has_expired(conn: Connection) -> bool:

@@ -20,8 +20,10 @@ class FullText(Protocol):
     :param is_event: the condition for the wanted ones.
     :param event_id: the row id of an event.
     :param issues: a query for ``issue_id``.
+    :param is_ordered: whether events can be read one by one, the newest first, without a window.
     """
 
+    is_ordered: bool
     events: str
     is_event: str
     event_id: str

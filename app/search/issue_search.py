@@ -10,7 +10,7 @@ from sqlalchemy import Connection, not_
 
 from app.inputs import Control, InputError
 from app.inputs.period import Range, RangeFilter
-from app.issues.filter import ME, NOBODY, IssueFilter
+from app.issues.filter import ME, NOBODY, IssueFilter, IssueSelection
 from app.issues.tables import issues
 from app.protocol.event import parse_event_id
 from app.search.errors import QueryError
@@ -68,7 +68,7 @@ class IssueSearch(IssueFilter, RangeFilter):
         terms = [_seen_by(term, username) for term in self.parsed.terms]
         return found.model_copy(update={"query": str(Query(tuple(terms))) or None})
 
-    def resolved(self, conn: Connection) -> IssueFilter:
+    def resolved(self, conn: Connection) -> IssueSelection:
         """Return this filter with what is looked up once for all of its queries."""
         chosen = self.range_of(utc_now())
         fields, rest = self._as_fields(conn, self.parsed.terms)

@@ -39,6 +39,7 @@ _IDS: Any = bindparam("ids", expanding=True)
 class PostgresIndex:
     """The full-text tables on PostgreSQL, see :class:`app.search.index.FullText`."""
 
+    is_ordered = False
     # OFFSET 0 keeps the planner from reading rows by their ids and testing each with the query.
     event_id = "i.event_id"
     events = (

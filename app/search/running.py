@@ -91,8 +91,38 @@ def find_issues(conn: Connection, search: Search, span: Span, limit: int) -> Fou
 
     :param limit: how many are enough.
     """
+    is_long = span.high - span.low > MAX_CANDIDATES_OF_ISSUES
+    is_one = len(search.clauses) == len(search.positive) == 1
+    if is_long and is_one and full_text(conn).is_ordered:
+        return _issues_of_one(conn, search, span, limit)
     statement = _statement(conn, search, "DISTINCT e.issue_id", "LIMIT :limit")
     return _find(conn, search, span, statement, Bounds(limit, MAX_CANDIDATES_OF_ISSUES))
+
+
+def _issues_of_one(conn: Connection, search: Search, span: Span, limit: int) -> Found:
+    """Return the issues of the newest events with the only condition of a search.
+
+    The candidates are those events, so one statement reads them, and no window is needed. For the
+    beginning of a word, FTS5 merges the places of all tokens with it each time that it is asked.
+    """
+    values = _values(conn, search, span, limit)
+    rows = conn.execute(_of_one(conn, search), values | {"most": MAX_CANDIDATES_OF_ISSUES + 1})
+    *found, (count, lowest) = map(tuple, rows)
+    is_cut = count > MAX_CANDIDATES_OF_ISSUES and lowest > span.low
+    return Found([issue_id for issue_id, _ in found], lowest if is_cut else None)
+
+
+def _of_one(conn: Connection, search: Search) -> TextClause:
+    """Return the statement for the issues, and in the last row the number and end of the events."""
+    index = full_text(conn)
+    conditions, types = _of_events(search)
+    where = " AND ".join(["e.id = few.id", *conditions])
+    return text(
+        f"WITH few AS MATERIALIZED (SELECT {index.event_id} AS id FROM {index.events}"  # noqa: S608
+        f" WHERE {index.is_event} ORDER BY {index.event_id} DESC LIMIT :most)"
+        f" SELECT * FROM (SELECT DISTINCT e.issue_id, 0 FROM few CROSS JOIN events AS e"
+        f" WHERE {where} LIMIT :limit) UNION ALL SELECT count(*), min(id) FROM few"
+    ).bindparams(*types)
 
 
 def _find(
@@ -118,16 +148,29 @@ def _find(
 def _read(
     conn: Connection, search: Search, statement: TextClause, window: Span, limit: int
 ) -> Sequence[int]:
+    return list(conn.scalars(statement, _values(conn, search, window, limit)))
+
+
+def _values(conn: Connection, search: Search, window: Span, limit: int) -> dict[str, Any]:
     query = full_text(conn).query_of(search.clauses, *window)
     values = {"query": query, "low": window.low, "high": window.high, "limit": limit}
     given = {"start": search.start, "end": search.end, "issue_id": search.issue_id}
-    values |= {name: value for name, value in given.items() if value is not None}
-    return list(conn.scalars(statement, values))
+    return values | {name: value for name, value in given.items() if value is not None}
 
 
 def _statement(conn: Connection, search: Search, what: str, tail: str) -> TextClause:
     index = full_text(conn)
-    is_in = [index.is_event, f"e.id = {index.event_id}"]
+    conditions, types = _of_events(search)
+    is_in = [index.is_event, f"e.id = {index.event_id}", *conditions]
+    # CROSS JOIN: SQLite reads the index first, and then the row of each event.
+    source = f"{index.events} CROSS JOIN events AS e"
+    sql = f"SELECT {what} FROM {source} WHERE {' AND '.join(is_in)} {tail}"  # noqa: S608 -- ours
+    return text(sql).bindparams(*types)
+
+
+def _of_events(search: Search) -> tuple[list[str], list[Any]]:
+    """Return the conditions on the rows of events, and the types of their parameters."""
+    is_in: list[str] = []
     types: list[Any] = []
     if search.start is not None:
         is_in.append("e.timestamp >= :start")
@@ -137,10 +180,7 @@ def _statement(conn: Connection, search: Search, what: str, tail: str) -> TextCl
         types.append(bindparam("end", type_=UtcDateTime()))
     if search.issue_id is not None:
         is_in.append("e.issue_id = :issue_id")
-    # CROSS JOIN: SQLite reads the index first, and then the row of each event.
-    source = f"{index.events} CROSS JOIN events AS e"
-    sql = f"SELECT {what} FROM {source} WHERE {' AND '.join(is_in)} {tail}"  # noqa: S608 -- ours
-    return text(sql).bindparams(*types)
+    return is_in, types
 
 
 def _rarest(conn: Connection, search: Search, window: Span) -> _Rarest:

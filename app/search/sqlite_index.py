@@ -31,6 +31,7 @@ class SqliteIndex:
     """The full-text tables on SQLite, see :class:`app.search.index.FullText`."""
 
     # FTS5 yields the rows of a query one by one in the order of their ids, from either end.
+    is_ordered = True
     event_id = "i.rowid"
     events = "search_events AS i"
     is_event = "i.search_events MATCH :query AND i.rowid >= :low AND i.rowid < :high"

@@ -47,9 +47,12 @@ DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 UNHANDLED_LOGGER = "app.unhandled"
 # The ingest routes, to which other programs send their envelopes.
 INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
-# Internal routes: they are neither traced nor counted as sessions.
+# Routes whose bodies name the person who is to be erased (app.erasing).
+PRIVATE_PATHS = re.compile(r"/(?:admin|api)/erasures(?:/|$)")
+# Internal and private routes: they are neither traced nor counted as sessions.
 UNTRACED_PATHS = re.compile(
-    rf"/(?:static|bootstrap|health|admin/live)(?:/|$)|{INGEST_PATHS.pattern}"
+    r"/(?:static|bootstrap|health|admin/live)(?:/|$)"
+    rf"|{INGEST_PATHS.pattern}|{PRIVATE_PATHS.pattern}"
 )
 # The attribute of an exception that holds the id of its event. An exception that is first logged
 # and then raised makes one event.
@@ -120,6 +123,7 @@ def init_sentry(
     dsn = config.SENTRY_DSN if dsn is None else dsn
     tracing = enable_tracing is not False and config.SENTRY_TRACES_SAMPLE_RATE > 0
     profiling = enable_profiling is not False and config.SENTRY_PROFILES_SAMPLE_RATE > 0
+    is_debug = config.SENTRY_DEBUG if debug is None else debug
     with warnings.catch_warnings():
         # The new options that replace these two switch the SDK's scrubber off, and are not ready.
         warnings.filterwarnings("ignore", message="The send_default_pii option is deprecated")
@@ -129,7 +133,7 @@ def init_sentry(
             dsn=dsn or "",
             environment=environment or config.ENVIRONMENT,
             release=find_release(config),
-            debug=config.SENTRY_DEBUG if debug is None else debug,
+            debug=is_debug,
             sample_rate=1.0,
             traces_sampler=_traces_sampler(config.SENTRY_TRACES_SAMPLE_RATE) if tracing else None,
             profiles_sample_rate=(
@@ -150,6 +154,8 @@ def init_sentry(
             # SqlalchemyIntegration would add our own queries to the breadcrumbs of the application.
             disabled_integrations=[DedupeIntegration(), SqlalchemyIntegration()],
         )
+    # The SDK writes a debug message for each request, which a filter then drops.
+    logging.getLogger("sentry_sdk.errors").setLevel(logging.DEBUG if is_debug else logging.WARNING)
     ignore_logger("app.tracker")
     ignore_logger(UNHANDLED_LOGGER)
     if _intake is not None:
@@ -295,10 +301,20 @@ def _with_caller(event: dict[str, Any]) -> dict[str, Any]:
 def before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:
     """Apply the filters to an event, and mark its exception as recorded; the SDK calls this."""
     exception = (hint.get("exc_info") or (None, None))[1]
-    filtered = _filtered(_with_caller(event), hint)
+    filtered = _filtered(_without_private(_with_caller(event)), hint)
     if filtered is not None and exception is not None:
         exception.__dict__[_MARK] = (_scope_token(), str(filtered.get("event_id")))
     return filtered
+
+
+def _without_private(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of a private route without what was sent: no body, no local variables."""
+    if not has_request_context() or not PRIVATE_PATHS.match(request.path):
+        return event
+    for error in (event.get("exception") or {}).get("values") or ():
+        for frame in (error.get("stacktrace") or {}).get("frames") or ():
+            frame.pop("vars", None)
+    return {**event, "request": {**(event.get("request") or {}), "data": None}}
 
 
 def _filtered(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Insert, bindparam
+from sqlalchemy import Column, Connection, Engine, Insert, PoolProxiedConnection, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
@@ -55,6 +55,17 @@ class _Plan:
             codes = [column[1] for column in cursor.description]
             self.convert = _converter(self.types, codes, self.dialect)
         return self.convert(rows)
+
+
+@dataclass(slots=True)
+class _Alone:
+    """What :func:`_with_cursor` takes of a connection, without SQLAlchemy's transaction."""
+
+    connection: PoolProxiedConnection
+    dialect: Dialect
+
+    def invalidate(self, error: BaseException) -> None:
+        self.connection.invalidate(error)
 
 
 class DriverStatement:
@@ -113,7 +124,16 @@ class DriverStatement:
         """
         return _execute(conn, self._plan(conn, rows[0]), rows, _fetch_each) if rows else []
 
-    def _plan(self, conn: Connection, values: Values, size: int = 0) -> _Plan:
+    def fetch_alone(self, engine: Engine, values: Values) -> Rows:
+        """Execute the statement once, on a connection and in a transaction of its own."""
+        alone = _Alone(engine.raw_connection(), engine.dialect)
+        try:
+            plan = self._plan(alone, values)
+            return _with_cursor(alone, plan.text, _fetch_each, plan, [plan.bind(values)])
+        finally:
+            alone.connection.close()
+
+    def _plan(self, conn: Any, values: Values, size: int = 0) -> _Plan:
         dialect = conn.dialect
         key = (dialect.name, *values)  # With a list, its length is among the names.
         plan = self._plans.get(key)
@@ -158,7 +178,7 @@ def _execute(
     return _with_cursor(conn, plan.text, how, plan, parameters)
 
 
-def _with_cursor(conn: Connection, text: str, how: Callable[..., T], *arguments: Any) -> T:
+def _with_cursor(conn: Any, text: str, how: Callable[..., T], *arguments: Any) -> T:
     """Call a function with a cursor of the driver, and translate the errors of the driver."""
     driver: Any = conn.connection.dbapi_connection
     # Connections of the store keep track of open results. Results of this module are read to their
@@ -207,9 +227,9 @@ def _results(cursor: Any, plan: _Plan, parameters: Parameters) -> Iterable[Any]:
     return results
 
 
-def _translated(conn: Connection, error: Exception, text: str, cursor: Any) -> Exception:
+def _translated(conn: Any, error: Exception, text: str, cursor: Any) -> Exception:
     dialect = conn.dialect
-    is_lost = dialect.is_disconnect(error, conn.connection, cursor)  # type: ignore[arg-type]
+    is_lost = dialect.is_disconnect(error, conn.connection, cursor)
     translated: Exception = DBAPIError.instance(
         text,
         None,  # Not the parameters: they are data of users, and this text may be logged.

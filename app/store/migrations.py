@@ -26,6 +26,10 @@ def newest_revision() -> str | None:
     return max((path.name.partition("_")[0] for path in files), default=None)
 
 
+# The revision of a database that has one, within another query.
+REVISION = select(_alembic_version.c.version_num).scalar_subquery()
+
+
 def revision_of(conn: Connection) -> str | None:
     """Return the revision of a database, ``None`` for an empty one."""
     if not inspect(conn).has_table(_alembic_version.name):

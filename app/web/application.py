@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from flask import Flask, Response, has_request_context, redirect, request, url_for
+from flask import Flask, Request, Response, has_request_context, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 
 from app.sentry import UNHANDLED_LOGGER, UNTRACED_PATHS
@@ -95,11 +96,28 @@ def simple_url(rule: str) -> SimpleUrl | None:
     return SimpleUrl(before, int if is_number else str, name or "", after or "")
 
 
+class Parameters(ImmutableMultiDict[str, str]):
+    """Parameters of an address or a form; Werkzeug makes an exception for each that is missing."""
+
+    def get(  # type: ignore[override]  # not in three overloads
+        self, key: str, default: Any = None, type: Any = None
+    ) -> Any:
+        """Return the first value of a parameter, or the default."""
+        return super().get(key, default, type) if key in self else default
+
+
+class PageRequest(Request):
+    """A request of a page, which asks for a dozen parameters that most addresses lack."""
+
+    parameter_storage_class = Parameters
+
+
 class App(Flask):
     """Flask, with the SDK's middleware only for requests that it should trace, and fast URLs."""
 
     url_rule_class = LazyRule
     jinja_environment = Environment
+    request_class = PageRequest
     session_interface = Sessions()
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -16,6 +16,7 @@ import hashlib
 import mimetypes
 import os
 import re
+import time
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -71,6 +72,12 @@ def folder_of(app: Flask, endpoint: str) -> str | None:
 
 def path_of(folder: str, prefix: str, filename: str) -> str | None:
     """Return the path of a file with its fingerprint, ``None`` if it needs Werkzeug's care."""
+    # Every page has six of them, so a file is looked at once a second.
+    return _path_of(folder, prefix, filename, int(time.monotonic()))
+
+
+@lru_cache(maxsize=2 * MAX_FILES)
+def _path_of(folder: str, prefix: str, filename: str, _second: int) -> str | None:
     if not _is_plain(filename) or ".." in filename or "//" in filename:
         return None
     found = find_file(folder, filename)

@@ -17,14 +17,15 @@ import psutil
 from sqlalchemy import Connection, func, select
 
 from app.delivery import accounting
-from app.delivery.upstreams import list_upstreams
+from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.tables import events
-from app.intake.refusals import refused_by_reason
-from app.intake.store_bound import measure, used_bytes
+from app.intake.refusals import refused_of
+from app.intake.store_bound import measure
 from app.issues.tables import STATUSES, issues
 from app.stats.item_counts import items_by_type, losses
 from app.stats.observations import PREFIX
 from app.store import StoreError, utc_now
+from app.store.migrations import REVISION
 from app.web.current import (
     current_config,
     current_destinations,
@@ -53,8 +54,11 @@ _process = psutil.Process()
 _process.cpu_percent(None)  # The first reading is always 0. The next one counts from here.
 
 
-def status() -> dict[str, Any]:
-    """Return the whole report. If the store does not answer, the parts that need it are empty."""
+def status(ways: list[Upstream] | None = None) -> dict[str, Any]:
+    """Return the whole report. If the store does not answer, the parts that need it are empty.
+
+    :param ways: the delivery of every project, if it was read before.
+    """
     report: dict[str, Any] = {
         "service": service(),
         "process": process(),
@@ -74,11 +78,11 @@ def status() -> dict[str, Any]:
     try:
         with current_store().read() as conn:
             report |= stored(conn)
-            report["sentry"] |= destinations(conn)
+            ways = list_upstreams(conn, current_destinations(), utc_now()) if not ways else ways
+            report["sentry"] |= destinations(ways)
         report["store"] |= {
             "ok": True,
             "size_bytes": current_store().size_bytes(),
-            "schema": current_store().schema_revision(),
             **report.pop("rows"),
             **room(),
         }
@@ -92,8 +96,10 @@ def stored(conn: Connection) -> dict[str, Any]:
     """Return the accounting, the counters and the number of rows."""
     counted = accounting.read_counters(conn)
     backup_at = last_backup(counted)
+    there = select(func.count()).where(issues.c.status.in_(STATUSES)).scalar_subquery()
+    rows = select(func.count().label("events"), there.label("issues"), REVISION.label("schema"))
     return {
-        "accounting": accounting.accounting(conn),
+        "accounting": accounting.accounting(conn, counted),
         "last_verified_backup_at": backup_at.isoformat() if backup_at else None,
         "counters": {
             name: value
@@ -104,21 +110,14 @@ def stored(conn: Connection) -> dict[str, Any]:
         "items": items_by_type(conn),
         "client_losses": [loss._asdict() for loss in losses(conn)],
         "refused": [
-            {**asdict(row), "status": row.status, "words": row.words}
-            for row in refused_by_reason(conn)
+            {**asdict(row), "status": row.status, "words": row.words} for row in refused_of(counted)
         ],
-        "rows": {
-            "events": conn.execute(select(func.count()).select_from(events)).scalar_one(),
-            "issues": conn.execute(
-                select(func.count()).where(issues.c.status.in_(STATUSES))
-            ).scalar_one(),
-        },
+        "rows": dict(conn.execute(rows.select_from(events)).mappings().one()),
     }
 
 
-def destinations(conn: Connection) -> dict[str, Any]:
+def destinations(found: list[Upstream]) -> dict[str, Any]:
     """Return whether any project is forwarded to Sentry, and the status of each project."""
-    found = list_upstreams(conn, current_destinations(), utc_now())
     return {
         "enabled": any(row.is_set_up for row in found),
         "projects": [
@@ -138,14 +137,16 @@ def destinations(conn: Connection) -> dict[str, Any]:
 
 def room() -> dict[str, Any]:
     """Return how full the store is, and how much each project uses, in bytes."""
-    state = current_intake().bound.state()
+    bound = current_intake().bound
+    state = bound.state()
+    measured = state if bound.limit else measure(current_store(), 0)
     return {
-        "used_bytes": used_bytes(current_store()),
+        "used_bytes": measured.used,
         "max_bytes": current_config().MAX_STORE_BYTES,
         "share_bytes": int(state.share()),
         "projects": [
             {"id": key, "bytes": row.bytes, "attachment_bytes": row.attachment_bytes}
-            for key, row in sorted(measure(current_store(), 0).projects.items())
+            for key, row in sorted(measured.projects.items())
         ],
     }
 

@@ -9,8 +9,10 @@ import re
 from typing import Any
 
 from flask.templating import Environment as FlaskEnvironment
-from jinja2 import nodes
+from jinja2 import Template, nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.environment import TemplateModule
+from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 # What markupsafe escapes.
@@ -40,8 +42,20 @@ class _Generator(CodeGenerator):
             self.write("environment.escaped(")
 
 
+class _Template(Template):
+    """A template whose macros are loaded once.
+
+    For each import, Jinja looks for globals of the importing template that this one does not have.
+    All templates have the same globals, and the search took 4 % of the CPU of a page.
+    """
+
+    def _get_default_module(self, ctx: Context | None = None) -> TemplateModule:
+        return self._module or super()._get_default_module(ctx)
+
+
 class Environment(FlaskEnvironment):
     """The environment of the templates."""
 
+    template_class = _Template
     code_generator_class = _Generator
     escaped = staticmethod(escaped)

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
@@ -52,6 +52,12 @@ from tests.conftest import parts_of
 __all__ = ["empty_urls"]
 
 Urls = Callable[[str], str]
+
+
+class DiskUsage(NamedTuple):
+    total: int
+    used: int
+    free: int
 
 
 def restored(path: Path, url: str, folder: Path, bars: Bars = no_bar) -> Store:
@@ -330,6 +336,16 @@ def test_restore_needs_an_empty_place_and_says_what_is_there(
         restored(backup, url, folder)
     assert content_of(store) == before
     store.dispose()
+
+
+@pytest.mark.one_database
+def test_restore_without_room_begins_nothing(
+    backup: Path, tmp_path: Path, empty_urls: Urls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: DiskUsage(10, 9, 1000))
+    with pytest.raises(BackupError, match="MB free, the store needs about"):
+        restored(backup, empty_urls("sqlite"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.one_database

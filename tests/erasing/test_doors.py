@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sentry_sdk
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from sqlalchemy import select
@@ -20,6 +21,7 @@ from app.events.tables import envelopes
 from app.project_service import amend
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item
+from app.protocol.packing import unpack
 from app.store.leases import new_owner, release
 from tests.conftest import csrf_token, parts_of
 
@@ -140,3 +142,28 @@ def test_command_asks_and_reads_the_identifier_from_stdin(
     assert nobody.exit_code == 0 and "nothing was found" in nobody.stdout
     both = runner.invoke(args=["erase", "--email", EMAIL, "--ip", "1.2.3.4"])
     assert both.exit_code == 2 and "give one of" in both.output
+
+
+def test_request_that_names_a_person_is_recorded_nowhere(
+    make_app: Callable[..., Flask], login: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(SENTRY_SEND_PII=True, SENTRY_TRACES_SAMPLE_RATE=1.0)
+    client = login(app.test_client())
+    token = {"csrf_token": csrf_token(client, "/admin/erasures"), "kind": "email", "value": EMAIL}
+    body = {"kind": "email", "value": EMAIL, "dry_run": True}
+    begun = client.post("/admin/erasures", data=token).headers["Location"]
+    finished(lambda: read(client, begun))
+
+    def broken(identifier: Identifier, secret: str, **more: Any) -> int:
+        private = identifier.value
+        raise RuntimeError("broken" if private else "")
+
+    monkeypatch.setattr("app.erasing.jobs.start", broken)
+    assert client.post("/api/erasures", json=body).status_code == 500
+    assert client.post("/admin/erasures", data=token).status_code == 500
+    parts_of(app).intake.flush()
+    sentry_sdk.flush()
+    with parts_of(app).store.read() as conn:
+        bodies = [unpack(stored) for stored in conn.scalars(select(envelopes.c.body))]
+    assert sum(b'"RuntimeError"' in one for one in bodies) == 2
+    assert not any(EMAIL.encode() in one for one in bodies)
