@@ -317,6 +317,7 @@ class Config(BaseModel):
     )
     ATTACHMENTS: Literal["scrub", "keep", "off"] = setting("scrub", "one of scrub, keep, off")
     RETENTION_DAYS: int = setting(90, "a number of days, 0 for no limit", ge=0, le=36500)
+    AUDIT_RETENTION_DAYS: int = setting(365, "a number of days, 0 for no limit", ge=0, le=36500)
     RETENTION_EVENTS: int = setting(
         1_000_000, "a number of events, 0 for no limit", ge=0, le=10**12
     )

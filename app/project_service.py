@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row, func, select, update
 
+from app.accounts import audit
 from app.delivery.destinations import Destination, Destinations, set_dsn
 from app.delivery.ledger import Held, held_by_project
 from app.delivery.tables import counters
@@ -179,6 +180,7 @@ def amend(store: Store, config: Config, project_id: int, change: Mapping[str, An
     with store.write() as conn:
         find_project(conn, project_id)
         _write(conn, project_id, checked)
+        audit.note(conn, "project_changed", f"project {project_id}", ", ".join(sorted(checked)))
 
 
 def list_details(conn: Connection, destinations: Destinations) -> list[ProjectDetails]:

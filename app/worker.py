@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
+from app.accounts import audit
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.evaluation import Evaluator
 from app.alerts.outage import Outage
@@ -203,6 +204,7 @@ class Worker:
     def _prune(self) -> None:
         if self._may_prune():
             prune(self._store, Limits.of(self._config))
+            audit.prune(self._store, self._config.AUDIT_RETENTION_DAYS, utc_now())
 
     def _compare(self) -> None:
         store = self._store

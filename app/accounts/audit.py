@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from app.accounts.tables import audit_log
-from app.store import Store, utc_now
+from app.store import Store, delete_in_batches, utc_now
 from app.store.paging import Listing, Page, read_page
 
 # What may happen, and how pages say it.
@@ -68,7 +68,6 @@ ACTIONS = {
 }
 # A flood of requests must not fill the disk: beyond this number the oldest entries are removed.
 MAX_ENTRIES = 200_000
-PRUNE_BATCH = 1000
 
 
 class Caller(NamedTuple):
@@ -178,22 +177,16 @@ def entries_of(page: Page) -> list[Entry]:
     return [Entry(**row._mapping) for row in page.rows]
 
 
-def prune(store: Store, days: int, now: datetime) -> int:
-    """Remove a batch of entries that are too old or too many. Return how many were removed.
+def prune(store: Store, days: int, now: datetime) -> None:
+    """Remove entries that are too old or too many.
 
     :param days: how long entries are kept; 0 for no limit but :data:`MAX_ENTRIES`.
     """
-    ids = audit_log.c.id
     with store.read() as conn:
-        newest = conn.scalar(select(func.max(ids))) or 0
-        old: Any = ids <= newest - MAX_ENTRIES
-        if days:
-            old = old | (audit_log.c.at < now - timedelta(days=days))
-        chosen = list(conn.scalars(select(ids).where(old).order_by(ids).limit(PRUNE_BATCH)))
-    if chosen:
-        with store.write() as conn:
-            conn.execute(delete(audit_log).where(ids.in_(chosen)))
-    return len(chosen)
+        newest = conn.scalar(select(func.max(audit_log.c.id))) or 0
+    delete_in_batches(store, audit_log, audit_log.c.id <= newest - MAX_ENTRIES)
+    if days:
+        delete_in_batches(store, audit_log, audit_log.c.at < now - timedelta(days=days))
 
 
 def _cut(text: str, length: int) -> str:

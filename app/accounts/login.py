@@ -99,6 +99,20 @@ class Logins:
         :raise LoginLocked: there were too many wrong attempts.
         :raise LoginBusy: too many other attempts are being checked.
         """
+        user = self._checked(attempt, password)
+        if user is None:
+            return None
+        return self._accounts.open_session(user.username, attempt.address, attempt.agent)
+
+    def is_right(self, attempt: Attempt, password: str) -> bool:
+        """Return whether a password is right, for somebody who is logged in already.
+
+        :raise LoginLocked: there were too many wrong attempts.
+        :raise LoginBusy: too many other attempts are being checked.
+        """
+        return self._checked(attempt, password) is not None
+
+    def _checked(self, attempt: Attempt, password: str) -> User | None:
         _refuse_locked(self.throttle.wait(attempt))
         checks = self._known if attempt.browser else self._strangers
         with checks.slot():
@@ -108,7 +122,7 @@ class Logins:
             self._accounts.note_wrong_password(attempt.name, attempt.address)
             return None
         self.throttle.succeeded(attempt)
-        return self._accounts.open_session(user.username, attempt.address, attempt.agent)
+        return user
 
     def unlock(self, username: str) -> int:
         """Let a user log in at once, and return how many locks were removed."""

@@ -18,7 +18,7 @@ from app.inputs import InputError
 from app.store import Store, StoreError, insert, inserted, utc_now
 from config import Config
 
-SCOPES = ("read", "write", "diagnostics", "memories")
+SCOPES = ("read", "write", "diagnostics", "memories", "audit")
 # The scopes whose routes are about projects, so that a token may be limited to some of them.
 PROJECT_SCOPES = frozenset({"read", "write"})
 TOKEN_PREFIX = "dev_"  # noqa: S105 -- what every token begins with

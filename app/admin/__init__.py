@@ -25,6 +25,9 @@
     triage     resolve, ignore, reopen, comment; from the list: bulk
     projects   the list, a project with its keys and limits, its set-up page (project_setup, with
                the lines of setup_lines)
+    users      users and their roles; account: the page of the own user
+    tokens     API tokens
+    audit      who did what
     status     the state of the service, the machine and the store
     settings   every setting, with its value and where it came from
 
@@ -57,10 +60,12 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 bp.before_request(remember_named)
 
 from app.admin import (  # noqa: E402 -- they add their routes to bp
+    account,  # noqa: F401
     ai_calls,  # noqa: F401
     alert_channels,  # noqa: F401
     alert_rules,  # noqa: F401
     alerts,  # noqa: F401
+    audit,  # noqa: F401
     bulk,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
@@ -85,8 +90,10 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     start,  # noqa: F401
     status,  # noqa: F401
     test_all_projects,  # noqa: F401
+    tokens,  # noqa: F401
     triage,  # noqa: F401
     trigger,  # noqa: F401
+    users,  # noqa: F401
 )
 
 

@@ -82,6 +82,13 @@ _PROJECTS = (
     "list_of_erasures",
     "show_erasure",
 )
+_PEOPLE = (
+    Page("Users", "list_of_users", ("show_user", "set_user_password")),
+    Page("Tokens", "list_of_tokens"),
+    Page("Audit log", "show_audit"),
+)
+# Pages of everybody, which the menu of the user leads to.
+_ACCOUNT = ("show_account", "change_own_password")
 _TEST_ERRORS = ("old_trigger", "show_test_error", "test_all_projects", "show_all_test_errors")
 # First what one looks at, then what one looks after, then the foot.
 GROUPS = (
@@ -98,7 +105,12 @@ GROUPS = (
         Page("Projects", "list_of_projects", _PROJECTS),
         Page("Memories", "list_of_memory_users", ("show_memories", "delete_memories")),
     ),
-    (Page("Status", "status"), Page("Settings", "show_settings"), Page("API", "api.reference")),
+    (
+        Page("Status", "status"),
+        Page("Settings", "show_settings"),
+        Page("People", "list_of_users", _ACCOUNT, (), _PEOPLE),
+        Page("API", "api.reference"),
+    ),
 )
 PAGES = tuple(page for group in GROUPS for page in group)
 _ENTRY_OF = {name: page for page in PAGES for name in page.endpoints()}

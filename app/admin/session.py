@@ -11,7 +11,6 @@ from urllib.parse import unquote, urlsplit
 from flask import (
     current_app,
     flash,
-    make_response,
     redirect,
     render_template,
     request,
@@ -86,7 +85,7 @@ def _try(form: LoginForm) -> ResponseReturnValue:
     session.permanent = True
     response = redirect(safe_path(form.next.data) or url_for("admin.start"), 303)
     _remember_browser(response, user.username, browser or secrets.token_hex(16))
-    return response
+    return theme_cookie(response, user.theme) if user.theme else response
 
 
 def _known_browsers() -> KnownBrowsers:
@@ -137,19 +136,26 @@ def logout() -> ResponseReturnValue:
 @bp.post("/theme")
 @access.views
 def set_theme() -> ResponseReturnValue:
-    """Store the chosen theme in a cookie and redirect to the page it was chosen on (303)."""
+    """Store the chosen theme and redirect to the page it was chosen on (303)."""
     theme = request.form.get("theme")
     target = safe_path(request.form.get("next")) or url_for("admin.start")
-    response = make_response(redirect(target, 303))
-    if theme in THEMES:
-        response.set_cookie(
-            "theme",
-            theme,
-            max_age=THEME_MAX_AGE,
-            httponly=True,
-            samesite="Lax",
-            secure=request.is_secure,
-        )
+    if theme not in THEMES:
+        return redirect(target, 303)
+    own = None if theme == "auto" else theme
+    current_accounts().choose(current_user.username, time_zone=current_user.time_zone, theme=own)
+    return theme_cookie(redirect(target, 303), theme)
+
+
+def theme_cookie(response: BaseResponse, theme: str) -> BaseResponse:
+    """Store the theme in a cookie, which pages read without asking the store."""
+    response.set_cookie(
+        "theme",
+        theme,
+        max_age=THEME_MAX_AGE,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
     return response
 
 

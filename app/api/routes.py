@@ -41,7 +41,7 @@ Answer = type[BaseModel] | str | None
 BINARY = "application/octet-stream"
 
 # Access rules of the routes that need the store.
-_NEED_THE_STORE = (access.reads, access.writes, access.remembers)
+_NEED_THE_STORE = (access.reads, access.writes, access.remembers, access.audits)
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,19 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from app.accounts import audit
 from app.delivery.tables import delivery_actions
 from app.store import Store, delete_in_batches
 
 Kind = Literal["replayed", "discarded", "paused", "resumed"]
 # The largest number of rows that are kept, independent of RETENTION_DAYS: about 2 MB.
 MAX_KEPT = 10_000
+_AUDITED: dict[Kind, str] = {
+    "replayed": "deliveries_replayed",
+    "discarded": "deliveries_discarded",
+    "paused": "delivery_paused",
+    "resumed": "delivery_resumed",
+}
 
 
 class Action:
@@ -36,6 +43,18 @@ class Action:
             return
         row = delivery_actions.insert().values(self._values | {"envelopes": envelopes})
         self._row_id = conn.execute(row.returning(of.id)).scalar_one()
+        audit.note(conn, _AUDITED[self._values["kind"]], self._target, self._detail)
+
+    @property
+    def _target(self) -> str:
+        if envelope_id := self._values.get("envelope_id"):
+            return f"envelope {envelope_id}"
+        project_id = self._values.get("project_id")
+        return f"project {project_id}" if project_id else "deliveries"
+
+    @property
+    def _detail(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in self._values["filter"].items())
 
 
 def list_actions(

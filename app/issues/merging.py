@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, update
 
+from app.accounts import audit
 from app.inputs import Conflict, InputError
 from app.issues.counting import merge_tags
 from app.issues.followers import follow_merge, follow_unmerge
@@ -70,6 +71,8 @@ def merge(
         _merge_one(conn, target.id, source, now)
     said = ", ".join(f"issue {issue.id}: {issue.title[:100]}" for issue in sources)
     _write_history(conn, target.id, "merged", actor, now, said)
+    merged = ", ".join(str(issue.id) for issue in sources)
+    audit.note(conn, "issues_merged", f"issue {target.id}", f"issues {merged}")
     return int(target.id)
 
 
@@ -108,6 +111,7 @@ def unmerge(
     ]
     said = "into " + ", ".join(f"issue {number}" for number in made)
     _write_history(conn, issue.id, "unmerged", actor, now, said + _left_behind(issue, "here"))
+    audit.note(conn, "issue_unmerged", f"issue {issue.id}", said)
     return made
 
 

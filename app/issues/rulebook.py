@@ -20,6 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from app.accounts import audit
 from app.inputs import Body, Control, InputError, ProjectId
 from app.issues.rule_text import MAX_TEXT, RuleTextError, parse_rule
 from app.issues.rules import Kind, Rule
@@ -144,7 +145,9 @@ def add_rule(
     values = checked(conn, **fields).model_dump()
     values |= {"position": (last or 0) + 1, "enabled": enabled, "created_by": created_by}
     statement = insert(grouping_rules).values(**values, created_at=utc_now())
-    return StoredRule(**conn.execute(statement.returning(grouping_rules)).one()._mapping)
+    made = StoredRule(**conn.execute(statement.returning(grouping_rules)).one()._mapping)
+    audit.note(conn, "grouping_rule_added", f"grouping rule {made.id}", made.title)
+    return made
 
 
 def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRule:
@@ -156,6 +159,7 @@ def change_rule(conn: Connection, rule: StoredRule, **changes: Any) -> StoredRul
     fields = {name: changes.get(name, getattr(rule, name)) for name in RuleInput.model_fields}
     values = checked(conn, **fields).model_dump()
     values["enabled"] = changes.get("enabled", rule.enabled)
+    audit.note(conn, "grouping_rule_changed", f"grouping rule {rule.id}", rule.title)
     statement = update(grouping_rules).where(grouping_rules.c.id == rule.id).values(**values)
     return StoredRule(**conn.execute(statement.returning(grouping_rules)).one()._mapping)
 
@@ -174,7 +178,10 @@ def remove_rule(conn: Connection, rule_id: int) -> bool:
     if not 0 < rule_id <= MAX_RULE_ID:
         return False
     statement = delete(grouping_rules).where(grouping_rules.c.id == rule_id)
-    return conn.execute(statement.returning(grouping_rules.c.id)).first() is not None
+    existed = conn.execute(statement.returning(grouping_rules.c.id)).first() is not None
+    if existed:
+        audit.note(conn, "grouping_rule_deleted", f"grouping rule {rule_id}")
+    return existed
 
 
 def checked(conn: Connection, **fields: Any) -> RuleInput:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.accounts import audit
 from app.issues.filter import IssueFilter
 from app.issues.fixed_in import Resolution, is_next, is_of_same_package
 from app.issues.followers import follow_end
@@ -269,6 +270,10 @@ def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:
     conn.execute(update(issues).where(columns.merged_into.in_(issue_ids)).values(status=DELETED))
     gone = sorted(conn.scalars(statement.returning(columns.id)))
     delete_groupings(conn, gone)
+    if gone:
+        shown = ", ".join(map(str, gone[:20]))
+        rest = f" and {len(gone) - 20} more" if len(gone) > 20 else ""
+        audit.note(conn, "issues_deleted", f"issues: {len(gone)}", f"{shown}{rest}")
     follow_end(conn, gone, None, utc_now())
     return gone
 

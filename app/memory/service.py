@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
+from app.accounts import audit
 from app.memory import pending, records
 from app.memory.content import without_secrets
 from app.memory.gate import Gate
@@ -185,6 +186,8 @@ class Memories:
         with operation("remove", user_id, id=id):
             with self.store.write() as conn:
                 was_there = records.remove(conn, user_id, id, self.index.identity)
+                if was_there:
+                    audit.note(conn, "memories_deleted", "a user", "memories: 1")
             if was_there:
                 self._forget(lambda: self.index.remove([id]))
             return was_there
@@ -194,6 +197,8 @@ class Memories:
         with operation("remove_user", user_id) as facts:
             with self.store.write() as conn:
                 gone = records.remove_user(conn, user_id, self.index.identity)
+                if gone:
+                    audit.note(conn, "memories_deleted", "a user", f"memories: {gone}")
             self._forget(lambda: self.index.remove_user(user_id))
             facts["removed"] = gone
             return gone

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from sqlalchemy import update
 
+from app.accounts import audit
 from app.inputs import Conflict
 from app.projects.records import OWN_PROJECT_ID, ProjectError, find_project
 from app.projects.tables import projects
@@ -29,7 +30,7 @@ def archive_project(store: Store, project_id: int) -> None:
 
     :raise NoSuchProject: the project does not exist. :raise OwnProjectStays: it is project 1.
     """
-    _set(store, project_id, archived_at=utc_now())
+    _set(store, project_id, "project_archived", archived_at=utc_now())
 
 
 def restore_project(store: Store, project_id: int) -> None:
@@ -37,7 +38,7 @@ def restore_project(store: Store, project_id: int) -> None:
 
     :raise NoSuchProject: the project does not exist.
     """
-    _set(store, project_id, archived_at=None)
+    _set(store, project_id, "project_restored", archived_at=None)
 
 
 def delete_project(store: Store, project_id: int) -> None:
@@ -45,12 +46,13 @@ def delete_project(store: Store, project_id: int) -> None:
 
     :raise NoSuchProject: the project does not exist. :raise OwnProjectStays: it is project 1.
     """
-    _set(store, project_id, deleted_at=utc_now())
+    _set(store, project_id, "project_deleted", deleted_at=utc_now())
 
 
-def _set(store: Store, project_id: int, **values: datetime | None) -> None:
+def _set(store: Store, project_id: int, action: str, **values: datetime | None) -> None:
     if project_id == OWN_PROJECT_ID and any(values.values()):
         raise OwnProjectStays("project 1 is this application: it cannot be archived or deleted")
     with store.write() as conn:
-        find_project(conn, project_id)
+        name = find_project(conn, project_id).name
         conn.execute(update(projects).where(projects.c.id == project_id).values(**values))
+        audit.note(conn, action, f"project {project_id}", name)

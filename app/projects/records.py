@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, Update, bindparam, func, select, update
 
+from app.accounts import audit
 from app.inputs import Conflict, InputError, Missing
 from app.projects.tables import MAX_NAME_LENGTH, project_keys, projects
 from app.store import Store, inserted, utc_now
@@ -110,6 +111,7 @@ def add_project(
     row = {"id": project_id, "name": name, "created_at": utc_now()}
     if not inserted(conn, insert_into(conn, projects).values(row)):
         raise Taken(f"there is a project {project_id} already", "id")
+    audit.note(conn, "project_added", f"project {project_id}", name)
     _add_key(conn, project_id, key)
     return project_id
 
@@ -147,6 +149,7 @@ def rename_project(store: Store, project_id: int, name: str) -> None:
     with store.write() as conn:
         find_project(conn, project_id)
         conn.execute(statement.values(name=checked_name(name)))
+        audit.note(conn, "project_changed", f"project {project_id}", "name")
 
 
 def rotate_key(
@@ -162,7 +165,10 @@ def rotate_key(
         find_project(conn, project_id)
         if revoke:
             conn.execute(_revocation(project_id).values(revoked_at=utc_now()))
-        return _add_key(conn, project_id, key)
+            audit.note(conn, "key_revoked", f"project {project_id}", "all older keys")
+        made = _add_key(conn, project_id, key)
+        audit.note(conn, "key_added", f"project {project_id}", _ending(made))
+        return made
 
 
 def revoke_key(store: Store, project_id: int, key: str) -> None:
@@ -175,6 +181,7 @@ def revoke_key(store: Store, project_id: int, key: str) -> None:
         if key not in find_project(conn, project_id).keys:
             raise NoSuchProject(f"project {project_id} has no such key that works")
         conn.execute(statement.values(revoked_at=utc_now()))
+        audit.note(conn, "key_revoked", f"project {project_id}", _ending(key))
 
 
 def project_of_key(conn: Connection, key: str) -> int | None:
@@ -273,6 +280,10 @@ def _add_key(conn: Connection, project_id: int, key: str | None) -> str:
     if not inserted(conn, insert_into(conn, project_keys).values(row)):
         raise Taken("this key is taken", "key")
     return key
+
+
+def _ending(key: str) -> str:
+    return f"the key that ends with {key[-4:]}"
 
 
 def _revocation(project_id: int) -> Update:

@@ -100,6 +100,7 @@ shows = Rule("status", scope="read", loopback=True, role="viewer")
 reads = Rule("read", scope="read", loopback=True)
 writes = Rule("write", scope="write", loopback=True)
 remembers = Rule("memories", scope="memories", loopback=True)
+audits = Rule("audit", scope="audit", loopback=True)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:
@@ -164,7 +165,7 @@ def demand(role: str) -> None:
     """
     if not has_role(role):
         own = current_user.role
-        text = f"this needs the role {role}, and yours is {own}: an admin can change it (Users)"
+        text = f"this needs the role {role}, and yours is {own}: an admin can change that on Users"
         abort(403, description=text)
 
 

@@ -1,21 +1,24 @@
-// Times in the time zone of the browser; UTC stays in their titles, and is shown without scripts.
+// Times in the time zone that the user chose, or that of the browser; UTC stays in their titles, and is shown without scripts.
 //   data-local="moment"   date and time
 //   data-local="clock"    time of day to the millisecond
 //   data-local="until"    date and time to the minute; of today, the time
 
+const ZONE = document.querySelector("[data-time-zone]")?.dataset.timeZone;
+
 const FORMATS = {
-  moment: new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", hour12: false }),
+  moment: new Intl.DateTimeFormat(undefined, { timeZone: ZONE, dateStyle: "medium", timeStyle: "medium", hour12: false }),
   clock: new Intl.DateTimeFormat(undefined, {
-    hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
+    timeZone: ZONE, hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false,
   }),
 };
 
-const HOUR = { hour: "2-digit", minute: "2-digit", hour12: false };
+const HOUR = { timeZone: ZONE, hour: "2-digit", minute: "2-digit", hour12: false };
+const DAY = new Intl.DateTimeFormat(undefined, { timeZone: ZONE, dateStyle: "short" });
 const OF_TODAY = new Intl.DateTimeFormat(undefined, HOUR);
 const OF_A_DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", ...HOUR });
 FORMATS.until = {
   format: (moment) =>
-    (moment.toDateString() === new Date().toDateString() ? OF_TODAY : OF_A_DAY).format(moment),
+    (DAY.format(moment) === DAY.format(new Date()) ? OF_TODAY : OF_A_DAY).format(moment),
 };
 
 function localise(root) {

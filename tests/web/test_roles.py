@@ -35,7 +35,8 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_alerts show_alert list_of_releases show_release list_of_memory_users show_memories
         list_of_projects set_up_project show_first_event performance list_of_metrics
         list_of_ai_calls show_test_error show_all_test_errors completions""",
-    ("viewer", "viewer"): "logout set_theme",
+    ("viewer", "viewer"): """
+        logout set_theme show_account change_own_password end_own_session""",
     ("viewer", "member"): """
         set_status assign_issue link_issue comment change_issues undo_change unmerge_issue
         change_feedback""",
@@ -48,8 +49,10 @@ PAGES: dict[tuple[str, str | None], str] = {
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",
     ("admin", "admin"): """
-        show_settings new_project end_project remove_upstream revoke_project_key new_alert_rule
-        delete_memories list_of_erasures show_erasure""",
+        show_settings new_project end_project remove_upstream revoke_project_key
+        new_alert_rule delete_memories list_of_erasures show_erasure list_of_users show_user
+        change_role set_user_password end_user_sessions unlock_user remove_user list_of_tokens
+        revoke_token show_audit""",
 }
 OF_PAGE = {f"admin.{name}": roles for roles, names in PAGES.items() for name in names.split()}
 # Nothing has these ids, so that what is allowed changes nothing.

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, text, true, update
 
+from app.accounts import audit
 from app.alerts.channels.kind import KINDS, ChannelKind, ChannelValues
 from app.alerts.errors import AlertError
 from app.alerts.outcomes import Outcome
@@ -74,6 +75,7 @@ def add_channel(
         raise AlertError({"kind": f"there are {MAX_CHANNELS} channels, and no more are kept"})
     row = {**values, "created_at": utc_now(), "created_by": created_by}
     made = conn.execute(insert(alert_channels).values(row).returning(alert_channels)).one()
+    audit.note(conn, "channel_added", f"channel {made.name}", f"kind {made.kind}")
     return Channel(**made._mapping)
 
 
@@ -101,14 +103,17 @@ def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) 
     if changes.keys() & {"address", "secret", "template"}:
         # It is not known yet whether the new value works.
         changes = changes | {"failing_since": None, "failure": None}
+    audit.note(conn, "channel_changed", f"channel {channel.name}", ", ".join(sorted(changes)))
     statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)
     return Channel(**conn.execute(statement.returning(alert_channels)).one()._mapping)
 
 
 def remove_channel(conn: Connection, channel_id: int) -> bool:
     """Remove a channel with its address. Return whether it existed. Its history stays."""
-    if find_channel(conn, channel_id) is None:
+    channel = find_channel(conn, channel_id)
+    if channel is None:
         return False
+    audit.note(conn, "channel_deleted", f"channel {channel.name}")
     unsent = update(notice_sendings).where(notice_sendings.c.channel_id == channel_id, text(UNSENT))
     reason = "the channel was deleted"
     conn.execute(unsent.values(state="discarded", reason=reason, next_at=None))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from app.accounts import audit
 from app.alerts.errors import AlertError
 from app.alerts.rules.inputs import AlertRuleInput, checked
 from app.alerts.rules.kind import KINDS, Preset, RuleKind
@@ -74,7 +75,9 @@ def _check_project(conn: Connection, project_id: int | None) -> None:
 
 def _insert(conn: Connection, values: Mapping[str, Any]) -> AlertRule:
     row = conn.execute(insert(alert_rules).values(values).returning(alert_rules)).one()
-    return AlertRule(**row._mapping)
+    made = AlertRule(**row._mapping)
+    audit.note(conn, "alert_rule_added", f"alert rule {made.id}", made.title)
+    return made
 
 
 def change_rule(conn: Connection, rule: AlertRule, given: Mapping[str, Any]) -> AlertRule:
@@ -89,6 +92,8 @@ def change_rule(conn: Connection, rule: AlertRule, given: Mapping[str, Any]) -> 
     if values.get("enabled") is False:
         _forget(conn, rule.id)
     conn.execute(update(alert_rules).where(alert_rules.c.id == rule.id).values(values))
+    about = f"{rule.title}: {', '.join(sorted(values))}"
+    audit.note(conn, "alert_rule_changed", f"alert rule {rule.id}", about)
     return find_rule(conn, rule.id) or rule
 
 
@@ -111,6 +116,7 @@ def remove_rule(conn: Connection, rule: AlertRule) -> None:
     if rule.preset is not None and is_shared:
         raise AlertError({"id": "a recommended rule is switched off, not deleted"})
     conn.execute(delete(alert_rules).where(alert_rules.c.id == rule.id))
+    audit.note(conn, "alert_rule_deleted", f"alert rule {rule.id}", rule.title)
 
 
 def ensure_presets(store: Store) -> None:
