@@ -18,6 +18,7 @@ from app.memory import records
 from app.memory.content import digest_of
 from app.memory.tables import memories, memory_users
 
+IN_INDEX = "Qdrant removes the memories in the background, usually within a minute"
 TEXTS = ("content", "kind", "tags", "metadata")
 
 
@@ -49,6 +50,8 @@ def _erase_user(task: Task, user_id: str, index_name: Callable[[], str | None]) 
         )
     if not task.is_dry:
         name = index_name()
+        if name is not None and IN_INDEX not in task.report.notes:
+            task.report.notes.append(IN_INDEX)
         with task.write() as conn:
             records.remove_user(conn, user_id, name)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from app.erasing.identifier import Kind
 from app.erasing.person import ERASED, Person
 
 # Objects that are a user, by their name in any spelling.
@@ -86,13 +87,16 @@ class ValueEraser:
     def _names_of_person(self, value: dict[Any, Any]) -> set[Any]:
         """Return all names ``user.…`` of an object if one of them has the person."""
         groups = {key: found[1].lower() for key in value if (found := _group_of(key))}
-        theirs = {group for key, group in groups.items() if self._is_theirs(value[key])}
+        theirs = {group for key, group in groups.items() if self._is_theirs(key, value[key])}
         return {key for key, group in groups.items() if group in theirs}
 
-    def _is_theirs(self, value: Any) -> bool:
+    def _is_theirs(self, key: str, value: Any) -> bool:
         if isinstance(value, dict):
             value = value.get("value")
-        return self.person.is_it(value)
+        if self.person.identifier.kind is Kind.IP:
+            return False  # Others may have the address too: it is erased alone, as any text.
+        is_id = spelled(key).endswith("id") or self.person.identifier.kind is Kind.EMAIL
+        return is_id and self.person.is_it(value)
 
     def _key(self, key: Any, taken: dict[Any, Any]) -> Any:
         if not isinstance(key, str) or (new := self.person.in_text(key)) == key:
@@ -119,13 +123,17 @@ class ValueEraser:
 def is_user(person: Person, user: dict[Any, Any]) -> bool:
     """Return whether an object is the user that the identifier stands for.
 
-    An IP address alone does not make a user the person, since others may have it too: only if the
-    user has no id, e-mail address or name.
+    The name of a user counts as an id only if there is none: somebody's name may be the id of
+    somebody else. An IP address alone does not make a user the person, since others may have it
+    too: only if the user has no id, e-mail address or name.
     """
-    if any(person.is_it(user.get(key)) for key in (*_IDS_OF_USER, *_OTHERS_OF_USER)):
+    ids = [user[key] for key in _IDS_OF_USER if user.get(key) not in (None, "")]
+    others = [user[key] for key in _OTHERS_OF_USER if user.get(key)]
+    if person.identifier.kind is Kind.USER_ID and ids:
+        return any(map(person.is_it, ids))
+    if any(map(person.is_it, ids + others)):
         return True
-    is_named = any(user.get(key) for key in (*_IDS_OF_USER, *_OTHERS_OF_USER))
-    return not is_named and any(person.is_it(user.get(key)) for key in _ADDRESSES_OF_USER)
+    return not ids + others and any(person.is_it(user.get(key)) for key in _ADDRESSES_OF_USER)
 
 
 def aliases_of(user: dict[Any, Any]) -> list[str]:

@@ -70,6 +70,7 @@ def test_resolved_issue_closes_its_incident_and_only_there(app: Flask, receiver:
     assert len(pages(receiver)) == 2 and len(receiver.received) == 3 and open_rows(app) == []
 
 
+@pytest.mark.one_database
 def test_incident_of_many_issues_is_closed_with_the_last_of_them(
     app: Flask, receiver: Receiver
 ) -> None:
@@ -83,6 +84,7 @@ def test_incident_of_many_issues_is_closed_with_the_last_of_them(
     assert closed == "resolve" and key == same_key and "-notice-" in key
 
 
+@pytest.mark.one_database
 def test_incident_that_was_never_opened_is_not_opened_after_its_end(
     app: Flask, receiver: Receiver
 ) -> None:
@@ -110,6 +112,7 @@ def test_incident_of_a_merged_issue_waits_for_the_one_that_stays(
     assert sorted(key.rpartition("-")[2] for key in closed) == [str(first), str(second)]
 
 
+@pytest.mark.one_database
 def test_resolve_by_the_api_closes_and_a_template_without_action_does_not(
     app: Flask, client: FlaskClient, receiver: Receiver
 ) -> None:

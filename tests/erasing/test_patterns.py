@@ -78,6 +78,15 @@ def test_identifier_is_found_as_a_word_in_every_usual_encoding(
         ),
         (EMAIL, {"ann@shop.example": 1, "ANN@shop.example": 2}, {"[erased]": 1, "[erased] #2": 2}),
         (EMAIL, {"user": {"id": 7, "email": "ANN@SHOP.example"}}, {"user": {}}),
+        # Somebody's name is the id of somebody else.
+        (NUMBER, {"user": {"id": 7, "username": "42"}}, {"user": {"id": 7, "username": "42"}}),
+        (NUMBER, {"user": {"username": "42", "geo": {}}}, {"user": {}}),
+        (NUMBER, {"user.name": "42", "user.x": "y"}, {"user.name": "42", "user.x": "y"}),
+        (
+            IP4,
+            {"user.id": "7", "user.ip_address": "203.0.113.9"},
+            {"user.id": "7", "user.ip_address": "[erased]"},
+        ),
         # Somebody else may have the address now.
         (
             IP4,
