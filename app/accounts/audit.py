@@ -68,6 +68,8 @@ ACTIONS = {
 }
 # A flood of requests must not fill the disk: beyond this number the oldest entries are removed.
 MAX_ENTRIES = 200_000
+# Actors beside users and tokens; no user may have such a name.
+NOT_USERS = ("loopback", "command line", "service")
 
 
 class Caller(NamedTuple):

@@ -148,6 +148,8 @@ def _checked_name(username: str) -> str:
     name = username.strip()
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
         raise UserError(f"1 to {MAX_NAME_LENGTH} characters are expected", "username")
+    if name.startswith("token:") or name in audit.NOT_USERS:
+        raise UserError("the audit log calls others than users so: choose another name", "username")
     return name
 
 

@@ -76,7 +76,7 @@ class UserSessions:
         if abs(now - seen_at) < SEEN_EVERY or not self._is_due(session_id):
             return
         try:
-            with self._store.write(durable=False) as conn:
+            with self._store.write(timeout_s=0.5, durable=False) as conn:
                 row = update(user_sessions).where(user_sessions.c.id == session_id)
                 conn.execute(row.values(seen_at=now))
         except StoreError as error:

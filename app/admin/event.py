@@ -40,7 +40,8 @@ def show_event(event_id: str) -> ResponseReturnValue:
     :raise 404: no event has this id.
     """
     with current_store().read() as conn:
-        progress = or_404(follow(conn, event_id), UNKNOWN)
+        header = header_from(conn)
+        progress = or_404(follow(conn, event_id, header.destination_of), UNKNOWN)
         stored = progress.stored
         remember(stored.row.project_id)
         issue = issue_with_project(conn, stored.row.issue_id)
@@ -49,7 +50,6 @@ def show_event(event_id: str) -> ResponseReturnValue:
         files, unlisted = all_attachments(conn, stored.row)
         attached = [_attached(file) for file in files]
         said = _said_of(conn, stored.row) if issue is None or issue.has_feedback else []
-        header = header_from(conn)
     return render_template(
         "event.html",
         header=lambda: header,

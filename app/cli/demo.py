@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from app.cli.search import index_events
 from app.demo.filling import demo_events, demo_projects, make_demo, remove_demo
 from app.demo.plan import DAYS, PROJECTS, Plan
 from app.output import command_error, say
@@ -19,7 +20,7 @@ EVENTS, MOST_EVENTS = 20_000, 1_000_000
     type=click.IntRange(1, MOST_EVENTS),
     default=EVENTS,
     show_default=True,
-    help="How many events to make, about 1,000 a second.",
+    help="How many events to make, some hundred a second.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="A seed makes the same demo.")
 @click.option("--remove", "removes", is_flag=True, help="Remove the demo with all its data.")
@@ -41,6 +42,7 @@ def demo_command(events: int, seed: int, removes: bool, yes: bool) -> None:
             raise command_error("there is a demo already; remove it with flask demo --remove")
     with click.progressbar(length=events, label="Making the demo") as bar:
         make_demo(current_intake(), Plan(events, seed=seed), bar.update)
+    index_events(current_store())  # The background task would take minutes.
     say(f"{events:,} events of {DAYS} days in {len(PROJECTS)} projects; see /admin/issues")
 
 

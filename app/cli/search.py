@@ -34,12 +34,19 @@ def reindex_command() -> None:
     the background task goes on.
     """
     store = current_store()
+    clear(store)
+    index_events(store)
+    say(f"{_indexed(store)} events are in the index")
+
+
+def index_events(store: Store) -> None:
+    """Index the events that are not indexed yet, with a progress bar."""
     with store.read() as conn:
         count = int(conn.scalar(select(func.count()).select_from(events)) or 0)
-    clear(store)
+    done = _indexed(store)
     with click.progressbar(length=count, label="indexing") as bar:
+        bar.update(done)
         _wait(store, count, bar)
-    say(f"{_indexed(store)} events are in the index")
 
 
 def _wait(store: Store, count: int, bar: click._termui_impl.ProgressBar[int]) -> None:

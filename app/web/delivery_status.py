@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -41,16 +41,21 @@ class Progress:
     upstream_url: str | None
 
 
-def follow(conn: Connection, event_id: str) -> Progress | None:
+def follow(
+    conn: Connection,
+    event_id: str,
+    destination_of: Callable[[Connection, int], Destination] | None = None,
+) -> Progress | None:
     """Return the delivery status of an event, ``None`` if it is not in the store.
 
     :param event_id: with or without dashes, in any case.
+    :param destination_of: returns the destination of a project, if the page has read them all.
     """
     stored = find_event(conn, event_id)
     if stored is None:
         return None
     row = stored.row
-    destination = current_destinations().find(conn, row.project_id)
+    destination = (destination_of or current_destinations().find)(conn, row.project_id)
     [told] = notified(conn, [row])
     return _progress(stored, destination, told)
 

@@ -82,6 +82,12 @@ def test_last_admin_stays(make_app: Callable[..., Flask], runner: FlaskCliRunner
     assert client.get("/admin/users").status_code == 403
 
 
+@pytest.mark.parametrize("name", ["token:ci", "command line", "service", "", "a\nb", "x" * 101])
+def test_name_that_is_none_of_a_user_is_refused(admin_client: FlaskClient, name: str) -> None:
+    data = {"username": name, "password": PASSWORD, "role": "viewer"}
+    assert post(admin_client, "/admin/users", **data)[0] == 422
+
+
 def test_user_of_the_setting_stays_an_admin(admin_client: FlaskClient) -> None:
     status, page = post(admin_client, "/admin/users/role", name="admin", role="viewer")
     assert (status, "ADMIN_PASSWORD" in page) == (409, True)

@@ -190,7 +190,6 @@ def test_period_is_found_wherever_it_lies_and_ends_where_it_ends(client: FlaskCl
 @pytest.mark.parametrize(
     ("path", "what"),
     [
-        ("/admin/events?q=needle", "events"),
         ("/admin/deliveries?reason=needle", "envelopes"),
         ("/admin/feedback?q=needle", "entries"),
     ],
