@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import click
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, func, insert, not_, or_, select
 
 from app.accounts.tables import audit_log
 from app.store import Store, delete_in_batches, utc_now
@@ -66,7 +66,13 @@ ACTIONS = {
     "backed_up": "made a backup",
     "restored": "restored a backup",
 }
-# A flood of requests must not fill the disk: beyond this number the oldest entries are removed.
+# What people and programs without the rights of an admin can do as often as they like.
+EVERYDAY = (
+    *("login", "login_failed", "logout", "session_ended", "password_changed"),
+    *("issues_merged", "issue_unmerged", "exported"),
+)
+# A flood of requests must not fill the disk: beyond this number the oldest entries are removed. It
+# counts everyday entries and the others apart, so that a flood removes no entry of an admin.
 MAX_ENTRIES = 200_000
 # Actors beside users and tokens; no user may have such a name.
 NOT_USERS = ("loopback", "command line", "service")
@@ -155,6 +161,18 @@ def note(
     conn.execute(insert(audit_log).values(row))
 
 
+def note_once_a_minute(conn: Connection, action: str, target: str, detail: str = "") -> None:
+    """Add an entry of what a program may do many times a second, unless a young one says it."""
+    has_said = select(audit_log.c.id).where(
+        audit_log.c.at > utc_now() - timedelta(minutes=1),
+        audit_log.c.actor == _cut(current_caller().actor, 200),
+        audit_log.c.action == action,
+        audit_log.c.target == _cut(target, 200),
+    )
+    if conn.execute(has_said.limit(1)).first() is None:
+        note(conn, action, target, detail)
+
+
 def page_of_entries(
     conn: Connection,
     *,
@@ -184,11 +202,24 @@ def prune(store: Store, days: int, now: datetime) -> None:
 
     :param days: how long entries are kept; 0 for no limit but :data:`MAX_ENTRIES`.
     """
-    with store.read() as conn:
-        newest = conn.scalar(select(func.max(audit_log.c.id))) or 0
-    delete_in_batches(store, audit_log, audit_log.c.id <= newest - MAX_ENTRIES)
+    is_everyday = or_(*(audit_log.c.action == action for action in EVERYDAY))
+    for kind in (is_everyday, not_(is_everyday)):
+        with store.read() as conn:
+            surplus = _newest_surplus(conn, kind)
+        if surplus is not None:
+            delete_in_batches(store, audit_log, kind & (audit_log.c.id <= surplus))
     if days:
         delete_in_batches(store, audit_log, audit_log.c.at < now - timedelta(days=days))
+
+
+def _newest_surplus(conn: Connection, kind: ColumnElement[bool]) -> int | None:
+    """Return the id of the newest entry of a kind that is beyond :data:`MAX_ENTRIES`."""
+    oldest, newest = conn.execute(select(func.min(audit_log.c.id), func.max(audit_log.c.id))).one()
+    if newest is None or newest - oldest < MAX_ENTRIES:  # Usually, and found without counting.
+        return None
+    entries = select(audit_log.c.id).where(kind).order_by(audit_log.c.id.desc())
+    found: int | None = conn.scalar(entries.offset(MAX_ENTRIES).limit(1))
+    return found
 
 
 def _cut(text: str, length: int) -> str:

@@ -14,7 +14,7 @@ from app.accounts import audit
 from app.accounts.roles import ROLES
 from app.accounts.sessions import UNUSED_FOR
 from app.accounts.tables import user_sessions, users
-from app.accounts.users import UserError, Users
+from app.accounts.users import UserError, Users, is_storable
 from app.inputs import Conflict, Missing
 from app.store import insert, inserted, utc_now
 
@@ -91,6 +91,22 @@ class People(Users):
                 raise UserError("there is a user of this name already", "username")
             audit.note(conn, "user_added", username, f"as {role}")
 
+    def change_password(self, username: str, password: str) -> None:
+        """Give a user another password and end every session.
+
+        Nobody is added: a user who was removed a moment ago must not come back.
+
+        :raise UserError: see :meth:`check_password`. :raise NoSuchUser: there is no such user.
+        """
+        self.check_password(username, password)
+        row = self._new_row(username, password, "member")
+        values = {name: row[name] for name in ("password_hash", "session_key")}
+        with self._store.write() as conn:
+            self._found_role(conn, username)
+            conn.execute(update(users).where(users.c.username == username).values(values))
+            conn.execute(delete(user_sessions).where(user_sessions.c.username == username))
+            audit.note(conn, "password_changed", username)
+
     def change_role(self, username: str, role: str) -> None:
         """Give a user another role; it counts from the next request on.
 
@@ -130,7 +146,8 @@ class People(Users):
             conn.execute(update(users).where(users.c.username == username).values(values))
 
     def _found_role(self, conn: Connection, username: str) -> str:
-        role = conn.scalar(select(users.c.role).where(users.c.username == username))
+        query = select(users.c.role).where(users.c.username == username)
+        role = conn.scalar(query) if is_storable(username) else None
         if role is None:
             raise NoSuchUser("there is no such user", "username")
         return self._role(username, str(role))

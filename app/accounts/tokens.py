@@ -22,6 +22,8 @@ SCOPES = ("read", "write", "diagnostics", "memories", "audit")
 # The scopes whose routes are about projects, so that a token may be limited to some of them.
 PROJECT_SCOPES = frozenset({"read", "write"})
 TOKEN_PREFIX = "dev_"  # noqa: S105 -- what every token begins with
+# The name of the token that the setting API_TOKEN holds.
+OF_SETTING = "API_TOKEN"
 MAX_TOKENS, MAX_NAME_LENGTH, MAX_PROJECTS = 1000, 100, 50
 USED_EVERY = timedelta(minutes=5)
 
@@ -81,7 +83,7 @@ class Tokens:
         """Return what a token gives access to; ``None`` if it is unknown, revoked or expired."""
         configured = self._config.API_TOKEN
         if configured and hmac.compare_digest(configured.encode(), token.encode()):
-            return Access("API_TOKEN", frozenset(SCOPES))
+            return Access(OF_SETTING, frozenset(SCOPES))
         now = utc_now()
         with self._store.read() as conn:
             query = select(api_tokens).where(api_tokens.c.token_hash == _digest(token), _valid(now))
@@ -152,6 +154,8 @@ class Tokens:
 
     def revoke_token(self, name: str) -> bool:
         """Revoke a token by name; return ``False`` if there is no such valid token."""
+        if "\0" in name:  # PostgreSQL answers an error.
+            return False
         with self._store.write() as conn:
             statement = update(api_tokens).values(revoked_at=utc_now())
             result = conn.execute(
@@ -182,6 +186,8 @@ def _check(
 ) -> None:
     if not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable() or name != name.strip():
         raise TokenError(f"1 to {MAX_NAME_LENGTH} characters are expected", "name")
+    if name == OF_SETTING:
+        raise TokenError("the audit log calls the setting's token so: choose another", "name")
     if unknown := set(scopes) - set(SCOPES):
         text = f"unknown scope {min(unknown)!r}: expected {', '.join(SCOPES)}"
         raise TokenError(text, "scopes")

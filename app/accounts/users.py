@@ -196,7 +196,7 @@ class Users:
         return f"{key}:{self._configured(username) or password_hash or ''}"
 
     def _row(self, username: str) -> tuple[str | None, str, str] | None:
-        rows = self._store.ask(_SECRETS, {"username": username})
+        rows = self._store.ask(_SECRETS, {"username": username}) if is_storable(username) else ()
         return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
     def _admins(self, conn: Connection) -> set[str]:
@@ -240,6 +240,11 @@ def _secrets(dialect: str) -> Select[Any]:
 
 
 _SECRETS = DriverStatement(_secrets)
+
+
+def is_storable(name: str) -> bool:
+    """Return whether a name can be one of the store: PostgreSQL answers an error to NUL."""
+    return "\0" not in name
 
 
 def _check_length(password: str) -> None:

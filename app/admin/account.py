@@ -70,8 +70,7 @@ def change_own_password() -> ResponseReturnValue:
     form, name, accounts = OwnPasswordForm(), current_user.username, current_accounts()
     if form.validate() and _is_right(form):
         try:
-            accounts.check_password(name, form.password.data or "")
-            accounts.set_password(name, form.password.data or "")
+            accounts.change_password(name, form.password.data or "")
             agent = request.user_agent.string
             login_user(accounts.open_session(name, request.remote_addr, agent))
             flash("The password is changed. Other sessions have ended.", "note")

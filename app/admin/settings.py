@@ -30,8 +30,8 @@ _EFFECTIVE = {
 }
 _ROW = re.compile(r"\| `([A-Z_]+)` \| ([^|]*) ?\| ([^|]*) ?\|")
 _LINK = re.compile(r"\[([^\]]{1,200})\]\([^)]{1,200}\)")
-# User name and password in a URL.
-_LOGIN = re.compile(r"//[^/@\s]{1,500}@")
+# User name and password in a URL; a password may have an @ itself.
+_LOGIN = re.compile(r"//[^/\s]{1,500}@")
 
 
 class Words(NamedTuple):

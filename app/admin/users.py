@@ -106,8 +106,7 @@ def set_user_password() -> ResponseReturnValue:
     person, form, accounts = _asked(_named()), PasswordForm(), current_accounts()
     if form.validate():
         try:
-            accounts.check_password(person.username, form.password.data or "")
-            accounts.set_password(person.username, form.password.data or "")
+            accounts.change_password(person.username, form.password.data or "")
             flash("The password is set, and the sessions of the old one have ended.", "note")
             return redirect(url_for("admin.show_user", name=person.username), 303)
         except UserError as error:

@@ -16,6 +16,7 @@ from config import Config
 
 TIMEOUT_S = 10.0
 MAX_RECIPIENTS = 20
+NOT_ASCII = "SMTP_USERNAME and SMTP_PASSWORD have to be ASCII, for a log-in to the mail server"
 
 
 class AddressError(ValueError):
@@ -69,6 +70,9 @@ class Mailer:
                 refused = server.send_message(message)
             finally:
                 _leave(server)
+        except UnicodeError:
+            # The error holds the password, so nothing may report it.
+            return Outcome(False, None, NOT_ASCII)
         except (OSError, smtplib.SMTPException) as error:
             return Outcome(False, getattr(error, "smtp_code", None), _cause(error))
         note = f"{len(refused)} of the addresses were refused" if refused else ""

@@ -14,6 +14,7 @@ a body is bounded.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, NoReturn
@@ -42,7 +43,7 @@ def parse(text: str, known: Collection[str]) -> dict[str, Any]:
     if len(text) > MAX_TEMPLATE:
         raise TemplateError(f"at most {MAX_TEMPLATE:,} characters are expected")
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise TemplateError(f"JSON is expected: {error.msg} at {where}") from None
@@ -79,6 +80,12 @@ def fill(document: Mapping[str, Any], values: Mapping[str, Any], escape: Escape)
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    # Python reads 1e999 as infinity, and writes that as a word that is no JSON.
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def _check(document: Any, known: Collection[str]) -> None:

@@ -98,8 +98,7 @@ def unlock_user(username: str) -> None:
 def _set_password(username: str, password: str) -> None:
     accounts = current_accounts()
     with _usage_errors():
-        accounts.check_password(username, password)
-        accounts.set_password(username, password)
+        accounts.change_password(username, password)
     say(f"the password of {username} is set")
 
 

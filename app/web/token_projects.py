@@ -27,6 +27,8 @@ Parse = Callable[[Any], Any]
 
 # The largest row number of both databases.
 MAX_ROW_NUMBER = 2**63 - 1
+# The digits of the largest number of a project.
+MAX_DIGITS = 10
 # Routes about no project that everybody with a token may read.
 FOR_ALL = frozenset({"api.openapi_document", "api.reference"})
 # Routes whose view leaves out other projects.
@@ -141,7 +143,8 @@ def _as_stored(value: Any) -> Any:
 
 def _check_number(allowed: frozenset[int], given: Any) -> None:
     text = str(given if given is not None else "")
-    if not (text.isascii() and text.isdigit() and int(text[:10]) in allowed):
+    is_number = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    if not (is_number and int(text) in allowed):
         projects = ", ".join(map(str, sorted(allowed)))
         abort(403, description=f"the token is for the projects {projects} only: say project_id")
 

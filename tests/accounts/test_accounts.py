@@ -10,6 +10,7 @@ from flask.testing import FlaskCliRunner
 from werkzeug.security import check_password_hash
 
 from app.accounts import users
+from app.accounts.users import UserError
 from tests.conftest import ADMIN_PASSWORD, parts_of
 
 
@@ -120,3 +121,12 @@ def test_commands_make_and_revoke_tokens(app: Flask, runner: FlaskCliRunner) -> 
 def test_upgrade_says_where_the_store_is(runner: FlaskCliRunner, command: list[str]) -> None:
     result = runner.invoke(args=command)
     assert result.exit_code == 0 and "revision" in result.output
+
+
+def test_name_with_nul_is_nobodys(app: Flask) -> None:
+    accounts = parts_of(app).accounts
+    assert accounts.user("a\0b") is None and not accounts.is_user("a\0b")
+    for change in (accounts.remove_user, lambda name: accounts.change_role(name, "admin")):
+        with pytest.raises(UserError, match="no such user"):
+            change("a\0b")
+    assert not accounts.revoke_token("a\0b")

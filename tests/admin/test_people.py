@@ -14,6 +14,8 @@ from sqlalchemy import insert
 from app import sentry
 from app.accounts import audit
 from app.accounts.tables import audit_log
+from app.accounts.tokens import TokenError
+from app.accounts.users import UserError
 from app.projects import create_project, rotate_key
 from app.store import utc_now
 from tests.conftest import csrf_token, parts_of
@@ -274,6 +276,46 @@ def test_old_entries_are_removed_after_their_own_time(app: Flask) -> None:
     assert len(entries(app)) == 2
     audit.prune(store, 365, now)
     assert len(entries(app)) == 1
+
+
+def test_flood_of_everyday_entries_removes_none_of_an_admin(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MAX_ENTRIES", 3)
+    store, ada = parts_of(app).store, audit.Caller("ada")
+    with store.write() as conn:
+        for action in ("role_changed", *["login", "exported"] * 4):
+            audit.note(conn, action, "x", caller=ada)
+    audit.prune(store, 365, utc_now())
+    kept = [entry.action for entry in entries(app)]
+    assert kept == ["exported", "login", "exported", "role_changed"]
+    with store.write() as conn:
+        for number in range(5):
+            audit.note(conn, "key_added", f"project {number}", caller=ada)
+    audit.prune(store, 365, utc_now())
+    assert [entry.target for entry in entries(app)][:3] == ["project 4", "project 3", "project 2"]
+    assert len(entries(app)) == 6
+
+
+def test_export_is_noted_once_a_minute_for_each_who_exports(app: Flask) -> None:
+    with parts_of(app).store.write() as conn:
+        for actor in ("ada", "ada", "token:ci", "ada"):
+            with audit.acting(audit.Caller(actor)):
+                audit.note_once_a_minute(conn, "exported", "deliveries.csv")
+    assert [entry.actor for entry in entries(app)] == ["token:ci", "ada"]
+
+
+def test_password_of_a_user_who_was_removed_brings_nobody_back(app: Flask) -> None:
+    accounts = parts_of(app).accounts
+    with pytest.raises(UserError, match="no such user"):
+        accounts.change_password("ada", PASSWORD)
+    assert accounts.user("ada") is None
+    assert entries(app) == []
+
+
+def test_no_token_is_named_as_that_of_the_setting(app: Flask) -> None:
+    with pytest.raises(TokenError, match="choose another"):
+        parts_of(app).accounts.create_token("API_TOKEN", ("read",))
 
 
 def test_pages_of_people_ask_few_questions(app: Flask, admin_client: FlaskClient) -> None:

@@ -37,7 +37,7 @@ def test_secrets_are_masked_and_others_say_where_they_came_from(tmp_path: Path) 
             "ADMIN_PASSWORD": "very secret",
             "DATABASE_URL": "postgresql://me:very-secret@host/name",
             "SENTRY_DSN": "https://very5ecret@host/1",
-            "PUBLIC_URL": "https://me:very-secret@errors.example.org",
+            "PUBLIC_URL": "https://me:very-secret@very@errors.example.org",
             "SENTRY_ERROR_SAMPLE_RATES": "TimeoutError=0.1",
         }
     )

@@ -208,6 +208,14 @@ def test_mail_login_that_fails_is_told_without_the_password() -> None:
     assert "login" in outcome.note and "wrong-password" not in outcome.note + repr(mailer)
 
 
+def test_mail_password_beyond_ascii_is_a_failure_that_does_not_tell_it() -> None:
+    with MailServer(login=("me", "right")) as server:
+        mailer = Mailer("127.0.0.1", server.port, "a@example.org", "off", "me", "pässwort")
+        outcome = mailer.send("ops@example.org", "s", "t", "1")
+    assert not outcome.is_sent and "have to be ASCII" in outcome.note
+    assert "sswort" not in outcome.note
+
+
 def test_mail_that_some_have_is_not_sent_to_them_again() -> None:
     with MailServer() as server:
         server.unknown = {"gone@example.org"}

@@ -79,6 +79,7 @@ def test_text_is_cut_and_an_escape_is_not() -> None:
         ('{"{{title}}": 1}', "not in a name"),
         ('{"a": "b",}', "JSON is expected: "),
         ('{"a": NaN}', "JSON is expected"),
+        ('{"a": -1e999}', "JSON is expected"),
         ("[]", "a JSON object is expected"),
         ('{"a": ' * 30 + "1" + "}" * 30, "at most 20 levels"),
         ('{"a": ' + "[" * 4000 + "]" * 4000 + "}", "expected"),

@@ -292,6 +292,12 @@ def test_token_of_a_project_says_which_project_it_is_for(client: FlaskClient) ->
     assert "for the projects 2 only: say project_id" in answer.json["detail"]
 
 
+def test_number_with_more_digits_is_another_project(client: FlaskClient) -> None:
+    for number in ("00000000025", "0000000002003"):  # They begin with the ten digits of project 2.
+        answer = client.get(f"/api/issues?project_id={number}")
+        assert answer.status_code == 403, number
+
+
 def test_token_that_expired_is_refused(app: Flask) -> None:
     accounts = parts_of(app).accounts
     with pytest.raises(TokenError, match="in the future"):
