@@ -5,6 +5,7 @@
 
     manifest.py   what the file says about itself: revision, tables, numbers of rows, SHA-256
     archive.py    the zip file: written once, read in any order, never unpacked by its names
+    tables.py     which tables it has, and which are made again
     rows.py       rows of a table as lines of JSON, the same on both databases
     places.py     where a store is restored to, empty before, and seen only when it is whole
     files.py      the files beside the store: the emergency folder and the secret key

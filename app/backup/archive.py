@@ -9,7 +9,9 @@ import fcntl
 import hashlib
 import io
 import json
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -29,7 +31,11 @@ MAX_LINE_BYTES = 80 * 1024**2
 # Most of the bytes are compressed already: level 6 takes 1.25 times the CPU and saves 2 %.
 LEVEL = 1
 _BUFFER_BYTES = 1024**2
-_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What `zipfile` raises for bytes that somebody changed: a name that is not UTF-8 is a ValueError.
+_DAMAGES = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
+)
 
 
 def member_of(table: str) -> str:
@@ -56,6 +62,9 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BackupError(f"another backup is writing {path}") from None
+        if not _is_at(part, descriptor):
+            # The other one has given the file its name, after it was opened and before its lock.
+            raise BackupError(f"another backup has just written {path}")
         os.fchmod(descriptor, 0o600)
         file.truncate()
         try:
@@ -64,6 +73,11 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
             with suppress(OSError):
                 part.unlink()
             raise
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file still has this name."""
+    return path.exists() and os.path.samestat(path.stat(), os.fstat(descriptor))
 
 
 def publish(path: Path) -> None:
@@ -174,7 +188,7 @@ class Reader:
         except _DAMAGES as error:
             raise BackupError(f"{name} is damaged: {error}") from None
         except OSError as error:
-            raise BackupError(f"{name} cannot be read: {error.strerror}") from None
+            raise BackupError(f"{name} cannot be read: {error.strerror or error}") from None
 
 
 def _line(member: IO[bytes], name: str) -> bytes:

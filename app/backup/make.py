@@ -13,32 +13,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, func, select, text
 
-import app.accounts.tables
-import app.alerts.tables
-import app.delivery.tables
-import app.erasing.tables
-import app.events.tables
-import app.intake.tables
-import app.issues.tables
-import app.memory.tables
-import app.projects.tables
-import app.search.tables
-import app.stats.declared
-import app.stats.sessions
-import app.stats.tables
-import app.store.tables  # noqa: F401 -- all tables, so that none is missing
 from app.backup.archive import FILES, PART_SUFFIX, Writer, member_of, new_file, publish
 from app.backup.check import STEP, Bars, check_file
 from app.backup.errors import BackupError
 from app.backup.files import Folders, lines_of_files
 from app.backup.manifest import Manifest, Part, TablePart
 from app.backup.rows import kind_of, lines_of
-from app.store import Store, metadata, newest_revision, utc_now
+from app.backup.tables import tables_of_backup
+from app.store import Store, newest_revision, utc_now
 from app.store.migrations import revision_of
 from config import VERSION
-
-# The search index is made again from the events, and nobody holds a lease in a restored store.
-LEFT_OUT = frozenset({"search_state", "search_hours", "search_stale_issues", "leases"})
 
 
 class Made(NamedTuple):
@@ -66,11 +50,6 @@ def make_backup(store: Store, folders: Folders, path: Path, bars: Bars) -> Made:
     except OSError as error:
         raise BackupError(f"the backup cannot be written: {error.strerror}") from None
     return Made(made, size)
-
-
-def tables_of_backup() -> list[Table]:
-    """Return the tables whose rows are in a backup, parents before their children."""
-    return [table for table in metadata.sorted_tables if table.name not in LEFT_OUT]
 
 
 def _read(conn: Connection, out: Writer, files: Part, bars: Bars) -> Manifest:

@@ -47,12 +47,12 @@ class Manifest(_Model):
 
     format: Literal[1] = 1
     created_at: AwareDatetime
-    version: str = Field(max_length=100)
+    version: str = Field(pattern=r"^[0-9A-Za-z.+_\-]{1,100}$")
     revision: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
     database: str = Field(max_length=20)
     files: Part
     tables: dict[Word, TablePart]
-    last_ids: dict[Word, int] = {}
+    last_ids: dict[Word, Annotated[int, Field(ge=0, lt=2**63)]] = {}
 
     @property
     def rows(self) -> int:
@@ -72,7 +72,7 @@ def read_manifest(content: bytes) -> Manifest:
         where = ".".join(str(step) for step in first["loc"]) or "the whole"
         if where == "format":
             raise BackupError(f"this version reads format {FORMAT}; run a newer version") from None
-        raise BackupError(f"the manifest is damaged: {where}: {first['msg']}") from None
+        raise BackupError(f"the manifest is damaged: {where[:100]!r}: {first['msg']}") from None
     newest = newest_revision() or ""
     if manifest.revision > newest:
         raise BackupError(

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, inspect, select, table
 from sqlalchemy.exc import DataError, IntegrityError
 
 from app.backup.archive import FILES, Reader, member_of
-from app.backup.check import Bars, check
+from app.backup.check import Bars, check, check_tables
 from app.backup.errors import BackupError
 from app.backup.files import Folders, read_file, unexpected, write_files
 from app.backup.manifest import Kind, Manifest, TablePart
@@ -122,9 +122,11 @@ def _check_schema(conn: Connection, found: Manifest) -> None:
     """Check that tables and columns are those of the revision: their names go into statements."""
     known = inspect(conn)
     tables = set(known.get_table_names()) - {"alembic_version"}
+    check_tables(tables, found)
     for name, part in found.tables.items():
         columns = {column["name"] for column in known.get_columns(name)} if name in tables else None
-        if columns != {column for column, _ in part.columns}:
+        given = [column for column, _ in part.columns]
+        if columns is None or sorted(columns) != sorted(given):
             raise BackupError(f"the backup has a table {name} that schema {found.revision} has not")
 
 

@@ -124,11 +124,25 @@ def _is_a(type_: type, *others: type) -> Convert:
     return same
 
 
+def _int(value: Any) -> int:
+    number: int = _is_a(int)(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("a number has more than 64 bits")
+    return number
+
+
+def _text(value: Any) -> str:
+    found: str = _is_a(str)(value)
+    if not found.isascii():
+        found.encode()  # A lone surrogate is an error here, not in the middle of a restore.
+    return found
+
+
 def _time(value: str) -> datetime:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a time has no zone")
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _json(value: str) -> Any:
@@ -149,6 +163,6 @@ _READS: dict[Kind, Convert] = {
     "json": _json,
     "bool": _is_a(bool),
     "float": _is_a(float, int),
-    "int": _is_a(int),
-    "text": _is_a(str),
+    "int": _int,
+    "text": _text,
 }

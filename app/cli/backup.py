@@ -58,6 +58,8 @@ def backup_command(context: click.Context, words: tuple[str, ...], most: str | N
         context.exit(_check_age(_age(most)))
     if most is not None or not (len(words) == 1 or (len(words) == 2 and words[0] == "verify")):
         raise usage_error("give FILE, or verify FILE, or --check-age AGE")
+    if words == ("verify",):  # A file of this name would look like a backup that was verified.
+        raise usage_error("verify: give the FILE to read")
     with _told(), quiet(before_opening("config")):
         if len(words) == 2:
             _say(words[1], "is whole", check_file(Path(words[1]), _bar))

@@ -14,7 +14,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from app.backup.files import Folders
-from app.backup.make import tables_of_backup
+from app.backup.tables import tables_of_backup
 from app.demo.filling import make_demo
 from app.demo.plan import Plan
 from app.intake.emergency import EmergencyFolder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import stat
@@ -12,19 +13,21 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
-from zipfile import ZIP_DEFLATED, ZipFile
+from typing import IO, Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_LZMA, ZipFile
 
 import pytest
 from flask import Flask
 from sqlalchemy import DateTime, MetaData, Table, event, func, inspect, select, text
 
 from app.backup import make
+from app.backup.archive import new_file
 from app.backup.check import Bars, check_file
 from app.backup.errors import BackupError
 from app.backup.files import Folders
-from app.backup.make import LEFT_OUT, make_backup, tables_of_backup
+from app.backup.make import make_backup
 from app.backup.restore import restore_backup
+from app.backup.tables import LEFT_OUT, tables_of_backup
 from app.delivery.accounting import accounting
 from app.delivery.tables import counters
 from app.events.tables import envelopes, events
@@ -209,6 +212,18 @@ def flipped(path: Path) -> Path:
     return new
 
 
+def lzma_damaged(path: Path) -> Path:
+    new = path.with_name("lzma.zip")
+    with ZipFile(path) as old, ZipFile(new, "w", ZIP_LZMA) as out:
+        out.writestr("manifest.json", old.read("manifest.json"))
+        member = out.getinfo("manifest.json")
+    content = bytearray(new.read_bytes())
+    start = member.header_offset + 30 + len(member.filename) + 9
+    content[start : start + 8] = b"\xff" * 8
+    new.write_bytes(content)
+    return new
+
+
 def cut(path: Path) -> Path:
     new = path.with_name("cut.zip")
     new.write_bytes(path.read_bytes()[:-200])
@@ -240,6 +255,23 @@ DAMAGES: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda path: changed(path, "rows/events.jsonl", lambda rows: None),
         "the backup has no rows/events.jsonl",
     ),
+    "a table that its manifest forgets too": (
+        lambda path: manifest_with(path, lambda found: found["tables"].pop("events")),
+        "the backup lacks 1 tables of its schema, such as events",
+    ),
+    "a number that no database has": (
+        lambda path: consistent(path, "projects", lambda row: row.__setitem__(0, 2**64)),
+        "row 1 of projects is damaged: a number has more than 64 bits",
+    ),
+    "a text that no file has": (
+        lambda path: consistent(path, "projects", lambda row: row.__setitem__(1, "\ud800")),
+        "row 1 of projects is damaged: .* surrogates",
+    ),
+    "a last id that no row has": (
+        lambda path: manifest_with(path, lambda found: found["last_ids"].update(events=2**64)),
+        "the manifest is damaged: 'last_ids.events'",
+    ),
+    "bytes of another compression": (lzma_damaged, "is damaged"),
     "no manifest": (lambda path: changed(path, "manifest.json", lambda text: None), "has no"),
     "a path that leads out": (with_name("../../../etc/cron.d/x"), "a name that none has"),
     "an absolute path": (with_name("/etc/passwd"), "a name that none has"),
@@ -314,6 +346,23 @@ def test_accounting_that_does_not_add_up_is_not_restored(
         restored(not_a_time, url, tmp_path / "new", any_bar)
 
 
+@pytest.mark.one_database
+def test_backup_that_another_process_has_just_written_is_not_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "b.zip"
+
+    def late(file: IO[bytes], operation: int) -> None:
+        # The other process gave the file its name between our opening and our lock.
+        os.write(file.fileno(), b"whole")
+        path.with_name("b.zip.part").rename(path)
+
+    monkeypatch.setattr("app.backup.archive.fcntl.flock", late)
+    with pytest.raises(BackupError, match="has just written"), new_file(path):
+        pass
+    assert path.read_bytes() == b"whole"
+
+
 # ---- the place ----------------------------------------------------------------------------------
 
 
@@ -372,6 +421,7 @@ from pathlib import Path
 from app.backup.files import Folders
 from app.backup.make import make_backup
 from app.backup.restore import restore_backup
+from app.backup.tables import LEFT_OUT, tables_of_backup
 from app.store import Store
 what, path, url, folder, module, name, nth = sys.argv[1:]
 module, left = import_module(module), int(nth)

@@ -61,7 +61,14 @@ def test_age_of_the_last_backup_has_an_exit_code(app: Flask, age: str, code: int
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("a", "b"), ("verify", "a", "b"), ("--check-age", "1h", "a"), ("--check-age", "soon")],
+    [
+        (),
+        ("verify",),
+        ("a", "b"),
+        ("verify", "a", "b"),
+        ("--check-age", "1h", "a"),
+        ("--check-age", "soon"),
+    ],
 )
 def test_wrong_usage_has_exit_code_2(app: Flask, arguments: tuple[str, ...]) -> None:
     assert run(app, "backup", *arguments).exit_code == 2
