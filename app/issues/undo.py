@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, select, update
 
+from app.accounts.tables import users
 from app.issues.followers import follow_end
 from app.issues.tables import STATUSES, IssueStatus, issues, transitions
 from app.store import facts, replaced, upsert, utc_now
@@ -103,7 +104,11 @@ def find_decision(conn: Connection, actor: str, token: str) -> Decision | None:
 
 
 def undo(conn: Connection, actor: str, decision: Decision) -> Undone:
-    """Give the issues of a decision their former values, if nobody changed them since."""
+    """Give the issues of a decision their former values, if nobody changed them since.
+
+    An issue that was assigned to a user who was removed since is assigned to nobody.
+    """
+    decision = _without_removed_users(conn, decision)
     current = values_of(conn, list(decision.former))
     restored = [id for id in decision.former if current.get(id) == decision.now[id]]
     at = utc_now()
@@ -120,6 +125,16 @@ def undo(conn: Connection, actor: str, decision: Decision) -> Undone:
     follow_end(conn, ended, actor, at)
     conn.execute(delete(facts).where(facts.c.name == _name_of(actor)))
     return Undone(len(restored), len(decision.former) - len(restored))
+
+
+def _without_removed_users(conn: Connection, decision: Decision) -> Decision:
+    named = {values["assigned_to"] for values in decision.former.values()} - {None}
+    known = set(conn.scalars(select(users.c.username).where(users.c.username.in_(named))))
+    former = {
+        id: values if values["assigned_to"] in known else values | {"assigned_to": None}
+        for id, values in decision.former.items()
+    }
+    return decision._replace(former=former)
 
 
 def new_token() -> str:

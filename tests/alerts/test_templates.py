@@ -247,6 +247,18 @@ def test_wrong_channel_is_refused_at_its_field(client: FlaskClient) -> None:
     assert client.get(CHANNELS).json["channels"] == []
 
 
+def test_secret_goes_to_no_other_host_unless_it_is_given_again(client: FlaskClient) -> None:
+    made = add(client, kind="ntfy", url="http://127.0.0.1:18001/topic", secret=TOKEN)
+    path, there = f"{CHANNELS}/{made['id']}", "http://127.0.0.1:18002/topic"
+    refused = client.patch(path, json={"url": there})
+    [error] = refused.json["errors"]
+    assert (refused.status_code, error["field"]) == (422, "secret")
+    assert "the access token is expected again" in error["message"]
+    assert client.patch(path, json={"url": "http://127.0.0.1:18001/other"}).status_code == 200
+    answer = client.patch(path, json={"url": there, "secret": TOKEN})
+    assert answer.json["address"] == "http://127.0.0.1:18002/…"
+
+
 def test_pagerduty_needs_no_address() -> None:
     targets = Targets(resolve=lambda host, _: {"events.pagerduty.com": ["8.8.8.8"]}[host])
     values = new_values(KINDS["pagerduty"], {"name": "Ops", "secret": KEY}, targets)

@@ -66,6 +66,19 @@ def test_issue_is_exactly_as_before(app: Flask, admin_client: FlaskClient, first
         assert history(app)[-1].endswith("undone")
 
 
+def test_user_who_was_removed_gets_no_issue_back(app: Flask) -> None:
+    sentry.capture_message("one")
+    accounts = parts_of(app).accounts
+    accounts.add_user("bob", "a long password", "member")
+    accounts.add_user("carol", "a long password", "member")
+    decide(app, lambda conn: triage.assign(conn, [1], "bob", "ada"))
+    decision = decide(app, lambda conn: triage.assign(conn, [1], "carol", "ada"))
+    accounts.remove_user("bob")
+    assert undo_last(app, decision.token) == (1, 0)
+    assert row(app).assigned_to is None
+    assert history(app)[-1] == "assigned to nobody (undone)"
+
+
 def test_undo_of_an_assignment_says_to_whom(app: Flask, admin_client: FlaskClient) -> None:
     sentry.capture_message("one")
     decision = decide(app, CHANGES["assigned"])

@@ -97,15 +97,26 @@ def change_channel(conn: Connection, channel: Channel, changes: dict[str, Any]) 
     """Change columns of a channel.
 
     :param changes: the result of :func:`app.alerts.channels.inputs.changed_values`.
+    :raise AlertError: the secret, which nobody is shown, would be sent to another host.
     """
     if not changes:
         return channel
+    _keep_secret_from_others(channel, changes)
     if changes.keys() & {"address", "secret", "template"}:
         # It is not known yet whether the new value works.
         changes = changes | {"failing_since": None, "failure": None}
     audit.note(conn, "channel_changed", f"channel {channel.name}", ", ".join(sorted(changes)))
     statement = update(alert_channels).where(alert_channels.c.id == channel.id).values(changes)
     return Channel(**conn.execute(statement.returning(alert_channels)).one()._mapping)
+
+
+def _keep_secret_from_others(channel: Channel, changes: Mapping[str, Any]) -> None:
+    # A webhook sends a signature, and not the secret that it was made with.
+    if "address" not in changes or "secret" in changes or channel.about.is_signed:
+        return
+    if channel.secret and channel.about.shown_address(changes["address"]) != channel.shown:
+        text = f"the {channel.about.key_label.lower()} is expected again, because the host changes"
+        raise AlertError({"secret": text})
 
 
 def remove_channel(conn: Connection, channel_id: int) -> bool:
