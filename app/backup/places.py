@@ -26,9 +26,8 @@ from sqlalchemy.exc import IntegrityError
 from app.backup.errors import BackupError
 from app.intake.emergency import sync_folder
 from app.store import Store
-from app.store.integrity import lock_of
+from app.store.integrity import RESTORING, lock_of
 
-SUFFIX = ".restoring"
 SIDES = ("", "-wal", "-shm", "-journal", ".turn")
 # What a store takes on the disk, as a multiple of its lines in a backup: 0.98 to 1.0 for the events
 # of `flask demo`. A store of many small rows takes more, and finds out when the disk is full.
@@ -88,7 +87,7 @@ class SqlitePlace(Place):
     def __init__(self, store: Store) -> None:
         super().__init__(store)
         self._path = Path(str(store.url.database))
-        self._new = Path(f"{self._path}{SUFFIX}")
+        self._new = Path(f"{self._path}{RESTORING}")
         url = store.url.set(database=str(self._new))
         self._staged = Store(url.render_as_string(hide_password=False))
 

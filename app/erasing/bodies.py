@@ -29,13 +29,14 @@ class Erased:
 
     :param envelope: without the person. :param is_changed: whether anything was found.
     :param is_of_person: see above.
-    :param identities: ids under which the person was counted.
+    :param person: the person, with what stands beside the identifier in their user.
     :param dids: users of sessions that were the person.
     :param attachments: how many files were removed or changed.
     :param feedback: how many feedback items were removed.
     """
 
     envelope: Envelope
+    person: Person
     is_changed: bool = False
     is_of_person: bool = False
     dids: set[str] = field(default_factory=set)
@@ -57,8 +58,8 @@ def erase_body(body: bytes, person: Person, *, is_of_person: bool = False) -> Er
     envelope = parse_envelope(body)
     users = [user for user in _users_of(envelope) if is_user(person, user)]
     wrote = any(_wrote(person, item) for item in envelope.items)
-    erased = Erased(envelope, is_of_person=is_of_person or bool(users) or wrote)
     person = person.with_aliases(alias for user in users for alias in aliases_of(user))
+    erased = Erased(envelope, person, is_of_person=is_of_person or bool(users) or wrote)
     erased.dids = set(_dids_of(envelope, person))
     values = ValueEraser(person)
     envelope.headers = values.erase(envelope.headers)

@@ -1,13 +1,16 @@
 """Erase a person from the content of a file or of an item that is no JSON.
 
 JSON          value by value, as payloads are
-text          the identifier is replaced as a word
+lines of JSON line by line
+text          the identifier is replaced as a word, in UTF-8, UTF-16 or an encoding of 8 bits
 other bytes   the identifier is overwritten, so that the file keeps its size
 compressed    a file that has the person in it is removed as a whole
 """
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import io
 import zipfile
 import zlib
@@ -31,19 +34,43 @@ def erase_content(content: bytes, person: Person) -> bytes | None:
     if text is None:
         if any(is_in_bytes(person, inner) for inner in inflated(content)):
             return None
-        return person.in_file(content)
+        return _erase_other(content, person)
     if text.lstrip()[:1] in ("{", "["):
         with suppress(ValueError, RecursionError):
             return _erase_json(content, person)
+        if person.may_be_in(content):
+            return b"\n".join(_erase_line(line, person) for line in content.split(b"\n"))
     erased = person.in_text(text)
     return content if erased == text else erased.encode()
+
+
+def _erase_other(content: bytes, person: Person) -> bytes:
+    """Return bytes that are not UTF-8 without the person."""
+    encoding = "" if b"\0" in content else "latin-1"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16-le" if content.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    try:
+        text = content.decode(encoding) if encoding else ""
+    except UnicodeDecodeError:
+        text = ""
+    if not text:
+        return person.in_file(content)
+    erased = person.in_text(text)
+    return content if erased == text else erased.encode(encoding)
+
+
+def _erase_line(line: bytes, person: Person) -> bytes:
+    if line.lstrip()[:1] in (b"{", b"["):
+        with suppress(ValueError, RecursionError):
+            return _erase_json(line, person)
+    return person.in_text(line.decode()).encode()
 
 
 def is_in_bytes(person: Person, content: bytes) -> bool:
     """Return whether the person is in bytes, text or not."""
     text = as_text(content)
     if text is None:
-        return person.in_file(content) != content
+        return _erase_other(content, person) != content
     return person.is_in_text(text)
 
 
@@ -65,12 +92,26 @@ def inflated(content: bytes) -> Iterator[bytes]:
     # A replay has a line of JSON, and then zlib.
     start = content.find(b"\n") + 1 if content.startswith(b"{") else 0
     for body in (content, content[start:]) if start else (content,):
-        if body.startswith((b"\x1f\x8b", b"\x78")):
+        if body.startswith(b"\x1f\x8b"):
+            yield _gunzipped(body)
+        elif body.startswith(b"\x78"):
             with suppress(zlib.error):
-                yield zlib.decompressobj(wbits=47).decompress(body, MAX_INFLATED)
+                yield zlib.decompressobj().decompress(body, MAX_INFLATED)
         elif body.startswith(b"\x28\xb5\x2f\xfd"):
             with suppress(zstandard.ZstdError):
-                yield zstandard.ZstdDecompressor().stream_reader(body).read(MAX_INFLATED)
+                reader = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True)
+                yield reader.read(MAX_INFLATED)
+
+
+def _gunzipped(body: bytes) -> bytes:
+    """Return what gzip has packed: a log that was appended to has several members."""
+    pieces, left = [], MAX_INFLATED
+    with suppress(zlib.error, EOFError, OSError):
+        file = gzip.GzipFile(fileobj=io.BytesIO(body))
+        while left > 0 and (piece := file.read(min(left, _PIECE))):
+            pieces.append(piece)
+            left -= len(piece)
+    return b"".join(pieces)
 
 
 def _unzipped(content: bytes) -> Iterator[bytes]:
@@ -96,4 +137,8 @@ def _erase_json(content: bytes, person: Person) -> bytes:
     """
     values = ValueEraser(person)
     erased = values.erase(load_json(content))
-    return dump_json(erased) if values.count else content
+    text = content.decode()
+    if not values.count and not person.is_in_text(text):
+        return content
+    # A key that is there twice is read once, and values below MAX_DEPTH are not read at all.
+    return person.in_text(dump_json(erased).decode()).encode()

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 
 from app.erasing.task import Task
-from app.store import StoreError
+from app.store import Store, StoreError
+from app.store.integrity import RESTORING
 
 # How long to wait until all other processes let the log be emptied.
 CHECKPOINT_S = 30.0
@@ -36,6 +37,14 @@ def clean_disk(task: Task) -> None:
             )
     except StoreError as error:
         task.report.notes.append(f"the file could not be written anew ({error}): run this again")
+
+
+def has_unfinished_restore(store: Store) -> bool:
+    """Return whether a restore that was killed left a store beside this one."""
+    if not store.is_sqlite:
+        return False
+    path = Path(str(store.url.database))
+    return any(path.parent.glob(f"{path.name}{RESTORING}*"))
 
 
 def raw_hits(task: Task) -> int:

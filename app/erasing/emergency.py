@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from app.protocol.envelope import serialize_envelope
 
 # A file that could not be read, and a file whose writing did not end.
 _LEFTOVERS = ("*.damaged", "*.part")
+# A file is written within seconds.
+_WRITTEN_WITHIN_S = 60
 _BODY = re.compile(rb'"body": *"([A-Za-z0-9+/=]+)')
 
 
@@ -41,8 +44,9 @@ def _erase_file(task: Task, folder: EmergencyFolder, waiting: Waiting) -> bool:
     if task.person.may_be_in(body):
         try:
             erased = erase_body(body, task.person)
-        except ValueError:
+        except (ValueError, RecursionError):
             erased = None
+            task.report.note("a file of the emergency folder is damaged and could not be searched")
         if erased and erased.is_changed:
             is_changed, body = True, serialize_envelope(erased.envelope)
             task.dids |= erased.dids
@@ -55,9 +59,14 @@ def _erase_leftover(task: Task, path: Path) -> None:
     """Delete a file that cannot be read as an envelope and has the person in what can be read."""
     try:
         content = path.read_bytes()
+        age_s = time.time() - path.stat().st_mtime
     except OSError:
         return
     if not (is_in_bytes(task.person, content) or is_in_bytes(task.person, _readable(content))):
+        return
+    if path.suffix == ".part" and age_s < _WRITTEN_WITHIN_S:
+        # An event that a client is sending now would be lost with it.
+        task.report.note("a file of the emergency folder was being written: run this again")
         return
     task.report.counts["emergency"] += 1
     if not task.is_dry:

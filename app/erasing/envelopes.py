@@ -10,6 +10,7 @@ deleted: without the person, the event is still an event of the application.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
@@ -25,7 +26,8 @@ from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.intake.pruning import note_removed_files
-from app.issues.tables import feedback
+from app.issues.search_marks import mark_stale
+from app.issues.tables import feedback, issues
 from app.protocol.event import read_event
 from app.protocol.packing import pack, unpack
 from app.search.indexing import index_again
@@ -33,6 +35,10 @@ from app.stats.users import hash_of
 from app.store import first_within, in_batches, utc_now
 
 REASON = "erased"
+ALSO = (
+    "events of the person have other identifiers of them, too (a name, id, e-mail or IP address): "
+    "these went from these events only, so run this for each that you know"
+)
 # Envelopes of one page, which are read and unpacked without the lock, and the bytes of a batch.
 PAGE_SIZE, PAGE_BYTES = 200, 8 * 1024**2
 BATCH_SIZE, BATCH_BYTES = 25, 1024**2
@@ -143,11 +149,14 @@ def _change(task: Task, row: Row[Any], event: Row[Any] | None, is_of_person: boo
     if row.state == EnvelopeState.DISCARDED:
         values.pop("reason", None)  # A word of ours, by which the accounting counts it.
     is_theirs = erased is not None and erased.is_of_person
-    if row.caller_address and (is_theirs or task.person.is_it(row.caller_address)):
+    has_session = erased is not None and bool(erased.dids)
+    if row.caller_address and (is_theirs or has_session or task.person.is_it(row.caller_address)):
         values["caller_address"] = None
     if is_theirs and row.caller_user_agent:
         values["caller_user_agent"] = None
-    of_event = task.in_row(event, OF_EVENT) if event else {}
+    # The row of an event is made of its body: what was erased there is erased here.
+    there = replace(task, person=erased.person) if erased else task
+    of_event = there.in_row(event, OF_EVENT) if event else {}
     body = None
     if erased and erased.is_changed:
         body = pack(erased.body)
@@ -169,9 +178,7 @@ def _erased_body(task: Task, row: Row[Any], is_of_person: bool) -> Erased | None
             return None
         return erase_body(body, task.person, is_of_person=is_of_person)
     except (ValueError, RecursionError):
-        note = f"envelope {row.id} is damaged and could not be searched"
-        if note not in task.report.notes:
-            task.report.notes.append(note)
+        task.report.note(f"envelope {row.id} is damaged and could not be searched")
         return None
 
 
@@ -216,6 +223,8 @@ def _note(task: Task, one: Change) -> None:
         counts["attachments"] += one.erased.attachments
         counts["feedback"] += one.erased.feedback
         task.dids |= one.erased.dids
+    if one.erased and one.erased.person is not task.person:
+        task.report.note(ALSO)
     if one.event and "user_hash" in one.of_event:
         task.identities.add(one.event.user_hash)
 
@@ -284,8 +293,21 @@ def _write_events(conn: Connection, task: Task, batch: Iterable[Change]) -> None
         if values:
             row = update(events).where(events.c.id == event.id)
             conn.execute(row.values(fitting(events, values)))
+            task.report.counts["issues"] += _retitle(conn, event, values)
     ids = [event.id for event, _ in changed]
     task.unindexed |= index_again(conn, ids, {event.issue_id for event, _ in changed})
+
+
+def _retitle(conn: Connection, event: Row[Any], values: dict[str, Any]) -> bool:
+    """Change the title and the culprit that an issue has from an event. Return whether it did."""
+    is_changed = False
+    for name in {"title", "culprit"} & values.keys():
+        same = issues.c.id == event.issue_id, issues.c[name] == getattr(event, name)
+        row = update(issues).where(*same).values(fitting(issues, {name: values[name]}))
+        is_changed |= conn.execute(row).rowcount > 0
+    if is_changed:
+        mark_stale(conn, [event.issue_id])
+    return is_changed
 
 
 def note_late_deliveries(task: Task) -> None:

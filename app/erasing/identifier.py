@@ -57,6 +57,10 @@ class Identifier:
             raise WrongIdentifier(f"1 to {MAX_LENGTH} characters are expected")
         if kind is Kind.EMAIL:
             return cls(kind, _checked_email(text))
+        if kind is Kind.USER_ID and not any(map(str.isalnum, text)):
+            raise WrongIdentifier(
+                "an id with a letter or a digit is expected; there are no patterns"
+            )
         return cls(kind, _checked_address(text) if kind is Kind.IP else text)
 
     @property
@@ -119,8 +123,9 @@ def normal_address(text: str) -> str | None:
 
 
 def _checked_email(text: str) -> str:
-    text = text.removeprefix("mailto:").casefold()
-    if not is_email(text):
+    # Not `casefold`, which makes "ss" of "ß": no text would have the address then.
+    text = text.lower().removeprefix("mailto:")
+    if not is_email(text) or "*" in text:
         raise WrongIdentifier("an e-mail address is expected, such as ann@shop.example")
     return text
 

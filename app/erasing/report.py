@@ -68,6 +68,11 @@ class Report:
         """How much was found in all."""
         return sum(self.counts.values())
 
+    def note(self, text: str) -> None:
+        """Add a note, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
     def forward(self, project_id: int, received_at: datetime) -> None:
         """Count an envelope that Sentry has accepted."""
         self.forwarded.setdefault(project_id, Forwarded()).add(received_at)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from app.delivery.destinations import Destinations
 from app.erasing import records
-from app.erasing.disk import clean_disk, raw_hits
+from app.erasing.disk import clean_disk, has_unfinished_restore, raw_hits
 from app.erasing.emergency import erase_emergency
 from app.erasing.envelopes import count_envelopes, erase_envelopes, note_late_deliveries
 from app.erasing.feedback import erase_feedback
@@ -36,6 +36,7 @@ log = logging.getLogger("app.tracker")
 
 NOTED_EVERY_S = 2.0
 DAMAGED = "files of damaged stores lie beside the store and were not searched: delete them"
+UNFINISHED = "a restore that was stopped left files beside the store, not searched: delete them"
 NOT_TOUCHED = (
     "Backups are not touched, nor is PostgreSQL's write-ahead log or an archive of it.",
     "What Sentry has accepted has to be erased there.",
@@ -106,7 +107,11 @@ def erase(
         note_late_deliveries(task)
         if damaged := places.store.damaged_files():
             task.report.notes.append(f"{len(damaged)} {DAMAGED}")
-        task.report.left = _look_again(task, places) + raw_hits(task)
+        if has_unfinished_restore(places.store):
+            task.report.note(UNFINISHED)
+        # What stays is in the bytes of the file, too.
+        raw = 0 if task.report.stays else raw_hits(task)
+        task.report.left = _look_again(task, places) + raw
     return task.report
 
 

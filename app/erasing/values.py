@@ -70,6 +70,7 @@ class ValueEraser:
         if spelled(name) in _USERS and self.is_user(value):
             self.count += 1
             return {}
+        value = self._without_address(value)
         theirs = self._names_of_person(value)
         # `{"key": "user.id", "value": "42"}`, and an attribute `"user.id": {"value": "42"}`.
         named = value.get("key", value.get("name")) if "value" in value else None
@@ -83,6 +84,15 @@ class ValueEraser:
                 new = self.erase(child, key, depth + 1)
             erased[self._key(key, erased)] = new
         return erased
+
+    def _without_address(self, value: dict[Any, Any]) -> dict[Any, Any]:
+        """Return a session of the person without the address and the browser beside its user."""
+        attrs = value.get("attrs")
+        if not isinstance(attrs, dict) or not self.person.is_it(value.get("did")):
+            return value
+        kept = {key: attrs[key] for key in attrs if key not in ("ip_address", "user_agent")}
+        self.count += len(kept) < len(attrs)
+        return {**value, "attrs": kept}
 
     def _names_of_person(self, value: dict[Any, Any]) -> set[Any]:
         """Return all names ``user.…`` of an object if one of them has the person."""

@@ -69,6 +69,10 @@ def is_damaged(path: Path) -> bool:
         connection.close()
 
 
+# A store that is being restored has this after its name until it is whole.
+RESTORING = ".restoring"
+
+
 def move_aside(path: Path) -> Path:
     """Rename a damaged store and its side files. Return the new name."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskCliRunner
 from sqlalchemy import select
 
+from app.accounts.tables import users
 from app.delivery.accounting import accounting
 from app.erasing.identifier import Identifier
 from app.erasing.jobs import places_here
@@ -22,7 +25,7 @@ from app.protocol.envelope import Item
 from app.protocol.packing import unpack
 from app.search.indexing import catch_up
 from app.stats.tables import affected_users, session_users
-from app.store import Store
+from app.store import Store, utc_now
 from tests.conftest import Parts, parts_of
 from tests.erasing.planted import accept, hits
 from tests.search.steps import found, issues_found
@@ -122,6 +125,33 @@ def test_event_that_arrives_while_erasing_is_erased_or_reported(app: Flask) -> N
         assert bool(report.left) == (EMAIL in text)
         assert erase(places_here(), Identifier.of("email", EMAIL)).left == 0
     assert EMAIL not in bodies(parts.store)
+
+
+def test_what_stays_and_what_is_being_written_is_said_and_not_destroyed(app: Flask) -> None:
+    parts = parts_of(app)
+    folder, store = parts.intake.emergency.path, Path(str(parts.store.url.database))
+    folder.mkdir(parents=True, exist_ok=True)
+    young, old = folder / "a.part", folder / "b.part"
+    for path in (young, old):
+        path.write_text(f"half of an event of {EMAIL}")
+    os.utime(old, (1, 1))
+    with parts.store.write() as conn:
+        row = {"username": EMAIL, "password_hash": "x", "role": "viewer", "session_key": "x"}
+        conn.execute(users.insert().values(row | {"created_at": utc_now()}))
+    send(parts, 1, message=f"order of {EMAIL}", user={"id": 42, "email": EMAIL})
+    if parts.store.is_sqlite:
+        store.with_name(f"{store.name}.restoring").touch()
+    with app.app_context():
+        by_id = erase(places_here(), Identifier.of("user_id", "42"))
+        assert rows(parts.store, events.c.title) == rows(parts.store, issues.c.title)
+        assert rows(parts.store, events.c.title) == ["order of [erased]"]
+        report = erase(places_here(), Identifier.of("email", EMAIL))
+    assert "run this for each that you know" in " ".join(by_id.notes)
+    assert ("restore that was stopped" in " ".join(report.notes)) == parts.store.is_sqlite
+    assert "was being written" in " ".join(report.notes)
+    assert (young.exists(), old.exists()) == (True, False)
+    # Running it again would not erase what stays.
+    assert report.left == 0 and "the account of a user" in report.stays[0]
 
 
 def test_short_address_fits_into_a_full_column(app: Flask) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 import pytest
+import zstandard
 
 from app.erasing.bodies import erase_body
+from app.erasing.contents import erase_content
 from app.erasing.identifier import Identifier, Kind, WrongIdentifier
 from app.erasing.person import Person
 from app.erasing.values import ValueEraser
@@ -112,12 +116,52 @@ def test_other_identifiers_of_the_user_are_erased_from_the_same_envelope() -> No
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [("email", "joe"), ("email", "a b@c"), ("ip", "1.2.3"), ("user_id", " ")]
+    ("kind", "text"),
+    [
+        *(("email", text) for text in ("joe", "a b@c", "*@shop.example", "Ann <ann@shop.example>")),
+        *(("ip", text) for text in ("1.2.3", "10.0.0.0/8")),
+        *(("user_id", text) for text in (" ", "%", "*")),
+    ],
 )
 def test_wrong_identifier_is_refused_without_being_repeated(kind: str, text: str) -> None:
     with pytest.raises(WrongIdentifier) as error:
         Identifier.of(kind, text)
     assert not text.strip() or text not in str(error.value)
+
+
+def test_files_of_every_encoding_are_searched_and_others_stay_in_them() -> None:
+    ann, address, number = (Person(Identifier.of(*who)) for who in (EMAIL, IP4, NUMBER))
+    assert erase_content("é joann@shop.example ann%40shop.example".encode("latin-1"), ann) == (
+        "é joann@shop.example [erased]".encode("latin-1")
+    )
+    text = "\ufeff203.0.113.90 and 203.0.113.9"
+    erased = erase_content(text.encode("utf-16-be"), address)
+    assert erased == "\ufeff203.0.113.90 and [erased]".encode("utf-16-be")
+    members = gzip.compress(b"monday\n") + gzip.compress(b"ann@shop.example")
+    assert erase_content(members, ann) is None
+    assert erase_content(members, address) == members
+    frames = zstandard.compress(b"monday\n") + zstandard.compress(b"ann@shop.example")
+    assert erase_content(frames, ann) is None
+    lines = b'{"user": {"name": "x", "id": "42"}, "n": 42}\n{"order": 42}\n'
+    assert erase_content(lines, number) == b'{"user":{}}\n{"order": 42}\n'.replace(
+        b"{}}", b'{},"n":42}'
+    )
+    twice = b'{"mail": "ann@shop.example", "mail": 1}'
+    assert erase_content(twice, ann) == b'{"mail":1}'
+    deep = b'{"a":' * 300 + b'"ann@shop.example"' + b"}" * 300
+    assert erase_content(deep, ann) == deep.replace(b"ann@shop.example", b"[erased]")
+
+
+def test_address_of_a_letter_with_two_capital_forms_is_found() -> None:
+    person = Person(Identifier.of("email", "Strauß@shop.example"))
+    assert person.in_text("to STRAUß@shop.example") == "to [erased]"
+
+
+def test_address_beside_the_user_of_a_session_is_erased() -> None:
+    session = {"did": "42", "attrs": {"ip_address": "203.0.113.9", "release": "1"}}
+    other = session | {"did": "43"}
+    value = ValueEraser(Person(Identifier.of(*NUMBER))).erase([session, other])
+    assert value == [{"did": "[erased]", "attrs": {"release": "1"}}, other]
 
 
 def test_hash_of_an_identifier_is_keyed_and_does_not_show_it() -> None:
