@@ -115,6 +115,12 @@ class Tokens:
         )
         return [_shown(row) for row in conn.execute(query.limit(2 * MAX_TOKENS))]
 
+    def count_made_by(self, conn: Connection, username: str) -> int:
+        """Return how many tokens that a user made still work."""
+        tokens = select(func.count()).select_from(api_tokens)
+        made = api_tokens.c.created_by == username
+        return conn.scalar(tokens.where(made, _valid(utc_now()))) or 0
+
     def create_token(
         self,
         name: str,

@@ -139,9 +139,14 @@ def unlock_user() -> ResponseReturnValue:
 @access.admin
 def remove_user() -> ResponseReturnValue:
     """Remove a user and end the sessions (303)."""
-    name = _named()
-    current_accounts().remove_user(name)
+    name, accounts = _named(), current_accounts()
+    accounts.remove_user(name)
+    with current_store().read() as conn:
+        tokens = accounts.count_made_by(conn, name)
     flash(f"{name} is removed.", "note")
+    if tokens:
+        works = "works" if tokens == 1 else "work"
+        flash(f"{plural(tokens, 'token')} that {name} made still {works}: see Tokens.", "warning")
     return redirect(url_for("admin.list_of_users"), 303)
 
 

@@ -47,7 +47,7 @@ NAMES = {
 }
 # The values in which text of events may stand. Receivers that format text get them escaped.
 TEXTS = frozenset(
-    {"title", "text", "project", "environment", "release", "culprit", "rule", "level"}
+    {"title", "text", "project", "environment", "release", "culprit", "rule", "level", "issues"}
 )
 
 _SEVERITIES = {"fatal": "critical", "error": "error", "warning": "warning"}

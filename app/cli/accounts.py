@@ -74,9 +74,12 @@ def change_role(username: str, role: str) -> None:
 @click.argument("username")
 def remove_user(username: str) -> None:
     """Remove a user and end the sessions. What the user wrote and decided stays."""
+    accounts = current_accounts()
     with _usage_errors():
-        current_accounts().remove_user(username)
-    say(f"{username} is removed")
+        accounts.remove_user(username)
+    with current_store().read() as conn:
+        tokens = accounts.count_made_by(conn, username)
+    say(f"{username} is removed; tokens of {username} that still work: {tokens}")
 
 
 @user_group.command("passwd")

@@ -313,6 +313,19 @@ def test_password_of_a_user_who_was_removed_brings_nobody_back(app: Flask) -> No
     assert entries(app) == []
 
 
+def test_removal_says_that_tokens_of_the_user_still_work(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    accounts = parts_of(app).accounts
+    accounts.add_user("ada", PASSWORD, "admin")
+    with audit.acting(audit.Caller("ada")):
+        accounts.create_token("ci", ("read",))
+        accounts.create_token("old", ("read",))
+        accounts.revoke_token("old")
+    status, page = post(admin_client, "/admin/users/remove", name="ada")
+    assert status == 303 and "1 token that ada made still works: see Tokens." in page
+
+
 def test_no_token_is_named_as_that_of_the_setting(app: Flask) -> None:
     with pytest.raises(TokenError, match="choose another"):
         parts_of(app).accounts.create_token("API_TOKEN", ("read",))

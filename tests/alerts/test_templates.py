@@ -247,6 +247,12 @@ def test_wrong_channel_is_refused_at_its_field(client: FlaskClient) -> None:
     assert client.get(CHANNELS).json["channels"] == []
 
 
+def test_list_of_issues_inside_a_text_is_no_formatting() -> None:
+    for kind in ("discord", "mattermost"):
+        body = KINDS[kind].preview('{"text": "{{issues}}!"}', example())
+        assert body is not None and json.loads(body)["text"].startswith("\\[")
+
+
 def test_secret_goes_to_no_other_host_unless_it_is_given_again(client: FlaskClient) -> None:
     made = add(client, kind="ntfy", url="http://127.0.0.1:18001/topic", secret=TOKEN)
     path, there = f"{CHANNELS}/{made['id']}", "http://127.0.0.1:18002/topic"

@@ -395,7 +395,7 @@ def test_caller_that_stops_waiting_while_it_is_called_loses_nobody() -> None:
     def submit(number: int) -> bool:
         try:
             # Some for next to no time: they give up just when it is their turn.
-            return group.submit(number, 5.0 if number % 3 else 1e-5 * (number % 7)) == number
+            return group.submit(number, 60.0 if number % 3 else 1e-5 * (number % 7)) == number
         except StoreBusy:
             return False
 
