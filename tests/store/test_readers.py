@@ -17,8 +17,8 @@ from app.stats.releases import Release, make
 from app.store import Store, utc_now
 from tests.conftest import API_TOKEN, parts_of
 
-# Records an error on purpose, which is what it is for.
-RECORDS = {"/sentry-debug"}
+# One records an error, which is what it is for; the other notes in the audit log that data leaves.
+RECORDS = {"/sentry-debug", "/api/deliveries.csv"}
 # Signed for one event, or a place for any text.
 TEXTS = {"prefix": "a", "filename": "app.css", "path": "app.css", "name": "a"}
 
