@@ -49,6 +49,7 @@ HOPELESS_S = 2.0
 FIRST_SIZE = 500
 FIRST_SLOW_S = 0.0001
 EARLY_FACTOR = 4.8
+EVERY = 10**9
 SEED = 20261127
 
 # Texts that are often slow for patterns and walks of this kind.
@@ -90,19 +91,19 @@ class Slow(NamedTuple):
 
 
 def units_of(
-    pattern: str, flags: int = 0, *, triples: int = 2000, pairs: bool = True, words: bool = True
+    pattern: str, flags: int = 0, *, triples: int = 2000, pairs: int = EVERY, words: bool = True
 ) -> list[str]:
     """Return the texts to repeat for a pattern; the result is the same each time.
 
     :param triples: how many random texts of three letters are drawn.
-    :param pairs: whether to add all pairs of letters.
+    :param pairs: how many pairs of letters to add; if there are more, random ones.
     :param words: whether to add the texts of ``DANGEROUS``.
     """
     letters = list(dict.fromkeys(letters_of(pattern, flags)))
     units = list(letters)
-    if pairs:
-        units += ["".join(two) for two in itertools.product(letters, repeat=2)]
     drawn = random.Random(SEED)  # noqa: S311 -- reproducible on purpose
+    both = ["".join(two) for two in itertools.product(letters, repeat=2)]
+    units += both if len(both) <= pairs else drawn.sample(both, pairs)
     units += ["".join(drawn.choices(letters, k=3)) for _ in range(triples)]
     return list(dict.fromkeys([*units, *(DANGEROUS if words else ())]))
 
@@ -229,7 +230,7 @@ def as_inputs(
     patterns: dict[str, re.Pattern[Any]],
     *,
     triples: int = 2000,
-    pairs: bool = True,
+    pairs: int = EVERY,
     words: bool = True,
 ) -> Iterator[Input]:
     """Yield each pattern as an input, with the units made from it."""

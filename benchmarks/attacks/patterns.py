@@ -35,7 +35,7 @@ def scrub_long_texts(folder: Path) -> Outcome:
     units = set(DANGEROUS)
     for pattern in patterns_in("app.protocol").values():
         if isinstance(pattern.pattern, str):
-            units.update(units_of(pattern.pattern, pattern.flags, triples=0, pairs=False))
+            units.update(units_of(pattern.pattern, pattern.flags, triples=0, pairs=0))
     worst, worst_unit = 0.0, ""
     for number, unit in enumerate(sorted(units), 1):
         print(f"\r    {number} of {len(units)} units", end="", flush=True)
