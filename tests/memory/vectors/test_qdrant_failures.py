@@ -16,8 +16,9 @@ import pytest
 from qdrant_client import models
 
 from app.memory.scope import Scope
+from app.memory.vectors import transport
 from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
-from app.memory.vectors.qdrant import QdrantIndex, transport
+from app.memory.vectors.qdrant import QdrantIndex
 from app.memory.vectors.qdrant.filters import of_query, of_scope
 from app.memory.vectors.qdrant.version import version_problem
 from config import ROOT
