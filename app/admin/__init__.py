@@ -75,6 +75,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    losses,  # noqa: F401
     memories,  # noqa: F401
     merging,  # noqa: F401
     metrics,  # noqa: F401

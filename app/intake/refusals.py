@@ -23,7 +23,7 @@ from app.projects.quotas import (
     refused_counter,
 )
 
-_WORDS = {
+WORDS = {
     "malformed": "The envelope could not be read",
     "no_key": "No key was given",
     "unknown_key": "The key is unknown or revoked",
@@ -55,7 +55,7 @@ class Refused:
     @property
     def words(self) -> str:
         """The reason as a sentence, without a full stop."""
-        return _WORDS[self.reason]
+        return WORDS[self.reason]
 
 
 def refused_by_reason(conn: Connection, project_id: int | None = None) -> list[Refused]:

@@ -59,11 +59,6 @@ def refused_counter(project_id: int) -> str:
     return f"{REFUSED}{project_id}"
 
 
-def store_full_counter(project_id: int) -> str:
-    """Return the name of the counter of a project's envelopes that a full store refused."""
-    return refusal_counter("store_full", project_id)
-
-
 def is_limited(item_types: Iterable[str]) -> bool:
     """Return whether an envelope with items of these types counts against a quota."""
     return not UNLIMITED_ITEMS.issuperset(item_types)

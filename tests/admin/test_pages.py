@@ -31,6 +31,7 @@ PAGES = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/losses",
     "/admin/metrics",
     "/admin/releases",
     "/admin/feedback",

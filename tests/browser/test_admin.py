@@ -23,6 +23,7 @@ LISTS = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/losses",
     "/admin/metrics",
     "/admin/releases",
     "/admin/test-error",
