@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.insights.inputs import InsightQuery, Name
 from app.insights.loss_reasons import meaning_of
 from app.insights.losses import Selection, lines_of, over_time
 from app.stats.losses import Source
