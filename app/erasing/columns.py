@@ -42,6 +42,7 @@ IN_TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "session_series": ("figures", ("release", "environment")),
     "metric_series": ("figures", ("name", "type", "unit", "release", "environment")),
     "item_counts": ("figures", ("item_type",)),
+    "outcome_months": ("figures", ("category", "outcome")),
     "loss_series": ("figures", ("sdk", "version", "reason", "category", "source")),
     "ai_series": ("figures", ("operation", "model", "release", "environment")),
     "ai_calls": (

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.intake.refusals import WORDS
-from app.projects.quotas import REASONS
+from app.projects.quotas import REASONS, REFUSAL_WORDS
 from app.stats.losses import REFUSED
 
 
@@ -88,7 +87,7 @@ _REMEDIES = {
     "quota": "Raise the project's quota, or find the program that sends so much.",
     "store_full": "Raise MAX_STORE_BYTES, shorten the retention, or see why Sentry takes nothing.",
 }
-_OF_DOOR = {reason: Meaning(f"{WORDS[reason]}.", _REMEDIES[reason]) for reason in REASONS}
+_OF_DOOR = {reason: Meaning(f"{REFUSAL_WORDS[reason]}.", _REMEDIES[reason]) for reason in REASONS}
 _UNKNOWN = Meaning(
     "This service does not know the reason.", "The documentation of the SDK may explain it."
 )

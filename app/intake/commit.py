@@ -38,13 +38,13 @@ from app.protocol.event import Event, clean_text
 from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
-from app.protocol.rate_limits import category_of
 from app.protocol.scrub import Finding
 from app.protocol.sdk_name import UNKNOWN_SDK, Sdk
-from app.stats.counting import Measured, SeriesCounter, Tally, count_day
+from app.stats.counting import Measured, Tally, count_day
 from app.stats.item_counts import ITEMS, ItemKey
-from app.stats.losses import CLIENT, LOSSES, REFUSED, Lost
+from app.stats.losses import CLIENT, LOSSES, REFUSED, LossCounter, Lost
 from app.stats.measuring import MeasureCounters
+from app.stats.months import category_of_items
 from app.stats.releases import Release, ReleaseRecorder, release_of
 from app.stats.users import UserCounter
 from app.store import DriverStatement, insert_for, is_in
@@ -78,7 +78,7 @@ class Remembered:
     def __init__(self, max_new_issues: int = 0) -> None:
         self.max_new_issues = max_new_issues
         self.measures = MeasureCounters()
-        self.losses = SeriesCounter(LOSSES)
+        self.losses = LossCounter()
         self.releases = ReleaseRecorder()
         self.users = UserCounter()
 
@@ -248,7 +248,7 @@ def _within_quotas(
         if envelope.quota is None or left[envelope.project_id] >= 0:
             taken.append(envelope)
         else:
-            category = category_of(envelope.item_types.split(","))
+            category = category_of_items(envelope.item_types.split(","))
             found = Lost(REFUSED, envelope.sdk, "quota", category)
             lost.add(envelope.project_id, envelope.received_at.timestamp(), (found,))
     return taken

@@ -45,7 +45,6 @@ from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.feedback import is_feedback, read_feedback
 from app.protocol.measures import read_measures, with_timings
 from app.protocol.packing import pack
-from app.protocol.rate_limits import category_of
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.envelopes import Attachments, scrub_envelope
@@ -53,6 +52,7 @@ from app.protocol.sdk_name import read_sdk
 from app.protocol.transaction import Timing
 from app.stats.item_counts import count_types
 from app.stats.losses import REFUSED, UNREAD, Lost, WaitingLosses, tally_of
+from app.stats.months import category_of_items
 from app.stats.observations import Observations
 from app.stats.releases import release_of
 from app.store import Store, StoreBusy, StoreError, utc_now
@@ -236,9 +236,9 @@ class Intake:
         :param envelope: ``None`` if it was not read.
         """
         if project_id is not None:
-            category = UNREAD if envelope is None else category_of(envelope.item_types)
+            category = UNREAD if envelope is None else category_of_items(envelope.item_types)
             sdk = read_sdk(envelope, caller or Caller())
-            self._refused.add(project_id, Lost(REFUSED, sdk, reason, category[:64]))
+            self._refused.add(project_id, Lost(REFUSED, sdk, reason, category))
         self.count(refusal_counter(reason, project_id))
 
     def observe(self, timing: Timing) -> None:

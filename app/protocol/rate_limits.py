@@ -51,11 +51,6 @@ def categories_of(item_type: str) -> tuple[str, ...]:
     return _CATEGORIES.get(item_type, (item_type,))
 
 
-def category_of(item_types: Iterable[str]) -> str:
-    """Return the category under which a whole envelope is counted: that of its first item."""
-    return next((categories_of(name)[0] for name in item_types if name), "default")
-
-
 def limited_types(limits: Mapping[str, datetime], now: datetime) -> frozenset[str]:
     """Return the item types that have to wait because of the limits of their categories.
 

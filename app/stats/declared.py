@@ -7,9 +7,10 @@ from app.stats.ai_calls import AI_CALLS
 from app.stats.item_counts import ITEMS
 from app.stats.losses import LOSSES
 from app.stats.metrics import METRICS
+from app.stats.months import MONTHS
 from app.stats.timings import PERFORMANCE
 
 # Sessions (:mod:`.sessions`) are read and expire in the same way, but are counted differently.
 # Losses are no measures: refused envelopes are among them.
 SERIES: tuple[AdditiveSeries, ...] = (PERFORMANCE, AI_CALLS, METRICS, LOSSES)
-DAILY: tuple[DailyCounts, ...] = (ITEMS,)
+DAILY: tuple[DailyCounts, ...] = (ITEMS, MONTHS)

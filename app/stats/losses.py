@@ -11,14 +11,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Connection
 
 from app.protocol.sdk_name import Sdk
+from app.stats import months
 from app.stats.additive import OTHER, AdditiveSeries, Counts, Key, Sample
-from app.stats.counting import Tally
+from app.stats.counting import SeriesCounter, Tally
+from app.stats.months import MonthKey, add_months, month_of
 
 Source = Literal["client", "refused"]
 # Reported by a client; or refused at an ingest route.
@@ -71,6 +73,28 @@ LOSSES = AdditiveSeries(
     unique_name="uq_loss_series_day",
 )
 loss_series, loss_counts = LOSSES.table, LOST.table
+
+# Refusals that spare Sentry an event which happened. The others are mistakes of clients.
+_SPARING = ("quota", "store_full")
+
+
+class LossCounter(SeriesCounter):
+    """Counts losses into the rows of one store, and what was refused also by the month."""
+
+    def __init__(self) -> None:
+        super().__init__(LOSSES)
+
+    def add(self, conn: Connection, tally: Tally, now: datetime | None) -> None:
+        """Add the amounts of a tally to the rows. The caller commits."""
+        super().add(conn, tally, now)
+        counts: Counter[MonthKey] = Counter()
+        for (key, _), (quantity,) in tally.rows[LOST].items():
+            project_id, day, _, _, reason, category, source = key
+            if source == REFUSED and reason in _SPARING:
+                outcome = f"{months.REFUSED}{reason}"
+                counts[project_id, category, outcome, month_of(day)] += quantity
+        add_months(conn, counts)
+
 
 # A project, a minute since 1970, and a loss without its quantity.
 _Key = tuple[int, int, Lost]
