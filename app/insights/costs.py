@@ -29,6 +29,7 @@ from app.stats.months import (
 
 # The categories of which an envelope has one at most, so that envelopes and events are the same.
 Category = Literal["error", "transaction"]
+CATEGORIES: tuple[Category, ...] = ("error", "transaction")
 _ITEM_TYPES = {categories_of(name)[0]: name for name in ("event", "transaction")}
 # Why an event that is stored was not sent to Sentry, or why it was refused.
 REASONS = {

@@ -32,6 +32,7 @@ PAGES = [
     "/admin/performance",
     "/admin/ai-calls",
     "/admin/losses",
+    "/admin/costs",
     "/admin/metrics",
     "/admin/releases",
     "/admin/feedback",

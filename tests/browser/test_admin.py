@@ -24,6 +24,7 @@ LISTS = [
     "/admin/performance",
     "/admin/ai-calls",
     "/admin/losses",
+    "/admin/costs",
     "/admin/metrics",
     "/admin/releases",
     "/admin/test-error",
