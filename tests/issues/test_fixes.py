@@ -164,7 +164,7 @@ def test_alert_of_a_new_issue_says_how_the_similar_one_was_fixed(
     old = issue_of("old", release="shop@2.3.1")
     evaluate(app)
     add_rule(app, "new_issue")
-    resolve(client, old)
+    resolve(client, old, resolved_in={"release": "shop@2.3.1"})
     issue_of("new", number=2)
     lines = text_of_alert(app).splitlines()
     [line] = [line for line in lines if line.startswith("Seen before: ")]
