@@ -75,7 +75,7 @@ def test_month_agrees_with_the_accounting_whatever_is_done_with_envelopes(
         client.post(f"/api/deliveries/{other}/discard", json={})
         assert check()["spared"] == {"issue_cap": 1, "by_person": 1}
         page = login(client).get("/admin/costs").text
-    for text in ("November 2026", "issue cap", "by person", "40%"):
+    for text in ("November 2026", "Issue cap", "By person", "40%"):
         assert text in page, text
 
 
