@@ -112,6 +112,12 @@ def findings(state: State) -> Iterator[Finding]:
         yield Finding("bad", "The index does not work:", f"{state.failure}.")
     if state.embedder == "failed":
         yield Finding("bad", "The embedder does not load.", "The log says why; EMBEDDER names it.")
+    elif state.embedder_failure is not None:
+        yield Finding(
+            "bad",
+            "The embedder does not work:",
+            f"{state.embedder_failure}. Memories wait for their vectors meanwhile.",
+        )
     if state.lacking:
         yield Finding(
             "note",
@@ -121,8 +127,8 @@ def findings(state: State) -> Iterator[Finding]:
     if state.foreign:
         yield Finding(
             "note",
-            f"{plural(state.foreign, 'memory', 'memories')} of another embedder.",
-            "They are embedded anew by themselves; `flask memory reindex` does it at once.",
+            f"{plural(state.foreign, 'memory', 'memories')} without a vector of this embedder.",
+            "They are embedded by themselves; `flask memory reindex` does it at once.",
         )
     if state.removals:
         yield Finding(

@@ -171,6 +171,7 @@ NONE: dict[str, dict[str, str]] = {
         "index_name": "the name of an index",
     },
     "search_state": {"name": _OURS},
+    "signal_state": {"name": _OURS},
     "facts": {"name": _OURS, "value": "facts about this store"},
     "leases": {"name": _OURS, "owner": _OWNER},
     "erasures": {

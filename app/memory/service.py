@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from app.memory.gate import Gate
 from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
-from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import IndexFailure
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Index, Match, Query, Space, Vector
@@ -82,6 +82,7 @@ class State:
     :param removals: number of memories that the index must still remove.
     :param foreign: number of memories whose vectors were made by another model.
     :param failure: why the index does not work, as this process last saw it.
+    :param embedder_failure: why the embedder makes no vectors, as this process last saw it.
     """
 
     users: int
@@ -93,6 +94,7 @@ class State:
     removals: int
     foreign: int
     failure: str | None
+    embedder_failure: str | None = None
 
 
 class Memories:
@@ -119,7 +121,7 @@ class Memories:
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
         """Return the memory service for a configuration."""
-        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config), scrubber)
+        return cls(store, source_of(config), index_of(config), scrubber)
 
     # ---- operations -----------------------------------------------------------------------------
 
@@ -235,14 +237,27 @@ class Memories:
                 removals=pending.count_removals(conn, name) if name else 0,
                 foreign=records.count_foreign(conn, space.model) if space else 0,
                 failure=failure,
+                embedder_failure=self.embedders.failure,
             )
 
-    def _embed(self, text: str) -> tuple[Space, Vector]:
-        embedder: Embedder = self.embedders.get()
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return the vectors of texts. Secrets are not sent to an embedder elsewhere.
+
+        A search, and a memory of an earlier version, may have some.
+
+        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make vectors.
+        """
+        embedder = self.embedders.get()
+        if not self.embedders.is_local:
+            texts = [self.scrubber.scrub_text(text) for text in texts]
         with embedding_span(embedder) as span:
-            vectors, tokens = embed(embedder, [text])
-            note_tokens(span, tokens)
-        return space_of(embedder), vectors[0]
+            embedded = embed(embedder, texts)
+            note_tokens(span, embedded.tokens)
+        return embedded
+
+    def _embed(self, text: str) -> tuple[Space, Vector]:
+        vectors = self.embed([text]).vectors
+        return space_of(self.embedders.get()), vectors[0]
 
     def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
         """Return the id of another memory with nearly the same content, ``None`` if there is none

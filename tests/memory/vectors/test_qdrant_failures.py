@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 from qdrant_client import models
 
+from app.memory.vectors import transport
 from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
-from app.memory.vectors.qdrant import QdrantIndex, transport
+from app.memory.vectors.qdrant import QdrantIndex
 from app.memory.vectors.qdrant.filters import of_query, of_user
 from app.memory.vectors.qdrant.version import version_problem
 from config import ROOT
