@@ -63,6 +63,7 @@ def tools() -> dict[str, dict[str, Any]]:
                 "description": "Tools for language models. Scope of the token: `mcp`; for tools "
                 "that change something `mcp:write`, too.",
                 "security": [{"token": []}],
+                "parameters": [],
                 "requestBody": {
                     "required": True,
                     "content": {"application/json": {"schema": schema}},
