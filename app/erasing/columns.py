@@ -78,7 +78,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "audit_log": {"address": _USERS},
     "memory_users": {"user_id": _MEMORIES},
     "memories": dict.fromkeys(
-        ("user_id", "digest", "content", "kind", "tags", "metadata", "vector"), _MEMORIES
+        (
+            *("user_id", "agent_id", "run_id", "digest"),
+            *("content", "kind", "tags", "metadata", "vector"),
+        ),
+        _MEMORIES,
     ),
     # Tables of full text, which SQLAlchemy does not know.
     "search_events": {"tokens": "search.py"},

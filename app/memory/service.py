@@ -22,6 +22,7 @@ from app.memory.gate import Gate
 from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
+from app.memory.scope import Scope, scope_of
 from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import IndexFailure
 from app.memory.vectors.exact import ExactIndex
@@ -125,37 +126,37 @@ class Memories:
 
     # ---- operations -----------------------------------------------------------------------------
 
-    def add(self, user_id: str, body: MemoryBody) -> Stored:
-        """Store a memory without its secrets. The same content of the same user keeps its id.
+    def add(self, scope: Scope, body: MemoryBody) -> Stored:
+        """Store a memory without its secrets. The same content of the same scope keeps its id.
 
         :param body: if the memory exists already, the given fields replace its fields.
         :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
         :raise app.memory.errors.TooMany: the user has the largest number of memories.
         """
         given = frozenset(body.model_fields_set)
-        with operation("add", user_id, characters=len(body.content)) as facts:
+        with operation("add", scope.user_id, characters=len(body.content)) as facts:
             body, scrubbed = without_secrets(body, self.scrubber)
             space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                kept = records.keep(conn, user_id, body, embedding, given)
+                kept = records.keep(conn, scope, body, embedding, given)
             duplicate = self._near(space, vector, kept.row)
             indexed = self._put(space, kept.row.id)
             facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
             return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
 
-    def change(self, user_id: str, id: str, body: MemoryBody) -> Stored | None:
-        """Replace a memory, without secrets. Return ``None`` if the user has no such memory.
+    def change(self, scope: Scope, id: str, body: MemoryBody) -> Stored | None:
+        """Replace a memory, without secrets. Return ``None`` if the scope has no such memory.
 
         :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
-        :raise app.memory.errors.SameContent: another memory of the user has this content.
+        :raise app.memory.errors.SameContent: another memory of the same scope has this content.
         """
-        with operation("change", user_id, id=id, characters=len(body.content)) as facts:
+        with operation("change", scope.user_id, id=id, characters=len(body.content)) as facts:
             body, scrubbed = without_secrets(body, self.scrubber)
             space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                row = records.change(conn, user_id, id, body, embedding, self.index.identity)
+                row = records.change(conn, scope, id, body, embedding, self.index.identity)
             if row is None:
                 return None
             duplicate = self._near(space, vector, row)
@@ -163,7 +164,7 @@ class Memories:
             return Stored(row, False, indexed, duplicate, scrubbed)
 
     def search(self, wanted: MemorySearch) -> Found:
-        """Return a user's memories with a meaning close to a text.
+        """Return the memories of a scope with a meaning close to a text.
 
         :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
@@ -171,7 +172,7 @@ class Memories:
             space, vector = self._embed(wanted.query)
             query = Query(
                 vector,
-                wanted.user_id,
+                wanted.scope,
                 wanted.limit,
                 int(time.time()),
                 wanted.min_score,
@@ -183,25 +184,25 @@ class Memories:
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
 
-    def remove(self, user_id: str, id: str) -> bool:
-        """Remove a memory. Return whether the user had it."""
-        with operation("remove", user_id, id=id):
+    def remove(self, scope: Scope, id: str) -> bool:
+        """Remove a memory. Return whether the scope had it."""
+        with operation("remove", scope.user_id, id=id):
             with self.store.write() as conn:
-                was_there = records.remove(conn, user_id, id, self.index.identity)
+                was_there = records.remove(conn, scope, id, self.index.identity)
                 if was_there:
                     audit.note(conn, "memories_deleted", "a user", "memories: 1")
             if was_there:
                 self._forget(lambda: self.index.remove([id]))
             return was_there
 
-    def remove_user(self, user_id: str) -> int:
-        """Remove all memories of a user. Return how many there were."""
-        with operation("remove_user", user_id) as facts:
+    def remove_all(self, scope: Scope) -> int:
+        """Remove all memories of a scope. Return how many there were."""
+        with operation("remove_all", scope.user_id) as facts:
             with self.store.write() as conn:
-                gone = records.remove_user(conn, user_id, self.index.identity)
+                gone = records.remove_all(conn, scope, self.index.identity)
                 if gone:
                     audit.note(conn, "memories_deleted", "a user", f"memories: {gone}")
-            self._forget(lambda: self.index.remove_user(user_id))
+            self._forget(lambda: self.index.remove_all(scope))
             facts["removed"] = gone
             return gone
 
@@ -260,10 +261,10 @@ class Memories:
         return space_of(self.embedders.get()), vectors[0]
 
     def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
-        """Return the id of another memory with nearly the same content, ``None`` if there is none
-        or the index does not answer.
+        """Return the id of another memory with nearly the same content, of the same agent and run
+        if the memory has them. Return ``None`` if there is none or the index does not answer.
         """
-        query = Query(vector, row.user_id, 2, int(time.time()), DUPLICATE_SCORE)
+        query = Query(vector, scope_of(row), 2, int(time.time()), DUPLICATE_SCORE)
         try:
             matches = self.gate.call("search", space, lambda: self.index.search(query))
         except IndexFailure as error:
@@ -277,7 +278,7 @@ class Memories:
         vectors.
         """
         with self.store.read() as conn:
-            rows = records.find_all(conn, query.user_id, [match.id for match in matches])
+            rows = records.find_all(conn, query.scope, [match.id for match in matches])
         hits = []
         for match in matches:
             row = rows.get(match.id)
