@@ -13,8 +13,9 @@ from app.mcp.kinds.arguments import ListLimit
 from app.mcp.reach import Reach
 from app.mcp.tools import tool
 from app.memory import current_memories, records
-from app.memory.inputs import MemoryFilter, MemorySearch, UserId
+from app.memory.inputs import AgentId, MemoryFilter, MemorySearch, RunId, UserId
 from app.memory.observed import operation
+from app.memory.scope import Scope
 from app.web.current import current_store
 
 OneOf = Annotated[
@@ -26,6 +27,8 @@ class MemoriesArguments(Sized, MemoryFilter, Paged):
     """Which memories to list."""
 
     user_id: OneOf = None
+    agent_id: AgentId | None = None
+    run_id: RunId | None = None
     limit: ListLimit = 20
 
 
@@ -40,10 +43,9 @@ class MemorySearchArguments(Sized, MemorySearch):
 def list_memories(given: MemoriesArguments, reach: Reach, answer: Answer) -> None:
     """List memories (notes) of a user, the newest first; `q` is a part of their text."""
     user_id = reach.memory_user(given.user_id)
+    scope = Scope(user_id, given.agent_id, given.run_id)
     with operation("list", user_id), current_store().read() as conn:
-        rows = records.list_memories(
-            conn, user_id, given, before=given.cursor, limit=given.limit + 1
-        )
+        rows = records.list_memories(conn, scope, given, before=given.cursor, limit=given.limit + 1)
     answer.say(f"{number(len(rows[: given.limit]), 'memory').replace('memorys', 'memories')}.")
     if len(rows) > given.limit:
         answer.say(f"The next page has the cursor {rows[given.limit - 1].seq}")
