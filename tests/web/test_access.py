@@ -46,7 +46,6 @@ TABLE = [
     ("/api/ai-calls", "read"),
     ("/api/metrics", "read"),
     ("/memories", "memories"),
-    ("/mcp", "mcp"),
     ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
