@@ -51,6 +51,8 @@ FORWARDING_HEADER = re.compile(
     re.IGNORECASE,
 )
 # A page on another port or subdomain of this site may use these methods. It cannot read the answer.
+# The media type of bodies with a JSON object on each line.
+NDJSON = "application/x-ndjson"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # Endpoints of Flask and its extensions. They offer no place for a rule.
 OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
@@ -279,7 +281,8 @@ def _is_of_this_site() -> bool:
 
 def _is_beyond_forms() -> bool:
     # A form on another site's page can send a POST, but neither JSON nor another method.
-    return request.method != "POST" or request.is_json
+    is_json = request.is_json or request.mimetype == NDJSON
+    return request.method != "POST" or is_json
 
 
 def needs_no_content_type() -> bool:
