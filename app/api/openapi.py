@@ -57,7 +57,7 @@ def document() -> dict[str, Any]:
                     paths[path][method]["description"] += f" {NULL_CLEARS}"
         bodies = (*operation.answers.values(), operation.body)
         models |= {model for model in bodies if model and not isinstance(model, str)}
-    paths |= doors.paths()
+    paths |= doors.paths() | doors.tools()
     _, schemas = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=REFERENCE,

@@ -96,7 +96,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "users": ("username",),
     "user_sessions": ("username",),
     "audit_log": ("actor",),
-    "api_tokens": ("name", "created_by"),
+    "api_tokens": ("name", "created_by", "memory_users"),
     "projects": ("name", "source_url"),
     "project_keys": ("label",),
     "alert_channels": ("name", "address", "template", "created_by"),

@@ -48,6 +48,7 @@ TABLE = [
     ("/api/costs", "read"),
     ("/api/metrics", "read"),
     ("/memories", "memories"),
+    ("/mcp", "mcp"),
     ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
