@@ -1,7 +1,7 @@
 """Losses of clients and refused envelopes, by SDK and minute.
 
-Revision ID: 0042
-Revises: 0041
+Revision ID: 0043
+Revises: 0042
 """
 
 from collections import Counter
@@ -10,8 +10,8 @@ from datetime import date
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0042"
-down_revision = "0041"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
