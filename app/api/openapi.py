@@ -87,7 +87,10 @@ def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]
         },
     }
     description = [operation.description] if operation.description else []
-    if operation.body:
+    if isinstance(operation.body, str):
+        content = {operation.body: {"schema": {"type": "string"}}}
+        result["requestBody"] = {"required": True, "content": content}
+    elif operation.body:
         content = {"application/json": {"schema": _reference(operation.body)}}
         result["requestBody"] = {"required": not operation.body.is_optional, "content": content}
     if guard and guard.scope:

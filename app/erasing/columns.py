@@ -77,6 +77,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "user_sessions": {"address": _USERS},
     "audit_log": {"address": _USERS},
     "memory_users": {"user_id": _MEMORIES},
+    "memory_changes": {"before": _MEMORIES},
     "memories": dict.fromkeys(
         (
             *("user_id", "agent_id", "run_id", "digest"),
@@ -103,6 +104,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "delivery_actions": ("actor",),
     "issues": ("assigned_to", "ignored_by"),
     "transitions": ("actor",),
+    "memory_changes": ("actor",),
     "events": ("ignored_by",),
     "releases": ("announced_by",),
     "notice_sendings": ("channel_name",),
@@ -170,6 +172,7 @@ NONE: dict[str, dict[str, str]] = {
         "model": "the name of an embedder",
         "indexed_in": "the name of an index",
     },
+    "memory_changes": {"memory_id": "the id of a memory"},
     "memory_removals": {
         "id": "the id of a removed memory, until the index has removed it",
         "index_name": "the name of an index",

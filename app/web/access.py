@@ -51,6 +51,8 @@ FORWARDING_HEADER = re.compile(
     re.IGNORECASE,
 )
 # A page on another port or subdomain of this site may use these methods. It cannot read the answer.
+# The media type of bodies with a JSON object on each line.
+NDJSON = "application/x-ndjson"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 MCP_IS_OFF = (
     "MCP is off: no token has the scope mcp. Make one on the page Tokens, or with "
@@ -306,7 +308,8 @@ def _is_of_this_site() -> bool:
 
 def _is_beyond_forms() -> bool:
     # A form on another site's page can send a POST, but neither JSON nor another method.
-    return request.method != "POST" or request.is_json
+    is_json = request.is_json or request.mimetype == NDJSON
+    return request.method != "POST" or is_json
 
 
 def needs_no_content_type() -> bool:

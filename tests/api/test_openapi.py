@@ -31,6 +31,11 @@ CHECKS = (
 )
 
 
+@schemathesis.serializer("application/x-ndjson")
+def as_lines(ctx: object, value: str) -> bytes:
+    return value.encode(errors="replace")
+
+
 HEADERS = {"Authorization": f"Bearer {API_TOKEN}"}
 
 
