@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
@@ -17,6 +17,7 @@ from app.web.current import current_store
 from app.web.errors import FieldErrors, or_404
 
 if TYPE_CHECKING:
+    from app.memory.searching import Hit
     from app.memory.service import Stored
 
 UNKNOWN = "the user, or this agent or run of the user, has no memory of this id"
@@ -59,9 +60,14 @@ class StoredMemory(Memory):
 
 
 class MemoryHit(Memory):
-    """A result of a search; `score` is the cosine similarity, 1 for the same meaning."""
+    """A result of a search; `score` is the cosine similarity, 1 for the same meaning.
+
+    `found_by` says whether it was found by `meaning`, by `keywords` or by both. In the mode
+    `keyword`, `score` is the share of the query's words that the memory has; rare words count more.
+    """
 
     score: float
+    found_by: list[Literal["meaning", "keywords"]]
 
 
 class MemoryResults(ApiModel):
@@ -101,19 +107,15 @@ def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
 def search_memories(body: MemorySearch) -> MemoryResults:
     """Search the memories of a user, or of an agent or run of the user, by their meaning."""
     found = current_memories().search(body)
-    hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
+    hits = [_hit(hit) for hit in found.hits]
     return MemoryResults(results=hits, waiting=found.waiting)
 
 
 @route("GET /memories", access.remembers)
 def get_memories(query: MemoryQuery) -> MemoryPage:
     """List the memories of a user, or of an agent or run of the user, newest first."""
-    with operation("list", query.user_id), current_store().read() as conn:
-        rows = records.list_memories(
-            conn, query.scope, query, before=query.cursor, limit=query.limit + 1
-        )
-        is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
-        total = records.count(conn, query.user_id) if is_whole else None
+    with operation("list", query.user_id):
+        rows, total = _listed(query)
     page, more = first_page(rows, query.limit, "seq")
     return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
 
@@ -173,6 +175,20 @@ def _stored(stored: Stored) -> StoredMemory:
         duplicate_of=stored.duplicate_of,
         scrubbed=[finding._asdict() for finding in stored.scrubbed],
     )
+
+
+def _listed(query: MemoryQuery) -> tuple[list[Any], int | None]:
+    page = {"before": query.cursor, "limit": query.limit + 1}
+    if query.filters is not None:
+        return current_memories().searcher.listed(query.scope, query, query.filters, **page), None
+    with current_store().read() as conn:
+        rows = records.list_memories(conn, query.scope, query, **page)
+        is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
+        return rows, records.count(conn, query.user_id) if is_whole else None
+
+
+def _hit(hit: Hit) -> MemoryHit:
+    return MemoryHit.of(_shown(hit.row), score=round(hit.score, 6), found_by=list(hit.found_by))
 
 
 def _shown(row: Any) -> Memory:

@@ -17,17 +17,19 @@ from sqlalchemy import Row
 
 from app.accounts import audit
 from app.memory import pending, records
+from app.memory.catalog import Catalog
 from app.memory.content import without_secrets
 from app.memory.gate import Gate
 from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
 from app.memory.scope import Scope, scope_of
+from app.memory.searching import Hit, Searcher
 from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import IndexFailure
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Index, Match, Query, Space, Vector
-from app.memory.vectors.packing import pack, unpack
+from app.memory.vectors.packing import pack
 from app.memory.vectors.qdrant import index_of
 from app.memory.vectors.watch import Watch
 from app.protocol.scrub import Finding, Scrubber
@@ -54,13 +56,6 @@ class Stored(NamedTuple):
     indexed: bool
     duplicate_of: str | None
     scrubbed: list[Finding]
-
-
-class Hit(NamedTuple):
-    """A memory that a search found. ``score`` is the cosine."""
-
-    row: Row[Any]
-    score: float
 
 
 class Found(NamedTuple):
@@ -118,6 +113,8 @@ class Memories:
         self.index: Index = index or ExactIndex(StoredRows(store))
         self.gate = Gate(self.index, self._note_lost)
         self.watch = Watch(self.index)
+        self.catalog = Catalog(store)
+        self.searcher = Searcher(store, self.catalog, self._embed, self._ask)
 
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
@@ -164,23 +161,13 @@ class Memories:
             return Stored(row, False, indexed, duplicate, scrubbed)
 
     def search(self, wanted: MemorySearch) -> Found:
-        """Return the memories of a scope with a meaning close to a text.
+        """Return the memories of a scope that are close to a text by meaning, or have its words.
 
         :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
         with operation("search", wanted.user_id, limit=wanted.limit) as facts:
-            space, vector = self._embed(wanted.query)
-            query = Query(
-                vector,
-                wanted.scope,
-                wanted.limit,
-                int(time.time()),
-                wanted.min_score,
-                wanted.kind,
-                tuple(wanted.tags),
-            )
-            matches = self.gate.call("search", space, lambda: self.index.search(query))
-            found = Found(self._read(space, query, matches), self.waiting(wanted.user_id))
+            hits = self.searcher.search(wanted)
+            found = Found(hits, self._left_out(wanted))
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
 
@@ -266,28 +253,19 @@ class Memories:
         """
         query = Query(vector, scope_of(row), 2, int(time.time()), DUPLICATE_SCORE)
         try:
-            matches = self.gate.call("search", space, lambda: self.index.search(query))
+            hits = self.searcher.near(space, query, row.id)
         except IndexFailure as error:
             self._report(error)
             return None
-        hits = self._read(space, query, [match for match in matches if match.id != row.id])
         return hits[0].row.id if hits else None
 
-    def _read(self, space: Space, query: Query, matches: list[Match]) -> list[Hit]:
-        """Read the matches of an index from SQL, and sort them by the scores of their present
-        vectors.
-        """
-        with self.store.read() as conn:
-            rows = records.find_all(conn, query.scope, [match.id for match in matches])
-        hits = []
-        for match in matches:
-            row = rows.get(match.id)
-            if row is None or row.model != space.model:
-                continue
-            score = min(float(unpack(row.vector) @ query.vector), 1.0)
-            if query.min_score is None or score >= query.min_score - 1e-6:
-                hits.append(Hit(row, score))
-        return sorted(hits, key=lambda hit: -hit.score)
+    def _ask(self, space: Space, query: Query) -> list[Match]:
+        return self.gate.call("search", space, lambda: self.index.search(query))
+
+    def _left_out(self, wanted: MemorySearch) -> int:
+        if wanted.mode == "keyword":
+            return len(self.catalog.of(wanted.user_id).wordless)
+        return self.waiting(wanted.user_id)
 
     def _put(self, space: Space, id: str) -> bool:
         """Put a memory into the index. Return whether the index has it."""

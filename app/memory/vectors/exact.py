@@ -242,10 +242,12 @@ def _is_of(row: StoredRow, space: Space) -> bool:
 
 def _narrows(query: Query) -> bool:
     """Return whether a query is for a part of the user's memories."""
-    return not query.scope.is_whole_user or bool(query.kind or query.tags)
+    return not query.scope.is_whole_user or bool(query.kind or query.tags) or query.only is not None
 
 
 def _is_wanted(kept: _Kept, place: int, query: Query) -> bool:
+    if query.only is not None and kept.ids[place] not in query.only:
+        return False
     agent_id, run_id = kept.scopes[place]
     if query.scope.agent_id not in (None, agent_id) or query.scope.run_id not in (None, run_id):
         return False
