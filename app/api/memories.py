@@ -178,11 +178,12 @@ def _stored(stored: Stored) -> StoredMemory:
 
 
 def _listed(query: MemoryQuery) -> tuple[list[Any], int | None]:
-    page = {"before": query.cursor, "limit": query.limit + 1}
+    before, limit = query.cursor, query.limit + 1
     if query.filters is not None:
-        return current_memories().searcher.listed(query.scope, query, query.filters, **page), None
+        listed = current_memories().searcher.listed
+        return listed(query.scope, query, query.filters, before=before, limit=limit), None
     with current_store().read() as conn:
-        rows = records.list_memories(conn, query.scope, query, **page)
+        rows = records.list_memories(conn, query.scope, query, before=before, limit=limit)
         is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
         return rows, records.count(conn, query.user_id) if is_whole else None
 

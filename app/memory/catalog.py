@@ -37,6 +37,8 @@ ENTRY_BYTES, CHARACTER_BYTES, WORD_BYTES = 700, 8, 16
 READ_BATCH_SIZE = 200
 # A memory is found by keywords if it has this share of the weight of the query's words, or a name.
 ENOUGH = 0.5
+# The rarest words of a query are looked up, as long as no more memories than this have them.
+MAX_OWNERS = 20_000
 # Matches that are much worse than the best one are left out.
 NEAR_BEST = 0.5
 
@@ -74,12 +76,10 @@ class KeywordMatch(NamedTuple):
 
     :param entry: its fields.
     :param share: of the weight of the query's words, 0 to 1; rare words weigh more.
-    :param is_close: whether it has a name of the query, or most of its words.
     """
 
     entry: Entry
     share: float
-    is_close: bool
 
 
 @dataclass(frozen=True)
@@ -96,33 +96,33 @@ class Listing:
     wordless: frozenset[int]
     size_bytes: int
 
-    def keyword_matches(self, wanted: QueryWords) -> list[KeywordMatch]:
-        """Return the memories that have words of a query, best first."""
+    def keyword_matches(self, wanted: QueryWords, *, only_close: bool) -> Iterator[KeywordMatch]:
+        """Yield the memories that have words of a query, best first.
+
+        :param only_close: leave out those that have neither a name of the query nor most of its
+            words.
+        """
         hashes = np.array(wanted.hashes, np.uint64)
-        starts = np.searchsorted(self.words, hashes, "left").tolist()
-        ends = np.searchsorted(self.words, hashes, "right").tolist()
+        starts = np.searchsorted(self.words, hashes, "left")
+        counts = np.searchsorted(self.words, hashes, "right") - starts
         # A word that no memory has weighs as one that a single memory has.
-        counts = np.maximum(np.array(ends) - np.array(starts), 1) if starts else np.zeros(0)
-        weights = np.log1p(len(self.entries) / counts)
-        owners = [self.owners[start:end] for start, end in zip(starts, ends, strict=True)]
-        if not owners:
-            return []
+        weights = np.log1p(len(self.entries) / np.maximum(counts, 1))
+        rare_first = np.argsort(counts, kind="stable")
+        is_read = (np.cumsum(counts[rare_first]) <= MAX_OWNERS) | (np.arange(len(counts)) == 0)
+        read = [number for number in rare_first[is_read].tolist() if counts[number]]
+        if not read:
+            return
+        owners = [self.owners[starts[n] : starts[n] + counts[n]] for n in read]
         seqs, places = np.unique(np.concatenate(owners), return_inverse=True)
-        each = np.repeat(weights, [len(some) for some in owners])
-        shares = np.bincount(places, each, len(seqs)) / weights.sum()
+        each = np.repeat(weights[read], counts[read])
+        shares = np.minimum(np.bincount(places, each, len(seqs)) / weights.sum(), 1.0)
         named = np.zeros(len(seqs), bool)
-        named[places[: sum(len(some) for some in owners[: wanted.names])]] = True
-        order = np.lexsort((-seqs, -shares))
-        return [
-            KeywordMatch(self.entries[seq], min(share, 1.0), share >= ENOUGH or (is_named and near))
-            for seq, share, is_named, near in zip(
-                seqs[order].tolist(),
-                shares[order].tolist(),
-                named[order].tolist(),
-                (shares[order] >= NEAR_BEST * shares.max(initial=0)).tolist(),
-                strict=True,
-            )
-        ]
+        named[places[np.repeat(np.array(read) < wanted.names, counts[read])]] = True
+        is_close = (shares >= ENOUGH) | (named & (shares >= NEAR_BEST * shares.max()))
+        if only_close:
+            seqs, shares = seqs[is_close], shares[is_close]
+        for place in np.lexsort((-seqs, -shares)):
+            yield KeywordMatch(self.entries[int(seqs[place])], float(shares[place]))
 
 
 class Catalog:
@@ -215,5 +215,5 @@ def _merged(held: Listing, version: int, rows: Sequence[Any]) -> Listing:
 
 
 def _entry(row: Any) -> Entry:
-    fields = [getattr(row, name) for name in (*_FIELDS, *_TIMES)]
-    return Entry(*fields, None if row.json is None else json.loads(row.json))
+    fields = {name: getattr(row, name) for name in (*_FIELDS, *_TIMES)}
+    return Entry(**fields, metadata=None if row.json is None else json.loads(row.json))

@@ -317,8 +317,8 @@ def set_words(conn: Connection, rows: Sequence[Any]) -> None:
     :param rows: the result of :func:`list_wordless`.
     """
     for row in rows:
-        values = {"words": packed_words(row.content, row.tags)}
-        values |= {"version": _count(conn, row.user_id, 0)}
+        version = _count(conn, row.user_id, 0)
+        values = {"words": packed_words(row.content, row.tags), "version": version}
         conn.execute(update(memories).where(_OF.seq == row.seq).values(values))
 
 

@@ -144,10 +144,9 @@ class Searcher:
         if wanted.mode == "vector":
             return {}
         now, shares = utc_now(), dict[str, float]()
-        for match in listing.keyword_matches(query_words(wanted.query)):
+        words = query_words(wanted.query)
+        for match in listing.keyword_matches(words, only_close=wanted.mode == "auto"):
             entry = match.entry
-            if wanted.mode == "auto" and not match.is_close:
-                continue
             if (only is None or entry.id in only) and _is_wanted(entry, wanted, now):
                 shares[entry.id] = match.share
                 if len(shares) == max(wanted.limit, DEPTH):

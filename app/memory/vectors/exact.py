@@ -137,7 +137,7 @@ class ExactIndex:
         scores[kept.expires <= query.now] = -np.inf
         lowest = -1.0 if query.min_score is None else query.min_score
         found: list[Match] = []
-        for place in _best_first(scores, None if _narrows(query) else query.limit):
+        for place in _candidates(kept, scores, query):
             # Rounding makes the cosine of a text with itself 1.0000001.
             score = min(float(scores[place]), 1.0)
             if score < lowest - 1e-6 or len(found) == query.limit:
@@ -195,6 +195,15 @@ def _best_first(scores: NDArray[np.float32], limit: int | None) -> NDArray[np.in
     return best[np.argsort(-scores[best], kind="stable")]
 
 
+def _candidates(kept: _Kept, scores: NDArray[np.float32], query: Query) -> NDArray[np.intp]:
+    """Return the positions to look at, best score first."""
+    if query.only is None:
+        return _best_first(scores, None if _narrows(query) else query.limit)
+    places = [place for place, id in enumerate(kept.ids) if id in query.only]
+    own = np.array(places, np.intp)
+    return own[np.argsort(-scores[own], kind="stable")]
+
+
 def _empty(space: Space) -> _Kept:
     none = np.zeros(0, np.int64)
     return _Kept(0, [], [], [], [], none, np.zeros((0, space.dims), np.float32), frozenset())
@@ -242,12 +251,10 @@ def _is_of(row: StoredRow, space: Space) -> bool:
 
 def _narrows(query: Query) -> bool:
     """Return whether a query is for a part of the user's memories."""
-    return not query.scope.is_whole_user or bool(query.kind or query.tags) or query.only is not None
+    return not query.scope.is_whole_user or bool(query.kind or query.tags)
 
 
 def _is_wanted(kept: _Kept, place: int, query: Query) -> bool:
-    if query.only is not None and kept.ids[place] not in query.only:
-        return False
     agent_id, run_id = kept.scopes[place]
     if query.scope.agent_id not in (None, agent_id) or query.scope.run_id not in (None, run_id):
         return False
