@@ -92,7 +92,7 @@ class Searcher:
             only,
         )
         ranked = ranking(self._ask(space, query))
-        hits = self._checked(wanted, joined(ranked, list(shares)), shares, ranked, space, vector)
+        hits = self._checked(wanted, joined(ranked, shares), shares, ranked, space, vector)
         # The index may have known other vectors.
         return hits if shares else sorted(hits, key=lambda hit: (-hit.score, hit.row.id))
 
@@ -199,15 +199,17 @@ def ranking(matches: Sequence[Match]) -> list[str]:
     ]
 
 
-def joined(first: Sequence[str], second: Sequence[str]) -> list[str]:
+def joined(ranked: Sequence[str], shares: dict[str, float]) -> list[str]:
     """Return the ids of two rankings in the order of reciprocal rank fusion.
 
-    Of two ids with the same sum, the one that is higher in the second ranking comes first.
+    :param ranked: by meaning, best first.
+    :param shares: by keywords, best first. Equal shares have the same rank. Of two ids with the same
+        sum, the one that is higher here comes first.
     """
-    sums: dict[str, float] = {}
-    for ranked in (second, first):
-        for rank, id in enumerate(ranked, RANK_OFFSET + 1):
-            sums[id] = sums.get(id, 0.0) + 1 / rank
+    places = {share: place for place, share in enumerate(dict.fromkeys(shares.values()))}
+    sums = {id: 1 / (RANK_OFFSET + 1 + places[share]) for id, share in shares.items()}
+    for rank, id in enumerate(ranked, RANK_OFFSET + 1):
+        sums[id] = sums.get(id, 0.0) + 1 / rank
     return sorted(sums, key=lambda id: -sums[id])
 
 
