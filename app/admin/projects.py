@@ -12,6 +12,7 @@ from app.admin import bp
 from app.admin.last_project import remember
 from app.admin.model_form import ModelForm, form_of
 from app.delivery.upstreams import WORDS, held_up_by, reach
+from app.insights.losses import lost_lately
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
     ProjectChange,
@@ -31,7 +32,6 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
-from app.stats.item_counts import losses
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
@@ -195,7 +195,7 @@ def _page(one: ProjectDetails, form: ModelForm, upstream: ModelForm) -> Response
     _explain_days(form)
     project, config, now = one.project, current_config(), utc_now()
     with current_store().read() as conn:
-        lost = losses(conn, project.id)
+        lost = lost_lately(conn, utc_now(), project.id)
         refused = refused_by_reason(conn, project.id)
     page = render_template(
         "project.html",

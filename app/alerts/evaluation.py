@@ -20,9 +20,16 @@ from sqlalchemy import Connection
 
 from app.alerts.channels.stored import Channel, list_channels
 from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
+from app.alerts.messages import RESOLVED
 from app.alerts.notifications import Draft
 from app.alerts.rules.changes import ensure_presets
-from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
+from app.alerts.rules.cooldown import (
+    cooling_issues,
+    notify,
+    notify_of_issues,
+    notify_recovered,
+    write_state,
+)
 from app.alerts.rules.kind import Parts, Question, Reading
 from app.alerts.rules.stored import Watch, watches
 from app.issues.unignoring import end_ignoring
@@ -119,6 +126,9 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
         # Without a title there is nothing to notify about: a notification named the issues before.
         elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
             notify(conn, one.rule, _draft(one), channels, now)
+        elif one.rule.about.tells_recovery and one.reading.value is not None:
+            if not one.reading.is_breach and one.rule.state == "firing":
+                notify_recovered(conn, one.rule, _recovery(one), channels, now)
 
 
 def _notify_of_issues(
@@ -153,3 +163,9 @@ def _draft(found: _Found) -> Draft:
         project_id=rule.project_id,
         issue_id=reading.issue_id,
     )
+
+
+def _recovery(found: _Found) -> Draft:
+    rule = found.rule
+    text = f"{rule.title} is over. {found.reading.detail}"
+    return Draft(RESOLVED, f"Recovered: {rule.title}", text, project_id=rule.project_id)

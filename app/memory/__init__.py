@@ -2,8 +2,9 @@
 
     inputs      the fields of requests and their checks                    pure
     content     when two texts are the same, and the id of a content       pure
-    tables      memories, users, and removals that an index has not done yet
+    tables      memories, users, changes, and removals that an index has not done yet
     records     rows: store, change, list and remove memories, and sweep expired ones
+    history     the last changes of each memory
     filters     the language of filters                                    pure
     keywords    the words of a text by which a memory is found             pure
     scope       whose memories: of a user, an agent, a run                 pure
@@ -14,6 +15,7 @@
     upkeep      updates vectors and index from SQL: missed writes, another model
     task        the task that runs the upkeep and sweeps expired memories
     observed    the context, metrics and log line of each operation
+    transfer    export and import as NDJSON
     service     Memories: the operations that routes and pages call
     extension   registers the service with the application
     status      the state of the service, for health, status page and metrics

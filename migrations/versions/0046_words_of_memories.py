@@ -1,14 +1,14 @@
 """The words of memories, by which they are found exactly.
 
-Revision ID: 0041
-Revises: 0040
+Revision ID: 0046
+Revises: 0045
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041"
-down_revision = "0040"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
