@@ -96,10 +96,15 @@ class MemoryHit(Memory):
 
 
 class MemoryResults(ApiModel):
-    """Search results, the best first; `waiting` counts memories that are not indexed yet."""
+    """Search results, the best first; `waiting` counts memories that are not indexed yet.
+
+    `problem` says why only keywords were searched, as in the mode `keyword`, although the mode is
+    `auto`: the embedder or the index does not answer.
+    """
 
     results: list[MemoryHit]
     waiting: int
+    problem: str | None
 
 
 class MemoryPage(ApiModel):
@@ -130,19 +135,23 @@ def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
 
 @route("POST /memories/search", access.remembers)
 def search_memories(body: MemorySearch) -> MemoryResults:
-    """Search the memories of a user, or of an agent or run of the user, by their meaning."""
+    """Search the memories of a user, or of an agent or run of the user.
+
+    By meaning and keywords, or by one of them as `mode` says. If the embedder or the index does not
+    answer, the mode `auto` searches by keywords and `problem` says why; the mode `vector` is
+    answered with 503.
+    """
     found = current_memories().search(body)
     hits = [_hit(hit) for hit in found.hits]
-    return MemoryResults(results=hits, waiting=found.waiting)
+    return MemoryResults(results=hits, waiting=found.waiting, problem=found.problem)
 
 
 @route("GET /memories", access.remembers)
 def get_memories(query: MemoryQuery) -> MemoryPage:
     """List the memories of a user, or of an agent or run of the user, newest first."""
-    with operation("list", query.user_id):
-        rows, total = _listed(query)
+    rows = current_memories().listed(query.scope, query, before=query.cursor, limit=query.limit + 1)
     page, more = first_page(rows, query.limit, "seq")
-    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
+    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=_total(query))
 
 
 @route("DELETE /memories", access.remembers)
@@ -231,15 +240,12 @@ def stored_memory(stored: Stored) -> StoredMemory:
     )
 
 
-def _listed(query: MemoryQuery) -> tuple[list[Any], int | None]:
-    before, limit = query.cursor, query.limit + 1
-    if query.filters is not None:
-        listed = current_memories().searcher.listed
-        return listed(query.scope, query, query.filters, before=before, limit=limit), None
+def _total(query: MemoryQuery) -> int | None:
+    """Return the number of a user's memories, ``None`` if the list is filtered."""
+    if not query.scope.is_whole_user or any((query.kind, query.q, query.filters)):
+        return None
     with current_store().read() as conn:
-        rows = records.list_memories(conn, query.scope, query, before=before, limit=limit)
-        is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
-        return rows, records.count(conn, query.user_id) if is_whole else None
+        return records.count(conn, query.user_id)
 
 
 def _hit(hit: Hit) -> MemoryHit:

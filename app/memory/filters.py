@@ -72,9 +72,12 @@ class _Field(NamedTuple):
 def parse(given: object) -> Conditions:
     """Return the conditions of a filter.
 
-    :param given: an object, or its JSON as the query string of a list has it.
+    :param given: an object, or its JSON as the query string of a list has it; or conditions, which
+        are returned.
     :raise pydantic.ValidationError: it is not a filter. The location is the path of the wrong part.
     """
+    if isinstance(given, Conditions):
+        return given
     parser = _Parser()
     try:
         return Conditions(parser.filter(_loaded(given), (), 1), parser.needs_metadata)

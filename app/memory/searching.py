@@ -23,6 +23,7 @@ from app.memory.filters import Conditions
 from app.memory.inputs import MemoryFilter, MemorySearch
 from app.memory.keywords import query_words
 from app.memory.scope import Scope
+from app.memory.vectors.errors import VectorError
 from app.memory.vectors.index import Match, Query, Space, Vector
 from app.memory.vectors.packing import unpack
 from app.store import Store, utc_now
@@ -46,6 +47,16 @@ class Hit(NamedTuple):
     found_by: tuple[str, ...] = ("meaning",)
 
 
+class Searched(NamedTuple):
+    """What a search found, best first.
+
+    :param failure: why only keywords were searched, although meaning was wanted too.
+    """
+
+    hits: list[Hit]
+    failure: VectorError | None = None
+
+
 class Searcher:
     """Searches the memories of one store.
 
@@ -65,12 +76,22 @@ class Searcher:
         self._embed = embed
         self._ask = ask
 
-    def search(self, wanted: MemorySearch) -> list[Hit]:
-        """Return the best memories for a query, best first.
+    def search(self, wanted: MemorySearch) -> Searched:
+        """Return the best memories for a query.
 
-        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer;
-            never if the mode is ``keyword``.
+        In the mode ``auto`` only keywords are searched if the embedder or the index fails.
+
+        :raise app.memory.vectors.errors.VectorError: it fails, and the mode is ``vector``.
         """
+        try:
+            return Searched(self._search(wanted))
+        except VectorError as error:
+            if wanted.mode == "vector":
+                raise
+            by_words = wanted.model_copy(update={"mode": "keyword"})
+            return Searched(self._search(by_words), error)
+
+    def _search(self, wanted: MemorySearch) -> list[Hit]:
         listing = only = None
         if wanted.mode != "vector" or wanted.filters is not None:
             listing = self._catalog.of(wanted.user_id)
@@ -203,8 +224,8 @@ def joined(ranked: Sequence[str], shares: dict[str, float]) -> list[str]:
     """Return the ids of two rankings in the order of reciprocal rank fusion.
 
     :param ranked: by meaning, best first.
-    :param shares: by keywords, best first. Equal shares have the same rank. Of two ids with the same
-        sum, the one that is higher here comes first.
+    :param shares: by keywords, best first. Equal shares have the same rank. Of two ids with the
+        same sum, the one that is higher here comes first.
     """
     places = {share: place for place, share in enumerate(dict.fromkeys(shares.values()))}
     sums = {id: 1 / (RANK_OFFSET + 1 + places[share]) for id, share in shares.items()}

@@ -21,7 +21,7 @@ from app.memory.catalog import Catalog
 from app.memory.content import normalise, without_secrets
 from app.memory.errors import Contended, Refused
 from app.memory.gate import Gate
-from app.memory.inputs import MemoryBody, MemorySearch
+from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
 from app.memory.scope import Scope, scope_of
@@ -30,7 +30,7 @@ from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_
 from app.memory.vectors.errors import EmbedderUnavailable, IndexFailure, VectorError
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Index, Match, Query, Space, Vector
-from app.memory.vectors.packing import pack
+from app.memory.vectors.packing import pack, unpack
 from app.memory.vectors.qdrant import index_of
 from app.memory.vectors.watch import Watch
 from app.protocol.scrub import Finding, Scrubber
@@ -66,10 +66,12 @@ class Found(NamedTuple):
 
     :param waiting: how many memories of the user were not searched, because the index does not have
         them yet or another model made their vectors.
+    :param problem: why only keywords were searched, although meaning was wanted too.
     """
 
     hits: list[Hit]
     waiting: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -186,13 +188,31 @@ class Memories:
     def search(self, wanted: MemorySearch) -> Found:
         """Return the memories of a scope that are close to a text by meaning, or have its words.
 
-        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
+        :raise app.memory.vectors.errors.VectorError: the mode is ``vector``, and the embedder or
+            the index does not answer.
         """
         with operation("search", wanted.user_id, limit=wanted.limit) as facts:
-            hits = self.searcher.search(wanted)
-            found = Found(hits, self._left_out(wanted))
+            hits, failure = self.searcher.search(wanted)
+            if failure is not None:
+                self._report(failure)
+            by_words = wanted.mode == "keyword" or failure is not None
+            found = Found(hits, self._left_out(wanted.user_id, by_words), _problem(failure))
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
+
+    def listed(
+        self, scope: Scope, filter: MemoryFilter, *, before: int | None, limit: int
+    ) -> list[Row[Any]]:
+        """Return the memories of a scope, newest first.
+
+        :param before: return only memories with a smaller ``seq`` than this.
+        """
+        with operation("list", scope.user_id):
+            if filter.filters is not None:
+                listed = self.searcher.listed
+                return listed(scope, filter, filter.filters, before=before, limit=limit)
+            with self.store.read() as conn:
+                return records.list_memories(conn, scope, filter, before=before, limit=limit)
 
     def remove(self, scope: Scope, id: str) -> bool:
         """Remove a memory. Return whether the scope had it."""
@@ -354,10 +374,8 @@ class Memories:
     def _ask(self, space: Space, query: Query) -> list[Match]:
         return self.gate.call("search", space, lambda: self.index.search(query))
 
-    def _left_out(self, wanted: MemorySearch) -> int:
-        if wanted.mode == "keyword":
-            return len(self.catalog.of(wanted.user_id).wordless)
-        return self.waiting(wanted.user_id)
+    def _left_out(self, user_id: str, by_words: bool) -> int:
+        return len(self.catalog.of(user_id).wordless) if by_words else self.waiting(user_id)
 
     def _put(self, ids: Sequence[str]) -> None:
         """Put memories that have a vector into the index, if it is not the store itself."""
@@ -400,3 +418,7 @@ class Memories:
         if (name := self.index.identity) is not None:
             with self.store.write() as conn:
                 pending.note_lost(conn, name)
+
+
+def _problem(failure: VectorError | None) -> str | None:
+    return None if failure is None else f"searched by keywords only: {failure}"

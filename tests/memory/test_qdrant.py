@@ -12,13 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.api import health
 from app.memory.gate import Gate
 from app.memory.tables import memories
 from app.memory.upkeep import Upkeep
 from app.memory.vectors import watch
 from app.memory.vectors.errors import IndexUnavailable
 from app.memory.vectors.index import Space
+from app.web import health
 from tests.conftest import parts_of
 from tests.fake_qdrant import FakeQdrant
 from tests.fake_qdrant.moods import Mood, answers, dropping, html, refuses, silent
@@ -59,7 +59,8 @@ def keep(client: FlaskClient, content: str, user_id: str = "ada") -> dict[str, A
 
 
 def search(client: FlaskClient, user_id: str = "ada") -> Any:
-    return client.post("/memories/search", json={"query": "tea", "user_id": user_id})
+    body = {"query": "tea", "user_id": user_id, "mode": "vector"}
+    return client.post("/memories/search", json=body)
 
 
 def word_of_health(app: Flask, client: FlaskClient) -> str:

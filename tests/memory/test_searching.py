@@ -287,7 +287,7 @@ def test_words_of_earlier_memories_are_made_by_the_upkeep(app: Flask, client: Fl
         conn.execute(update(memories).values(words=None, version=memories.c.version + 1))
         conn.exec_driver_sql("UPDATE memory_users SET version = version + 1")
     body = {"query": "PAY-7", "user_id": "ada", "mode": "keyword"}
-    assert client.post("/memories/search", json=body).json == {"results": [], "waiting": 1}
+    assert client.post("/memories/search", json=body).json["waiting"] == 1
     Upkeep(parts_of(app).memories).work()
     answer = client.post("/memories/search", json=body).json
     assert answer["waiting"] == 0
@@ -298,7 +298,7 @@ def test_words_of_earlier_memories_are_made_by_the_upkeep(app: Flask, client: Fl
 def test_search_by_keywords_needs_no_embedder(app: Flask, client: FlaskClient) -> None:
     keep(client, "Ticket PAY-7 is open")
     service = parts_of(app).memories
-    service.embedders = None  # type: ignore[assignment]
+    service.embedders = EmbedderSource("no.module:embedder")
     assert find(client, "pay-7", mode="keyword") == ["Ticket PAY-7 is open"]
 
 
