@@ -82,7 +82,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "memories": dict.fromkeys(
         (
             *("user_id", "agent_id", "run_id", "digest"),
-            *("content", "kind", "tags", "metadata", "vector"),
+            *("content", "kind", "tags", "metadata", "vector", "words"),
         ),
         _MEMORIES,
     ),
