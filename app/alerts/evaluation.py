@@ -20,9 +20,16 @@ from sqlalchemy import Connection
 
 from app.alerts.channels.stored import Channel, list_channels
 from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
+from app.alerts.messages import RESOLVED
 from app.alerts.notifications import Draft
 from app.alerts.rules.changes import ensure_presets
-from app.alerts.rules.cooldown import cooling_issues, notify, notify_of_issues, write_state
+from app.alerts.rules.cooldown import (
+    cooling_issues,
+    notify,
+    notify_of_issues,
+    tell_recovery,
+    write_state,
+)
 from app.alerts.rules.kind import Parts, Question, Reading
 from app.alerts.rules.stored import Watch, watches
 from app.issues.unignoring import end_ignoring
@@ -119,6 +126,8 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
         # Without a title there is nothing to notify about: a notification named the issues before.
         elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
             notify(conn, one.rule, _draft(one), channels, now)
+        elif one.rule.about.tells_recovery and one.rule.state == "firing" and _is_ok(one):
+            tell_recovery(conn, one.rule, _recovered(one), channels, now)
 
 
 def _notify_of_issues(
@@ -142,6 +151,21 @@ def _state(found: _Found, now: datetime) -> dict[str, Any]:
         "detail": reading.detail[:MAX_DETAIL],
         "evaluated_at": now,
     }
+
+
+def _is_ok(found: _Found) -> bool:
+    return found.reading.value is not None and not found.reading.is_breach
+
+
+def _recovered(found: _Found) -> Draft:
+    rule = found.rule
+    return Draft(
+        kind=RESOLVED,
+        title=f"Recovered: {rule.title}",
+        text=f"{rule.title}: {found.reading.detail}",
+        project_id=rule.project_id,
+        issue_id=None,
+    )
 
 
 def _draft(found: _Found) -> Draft:

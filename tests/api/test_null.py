@@ -69,11 +69,14 @@ SAMPLES = {
         {
             "name": "Shop",
             "upstream_dsn": "https://key@example.org/1",
+            "upstream_api_token": "a-token",
+            "upstream_org": "acme",
+            "upstream_api_url": "https://api.example.org",
             "events_per_minute": 5,
             "retention_days": 5,
             "source_url": "https://git.example.org/{file}",
         },
-        shown={"upstream_dsn": "upstream_host"},
+        shown={"upstream_dsn": "upstream_host", "upstream_api_token": "upstream_api_host"},
     ),
     "/api/feedback/{feedback_id}": Sample("/api/feedback/1", {"state": "done"}),
     "/api/rules/{rule_id}": Sample(

@@ -38,6 +38,20 @@ def notify(
     return True
 
 
+def tell_recovery(
+    conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
+) -> None:
+    """Raise the notification that what a rule notified of has ended.
+
+    The cool-down ends with it: what begins again afterwards is notified of at once.
+    """
+    columns = alert_rule_states.c
+    told = columns.rule_id == rule.id, columns.project_id == rule.project_id
+    ended = update(alert_rule_states).where(*told, columns.noticed_at.is_not(None))
+    if conn.execute(ended.values(noticed_at=None).returning(columns.rule_id)).first():
+        open_incident(conn, rule.id, draft, chosen(channels, rule.channel_ids), now)
+
+
 def notify_of_issues(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
 ) -> None:

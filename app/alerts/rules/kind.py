@@ -110,6 +110,7 @@ class RuleKind(Kind):
     :cvar one_issue: the title of a notification about one issue.
     :cvar many_issues: the words after the number of issues in the title.
     :cvar next_notice: the words before "not before …", which names the end of the cool-down.
+    :cvar tells_recovery: whether a notification says that the threshold is no longer crossed.
     :cvar rest_factor: after a measurement, wait this many times its duration.
     """
 
@@ -126,6 +127,7 @@ class RuleKind(Kind):
     one_issue: ClassVar[str] = "New issue: {issue.title}"
     many_issues: ClassVar[str] = "new issues"
     next_notice: ClassVar[str] = "Next message"
+    tells_recovery: ClassVar[bool] = False
     rest_factor: ClassVar[int] = 0
 
     @property
