@@ -129,11 +129,28 @@ def _qdrant_url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _qdrant_key(value: str, info: ValidationInfo) -> str:
-    parts = urlsplit(info.data.get("QDRANT_URL") or "https:")
-    if parts.scheme == "http" and not _is_private(parts.hostname or ""):
-        raise ValueError("everybody on the way could read it")
-    return value
+def _key_for(url: str) -> AfterValidator:
+    """Refuse a key that would be sent in plain text through a public network.
+
+    :param url: the setting with the address that the key is sent to.
+    """
+
+    def check(value: str, info: ValidationInfo) -> str:
+        parts = urlsplit(info.data.get(url) or "https:")
+        if parts.scheme == "http" and not _is_private(parts.hostname or ""):
+            raise ValueError("everybody on the way could read it")
+        return value
+
+    return AfterValidator(check)
+
+
+def _embedder_url(value: str, info: ValidationInfo) -> str:
+    parts = urlsplit(_base_url(value))
+    if parts.username is not None or parts.fragment or " " in value:
+        raise ValueError("not the URL of an API")
+    if ":" in info.data.get("EMBEDDER", ""):
+        raise ValueError("EMBEDDER names another embedder")
+    return value.rstrip("/").removesuffix("/embeddings")
 
 
 def _is_private(host: str) -> bool:
@@ -193,7 +210,9 @@ Dsn = Annotated[str, AfterValidator(_dsn)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 QdrantUrl = Annotated[str, AfterValidator(_qdrant_url)]
-QdrantKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), AfterValidator(_qdrant_key)]
+QdrantKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), _key_for("QDRANT_URL")]
+EmbedderUrl = Annotated[str, AfterValidator(_embedder_url)]
+EmbedderKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), _key_for("EMBEDDER_URL")]
 ApiToken = Annotated[str, Field(pattern=r"^[!-~]{1,500}$")]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
@@ -385,6 +404,27 @@ class Config(BaseModel):
         pattern=r"^(wordllama|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$",
         max_length=200,
     )
+    EMBEDDER_URL: EmbedderUrl | None = setting(
+        None,
+        "http or https with host and path, such as https://api.openai.com/v1, and no module:factory"
+        " in EMBEDDER",
+    )
+    EMBEDDER_API_KEY: EmbedderKey | None = setting(
+        None,
+        "printable characters, and https in EMBEDDER_URL unless it leads to a private network",
+        repr=False,
+    )
+    EMBEDDER_MODEL: str | None = setting(
+        None,
+        "the name of a model, such as text-embedding-3-small, of 1 to 90 printable characters",
+        pattern=r"^[!-~]{1,90}$",
+    )
+    EMBEDDER_DIMS: int | None = setting(
+        None, "the number of dimensions of its vectors, from 1 to 8192", ge=1, le=8192
+    )
+    EMBEDDER_TIMEOUT_S: float = setting(
+        10.0, "seconds from 0.1 to 120", ge=0.1, le=120, allow_inf_nan=False
+    )
     WORKER_IN_WEB: bool = setting(True, "on or off")
     WEB_CONCURRENCY: int = setting(2, "a number of worker processes from 1 to 64", ge=1, le=64)
     LOG_LEVEL: Annotated[LogLevel, BeforeValidator(_upper)] = setting(
@@ -393,10 +433,12 @@ class Config(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _secrets_where_needed(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _what_is_required(cls, values: dict[str, Any]) -> dict[str, Any]:
         if cls.needs_secrets:
             # 0 fails the check of the field, so the missing secret is reported with all the others.
             values = {**dict.fromkeys(SECRETS, 0), **values}
+        if values.get("EMBEDDER_URL"):
+            values = {"EMBEDDER_MODEL": 0, "EMBEDDER_DIMS": 0, **values}
         return values
 
     def source_of(self, name: str) -> str:
@@ -573,14 +615,17 @@ def _problems(
     problems = {}
     for name, field in chosen.model_fields.items():
         if name in wrong:
-            required = (
-                ""
-                if name in values
-                else f"{REQUIRED}{chosen.model_fields['ENVIRONMENT'].default}; "
-            )
-            problems[name] = f"{required}expected {field.description}"
+            missing = "" if name in values else f"{_reason_for(name, chosen)}; "
+            problems[name] = f"{missing}expected {field.description}"
     problems.update({name: "no such setting" for name in wrong if name not in problems})
     return problems
+
+
+def _reason_for(name: str, chosen: type[Config]) -> str:
+    """Return why a setting that is not set is required."""
+    if name in SECRETS:
+        return f"{REQUIRED}{chosen.model_fields['ENVIRONMENT'].default}"
+    return "required with EMBEDDER_URL"
 
 
 if __name__ == "__main__":

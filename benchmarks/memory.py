@@ -26,6 +26,7 @@ import urllib3
 from app.memory import records
 from app.memory.inputs import MemoryBody
 from app.memory.rows import StoredRows
+from app.memory.scope import Scope
 from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Query
@@ -85,7 +86,7 @@ def fill(data: Path, embedder: Embedder, users: int) -> None:
         for number, (note, vector) in enumerate(zip(notes, vectors, strict=True)):
             user, body = f"user-{number % users}", MemoryBody(content=note, tags=["note"])
             embedding = records.Embedding(pack(vector), model)
-            records.keep(conn, user, body, embedding, frozenset())
+            records.keep(conn, Scope(user), body, embedding, frozenset())
     store.dispose()
 
 
@@ -96,7 +97,7 @@ def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
     space = space_of(embedder)
     index.prepare(space)
     vectors = embed(embedder, [text(number) for number in range(21)]).vectors
-    queries = [Query(vector, "user-0", 10, int(time.time())) for vector in vectors]
+    queries = [Query(vector, Scope("user-0"), 10, int(time.time())) for vector in vectors]
     cold = _cpu_ms(lambda: index.search(queries[0]))
     warm = statistics.median(_cpu_ms(lambda q=q: index.search(q)) for q in queries)
     after_writes = []
@@ -104,7 +105,7 @@ def alone(data: Path, embedder: Embedder) -> tuple[float, float, float]:
         with store.write() as conn:
             embedding = records.Embedding(pack(vectors[number]), space.model)
             records.keep(
-                conn, "user-0", MemoryBody(content=f"new {number}"), embedding, frozenset()
+                conn, Scope("user-0"), MemoryBody(content=f"new {number}"), embedding, frozenset()
             )
         after_writes.append(_cpu_ms(lambda q=query: index.search(q)))
     store.dispose()

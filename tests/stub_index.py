@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.memory.scope import Scope
 from app.memory.vectors.embedder import Embedded
 from app.memory.vectors.errors import IndexFailure, IndexMissing
 from app.memory.vectors.index import IndexState, Match, Point, Query, Space
@@ -42,7 +43,7 @@ class FlakyIndex:
         matches = [
             Match(point.id, float(point.vector @ query.vector))
             for point in self._held().values()
-            if point.user_id == query.user_id
+            if query.scope.has(point)
             and (point.expires_at is None or point.expires_at > query.now)
             and (query.kind is None or point.kind == query.kind)
             and (not query.tags or set(query.tags) & set(point.tags))
@@ -56,9 +57,9 @@ class FlakyIndex:
         for id in ids:
             self._held().pop(id, None)
 
-    def remove_user(self, user_id: str) -> None:
-        self._called("remove_user")
-        self.remove([point.id for point in self._held().values() if point.user_id == user_id])
+    def remove_all(self, scope: Scope) -> None:
+        self._called("remove_all")
+        self.remove([point.id for point in self._held().values() if scope.has(point)])
 
     def check(self) -> IndexState:
         self._called("check")

@@ -87,6 +87,13 @@ def test_no_start_without_secrets_where_they_are_needed(environment: str) -> Non
         ("QDRANT_COLLECTION", "our_notes"),
         ("QDRANT_SHARD_NUMBER", "0"),
         ("QDRANT_REPLICATION_FACTOR", "many"),
+        ("EMBEDDER_URL", "api.example.org"),
+        ("EMBEDDER_URL", "https://key@api.openai.com/v1"),
+        ("EMBEDDER_URL", "https://api.openai.com/v1?x=1"),
+        ("EMBEDDER_API_KEY", "two words"),
+        ("EMBEDDER_MODEL", "two words"),
+        ("EMBEDDER_DIMS", "0"),
+        ("EMBEDDER_TIMEOUT_S", "0"),
         ("SENTRY_DSN", "https://sentry.example.org/1"),
         ("SENTRY_DSN", "https://key@sentry.example.org/project"),
         ("SENTRY_DSN", "nonsense"),
@@ -114,7 +121,8 @@ def test_no_start_without_secrets_where_they_are_needed(environment: str) -> Non
 def test_wrong_value_is_named_with_what_was_expected_and_not_repeated(
     name: str, value: str
 ) -> None:
-    found = problems({name: value})
+    beside = {"EMBEDDER_MODEL": "m", "EMBEDDER_DIMS": "3"} if name == "EMBEDDER_URL" else {}
+    found = problems({name: value} | beside)
     assert list(found) == [name]
     assert "expected" in found[name]
     if value not in ("0", "sqlite://", "short", "prod"):  # parts of the words that explain
@@ -141,6 +149,22 @@ def test_key_of_qdrant_goes_nowhere_else_without_tls(host: str) -> None:
     assert set(found) == {"QDRANT_API_KEY"}
     assert "https" in found["QDRANT_API_KEY"]
     assert load_config({"QDRANT_URL": f"https://{host}:6333", "QDRANT_API_KEY": "s3cret"})
+
+
+def test_embedding_api_needs_a_model_its_dimensions_and_no_other_embedder() -> None:
+    url = {"EMBEDDER_URL": "https://api.example.org/v1/embeddings/"}
+    assert problems(url) == {
+        "EMBEDDER_MODEL": "required with EMBEDDER_URL; expected the name of a model, such as"
+        " text-embedding-3-small, of 1 to 90 printable characters",
+        "EMBEDDER_DIMS": "required with EMBEDDER_URL; expected the number of dimensions of its"
+        " vectors, from 1 to 8192",
+    }
+    whole = url | {"EMBEDDER_MODEL": "m", "EMBEDDER_DIMS": "3", "EMBEDDER_API_KEY": "s3cret"}
+    assert load_config(whole).EMBEDDER_URL == "https://api.example.org/v1"
+    assert set(problems(whole | {"EMBEDDER": "a:b"})) == {"EMBEDDER_URL"}
+    plain = {"EMBEDDER_URL": "http://api.example.org/v1"}
+    assert set(problems(whole | plain)) == {"EMBEDDER_API_KEY"}
+    assert load_config(whole | {"EMBEDDER_URL": "http://ollama:11434/v1"}).EMBEDDER_API_KEY
 
 
 def test_secrets_are_not_in_the_repr() -> None:
@@ -188,7 +212,7 @@ def test_secret_of_a_file_is_read_without_its_last_newline(tmp_path: Path) -> No
 def test_every_secret_may_stand_in_a_file() -> None:
     assert set(SECRET_NAMES) == {
         *("SECRET_KEY", "ADMIN_PASSWORD", "API_TOKEN", "SENTRY_DSN", "DATABASE_URL"),
-        *("QDRANT_API_KEY", "SMTP_PASSWORD"),
+        *("QDRANT_API_KEY", "EMBEDDER_API_KEY", "SMTP_PASSWORD"),
     }
     settings = (ROOT / "docs" / "settings.md").read_text().partition("Secrets may stand")[2]
     paragraph = settings.partition("\n\n")[0]

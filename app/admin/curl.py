@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from app.admin.values import as_text, pairs
+from app.events.values import as_text, pairs
 from app.protocol.scrub import FILTERED
 
 MAX_BODY = 4000

@@ -16,9 +16,9 @@ from app.admin.feedback import SHOWN_BESIDE
 from app.admin.header import header_from
 from app.admin.last_project import remember
 from app.admin.lookups import issue_with_project, neighbours
-from app.admin.markdown import markdown_of
 from app.admin.trails import trail_of
 from app.events.attachments import Attachment, all_attachments, find_attachment
+from app.events.markdown import markdown_of
 from app.events.queries import StoredEvent, find_event
 from app.issues.feedback import FeedbackFilter, page_of_feedback
 from app.issues.groupings import grouping_of_event

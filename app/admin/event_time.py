@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.admin.values import printable
+from app.events.values import printable
 from app.protocol.client_clock import DRIFT, FUTURE, OLDEST, TOO_OLD
 from app.protocol.lenient import read_timestamp
 

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 
 from app.admin.curl import curl_of
 from app.admin.event_time import time_corrected
-from app.admin.stack_view import Stack, place_of, stacks_of
-from app.admin.values import Shown, as_text, printable, read_time, shorten, show, show_all
+from app.admin.stack_view import Stack, stacks_of
+from app.events.places import place_of
 from app.events.queries import StoredEvent
+from app.events.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.protocol.event import Frame, read_level
 from app.protocol.libraries import newest_own_frame
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from app.admin.values import shorten
 from app.alerts.rules.kind import KINDS
+from app.events.values import shorten
 from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.tables import IssueStatus
 from app.protocol.client_clock import TOLERANCE

@@ -16,7 +16,7 @@ from app.admin import filters
 from app.admin.comment_text import markdown
 from app.admin.filters import absolute, age, ago, came_late, ignored_until, plural, users
 from app.admin.sparkline import Sparkline
-from app.admin.values import Shown
+from app.events.values import Shown
 from app.issues.ignore_until import read_stored
 from app.web.templating import escaped
 

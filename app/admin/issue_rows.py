@@ -11,7 +11,7 @@ from markupsafe import Markup
 from app.admin.filters import age, ago, ignored_until, plural
 from app.admin.remembered import Remembered
 from app.admin.sparkline import sparkline
-from app.admin.values import shorten
+from app.events.values import shorten
 from app.inputs.period import Range
 from app.issues.listed import Packed, unpacked
 from app.stats.windows import Window

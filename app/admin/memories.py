@@ -20,6 +20,7 @@ from app.admin.filters import plural
 from app.admin.status import Finding
 from app.memory import current_memories, records
 from app.memory.inputs import MAX_CONTENT, MAX_USER_ID, MemorySearch
+from app.memory.scope import Scope
 from app.memory.vectors.errors import VectorError
 from app.protocol.event import clean_text
 from app.web import access
@@ -64,7 +65,7 @@ def show_memories() -> ResponseReturnValue:
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
     found, problem = _found(user, text) if text else (None, None)
     with current_store().read() as conn:
-        rows = records.list_memories(conn, user, before=before, limit=PAGE_SIZE + 1)
+        rows = records.list_memories(conn, Scope(user), before=before, limit=PAGE_SIZE + 1)
         total = records.count(conn, user)
     page = rows[:PAGE_SIZE]
     return render_template(
@@ -90,17 +91,17 @@ def delete_memories() -> ResponseReturnValue:
     """
     user, id, form = _user(), request.values.get("id"), FlaskForm()
     with current_store().read() as conn:
-        row = records.find(conn, user, clean_text(id)) if id else None
+        row = records.find(conn, Scope(user), clean_text(id)) if id else None
         total = records.count(conn, user)
     if total == 0 or (id and row is None):
         abort(404, description=UNKNOWN)
     if not form.validate_on_submit():
         return render_template("memories_delete.html", user=user, row=row, total=total)
     if row is not None:
-        current_memories().remove(user, row.id)
+        current_memories().remove(Scope(user), row.id)
         flash("The memory is deleted.", "note")
         return redirect(url_for("admin.show_memories", user=user), 303)
-    gone = current_memories().remove_user(user)
+    gone = current_memories().remove_all(Scope(user))
     log.info("%s deleted all %d memories of a user", current_user.username, gone)
     flash(f"{plural(gone, 'memory', 'memories')} deleted.", "note")
     return redirect(url_for("admin.list_of_memory_users"), 303)
@@ -112,6 +113,12 @@ def findings(state: State) -> Iterator[Finding]:
         yield Finding("bad", "The index does not work:", f"{state.failure}.")
     if state.embedder == "failed":
         yield Finding("bad", "The embedder does not load.", "The log says why; EMBEDDER names it.")
+    elif state.embedder_failure is not None:
+        yield Finding(
+            "bad",
+            "The embedder does not work:",
+            f"{state.embedder_failure}. Memories wait for their vectors meanwhile.",
+        )
     if state.lacking:
         yield Finding(
             "note",
@@ -121,8 +128,8 @@ def findings(state: State) -> Iterator[Finding]:
     if state.foreign:
         yield Finding(
             "note",
-            f"{plural(state.foreign, 'memory', 'memories')} of another embedder.",
-            "They are embedded anew by themselves; `flask memory reindex` does it at once.",
+            f"{plural(state.foreign, 'memory', 'memories')} without a vector of this embedder.",
+            "They are embedded by themselves; `flask memory reindex` does it at once.",
         )
     if state.removals:
         yield Finding(

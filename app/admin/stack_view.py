@@ -16,7 +16,8 @@ from markupsafe import Markup
 from app.admin.highlight import highlight
 from app.admin.languages import language_of
 from app.admin.source_links import source_link
-from app.admin.values import Shown, as_text, printable, show_all
+from app.events.places import column_number, line_number, place_of
+from app.events.values import Shown, as_text, printable, show_all
 from app.protocol.event import Event, ExceptionValue, Frame
 from app.protocol.libraries import newest_own_frame
 
@@ -25,8 +26,6 @@ MAX_EXCEPTIONS = 50
 MAX_FRAMES = 250
 MAX_VARIABLES = 100
 MAX_CONTEXT_LINES = 10
-# A larger number is not a line number, and adding to it may exceed what Python prints.
-MAX_LINE_NUMBER = 10**9
 # What is shown of a minified line on either side of its column.
 AROUND_COLUMN = 100
 
@@ -93,24 +92,6 @@ def stacks_of(event: Event, payload: dict[str, Any], source_url: str | None = No
     origin = Origin(event.platform, event.release, source_url)
     sources = _sources(payload, len(event.exceptions))
     return _stacks(event, sources, origin) or _loose(event, origin)
-
-
-def place_of(frame: Frame) -> str:
-    """Return a frame's file and line, and the column if the frame has one (minified code)."""
-    name = printable(frame.filename or frame.abs_path or frame.module or "?")
-    line = _line_number(frame)
-    if line is None:
-        return name
-    column = _column(frame)
-    return f"{name}:{line}" if column is None else f"{name}:{line}:{column}"
-
-
-def _line_number(frame: Frame) -> int | None:
-    return frame.lineno if frame.lineno and 0 < frame.lineno < MAX_LINE_NUMBER else None
-
-
-def _column(frame: Frame) -> int | None:
-    return frame.colno if frame.colno and 0 < frame.colno < MAX_LINE_NUMBER else None
 
 
 def _stacks(event: Event, sources: list[str], origin: Origin) -> list[Stack]:
@@ -194,10 +175,10 @@ def _source(frame: Frame, platform: str | None) -> Markup:
         return Markup()
     before = frame.pre_context[-MAX_CONTEXT_LINES:]
     after = frame.post_context[:MAX_CONTEXT_LINES]
-    running = _around_column(frame.context_line, _column(frame))
+    running = _around_column(frame.context_line, column_number(frame))
     source = [printable(line) for line in (*before, running, *after)]
     language = language_of(frame.filename or frame.abs_path, platform)
-    line = _line_number(frame)
+    line = line_number(frame)
     start = None if line is None else line - len(before)
     return highlight(source, language, start=start, marked=len(before))
 

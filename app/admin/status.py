@@ -141,6 +141,12 @@ def _of_vectors(vectors: dict[str, Any]) -> Iterator[Finding]:
             "Memories are kept meanwhile, and put there when it works; docs/troubleshooting.md "
             "has the mend.",
         )
+    if vectors["embedder_problem"]:
+        yield Finding(
+            "bad",
+            f"The embedder of memories: {vectors['embedder_problem']}.",
+            "Memories are kept meanwhile, and embedded when it works.",
+        )
 
 
 def _of_machine(machine: dict[str, Any]) -> Iterator[Finding]:

@@ -9,10 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name, milliseconds
+from app.api.insight_page import milliseconds
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.insights.ai_calls import PERIODS, CallFigures, Selection, Sort, over_time, ranked, survey
+from app.insights.inputs import InsightQuery, Name
 from app.web import access
 from app.web.current import current_store
 

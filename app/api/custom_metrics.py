@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.insights.inputs import InsightQuery, Name
 from app.insights.metrics import (
     MetricFigures,
     MetricName,

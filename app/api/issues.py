@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
 from app.api.events import grouping_of
-from app.api.requests import Limit, Paged, Query, first_page
+from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Grouping, Next
 from app.inputs import Range, RangeFilter, period_range
 from app.insights.releases import users_of_days
 from app.issues.figures import Figures, figures_of, hours_of
-from app.issues.filter import IssueFilter, RangeSort, Status
+from app.issues.filter import Status
 from app.issues.groupings import latest_groupings
 from app.issues.ignore_until import IgnoreUntil, read_stored
-from app.issues.in_range import BOUNDS, page_by_figure
 from app.issues.overflow import types_of
 from app.issues.queries import (
     count_matching,
-    cursor_of,
     find_issue,
-    page_of_issues,
-    read_cursor,
     tags_of,
     transitions_of,
 )
 from app.issues.series import series_of
 from app.protocol.event import Level
-from app.search.issue_search import IssueSearch
+from app.search.issue_page import IssueQuery, page_of
 from app.stats.users import ISSUE, Subject, date_of
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
-from app.web.errors import FieldErrors, or_404
+from app.web.errors import or_404
 
 UNKNOWN = "no issue has this id"
 # Counting more rows is too slow.
@@ -204,29 +201,6 @@ class RangeQuery(RangeFilter, Query):
     """A range of time."""
 
 
-class IssuePaging(Query):
-    """The page of a list of issues, and its order."""
-
-    limit: Limit = 50
-    cursor: (
-        Annotated[
-            str, Field(max_length=100, description="`next` of the page before, sorted the same.")
-        ]
-        | None
-    ) = None
-    sort: Annotated[
-        RangeSort,
-        Field(
-            description="What comes first: the largest of it. `events`, `users` and `trend` (the"
-            " increase against the range before) are of the range."
-        ),
-    ] = "last_seen"
-
-
-class IssueQuery(IssueSearch, IssuePaging):
-    """The issues to list, and their order."""
-
-
 @route("GET /api/issues", access.reads)
 def get_issues(query: IssueQuery) -> IssuePage:
     """List issues, by default those seen last first; with a range, those seen in it.
@@ -235,24 +209,12 @@ def get_issues(query: IssueQuery) -> IssuePage:
     """
     with current_store().read() as conn:
         filter = query.seen_by(access.username()).resolved(conn)
-        rows, next = _page(conn, query, filter)
+        page = page_of(conn, query, filter)
         count = count_matching(conn, filter, MAX_TOTAL + 1)
-        found = shapes(conn, rows, query.range_of(utc_now()))
+        found = shapes(conn, page.rows, query.range_of(utc_now()))
     total = count.number if count.is_exact and count.number <= MAX_TOTAL else None
-    more = cursor_of(next) if next else None
     back_to = filter.selection().searched_back_to
-    return IssuePage(issues=found, next=more, searched_back_to=back_to, total=total)
-
-
-def _page(conn: Connection, query: IssueQuery, filter: IssueFilter) -> tuple[Any, Any]:
-    """Return the rows of the page, and its end."""
-    range, sort, limit = query.range_of(utc_now()), query.sort, query.limit
-    after: Any = _after(query)
-    if sort in BOUNDS and (sort != "users" or not range.is_all):
-        ranked = page_by_figure(conn, filter, range, sort, after=after, limit=limit)
-        return ranked.rows, ranked.next
-    page = page_of_issues(conn, filter, sort=sort, after=after, limit=limit)
-    return page.rows, page.next
+    return IssuePage(issues=found, next=page.next, searched_back_to=back_to, total=total)
 
 
 @route("GET /api/issues/<int:issue_id>", access.reads)
@@ -341,7 +303,7 @@ def day_shapes(days: list[tuple[int, int]]) -> list[DayUsers]:
     return [DayUsers(day=date_of(day), users=users) for day, users in days]
 
 
-def shapes(conn: Connection, rows: list[Row[Any]], range: Range | None = None) -> list[Issue]:
+def shapes(conn: Connection, rows: Sequence[Row[Any]], range: Range | None = None) -> list[Issue]:
     """Return rows of issues as the API shows them, with a few queries for all of them.
 
     :param range: that of the figures; by default all of the past.
@@ -377,13 +339,3 @@ def found_issue(conn: Connection, issue_id: int) -> Row[Any]:
     :raise 404: no issue has this id.
     """
     return or_404(find_issue(conn, issue_id), UNKNOWN)
-
-
-def _after(query: IssueQuery) -> tuple[datetime | int, int] | None:
-    if query.cursor is None:
-        return None
-    try:
-        return read_cursor(query.cursor, query.sort)
-    except ValueError:
-        message = "the `next` of a page of the same sorting is expected"
-        raise FieldErrors([{"field": "cursor", "message": message}]) from None

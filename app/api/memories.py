@@ -10,7 +10,7 @@ from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
 from app.memory import current_memories, records
-from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch, NewMemory, UserId
+from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch, NewMemory, OfScope
 from app.memory.observed import operation
 from app.web import access
 from app.web.current import current_store
@@ -19,18 +19,16 @@ from app.web.errors import FieldErrors, or_404
 if TYPE_CHECKING:
     from app.memory.service import Stored
 
-UNKNOWN = "the user has no memory of this id"
+UNKNOWN = "the user, or this agent or run of the user, has no memory of this id"
 route = Routes("memories")
 
 
-class OfUser(Query):
-    """The user that has the memory."""
-
-    user_id: UserId
+class Whose(Query, OfScope):
+    """Whose memory or memories."""
 
 
-class MemoryQuery(MemoryFilter, Paged, OfUser):
-    """The user that has the memories, and the memories to list."""
+class MemoryQuery(MemoryFilter, Paged, Whose):
+    """Whose memories, and which of them to list."""
 
 
 class Memory(ApiModel):
@@ -38,6 +36,8 @@ class Memory(ApiModel):
 
     id: str
     user_id: str
+    agent_id: str | None
+    run_id: str | None
     content: str
     kind: str | None
     tags: list[str]
@@ -87,19 +87,19 @@ class Deleted(ApiModel):
 
 @route("POST /memories", access.remembers, status=201, also=200)
 def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
-    """Store a memory; the same content of the same user keeps its id.
+    """Store a memory; the same content of the same user, agent and run keeps its id.
 
-    The answer is 200 if the user had the content already.
+    The answer is 200 if they had the content already.
 
     :raise 409: the user has the largest allowed number of memories.
     """
-    stored = current_memories().add(body.user_id, body)
+    stored = current_memories().add(body.scope, body)
     return _stored(stored), 201 if stored.is_new else 200
 
 
 @route("POST /memories/search", access.remembers)
 def search_memories(body: MemorySearch) -> MemoryResults:
-    """Search the memories of a user by their meaning."""
+    """Search the memories of a user, or of an agent or run of the user, by their meaning."""
     found = current_memories().search(body)
     hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
     return MemoryResults(results=hits, waiting=found.waiting)
@@ -107,53 +107,56 @@ def search_memories(body: MemorySearch) -> MemoryResults:
 
 @route("GET /memories", access.remembers)
 def get_memories(query: MemoryQuery) -> MemoryPage:
-    """List the memories of a user, newest first."""
+    """List the memories of a user, or of an agent or run of the user, newest first."""
     with operation("list", query.user_id), current_store().read() as conn:
         rows = records.list_memories(
-            conn, query.user_id, query, before=query.cursor, limit=query.limit + 1
+            conn, query.scope, query, before=query.cursor, limit=query.limit + 1
         )
-        is_whole = query.kind is None and query.q is None
+        is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
         total = records.count(conn, query.user_id) if is_whole else None
     page, more = first_page(rows, query.limit, "seq")
     return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
 
 
 @route("DELETE /memories", access.remembers)
-def delete_memories(query: OfUser) -> Deleted:
-    """Delete all memories of a user: texts, vectors, and their entries in the index."""
-    return Deleted(deleted=current_memories().remove_user(query.user_id))
+def delete_memories(query: Whose) -> Deleted:
+    """Delete all memories of a user, or of an agent or run of the user.
+
+    Texts, vectors, and their entries in the index are deleted.
+    """
+    return Deleted(deleted=current_memories().remove_all(query.scope))
 
 
 @route("GET /memories/<memory_id>", access.remembers)
-def get_memory(memory_id: str, query: OfUser) -> Memory:
+def get_memory(memory_id: str, query: Whose) -> Memory:
     """Return a memory.
 
-    :raise 404: the user has no memory with this id.
+    :raise 404: the user, agent or run has no memory with this id.
     """
-    user_id, id = query.user_id, _id(memory_id)
-    with operation("get", user_id, id=id), current_store().read() as conn:
-        row = records.find(conn, user_id, id)
+    id = _id(memory_id)
+    with operation("get", query.user_id, id=id), current_store().read() as conn:
+        row = records.find(conn, query.scope, id)
     return _shown(or_404(row, UNKNOWN))
 
 
 @route("PUT /memories/<memory_id>", access.remembers)
-def put_memory(memory_id: str, query: OfUser, body: MemoryBody) -> StoredMemory:
-    """Replace a memory as a whole; it keeps its id.
+def put_memory(memory_id: str, query: Whose, body: MemoryBody) -> StoredMemory:
+    """Replace a memory as a whole; it keeps its id, its agent and its run.
 
-    :raise 404: the user has no memory with this id.
-    :raise 409: another memory of the user has this content.
+    :raise 404: the user, agent or run has no memory with this id.
+    :raise 409: another memory of the same user, agent and run has this content.
     """
-    stored = current_memories().change(query.user_id, _id(memory_id), body)
+    stored = current_memories().change(query.scope, _id(memory_id), body)
     return _stored(or_404(stored, UNKNOWN))
 
 
 @route("DELETE /memories/<memory_id>", access.remembers)
-def delete_memory(memory_id: str, query: OfUser) -> None:
+def delete_memory(memory_id: str, query: Whose) -> None:
     """Delete a memory.
 
-    :raise 404: the user has no memory with this id.
+    :raise 404: the user, agent or run has no memory with this id.
     """
-    or_404(current_memories().remove(query.user_id, _id(memory_id)) or None, UNKNOWN)
+    or_404(current_memories().remove(query.scope, _id(memory_id)) or None, UNKNOWN)
 
 
 def _id(given: str) -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import Field
 from sqlalchemy import Connection
 
-from app.api.insight_page import InsightQuery, Name, milliseconds
+from app.api.insight_page import milliseconds
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.insights.inputs import PerformanceQuery
 from app.insights.performance import (
     Percentiles,
     Rate,
     Selection,
-    Sort,
     figures_by,
     over_time,
     ranked,
@@ -54,22 +54,6 @@ class PerformancePage(ApiModel):
     total: int
     since: datetime
     until: datetime
-
-
-class PerformanceQuery(InsightQuery):
-    """The requests to count, and how to group them."""
-
-    period: Annotated[
-        Literal["hour", "day", "week", "month", "quarter"],
-        Field(description="The last hour, 24 hours, 7 days or 90 days, and the step by time."),
-    ] = "hour"
-    by: Literal["transaction", "release", "time"] = "transaction"
-    sort: Annotated[
-        Sort, Field(description="What comes first; by p95, by failure rate. Not for time.")
-    ] = "slowest"
-    transaction: Name | None = None
-    release: Name | None = None
-    environment: Name | None = None
 
 
 @route("GET /api/performance", access.reads)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from flask import abort, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from app.inputs import Body, RowNumber
+from app.inputs import Body
+from app.inputs.queries import Cursor, Limit, Paged, Query
 from app.store.paging import Page
-from app.web import access, token_projects
+from app.web import token_projects
 from app.web.errors import FieldErrors
+from app.web.json_body import read_bytes, read_json
+
+__all__ = [
+    "Cursor",
+    "EmptyBody",
+    "Limit",
+    "Paged",
+    "Query",
+    "first_page",
+    "number_after",
+    "read_body",
+    "read_query",
+]
 
 Model = TypeVar("Model", bound=BaseModel)
 Row = TypeVar("Row", bound=Any)
 JsonBody = TypeVar("JsonBody", bound="Body")
-
-Limit = Annotated[int, Field(ge=1, le=1000, description="How many, at most 1000.")]
-Cursor = Annotated[RowNumber, Field(description="`next` of the page before.")]
 
 
 class EmptyBody(Body):
@@ -28,37 +38,16 @@ class EmptyBody(Body):
     is_optional = True
 
 
-class Query(BaseModel):
-    """A query string; each parameter is converted to the type of its field."""
-
-    model_config = ConfigDict(defer_build=True, extra="forbid")
-
-
-class Paged(Query):
-    """The page of a list that is sorted by row number."""
-
-    limit: Limit = 50
-    cursor: Cursor | None = None
-
-
 def read_body(model: type[JsonBody]) -> JsonBody:
     """Return the request's JSON body.
 
     :raise 400: it is no JSON object. :raise 413: it is longer than the model's ``max_bytes``.
     :raise 415: its Content-Type is not JSON. :raise FieldErrors: a field is wrong (422).
     """
-    # The body is read here because Werkzeug cuts a chunked body that is too long without an error.
-    raw = request.stream.read(model.max_bytes + 1)
+    raw = read_bytes(model.max_bytes)
     if model.is_optional and not raw:
         return _checked(model, {})
-    if not request.is_json and not access.needs_no_content_type():
-        abort(415, description="Content-Type: application/json is expected")
-    if len(raw) > model.max_bytes:
-        abort(413, description=f"at most {model.max_bytes} bytes are expected")
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError):
-        abort(400, description="the body is no JSON")
+    body = read_json(raw, model.max_bytes)
     if not isinstance(body, dict):
         abort(400, description="a JSON object is expected")
     return _checked(model, body)

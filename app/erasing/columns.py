@@ -78,7 +78,11 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "audit_log": {"address": _USERS},
     "memory_users": {"user_id": _MEMORIES},
     "memories": dict.fromkeys(
-        ("user_id", "digest", "content", "kind", "tags", "metadata", "vector"), _MEMORIES
+        (
+            *("user_id", "agent_id", "run_id", "digest"),
+            *("content", "kind", "tags", "metadata", "vector"),
+        ),
+        _MEMORIES,
     ),
     # Tables of full text, which SQLAlchemy does not know.
     "search_events": {"tokens": "search.py"},
@@ -186,6 +190,7 @@ NONE: dict[str, dict[str, str]] = {
         "index_name": "the name of an index",
     },
     "search_state": {"name": _OURS},
+    "signal_state": {"name": _OURS},
     "facts": {"name": _OURS, "value": "facts about this store"},
     "leases": {"name": _OURS, "owner": _OWNER},
     "erasures": {

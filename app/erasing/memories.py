@@ -16,10 +16,11 @@ from app.erasing.rows import fitting, is_row, pages
 from app.erasing.task import Task
 from app.memory import records
 from app.memory.content import digest_of
+from app.memory.scope import Scope
 from app.memory.tables import memories, memory_users
 
 IN_INDEX = "Qdrant removes the memories in the background, usually within a minute"
-TEXTS = ("content", "kind", "tags", "metadata")
+TEXTS = ("agent_id", "run_id", "content", "kind", "tags", "metadata")
 
 
 def erase_memories(task: Task, index_name: Callable[[], str | None]) -> None:
@@ -53,7 +54,7 @@ def _erase_user(task: Task, user_id: str, index_name: Callable[[], str | None]) 
         if name is not None and IN_INDEX not in task.report.notes:
             task.report.notes.append(IN_INDEX)
         with task.write() as conn:
-            records.remove_user(conn, user_id, name)
+            records.remove_all(conn, Scope(user_id), name)
 
 
 def _rewrite(conn: Connection, task: Task, row: Row[Any]) -> None:
@@ -61,9 +62,12 @@ def _rewrite(conn: Connection, task: Task, row: Row[Any]) -> None:
     values = fitting(memories, task.in_row(now, TEXTS)) if now else {}
     if not values or now is None:
         return
-    digest = digest_of(values.get("content", now.content))
+    scope = Scope(
+        now.user_id, *(values.get(name, getattr(now, name)) for name in ("agent_id", "run_id"))
+    )
+    digest = digest_of(scope, values.get("content", now.content))
     same = memories.c.user_id == now.user_id, memories.c.digest == digest, memories.c.id != now.id
     if conn.execute(select(memories.c.id).where(*same)).first() is not None:
-        records.remove(conn, now.user_id, now.id, now.indexed_in)
+        records.remove(conn, Scope(now.user_id), now.id, now.indexed_in)
         return
     records.rewrite(conn, now.user_id, now.id, values | {"digest": digest})

@@ -98,12 +98,17 @@ def count_after(conn: Connection, filter: EventFilter, after: int, at_most: int 
 
 
 def find_event(
-    conn: Connection, event_id: str, project_id: int | None = None
+    conn: Connection,
+    event_id: str,
+    project_id: int | None = None,
+    *,
+    among: Collection[int] | None = None,
 ) -> StoredEvent | None:
     """Return an event with its payload, ``None`` when it is not stored.
 
     :param event_id: with or without dashes, upper or lower case.
     :param project_id: the project of the event; without it, all projects are searched.
+    :param among: only these projects are searched.
     """
     parsed = parse_event_id(event_id)
     if parsed is None:
@@ -111,6 +116,8 @@ def find_event(
     query = _of_id()
     if project_id is not None:
         query = query.where(events.c.project_id == project_id)
+    if among is not None:
+        query = query.where(events.c.project_id.in_(among))
     row = conn.execute(query, {"event": parsed}).first()
     return None if row is None else _stored(row)
 

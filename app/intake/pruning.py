@@ -24,6 +24,7 @@ from app.events.tables import envelopes, events
 from app.intake import project_bytes
 from app.issues.tables import issues
 from app.search.indexing import forget_events
+from app.signals import state as signals
 from app.stats import environments
 from app.store import Store
 
@@ -156,6 +157,7 @@ def delete_envelopes(conn: Connection, ids: list[int], states: tuple[str, ...] =
     """
     gone = conn.execute(_REMOVE_ENVELOPES, {"ids": ids, "states": states}).all()
     environments.step_back(conn)
+    signals.step_back(conn)
     change = project_bytes.Change()
     for _, project_id, taken, attached, *_ in gone:
         change.count(project_id, -taken, -attached)

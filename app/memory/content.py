@@ -7,6 +7,7 @@ import unicodedata
 import uuid
 
 from app.memory.inputs import MAX_KIND, MAX_TAG, MemoryBody
+from app.memory.scope import Scope
 from app.protocol.scrub import Finding, Scrubber
 
 # Generated once, only for these ids.
@@ -34,12 +35,22 @@ def normalise(content: str) -> str:
     return " ".join(unicodedata.normalize("NFC", content).split())
 
 
-def digest_of(content: str) -> str:
-    """Return the digest by which a content is found: 64 hex digits."""
-    return hashlib.sha256(normalise(content).encode()).hexdigest()
+def digest_of(scope: Scope, content: str) -> str:
+    """Return the digest by which a user's content is found: 64 hex digits.
+
+    The same content of another agent or run has another digest.
+    """
+    return hashlib.sha256(_named(scope, content).encode()).hexdigest()
 
 
-def id_of(user_id: str, content: str) -> str:
-    """Return the id of a user's content. It is always the same for the same user and content."""
-    # A user id never contains NUL, so two different pairs never give the same name.
-    return str(uuid.uuid5(NAMESPACE, f"{user_id}\0{normalise(content)}"))
+def id_of(scope: Scope, content: str) -> str:
+    """Return the id of a content. It is always the same for the same scope and content."""
+    return str(uuid.uuid5(NAMESPACE, f"{scope.user_id}\0{_named(scope, content)}"))
+
+
+def _named(scope: Scope, content: str) -> str:
+    # No id and no content contains NUL, so two different scopes never give the same text. Without
+    # agent and run it is the text of earlier versions, which had no scopes.
+    if scope.is_whole_user:
+        return normalise(content)
+    return f"{scope.agent_id or ''}\0{scope.run_id or ''}\0{normalise(content)}"

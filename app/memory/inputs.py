@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from app.inputs import Body, Filter
+from app.memory.scope import Scope
 from app.store import utc_now
 
 # In characters. To embed a text of this length takes 40 ms of CPU; 200,000 characters take 0.6 s.
@@ -104,6 +105,16 @@ UserId = Annotated[
     ),
     AfterValidator(_not_blank),
 ]
+AgentId = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_USER_ID, description="An agent of the user."),
+    AfterValidator(_not_blank),
+]
+RunId = Annotated[
+    str,
+    Field(min_length=1, max_length=MAX_USER_ID, description="A run, such as a conversation."),
+    AfterValidator(_not_blank),
+]
 Content = Annotated[str, Field(min_length=1, max_length=MAX_CONTENT), AfterValidator(_not_blank)]
 Kind = Annotated[str, Field(min_length=1, max_length=MAX_KIND), AfterValidator(_storable)]
 Tag = Annotated[str, Field(min_length=1, max_length=MAX_TAG), AfterValidator(_storable)]
@@ -135,17 +146,27 @@ class MemoryBody(_LargeBody):
     expires_at: ExpiresAt | None = None
 
 
-class NewMemory(MemoryBody):
-    """The memory to store, and its user."""
+class OfScope(BaseModel):
+    """Whose memories: a user's, and only those of an agent and a run if they are given."""
 
     user_id: UserId
+    agent_id: AgentId | None = None
+    run_id: RunId | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memories."""
+        return Scope(self.user_id, self.agent_id, self.run_id)
 
 
-class MemorySearch(_LargeBody):
+class NewMemory(MemoryBody, OfScope):
+    """The memory to store, and whose it is."""
+
+
+class MemorySearch(_LargeBody, OfScope):
     """The search for memories; a memory matches `tags` if it has one of them."""
 
     query: Content
-    user_id: UserId
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     min_score: (
         Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, description="A cosine.")] | None

@@ -23,7 +23,8 @@ LOST = "memory_index_lost"
 
 _OF = memories.c
 _COLUMNS = (
-    *(_OF[name] for name in ("id", "user_id", "vector", "kind", "tags", "created_at")),
+    *(_OF[name] for name in ("id", "user_id", "agent_id", "run_id")),
+    *(_OF[name] for name in ("vector", "kind", "tags", "created_at")),
     _OF.expires_at,
     _OF.version,
 )
@@ -38,6 +39,8 @@ def point_of(row: Any) -> Point:
     return Point(
         id=row.id,
         user_id=row.user_id,
+        agent_id=row.agent_id,
+        run_id=row.run_id,
         vector=unpack(row.vector),
         kind=row.kind,
         tags=tuple(row.tags),

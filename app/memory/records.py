@@ -30,6 +30,7 @@ from sqlalchemy import (
 from app.memory.content import NAMESPACE, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
 from app.memory.inputs import EVERYTHING, MemoryBody, MemoryFilter
+from app.memory.scope import Scope, scope_of
 from app.memory.tables import memories, memory_removals, memory_users
 from app.protocol.lenient import search_text
 from app.store import added, replaced, upsert, utc_now
@@ -77,14 +78,21 @@ def alive(now: datetime) -> Any:
     return or_(_OF.expires_at.is_(None), _OF.expires_at > now)
 
 
-def find(conn: Connection, user_id: str, id: str) -> Row[Any] | None:
-    """Return a memory, ``None`` if the user has no memory with this id or it has expired."""
-    query = select(*SHOWN).where(_OF.id == id, _OF.user_id == user_id, alive(utc_now()))
+def in_scope(scope: Scope) -> Any:
+    """Return the SQL condition that a memory is in a scope."""
+    of_agent = [] if scope.agent_id is None else [_OF.agent_id == scope.agent_id]
+    of_run = [] if scope.run_id is None else [_OF.run_id == scope.run_id]
+    return and_(_OF.user_id == scope.user_id, *of_agent, *of_run)
+
+
+def find(conn: Connection, scope: Scope, id: str) -> Row[Any] | None:
+    """Return a memory, ``None`` if the scope has no memory with this id or it has expired."""
+    query = select(*SHOWN).where(_OF.id == id, in_scope(scope), alive(utc_now()))
     return conn.execute(query).first()
 
 
-def find_all(conn: Connection, user_id: str, ids: Sequence[str]) -> dict[str, Row[Any]]:
-    """Return a user's memories with these ids that have not expired, with their vectors."""
+def find_all(conn: Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Return memories of a scope with these ids that have not expired, with their vectors."""
     # The query is by the ids only. With the user in the condition, SQLite reads all of the user's
     # rows instead.
     rows: list[Row[Any]] = list(conn.execute(_BY_IDS, {"ids": list(ids)}))
@@ -92,23 +100,23 @@ def find_all(conn: Connection, user_id: str, ids: Sequence[str]) -> dict[str, Ro
     return {
         row.id: row
         for row in rows
-        if row.user_id == user_id and (row.expires_at is None or row.expires_at > now)
+        if scope.has(row) and (row.expires_at is None or row.expires_at > now)
     }
 
 
 def list_memories(
     conn: Connection,
-    user_id: str,
+    scope: Scope,
     filter: MemoryFilter = EVERYTHING,
     *,
     before: int | None = None,
     limit: int = 50,
 ) -> list[Row[Any]]:
-    """Return a user's memories, newest first.
+    """Return the memories of a scope, newest first.
 
     :param before: return only memories with a smaller ``seq`` than this.
     """
-    query = select(*SHOWN).where(_OF.user_id == user_id, alive(utc_now()))
+    query = select(*SHOWN).where(in_scope(scope), alive(utc_now()))
     if filter.kind is not None:
         query = query.where(_OF.kind == filter.kind)
     if part := search_text(filter.q):
@@ -178,21 +186,22 @@ def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
 
 
 def keep(
-    conn: Connection, user_id: str, body: MemoryBody, embedding: Embedding, given: frozenset[str]
+    conn: Connection, scope: Scope, body: MemoryBody, embedding: Embedding, given: frozenset[str]
 ) -> Kept:
-    """Store a memory. A memory with the same content keeps its id and gets the given fields.
+    """Store a memory. The same content in the same scope keeps its id and gets the given fields.
 
     :param given: names of the fields that replace those of an existing memory.
     :raise TooMany: the user has the largest number of memories.
     """
-    now, digest = utc_now(), digest_of(body.content)
+    now, digest = utc_now(), digest_of(scope, body.content)
+    user_id = scope.user_id
     same = _by_digest(conn, user_id, digest)
     values = _values(body, embedding, now)
     if same is None:
         version = _count(conn, user_id, 1)
         values |= {
-            "id": _free_id(conn, id_of(user_id, body.content)),
-            "user_id": user_id,
+            "id": _free_id(conn, id_of(scope, body.content)),
+            **scope._asdict(),
             "digest": digest,
             "created_at": now,
             "version": version,
@@ -210,7 +219,7 @@ def keep(
 
 def change(
     conn: Connection,
-    user_id: str,
+    scope: Scope,
     id: str,
     body: MemoryBody,
     embedding: Embedding,
@@ -218,39 +227,40 @@ def change(
 ) -> Row[Any] | None:
     """Replace the content of a memory. Return the memory, ``None`` if there is no such memory.
 
+    It stays a memory of its agent and run.
+
     :param index_name: name of the present index, as for :func:`remove`.
-    :raise SameContent: another memory of the user has this content.
+    :raise SameContent: another memory of the same user, agent and run has this content.
     """
-    if find(conn, user_id, id) is None:
+    present = find(conn, scope, id)
+    if present is None:
         return None
-    digest = digest_of(body.content)
+    user_id, digest = scope.user_id, digest_of(scope_of(present), body.content)
     same = _by_digest(conn, user_id, digest)
     now = utc_now()
     if same is not None and same.id != id:
         if same.expires_at is None or same.expires_at > now:
             raise SameContent(same.id)
-        _remove(conn, user_id, [same.id], index_name)
+        _remove(conn, scope, [same.id], index_name)
     values = _values(body, embedding, now) | {"digest": digest}
     return _change(conn, user_id, id, values)
 
 
-def remove(conn: Connection, user_id: str, id: str, index_name: str | None) -> bool:
+def remove(conn: Connection, scope: Scope, id: str, index_name: str | None) -> bool:
     """Remove a memory. Return whether it existed and had not expired.
 
     :param index_name: name of the present index, which must remove it; ``None`` for no index.
     """
-    was_seen = find(conn, user_id, id) is not None
-    _remove(conn, user_id, [id], index_name)
+    was_seen = find(conn, scope, id) is not None
+    _remove(conn, scope, [id], index_name)
     return was_seen
 
 
-def remove_user(conn: Connection, user_id: str, index_name: str | None) -> int:
-    """Remove all memories of a user. Return how many had not expired."""
-    seen = select(func.count()).where(_OF.user_id == user_id, alive(utc_now()))
+def remove_all(conn: Connection, scope: Scope, index_name: str | None) -> int:
+    """Remove all memories of a scope. Return how many had not expired."""
+    seen = select(func.count()).where(in_scope(scope), alive(utc_now()))
     gone = int(conn.execute(seen).scalar_one())
-    _note_removals(conn, _OF.user_id == user_id, index_name)
-    conn.execute(delete(memories).where(_OF.user_id == user_id))
-    conn.execute(delete(memory_users).where(memory_users.c.user_id == user_id))
+    _delete(conn, scope.user_id, in_scope(scope), index_name)
     return gone
 
 
@@ -261,7 +271,7 @@ def sweep(conn: Connection, index_name: str | None) -> int:
     for user_id, id in conn.execute(old.order_by(_OF.expires_at).limit(BATCH_SIZE)):
         by_user.setdefault(user_id, []).append(id)
     for user_id, ids in sorted(by_user.items()):
-        _remove(conn, user_id, ids, index_name)
+        _remove(conn, Scope(user_id), ids, index_name)
     return sum(map(len, by_user.values()))
 
 
@@ -318,8 +328,11 @@ def _change(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> 
     return conn.execute(statement.values(values).returning(*SHOWN)).one()
 
 
-def _remove(conn: Connection, user_id: str, ids: Sequence[str], index_name: str | None) -> None:
-    own = and_(_OF.user_id == user_id, _OF.id.in_(ids))
+def _remove(conn: Connection, scope: Scope, ids: Sequence[str], index_name: str | None) -> None:
+    _delete(conn, scope.user_id, and_(in_scope(scope), _OF.id.in_(ids)), index_name)
+
+
+def _delete(conn: Connection, user_id: str, own: Any, index_name: str | None) -> None:
     _note_removals(conn, own, index_name)
     gone = conn.execute(delete(memories).where(own)).rowcount
     if gone:

@@ -17,9 +17,10 @@ _OF = memories.c
 _USER = select(memory_users.c.version, memory_users.c.memories).where(
     memory_users.c.user_id == bindparam("user_id")
 )
-_ROWS = select(_OF.id, _OF.model, _OF.vector, _OF.kind, _OF.tags, _OF.expires_at).where(
-    _OF.user_id == bindparam("user_id"), _OF.version > bindparam("since")
-)
+_ROWS = select(
+    *(_OF[name] for name in ("id", "agent_id", "run_id", "model", "vector", "kind", "tags")),
+    _OF.expires_at,
+).where(_OF.user_id == bindparam("user_id"), _OF.version > bindparam("since"))
 
 
 class StoredRows:
@@ -52,6 +53,8 @@ def _row(row: Any) -> StoredRow:
     expires: datetime | None = row.expires_at
     return StoredRow(
         row.id,
+        row.agent_id,
+        row.run_id,
         row.model,
         row.vector,
         row.kind,

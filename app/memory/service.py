@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,7 +22,8 @@ from app.memory.gate import Gate
 from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
-from app.memory.vectors.embedder import Embedder, EmbedderSource, embed, space_of
+from app.memory.scope import Scope, scope_of
+from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import IndexFailure
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Index, Match, Query, Space, Vector
@@ -82,6 +83,7 @@ class State:
     :param removals: number of memories that the index must still remove.
     :param foreign: number of memories whose vectors were made by another model.
     :param failure: why the index does not work, as this process last saw it.
+    :param embedder_failure: why the embedder makes no vectors, as this process last saw it.
     """
 
     users: int
@@ -93,6 +95,7 @@ class State:
     removals: int
     foreign: int
     failure: str | None
+    embedder_failure: str | None = None
 
 
 class Memories:
@@ -119,41 +122,41 @@ class Memories:
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
         """Return the memory service for a configuration."""
-        return cls(store, EmbedderSource(config.EMBEDDER), index_of(config), scrubber)
+        return cls(store, source_of(config), index_of(config), scrubber)
 
     # ---- operations -----------------------------------------------------------------------------
 
-    def add(self, user_id: str, body: MemoryBody) -> Stored:
-        """Store a memory without its secrets. The same content of the same user keeps its id.
+    def add(self, scope: Scope, body: MemoryBody) -> Stored:
+        """Store a memory without its secrets. The same content of the same scope keeps its id.
 
         :param body: if the memory exists already, the given fields replace its fields.
         :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
         :raise app.memory.errors.TooMany: the user has the largest number of memories.
         """
         given = frozenset(body.model_fields_set)
-        with operation("add", user_id, characters=len(body.content)) as facts:
+        with operation("add", scope.user_id, characters=len(body.content)) as facts:
             body, scrubbed = without_secrets(body, self.scrubber)
             space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                kept = records.keep(conn, user_id, body, embedding, given)
+                kept = records.keep(conn, scope, body, embedding, given)
             duplicate = self._near(space, vector, kept.row)
             indexed = self._put(space, kept.row.id)
             facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
             return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
 
-    def change(self, user_id: str, id: str, body: MemoryBody) -> Stored | None:
-        """Replace a memory, without secrets. Return ``None`` if the user has no such memory.
+    def change(self, scope: Scope, id: str, body: MemoryBody) -> Stored | None:
+        """Replace a memory, without secrets. Return ``None`` if the scope has no such memory.
 
         :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
-        :raise app.memory.errors.SameContent: another memory of the user has this content.
+        :raise app.memory.errors.SameContent: another memory of the same scope has this content.
         """
-        with operation("change", user_id, id=id, characters=len(body.content)) as facts:
+        with operation("change", scope.user_id, id=id, characters=len(body.content)) as facts:
             body, scrubbed = without_secrets(body, self.scrubber)
             space, vector = self._embed(body.content)
             embedding = records.Embedding(pack(vector), space.model)
             with self.store.write() as conn:
-                row = records.change(conn, user_id, id, body, embedding, self.index.identity)
+                row = records.change(conn, scope, id, body, embedding, self.index.identity)
             if row is None:
                 return None
             duplicate = self._near(space, vector, row)
@@ -161,7 +164,7 @@ class Memories:
             return Stored(row, False, indexed, duplicate, scrubbed)
 
     def search(self, wanted: MemorySearch) -> Found:
-        """Return a user's memories with a meaning close to a text.
+        """Return the memories of a scope with a meaning close to a text.
 
         :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
@@ -169,7 +172,7 @@ class Memories:
             space, vector = self._embed(wanted.query)
             query = Query(
                 vector,
-                wanted.user_id,
+                wanted.scope,
                 wanted.limit,
                 int(time.time()),
                 wanted.min_score,
@@ -181,25 +184,25 @@ class Memories:
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
 
-    def remove(self, user_id: str, id: str) -> bool:
-        """Remove a memory. Return whether the user had it."""
-        with operation("remove", user_id, id=id):
+    def remove(self, scope: Scope, id: str) -> bool:
+        """Remove a memory. Return whether the scope had it."""
+        with operation("remove", scope.user_id, id=id):
             with self.store.write() as conn:
-                was_there = records.remove(conn, user_id, id, self.index.identity)
+                was_there = records.remove(conn, scope, id, self.index.identity)
                 if was_there:
                     audit.note(conn, "memories_deleted", "a user", "memories: 1")
             if was_there:
                 self._forget(lambda: self.index.remove([id]))
             return was_there
 
-    def remove_user(self, user_id: str) -> int:
-        """Remove all memories of a user. Return how many there were."""
-        with operation("remove_user", user_id) as facts:
+    def remove_all(self, scope: Scope) -> int:
+        """Remove all memories of a scope. Return how many there were."""
+        with operation("remove_all", scope.user_id) as facts:
             with self.store.write() as conn:
-                gone = records.remove_user(conn, user_id, self.index.identity)
+                gone = records.remove_all(conn, scope, self.index.identity)
                 if gone:
                     audit.note(conn, "memories_deleted", "a user", f"memories: {gone}")
-            self._forget(lambda: self.index.remove_user(user_id))
+            self._forget(lambda: self.index.remove_all(scope))
             facts["removed"] = gone
             return gone
 
@@ -235,20 +238,33 @@ class Memories:
                 removals=pending.count_removals(conn, name) if name else 0,
                 foreign=records.count_foreign(conn, space.model) if space else 0,
                 failure=failure,
+                embedder_failure=self.embedders.failure,
             )
 
-    def _embed(self, text: str) -> tuple[Space, Vector]:
-        embedder: Embedder = self.embedders.get()
+    def embed(self, texts: Sequence[str]) -> Embedded:
+        """Return the vectors of texts. Secrets are not sent to an embedder elsewhere.
+
+        A search, and a memory of an earlier version, may have some.
+
+        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make vectors.
+        """
+        embedder = self.embedders.get()
+        if not self.embedders.is_local:
+            texts = [self.scrubber.scrub_text(text) for text in texts]
         with embedding_span(embedder) as span:
-            vectors, tokens = embed(embedder, [text])
-            note_tokens(span, tokens)
-        return space_of(embedder), vectors[0]
+            embedded = embed(embedder, texts)
+            note_tokens(span, embedded.tokens)
+        return embedded
+
+    def _embed(self, text: str) -> tuple[Space, Vector]:
+        vectors = self.embed([text]).vectors
+        return space_of(self.embedders.get()), vectors[0]
 
     def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
-        """Return the id of another memory with nearly the same content, ``None`` if there is none
-        or the index does not answer.
+        """Return the id of another memory with nearly the same content, of the same agent and run
+        if the memory has them. Return ``None`` if there is none or the index does not answer.
         """
-        query = Query(vector, row.user_id, 2, int(time.time()), DUPLICATE_SCORE)
+        query = Query(vector, scope_of(row), 2, int(time.time()), DUPLICATE_SCORE)
         try:
             matches = self.gate.call("search", space, lambda: self.index.search(query))
         except IndexFailure as error:
@@ -262,7 +278,7 @@ class Memories:
         vectors.
         """
         with self.store.read() as conn:
-            rows = records.find_all(conn, query.user_id, [match.id for match in matches])
+            rows = records.find_all(conn, query.scope, [match.id for match in matches])
         hits = []
         for match in matches:
             row = rows.get(match.id)

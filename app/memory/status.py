@@ -79,6 +79,8 @@ def section() -> dict[str, Any]:
         "version": seen.state.version if seen.state else None,
         "points": seen.state.points if seen.state else None,
         "embedder": made.embedders.state if made else "idle",
+        "embedder_host": urlsplit(current_config().EMBEDDER_URL or "").netloc or None,
+        "embedder_problem": made.embedders.failure if made else None,
         **counted,
     }
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
 EXPIRES = "expires_at IS NOT NULL"
+OF_AGENT, OF_RUN = "agent_id IS NOT NULL", "run_id IS NOT NULL"
 
 # A row is deleted with the last memory of its user.
 memory_users = Table(
@@ -35,10 +36,12 @@ memories = Table(
     "memories",
     metadata,
     Column("seq", RowId, primary_key=True),
-    # A UUID made from user and content, so the same content gets the same id.
+    # A UUID made from scope and content, so the same content of a scope gets the same id.
     Column("id", String(36), nullable=False, unique=True),
     Column("user_id", String(200), ForeignKey("memory_users.user_id"), nullable=False),
-    # SHA-256 of the normalised content.
+    Column("agent_id", String(200)),
+    Column("run_id", String(200)),
+    # SHA-256 of agent, run and normalised content.
     Column("digest", String(64), nullable=False),
     Column("content", Text, nullable=False),
     Column("kind", String(64)),
@@ -61,6 +64,8 @@ memories = Table(
     Index(None, "indexed_in", "user_id"),
     Index(None, "model"),
     partial_index("ix_memories_expires_at", "expires_at", where=EXPIRES),
+    partial_index("ix_memories_agent", "user_id", "agent_id", "seq", where=OF_AGENT),
+    partial_index("ix_memories_run", "user_id", "run_id", "seq", where=OF_RUN),
 )
 
 # Memories that were removed here and must be removed from an index too. Then the row is deleted.

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from app.memory import pending, records
 from app.memory.service import Memories
 from app.memory.tables import memories
-from app.memory.vectors.embedder import Embedder, embed, space_of
+from app.memory.vectors.embedder import space_of
 from app.memory.vectors.index import Space
 from app.memory.vectors.packing import pack
 from app.store import StoreError, utc_now
@@ -112,14 +112,12 @@ class Upkeep:
         if not self._has_any():
             return
         space = self._space()
-        embedder: Embedder | None = None
         while True:
             with self._store.read() as conn:
                 rows = records.list_foreign(conn, space.model, EMBED_BATCH_SIZE)
             if not rows:
                 return
-            embedder = embedder or self._of.embedders.get()
-            vectors = embed(embedder, [row.content for row in rows]).vectors
+            vectors = self._of.embed([row.content for row in rows]).vectors
             with self._store.write() as conn:
                 for row, vector in zip(rows, vectors, strict=True):
                     embedding = records.Embedding(pack(vector), space.model)

@@ -10,6 +10,7 @@ batches.py       long work in short transactions    errors.py   the errors of a 
 writer_lock.py   one writer among the processes of a machine
 leases.py        work that only one process at a time may do, as rows that expire
 leased_task.py   a thread that works repeatedly while its process holds the lease
+resting_task.py  a leased task in batches, with a rest after each
 recording.py     whether the running code belongs to the tracker
 paging.py        pages of a list
 searching.py     case-insensitive search for a part of a text

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.admin.filters import short
-from app.admin.plain import plain
+from app.events.plain import plain
 from app.protocol.envelope import Envelope, Item
 from tests.admin.hostile import insert
 from tests.conftest import parts_of

@@ -15,7 +15,7 @@ from app.admin.curl import curl_of
 from app.admin.highlight import highlight
 from app.admin.languages import LANGUAGES
 from app.admin.remembered import Remembered
-from app.admin.values import FOLD_CHARACTERS, as_text, pairs, show
+from app.events.values import FOLD_CHARACTERS, as_text, pairs, show
 from tests.admin.hostile import LINK, SCRIPT, insert, odd_events, script_event
 from tests.feedback_envelopes import feedback_item, send
 

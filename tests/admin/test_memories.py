@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from app.admin.memories import findings
 from app.memory.inputs import MemoryBody
 from app.memory.records import list_memories
+from app.memory.scope import Scope
 from app.memory.service import State
 from tests.conftest import csrf_token, parts_of
 
@@ -24,7 +25,7 @@ def filled(app: Flask) -> Flask:
     for user in ("ada", STRANGE):
         for content in ("tea without sugar", "the bus is late", "<script>alert(1)</script>" * 30):
             body = MemoryBody(content=content, kind="note", tags=["t<1>"], metadata={"a": "<i>"})
-            parts_of(app).memories.add(user, body)
+            parts_of(app).memories.add(Scope(user, "<i>bot"), body)
     return app
 
 
@@ -43,7 +44,7 @@ def test_users_and_their_memories_are_browsed_and_searched(
 
 def test_deleting_asks_first(filled: Flask, admin_client: FlaskClient) -> None:
     with parts_of(filled).store.read() as conn:
-        id = list_memories(conn, STRANGE)[-1].id
+        id = list_memories(conn, Scope(STRANGE))[-1].id
     address = "/admin/memories/user/delete"
     one = {"user": STRANGE, "id": id}
     assert "tea without sugar" in admin_client.get(address, query_string=one).text

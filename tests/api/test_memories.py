@@ -95,6 +95,37 @@ def test_another_users_memory_is_404_and_never_found(client: FlaskClient) -> Non
     assert find(client, TEA) == [TEA]
 
 
+def test_agents_and_runs_have_memories_of_their_own(client: FlaskClient) -> None:
+    whose = [{}, {"agent_id": "bot"}, {"agent_id": "bot", "run_id": "1"}, {"run_id": "1"}]
+    made = [keep(client, TEA, **scope) for scope in whose]
+    assert len({memory["id"] for memory in made}) == 4
+    assert [(memory["agent_id"], memory["run_id"]) for memory in made] == [
+        *((None, None), ("bot", None), ("bot", "1"), (None, "1"))
+    ]
+    again = client.post("/memories", json={"content": TEA, "user_id": "ada", **whose[2]})
+    assert (again.status_code, again.json["id"]) == (200, made[2]["id"])
+    keep(client, TEA, "bob", agent_id="bot", run_id="1")
+    for scope, count in zip(whose, (4, 2, 1, 2), strict=True):
+        assert len(find(client, TEA, **scope)) == len(listed(client, **scope)) == count, scope
+    # Nearly the same content of another agent is no duplicate.
+    assert keep(client, f"{TEA}.", agent_id="other")["duplicate_of"] is None
+    assert keep(client, f"{TEA}.", **whose[2])["duplicate_of"] == made[2]["id"]
+    path = f"/memories/{made[2]['id']}"
+    other = {"user_id": "ada", "agent_id": "other"}
+    for method, body in (("GET", None), ("PUT", {"content": "x"}), ("DELETE", {})):
+        answer = client.open(path, method=method, query_string=other, json=body)
+        assert answer.status_code == 404
+    put = client.put(f"{path}?user_id=ada&agent_id=bot", json={"content": "The bus is late"})
+    assert (put.status_code, put.json["agent_id"], put.json["run_id"]) == (200, "bot", "1")
+    # It has left its content, which the same agent and run may store again.
+    assert keep(client, TEA, **whose[2])["id"] != made[2]["id"]
+    own = {"user_id": "ada", "agent_id": "bot"}
+    assert client.delete("/memories", query_string=own, json={}).json == {"deleted": 4}
+    assert sorted(find(client, TEA)) == sorted(listed(client)) == [TEA, TEA, f"{TEA}."]
+    assert client.get("/memories?user_id=ada").json["total"] == 3
+    assert listed(client, "bob") == [TEA]
+
+
 def test_put_replaces_a_memory_as_a_whole(client: FlaskClient) -> None:
     kept = keep(client, TEA, kind="taste", tags=["tea"])
     put = client.put(f"/memories/{kept['id']}?user_id=ada", json={"content": "The bus is late"})
@@ -178,6 +209,10 @@ WRONG = [
     ("user_id", "u" * 201),
     ("user_id", "\ud800"),
     ("user_id", 7),
+    ("agent_id", ""),
+    ("agent_id", " "),
+    ("run_id", "r" * 201),
+    ("run_id", "\x00"),
     ("kind", ""),
     ("kind", "\udfff"),
     ("tags", "tea"),

@@ -42,9 +42,9 @@ def shop(make_app: Callable[..., Flask], mini_sentry: MiniSentry) -> Flask:
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """Health keeps nothing from one question to the next."""
-    monkeypatch.setattr("app.api.health.CACHE_S", -1)
-    monkeypatch.setattr("app.api.health.ACCOUNTING_EVERY_S", -1)
-    monkeypatch.setattr("app.api.health.ACCOUNTING_SHARE", 0)
+    monkeypatch.setattr("app.web.health.CACHE_S", -1)
+    monkeypatch.setattr("app.web.health.ACCOUNTING_EVERY_S", -1)
+    monkeypatch.setattr("app.web.health.ACCOUNTING_SHARE", 0)
 
 
 def read(text: str) -> dict[str, float]:
@@ -257,7 +257,7 @@ def test_tampered_store_unbalances_the_accounting_wherever_they_are_shown(
 def test_accounting_is_not_counted_anew_for_every_probe(
     shop: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.api.health.CACHE_S", -1)
+    monkeypatch.setattr("app.web.health.CACHE_S", -1)
     counted: list[object] = []
     real = accounting_of
 

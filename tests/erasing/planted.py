@@ -24,6 +24,7 @@ from app.issues import triage
 from app.issues.similarity_index import read_unread
 from app.issues.tables import issues
 from app.memory.inputs import MemoryBody
+from app.memory.scope import Scope
 from app.projects import create_project
 from app.protocol.envelope import Envelope, Item, parse_envelope
 from app.protocol.packing import unpack
@@ -123,8 +124,9 @@ def plant(app: Flask, value: str, who: dict[str, Any]) -> str:
     read_unread(parts.store, 100)
     plant_rows(parts.store, value)
     parts.memories.embedders.get(60)
-    parts.memories.add(value, MemoryBody(content="likes green tea"))
-    parts.memories.add("somebody", MemoryBody(content=f"met {value} at the fair"))
+    parts.memories.add(Scope(value), MemoryBody(content="likes green tea"))
+    by_run = Scope("somebody", "an agent", f"chat with {value}")
+    parts.memories.add(by_run, MemoryBody(content=f"met {value} at the fair"))
     plant_emergency(parts, value)
     return ours
 

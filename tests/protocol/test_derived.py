@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.admin.stack_view import place_of
+from app.events.places import place_of
 from app.protocol.event import Event, read_event
 
 IPHONE = (

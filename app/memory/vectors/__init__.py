@@ -1,9 +1,12 @@
 """Texts as vectors, and indexes that find vectors close to another vector.
 
-    embedder   makes vectors of texts
-    packing    converts vectors to bytes and back
-    index      the small interface of all indexes
-    exact      the index that needs no service: NumPy over the user's rows
+    embedder        makes vectors of texts
+    embedding_api   the embedder behind a URL, as OpenAI's API
+    transport       HTTP with a deadline for the whole request
+    network         failures of the network in words
+    packing         converts vectors to bytes and back
+    index           the small interface of all indexes
+    exact           the index that needs no service: NumPy over the user's rows
 
 Nothing here is created before the fork: models and clients are loaded on their first use.
 """

@@ -1,9 +1,10 @@
 """The embedder makes vectors of texts.
 
 The setting ``EMBEDDER`` names it. It is ``wordllama``, whose weights are in its wheel, or
-``module:factory``, a callable without arguments that returns an object like :class:`Embedder`. A
-thread loads the embedder when the first text comes. So neither the start nor health waits for it.
-Requests that come meanwhile wait for it with a time limit.
+``module:factory``, a callable without arguments that returns an object like :class:`Embedder`. With
+``EMBEDDER_URL`` it is an API (:mod:`.embedding_api`). A thread loads the embedder when the first
+text comes. So neither the start nor health waits for it. Requests that come meanwhile wait for it
+with a time limit.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from app.memory.vectors.errors import EmbedderUnavailable
 from app.memory.vectors.index import Space
 from app.memory.vectors.packing import unit
+from config import Config
 
 log = logging.getLogger("app.tracker")
 
@@ -54,6 +57,28 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return one row for each text. The rows need not have unit length."""
+
+
+@dataclass(frozen=True)
+class EmbeddingApi:
+    """The address of an embedding API, and the model to ask it for.
+
+    :param url: without a slash at the end and without ``/embeddings``.
+    :param timeout_s: limit for a call, in seconds.
+    """
+
+    url: str
+    model: str
+    dims: int
+    key: str | None = field(default=None, repr=False)
+    timeout_s: float = 10.0
+
+    @property
+    def space(self) -> Space:
+        """The space of its vectors. Vectors of the same model with other dimensions have another
+        name, because they cannot be compared.
+        """
+        return Space(f"{self.model}@{self.dims}", self.dims)
 
 
 class WordLlamaEmbedder:
@@ -88,10 +113,10 @@ class WordLlamaEmbedder:
 class EmbedderSource:
     """Loads the embedder of a process on its first use.
 
-    :param setting: ``wordllama`` or ``module:factory``.
+    :param setting: ``wordllama``, ``module:factory`` or an API.
     """
 
-    def __init__(self, setting: str = WORDLLAMA) -> None:
+    def __init__(self, setting: str | EmbeddingApi = WORDLLAMA) -> None:
         self._setting = setting
         self._lock = threading.Lock()
         self._done = threading.Event()
@@ -102,9 +127,23 @@ class EmbedderSource:
     @property
     def space(self) -> Space | None:
         """The space of its vectors, ``None`` if it is not known before the embedder is loaded."""
+        if isinstance(self._setting, EmbeddingApi):
+            return self._setting.space
         if self._setting == WORDLLAMA:
             return Space(WordLlamaEmbedder.name, WordLlamaEmbedder.dims)
         return space_of(self._embedder) if self._embedder else None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is known to send the texts nowhere."""
+        return self._setting == WORDLLAMA
+
+    @property
+    def failure(self) -> str | None:
+        """Why it made no vectors when it was last asked, ``None`` if it did, or if it was not."""
+        if self.state == "failed":
+            return self._load_failure
+        return getattr(self._embedder, "failure", None)
 
     @property
     def state(self) -> str:
@@ -128,10 +167,11 @@ class EmbedderSource:
             return self._embedder
         if self._thread is not None:
             raise EmbedderUnavailable("the embedder is still being loaded: try again in a moment")
-        raise EmbedderUnavailable(
-            f"the embedder {self._setting!r} does not load: the log says why, EMBEDDER names it",
-            int(RETRY_S),
-        )
+        raise EmbedderUnavailable(self._load_failure, int(RETRY_S))
+
+    @property
+    def _load_failure(self) -> str:
+        return f"the embedder {self._setting!r} does not load: the log says why, EMBEDDER names it"
 
     def _begin(self) -> None:
         with self._lock:
@@ -153,12 +193,32 @@ class EmbedderSource:
             self._done.set()
 
 
-def load(setting: str) -> Embedder:
+def source_of(config: Config) -> EmbedderSource:
+    """Return the embedder of the settings."""
+    if config.EMBEDDER_URL is None:
+        return EmbedderSource(config.EMBEDDER)
+    # The settings were checked: with the address they have a model and its dimensions.
+    return EmbedderSource(
+        EmbeddingApi(
+            config.EMBEDDER_URL,
+            config.EMBEDDER_MODEL or "",
+            config.EMBEDDER_DIMS or 0,
+            config.EMBEDDER_API_KEY,
+            config.EMBEDDER_TIMEOUT_S,
+        )
+    )
+
+
+def load(setting: str | EmbeddingApi) -> Embedder:
     """Load and return a new embedder. This takes a while.
 
     :raise ValueError: the factory does not return a valid embedder.
     :raise ImportError: the module cannot be imported.
     """
+    if isinstance(setting, EmbeddingApi):
+        from app.memory.vectors.embedding_api import ApiEmbedder
+
+        return ApiEmbedder(setting)
     if setting == WORDLLAMA:
         return WordLlamaEmbedder()
     module, _, factory = setting.partition(":")
@@ -181,6 +241,8 @@ def embed(embedder: Embedder, texts: Sequence[str]) -> Embedded:
     try:
         vectors, tokens = embedder.embed(texts)
         rows = unit(np.asarray(vectors, np.float32).reshape(len(texts), embedder.dims))
+    except EmbedderUnavailable:
+        raise
     except Exception as error:
         raise EmbedderUnavailable(f"the embedder failed: {type(error).__name__}") from error
     return Embedded(rows, tokens)

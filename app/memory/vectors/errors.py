@@ -1,7 +1,7 @@
 """Errors of embedders and indexes::
 
 VectorError
-├── EmbedderUnavailable   the model is not loaded yet, or cannot be loaded
+├── EmbedderUnavailable   the model is not loaded yet or cannot be loaded, or its API fails
 └── IndexFailure
     ├── IndexUnavailable  no answer, a late answer, 429, 5xx: the same call may work later
     │   └── IndexMissing  the index lost its collection: ``prepare`` creates it again
@@ -26,7 +26,7 @@ class VectorError(Exception):
 
 
 class EmbedderUnavailable(VectorError):
-    """The model is still being loaded, or cannot be loaded."""
+    """The model is still being loaded or cannot be loaded, or its API does not make vectors."""
 
 
 class IndexFailure(VectorError):

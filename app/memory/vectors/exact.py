@@ -19,6 +19,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from app.memory.scope import Scope
 from app.memory.vectors.index import IndexState, Match, Point, Query, Space
 from app.memory.vectors.packing import STORED, matrix
 
@@ -33,6 +34,8 @@ class StoredRow(NamedTuple):
     """A memory for the search. ``expires_at`` is in seconds since 1970, or :data:`NEVER`."""
 
     id: str
+    agent_id: str | None
+    run_id: str | None
     model: str
     vector: bytes
     kind: str | None
@@ -71,6 +74,8 @@ class _Kept:
 
     version: int
     ids: list[str]
+    # The agent and the run of each.
+    scopes: list[tuple[str | None, str | None]]
     kinds: list[str | None]
     tags: list[tuple[str, ...]]
     expires: NDArray[np.int64]
@@ -118,21 +123,21 @@ class ExactIndex:
     def remove(self, ids: Sequence[str]) -> None:
         """Do nothing: searches find only stored memories."""
 
-    def remove_user(self, user_id: str) -> None:
+    def remove_all(self, scope: Scope) -> None:
         """Remove a user's memories from the cache."""
         with self._lock:
-            self._kept.pop(user_id, None)
+            self._kept.pop(scope.user_id, None)
 
     def search(self, query: Query) -> list[Match]:
-        """Return the closest memories of one user, best first."""
-        kept = self._current(query.user_id)
+        """Return the closest memories of a scope, best first."""
+        kept = self._current(query.scope.user_id)
         if not kept.ids:
             return []
         scores = kept.vectors @ query.vector
         scores[kept.expires <= query.now] = -np.inf
         lowest = -1.0 if query.min_score is None else query.min_score
         found: list[Match] = []
-        for place in _best_first(scores, None if query.kind or query.tags else query.limit):
+        for place in _best_first(scores, None if _narrows(query) else query.limit):
             # Rounding makes the cosine of a text with itself 1.0000001.
             score = min(float(scores[place]), 1.0)
             if score < lowest - 1e-6 or len(found) == query.limit:
@@ -192,7 +197,7 @@ def _best_first(scores: NDArray[np.float32], limit: int | None) -> NDArray[np.in
 
 def _empty(space: Space) -> _Kept:
     none = np.zeros(0, np.int64)
-    return _Kept(0, [], [], [], none, np.zeros((0, space.dims), np.float32), frozenset())
+    return _Kept(0, [], [], [], [], none, np.zeros((0, space.dims), np.float32), frozenset())
 
 
 def _merged(kept: _Kept, changes: Changes, space: Space) -> _Kept:
@@ -209,6 +214,7 @@ def _merged(kept: _Kept, changes: Changes, space: Space) -> _Kept:
     return _Kept(
         version=changes.version,
         ids=[*kept.ids, *(row.id for row in own)],
+        scopes=[*kept.scopes, *((row.agent_id, row.run_id) for row in own)],
         kinds=[*kept.kinds, *(row.kind for row in own)],
         tags=[*kept.tags, *(row.tags for row in own)],
         expires=np.concatenate([kept.expires, expires]),
@@ -222,6 +228,7 @@ def _without(kept: _Kept, ids: set[str]) -> _Kept:
     return replace(
         kept,
         ids=list(compress(kept.ids, stays)),
+        scopes=list(compress(kept.scopes, stays)),
         kinds=list(compress(kept.kinds, stays)),
         tags=list(compress(kept.tags, stays)),
         expires=kept.expires[stays],
@@ -233,7 +240,15 @@ def _is_of(row: StoredRow, space: Space) -> bool:
     return row.model == space.model and len(row.vector) == space.dims * STORED.itemsize
 
 
+def _narrows(query: Query) -> bool:
+    """Return whether a query is for a part of the user's memories."""
+    return not query.scope.is_whole_user or bool(query.kind or query.tags)
+
+
 def _is_wanted(kept: _Kept, place: int, query: Query) -> bool:
+    agent_id, run_id = kept.scopes[place]
+    if query.scope.agent_id not in (None, agent_id) or query.scope.run_id not in (None, run_id):
+        return False
     if query.kind is not None and kept.kinds[place] != query.kind:
         return False
     return not query.tags or not set(query.tags).isdisjoint(kept.tags[place])

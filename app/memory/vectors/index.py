@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+from app.memory.scope import Scope
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -33,6 +35,8 @@ class Point(NamedTuple):
     tags: tuple[str, ...]
     created_at: int
     expires_at: int | None
+    agent_id: str | None = None
+    run_id: str | None = None
 
 
 class Match(NamedTuple):
@@ -46,6 +50,7 @@ class Match(NamedTuple):
 class Query:
     """A search in an index.
 
+    :param scope: whose memories.
     :param vector: of unit length.
     :param limit: the most matches.
     :param now: in seconds since 1970. Memories that expire at or before it are hidden.
@@ -55,7 +60,7 @@ class Query:
     """
 
     vector: Vector
-    user_id: str
+    scope: Scope
     limit: int
     now: int
     min_score: float | None = None
@@ -113,13 +118,13 @@ class Index(Protocol):
         """Add points, or replace points with the same ids. After the call, searches find them."""
 
     def search(self, query: Query) -> list[Match]:
-        """Return the closest memories of one user, best first, without expired ones."""
+        """Return the closest memories of a scope, best first, without expired ones."""
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove points. Unknown ids are ignored."""
 
-    def remove_user(self, user_id: str) -> None:
-        """Remove all points of a user."""
+    def remove_all(self, scope: Scope) -> None:
+        """Remove all points of a scope."""
 
     def check(self) -> IndexState:
         """Return whether the index works. Health and status call this, so it must be quick."""

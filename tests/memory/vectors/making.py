@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from app.memory.scope import Scope
 from app.memory.vectors.index import Point, Query, Space, Vector
 
 SPACE = Space("a model", 8)
@@ -33,5 +34,6 @@ def id_of(name: str) -> str:
 
 
 def query(user_id: str = "ada", weights: tuple[float, ...] = (1.0,), **more: Any) -> Query:
+    scope = Scope(user_id, more.pop("agent_id", None), more.pop("run_id", None))
     values = {"limit": 10, "now": NOW} | more
-    return Query(vector=vector(*weights), user_id=user_id, **values)
+    return Query(vector=vector(*weights), scope=scope, **values)

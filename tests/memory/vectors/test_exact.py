@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.memory.scope import Scope
 from app.memory.vectors.exact import NEVER, Changes, ExactIndex, StoredRow
 from app.memory.vectors.index import Query, Space
 from app.memory.vectors.packing import pack, unit
@@ -51,16 +52,19 @@ def row(id: str, numbers: random.Random, model: str = "model") -> StoredRow:
     kind = numbers.choice(["a", "b", None])
     tags = tuple(numbers.sample(["x", "y", "z"], numbers.randrange(3)))
     expires = numbers.choice([NEVER, 50, 150])
-    return StoredRow(id, model, pack(vector(numbers)), kind, tags, expires)
+    agent, run = numbers.choice([None, "bot"]), numbers.choice([None, "1", "2"])
+    return StoredRow(id, agent, run, model, pack(vector(numbers)), kind, tags, expires)
 
 
 def expected(rows: FakeRows, query: Query) -> list[str]:
     found = []
-    for _, one in rows.users.get(query.user_id, {}).values():
+    for _, one in rows.users.get(query.scope.user_id, {}).values():
         score = float(np.frombuffer(one.vector, "<f4") @ query.vector)
         is_wanted = query.kind in (None, one.kind) and (
             not query.tags or set(query.tags) & set(one.tags)
         )
+        _, agent, run = query.scope
+        is_wanted = is_wanted and agent in (None, one.agent_id) and run in (None, one.run_id)
         is_there = one.model == "model" and one.expires_at > query.now
         if is_wanted and is_there and score >= (query.min_score or -1):
             found.append((-score, one.id))
@@ -84,7 +88,7 @@ def test_search_finds_what_is_there_whatever_was_changed_in_between() -> None:
         if numbers.random() < 0.5:
             query = Query(
                 vector(numbers),
-                user,
+                Scope(user, numbers.choice([None, None, "bot"]), numbers.choice([None, None, "1"])),
                 limit=numbers.choice([1, 5, 100]),
                 now=100,
                 min_score=numbers.choice([None, 0.2]),
@@ -102,7 +106,7 @@ def test_only_what_changed_is_read_again() -> None:
         rows.put("ada", row(f"ada-{n}", numbers))
     index = ExactIndex(rows)
     index.prepare(SPACE)
-    query = Query(vector(numbers), "ada", 5, 100)
+    query = Query(vector(numbers), Scope("ada"), 5, 100)
     index.search(query)
     assert rows.read == 100
     index.search(query)
@@ -121,5 +125,5 @@ def test_same_direction_scores_one_and_a_text_of_nothing_zero() -> None:
     rows.put("ada", one._replace(id="ada-0", vector=pack(np.zeros(8, np.float32))))
     index = ExactIndex(rows)
     index.prepare(SPACE)
-    first, second = index.search(Query(np.frombuffer(one.vector, "<f4"), "ada", 5, 100))
+    first, second = index.search(Query(np.frombuffer(one.vector, "<f4"), Scope("ada"), 5, 100))
     assert (first.id, round(first.score, 6), second) == ("ada-1", 1.0, ("ada-0", 0.0))

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from app.memory.scope import Scope
 from app.memory.vectors.errors import IndexMissing, IndexRejected
 from app.memory.vectors.index import Space
 from app.memory.vectors.qdrant import QdrantIndex
@@ -57,6 +58,27 @@ def test_kind_tags_and_expiry_narrow_what_is_found(index: QdrantIndex) -> None:
     assert found(index, now=NOW + 1) == [id_of("fact")]
 
 
+def test_agent_and_run_narrow_what_is_found_and_removed(index: QdrantIndex) -> None:
+    index.prepare(SPACE)
+    index.put(
+        [
+            point("of nobody"),
+            point("of the bot", agent_id="bot"),
+            point("of its run", agent_id="bot", run_id="1"),
+            point("of bob's bot", "bob", agent_id="bot", run_id="1"),
+        ]
+    )
+    assert len(found(index)) == 3
+    assert set(found(index, agent_id="bot")) == {id_of("of the bot"), id_of("of its run")}
+    assert found(index, agent_id="bot", run_id="1") == found(index, run_id="1")
+    assert found(index, agent_id="", run_id="1") == []
+    index.remove_all(Scope("ada", "bot", "1"))
+    assert set(found(index)) == {id_of("of nobody"), id_of("of the bot")}
+    index.remove_all(Scope("ada", "bot"))
+    assert found(index) == [id_of("of nobody")]
+    assert found(index, "bob") == [id_of("of bob's bot")]
+
+
 def test_point_of_the_same_id_is_replaced(index: QdrantIndex) -> None:
     index.prepare(SPACE)
     index.put([point("note", kind="fact")])
@@ -72,8 +94,8 @@ def test_what_is_removed_is_gone_and_removing_again_is_no_error(index: QdrantInd
     index.put([point("a"), point("b"), point("c", user_id="bob"), point("d", user_id="bob")])
     for _ in range(2):
         index.remove([id_of("a"), id_of("never there")])
-        index.remove_user("bob")
-        index.remove_user("nobody")
+        index.remove_all(Scope("bob"))
+        index.remove_all(Scope("nobody"))
     assert found(index) == [id_of("b")]
     assert found(index, "bob") == []
     index.remove([])
@@ -136,7 +158,7 @@ def test_users_are_told_apart_whatever_their_names_are(index: QdrantIndex, text:
     index.prepare(SPACE)
     index.put([point("theirs", user_id=text, kind=text, tags=(text,)), point("other")])
     assert found(index, text, kind=text, tags=(text,)) == [id_of("theirs")]
-    index.remove_user(text)
+    index.remove_all(Scope(text))
     assert found(index, text) == []
     assert found(index) == [id_of("other")]
 

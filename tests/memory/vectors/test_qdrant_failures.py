@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 import pytest
 from qdrant_client import models
 
+from app.memory.scope import Scope
+from app.memory.vectors import transport
 from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexRejected, IndexUnavailable
-from app.memory.vectors.qdrant import QdrantIndex, transport
-from app.memory.vectors.qdrant.filters import of_query, of_user
+from app.memory.vectors.qdrant import QdrantIndex
+from app.memory.vectors.qdrant.filters import of_query, of_scope
 from app.memory.vectors.qdrant.version import version_problem
 from config import ROOT
 from tests.fake_qdrant import FakeQdrant
@@ -40,7 +42,7 @@ CALLS: dict[str, Callable[[QdrantIndex], object]] = {
     "put": lambda index: index.put([point("a")]),
     "search": lambda index: index.search(query()),
     "remove": lambda index: index.remove([id_of("b")]),
-    "remove_user": lambda index: index.remove_user("bob"),
+    "remove_all": lambda index: index.remove_all(Scope("bob")),
     "check": lambda index: index.check(),
     "ids": lambda index: index.ids(None, 10),
 }
@@ -310,7 +312,7 @@ def test_collection_is_made_for_many_users_and_machines(
     indexes = fake_qdrant.contract.indexes[name]
     assert indexes["user_id"] == {"type": "keyword", "is_tenant": True}
     assert {field: schema["type"] for field, schema in indexes.items()} == {
-        "user_id": "keyword",
+        **dict.fromkeys(("user_id", "agent_id", "run_id"), "keyword"),
         "kind": "keyword",
         "tags": "keyword",
         "expires_at": "integer",
@@ -355,9 +357,10 @@ def test_no_text_of_a_memory_is_kept_in_qdrant(
 ) -> None:
     index = index_on()
     index.prepare(SPACE)
-    index.put([point("a", kind="fact", tags=("x",), expires_at=5)])
+    index.put([point("a", kind="fact", tags=("x",), expires_at=5, agent_id="bot")])
+    scope = {"user_id": "ada", "agent_id": "bot", "run_id": None}
     assert fake_qdrant.points() == {
-        id_of("a"): {"user_id": "ada", "kind": "fact", "tags": ["x"], "expires_at": 5}
+        id_of("a"): {**scope, "kind": "fact", "tags": ["x"], "expires_at": 5}
     }
 
 
@@ -421,7 +424,11 @@ def test_filters_are_made_in_one_place_which_names_the_user() -> None:
     folder = ROOT / "app"
     makers = {path.name for path in folder.rglob("*.py") if "models.Filter(" in path.read_text()}
     assert makers == {"filters.py"}
-    for made in (of_user("ada"), of_query(query()), of_query(query(kind="k", tags=("a", "b")))):
+    for made in (
+        of_scope(Scope("ada")),
+        of_query(query()),
+        of_query(query(kind="k", tags=("a", "b"))),
+    ):
         first = made.must[0]  # type: ignore[index]
         assert isinstance(first, models.FieldCondition)
         assert (first.key, first.match) == ("user_id", models.MatchValue(value="ada"))

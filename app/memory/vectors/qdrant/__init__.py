@@ -4,7 +4,6 @@
     collection   names, creates and checks collections
     filters      which points a call may see: the only place that separates users
     connection   one client for each process, created on its first use, and its calls
-    transport    a deadline for a whole request
     failures     maps all errors to a few errors of our own
 
 qdrant-client takes seconds and 90 MB to import. So no module here imports it at its top.

@@ -97,6 +97,8 @@ def _indexes() -> dict[str, models.KeywordIndexParams | models.IntegerIndexParam
     keyword, integer = models.KeywordIndexType.KEYWORD, models.IntegerIndexType.INTEGER
     return {
         "user_id": models.KeywordIndexParams(type=keyword, is_tenant=True),
+        "agent_id": models.KeywordIndexParams(type=keyword, enable_hnsw=False),
+        "run_id": models.KeywordIndexParams(type=keyword, enable_hnsw=False),
         "kind": models.KeywordIndexParams(type=keyword, enable_hnsw=False),
         "tags": models.KeywordIndexParams(type=keyword, enable_hnsw=False),
         "expires_at": models.IntegerIndexParams(type=integer, lookup=False, enable_hnsw=False),

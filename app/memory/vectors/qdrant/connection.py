@@ -20,7 +20,7 @@ from app.memory.vectors.qdrant.failures import BUSY_HERE, ClosedHere, failure_of
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
-    from app.memory.vectors.qdrant.transport import Deadline
+    from app.memory.vectors.transport import Deadline
 
 T = TypeVar("T")
 # The most concurrent calls. A web process has eight threads; the others serve requests without
@@ -109,7 +109,7 @@ class Connection:
 def _make(address: Address) -> tuple[QdrantClient, Deadline]:
     from qdrant_client import QdrantClient
 
-    from app.memory.vectors.qdrant.transport import Deadline, DeadlineTransport
+    from app.memory.vectors.transport import Deadline, DeadlineTransport
 
     deadline = Deadline()
     # Pass the key as a header: the client warns about a key without TLS, which the settings have

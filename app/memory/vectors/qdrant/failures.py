@@ -11,24 +11,22 @@ The words are our own. The text from Qdrant or a proxy is only written to the lo
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import httpcore
 from pydantic import ValidationError
 
 from app.memory.vectors.errors import (
-    RETRY_AFTER_S,
     IndexFailure,
     IndexMissing,
     IndexRejected,
     IndexUnavailable,
 )
+from app.memory.vectors.network import Peer, causes, network_words, seconds_of
 
-# The longest wait. A server that asks for hours is called again after this time.
-MAX_RETRY_AFTER_S = 300
+QDRANT = Peer(
+    "Qdrant", "QDRANT_URL", "QDRANT_TIMEOUT_S", "start Qdrant", "look whether it restarts"
+)
 NOT_QDRANT = (
     "what answers at QDRANT_URL does not answer as Qdrant does: correct the address, or the proxy"
 )
@@ -66,7 +64,7 @@ def failure_of(error: Exception) -> IndexFailure:
     """
     if isinstance(error, IndexFailure):
         return error
-    for cause in _causes(error):
+    for cause in causes(error):
         known = _of_the_network(cause) or _of_an_answer(cause)
         if known is not None:
             return known
@@ -79,42 +77,13 @@ def server_words(error: Exception) -> str:
     return "" if answered is None else f"{answered.status} {answered.text[:200]}".strip()
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes. The client stores some causes in an attribute."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = getattr(error, "source", None) or error.__cause__ or error.__context__
-
-
 def _of_the_network(error: BaseException) -> IndexFailure | None:
-    if isinstance(error, httpcore.ConnectError | OSError):
-        return IndexUnavailable(_unreachable(error))
     if isinstance(error, httpcore.PoolTimeout):
         return IndexUnavailable(BUSY_HERE)
-    if isinstance(error, httpcore.TimeoutException):
-        return IndexUnavailable(
-            "Qdrant did not answer in time: look at its load, or raise QDRANT_TIMEOUT_S"
-        )
-    if isinstance(error, httpcore.NetworkError | httpcore.RemoteProtocolError):
-        return IndexUnavailable("Qdrant broke the connection off: look whether it restarts")
     if isinstance(error, RuntimeError) and "closed" in str(error):
         return ClosedHere("the connection to Qdrant was closed here: try again")
-    return None
-
-
-def _unreachable(error: BaseException) -> str:
-    causes = list(_causes(error))
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "the name in QDRANT_URL cannot be resolved: correct it, or the network"
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return "the certificate of Qdrant is not trusted: SSL_CERT_FILE names authorities"
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "Qdrant does not speak TLS at QDRANT_URL: use http:, or another port"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "nobody listens at QDRANT_URL: start Qdrant, or correct the address"
-    return "Qdrant cannot be reached: look at QDRANT_URL and the network"
+    words = network_words(error, QDRANT)
+    return None if words is None else IndexUnavailable(words)
 
 
 def _of_an_answer(error: BaseException) -> IndexFailure | None:
@@ -141,7 +110,7 @@ def _of_status(answered: Answered) -> IndexFailure:
     status = answered.status
     if status in _TEMPORARY or status >= 500:
         words = f"Qdrant {_TEMPORARY.get(status, f'answered {status}: its log says why')}"
-        return IndexUnavailable(words, _seconds(answered.retry_after))
+        return IndexUnavailable(words, seconds_of(answered.retry_after))
     if status == 404 and _is_of_qdrant(answered.text):
         return IndexMissing(
             "Qdrant has no collection for these memories: it is made with the next call"
@@ -159,10 +128,3 @@ def _is_of_qdrant(text: str) -> bool:
         return bool(json.loads(text)["status"]["error"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
-
-
-def _seconds(header: str | None) -> int:
-    if header is None or not header.strip().isdecimal():
-        return RETRY_AFTER_S
-    # At most nine digits: Python refuses to convert numbers with some thousands of digits.
-    return max(1, min(int(header.strip()[:9]), MAX_RETRY_AFTER_S))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.memory.scope import Scope
 from app.memory.vectors.index import Point, Query
 
 if TYPE_CHECKING:
@@ -18,15 +19,17 @@ def payload_of(point: Point) -> dict[str, Any]:
     """Return the payload of a point: the fields that filters use, and no text."""
     return {
         "user_id": point.user_id,
+        "agent_id": point.agent_id,
+        "run_id": point.run_id,
         "kind": point.kind,
         "tags": list(point.tags),
         "expires_at": NEVER if point.expires_at is None else min(point.expires_at, NEVER),
     }
 
 
-def of_user(user_id: str) -> models.Filter:
-    """Return the filter for all points of a user."""
-    return _all_of(user_id)
+def of_scope(scope: Scope) -> models.Filter:
+    """Return the filter for all points of a scope."""
+    return _all_of(scope)
 
 
 def of_query(query: Query) -> models.Filter:
@@ -42,11 +45,15 @@ def of_query(query: Query) -> models.Filter:
     if query.tags:
         any_of = models.MatchAny(any=list(query.tags))
         more.append(models.FieldCondition(key="tags", match=any_of))
-    return _all_of(query.user_id, *more)
+    return _all_of(query.scope, *more)
 
 
-def _all_of(user_id: str, *more: models.FieldCondition) -> models.Filter:
+def _all_of(scope: Scope, *more: models.FieldCondition) -> models.Filter:
     from qdrant_client import models
 
-    owner = models.FieldCondition(key="user_id", match=models.MatchValue(value=user_id))
-    return models.Filter(must=[owner, *more])
+    own = [
+        models.FieldCondition(key=name, match=models.MatchValue(value=value))
+        for name, value in scope._asdict().items()
+        if value is not None
+    ]
+    return models.Filter(must=[*own, *more])

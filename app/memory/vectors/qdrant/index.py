@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from app.memory.scope import Scope
 from app.memory.vectors.errors import IndexFailure, IndexMissing, IndexRejected
 from app.memory.vectors.index import IndexState, Match, Point, Query, Space
 from app.memory.vectors.qdrant import collection, filters
@@ -79,7 +80,7 @@ class QdrantIndex:
             self._call(partial(_put, name=name, points=some))
 
     def search(self, query: Query) -> list[Match]:
-        """Return the closest memories of one user that have not expired."""
+        """Return the closest memories of a scope that have not expired."""
         name = self._name()
         found = self._call(lambda client: _search(client, name, query))
         return found[: query.limit]
@@ -91,10 +92,10 @@ class QdrantIndex:
             some = list(ids[start : start + IDS_A_CALL])
             self._call(partial(_remove, name=name, ids=some))
 
-    def remove_user(self, user_id: str) -> None:
-        """Remove all points of a user."""
+    def remove_all(self, scope: Scope) -> None:
+        """Remove all points of a scope."""
         name = self._name()
-        self._call(lambda client: client.delete(name, filters.of_user(user_id), wait=True))
+        self._call(lambda client: client.delete(name, filters.of_scope(scope), wait=True))
 
     def check(self) -> IndexState:
         """Return the server's version and, if a collection is in use, the number of its points."""

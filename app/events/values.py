@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
-from app.admin.plain import plain
+from app.events.plain import plain
 from app.protocol.event import clean_text
 
 # Longer text is folded; only its beginning is shown.

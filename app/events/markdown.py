@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from app.admin.stack_view import place_of
-from app.admin.values import as_read, as_text, printable, read_time, shorten
+from app.events.places import place_of
 from app.events.queries import StoredEvent
+from app.events.values import as_read, as_text, printable, read_time, shorten
 from app.protocol.event import Event, ExceptionValue, Frame
 from app.protocol.scrub import FILTERED
 

@@ -1,8 +1,9 @@
-"""The transport for requests to Qdrant: HTTP over a pool of connections, with a deadline.
+"""The transport for requests to Qdrant and to an embedding API: HTTP over a pool of connections,
+with a deadline.
 
 httpx only limits each single wait. A server that sends a byte now and then could hold a thread for
-ever. Here all waits of a request share one deadline, and the size of an answer is limited. The
-proxies of the environment are not used, because an index is in a private network.
+ever. Here all waits of a request share one deadline, and the size of an answer is limited.
+Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import certifi
 import httpcore
 import httpx
 
-# A page of ids takes 40 kB. No expected answer is near this limit.
+# A page of ids takes 40 kB. No expected answer of Qdrant is near this limit.
 MAX_ANSWER_BYTES = 32 * 1024**2
+# The extension of a request with another limit for its answer, in bytes.
+MAX_BYTES = "max_answer_bytes"
 # Idle connections are closed before a load balancer in between drops them without notice.
 KEEPALIVE_S = 20.0
 
@@ -46,15 +49,21 @@ class Deadline(threading.local):
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """Sends requests. A failure is raised as the original error of httpcore."""
+    """Sends requests. A failure is raised as the original error of httpcore.
 
-    def __init__(self, deadline: Deadline, max_connections: int) -> None:
+    :param proxy: the proxy of all requests; ``None`` for no proxy.
+    """
+
+    def __init__(
+        self, deadline: Deadline, max_connections: int, proxy: httpcore.Proxy | None = None
+    ) -> None:
         self._deadline = deadline
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(cafile=_authorities()),
             max_connections=max_connections,
             keepalive_expiry=KEEPALIVE_S,
             network_backend=_Backend(deadline),
+            proxy=proxy,
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -73,14 +82,15 @@ class DeadlineTransport(httpx.BaseTransport):
         try:
             if any(name.lower() == b"content-encoding" for name, _ in answer.headers):
                 raise ValueError("the answer is compressed, which was not asked for")
-            body = _bounded(answer.iter_stream())
+            max_bytes = request.extensions.get(MAX_BYTES, MAX_ANSWER_BYTES)
+            body = _bounded(answer.iter_stream(), max_bytes)
         finally:
             answer.close()
         return httpx.Response(answer.status, headers=answer.headers, content=body)
 
     def _sent(self, asked: httpcore.Request) -> httpcore.Response:
         # The server may close a kept-alive connection just when a request is sent on it. Every
-        # request to an index may be sent twice.
+        # request to an index or for vectors may be sent twice.
         try:
             return self._pool.handle_request(asked)
         except (httpcore.RemoteProtocolError, httpcore.ReadError, httpcore.WriteError):
@@ -137,12 +147,16 @@ class _Stream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _bounded(chunks: Iterable[bytes]) -> bytes:
+class AnswerTooLarge(ValueError):
+    """The answer is larger than any expected one. The rest of it was not read."""
+
+
+def _bounded(chunks: Iterable[bytes], max_bytes: int) -> bytes:
     body = bytearray()
     for chunk in chunks:
         body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise ValueError("the answer is larger than anything that was asked for")
+        if len(body) > max_bytes:
+            raise AnswerTooLarge("the answer is larger than anything that was asked for")
     return bytes(body)
 
 

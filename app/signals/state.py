@@ -1,0 +1,30 @@
+"""How far the walk over the envelopes has come."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select, update
+
+from app.events.tables import envelopes
+from app.signals.tables import signal_state
+from app.store import replaced, upsert
+
+NAME = "envelopes"
+
+
+def read_up_to(conn: Connection) -> int:
+    """Return the row id of the last envelope that was read."""
+    return conn.scalar(select(signal_state.c.up_to)) or 0
+
+
+def write_up_to(conn: Connection, up_to: int) -> None:
+    """Write the row id of the last envelope that was read."""
+    conn.execute(upsert(conn, signal_state, up_to=replaced), {"name": NAME, "up_to": up_to})
+
+
+def step_back(conn: Connection) -> None:
+    """Set the last envelope that was read to the last one there is, after envelopes were removed.
+
+    SQLite uses the id of a removed envelope again, if it was the last one.
+    """
+    last = select(func.coalesce(func.max(envelopes.c.id), 0)).scalar_subquery()
+    conn.execute(update(signal_state).where(signal_state.c.up_to > last).values(up_to=last))
