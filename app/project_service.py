@@ -22,7 +22,7 @@ from app.delivery.destinations import Destination, Destinations, set_api, set_ds
 from app.delivery.ledger import Held, held_by_project
 from app.delivery.tables import counters
 from app.events.tables import events
-from app.inputs import Control, PatchBody, unchanged
+from app.inputs import Control, PatchBody, controls_of, unchanged
 from app.inputs.links import SourcePattern
 from app.issues.tables import STATUSES, issues
 from app.projects import (
@@ -299,7 +299,10 @@ def _checked(config: Config, change: Mapping[str, Any]) -> dict[str, Any]:
         checked = ProjectChange.model_validate(change).changes()
     except ValidationError as error:
         (wrong, *_) = error.errors(include_input=False)
-        raise ProjectError(wrong["msg"], str(wrong["loc"][0])) from None
+        field, text = str(wrong["loc"][0]), wrong["msg"]
+        if wrong["type"] == "string_pattern_mismatch":  # The pattern itself helps nobody.
+            text = (controls_of(ProjectChange)[field].wrong or text).rstrip(".")
+        raise ProjectError(text, field) from None
     if "name" in checked:
         checked["name"] = checked_name(checked["name"])
     if checked.get("upstream_dsn") is not None:

@@ -61,16 +61,16 @@ class ContractSentry(MiniSentry):
         return Counter(int(at) for at, _ in self.asked)
 
     def _take_stock(self) -> None:
-        for number, envelope in enumerate(list(self.envelopes), 1):
-            item, now = envelope.event(), time.time()
-            if item is None or item.payload["event_id"] in self._numbers:
-                continue
-            event_id = item.payload["event_id"]
-            self._numbers[event_id] = number
-            if self.swallows(len(self._numbers)):
-                self.swallowed.add(event_id)
-            else:
-                self._shown_at[event_id] = now + self.delay_s
+        with self._arrived:
+            for envelope in self.envelopes:
+                event_id = envelope.headers.get("event_id", "")
+                if envelope.event() is None or event_id in self._numbers:
+                    continue
+                self._numbers[event_id] = len(self._numbers) + 1
+                if self.swallows(self._numbers[event_id]):
+                    self.swallowed.add(event_id)
+                else:
+                    self._shown_at[event_id] = time.time() + self.delay_s
 
     def _application(self) -> Flask:
         app = super()._application()

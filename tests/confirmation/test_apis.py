@@ -26,7 +26,7 @@ SAAS = "https://key@o4501.ingest.us.sentry.io/42"
 
 
 def found(dsn: str, api: ApiSettings = ApiSettings(), **own: Any) -> Api | str:  # noqa: B008
-    destinations = Destinations(own.pop("dsn", None), own_api=ApiSettings(**own))
+    destinations = Destinations(own.pop("own_dsn", None), own_api=ApiSettings(**own))
     return access_of(Destination(2, dsn, checked=True, api=api), destinations)
 
 
@@ -58,7 +58,7 @@ def test_api_is_that_of_the_dsn(dsn: str, url: str, org: str | None) -> None:
 def test_token_of_the_settings_is_for_projects_of_the_same_sentry(
     dsn: str, own_dsn: str | None, is_shared: bool
 ) -> None:
-    access = found(dsn, dsn=own_dsn, token="token", org="acme")
+    access = found(dsn, own_dsn=own_dsn, token="token", org="acme")
     assert isinstance(access, Api) is is_shared
     if not is_shared:
         assert access == "no token: its project has no API token"
