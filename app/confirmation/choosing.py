@@ -31,6 +31,8 @@ BATCH_SIZE, BATCHES = 500, 10
 SAMPLE_EVERY = timedelta(minutes=5)
 # What was accepted earlier is not asked about: Sentry may have removed it since.
 OLDEST = timedelta(hours=6)
+# Results that are recorded together have ids in another order than their attempts began.
+SLACK = 1000
 # The events of a project that have no answer yet. A flood of first events gets no more than this.
 MAX_OPEN = 1000
 # With so many of them no sample is taken: first events and test errors come first.
@@ -48,7 +50,7 @@ def choose(store: Store, sources: Mapping[int, Source], now: datetime) -> int:
             position, end = _range(conn, now)
             if end is None:
                 return chosen
-            rows = list(conn.execute(_delivered(position, end, list(sources))))
+            rows = list(conn.execute(_delivered(position, end, list(sources), now)))
             open_rows = _open(conn, sources) if rows else {}
         picked = list(_picked(rows, sources, open_rows, now))
         with store.write(durable=False) as conn:
@@ -70,11 +72,11 @@ def _range(conn: Connection, now: datetime) -> tuple[int, int | None]:
     if first is None or newest == 0:
         return newest, None
     # Ids may start again when the newest rows were removed.
-    position = min(max(int(value or 0), first - 1), newest)
+    position = min(max(int(value or 0), first - 1 - SLACK), newest)
     return position, min(newest, position + BATCH_SIZE) if newest > position else None
 
 
-def _delivered(position: int, end: int, project_ids: list[int]) -> Select[Any]:
+def _delivered(position: int, end: int, project_ids: list[int], now: datetime) -> Select[Any]:
     earlier = events.alias()
     is_first = ~exists().where(earlier.c.issue_id == events.c.issue_id, earlier.c.id < events.c.id)
     return (
@@ -93,6 +95,7 @@ def _delivered(position: int, end: int, project_ids: list[int]) -> Select[Any]:
         .where(
             attempts.c.id > position,
             attempts.c.id <= end,
+            attempts.c.at >= now - OLDEST,
             attempts.c.state == EnvelopeState.DELIVERED,
             events.c.project_id.in_(project_ids),
         )
