@@ -120,12 +120,13 @@ def create_app(
 
 
 def _add_pages(app: Flask, login: LoginManager, csrf: Csrf) -> None:
-    """Load and register pages, API and ingest routes: a third of the CPU of a start."""
-    from app import admin, api, ingest
+    """Load and register pages, API, ingest routes and MCP: a third of the CPU of a start."""
+    from app import admin, api, ingest, mcp
 
     admin.init_app(app, login)
     api.init_app(app, csrf)
     ingest.init_app(app, csrf)
+    mcp.init_app(app, csrf)
 
 
 def _open_store(

@@ -62,6 +62,9 @@ ACTIONS = {
     "grouping_rule_changed": "changed a grouping rule",
     "grouping_rule_deleted": "deleted a grouping rule",
     "exported": "exported data",
+    "tool_read": "read with a tool",
+    "tool_changed": "changed with a tool",
+    "tool_refused": "was refused a tool",
     "erased": "erased a person",
     "backed_up": "made a backup",
     "restored": "restored a backup",
@@ -70,6 +73,7 @@ ACTIONS = {
 EVERYDAY = (
     *("login", "login_failed", "logout", "session_ended", "password_changed"),
     *("issues_merged", "issue_unmerged", "exported"),
+    *("tool_read", "tool_changed", "tool_refused"),
 )
 # A flood of requests must not fill the disk: beyond this number the oldest entries are removed. It
 # counts everyday entries and the others apart, so that a flood removes no entry of an admin.
@@ -163,14 +167,19 @@ def note(
 
 def note_once_a_minute(conn: Connection, action: str, target: str, detail: str = "") -> None:
     """Add an entry of what a program may do many times a second, unless a young one says it."""
-    has_said = select(audit_log.c.id).where(
+    if not was_noted(conn, action, target):
+        note(conn, action, target, detail)
+
+
+def was_noted(conn: Connection, action: str, target: str) -> bool:
+    """Return whether who acts has an entry of the last minute with this action and target."""
+    noted = select(audit_log.c.id).where(
         audit_log.c.at > utc_now() - timedelta(minutes=1),
         audit_log.c.actor == _cut(current_caller().actor, 200),
         audit_log.c.action == action,
         audit_log.c.target == _cut(target, 200),
     )
-    if conn.execute(has_said.limit(1)).first() is None:
-        note(conn, action, target, detail)
+    return conn.execute(noted.limit(1)).first() is not None
 
 
 def page_of_entries(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from app.accounts.people import People
-from app.accounts.tokens import SCOPES, Tokens
+from app.accounts.tokens import USUAL_SCOPES, Tokens
 from app.store import Store
 from config import Config
 
@@ -32,7 +32,7 @@ class Accounts(People, Tokens):
                 made["password"] = password
         if not self.has_tokens():
             try:
-                made["token"] = self.create_token("first", SCOPES)
+                made["token"] = self.create_token("first", USUAL_SCOPES)
             except ValueError:
                 pass  # Another process created it, or a person revoked it.
         return made

@@ -59,6 +59,8 @@ api_tokens = Table(
     # At most some minutes older than the last use.
     Column("last_used_at", UtcDateTime),
     Column("created_by", String(200)),
+    # The users whose memories the tools of MCP read with the token, a JSON list; NULL for none.
+    Column("memory_users", Text),
 )
 
 # Who did what; rows are only added, and removed by age and number.

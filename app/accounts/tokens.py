@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import Connection, Row, func, literal, or_, select, update
 
 from app.accounts import audit
 from app.accounts.tables import api_tokens
@@ -18,13 +19,18 @@ from app.inputs import InputError
 from app.store import Store, StoreError, insert, inserted, utc_now
 from config import Config
 
-SCOPES = ("read", "write", "diagnostics", "memories", "audit")
+# The tools of MCP are off until somebody makes a token for them, so a token has these scopes only
+# if they are named.
+MCP, MCP_WRITE = "mcp", "mcp:write"
+USUAL_SCOPES = ("read", "write", "diagnostics", "memories", "audit")
+SCOPES = (*USUAL_SCOPES, MCP, MCP_WRITE)
 # The scopes whose routes are about projects, so that a token may be limited to some of them.
-PROJECT_SCOPES = frozenset({"read", "write"})
+PROJECT_SCOPES = ("read", "write", MCP, MCP_WRITE)
 TOKEN_PREFIX = "dev_"  # noqa: S105 -- what every token begins with
 # The name of the token that the setting API_TOKEN holds.
 OF_SETTING = "API_TOKEN"
 MAX_TOKENS, MAX_NAME_LENGTH, MAX_PROJECTS = 1000, 100, 50
+MAX_MEMORY_USERS, MAX_MEMORY_USER_LENGTH = 20, 200
 USED_EVERY = timedelta(minutes=5)
 
 
@@ -37,11 +43,13 @@ class Access:
     """What a valid token gives access to.
 
     :param projects: the projects it is limited to, ``None`` for all.
+    :param memory_users: the users whose memories the tools of MCP read.
     """
 
     name: str
     scopes: frozenset[str]
     projects: frozenset[int] | None = None
+    memory_users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class Token:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    memory_users: tuple[str, ...]
 
     def works_at(self, now: datetime) -> bool:
         """Return whether the token is neither revoked nor expired."""
@@ -66,7 +75,7 @@ class Token:
     @property
     def words(self) -> str:
         """What it gives access to, in words."""
-        return _described(self.scopes, self.projects, self.expires_at)
+        return _described(self.scopes, self.projects, self.memory_users, self.expires_at)
 
 
 class Tokens:
@@ -83,7 +92,7 @@ class Tokens:
         """Return what a token gives access to; ``None`` if it is unknown, revoked or expired."""
         configured = self._config.API_TOKEN
         if configured and hmac.compare_digest(configured.encode(), token.encode()):
-            return Access(OF_SETTING, frozenset(SCOPES))
+            return Access(OF_SETTING, frozenset(USUAL_SCOPES))
         now = utc_now()
         with self._store.read() as conn:
             query = select(api_tokens).where(api_tokens.c.token_hash == _digest(token), _valid(now))
@@ -93,7 +102,7 @@ class Tokens:
         self._note_use(row, now)
         projects = _projects(row)
         limited = None if projects is None else frozenset(projects)
-        return Access(row.name, frozenset(row.scopes.split(",")), limited)
+        return Access(row.name, frozenset(row.scopes.split(",")), limited, _memory_users(row))
 
     def token_scopes(self, token: str) -> frozenset[str] | None:
         """Return the scopes of a token; ``None`` if it is unknown, revoked or expired."""
@@ -106,6 +115,13 @@ class Tokens:
             return True
         with self._store.read() as conn:
             query = select(api_tokens.c.id).where(_valid(utc_now())).limit(1)
+            return conn.execute(query).first() is not None
+
+    def has_mcp_token(self) -> bool:
+        """Return whether there is a valid token with the scope ``mcp``."""
+        has_scope = (literal(",") + api_tokens.c.scopes + literal(",")).contains(f",{MCP},")
+        with self._store.read() as conn:
+            query = select(api_tokens.c.id).where(_valid(utc_now()), has_scope).limit(1)
             return conn.execute(query).first() is not None
 
     def list_tokens(self, conn: Connection) -> list[Token]:
@@ -127,17 +143,22 @@ class Tokens:
         scopes: Iterable[str],
         *,
         projects: Iterable[int] | None = None,
+        memory_users: Iterable[str] = (),
         expires_at: datetime | None = None,
     ) -> str:
         """Create a token and return it; the store keeps only its hash.
 
         :param projects: the projects it is limited to, ``None`` for all.
+        :param memory_users: the users whose memories the tools of MCP read.
         :raise TokenError: the name is taken or not valid, a scope is not in :data:`SCOPES`, the
-            time is over, or a token of some projects has another scope than read and write.
+            time is over, a token of some projects has another scope than :data:`PROJECT_SCOPES`,
+            or a memory user is not valid.
         """
         chosen = tuple(dict.fromkeys(scopes))
         limited = None if projects is None else sorted(set(projects))
+        readable = tuple(dict.fromkeys(memory_users))
         _check(name, chosen, limited, expires_at)
+        _check_memory_users(chosen, readable)
         token = TOKEN_PREFIX + secrets.token_urlsafe(32)
         row = {
             "name": name,
@@ -145,6 +166,7 @@ class Tokens:
             "token_hash": _digest(token),
             "scopes": ",".join(chosen),
             "project_ids": None if limited is None else ",".join(map(str, limited)),
+            "memory_users": json.dumps(readable, ensure_ascii=False) if readable else None,
             "created_at": utc_now(),
             "expires_at": expires_at,
         }
@@ -155,7 +177,8 @@ class Tokens:
             row["created_by"] = audit.current_caller().actor[:200]
             if not inserted(conn, insert(conn, api_tokens).values(row)):
                 raise TokenError(f"a token named {name!r} exists already", "name")
-            audit.note(conn, "token_created", name, _described(chosen, limited, expires_at))
+            about = _described(chosen, limited, readable, expires_at)
+            audit.note(conn, "token_created", name, about)
         return token
 
     def revoke_token(self, name: str) -> bool:
@@ -201,19 +224,38 @@ def _check(
         raise TokenError(f"at least one of {', '.join(SCOPES)} is expected", "scopes")
     if projects is not None and not 0 < len(projects) <= MAX_PROJECTS:
         raise TokenError(f"1 to {MAX_PROJECTS} projects are expected", "projects")
-    if projects is not None and not PROJECT_SCOPES.issuperset(scopes):
-        text = "a token of some projects has the scopes read and write only"
+    if projects is not None and not set(PROJECT_SCOPES).issuperset(scopes):
+        text = f"a token of some projects has only the scopes {', '.join(PROJECT_SCOPES)}"
         raise TokenError(text, "scopes")
+    if MCP_WRITE in scopes and MCP not in scopes:
+        raise TokenError(f"the scope {MCP_WRITE} needs the scope {MCP}", "scopes")
     if expires_at is not None and expires_at <= utc_now():
         raise TokenError("a time in the future is expected", "expires_at")
 
 
+def _check_memory_users(scopes: tuple[str, ...], names: tuple[str, ...]) -> None:
+    if names and MCP not in scopes:
+        raise TokenError(f"memory users are those of the scope {MCP}", "memory_users")
+    if len(names) > MAX_MEMORY_USERS:
+        raise TokenError(f"at most {MAX_MEMORY_USERS} users are expected", "memory_users")
+    longest = MAX_MEMORY_USER_LENGTH
+    if not all(0 < len(name.strip()) <= len(name) <= longest for name in names):
+        raise TokenError(f"names of 1 to {longest} characters are expected", "memory_users")
+    if not all(name.isprintable() for name in names):
+        raise TokenError("names without control characters are expected", "memory_users")
+
+
 def _described(
-    scopes: Iterable[str], projects: Iterable[int] | None, expires_at: datetime | None
+    scopes: Iterable[str],
+    projects: Iterable[int] | None,
+    memory_users: Iterable[str],
+    expires_at: datetime | None,
 ) -> str:
     parts = [f"scopes {', '.join(scopes)}"]
     if projects is not None:
         parts.append(f"projects {', '.join(map(str, projects))}")
+    if memory_users:
+        parts.append(f"memories of {', '.join(memory_users)}")
     if expires_at is not None:
         parts.append(f"until {expires_at:%Y-%m-%d}")
     return "; ".join(parts)
@@ -223,6 +265,10 @@ def _projects(row: Row[Any]) -> tuple[int, ...] | None:
     if row.project_ids is None:
         return None
     return tuple(int(number) for number in str(row.project_ids).split(","))
+
+
+def _memory_users(row: Row[Any]) -> tuple[str, ...]:
+    return tuple(json.loads(row.memory_users)) if row.memory_users else ()
 
 
 def _shown(row: Row[Any]) -> Token:
@@ -237,6 +283,7 @@ def _shown(row: Row[Any]) -> Token:
         row.expires_at,
         row.last_used_at,
         row.revoked_at,
+        _memory_users(row),
     )
 
 

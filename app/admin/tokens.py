@@ -6,7 +6,13 @@ from datetime import timedelta
 
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import SelectChoice, SelectField, SelectMultipleField, StringField
+from wtforms import (
+    SelectChoice,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
 from wtforms.validators import InputRequired, Length
 
 from app.accounts import SCOPES
@@ -24,6 +30,8 @@ SUMMARIES = {
     "diagnostics": "test errors",
     "memories": "/memories",
     "audit": "the audit log",
+    "mcp": "tools at /mcp that read",
+    "mcp:write": "tools at /mcp that resolve, ignore, assign, comment and replay, beside mcp",
 }
 DAYS = {"": "never", "7": "in 7 days", "30": "in 30 days", "90": "in 90 days", "365": "in a year"}
 SHOWN_PROJECTS = 200
@@ -40,6 +48,11 @@ class TokenForm(ModelForm):
     )
     scopes = SelectMultipleField("Scopes", choices=[SelectChoice(name, name) for name in SCOPES])
     projects = SelectMultipleField("Projects", coerce=int)
+    memory_users = TextAreaField(
+        "Memories of",
+        description="Users whose memories the tools at /mcp read, one a line; needs the scope mcp.",
+        render_kw={"rows": 2},
+    )
     days = SelectField(
         "Expires", choices=[SelectChoice(*one) for one in DAYS.items()], default="90"
     )
@@ -88,12 +101,17 @@ def _empty(names: dict[int, str]) -> TokenForm:
     return form
 
 
+def _lines(text: str | None) -> list[str]:
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
 def _made(form: TokenForm) -> str | None:
     try:
         return current_accounts().create_token(
             (form.name.data or "").strip(),
             form.scopes.data or (),
             projects=form.projects.data or None,
+            memory_users=_lines(form.memory_users.data),
             expires_at=utc_now() + timedelta(days=int(form.days.data)) if form.days.data else None,
         )
     except TokenError as error:

@@ -1,4 +1,4 @@
-"""The ingest routes of SDKs in the OpenAPI document; their views are in :mod:`app.ingest`."""
+"""Routes of other packages in the OpenAPI document: :mod:`app.ingest` for SDKs, :mod:`app.mcp`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ _ANSWERS = {
     "`Retry-After` says when to try again.",
     508: "The DSN leads back to this service.",
 }
+MCP = "/mcp"
+# These are errors of JSON-RPC.
+_REFUSALS = {
+    400: "The body is no JSON or no message, or its version is not known.",
+    401: "A token is needed, or the one that was sent does not work.",
+    403: "The token lacks the scope, or a page of another site asks.",
+    404: "MCP is off, since no token has the scope; or there is no such method.",
+    406: "The client accepts no JSON.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    503: "The store does not answer.",
+}
 _MEMBERS = {
     200: {"id": {"type": "string"}},
     0: {"detail": {"type": "string"}, "causes": {"type": "array", "items": {"type": "string"}}},
@@ -35,6 +47,39 @@ def paths() -> dict[str, dict[str, Any]]:
                 "send_reports", "Keep what a policy of a page blocked", "application/csp-report"
             )
         },
+    }
+
+
+def tools() -> dict[str, dict[str, Any]]:
+    """Return the path item of MCP."""
+    schema = {"type": "object", "properties": {"jsonrpc": {"type": "string"}}}
+    answers = {200: "The answer of JSON-RPC; a tool that failed says so within.", **_REFUSALS}
+    return {
+        MCP: {
+            "post": {
+                "operationId": "mcp",
+                "summary": "Carry out a message of the Model Context Protocol",
+                "tags": ["mcp"],
+                "description": "Tools for language models. Scope of the token: `mcp`; for tools "
+                "that change something `mcp:write`, too.",
+                "security": [{"token": []}],
+                "parameters": [],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": schema}},
+                },
+                "responses": {
+                    "202": {"description": "A notification, which has no answer."},
+                    **{
+                        str(status): {
+                            "description": text,
+                            "content": {"application/json": {"schema": schema}},
+                        }
+                        for status, text in answers.items()
+                    },
+                },
+            }
+        }
     }
 
 

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
-from app.memory import current_memories, records
-from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch, NewMemory, OfScope
+from app.memory import current_memories, history, records
+from app.memory.inputs import (
+    MemoryBody,
+    MemoryFilter,
+    MemoryPatch,
+    MemorySearch,
+    NewMemory,
+    OfScope,
+)
 from app.memory.observed import operation
 from app.web import access
 from app.web.current import current_store
@@ -58,6 +65,24 @@ class StoredMemory(Memory):
     scrubbed: list[dict[str, str]]
 
 
+class MemoryChange(ApiModel):
+    """A change of a memory: `before` and `after` have the fields that it changed.
+
+    `by` is a user, `token:NAME`, `loopback` or `command line`.
+    """
+
+    at: datetime
+    by: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+class MemoryHistory(ApiModel):
+    """The changes of a memory, newest first."""
+
+    history: list[MemoryChange]
+
+
 class MemoryHit(Memory):
     """A result of a search; `score` is the cosine similarity, 1 for the same meaning."""
 
@@ -94,7 +119,7 @@ def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
     :raise 409: the user has the largest allowed number of memories.
     """
     stored = current_memories().add(body.scope, body)
-    return _stored(stored), 201 if stored.is_new else 200
+    return stored_memory(stored), 201 if stored.is_new else 200
 
 
 @route("POST /memories/search", access.remembers)
@@ -139,6 +164,21 @@ def get_memory(memory_id: str, query: Whose) -> Memory:
     return _shown(or_404(row, UNKNOWN))
 
 
+@route("GET /memories/<memory_id>/history", access.remembers)
+def get_memory_history(memory_id: str, query: Whose) -> MemoryHistory:
+    """Return the last 20 changes of a memory, newest first, of the last 90 days.
+
+    When it was stored is its `created_at`. The history is deleted with the memory.
+
+    :raise 404: the user, agent or run has no memory with this id.
+    """
+    id = _id(memory_id)
+    with operation("history", query.user_id, id=id), current_store().read() as conn:
+        row = or_404(records.find(conn, query.scope, id), UNKNOWN)
+        changes = history.changes_of(conn, row)
+    return MemoryHistory(history=[MemoryChange.of(change) for change in changes])
+
+
 @route("PUT /memories/<memory_id>", access.remembers)
 def put_memory(memory_id: str, query: Whose, body: MemoryBody) -> StoredMemory:
     """Replace a memory as a whole; it keeps its id, its agent and its run.
@@ -146,8 +186,21 @@ def put_memory(memory_id: str, query: Whose, body: MemoryBody) -> StoredMemory:
     :raise 404: the user, agent or run has no memory with this id.
     :raise 409: another memory of the same user, agent and run has this content.
     """
-    stored = current_memories().change(query.scope, _id(memory_id), body)
-    return _stored(or_404(stored, UNKNOWN))
+    stored = current_memories().change(query.scope, _id(memory_id), body.model_dump())
+    return stored_memory(or_404(stored, UNKNOWN))
+
+
+@route("PATCH /memories/<memory_id>", access.remembers)
+def patch_memory(memory_id: str, query: Whose, body: MemoryPatch) -> StoredMemory:
+    """Change fields of a memory; it keeps its id, its agent and its run.
+
+    A field that is not given stays as it is; `null` clears a field. All of the memory is scrubbed.
+
+    :raise 404: the user, agent or run has no memory with this id.
+    :raise 409: another memory of the same user, agent and run has this content.
+    """
+    stored = current_memories().change(query.scope, _id(memory_id), body.changes())
+    return stored_memory(or_404(stored, UNKNOWN))
 
 
 @route("DELETE /memories/<memory_id>", access.remembers)
@@ -166,7 +219,8 @@ def _id(given: str) -> str:
         raise FieldErrors([{"field": "id", "message": "a UUID is expected"}]) from None
 
 
-def _stored(stored: Stored) -> StoredMemory:
+def stored_memory(stored: Stored) -> StoredMemory:
+    """Return the answer for a memory that was just stored."""
     return StoredMemory.of(
         stored.row,
         indexed=stored.indexed,

@@ -57,7 +57,7 @@ def document() -> dict[str, Any]:
                     paths[path][method]["description"] += f" {NULL_CLEARS}"
         bodies = (*operation.answers.values(), operation.body)
         models |= {model for model in bodies if model and not isinstance(model, str)}
-    paths |= doors.paths()
+    paths |= doors.paths() | doors.tools()
     _, schemas = models_json_schema(
         [(model, "serialization") for model in sorted(models, key=lambda model: model.__name__)],
         ref_template=REFERENCE,
@@ -87,7 +87,10 @@ def _operation(operation: Operation, rule: str, endpoint: str) -> dict[str, Any]
         },
     }
     description = [operation.description] if operation.description else []
-    if operation.body:
+    if isinstance(operation.body, str):
+        content = {operation.body: {"schema": {"type": "string"}}}
+        result["requestBody"] = {"required": True, "content": content}
+    elif operation.body:
         content = {"application/json": {"schema": _reference(operation.body)}}
         result["requestBody"] = {"required": not operation.body.is_optional, "content": content}
     if guard and guard.scope:

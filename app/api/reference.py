@@ -15,7 +15,7 @@ from app.web import access
 MAX_LENGTH = 200
 # A search that finds no more than this many operations shows them open.
 OPEN = 5
-LABELS = {"ingest": "Ingest (for SDKs)", "diagnostics": "Test errors"}
+LABELS = {"ingest": "Ingest (for SDKs)", "diagnostics": "Test errors", "mcp": "MCP"}
 
 
 class Entry(NamedTuple):

@@ -58,7 +58,7 @@ def read_query(model: type[Model]) -> Model:
 
     :raise FieldErrors: a parameter is wrong or unknown (422).
     """
-    return _validated(model, request.args.to_dict())
+    return validated(model, request.args.to_dict())
 
 
 def number_after(page: Page) -> str | None:
@@ -77,12 +77,16 @@ def first_page(rows: Sequence[Row], limit: int, number: str = "id") -> tuple[lis
 
 
 def _checked(model: type[JsonBody], values: dict[str, Any]) -> JsonBody:
-    body = _validated(model, values)
+    body = validated(model, values)
     token_projects.check_body(body)
     return body
 
 
-def _validated(model: type[Model], values: dict[str, Any]) -> Model:
+def validated(model: type[Model], values: Any) -> Model:
+    """Return values as a model.
+
+    :raise FieldErrors: a field is wrong (422).
+    """
     try:
         return model.model_validate(values)
     except ValidationError as error:

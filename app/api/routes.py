@@ -50,13 +50,14 @@ class Operation:
 
     :param tag: the section of the OpenAPI document.
     :param answers: by HTTP status.
+    :param body: the model of a JSON body, or the media type of a body that the view reads itself.
     :param errors: HTTP statuses that are answered with problem details.
     """
 
     tag: str
     summary: str
     description: str
-    body: type[Body] | None
+    body: type[Body] | str | None
     query: type[Query] | None
     answers: dict[int, Answer]
     errors: set[int]
@@ -79,6 +80,7 @@ class Routes:
         status: int = 200,
         also: int | None = None,
         media: str | None = None,
+        takes: str | None = None,
     ) -> Callable[[View], View]:
         """Return a decorator that makes a function the view of an address.
 
@@ -87,6 +89,7 @@ class Routes:
         :param status: HTTP status of the answer; a view that returns nothing answers 204.
         :param also: another HTTP status of the answer; such a view returns model and status.
         :param media: media type of an answer that is not JSON; the default is bytes.
+        :param takes: media type of a body that is not JSON and that the view reads itself.
         """
         method, path = address.split()
 
@@ -107,10 +110,10 @@ class Routes:
                 self.tag,
                 summary,
                 description,
-                body,
+                body or takes,
                 query,
                 answers=_answers(media or hints["return"], status, also),
-                errors=raised.union(_errors(rule, "<" in path, body, query)),
+                errors=raised.union(_errors(rule, "<" in path, body or takes, query)),
             )
             bp.add_url_rule(path, view.__name__, rule(respond), methods=[method])
             return view
@@ -131,7 +134,10 @@ def _is_model(kind: Any) -> bool:
 
 
 def _errors(
-    rule: access.Rule, has_parameters: bool, body: type[Body] | None, query: type[Query] | None
+    rule: access.Rule,
+    has_parameters: bool,
+    body: type[Body] | str | None,
+    query: type[Query] | None,
 ) -> Iterator[int]:
     if rule.scope:
         yield from (400, 401, 403)

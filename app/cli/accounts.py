@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 
 from app.accounts import SCOPES
 from app.accounts.roles import ROLES
-from app.accounts.tokens import PROJECT_SCOPES
+from app.accounts.tokens import PROJECT_SCOPES, USUAL_SCOPES
 from app.inputs import InputError
 from app.output import say, usage_error
 from app.projects import find_project
@@ -123,26 +123,41 @@ def plural(sessions: int) -> str:
 @token_group.command("create")
 @click.argument("name")
 @click.option(
-    "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="By default all of them."
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    help="By default all of them but mcp and mcp:write.",
 )
 @click.option(
     "--project",
     "projects",
     multiple=True,
     type=click.IntRange(min=1),
-    help="The id of a project that it is limited to; the scopes are then read and write.",
+    help="The id of a project that it is limited to; the usual scopes are then read and write.",
+)
+@click.option(
+    "--memory-user",
+    "memory_users",
+    multiple=True,
+    help="A user whose memories the tools of MCP read with it; needs the scope mcp.",
 )
 @click.option("--days", type=click.IntRange(1, 3650), help="How long it works, by default always.")
 def create_token(
-    name: str, scopes: tuple[str, ...], projects: tuple[int, ...], days: int | None
+    name: str,
+    scopes: tuple[str, ...],
+    projects: tuple[int, ...],
+    memory_users: tuple[str, ...],
+    days: int | None,
 ) -> None:
     """Create an API token and print it. It is shown only once."""
-    usual = sorted(PROJECT_SCOPES) if projects else SCOPES
+    usual = [scope for scope in USUAL_SCOPES if not projects or scope in PROJECT_SCOPES]
     with _usage_errors():
         token = current_accounts().create_token(
             name,
             scopes or usual,
             projects=_known(projects) if projects else None,
+            memory_users=memory_users,
             expires_at=utc_now() + timedelta(days=days) if days else None,
         )
     say(token)

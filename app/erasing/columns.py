@@ -77,6 +77,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "user_sessions": {"address": _USERS},
     "audit_log": {"address": _USERS},
     "memory_users": {"user_id": _MEMORIES},
+    "memory_changes": {"before": _MEMORIES},
     "memories": dict.fromkeys(
         (
             *("user_id", "agent_id", "run_id", "digest"),
@@ -94,7 +95,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "users": ("username",),
     "user_sessions": ("username",),
     "audit_log": ("actor",),
-    "api_tokens": ("name", "created_by"),
+    "api_tokens": ("name", "created_by", "memory_users"),
     "projects": ("name", "source_url"),
     "project_keys": ("label",),
     "alert_channels": ("name", "address", "template", "created_by"),
@@ -103,6 +104,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "delivery_actions": ("actor",),
     "issues": ("assigned_to", "ignored_by"),
     "transitions": ("actor",),
+    "memory_changes": ("actor",),
     "events": ("ignored_by",),
     "releases": ("announced_by",),
     "notice_sendings": ("channel_name",),
@@ -185,6 +187,7 @@ NONE: dict[str, dict[str, str]] = {
         "model": "the name of an embedder",
         "indexed_in": "the name of an index",
     },
+    "memory_changes": {"memory_id": "the id of a memory"},
     "memory_removals": {
         "id": "the id of a removed memory, until the index has removed it",
         "index_name": "the name of an index",

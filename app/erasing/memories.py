@@ -1,4 +1,5 @@
-"""Memories: all of a user who is the person; in those of others, the identifier is replaced.
+"""Memories: all of a user who is the person; in those of others, the identifier is replaced. A
+history of changes that has it is deleted as a whole.
 
 SQL is changed first. Qdrant, if there is one, removes what was removed by the same note that any
 removal leaves; a rewritten memory gets a new vector from the background task. Until then, no search
@@ -14,10 +15,10 @@ from sqlalchemy import Connection, Row, select
 
 from app.erasing.rows import fitting, is_row, pages
 from app.erasing.task import Task
-from app.memory import records
+from app.memory import history, records
 from app.memory.content import digest_of
 from app.memory.scope import Scope
-from app.memory.tables import memories, memory_users
+from app.memory.tables import memories, memory_changes, memory_users
 
 IN_INDEX = "Qdrant removes the memories in the background, usually within a minute"
 TEXTS = ("agent_id", "run_id", "content", "kind", "tags", "metadata")
@@ -34,6 +35,11 @@ def erase_memories(task: Task, index_name: Callable[[], str | None]) -> None:
     # Read the others first: those of the person are removed with all their texts.
     for user_id in users:
         _erase_user(task, user_id, index_name)
+    for rows in pages(task, memory_changes, ("memory_id", "before")):
+        task.report.counts["memories"] += len(rows)
+        if not task.is_dry:
+            with task.write() as conn:
+                history.remove_of(conn, [row.memory_id for row in rows])
     for rows in pages(task, memories, ("user_id", *TEXTS)):
         others = [row for row in rows if row.user_id not in users]
         task.report.counts["memories"] += len(others)

@@ -18,6 +18,7 @@ import app.alerts.tables
 import app.delivery.tables
 import app.erasing.tables
 import app.issues.tables
+import app.memory.tables
 import app.projects.tables
 import app.stats.declared
 import app.stats.tables  # noqa: F401

@@ -2,13 +2,15 @@
 
     inputs      the fields of requests and their checks                    pure
     content     when two texts are the same, and the id of a content       pure
-    tables      memories, users, and removals that an index has not done yet
+    tables      memories, users, changes, and removals that an index has not done yet
     records     rows: store, change, list and remove memories, and sweep expired ones
+    history     the last changes of each memory
     rows        the rows that the exact index reads
     gate        calls the index, and stops calling it for a moment after a failure
     upkeep      updates vectors and index from SQL: missed writes, another model
     task        the task that runs the upkeep and sweeps expired memories
     observed    the context, metrics and log line of each operation
+    transfer    export and import as NDJSON
     service     Memories: the operations that routes and pages call
     extension   registers the service with the application
     status      the state of the service, for health, status page and metrics

@@ -2,6 +2,7 @@
 
 Refused
 ├── SameContent   another memory of the user has the same content
+├── Contended     other requests change the memory all the time
 └── TooMany       the user has the largest number of memories
 """
 
@@ -23,6 +24,10 @@ class SameContent(Refused):
     def __init__(self, id: str) -> None:
         super().__init__(f"the memory {id} has this content: change or delete that one")
         self.id = id
+
+
+class Contended(Refused):
+    """Other requests changed the memory each time that this one tried to."""
 
 
 class TooMany(Refused):

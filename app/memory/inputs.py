@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
+import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from app.inputs import Body, Filter
+from app.inputs import Body, Filter, PatchBody, unchanged
 from app.memory.scope import Scope
 from app.store import utc_now
 
@@ -23,6 +24,8 @@ MAX_TAG = 64
 MAX_TAGS = 32
 MAX_METADATA_BYTES = 16 * 1024
 MAX_DEPTH = 8
+MAX_BATCH = 100
+FIRST_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 # One day before the calendar ends, so that no time zone moves it beyond the end.
 LAST_MOMENT = datetime(9999, 12, 30, tzinfo=UTC)
 
@@ -49,6 +52,13 @@ def _once(tags: list[str]) -> list[str]:
 def _moment(value: object) -> object:
     if value is None:
         return None
+    moment = _with_offset(value)
+    if not utc_now() < moment < LAST_MOMENT:
+        raise ValueError("a moment that is still to come is expected")
+    return moment
+
+
+def _with_offset(value: object) -> datetime:
     try:
         moment = _MOMENT.validate_strings(value) if isinstance(value, str) else None
     except ValueError:
@@ -56,12 +66,27 @@ def _moment(value: object) -> object:
     # Strict JSON has no dates, so the text is converted here. A number is not accepted.
     if moment is None or moment.tzinfo is None or str(value).strip().lstrip("-").isdigit():
         raise ValueError("a date and time with an offset is expected, such as 2030-01-31T12:00:00Z")
-    if not utc_now() < moment < LAST_MOMENT:
-        raise ValueError("a moment that is still to come is expected")
+    if not FIRST_MOMENT < moment < LAST_MOMENT:
+        raise ValueError("a moment after 1970 is expected")
     return moment.astimezone(UTC)
 
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(datetime, config=ConfigDict(defer_build=True))
+
+
+def _past(value: object) -> object:
+    moment = None if value is None else _with_offset(value)
+    # The clocks of two machines differ a little.
+    if moment is not None and moment > utc_now() + timedelta(days=1):
+        raise ValueError("a moment that is over is expected")
+    return moment
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise ValueError("a UUID is expected") from None
 
 
 def _metadata(values: dict[str, Any]) -> dict[str, Any]:
@@ -131,6 +156,10 @@ ExpiresAt = Annotated[
 ]
 
 
+MemoryId = Annotated[str, AfterValidator(_uuid)]
+PastMoment = Annotated[datetime, BeforeValidator(_past)]
+
+
 class _LargeBody(Body):
     # Room for content in escapes, with six bytes for a character, and for metadata.
     max_bytes = 256 * 1024
@@ -144,6 +173,24 @@ class MemoryBody(_LargeBody):
     tags: Tags = []
     metadata: Metadata = {}
     expires_at: ExpiresAt | None = None
+
+
+class MemoryPatch(PatchBody):
+    """What to change in a memory."""
+
+    max_bytes = _LargeBody.max_bytes
+
+    content: Content = unchanged()
+    kind: Kind | None = None
+    tags: Tags | None = None
+    metadata: Metadata | None = None
+    expires_at: ExpiresAt | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Return the given fields with their new values; tags and metadata become empty."""
+        empty: dict[str, Any] = {"tags": [], "metadata": {}}
+        given = super().changes()
+        return {name: empty.get(name) if value is None else value for name, value in given.items()}
 
 
 class OfScope(BaseModel):
@@ -161,6 +208,22 @@ class OfScope(BaseModel):
 
 class NewMemory(MemoryBody, OfScope):
     """The memory to store, and whose it is."""
+
+
+class ImportedMemory(NewMemory):
+    """A line of an import: a memory with the id and the times that it had where it comes from."""
+
+    id: MemoryId | None = None
+    created_at: PastMoment | None = None
+    updated_at: PastMoment | None = None
+
+
+class MemoryBatch(Body):
+    """The memories to store, each as for `POST /memories`."""
+
+    # Each is checked for itself, so that a wrong one does not keep the others from being stored.
+    memories: Annotated[list[Any], Field(min_length=1, max_length=MAX_BATCH)]
+    max_bytes = 4 * 1024 * 1024
 
 
 class MemorySearch(_LargeBody, OfScope):

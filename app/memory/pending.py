@@ -27,6 +27,7 @@ _COLUMNS = (
     *(_OF[name] for name in ("vector", "kind", "tags", "created_at")),
     _OF.expires_at,
     _OF.version,
+    _OF.model,
 )
 
 
@@ -62,7 +63,7 @@ def lacking(conn: Connection, name: str, model: str, limit: int = BATCH_SIZE) ->
     """
     # The model is not a condition of the query: with it SQLite would read all memories.
     rows: list[Row[Any]] = list(
-        conn.execute(select(*_COLUMNS, _OF.model).where(_is_not_in(name)).limit(limit))
+        conn.execute(select(*_COLUMNS).where(_is_not_in(name)).limit(limit))
     )
     return [row for row in rows if row.model == model]
 

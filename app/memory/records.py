@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.memory import history
 from app.memory.content import NAMESPACE, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
 from app.memory.inputs import EVERYTHING, MemoryBody, MemoryFilter
@@ -44,9 +45,9 @@ BATCH_SIZE = 500
 
 _OF = memories.c
 # The columns that readers get, without the vector, which takes a kilobyte.
-SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector", "model"))
+SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector"))
 
-_BY_IDS = select(*SHOWN, _OF.vector, _OF.model).where(_OF.id.in_(bindparam("ids", expanding=True)))
+_BY_IDS = select(*SHOWN, _OF.vector).where(_OF.id.in_(bindparam("ids", expanding=True)))
 
 
 class Embedding(NamedTuple):
@@ -56,11 +57,26 @@ class Embedding(NamedTuple):
     model: str
 
 
+# What a memory has until the upkeep embeds it: no vector, of no model.
+NO_EMBEDDING = Embedding(b"", "")
+
+
 class Kept(NamedTuple):
     """A stored memory, and whether it is new."""
 
     row: Row[Any]
     is_new: bool
+
+
+class Origin(NamedTuple):
+    """Where an imported memory comes from: its id and times there. ``None`` makes a new one."""
+
+    id: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+HERE = Origin()
 
 
 class UserCount(NamedTuple):
@@ -126,6 +142,19 @@ def list_memories(
     return list(conn.execute(query.order_by(_OF.seq.desc()).limit(limit)))
 
 
+def list_oldest(
+    conn: Connection, scope: Scope | None, *, after: int = 0, limit: int = 500
+) -> list[Row[Any]]:
+    """Return the memories of a scope, or of all users, oldest first.
+
+    :param after: return only memories with a larger ``seq`` than this.
+    """
+    query = select(*SHOWN).where(_OF.seq > after, alive(utc_now()))
+    if scope is not None:
+        query = query.where(in_scope(scope))
+    return list(conn.execute(query.order_by(_OF.seq).limit(limit)))
+
+
 def count(conn: Connection, user_id: str) -> int:
     """Return how many memories a user has, without expired ones."""
     # Few memories have expired and are not swept yet, so the query should find them by their time.
@@ -186,64 +215,90 @@ def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
 
 
 def keep(
-    conn: Connection, scope: Scope, body: MemoryBody, embedding: Embedding, given: frozenset[str]
+    conn: Connection,
+    scope: Scope,
+    body: MemoryBody,
+    embedding: Embedding | None,
+    given: frozenset[str],
+    origin: Origin = HERE,
 ) -> Kept:
     """Store a memory. The same content in the same scope keeps its id and gets the given fields.
 
+    Nothing is written before an error is raised, so further memories can be stored in the same
+    transaction.
+
+    :param embedding: ``None`` if the embedder does not work. An existing memory keeps its vector.
     :param given: names of the fields that replace those of an existing memory.
+    :param origin: the id and the times of a new memory, if it is imported. The id is taken if no
+        other memory has it.
     :raise TooMany: the user has the largest number of memories.
     """
     now, digest = utc_now(), digest_of(scope, body.content)
     user_id = scope.user_id
     same = _by_digest(conn, user_id, digest)
-    values = _values(body, embedding, now)
+    values = _values(body, now) | (embedding._asdict() if embedding else {})
     if same is None:
+        _check_room(conn, user_id)
         version = _count(conn, user_id, 1)
-        values |= {
-            "id": _free_id(conn, id_of(scope, body.content)),
+        wanted = origin.id or id_of(scope, body.content)
+        created = min(origin.created_at or now, now)
+        values |= (embedding or NO_EMBEDDING)._asdict() | {
+            "id": _free_id(conn, wanted),
             **scope._asdict(),
             "digest": digest,
-            "created_at": now,
+            "created_at": created,
+            "updated_at": max(created, min(origin.updated_at or now, now)),
             "version": version,
         }
         made = conn.execute(memories.insert().values(values).returning(*SHOWN)).one()
         return Kept(made, True)
     is_new = same.expires_at is not None and same.expires_at <= now
+    before = conn.execute(select(*SHOWN).where(_OF.id == same.id)).one()
     if is_new:  # It had expired, so no reader could see it; it was only not swept yet.
         values |= {"created_at": now}
+        history.remove_of(conn, [same.id])
     else:
         names = {"kind", "tags", "metadata", "expires_at"} - given | {"content"}
         values = {name: value for name, value in values.items() if name not in names}
-    return Kept(_change(conn, user_id, same.id, values), is_new)
+    row = _change(conn, user_id, same.id, values)
+    if not is_new:
+        history.note(conn, before, row)
+    return Kept(row, is_new)
 
 
 def change(
     conn: Connection,
-    scope: Scope,
-    id: str,
+    read: Row[Any],
     body: MemoryBody,
-    embedding: Embedding,
+    embedding: Embedding | None,
     index_name: str | None,
 ) -> Row[Any] | None:
-    """Replace the content of a memory. Return the memory, ``None`` if there is no such memory.
+    """Replace the fields of a memory. It stays a memory of its agent and run.
 
-    It stays a memory of its agent and run.
-
+    :param read: the memory as it was read.
+    :param embedding: ``None`` if there is no new vector. With the same content it keeps its vector.
     :param index_name: name of the present index, as for :func:`remove`.
+    :return: the memory, ``None`` if it was changed or removed since it was read.
     :raise SameContent: another memory of the same user, agent and run has this content.
     """
-    present = find(conn, scope, id)
-    if present is None:
+    scope, now = scope_of(read), utc_now()
+    present = find(conn, scope, read.id)
+    if present is None or present.version != read.version:
         return None
-    user_id, digest = scope.user_id, digest_of(scope_of(present), body.content)
-    same = _by_digest(conn, user_id, digest)
-    now = utc_now()
-    if same is not None and same.id != id:
+    digest = digest_of(scope, body.content)
+    same = _by_digest(conn, scope.user_id, digest)
+    if same is not None and same.id != read.id:
         if same.expires_at is None or same.expires_at > now:
             raise SameContent(same.id)
         _remove(conn, scope, [same.id], index_name)
-    values = _values(body, embedding, now) | {"digest": digest}
-    return _change(conn, user_id, id, values)
+    values = _values(body, now) | {"digest": digest}
+    if embedding is not None:
+        values |= embedding._asdict()
+    elif same is None or same.id != read.id:
+        values |= NO_EMBEDDING._asdict()
+    row = _change(conn, scope.user_id, read.id, values)
+    history.note(conn, read, row)
+    return row
 
 
 def remove(conn: Connection, scope: Scope, id: str, index_name: str | None) -> bool:
@@ -304,13 +359,11 @@ def rewrite(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> 
 
     :param values: the new columns, with the digest of the content.
     """
-    embedding = {"vector": b"", "model": ""}
-    if "content" not in values:
-        embedding = {}
+    embedding = NO_EMBEDDING._asdict() if "content" in values else {}
     _change(conn, user_id, id, {**values, **embedding})
 
 
-def _values(body: MemoryBody, embedding: Embedding, now: datetime) -> dict[str, Any]:
+def _values(body: MemoryBody, now: datetime) -> dict[str, Any]:
     return {
         "content": body.content,
         "kind": body.kind,
@@ -318,7 +371,6 @@ def _values(body: MemoryBody, embedding: Embedding, now: datetime) -> dict[str, 
         "metadata": body.metadata,
         "expires_at": body.expires_at,
         "updated_at": now,
-        **embedding._asdict(),
     }
 
 
@@ -334,6 +386,7 @@ def _remove(conn: Connection, scope: Scope, ids: Sequence[str], index_name: str 
 
 def _delete(conn: Connection, user_id: str, own: Any, index_name: str | None) -> None:
     _note_removals(conn, own, index_name)
+    history.remove_of(conn, select(_OF.id).where(own))
     gone = conn.execute(delete(memories).where(own)).rowcount
     if gone:
         _count(conn, user_id, -gone)
@@ -342,6 +395,15 @@ def _delete(conn: Connection, user_id: str, own: Any, index_name: str | None) ->
 def _by_digest(conn: Connection, user_id: str, digest: str) -> Any:
     query = select(_OF.id, _OF.expires_at)
     return conn.execute(query.where(_OF.user_id == user_id, _OF.digest == digest)).first()
+
+
+def _check_room(conn: Connection, user_id: str) -> None:
+    of = memory_users.c
+    if (conn.scalar(select(of.memories).where(of.user_id == user_id)) or 0) >= MAX_PER_USER:
+        raise TooMany(
+            f"the user has {MAX_PER_USER} memories, the most that are kept: delete some, or have"
+            " some expire"
+        )
 
 
 def _free_id(conn: Connection, id: str) -> str:
@@ -360,11 +422,6 @@ def _count(conn: Connection, user_id: str, more: int) -> int:
     new = {"user_id": user_id, "version": now_us, "memories": more}
     statement = upsert(conn, memory_users, new, version=_later_version, memories=added)
     row = conn.execute(statement.returning(of.version, of.memories)).one()
-    if row.memories > MAX_PER_USER and more > 0:
-        raise TooMany(
-            f"the user has {MAX_PER_USER} memories, the most that are kept: delete some, or have"
-            " some expire"
-        )
     if row.memories <= 0:
         conn.execute(delete(memory_users).where(of.user_id == user_id))
     return int(row.version)

@@ -1,8 +1,8 @@
 """Memories: the operations that routes, pages and commands call.
 
 Every change is written to SQL first, and is safe from then on. If there is a separate index, the
-request then writes to the index too, with a time limit. If this fails, the background task repeats
-it.
+request then writes to the index too, with a time limit. If this fails, or if the embedder makes no
+vector, the background task repeats it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ from sqlalchemy import Row
 
 from app.accounts import audit
 from app.memory import pending, records
-from app.memory.content import without_secrets
+from app.memory.content import normalise, without_secrets
+from app.memory.errors import Contended, Refused
 from app.memory.gate import Gate
 from app.memory.inputs import MemoryBody, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
 from app.memory.scope import Scope, scope_of
 from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
-from app.memory.vectors.errors import IndexFailure
+from app.memory.vectors.errors import EmbedderUnavailable, IndexFailure, VectorError
 from app.memory.vectors.exact import ExactIndex
 from app.memory.vectors.index import Index, Match, Query, Space, Vector
 from app.memory.vectors.packing import pack, unpack
@@ -39,6 +40,8 @@ log = logging.getLogger("app.memory")
 
 # Two sentences that differ in one or two words have this score.
 DUPLICATE_SCORE = 0.95
+# A change is tried again if another request changed the memory meanwhile.
+CHANGE_TRIES = 5
 
 
 class Stored(NamedTuple):
@@ -129,39 +132,59 @@ class Memories:
     def add(self, scope: Scope, body: MemoryBody) -> Stored:
         """Store a memory without its secrets. The same content of the same scope keeps its id.
 
+        If the embedder does not work, the memory is stored without a vector, and the upkeep makes
+        it later.
+
         :param body: if the memory exists already, the given fields replace its fields.
-        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
         :raise app.memory.errors.TooMany: the user has the largest number of memories.
         """
-        given = frozenset(body.model_fields_set)
         with operation("add", scope.user_id, characters=len(body.content)) as facts:
-            body, scrubbed = without_secrets(body, self.scrubber)
-            space, vector = self._embed(body.content)
-            embedding = records.Embedding(pack(vector), space.model)
-            with self.store.write() as conn:
-                kept = records.keep(conn, scope, body, embedding, given)
-            duplicate = self._near(space, vector, kept.row)
-            indexed = self._put(space, kept.row.id)
-            facts |= {"id": kept.row.id, "is_new": kept.is_new, "indexed": indexed}
-            return Stored(kept.row, kept.is_new, indexed, duplicate, scrubbed)
+            [stored] = self._add_all([(scope, body)])
+            if isinstance(stored, Refused):
+                raise stored
+            facts |= {"id": stored.row.id, "is_new": stored.is_new, "indexed": stored.indexed}
+            return stored
 
-    def change(self, scope: Scope, id: str, body: MemoryBody) -> Stored | None:
-        """Replace a memory, without secrets. Return ``None`` if the scope has no such memory.
+    def add_all(self, items: Sequence[tuple[Scope, MemoryBody]]) -> list[Stored | Refused]:
+        """Store memories as :meth:`add`, in one transaction and with one call of the embedder.
 
-        :raise app.memory.vectors.errors.EmbedderUnavailable: the embedder cannot make a vector.
-        :raise app.memory.errors.SameContent: another memory of the same scope has this content.
+        :return: for each item the stored memory, or why it is not stored.
         """
-        with operation("change", scope.user_id, id=id, characters=len(body.content)) as facts:
-            body, scrubbed = without_secrets(body, self.scrubber)
-            space, vector = self._embed(body.content)
-            embedding = records.Embedding(pack(vector), space.model)
-            with self.store.write() as conn:
-                row = records.change(conn, scope, id, body, embedding, self.index.identity)
-            if row is None:
-                return None
-            duplicate = self._near(space, vector, row)
-            facts["indexed"] = indexed = self._put(space, id)
-            return Stored(row, False, indexed, duplicate, scrubbed)
+        with operation("add_all", items[0][0].user_id, items=len(items)) as facts:
+            stored = self._add_all(items)
+            facts["refused"] = sum(isinstance(one, Refused) for one in stored)
+            return stored
+
+    def import_all(
+        self, items: Sequence[tuple[Scope, MemoryBody]], origins: Sequence[records.Origin]
+    ) -> list[records.Kept | Refused]:
+        """Store imported memories as :meth:`add_all`, without a search for duplicates.
+
+        :param origins: the id and the times of each.
+        """
+        with operation("import", items[0][0].user_id, items=len(items)):
+            return self._keep_all(items, origins)[0]
+
+    def change(self, scope: Scope, id: str, changes: dict[str, Any]) -> Stored | None:
+        """Change fields of a memory. Return ``None`` if the scope has no such memory.
+
+        The whole memory is scrubbed, also its other fields.
+
+        :param changes: the new values of fields, as in :class:`MemoryBody`.
+        :raise app.memory.errors.Refused: another memory of the same scope has this content, or
+            other requests change the memory all the time.
+        """
+        with operation("change", scope.user_id, id=id, fields=sorted(changes)) as facts:
+            for _ in range(CHANGE_TRIES):
+                with self.store.read() as conn:
+                    read = records.find(conn, scope, id)
+                if read is None:
+                    return None
+                stored = self._change(read, changes)
+                if stored is not None:
+                    facts["indexed"] = stored.indexed
+                    return stored
+            raise Contended("other requests change this memory: try again")
 
     def search(self, wanted: MemorySearch) -> Found:
         """Return the memories of a scope with a meaning close to a text.
@@ -209,8 +232,14 @@ class Memories:
     # ---- what an index lacks --------------------------------------------------------------------
 
     def is_indexed(self, row: Any) -> bool:
-        """Return whether searches find a memory."""
-        return self.index.identity is None or row.indexed_in == self.index.identity
+        """Return whether searches find a memory by its meaning."""
+        is_in_index = self.index.identity is None or row.indexed_in == self.index.identity
+        return is_in_index and self.has_vector(row)
+
+    def has_vector(self, row: Any) -> bool:
+        """Return whether a memory has a vector of the present embedder, as far as it is known."""
+        space = self.embedders.space
+        return bool(row.model) if space is None else row.model == space.model
 
     def waiting(self, user_id: str) -> int:
         """Return how many memories of a user searches do not find yet."""
@@ -241,6 +270,65 @@ class Memories:
                 embedder_failure=self.embedders.failure,
             )
 
+    def _add_all(self, items: Sequence[tuple[Scope, MemoryBody]]) -> list[Stored | Refused]:
+        kept, findings = self._keep_all(items, [records.HERE for _ in items])
+        return [
+            one if isinstance(one, Refused) else self._stored(one.row, one.is_new, scrubbed)
+            for one, scrubbed in zip(kept, findings, strict=True)
+        ]
+
+    def _keep_all(
+        self, items: Sequence[tuple[Scope, MemoryBody]], origins: Sequence[records.Origin]
+    ) -> tuple[list[records.Kept | Refused], list[list[Finding]]]:
+        """Store memories. Return for each the row or why it is refused, and what was scrubbed."""
+        cleaned = [without_secrets(body, self.scrubber) for _, body in items]
+        embeddings = self._embeddings([body.content for body, _ in cleaned])
+        kept: list[records.Kept | Refused] = []
+        with self.store.write() as conn:
+            for (scope, given), (body, _), embedding, origin in zip(
+                items, cleaned, embeddings, origins, strict=True
+            ):
+                fields = frozenset(given.model_fields_set)
+                try:
+                    kept.append(records.keep(conn, scope, body, embedding, fields, origin))
+                except Refused as refused:
+                    kept.append(refused)
+        self._put([one.row.id for one in kept if not isinstance(one, Refused)])
+        return kept, [findings for _, findings in cleaned]
+
+    def _change(self, read: Row[Any], changes: dict[str, Any]) -> Stored | None:
+        """Change a memory. Return ``None`` if it was changed or removed since it was read."""
+        fields = {name: getattr(read, name) for name in MemoryBody.model_fields} | changes
+        body, scrubbed = without_secrets(MemoryBody.model_construct(**fields), self.scrubber)
+        embedding = None
+        if normalise(body.content) != normalise(read.content):
+            [embedding] = self._embeddings([body.content])
+        with self.store.write() as conn:
+            row = records.change(conn, read, body, embedding, self.index.identity)
+        if row is None:
+            return None
+        self._put([row.id])
+        return self._stored(row, False, scrubbed)
+
+    def _stored(self, row: Row[Any], is_new: bool, scrubbed: list[Finding]) -> Stored:
+        """Return what is told of a memory that was just stored, as it is now."""
+        with self.store.read() as conn:
+            found = records.find_all(conn, scope_of(row), [row.id]).get(row.id)
+        if found is None:  # Another request has removed it since.
+            return Stored(row, is_new, False, None, scrubbed)
+        duplicate = self._near(found) if self.has_vector(found) else None
+        return Stored(row, is_new, self.is_indexed(found), duplicate, scrubbed)
+
+    def _embeddings(self, texts: Sequence[str]) -> list[records.Embedding | None]:
+        """Return the vectors of texts, or ``None`` for each if the embedder does not work."""
+        try:
+            vectors = self.embed(texts).vectors
+        except EmbedderUnavailable as error:
+            self._report(error)
+            return [None for _ in texts]
+        model = space_of(self.embedders.get()).model
+        return [records.Embedding(pack(vector), model) for vector in vectors]
+
     def embed(self, texts: Sequence[str]) -> Embedded:
         """Return the vectors of texts. Secrets are not sent to an embedder elsewhere.
 
@@ -260,10 +348,14 @@ class Memories:
         vectors = self.embed([text]).vectors
         return space_of(self.embedders.get()), vectors[0]
 
-    def _near(self, space: Space, vector: Vector, row: Any) -> str | None:
+    def _near(self, row: Any) -> str | None:
         """Return the id of another memory with nearly the same content, of the same agent and run
         if the memory has them. Return ``None`` if there is none or the index does not answer.
+
+        :param row: with its vector.
         """
+        space = space_of(self.embedders.get())
+        vector = unpack(row.vector)
         query = Query(vector, scope_of(row), 2, int(time.time()), DUPLICATE_SCORE)
         try:
             matches = self.gate.call("search", space, lambda: self.index.search(query))
@@ -289,23 +381,24 @@ class Memories:
                 hits.append(Hit(row, score))
         return sorted(hits, key=lambda hit: -hit.score)
 
-    def _put(self, space: Space, id: str) -> bool:
-        """Put a memory into the index. Return whether the index has it."""
-        name = self.index.identity
-        if name is None:
-            return True
+    def _put(self, ids: Sequence[str]) -> None:
+        """Put memories that have a vector into the index, if it is not the store itself."""
+        name, space = self.index.identity, self.embedders.space
+        if name is None or space is None:
+            return
         with self.store.read() as conn:
-            row = pending.find_point(conn, id)
-        if row is None:
-            return False
-        point = pending.point_of(row)
+            found = [pending.find_point(conn, id) for id in dict.fromkeys(ids)]
+        rows = [row for row in found if row is not None and row.model == space.model]
+        if not rows:
+            return
+        points = [pending.point_of(row) for row in rows]
         try:
-            self.gate.call("upsert", space, lambda: self.index.put([point]))
+            self.gate.call("upsert", space, lambda: self.index.put(points))
         except IndexFailure as error:
             self._report(error)
-            return False
+            return
         with self.store.write(durable=False) as conn:
-            return pending.mark(conn, name, [(id, row.version)]) == 1
+            pending.mark(conn, name, [(row.id, row.version) for row in rows])
 
     def _forget(self, function: Callable[[], None]) -> None:
         """Remove from the index now. If this fails, the background task does it later: SQL has a
@@ -319,11 +412,11 @@ class Memories:
         except IndexFailure as error:
             self._report(error)
 
-    def _report(self, error: IndexFailure) -> None:
+    def _report(self, error: VectorError) -> None:
         # An error that only repeats an earlier failure is not recorded again.
-        if not isinstance(error.__cause__, IndexFailure):
+        if not isinstance(error.__cause__, VectorError):
             ErrorTracker().log_error(error)
-        log.warning("the index of memories failed: %s", error)
+        log.warning("the index or the embedder of memories failed: %s", error)
 
     def _note_lost(self) -> None:
         if (name := self.index.identity) is not None:

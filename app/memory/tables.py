@@ -1,4 +1,6 @@
-"""Tables of this package: memories, their users, and removals that an index has not done yet."""
+"""Tables of this package: memories with their users and changes, and removals that an index has not
+done yet.
+"""
 
 from __future__ import annotations
 
@@ -66,6 +68,19 @@ memories = Table(
     partial_index("ix_memories_expires_at", "expires_at", where=EXPIRES),
     partial_index("ix_memories_agent", "user_id", "agent_id", "seq", where=OF_AGENT),
     partial_index("ix_memories_run", "user_id", "run_id", "seq", where=OF_RUN),
+)
+
+# The last changes of each memory. They are deleted with the memory, and after some time.
+memory_changes = Table(
+    "memory_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("memory_id", String(36), ForeignKey("memories.id"), nullable=False, index=True),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    # A user, a token or a command, as in the audit log.
+    Column("actor", String(200), nullable=False),
+    # The changed fields with the values that they had before.
+    Column("before", JSON, nullable=False),
 )
 
 # Memories that were removed here and must be removed from an index too. Then the row is deleted.

@@ -1,6 +1,6 @@
 """Upkeep: update vectors and index from SQL, a batch at a time.
 
-    sweep      remove expired memories
+    sweep      remove expired memories and old changes
     re-embed   make vectors of another model again from the texts
     reset      record for an index that was lost that it has no memories
     removals   remove from the index what was removed in SQL
@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from app.memory import pending, records
+from app.memory import history, pending, records
 from app.memory.service import Memories
-from app.memory.tables import memories
+from app.memory.tables import memories, memory_changes
 from app.memory.vectors.embedder import space_of
 from app.memory.vectors.index import Space
 from app.memory.vectors.packing import pack
-from app.store import StoreError, utc_now
+from app.store import StoreError, delete_in_batches, utc_now
 
 # A request may be putting a memory that another request removes. This takes at most this long, so
 # a removal is final only after this time.
@@ -101,6 +101,7 @@ class Upkeep:
                     break
             with self._store.write() as conn:
                 yield records.sweep(conn, self._of.index.identity)
+        delete_in_batches(self._store, memory_changes, history.is_old(utc_now()))
         with self._store.read() as conn:
             before = utc_now() - REMOVALS_KEPT
             old = pending.has_removals(conn, before)

@@ -33,7 +33,7 @@ from werkzeug.exceptions import Unauthorized
 
 from app.accounts import audit
 from app.accounts.roles import includes
-from app.accounts.tokens import Access
+from app.accounts.tokens import MCP, Access
 from app.sentry import set_user_context
 from app.web import token_projects
 from app.web.current import current_accounts, current_config
@@ -51,7 +51,13 @@ FORWARDING_HEADER = re.compile(
     re.IGNORECASE,
 )
 # A page on another port or subdomain of this site may use these methods. It cannot read the answer.
+# The media type of bodies with a JSON object on each line.
+NDJSON = "application/x-ndjson"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
+MCP_IS_OFF = (
+    "MCP is off: no token has the scope mcp. Make one on the page Tokens, or with "
+    "`flask token create NAME --scope mcp`"
+)
 # Endpoints of Flask and its extensions. They offer no place for a rule.
 OPEN_ENDPOINTS = frozenset({"static", "bootstrap.static"})
 
@@ -101,6 +107,8 @@ reads = Rule("read", scope="read", loopback=True)
 writes = Rule("write", scope="write", loopback=True)
 remembers = Rule("memories", scope="memories", loopback=True)
 audits = Rule("audit", scope="audit", loopback=True)
+# The tools of MCP. Every caller needs a token: without one the route does not exist.
+calls_tools = Rule("mcp", scope=MCP)
 
 
 def rule_of(endpoint: str | None) -> Rule | None:
@@ -116,7 +124,8 @@ def enforce() -> ResponseReturnValue | None:
     :raise 400: the ``Host`` is not allowed.
     :raise 401: there is no token, or a wrong one.
     :raise 403: the token lacks the scope, the user lacks the role, or the route has no rule.
-    :raise 404: diagnostics are off, or a token of some projects asks for something of another one.
+    :raise 404: diagnostics or MCP are off, or a token of some projects asks for something of
+        another one.
     """
     audit.set_caller(_audited)
     if request.endpoint is None:
@@ -137,6 +146,8 @@ def enforce() -> ResponseReturnValue | None:
         return _to_login()
     if rule is diagnoses and not current_config().DIAGNOSTICS:
         abort(404, description="diagnostics are off (DIAGNOSTICS=off)")
+    if rule is calls_tools and not _has_mcp_token():
+        abort(404, description=MCP_IS_OFF)
     if rule.loopback and _is_trusted_loopback() and not _has_limited_token():
         return None
     _check_token(rule)
@@ -146,7 +157,7 @@ def enforce() -> ResponseReturnValue | None:
 def caller() -> str:
     """Return the caller of this request, for the history of changes."""
     # Check the token first: if the request has a token and a session, the token gave access.
-    token = _token_access()
+    token = token_access()
     if token is not None:
         return f"token:{token.name}"
     return str(current_user.username) if current_user.is_authenticated else "loopback"
@@ -265,6 +276,24 @@ def _is_forwarded() -> bool:
     return any(FORWARDING_HEADER.search(name) for name in request.headers.keys())
 
 
+def is_of_known_origin() -> bool:
+    """Return whether no page made the request, or a page of this service under one of its names.
+
+    A page that rebound its own name to this machine has an origin that equals its ``Host``, so the
+    host has to be one that is served.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None or origin == _origin_of(current_config().public_url):
+        return True
+    names = (*LOOPBACK_NAMES, *current_config().allowed_hosts)
+    return origin == request.host_url.rstrip("/") and _is_host_of(names)
+
+
+def _origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def _is_of_this_site() -> bool:
     """Whether no page of another site made the request, as far as browsers report it.
 
@@ -279,7 +308,8 @@ def _is_of_this_site() -> bool:
 
 def _is_beyond_forms() -> bool:
     # A form on another site's page can send a POST, but neither JSON nor another method.
-    return request.method != "POST" or request.is_json
+    is_json = request.is_json or request.mimetype == NDJSON
+    return request.method != "POST" or is_json
 
 
 def needs_no_content_type() -> bool:
@@ -305,7 +335,7 @@ def _is_loopback(address: str | None) -> bool:
 def _check_token(rule: Rule) -> None:
     if _bearer() is None:
         _refuse(_missing_token())
-    found = _token_access()
+    found = token_access()
     if found is None:
         _refuse("the token is unknown, revoked or expired")
     if rule.scope not in found.scopes:
@@ -316,12 +346,21 @@ def _check_token(rule: Rule) -> None:
 
 def _has_limited_token() -> bool:
     # Somebody who tries such a token on this machine expects its limits.
-    found = _token_access()
+    found = token_access()
     return found is not None and found.projects is not None
 
 
-def _token_access() -> Access | None:
-    """Return what the token of this request gives access to; it is looked up once."""
+def _has_mcp_token() -> bool:
+    """Whether the request has a token for MCP, or there is any."""
+    found = token_access()
+    return (found is not None and MCP in found.scopes) or current_accounts().has_mcp_token()
+
+
+def token_access() -> Access | None:
+    """Return what the token of this request gives access to, ``None`` without a valid one.
+
+    It is looked up once.
+    """
     if "token_access" not in g:
         token = _bearer()
         g.token_access = current_accounts().access_of(token) if token else None

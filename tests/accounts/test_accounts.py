@@ -10,6 +10,7 @@ from flask.testing import FlaskCliRunner
 from werkzeug.security import check_password_hash
 
 from app.accounts import users
+from app.accounts.tokens import USUAL_SCOPES, Access, TokenError
 from app.accounts.users import UserError
 from tests.conftest import ADMIN_PASSWORD, parts_of
 
@@ -115,6 +116,37 @@ def test_commands_make_and_revoke_tokens(app: Flask, runner: FlaskCliRunner) -> 
     assert run("revoke", "ci").exit_code == 0
     assert parts_of(app).accounts.token_scopes(token) is None
     assert run("revoke", "ci").exit_code == 2
+
+
+def test_scopes_of_mcp_and_users_of_memories_are_only_given_by_name(
+    app: Flask, runner: FlaskCliRunner
+) -> None:
+    def made(*args: str) -> Access:
+        token = runner.invoke(args=["token", "create", *args]).output.strip()
+        found = parts_of(app).accounts.access_of(token)
+        assert found is not None, token
+        return found
+
+    accounts = parts_of(app).accounts
+    assert made("usual").scopes == frozenset(USUAL_SCOPES) and not accounts.has_mcp_token()
+    assert made("own", "--project", "1").scopes == {"read", "write"}
+    users = ("--memory-user", "ada", "--memory-user", "jürgen, junior", "--memory-user", "ada")
+    agent = made("agent", "--scope", "mcp", "--project", "1", *users)
+    assert (agent.memory_users, agent.projects) == (("ada", "jürgen, junior"), {1})
+    assert accounts.has_mcp_token()
+    listed = runner.invoke(args=["token", "list"]).output
+    assert "scopes mcp; projects 1; memories of ada, jürgen, junior" in listed
+    assert accounts.revoke_token("agent") and not accounts.has_mcp_token()
+    for scopes, names, wrong in (
+        (["mcp:write"], [], "needs the scope mcp"),
+        (["read"], ["ada"], "those of the scope mcp"),
+        (["mcp"], [" "], "1 to 200 characters"),
+        (["mcp"], ["x" * 201], "1 to 200 characters"),
+        (["mcp"], ["a\0b"], "control characters"),
+        (["mcp"], [str(number) for number in range(21)], "at most 20 users"),
+    ):
+        with pytest.raises(TokenError, match=wrong):
+            accounts.create_token("wrong", scopes, memory_users=names)
 
 
 @pytest.mark.parametrize("command", [["db", "upgrade"]])

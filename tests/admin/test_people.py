@@ -313,6 +313,20 @@ def test_password_of_a_user_who_was_removed_brings_nobody_back(app: Flask) -> No
     assert entries(app) == []
 
 
+def test_token_for_tools_names_whose_memories_they_read(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    data = {"name": "agent", "scopes": "mcp", "memory_users": " ada \n\njürgen\n", "days": "30"}
+    status, page = post(admin_client, "/admin/tokens", **data)
+    token = re.search(r'id="token"[^>]*>(dev_[^<]+)<', page)[1]  # type: ignore[index]
+    found = parts_of(app).accounts.access_of(token)
+    assert status == 201 and found and found.memory_users == ("ada", "jürgen")
+    assert "memories of ada, jürgen" in admin_client.get("/admin/tokens").text
+    wrong = {**data, "name": "other", "scopes": "read"}
+    status, page = post(admin_client, "/admin/tokens", **wrong)
+    assert status == 422 and "Memory users are those of the scope mcp." in page
+
+
 def test_removal_says_that_tokens_of_the_user_still_work(
     app: Flask, admin_client: FlaskClient
 ) -> None:

@@ -10,6 +10,8 @@ from flask.testing import FlaskClient
 
 from app import sentry
 from app.accounts.tables import users
+from app.memory.content import id_of
+from app.memory.scope import Scope
 from app.store import utc_now
 from tests.conftest import parts_of
 from tests.feedback_envelopes import feedback_item, send
@@ -78,6 +80,16 @@ SAMPLES = {
         },
         shown={"upstream_dsn": "upstream_host", "upstream_api_token": "upstream_api_host"},
     ),
+    "/memories/{memory_id}": Sample(
+        f"/memories/{id_of(Scope('ada'), 'tea')}?user_id=ada",
+        {
+            "content": "green tea",
+            "kind": "taste",
+            "tags": ["tea"],
+            "metadata": {"cups": 2},
+            "expires_at": "2999-01-01T00:00:00Z",
+        },
+    ),
     "/api/feedback/{feedback_id}": Sample("/api/feedback/1", {"state": "done"}),
     "/api/rules/{rule_id}": Sample(
         "/api/rules/1",
@@ -130,6 +142,7 @@ def make(client: FlaskClient) -> None:
     send(client.application, feedback_item("it broke", event_id))
     client.post("/api/projects", json={"name": "Shop", "id": 2})
     client.post("/api/rules", json={"kind": "ignore", "text": "level:debug"})
+    client.post("/memories", json={"content": "tea", "user_id": "ada"})
     channel = {"kind": "template", "name": "Ops", "url": "https://1.1.1.1/"}
     client.post("/api/alerts/channels", json=channel)
     client.get("/api/alerts/rules")

@@ -65,14 +65,17 @@ def test_model_that_takes_too_long_is_not_waited_for(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_model_that_does_not_load_is_told_with_the_setting(make_app: Callable[..., Flask]) -> None:
-    client = make_app(EMBEDDER="tests.stub_index:broken").test_client()
-    answer = client.post("/memories", json={"content": "tea", "user_id": "ada"})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
-    assert "EMBEDDER" in answer.json["detail"] and answer.json["event_id"]
-    # Nothing else needs it.
-    assert client.get("/memories?user_id=ada").json["total"] == 0
+def test_model_that_does_not_load_is_named_and_memories_are_stored(
+    make_app: Callable[..., Flask],
+) -> None:
+    app = make_app(EMBEDDER="tests.stub_index:broken")
+    client = app.test_client()
+    stored = client.post("/memories", json={"content": "tea", "user_id": "ada"})
+    assert (stored.status_code, stored.json["indexed"]) == (201, False)
+    assert client.get("/memories?user_id=ada").json["total"] == 1
     assert client.get("/health").status_code == 200
+    failure = parts_of(app).memories.state().embedder_failure
+    assert failure is not None and "EMBEDDER names it" in failure
 
 
 def test_setting_that_names_no_factory_is_refused() -> None:

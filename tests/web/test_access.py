@@ -46,6 +46,7 @@ TABLE = [
     ("/api/ai-calls", "read"),
     ("/api/metrics", "read"),
     ("/memories", "memories"),
+    ("/mcp", "mcp"),
     ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),

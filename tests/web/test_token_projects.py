@@ -312,5 +312,5 @@ def test_token_that_expired_is_refused(app: Flask) -> None:
 
 @pytest.mark.parametrize("scope", ["diagnostics", "memories"])
 def test_token_of_some_projects_has_no_scope_that_is_about_all(app: Flask, scope: str) -> None:
-    with pytest.raises(TokenError, match="read and write only"):
+    with pytest.raises(TokenError, match="has only the scopes read, write"):
         parts_of(app).accounts.create_token("wide", ("read", scope), projects=[2])
