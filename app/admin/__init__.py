@@ -67,6 +67,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     alerts,  # noqa: F401
     audit,  # noqa: F401
     bulk,  # noqa: F401
+    costs,  # noqa: F401
     deliveries,  # noqa: F401
     delivery_actions,  # noqa: F401
     erasing,  # noqa: F401
@@ -75,6 +76,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    losses,  # noqa: F401
     memories,  # noqa: F401
     merging,  # noqa: F401
     metrics,  # noqa: F401

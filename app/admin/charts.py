@@ -105,8 +105,8 @@ def charts(
     )
 
 
-class DayBars(NamedTuple):
-    """Bars of a count for each day; the fields are like those of :class:`Charts`."""
+class CountBars(NamedTuple):
+    """Bars of a count for each step; the fields are like those of :class:`Charts`."""
 
     width: int
     path: str
@@ -116,7 +116,7 @@ class DayBars(NamedTuple):
     label: str
 
 
-def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
+def user_bars(days: Sequence[tuple[int, int]]) -> CountBars:
     """Return the bars of how many users each day had.
 
     :param days: days since 1970 with their number of users, oldest first; at least one.
@@ -124,11 +124,26 @@ def user_bars(days: Sequence[tuple[int, int]]) -> DayBars:
     most = max(count for _, count in days)
     words = [f"{users(count)} {'user' if count == 1 else 'users'}" for _, count in days]
     first = datetime.combine(date_of(days[0][0]), time(), UTC)
-    return DayBars(
+    return CountBars(
         **frame_of(words, first, timedelta(days=1)),
         path=bars([count for _, count in days], most),
         most=most,
         label=f"Users of each of {len(days)} days; at most {users(most)}",
+    )
+
+
+def count_bars(counts: Sequence[int], since: datetime, step: timedelta, noun: str) -> CountBars:
+    """Return the bars of how many of something each step had.
+
+    :param counts: oldest first; at least one.
+    """
+    most = max(counts)
+    words = [plural(count, noun) if count else f"no {noun}" for count in counts]
+    return CountBars(
+        **frame_of(words, since, step),
+        path=bars(list(counts), most),
+        most=most,
+        label=f"{plural(sum(counts), noun)}; at most {most:,} in {span_of(step)}",
     )
 
 

@@ -36,6 +36,8 @@ from app.web.current import current_store
 from app.web.errors import or_404
 
 SIMILAR = 3
+# Of so many, the first one with a remembered fix is shown.
+WITH_FIX = 10
 COMMENTS = 3
 UNKNOWN = "no issue has this id; it may have been deleted since"
 
@@ -69,7 +71,7 @@ def show_issue(issue_id: int) -> ResponseReturnValue:
 
 
 def _side(conn: Connection, issue: Row[Any], facts: IssueFacts) -> dict[str, Any]:
-    similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=SIMILAR)
+    similar = similar_to(conn, issue, min_score=WORTH_SHOWING, limit=WITH_FIX)
     said = FeedbackFilter(issue_id=issue.id)
     types = types_of(conn, issue.id) if issue.is_other else []
     return {
@@ -77,7 +79,8 @@ def _side(conn: Connection, issue: Row[Any], facts: IssueFacts) -> dict[str, Any
         "types": types,
         "all_compared": bool(similar) or facts.all_compared,
         "is_compared": issue.own_terms is not None,
-        "similar": similar,
+        "similar": similar[:SIMILAR],
+        "seen_before": next((one for one in similar if one.fix), None),
         "feedback": page_of_feedback(conn, said, limit=SHOWN_BESIDE + 1).rows
         if issue.has_feedback
         else [],

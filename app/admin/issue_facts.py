@@ -6,11 +6,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, cast, literal_column, null, select, union_all
+from sqlalchemy import Connection, bindparam, cast, false, literal_column, null, select, union_all
 
 from app.accounts.tables import users
 from app.issues.similarity_index import unread_issues
-from app.issues.tables import groupings, transitions
+from app.issues.tables import groupings, remembered_fixes, transitions
 from app.search.lookups import MAX_WAYS
 
 # In how many rows of an issue's history its comments are looked for.
@@ -24,6 +24,7 @@ class Comment(NamedTuple):
     actor: str | None
     note: str
     at: datetime
+    is_fix: bool = False
 
 
 class IssueFacts(NamedTuple):
@@ -64,15 +65,18 @@ def _facts(comments: int) -> Any:
         of.issue_id == bindparam("issue")
     )
     newest_rows = newest.order_by(of.id.desc()).limit(MAX_HISTORY).subquery().c
-    said = select(newest_rows.id, newest_rows.actor, newest_rows.note, newest_rows.at)
+    fix = remembered_fixes.c.comment_id
+    is_fix = fix.is_not(None).label("is_fix")
+    said = select(newest_rows.id, newest_rows.actor, newest_rows.note, newest_rows.at, is_fix)
+    said = said.outerjoin(remembered_fixes, fix == newest_rows.id)
     said = said.where(newest_rows.kind == "commented").order_by(newest_rows.id.desc())
     own = select(groupings.c.id).where(groupings.c.issue_id == bindparam("issue")).limit(MAX_WAYS)
     no_name, no_text = cast(null(), of.actor.type), cast(null(), of.note.type)
     no_time = cast(null(), of.at.type)
-    rest = no_name, no_text, no_time
+    rest = no_name, no_text, no_time, false()
     return union_all(
         select(literal_column("'comment'"), *said.limit(comments).subquery().c),
         select(literal_column("'grouping'"), own.subquery().c.id, *rest),
-        select(literal_column("'user'"), literal_column("0"), users.c.username, no_text, no_time),
+        select(literal_column("'user'"), literal_column("0"), users.c.username, *rest[1:]),
         select(literal_column("'unread'"), unread_issues().subquery().c.id, *rest),
     )

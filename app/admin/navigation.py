@@ -65,6 +65,8 @@ _INSIGHTS = (
     Page("Releases", "list_of_releases", ("show_release",), _BOTH),
     Page("Metrics", "list_of_metrics", (), _BOTH),
     Page("AI calls", "list_of_ai_calls", (), _BOTH),
+    Page("Losses", "list_of_losses", (), _BOTH),
+    Page("Costs", "show_costs", (), _PROJECT),
 )
 _ALERTS = (
     Page("Sent", "list_of_alerts", ("show_alert",)),

@@ -13,6 +13,7 @@ from app.admin.last_project import remember
 from app.admin.model_form import ModelForm, form_of
 from app.confirmation.reading import tallies
 from app.delivery.upstreams import WORDS, held_up_by, reach
+from app.insights.losses import lost_lately
 from app.intake.refusals import refused_by_reason
 from app.project_service import (
     ProjectChange,
@@ -32,7 +33,6 @@ from app.projects import (
     revoke_key,
     rotate_key,
 )
-from app.stats.item_counts import losses
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
@@ -219,7 +219,7 @@ def _page(
     api = api or _api_form(one)
     project, config, now = one.project, current_config(), utc_now()
     with current_store().read() as conn:
-        lost = losses(conn, project.id)
+        lost = lost_lately(conn, utc_now(), project.id)
         refused = refused_by_reason(conn, project.id)
         asked = next(iter(tallies(conn, [one.destination], current_destinations(), now)), None)
     page = render_template(

@@ -15,8 +15,8 @@ from app.admin.filters import plural, size
 from app.admin.header import header_of, read_header
 from app.admin.start import terms
 from app.delivery.upstreams import WORDS, Upstream, list_upstreams
+from app.insights.losses import ClientLoss
 from app.projects import OWN_PROJECT_ID
-from app.stats.item_counts import ClientLoss
 from app.store import StoreError, utc_now
 from app.web import access, system
 from app.web.current import current_destinations, current_store

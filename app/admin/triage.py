@@ -17,6 +17,7 @@ from app.admin.ignore_choices import CHOICES, read_until
 from app.admin.issue import UNKNOWN
 from app.inputs.links import Link
 from app.issues import triage
+from app.issues.fixes import forget_fix, remember_fix
 from app.issues.ignore_until import IgnoreUntil, words_of
 from app.issues.queries import find_issue
 from app.stats.users import MAX_USERS
@@ -69,6 +70,8 @@ _TOO_MANY_USERS = (
 def set_status(issue_id: int) -> ResponseReturnValue:
     """Resolve, ignore or reopen an issue, and redirect to its page (303).
 
+    A comment of the form is kept; it is remembered as the fix if the form says so.
+
     :raise 400: there is no such action. :raise 404: no issue has this id.
     """
     action = ACTIONS.get(request.form.get("action", "")) or abort(400)
@@ -79,7 +82,9 @@ def set_status(issue_id: int) -> ResponseReturnValue:
             flash(_TOO_MANY_USERS, "warning")
         else:
             set_statuses(conn, [issue.id], action, until)
-            flash(f"The issue is {_done(action, until)}.", "note")
+            is_remembered = _comment_on(conn, issue.id) and action.status == "resolved"
+            rest = ", and its fix is remembered" if is_remembered else ""
+            flash(f"The issue is {_done(action, until)}{rest}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
 
 
@@ -144,13 +149,35 @@ def comment(issue_id: int) -> ResponseReturnValue:
 
     :raise 404: no issue has this id.
     """
-    text = request.form.get("text", "").strip()
+    with current_store().write() as conn:
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        _comment_on(conn, issue.id)
+    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
+
+
+@bp.post("/issues/<int:issue_id>/fix")
+@access.decides
+def change_fix(issue_id: int) -> ResponseReturnValue:
+    """Remember a comment as the fix of its issue, or forget the fix, and redirect (303).
+
+    :raise 404: no issue has this id.
+    """
+    text = request.form.get("comment", "")
+    with current_store().write() as conn:
+        issue = or_404(find_issue(conn, issue_id), UNKNOWN)
+        forget_fix(conn, [issue.id])
+        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+        is_kept = bool(remember_fix(conn, [number], of_issue=issue.id))
+    flash("The fix is remembered." if is_kept else "The fix is forgotten.", "note")
+    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
+
+
+def _comment_on(conn: Connection, issue_id: int) -> bool:
+    """Keep the comment of the form, if there is one, and return whether it is remembered."""
+    # Browsers send line breaks as CR LF.
+    text = request.form.get("text", "").strip().replace("\r\n", "\n")
     if len(text) > triage.MAX_NOTE:
         flash(f"A comment has at most {triage.MAX_NOTE:,} characters; it was not kept.", "warning")
-    elif text:
-        with current_store().write() as conn:
-            # Browsers send line breaks as CR LF.
-            note = text.replace("\r\n", "\n")
-            if triage.comment(conn, issue_id, note, current_user.username) is None:
-                abort(404, description=UNKNOWN)
-    return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
+    elif text and (comment_id := triage.comment(conn, issue_id, text, current_user.username)):
+        return "remember" in request.form and bool(remember_fix(conn, [comment_id]))
+    return False

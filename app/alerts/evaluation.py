@@ -27,7 +27,7 @@ from app.alerts.rules.cooldown import (
     cooling_issues,
     notify,
     notify_of_issues,
-    tell_recovery,
+    notify_recovered,
     write_state,
 )
 from app.alerts.rules.kind import Parts, Question, Reading
@@ -126,8 +126,9 @@ def _write(conn: Connection, found: list[_Found], now: datetime) -> None:
         # Without a title there is nothing to notify about: a notification named the issues before.
         elif one.reading.is_breach and one.reading.title and one.rule.may_notify(now):
             notify(conn, one.rule, _draft(one), channels, now)
-        elif one.rule.about.tells_recovery and one.rule.state == "firing" and _is_ok(one):
-            tell_recovery(conn, one.rule, _recovered(one), channels, now)
+        elif one.rule.about.tells_recovery and one.reading.value is not None:
+            if not one.reading.is_breach and one.rule.state == "firing":
+                notify_recovered(conn, one.rule, _recovery(one), channels, now)
 
 
 def _notify_of_issues(
@@ -153,21 +154,6 @@ def _state(found: _Found, now: datetime) -> dict[str, Any]:
     }
 
 
-def _is_ok(found: _Found) -> bool:
-    return found.reading.value is not None and not found.reading.is_breach
-
-
-def _recovered(found: _Found) -> Draft:
-    rule = found.rule
-    return Draft(
-        kind=RESOLVED,
-        title=f"Recovered: {rule.title}",
-        text=f"{rule.title}: {found.reading.detail}",
-        project_id=rule.project_id,
-        issue_id=None,
-    )
-
-
 def _draft(found: _Found) -> Draft:
     rule, reading = found.rule, found.reading
     return Draft(
@@ -177,3 +163,9 @@ def _draft(found: _Found) -> Draft:
         project_id=rule.project_id,
         issue_id=reading.issue_id,
     )
+
+
+def _recovery(found: _Found) -> Draft:
+    rule = found.rule
+    text = f"{rule.title} is over. {found.reading.detail}"
+    return Draft(RESOLVED, f"Recovered: {rule.title}", text, project_id=rule.project_id)

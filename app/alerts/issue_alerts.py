@@ -20,6 +20,7 @@ from app.alerts.naming import BACK, Match, name_issues
 from app.alerts.notifications import Draft
 from app.alerts.rules.cooldown import notify, write_state
 from app.alerts.rules.stored import Watch, watches
+from app.alerts.seen_before import seen_before
 from app.alerts.tables import alert_rule_states, held_issues
 from app.alerts.wording import text_of, title_of
 from app.events.tables import events
@@ -175,12 +176,14 @@ def draft_of_issues(
     named, total = name_issues(conn, matches, now, came_back=rule.about.transitions == BACK)
     if not named:
         return None
+    is_new = "first_seen" in rule.about.transitions
+    seen = seen_before(conn, rule.project_id, named) if is_new else {}
     of_it = select(projects.c.name).where(projects.c.id == rule.project_id)
     project = conn.execute(of_it).scalar_one()
     return Draft(
         kind=rule.kind,
         title=title_of(rule, project, named, total),
-        text=text_of(rule, named, total, now),
+        text=text_of(rule, named, total, now, seen),
         project_id=rule.project_id,
         issue_id=named[0].issue_id,
         event_id=named[0].event_id,

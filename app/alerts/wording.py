@@ -4,6 +4,7 @@ one     New issue: PaymentError: card declined
         shop.checkout in charge · charge, shop/checkout.py:22
         Environment production · release shop@2.4.0 · 45 events, 16 users
         Caused by Declined: insufficient funds
+        Seen before: PaymentError: card expired (issue 17), fixed in 2.3.1: their key had expired
         Rule New issues. Next message not before 22:11 UTC.
 
 many    Shop backend · production: 14 new issues in shop@2.4.0
@@ -15,8 +16,9 @@ many    Shop backend · production: 14 new issues in shop@2.4.0
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from app.alerts.messages import MAX_LINES, cut, more_of
 from app.alerts.naming import NamedIssue
@@ -40,15 +42,26 @@ def title_of(rule: AlertRule, project: str, named: Sequence[NamedIssue], total: 
     return f"{where}: {issues}{f' in {release}' if release else ''}"
 
 
-def text_of(rule: AlertRule, named: Sequence[NamedIssue], total: int, now: datetime) -> str:
-    """Return the text of a notification, as lines."""
+def text_of(
+    rule: AlertRule,
+    named: Sequence[NamedIssue],
+    total: int,
+    now: datetime,
+    seen: Mapping[int, str] = MappingProxyType({}),
+) -> str:
+    """Return the text of a notification, as lines.
+
+    :param seen: a line about a similar issue that was fixed, by the id of an issue.
+    """
     if total == 1:
-        lines = _lines_of_one(named[0])
+        lines = [*_lines_of_one(named[0]), seen.get(named[0].issue_id, "")]
     else:
         shown = named[:MAX_LINES]
-        lines = [f"{number}. {_line(issue)}" for number, issue in enumerate(shown, 1)]
+        lines = []
+        for number, issue in enumerate(shown, 1):
+            lines += [f"{number}. {_line(issue)}", seen.get(issue.issue_id, "")]
         lines += [more_of(total)] if total > MAX_LINES else []
-    return "\n".join([*lines, _rule_line(rule, now)])
+    return "\n".join(filter(None, [*lines, _rule_line(rule, now)]))
 
 
 def counts_of(events: int, users: int) -> str:

@@ -150,6 +150,7 @@ class Transition(ApiModel):
     event_id: str | None
     note: str | None
     release: str | None
+    is_fix: bool = Field(description="Whether this comment is the remembered fix of the issue.")
 
 
 class TransitionPage(ApiModel):

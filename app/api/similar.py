@@ -49,6 +49,7 @@ class SimilarIssue(IssueSummary):
     )
     resolved: Resolution | None = Field(description="Null unless it is resolved.")
     last_comment: Comment | None
+    fix: Comment | None = Field(description="The remembered comment that says how it was fixed.")
 
 
 class SimilarIssuePage(ApiModel):
@@ -96,6 +97,7 @@ def _shape(similar: Similar) -> SimilarIssue:
         shared=similar.shared,
         resolved=_resolution(similar.resolved, similar.issue) if similar.resolved else None,
         last_comment=_comment(similar.comment) if similar.comment else None,
+        fix=_comment(similar.fix) if similar.fix else None,
     )
 
 

@@ -27,7 +27,7 @@ class Accounting(ApiModel):
 
 
 class ClientLoss(ApiModel):
-    """Data that a client reports as lost, or as left out by its configuration."""
+    """Data that a client reported as lost, or as left out by its configuration, in 7 days."""
 
     project_id: int
     client: str

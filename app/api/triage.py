@@ -15,6 +15,7 @@ from app.api.schemas import ApiModel
 from app.inputs import Body, RowNumber
 from app.intake.retention import purge_deleted
 from app.issues import triage
+from app.issues.fixes import remember_fix
 from app.issues.queries import MAX_ROW_NUMBER, find_transition
 from app.search.issue_search import IssueSearch
 from app.web import access
@@ -121,6 +122,8 @@ def post_comment(issue_id: int, body: CommentBody) -> Transition:
     actor = access.caller()
     with current_store().write() as conn:
         comment_id = or_404(triage.comment(conn, issue_id, body.text, actor), UNKNOWN)
+        if body.remember_fix:
+            remember_fix(conn, [comment_id])
         row = find_transition(conn, comment_id)
     return Transition.model_validate(row)
 

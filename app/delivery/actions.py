@@ -32,6 +32,7 @@ from app.delivery import destinations as own
 from app.delivery.action_history import Action, Kind
 from app.delivery.destinations import Destination, Destinations
 from app.delivery.filter import DeliveryFilter
+from app.delivery.months import move_months
 from app.delivery.outcomes import owe_reports
 from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
@@ -65,6 +66,7 @@ _COLUMNS: tuple[Any, ...] = (
     envelopes.c.state,
     envelopes.c.reason,
     envelopes.c.size_bytes,
+    envelopes.c.received_at,
 )
 _Act = Callable[[Connection, list[Row[Any]]], int]
 
@@ -250,6 +252,7 @@ def _replay(conn: Connection, destinations: Destinations, rows: list[Row[Any]]) 
     accounting.move(
         conn, ((accounting.counter_of(row.state, row.reason), pending) for row in settled)
     )
+    move_months(conn, ((row, EnvelopeState.PENDING, None) for row in settled))
     return len(rows)
 
 
@@ -261,6 +264,7 @@ def _discard(conn: Connection, destinations: Destinations, rows: list[Row[Any]])
     accounting.move(
         conn, ((accounting.counter_of(row.state, row.reason), discarded) for row in rows)
     )
+    move_months(conn, ((row, EnvelopeState.DISCARDED, BY_PERSON) for row in rows))
     told = destinations.with_dsn(conn, {row.project_id for row in rows})
     owe_reports(conn, [(row, BY_PERSON) for row in rows if row.project_id in told])
     return len(rows)

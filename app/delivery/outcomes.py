@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, bindparam, select, update
 
 from app.delivery import accounting
+from app.delivery.months import move_months
 from app.delivery.tables import attempts, client_reports
 from app.events.states import WAITING, EnvelopeState
 from app.events.tables import envelopes
@@ -61,6 +62,7 @@ _ROWS: Select[Any] = select(
     envelopes.c.reason,
     envelopes.c.attempts,
     envelopes.c.item_types,
+    envelopes.c.received_at,
 ).where(envelopes.c.id.in_(bindparam("ids", expanding=True)))
 _INSERT_ATTEMPTS = attempts.insert()
 _UPDATE = (
@@ -88,6 +90,7 @@ def record_outcomes(conn: Connection, outcomes: Iterable[DeliveryOutcome], now: 
             _UPDATE, [_values(outcome, rows[outcome.envelope_id], now) for outcome in valid]
         )
         accounting.move(conn, (_change(outcome, rows[outcome.envelope_id]) for outcome in valid))
+        move_months(conn, ((rows[one.envelope_id], one.state, one.reason) for one in valid))
     _note_attempts(conn, known)
     owe_reports(
         conn,

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -20,9 +20,15 @@ from app.intake import Intake
 from app.intake.commit import Prepared, Remembered, commit_batch
 from app.intake.removed_projects import remove_project_data
 from app.issues import triage
+from app.issues.fixes import remember_fix
 from app.issues.tables import STATUSES, issues
 from app.projects import add_project, delete_project, projects
 from app.protocol.envelope import Envelope, Item
+from app.protocol.sdk_name import Sdk
+from app.stats.counting import Tally
+from app.stats.item_counts import ITEMS
+from app.stats.losses import CLIENT, LOSSES, REFUSED, LossCounter, Lost
+from app.stats.months import MonthKey, add_months, month_of
 from app.store import Store, in_batches, utc_now
 
 ACTOR = "demo"
@@ -35,6 +41,22 @@ COMMENTS = (
     "The provider had an outage.",
     "Fixed by a change of yesterday.",
 )
+FIX = "The client of the provider kept closed connections. Pin it below 3, or set pool_recycle=300."
+# How many of the resolved issues have a remembered fix.
+FIXES = 20
+_PYTHON, _REACT = Sdk("sentry.python", "2.75.0"), Sdk("sentry.javascript.react", "10.4.0")
+# So many hours ago; later projects had less of each.
+LOST_BY_CLIENTS = (
+    (2, Lost(CLIENT, _PYTHON, "queue_overflow", "error", 340)),
+    (2, Lost(CLIENT, _REACT, "network_error", "session", 1204)),
+    (5, Lost(CLIENT, _REACT, "network_error", "error", 61)),
+    (9, Lost(CLIENT, Sdk("sentry.java", "7.1.0"), "ratelimit_backoff", "error", 28)),
+    (4, Lost(CLIENT, _PYTHON, "sample_rate", "transaction", 90_000)),
+    (4, Lost(REFUSED, _PYTHON, "quota", "error", 120)),
+    (7, Lost(REFUSED, Sdk("sentry.php", "4.0"), "malformed", "unread", 6)),
+)
+# Of hundred events.
+SENT_AND_SPARED = {"delivered": 62, "discarded:sample_rate": 25, "discarded:issue_cap": 9}
 Progress = Callable[[int], None]
 _STORED_AT_ONCE = (
     update(events)
@@ -72,6 +94,7 @@ def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: Non
         _store(store, batch, remembered)
         progress(len(batch))
     _decide(store, list(ids.values()), plan.seed)
+    _lose(store, list(ids.values()), now)
 
 
 def remove_demo(
@@ -133,6 +156,29 @@ def _decide(store: Store, project_ids: list[int], seed: int) -> None:
         triage.assign(conn, next(parts), person, ACTOR)
         for place, text in zip(ids, COMMENTS * 10, strict=False):
             triage.comment(conn, place, text, ACTOR)
+        of_resolved = select(issues.c.id).where(issues.c.id.in_(ids), issues.c.status == "resolved")
+        fixed = sorted(conn.scalars(of_resolved))[:FIXES]
+        comments = triage.comment_all(conn, fixed, FIX, ACTOR)
+        remember_fix(conn, list(comments.values()))
+
+
+def _lose(store: Store, project_ids: list[int], now: datetime) -> None:
+    """Count losses of clients, refusals, and what was sent and spared, as if they had happened."""
+    tally = Tally(LOSSES)
+    for place, project_id in enumerate(project_ids):
+        for hours, lost in LOST_BY_CLIENTS:
+            at = (now - timedelta(hours=hours + place)).timestamp()
+            tally.add(project_id, at, (lost._replace(quantity=lost.quantity // (place + 1) + 1),))
+    months: Counter[MonthKey] = Counter()
+    with store.write() as conn:
+        LossCounter().add(conn, tally, now)
+        items = ITEMS.table.c
+        of_demo = items.project_id.in_(project_ids), items.item_type == "event"
+        days = conn.execute(select(items.project_id, items.day, items.quantity).where(*of_demo))
+        for project_id, day, quantity in days:
+            for outcome, percent in SENT_AND_SPARED.items():
+                months[project_id, "error", outcome, month_of(day)] += quantity * percent // 100
+        add_months(conn, months)
 
 
 def _shares(ids: list[int], *of_hundred: int) -> Iterator[list[int]]:

@@ -42,7 +42,8 @@ IN_TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "session_series": ("figures", ("release", "environment")),
     "metric_series": ("figures", ("name", "type", "unit", "release", "environment")),
     "item_counts": ("figures", ("item_type",)),
-    "client_losses": ("figures", ("client", "reason", "category")),
+    "outcome_months": ("figures", ("category", "outcome")),
+    "loss_series": ("figures", ("sdk", "version", "reason", "category", "source")),
     "ai_series": ("figures", ("operation", "model", "release", "environment")),
     "ai_calls": (
         "figures",

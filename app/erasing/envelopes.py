@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from app.delivery import accounting
 from app.delivery.actions import DISCARDABLE
+from app.delivery.months import move_months
 from app.delivery.outcomes import owe_reports
 from app.erasing.bodies import ATTACHMENT, Erased, erase_body
 from app.erasing.person import ERASED
@@ -282,6 +283,7 @@ def _discard(conn: Connection, task: Task, rows: list[Row[Any]]) -> None:
     discarded = accounting.counter_of(EnvelopeState.DISCARDED, REASON)
     moved = ((accounting.counter_of(row.state, row.reason), discarded) for row in rows)
     accounting.move(conn, moved)
+    move_months(conn, ((row, EnvelopeState.DISCARDED, REASON) for row in rows))
     task.discarded.update(row.id for row in rows)
     told = task.destinations.with_dsn(conn, {row.project_id for row in rows})
     owe_reports(conn, [(row, REASON) for row in rows if row.project_id in told])

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from app.ingest import bp
 from app.intake.store_bound import ShareExceeded
-from app.projects.quotas import refusal_counter
+from app.protocol.caller import Caller, read_address
+from app.protocol.client_auth import read_client_name
 from app.sentry import INGEST_PATHS
 from app.store import StoreBusy, StoreError, StoreFull
 from app.web.current import current_intake, current_keys
@@ -77,7 +78,8 @@ _REASONS = {400: "malformed", 401: "no_key", 403: "unknown_key", 413: "too_large
 def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
     """Answer in Sentry's format, and count the refusal."""
     if refusal.reason is not None:
-        current_intake().count(refusal_counter(refusal.reason, _project_of_request()))
+        project_id, caller = _project_of_request(), caller_of_request()
+        current_intake().count_refusal(refusal.reason, project_id, caller=caller)
     body = {"detail": refusal.detail, "causes": list(refusal.causes)}
     response = Response(json.dumps(body), refusal.status, content_type="application/json")
     response.headers["X-Sentry-Error"] = _header_text(": ".join((refusal.detail, *refusal.causes)))
@@ -89,6 +91,15 @@ def answer_refusal(refusal: Refusal) -> ResponseReturnValue:
     if not refusal.is_read:
         response.headers["Connection"] = "close"
     return with_cors(response)
+
+
+def caller_of_request() -> Caller:
+    """Return the sender of this request; behind ``TRUSTED_PROXIES``, the client they name."""
+    return Caller(
+        read_address(request.remote_addr),
+        request.headers.get("User-Agent"),
+        read_client_name(request.headers, request.args.get("sentry_client")),
+    )
 
 
 def _project_of_request() -> int | None:

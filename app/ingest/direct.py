@@ -157,9 +157,9 @@ class DirectDoor:
 
     def _ready(self, ordinary: _Ordinary) -> _Ready:
         envelope, project_id = ordinary.envelope, ordinary.project_id
-        current_intake().check_room(project_id)
+        current_intake().check_room(project_id, envelope, ordinary.caller)
         event_id = give_event_id(envelope)
-        limit = quota.check(envelope, project_id)
+        limit = quota.check(envelope, project_id, ordinary.caller)
         prepared = current_intake().prepare(
             envelope, project_id=project_id, quota=limit, caller=ordinary.caller
         )

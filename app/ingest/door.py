@@ -16,14 +16,19 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from app.ingest import bp, quota
-from app.ingest.answers import Refusal, answer_refusal, answer_store_error, preflight, with_cors
+from app.ingest.answers import (
+    Refusal,
+    answer_refusal,
+    answer_store_error,
+    caller_of_request,
+    preflight,
+    with_cors,
+)
 from app.ingest.body import MAX_INFLATED_BYTES, read_body
-from app.protocol.caller import Caller, read_address
 from app.protocol.client_auth import (
     AuthError,
     DsnError,
     Headers,
-    read_client_name,
     read_credentials,
 )
 from app.protocol.envelope import (
@@ -141,10 +146,11 @@ def check_head() -> None:
         if is_event:
             raise Refusal(401, "no public key was given")
         return
-    current_intake().check_room(project_id)
+    caller = caller_of_request()
+    current_intake().check_room(project_id, caller=caller)
     if is_event:
         # An envelope may contain items without a quota, which only its body shows.
-        quota.check(_EVENT_OR_TRANSACTION, project_id)
+        quota.check(_EVENT_OR_TRANSACTION, project_id, caller)
 
 
 # ---- steps --------------------------------------------------------------------------------------
@@ -250,26 +256,18 @@ def keep(envelope: Envelope, project_id: int, via: str | None) -> Response:
     """
     event_id = give_event_id(envelope)
     if envelope.items:
-        limit = quota.check(envelope, project_id)
+        caller = caller_of_request()
+        limit = quota.check(envelope, project_id, caller)
         accepted = current_intake().accept(
             envelope,
             project_id=project_id,
             timeout_s=ACCEPT_WAIT_S,
             via=via,
             quota=limit,
-            caller=caller_of_request(),
+            caller=caller,
         )
         quota.check_accepted(envelope, project_id, limit, accepted)
     return jsonify({"id": event_id} if event_id else {})
-
-
-def caller_of_request() -> Caller:
-    """Return the sender of this request; behind ``TRUSTED_PROXIES``, the client they name."""
-    return Caller(
-        read_address(request.remote_addr),
-        request.headers.get("User-Agent"),
-        read_client_name(request.headers, request.args.get("sentry_client")),
-    )
 
 
 # ---- reading ------------------------------------------------------------------------------------

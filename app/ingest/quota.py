@@ -7,7 +7,8 @@ from datetime import datetime
 
 from app.ingest.answers import Refusal
 from app.intake.commit import Accepted
-from app.projects.quotas import UNLIMITED_ITEMS, is_limited, refused_counter
+from app.projects.quotas import UNLIMITED_ITEMS, is_limited
+from app.protocol.caller import Caller
 from app.protocol.envelope import Envelope
 from app.protocol.rate_limits import categories_of
 from app.store import utc_now
@@ -17,7 +18,7 @@ from app.web.current import current_intake, current_keys, current_quotas
 _CATEGORY = re.compile(r"[a-z0-9_]{1,40}")
 
 
-def check(envelope: Envelope, project_id: int) -> int | None:
+def check(envelope: Envelope, project_id: int, caller: Caller) -> int | None:
     """Return the quota that an envelope counts against, ``None`` if it has none.
 
     :raise Refusal: 429 this process knows that the quota is used up.
@@ -27,7 +28,7 @@ def check(envelope: Envelope, project_id: int) -> int | None:
         return None
     until = current_quotas().shut_until(project_id, limit, utc_now())
     if until is not None:
-        current_intake().count(refused_counter(project_id))
+        current_intake().count_refusal("quota", project_id, envelope, caller)
         raise over_quota(envelope, until)
     return limit
 

@@ -145,8 +145,13 @@ def over_time(
 def options_of(
     declared: AdditiveSeries, conn: Connection, project_id: int, since: datetime
 ) -> dict[str, list[str]]:
-    """Return the releases and environments that a project had since a day, as filter options."""
+    """Return the releases and environments that a project had since a day, as filter options.
+
+    Nothing is returned for series without them.
+    """
     of, day = declared.table.c, since.astimezone(UTC).date()
+    if "release" not in of:
+        return {}
     query = select(of.release, of.environment).distinct()
     rows = conn.execute(query.where(of.project_id == project_id, of.day >= day)).all()
     return {

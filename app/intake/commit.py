@@ -39,9 +39,12 @@ from app.protocol.feedback import Feedback
 from app.protocol.measures import NOTHING, Measures
 from app.protocol.packing import unpack
 from app.protocol.scrub import Finding
-from app.stats.counting import Measured, count_day
-from app.stats.item_counts import ITEMS, LOSSES, UNKNOWN_CLIENT, ItemKey, LossKey
+from app.protocol.sdk_name import UNKNOWN_SDK, Sdk
+from app.stats.counting import Measured, Tally, count_day
+from app.stats.item_counts import ITEMS, ItemKey
+from app.stats.losses import CLIENT, LOSSES, REFUSED, LossCounter, Lost
 from app.stats.measuring import MeasureCounters
+from app.stats.months import category_of_items
 from app.stats.releases import Release, ReleaseRecorder, release_of
 from app.stats.users import UserCounter
 from app.store import DriverStatement, insert_for, is_in
@@ -75,6 +78,7 @@ class Remembered:
     def __init__(self, max_new_issues: int = 0) -> None:
         self.max_new_issues = max_new_issues
         self.measures = MeasureCounters()
+        self.losses = LossCounter()
         self.releases = ReleaseRecorder()
         self.users = UserCounter()
 
@@ -122,7 +126,7 @@ class Prepared:
     quota: int | None = None
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
-    client: str | None = None
+    sdk: Sdk = UNKNOWN_SDK
     inferred: Inferred = Inferred()
     measures: Measures = NOTHING
     feedback: list[Feedback] = field(default_factory=list)
@@ -165,7 +169,8 @@ def commit_batch(
     :param remembered: what this process keeps in memory about the store.
     :return: one result for each envelope, in order.
     """
-    taken = _within_quotas(conn, batch, counts, now)
+    lost = Tally(LOSSES)
+    taken = _within_quotas(conn, batch, counts, lost, now)
     fresh = _without_known_events(conn, taken, counts)
     sent_on = destinations.with_dsn(conn, {envelope.project_id for envelope in fresh})
     ids = _insert_envelopes(conn, fresh, sent_on)
@@ -191,10 +196,11 @@ def commit_batch(
             for said in envelope.feedback
         ],
     )
-    _count_the_rest(conn, stored, now)
+    _count_the_rest(conn, stored, lost, now)
     _count_bytes(conn, stored, now)
     if measured := [envelope.measured for envelope in stored if any(envelope.measures)]:
         remembered.measures.add(conn, measured, now)
+    remembered.losses.add(conn, lost, now)
     accounting.add(conn, counts)
     within = {envelope.uid for envelope in taken}
     return [
@@ -216,7 +222,7 @@ def _first_state(prepared: Prepared, sent_on: set[int]) -> str:
 
 
 def _within_quotas(
-    conn: Connection, batch: list[Prepared], counts: Counter[str], now: datetime
+    conn: Connection, batch: list[Prepared], counts: Counter[str], lost: Tally, now: datetime
 ) -> list[Prepared]:
     """Return the envelopes within the quotas of their projects, and count the others.
 
@@ -241,6 +247,10 @@ def _within_quotas(
             left[envelope.project_id] -= 1
         if envelope.quota is None or left[envelope.project_id] >= 0:
             taken.append(envelope)
+        else:
+            category = category_of_items(envelope.item_types.split(","))
+            found = Lost(REFUSED, envelope.sdk, "quota", category)
+            lost.add(envelope.project_id, envelope.received_at.timestamp(), (found,))
     return taken
 
 
@@ -371,18 +381,16 @@ def _number_of(prepared: Prepared, releases: dict[Release, int]) -> int | None:
     return releases.get(release) if release else None
 
 
-def _count_the_rest(conn: Connection, stored: list[Prepared], now: datetime) -> None:
+def _count_the_rest(conn: Connection, stored: list[Prepared], lost: Tally, now: datetime) -> None:
     # A dictionary with a default counts faster than a Counter, whose default is in Python.
     items: dict[ItemKey, int] = defaultdict(int)
-    lost: dict[LossKey, int] = defaultdict(int)
     for one in stored:
         for item_type, count in one.items.items():
             items[ItemKey(one.project_id, item_type)] += count
-        for loss in one.losses:
-            client = one.client or UNKNOWN_CLIENT
-            lost[LossKey(one.project_id, client, loss.reason, loss.category)] += loss.quantity
+        if one.losses:
+            found = [Lost(CLIENT, one.sdk, *loss) for loss in one.losses]
+            lost.add(one.project_id, one.received_at.timestamp(), found)
     count_day(conn, ITEMS, items, now.date())
-    count_day(conn, LOSSES, lost, now.date())
 
 
 def _count_bytes(conn: Connection, stored: list[Prepared], now: datetime) -> None:

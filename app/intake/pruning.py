@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, select, tuple_, update
 
 from app.delivery import accounting
+from app.delivery.months import move_months
 from app.delivery.outcomes import owe_reports
 from app.delivery.tables import attempts
 from app.events.states import EnvelopeState
@@ -182,6 +183,7 @@ def _give_up(conn: Connection, rows: Sequence[Any]) -> None:
     """Count envelopes that Sentry never accepted, and that nobody replayed, as discarded."""
     discarded = accounting.counter_of(EnvelopeState.DISCARDED, TOO_OLD)
     accounting.move(conn, ((accounting.counter_of(row.state), discarded) for row in rows))
+    move_months(conn, ((row, EnvelopeState.DISCARDED, TOO_OLD) for row in rows))
     owe_reports(conn, [(row, TOO_OLD) for row in rows])
 
 
@@ -246,6 +248,8 @@ _STILL_THERE = select(
     envelopes.c.project_id,
     envelopes.c.item_types,
     envelopes.c.state,
+    envelopes.c.reason,
+    envelopes.c.received_at,
 ).where(envelopes.c.id.in_(_IDS), envelopes.c.state.in_(MAY_GO))
 _EVENTS_BY_ISSUE = (
     select(events.c.issue_id, func.count())

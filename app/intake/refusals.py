@@ -17,22 +17,12 @@ from app.delivery.tables import counters
 from app.projects.quotas import (
     ANY_REFUSED,
     REASONS,
+    REFUSAL_WORDS,
     REFUSED,
     UNKNOWN_PROJECT,
     refusals_since,
     refused_counter,
 )
-
-_WORDS = {
-    "malformed": "The envelope could not be read",
-    "no_key": "No key was given",
-    "unknown_key": "The key is unknown or revoked",
-    "key_of_another_project": "The key belongs to another project",
-    "credentials_disagree": "The keys that were given disagree",
-    "too_large": "The envelope was too large",
-    "quota": "The project was over its quota",
-    "store_full": "The store was full",
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Refused:
     @property
     def words(self) -> str:
         """The reason as a sentence, without a full stop."""
-        return _WORDS[self.reason]
+        return REFUSAL_WORDS[self.reason]
 
 
 def refused_by_reason(conn: Connection, project_id: int | None = None) -> list[Refused]:

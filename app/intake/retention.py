@@ -31,7 +31,7 @@ from app.issues import over_time
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issues
 from app.projects import projects
-from app.stats import environments, expiry, session_expiry, user_expiry
+from app.stats import environments, expiry, months, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
 from app.stats.tables import ai_calls
 from app.stats.users import MAX_USERS, day_number
@@ -126,6 +126,7 @@ def _small_steps(
     yield "hours of issues", lambda: over_time.roll_up(store, now)
     yield "hours of environments", lambda: environments.expire(store, now)
     yield "series to hours", lambda: expiry.roll_up(store, now)
+    yield "items to months", lambda: months.roll_up_months(store, now)
     yield "old series", lambda: expiry.expire(store, now)
     yield "sessions to hours", lambda: session_expiry.settle(store, now)
     yield "old sessions", lambda: session_expiry.expire(store, now)

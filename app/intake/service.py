@@ -36,10 +36,10 @@ from app.intake.store_bound import StoreBound
 from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
-from app.projects.quotas import store_full_counter
+from app.projects.quotas import refusal_counter
 from app.protocol.caller import Caller, infer
 from app.protocol.client_clock import Correction, correct_times
-from app.protocol.client_report import read_client, read_losses
+from app.protocol.client_report import read_losses
 from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
 from app.protocol.event import Event, parse_event_id, read_event
 from app.protocol.feedback import is_feedback, read_feedback
@@ -48,8 +48,11 @@ from app.protocol.packing import pack
 from app.protocol.scrub import Finding, Scrubber
 from app.protocol.scrubbing.budget import WorkBudget
 from app.protocol.scrubbing.envelopes import Attachments, scrub_envelope
+from app.protocol.sdk_name import read_sdk
 from app.protocol.transaction import Timing
 from app.stats.item_counts import count_types
+from app.stats.losses import REFUSED, UNREAD, Lost, WaitingLosses, tally_of
+from app.stats.months import category_of_items
 from app.stats.observations import Observations
 from app.stats.releases import release_of
 from app.store import Store, StoreBusy, StoreError, utc_now
@@ -109,6 +112,7 @@ class Intake:
         )
         # Counts that could not be written when they happened. The next commit writes them.
         self._owed = accounting.Tally()
+        self._refused = WaitingLosses()
         self._observed = Observations(OWN_PROJECT_ID)
         self._remembered = Remembered(max_new_issues)
 
@@ -138,7 +142,7 @@ class Intake:
         :raise StoreFull: the store is full.
         :raise StoreError: the envelope is not stored. The caller must not answer that it is.
         """
-        self.check_room(project_id)
+        self.check_room(project_id, envelope, caller)
         prepared = self.prepare(
             envelope, project_id=project_id, via=via, quota=quota, caller=caller, uid=uid
         )
@@ -164,13 +168,13 @@ class Intake:
         """
         with recording():
             caller = caller or Caller()
-            named = read_client(envelope, caller.client)
+            sdk = read_sdk(envelope, caller)
             may_keep = caller.address is not None and self._keeps_address(caller.address)
             inferred = infer(envelope, caller, may_keep_address=may_keep or not caller.address)
             known: dict[str, Any] = {
                 "via": via,
                 "quota": quota,
-                "client": named,
+                "sdk": sdk,
                 "inferred": inferred,
             }
             known["received_at"] = received_at
@@ -218,6 +222,25 @@ class Intake:
         if not self._buffer.is_woken:
             self._buffer.wake()
 
+    def count_refusal(
+        self,
+        reason: str,
+        project_id: int | None,
+        envelope: Envelope | None = None,
+        caller: Caller | None = None,
+    ) -> None:
+        """Count an envelope that was refused. It is written within a second or two.
+
+        :param reason: one of :data:`app.projects.quotas.REASONS`.
+        :param project_id: ``None`` if the project does not exist.
+        :param envelope: ``None`` if it was not read.
+        """
+        if project_id is not None:
+            category = UNREAD if envelope is None else category_of_items(envelope.item_types)
+            sdk = read_sdk(envelope, caller or Caller())
+            self._refused.add(project_id, Lost(REFUSED, sdk, reason, category))
+        self.count(refusal_counter(reason, project_id))
+
     def observe(self, timing: Timing) -> None:
         """Count a request that this application answered. It is stored within a second or two."""
         if not self._observed.add(timing):
@@ -249,8 +272,8 @@ class Intake:
 
     def _settle(self) -> None:
         self.recover()
-        owed, observed = self._owed.take(), self._observed.take()
-        if not owed and not observed.tally:
+        owed, observed, refused = self._owed.take(), self._observed.take(), self._refused.take()
+        if not owed and not observed.tally and not refused:
             return
         try:
             # A power cut may undo this write. These are only counts, and no client waited for them.
@@ -258,11 +281,13 @@ class Intake:
                 accounting.add(conn, owed + observed.counters)
                 now = utc_now()
                 self._remembered.measures.add_timings(conn, observed.tally, now)
+                self._remembered.losses.add(conn, tally_of(refused), now)
                 heard = (release_of(OWN_PROJECT_ID, one) for one in observed.releases)
                 see_releases(conn, heard, self._remembered, now)
         except Exception:
             self._owed.give_back(owed)
             self._observed.give_back(observed)
+            self._refused.give_back(refused)
             raise
 
     def _recover_one(self, waiting: Waiting) -> int:
@@ -285,8 +310,12 @@ class Intake:
         self._owed.count("emergency:taken_in")
         return 1
 
-    def check_room(self, project_id: int) -> None:
+    def check_room(
+        self, project_id: int, envelope: Envelope | None = None, caller: Caller | None = None
+    ) -> None:
         """Check that a project may store something, and count the refusal if it may not.
+
+        :param envelope: what it sends; ``None`` if it was not read yet.
 
         :raise ShareExceeded: the store is nearly full, and the project exceeds its share of it.
         :raise StoreFull: the store is full.
@@ -295,7 +324,7 @@ class Intake:
             try:
                 self.bound.check(project_id)
             except StoreError:
-                self.count(store_full_counter(project_id))
+                self.count_refusal("store_full", project_id, envelope, caller)
                 raise
 
     # ---- preparing ------------------------------------------------------------------------------

@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Integer, Row, Select, bindparam, func, select
 
 from app.issues.filter import IssueFilter, IssueSelection
-from app.issues.tables import MERGED, STATUSES, issue_tags, issues, transitions
+from app.issues.tables import (
+    MERGED,
+    STATUSES,
+    issue_tags,
+    issues,
+    remembered_fixes,
+    transitions,
+)
 from app.store import DriverStatement
 from app.store.paging import (
     Count,
@@ -268,11 +275,11 @@ _RANKED_TAGS = DriverStatement(_ranked_tags)
 def transitions_of(
     conn: Connection, issue_id: int, *, before: int | None = None, limit: int = 50
 ) -> list[Row[Any]]:
-    """Return the history rows of an issue, newest first.
+    """Return the history rows of an issue, newest first, each with ``is_fix``.
 
     :param before: the last row id of the previous page; the page begins after it.
     """
-    query = select(transitions).where(transitions.c.issue_id == issue_id)
+    query = _with_fixes().where(transitions.c.issue_id == issue_id)
     if before is not None:
         query = query.where(transitions.c.id < before)
     return list(conn.execute(query.order_by(transitions.c.id.desc()).limit(limit)))
@@ -283,7 +290,14 @@ def find_transition(conn: Connection, transition_id: int) -> Row[Any]:
 
     :raise NoResultFound: there is no such row.
     """
-    return conn.execute(select(transitions).where(transitions.c.id == transition_id)).one()
+    return conn.execute(_with_fixes().where(transitions.c.id == transition_id)).one()
+
+
+def _with_fixes() -> Select[Any]:
+    """Return the query for history rows, each with ``is_fix``."""
+    fix = remembered_fixes.c.comment_id
+    query = select(transitions, fix.is_not(None).label("is_fix"))
+    return query.outerjoin(remembered_fixes, fix == transitions.c.id)
 
 
 def _tag(key: str, total: int, rows: list[tuple[Any, ...]]) -> Tag:

@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Label, Row, Select, bindparam, func, select
+from sqlalchemy import Connection, Label, Row, Select, bindparam, func, or_, select
 
+from app.issues.fixes import fixed_in
 from app.issues.similarity import WEIGHTS, hash_of, rarity, shared, similarity
 from app.issues.similarity_index import read_terms
 from app.issues.tables import (
@@ -24,6 +25,7 @@ from app.issues.tables import (
     issue_similarity,
     issue_terms,
     issues,
+    remembered_fixes,
     transitions,
 )
 from app.store.paging import hidden
@@ -70,6 +72,7 @@ class Similar(NamedTuple):
     :param shared: what the two issues have in common, see :func:`app.issues.similarity.shared`.
     :param resolved: the history row that resolved it, if it is resolved.
     :param comment: the history row of its last comment.
+    :param fix: the history row of the comment that says how it was fixed, if it is remembered.
     """
 
     issue: Row[Any]
@@ -77,6 +80,12 @@ class Similar(NamedTuple):
     shared: list[str]
     resolved: Row[Any] | None
     comment: Row[Any] | None
+    fix: Row[Any] | None
+
+    @property
+    def fixed_in(self) -> str:
+        """In a few words whether and where it is fixed."""
+        return fixed_in(self.issue, self.resolved)
 
 
 class Candidate(NamedTuple):
@@ -126,6 +135,7 @@ def _with_their_end(
             shared(terms, one.terms),
             last.get((row.id, "resolved")) if row.status == IssueStatus.RESOLVED else None,
             last.get((row.id, "commented")),
+            last.get((row.id, "fix")),
         )
         for score, one, row in found
     ]
@@ -221,10 +231,14 @@ def _run(conn: Connection, statement: str, wanted: str, project_id: int, limit: 
 
 
 def _last_transitions(conn: Connection, issue_ids: list[int]) -> dict[tuple[int, str], Row[Any]]:
-    """Return the newest ``resolved`` and ``commented`` rows in the history of each issue."""
+    """Return the newest ``resolved`` and ``commented`` rows in the history of each issue, and its
+    remembered comment as ``fix``.
+    """
     if not issue_ids:
         return {}
-    return {(row.issue_id, row.kind): row for row in conn.execute(_ends(), {"ids": issue_ids})}
+    rows = list(conn.execute(_ends(), {"ids": issue_ids}))
+    found = {(row.issue_id, row.kind): row for row in rows}
+    return found | {(row.issue_id, "fix"): row for row in rows if row.is_fix}
 
 
 @cache
@@ -238,4 +252,8 @@ def _ends() -> Select[Any]:
         )
         .group_by(of.issue_id, of.kind)
     )
-    return select(transitions).where(of.id.in_(newest))
+    fix = remembered_fixes.c
+    fixes = select(fix.comment_id).where(fix.issue_id.in_(bindparam("ids", expanding=True)))
+    query = select(transitions, fix.comment_id.is_not(None).label("is_fix"))
+    query = query.outerjoin(remembered_fixes, fix.comment_id == of.id)
+    return query.where(or_(of.id.in_(newest), of.id.in_(fixes))).order_by(of.id)

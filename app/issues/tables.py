@@ -198,6 +198,27 @@ transitions = Table(
     partial_index("ix_transitions_regressed_in", "release", where=HAS_REGRESSED),
 )
 
+# The comment that says how an issue was fixed (`fixes.py`).
+remembered_fixes = Table(
+    "remembered_fixes",
+    metadata,
+    Column(
+        "issue_id",
+        RowId,
+        ForeignKey("issues.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("project_id", Integer, ForeignKey("projects.id"), nullable=False, index=True),
+    Column(
+        "comment_id",
+        RowId,
+        ForeignKey("transitions.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+)
+
 # Events per hour: by the time of the event for charts, and by the time stored for alerts.
 issue_hours = Table(
     "issue_hours",

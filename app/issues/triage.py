@@ -252,9 +252,25 @@ def comment(
 
     :param text: the comment; it is cut after MAX_NOTE characters.
     """
-    if find_issue(conn, issue_id) is None:
-        return None
-    return _write(conn, [(issue_id, None)], "commented", actor, now, clean_text(text)[:MAX_NOTE])[0]
+    found = find_issue(conn, issue_id)
+    return comment_all(conn, [found.id], text, actor, now)[found.id] if found else None
+
+
+def comment_all(
+    conn: Connection,
+    issue_ids: Sequence[int],
+    text: str,
+    actor: str | None,
+    now: datetime | None = None,
+) -> dict[int, int]:
+    """Store the same comment on all of the issues that exist.
+
+    :return: the id of each comment by the id of its issue.
+    """
+    there = sorted(conn.scalars(select(issues.c.id).where(*_among(issue_ids))))
+    rows: list[tuple[int, str | None]] = [(issue_id, None) for issue_id in there]
+    ids = _write(conn, rows, "commented", actor, now, clean_text(text)[:MAX_NOTE])
+    return dict(zip(there, ids, strict=True))
 
 
 def delete(conn: Connection, issue_ids: Sequence[int]) -> list[int]:

@@ -43,6 +43,17 @@ REASONS = {
     "quota": 429,
     "store_full": 429,
 }
+# The same reasons as sentences, without a full stop.
+REFUSAL_WORDS = {
+    "malformed": "The envelope could not be read",
+    "no_key": "No key was given",
+    "unknown_key": "The key is unknown or revoked",
+    "key_of_another_project": "The key belongs to another project",
+    "credentials_disagree": "The keys that were given disagree",
+    "too_large": "The envelope was too large",
+    "quota": "The project was over its quota",
+    "store_full": "The store was full",
+}
 REFUSED = f"{ANY_REFUSED}quota:"
 
 
@@ -57,11 +68,6 @@ def refusal_counter(reason: str, project_id: int | None) -> str:
 def refused_counter(project_id: int) -> str:
     """Return the name of the counter of a project's envelopes that its quota refused."""
     return f"{REFUSED}{project_id}"
-
-
-def store_full_counter(project_id: int) -> str:
-    """Return the name of the counter of a project's envelopes that a full store refused."""
-    return refusal_counter("store_full", project_id)
 
 
 def is_limited(item_types: Iterable[str]) -> bool:

@@ -177,14 +177,14 @@ def _name_client(envelope: Envelope, caller: Caller) -> None:
         return
     if read_dict(envelope.headers.get("sdk")).get("name"):
         return
-    if sdk := _client_of(caller):
+    if sdk := client_of(caller):
         envelope.headers["sdk"] = sdk
 
 
-def _client_of(caller: Caller) -> dict[str, str] | None:
+def client_of(caller: Caller) -> dict[str, str] | None:
     """Return the name and version that the client sends, or the first product of its user agent.
 
-    A browser is not a client; the contexts have its name.
+    ``None`` if neither is given. A browser is not a client; the contexts have its name.
     """
     if caller.client and (named := read_name(caller.client[:MAX_CLIENT])):
         name, _, version = named.partition("/")

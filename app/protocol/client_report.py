@@ -14,10 +14,8 @@ from app.protocol.lenient import read_dict, read_int, read_list, read_name
 # SDKs have about ten reasons and ten categories, so a real report has fewer entries.
 MAX_LOSSES = 100
 MAX_WORD = 64
-MAX_CLIENT = 100
 # A larger number in one report is not plausible.
 MAX_QUANTITY = 10**9
-_NO_CLIENT_CHARACTER = re.compile(r"[^\w.@/+ -]", re.ASCII)
 _NO_WORD_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
 
 
@@ -36,17 +34,6 @@ def read_losses(envelope: Envelope) -> list[Loss]:
         if item.type == "client_report":
             losses += _losses(read_dict(item.payload).get("discarded_events"))
     return losses[:MAX_LOSSES]
-
-
-def read_client(envelope: Envelope, given: str | None = None) -> str | None:
-    """Return the client that sent an envelope, as ``name version``.
-
-    :param given: the name that the client sent with its key: ``name/version``.
-    """
-    sdk = read_dict(envelope.headers.get("sdk"))
-    name, version = read_name(sdk.get("name")), read_name(sdk.get("version"))
-    text = f"{name} {version or ''}" if name else (given or "").replace("/", " ", 1)
-    return _NO_CLIENT_CHARACTER.sub("_", text.strip())[:MAX_CLIENT] or None
 
 
 def _losses(entries: Any) -> list[Loss]:

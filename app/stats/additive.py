@@ -184,7 +184,8 @@ class AdditiveSeries:
     :param minutes_kept: how long counts are kept by the minute, before they are summed up to hours:
         a number of whole days. ``None`` if counts are by the hour from the start.
     :param hours_kept: how long series are kept.
-    :param measure: the field of ``Measures`` that is counted.
+    :param measure: the field of ``Measures`` that is counted; empty if a ``SeriesCounter`` is used
+        directly.
     :param item_type: the type of the items that contain this measure. An event id that came before
         with such an item is not counted again.
     :param read: returns the samples of a measure. Its parameters are the measure and the time

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from app.stats.additive import AdditiveSeries, DailyCounts
 from app.stats.ai_calls import AI_CALLS
-from app.stats.item_counts import ITEMS, LOSSES
+from app.stats.item_counts import ITEMS
+from app.stats.losses import LOSSES
 from app.stats.metrics import METRICS
+from app.stats.months import MONTHS
 from app.stats.timings import PERFORMANCE
 
 # Sessions (:mod:`.sessions`) are read and expire in the same way, but are counted differently.
-SERIES: tuple[AdditiveSeries, ...] = (PERFORMANCE, AI_CALLS, METRICS)
-DAILY: tuple[DailyCounts, ...] = (ITEMS, LOSSES)
+# Losses are no measures: refused envelopes are among them.
+SERIES: tuple[AdditiveSeries, ...] = (PERFORMANCE, AI_CALLS, METRICS, LOSSES)
+DAILY: tuple[DailyCounts, ...] = (ITEMS, MONTHS)

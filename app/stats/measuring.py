@@ -29,7 +29,9 @@ class MeasureCounters:
 
     def __init__(self) -> None:
         self._counters = [
-            AiCallCounter() if one is AI_CALLS else SeriesCounter(one) for one in declared.SERIES
+            AiCallCounter() if one is AI_CALLS else SeriesCounter(one)
+            for one in declared.SERIES
+            if one.measure
         ]
         self._by_type: dict[str, list[SeriesCounter]] = {}
         for counter in self._counters:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from app.inputs.links import Link
 from app.insights.releases import list_releases
 from app.issues import triage
 from app.issues.filter import Status
+from app.issues.fixes import forget_fix, remember_fix
 from app.issues.ignore_until import IgnoreUntil
 from app.issues.queries import find_issue
 from app.protocol.event import clean_text
@@ -21,6 +23,9 @@ from app.web import access
 from app.web.current import current_accounts
 from app.web.errors import FieldErrors
 
+# The fields that change something by themselves.
+_CHANGES = {"status", "assigned_to", "tracker_url", "comment", "remember_fix"}
+Text = Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
 Assignee = Annotated[
     Annotated[str, Field(min_length=1, max_length=100)] | None,
     Field(description="The name of a user; null for nobody."),
@@ -81,6 +86,14 @@ class IssueBody(PatchBody):
     tracker_url: Link | None = Field(
         None, description="The issue of a tracker, with https; null for none."
     )
+    comment: Text = unchanged()
+    remember_fix: Annotated[
+        bool,
+        Field(
+            description="True: `comment` says how the issue was fixed, and similar issues and"
+            " notifications about new ones show it. False: forget the remembered fix."
+        ),
+    ] = unchanged()
 
     @model_validator(mode="after")
     def _has_details_of_its_status(self) -> Self:
@@ -90,6 +103,8 @@ class IssueBody(PatchBody):
             raise ValueError("`resolved_in` is that of the status `resolved`, alone")
         if self.ignore_until and self.status != "ignored":
             raise ValueError("`ignore_until` is that of the status `ignored`")
+        if self.remember_fix and (not self.comment or self.status != "resolved"):
+            raise ValueError("`remember_fix` is that of the status `resolved` with a `comment`")
         return self
 
     @property
@@ -107,7 +122,7 @@ class IssueBody(PatchBody):
 
         :raise FieldErrors: nothing is to change, there is no such user, or the time is over.
         """
-        if not {"status", "assigned_to", "tracker_url"} & self.model_fields_set:
+        if not _CHANGES & self.model_fields_set:
             _refuse("status", "`status`, `assigned_to` or `tracker_url` is expected")
         if self.assigned_to is not None and not current_accounts().is_user(self.assigned_to):
             _refuse("assigned_to", "the name of a user is expected")
@@ -128,13 +143,33 @@ class IssueBody(PatchBody):
             changed.update(triage.assign(conn, ids, self.assigned_to, actor))
         if "tracker_url" in self.model_fields_set:
             changed.update(triage.link(conn, ids, self.tracker_url, actor))
+        if self.comment is not None:
+            changed.update(comment_on(conn, ids, self.comment, remember=bool(self.remember_fix)))
+        if self.remember_fix is False:
+            changed.update(forget_fix(conn, ids))
         return sorted(changed)
 
 
 class CommentBody(Body):
     """A new comment."""
 
-    text: Annotated[str, Field(min_length=1, max_length=triage.MAX_NOTE, pattern=r"\S")]
+    text: Text
+    remember_fix: Annotated[
+        bool, Field(description="Whether it says how the issue was fixed, to be shown elsewhere.")
+    ] = False
+
+
+def comment_on(
+    conn: Connection, issue_ids: Sequence[int], text: str, *, remember: bool
+) -> list[int]:
+    """Comment on those of the issues that exist, and return their ids.
+
+    :param remember: whether the comment says how they were fixed.
+    """
+    comments = triage.comment_all(conn, issue_ids, text, access.caller())
+    if remember:
+        remember_fix(conn, list(comments.values()))
+    return list(comments)
 
 
 def change_issue(conn: Connection, issue: Row[Any], body: IssueBody) -> Row[Any]:

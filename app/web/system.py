@@ -19,10 +19,11 @@ from sqlalchemy import Connection, func, select
 from app.delivery import accounting
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.tables import events
+from app.insights.losses import lost_lately
 from app.intake.refusals import refused_of
 from app.intake.store_bound import measure
 from app.issues.tables import STATUSES, issues
-from app.stats.item_counts import items_by_type, losses
+from app.stats.item_counts import items_by_type
 from app.stats.observations import PREFIX
 from app.store import StoreError, utc_now
 from app.store.migrations import REVISION
@@ -108,7 +109,7 @@ def stored(conn: Connection) -> dict[str, Any]:
             if not name.startswith((PREFIX, BACKUP_AT))
         },
         "items": items_by_type(conn),
-        "client_losses": [loss._asdict() for loss in losses(conn)],
+        "client_losses": [loss._asdict() for loss in lost_lately(conn, utc_now())],
         "refused": [
             {**asdict(row), "status": row.status, "words": row.words} for row in refused_of(counted)
         ],

@@ -82,7 +82,9 @@ def test_project_and_range_are_carried_to_pages_that_take_them(
     assert 'href="/admin/issues?period=week&amp;q=x&amp;level=error&amp;project=1"' in page
 
 
-@pytest.mark.parametrize("tab", ["performance", "releases", "metrics", "ai-calls"])
+@pytest.mark.parametrize(
+    "tab", ["performance", "releases", "metrics", "ai-calls", "losses", "costs"]
+)
 def test_insights_open_on_the_project_that_one_looked_at_last(
     app: Flask, admin_client: FlaskClient, tab: str
 ) -> None:

@@ -31,6 +31,8 @@ PAGES = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/losses",
+    "/admin/costs",
     "/admin/metrics",
     "/admin/releases",
     "/admin/feedback",

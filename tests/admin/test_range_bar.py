@@ -65,7 +65,7 @@ def test_links_of_the_range_keep_the_filter(admin_client: FlaskClient) -> None:
     assert 'name="query" value="level:error"' in bar and 'name="before"' not in bar
 
 
-@pytest.mark.parametrize("path", ["performance", "metrics", "ai-calls", "releases"])
+@pytest.mark.parametrize("path", ["performance", "metrics", "ai-calls", "losses", "releases"])
 def test_insights_offer_what_is_kept_of_them(admin_client: FlaskClient, path: str) -> None:
     admin_client.get("/admin/events?period=all")
     assert here(admin_client.get(f"/admin/{path}").text) == ["Day"]

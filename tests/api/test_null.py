@@ -46,6 +46,8 @@ ISSUE = {
     "ignore_until": {"events": 5},
     "assigned_to": "ada",
     "tracker_url": "https://tracker.example.org/1",
+    "comment": "a missing price",
+    "remember_fix": True,
 }
 IGNORED = {"ignore_until": {"status": "ignored"}}
 FILTERS = {"level": "error", "environment": "live", "release": "1", "type": "T", "message": "m"}

@@ -23,6 +23,8 @@ LISTS = [
     "/admin/issues",
     "/admin/performance",
     "/admin/ai-calls",
+    "/admin/losses",
+    "/admin/costs",
     "/admin/metrics",
     "/admin/releases",
     "/admin/test-error",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,15 +29,22 @@ def slow(server: Server) -> str:
 @pytest.fixture(scope="session")
 def lossy(server: Server) -> None:
     """Clients that lost something."""
+    lost = [
+        ("sentry.python", "2.75.0", "queue_overflow", "error", 17),
+        ("sentry.javascript.react-native", "7.2.0", "network_error", "session", 1204),
+        ("sentry.python", "2.75.0", "sample_rate", "transaction", 90_000),
+    ]
+    minute = int(time.time()) // 60
     with sqlite3.connect(server.data_dir / "devenviro.sqlite3") as database:
-        database.executemany(
-            "INSERT INTO client_losses VALUES (1, ?, ?, ?, date(), ?)",
-            [
-                ("sentry.python 2.75.0", "queue_overflow", "error", 17),
-                ("sentry.javascript.react-native 7.2.0", "network_error", "session", 1204),
-                ("sentry.python 2.75.0", "sample_rate", "transaction", 90_000),
-            ],
-        )
+        for *names, quantity in lost:
+            series = database.execute(
+                "INSERT INTO loss_series (project_id, day, sdk, version, reason, category, source)"
+                " VALUES (1, date(), ?, ?, ?, ?, 'client')",
+                names,
+            )
+            database.execute(
+                "INSERT INTO loss_counts VALUES (?, ?, ?)", (series.lastrowid, minute, quantity)
+            )
 
 
 def fill(page: Page, text: str, name: str) -> None:
@@ -93,6 +101,9 @@ def test_rules_and_losses_are_accessible_and_nothing_scrolls_sideways(
         "sentry.python 2.75.0 lost 17 events by queue_overflow"
     )
     looks_right(page, tmp_path / "status.png")
+    page.goto("/admin/losses?project=1")
+    expect(page.get_by_role("region", name="Lost by clients")).to_contain_text("queue_overflow")
+    looks_right(page, tmp_path / "losses.png")
     page.goto(f"/admin/events/{slow}")
     looks_right(page, tmp_path / "event.png")
 

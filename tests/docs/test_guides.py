@@ -23,6 +23,7 @@ from tests.docs.guides import (
 # Guides that are followed here, all in one copy of the tree, since a start of pytest takes seconds.
 GUIDES = [
     "add-a-command",
+    "add-a-filter",
     "add-a-grouping-matcher",
     "add-a-metric",
     "add-a-migration",
@@ -61,6 +62,11 @@ def test_who_follows_a_guide_gets_what_it_promises(name: str, outcomes: str) -> 
 def test_a_guide_brings_a_test_of_its_own(name: str) -> None:
     new = {step.path for step in steps_of(guide(name)) if step.is_new}
     assert new & set(checks_of(guide(name)))
+
+
+def test_a_filter_is_one_python_file_and_one_template() -> None:
+    changed = [step.path for step in steps_of(guide("add-a-filter")) if not step.is_new]
+    assert changed == ["app/issues/feedback.py", "templates/feedback.html"]
 
 
 @pytest.mark.parametrize("page", sorted(FOLDER.glob("add-*.md")), ids=lambda page: page.stem)

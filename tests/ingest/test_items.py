@@ -12,18 +12,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, update
 
+from app.insights.losses import lost_lately
 from app.intake.retention import Limits, prune
-from app.protocol.client_report import read_client, read_losses
+from app.protocol.caller import Caller
+from app.protocol.client_report import read_losses
 from app.protocol.envelope import Envelope, Item
-from app.stats.counting import count_day
-from app.stats.item_counts import (
-    LOSSES,
-    LossKey,
-    client_losses,
-    item_counts,
-    items_by_type,
-    losses,
-)
+from app.protocol.sdk_name import read_sdk
+from app.stats.item_counts import item_counts, items_by_type
 from app.store import utc_now
 from tests.conftest import parts_of
 from tests.ingest.corpus import load
@@ -35,6 +30,11 @@ LOST = {"reason": "queue_overflow", "category": "error", "quantity": 17}
 def report(*entries: Any, **headers: Any) -> bytes:
     payload = json.dumps({"timestamp": 1.0, "discarded_events": list(entries)}).encode()
     return envelope(payload, kind="client_report", **headers)
+
+
+def of(sdk: Any, payload: dict[str, Any] | None = None) -> Envelope:
+    items = [] if payload is None else [Item({"type": "event"}, payload)]
+    return Envelope({} if sdk is None else {"sdk": sdk}, items)
 
 
 def status(client: FlaskClient) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_report_of_a_real_client_is_counted(app: Flask, client: FlaskClient, one
     headers = [pair for pair in one.headers if pair[0].lower() != "content-length"]
     assert client.post(one.path, data=one.body, headers=headers).status_code == 200
     with parts_of(app).store.read() as conn:
-        found = losses(conn)
+        found = lost_lately(conn, utc_now())
     assert {(loss.client, loss.reason) for loss in found} == {
         ("sentry.javascript.browser 11.12.0", "network_error")
     }
@@ -103,56 +103,37 @@ def test_report_that_is_none_says_nothing(payload: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "given", "name"),
+    ("envelope", "caller", "words"),
     [
-        ({"sdk": {"name": "sentry.rust", "version": "0.34"}}, "other/1", "sentry.rust 0.34"),
-        ({"sdk": {"name": "sentry.rust"}}, None, "sentry.rust"),
-        ({"sdk": "x"}, "sentry.python/2.75.0", "sentry.python 2.75.0"),
-        ({}, "raven-node", "raven-node"),
-        ({}, None, None),
-        ({}, "<script>\n/1", "_script__ 1"),
-        ({}, "n" * 500, "n" * 100),
+        (
+            of({"name": "sentry.rust", "version": "0.34"}),
+            Caller(client="other/1"),
+            "sentry.rust 0.34",
+        ),
+        (of({"name": "sentry.rust"}), Caller(), "sentry.rust"),
+        (of("x"), Caller(client="sentry.python/2.75.0"), "sentry.python 2.75.0"),
+        (of(None, {"sdk": {"name": "sentry.go", "version": "1"}}), Caller(), "sentry.go 1"),
+        (None, Caller(client="raven-node"), "raven-node"),
+        (None, Caller(user_agent="sentry.native/0.7.2 (linux)"), "sentry.native 0.7.2"),
+        (None, Caller(user_agent="Mozilla/5.0 (X11; Linux)"), "unknown client"),
+        (None, Caller(), "unknown client"),
+        (of(None), Caller(client="<script>\n/1"), "_script_ 1"),
+        (of({"name": ["x"], "version": {}}), Caller(), "unknown client"),
+        (of({"name": "n" * 500, "version": "v" * 500}), Caller(), f"{'n' * 64} {'v' * 64}"),
     ],
 )
-def test_client_is_named_by_its_header_else_by_its_key(
-    headers: dict[str, Any], given: str | None, name: str | None
+def test_sdk_is_named_by_its_envelope_else_by_its_key_else_by_its_user_agent(
+    envelope: Envelope | None, caller: Caller, words: str
 ) -> None:
-    assert read_client(Envelope(headers), given) == name
-
-
-def test_losses_of_a_day_have_an_end(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LOSSES, "max_keys", 3)
-    day = utc_now().date()
-    with parts_of(app).store.write() as conn:
-        for batch in range(4):
-            keys = [LossKey(42, f"client {batch} {n}", "queue_overflow", "error") for n in range(2)]
-            count_day(conn, LOSSES, Counter(dict.fromkeys(keys, 5)), day)
-        found = losses(conn, 42)
-        assert sum(loss.quantity for loss in found) == 40
-        assert len(found) == 4 and {loss.client for loss in found} >= {"other"}
-
-
-def test_what_is_by_choice_is_no_loss_and_stands_last(app: Flask) -> None:
-    day = utc_now().date()
-    chosen = LossKey(42, "sentry.python 2", "sample_rate", "transaction")
-    lost = LossKey(42, "sentry.python 2", "network_error", "error")
-    with parts_of(app).store.write() as conn:
-        count_day(conn, LOSSES, Counter({chosen: 1000, lost: 1}), day)
-        found = losses(conn)
-        assert [(loss.reason, loss.is_by_choice) for loss in found] == [
-            ("network_error", False),
-            ("sample_rate", True),
-        ]
-        assert losses(conn, 43) == []
+    assert read_sdk(envelope, caller).words == words
 
 
 def test_old_counts_go_with_retention(app: Flask, client: FlaskClient) -> None:
-    post(client, report(LOST))
+    post(client, envelope(event_id=EVENT_ID))
     store = parts_of(app).store
     with store.write() as conn:
-        for table in (item_counts, client_losses):
-            conn.execute(update(table).values(day=utc_now().date() - timedelta(days=91)))
+        conn.execute(update(item_counts).values(day=utc_now().date() - timedelta(days=91)))
     prune(store, Limits(days=0, events=0, bytes=0))
     with store.read() as conn:
-        assert items_by_type(conn) == {} and losses(conn) == []
+        assert items_by_type(conn) == {}
         assert conn.scalar(select(func.count()).select_from(item_counts)) == 0

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from app.ingest.door import LIMITS
 from app.issues.grouping import group
 from app.issues.rule_text import MAX_TEXT, RuleTextError, format_rule, parse_rule
-from app.protocol.client_report import read_client, read_losses
+from app.protocol.caller import Caller
+from app.protocol.client_report import read_losses
 from app.protocol.envelope import EnvelopeError, parse_envelope, serialize_envelope
 from app.protocol.event import read_event
 from app.protocol.inflate import BodyError, inflate, inflate_base64
 from app.protocol.rate_limits import parse_rate_limits, parse_retry_after
 from app.protocol.scrub import Scrubber
+from app.protocol.sdk_name import read_sdk
 from tests.ingest.corpus import load
 from tests.protocol.corpus import ENTRIES, envelope_of
 
@@ -111,7 +113,7 @@ def take_in(body: bytes) -> None:
     for item in envelope.items:
         if not isinstance(item.payload, bytes):
             item.payload, _ = scrubber.scrub(item.payload)
-    read_losses(envelope), read_client(envelope, "x/1")
+    read_losses(envelope), read_sdk(envelope, Caller(client="x/1"))
     if item := envelope.event():
         event = read_event(item.payload, event_id="a" * 32, received_at=NOW)
         assert len(group(event).hash) == 64 and event.title

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ from sqlalchemy import Connection, delete, literal, or_, select, update
 
 from app.alerts.channels.stored import Channel, chosen
 from app.alerts.incidents import open_incident
-from app.alerts.notifications import Draft
+from app.alerts.messages import RESOLVED
+from app.alerts.notifications import Draft, add_notification
 from app.alerts.rules.stored import STATE_FIELDS, AlertRule, Watch
-from app.alerts.tables import alert_rule_states, noticed_issues
+from app.alerts.tables import alert_rule_states, noticed_issues, notices
 from app.issues.followers import when_merged, when_taken_out
 from app.issues.tables import issues
 from app.store import insert as insert_or_not
@@ -38,18 +40,23 @@ def notify(
     return True
 
 
-def tell_recovery(
+def notify_recovered(
     conn: Connection, rule: Watch, draft: Draft, channels: Iterable[Channel], now: datetime
-) -> None:
-    """Raise the notification that what a rule notified of has ended.
+) -> bool:
+    """Raise the notification that a rule's threshold is not crossed any more.
 
-    The cool-down ends with it: what begins again afterwards is notified of at once.
+    It is raised once for each notification of the rule, and belongs to the same incident.
     """
-    columns = alert_rule_states.c
-    told = columns.rule_id == rule.id, columns.project_id == rule.project_id
-    ended = update(alert_rule_states).where(*told, columns.noticed_at.is_not(None))
-    if conn.execute(ended.values(noticed_at=None).returning(columns.rule_id)).first():
-        open_incident(conn, rule.id, draft, chosen(channels, rule.channel_ids), now)
+    of = notices.c
+    latest = select(of.kind, of.incident).order_by(of.id.desc()).limit(1)
+    found = conn.execute(
+        latest.where(of.rule_id == rule.id, of.project_id == rule.project_id)
+    ).first()
+    if found is None or found.kind == RESOLVED:
+        return False
+    draft = replace(draft, incident=found.incident)
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+    return True
 
 
 def notify_of_issues(

@@ -110,7 +110,7 @@ class RuleKind(Kind):
     :cvar one_issue: the title of a notification about one issue.
     :cvar many_issues: the words after the number of issues in the title.
     :cvar next_notice: the words before "not before …", which names the end of the cool-down.
-    :cvar tells_recovery: whether a notification says that the threshold is no longer crossed.
+    :cvar tells_recovery: whether a notification says when the threshold is not crossed any more.
     :cvar rest_factor: after a measurement, wait this many times its duration.
     """
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.delivery import actions
 from app.inputs import Body
-from app.issues import triage
 from app.issues.ignore_until import IgnoreUntil
 from app.mcp.answers import Answer
 from app.mcp.kinds.arguments import EnvelopeId, IssueId
@@ -14,7 +13,14 @@ from app.mcp.reach import Reach
 from app.mcp.tools import note_change, tool
 from app.web import access
 from app.web.current import current_destinations, current_store
-from app.web.issue_changes import Assignee, CommentBody, IssueBody, ResolvedIn, change_issue
+from app.web.issue_changes import (
+    Assignee,
+    CommentBody,
+    IssueBody,
+    ResolvedIn,
+    change_issue,
+    comment_on,
+)
 
 
 class ResolveArguments(Body):
@@ -81,7 +87,7 @@ def comment_on_issue(given: CommentArguments, reach: Reach, answer: Answer) -> N
     """Write a comment into the history of an issue, in the name of the token."""
     with current_store().write() as conn:
         issue = reach.issue(conn, given.issue_id)
-        triage.comment(conn, issue.id, given.text, access.caller())
+        comment_on(conn, [issue.id], given.text, remember=given.remember_fix)
         note_change(conn, "comment_on_issue", given)
     answer.say(f"The comment on issue #{given.issue_id} is stored.")
 
