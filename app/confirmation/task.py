@@ -48,7 +48,7 @@ class ConfirmationTask(LeasedTask):
     ) -> None:
         super().__init__(store, owner)
         self._destinations = destinations
-        self._sends_canaries = sends_canaries
+        self.sends_canaries = sends_canaries
         self._started_at = utc_now()
 
     def work(self) -> None:
@@ -67,7 +67,7 @@ class ConfirmationTask(LeasedTask):
             return
         sources = self._watched(apis, found, sources, now)
         choosing.choose(self.store, sources, now)
-        if self._sends_canaries:
+        if self.sends_canaries:
             active = [one for one in found if not archived[one.project_id]]
             self._send_canary(sources, active, now)
         self._ask(apis, now)

@@ -10,7 +10,6 @@ from flask import Flask
 from sqlalchemy import Row, func, select, update
 
 from app import sentry
-from app.confirmation.apis import accesses
 from app.confirmation.tables import confirmation_apis, confirmation_sources, confirmations
 from app.confirmation.task import ConfirmationTask
 from app.store import utc_now
@@ -51,34 +50,33 @@ def states(app: Flask) -> dict[str, str]:
 
 
 def ask_until(app: Flask, task: ConfirmationTask, clock: Any, end: datetime) -> int:
-    """Run the task until ``end``: every second while there is something to ask, and then at the
-    moment of the next question. Return the number of runs.
+    """Run the task until ``end``, at the moments at which there is something to do.
+
+    Between questions the clock is moved on, by ten minutes at most where canaries may be due.
+    Return the number of runs.
     """
     runs = 0
     while utc_now() < end:
         task.work()
         runs += 1
-        step = max(_next(app) - utc_now(), timedelta(seconds=1))
+        moment = min(_next(app, end), end)
+        if task.sends_canaries:
+            moment = min(moment, utc_now() + timedelta(minutes=10))
+        step = max(moment - utc_now(), timedelta(seconds=1))
         clock.shift(min(step, max(end - utc_now(), timedelta(milliseconds=1))))
     return runs
 
 
-def _next(app: Flask) -> datetime:
+def _next(app: Flask, end: datetime) -> datetime:
+    """Return when the next question may be asked, ``end`` if there is none."""
     with parts_of(app).store.read() as conn:
         question = conn.scalar(select(func.min(confirmations.c.next_at)))
         right = conn.scalar(select(func.min(confirmation_apis.c.next_at)))
         rests = conn.scalar(select(func.min(confirmation_sources.c.rests_until)))
-    later = utc_now() + timedelta(minutes=1)
-    return min(max(question or later, right or utc_now(), rests or utc_now()), later)
+    return max(question, right or question, rests or question) if question else end
 
 
 def keep_others_away(app: Flask, until: datetime) -> None:
     """Have another process take the right to the next request."""
     with parts_of(app).store.write() as conn:
         conn.execute(update(confirmation_apis).values(next_at=until))
-
-
-def api_of(app: Flask) -> Any:
-    parts = parts_of(app)
-    with parts.store.read() as conn:
-        return accesses(parts.destinations.list(conn), parts.destinations)
