@@ -70,7 +70,8 @@ _TOO_MANY_USERS = (
 def set_status(issue_id: int) -> ResponseReturnValue:
     """Resolve, ignore or reopen an issue, and redirect to its page (303).
 
-    A comment of the form is kept; it is remembered as the fix if the form says so.
+    A comment of the form is kept. If the form says so, and the issue is resolved, it is remembered
+    as the fix: the button that ignores the issue is in the same form.
 
     :raise 400: there is no such action. :raise 404: no issue has this id.
     """
@@ -82,7 +83,7 @@ def set_status(issue_id: int) -> ResponseReturnValue:
             flash(_TOO_MANY_USERS, "warning")
         else:
             set_statuses(conn, [issue.id], action, until)
-            is_remembered = _comment_on(conn, issue.id) and action.status == "resolved"
+            is_remembered = _comment_on(conn, issue.id, may_be_fix=action.status == "resolved")
             rest = ", and its fix is remembered" if is_remembered else ""
             flash(f"The issue is {_done(action, until)}{rest}.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id), 303)
@@ -172,12 +173,13 @@ def change_fix(issue_id: int) -> ResponseReturnValue:
     return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
 
 
-def _comment_on(conn: Connection, issue_id: int) -> bool:
+def _comment_on(conn: Connection, issue_id: int, *, may_be_fix: bool = True) -> bool:
     """Keep the comment of the form, if there is one, and return whether it is remembered."""
+    is_fix = may_be_fix and "remember" in request.form
     # Browsers send line breaks as CR LF.
     text = request.form.get("text", "").strip().replace("\r\n", "\n")
     if len(text) > triage.MAX_NOTE:
         flash(f"A comment has at most {triage.MAX_NOTE:,} characters; it was not kept.", "warning")
     elif text and (comment_id := triage.comment(conn, issue_id, text, current_user.username)):
-        return "remember" in request.form and bool(remember_fix(conn, [comment_id]))
+        return is_fix and bool(remember_fix(conn, [comment_id]))
     return False

@@ -17,11 +17,9 @@ from sqlalchemy import BigInteger, Connection, and_, cast, func, select
 from app.insights import reading
 from app.insights.loss_reasons import INTENDED, Meaning, meaning_of
 from app.protocol.sdk_name import Sdk
-from app.stats.additive import OTHER, minute_of
-from app.stats.losses import CLIENT, LOSSES, LOST, loss_counts, loss_series
+from app.stats.additive import minute_of
+from app.stats.losses import CLIENT, EVENTS, LOSSES, LOST, loss_counts, loss_series
 
-# The categories of events. Others count parts of them (spans) or bytes (logs, attachments).
-EVENTS = ("default", "error", "security", "transaction")
 # How far the overview of all projects looks back.
 LATELY = timedelta(days=7)
 
@@ -135,7 +133,7 @@ def lost_events(conn: Connection, since: datetime, until: datetime) -> dict[int,
     total = cast(func.sum(counts.quantity), BigInteger)  # PostgreSQL sums to a Decimal.
     query = select(of.project_id, of.reason, total).group_by(of.project_id, of.reason)
     query = query.join_from(loss_series, loss_counts, counts.series_id == of.id)
-    query = query.where(days, of.source == CLIENT, of.category.in_((*EVENTS, OTHER)))
+    query = query.where(days, of.source == CLIENT, of.category.in_(EVENTS))
     query = query.where(of.reason.not_in(sorted(INTENDED)))
     minutes = counts.minute.between(minute_of(since), minute_of(until))
     found: dict[int, dict[str, int]] = defaultdict(dict)

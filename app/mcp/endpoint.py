@@ -75,8 +75,10 @@ def _id_of(body: Any) -> Any:
 def _json(body: Any, status: int) -> Response:
     if body is None:
         return Response(status=status)
-    # A character in its own bytes, not as an escape of up to twelve.
-    return Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json")
+    # A character in its own bytes, not as an escape of up to twelve. Half of a surrogate pair has
+    # no bytes: in the id of a message, it goes back as the escape that it came as.
+    text = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+    return Response(text, status, content_type="application/json")
 
 
 @bp.errorhandler(HTTPException)

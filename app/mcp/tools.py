@@ -34,7 +34,14 @@ Run = Callable[[Any, Reach, Answer], None]
 Function = TypeVar("Function", bound=Run)
 
 # The arguments that name what a call is about, for the audit log.
-_SUBJECTS = {"issue_id": "issue", "event_id": "event", "envelope_id": "delivery"}
+_SUBJECTS = {
+    "issue_id": "issue",
+    "event_id": "event",
+    "envelope_id": "delivery",
+    "project_id": "project",
+}
+# The wrong arguments that an answer names. A body has room for thousands of unknown ones.
+MAX_REASONS = 10
 
 
 class UnknownTool(Exception):
@@ -114,6 +121,7 @@ def call(name: str, arguments: dict[str, Any], token: Access) -> dict[str, Any]:
     if reason := found.refusal(reach):
         _note_often("tool_refused", found.name, reason)
         return _failed(reason)
+    given: BaseModel | None = None
     try:
         given = found.arguments.model_validate(arguments)
         if not found.changes:
@@ -121,7 +129,13 @@ def call(name: str, arguments: dict[str, Any], token: Access) -> dict[str, Any]:
         answer = Answer(getattr(given, "max_characters", DEFAULT_CHARACTERS))
         found.run(given, reach, answer)
     except (ValidationError, FieldErrors, InputError, VectorError) as error:
-        return _failed("\n".join(_reasons(error)))
+        reasons = list(_reasons(error))
+        if given is None or found.changes:  # A valid call that reads has its entry.
+            about = subject_of(given) if given else ""
+            _note_often(
+                "tool_refused", found.name, f"{about}: {reasons[0]}" if about else reasons[0]
+            )
+        return _failed(_joined(reasons))
     return {"content": [{"type": "text", "text": answer.text()}], "isError": False}
 
 
@@ -131,15 +145,13 @@ def note_change(conn: Connection, name: str, given: BaseModel) -> None:
 
 
 def subject_of(given: BaseModel) -> str:
-    """Return what a call is about, in words; not whose memories it reads."""
-    parts = [
-        f"{thing} {value}"
+    """Return what a call is about, in words: what it names, but not whose memories it reads."""
+    named = [
+        (thing, getattr(given, name, None))
         for name, thing in _SUBJECTS.items()
-        if (value := getattr(given, name, None)) is not None
+        if name in given.model_fields_set
     ]
-    if (project_id := getattr(given, "project_id", None)) is not None:
-        parts.append(f"project {project_id}")
-    return ", ".join(parts)
+    return ", ".join(f"{thing} {value}" for thing, value in named if value is not None)
 
 
 def _note_often(action: str, name: str, detail: str) -> None:
@@ -162,6 +174,11 @@ def _reasons(error: Exception) -> Iterator[str]:
         yield from (_reason(field, message) for field, message in error.errors.items())
     else:
         yield one_line(str(error), 300)
+
+
+def _joined(reasons: list[str]) -> str:
+    more = len(reasons) - MAX_REASONS
+    return "\n".join([*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else [])])
 
 
 def _reason(field: str, message: str) -> str:

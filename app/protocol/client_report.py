@@ -11,6 +11,15 @@ from typing import Any, NamedTuple
 from app.protocol.envelope import Envelope
 from app.protocol.lenient import read_dict, read_int, read_list, read_name
 
+# The reasons that SDKs have.
+REASONS = frozenset(
+    (
+        *("queue_overflow", "cache_overflow", "buffer_overflow", "ratelimit_backoff"),
+        *("network_error", "send_error", "internal_sdk_error", "insufficient_data"),
+        *("backpressure", "invalid", "sample_rate", "before_send", "event_processor"),
+        *("ignored", "filtered", "no_parent_span"),
+    )
+)
 # SDKs have about ten reasons and ten categories, so a real report has fewer entries.
 MAX_LOSSES = 100
 MAX_WORD = 64

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -59,12 +59,18 @@ class Key(NamedTuple):
 
     :param length: in characters.
     :param beyond: its value in the series for everything beyond the limit. ``None`` keeps the
-        series' own value.
+        series' own value, as do the values of a set; all others are then :data:`OTHER`.
     """
 
     name: str
     length: int
-    beyond: str | None = ""
+    beyond: str | Set[str] | None = ""
+
+    def shared(self, own: str) -> str:
+        """Return the value that a series beyond the limit has instead of its own."""
+        if self.beyond is None or isinstance(self.beyond, str):
+            return own if self.beyond is None else self.beyond
+        return own if own in self.beyond else OTHER
 
     def column(self, **options: Any) -> Column[Any]:
         """Return the column of this key. It is never NULL: a NULL does not equal another NULL."""
@@ -241,7 +247,7 @@ class AdditiveSeries:
     def other(self, key: SeriesKey) -> SeriesKey:
         """Return the series in which a series beyond the limit is counted."""
         names = zip(key[2:], self.keys, strict=True)
-        return *key[:2], *(own if of.beyond is None else of.beyond for own, of in names)
+        return *key[:2], *(of.shared(own) for own, of in names)
 
 
 class DailyCounts:

@@ -214,6 +214,7 @@ def _bounded(
         if key[0] == project_id:
             left -= 1
             if left < 0:
-                key = (project_id, *(one.beyond for one in declared.keys))
+                names = zip(key[1:], declared.keys, strict=True)
+                key = (project_id, *(of.shared(own) for own, of in names))
         bounded[key] += quantity
     return bounded

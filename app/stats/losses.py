@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import BigInteger, Connection
 
+from app.projects.quotas import REASONS as REFUSALS
+from app.protocol.client_report import REASONS
 from app.protocol.sdk_name import Sdk
 from app.stats import months
 from app.stats.additive import OTHER, AdditiveSeries, Counts, Key, Sample
@@ -26,6 +28,8 @@ Source = Literal["client", "refused"]
 # Reported by a client; or refused at an ingest route.
 CLIENT: Source = "client"
 REFUSED: Source = "refused"
+# The categories of events. Others count parts of them (spans) or bytes (logs, attachments).
+EVENTS = ("default", "error", "security", "transaction")
 # The category of envelopes that were refused before they were read.
 UNREAD = "unread"
 # Different losses that a process keeps while the store accepts no writes. Further ones are counted
@@ -60,8 +64,9 @@ LOSSES = AdditiveSeries(
     keys=(
         Key("sdk", 64, OTHER),
         Key("version", 64),
-        Key("reason", 64, OTHER),
-        Key("category", 64, OTHER),
+        # Losses beyond the limit keep what says whether an event was lost, and whether on purpose.
+        Key("reason", 64, REASONS | REFUSALS.keys()),
+        Key("category", 64, frozenset(EVENTS)),
         Key("source", 8, None),
     ),
     counts=(LOST,),

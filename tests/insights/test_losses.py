@@ -13,11 +13,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.alerts.rules.losses import ClientLosses
-from app.insights.loss_reasons import meaning_of
+from app.insights.loss_reasons import INTENDED, meaning_of
 from app.insights.losses import Selection, lines_of
 from app.intake.retention import Limits, prune
 from app.projects import create_project
 from app.projects.quotas import REASONS
+from app.protocol import client_report
 from app.protocol.envelope import Envelope, Item
 from app.protocol.sdk_name import Sdk
 from app.stats import losses as stats
@@ -112,11 +113,34 @@ def test_names_that_a_client_invents_are_bounded(
 ) -> None:
     monkeypatch.setattr(LOSSES, "max_series", 3)
     for number in range(9):
-        report(app, (f"reason_{number}", "error", 2), sdk={"name": f"sdk{number}"})
+        report(app, (f"reason_{number}", f"c{number}", 2), sdk={"name": f"sdk{number}"})
     found = lines(client)
     assert sum(one["quantity"] for one in found) == 18 and len(found) == 4
     assert found[0]["sdk"] == OTHER and found[0]["quantity"] == 12
     assert found[0]["words"] == "This service does not know the reason."
+
+
+def test_losses_beyond_the_limit_keep_their_reason_so_that_intended_ones_alert_nobody(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOSSES, "max_series", 1)
+    rule = only(app, "client_losses", project_id=SHOP, threshold=10, window_minutes=15)
+    report(app, ("invented", "error", 1))
+    report(app, ("sample_rate", "error", 500), ("before_send", "error", 500))
+    report(app, ("queue_overflow", "span", 500), ("queue_overflow", "error", 7))
+    client.post(PATH, data=b"nonsense", headers=AUTH)
+    parts_of(app).intake.flush()
+    found = {(one["reason"], one["category"]): one["quantity"] for one in lines(client)}
+    assert found == {
+        ("invented", "error"): 1,
+        ("sample_rate", "error"): 500,
+        ("before_send", "error"): 500,
+        ("queue_overflow", OTHER): 500,
+        ("queue_overflow", "error"): 7,
+        ("malformed", OTHER): 1,
+    }
+    evaluate(app)
+    assert titles(app) == [] and "Clients lost 8 events" in (rule_now(app, rule).detail or "")
 
 
 def test_refusals_that_wait_are_bounded_and_none_is_lost(
@@ -155,6 +179,9 @@ def test_every_reason_of_a_refusal_has_words_and_a_remedy() -> None:
     for reason in REASONS:
         meaning = meaning_of("refused", reason)
         assert meaning.words.endswith(".") and meaning.remedy.endswith(".")
+    unknown = meaning_of("client", "invented")
+    assert all(meaning_of("client", reason) != unknown for reason in client_report.REASONS)
+    assert client_report.REASONS >= INTENDED
 
 
 def test_minutes_become_hours_and_old_losses_go(app: Flask) -> None:

@@ -133,6 +133,17 @@ def test_page_offers_it_shows_it_and_takes_it_back(
     assert fixes_seen(admin_client, new) == [NOTE]
 
 
+@pytest.mark.one_database
+def test_comment_of_the_form_is_no_fix_when_another_button_of_it_is_pressed(
+    app: Flask, admin_client: FlaskClient, issue_of: Callable[..., int]
+) -> None:
+    issue = issue_of("one")
+    form = {"csrf_token": csrf_token(admin_client, f"/admin/issues/{issue}")}
+    form |= {"action": "ignore", "text": NOTE, "remember": "1"}
+    assert admin_client.post(f"/admin/issues/{issue}/status", data=form).status_code == 303
+    assert "provider" in admin_client.get(f"/admin/issues/{issue}").text and count(app) == 0
+
+
 def test_other_project_never_sees_it_and_it_goes_with_its_issue(
     app: Flask, client: FlaskClient, issue_of: Callable[..., int]
 ) -> None:

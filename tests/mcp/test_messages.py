@@ -92,6 +92,13 @@ def test_wrong_message_is_an_error_of_json_rpc(
     assert answer.json["error"]["code"] == code and answer.json["error"]["message"]
 
 
+def test_id_with_half_of_a_surrogate_pair_comes_back(app: Flask, agent: dict[str, str]) -> None:
+    body = r'{"jsonrpc": "2.0", "id": "\ud800é", "method": "ping"}'.encode()
+    for headers in agent, {**agent, "MCP-Protocol-Version": "1999-01-01"}:
+        answer = post(app, body, headers)
+        assert answer.status_code != 500 and answer.json["id"] == "\ud800é"
+
+
 def test_only_the_version_that_has_batches_takes_one(app: Flask, agent: dict[str, str]) -> None:
     note = {"jsonrpc": "2.0", "method": "notifications/cancelled"}
     batch = [message("ping", 1), note, message("nothing", 2), 7]

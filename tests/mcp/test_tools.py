@@ -139,6 +139,15 @@ def test_wrong_argument_is_named(app: Flask) -> None:
 
 
 @pytest.mark.one_database
+def test_thousands_of_wrong_arguments_are_told_in_a_few_lines(app: Flask) -> None:
+    answer = call(
+        app, bearer(app), "list_issues", **{f"wrong{number}": 1 for number in range(3000)}
+    )
+    lines = answer.text.split("\n")
+    assert answer.is_error and len(lines) == 11 and lines[-1] == "and 2990 more"
+
+
+@pytest.mark.one_database
 def test_calls_are_noted_reads_once_a_minute_and_changes_always(
     app: Flask, shops: dict[int, dict[str, Any]]
 ) -> None:
@@ -151,7 +160,11 @@ def test_calls_are_noted_reads_once_a_minute_and_changes_always(
     call(app, reader, "list_issues", query="tea", project_id=2)
     call(app, writer, "get_issue", issue_id=issue)
     call(app, writer, "list_memories", user_id="ada")
-    call(app, writer, "replay_delivery", envelope_id=shops[OWN]["envelope_id"])  # It has no DSN.
+    delivery = shops[OWN]["envelope_id"]
+    for _ in range(2):
+        call(app, writer, "replay_delivery", envelope_id=delivery)  # It has no DSN.
+        call(app, reader, "list_deliveries", state="lost")
+    call(app, bearer(app, projects=[OWN]), "get_performance")
     with parts_of(app).store.read() as conn:
         entries = audit.entries_of(audit.page_of_entries(conn, limit=100))
     noted = [
@@ -160,6 +173,7 @@ def test_calls_are_noted_reads_once_a_minute_and_changes_always(
         if entry.action.startswith("tool_")
     ]
     refused = "resolve_issue changes something: the token needs the scope mcp:write"
+    wrong = call(app, bearer(app), "list_deliveries", state="lost").text
     assert noted == [
         ("tool_read", "get_issue", f"issue {issue}"),
         ("tool_refused", "resolve_issue", refused),
@@ -167,6 +181,13 @@ def test_calls_are_noted_reads_once_a_minute_and_changes_always(
         ("tool_read", "list_issues", "project 2"),
         ("tool_read", "get_issue", f"issue {issue}"),
         ("tool_read", "list_memories", ""),
+        (
+            "tool_refused",
+            "replay_delivery",
+            f"delivery {delivery}: project {OWN} has no DSN to send it to",
+        ),
+        ("tool_refused", "list_deliveries", wrong),
+        ("tool_read", "get_performance", ""),
     ]
     assert all(
         entry.actor.startswith("token:agent") for entry in entries if "tool_" in entry.action

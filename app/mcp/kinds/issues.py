@@ -85,7 +85,8 @@ def get_issue(given: IssueArguments, reach: Reach, answer: Answer) -> None:
 @tool("similar_issues", "Find similar issues")
 def similar_issues(given: SimilarArguments, reach: Reach, answer: Answer) -> None:
     """Find issues of the same project that failed at a similar place with a similar message, the
-    most similar first, and how they were resolved: the release and the last comment.
+    most similar first, and how they were resolved: the release, the last comment, and the comment
+    that people marked as the fix.
     """
     with current_store().read() as conn:
         found = similar_to(conn, reach.issue(conn, given.issue_id), limit=given.limit)
@@ -101,6 +102,7 @@ def _end_of(similar: Similar) -> dict[str, Any]:
         "resolved_by": resolved and resolved.actor,
         "resolved_in": resolved and (resolved.release or similar.issue.resolved_in),
         "last_comment": comment and comment.note,
+        "remembered_fix": similar.fix and similar.fix.note,
     }
 
 
