@@ -56,8 +56,8 @@ class ProjectDelivery(ApiModel):
 class Project(ApiModel):
     """A project; `dsn` contains its newest key, `keys` are all keys that are not revoked.
 
-    `upstream_api_host` is the host that a stored API token is sent to; null without a token. An
-    archived project accepts nothing.
+    `upstream_api` says whether a token of Sentry's API is stored, `upstream_api_host` which host
+    it is sent to. An archived project accepts nothing.
     """
 
     id: int
@@ -65,6 +65,7 @@ class Project(ApiModel):
     dsn: str | None
     upstream: bool
     upstream_host: str | None
+    upstream_api: bool
     upstream_api_host: str | None
     upstream_api_url: str | None
     upstream_org: str | None
@@ -244,6 +245,7 @@ def _project(details: ProjectDetails) -> Project:
         dsn=dsns[-1] if dsns else None,
         upstream=destination.dsn is not None,
         upstream_host=destination.host,
+        upstream_api=destination.api.token is not None,
         upstream_api_host=_api_host(destination),
         upstream_api_url=destination.api.url,
         upstream_org=destination.api.org,

@@ -80,7 +80,7 @@ SAMPLES = {
             "retention_days": 5,
             "source_url": "https://git.example.org/{file}",
         },
-        shown={"upstream_dsn": "upstream_host", "upstream_api_token": "upstream_api_host"},
+        shown={"upstream_dsn": "upstream_host", "upstream_api_token": "upstream_api"},
     ),
     "/memories/{memory_id}": Sample(
         f"/memories/{id_of(Scope('ada'), 'tea')}?user_id=ada",
