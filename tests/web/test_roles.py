@@ -39,8 +39,8 @@ PAGES: dict[tuple[str, str | None], str] = {
     ("viewer", "viewer"): """
         logout set_theme show_account change_own_password end_own_session""",
     ("viewer", "member"): """
-        set_status assign_issue link_issue comment change_issues undo_change unmerge_issue
-        change_feedback""",
+        set_status assign_issue link_issue comment change_fix change_issues undo_change
+        unmerge_issue change_feedback""",
     ("member", "member"): "trigger old_trigger test_all_projects",
     ("viewer", "admin"): """
         list_of_rules show_rule place_rule enable_rule delete_rule
