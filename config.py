@@ -213,6 +213,7 @@ QdrantUrl = Annotated[str, AfterValidator(_qdrant_url)]
 QdrantKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), _key_for("QDRANT_URL")]
 EmbedderUrl = Annotated[str, AfterValidator(_embedder_url)]
 EmbedderKey = Annotated[str, Field(pattern=r"^[!-~]{1,8192}$"), _key_for("EMBEDDER_URL")]
+ApiToken = Annotated[str, Field(pattern=r"^[!-~]{1,500}$")]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Patterns = Annotated[
@@ -278,6 +279,18 @@ class Config(BaseModel):
     SENTRY_WEB_URL: BaseUrl | None = setting(
         None, "the address of your organization in Sentry, such as https://acme.sentry.io"
     )
+    SENTRY_API_TOKEN: ApiToken | None = setting(
+        None, "a token of Sentry's API, at most 500 printable characters", repr=False
+    )
+    SENTRY_API_URL: BaseUrl | None = setting(
+        None, "the address of Sentry's API without /api/0, such as https://sentry.example.org"
+    )
+    SENTRY_ORG: str | None = setting(
+        None,
+        "the slug or the number of an organization in Sentry",
+        pattern=r"^[A-Za-z0-9_-]{1,100}$",
+    )
+    SENTRY_CANARY: bool = setting(True, "on or off")
     API_HOST: str = setting("127.0.0.1", "a host name or address to listen on", max_length=255)
     API_PORT: int = setting(8000, "a port from 1 to 65535", ge=1, le=65535)
     PUBLIC_URL: BaseUrl | None = setting(None, BASE_URL)

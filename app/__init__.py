@@ -24,7 +24,7 @@ from app.accounts import Accounts, Logins
 from app.accounts.first_start import print_first_credentials
 from app.alerts.dispatcher import Dispatcher
 from app.alerts.rules.changes import ensure_presets
-from app.delivery.destinations import Destinations
+from app.delivery.destinations import ApiSettings, Destinations
 from app.intake import Intake
 from app.intake.emergency import EmergencyFolder
 from app.intake.store_bound import StoreBound
@@ -61,7 +61,10 @@ def create_app(
     app.config.from_mapping(application.flask_settings(config))
 
     store = Store(config.database_url)
-    destinations = Destinations(allow_private=config.UPSTREAM_ALLOW_PRIVATE)
+    destinations = Destinations(
+        allow_private=config.UPSTREAM_ALLOW_PRIVATE,
+        own_api=ApiSettings(config.SENTRY_API_TOKEN, config.SENTRY_API_URL, config.SENTRY_ORG),
+    )
     intake = Intake(
         store,
         EmergencyFolder(config.emergency_dir),

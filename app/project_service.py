@@ -1,7 +1,7 @@
 """The project service: create or change a project with its upstream DSN, and read its figures.
 
-This module writes the DSN of the destination. No page and no command shows it again: they show only
-its host.
+This module writes the DSN of the destination, and the token of Sentry's API. No page and no command
+shows them again: they show only hosts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row, func, select, update
 
 from app.accounts import audit
-from app.delivery.destinations import Destination, Destinations, set_dsn
+from app.confirmation.apis import address_of, keeps_token
+from app.delivery.destinations import Destination, Destinations, set_api, set_dsn
 from app.delivery.ledger import Held, held_by_project
 from app.delivery.tables import counters
 from app.events.tables import events
-from app.inputs import Control, PatchBody, unchanged
+from app.inputs import Control, PatchBody, controls_of, unchanged
 from app.inputs.links import SourcePattern
 from app.issues.tables import STATUSES, issues
 from app.projects import (
@@ -46,6 +47,12 @@ MAX_EVENTS_PER_MINUTE = 10**9
 MAX_RETENTION_DAYS = 36500
 MAX_DSN_LENGTH = 2000
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
+# The fields of :class:`~app.delivery.destinations.ApiSettings`.
+_OF_API = {
+    "upstream_api_token": "token",
+    "upstream_api_url": "url",
+    "upstream_org": "org",
+}
 _COLUMNS = ("name", "events_per_minute", "retention_days", "source_url")
 
 
@@ -75,6 +82,32 @@ UpstreamDsn = Annotated[
 ]
 
 
+ApiToken = Annotated[
+    str,
+    Field(
+        max_length=500,
+        pattern=r"^[!-~]+$",
+        description="By which Sentry is asked whether it shows what it accepted; null for none. It"
+        " is never shown again, and is removed when the address that it is sent to changes.",
+    ),
+]
+Organization = Annotated[
+    str,
+    Field(
+        max_length=100,
+        pattern=r"^[A-Za-z0-9_-]+$",
+        description="Slug or number of the organization in Sentry; null for that in the DSN.",
+    ),
+]
+ApiUrl = Annotated[
+    str,
+    Field(
+        max_length=MAX_DSN_LENGTH,
+        description="Address of Sentry's API without /api/0; null for the host of the DSN.",
+    ),
+]
+
+
 class ProjectChange(PatchBody):
     """The fields of a project to change; a field that is not given stays as it is."""
 
@@ -86,6 +119,33 @@ class ProjectChange(PatchBody):
             help="Where its events are sent on to. It is never shown again.",
             wrong="A DSN such as https://key@host/1 is expected.",
             is_secret=True,
+        ),
+    ] = None
+    upstream_api_token: Annotated[
+        ApiToken | None,
+        Control(
+            "Token of Sentry's API",
+            help="With it, Sentry is asked whether it shows the events that it accepted. It needs"
+            " the scope project:read. It is never shown again; give it again with another address.",
+            wrong="At most 500 printable characters without spaces are expected.",
+            is_secret=True,
+        ),
+    ] = None
+    upstream_org: Annotated[
+        Organization | None,
+        Control(
+            "Organization in Sentry",
+            help="Its slug or number. Not needed for a DSN of sentry.io, which has it.",
+            wrong="A slug or a number is expected, such as acme.",
+        ),
+    ] = None
+    upstream_api_url: Annotated[
+        ApiUrl | None,
+        Control(
+            "Address of Sentry's API",
+            help="Empty for the host of the DSN.",
+            placeholder="https://sentry.example.org",
+            wrong="An address such as https://sentry.example.org is expected.",
         ),
     ] = None
     events_per_minute: Annotated[
@@ -239,12 +299,31 @@ def _checked(config: Config, change: Mapping[str, Any]) -> dict[str, Any]:
         checked = ProjectChange.model_validate(change).changes()
     except ValidationError as error:
         (wrong, *_) = error.errors(include_input=False)
-        raise ProjectError(wrong["msg"], str(wrong["loc"][0])) from None
+        field, text = str(wrong["loc"][0]), wrong["msg"]
+        if wrong["type"] == "string_pattern_mismatch":  # The pattern itself helps nobody.
+            text = (controls_of(ProjectChange)[field].wrong or text).rstrip(".")
+        raise ProjectError(text, field) from None
     if "name" in checked:
         checked["name"] = checked_name(checked["name"])
     if checked.get("upstream_dsn") is not None:
         checked["upstream_dsn"] = _checked_dsn(config, checked["upstream_dsn"])
+    if checked.get("upstream_api_url") is not None:
+        checked["upstream_api_url"] = _checked_url(config, checked["upstream_api_url"])
     return checked
+
+
+def _checked_url(config: Config, text: str) -> str:
+    text = text.strip().rstrip("/")
+    try:
+        if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+            raise ValueError("a character that no URL has")
+        check_upstream(address_of(text), allow_private=config.UPSTREAM_ALLOW_PRIVATE)
+    except AddressError as error:
+        raise ProjectError(f"this address is not asked: {error}", "upstream_api_url") from None
+    except ValueError:
+        expected = "an address such as https://sentry.example.org is expected"
+        raise ProjectError(expected, "upstream_api_url") from None
+    return text
 
 
 def _checked_dsn(config: Config, text: str) -> str:
@@ -291,14 +370,34 @@ def _write(conn: Connection, project_id: int, change: Mapping[str, Any]) -> None
     values = {name: value for name, value in change.items() if name in _COLUMNS}
     if values:
         conn.execute(update(projects).where(projects.c.id == project_id).values(values))
-    if "upstream_dsn" not in change:
-        return
+    before = Destinations().find(conn, project_id)
+    if "upstream_dsn" in change:
+        if project_id == OWN_PROJECT_ID:
+            text = "the DSN of project 1, this application, is the setting SENTRY_DSN"
+            raise ProjectError(text, "upstream_dsn")
+        if change["upstream_dsn"] and find_project(conn, project_id).is_demo:
+            raise ProjectError("a demo project is never forwarded", "upstream_dsn")
+        set_dsn(conn, project_id, change["upstream_dsn"])
+    _write_api(conn, project_id, before, change)
+
+
+def _write_api(
+    conn: Connection, project_id: int, before: Destination, change: Mapping[str, Any]
+) -> None:
+    """Write by which API of Sentry a project's events are confirmed."""
+    given = {name: change[field] for field, name in _OF_API.items() if field in change}
     if project_id == OWN_PROJECT_ID:
-        text = "the DSN of project 1, this application, is the setting SENTRY_DSN"
-        raise ProjectError(text, "upstream_dsn")
-    if change["upstream_dsn"] and find_project(conn, project_id).is_demo:
-        raise ProjectError("a demo project is never forwarded", "upstream_dsn")
-    set_dsn(conn, project_id, change["upstream_dsn"])
+        if given:
+            field = next(field for field in _OF_API if field in change)
+            text = "the API of project 1, this application, is the setting SENTRY_API_TOKEN"
+            raise ProjectError(text, field)
+        return
+    api = replace(before.api, **given)
+    after = replace(before, dsn=change.get("upstream_dsn", before.dsn), api=api)
+    if "token" not in given and not keeps_token(before, after):
+        api = replace(api, token=None)
+    if api != before.api:
+        set_api(conn, project_id, api)
 
 
 def _figures(conn: Connection, project_id: int | None = None) -> dict[int, Figures]:

@@ -1,8 +1,8 @@
 """The background tasks of a process.
 
-The worker forwards envelopes to Sentry, evaluates alerts and sends notifications, updates memories
-and their index, recovers the emergency folder, writes the search index and the rows of signals,
-removes deleted data, and prunes.
+The worker forwards envelopes to Sentry and asks whether Sentry shows them, evaluates alerts and
+sends notifications, updates memories and their index, recovers the emergency folder, writes the
+search index and the rows of signals, removes deleted data, and prunes.
 
 The server starts it after the fork and stops it before the process exits. `flask worker` runs only
 these tasks, in another process or on another host. Work that only one process may do needs a lease.
@@ -22,6 +22,7 @@ from app.alerts.evaluation import Evaluator
 from app.alerts.outage import Outage
 from app.alerts.rules.kind import Parts
 from app.alerts.task import GATHER, AlertTask
+from app.confirmation.task import ConfirmationTask
 from app.delivery.accounting import check
 from app.delivery.destination_sender import Rules
 from app.delivery.destinations import Destinations
@@ -131,6 +132,7 @@ class Worker:
             CountingTask(store, self.owner),
             AccountingTask(store, self.owner),
             SearchTask(store, self.owner),
+            ConfirmationTask(store, self.owner, destinations, sends_canaries=config.SENTRY_CANARY),
             SignalTask(store, self.owner),
         ]
 

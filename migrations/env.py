@@ -5,6 +5,7 @@ from alembic import context
 # Every module with tables, so that a comparison with the database sees all of them.
 import app.accounts.tables
 import app.alerts.tables
+import app.confirmation.tables
 import app.delivery.tables
 import app.erasing.tables
 import app.events.tables

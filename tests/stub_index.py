@@ -45,6 +45,7 @@ class FlakyIndex:
             for point in self._held().values()
             if query.scope.has(point)
             and (point.expires_at is None or point.expires_at > query.now)
+            and (query.only is None or point.id in query.only)
             and (query.kind is None or point.kind == query.kind)
             and (not query.tags or set(query.tags) & set(point.tags))
         ]

@@ -9,13 +9,14 @@ from typing import Any
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
 from app.admin import bp
 from app.admin.filter_bar import read_choice, row_number
 from app.admin.header import header_from
 from app.admin.lookups import project_names, project_options
 from app.admin.trails import lacks_dsn, sentence_of
+from app.confirmation.reading import RANGE, Confirmation, Tally, missing_events, tallies
 from app.delivery.action_history import list_actions
 from app.delivery.actions import DISCARDABLE, REPLAYABLE
 from app.delivery.destinations import Destination
@@ -35,7 +36,7 @@ from app.store import utc_now
 from app.store.paging import SCAN_ROWS
 from app.web import access
 from app.web.current import current_config, current_destinations, current_store
-from app.web.delivery_status import stands_by, upstream_url
+from app.web.delivery_status import confirmation_of_row, stands_by, upstream_url
 from app.web.errors import or_404
 
 PAGE_SIZE = 50
@@ -50,6 +51,7 @@ class DestinationView:
     :param cause: what it waits for, or why the last attempt failed, in words; else empty.
     :param limits: categories and the end of their rate limit, the latest end first.
     :param held: how many envelopes wait for it, and how many Sentry refused.
+    :param confirmed: the events of the last day that Sentry was asked about.
     """
 
     project_id: int
@@ -61,6 +63,7 @@ class DestinationView:
     limits: list[tuple[str, datetime]]
     delivered_at: datetime | None
     held: Held
+    confirmed: Tally | None = None
 
 
 @bp.get("/deliveries")
@@ -74,18 +77,27 @@ def list_of_deliveries() -> ResponseReturnValue:
         listed = choice.form if choice.values else Unfiltered()
         page = page_of_deliveries(conn, listed, before=before, limit=PAGE_SIZE)
         tries = last_attempts(conn, [row.id for row in page.rows])
+        asked = tallies(conn, found.destinations, current_destinations(), now)
+        missing = _missing(conn, asked, choice.form.project_id, now)
         header = header_from(conn)
         names = dict(header.projects)
         actions = list_actions(conn, limit=ACTIONS_SHOWN) if before is None else []
-    state = choice.form.state
+    state, by_project = choice.form.state, {one.project_id: one for one in asked}
     return render_template(
         "deliveries.html",
         header=lambda: header,
         overview=found,
         destinations=[
-            view_of(destination, names, now, found.held.get(destination.project_id, Held()))
+            view_of(
+                destination,
+                names,
+                now,
+                found.held.get(destination.project_id, Held()),
+                by_project.get(destination.project_id),
+            )
             for destination in found.destinations
         ],
+        missing=missing,
         home=home_of(choice.form.project_id, names, found.destinations),
         owed=sum(row.quantity for row in found.owed),
         choice=choice,
@@ -120,6 +132,7 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         destination = current_destinations().find(conn, row.project_id)
         held = held_by_project(conn, row.project_id).get(row.project_id, Held())
         names = project_names(conn)
+        known = confirmation_of_row(conn, row, destination) if row.title else None
         actions = list_actions(conn, envelope_id=envelope_id, limit=PAGE_SIZE)
     return render_template(
         "delivery.html",
@@ -128,17 +141,26 @@ def show_delivery(envelope_id: int) -> ResponseReturnValue:
         projects=names,
         row=row,
         destination=view_of(destination, names, now, held),
-        hops=hops_of(row, destination, now),
+        hops=hops_of(row, destination, now, known),
         sentence=sentence_of(row, stands_by(row, destination, now)),
         lacks_dsn=lacks_dsn(destination, row.state),
         next_at=next_try_at(row, destination, now),
         next_words=next_try(row, destination, now),
-        upstream_url=_upstream_url(row),
+        upstream_url=_upstream_url(row, known),
         is_waiting=row.state in WAITING,
         can_replay=row.state in REPLAYABLE and destination.dsn is not None,
         can_force=row.state == "delivered" and destination.dsn is not None,
         can_discard=row.state in DISCARDABLE,
     )
+
+
+def _missing(
+    conn: Connection, asked: list[Tally], project_id: int | None, now: datetime
+) -> list[Row[Any]]:
+    """Return the events of the last day that Sentry accepted and does not show."""
+    if not any(one.missing for one in asked):
+        return []
+    return missing_events(conn, now - RANGE, project_id)
 
 
 def next_tries(
@@ -169,7 +191,11 @@ def home_of(
 
 
 def view_of(
-    destination: Destination, names: Mapping[int, str], now: datetime, held: Held
+    destination: Destination,
+    names: Mapping[int, str],
+    now: datetime,
+    held: Held,
+    confirmed: Tally | None = None,
 ) -> DestinationView:
     """Return a destination as its card shows it."""
     state, project_id = reach(destination, now), destination.project_id
@@ -186,16 +212,21 @@ def view_of(
         ),
         delivered_at=destination.delivered_at,
         held=held,
+        confirmed=confirmed,
     )
 
 
-def hops_of(row: Row[Any], destination: Destination, now: datetime) -> list[Hop]:
+def hops_of(
+    row: Row[Any], destination: Destination, now: datetime, known: Confirmation | None = None
+) -> list[Hop]:
     """Return the hops of an envelope, beginning with its storage on disk."""
     waits_for, next_at = stands_by(row, destination, now), next_try_at(row, destination, now)
     stored = Hop("stored", row.received_at, None, True, "on the disk")
-    return [stored, *delivery_hops(row, row.received_at, waits_for, next_at)]
+    confirmed = known.hop() if known else None
+    hops = delivery_hops(row, row.received_at, waits_for, next_at)
+    return [stored, *hops, *([confirmed] if confirmed else [])]
 
 
-def _upstream_url(row: Row[Any]) -> str | None:
+def _upstream_url(row: Row[Any], known: Confirmation | None) -> str | None:
     """Return the address at which Sentry shows the event; ``None`` for rows without a title."""
-    return upstream_url(row, current_config().SENTRY_WEB_URL) if row.title else None
+    return upstream_url(row, current_config().SENTRY_WEB_URL, known) if row.title else None

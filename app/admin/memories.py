@@ -21,7 +21,6 @@ from app.admin.status import Finding
 from app.memory import current_memories, records
 from app.memory.inputs import MAX_CONTENT, MAX_USER_ID, MemorySearch
 from app.memory.scope import Scope
-from app.memory.vectors.errors import VectorError
 from app.protocol.event import clean_text
 from app.web import access
 from app.web.current import current_store
@@ -63,7 +62,7 @@ def list_of_memory_users() -> ResponseReturnValue:
 def show_memories() -> ResponseReturnValue:
     """Show a user's memories, newest first, and the results of a search."""
     user, text, before = _user(), _text("q", MAX_CONTENT), row_number("before")
-    found, problem = _found(user, text) if text else (None, None)
+    found = _found(user, text) if text else None
     with current_store().read() as conn:
         rows = records.list_memories(conn, Scope(user), before=before, limit=PAGE_SIZE + 1)
         total = records.count(conn, user)
@@ -73,7 +72,6 @@ def show_memories() -> ResponseReturnValue:
         user=user,
         text=text,
         found=found,
-        problem=problem,
         rows=page,
         total=total,
         is_indexed=current_memories().is_indexed,
@@ -139,12 +137,9 @@ def findings(state: State) -> Iterator[Finding]:
         )
 
 
-def _found(user: str, text: str) -> tuple[Found | None, str | None]:
-    try:
-        wanted = MemorySearch(user_id=user, query=text, limit=SHOWN_HITS)
-        return current_memories().search(wanted), None
-    except VectorError as error:
-        return None, str(error)
+def _found(user: str, text: str) -> Found:
+    wanted = MemorySearch(user_id=user, query=text, limit=SHOWN_HITS)
+    return current_memories().search(wanted)
 
 
 def _user() -> str:

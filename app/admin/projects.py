@@ -11,6 +11,7 @@ from flask_wtf import FlaskForm
 from app.admin import bp
 from app.admin.last_project import remember
 from app.admin.model_form import ModelForm, form_of
+from app.confirmation.reading import tallies
 from app.delivery.upstreams import WORDS, held_up_by, reach
 from app.insights.losses import lost_lately
 from app.intake.refusals import refused_by_reason
@@ -39,6 +40,7 @@ from app.web.current import current_config, current_destinations, current_store
 SettingsForm = form_of(ProjectChange, "name", "events_per_minute", "retention_days", "source_url")
 # The form never shows the stored DSN.
 UpstreamForm = form_of(ProjectChange, "upstream_dsn", required=("upstream_dsn",))
+ApiForm = form_of(ProjectChange, "upstream_api_token", "upstream_org", "upstream_api_url")
 NewProjectForm = form_of(
     ProjectChange, "name", "upstream_dsn", "events_per_minute", "retention_days"
 )
@@ -105,6 +107,25 @@ def set_upstream(project_id: int) -> ResponseReturnValue:
         except ProjectError as error:
             _tell(form, error)
     return _page(details, SettingsForm(formdata=None, obj=details.project), form)
+
+
+@bp.post("/projects/<int:project_id>/api")
+@access.configures
+def set_upstream_api(project_id: int) -> ResponseReturnValue:
+    """Store by which API of Sentry a project's events are confirmed (303)."""
+    details, form = _found(project_id), ApiForm()
+    if form.validate():
+        change = form.values()
+        if not change["upstream_api_token"] and "remove_token" not in request.form:
+            del change["upstream_api_token"]  # The stored one is not shown, so it stays.
+        try:
+            amend(current_store(), current_config(), project_id, change)
+            flash("Saved.")
+            return redirect(url_for("admin.show_project", project_id=project_id), 303)
+        except ProjectError as error:
+            _tell(form, error)
+    settings = SettingsForm(formdata=None, obj=details.project)
+    return _page(details, settings, UpstreamForm(formdata=None), form)
 
 
 @bp.route("/projects/<int:project_id>/upstream/remove", methods=["GET", "POST"])
@@ -191,17 +212,23 @@ def _found(project_id: int) -> ProjectDetails:
         return find_details(conn, current_destinations(), project_id)
 
 
-def _page(one: ProjectDetails, form: ModelForm, upstream: ModelForm) -> ResponseReturnValue:
+def _page(
+    one: ProjectDetails, form: ModelForm, upstream: ModelForm, api: ModelForm | None = None
+) -> ResponseReturnValue:
     _explain_days(form)
+    api = api or _api_form(one)
     project, config, now = one.project, current_config(), utc_now()
     with current_store().read() as conn:
         lost = lost_lately(conn, utc_now(), project.id)
         refused = refused_by_reason(conn, project.id)
+        asked = next(iter(tallies(conn, [one.destination], current_destinations(), now)), None)
     page = render_template(
         "project.html",
         one=one,
         form=form,
         upstream=upstream,
+        api=api,
+        asked=asked,
         badge=_badge(one, now),
         cause=held_up_by(one.destination, "", now) or one.destination.cause or "",
         dsns={key: dsn_of(config.public_url, project.id, key) for key in project.keys},
@@ -210,7 +237,15 @@ def _page(one: ProjectDetails, form: ModelForm, upstream: ModelForm) -> Response
         refused=refused,
         default_quota=config.DEFAULT_EVENTS_PER_MINUTE,
     )
-    return page, 422 if form.errors or upstream.errors else 200
+    return page, 422 if form.errors or upstream.errors or api.errors else 200
+
+
+def _api_form(one: ProjectDetails) -> ModelForm:
+    """Return the form of Sentry's API. It never shows the stored token."""
+    given = one.destination.api
+    form: ModelForm = ApiForm(formdata=None)
+    form.upstream_org.data, form.upstream_api_url.data = given.org or "", given.url or ""
+    return form
 
 
 def _badge(one: ProjectDetails, now: datetime) -> tuple[str, str]:

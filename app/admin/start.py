@@ -20,6 +20,7 @@ from app.admin.start_figures import figure_line, most_users
 from app.admin.verdict import verdict
 from app.admin.visit import last_visit, remember_visit
 from app.alerts.reach import find_reach
+from app.confirmation.reading import tallies
 from app.delivery.accounting import STATES, last_checked, read_counters
 from app.delivery.upstreams import Upstream, list_upstreams
 from app.events.filter import EventFilter
@@ -62,6 +63,7 @@ def start() -> ResponseReturnValue:
     with current_store().read() as conn:
         counted = read_counters(conn)
         ways = list_upstreams(conn, current_destinations(), now)
+        asked = tallies(conn, [way.destination for way in ways], current_destinations(), now)
         recent = _recent(conn, ways, project_id)
         rows = read_issues(conn, username, since, project_id, {row.issue_id for row in recent})
         there = _open_of(rows, ways, project_id)
@@ -76,7 +78,7 @@ def start() -> ResponseReturnValue:
     page = render_template(
         "start.html",
         header=lambda: header_of(ways),
-        verdict=verdict(totals, set_aside, ways, now),
+        verdict=verdict(totals, set_aside, ways, now, asked),
         needs=needs(
             open_issues(there, username, since),
             reach,

@@ -12,7 +12,7 @@ from app.delivery.destinations import Destination
 from app.events.states import WAITING
 from app.events.trail import Hop, why_not_sent
 from app.projects import OWN_PROJECT_ID
-from app.web.delivery_status import Progress, is_settled
+from app.web.delivery_status import Progress, is_settled, may_be_confirmed_soon
 
 _SENTENCES = {
     "local": "Recorded here. It is not sent on: {waits_for}.",
@@ -67,7 +67,7 @@ def trail_of(event_id: str, progress: Progress | None) -> TrailView:
         sentence_of(row, progress.waits_for),
         progress.hops,
         row.state,
-        settled=is_settled(progress),
+        settled=is_settled(progress) and not may_be_confirmed_soon(progress),
         url=progress.upstream_url,
         envelope_id=row.envelope_id,
         lacks_dsn=lacks_dsn(progress.destination, row.state),

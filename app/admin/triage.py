@@ -159,17 +159,19 @@ def comment(issue_id: int) -> ResponseReturnValue:
 @bp.post("/issues/<int:issue_id>/fix")
 @access.decides
 def change_fix(issue_id: int) -> ResponseReturnValue:
-    """Remember a comment as the fix of its issue, or forget the fix, and redirect (303).
+    """Remember a comment as the fix of its issue, or without one forget the fix; redirect (303).
 
-    :raise 404: no issue has this id.
+    :raise 404: no issue has this id, or it has no such comment.
     """
     text = request.form.get("comment", "")
     with current_store().write() as conn:
         issue = or_404(find_issue(conn, issue_id), UNKNOWN)
-        forget_fix(conn, [issue.id])
-        number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
-        is_kept = bool(remember_fix(conn, [number], of_issue=issue.id))
-    flash("The fix is remembered." if is_kept else "The fix is forgotten.", "note")
+        if text:
+            number = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+            or_404(remember_fix(conn, [number], of_issue=issue.id) or None, "no such comment")
+        else:
+            forget_fix(conn, [issue.id])
+    flash("The fix is remembered." if text else "The fix is forgotten.", "note")
     return redirect(url_for("admin.show_issue", issue_id=issue_id, _anchor="comments"), 303)
 
 

@@ -10,6 +10,7 @@ from flask import url_for
 
 from app.admin.filters import ago, plural
 from app.admin.header import is_waiting
+from app.confirmation.reading import Tally
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import Upstream, held_up_by, probe_at, why_local
 
@@ -48,22 +49,29 @@ class Verdict(NamedTuple):
     sentences: list[Sentence]
 
 
-def verdict(totals: dict[str, Any], set_aside: int, ways: list[Upstream], now: datetime) -> Verdict:
+def verdict(
+    totals: dict[str, Any],
+    set_aside: int,
+    ways: list[Upstream],
+    now: datetime,
+    asked: Sequence[Tally] = (),
+) -> Verdict:
     """Return whether monitoring works, in words.
 
     :param totals: the accounting.
     :param set_aside: how many events are in the emergency folder.
     :param ways: the upstream of every project.
+    :param asked: what became of the events that Sentry was asked about.
     """
-    troubles = [*_own_troubles(totals, set_aside), *_troubles(ways, now)]
+    troubles = [*_own_troubles(totals, set_aside), *_troubles(ways, now), *_missing(ways, asked)]
     if troubles:
-        return Verdict("bad", [*troubles, *_local(ways)])
+        return Verdict("bad", [*troubles, *_local(ways), *_not_asked(ways, asked)])
     if not totals["accepted"]:
         return Verdict("new", [Sentence("No error has been recorded yet"), *_local(ways)])
-    return _with_sentry(totals, ways)
+    return _with_sentry(totals, ways, asked)
 
 
-def _with_sentry(totals: dict[str, Any], ways: list[Upstream]) -> Verdict:
+def _with_sentry(totals: dict[str, Any], ways: list[Upstream], asked: Sequence[Tally]) -> Verdict:
     if not any(way.is_set_up for way in ways):
         text = "Everything recorded here; no project is forwarded to Sentry"
         return Verdict("good", [Sentence(text)])
@@ -77,7 +85,9 @@ def _with_sentry(totals: dict[str, Any], ways: list[Upstream]) -> Verdict:
         text = f"Everything recorded; Sentry has {share}, {on_the_way:,} on their way"
     elif has < totals["accepted"]:
         text += " that were to be forwarded"
-    return Verdict("good", [Sentence(text), *_local(ways)])
+    if confirmed := sum(one.confirmed for one in asked):
+        text += f", {confirmed:,} of {plural(confirmed, 'sample')} confirmed"
+    return Verdict("good", [Sentence(text), *_local(ways), *_not_asked(ways, asked)])
 
 
 def _own_troubles(totals: dict[str, Any], set_aside: int) -> list[Sentence]:
@@ -106,6 +116,36 @@ def _troubles(ways: list[Upstream], now: datetime) -> list[Sentence]:
         named = [Named(way.name, f"{way.held.parked:,}", _parked(way)) for way in _worst(refused)]
         found.append(_sentence(f"Sentry refused {plural(count, 'envelope')}, kept here", named))
     return found
+
+
+def _missing(ways: list[Upstream], asked: Sequence[Tally]) -> list[Sentence]:
+    """Return which projects have events that Sentry accepted and does not show."""
+    by_id = {way.project_id: way for way in ways}
+    found = sorted((one for one in asked if one.missing), key=lambda one: -one.missing)
+    named = [
+        Named(
+            by_id[one.project_id].name,
+            f"{one.missing:,} of {one.answered:,}",
+            url_for("admin.list_of_deliveries", project=one.project_id, _anchor="missing"),
+        )
+        for one in found
+    ]
+    if not named:
+        return []
+    count = sum(one.missing for one in found)
+    text = f"Sentry accepted {plural(count, 'event')} that it does not show"
+    return [_sentence(text, named)]
+
+
+def _not_asked(ways: list[Upstream], asked: Sequence[Tally]) -> list[Sentence]:
+    """Return for which projects Sentry cannot be asked now, of those that have a token."""
+    by_id = {way.project_id: way for way in ways}
+    named = [
+        Named(by_id[one.project_id].name, one.cause, _address(by_id[one.project_id]))
+        for one in asked
+        if one.has_api and one.cause
+    ]
+    return [_sentence("Sentry cannot be asked what it shows", named)] if named else []
 
 
 def _local(ways: list[Upstream]) -> list[Sentence]:

@@ -224,9 +224,11 @@ def _detail(
     progress: Progress, grouping: Row[Any] | None, attached: list[dict[str, Any]]
 ) -> EventDetail:
     row = progress.stored.row
+    summary = _summary(row)
+    delivery = summary.delivery.model_copy(update={"url": progress.upstream_url})
     return EventDetail.of(
         progress.stored.event,
-        **vars(_summary(row)),
+        **vars(summary) | {"delivery": delivery},
         attachments=attached,
         attachments_removed=row.attachments_removed,
         scrubbed=row.scrubbed,

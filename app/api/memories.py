@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
@@ -24,6 +24,7 @@ from app.web.current import current_store
 from app.web.errors import FieldErrors, or_404
 
 if TYPE_CHECKING:
+    from app.memory.searching import Hit
     from app.memory.service import Stored
 
 UNKNOWN = "the user, or this agent or run of the user, has no memory of this id"
@@ -84,16 +85,26 @@ class MemoryHistory(ApiModel):
 
 
 class MemoryHit(Memory):
-    """A result of a search; `score` is the cosine similarity, 1 for the same meaning."""
+    """A result of a search; `score` is the cosine similarity, 1 for the same meaning.
+
+    `found_by` says whether it was found by `meaning`, by `keywords` or by both. In the mode
+    `keyword`, `score` is the share of the query's words that the memory has; rare words count more.
+    """
 
     score: float
+    found_by: list[Literal["meaning", "keywords"]]
 
 
 class MemoryResults(ApiModel):
-    """Search results, the best first; `waiting` counts memories that are not indexed yet."""
+    """Search results, the best first; `waiting` counts memories that are not indexed yet.
+
+    `problem` says why only keywords were searched, as in the mode `keyword`, although the mode is
+    `auto`: the embedder or the index does not answer.
+    """
 
     results: list[MemoryHit]
     waiting: int
+    problem: str | None
 
 
 class MemoryPage(ApiModel):
@@ -124,23 +135,23 @@ def post_memory(body: NewMemory) -> tuple[StoredMemory, int]:
 
 @route("POST /memories/search", access.remembers)
 def search_memories(body: MemorySearch) -> MemoryResults:
-    """Search the memories of a user, or of an agent or run of the user, by their meaning."""
+    """Search the memories of a user, or of an agent or run of the user.
+
+    By meaning and keywords, or by one of them as `mode` says. If the embedder or the index does not
+    answer, the mode `auto` searches by keywords and `problem` says why; the mode `vector` is
+    answered with 503.
+    """
     found = current_memories().search(body)
-    hits = [MemoryHit.of(_shown(hit.row), score=round(hit.score, 6)) for hit in found.hits]
-    return MemoryResults(results=hits, waiting=found.waiting)
+    hits = [_hit(hit) for hit in found.hits]
+    return MemoryResults(results=hits, waiting=found.waiting, problem=found.problem)
 
 
 @route("GET /memories", access.remembers)
 def get_memories(query: MemoryQuery) -> MemoryPage:
     """List the memories of a user, or of an agent or run of the user, newest first."""
-    with operation("list", query.user_id), current_store().read() as conn:
-        rows = records.list_memories(
-            conn, query.scope, query, before=query.cursor, limit=query.limit + 1
-        )
-        is_whole = query.scope.is_whole_user and query.kind is None and query.q is None
-        total = records.count(conn, query.user_id) if is_whole else None
+    rows = current_memories().listed(query.scope, query, before=query.cursor, limit=query.limit + 1)
     page, more = first_page(rows, query.limit, "seq")
-    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=total)
+    return MemoryPage(memories=[_shown(row) for row in page], next=more, total=_total(query))
 
 
 @route("DELETE /memories", access.remembers)
@@ -227,6 +238,18 @@ def stored_memory(stored: Stored) -> StoredMemory:
         duplicate_of=stored.duplicate_of,
         scrubbed=[finding._asdict() for finding in stored.scrubbed],
     )
+
+
+def _total(query: MemoryQuery) -> int | None:
+    """Return the number of a user's memories, ``None`` if the list is filtered."""
+    if not query.scope.is_whole_user or any((query.kind, query.q, query.filters)):
+        return None
+    with current_store().read() as conn:
+        return records.count(conn, query.user_id)
+
+
+def _hit(hit: Hit) -> MemoryHit:
+    return MemoryHit.of(_shown(hit.row), score=round(hit.score, 6), found_by=list(hit.found_by))
 
 
 def _shown(row: Any) -> Memory:

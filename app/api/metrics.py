@@ -14,6 +14,9 @@ from sqlalchemy import Connection
 
 from app.alerts import queries
 from app.api.routes import Routes
+from app.confirmation import reading as confirmations
+from app.confirmation.asking import COUNTED
+from app.confirmation.tables import State
 from app.delivery import accounting, ledger
 from app.delivery.ledger import Overview
 from app.events.states import WAITING
@@ -40,6 +43,13 @@ _BY_PREFIX = (
     # A gauge: a counter of Prometheus must not decrease, but a replay of a discarded envelope
     # decreases this number.
     ("discarded_total", "gauge", "reason", "discarded:", "Envelopes not sent on purpose."),
+    (
+        "confirmations_total",
+        "counter",
+        "state",
+        COUNTED,
+        "Events asked back from Sentry, by what was found; a missing one may be found later.",
+    ),
     ("pruned_total", "counter", "state", "pruned:", "Envelopes that retention removed."),
     ("attempts_total", "counter", "state", "attempts:", "Attempts, by what came of the envelope."),
     (
@@ -112,6 +122,7 @@ def metrics() -> Response:
             *_of_accounting(conn, counters),
             *_of_delivery(overview, now),
             *_of_ages(conn, now),
+            *_of_confirmations(conn, overview, now),
         ]
         found += [*_of_requests(counters), _of_notifications(conn), _of_refusals(counters)]
     found += [*_of_memories(), *_of_service()]
@@ -191,6 +202,17 @@ def _of_ages(conn: Connection, now: datetime) -> Iterator[Metric]:
     for state, oldest in ledger.oldest_by_state(conn, (*WAITING, "parked")).items():
         ages.add(max((now - oldest).total_seconds(), 0.0) if oldest else 0.0, state=state)
     yield ages
+
+
+def _of_confirmations(conn: Connection, found: Overview, now: datetime) -> Iterator[Metric]:
+    asked = Metric("confirmations", "gauge", "Events of the last day asked back from Sentry.")
+    blocked = Metric("confirmation_blocked", "gauge", "1 while Sentry's API cannot be asked.")
+    for one in confirmations.tallies(conn, found.destinations, current_destinations(), now):
+        if one.has_api:
+            for state in State:
+                asked.add(getattr(one, state), project=one.project_id, state=state)
+            blocked.add(int(bool(one.cause)), project=one.project_id)
+    yield from (asked, blocked)
 
 
 def _of_refusals(counters: Mapping[str, int]) -> Metric:

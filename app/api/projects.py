@@ -1,6 +1,7 @@
 """Projects: list, read, make and change them, and make and revoke their keys.
 
-The DSN of an upstream can be written but not read: answers contain only its host.
+The DSN of an upstream and the token of its API can be written but not read: answers contain only
+their hosts.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from pydantic import Field
 
 from app.api.routes import Routes
 from app.api.schemas import ApiModel
+from app.confirmation.apis import Api, access_of
+from app.delivery.destinations import Destination
 from app.delivery.upstreams import reach
 from app.inputs import Body
 from app.intake.refusals import refused_by_reason
@@ -53,7 +56,8 @@ class ProjectDelivery(ApiModel):
 class Project(ApiModel):
     """A project; `dsn` contains its newest key, `keys` are all keys that are not revoked.
 
-    An archived project accepts nothing.
+    `upstream_api` says whether a token of Sentry's API is stored, `upstream_api_host` which host
+    it is sent to. An archived project accepts nothing.
     """
 
     id: int
@@ -61,6 +65,10 @@ class Project(ApiModel):
     dsn: str | None
     upstream: bool
     upstream_host: str | None
+    upstream_api: bool
+    upstream_api_host: str | None
+    upstream_api_url: str | None
+    upstream_org: str | None
     keys: list[str]
     created_at: datetime
     events_per_minute: int | None
@@ -237,5 +245,14 @@ def _project(details: ProjectDetails) -> Project:
         dsn=dsns[-1] if dsns else None,
         upstream=destination.dsn is not None,
         upstream_host=destination.host,
+        upstream_api=destination.api.token is not None,
+        upstream_api_host=_api_host(destination),
+        upstream_api_url=destination.api.url,
+        upstream_org=destination.api.org,
         delivery=ProjectDelivery.of(details.held, state=state, cause=cause),
     )
+
+
+def _api_host(destination: Destination) -> str | None:
+    api = access_of(destination, current_destinations()) if destination.api.token else None
+    return api.address.origin if isinstance(api, Api) else None

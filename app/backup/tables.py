@@ -6,6 +6,7 @@ from sqlalchemy import Table
 
 import app.accounts.tables
 import app.alerts.tables
+import app.confirmation.tables
 import app.delivery.tables
 import app.erasing.tables
 import app.events.tables

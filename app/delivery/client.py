@@ -71,14 +71,39 @@ class _Copied(socket.socket):
         self.close()
 
 
+class CheckedSockets:
+    """Opens the sockets of curl's connections to allowed addresses only.
+
+    The check is made for the address of each new connection. So a DNS name whose answer changes
+    cannot lead to another address. It is not made if a proxy is set, because then the proxy
+    resolves the name.
+
+    :param check: raises ``AddressError`` for an address that connections may not be made to.
+    :ivar refused: why the last connection was not made; empty if it was.
+    """
+
+    def __init__(self, curl: pycurl.Curl, target: Dsn, check: CheckAddress | None) -> None:
+        self._check, self.refused = check, ""
+        if check is not None and _proxy_for(target) is None:
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
+
+    def _open(self, purpose: int, address: Any) -> Any:
+        """Open the socket of a connection if its address is allowed. curl copies the socket."""
+        family, kind, protocol, where = address
+        try:
+            if self._check is not None:
+                self._check(str(where[0]))
+            return _Copied(family, kind, protocol)
+        except (AddressError, OSError) as error:
+            self.refused = str(error)
+            return pycurl.SOCKET_BAD
+
+
 class Line:
     """One curl handle for exchanges with one DSN, one exchange at a time.
 
     :param instance_id: of this store. It lets us recognise our own envelopes if they come back.
-    :param check: raises ``AddressError`` for an address that connections may not be made to. It is
-        called for every new connection, with the address of that connection. So a DNS name whose
-        answer changes cannot lead to another address. It is not called if a proxy is set, because
-        then the proxy resolves the name.
+    :param check: as for :class:`CheckedSockets`.
     """
 
     def __init__(self, dsn: Dsn, instance_id: str, check: CheckAddress | None = None) -> None:
@@ -88,10 +113,8 @@ class Line:
         self._header_lines: list[bytes] = []
         self._content = b""
         self.curl = new_handle(f"{dsn.origin}{dsn.path}")
-        _trust_and_proxy(self.curl, dsn)
-        self._check, self._refused = check, ""
-        if check is not None and _proxy_for(dsn) is None:
-            self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        trust_and_proxy(self.curl, dsn)
+        self._sockets = CheckedSockets(self.curl, dsn, check)
         self.curl.setopt(pycurl.READFUNCTION, lambda size: self._body.read(size))
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header_line)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_content)
@@ -105,7 +128,7 @@ class Line:
         """
         data = zlib.compress(body, GZIP_LEVEL, wbits=31)
         self._body, self._header_lines, self._content = io.BytesIO(data), [], b""
-        self._refused = ""
+        self._sockets.refused = ""
         self.curl.setopt(pycurl.POSTFIELDSIZE, len(data))
         self.curl.setopt(pycurl.HTTPHEADER, self._headers(origin))
         self.curl.setopt(pycurl.USERAGENT, origin.user_agent or CLIENT)
@@ -118,11 +141,11 @@ class Line:
         """
         # A write error is our own: we stop reading an answer at MAX_ANSWER_BYTES.
         if error not in (pycurl.E_OK, pycurl.E_WRITE_ERROR):
-            refused = f"not sent: {self._refused}" if self._refused else ""
+            refused = f"not sent: {self._sockets.refused}" if self._sockets.refused else ""
             return Failure(refused or cause_of(self.curl, error, message))
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         return without_keys(
-            Answer(status, _headers_of(self._header_lines), self._content), self._dsn
+            Answer(status, headers_of(self._header_lines), self._content), self._dsn
         )
 
     def close(self) -> None:
@@ -141,17 +164,6 @@ class Line:
             # Without this header, curl would wait for "100 Continue" before it sends the body.
             "Expect:",
         ]
-
-    def _open_socket(self, purpose: int, address: Any) -> Any:
-        """Open the socket of a connection if its address is allowed. curl copies the socket."""
-        family, kind, protocol, where = address
-        try:
-            if self._check is not None:
-                self._check(str(where[0]))
-            return _Copied(family, kind, protocol)
-        except (AddressError, OSError) as error:
-            self._refused = str(error)
-            return pycurl.SOCKET_BAD
 
     def _take_header_line(self, line: bytes) -> None:
         if line.startswith(b"HTTP/"):
@@ -270,7 +282,8 @@ def new_handle(url: str) -> pycurl.Curl:
     return curl
 
 
-def _trust_and_proxy(curl: pycurl.Curl, dsn: Dsn) -> None:
+def trust_and_proxy(curl: pycurl.Curl, dsn: Dsn) -> None:
+    """Set the authorities that certificates are verified against, and the proxy to a host."""
     curl.setopt(pycurl.CAINFO, authorities())
     proxy = _proxy_for(dsn)
     # An empty value keeps curl from reading the variables itself. It reads them differently from
@@ -289,7 +302,7 @@ def _proxy_for(dsn: Dsn) -> Any:
     return urlsplit(url if "://" in url else f"http://{url}")
 
 
-def _headers_of(lines: list[bytes]) -> dict[str, str]:
+def headers_of(lines: list[bytes]) -> dict[str, str]:
     """Return headers by lower-case name. A header that came twice becomes one comma-separated
     list, as HTTP defines it.
     """

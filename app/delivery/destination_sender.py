@@ -24,7 +24,7 @@ from app.delivery.exchanges import Exchanges, Route, Sent
 from app.delivery.outbox import Due
 from app.delivery.outcomes import Attempt, DeliveryOutcome
 from app.delivery.pace import AT_A_TIME, Pace, uptime_s
-from app.delivery.policy import Backoff, Decision, judge
+from app.delivery.policy import Backoff, Decision, clock, judge
 from app.delivery.sampling import Sampling
 from app.events.states import EnvelopeState
 from app.protocol.addresses import check_upstream_address
@@ -300,6 +300,8 @@ class DestinationSender:
         """Return the outcome of one attempt for its envelope."""
         state = "retry" if decision.kind == "refused" else decision.kind
         error = decision.cause or None
+        # The envelope was accepted, but Sentry may have left out what it limits.
+        remark = limits_of(decision, due.item_types) if state == "delivered" else None
         return DeliveryOutcome(
             due.id,
             due.attempts,
@@ -307,7 +309,9 @@ class DestinationSender:
             reason=error,
             next_at=self._next_at(due, decision, now) if state == "retry" else None,
             upstream_id=decision.upstream_id,
-            attempt=Attempt(sent.at, sent.ms, decision.status, error, worker_of(self._owner)),
+            attempt=Attempt(
+                sent.at, sent.ms, decision.status, error or remark, worker_of(self._owner)
+            ),
         )
 
     def _next_at(self, due: Due, decision: Decision, now: datetime) -> datetime:
@@ -350,6 +354,19 @@ class DestinationSender:
 def worker_of(owner: str) -> str:
     """Return the name of a process in the ledger: ``host:pid``."""
     return ":".join(owner.split(":")[:2])
+
+
+def limits_of(decision: Decision, item_types: Iterable[str]) -> str | None:
+    """Return in words that Sentry limits what it has just accepted, ``None`` if it does not.
+
+    With some items over their limit, Sentry leaves these out and answers 200 for the others.
+
+    Source: https://develop.sentry.dev/sdk/expected-features/rate-limiting/, 2026-11-24.
+    """
+    until = longest(decision.limits, item_types)
+    return (
+        f"accepted, with a rate limit until {clock(until)}: it may be left out" if until else None
+    )
 
 
 def _issues_of(tokens: Iterable[Due | Report]) -> list[int]:

@@ -11,16 +11,17 @@ import hashlib
 from collections import namedtuple
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Subquery, bindparam, select, update
 
+from app.delivery.client import DEADLINE_S
 from app.delivery.outbox import bring_forward
 from app.delivery.tables import destinations
 from app.projects import OWN_PROJECT_ID, projects
 from app.protocol.dsn import Dsn
-from app.store import DriverStatement, is_in, replaced, upsert
+from app.store import DriverStatement, is_in, replaced, upsert, utc_now
 
 _ONE = select(destinations).where(destinations.c.project_id == bindparam("project_id"))
 _MANY = select(destinations).where(destinations.c.project_id.in_(bindparam("ids", expanding=True)))
@@ -31,6 +32,20 @@ _WITH_DSN = DriverStatement(
     ),
     takes="ids",
 )
+
+
+@dataclass(frozen=True)
+class ApiSettings:
+    """How Sentry's API is asked whether an event has arrived: settings of this application, or of
+    a project. What is not given is derived from the DSN, see :mod:`app.confirmation.apis`.
+
+    :param url: without ``/api/0``.
+    :param org: slug or number of the organization.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    url: str | None = None
+    org: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,9 @@ class Destination:
     :param limits: category to the end of its rate limit.
     :param checked: whether the address of each connection is checked. It is not checked for a DSN
         that was set before this check existed, and not for the setting SENTRY_DSN.
+    :param api: of the project; project 1 has the settings of this application instead.
+    :param dsn_since: what was accepted since then was certainly accepted by this DSN; ``None`` if
+        the DSN was never replaced.
     """
 
     project_id: int
@@ -57,6 +75,8 @@ class Destination:
     limits: Mapping[str, datetime] = field(default_factory=dict)
     delivered_at: datetime | None = None
     checked: bool = False
+    api: ApiSettings = ApiSettings()
+    dsn_since: datetime | None = None
 
     @property
     def host(self) -> str | None:
@@ -83,14 +103,20 @@ class Destinations:
     :param own_dsn: DSN of project 1. With ``None`` its envelopes stay here.
     :param allow_private: whether a project's DSN may lead to private networks and this machine.
     :param sample_rate: share of events that are sent, 0 to 1; see :mod:`app.delivery.sampling`.
+    :param own_api: Sentry's API for project 1.
     """
 
     def __init__(
-        self, own_dsn: str | None = None, sample_rate: float = 1.0, allow_private: bool = True
+        self,
+        own_dsn: str | None = None,
+        sample_rate: float = 1.0,
+        allow_private: bool = True,
+        own_api: ApiSettings = ApiSettings(),  # noqa: B008 -- frozen
     ) -> None:
         self.own_dsn = own_dsn
         self.allow_private = allow_private
         self.sample_rate = sample_rate
+        self.own_api = own_api
 
     def with_dsn(self, conn: Connection, project_ids: Collection[int]) -> set[int]:
         """Return those of the projects that have a DSN."""
@@ -169,7 +195,7 @@ class Destinations:
         written.
         """
         values = {
-            "dsn_hash": _hash(destination.dsn),
+            "dsn_hash": dsn_hash(destination.dsn),
             "open_since": destination.open_since,
             "cause": destination.cause,
             "failures": destination.failures,
@@ -210,7 +236,27 @@ def set_dsn(conn: Connection, project_id: int, dsn: str | None) -> None:
         raise ValueError("the DSN of project 1 is the setting SENTRY_DSN")
     if dsn is not None:
         Dsn.of(dsn)
-    _upsert(conn, project_id, {"dsn": dsn, "checked": True})
+    values = {"dsn": dsn, "checked": True, "dsn_since": _since(conn, project_id, dsn)}
+    _upsert(conn, project_id, values)
+
+
+def set_api(conn: Connection, project_id: int, api: ApiSettings) -> None:
+    """Set how Sentry's API is asked about a project's events.
+
+    :raise ValueError: the project is 1, which has the settings of this application.
+    """
+    if project_id == OWN_PROJECT_ID:
+        raise ValueError("the API of project 1 is the setting SENTRY_API_TOKEN")
+    values = {"api_token": api.token, "api_url": api.url, "api_org": api.org}
+    _upsert(conn, project_id, values)
+
+
+def _since(conn: Connection, project_id: int, dsn: str | None) -> datetime | None:
+    """Return since when a new DSN accepts: exchanges with the old one may still run."""
+    row = conn.execute(_ONE, {"project_id": project_id}).first()
+    if row is None or row.dsn in (None, dsn):
+        return row.dsn_since if row else None
+    return utc_now() + timedelta(seconds=DEADLINE_S)
 
 
 def pause(conn: Connection, project_id: int, now: datetime) -> None:
@@ -229,9 +275,11 @@ def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Dest
     if row is None:
         return Destination(project_id, dsn)
     checked = row.checked and project_id != OWN_PROJECT_ID
-    if row.dsn_hash not in (None, _hash(dsn)):
+    api = ApiSettings(row.api_token, row.api_url, row.api_org)
+    fixed: dict[str, Any] = {"checked": checked, "api": api, "dsn_since": row.dsn_since}
+    if row.dsn_hash not in (None, dsn_hash(dsn)):
         # The state belongs to a previous DSN. Keep only the pause, because a person set it.
-        return Destination(project_id, dsn, paused_at=row.paused_at, checked=checked)
+        return Destination(project_id, dsn, paused_at=row.paused_at, **fixed)
     return Destination(
         project_id,
         dsn,
@@ -242,7 +290,7 @@ def _destination(project_id: int, dsn: str | None, row: Row[Any] | None) -> Dest
         probe_at=row.probe_at,
         limits={name: datetime.fromisoformat(until) for name, until in row.limits.items()},
         delivered_at=row.delivered_at,
-        checked=checked,
+        **fixed,
     )
 
 
@@ -251,5 +299,6 @@ def _upsert(conn: Connection, project_id: int, values: dict[str, Any]) -> None:
     conn.execute(upsert(conn, destinations, new, **dict.fromkeys(values, replaced)))
 
 
-def _hash(dsn: str | None) -> str | None:
+def dsn_hash(dsn: str | None) -> str | None:
+    """Return the hash by which what belongs to a DSN is known."""
     return hashlib.sha256(dsn.encode()).hexdigest() if dsn else None

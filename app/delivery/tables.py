@@ -44,6 +44,12 @@ destinations = Table(
     # Whether the DSN was checked when it was set. DSNs of earlier versions were not checked, and
     # they stay valid.
     Column("checked", Boolean, nullable=False, server_default=false()),
+    # By which Sentry is asked whether it shows an event; NULL for project 1, which has settings.
+    Column("api_token", Text),
+    Column("api_url", Text),
+    Column("api_org", String(100)),
+    # What was accepted since then was certainly accepted by this DSN; NULL if there was no other.
+    Column("dsn_since", UtcDateTime),
 )
 
 attempts = Table(

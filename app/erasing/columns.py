@@ -82,7 +82,7 @@ ELSEWHERE: dict[str, dict[str, str]] = {
     "memories": dict.fromkeys(
         (
             *("user_id", "agent_id", "run_id", "digest"),
-            *("content", "kind", "tags", "metadata", "vector"),
+            *("content", "kind", "tags", "metadata", "vector", "words"),
         ),
         _MEMORIES,
     ),
@@ -151,6 +151,21 @@ NONE: dict[str, dict[str, str]] = {
         "dsn": "the DSN of a destination, without names of people",
         "dsn_hash": _SECRET,
         "limits": "categories and times",
+        "api_token": _SECRET,
+        "api_url": "the address of an API, without names of people",
+        "api_org": "the name of an organization",
+    },
+    "confirmations": {
+        "event_id": _ID,
+        "kind": _OURS,
+        "state": _OURS,
+        "reason": "a sentence of ours",
+        "group_id": "a number of Sentry's",
+    },
+    "confirmation_sources": {"dsn_hash": _SECRET, "cause": "a sentence of ours"},
+    "confirmation_apis": {
+        "key": "a hash of an address",
+        "cause": "a sentence of ours",
     },
     "attempts": {"state": _OURS, "worker": _OWNER},
     "client_reports": {"reason": _OURS, "category": _OURS},

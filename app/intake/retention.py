@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
+from app.confirmation import expiry as confirmation_expiry
 from app.delivery.action_history import prune_actions
 from app.delivery.tables import attempts, issue_deliveries
 from app.events.tables import envelopes, events
@@ -133,6 +134,7 @@ def _small_steps(
     yield "rows of series", lambda: bound_rows(store)
     yield "history", lambda: bound_history(store)
     yield "users", lambda: _users(store)
+    yield "confirmations", lambda: confirmation_expiry.expire(store, now)
     yield "ledger", lambda: _ledger(store, limits.days)
 
 

@@ -5,6 +5,11 @@
     tables      memories, users, changes, and removals that an index has not done yet
     records     rows: store, change, list and remove memories, and sweep expired ones
     history     the last changes of each memory
+    filters     the language of filters                                    pure
+    keywords    the words of a text by which a memory is found             pure
+    scope       whose memories: of a user, an agent, a run                 pure
+    catalog     fields and words of a user's memories, for filters and keywords
+    searching   a search: filter, meaning, keywords, and how they are joined
     rows        the rows that the exact index reads
     gate        calls the index, and stops calling it for a moment after a failure
     upkeep      updates vectors and index from SQL: missed writes, another model

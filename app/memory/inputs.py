@@ -8,11 +8,22 @@ import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
+)
 
 from app.inputs import Body, Filter, PatchBody, unchanged
+from app.memory.filters import MAX_CONDITIONS, Conditions, parse
+from app.memory.filters import MAX_DEPTH as MAX_LEVELS
 from app.memory.scope import Scope
 from app.store import utc_now
 
@@ -158,6 +169,17 @@ ExpiresAt = Annotated[
 
 MemoryId = Annotated[str, AfterValidator(_uuid)]
 PastMoment = Annotated[datetime, BeforeValidator(_past)]
+_FILTERS_SCHEMA = {
+    "type": "object",
+    "description": (
+        'Conditions on fields, such as {"field": "metadata.team", "eq": "shop"}, with eq, ne, gt,'
+        " lt, in or contains, joined by and, or, not. Fields: metadata.…, kind, tags, agent_id,"
+        f" run_id, created_at, updated_at, expires_at. At most {MAX_CONDITIONS} conditions in"
+        f" {MAX_LEVELS} levels. As a parameter of an address it is JSON."
+    ),
+    "examples": [{"and": [{"field": "metadata.team", "eq": "shop"}]}],
+}
+Filters = Annotated[Conditions, PlainValidator(parse), WithJsonSchema(_FILTERS_SCHEMA)]
 
 
 class _LargeBody(Body):
@@ -232,10 +254,16 @@ class MemorySearch(_LargeBody, OfScope):
     query: Content
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     min_score: (
-        Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, description="A cosine.")] | None
+        Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, description="The lowest `score`.")]
+        | None
     ) = None
     kind: Kind | None = None
     tags: Tags = []
+    filters: Filters | None = None
+    mode: Annotated[
+        Literal["auto", "vector", "keyword"],
+        Field(description="By meaning and keywords, by meaning only, or by keywords only."),
+    ] = "auto"
 
 
 class MemoryFilter(Filter):
@@ -246,6 +274,7 @@ class MemoryFilter(Filter):
         Annotated[str, Field(min_length=1, max_length=500, description="Part of the content.")]
         | None
     ) = None
+    filters: Filters | None = None
 
 
 EVERYTHING = MemoryFilter()

@@ -31,6 +31,7 @@ from app.memory import history
 from app.memory.content import NAMESPACE, digest_of, id_of
 from app.memory.errors import SameContent, TooMany
 from app.memory.inputs import EVERYTHING, MemoryBody, MemoryFilter
+from app.memory.keywords import packed_words
 from app.memory.scope import Scope, scope_of
 from app.memory.tables import memories, memory_removals, memory_users
 from app.protocol.lenient import search_text
@@ -45,7 +46,7 @@ BATCH_SIZE = 500
 
 _OF = memories.c
 # The columns that readers get, without the vector, which takes a kilobyte.
-SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector"))
+SHOWN = tuple(column for column in _OF if column.name not in ("digest", "vector", "words"))
 
 _BY_IDS = select(*SHOWN, _OF.vector).where(_OF.id.in_(bindparam("ids", expanding=True)))
 
@@ -127,10 +128,12 @@ def list_memories(
     *,
     before: int | None = None,
     limit: int = 50,
+    seqs: Sequence[int] | None = None,
 ) -> list[Row[Any]]:
     """Return the memories of a scope, newest first.
 
     :param before: return only memories with a smaller ``seq`` than this.
+    :param seqs: return only these; ``None`` for no restriction.
     """
     query = select(*SHOWN).where(in_scope(scope), alive(utc_now()))
     if filter.kind is not None:
@@ -139,6 +142,8 @@ def list_memories(
         query = query.where(contains(part, _OF.content))
     if before is not None:
         query = query.where(_OF.seq < before)
+    if seqs is not None:
+        query = query.where(_OF.seq.in_(seqs))
     return list(conn.execute(query.order_by(_OF.seq.desc()).limit(limit)))
 
 
@@ -211,6 +216,12 @@ def list_foreign(conn: Connection, model: str, limit: int) -> list[Any]:
     return list(conn.execute(query.limit(limit)))
 
 
+def list_wordless(conn: Connection, limit: int) -> list[Any]:
+    """Return ``seq, user_id, content, tags`` of memories whose words were not made yet."""
+    query = select(_OF.seq, _OF.user_id, _OF.content, _OF.tags).where(_OF.words.is_(None))
+    return list(conn.execute(query.order_by(_OF.seq).limit(limit)))
+
+
 # ---- writing ------------------------------------------------------------------------------------
 
 
@@ -246,6 +257,7 @@ def keep(
             "id": _free_id(conn, wanted),
             **scope._asdict(),
             "digest": digest,
+            "words": packed_words(body.content, body.tags),
             "created_at": created,
             "updated_at": max(created, min(origin.updated_at or now, now)),
             "version": version,
@@ -354,6 +366,17 @@ def set_vector(conn: Connection, user_id: str, id: str, version: int, embedding:
     return True
 
 
+def set_words(conn: Connection, rows: Sequence[Any]) -> None:
+    """Store the words of memories that have none, without a change of anything else.
+
+    :param rows: the result of :func:`list_wordless`.
+    """
+    for row in rows:
+        version = _count(conn, row.user_id, 0)
+        values = {"words": packed_words(row.content, row.tags), "version": version}
+        conn.execute(update(memories).where(_OF.seq == row.seq).values(values))
+
+
 def rewrite(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> None:
     """Change texts of a memory, and drop its vector. The upkeep embeds and indexes it again.
 
@@ -377,7 +400,10 @@ def _values(body: MemoryBody, now: datetime) -> dict[str, Any]:
 def _change(conn: Connection, user_id: str, id: str, values: dict[str, Any]) -> Row[Any]:
     values = values | {"version": _count(conn, user_id, 0), "indexed_in": None}
     statement = update(memories).where(_OF.id == id, _OF.user_id == user_id)
-    return conn.execute(statement.values(values).returning(*SHOWN)).one()
+    row = conn.execute(statement.values(values).returning(*SHOWN)).one()
+    if not values.keys().isdisjoint({"content", "tags"}):
+        conn.execute(statement.values(words=packed_words(row.content, row.tags)))
+    return row
 
 
 def _remove(conn: Connection, scope: Scope, ids: Sequence[str], index_name: str | None) -> None:

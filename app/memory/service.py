@@ -17,13 +17,15 @@ from sqlalchemy import Row
 
 from app.accounts import audit
 from app.memory import pending, records
+from app.memory.catalog import Catalog
 from app.memory.content import normalise, without_secrets
 from app.memory.errors import Contended, Refused
 from app.memory.gate import Gate
-from app.memory.inputs import MemoryBody, MemorySearch
+from app.memory.inputs import MemoryBody, MemoryFilter, MemorySearch
 from app.memory.observed import embedding_span, note_tokens, operation
 from app.memory.rows import StoredRows
 from app.memory.scope import Scope, scope_of
+from app.memory.searching import Hit, Searcher
 from app.memory.vectors.embedder import Embedded, EmbedderSource, embed, source_of, space_of
 from app.memory.vectors.errors import EmbedderUnavailable, IndexFailure, VectorError
 from app.memory.vectors.exact import ExactIndex
@@ -59,22 +61,17 @@ class Stored(NamedTuple):
     scrubbed: list[Finding]
 
 
-class Hit(NamedTuple):
-    """A memory that a search found. ``score`` is the cosine."""
-
-    row: Row[Any]
-    score: float
-
-
 class Found(NamedTuple):
     """The result of a search, best match first.
 
     :param waiting: how many memories of the user were not searched, because the index does not have
         them yet or another model made their vectors.
+    :param problem: why only keywords were searched, although meaning was wanted too.
     """
 
     hits: list[Hit]
     waiting: int
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +118,8 @@ class Memories:
         self.index: Index = index or ExactIndex(StoredRows(store))
         self.gate = Gate(self.index, self._note_lost)
         self.watch = Watch(self.index)
+        self.catalog = Catalog(store)
+        self.searcher = Searcher(store, self.catalog, self._embed, self._ask)
 
     @classmethod
     def of(cls, store: Store, config: Config, scrubber: Scrubber) -> Memories:
@@ -187,25 +186,33 @@ class Memories:
             raise Contended("other requests change this memory: try again")
 
     def search(self, wanted: MemorySearch) -> Found:
-        """Return the memories of a scope with a meaning close to a text.
+        """Return the memories of a scope that are close to a text by meaning, or have its words.
 
-        :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
+        :raise app.memory.vectors.errors.VectorError: the mode is ``vector``, and the embedder or
+            the index does not answer.
         """
         with operation("search", wanted.user_id, limit=wanted.limit) as facts:
-            space, vector = self._embed(wanted.query)
-            query = Query(
-                vector,
-                wanted.scope,
-                wanted.limit,
-                int(time.time()),
-                wanted.min_score,
-                wanted.kind,
-                tuple(wanted.tags),
-            )
-            matches = self.gate.call("search", space, lambda: self.index.search(query))
-            found = Found(self._read(space, query, matches), self.waiting(wanted.user_id))
+            hits, failure = self.searcher.search(wanted)
+            if failure is not None:
+                self._report(failure)
+            by_words = wanted.mode == "keyword" or failure is not None
+            found = Found(hits, self._left_out(wanted.user_id, by_words), _problem(failure))
             facts |= {"found": len(found.hits), "waiting": found.waiting}
             return found
+
+    def listed(
+        self, scope: Scope, filter: MemoryFilter, *, before: int | None, limit: int
+    ) -> list[Row[Any]]:
+        """Return the memories of a scope, newest first.
+
+        :param before: return only memories with a smaller ``seq`` than this.
+        """
+        with operation("list", scope.user_id):
+            if filter.filters is not None:
+                listed = self.searcher.listed
+                return listed(scope, filter, filter.filters, before=before, limit=limit)
+            with self.store.read() as conn:
+                return records.list_memories(conn, scope, filter, before=before, limit=limit)
 
     def remove(self, scope: Scope, id: str) -> bool:
         """Remove a memory. Return whether the scope had it."""
@@ -358,28 +365,17 @@ class Memories:
         vector = unpack(row.vector)
         query = Query(vector, scope_of(row), 2, int(time.time()), DUPLICATE_SCORE)
         try:
-            matches = self.gate.call("search", space, lambda: self.index.search(query))
+            hits = self.searcher.near(space, query, row.id)
         except IndexFailure as error:
             self._report(error)
             return None
-        hits = self._read(space, query, [match for match in matches if match.id != row.id])
         return hits[0].row.id if hits else None
 
-    def _read(self, space: Space, query: Query, matches: list[Match]) -> list[Hit]:
-        """Read the matches of an index from SQL, and sort them by the scores of their present
-        vectors.
-        """
-        with self.store.read() as conn:
-            rows = records.find_all(conn, query.scope, [match.id for match in matches])
-        hits = []
-        for match in matches:
-            row = rows.get(match.id)
-            if row is None or row.model != space.model:
-                continue
-            score = min(float(unpack(row.vector) @ query.vector), 1.0)
-            if query.min_score is None or score >= query.min_score - 1e-6:
-                hits.append(Hit(row, score))
-        return sorted(hits, key=lambda hit: -hit.score)
+    def _ask(self, space: Space, query: Query) -> list[Match]:
+        return self.gate.call("search", space, lambda: self.index.search(query))
+
+    def _left_out(self, user_id: str, by_words: bool) -> int:
+        return len(self.catalog.of(user_id).wordless) if by_words else self.waiting(user_id)
 
     def _put(self, ids: Sequence[str]) -> None:
         """Put memories that have a vector into the index, if it is not the store itself."""
@@ -422,3 +418,7 @@ class Memories:
         if (name := self.index.identity) is not None:
             with self.store.write() as conn:
                 pending.note_lost(conn, name)
+
+
+def _problem(failure: VectorError | None) -> str | None:
+    return None if failure is None else f"searched by keywords only: {failure}"

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
 EXPIRES = "expires_at IS NOT NULL"
+WORDLESS = "words IS NULL"
 OF_AGENT, OF_RUN = "agent_id IS NOT NULL", "run_id IS NOT NULL"
 
 # A row is deleted with the last memory of its user.
@@ -55,6 +56,8 @@ memories = Table(
     # A vector of unit length as 32-bit floats, and the model that made it.
     Column("vector", LargeBinary, nullable=False),
     Column("model", String(100), nullable=False),
+    # Hashes of the words of content and tags, see keywords.py; NULL until they are made.
+    Column("words", LargeBinary),
     # The user's version at the last change of this memory.
     Column("version", BigInteger, nullable=False),
     # The identity of the index that has this version; NULL for none.
@@ -66,6 +69,7 @@ memories = Table(
     Index(None, "indexed_in", "user_id"),
     Index(None, "model"),
     partial_index("ix_memories_expires_at", "expires_at", where=EXPIRES),
+    partial_index("ix_memories_wordless", "seq", where=WORDLESS),
     partial_index("ix_memories_agent", "user_id", "agent_id", "seq", where=OF_AGENT),
     partial_index("ix_memories_run", "user_id", "run_id", "seq", where=OF_RUN),
 )

@@ -1,6 +1,7 @@
 """Upkeep: update vectors and index from SQL, a batch at a time.
 
     sweep      remove expired memories and old changes
+    words      make the words of memories of earlier versions, for the search by keywords
     re-embed   make vectors of another model again from the texts
     reset      record for an index that was lost that it has no memories
     removals   remove from the index what was removed in SQL
@@ -33,6 +34,8 @@ REMOVED_AFTER = timedelta(seconds=30)
 REMOVALS_KEPT = timedelta(days=90)
 # Texts that are embedded between two reads of the store.
 EMBED_BATCH_SIZE = 50
+# Memories whose words are made in one transaction.
+WORDS_BATCH_SIZE = 100
 # How often the points of the index are counted, while there is nothing else to do.
 COUNT_EVERY_S = 300.0
 # Batches of each step in a run, so that no step waits long for another.
@@ -61,7 +64,7 @@ class Upkeep:
         :raise app.memory.vectors.errors.VectorError: the embedder or the index does not answer.
         """
         failed: list[Exception] = []
-        for step in (self._sweeping(), self._embedding(), self._indexing()):
+        for step in (self._sweeping(), self._wording(), self._embedding(), self._indexing()):
             try:
                 for _ in zip(range(BATCHES), step, strict=False):
                     if stopping():
@@ -108,6 +111,17 @@ class Upkeep:
         if old:
             with self._store.write() as conn:
                 pending.forget_removals(conn, before)
+
+    def _wording(self) -> Iterator[int]:
+        while True:
+            with self._store.read() as conn:
+                is_over = not records.list_wordless(conn, 1)
+            if is_over:
+                return
+            with self._store.write() as conn:
+                rows = records.list_wordless(conn, WORDS_BATCH_SIZE)
+                records.set_words(conn, rows)
+            yield len(rows)
 
     def _embedding(self) -> Iterator[int]:
         if not self._has_any():

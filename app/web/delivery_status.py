@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.alerts.notified import Notified, notified
+from app.confirmation.reading import Confirmation, confirmations_of
 from app.delivery.destinations import Destination
 from app.delivery.upstreams import held_up_by, next_try_at, why_local
 from app.events.queries import StoredEvent, find_event, find_events
@@ -29,8 +30,9 @@ class Progress:
     :param waits_for: the reason why it waits, from :func:`stands_by`.
     :param destination: the destination of its project.
     :param notified: who was notified; ``None`` if no rule was to look at the event.
-    :param upstream_url: the event's page in Sentry; ``None`` before it is delivered, or without
-        ``SENTRY_WEB_URL``.
+    :param upstream_url: the event's page in Sentry; ``None`` before it is delivered, or if that is
+        not known.
+    :param confirmation: whether Sentry shows it; ``None`` before it is delivered.
     """
 
     stored: StoredEvent
@@ -39,6 +41,7 @@ class Progress:
     destination: Destination
     notified: Notified | None
     upstream_url: str | None
+    confirmation: Confirmation | None = None
 
 
 def follow(
@@ -57,13 +60,14 @@ def follow(
     row = stored.row
     destination = (destination_of or current_destinations().find)(conn, row.project_id)
     [told] = notified(conn, [row])
-    return _progress(stored, destination, told)
+    known = confirmation_of_row(conn, row, destination)
+    return _progress(stored, destination, told, known)
 
 
 def follow_all(conn: Connection, ids: Collection[tuple[int, str]]) -> dict[str, Progress]:
     """Return the delivery status of events by event id, without those that are not in the store.
 
-    It takes three queries, however many events there are.
+    It takes six queries at most, however many events there are.
 
     :param ids: project id and event id of each, at most some hundred.
     """
@@ -71,24 +75,56 @@ def follow_all(conn: Connection, ids: Collection[tuple[int, str]]) -> dict[str, 
     projects = sorted({stored.row.project_id for stored in found})
     destinations = {one.project_id: one for one in current_destinations().find_all(conn, projects)}
     told = notified(conn, [stored.row for stored in found])
+    accepted = [stored.row for stored in found if stored.row.state == EnvelopeState.DELIVERED]
+    known = confirmations_of(
+        conn,
+        {(row.project_id, row.event_id) for row in accepted},
+        destinations.values(),
+        current_destinations(),
+    )
     return {
-        stored.row.event_id: _progress(stored, destinations[stored.row.project_id], one)
+        stored.row.event_id: _progress(
+            stored,
+            destinations[stored.row.project_id],
+            one,
+            known.get((stored.row.project_id, stored.row.event_id)),
+        )
         for stored, one in zip(found, told, strict=True)
         if stored.row.project_id in destinations
     }
 
 
-def _progress(stored: StoredEvent, destination: Destination, told: Notified | None) -> Progress:
+def confirmation_of_row(
+    conn: Connection, row: Row[Any], destination: Destination
+) -> Confirmation | None:
+    """Return whether Sentry shows an event, ``None`` if it has not accepted it.
+
+    :param row: with ``project_id``, ``event_id`` and ``state``.
+    """
+    if row.state != EnvelopeState.DELIVERED:
+        return None
+    of = row.project_id, row.event_id
+    return confirmations_of(conn, [of], [destination], current_destinations())[of]
+
+
+def _progress(
+    stored: StoredEvent,
+    destination: Destination,
+    told: Notified | None,
+    known: Confirmation | None,
+) -> Progress:
     row, now = stored.row, utc_now()
     waits_for = stands_by(row, destination, now)
     hops = trail(row, stored.event, waits_for, next_try_at(row, destination, now))
+    confirmed = known.hop() if known else None
     return Progress(
         stored,
-        [*hops, told.hop] if told else hops,
+        [*hops, *([confirmed] if confirmed else []), *([told.hop] if told else [])],
         waits_for,
         destination,
         told,
-        upstream_url(row, current_config().SENTRY_WEB_URL),
+        upstream_url(row, current_config().SENTRY_WEB_URL, known),
+        known,
     )
 
 
@@ -109,8 +145,23 @@ def stands_by(row: Row[Any], destination: Destination, now: datetime) -> str:
     return held_up_by(destination, row.item_types, now) if row.state in WAITING else ""
 
 
-def upstream_url(row: Row[Any], web_url: str | None) -> str | None:
-    """Return the event's page in Sentry: a search for its event id, which leads to the event."""
+def may_be_confirmed_soon(progress: Progress) -> bool:
+    """Return whether Sentry is asked about the event within the next minutes."""
+    row, known = progress.stored.row, progress.confirmation
+    return known is not None and known.may_come(row.settled_at or row.stored_at, utc_now())
+
+
+def upstream_url(
+    row: Row[Any], web_url: str | None, known: Confirmation | None = None
+) -> str | None:
+    """Return the event's page in Sentry.
+
+    :param known: if Sentry shows the event, the address is that of its page. Otherwise it is a
+        search for its event id, which leads to the event.
+    """
+    page = known.page(web_url) if known else None
+    if page:
+        return page
     if row.state != EnvelopeState.DELIVERED or not web_url:
         return None
     return f"{web_url}/issues/?query={row.upstream_id or row.event_id}"

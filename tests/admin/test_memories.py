@@ -59,13 +59,16 @@ def test_deleting_asks_first(filled: Flask, admin_client: FlaskClient) -> None:
         assert admin_client.get(address, query_string=gone).status_code == 404
 
 
-def test_search_without_an_embedder_says_why_and_lists(
+def test_search_without_an_embedder_is_by_keywords_and_says_why(
     make_app: Callable[..., Flask], login: Callable[[FlaskClient], FlaskClient]
 ) -> None:
     app = make_app(EMBEDDER="tests.stub_index:broken")
     client = login(app.test_client())
+    body = {"user_id": "ada", "content": "tea without sugar"}
+    assert client.post("/memories", json=body).status_code == 201
     page = client.get("/admin/memories/user?user=ada&q=tea").text
-    assert "The search did not work: the embedder" in page
+    assert "The search is incomplete: searched by keywords only: the embedder" in page
+    assert "tea without sugar" in page
     assert "does not load" in client.get("/admin/memories").text
 
 

@@ -50,7 +50,8 @@ def test_memory_is_told_whole_and_found_by_what_it_means(client: FlaskClient) ->
     [best, _] = client.post(
         "/memories/search", json={"query": "how does she drink it: sweet?", "user_id": "ada"}
     ).json["results"]
-    assert best == shown | {"score": best["score"]} and 0 < best["score"] < 1
+    more = {"score": best["score"], "found_by": best["found_by"]}
+    assert best == shown | more and 0 < best["score"] < 1
 
 
 def test_same_content_keeps_its_id_and_takes_what_is_given_anew(client: FlaskClient) -> None:

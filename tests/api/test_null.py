@@ -73,11 +73,14 @@ SAMPLES = {
         {
             "name": "Shop",
             "upstream_dsn": "https://key@example.org/1",
+            "upstream_api_token": "a-token",
+            "upstream_org": "acme",
+            "upstream_api_url": "https://api.example.org",
             "events_per_minute": 5,
             "retention_days": 5,
             "source_url": "https://git.example.org/{file}",
         },
-        shown={"upstream_dsn": "upstream_host"},
+        shown={"upstream_dsn": "upstream_host", "upstream_api_token": "upstream_api"},
     ),
     "/memories/{memory_id}": Sample(
         f"/memories/{id_of(Scope('ada'), 'tea')}?user_id=ada",

@@ -127,9 +127,13 @@ def test_page_offers_it_shows_it_and_takes_it_back(
     [comment] = [row["id"] for row in rows if row["kind"] == "commented"]
     # A comment of another issue, or a row that is no comment, is no fix of it.
     for issue_id, number in ((new, comment), (old, rows[0]["id"]), (old, "x"), (old, "9" * 30)):
-        admin_client.post(f"/admin/issues/{issue_id}/fix", data=form | {"comment": number})
+        answer = admin_client.post(f"/admin/issues/{issue_id}/fix", data=form | {"comment": number})
+        assert answer.status_code == 404
         assert count(app) == 0
     admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": comment})
+    assert fixes_seen(admin_client, new) == [NOTE]
+    # A comment that is gone, on a page that was open for long, leaves the fix as it is.
+    admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": "99999"})
     assert fixes_seen(admin_client, new) == [NOTE]
 
 

@@ -257,3 +257,16 @@ def test_schemas_are_valid_and_short(app: Flask) -> None:
         assert len(str(tool)) < 3000, tool["name"]
     [assign] = [tool for tool in listed if tool["name"] == "assign_issue"]
     Draft202012Validator(assign["inputSchema"]).validate({"issue_id": 1, "assigned_to": None})
+
+
+def test_memories_are_filtered_in_the_list_and_in_the_search(app: Flask) -> None:
+    agent = bearer(app, "mcp", memory_users=["ada"])
+    for team in ("shop", "web"):
+        body = {"user_id": "ada", "content": f"tea of {team}", "metadata": {"team": team}}
+        assert app.test_client().post("/memories", json=body).status_code == 201
+    filters = {"field": "metadata.team", "eq": "shop"}
+    for name, more in ("list_memories", {}), ("search_memories", {"query": "tea"}):
+        text = call(app, agent, name, filters=filters, **more).text
+        assert "tea of shop" in text and "tea of web" not in text, name
+    wrong = call(app, agent, "list_memories", filters={"field": "metadata.team"})
+    assert wrong.is_error and "filters: one of eq" in wrong.text

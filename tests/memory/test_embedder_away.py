@@ -98,13 +98,33 @@ def test_memory_that_is_stored_meanwhile_gets_its_vector_later(
     assert (state["to_embed"], state["embedder_problem"]) == (0, None)
 
 
+def test_search_meanwhile_is_by_keywords_and_says_why(
+    client: FlaskClient, api: FakeEmbeddingApi
+) -> None:
+    keep(client, "ticket PAY-1042 is open", metadata={"n": 1})
+    keep(client, "ticket PAY-1042 is not closed", metadata={"n": 2})
+    api.mood = DOWN
+    filters = {"field": "metadata.n", "lt": 2}
+    body = {"query": "pay-1042", "user_id": "ada", "filters": filters}
+    answer = client.post("/memories/search", json=body).json
+    [hit] = answer["results"]
+    assert (hit["content"], hit["found_by"]) == ("ticket PAY-1042 is open", ["keywords"])
+    assert answer["problem"].startswith("searched by keywords only: ")
+    assert "answered 503" in answer["problem"] and hit["score"] == 1
+    by_meaning = client.post("/memories/search", json=body | {"mode": "vector"})
+    assert by_meaning.status_code == 503 and "answered 503" in by_meaning.json["detail"]
+    by_words = client.post("/memories/search", json=body | {"mode": "keyword"}).json
+    assert (by_words["results"], by_words["problem"]) == (answer["results"], None)
+    # One failure is one event, whoever searches after it.
+    assert len(client.get("/api/events").json["events"]) == 1
+
+
 def test_vectors_of_other_dimensions_are_made_anew_and_never_compared(
     app: Flask, client: FlaskClient, api: FakeEmbeddingApi, make_app: Callable[..., Flask]
 ) -> None:
     keep(client, "tea without sugar")
     other = make_app(**api.settings | {"EMBEDDER_DIMS": 32})
-    body = {"query": "tea", "user_id": "ada", "mode": "vector"}
-    body.pop("mode")
+    body = {"query": "tea", "user_id": "ada"}
     answer = other.test_client().post("/memories/search", json=body).json
     assert answer["waiting"] == 1
     runner = other.test_cli_runner()

@@ -59,7 +59,8 @@ def keep(client: FlaskClient, content: str, user_id: str = "ada") -> dict[str, A
 
 
 def search(client: FlaskClient, user_id: str = "ada") -> Any:
-    return client.post("/memories/search", json={"query": "tea", "user_id": user_id})
+    body = {"query": "tea", "user_id": user_id, "mode": "vector"}
+    return client.post("/memories/search", json=body)
 
 
 def word_of_health(app: Flask, client: FlaskClient) -> str:

@@ -39,14 +39,14 @@ PAGES: dict[tuple[str, str | None], str] = {
     ("viewer", "viewer"): """
         logout set_theme show_account change_own_password end_own_session""",
     ("viewer", "member"): """
-        set_status assign_issue link_issue comment change_issues undo_change unmerge_issue
-        change_feedback""",
+        set_status assign_issue link_issue comment change_fix change_issues undo_change
+        unmerge_issue change_feedback""",
     ("member", "member"): "trigger old_trigger test_all_projects",
     ("viewer", "admin"): """
         list_of_rules show_rule place_rule enable_rule delete_rule
         list_of_channels show_channel test_channel enable_channel delete_channel
         list_of_alert_rules show_alert_rule enable_alert_rule set_alert_rule_apart
-        delete_alert_rule send_notification_again show_project set_upstream add_key
+        delete_alert_rule send_notification_again show_project set_upstream set_upstream_api add_key
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",
     ("admin", "admin"): """

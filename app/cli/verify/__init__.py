@@ -9,6 +9,8 @@
     accepts                                    acceptance.py  the response of Sentry to a real event
     delivered                                  delivery.py    the delivery of a captured exception
 
+    --confirm: confirmed                       confirmation.py  whether Sentry shows it
+
     --project: a test error for each project   projects.py    a table: project × hop
 
 Checks run in this order. :mod:`~app.cli.verify.checks` measures their time, reports an exception as

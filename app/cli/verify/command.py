@@ -12,7 +12,15 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from app.cli.verify import acceptance, capture, delivery, endpoints, network, setup
+from app.cli.verify import (
+    acceptance,
+    capture,
+    confirmation,
+    delivery,
+    endpoints,
+    network,
+    setup,
+)
 from app.cli.verify.checks import Check, Finished, Run, run_checks, worst
 from app.cli.verify.projects import verify_projects
 from app.output import one_line, say
@@ -42,6 +50,7 @@ CHECKS = (
     Check("accepts", acceptance.accepts, "TLS"),
     Check("delivered", delivery.delivered, "accepts"),
 )
+CONFIRMED = Check("confirmed", confirmation.confirmed, "delivered")
 EXIT_CODES = {Result.PASS: 0, Result.WARN: 1, Result.FAIL: 2}
 MARKS = {
     Result.PASS: ("✓", "green"),
@@ -60,9 +69,12 @@ NAME_WIDTH = max(len(check.name) for check in CHECKS)
     metavar="N|all",
     help="Send a test error of this project, or of each one, and say where it is.",
 )
+@click.option(
+    "--confirm", is_flag=True, help="Also wait until Sentry's API shows the exception, 2 minutes."
+)
 @click.pass_context
 @with_appcontext
-def verify(context: click.Context, as_json: bool, project: str | None) -> None:
+def verify(context: click.Context, as_json: bool, project: str | None, confirm: bool) -> None:
     """Test the setup, from the configuration to the response of Sentry.
 
     The command captures two messages and an exception. They are stored and delivered like any other
@@ -91,7 +103,7 @@ def verify(context: click.Context, as_json: bool, project: str | None) -> None:
         accounts=current_accounts(),
         destinations=current_destinations(),
     )
-    finished = run_checks(CHECKS, run)
+    finished = run_checks((*CHECKS, CONFIRMED) if confirm else CHECKS, run)
     with quiet(run.config):
         done = list(finished) if as_json else _printed(run, finished)
     if as_json:

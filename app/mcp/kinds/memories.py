@@ -12,11 +12,10 @@ from app.mcp.answers import Answer, Sized, at, number
 from app.mcp.kinds.arguments import ListLimit
 from app.mcp.reach import Reach
 from app.mcp.tools import tool
-from app.memory import current_memories, records
+from app.mcp.untrusted import one_line
+from app.memory import current_memories
 from app.memory.inputs import AgentId, MemoryFilter, MemorySearch, RunId, UserId
-from app.memory.observed import operation
 from app.memory.scope import Scope
-from app.web.current import current_store
 
 OneOf = Annotated[
     UserId | None, Field(description="Whose memories; may be left out if the token has one user.")
@@ -44,8 +43,7 @@ def list_memories(given: MemoriesArguments, reach: Reach, answer: Answer) -> Non
     """List memories (notes) of a user, the newest first; `q` is a part of their text."""
     user_id = reach.memory_user(given.user_id)
     scope = Scope(user_id, given.agent_id, given.run_id)
-    with operation("list", user_id), current_store().read() as conn:
-        rows = records.list_memories(conn, scope, given, before=given.cursor, limit=given.limit + 1)
+    rows = current_memories().listed(scope, given, before=given.cursor, limit=given.limit + 1)
     answer.say(f"{number(len(rows[: given.limit]), 'memory').replace('memorys', 'memories')}.")
     if len(rows) > given.limit:
         answer.say(f"The next page has the cursor {rows[given.limit - 1].seq}")
@@ -55,7 +53,7 @@ def list_memories(given: MemoriesArguments, reach: Reach, answer: Answer) -> Non
 
 @tool("search_memories", "Search memories", of_memories=True)
 def search_memories(given: MemorySearchArguments, reach: Reach, answer: Answer) -> None:
-    """Search memories (notes) of a user by their meaning, the best match first."""
+    """Search memories (notes) of a user by meaning and keywords, the best match first."""
     user_id = reach.memory_user(given.user_id)
     fields = given.model_fields_set & MemorySearch.model_fields.keys() - {"user_id", "limit"}
     chosen = {name: getattr(given, name) for name in fields}
@@ -64,6 +62,8 @@ def search_memories(given: MemorySearchArguments, reach: Reach, answer: Answer) 
     answer.say(f"{number(len(found.hits), 'memory').replace('memorys', 'memories')}.")
     if found.waiting:
         answer.say(f"{found.waiting} could not be searched yet.")
+    if found.problem:
+        answer.say(f"{one_line(found.problem, 300)}.")
     for hit in found.hits:
         _show(answer, hit.row, f", score {hit.score:.2f}")
 

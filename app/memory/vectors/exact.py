@@ -137,7 +137,7 @@ class ExactIndex:
         scores[kept.expires <= query.now] = -np.inf
         lowest = -1.0 if query.min_score is None else query.min_score
         found: list[Match] = []
-        for place in _best_first(scores, None if _narrows(query) else query.limit):
+        for place in _candidates(kept, scores, query):
             # Rounding makes the cosine of a text with itself 1.0000001.
             score = min(float(scores[place]), 1.0)
             if score < lowest - 1e-6 or len(found) == query.limit:
@@ -193,6 +193,15 @@ def _best_first(scores: NDArray[np.float32], limit: int | None) -> NDArray[np.in
         return np.argsort(-scores, kind="stable")
     best = np.argpartition(-scores, limit)[:limit]
     return best[np.argsort(-scores[best], kind="stable")]
+
+
+def _candidates(kept: _Kept, scores: NDArray[np.float32], query: Query) -> NDArray[np.intp]:
+    """Return the positions to look at, best score first."""
+    if query.only is None:
+        return _best_first(scores, None if _narrows(query) else query.limit)
+    places = [place for place, id in enumerate(kept.ids) if id in query.only]
+    own = np.array(places, np.intp)
+    return own[np.argsort(-scores[own], kind="stable")]
 
 
 def _empty(space: Space) -> _Kept:

@@ -57,6 +57,7 @@ class Query:
     :param min_score: the lowest cosine; ``None`` for no limit.
     :param kind: find only memories of this kind; ``None`` for all.
     :param tags: find only memories with one of these tags; empty for all.
+    :param only: ids of the memories that may be found; ``None`` for all.
     """
 
     vector: Vector
@@ -66,6 +67,7 @@ class Query:
     min_score: float | None = None
     kind: str | None = None
     tags: tuple[str, ...] = ()
+    only: frozenset[str] | None = None
 
 
 class Space(NamedTuple):

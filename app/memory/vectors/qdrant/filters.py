@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 # The expiry of points that never expire. It is the largest integer that a range of floats can
 # distinguish from the next one.
 NEVER = 2**53 - 1
+# The most ids that a filter names, 40 kB of JSON. If there are more, the index asks for more and
+# more matches, until enough of them are among these.
+MAX_IDS = 1000
 
 
 def payload_of(point: Point) -> dict[str, Any]:
@@ -45,7 +48,11 @@ def of_query(query: Query) -> models.Filter:
     if query.tags:
         any_of = models.MatchAny(any=list(query.tags))
         more.append(models.FieldCondition(key="tags", match=any_of))
-    return _all_of(query.scope, *more)
+    found = _all_of(query.scope, *more)
+    if query.only is not None and len(query.only) <= MAX_IDS:
+        must = found.must if isinstance(found.must, list) else []
+        must.append(models.HasIdCondition(has_id=sorted(query.only)))
+    return found
 
 
 def _all_of(scope: Scope, *more: models.FieldCondition) -> models.Filter:

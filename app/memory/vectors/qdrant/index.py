@@ -29,6 +29,8 @@ IDS_A_CALL = 1000
 # Creating a collection takes longer: the machines of a cluster must agree on it first.
 PREPARE_S = 10.0
 CHECK_S = 1.0
+# More than a user may have.
+MAX_MATCHES = 100_000
 
 _log = logging.getLogger("app.vectors.qdrant")
 
@@ -81,9 +83,14 @@ class QdrantIndex:
 
     def search(self, query: Query) -> list[Match]:
         """Return the closest memories of a scope that have not expired."""
-        name = self._name()
-        found = self._call(lambda client: _search(client, name, query))
-        return found[: query.limit]
+        name, limit = self._name(), query.limit
+        while query.only is None or query.only:
+            found = self._call(partial(_search, name=name, query=query, limit=limit))
+            wanted = [match for match in found if query.only is None or match.id in query.only]
+            if len(wanted) >= query.limit or len(found) < limit or limit == MAX_MATCHES:
+                return wanted[: query.limit]
+            limit = min(limit * 8, MAX_MATCHES)
+        return []
 
     def remove(self, ids: Sequence[str]) -> None:
         """Remove points by their ids."""
@@ -166,12 +173,12 @@ def _remove(client: QdrantClient, name: str, ids: list[str]) -> None:
     client.delete(name, models.PointIdsList(points=[*ids]), wait=True)
 
 
-def _search(client: QdrantClient, name: str, query: Query) -> list[Match]:
+def _search(client: QdrantClient, name: str, query: Query, limit: int) -> list[Match]:
     found = client.query_points(
         name,
         query=query.vector.tolist(),
         query_filter=filters.of_query(query),
-        limit=query.limit,
+        limit=limit,
         score_threshold=query.min_score,
         with_payload=False,
     ).points
