@@ -55,10 +55,10 @@ def has_fixes(conn: Connection, project_id: int) -> bool:
 def fixed_in(issue: Row[Any], resolved: Row[Any] | None) -> str:
     """Return in a few words whether and where an issue is fixed: ``fixed in shop@2.3.1``.
 
-    :param resolved: the history row that resolved it.
+    :param resolved: the history row that resolved it last, if any did.
     """
     if issue.status != IssueStatus.RESOLVED:
-        return "fixed once, and open again"
+        return "fixed once, and open again" if resolved else "still open"
     # An issue that was resolved in the next release gets the release's name when it appears.
     release = (resolved and resolved.release) or issue.resolved_in
     return f"fixed in {release.rpartition('@')[2] or release}" if release else "fixed"

@@ -70,7 +70,7 @@ class Similar(NamedTuple):
     :param issue: the row of the issue.
     :param score: the similarity, from 0 to 1.
     :param shared: what the two issues have in common, see :func:`app.issues.similarity.shared`.
-    :param resolved: the history row that resolved it, if it is resolved.
+    :param last_resolved: the history row that resolved it last, even if it is open again.
     :param comment: the history row of its last comment.
     :param fix: the history row of the comment that says how it was fixed, if it is remembered.
     """
@@ -78,14 +78,19 @@ class Similar(NamedTuple):
     issue: Row[Any]
     score: float
     shared: list[str]
-    resolved: Row[Any] | None
+    last_resolved: Row[Any] | None
     comment: Row[Any] | None
     fix: Row[Any] | None
 
     @property
+    def resolved(self) -> Row[Any] | None:
+        """The history row that resolved it, if it is resolved."""
+        return self.last_resolved if self.issue.status == IssueStatus.RESOLVED else None
+
+    @property
     def fixed_in(self) -> str:
         """In a few words whether and where it is fixed."""
-        return fixed_in(self.issue, self.resolved)
+        return fixed_in(self.issue, self.last_resolved)
 
 
 class Candidate(NamedTuple):
@@ -133,7 +138,7 @@ def _with_their_end(
             row,
             score,
             shared(terms, one.terms),
-            last.get((row.id, "resolved")) if row.status == IssueStatus.RESOLVED else None,
+            last.get((row.id, "resolved")),
             last.get((row.id, "commented")),
             last.get((row.id, "fix")),
         )

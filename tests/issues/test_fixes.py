@@ -138,6 +138,19 @@ def test_page_offers_it_shows_it_and_takes_it_back(
 
 
 @pytest.mark.one_database
+def test_fix_of_an_issue_that_nobody_resolved_is_not_called_fixed(
+    app: Flask, admin_client: FlaskClient, issue_of: Callable[..., int]
+) -> None:
+    old, new = issue_of("old"), issue_of("new", number=2)
+    form = {"csrf_token": csrf_token(admin_client, f"/admin/issues/{old}")}
+    admin_client.post(f"/admin/issues/{old}/comments", data=form | {"text": NOTE})
+    [row] = admin_client.get(f"/api/issues/{old}/transitions").json["transitions"][:1]
+    admin_client.post(f"/admin/issues/{old}/fix", data=form | {"comment": row["id"]})
+    page = admin_client.get(f"/admin/issues/{new}").text
+    assert "still open" in page and "fixed once" not in page
+
+
+@pytest.mark.one_database
 def test_comment_of_the_form_is_no_fix_when_another_button_of_it_is_pressed(
     app: Flask, admin_client: FlaskClient, issue_of: Callable[..., int]
 ) -> None:

@@ -42,6 +42,7 @@ DECIDED = {
     "notices.issue_id": "stays: it is what was said then, and the id leads on",
     "open_incidents.issue_id": "waits for the one that stays",
     "notice_issues.issue_id": "stays: it is what was said then, and the id leads on",
+    "remembered_fixes.issue_id": "the newer one counts; stays where it was written",
     "issues.merged_into": "leads to the one that stays",
     "search_stale_issues.issue_id": "both are marked when the last event has moved",
     "issue_moves.from_issue_id": "no two at a time",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,7 +47,9 @@ def run(url: str, headers: dict[str, str], session: Session, mode: str = "auto")
         ):
             return await session(client)
 
-    return asyncio.run(connected())
+    # A thread of its own: Playwright leaves a loop running in that of the tests.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, connected()).result()
 
 
 def text_of(result: CallToolResult) -> str:

@@ -27,11 +27,13 @@ def test_processes_start_without_qdrant_and_use_it_as_soon_as_it_is_there(tmp_pa
         with serving(tmp_path / "data", QDRANT_URL=url, QDRANT_TIMEOUT_S="1") as server:
             status, kept = send(server, "/memories", content="tea at five")
             assert (status, kept["indexed"]) == (201, False)
-            assert send(server, "/memories/search", query="tea")[0] == 503
+            assert send(server, "/memories/search", query="tea", mode="vector")[0] == 503
             wait_for(lambda: "nobody listens" in (vectors(server)["problem"] or ""))
             qdrant.start()
             wait_for(lambda: len(qdrant.points()) == 1, 30)
-            wait_for(lambda: send(server, "/memories/search", query="tea")[0] == 200, 30)
+            wait_for(
+                lambda: send(server, "/memories/search", query="tea", mode="vector")[0] == 200, 30
+            )
             wait_for(lambda: vectors(server)["ok"] and not vectors(server)["waiting"], 30)
             qdrant.mood = silent
             assert send(server, "/memories", content="coffee at six")[1]["indexed"] is False
