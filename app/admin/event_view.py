@@ -20,6 +20,7 @@ from app.events.places import place_of
 from app.events.queries import StoredEvent
 from app.events.values import Shown, as_text, printable, read_time, shorten, show, show_all
 from app.protocol.event import Frame, read_level
+from app.protocol.lenient import read_dict, read_hex
 from app.protocol.libraries import newest_own_frame
 
 MAX_BREADCRUMBS = 100
@@ -108,6 +109,11 @@ class EventView:
             if value and isinstance(value, str | int):
                 return key, printable(str(value))
         return None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The id of the trace in which it happened; ``None`` if the event does not say it."""
+        return read_hex(read_dict(self.event.contexts.get("trace")).get("trace_id"), 32)
 
     @cached_property
     def browser(self) -> str:
