@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from app.signals.kind import Signal
+from app.signals.logs.signal import LogSignal
 
-SIGNALS: tuple[Signal, ...] = ()
+SIGNALS: tuple[Signal, ...] = (LogSignal(),)
