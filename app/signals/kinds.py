@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from app.signals.kind import Signal
+from app.signals.traces import TraceSignal
 
-SIGNALS: tuple[Signal, ...] = ()
+SIGNALS: tuple[Signal, ...] = (TraceSignal(),)
