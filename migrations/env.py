@@ -19,7 +19,8 @@ import app.signals.tables
 import app.stats.declared
 import app.stats.sessions
 import app.stats.tables
-import app.store.tables  # noqa: F401
+import app.store.tables
+import app.traces.tables  # noqa: F401
 from app.store import metadata
 
 connection = context.config.attributes["connection"]

@@ -20,7 +20,8 @@ import app.signals.tables
 import app.stats.declared
 import app.stats.sessions
 import app.stats.tables
-import app.store.tables  # noqa: F401 -- all tables, so that none is missing
+import app.store.tables
+import app.traces.tables  # noqa: F401 -- all tables, so that none is missing
 from app.search.tables import is_full_text
 from app.store import metadata
 

@@ -45,6 +45,7 @@ IN_TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "outcome_months": ("figures", ("category", "outcome")),
     "loss_series": ("figures", ("sdk", "version", "reason", "category", "source")),
     "ai_series": ("figures", ("operation", "model", "release", "environment")),
+    "transactions": ("figures", ("name", "op", "status", "release", "environment")),
     "ai_calls": (
         "figures",
         (
@@ -203,6 +204,8 @@ NONE: dict[str, dict[str, str]] = {
     },
     "search_state": {"name": _OURS},
     "signal_state": {"name": _OURS},
+    "transactions": {"event_id": _ID, "trace_id": _ID, "span_id": _ID},
+    "trace_envelopes": {"trace_id": _ID},
     "facts": {"name": _OURS, "value": "facts about this store"},
     "leases": {"name": _OURS, "owner": _OWNER},
     "erasures": {

@@ -21,7 +21,8 @@ import app.issues.tables
 import app.memory.tables
 import app.projects.tables
 import app.stats.declared
-import app.stats.tables  # noqa: F401
+import app.stats.tables
+import app.traces.tables  # noqa: F401
 from app.erasing.columns import IN_TEXTS, STAYS
 from app.erasing.person import ERASED
 from app.erasing.task import CUT_AT, Task

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from app.protocol.envelope import Envelope
-from app.protocol.lenient import read_dict, read_int, read_list, read_name
+from app.protocol.lenient import read_dict, read_hex, read_int, read_list, read_name
 from app.protocol.transaction import MAX_MS, is_failure, milliseconds
 
 # The maximum for one envelope; further calls are not counted. SDKs send at most this many spans in
@@ -140,11 +140,11 @@ def kind_of(operation: str) -> Kind:
 def _of_transaction(payload: dict[str, Any]) -> Iterator[_Span]:
     trace = read_dict(read_dict(payload.get("contexts")).get("trace"))
     known = trace.get("trace_id"), payload.get("release"), payload.get("environment")
-    if _is_ai(trace.get("op"), trace.get("data")):
+    if is_ai_span(trace.get("op"), trace.get("data")):
         times = {name: payload.get(name) for name in ("start_timestamp", "timestamp")}
         yield _embedded({**trace, **times}, *known)
     for span in read_list(payload.get("spans")):
-        if isinstance(span, dict) and _is_ai(span.get("op"), span.get("data")):
+        if isinstance(span, dict) and is_ai_span(span.get("op"), span.get("data")):
             yield _embedded(span, *known)
 
 
@@ -152,12 +152,13 @@ def _of_stream(payload: dict[str, Any]) -> Iterator[_Span]:
     for span in read_list(payload.get("items")):
         attributes = read_dict(read_dict(span).get("attributes"))
         read = _values_of(attributes)
-        if attributes and _is_ai(op := read("sentry.op"), {_OPERATION: read(_OPERATION)}):
+        if attributes and is_ai_span(op := read("sentry.op"), {_OPERATION: read(_OPERATION)}):
             names = read("sentry.release"), read("sentry.environment")
             yield _Span(span, op, read, span.get("end_timestamp"), None, *names)
 
 
-def _is_ai(op: object, data: object) -> bool:
+def is_ai_span(op: object, data: object) -> bool:
+    """Return whether a span with this op and these data is an AI call."""
     if isinstance(op, str) and op.startswith(_PREFIXES):
         return True
     return isinstance(data, dict) and isinstance(data.get(_OPERATION), str)
@@ -205,8 +206,8 @@ def _read(span: _Span) -> AiCall:
         ms if ms is not None and 0 <= ms <= MAX_MS else None,
         is_failure(span.of.get("status")),
         _tokens(read),
-        _hex(span.of.get("trace_id"), 32) or _hex(span.trace_id, 32),
-        _hex(span.of.get("span_id"), 16),
+        read_hex(span.of.get("trace_id"), 32) or read_hex(span.trace_id, 32),
+        read_hex(span.of.get("span_id"), 16),
     )
 
 
@@ -230,10 +231,3 @@ def _tokens(read: Read) -> Tokens:
 def _count(read: Read, names: tuple[str, ...]) -> int | None:
     counts = (read_int(read(name)) for name in names)
     return next((n for n in counts if n is not None and 0 <= n <= MAX_TOKENS), None)
-
-
-def _hex(value: object, digits: int) -> str | None:
-    if not isinstance(value, str) or not len(value) == digits or not value.isascii():
-        return None
-    text = value.lower()
-    return text if text.strip("0123456789abcdef") == "" and text.strip("0") else None

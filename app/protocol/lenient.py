@@ -65,6 +65,17 @@ def parse_event_id(value: object) -> str | None:
     return text if _EVENT_ID.fullmatch(text) and text.strip("0") else None
 
 
+def read_hex(value: object, digits: int) -> str | None:
+    """Return an id of lower-case hex digits, or ``None`` if it is not valid or all zeros.
+
+    :param digits: how many it has: 32 for a trace, 16 for a span.
+    """
+    if not isinstance(value, str) or not len(value) == digits or not value.isascii():
+        return None
+    text = value.lower()
+    return text if text.strip("0123456789abcdef") == "" and text.strip("0") else None
+
+
 def read_level(value: object) -> str:
     """Return a level of :data:`LEVELS`; ``error`` for an unknown value.
 

@@ -64,14 +64,15 @@ def read_timings(envelope: Envelope) -> list[Timing]:
 
 def _of_item(kind: str, payload: Any) -> Iterator[Timing]:
     if kind == "transaction" and isinstance(payload, dict):
-        yield _of_transaction(payload)
+        yield timing_of_transaction(payload)
     elif kind == "span" and isinstance(payload, dict):
         for span in read_list(payload.get("items")):
             if isinstance(span, dict) and span.get("is_segment") is True:
-                yield _of_segment(span)
+                yield timing_of_segment(span)
 
 
-def _of_transaction(payload: dict[str, Any]) -> Timing:
+def timing_of_transaction(payload: dict[str, Any]) -> Timing:
+    """Return the timing of the payload of a transaction."""
     trace = read_dict(read_dict(payload.get("contexts")).get("trace"))
     return make_timing(
         read_name(payload.get("transaction")),
@@ -82,7 +83,8 @@ def _of_transaction(payload: dict[str, Any]) -> Timing:
     )
 
 
-def _of_segment(span: dict[str, Any]) -> Timing:
+def timing_of_segment(span: dict[str, Any]) -> Timing:
+    """Return the timing of a streamed span that is a segment."""
     attributes = read_dict(span.get("attributes"))
     return make_timing(
         read_name(span.get("name")),

@@ -32,7 +32,7 @@ MAX_DIGITS = 10
 # Routes about no project that everybody with a token may read.
 FOR_ALL = frozenset({"api.openapi_document", "api.reference"})
 # Routes whose view leaves out other projects.
-FILTERED = frozenset({"api.get_projects", "mcp.answer"})
+FILTERED = frozenset({"api.get_projects", "api.get_trace", "mcp.answer"})
 # Parameters of paths, by the beginning of the path: the column of the id, and that of its project.
 OBJECTS: dict[tuple[str, str], tuple[Column[Any], Column[Any]]] = {
     ("/api/issues", "issue_id"): (issues.c.id, issues.c.project_id),

@@ -1,0 +1,173 @@
+"""The spans and the events of a trace, read from the stored envelopes when it is opened.
+
+trace_envelopes ── bodies, oldest first, within bounds ── spans
+index of events ── events with the id of the trace ── the span in which each happened
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app.events.tables import envelopes, events
+from app.inputs.period import period_range
+from app.projects.tables import projects
+from app.protocol.envelope import Envelope, parse_envelope
+from app.protocol.lenient import read_dict, read_hex
+from app.protocol.packing import unpack
+from app.protocol.span import Span, read_spans
+from app.search.events import search_events
+from app.store import utc_now
+from app.traces.tables import trace_envelopes
+
+# What is read of one trace: spans, envelopes, bytes before compression, events.
+MAX_SPANS = 20_000
+MAX_ENVELOPES = 1000
+MAX_BYTES = 32 * 1024**2
+MAX_EVENTS = 100
+
+# The projects to read; ``None`` for all.
+Projects = frozenset[int] | None
+
+
+class TraceSpan(NamedTuple):
+    """A span, and where it is from."""
+
+    project_id: int
+    envelope_id: int
+    span: Span
+
+
+class TraceEvent(NamedTuple):
+    """An event of a trace.
+
+    :param span_id: the span in which it happened, ``None`` if the event does not say it.
+    """
+
+    event_id: str
+    issue_id: int
+    project_id: int
+    level: str
+    title: str
+    timestamp: datetime
+    span_id: str | None
+
+
+@dataclass
+class Trace:
+    """What is stored of a trace.
+
+    :param spans: each once, in the order in which their envelopes came.
+    :param events: the newest ones, newest first.
+    :param has_more_spans: whether only a part of it is read, as it is larger than the bounds.
+    :param repeated: how many spans came again and are left out.
+    """
+
+    trace_id: str
+    spans: list[TraceSpan] = field(default_factory=list)
+    events: list[TraceEvent] = field(default_factory=list)
+    has_more_spans: bool = False
+    has_more_events: bool = False
+    repeated: int = 0
+
+
+def read_trace(conn: Connection, trace_id: str, allowed: Projects = None) -> Trace | None:
+    """Return a trace, ``None`` if nothing is stored of it.
+
+    :param trace_id: 32 hex digits, in any case.
+    :param allowed: only spans and events of these projects.
+    """
+    parsed = read_hex(trace_id, 32)
+    if parsed is None:
+        return None
+    trace = Trace(parsed)
+    _add_spans(conn, trace, allowed)
+    _add_events(conn, trace, allowed)
+    return trace if trace.spans or trace.events else None
+
+
+def _add_spans(conn: Connection, trace: Trace, allowed: Projects) -> None:
+    seen: set[tuple[int, str]] = set()
+    for project_id, envelope_id, envelope in _envelopes(conn, trace, allowed):
+        for span in read_spans(envelope, trace.trace_id):
+            if len(trace.spans) == MAX_SPANS:
+                trace.has_more_spans = True
+                return
+            if span.span_id is not None:
+                key = project_id, span.span_id
+                if key in seen:
+                    trace.repeated += 1
+                    continue
+                seen.add(key)
+            trace.spans.append(TraceSpan(project_id, envelope_id, span))
+
+
+def _envelopes(
+    conn: Connection, trace: Trace, allowed: Projects
+) -> Iterator[tuple[int, int, Envelope]]:
+    """Yield project, row id and content of the envelopes to read."""
+    chosen = _within_bounds(trace, conn.execute(_listed(trace.trace_id, allowed)).all())
+    columns = envelopes.c
+    query = select(columns.project_id, columns.id, columns.body).order_by(columns.id)
+    for project_id, envelope_id, body in conn.execute(query.where(columns.id.in_(chosen))):
+        with suppress(ValueError):  # A damaged envelope hides no other one.
+            yield project_id, envelope_id, parse_envelope(unpack(body))
+
+
+def _listed(trace_id: str, allowed: Projects) -> Any:
+    columns = envelopes.c
+    query = (
+        select(columns.id, columns.size_bytes)
+        .join(trace_envelopes, trace_envelopes.c.envelope_id == columns.id)
+        .join(projects, projects.c.id == columns.project_id)
+        .where(trace_envelopes.c.trace_id == trace_id, projects.c.deleted_at.is_(None))
+        .order_by(trace_envelopes.c.envelope_id)
+        .limit(MAX_ENVELOPES + 1)
+    )
+    return query if allowed is None else query.where(columns.project_id.in_(allowed))
+
+
+def _within_bounds(trace: Trace, rows: Sequence[Any]) -> list[int]:
+    ids: list[int] = []
+    size = 0
+    for row in rows[:MAX_ENVELOPES]:
+        size += row.size_bytes
+        if ids and size > MAX_BYTES:
+            break
+        ids.append(row.id)
+    trace.has_more_spans = len(ids) < len(rows)
+    return ids
+
+
+def _add_events(conn: Connection, trace: Trace, allowed: Projects) -> None:
+    """Add the newest events; of a limited reader, those of the readable projects among them."""
+    everything, exactly = period_range("all", utc_now()), {"trace": trace.trace_id}
+    only = next(iter(allowed)) if allowed is not None and len(allowed) == 1 else None
+    found = search_events(conn, (), everything, limit=MAX_EVENTS, project_id=only, exactly=exactly)
+    trace.has_more_events = found.next is not None
+    of = events.c
+    columns = of.event_id, of.issue_id, of.project_id, of.level, of.title, of.timestamp
+    query = (
+        select(*columns, envelopes.c.body)
+        .join(envelopes, envelopes.c.id == of.envelope_id)
+        .join(projects, projects.c.id == of.project_id)
+        .where(of.id.in_(found.ids), projects.c.deleted_at.is_(None))
+        .order_by(of.id.desc())
+    )
+    for row in conn.execute(query):
+        if allowed is None or row.project_id in allowed:
+            trace.events.append(TraceEvent(*row[:-1], _span_of(row.body)))
+
+
+def _span_of(body: bytes) -> str | None:
+    try:
+        item = parse_envelope(unpack(body)).event()
+    except ValueError:
+        return None
+    contexts = read_dict(item.payload.get("contexts")) if item else {}
+    return read_hex(read_dict(contexts.get("trace")).get("span_id"), 16)

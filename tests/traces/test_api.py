@@ -1,0 +1,252 @@
+"""/api/traces and /api/transactions: what the SDKs sent, in all projects, counted independently."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import sentry_sdk
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, update
+
+from app.events.tables import envelopes
+from app.intake.pruning import remove_ids
+from app.intake.removed_projects import remove_deleted_projects
+from app.projects import create_project
+from app.projects.ending import delete_project
+from app.protocol.envelope import Envelope, Item
+from app.traces import listing
+from app.traces.tables import trace_envelopes, transactions
+from tests.conftest import API_TOKEN, parts_of
+from tests.traces.steps import (
+    BEGAN,
+    TRACE,
+    program,
+    send,
+    settle,
+    span,
+    span_id,
+    stream,
+    streamed,
+    transaction,
+)
+
+SHOP, STOCK = 2, 3
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Flask:
+    app = make_app()
+    for number, name in ((SHOP, "Shop"), (STOCK, "Stock")):
+        create_project(parts_of(app).store, name, number, str(number) * 32)
+    return app
+
+
+def spans_in(sent: list[Envelope]) -> list[dict[str, Any]]:
+    """Return the spans inside the transactions that a program sent."""
+    return [
+        one
+        for envelope in sent
+        for item in envelope.items
+        if item.type == "transaction"
+        for one in item.payload["spans"]
+    ]
+
+
+def ms_of(one: dict[str, Any]) -> float:
+    start, end = (datetime.fromisoformat(one[key]) for key in ("start_timestamp", "timestamp"))
+    return (end - start).total_seconds() * 1000
+
+
+def test_trace_of_two_programs_is_one_with_its_error(app: Flask, client: FlaskClient) -> None:
+    with program(app, SHOP, release="shop@1") as shop:
+        with sentry_sdk.start_transaction(op="http.server", name="GET /cart") as root:
+            for number in range(5):
+                query = f"SELECT * FROM items WHERE id = {number}"
+                sentry_sdk.start_span(op="db.sql.query", name=query).finish()
+            with sentry_sdk.start_span(op="http.client", name="POST /reserve") as call:
+                headers = dict(sentry_sdk.get_current_scope().iter_trace_propagation_headers())
+                try:
+                    raise OSError("stock does not answer")
+                except OSError:
+                    event_id = sentry_sdk.capture_exception()
+        trace_id = root.trace_id
+    with program(app, STOCK) as stock:
+        going_on = sentry_sdk.continue_trace(headers, op="http.server", name="POST /reserve")
+        with sentry_sdk.start_transaction(going_on) as there:
+            there.set_status("internal_error")
+    settle(app)
+    found = client.get(f"/api/traces/{trace_id.upper()}").json
+    assert found["trace_id"] == trace_id
+    assert [(one["name"], one["project_id"], one["status"]) for one in found["transactions"]] == [
+        ("GET /cart", SHOP, None),
+        ("POST /reserve", STOCK, "internal_error"),
+    ]
+    assert found["transactions"][1]["parent_span_id"] == call.span_id
+    sent = {one["span_id"]: one for one in spans_in(shop.sent) + spans_in(stock.sent)}
+    assert len(sent) == 6
+    assert {one["span_id"] for one in found["spans"]} == set(sent)
+    for one in found["spans"]:
+        given = sent[one["span_id"]]
+        assert one["duration_ms"] == pytest.approx(ms_of(given), abs=0.002)
+        assert datetime.fromisoformat(one["timestamp"]) == datetime.fromisoformat(
+            given["timestamp"]
+        ).replace(tzinfo=UTC)
+        for name in ("parent_span_id", "op", "description"):
+            assert one[name] == given[name]
+        assert (one["project_id"], one["transaction"]) == (SHOP, "GET /cart")
+    (event,) = found["events"]
+    assert (event["event_id"], event["span_id"]) == (event_id, call.span_id)
+    assert event["title"] == "OSError: stock does not answer"
+    listed = client.get(f"/api/transactions?project_id={SHOP}").json["transactions"]
+    assert [(one["name"], one["trace_id"], one["release"]) for one in listed] == [
+        ("GET /cart", trace_id, "shop@1")
+    ]
+    assert listed[0]["event_id"] == found["transactions"][0]["event_id"] is not None
+
+
+def test_streamed_spans_are_a_trace(app: Flask, client: FlaskClient) -> None:
+    with program(app, SHOP, _experiments={"trace_lifecycle": "stream"}) as shop:
+        with sentry_sdk.traces.start_span(name="job", attributes={"sentry.op": "task"}):
+            for _ in range(3):
+                with sentry_sdk.traces.start_span(name="SELECT 1"):
+                    pass
+        sentry_sdk.flush()
+    settle(app)
+    items = [item for envelope in shop.sent for item in envelope.items if item.type == "span"]
+    sent = [one for item in items for one in item.payload["items"]]
+    assert len(sent) == 4
+    found = client.get(f"/api/traces/{sent[0]['trace_id']}").json
+    assert {(one["span_id"], one["parent_span_id"]) for one in found["spans"]} == {
+        (one["span_id"], one.get("parent_span_id")) for one in sent
+    }
+    assert {one["transaction"] for one in found["spans"]} == {"job"}
+    assert [(one["name"], one["op"], one["event_id"]) for one in found["transactions"]] == [
+        ("job", "task", None)
+    ]
+
+
+@pytest.mark.one_database
+def test_single_spans_and_spans_of_other_traces(app: Flask, client: FlaskClient) -> None:
+    other = streamed(9, None) | {"trace_id": "f" * 31 + "0"}
+    send(app, stream([streamed(1, None, is_segment=True, name="segment"), other]))
+    send(app, Item({"type": "span"}, span(2, 1, op="ui.click", description="click", data={})))
+    settle(app)
+    spans = client.get(f"/api/traces/{TRACE}").json["spans"]
+    assert [(one["span_id"], one["description"]) for one in spans] == [
+        (span_id(1), "segment"),
+        (span_id(2), "click"),
+    ]
+    assert client.get(f"/api/traces/{'f' * 31}0").json["transactions"] == []
+    for unknown in ("f" * 32, "x", "0" * 32):
+        assert client.get(f"/api/traces/{unknown}").status_code == 404
+
+
+def listed(client: FlaskClient, query: str) -> list[str]:
+    """Return the names of the transactions of a list, read in pages of two."""
+    names, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"/api/transactions?{query}&limit=2{cursor}").json
+        names += [one["event_id"][-2:] for one in page["transactions"]]
+        cursor = page["next"] and f"&cursor={page['next']}"
+    return names
+
+
+@pytest.mark.parametrize("scan_rows", [20_000, 4])
+def test_transactions_come_in_the_order_asked(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, scan_rows: int
+) -> None:
+    monkeypatch.setattr(listing, "SCAN_ROWS", scan_rows)
+    # Number: name, start, duration, status, project.
+    given = {
+        17: ("a", 0, 300, "ok", SHOP),
+        18: ("a", 1000, 100, "internal_error", SHOP),
+        19: ("a", 2000, 200, "ok", SHOP),
+        20: ("a", 3000, 100, "aborted", SHOP),
+        21: ("b", 4000, 900, "cancelled", SHOP),
+        22: ("a", 5000, 800, "ok", STOCK),
+        23: ("a", 6000, 50, "ok", SHOP),
+    }
+    with time_machine.travel(datetime.fromtimestamp(BEGAN + 60, UTC), tick=False):
+        for number, (name, start, ms, status, project_id) in given.items():
+            of_trace = {"trace_id": f"{number:032x}", "status": status}
+            item = transaction(number, [], start=start, ms=ms, name=name, trace=of_trace)
+            send(app, item, project_id=project_id)
+            if number == 17:  # Once more, as a client that had no answer does.
+                send(app, item, project_id=project_id)
+        settle(app)
+        of_a = f"project_id={SHOP}&name=a"
+        assert listed(client, f"{of_a}&sort=newest") == ["17", "14", "13", "12", "11"]
+        assert listed(client, f"{of_a}&sort=slowest") == ["11", "13", "14", "12", "17"]
+        assert listed(client, f"{of_a}&sort=failing") == ["14", "12"]
+        assert listed(client, "sort=newest") == ["17", "16", "15", "14", "13", "12", "11"]
+        assert listed(client, "name=a&sort=failing") == ["14", "12"]
+        slowest = client.get("/api/transactions?sort=slowest&period=hour").json
+        all_of_it = [one["duration_ms"] for one in slowest["transactions"]]
+        looked_at_all = [900, 800, 300, 200, 100, 100, 50]
+        assert all_of_it == (looked_at_all if scan_rows > 4 else [900, 800, 100, 50])
+        assert (slowest["searched_back_to"] is None) == (scan_rows > 4)
+    with time_machine.travel(datetime.fromtimestamp(BEGAN + 7300, UTC), tick=False):
+        assert listed(client, f"{of_a}&period=hour") == []
+        assert len(listed(client, f"{of_a}&period=day&sort=slowest")) == 5
+
+
+@pytest.mark.one_database
+def test_wrong_parameter_is_named(client: FlaskClient) -> None:
+    for query, field in (
+        ("sort=fastest", "sort"),
+        ("project_id=x", "project_id"),
+        ("period=eon", "period"),
+        ("cursor=7", "cursor"),
+        ("nmae=x", "nmae"),
+    ):
+        answer = client.get(f"/api/transactions?{query}")
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.json["errors"]] == [field]
+
+
+@pytest.mark.one_database
+def test_token_of_a_project_sees_its_part_of_a_trace(make_app: Callable[..., Flask]) -> None:
+    app = make_app(API_TOKEN=API_TOKEN)
+    for number in (SHOP, STOCK):
+        create_project(parts_of(app).store, str(number), number, str(number) * 32)
+        send(app, transaction(number, [span(number + 10, number)]), project_id=number)
+        event = {"message": "m", "contexts": {"trace": {"trace_id": TRACE}}}
+        send(app, Item({"type": "event"}, event), project_id=number, event_id=f"{number:032x}")
+    settle(app)
+    tokens = parts_of(app).accounts
+    seen = {}
+    for name, allowed in (("stock", [STOCK]), ("both", [SHOP, STOCK]), ("none", [1])):
+        token = tokens.create_token(name, ("read",), projects=allowed)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = app.test_client().get(f"/api/traces/{TRACE}", headers=headers)
+        parts = ("transactions", "spans", "events")
+        seen[name] = [{one["project_id"] for one in answer.json.get(part, ())} for part in parts]
+        of_shop = app.test_client().get(f"/api/transactions?project_id={SHOP}", headers=headers)
+        assert of_shop.status_code == (200 if SHOP in allowed else 403)
+    assert seen == {"stock": [{STOCK}] * 3, "both": [{SHOP, STOCK}] * 3, "none": [set()] * 3}
+
+
+def test_rows_go_with_their_envelopes_and_with_their_project(
+    app: Flask, client: FlaskClient
+) -> None:
+    store = parts_of(app).store
+    send(app, transaction(1, [span(3, 1)]), project_id=SHOP)
+    send(app, transaction(2, [span(4, 2)]), stream([streamed(5, 2)]), project_id=STOCK)
+    settle(app)
+    with store.write() as conn:
+        conn.execute(update(envelopes).values(state="local"))
+        first = conn.scalar(select(func.min(envelopes.c.id)))
+    remove_ids(store, [first])
+    found = client.get(f"/api/traces/{TRACE}").json
+    assert {one["project_id"] for one in found["transactions"] + found["spans"]} == {STOCK}
+    delete_project(store, STOCK)
+    assert client.get(f"/api/traces/{TRACE}").status_code == 404
+    remove_deleted_projects(store, parts_of(app).destinations)
+    with store.read() as conn:
+        for table in (transactions, trace_envelopes):
+            assert conn.scalar(select(func.count()).select_from(table)) == 0
