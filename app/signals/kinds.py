@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.signals.kind import Signal
+from app.signals.logs.signal import LogSignal
 from app.signals.traces import TraceSignal
 
-SIGNALS: tuple[Signal, ...] = (TraceSignal(),)
+SIGNALS: tuple[Signal, ...] = (TraceSignal(), LogSignal())
