@@ -30,6 +30,7 @@ from app.intake.pruning import GIVEN_UP, SETTLED, Progress, candidates, remove
 from app.issues import over_time
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issues
+from app.monitors import expiry as monitor_expiry
 from app.projects import projects
 from app.stats import environments, expiry, months, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
@@ -113,6 +114,8 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     for project_id, moment in ends:
         expire = functools.partial(expired_issues.expire, store, project_id, moment, now)
         steps.run(f"issues of project {project_id}", expire)
+        runs = functools.partial(monitor_expiry.expire, store, project_id, moment)
+        steps.run(f"runs of monitors of project {project_id}", runs)
     steps.run("deleted issues", lambda: expired_issues.purge_deleted(store))
     if steps.failed:
         raise PruneFailed(gone, steps.failed)
@@ -135,6 +138,7 @@ def _small_steps(
     yield "history", lambda: bound_history(store)
     yield "users", lambda: _users(store)
     yield "confirmations", lambda: confirmation_expiry.expire(store, now)
+    yield "runs of monitors", lambda: monitor_expiry.bound_runs(store)
     yield "ledger", lambda: _ledger(store, limits.days)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from app.signals.check_ins import CheckInSignal
 from app.signals.kind import Signal
 from app.signals.traces import TraceSignal
 
-SIGNALS: tuple[Signal, ...] = (TraceSignal(),)
+SIGNALS: tuple[Signal, ...] = (TraceSignal(), CheckInSignal())
