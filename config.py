@@ -356,6 +356,8 @@ class Config(BaseModel):
     MAX_STORE_BYTES: StoreBytes = setting(
         10 * 1024**3, "a number of bytes from 67108864 (64 MiB), 0 for no limit", le=10**15
     )
+    LOG_RETENTION_DAYS: int = setting(30, "a number of days, 0 for no limit", ge=0, le=36500)
+    LOG_MAX_BYTES: int = setting(1024**3, "a number of bytes, 0 for no limit", ge=0, le=10**15)
     MAX_NEW_ISSUES_PER_HOUR: int = setting(
         200, "a number of issues, 0 for no limit", ge=0, le=10**6
     )

@@ -33,7 +33,7 @@ from app.delivery.sampling import Sampling
 from app.intake import Intake
 from app.intake.pressure import relieve
 from app.intake.removed_projects import remove_deleted_projects
-from app.intake.retention import Limits, prune, purge_deleted
+from app.intake.retention import Limits, prune, prune_logs, purge_deleted
 from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
@@ -101,6 +101,21 @@ class AccountingTask(LeasedTask):
         check(self.store, utc_now())
 
 
+class LogTask(LeasedTask):
+    """Removes lines of logs beyond their limits, and envelopes whose lines are rows."""
+
+    name = "logs"
+    poll_s = 10.0
+
+    def __init__(self, store: Store, owner: str, limits: Limits) -> None:
+        super().__init__(store, owner)
+        self._limits = limits
+
+    def work(self) -> None:
+        """Remove what is due."""
+        prune_logs(self.store, self._limits, utc_now())
+
+
 class Worker:
     """The background threads of a process.
 
@@ -136,6 +151,7 @@ class Worker:
             SearchTask(store, self.owner),
             ConfirmationTask(store, self.owner, destinations, sends_canaries=config.SENTRY_CANARY),
             SignalTask(store, self.owner),
+            LogTask(store, self.owner, Limits.of(config)),
             MonitorTask(store, self.owner),
         ]
 

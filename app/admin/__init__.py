@@ -76,6 +76,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     feedback,  # noqa: F401
     issue,  # noqa: F401
     issues,  # noqa: F401
+    logs,  # noqa: F401
     losses,  # noqa: F401
     memories,  # noqa: F401
     merging,  # noqa: F401
@@ -115,6 +116,7 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
+    app.jinja_env.globals["has_page"] = app.view_functions.__contains__
     app.jinja_env.globals |= {"may": access.may, "has_role": access.has_role}
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}

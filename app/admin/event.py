@@ -15,6 +15,7 @@ from app.admin.event_view import EventView, attachment_shown
 from app.admin.feedback import SHOWN_BESIDE
 from app.admin.header import header_from
 from app.admin.last_project import remember
+from app.admin.logs import logs_beside
 from app.admin.lookups import issue_with_project, neighbours
 from app.admin.trails import trail_of
 from app.events.attachments import Attachment, all_attachments, find_attachment
@@ -49,11 +50,13 @@ def show_event(event_id: str) -> ResponseReturnValue:
         around = neighbours(conn, stored.row, issue.stored_event_count if issue else 1)
         files, unlisted = all_attachments(conn, stored.row)
         attached = [_attached(file) for file in files]
+        view = EventView(stored, issue.source_url if issue else None)
+        logs = logs_beside(conn, view)
         said = _said_of(conn, stored.row) if issue is None or issue.has_feedback else []
     return render_template(
         "event.html",
         header=lambda: header,
-        view=EventView(stored, issue.source_url if issue else None),
+        view=view,
         row=stored.row,
         issue=issue,
         grouping=grouping,
@@ -63,6 +66,7 @@ def show_event(event_id: str) -> ResponseReturnValue:
         shown_feedback=SHOWN_BESIDE,
         around=around,
         trail=trail_of(stored.row.event_id, progress),
+        logs=logs,
     )
 
 

@@ -19,7 +19,7 @@ from app.admin.stack_view import Stack, stacks_of
 from app.events.places import place_of
 from app.events.queries import StoredEvent
 from app.events.values import Shown, as_text, printable, read_time, shorten, show, show_all
-from app.protocol.event import Frame, read_level
+from app.protocol.event import Frame, parse_event_id, read_level
 from app.protocol.libraries import newest_own_frame
 
 MAX_BREADCRUMBS = 100
@@ -116,6 +116,12 @@ class EventView:
         if not isinstance(browser, dict):
             return ""
         return " ".join(as_text(browser[n]) for n in ("name", "version") if browser.get(n))[:60]
+
+    @cached_property
+    def trace_id(self) -> str | None:
+        """The id of its trace, as logs have it; ``None`` without one."""
+        trace = self.event.contexts.get("trace")
+        return parse_event_id(trace.get("trace_id")) if isinstance(trace, dict) else None
 
     @property
     def request_url(self) -> str:

@@ -14,10 +14,20 @@ from markupsafe import Markup
 
 from app.admin import filters
 from app.admin.comment_text import markdown
-from app.admin.filters import absolute, age, ago, came_late, ignored_until, plural, users
+from app.admin.filters import (
+    absolute,
+    age,
+    ago,
+    came_late,
+    clock,
+    ignored_until,
+    plural,
+    users,
+)
 from app.admin.sparkline import Sparkline
 from app.events.values import Shown
 from app.issues.ignore_until import read_stored
+from app.store import utc_now
 from app.web.templating import escaped
 
 
@@ -95,6 +105,12 @@ def local_time(moment: datetime) -> Markup:
     )
 
 
+def log_time(moment: datetime) -> Markup:
+    """Return when a line was written: the time of day, and the day if it is not today."""
+    day = "" if moment.date() == utc_now().date() else f"{moment.day} {moment:%b} "
+    return _time(moment, day + clock(moment))
+
+
 def until_when(issue: Any) -> Markup:
     """Return until when an issue is ignored; scripts show a time in the browser's time zone."""
     words = escaped(ignored_until(issue))
@@ -163,6 +179,7 @@ FRAGMENTS: dict[str, Callable[..., Markup]] = {
     "short": short,
     "short_users": short_users,
     "local_time": local_time,
+    "log_time": log_time,
     "until_when": until_when,
     "markdown": markdown,
     "text_of": text_of,

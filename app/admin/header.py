@@ -35,7 +35,7 @@ _REACH = {
 }
 _WAITING = ("open", "paused", "limited")
 # Lists whose query the search box repeats.
-_SEARCHED = ("admin.list_of_issues", "admin.list_of_events")
+_SEARCHED = ("admin.list_of_issues", "admin.list_of_events", "admin.list_of_logs")
 
 
 class Badge(NamedTuple):

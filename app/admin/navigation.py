@@ -60,6 +60,10 @@ _ISSUES = (
     Page("Feedback", "list_of_feedback", (), _PROJECT),
     Page("Grouping rules", "list_of_rules", ("show_rule",)),
 )
+_EVENTS = (
+    Page("Events", "list_of_events", ("show_event",), _BOTH),
+    Page("Logs", "list_of_logs", (), _BOTH),
+)
 _INSIGHTS = (
     Page("Performance", "performance", (), _BOTH),
     Page("Releases", "list_of_releases", ("show_release",), _BOTH),
@@ -97,7 +101,7 @@ GROUPS = (
     (
         Page("Start", "start", (), _BOTH),
         Page("Issues", "list_of_issues", (), _BOTH, _ISSUES),
-        Page("Events", "list_of_events", ("show_event",), _BOTH),
+        Page("Events", "list_of_events", ("show_event",), _BOTH, _EVENTS),
         Page("Insights", "performance", (), _BOTH, _INSIGHTS),
         Page("Alerts", "list_of_alerts", (), (), _ALERTS),
     ),

@@ -16,6 +16,7 @@ import app.memory.tables
 import app.monitors.tables
 import app.projects.tables
 import app.search.tables
+import app.signals.logs.tables
 import app.signals.tables
 import app.stats.declared
 import app.stats.sessions

@@ -75,6 +75,8 @@ ELSEWHERE: dict[str, dict[str, str]] = {
         _ENVELOPES,
     ),
     "feedback": dict.fromkeys(("message", "name", "email", "url", "source"), "feedback.py"),
+    "log_lines": dict.fromkeys(("body", "attributes", "release", "environment"), "logs.py"),
+    "log_blocks": {"bits": "logs.py"},
     "issue_tags": dict.fromkeys(("key", "value"), "tags.py"),
     "issue_likeness": {"terms": "similarity.py"},
     "affected_users": {"user_hash": _USERS},
@@ -179,6 +181,12 @@ NONE: dict[str, dict[str, str]] = {
     "envelopes": {"uid": _ID, "event_id": _ID, "state": _OURS},
     "events": {"event_id": _ID, "level": _OURS, "timestamp_corrected": _OURS},
     "feedback": {"event_id": _ID, "associated_event_id": _ID, "state": _OURS},
+    "log_lines": {
+        "level": _OURS,
+        "trace_id": _ID,
+        "span_id": _ID,
+        "cut": "numbers and words of ours",
+    },
     "issues": {"level": _OURS, "status": _OURS, "ignore_until": "numbers and times"},
     "groupings": {
         "version": _OURS,

@@ -14,6 +14,7 @@ LABELS = {
     "discarded": "envelopes that waited for Sentry, discarded",
     "attachments": "files removed or rewritten",
     "feedback": "feedback removed or rewritten",
+    "logs": "lines of logs",
     "issues": "issues with a changed title, culprit, release or link",
     "groupings": "grouping keys rewritten",
     "tags": "counts of tag values",

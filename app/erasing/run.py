@@ -18,6 +18,7 @@ from app.erasing.emergency import erase_emergency
 from app.erasing.envelopes import count_envelopes, erase_envelopes, note_late_deliveries
 from app.erasing.feedback import erase_feedback
 from app.erasing.identifier import Identifier
+from app.erasing.logs import erase_logs
 from app.erasing.memories import erase_memories
 from app.erasing.person import Person
 from app.erasing.report import Report
@@ -172,6 +173,7 @@ def _task(places: Places, person: Person, *, is_dry: bool) -> Task:
 def _look_through(task: Task, places: Places) -> None:
     erase_emergency(task, places.emergency)
     erase_envelopes(task)
+    erase_logs(task)
     erase_feedback(task)
     erase_rows(task)
     erase_tags(task)

@@ -30,6 +30,9 @@ OUTBOX = "state IN ('pending', 'retry')"
 # The envelopes that Sentry refused, which every page that shows projects counts for each.
 PARKED = "state = 'parked'"
 
+# Envelopes of lines of logs alone, which go when they are read and sent.
+ONLY_LOGS = "item_types = 'log'"
+
 envelopes = Table(
     "envelopes",
     metadata,
@@ -66,6 +69,7 @@ envelopes = Table(
     partial_index("ix_envelopes_outbox", "project_id", "priority", "id", where=OUTBOX),
     # With the state, since SQLite prefers an index with an equal column. An envelope that is
     # accepted and delivered never enters it.
+    partial_index("ix_envelopes_logs", "state", "id", where=ONLY_LOGS),
     partial_index("ix_envelopes_parked", "state", "project_id", where=PARKED),
 )
 

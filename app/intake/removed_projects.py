@@ -26,6 +26,8 @@ from app.issues import triage
 from app.issues.tables import STATUSES, issues
 from app.projects import projects
 from app.projects.quotas import ANY_REFUSED
+from app.signals.logs.removing import remove_lines
+from app.signals.logs.tables import log_lines
 from app.stats.environments import ENVIRONMENT, PROJECT
 from app.stats.tables import affected_days, affected_users, project_environments, releases
 from app.stats.users import RELEASE
@@ -76,6 +78,7 @@ def remove_project_data(
     purge_deleted(store)
     if _has_rows(store, envelopes, project_id) or _has_rows(store, issues, project_id):
         return False
+    remove_lines(store, log_lines.c.project_id == project_id)
     for table, is_of_project in owned_rows(project_id):
         delete_in_batches(store, table, is_of_project)
     _finish(store, project_id)

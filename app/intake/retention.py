@@ -27,11 +27,13 @@ from app.events.tables import envelopes, events
 from app.intake import expired_issues
 from app.intake.pressure import relieve
 from app.intake.pruning import GIVEN_UP, SETTLED, Progress, candidates, remove
+from app.intake.read_logs import remove_read_logs
 from app.issues import over_time
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issues
 from app.monitors import expiry as monitor_expiry
 from app.projects import projects
+from app.signals.logs.expiry import expire_lines
 from app.stats import environments, expiry, months, session_expiry, user_expiry
 from app.stats.row_bounds import bound_rows
 from app.stats.tables import ai_calls
@@ -56,11 +58,19 @@ class Limits:
     days: int
     events: int
     bytes: int
+    log_days: int = 0
+    log_bytes: int = 0
 
     @classmethod
     def of(cls, config: Config) -> Limits:
         """Return the limits that a configuration sets."""
-        return cls(config.RETENTION_DAYS, config.RETENTION_EVENTS, config.MAX_STORE_BYTES)
+        return cls(
+            config.RETENTION_DAYS,
+            config.RETENTION_EVENTS,
+            config.MAX_STORE_BYTES,
+            config.LOG_RETENTION_DAYS,
+            config.LOG_MAX_BYTES,
+        )
 
 
 class PruneFailed(Exception):
@@ -126,6 +136,7 @@ def _small_steps(
     store: Store, limits: Limits, now: datetime
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the steps for data other than envelopes, with their names."""
+    yield "logs", lambda: prune_logs(store, limits, now)
     yield "hours of issues", lambda: over_time.roll_up(store, now)
     yield "hours of environments", lambda: environments.expire(store, now)
     yield "series to hours", lambda: expiry.roll_up(store, now)
@@ -140,6 +151,12 @@ def _small_steps(
     yield "confirmations", lambda: confirmation_expiry.expire(store, now)
     yield "runs of monitors", lambda: monitor_expiry.bound_runs(store)
     yield "ledger", lambda: _ledger(store, limits.days)
+
+
+def prune_logs(store: Store, limits: Limits, now: datetime) -> None:
+    """Remove lines of logs beyond their limits, and envelopes whose lines are rows."""
+    remove_read_logs(store)
+    expire_lines(store, limits.log_days, limits.log_bytes, now)
 
 
 def purge_deleted(store: Store, at_most: int | None = None) -> int:

@@ -2,7 +2,8 @@
 
 The size of the store is measured. On SQLite it is the pages in use. On PostgreSQL it is the size of
 the relations, but envelopes and events count by their counters, because PostgreSQL reuses freed
-space but never returns it. A part of the bound is reserved for what neither measurement shows: the
+space but never returns it. Lines of logs are left out: they have a bound of their own, so that they
+never push out errors. A part of the bound is reserved for what neither measurement shows: the
 write-ahead log, and removed rows that are not vacuumed yet. The counters of :mod:`.project_bytes`
 decide which project has to make room.
 
@@ -27,6 +28,7 @@ from sqlalchemy import Connection, text
 
 from app.intake import project_bytes
 from app.intake.project_bytes import Bytes
+from app.signals.logs.expiry import bytes_of_lines
 from app.store import Store, StoreError, StoreFull, utc_now
 
 PRUNE_AT, PRUNE_TO = 0.95, 0.90
@@ -46,7 +48,7 @@ GETS_FULL_AT = 0.8
 _RELATIONS = text(
     "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c"
     " WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace"
-    " AND c.relname NOT IN ('envelopes', 'events')"
+    " AND c.relname NOT IN ('envelopes', 'events', 'log_lines', 'log_blocks')"
 )
 
 
@@ -191,6 +193,6 @@ def _used(conn: Connection, projects: dict[int, Bytes]) -> int:
     if conn.dialect.name == "sqlite":
         names = ("page_count", "freelist_count", "page_size")
         pages = [int(conn.exec_driver_sql(f"PRAGMA {name}").scalar_one()) for name in names]
-        return (pages[0] - pages[1]) * pages[2]
+        return max(0, (pages[0] - pages[1]) * pages[2] - bytes_of_lines(conn))
     others = int(conn.execute(_RELATIONS).scalar_one())
     return others + sum(project.bytes for project in projects.values())

@@ -48,11 +48,16 @@ def pair(field: Field, first: str, second: str) -> str:
 
 def equal(key: str, value: str) -> str:
     """Return the token of the value of a key, with case and accents aside."""
+    return start_of(key) + value_code(value)
+
+
+def value_code(value: str) -> str:
+    """Return what the token of a value has after the key."""
     folded = fold(value)
     code = encode(folded, MAX_VALUE)
     if len(code) < MAX_VALUE - 6 and len(folded) <= MAX_VALUE:
-        return start_of(key) + code
-    return f"{start_of(key)}{code}{CUT}{short_hash(folded, 13)}"
+        return code
+    return f"{code}{CUT}{short_hash(folded, 13)}"
 
 
 def beginning(key: str, value: str) -> str:
@@ -78,15 +83,16 @@ def of_grouping(grouping_id: int) -> str:
 def of_texts(field: Field, text: str) -> tuple[str, ...]:
     """Return the tokens of a text in a field: words, parts of camelCase, and pairs of words."""
     # Names of functions, modules and files come again with nearly every event.
-    return _remembered(field, text) if len(text) <= 120 else tuple(_of_text(field, text))
+    return _remembered(field, text) if len(text) <= 120 else tuple(words_and_pairs(field, text))
 
 
 @lru_cache(maxsize=8192)
 def _remembered(field: Field, text: str) -> tuple[str, ...]:
-    return tuple(_of_text(field, text))
+    return tuple(words_and_pairs(field, text))
 
 
-def _of_text(field: Field, text: str) -> Iterator[str]:
+def words_and_pairs(field: Field, text: str) -> Iterator[str]:
+    """Yield what :func:`of_texts` returns, for texts that hardly ever come again."""
     before = ""
     for run in runs_of(text):
         now = run[:MAX_WORD].casefold()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 
 # Only this much of a text is read, and only so many letters of a word count.
 MAX_TEXT = 10_000
@@ -23,6 +24,17 @@ _PLAIN = re.compile(r"[a-y0-9]*")
 # code begins with another code. So a token begins with another one exactly if the text does.
 _FREQUENT = dict(zip("/.-:@ _,=+#%&?()'\"[]<>$", "abcdefghijklmnopqrstuvw", strict=True))
 _CODES = {"z": "zz"} | {character: f"z{letter}" for character, letter in _FREQUENT.items()}
+
+
+class _Codes(dict[int, str]):
+    """The code of each character, by its number."""
+
+    def __missing__(self, number: int) -> str:
+        return f"z{number:06x}"
+
+
+_PLAIN_ONES = "abcdefghijklmnopqrstuvwxy0123456789"
+_CODE_OF = _Codes({ord(one): one for one in _PLAIN_ONES} | {ord(k): v for k, v in _CODES.items()})
 _CHARACTERS = {code: character for character, code in _CODES.items()}
 _CODE = re.compile(r"z(?:[01][0-9a-f]{5}|[a-z])")
 # No text has this code: it ends what was cut.
@@ -68,23 +80,16 @@ def encode(text: str, at_most: int = MAX_WORD * 7) -> str:
     """
     if _PLAIN.fullmatch(text):
         return text[:at_most]
-    codes, length = [], 0
-    for character in text:
-        code = character if _PLAIN.fullmatch(character) else _code_of(character)
-        length += len(code)
-        if length > at_most:
-            break
-        codes.append(code)
-    return "".join(codes)
+    code = text[:at_most].translate(_CODE_OF)
+    if len(code) <= at_most:
+        return code
+    ends = accumulate(len(_CODE_OF[ord(character)]) for character in text[:at_most])
+    return code[: max((end for end in ends if end <= at_most), default=0)]
 
 
 def decode(code: str) -> str:
     """Return the text that :func:`encode` was given."""
     return _CODE.sub(_character_of, code) if "z" in code else code
-
-
-def _code_of(character: str) -> str:
-    return _CODES.get(character) or f"z{ord(character):06x}"
 
 
 def _character_of(found: re.Match[str]) -> str:

@@ -4,5 +4,6 @@
 
 kind.py     what a kind is: ``Signal``       kinds.py   all kinds
 walk.py     reads each envelope once         state.py   how far the walk has come
+logs/       lines of logs
 task.py     the background task              tables.py  the table of the walk
 """

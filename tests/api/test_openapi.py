@@ -110,7 +110,7 @@ def test_answers_are_as_described(schema: schemathesis.BaseSchema) -> None:
     for operation in schema.get_all_operations():
 
         @given(case=operation.ok().as_strategy())
-        @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
         def conforms(case: schemathesis.Case) -> None:
             case.call_and_validate(checks=CHECKS, headers=HEADERS)
 
@@ -126,7 +126,7 @@ def test_answers_about_what_is_there_are_as_described(
 
 def _answers_as_described(operation: schemathesis.APIOperation, there: dict[str, Any]) -> None:
     @given(case=operation.as_strategy())
-    @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
     def conforms(case: schemathesis.Case) -> None:
         given = case.path_parameters
         case.path_parameters = {name: there.get(name, value) for name, value in given.items()}

@@ -56,6 +56,7 @@ TABLE = [
     ("/api/audit", "audit"),
     ("/api/releases", "read"),
     ("/api/series", "read"),
+    ("/api/logs", "read"),
     ("/api/erasures", "read"),
 ]
 READS = [
@@ -81,6 +82,7 @@ READS = [
     "/memories?user_id=ada",
     "/api/releases",
     "/api/series",
+    "/api/logs",
     "/api/erasures",
     "/system/status",
     "/metrics",

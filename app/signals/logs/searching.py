@@ -1,0 +1,154 @@
+"""Find lines, newest first, within a budget.
+
+    blocks, newest first ── may one of its lines match? ── its lines, by the conditions of columns
+                                                        ── texts ── tokens ── the line
+
+Reading a block's bits costs BLOCK_COST, reading one of its lines 1. A search that has spent its
+budget stops at the beginning of a block and says so: everything newer was looked at, and the next
+page goes on from there. So a word that few lines have is found among a million of them, and one
+that is in every block, but never with another one, stops early.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from app.search.clauses import Clause
+from app.signals.logs.blocks import FIRST, KEY, key_is
+from app.signals.logs.line import Key, Line
+from app.signals.logs.matching import Wanted, fits, is_fitting, is_match, may_match, wanted
+from app.signals.logs.rows import line_of
+from app.signals.logs.tables import log_blocks, log_lines
+
+# Together at most 100 ms of CPU.
+BUDGET = 40_000
+BLOCK_COST = 4
+# Blocks that one statement reads; the first one reads few, as most searches end soon.
+FIRST_BLOCKS, MORE_BLOCKS = 8, 250
+
+
+@dataclass(frozen=True)
+class Lines:
+    """A page of lines, newest first.
+
+    :param next: the key to continue before; ``None`` at the end.
+    :param searched_back_to: the time down to which a search looked, if it spent its budget.
+    """
+
+    lines: list[Line]
+    next: Key | None = None
+    searched_back_to: datetime | None = None
+
+
+class Bounds(NamedTuple):
+    """Which lines are looked at: those before a key, from a time on, with conditions.
+
+    :param conditions: on columns of ``log_lines``.
+    """
+
+    before: Key | None
+    since: datetime | None
+    conditions: tuple[Any, ...]
+
+
+class _Candidate(NamedTuple):
+    """A block that may have lines, or not.
+
+    :param end: the first key of the next block; ``None`` without one.
+    """
+
+    first: Key
+    end: Key | None
+    lines: int
+    fits: bool
+
+
+def list_lines(conn: Connection, bounds: Bounds, limit: int, key: Sequence[Any] = KEY) -> Lines:
+    """Return the newest lines within bounds that an index answers.
+
+    :param key: the columns of the index that say the order.
+    """
+    query = select(log_lines).where(*_within(bounds)).limit(limit + 1)
+    rows = conn.execute(query.order_by(*(column.desc() for column in key))).all()
+    return _page([line_of(row) for row in rows], limit)
+
+
+def search_lines(
+    conn: Connection, clauses: Sequence[Clause], bounds: Bounds, limit: int, budget: int = BUDGET
+) -> Lines:
+    """Return the newest lines within bounds that fulfil all clauses."""
+    of, found, spent = wanted(clauses), list[Line](), 0
+    for block in _candidates(conn, of, bounds):
+        spent += BLOCK_COST
+        if block.fits:
+            spent += block.lines
+            found += _of_block(conn, of, bounds, block, limit + 1 - len(found))
+        if len(found) > limit:
+            return _page(found, limit)
+        is_at_end = bounds.since is not None and block.first[0] < bounds.since
+        if spent >= budget and not is_at_end:
+            return _stopped(conn, found, block.first)
+    return Lines(found)
+
+
+def _stopped(conn: Connection, found: list[Line], at: Key) -> Lines:
+    older = select(log_blocks.c.id).where(key_is(FIRST, "<", at)).limit(1)
+    is_end = conn.execute(older).first() is None
+    return Lines(found) if is_end else Lines(found, at, at[0])
+
+
+def _candidates(conn: Connection, of: Wanted, bounds: Bounds) -> Iterator[_Candidate]:
+    """Yield the blocks within bounds, newest first."""
+    end, at_once = bounds.before, FIRST_BLOCKS
+    query = select(*FIRST, log_blocks.c.lines, fits(conn, of))
+    query = query.order_by(*(column.desc() for column in FIRST))
+    while True:
+        page = query if end is None else query.where(key_is(FIRST, "<", end))
+        rows = conn.execute(page.limit(at_once)).all()
+        for row in rows:
+            first = row.first_at, row.first_id
+            yield _Candidate(first, end, row.lines, is_fitting(of, row.fits))
+            end = first
+            if bounds.since is not None and first[0] < bounds.since:
+                return
+        if len(rows) < at_once:
+            return
+        at_once = MORE_BLOCKS
+
+
+def _of_block(
+    conn: Connection, of: Wanted, bounds: Bounds, block: _Candidate, limit: int
+) -> list[Line]:
+    """Return the newest matching lines of a block, at most ``limit``."""
+    own = Bounds(block.end, bounds.since, bounds.conditions)
+    newest = (column.desc() for column in KEY)
+    query = select(log_lines).where(key_is(KEY, ">=", block.first), *_within(own))
+    found: list[Line] = []
+    for row in conn.execute(query.order_by(*newest)):
+        if may_match(of, *_texts(row)) and is_match(of, line := line_of(row)):
+            found.append(line)
+            if len(found) == limit:
+                break
+    return found
+
+
+def _texts(row: Row[Any]) -> tuple[str | None, ...]:
+    return row.body, row.attributes, row.release, row.environment, row.trace_id, row.level
+
+
+def _within(bounds: Bounds) -> list[Any]:
+    conditions = [*bounds.conditions]
+    if bounds.before is not None:
+        conditions.append(key_is(KEY, "<", bounds.before))
+    if bounds.since is not None:
+        conditions.append(log_lines.c.at >= bounds.since)
+    return conditions
+
+
+def _page(lines: list[Line], limit: int) -> Lines:
+    return Lines(lines[:limit], lines[limit - 1].key if len(lines) > limit else None)

@@ -1,0 +1,39 @@
+"""Logs as a kind of signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app.signals.kind import Signal, Stored
+from app.signals.logs.blocks import add_to_blocks
+from app.signals.logs.line import Line
+from app.signals.logs.reading import ITEM_TYPE, read_lines
+from app.signals.logs.rows import insert_lines, next_id
+
+
+class LogSignal(Signal):
+    """The lines of logs."""
+
+    item_types = frozenset({ITEM_TYPE})
+
+    def read(self, stored: Stored) -> Sequence[Any]:
+        """Return the lines of an envelope."""
+        return read_lines(stored)
+
+    def write(self, conn: Connection, found: Sequence[Any], now: datetime) -> None:
+        """Store lines and their tokens."""
+        write_lines(conn, found)
+
+
+def write_lines(conn: Connection, lines: Sequence[Line]) -> None:
+    """Store lines in the order of time, with their tokens."""
+    first = next_id(conn)
+    by_time = sorted(lines, key=lambda line: line.at)
+    for number, line in enumerate(by_time):
+        line.id = first + number
+    insert_lines(conn, by_time)
+    add_to_blocks(conn, by_time)

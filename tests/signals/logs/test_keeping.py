@@ -1,0 +1,96 @@
+"""What is kept of logs: age and bytes of their own, bodies that go, projects that are removed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from app.delivery.accounting import accounting
+from app.events.tables import envelopes, events
+from app.intake.read_logs import remove_read_logs
+from app.intake.removed_projects import remove_project_data
+from app.intake.retention import Limits, prune
+from app.projects import create_project
+from app.protocol.envelope import Envelope, Item
+from app.signals.logs.expiry import bytes_of_lines, expire_lines
+from app.signals.logs.tables import log_blocks, log_lines
+from app.store import Store, utc_now
+from tests.conftest import Parts, parts_of
+from tests.signals.logs.steps import ago, entry, found, send
+
+NO_LIMITS = Limits(0, 0, 0)
+
+
+@pytest.fixture
+def parts(app: Flask) -> Parts:
+    return parts_of(app)
+
+
+def count(store: Store, *tables: object) -> list[int]:
+    with store.read() as conn:
+        return [conn.scalar(select(func.count()).select_from(table)) for table in tables]
+
+
+def check_blocks(store: Store) -> None:
+    """Compare the counts of the blocks with the lines."""
+    with store.read() as conn:
+        of_blocks = select(func.sum(log_blocks.c.lines), func.sum(log_blocks.c.size_bytes))
+        of_lines = select(func.count(), func.sum(log_lines.c.size_bytes))
+        assert tuple(conn.execute(of_blocks).one()) == tuple(conn.execute(of_lines).one())
+
+
+def test_lines_older_than_their_days_go_and_errors_stay(parts: Parts) -> None:
+    send(parts, *(entry(f"day {n}", ago(days=n, minutes=1)) for n in range(1, 6)))
+    error = Envelope({}, [Item({"type": "event"}, {"message": "old error"})])
+    parts.intake.accept(error, project_id=1, timeout_s=5)
+    prune(parts.store, replace(NO_LIMITS, log_days=3))
+    assert found(parts) == ["day 1", "day 2"]
+    assert count(parts.store, events) == [1]
+    check_blocks(parts.store)
+
+
+def test_lines_beyond_their_bytes_go_oldest_first_and_no_more_than_needed(parts: Parts) -> None:
+    send(parts, *(entry(f"line {n:04}", ago(minutes=2000 - n)) for n in range(900)))
+    with parts.store.read() as conn:
+        size = bytes_of_lines(conn)
+    limit = size * 2 // 3
+    expire_lines(parts.store, 0, limit, utc_now())
+    left = found(parts)
+    assert left == [f"line {n:04}" for n in range(899, 899 - len(left), -1)]
+    assert limit - size / 900 < size / 900 * len(left) <= limit
+    check_blocks(parts.store)
+
+
+def test_body_goes_when_it_is_local_and_read_and_the_accounting_stays_right(parts: Parts) -> None:
+    send(parts, entry("one"), entry("two"))
+    error = Envelope({}, [Item({"type": "event"}, {"message": "an error"})])
+    parts.intake.accept(error, project_id=1, timeout_s=5)
+    unread = Envelope({}, [Item({"type": "log"}, {"items": [entry("unread")]})])
+    parts.intake.accept(unread, project_id=1, timeout_s=5)
+    assert remove_read_logs(parts.store) == 1
+    assert count(parts.store, envelopes, events) == [2, 1]
+    assert set(found(parts)) == {"one", "two"}
+    with parts.store.read() as conn:
+        assert accounting(conn)["balanced"], accounting(conn)
+
+
+@pytest.mark.parametrize(("state", "is_removed"), [("delivered", 1), ("pending", 0), ("parked", 0)])
+def test_body_stays_until_sentry_has_it(parts: Parts, state: str, is_removed: int) -> None:
+    send(parts, entry("one"))
+    with parts.store.write() as conn:
+        conn.execute(update(envelopes).values(state=state))
+    assert remove_read_logs(parts.store) == is_removed
+    assert found(parts) == ["one"]
+
+
+def test_lines_of_a_removed_project_go_with_it(parts: Parts) -> None:
+    other = create_project(parts.store, "shop").id
+    times = [ago(seconds=n) for n in range(300)]
+    send(parts, *(entry("ours", at) for at in times))
+    send(parts, *(entry("theirs", at) for at in times), project_id=other)
+    assert remove_project_data(parts.store, parts.destinations, other)
+    assert set(found(parts)) == {"ours"}
+    check_blocks(parts.store)
