@@ -2,7 +2,8 @@
 
 The worker forwards envelopes to Sentry and asks whether Sentry shows them, evaluates alerts and
 sends notifications, updates memories and their index, recovers the emergency folder, writes the
-search index and the rows of signals, removes deleted data, and prunes.
+search index and the rows of signals, finds missed runs of monitors, removes deleted data, and
+prunes.
 
 The server starts it after the fork and stops it before the process exits. `flask worker` runs only
 these tasks, in another process or on another host. Work that only one process may do needs a lease.
@@ -37,6 +38,7 @@ from app.issues.feedback import link_orphans
 from app.issues.moving import finish_moves
 from app.issues.similarity_index import read_unread, unread
 from app.search.task import SearchTask
+from app.signals.check_ins import MonitorTask
 from app.signals.task import SignalTask
 from app.stats.environments import count_stored
 from app.stats.users import UserCounter
@@ -150,6 +152,7 @@ class Worker:
             ConfirmationTask(store, self.owner, destinations, sends_canaries=config.SENTRY_CANARY),
             SignalTask(store, self.owner),
             LogTask(store, self.owner, Limits.of(config)),
+            MonitorTask(store, self.owner),
         ]
 
     def start(self) -> None:

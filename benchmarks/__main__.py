@@ -49,6 +49,7 @@ PARTS = {
     "counting": Part("counting", "what quotas and bytes of projects cost"),
     "filled-pages": Part("pages", "pages with 10,000 and with 200,000 events (2 minutes)"),
     "insights": Part("insights", "what insights cost a request and an envelope"),
+    "traces": Part("traces", "the page of a trace of 10,000 spans"),
     "search": Part("searching", "searches with 10,000 and with 200,000 events (4 minutes)"),
     "logs": Part("logs", "a line of a log, and searches among a million of them (5 minutes)"),
     "similar": Part("similar", "similar issues"),

@@ -17,6 +17,8 @@ import sentry_sdk
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 from hypothesis import HealthCheck, settings
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 
 from app import create_app
 from app.accounts import Accounts, Logins, users
@@ -102,6 +104,25 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+class CompiledTemplates(BytecodeCache):
+    """Templates, compiled once for all applications of a process."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Take what is compiled, if it is."""
+        if bucket.key in self._compiled:
+            bucket.bytecode_from_string(self._compiled[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what was compiled."""
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = CompiledTemplates()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the longest files first: at the end the other processes would wait for them."""
     words = ("serving(", "WorkerProcess(", "linear_time")
@@ -163,6 +184,7 @@ def make_app(make_config: Callable[..., Config]) -> Iterator[Callable[..., Flask
 
     def make(*, opens_store: bool = True, **overrides: object) -> Flask:
         made.append(create_app(make_config(**overrides), opens_store=opens_store))
+        made[-1].jinja_env.bytecode_cache = TEMPLATES
         return made[-1]
 
     # The SDK keeps each untraced request with the scope it came in. This scope ends with the test.

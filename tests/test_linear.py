@@ -26,7 +26,7 @@ from tests.linear_time import (
 
 SIZE = 8000
 # The most units of lengths 2 and 3, of each pattern.
-PAIRS, TRIPLES = 4000, 30
+PAIRS, TRIPLES = 2000, 30
 PATTERNS = patterns_in("app.protocol", "app.issues", "app.search")
 
 # As it was before it was mended: runs of =, : and > cost n².

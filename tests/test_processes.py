@@ -51,19 +51,19 @@ def test_error_is_there_after_every_process_was_killed_the_moment_it_was_answere
         assert server.get("/system/status")["accounting"]["balanced"]
 
 
-def test_eight_workers_start_at_once_on_an_empty_store_and_one_prints_the_password(
+def test_four_workers_start_at_once_on_an_empty_store_and_one_prints_the_password(
     tmp_path: Path, database_url: str
 ) -> None:
-    environ = {"ADMIN_PASSWORD": "", "API_TOKEN": "", "WEB_CONCURRENCY": "8"}
+    environ = {"ADMIN_PASSWORD": "", "API_TOKEN": "", "WEB_CONCURRENCY": "4"}
     with serving(tmp_path / "data", DATABASE_URL=database_url, **environ) as server:
-        wait_for(lambda: len(server.workers()) == 8)
+        wait_for(lambda: len(server.workers()) == 4)
         wait_for(lambda: server.log.read_text().count("password      ") == 1)
         wait_for(lambda: server.log.read_text().count("API token     ") == 1)
         server.test_error("hello")
     log = server.log.read_text()
     assert log.count("password      ") == log.count("API token     ") == 1
     assert "locked" not in log and "OperationalError" not in log
-    assert log.count("Booting worker") == 8
+    assert log.count("Booting worker") == 4
 
 
 def test_sigterm_under_load_keeps_everything_it_answered(tmp_path: Path) -> None:

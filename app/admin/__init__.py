@@ -14,6 +14,7 @@
     issue      the page of an issue: its figures (issue_range), an event of it (issue_event), or one
                of its tabs (issue_tabs)
     performance durations, throughput and failures of requests (charts)
+    trace      a trace as a waterfall (its lines: trace_rows; beside it: trace_facts)
     ai_calls   calls of models, agents and tools (call_charts)
     metrics    custom metrics that programs send (metric_charts)
     releases   the list of releases, and the page of a release
@@ -94,6 +95,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     status,  # noqa: F401
     test_all_projects,  # noqa: F401
     tokens,  # noqa: F401
+    trace,  # noqa: F401
     triage,  # noqa: F401
     trigger,  # noqa: F401
     users,  # noqa: F401
@@ -116,7 +118,6 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
-    app.jinja_env.globals["has_page"] = app.view_functions.__contains__
     app.jinja_env.globals |= {"may": access.may, "has_role": access.has_role}
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}

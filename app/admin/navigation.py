@@ -65,7 +65,7 @@ _EVENTS = (
     Page("Logs", "list_of_logs", (), _BOTH),
 )
 _INSIGHTS = (
-    Page("Performance", "performance", (), _BOTH),
+    Page("Performance", "performance", ("show_trace",), _BOTH),
     Page("Releases", "list_of_releases", ("show_release",), _BOTH),
     Page("Metrics", "list_of_metrics", (), _BOTH),
     Page("AI calls", "list_of_ai_calls", (), _BOTH),

@@ -26,23 +26,31 @@ from app.issues.filter import IssueSelection
 from app.issues.queries import list_issues
 from app.projects import OWN_PROJECT_ID
 from app.store import utc_now
+from app.traces import listing
+from app.traces.listing import Chosen, list_transactions
 
 PAGE_SIZE = 50
-# How many releases the page compares, and how many issues of a transaction it shows.
-RELEASES, ISSUES = 10, 10
+# How many releases the page compares, and how many issues and samples of a transaction it shows.
+RELEASES, ISSUES, SAMPLES = 10, 10, 10
 SORTS: dict[Sort, str] = {
     "slowest": "Slowest first",
     "failing": "Most failing first",
     "busiest": "Busiest first",
+}
+SAMPLE_SORTS: dict[listing.Sort, str] = {
+    "slowest": "Slowest",
+    "failing": "Failed",
+    "newest": "Newest",
 }
 
 
 class PerformanceChoice(InsightChoice):
     """The requests that the page shows, and the order of the transactions."""
 
-    defaults: ClassVar = {"period": "hour", "sort": "slowest"}
+    defaults: ClassVar = {"period": "hour", "sort": "slowest", "samples": "slowest"}
     narrows_by: ClassVar = ("transaction", "release", "environment")
     sorts: ClassVar = SORTS
+    known: ClassVar = {"samples": tuple(SAMPLE_SORTS)}
 
 
 @insight_page("/performance", "performance.html", PerformanceChoice, Selection)
@@ -62,6 +70,8 @@ def performance(
         "is_first": first == 0,
         "after": first + PAGE_SIZE if len(lines) > first + PAGE_SIZE else None,
         "issues": issues,
+        "samples": _samples(conn, choice, selection),
+        "sample_sorts": SAMPLE_SORTS,
         "sparklines": sparklines(hours_of(conn, [row.id for row in issues], utc_now())),
     }
 
@@ -71,18 +81,41 @@ def _issues(conn: Connection, choice: PerformanceChoice) -> list[Row[Any]]:
     name = choice.of("transaction")
     if not name:
         return []
-    names = _names_of(name) if choice.project_id == OWN_PROJECT_ID else (name,)
     chosen = IssueSelection(
         status="unresolved",
         project_id=choice.project_id,
         release=choice.values.get("release"),
         environment=choice.values.get("environment"),
-        transactions=names,
+        transactions=_names_of(choice),
     )
     return list_issues(conn, chosen, limit=ISSUES)
 
 
-def _names_of(rule: str) -> tuple[str, ...]:
-    """Return the names that events of this application have for a route: itself, its endpoints."""
+def _samples(conn: Connection, choice: PerformanceChoice, selection: Selection) -> list[Row[Any]]:
+    """Return single transactions of the chosen one, which lead to their traces."""
+    found: list[Row[Any]] = []
+    sort: Any = choice.of("samples")
+    for name in _names_of(choice) if selection.transaction else ():
+        of_name = Chosen(
+            project_id=choice.project_id,
+            name=name,
+            release=selection.release,
+            environment=selection.environment,
+            start=selection.since,
+            end=selection.until,
+        )
+        found += list_transactions(conn, of_name, sort, limit=SAMPLES).rows
+    by = "ms" if sort == "slowest" else "timestamp"
+    return sorted(found, key=lambda row: getattr(row, by), reverse=True)[:SAMPLES]
+
+
+def _names_of(choice: PerformanceChoice) -> tuple[str, ...]:
+    """Return the names that events and traces have for the chosen transaction.
+
+    A request of this application is counted by its route; its SDK names it by its endpoint.
+    """
+    name = choice.of("transaction")
+    if choice.project_id != OWN_PROJECT_ID:
+        return (name,)
     rules = current_app.url_map.iter_rules()
-    return (rule, *sorted({one.endpoint for one in rules if one.rule == rule}))
+    return (name, *sorted({one.endpoint for one in rules if one.rule == name}))

@@ -2,6 +2,7 @@
 
     ignored   issues whose ignoring ends are open again, which is due for an alert
     issues    changes of issues that are due for an alert, one transaction a batch
+    monitors  those that are failing, and those that are ok again
     measures  read outside the writer lock, then written: states and notifications
 
 A rule that was evaluated recently is skipped. So no rule is evaluated twice when another process
@@ -21,6 +22,7 @@ from sqlalchemy import Connection
 from app.alerts.channels.stored import Channel, list_channels
 from app.alerts.issue_alerts import dispatch_issue_alerts, draft_of_issues
 from app.alerts.messages import RESOLVED
+from app.alerts.monitor_alerts import dispatch_monitor_alerts
 from app.alerts.notifications import Draft
 from app.alerts.rules.changes import ensure_presets
 from app.alerts.rules.cooldown import (
@@ -75,6 +77,7 @@ class Evaluator:
         now = utc_now()
         end_ignoring(self._store, now)
         dispatch_issue_alerts(self._store, now, self._gather)
+        dispatch_monitor_alerts(self._store, now)
         found = self._measure(now)
         if found:
             with self._store.write() as conn:
@@ -82,11 +85,13 @@ class Evaluator:
         return len(found)
 
     def dispatch(self) -> None:
-        """Raise the notifications about issues that are new or back.
+        """Raise the notifications about issues that are new or back, and about monitors.
 
         :raise StoreError: the store does not answer.
         """
-        dispatch_issue_alerts(self._store, utc_now(), self._gather)
+        now = utc_now()
+        dispatch_issue_alerts(self._store, now, self._gather)
+        dispatch_monitor_alerts(self._store, now)
 
     def _measure(self, now: datetime) -> list[_Found]:
         before = now - self._every * SLACK

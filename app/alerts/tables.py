@@ -114,6 +114,20 @@ noticed_issues = Table(
     Column("at", UtcDateTime, nullable=False),
 )
 
+# The environments of monitors that a rule named: when it last said that one is failing, and whether
+# it has not said since that it is ok again.
+noticed_monitors = Table(
+    "noticed_monitors",
+    metadata,
+    Column("rule_id", Integer, ForeignKey("alert_rules.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "state_id", RowId, ForeignKey("monitor_states.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("at", UtcDateTime, nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    Index(None, "state_id"),
+)
+
 notices = Table(
     "notices",
     metadata,

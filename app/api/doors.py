@@ -6,6 +6,7 @@ from typing import Any
 
 ENVELOPE, STORE = "/api/{project_id}/envelope/", "/api/{project_id}/store/"
 SECURITY = "/api/{project_id}/security/"
+CRON = "/api/{project_id}/cron/{slug}/{key}/"
 _KEY = "The public key of a project, in `X-Sentry-Auth`, `sentry_key` or the DSN of the envelope."
 _ANSWERS = {
     200: "It is on the disk.",
@@ -47,7 +48,27 @@ def paths() -> dict[str, dict[str, Any]]:
                 "send_reports", "Keep what a policy of a page blocked", "application/csp-report"
             )
         },
+        CRON: {"get": _cron("check_in"), "post": _cron("post_check_in")},
     }
+
+
+def _cron(name: str) -> dict[str, Any]:
+    door = _door(name, "Keep a check-in of a job", "application/json")
+    texts = [("slug", "path"), ("key", "path"), ("check_in_id", "query"), ("environment", "query")]
+    door["parameters"] += [
+        {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+        for name, place in texts
+    ]
+    statuses = {"type": "string", "enum": ["in_progress", "ok", "error"]}
+    door["parameters"] += [
+        {"name": "status", "in": "query", "required": name == "check_in", "schema": statuses},
+        {"name": "duration", "in": "query", "required": False, "schema": {"type": "number"}},
+    ]
+    if name == "check_in":
+        del door["requestBody"]
+    else:
+        door["requestBody"]["required"] = False
+    return door
 
 
 def tools() -> dict[str, dict[str, Any]]:

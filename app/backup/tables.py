@@ -13,6 +13,7 @@ import app.events.tables
 import app.intake.tables
 import app.issues.tables
 import app.memory.tables
+import app.monitors.tables
 import app.projects.tables
 import app.search.tables
 import app.signals.logs.tables

@@ -46,6 +46,9 @@ IN_TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "loss_series": ("figures", ("sdk", "version", "reason", "category", "source")),
     "ai_series": ("figures", ("operation", "model", "release", "environment")),
     "transactions": ("figures", ("name", "op", "status", "release", "environment")),
+    "monitors": ("figures", ("slug", "name", "config_error")),
+    "monitor_states": ("figures", ("environment",)),
+    "check_ins": ("figures", ("release",)),
     "ai_calls": (
         "figures",
         (
@@ -111,6 +114,7 @@ STAYS: dict[str, tuple[str, ...]] = {
     "memory_changes": ("actor",),
     "events": ("ignored_by",),
     "releases": ("announced_by",),
+    "monitors": ("created_by",),
     "notice_sendings": ("channel_name",),
     "erasures": ("actor",),
 }
@@ -202,6 +206,17 @@ NONE: dict[str, dict[str, str]] = {
         "id": "the id of a removed memory, until the index has removed it",
         "index_name": "the name of an index",
     },
+    "monitors": {
+        "schedule_type": _OURS,
+        "schedule_value": "a crontab that was checked, or a number",
+        "schedule_unit": _OURS,
+        "timezone": "a name of a list",
+        "managed_by": _OURS,
+    },
+    "monitor_states": {"status": _OURS},
+    "check_ins": {"check_in_id": _ID, "status": _OURS, "trace_id": _ID},
+    "monitor_losses": {"reason": _OURS},
+    "monitor_watch": {"name": _OURS},
     "search_state": {"name": _OURS},
     "signal_state": {"name": _OURS},
     "transactions": {"event_id": _ID, "trace_id": _ID, "span_id": _ID},

@@ -19,6 +19,7 @@ import app.delivery.tables
 import app.erasing.tables
 import app.issues.tables
 import app.memory.tables
+import app.monitors.tables
 import app.projects.tables
 import app.stats.declared
 import app.stats.tables

@@ -31,6 +31,7 @@ from app.intake.read_logs import remove_read_logs
 from app.issues import over_time
 from app.issues.history import bound_history
 from app.issues.tables import STATUSES, issues
+from app.monitors import expiry as monitor_expiry
 from app.projects import projects
 from app.signals.logs.expiry import expire_lines
 from app.stats import environments, expiry, months, session_expiry, user_expiry
@@ -123,6 +124,8 @@ def prune(store: Store, limits: Limits, progress: Progress = lambda count: None)
     for project_id, moment in ends:
         expire = functools.partial(expired_issues.expire, store, project_id, moment, now)
         steps.run(f"issues of project {project_id}", expire)
+        runs = functools.partial(monitor_expiry.expire, store, project_id, moment)
+        steps.run(f"runs of monitors of project {project_id}", runs)
     steps.run("deleted issues", lambda: expired_issues.purge_deleted(store))
     if steps.failed:
         raise PruneFailed(gone, steps.failed)
@@ -146,6 +149,7 @@ def _small_steps(
     yield "history", lambda: bound_history(store)
     yield "users", lambda: _users(store)
     yield "confirmations", lambda: confirmation_expiry.expire(store, now)
+    yield "runs of monitors", lambda: monitor_expiry.bound_runs(store)
     yield "ledger", lambda: _ledger(store, limits.days)
 
 

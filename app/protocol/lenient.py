@@ -33,6 +33,7 @@ _LEVEL_ALIASES = {
     "trace": "debug",
     "verbose": "debug",
 }
+_HEX = re.compile("[0-9a-f]+")
 _EVENT_ID = re.compile(r"[0-9a-f]{32}")
 # PostgreSQL refuses NUL in text, and UTF-8 cannot encode a lone surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -70,10 +71,10 @@ def read_hex(value: object, digits: int) -> str | None:
 
     :param digits: how many it has: 32 for a trace, 16 for a span.
     """
-    if not isinstance(value, str) or not len(value) == digits or not value.isascii():
+    if not isinstance(value, str) or len(value) != digits:
         return None
     text = value.lower()
-    return text if text.strip("0123456789abcdef") == "" and text.strip("0") else None
+    return text if _HEX.fullmatch(text) and text.strip("0") else None
 
 
 def read_level(value: object) -> str:

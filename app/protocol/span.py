@@ -37,7 +37,6 @@ Kind = Literal["ai", "db", "http", "other"]
 MAX_OP, MAX_STATUS, MAX_DESCRIPTION = 64, 32, 1000
 # A larger number is no count of seconds, see `read_timestamp`.
 _LARGEST_SECONDS = 1e11
-_DATABASE = ("db.system", "db.system.name")
 _AI = "gen_ai.operation.name"
 
 
@@ -48,6 +47,7 @@ class Span(NamedTuple):
     :param op: what kind of work it is, as ``db.sql.query``; empty if it is unknown.
     :param start: seconds since 1970, ``None`` if they are not a time; the same for ``end``.
     :param ms: the duration in milliseconds; ``None`` if it is unknown or not plausible.
+    :param failed: whether it ended with a failure.
     :param transaction: the name of the transaction or segment that it belongs to.
     :param event_id: of a transaction; ``None`` for a segment.
     :param is_transaction: whether it is a transaction or a segment.
@@ -63,16 +63,12 @@ class Span(NamedTuple):
     end: float | None
     ms: float | None
     status: str | None
+    failed: bool
     transaction: str
     event_id: str | None
     is_transaction: bool
     is_streamed: bool
     data: Mapping[str, Any]
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended with a failure."""
-        return is_failure(self.status)
 
 
 class Transaction(NamedTuple):
@@ -164,6 +160,7 @@ def _single(span: dict[str, Any]) -> Span:
 def _embedded(span: dict[str, Any], transaction: str) -> Span:
     op, data = _text(span.get("op"), MAX_OP), read_dict(span.get("data"))
     start, end = _seconds(span.get("start_timestamp")), _seconds(span.get("timestamp"))
+    status = _text(span.get("status"), MAX_STATUS)
     return Span(
         read_hex(span.get("span_id"), 16),
         read_hex(span.get("parent_span_id"), 16),
@@ -173,7 +170,8 @@ def _embedded(span: dict[str, Any], transaction: str) -> Span:
         start,
         end,
         _ms(start, end),
-        _text(span.get("status"), MAX_STATUS) or None,
+        status or None,
+        is_failure(status),
         transaction,
         None,
         False,
@@ -186,7 +184,7 @@ def _streamed(span: dict[str, Any]) -> Span:
     data = read_dict(span.get("attributes"))
     op, name = _attribute(data, "sentry.op", MAX_OP), _text(span.get("name"), MAX_DESCRIPTION)
     start, end = _seconds(span.get("start_timestamp")), _seconds(span.get("end_timestamp"))
-    is_segment = span.get("is_segment") is True
+    status, is_segment = _text(span.get("status"), MAX_STATUS), span.get("is_segment") is True
     segment = name if is_segment else _attribute(data, "sentry.segment.name", MAX_DESCRIPTION)
     return Span(
         read_hex(span.get("span_id"), 16),
@@ -197,7 +195,8 @@ def _streamed(span: dict[str, Any]) -> Span:
         start,
         end,
         _ms(start, end),
-        _text(span.get("status"), MAX_STATUS) or None,
+        status or None,
+        is_failure(status),
         segment,
         None,
         is_segment,
@@ -209,7 +208,7 @@ def _streamed(span: dict[str, Any]) -> Span:
 def _kind(op: str, data: Mapping[str, Any], is_ai: bool) -> Kind:
     if is_ai:
         return "ai"
-    if op.startswith("db") or any(name in data for name in _DATABASE):
+    if op.startswith("db") or "db.system" in data or "db.system.name" in data:
         return "db"
     return "http" if op.startswith("http") else "other"
 

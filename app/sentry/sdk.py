@@ -46,7 +46,10 @@ DURABLE_ITEMS = frozenset({"event", "feedback", "check_in"})
 # The logger of unhandled errors. These errors are already captured.
 UNHANDLED_LOGGER = "app.unhandled"
 # The ingest routes, to which other programs send their envelopes.
-INGEST_PATHS = re.compile(r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$")
+INGEST_PATHS = re.compile(
+    r"(?:/.*)?/api/(?:[^/]+/)?(?:envelope|store|security)/?$|/tunnel/?$"
+    r"|/api/[^/]+/cron/[^/]+/[^/]+/?$"
+)
 # Routes whose bodies name the person who is to be erased (app.erasing).
 PRIVATE_PATHS = re.compile(r"/(?:admin|api)/erasures(?:/|$)")
 # Internal and private routes: they are neither traced nor counted as sessions.

@@ -18,7 +18,7 @@ from app.events.tables import envelopes, events
 from app.inputs.period import period_range
 from app.projects.tables import projects
 from app.protocol.envelope import Envelope, parse_envelope
-from app.protocol.lenient import read_dict, read_hex
+from app.protocol.lenient import parse_event_id, read_dict, read_hex
 from app.protocol.packing import unpack
 from app.protocol.span import Span, read_spans
 from app.search.events import search_events
@@ -79,16 +79,25 @@ class Trace:
 def read_trace(conn: Connection, trace_id: str, allowed: Projects = None) -> Trace | None:
     """Return a trace, ``None`` if nothing is stored of it.
 
-    :param trace_id: 32 hex digits, in any case.
+    :param trace_id: 32 hex digits, in any case, with or without dashes.
     :param allowed: only spans and events of these projects.
     """
-    parsed = read_hex(trace_id, 32)
+    parsed = parse_event_id(trace_id)
     if parsed is None:
         return None
     trace = Trace(parsed)
     _add_spans(conn, trace, allowed)
     _add_events(conn, trace, allowed)
     return trace if trace.spans or trace.events else None
+
+
+def has_spans(conn: Connection, trace_id: str) -> bool:
+    """Return whether any span of a trace is stored.
+
+    :param trace_id: 32 lower-case hex digits.
+    """
+    stored = select(trace_envelopes.c.envelope_id).where(trace_envelopes.c.trace_id == trace_id)
+    return conn.execute(stored.limit(1)).first() is not None
 
 
 def _add_spans(conn: Connection, trace: Trace, allowed: Projects) -> None:

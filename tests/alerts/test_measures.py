@@ -327,7 +327,14 @@ def test_every_project_has_its_rules_from_the_start_and_they_stay_changed(app: F
     with store.read() as conn:
         own, shop = ([one.preset for one in list_rules(conn, id)] for id in (1, 2))
     recommended = ["new_errors", "regressions", "spike", "error_rate", "p95", "outbox_age"]
-    recommended += ["circuit_open", "unconfirmed", "client_losses", "new_issue_limit", "quota"]
+    recommended += [
+        "circuit_open",
+        "unconfirmed",
+        "monitors",
+        "client_losses",
+        "new_issue_limit",
+        "quota",
+    ]
     assert shop == recommended and own == [*recommended, "disk", "books"]
     rule = only(app, "new_issue")
     ensure_presets(store)

@@ -44,6 +44,7 @@ def test_recommended_rules_are_there_before_the_first_turn(app: Flask, client: F
         "outbox_age": 15,
         "circuit_open": 5,
         "unconfirmed": 1,
+        "monitor": None,
         "client_losses": 10,
         "new_issue_limit": None,
         "quota": None,

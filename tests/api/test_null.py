@@ -127,6 +127,20 @@ SAMPLES = {
             "channel_ids": [1],
         },
     ),
+    "/api/monitors/{slug}": Sample(
+        "/api/monitors/nightly?project_id=1",
+        {
+            "name": "Nightly report",
+            "schedule": {"type": "crontab", "value": "0 2 * * *"},
+            "timezone": "Europe/Berlin",
+            "checkin_margin": 5,
+            "max_runtime": 60,
+            "failure_issue_threshold": 2,
+            "recovery_threshold": 2,
+            "paused": True,
+            "managed_by": "sdk",
+        },
+    ),
 }
 # Which issues, not what becomes of them.
 CHOOSING = {"/api/issues": {"ids", "where"}}
@@ -148,6 +162,7 @@ def make(client: FlaskClient) -> None:
     channel = {"kind": "template", "name": "Ops", "url": "https://1.1.1.1/"}
     client.post("/api/alerts/channels", json=channel)
     client.get("/api/alerts/rules")
+    client.post("/api/monitors", json={"project_id": 1, "slug": "nightly"})
 
 
 def patched_schemas(document: dict[str, Any]) -> dict[str, dict[str, Any]]:

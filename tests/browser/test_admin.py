@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.trials import kinds
 from config import ROOT
 from tests.admin.hostile import script_event
-from tests.browser.conftest import LOOKS, Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched, faults_of
 
 PICTURES = ROOT / "docs" / "screenshots"
 NewPage = Callable[..., Watched]
@@ -157,18 +156,17 @@ def test_pages_are_accessible_and_nothing_scrolls_sideways(
     issue = issue_of(watched, filled)
     for path in [*LISTS, f"/admin/events/{filled}", issue]:
         page = watched.go(path)
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], path
+        assert faults_of(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
 
 
 def test_login_and_error_pages_are_accessible(new_page: NewPage) -> None:
     watched = new_page()
     page = watched.go("/admin/nowhere")
-    assert Axe().run(page).response["violations"] == []
+    assert faults_of(page) == []
     page.context.clear_cookies()
     watched.go("/admin/login")
-    assert Axe().run(page).response["violations"] == []
+    assert faults_of(page) == []
     # The browser tells of the 404 itself.
     watched.complaints[:] = [c for c in watched.complaints if "404" not in c]
 
@@ -222,7 +220,7 @@ def test_issues_are_chosen_and_changed_and_the_row_still_opens(
             box.check()
     page.get_by_role("button", name="Delete …").click()
     expect(page.locator("h1")).to_have_text("Delete 2 issues and 2 events?")
-    assert Axe().run(page).response["violations"] == [] if scripts else True
+    assert faults_of(page) == [] if scripts else True
     page.get_by_role("link", name="Keep them").click()
     expect(page.locator("a.target")).to_have_count(2)
     page.locator("table.issues tbody tr").first.click(position={"x": 300, "y": 15})

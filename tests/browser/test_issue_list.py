@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from app.store import utc_now
-from tests.browser.conftest import Server, Watched
+from tests.browser.conftest import Server, Watched, faults_of
 
 VISIBLE = """[...document.querySelectorAll(".issues tbody tr")]
     .filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"""
@@ -32,7 +31,7 @@ def test_enough_issues_are_visible_below_the_chart(
         assert chart and chart["height"] == pytest.approx(56, abs=1.5)
         assert page.evaluate(VISIBLE) >= least
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    assert Axe().run(page).response["violations"] == []
+    assert faults_of(page) == []
 
 
 def test_words_of_the_query_are_completed_by_keyboard(
@@ -44,7 +43,7 @@ def test_words_of_the_query_are_completed_by_keyboard(
     line = page.get_by_role("combobox", name="Query")
     line.press_sequentially("regio")
     page.get_by_role("option", name="region: tag").wait_for()
-    assert Axe().run(page).response["violations"] == []
+    assert faults_of(page) == []
     line.press("ArrowDown")
     line.press("Enter")
     page.get_by_role("option", name='region:"eu west"').wait_for()

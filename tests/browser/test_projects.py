@@ -7,10 +7,9 @@ import re
 import urllib.request
 from collections.abc import Callable
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LOOKS, Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched, faults_of
 
 NewPage = Callable[..., Watched]
 UPSTREAM = "https://5ec2e7ca11ab1e0f5ec2e7ca11ab1e0f@o4507.ingest.sentry.example/4507000000001"
@@ -93,6 +92,5 @@ def test_pages_are_accessible_and_nothing_scrolls_sideways(
         if folder := os.environ.get("PICTURES_OF_PROJECTS"):
             name = path.rsplit("/admin/", 1)[1].replace("/", "-")
             page.screenshot(path=f"{folder}/{width}-{theme}-{name}.png", full_page=True)
-        found = Axe().run(page).response["violations"]
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], path
+        assert faults_of(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path

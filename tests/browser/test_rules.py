@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import LOOKS, Server, Watched
+from tests.browser.conftest import LOOKS, Server, Watched, faults_of
 from tests.issues.payloads import calls
 
 NewPage = Callable[..., Watched]
@@ -55,8 +54,7 @@ def fill(page: Page, text: str, name: str) -> None:
 
 def looks_right(page: Page, picture: Path) -> None:
     page.screenshot(path=picture, full_page=True)
-    found = Axe().run(page).response["violations"]
-    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found] == [], page.url
+    assert faults_of(page) == [], page.url
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, page.url
 
 

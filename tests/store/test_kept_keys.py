@@ -26,6 +26,9 @@ REVOKED = "b" * 32
 UPSTREAM = "https://0123456789abcdef@sentry.example.org/7"
 PASSWORD = "correct-horse-battery"  # noqa: S105 -- of a store that lives for a second
 
+# SQLite alone, by the fixture below: PostgreSQL has no file of ours.
+pytestmark = pytest.mark.one_database
+
 Damage = Callable[[Path], None]
 
 
@@ -72,7 +75,6 @@ DAMAGES = [header, first_page, middle, every_page, truncated, halved, garbage]
 
 @pytest.fixture
 def database_url(path: Path) -> str:
-    """Only SQLite: PostgreSQL has no file of ours."""
     return f"sqlite:///{path}"
 
 

@@ -34,7 +34,7 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_feedback download_feedback_file list_of_deliveries show_delivery
         list_of_alerts show_alert list_of_releases show_release list_of_memory_users show_memories
         list_of_projects set_up_project show_first_event performance list_of_metrics
-        list_of_ai_calls list_of_losses show_costs list_of_logs export_logs
+        list_of_ai_calls list_of_losses show_costs show_trace list_of_logs export_logs
         show_test_error show_all_test_errors completions""",
     ("viewer", "viewer"): """
         logout set_theme show_account change_own_password end_own_session""",
@@ -60,6 +60,7 @@ OF_PAGE = {f"admin.{name}": roles for roles, names in PAGES.items() for name in 
 VALUES = {
     "issue_id": 999,
     "event_id": "e" * 32,
+    "trace_id": "e" * 32,
     "number": 0,
     "envelope_id": 999,
     "feedback_id": 999,

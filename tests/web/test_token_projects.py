@@ -21,6 +21,7 @@ from app.accounts.tokens import TokenError
 from app.alerts.tables import alert_rules, notices
 from app.events.tables import envelopes, events
 from app.issues.tables import feedback, grouping_rules, issues
+from app.monitors.tables import monitors
 from app.projects import create_project
 from app.projects.tables import projects
 from app.protocol.envelope import Envelope, Item
@@ -67,6 +68,7 @@ class Objects(NamedTuple):
     alert_rule_id: int
     notice_id: int
     public_key: str
+    slug: str
 
 
 def bodies(of: Objects) -> dict[str, Any]:
@@ -113,6 +115,9 @@ def bodies(of: Objects) -> dict[str, Any]:
         "POST /api/projects/<int:project_id>/keys": {},
         "DELETE /api/projects/<int:project_id>/keys/<public_key>": None,
         "DELETE /api/projects/<int:project_id>": None,
+        "POST /api/monitors": {"project_id": of.project_id, "slug": "nightly"},
+        "PATCH /api/monitors/<slug>": {"name": "Taken over"},
+        "DELETE /api/monitors/<slug>": None,
     }
 
 
@@ -151,6 +156,9 @@ def made(app: Flask, project_id: int, marker: str) -> Objects:
     client = app.test_client()
     rule = {"project_id": project_id, "kind": "ignore", "text": f"message:{marker}-x"}
     alert = {"project_id": project_id, "kind": "new_issue", "name": marker}
+    slug = f"job-{project_id}"
+    monitor = {"project_id": project_id, "slug": slug, "name": marker}
+    client.post("/api/monitors", json=monitor)
     made_rule = client.post("/api/rules", json=rule).json
     made_alert = client.post("/api/alerts/rules", json=alert).json
     notice = {"uid": uuid.uuid4().hex, "project_id": project_id, "kind": "new_issue"}
@@ -178,6 +186,7 @@ def made(app: Flask, project_id: int, marker: str) -> Objects:
         made_alert["id"],
         notice_id,
         key,
+        slug,
     )
 
 
@@ -208,6 +217,7 @@ def bodies_of(method: str, rule: str, of: Objects) -> list[Any]:
 def rows(app: Flask, project_id: int) -> str:
     """Return what a project has, to see whether anything changed."""
     tables = (issues, events, envelopes, feedback, releases, grouping_rules, alert_rules, notices)
+    tables += (monitors,)
     with parts_of(app).store.read() as conn:
         found = [
             sorted(map(str, conn.execute(select(table).where(table.c.project_id == project_id))))
@@ -232,7 +242,7 @@ def test_token_of_a_project_gets_nothing_of_another(
         path = path_of(rule, foreign)
         for body in bodies_of(method, rule, foreign):
             for query in ("", f"?project_id={FOREIGN}", f"?project_id={OWN}&project_id={FOREIGN}"):
-                if method != "GET" and query:
+                if method != "GET" and query and "<slug>" not in rule:
                     continue
                 answer = client.open(path + query, method=method, json=body, buffered=True)
                 is_own = query.startswith(f"?project_id={OWN}") and "<" not in rule
@@ -274,7 +284,8 @@ def test_token_of_a_project_reads_and_changes_its_own(
         if name == "DELETE /api/projects/<int:project_id>" or method == "DELETE":
             continue
         for body in bodies_of(method, rule, own):
-            query = f"?project_id={OWN}" if method == "GET" and "<" not in rule else ""
+            is_list = method == "GET" and "<" not in rule
+            query = f"?project_id={OWN}" if is_list or "<slug>" in rule else ""
             if name in OPEN:
                 query = ""
             answer = client.open(path + query, method=method, json=body, buffered=True)

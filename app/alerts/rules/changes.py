@@ -12,7 +12,7 @@ from app.alerts.errors import AlertError
 from app.alerts.rules.inputs import AlertRuleInput, checked
 from app.alerts.rules.kind import KINDS, Preset, RuleKind
 from app.alerts.rules.stored import AlertRule, find_rule
-from app.alerts.tables import alert_rule_states, alert_rules, held_issues
+from app.alerts.tables import alert_rule_states, alert_rules, held_issues, noticed_monitors
 from app.projects import OWN_PROJECT_ID, projects
 from app.store import Store, utc_now
 from app.store import insert as insert_or_not
@@ -103,6 +103,7 @@ def _forget(conn: Connection, rule_id: int) -> None:
     quiet = update(alert_rule_states).where(columns.rule_id == rule_id)
     conn.execute(quiet.values(held=0, state="unknown"))
     conn.execute(delete(held_issues).where(held_issues.c.rule_id == rule_id))
+    conn.execute(delete(noticed_monitors).where(noticed_monitors.c.rule_id == rule_id))
 
 
 def remove_rule(conn: Connection, rule: AlertRule) -> None:

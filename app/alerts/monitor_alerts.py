@@ -1,0 +1,134 @@
+"""Alerts about monitors: one when a monitor fails in an environment, one when it is ok again.
+
+A transaction compares the monitors that are failing with those that each rule named, raises the
+notifications and notes them. So even after a crash no notification is missing or raised twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from app.alerts.channels.stored import Channel, chosen, list_channels
+from app.alerts.messages import RESOLVED
+from app.alerts.notifications import Draft, add_notification
+from app.alerts.rules.stored import Watch, watches
+from app.alerts.tables import noticed_monitors
+from app.monitors.queries import failing_states, states_by_id
+from app.store import Store, facts, replaced, upsert
+
+KIND = "monitor"
+# The most notifications of one run; the next run raises the others.
+MAX_AT_ONCE = 20
+# What happened, for the title.
+WORDS = {"missed": "missed its run", "timeout": "timed out", "error": "failed"}
+
+
+def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
+    """Raise the notifications that are due and return their number.
+
+    :raise StoreError: the store does not answer.
+    """
+    with store.read() as conn:  # Usually there is nothing to do, so read before writing.
+        if not any(_due(conn, now)):
+            return 0
+    with store.write() as conn:
+        fails, ends = _due(conn, now)
+        channels = list_channels(conn) if fails or ends else []
+        for rule, state in fails[:MAX_AT_ONCE]:
+            _raise(conn, rule, _failure(rule, state), state.id, channels, now)
+            row = {"rule_id": rule.id, "state_id": state.id, "at": now, "is_open": True}
+            conn.execute(upsert(conn, noticed_monitors, at=replaced, is_open=replaced), row)
+        for rule, state in ends[:MAX_AT_ONCE]:
+            _raise(conn, rule, _end(rule, state), state.id, channels, now)
+            _close(conn, rule, state)
+    return min(len(fails), MAX_AT_ONCE) + min(len(ends), MAX_AT_ONCE)
+
+
+def _due(
+    conn: Connection, now: datetime
+) -> tuple[list[tuple[Watch, Row[Any]]], list[tuple[Watch, Row[Any]]]]:
+    """Return what each rule has to say: which monitors are failing, and which are no more."""
+    failing = failing_states(conn)
+    named = conn.execute(select(noticed_monitors)).all() if failing or _has_open(conn) else []
+    if not failing and not named:
+        return [], []
+    rules = [rule for rule in watches(conn) if rule.kind == KIND]
+    known = {(row.rule_id, row.state_id): row for row in named}
+    fails = [
+        (rule, state)
+        for rule in rules
+        for state in failing
+        if _is_about(rule, state) and _may_say(rule, known.get((rule.id, state.id)), now)
+    ]
+    return fails, _ends(conn, rules, failing, [row for row in named if row.is_open])
+
+
+def _ends(
+    conn: Connection, rules: Iterable[Watch], failing: Sequence[Row[Any]], named: Sequence[Row[Any]]
+) -> list[tuple[Watch, Row[Any]]]:
+    still = {state.id for state in failing}
+    over = [row for row in named if row.state_id not in still]
+    states = states_by_id(conn, [row.state_id for row in over]) if over else {}
+    ended = [(row.rule_id, states[row.state_id]) for row in over if row.state_id in states]
+    return [
+        (rule, state)
+        for rule in rules
+        for rule_id, state in ended
+        if rule.id == rule_id and rule.project_id == state.project_id
+    ]
+
+
+def _has_open(conn: Connection) -> bool:
+    some = select(noticed_monitors.c.rule_id).where(noticed_monitors.c.is_open.is_(True)).limit(1)
+    return conn.execute(some).first() is not None
+
+
+def _is_about(rule: Watch, state: Row[Any]) -> bool:
+    is_its = rule.project_id == state.project_id
+    return is_its and rule.matches("environment", state.environment)
+
+
+def _may_say(rule: Watch, named: Row[Any] | None, now: datetime) -> bool:
+    return named is None or (not named.is_open and named.at <= now - rule.cooldown)
+
+
+def _failure(rule: Watch, state: Row[Any]) -> Draft:
+    name, where = state.name or state.slug, state.environment
+    title = f"Monitor {name} {WORDS[state.status]} ({where})"
+    text = f"{rule.title}: the job {name} {WORDS[state.status]} in {where}"
+    if state.failures > 1:
+        text += f", {state.failures:,} failed runs in a row"
+    since = f"Failing since {state.since:%Y-%m-%d %H:%M} UTC." if state.since else ""
+    return Draft(KIND, title, f"{text}. {since}".strip(), project_id=state.project_id)
+
+
+def _end(rule: Watch, state: Row[Any]) -> Draft:
+    name, where = state.name or state.slug, state.environment
+    verb = "is paused" if state.paused else "is ok again" if state.status == "ok" else "starts anew"
+    title = f"Monitor {name} {verb} ({where})"
+    text = f"{rule.title}: the job {name} {verb} in {where}."
+    return Draft(RESOLVED, title, text, project_id=state.project_id)
+
+
+def _raise(
+    conn: Connection,
+    rule: Watch,
+    draft: Draft,
+    state_id: int,
+    channels: Iterable[Channel],
+    now: datetime,
+) -> None:
+    instance = conn.scalar(select(facts.c.value).where(facts.c.name == "instance_id"))
+    incident = f"devenviro-{str(instance)[:12]}-monitor-{state_id}"
+    draft = Draft(**vars(draft) | {"incident": incident})
+    add_notification(conn, draft, chosen(channels, rule.channel_ids), now, rule_id=rule.id)
+
+
+def _close(conn: Connection, rule: Watch, state: Row[Any]) -> None:
+    columns = noticed_monitors.c
+    named = columns.rule_id == rule.id, columns.state_id == state.id
+    conn.execute(update(noticed_monitors).where(*named).values(is_open=False))

@@ -1,0 +1,96 @@
+"""Monitors that people make and change, on a page or by API.
+
+Who wins: what a person set here stays until a person gives it back (``managed_by`` ``sdk``). A
+check-in of a monitor that is managed here changes nothing of what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select
+
+from app.accounts import audit
+from app.inputs import Conflict
+from app.monitors.recording import MAX_MONITORS, change_expectation
+from app.monitors.settings import MonitorError, MonitorSettings, checked_columns, schedule_of
+from app.monitors.tables import monitors
+from app.projects import projects
+
+
+def add_monitor(
+    conn: Connection,
+    project_id: int,
+    slug: str,
+    settings: MonitorSettings,
+    created_by: str | None,
+    now: datetime,
+) -> Row[Any]:
+    """Store a monitor and return its row. Its first run is expected after its first check-in.
+
+    :raise MonitorError: a field is not valid, there is no such project, or it has too many.
+    :raise Conflict: the project has a monitor with this slug.
+    """
+    columns = monitors.c
+    known = select(projects.c.id).where(
+        projects.c.id == project_id, projects.c.deleted_at.is_(None)
+    )
+    if conn.execute(known).first() is None:
+        raise MonitorError("there is no such project", "project_id")
+    of_project = columns.project_id == project_id
+    if conn.execute(select(columns.id).where(of_project, columns.slug == slug)).first():
+        raise Conflict("the project has a monitor with this slug", "slug")
+    if (conn.scalar(select(func.count()).where(of_project)) or 0) >= MAX_MONITORS:
+        raise MonitorError(f"a project has at most {MAX_MONITORS} monitors", "slug")
+    values = checked_columns(settings.model_dump()) | {
+        "project_id": project_id,
+        "slug": slug,
+        "managed_by": "person",
+        "created_at": now,
+        "created_by": created_by,
+    }
+    row = conn.execute(insert(monitors).values(values).returning(monitors)).one()
+    audit.note(conn, "monitor_added", f"monitor {row.slug} of project {project_id}")
+    return row
+
+
+def change_monitor(
+    conn: Connection, row: Row[Any], given: Mapping[str, Any], now: datetime
+) -> Row[Any]:
+    """Change a monitor and return its row.
+
+    :param given: any fields of :class:`MonitorSettings`, ``paused`` and ``managed_by``. A field of
+        the former makes it managed here, except its name.
+    :raise MonitorError: a field is not valid.
+    """
+    if not given:
+        return row
+    schedule = schedule_of(row)
+    before = {
+        name: getattr(row, name) for name in MonitorSettings.model_fields if name in row._fields
+    }
+    before["schedule"] = schedule and {
+        "type": schedule.type,
+        "value": schedule.value,
+        "unit": schedule.unit,
+    }
+    fields = {name: value for name, value in given.items() if name in before}
+    values = checked_columns(before | fields)
+    if fields.keys() - {"name"}:
+        values |= {"managed_by": "person", "config_error": None}
+    values |= {name: given[name] for name in ("paused", "managed_by") if name in given}
+    audit.note(
+        conn,
+        "monitor_changed",
+        f"monitor {row.slug} of project {row.project_id}",
+        ", ".join(sorted(given)),
+    )
+    return change_expectation(conn, row, values, now)
+
+
+def remove_monitor(conn: Connection, row: Row[Any]) -> None:
+    """Delete a monitor with its runs. Another check-in makes it again."""
+    conn.execute(delete(monitors).where(monitors.c.id == row.id))
+    audit.note(conn, "monitor_deleted", f"monitor {row.slug} of project {row.project_id}")

@@ -1,0 +1,201 @@
+"""Monitors and their runs, read for pages, the API and alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, union_all
+
+from app.monitors.machine import FAILING, is_late
+from app.monitors.schedule import Schedule
+from app.monitors.settings import schedule_of
+from app.monitors.tables import check_ins, monitor_states, monitors
+
+# The most states of one query: SQLite joins at most 500 queries.
+MAX_STATES = 400
+# The environment with the worst status decides what a monitor shows. From best to worst.
+_WORST = ("waiting", "ok", "late", "missed", "timeout", "error")
+
+
+@dataclass(frozen=True)
+class EnvironmentState:
+    """A monitor in an environment.
+
+    :param status: ``waiting``, ``ok``, ``late``, ``missed``, ``timeout``, ``error`` or ``paused``.
+    :param next_expected: when the next run is expected, or since when it is late.
+    """
+
+    id: int
+    environment: str
+    status: str
+    next_expected: datetime | None
+    last_checkin: datetime | None
+    since: datetime | None
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """A monitor. Its status is that of its worst environment.
+
+    :param next_expected: the earliest of its environments.
+    """
+
+    row: Row[Any]
+    environments: tuple[EnvironmentState, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+    @property
+    def title(self) -> str:
+        """Its name, or its slug if it has none."""
+        return str(self.row.name or self.row.slug)
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """Its schedule."""
+        return schedule_of(self.row)
+
+    @property
+    def status(self) -> str:
+        """The status of the worst environment."""
+        if self.row.paused:
+            return "paused"
+        return max((one.status for one in self.environments), key=_WORST.index, default="waiting")
+
+    @property
+    def next_expected(self) -> datetime | None:
+        """When the next run is expected."""
+        times = [one.next_expected for one in self.environments if one.next_expected]
+        return min(times, default=None)
+
+    @property
+    def last_checkin(self) -> datetime | None:
+        """When the last check-in came."""
+        times = [one.last_checkin for one in self.environments if one.last_checkin]
+        return max(times, default=None)
+
+
+def list_monitors(
+    conn: Connection,
+    now: datetime,
+    project_id: int | None = None,
+    *,
+    after: int | None = None,
+    limit: int = 50,
+) -> tuple[list[Monitor], str | None]:
+    """Return a page of monitors in the order in which they appeared, and the row id to go on after.
+
+    :param project_id: only monitors of this project.
+    """
+    columns = monitors.c
+    query = select(monitors).order_by(columns.id).limit(limit + 1)
+    if project_id is not None:
+        query = query.where(columns.project_id == project_id)
+    if after is not None:
+        query = query.where(columns.id > after)
+    rows = conn.execute(query).all()
+    page = rows[:limit]
+    following = str(page[-1].id) if len(rows) > limit else None
+    return with_states(conn, page, now), following
+
+
+def find_monitor(conn: Connection, project_id: int, slug: str, now: datetime) -> Monitor | None:
+    """Return a monitor of a project, ``None`` if there is no such monitor."""
+    row = find_row(conn, project_id, slug)
+    return with_states(conn, [row], now)[0] if row else None
+
+
+def find_row(conn: Connection, project_id: int, slug: str) -> Row[Any] | None:
+    """Return the row of a monitor."""
+    columns = monitors.c
+    query = select(monitors).where(columns.project_id == project_id, columns.slug == slug)
+    return conn.execute(query).first()
+
+
+def with_states(conn: Connection, rows: Sequence[Row[Any]], now: datetime) -> list[Monitor]:
+    """Return rows of monitors with their environments."""
+    found: dict[int, list[EnvironmentState]] = {}
+    paused = {row.id for row in rows if row.paused}
+    columns = monitor_states.c
+    query = select(monitor_states).where(columns.monitor_id.in_([row.id for row in rows]))
+    for state in conn.execute(query.order_by(columns.environment, columns.id)):
+        is_paused = state.monitor_id in paused
+        found.setdefault(state.monitor_id, []).append(_environment(state, now, is_paused))
+    return [Monitor(row, tuple(found.get(row.id, ()))) for row in rows]
+
+
+def _environment(state: Row[Any], now: datetime, is_paused: bool) -> EnvironmentState:
+    late = is_late(state.status, state.expected_at, now)
+    status = "paused" if is_paused else "late" if late else state.status
+    return EnvironmentState(
+        state.id,
+        state.environment,
+        status,
+        None if is_paused else state.expected_at,
+        state.last_check_in_at,
+        state.since,
+    )
+
+
+def runs_of(
+    conn: Connection, state_ids: Sequence[int], *, before: int | None = None, limit: int = 50
+) -> list[Row[Any]]:
+    """Return runs of states with their ``environment``, the newest first, up to ``limit``.
+
+    :param before: only runs with smaller ids.
+    """
+    if not state_ids:
+        return []
+    newest = _newest(state_ids, limit, before)
+    query = select(newest, monitor_states.c.environment).join(
+        monitor_states, monitor_states.c.id == newest.c.state_id
+    )
+    return list(conn.execute(query.order_by(newest.c.id.desc()).limit(limit)))
+
+
+def latest_runs(
+    conn: Connection, state_ids: Sequence[int], limit: int
+) -> dict[int, list[Row[Any]]]:
+    """Return the latest runs of each of some states, the oldest first. Of too many states, none."""
+    found: dict[int, list[Row[Any]]] = {}
+    some = state_ids[:MAX_STATES]
+    for row in conn.execute(select(_newest(some, limit)).order_by("id")) if some else ():
+        found.setdefault(row.state_id, []).append(row)
+    return found
+
+
+def _newest(state_ids: Sequence[int], limit: int, before: int | None = None) -> Any:
+    """Return a subquery with the newest runs of each state, each read along an index."""
+    columns = check_ins.c
+    parts = []
+    for state_id in state_ids[:MAX_STATES]:
+        part = select(check_ins).where(columns.state_id == state_id)
+        if before is not None:
+            part = part.where(columns.id < before)
+        some = part.order_by(columns.id.desc()).limit(limit).subquery()
+        parts.append(select(some))
+    return union_all(*parts).subquery("newest")
+
+
+def failing_states(conn: Connection) -> list[Row[Any]]:
+    """Return the environments whose monitor is failing, with their monitor."""
+    columns = monitor_states.c
+    query = _with_monitor().where(columns.status.in_(FAILING), monitors.c.paused.is_(False))
+    return list(conn.execute(query.order_by(columns.id)))
+
+
+def states_by_id(conn: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Return states with their monitor, by id."""
+    query = _with_monitor().where(monitor_states.c.id.in_(list(ids)))
+    return {row.id: row for row in conn.execute(query)}
+
+
+def _with_monitor() -> Any:
+    columns, of = monitor_states.c, monitors.c
+    names = of.project_id, of.slug, of.name, of.paused, of.failure_issue_threshold
+    chosen = columns.id, columns.environment, columns.status, columns.failures, columns.since
+    return select(*chosen, columns.expected_at, *names).join(monitors, of.id == columns.monitor_id)

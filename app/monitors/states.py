@@ -1,0 +1,75 @@
+"""States and their open runs as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app.monitors.machine import Expectation, Run, State, due_at
+from app.monitors.tables import check_ins, monitor_states
+
+# The columns of a run and of a state.
+_RUN = tuple(Run.__dataclass_fields__)
+_STATE = ("status", "failures", "successes", "expected_at", "last_check_in_at", "since")
+
+
+def read_state(conn: Connection, row: Row[Any]) -> State:
+    """Return a state with its open runs.
+
+    :param row: of ``monitor_states``.
+    """
+    columns = check_ins.c
+    is_open = columns.state_id == row.id, columns.status == "in_progress"
+    found = conn.execute(select(check_ins).where(*is_open).order_by(columns.at, columns.id))
+    values = {name: getattr(row, name) for name in _STATE}
+    return State(**values, open=[run_of(run) for run in found])
+
+
+def find_run(conn: Connection, state_id: int, state: State, check_in_id: str | None) -> Run | None:
+    """Return the run with the id of a check-in; an open one is that of the state."""
+    if check_in_id is None:
+        return None
+    for run in state.open:
+        if run.check_in_id == check_in_id:
+            return run
+    columns = check_ins.c
+    named = columns.state_id == state_id, columns.check_in_id == check_in_id
+    row = conn.execute(select(check_ins).where(*named)).first()
+    return run_of(row) if row else None
+
+
+def write_state(
+    conn: Connection,
+    state_id: int,
+    state: State,
+    wanted: Expectation,
+    changed: Iterable[Run],
+    **others: Any,
+) -> None:
+    """Write a state and the runs that changed.
+
+    :param others: further columns of the state.
+    """
+    values = {name: getattr(state, name) for name in _STATE} | others
+    values["due_at"] = due_at(state, wanted)
+    conn.execute(update(monitor_states).where(monitor_states.c.id == state_id).values(values))
+    for run in changed:
+        columns = {name: getattr(run, name) for name in _RUN if name != "id"}
+        if run.id is None:
+            statement = insert(check_ins).values(state_id=state_id, **columns)
+            run.id = conn.execute(statement.returning(check_ins.c.id)).scalar_one()
+        else:
+            conn.execute(update(check_ins).where(check_ins.c.id == run.id).values(columns))
+
+
+def run_of(row: Row[Any]) -> Run:
+    """Return a row of ``check_ins`` as a run."""
+    return Run(**{name: getattr(row, name) for name in _RUN})
+
+
+def minute_of(moment: datetime) -> int:
+    """Return the number of a minute, for the bound of new runs."""
+    return int(moment.timestamp()) // 60

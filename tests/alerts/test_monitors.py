@@ -1,0 +1,122 @@
+"""Alerts about monitors: one when a job fails, one when it is ok again, whoever evaluates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select, update
+
+from app.alerts.tables import notices
+from app.monitors.tables import monitor_watch
+from tests.alert_steps import add_rule, evaluate, only, rule_now, titles
+from tests.conftest import parts_of
+from tests.monitors.steps import CONFIG, check_in, send, watch
+
+NOON = datetime(2026, 11, 25, 12, 0, 1, tzinfo=UTC)
+HOURLY = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+def later(
+    app: Flask, clock: time_machine.Traveller, time: timedelta, *, away: bool = False
+) -> None:
+    """Let time pass while the worker looked, and evaluate."""
+    clock.shift(time)
+    if not away:
+        with parts_of(app).store.write() as conn:
+            conn.execute(update(monitor_watch).values(at=datetime.now(UTC)))
+    watch(app)
+    evaluate(app)
+    evaluate(app)
+
+
+def test_missed_and_recovered_are_told_once(app: Flask, clock: time_machine.Traveller) -> None:
+    rule = only(app, "monitor")
+    send(app, check_in(monitor_config=HOURLY))
+    later(app, clock, HOUR + 4 * MINUTE)
+    assert titles(app) == []
+    later(app, clock, 2 * MINUTE)
+    assert titles(app) == ["Monitor nightly missed its run (production)"]
+    assert rule_now(app, rule).state == "firing"
+    later(app, clock, 5 * HOUR)
+    assert len(titles(app)) == 1
+    send(app, check_in())
+    later(app, clock, MINUTE)
+    assert titles(app)[1:] == ["Monitor nightly is ok again (production)"]
+    assert rule_now(app, rule).state == "ok"
+    with parts_of(app).store.read() as conn:
+        first, second = conn.execute(select(notices.c.kind, notices.c.incident)).all()
+    assert (first.kind, second.kind) == ("monitor", "resolved")
+    assert first.incident == second.incident
+
+
+def test_timeout_and_failure_have_their_words_and_thresholds(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    patient = HOURLY | {"failure_issue_threshold": 2, "recovery_threshold": 2}
+    send(app, check_in("slow", "in_progress", monitor_config=HOURLY))
+    for number, status in enumerate(["error", "error", "ok", "ok"]):
+        send(app, check_in("patient", status, monitor_config=patient))
+        later(app, clock, MINUTE)
+        assert len(titles(app)) == (0, 1, 1, 2)[number]
+    later(app, clock, 30 * MINUTE)
+    assert titles(app) == [
+        "Monitor patient failed (production)",
+        "Monitor patient is ok again (production)",
+        "Monitor slow timed out (production)",
+    ]
+
+
+def test_each_monitor_and_environment_has_its_own_cool_down(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor", cooldown_minutes=30, filters={"environment": "live*"})
+    for status in ("error", "ok", "error"):
+        for environment in ("live", "live-2", "test"):
+            send(app, check_in(status=status, environment=environment))
+        later(app, clock, MINUTE)
+    assert [title.split("(")[1] for title in titles(app)] == ["live)", "live-2)"] * 2
+    later(app, clock, 30 * MINUTE)
+    assert len(titles(app)) == 6
+
+
+def test_outage_of_this_service_raises_nothing(app: Flask, clock: time_machine.Traveller) -> None:
+    only(app, "monitor")
+    send(app, *[check_in(f"job-{n}", monitor_config=HOURLY) for n in range(5)])
+    later(app, clock, 9 * HOUR, away=True)
+    later(app, clock, 6 * MINUTE, away=False)
+    assert titles(app) == []
+
+
+def test_paused_monitor_ends_its_incident(
+    app: Flask, client: FlaskClient, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    send(app, check_in(status="error"))
+    later(app, clock, MINUTE)
+    client.patch("/api/monitors/nightly?project_id=1", json={"paused": True})
+    later(app, clock, MINUTE)
+    assert titles(app)[1:] == ["Monitor nightly is paused (production)"]
+
+
+def test_many_failures_at_once_come_in_portions_and_each_once(
+    app: Flask, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    add_rule(app, "monitor", filters={"environment": "nowhere"})
+    send(app, *[check_in(f"job-{n}", "error") for n in range(25)])
+    later(app, clock, MINUTE)
+    later(app, clock, MINUTE)
+    assert sorted(titles(app)) == sorted(f"Monitor job-{n} failed (production)" for n in range(25))

@@ -1,0 +1,333 @@
+"""Check-ins of SDKs and of curl become monitors and runs, within bounds, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sentry_sdk
+import sentry_sdk.crons
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.intake.retention import Limits, prune
+from app.monitors import expiry, recording
+from app.monitors.settings import read_slug
+from app.projects import create_project, delete_project
+from app.protocol.envelope import dump_json, parse_envelope
+from tests.conftest import parts_of
+from tests.monitors.steps import (
+    CONFIG,
+    check_in,
+    key_of,
+    monitor_of,
+    read,
+    rows,
+    runs_of,
+    send,
+    statuses,
+    watch,
+)
+from tests.traces.steps import program
+
+NIGHT = datetime(2026, 3, 27, 1, 0, 3, tzinfo=UTC)  # 02:00:03 in Berlin, two days before summer.
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def test_decorator_of_the_sdk_makes_a_monitor_with_runs(app: Flask, client: FlaskClient) -> None:
+    @sentry_sdk.monitor(monitor_slug="nightly", monitor_config=CONFIG)
+    def job(fails: bool) -> None:
+        if fails:
+            raise ZeroDivisionError("no customers")
+
+    with program(app, 1, environment="live", release="shop@1"):
+        job(False)
+        with pytest.raises(ZeroDivisionError):
+            job(True)
+    read(app)
+    monitor = monitor_of(client)
+    assert monitor["schedule"] == {"type": "crontab", "value": "0 2 * * *", "unit": None}
+    assert (monitor["timezone"], monitor["checkin_margin"]) == ("Europe/Berlin", 5)
+    assert (monitor["status"], monitor["managed_by"]) == ("error", "sdk")
+    assert [one["environment"] for one in monitor["environments"]] == ["live"]
+    good, bad = runs_of(client)
+    assert (good["status"], bad["status"], bad["release"]) == ("ok", "error", "shop@1")
+    assert 0 <= good["duration_ms"] < 60_000
+    assert len(bad["trace_id"]) == 32
+
+
+@pytest.mark.parametrize("ending", ["ok", "error"])
+def test_sentry_cli_sends_a_run_in_two_envelopes(
+    app: Flask, client: FlaskClient, ending: str
+) -> None:
+    first = {"check_in_id": "9d5ae3a9-2e1b-4f5e-b7a3-3c5f5e7d1c11", "monitor_slug": "nightly"}
+    first |= {"status": "in_progress", "environment": "production", "monitor_config": CONFIG}
+    last = {**first, "status": ending, "duration": 1.25}
+    for payload in (first, last):
+        text = dump_json(payload)
+        head = dump_json({"type": "check_in", "length": len(text)})
+        body = b"\n".join((b"{}", head, text))
+        path = f"/api/1/envelope/?sentry_key={key_of(app)}"
+        assert client.post(path, data=body).status_code == 200
+    read(app)
+    (run,) = runs_of(client)
+    assert (run["status"], run["duration_ms"]) == (ending, 1250)
+    assert run["check_in_id"] == "9d5ae3a92e1b4f5eb7a33c5f5e7d1c11"
+
+
+def test_curl_begins_and_ends_a_run_by_get_and_post(app: Flask, client: FlaskClient) -> None:
+    path = f"/api/1/cron/nightly/{key_of(app)}/"
+    begun = client.get(f"{path}?status=in_progress&environment=live")
+    assert begun.status_code == 200
+    assert client.get(f"{path}?status=ok&environment=live").json == {}
+    other = client.post(path, json={"status": "in_progress", "monitor_config": CONFIG}).json["id"]
+    client.post(f"{path}?status=error&check_in_id={other}&duration=2.5", data="output of the job")
+    read(app)
+    first, second = runs_of(client)
+    assert (first["check_in_id"], first["status"]) == (begun.json["id"], "ok")
+    assert (second["status"], second["duration_ms"]) == ("error", 2500)
+    assert monitor_of(client)["schedule"]["value"] == "0 2 * * *"
+    assert client.head(f"{path}?status=ok").status_code == 204
+    read(app)
+    assert len(runs_of(client)) == 2
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("query", "status", "cause"),
+    [
+        ("", 400, "status"),
+        ("?status=done", 400, "status"),
+        ("?status=ok&duration=long", 400, "duration"),
+        ("?status=ok&duration=-1", 400, "duration"),
+        ("?status=ok&check_in_id=7", 400, "check_in_id"),
+        (f"?status=ok&sentry_key={'b' * 32}", 403, "different"),
+    ],
+)
+def test_wrong_check_in_is_refused_and_counted(
+    app: Flask, client: FlaskClient, query: str, status: int, cause: str
+) -> None:
+    answer = client.get(f"/api/1/cron/nightly/{key_of(app)}/{query}")
+    reason = "malformed" if status == 400 else "credentials_disagree"
+    assert answer.status_code == status
+    assert cause in answer.headers["X-Sentry-Error"]
+    assert client.get(f"/api/1/cron/nightly/{'a' * 32}/?status=ok").status_code == 403
+    parts_of(app).intake.flush()
+    assert f'refused_total{{project="1",reason="{reason}"}}' in client.get("/metrics").text
+    read(app)
+    assert client.get("/api/monitors").json["monitors"] == []
+
+
+def test_missed_late_and_recovered_across_the_clock_change(app: Flask, client: FlaskClient) -> None:
+    """The run of 29 March is expected at 03:00, since 02:00 does not exist that night."""
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=CONFIG))
+        seen = []
+        for moment in (
+            NIGHT + 30 * MINUTE,
+            datetime(2026, 3, 28, 1, 0, 1, tzinfo=UTC),
+            datetime(2026, 3, 28, 1, 5, 15, tzinfo=UTC),
+            datetime(2026, 3, 29, 1, 0, 1, tzinfo=UTC),
+        ):
+            keep_watch(app, clock, moment)
+            monitor = monitor_of(client)
+            seen.append((monitor["status"], monitor["next_expected"]))
+        assert seen == [
+            ("ok", "2026-03-28T01:00:00Z"),
+            ("late", "2026-03-28T01:00:00Z"),
+            ("missed", "2026-03-29T01:00:00Z"),
+            ("missed", "2026-03-29T01:00:00Z"),
+        ]
+        send(app, check_in())
+        assert monitor_of(client)["status"] == "ok"
+        assert monitor_of(client)["next_expected"] == "2026-03-30T00:00:00Z"
+        assert statuses(client) == ["ok", "missed", "ok"]
+        assert [run["away"] for run in runs_of(client)] == [False] * 3
+
+
+def keep_watch(app: Flask, clock: time_machine.Traveller, until: datetime) -> None:
+    """Look often enough until a moment, as the worker does: here only at the end of each step."""
+    now = datetime.now(UTC)
+    while now < until:
+        now = min(until, now + timedelta(seconds=25)) if until - now < HOUR else until
+        clock.move_to(now)
+        pretend_watched(app, now)
+        watch(app)
+
+
+def pretend_watched(app: Flask, now: datetime) -> None:
+    from sqlalchemy import update
+
+    from app.monitors.tables import monitor_watch
+
+    with parts_of(app).store.write() as conn:
+        conn.execute(update(monitor_watch).values(at=now - timedelta(seconds=5)))
+
+
+def test_runs_missed_while_this_service_was_away_are_said_so(
+    app: Flask, client: FlaskClient
+) -> None:
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=hourly), check_in("other", monitor_config=hourly))
+        clock.shift(10 * HOUR)
+        send(app, check_in())  # Read before anything else looked.
+        watch(app)
+        first, away, last = runs_of(client)
+        assert (away["status"], away["away"], away["runs"]) == ("missed", True, 9)
+        assert (first["status"], last["status"]) == ("ok", "ok")
+        assert monitor_of(client)["status"] == "ok"
+        assert monitor_of(client, "other")["status"] == "late"
+        clock.shift(6 * MINUTE)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        assert monitor_of(client, "other")["status"] == "ok"
+        found = [(run["status"], run["away"], run["runs"]) for run in runs_of(client, "other")]
+        assert found == [("ok", False, 1), ("missed", True, 9), ("missed", True, 1)]
+
+
+def test_check_in_that_waits_to_be_read_is_not_missed(app: Flask, client: FlaskClient) -> None:
+    minutely = CONFIG | {"schedule": {"type": "interval", "value": 10, "unit": "minute"}}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=minutely))
+        clock.shift(9 * MINUTE)
+        path = f"/api/1/cron/nightly/{key_of(app)}/?status=ok"
+        client.get(path)
+        clock.shift(10 * MINUTE)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        read(app)
+        assert statuses(client) == ["ok", "ok"]
+
+
+def test_environments_of_a_monitor_are_apart(app: Flask, client: FlaskClient) -> None:
+    send(app, check_in(environment="live"), check_in(status="error", environment="test"))
+    monitor = monitor_of(client)
+    assert monitor["status"] == "error"
+    found = {one["environment"]: one["status"] for one in monitor["environments"]}
+    assert found == {"live": "ok", "test": "error"}
+    assert statuses(client, environment="live") == ["ok"]
+
+
+def test_check_in_that_comes_twice_counts_once(app: Flask, client: FlaskClient) -> None:
+    again = check_in(check_in_id="c" * 32)
+    send(app, again, again)
+    send(app, again)
+    assert statuses(client) == ["ok"]
+
+
+@pytest.mark.one_database
+def test_what_a_client_cannot_multiply(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "MAX_MONITORS", 3)
+    monkeypatch.setattr(recording, "MAX_ENVIRONMENTS", 2)
+    monkeypatch.setattr(recording, "MAX_OPEN_RUNS", 4)
+    with time_machine.travel(NIGHT, tick=False):
+        send(app, *[check_in(f"job-{n}", environment="x" * 900) for n in range(5)])
+        send(app, *[check_in("job-0", environment=f"e{n}") for n in range(5)])
+        send(app, *[check_in("job-1", check_in_id=f"{n + 1:032x}") for n in range(20)])
+        send(
+            app, *[check_in("job-2", "in_progress", check_in_id=f"{n + 1:032x}") for n in range(7)]
+        )
+        send(app, *[check_in("", "ok"), check_in(status="happy"), {"monitor_slug": ["x"]}])
+    assert len(client.get("/api/monitors").json["monitors"]) == 3
+    assert len(monitor_of(client, "job-0")["environments"][1]["environment"]) == 64
+    assert len(runs_of(client, "job-1")) == 1 + recording.MAX_NEW_RUNS_A_MINUTE
+    with parts_of(app).store.read() as conn:
+        found = {row.reason: row.count for row in recording.left_out(conn, [1])}
+    assert found == {"monitors": 2, "environments": 4, "rate": 8, "open": 3, "malformed": 3}
+
+
+@pytest.mark.one_database
+@pytest.mark.parametrize(
+    ("given", "slug"),
+    [
+        ("Nightly Report!", "nightly-report"),
+        ("../../etc", "etc"),
+        ("<script>alert(1)</script>", "script-alert-1-script"),
+        ("Übersicht", "ubersicht"),
+        ("x" * 5000, "x" * 50),
+        ("\x00\ud800", ""),
+        (["x"], ""),
+        (None, ""),
+    ],
+)
+def test_hostile_slug_becomes_a_plain_one(given: object, slug: str) -> None:
+    assert read_slug(given) == slug
+
+
+@pytest.mark.parametrize(
+    ("config", "field"),
+    [
+        ({"schedule": {"type": "crontab", "value": "99 * * * *"}}, "schedule"),
+        ({"schedule": {"type": "crontab", "value": "0 0 30 2 *"}}, "schedule"),
+        ({"schedule": {"type": "interval", "value": 10**30, "unit": "year"}}, "schedule"),
+        ({"schedule": "hourly"}, "schedule"),
+        ({**CONFIG, "timezone": "Mars/Base\x00" + "x" * 10_000}, "timezone"),
+        ({**CONFIG, "timezone": ["UTC"]}, "timezone"),
+    ],
+)
+def test_schedule_that_cannot_be_followed_changes_nothing_and_is_named(
+    app: Flask, client: FlaskClient, config: dict, field: str
+) -> None:
+    send(app, check_in(monitor_config=CONFIG), check_in(monitor_config=config))
+    monitor = monitor_of(client)
+    assert monitor["schedule"]["value"] == "0 2 * * *"
+    assert monitor["config_error"].startswith(f"{field}: ")
+    assert statuses(client) == ["ok", "ok"]
+    send(app, check_in(monitor_config={**CONFIG, "checkin_margin": 10**30, "max_runtime": -4}))
+    monitor = monitor_of(client)
+    assert (monitor["config_error"], monitor["checkin_margin"], monitor["max_runtime"]) == (
+        None,
+        40_320,
+        1,
+    )
+
+
+def test_old_runs_go_exactly_and_many_are_bounded(app: Flask, client: FlaskClient) -> None:
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        for name in ("old", "new"):
+            send(app, check_in(name))
+            clock.shift(30 * DAY)
+        clock.shift(timedelta(seconds=-1))
+        prune(parts_of(app).store, Limits(days=30, events=0, bytes=0))
+        assert (len(runs_of(client, "old")), len(runs_of(client, "new"))) == (0, 1)
+        clock.shift(2)
+        prune(parts_of(app).store, Limits(days=30, events=0, bytes=0))
+        assert runs_of(client, "new") == []
+        send(app, *[check_in("many", check_in_id=f"{n + 1:032x}") for n in range(6)])
+        expiry.bound_runs(parts_of(app).store, most=4)
+        assert [run["check_in_id"][-1] for run in runs_of(client, "many")] == list("3456")
+
+
+def test_removed_project_leaves_nothing(app: Flask) -> None:
+    from app.intake.removed_projects import remove_deleted_projects
+
+    parts = parts_of(app)
+    create_project(parts.store, "Shop")
+    send(app, check_in(monitor_config=CONFIG), {}, project_id=2)
+    send(app, check_in())
+    delete_project(parts.store, 2)
+    remove_deleted_projects(parts.store, parts.destinations)
+    assert len(rows(app)) == 1
+
+
+@pytest.mark.one_database
+def test_check_in_is_delivered_as_it_came(app: Flask, client: FlaskClient) -> None:
+    from sqlalchemy import select
+
+    from app.events.tables import envelopes
+    from app.protocol.packing import unpack
+
+    client.get(f"/api/1/cron/nightly/{key_of(app)}/?status=ok&environment=live&duration=3")
+    with parts_of(app).store.read() as conn:
+        (body,) = conn.scalars(select(envelopes.c.body))
+    (item,) = parse_envelope(unpack(body)).items
+    assert item.payload == {
+        "monitor_slug": "nightly",
+        "status": "ok",
+        "environment": "live",
+        "duration": 3,
+    }
