@@ -51,6 +51,7 @@ PARTS = {
     "insights": Part("insights", "what insights cost a request and an envelope"),
     "traces": Part("traces", "the page of a trace of 10,000 spans"),
     "search": Part("searching", "searches with 10,000 and with 200,000 events (4 minutes)"),
+    "logs": Part("logs", "a line of a log, and searches among a million of them (5 minutes)"),
     "similar": Part("similar", "similar issues"),
     "memories": Part("memory", "searching memories (2 minutes)"),
     "drain": Part("drain", "queued envelopes to a healthy Sentry (2 minutes)"),

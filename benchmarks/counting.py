@@ -18,7 +18,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def _round(size: int) -> dict[str, float]:
         for number in range(COMMITS):
             some = bodies[number * size : (number + 1) * size]
             batch = [
-                replace(intake._prepare(parse_envelope(body), keys[n % len(keys)]), quota=QUOTA)
+                intake.prepare(parse_envelope(body), project_id=keys[n % len(keys)], quota=QUOTA)
                 for n, body in enumerate(some, number)
             ]
             intake._commit(partial(list, batch), 5.0)

@@ -120,7 +120,6 @@ def init_app(app: Flask, login: LoginManager) -> None:
     app.jinja_env.globals["search_link"] = search_link
     app.jinja_env.globals |= {"navigation": navigation, "section_head": section_head}
     app.jinja_env.globals["searched_for"] = searched_for
-    app.jinja_env.globals["has_page"] = app.view_functions.__contains__
     app.jinja_env.globals |= {"may": access.may, "has_role": access.has_role}
     app.jinja_env.filters.update(filters.FILTERS | fragments.FRAGMENTS)
     app.jinja_env.filters |= {"event_body": event_body, "issue_rows": issue_rows}

@@ -19,6 +19,7 @@ from app.admin.navigation import PAGES
 from app.events.queries import find_event
 from app.issues.queries import find_issue
 from app.protocol.event import clean_text, parse_event_id
+from app.traces.reading import has_spans
 from app.web import access
 from app.web.current import current_store
 
@@ -67,7 +68,7 @@ def _text() -> str:
 
 
 def _by_id(conn: Connection, text: str) -> Iterator[Suggestion]:
-    """Yield the event with this id, or the issue with this number (with or without ``#``)."""
+    """Yield the event or trace with this id, or the issue with this number (also after ``#``)."""
     number = text.removeprefix("#")
     if number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS:
         issue = find_issue(conn, int(number))
@@ -79,6 +80,9 @@ def _by_id(conn: Connection, text: str) -> Iterator[Suggestion]:
     if event_id and event:
         url = url_for("admin.show_event", event_id=event_id)
         yield Suggestion("Event", f"{event_id[:8]} {event.row.title[:120]}", url)
+    if event_id and has_spans(conn, event_id):
+        url = url_for("admin.show_trace", trace_id=event_id)
+        yield Suggestion("Trace", event_id, url)
 
 
 def _pages(text: str) -> list[Suggestion]:

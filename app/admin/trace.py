@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from app.admin import bp
 from app.admin.lookups import project_names
 from app.admin.trace_facts import SpanFacts, notices_of, services_of
+from app.admin.trace_logs import logs_of
 from app.admin.trace_rows import lines_of, ticks_of
 from app.protocol.lenient import read_hex
 from app.traces.folding import fold
@@ -52,6 +53,7 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
     with current_store().read() as conn:
         trace = or_404(read_trace(conn, trace_id), UNKNOWN)
         names = project_names(conn)
+        logs = logs_of(conn, trace.trace_id, place.span_id)
     tree = make_tree(trace.spans, trace.events)
     top = None
     if place.span_id is not None:
@@ -65,7 +67,8 @@ def show_trace(trace_id: str) -> ResponseReturnValue:
         folded=folded,
         began=datetime.fromtimestamp(folded.first, UTC),
         ticks=ticks_of(folded),
-        lines=lines_of(folded, names),
+        lines=lines_of(folded, names, logs.by_span),
+        logs=logs,
         services=services_of(tree, names),
         notices=notices_of(trace, tree),
         failures=sum(node.span.failed for node in tree.nodes),

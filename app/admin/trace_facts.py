@@ -10,7 +10,7 @@ from itertools import islice
 from app.admin.filters import plural
 from app.events.values import Shown, printable, show_all
 from app.protocol.span import Kind, values_of
-from app.traces.reading import MAX_SPANS, Trace
+from app.traces.reading import Trace
 from app.traces.tree import Node, Tree
 
 # Of one span.
@@ -89,20 +89,28 @@ def notices_of(trace: Trace, tree: Tree) -> list[str]:
 def _notices(trace: Trace, tree: Tree) -> Iterator[str]:
     if trace.has_more_spans:
         shown = plural(len(trace.spans), "span")
-        yield f"The trace is larger than one page reads: {shown} of at most {MAX_SPANS:,} are here."
+        yield f"The trace is larger than one page reads: {shown} of it are shown."
     if missing := tree.count("missing"):
         yield (
-            f"{plural(missing, 'span')} with a parent that is not stored: it was not sampled, was"
-            " removed, or is on its way. What is inside a transaction stands below that one."
+            f"{_verb(missing, 'has', 'have')} a parent that is not stored: it was not sampled, it"
+            " was removed, or it has not arrived. A span inside a transaction stands below that"
+            " transaction, another one at the top."
         )
     if circles := tree.count("circle"):
-        yield f"{plural(circles, 'span')} below itself: such a circle begins at the top here."
+        yield (
+            f"The parents of spans form {plural(circles, 'circle')}. Each is opened at its first"
+            " span, which stands at the top."
+        )
     if outside := sum(node.is_outside for node in tree.nodes):
         yield (
-            f"{plural(outside, 'span')} outside of the time of the parent: the clocks of two"
+            f"{_verb(outside, 'runs', 'run')} outside of the time of the parent: the clocks of two"
             " programs differ, or work went on after the parent had ended."
         )
     if unknown := sum(node.span.ms is None for node in tree.nodes):
-        yield f"{plural(unknown, 'span')} without a plausible time, so without a bar."
+        yield f"{_verb(unknown, 'has', 'have')} no plausible time, and so no bar."
     if trace.repeated:
-        yield f"{plural(trace.repeated, 'span')} came more than once and stands here once."
+        yield f"{_verb(trace.repeated, 'is', 'are')} left out, having come before."
+
+
+def _verb(count: int, one: str, many: str) -> str:
+    return f"{plural(count, 'span')} {one if count == 1 else many}"

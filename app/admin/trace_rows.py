@@ -39,6 +39,7 @@ class Line(NamedTuple):
     :param service: the name of the project, where it differs from that of the row above.
     :param ms: the duration as people read it; ``self_ms`` empty if it does not differ.
     :param marks: what was wrong with its place in the trace.
+    :param logs: how many lines of logs the span has.
     :param is_open: whether its rows are unfolded; ``None`` if it has none.
     :param ends: how many `details` elements end after it.
     """
@@ -54,6 +55,7 @@ class Line(NamedTuple):
     marks: tuple[str, ...]
     errors: list[TraceEvent]
     more_errors: int
+    logs: int
     bar: Bar | None
     is_open: bool | None
     ends: int
@@ -68,12 +70,15 @@ class More(NamedTuple):
     ends: int
 
 
-def lines_of(folded: Folded, names: Mapping[int, str]) -> list[Line | More]:
+def lines_of(
+    folded: Folded, names: Mapping[int, str], logs: Mapping[str | None, int] | None = None
+) -> list[Line | More]:
     """Return the lines of a page, from the top down.
 
     :param names: of projects, by id.
+    :param logs: how many lines of logs each span has.
     """
-    drawing = _Drawing(folded, names)
+    drawing = _Drawing(folded, names, logs or {})
     top = folded.top
     if top is None:
         found = [line for row in folded.rows for line in drawing.lines(row, None)]
@@ -92,8 +97,10 @@ def ticks_of(folded: Folded) -> list[str]:
 class _Drawing:
     """Makes the lines of one page."""
 
-    def __init__(self, folded: Folded, names: Mapping[int, str]) -> None:
-        self._first, self._names = folded.first, names
+    def __init__(
+        self, folded: Folded, names: Mapping[int, str], logs: Mapping[str | None, int]
+    ) -> None:
+        self._first, self._names, self._logs = folded.first, names, logs
         length = folded.last - folded.first
         self._scale = WIDTH / length if length > 0 else 0.0
 
@@ -140,6 +147,7 @@ class _Drawing:
             () if row.is_group else tuple(_marks(node)),
             [] if row.is_group else node.errors[:MAX_ERRORS],
             0 if row.is_group else max(len(node.errors) - MAX_ERRORS, 0),
+            0 if row.is_group else self._logs.get(span.span_id, 0) if span.span_id else 0,
             self._bar(row),
             is_open,
             0,

@@ -126,7 +126,8 @@ class Prepared:
     quota: int | None = None
     items: Counter[str] = field(default_factory=Counter)
     losses: list[Loss] = field(default_factory=list)
-    sdk: Sdk = UNKNOWN_SDK
+    # Reads the SDK that sent it. Only reports of losses and refusals ask for it.
+    sdk: Callable[[], Sdk] = lambda: UNKNOWN_SDK
     inferred: Inferred = Inferred()
     measures: Measures = NOTHING
     feedback: list[Feedback] = field(default_factory=list)
@@ -249,7 +250,7 @@ def _within_quotas(
             taken.append(envelope)
         else:
             category = category_of_items(envelope.item_types.split(","))
-            found = Lost(REFUSED, envelope.sdk, "quota", category)
+            found = Lost(REFUSED, envelope.sdk(), "quota", category)
             lost.add(envelope.project_id, envelope.received_at.timestamp(), (found,))
     return taken
 
@@ -388,7 +389,8 @@ def _count_the_rest(conn: Connection, stored: list[Prepared], lost: Tally, now: 
         for item_type, count in one.items.items():
             items[ItemKey(one.project_id, item_type)] += count
         if one.losses:
-            found = [Lost(CLIENT, one.sdk, *loss) for loss in one.losses]
+            sdk = one.sdk()
+            found = [Lost(CLIENT, sdk, *loss) for loss in one.losses]
             lost.add(one.project_id, one.received_at.timestamp(), found)
     count_day(conn, ITEMS, items, now.date())
 

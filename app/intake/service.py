@@ -14,43 +14,28 @@ from __future__ import annotations
 
 import base64
 import logging
-import re
-import secrets
 import sys
-import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache, partial
-from typing import Any
 
 from app.delivery import accounting
 from app.delivery.destinations import Destinations
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Accepted, Prepared, Remembered, commit_batch, see_releases
 from app.intake.emergency import EmergencyFolder, Waiting
+from app.intake.preparing import Preparer
 from app.intake.store_bound import StoreBound
-from app.issues.grouping import group, group_v1
 from app.issues.rulebook import RuleBook
 from app.projects import OWN_PROJECT_ID
 from app.projects.quotas import refusal_counter
-from app.protocol.caller import Caller, infer
-from app.protocol.client_clock import Correction, correct_times
-from app.protocol.client_report import read_losses
-from app.protocol.envelope import Envelope, parse_envelope, serialize_envelope
-from app.protocol.event import Event, parse_event_id, read_event
-from app.protocol.feedback import is_feedback, read_feedback
-from app.protocol.measures import read_measures, with_timings
-from app.protocol.packing import pack
-from app.protocol.scrub import Finding, Scrubber
-from app.protocol.scrubbing.budget import WorkBudget
-from app.protocol.scrubbing.envelopes import Attachments, scrub_envelope
+from app.protocol.caller import Caller
+from app.protocol.envelope import Envelope
+from app.protocol.scrub import Scrubber
+from app.protocol.scrubbing.envelopes import Attachments
 from app.protocol.sdk_name import read_sdk
 from app.protocol.transaction import Timing
-from app.stats.item_counts import count_types
 from app.stats.losses import REFUSED, UNREAD, Lost, WaitingLosses, tally_of
 from app.stats.months import category_of_items
 from app.stats.observations import Observations
@@ -67,9 +52,6 @@ CAPTURE_WAIT_S = 0.25
 # How many transactions, sessions, logs and metrics of the application may wait in memory; about ten
 # seconds of a busy process. Further ones are counted and dropped. Errors are never dropped.
 BUFFER_LIMIT = 1000
-
-# Item types are stored in one column, separated by commas. No item type has these characters.
-_NO_TYPE_CHARACTER = re.compile(r"[^\w.-]", re.ASCII)
 
 
 class Intake:
@@ -101,17 +83,15 @@ class Intake:
         self.stored: Callable[[], object] = lambda: None
         self.scrubber = scrubber
         self.bound = bound or StoreBound(store, 0)
-        self.rules = RuleBook(store)
-        # Most envelopes come from a few servers, and the settings do not change.
-        self._keeps_address = lru_cache(maxsize=1024)(partial(_keeps_address, scrubber))
         self._reraise = reraise
-        self._attachments: Attachments = attachments
         self._committer: GroupCommit[Prepared, Accepted] = GroupCommit(self._commit)
         self._buffer: Buffer[Envelope] = Buffer(
             self._store_offered, self._settle, limit=BUFFER_LIMIT, name="tracker-buffer"
         )
         # Counts that could not be written when they happened. The next commit writes them.
         self._owed = accounting.Tally()
+        self.rules = RuleBook(store)
+        self._preparer = Preparer(scrubber, self.rules, attachments, self._owed.count)
         self._refused = WaitingLosses()
         self._observed = Observations(OWN_PROJECT_ID)
         self._remembered = Remembered(max_new_issues)
@@ -167,20 +147,15 @@ class Intake:
         :param received_at: by default now. Other parameters: :meth:`accept`.
         """
         with recording():
-            caller = caller or Caller()
-            sdk = read_sdk(envelope, caller)
-            may_keep = caller.address is not None and self._keeps_address(caller.address)
-            inferred = infer(envelope, caller, may_keep_address=may_keep or not caller.address)
-            known: dict[str, Any] = {
-                "via": via,
-                "quota": quota,
-                "sdk": sdk,
-                "inferred": inferred,
-            }
-            known["received_at"] = received_at
-            prepared = self._prepare(envelope, project_id, uid=uid, **known)
-            measures = with_timings(prepared.measures, envelope)
-            return replace(prepared, measures=measures) if measures.timings else prepared
+            return self._preparer.of_client(
+                envelope,
+                project_id,
+                caller or Caller(),
+                via=via,
+                quota=quota,
+                uid=uid,
+                received_at=received_at,
+            )
 
     def store_all(self, batch: list[Prepared], timeout_s: float) -> list[Accepted | Exception]:
         """Store prepared envelopes and return when all are on the disk, or are refused.
@@ -200,7 +175,7 @@ class Intake:
             if already:
                 self._owed.count("recursions")
                 return
-            prepared = self._prepare(envelope, OWN_PROJECT_ID, known_secrets)
+            prepared = self._preparer.of_application(envelope, known_secrets)
             try:
                 if self.store.is_held_here:
                     raise StoreBusy("the store is busy: the code that failed holds it itself")
@@ -292,7 +267,7 @@ class Intake:
 
     def _recover_one(self, waiting: Waiting) -> int:
         try:
-            restored = self._restored(waiting)
+            restored = self._preparer.restored(waiting)
             self._commit(lambda: [restored], timeout_s=5.0)
         except StoreError:
             raise
@@ -326,81 +301,6 @@ class Intake:
             except StoreError:
                 self.count_refusal("store_full", project_id, envelope, caller)
                 raise
-
-    # ---- preparing ------------------------------------------------------------------------------
-
-    def _prepare(
-        self,
-        envelope: Envelope,
-        project_id: int,
-        known_secrets: frozenset[str] = frozenset(),
-        *,
-        uid: str | None = None,
-        received_at: datetime | None = None,
-        **known: Any,
-    ) -> Prepared:
-        """Scrub, read and group an envelope.
-
-        :param known: fields of the result that are known before.
-        """
-        received_at, started = received_at or utc_now(), time.perf_counter()
-        findings = self._scrub(envelope, known_secrets)
-        scrub_ms = (time.perf_counter() - started) * 1000
-        known |= {"uid": uid or secrets.token_hex(16), "scrub_ms": scrub_ms}
-        known["correction"] = correct_times(envelope, received_at)
-        return self._prepared(project_id, received_at, envelope, findings, **known)
-
-    def _scrub(self, envelope: Envelope, known: frozenset[str]) -> list[Finding]:
-        budget = WorkBudget()
-        findings = scrub_envelope(
-            envelope, self.scrubber, known, attachments=self._attachments, budget=budget
-        )
-        if budget.is_exceeded:
-            self._owed.count("scrub_budget_exceeded")
-        return findings
-
-    def _prepared(
-        self,
-        project_id: int,
-        received_at: datetime,
-        envelope: Envelope,
-        findings: list[Finding],
-        *,
-        correction: Correction | None = None,
-        **known: Any,
-    ) -> Prepared:
-        event = _read(envelope, received_at)
-        event_id = event.event_id if event else parse_event_id(envelope.headers.get("event_id"))
-        body = serialize_envelope(envelope)
-        rules = self.rules.rules_of(project_id) if event else ()
-        return Prepared(
-            project_id=project_id,
-            received_at=received_at,
-            item_types=_types_of(envelope),
-            items=count_types(envelope.item_types),
-            losses=read_losses(envelope),
-            feedback=read_feedback(envelope),
-            packed=pack(body),
-            size_bytes=len(body),
-            event_id=event_id,
-            event=event,
-            grouping=group(event, rules) if event else None,
-            older=partial(group_v1, event, rules) if event else None,
-            findings=findings,
-            measures=read_measures(envelope),
-            correction=correction if event else None,
-            **known,
-        )
-
-    def _restored(self, waiting: Waiting) -> Prepared:
-        # It was scrubbed before it was written. A second pass would only lose the scrubbing report.
-        return self._prepared(
-            waiting.project_id,
-            waiting.received_at,
-            parse_envelope(waiting.body),
-            [Finding(**finding) for finding in waiting.scrubbed],
-            uid=waiting.uid,
-        )
 
     # ---- committing -----------------------------------------------------------------------------
 
@@ -455,7 +355,7 @@ class Intake:
 
     def _prepare_offered(self, envelope: Envelope) -> Prepared | None:
         with self._guarded("read an envelope"):
-            return self._prepare(envelope, OWN_PROJECT_ID)
+            return self._preparer.of_application(envelope)
         return None
 
     @contextmanager
@@ -467,28 +367,3 @@ class Intake:
             log.exception("the tracker failed to %s", doing)
             if self._reraise:
                 raise
-
-
-def _keeps_address(scrubber: Scrubber, address: str) -> bool:
-    """Return whether the settings keep a user's IP address in an event."""
-    user = {"user": {"ip_address": address}}
-    return bool(scrubber.scrub(user)[0] == user)
-
-
-def _types_of(envelope: Envelope) -> str:
-    """Return the item types of an envelope, each once, as the column of item types stores them."""
-    names = (_NO_TYPE_CHARACTER.sub("_", name)[:40] for name in envelope.item_types)
-    return ",".join(list(dict.fromkeys(names))[:12])
-
-
-def _read(envelope: Envelope, received_at: datetime) -> Event | None:
-    item = envelope.event()
-    if item is None or is_feedback(item):
-        return None
-    event_id = (
-        parse_event_id(envelope.headers.get("event_id"))
-        or parse_event_id(item.payload.get("event_id"))
-        or uuid.uuid4().hex
-    )
-    sdk = envelope.headers.get("sdk")
-    return read_event(item.payload, event_id=event_id, received_at=received_at, sdk=sdk)

@@ -8,7 +8,7 @@ What is looked at is bounded: the newest events, and the tags of the issues that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, desc, func, select
@@ -77,14 +77,28 @@ def complete(
     :param project_id: only values of this project.
     :param for_events: without the keys that only issues have.
     """
+    return completions_of(
+        word,
+        lambda name: _keys(conn, name, project_id, for_events),
+        lambda key, part: _terms(key, part, lambda: _values(conn, key, project_id)),
+    )
+
+
+def completions_of(
+    word: str,
+    keys: Callable[[str], list[Completion]],
+    terms: Callable[[str, str], list[Completion]],
+) -> list[Completion]:
+    """Return the completions of a word: of a key, or of the value of a key.
+
+    :param keys: returns those of the beginning of a key.
+    :param terms: returns those of a key and the beginning of a value.
+    """
     sign = "!" if word.startswith("!") else ""
     name, colon, part = word.removeprefix(sign).partition(":")
     if len(word) > MAX_WORD or (colon and not name):
         return []
-    if not colon:
-        found = _keys(conn, name, project_id, for_events)
-    else:
-        found = _terms(conn, known_key(name) or name, part, project_id)
+    found = terms(known_key(name) or name, part) if colon else keys(name)
     return [one._replace(text=f"{sign}{one.text}") for one in found[:MAX_COMPLETIONS]]
 
 
@@ -92,24 +106,32 @@ def _keys(
     conn: Connection, part: str, project_id: int | None, for_events: bool
 ) -> list[Completion]:
     known = EVENT_KEYS if for_events else (*ISSUE_KEYS, *EVENT_KEYS)
-    names = _fitting(part, [*known, *_tags(conn, project_id)])
+    names = fitting(part, [*known, *_tags(conn, project_id)])
     notes = dict.fromkeys(known, "") | NOTES
     return [Completion(f"{name}:", notes.get(name, "tag")) for name in names]
 
 
-def _terms(conn: Connection, key: str, part: str, project_id: int | None) -> list[Completion]:
+def _terms(key: str, part: str, values: Callable[[], list[str]]) -> list[Completion]:
+    return terms_of(key, part, _FIXED.get(key, ()), values)
+
+
+def terms_of(
+    key: str, part: str, fixed: Iterable[str], values: Callable[[], list[str]]
+) -> list[Completion]:
+    """Return the completions of a key and the beginning of a value.
+
+    :param fixed: values that are written without quotes.
+    """
     if part.startswith("["):
         return []
     text = part.removeprefix('"').removesuffix('"').replace('\\"', '"')
-    fixed = _fitting(text, _FIXED.get(key, ()))
-    found = [f"{key}:{value}" for value in fixed]
-    values = _fitting(text, _values(conn, key, project_id))
-    found += [str(with_term(Query(), key, value)) for value in values]
+    found = [f"{key}:{value}" for value in fitting(text, fixed)]
+    found += [str(with_term(Query(), key, value)) for value in fitting(text, values())]
     # The word itself is no completion.
     return [Completion(term) for term in dict.fromkeys(found) if term != f"{key}:{part}"]
 
 
-def _fitting(part: str, texts: Iterable[str]) -> list[str]:
+def fitting(part: str, texts: Iterable[str]) -> list[str]:
     """Return the texts that begin with a part, then those that have two or more letters inside."""
     folded, every = part.lower(), list(dict.fromkeys(texts))
     first = [text for text in every if text.lower().startswith(folded)]
@@ -152,7 +174,7 @@ def _tags(conn: Connection, project_id: int | None) -> list[str]:
     query = query.group_by(of.key).order_by(func.count().desc(), of.key)
     # Tags named as a key mostly have the values of that key.
     names = conn.scalars(query.limit(RECENT_TAGS))
-    return [_written(name) for name in names if known_key(name) is None]
+    return [written(name) for name in names if known_key(name) is None]
 
 
 def _of_tag(conn: Connection, name: str, project_id: int | None) -> list[str]:
@@ -163,8 +185,8 @@ def _of_tag(conn: Connection, name: str, project_id: int | None) -> list[str]:
     return list(conn.scalars(query.limit(RECENT_TAGS)))
 
 
-def _written(tag: str) -> str:
-    """Return the key of a tag as a query has it."""
+def written(tag: str) -> str:
+    """Return the key of a tag as a query has it, without its colon."""
     return str(with_term(Query(), f"tags[{tag}]", "x")).removesuffix(":x")
 
 

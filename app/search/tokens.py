@@ -54,6 +54,8 @@ def equal(key: str, value: str) -> str:
 def value_code(value: str) -> str:
     """Return what the token of a value has after the key."""
     folded = fold(value)
+    if folded.isalnum() and folded.isascii() and len(folded) < MAX_VALUE - 6 and "z" not in folded:
+        return folded  # As `encode` would.
     code = encode(folded, MAX_VALUE)
     if len(code) < MAX_VALUE - 6 and len(folded) <= MAX_VALUE:
         return code

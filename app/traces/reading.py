@@ -91,6 +91,15 @@ def read_trace(conn: Connection, trace_id: str, allowed: Projects = None) -> Tra
     return trace if trace.spans or trace.events else None
 
 
+def has_spans(conn: Connection, trace_id: str) -> bool:
+    """Return whether any span of a trace is stored.
+
+    :param trace_id: 32 lower-case hex digits.
+    """
+    stored = select(trace_envelopes.c.envelope_id).where(trace_envelopes.c.trace_id == trace_id)
+    return conn.execute(stored.limit(1)).first() is not None
+
+
 def _add_spans(conn: Connection, trace: Trace, allowed: Projects) -> None:
     seen: set[tuple[int, str]] = set()
     for project_id, envelope_id, envelope in _envelopes(conn, trace, allowed):

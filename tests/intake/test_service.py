@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,6 @@ from app.intake import Intake
 from app.intake.batching import Buffer, GroupCommit
 from app.intake.commit import Prepared
 from app.protocol.envelope import Envelope, Item
-from app.protocol.measures import with_timings
 from app.store import StoreBusy, StoreUnavailable, utc_now
 from app.web import access
 from tests.conftest import parts_of
@@ -249,8 +247,7 @@ def one_of_each_kind() -> list[Envelope]:
 
 
 def prepared_of(intake: Intake, envelope: Envelope) -> Prepared:
-    prepared = intake._prepare(envelope, 1)
-    return replace(prepared, measures=with_timings(prepared.measures, envelope))
+    return intake.prepare(envelope, project_id=1)
 
 
 def test_poisoned_item_fails_alone() -> None:

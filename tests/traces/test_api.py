@@ -22,6 +22,7 @@ from app.protocol.envelope import Envelope, Item
 from app.traces import listing
 from app.traces.tables import trace_envelopes, transactions
 from tests.conftest import API_TOKEN, parts_of
+from tests.protocol.corpus import ENTRIES, envelope_of
 from tests.traces.steps import (
     BEGAN,
     TRACE,
@@ -128,6 +129,54 @@ def test_streamed_spans_are_a_trace(app: Flask, client: FlaskClient) -> None:
     assert [(one["name"], one["op"], one["event_id"]) for one in found["transactions"]] == [
         ("job", "task", None)
     ]
+
+
+def spans_by_hand(payload: Any) -> dict[str, tuple[str | None, str]]:
+    """Return parent and description of each span of a recorded item, of any form, by its id."""
+    if "items" in payload:
+        spans = [(one, one["name"]) for one in payload["items"]]
+    else:
+        spans = [(one, one.get("description") or "") for one in payload["spans"]]
+    return {one["span_id"]: (one.get("parent_span_id"), text) for one, text in spans}
+
+
+@pytest.mark.one_database
+def test_traces_of_recorded_clients_have_all_of_their_spans(
+    app: Flask, client: FlaskClient
+) -> None:
+    expected: dict[str, dict[str, tuple[str | None, str]]] = {}
+    names: dict[str, set[str]] = {}
+    for entry in ENTRIES:
+        envelope = envelope_of(entry)
+        items = [one for one in envelope.items if one.type in ("transaction", "span")]
+        for item in items:
+            of_stream = item.payload.get("items")
+            trace = (of_stream or [item.payload["contexts"]["trace"]])[0]["trace_id"]
+            expected.setdefault(trace, {}).update(spans_by_hand(item.payload))
+            segments = [one["name"] for one in of_stream or () if one.get("is_segment")]
+            found = segments if of_stream else [item.payload["transaction"]]
+            names.setdefault(trace, set()).update(found)
+        if items:
+            parts_of(app).intake.accept(envelope, project_id=SHOP, timeout_s=10)
+    settle(app)
+    assert len(expected) >= 4
+    for trace, spans in expected.items():
+        found = client.get(f"/api/traces/{trace}").json
+        assert {
+            one["span_id"]: (one["parent_span_id"], one["description"]) for one in found["spans"]
+        } == spans
+        assert {one["name"] for one in found["transactions"]} == names[trace]
+
+
+def test_person_is_erased_from_the_names_of_transactions(app: Flask, client: FlaskClient) -> None:
+    person = "ada.lovelace@example.org"
+    send(app, transaction(1, [span(2, 1, description=f"mail {person}")], name=f"mail {person}"))
+    settle(app)
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["erase", "--email", person, "--yes"]).exit_code == 0
+    assert person not in client.get("/api/transactions").text
+    found = client.get(f"/api/traces/{TRACE}")
+    assert len(found.json["spans"]) == 1 and person not in found.text
 
 
 @pytest.mark.one_database

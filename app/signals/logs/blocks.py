@@ -20,11 +20,11 @@ from app.signals.logs.rows import line_of
 from app.signals.logs.tables import log_blocks, log_lines
 
 # A search reads all lines of a block that may have what it looks for.
-MAX_LINES = 400
+MAX_LINES = 300
 # A block that lines were added to later may have this many times as many.
 DIVIDED_AT = 2
 # How many lines are added before the bits are counted again.
-STEP = 50
+STEP = 100
 
 FIRST = log_blocks.c.first_at, log_blocks.c.first_id
 KEY = log_lines.c.at, log_lines.c.id
@@ -67,26 +67,37 @@ def key_is(columns: Any, operator: str, key: Key) -> Any:
     return tuple_(*columns).op(operator, is_comparison=True)(tuple_(*values))
 
 
-def add_to_blocks(conn: Connection, lines: Sequence[Line]) -> None:
+def newest_key(conn: Connection) -> Key | None:
+    """Return the key of the newest line that is stored."""
+    query = select(*KEY).order_by(*(column.desc() for column in KEY)).limit(1)
+    row = conn.execute(query).first()
+    return None if row is None else (row[0], row[1])
+
+
+def add_to_blocks(conn: Connection, lines: Sequence[Line], newest: Key | None) -> None:
     """Add lines that were stored to their blocks.
 
     :param lines: in the order of their keys.
+    :param newest: the newest key before them. No new block begins before it.
     """
-    rest, after = list(lines), None
+    last = _newest_block(conn) or Block(lines[0].key)
+    rest = [line for line in lines if line.key < last.first]
+    fresh = lines[len(rest) :]
+    late = [line for line in fresh if newest is not None and line.key < newest]
+    if fresh:
+        if late:
+            last.add(late)
+        _write(conn, list(_filled(last, fresh[len(late) :])))
+        if last.is_overfull:
+            rebuild(conn, last.first)
     while rest:
-        block = _block_of(conn, rest[-1].key)
-        if block is None:
-            block = _first_block(conn, rest[0].key)
+        block = _block_of(conn, rest[-1].key) or _first_block(conn, rest[0].key)
         own = [line for line in rest if line.key >= block.first]
         rest = rest[: len(rest) - len(own)]
-        if after is None and _is_last(conn, block):
-            _write(conn, list(_filled(block, own)))
-        else:
-            block.add(own)
-            _write(conn, [block])
-            if block.is_overfull:
-                rebuild(conn, block.first)
-        after = block.first
+        block.add(own)
+        _write(conn, [block])
+        if block.is_overfull:
+            rebuild(conn, block.first)
 
 
 def rebuild(conn: Connection, key: Key) -> Key | None:
@@ -124,28 +135,27 @@ def _filled(block: Block, lines: Sequence[Line]) -> Iterator[Block]:
 
 
 def _block_of(conn: Connection, key: Key) -> Block | None:
+    """Return the block that a key belongs to; ``None`` if it is before all blocks."""
     descending = (column.desc() for column in FIRST)
     query = select(log_blocks).where(key_is(FIRST, "<=", key)).order_by(*descending)
-    return _read(conn.execute(query.limit(1)).first())
+    row = conn.execute(query.limit(1)).first()
+    return None if row is None else _read(row)
+
+
+def _newest_block(conn: Connection) -> Block | None:
+    descending = (column.desc() for column in FIRST)
+    row = conn.execute(select(log_blocks).order_by(*descending).limit(1)).first()
+    return None if row is None else _read(row)
 
 
 def _first_block(conn: Connection, key: Key) -> Block:
-    """Return the first block, which begins with this key from now on; a new one without any."""
-    block = _read(conn.execute(select(log_blocks).order_by(*FIRST).limit(1)).first())
-    if block is None:
-        return Block(key)
+    """Return the first block, which begins with this key from now on."""
+    block = _read(conn.execute(select(log_blocks).order_by(*FIRST).limit(1)).one())
     block.first = key
     return block
 
 
-def _is_last(conn: Connection, block: Block) -> bool:
-    later = select(log_blocks.c.id).where(key_is(FIRST, ">", block.first)).limit(1)
-    return conn.execute(later).first() is None
-
-
-def _read(row: Any) -> Block | None:
-    if row is None:
-        return None
+def _read(row: Any) -> Block:
     first = row.first_at, row.first_id
     return Block(first, row.id, row.lines, row.size_bytes, bytearray(row.bits))
 

@@ -42,6 +42,7 @@ MAX_TOKENS = 1000
 BEGINNINGS = (3, 5)
 # Kinds of tokens, and how long what stands before their text is.
 _STARTS = {ANYWHERE.word: 1, "k": 7}
+_TRACE, _HAS_TRACE = start_of("trace"), has("trace")
 
 
 def tokens_of(line: Line) -> set[str]:
@@ -63,6 +64,7 @@ def block_tokens(lines: Iterable[Line]) -> set[str]:
     facts: set[tuple[int, str, str | None, str | None]] = set()
     pairs: set[tuple[str, str]] = set()
     tokens: set[str] = set()
+    texts: set[str] = set()
     for line in lines:
         facts.add((line.project_id, line.level, line.release, line.environment))
         pairs.update(
@@ -70,14 +72,16 @@ def block_tokens(lines: Iterable[Line]) -> set[str]:
             for name, value in line.attributes.items()
         )
         tokens.update(_of_trace(line.trace_id))
-        tokens.update(_of_text(line.body))
+        texts.add(line.body)
     tokens.add(has("message"))
     for fact in facts:
         tokens.update(_of_known(*fact))
     for name, text in pairs:
         tokens.update(_of_values(name, text))
         if not name.startswith(_OF_SDK):
-            tokens.update(_of_text(text) if len(text) > 40 else _remembered(text))
+            texts.add(text)
+    for text in texts:
+        tokens.update(_of_text(text))
     return tokens | _beginnings(tokens)
 
 
@@ -99,12 +103,12 @@ def text_of(value: Scalar) -> str:
 
 
 def _beginnings(tokens: set[str]) -> set[str]:
-    found = set()
-    for token in tokens:
-        if start := _STARTS.get(token[0]):
-            for length in BEGINNINGS:
-                if len(token) >= start + length:
-                    found.add(f"b{token[: start + length]}")
+    found: set[str] = set()
+    for kind, start in _STARTS.items():
+        own = [token for token in tokens if token[0] == kind]
+        for length in BEGINNINGS:
+            end = start + length
+            found.update([f"b{token[:end]}" for token in own if len(token) >= end])
     return found
 
 
@@ -112,21 +116,21 @@ def _of_text(text: str) -> list[str]:
     """Return words and pairs of words; the same words as :func:`words_and_pairs`."""
     runs = runs_of(text)[:MAX_TOKENS]
     words = [run[:MAX_WORD].casefold() for run in runs]
-    found = [ANYWHERE.word + encode(one) for one in words]
+    if "z" in text.lower() or not text.isascii():
+        found = [ANYWHERE.word + encode(one) for one in words]
+    else:
+        found = [f"w{one}" for one in words]  # As `encode` would.
     found += [f"p{first} {second}" for first, second in pairwise(words)]
-    for run in runs:
-        if not (run.islower() or run.isdigit()):
-            found += [ANYWHERE.word + encode(part) for part in parts_of(run)]
+    if not text.islower():
+        for run in runs:
+            if not (run.islower() or run.isdigit()):
+                found += [ANYWHERE.word + encode(part) for part in parts_of(run)]
     return found
 
 
-@lru_cache(maxsize=4096)
-def _remembered(text: str) -> list[str]:
-    return _of_text(text)
-
-
 def _of_trace(trace_id: str | None) -> tuple[str, ...]:
-    return () if trace_id is None else (equal("trace", trace_id), has("trace"))
+    # The token of equality is its beginning and the id, which has digits and letters up to f.
+    return () if trace_id is None else (f"{_TRACE}{trace_id}", _HAS_TRACE)
 
 
 def _searched(name: str, value: Scalar) -> str:

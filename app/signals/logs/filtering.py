@@ -83,8 +83,7 @@ class LogFilter(RangeFilter):
         chosen = self.range_of(utc_now())
         end = None if chosen.end is None else (chosen.end, 0)
         first = min(filter(None, (before, end)), default=None)
-        conditions = tuple(getattr(log_lines.c, name) == value for name, value in given.items())
-        bounds = Bounds(first, chosen.start, conditions)
+        bounds = Bounds(first, chosen.start, given)
         if clauses or len(given) > 1 or given.keys() - {"project_id", "trace_id"}:
             of_columns = (exact(_KEYS[name], str(value)) for name, value in given.items())
             return search_lines(conn, [*of_columns, *clauses], bounds, limit)
@@ -127,8 +126,8 @@ def lines_around(
     """
     end = at + timedelta(seconds=1), 0
     if trace_id is not None:
-        of_trace = Bounds(end, None, (log_lines.c.trace_id == trace_id,))
+        of_trace = Bounds(end, None, {"trace_id": trace_id})
         if found := list_lines(conn, of_trace, limit, (log_lines.c.trace_id, *KEY)).lines:
             return found
-    of_project = Bounds(end, at - timedelta(minutes=1), (log_lines.c.project_id == project_id,))
+    of_project = Bounds(end, at - timedelta(minutes=1), {"project_id": project_id})
     return list_lines(conn, of_project, limit, (log_lines.c.project_id, *KEY)).lines

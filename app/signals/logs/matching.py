@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, func, or_, true
 
 from app.search.clauses import Clause, Match, Way
 from app.search.tokens import ANYWHERE, FIELDS, MESSAGE, start_of
-from app.search.words import CUT, MAX_TEXT, MAX_WORD, decode, fold, words_of
+from app.search.words import CUT, MAX_TEXT, MAX_WORD, decode, encode, fold, words_of
 from app.signals.logs import bits
 from app.signals.logs.document import known_beginning, known_pair, tokens_of
 from app.signals.logs.line import Line
@@ -29,6 +29,9 @@ _VALUE = "k"
 _NOT_IN_TEXTS = start_of("project")
 # What stands between two words in a text, or in a text as JSON has it.
 _BETWEEN = r"(?:\\[a-z]|\\u[0-9a-f]{4}|[\W_])+"
+_WORD_END = r"(?![^\W_])"
+# What stands after a value in JSON, or after a release in the texts of a line.
+_VALUE_END = r"(?=[\",}\n]|$)"
 
 
 class Wanted(NamedTuple):
@@ -81,14 +84,18 @@ def is_fitting(of: Wanted, found: Any) -> bool:
     return all(any(bits.has(found, way) for way in ways) for ways in of.places)
 
 
-def may_match(of: Wanted, *texts: str | None) -> bool:
-    """Return whether the texts of a row have what every matching line has."""
+def may_match(of: Wanted, text: str) -> bool:
+    """Return whether the texts of a row have what every matching line has.
+
+    :param text: all of them as one.
+    """
     if not of.needles:
         return True
-    text = _folded("\n".join(filter(None, texts)))
-    return all(needle in text for needle in of.needles) and all(
-        pattern.search(text) for pattern in of.patterns
-    )
+    folded = text.lower() if text.isascii() else _folded(text)
+    for needle in of.needles:
+        if needle not in folded:
+            return False
+    return all(pattern.search(folded) for pattern in of.patterns)
 
 
 def is_match(of: Wanted, line: Line) -> bool:
@@ -150,13 +157,18 @@ def _needle(match: Match) -> str | None:
 
 
 def _patterns(way: Way) -> Iterator[re.Pattern[str]]:
+    """Yield expressions for words that follow each other, and for the whole value of a key."""
     for first, second in _neighbours(way):
         words = _word(first), _word(second)
         if all(len(word) < MAX_WORD for word in words):
-            yield re.compile(f"{re.escape(words[0])}{_BETWEEN}{re.escape(words[1])}")
+            end = "" if second.is_beginning else _WORD_END
+            yield re.compile(f"{re.escape(words[0])}{_BETWEEN}{re.escape(words[1])}{end}")
+    for match in way:
+        needle = _needle(match) if match.token[0] == _VALUE else None
+        is_whole = needle is not None and match.token.endswith(encode(needle))
+        if needle is not None and is_whole and not match.is_beginning:
+            yield re.compile(f"{re.escape(needle)}{_VALUE_END}")
 
 
 def _folded(text: str) -> str:
-    if text.isascii():
-        return text.lower()
     return "".join(fold(text[at : at + MAX_TEXT]) for at in range(0, len(text), MAX_TEXT))

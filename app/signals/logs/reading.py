@@ -110,29 +110,31 @@ def _attributes(given: Mapping[str, Any]) -> tuple[dict[str, Scalar], int, int]:
         scalar = _scalar(value)
         if scalar is None:
             continue
-        if isinstance(scalar, str) and len(scalar) > MAX_VALUE:
-            scalar = scalar[:MAX_VALUE]
-            shortened += 1
-        length += len(name) + len(str(scalar))
-        if len(kept) == MAX_ATTRIBUTES or length > MAX_ALL or len(name) > MAX_NAME or not name:
+        size = 8
+        if isinstance(scalar, str):
+            size = len(scalar)
+            if size > MAX_VALUE:
+                scalar, size = scalar[:MAX_VALUE], MAX_VALUE
+                shortened += 1
+        size += len(name)
+        if len(kept) == MAX_ATTRIBUTES or length + size > MAX_ALL or len(name) > MAX_NAME:
             left_out += 1
-            length -= len(name) + len(str(scalar))
         else:
-            kept[clean_text(name)] = scalar
+            length += size
+            kept[name if name.isascii() and "\0" not in name else clean_text(name)] = scalar
     return kept, left_out, shortened
 
 
 def _scalar(given: Any) -> Scalar | None:
     """Return the value of ``{"value": …, "type": …}``, or of the value alone."""
-    value = given.get("value") if isinstance(given, dict) and "value" in given else given
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return clean_text(value)
-    text = read_anything(value)
-    if isinstance(value, int | float) and text is not None:
-        return value
-    return text
+    value = given.get("value", given) if type(given) is dict else given
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() and "\0" not in value else clean_text(value)
+    if kind is bool:
+        return bool(value)
+    text = read_anything(value)  # No text: it is too large, or no number.
+    return value if text is not None and kind in (int, float) else text
 
 
 def _fact(value: Scalar | None, length: int) -> str | None:

@@ -58,7 +58,13 @@ def values_of(line: Line) -> dict[str, Any]:
         "attributes": attributes,
         "cut": line.cut,
         "size_bytes": line.size_bytes,
+        "is_ascii": _is_ascii(line, attributes),
     }
+
+
+def _is_ascii(line: Line, attributes: str) -> bool:
+    facts = f"{line.release}{line.environment}"
+    return line.body.isascii() and attributes.isascii() and facts.isascii()
 
 
 _INSERT = DriverStatement(lambda _: insert(log_lines))

@@ -11,18 +11,19 @@ that is in every block, but never with another one, stops early.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from app.search.clauses import Clause
 from app.signals.logs.blocks import FIRST, KEY, key_is
 from app.signals.logs.line import Key, Line
 from app.signals.logs.matching import Wanted, fits, is_fitting, is_match, may_match, wanted
 from app.signals.logs.rows import line_of
+from app.signals.logs.scanning import Part, lines_with, texts_of
 from app.signals.logs.tables import log_blocks, log_lines
 
 # Together at most 100 ms of CPU.
@@ -46,14 +47,14 @@ class Lines:
 
 
 class Bounds(NamedTuple):
-    """Which lines are looked at: those before a key, from a time on, with conditions.
+    """Which lines are looked at: those before a key, from a time on, with values of columns.
 
-    :param conditions: on columns of ``log_lines``.
+    :param given: by the name of the column.
     """
 
     before: Key | None
     since: datetime | None
-    conditions: tuple[Any, ...]
+    given: dict[str, Any]
 
 
 class _Candidate(NamedTuple):
@@ -78,28 +79,62 @@ def list_lines(conn: Connection, bounds: Bounds, limit: int, key: Sequence[Any] 
     return _page([line_of(row) for row in rows], limit)
 
 
-def search_lines(
-    conn: Connection, clauses: Sequence[Clause], bounds: Bounds, limit: int, budget: int = BUDGET
-) -> Lines:
+def search_lines(conn: Connection, clauses: Sequence[Clause], bounds: Bounds, limit: int) -> Lines:
     """Return the newest lines within bounds that fulfil all clauses."""
-    of, found, spent = wanted(clauses), list[Line](), 0
+    of, spent = wanted(clauses), 0
+    results = _Results(conn, of, limit + 1)
     for block in _candidates(conn, of, bounds):
         spent += BLOCK_COST
         if block.fits:
             spent += block.lines
-            found += _of_block(conn, of, bounds, block, limit + 1 - len(found))
-        if len(found) > limit:
-            return _page(found, limit)
+            part = Part(block.first, block.end, bounds.since, bounds.given)
+            texts = texts_of(conn, part, of.needles)
+            results.add(id for id, text in texts if may_match(of, text))
+        if results.are_enough:
+            return _page(results.lines, limit)
         is_at_end = bounds.since is not None and block.first[0] < bounds.since
-        if spent >= budget and not is_at_end:
-            return _stopped(conn, found, block.first)
-    return Lines(found)
+        if spent >= BUDGET and not is_at_end:
+            return _stopped(conn, results.all(), block.first, limit)
+    return _page(results.all(), limit)
 
 
-def _stopped(conn: Connection, found: list[Line], at: Key) -> Lines:
+class _Results:
+    """The lines that a search found, newest first.
+
+    Candidates of several blocks are read together, since few blocks have more than one.
+    """
+
+    def __init__(self, conn: Connection, of: Wanted, wanted: int) -> None:
+        self.lines: list[Line] = []
+        self._conn, self._of, self._wanted = conn, of, wanted
+        self._waiting: list[int] = []
+
+    def add(self, ids: Iterable[int]) -> None:
+        """Add candidates, which are older than those before."""
+        self._waiting += ids
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether there are enough lines. Candidates are read when they may be enough."""
+        while len(self.lines) < self._wanted <= len(self.lines) + len(self._waiting):
+            self._read(self._wanted - len(self.lines))
+        return len(self.lines) >= self._wanted
+
+    def all(self) -> list[Line]:
+        """Return the lines, after the last candidates were read."""
+        while self._waiting and len(self.lines) < self._wanted:
+            self._read(self._wanted)
+        return self.lines
+
+    def _read(self, count: int) -> None:
+        some, self._waiting = self._waiting[:count], self._waiting[count:]
+        self.lines += [line for line in lines_with(self._conn, some) if is_match(self._of, line)]
+
+
+def _stopped(conn: Connection, found: list[Line], at: Key, limit: int) -> Lines:
     older = select(log_blocks.c.id).where(key_is(FIRST, "<", at)).limit(1)
     is_end = conn.execute(older).first() is None
-    return Lines(found) if is_end else Lines(found, at, at[0])
+    return _page(found, limit) if is_end or len(found) > limit else Lines(found, at, at[0])
 
 
 def _candidates(conn: Connection, of: Wanted, bounds: Bounds) -> Iterator[_Candidate]:
@@ -121,28 +156,8 @@ def _candidates(conn: Connection, of: Wanted, bounds: Bounds) -> Iterator[_Candi
         at_once = MORE_BLOCKS
 
 
-def _of_block(
-    conn: Connection, of: Wanted, bounds: Bounds, block: _Candidate, limit: int
-) -> list[Line]:
-    """Return the newest matching lines of a block, at most ``limit``."""
-    own = Bounds(block.end, bounds.since, bounds.conditions)
-    newest = (column.desc() for column in KEY)
-    query = select(log_lines).where(key_is(KEY, ">=", block.first), *_within(own))
-    found: list[Line] = []
-    for row in conn.execute(query.order_by(*newest)):
-        if may_match(of, *_texts(row)) and is_match(of, line := line_of(row)):
-            found.append(line)
-            if len(found) == limit:
-                break
-    return found
-
-
-def _texts(row: Row[Any]) -> tuple[str | None, ...]:
-    return row.body, row.attributes, row.release, row.environment, row.trace_id, row.level
-
-
 def _within(bounds: Bounds) -> list[Any]:
-    conditions = [*bounds.conditions]
+    conditions = [log_lines.c[name] == value for name, value in bounds.given.items()]
     if bounds.before is not None:
         conditions.append(key_is(KEY, "<", bounds.before))
     if bounds.since is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.signals.kind import Signal, Stored
-from app.signals.logs.blocks import add_to_blocks
+from app.signals.logs.blocks import add_to_blocks, newest_key
 from app.signals.logs.line import Line
 from app.signals.logs.reading import ITEM_TYPE, read_lines
 from app.signals.logs.rows import insert_lines, next_id
@@ -31,9 +31,11 @@ class LogSignal(Signal):
 
 def write_lines(conn: Connection, lines: Sequence[Line]) -> None:
     """Store lines in the order of time, with their tokens."""
-    first = next_id(conn)
+    if not lines:
+        return
+    first, newest = next_id(conn), newest_key(conn)
     by_time = sorted(lines, key=lambda line: line.at)
     for number, line in enumerate(by_time):
         line.id = first + number
     insert_lines(conn, by_time)
-    add_to_blocks(conn, by_time)
+    add_to_blocks(conn, by_time, newest)

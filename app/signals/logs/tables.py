@@ -7,7 +7,18 @@ times, and each line belongs to exactly one of them, however late it arrives.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
@@ -31,6 +42,8 @@ log_lines = Table(
     Column("cut", String(200)),
     # An estimate of the bytes of the row, with its part of the indexes.
     Column("size_bytes", Integer, nullable=False),
+    # Whether all of its texts are ASCII, so that a database compares them as we do.
+    Column("is_ascii", Boolean, nullable=False, server_default=false()),
     Index(None, "at", "id"),
     Index(None, "project_id", "at", "id"),
     partial_index("ix_log_lines_trace", "trace_id", "at", "id", where=HAS_TRACE),

@@ -1,0 +1,48 @@
+"""The logs of a trace: how many lines each span has, and those of the span that a page shows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from app.admin.logs import Attribute, attributes_of
+from app.signals.logs.line import Line
+from app.signals.logs.of_trace import MAX_READ, count_by_span, lines_of_span
+
+# Of one span.
+SHOWN = 50
+
+
+class LogsOfTrace(NamedTuple):
+    """The logs of a trace.
+
+    :param by_span: how many lines each span has.
+    :param lines: of the span that the page shows, newest first.
+    """
+
+    by_span: dict[str | None, int]
+    lines: list[Line]
+
+    @property
+    def total(self) -> int:
+        """How many lines the trace has; at least this many if it is cut."""
+        return sum(self.by_span.values())
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only the newest lines were counted."""
+        return self.total >= MAX_READ
+
+    def attributes_of(self, line: Line) -> list[Attribute]:
+        """Return the attributes of a line."""
+        return attributes_of(line, {"period": "all"})
+
+
+def logs_of(conn: Connection, trace_id: str, span_id: str | None) -> LogsOfTrace:
+    """Return the logs of a trace, with the lines of a span if one is given."""
+    by_span = count_by_span(conn, trace_id)
+    lines: list[Line] = []
+    if span_id is not None and span_id in by_span:
+        lines = lines_of_span(conn, trace_id, span_id, SHOWN)
+    return LogsOfTrace(by_span, lines)

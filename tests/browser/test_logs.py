@@ -1,0 +1,73 @@
+"""The list of logs as a person meets it: found, opened, narrowed, with and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from app.projects import OWN_PROJECT_ID
+from app.signals.logs.line import Line
+from app.signals.logs.signal import write_lines
+from app.store import Store, utc_now
+from tests.browser.conftest import LOOKS, Server, Watched
+from tests.browser.test_rules import looks_right
+
+NewPage = Callable[..., Watched]
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.fixture(scope="module")
+def lines(server: Server) -> None:
+    store = Store(f"sqlite:///{server.data_dir / 'devenviro.sqlite3'}")
+    now = utc_now()
+    levels = ("debug", "info", "warning", "error", "fatal")
+    with store.write() as conn:
+        write_lines(
+            conn,
+            [
+                Line(
+                    OWN_PROJECT_ID,
+                    now,
+                    level,
+                    f"order {number} {'w' * 300 if number == 2 else 'paid'}",
+                    {"plan": "gold", "path": "/a/very/long/path" * 20, "order.id": number},
+                    release="shop@1.2.3",
+                    environment="production",
+                    trace_id=TRACE,
+                    cut="3 values cut" if number == 3 else None,
+                )
+                for number, level in enumerate(levels)
+            ],
+        )
+    store.dispose()
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_line_opens_to_its_attributes_which_narrow_the_list(
+    new_page: NewPage, lines: None, scripts: bool
+) -> None:
+    page = new_page(java_script_enabled=scripts).go("/admin/events")
+    page.get_by_role("navigation", name="Events").get_by_role("link", name="Logs").click()
+    shown = page.locator(".log-lines > li")
+    expect(shown).to_have_count(5)
+    page.get_by_label("Query").fill('"order 1"')
+    page.get_by_label("Query").press("Enter")
+    expect(shown).to_have_count(1)
+    shown.locator("summary").click()
+    expect(shown.get_by_role("table", name="Attributes")).to_contain_text("gold")
+    shown.get_by_role("link", name="gold").click()
+    expect(page.get_by_label("Query")).to_have_value('"order 1" plan:gold')
+    expect(shown).to_have_count(1)
+
+
+@LOOKS
+def test_list_of_logs_looks_right(
+    new_page: NewPage, lines: None, width: int, theme: str, tmp_path: Path
+) -> None:
+    page = new_page(width, theme).go("/admin/logs?period=all")
+    for number in 0, 2:
+        page.locator(".log-lines summary").nth(number).click()
+    looks_right(page, tmp_path / "logs.png")

@@ -1,0 +1,120 @@
+"""Whatever clients send as lines is read within bounds, and what was cut is said."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.protocol.envelope import Envelope, Item
+from app.signals.kind import Stored
+from app.signals.logs.reading import MAX_ALL, MAX_ATTRIBUTES, MAX_BODY, MAX_LINES, read_lines
+from tests.conftest import Parts, parts_of
+from tests.signals.logs.steps import entry, found, send, typed
+
+RECEIVED = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def read(*entries: Any, payload: Any = None) -> list[Any]:
+    item = Item({"type": "log"}, {"items": list(entries)} if payload is None else payload)
+    return read_lines(Stored(1, 1, None, RECEIVED, Envelope({}, [item])))
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "payload", [b"no JSON", [], None, 7, {"items": None}, {"items": [1, None, "x", []]}, {}]
+)
+def test_item_without_lines_is_read_as_none(payload: Any) -> None:
+    item = Item({"type": "log"}, payload)
+    assert read_lines(Stored(1, 1, None, RECEIVED, Envelope({}, [item]))) == []
+
+
+def test_single_line_without_a_list_is_read() -> None:
+    assert [line.body for line in read(payload=entry("alone"))] == ["alone"]
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ({"level": "warn"}, "warning"),
+        ({"level": "TRACE"}, "debug"),
+        ({"level": "fatal"}, "fatal"),
+        ({"level": "loud", "severity_number": 17}, "error"),
+        ({"level": None, "severity_number": 5}, "debug"),
+        ({"level": [], "severity_number": "x"}, "info"),
+        ({"level": "", "severity_number": 99}, "info"),
+    ],
+)
+def test_level_is_named_or_that_of_the_number(given: dict[str, Any], level: str) -> None:
+    assert read(entry() | given)[0].level == level
+
+
+def test_odd_fields_are_read_as_absent() -> None:
+    odd = {"timestamp": {}, "trace_id": 7, "span_id": "xyz", "body": ["a", 1], "attributes": "no"}
+    (line,) = read(entry() | odd)
+    assert (line.at, line.trace_id, line.span_id) == (RECEIVED, None, None)
+    assert line.body == '["a", 1]' and line.attributes == {} and line.cut is None
+
+
+def test_ten_thousand_attributes_are_cut_and_the_line_says_so() -> None:
+    (line,) = read(entry(attributes={f"name {n}": n for n in range(10_000)}))
+    assert len(line.attributes) == MAX_ATTRIBUTES
+    assert line.cut == f"{10_000 - MAX_ATTRIBUTES:,} attributes left out"
+
+
+def test_huge_texts_are_cut_and_the_line_says_so() -> None:
+    huge = {f"n{n}": "v" * 9_000 for n in range(20)}
+    (line,) = read(entry("b" * 1_000_000, attributes=huge | {"n" * 300: 1}))
+    assert len(line.body) == MAX_BODY
+    assert sum(len(str(value)) for value in line.attributes.values()) <= MAX_ALL
+    assert "990,000 characters of the message cut" in line.cut
+    assert "attributes left out" in line.cut and "20 values cut" in line.cut
+
+
+def test_lines_beyond_the_bound_are_left_out_and_the_last_one_says_so() -> None:
+    lines = read(*(entry(str(n)) for n in range(MAX_LINES + 7)))
+    assert len(lines) == MAX_LINES
+    assert lines[-1].cut == "7 more lines of its envelope left out" and lines[-2].cut is None
+
+
+def test_strange_texts_are_stored_found_and_shown(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    parts: Parts = parts_of(app)
+    strange = "nul\0 lone\ud800 <b>bold</b> \x1b[31m \u202e {{7*7}} zebra"
+    attributes = {
+        "<i>": "<script>alert(1)</script>",
+        "nul\0": "\ud800",
+        "nan": float("nan"),
+        "big": 10**30,
+        "float": 1e-07,
+        "": "nameless",
+        "list": [1, 2],
+    }
+    nested = {"deep": deep(60), "own": {"value": {"x": 1}, "type": "object"}}
+    line = entry(strange, attributes=attributes)
+    line["attributes"] |= nested | {"none": None, "of none": typed(None)}
+    send(parts, line)
+    assert len(found(parts, "zebra")) == len(found(parts, "big:" + str(10**30))) == 1
+    assert len(found(parts, "float:1e-7 list:*")) == 1
+    (shown,) = client.get("/api/logs").json["logs"]
+    assert "\0" not in shown["body"] and shown["attributes"]["<i>"].startswith("<script>")
+    page = admin_client.get("/admin/logs?period=all").text
+    assert "<script>alert(1)" not in page and "&lt;b&gt;bold" in page
+
+
+def test_block_of_the_largest_lines_is_written_and_searched(app: Flask) -> None:
+    parts = parts_of(app)
+    body = " ".join(f"w{n}x" for n in range(1400))
+    send(parts, *(entry(f"{body} line{n}", attributes={"k": body[:1900]}) for n in range(40)))
+    assert len(found(parts, "w77x")) == 40
+    assert found(parts, "w77y") == []
