@@ -76,8 +76,8 @@ def _height(run: Any, longest: float) -> int:
 
 
 def _title(run: Any) -> str:
-    took = "" if run.duration_ms is None else f", took {took(run.duration_ms)}"
-    return f"{absolute(run.at)}: {words_of(run)}{took}"
+    end = "" if run.duration_ms is None else f", took {took(run.duration_ms)}"
+    return f"{absolute(run.at)}: {words_of(run)}{end}"
 
 
 def _label(runs: Sequence[Any]) -> str:
