@@ -17,6 +17,7 @@
     trace      a trace as a waterfall (its lines: trace_rows; beside it: trace_facts)
     ai_calls   calls of models, agents and tools (call_charts)
     metrics    custom metrics that programs send (metric_charts)
+    monitors   whether jobs ran (monitor_form, run_bars)
     releases   the list of releases, and the page of a release
     feedback   feedback of users about errors
     memories   the users with memories, their memories, the state of the index
@@ -82,6 +83,7 @@ from app.admin import (  # noqa: E402 -- they add their routes to bp
     memories,  # noqa: F401
     merging,  # noqa: F401
     metrics,  # noqa: F401
+    monitors,  # noqa: F401
     performance,  # noqa: F401
     project_setup,  # noqa: F401
     projects,  # noqa: F401

@@ -74,6 +74,7 @@ _INSIGHTS = (
 )
 _ALERTS = (
     Page("Sent", "list_of_alerts", ("show_alert",)),
+    Page("Monitors", "list_of_monitors", ("show_monitor", "new_monitor"), _PROJECT),
     Page("Rules", "list_of_alert_rules", ("new_alert_rule", "show_alert_rule"), _PROJECT),
     Page("Channels", "list_of_channels", ("show_channel",)),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 ENVELOPE, STORE = "/api/{project_id}/envelope/", "/api/{project_id}/store/"
-SECURITY = "/api/{project_id}/security/"
+SECURITY, MINIDUMP = "/api/{project_id}/security/", "/api/{project_id}/minidump/"
 CRON = "/api/{project_id}/cron/{slug}/{key}/"
+_BYTES = "application/octet-stream"
 _KEY = "The public key of a project, in `X-Sentry-Auth`, `sentry_key` or the DSN of the envelope."
 _ANSWERS = {
     200: "It is on the disk.",
@@ -41,15 +42,26 @@ _MEMBERS = {
 def paths() -> dict[str, dict[str, Any]]:
     """Return the path items of the ingest routes."""
     return {
-        ENVELOPE: {"post": _door("send_envelope", "Keep an envelope", "application/octet-stream")},
+        ENVELOPE: {"post": _door("send_envelope", "Keep an envelope", _BYTES)},
         STORE: {"post": _door("send_event", "Keep an event of an old SDK", "application/json")},
         SECURITY: {
             "post": _door(
                 "send_reports", "Keep what a policy of a page blocked", "application/csp-report"
             )
         },
+        MINIDUMP: {"post": _minidump()},
         CRON: {"get": _cron("check_in"), "post": _cron("post_check_in")},
     }
+
+
+def _minidump() -> dict[str, Any]:
+    door = _door("send_minidump", "Keep a minidump of a crash", "multipart/form-data")
+    file = {"upload_file_minidump": {"type": "string", "contentMediaType": _BYTES}}
+    event = {"sentry": {"type": "string", "description": "Members of the event, as JSON."}}
+    form = {"type": "object", "required": list(file), "properties": file | event}
+    door["requestBody"]["content"] = {"multipart/form-data": {"schema": form}}
+    door["responses"]["200"]["content"] = {"text/plain": {"schema": {"type": "string"}}}
+    return door
 
 
 def _cron(name: str) -> dict[str, Any]:
@@ -105,7 +117,7 @@ def tools() -> dict[str, dict[str, Any]]:
 
 
 def _door(name: str, summary: str, media: str) -> dict[str, Any]:
-    schema = {"type": "string" if media == "application/octet-stream" else "object"}
+    schema = {"type": "string" if media == _BYTES else "object"}
     return {
         "operationId": name,
         "summary": summary,

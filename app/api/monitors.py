@@ -14,7 +14,7 @@ from app.api.schemas import ApiModel, Next
 from app.inputs import ProjectId, patch_of, unchanged
 from app.monitors import changes, queries
 from app.monitors.schedule import Schedule
-from app.monitors.settings import MonitorSettings, Slug
+from app.monitors.settings import MonitorSettings, NamedMonitor
 from app.store import utc_now
 from app.web import access
 from app.web.current import current_store
@@ -120,10 +120,9 @@ class RunsQuery(Paged):
     environment: Annotated[str, Field(max_length=64)] | None = None
 
 
-class NewMonitor(MonitorSettings):
+class NewMonitor(NamedMonitor):
     """A new monitor, which is managed here."""
 
-    slug: Slug
     project_id: ProjectId
 
 

@@ -3,6 +3,7 @@
     door      the routes: check the key, parse the envelope, store it
     security  the route for browsers, which report violations of a page's policy
     cron      the route for check-ins by curl
+    minidump  the route for crash reporters
     body      reads and inflates the request body, within bounds
     quota     429 for a project that exceeds its quota
     answers   errors for clients, and the headers of every answer
@@ -17,7 +18,7 @@ from flask_wtf.csrf import CSRFProtect
 
 bp = Blueprint("ingest", __name__)
 
-from app.ingest import answers, cron, door, security  # noqa: E402, F401 -- they add themselves to bp
+from app.ingest import answers, cron, door, minidump, security  # noqa: E402, F401 -- they add themselves to bp
 
 
 def init_app(app: Flask, csrf: CSRFProtect) -> None:

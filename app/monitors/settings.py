@@ -95,6 +95,12 @@ class MonitorSettings(Body):
     recovery_threshold: Recoveries = 1
 
 
+class NamedMonitor(MonitorSettings):
+    """A monitor with its slug."""
+
+    slug: Slug
+
+
 def read_slug(value: object) -> str:
     """Return a slug as Sentry makes it; empty if nothing is left."""
     text = unicodedata.normalize("NFKD", (read_text(value) or "")[:500])

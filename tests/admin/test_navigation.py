@@ -24,7 +24,7 @@ ALONE = {"login", "search", "suggestions", "news", "issue_news", "show_trail"} |
     "completions",
 }
 FILES = {"show_payload", "show_markdown", "download_attachment", "download_feedback_file"} | {
-    "show_picture"
+    *("show_picture", "export_logs")
 }
 
 

@@ -43,6 +43,8 @@ PAGES = [
     "/admin/projects/1/setup",
     "/admin/alerts",
     "/admin/alerts/channels",
+    "/admin/monitors",
+    "/admin/monitors/new",
     "/admin/alerts/rules",
     "/admin/alerts/rules/1",
     "/admin/alerts/rules/new?kind=frequency",

@@ -37,6 +37,7 @@ TABLE = [
     ("/api/<int:project_id>/envelope/", "key"),
     ("/api/<int:project_id>/store/", "key"),
     ("/api/<int:project_id>/security/", "key"),
+    ("/api/<int:project_id>/minidump/", "key"),
     ("/api/<int:project_id>/cron/", "key"),
     ("/api/envelope/", "key"),
     ("/api/store/", "key"),

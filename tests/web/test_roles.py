@@ -35,6 +35,7 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_alerts show_alert list_of_releases show_release list_of_memory_users show_memories
         list_of_projects set_up_project show_first_event performance list_of_metrics
         list_of_ai_calls list_of_losses show_costs show_trace list_of_logs export_logs
+        list_of_monitors
         show_test_error show_all_test_errors completions""",
     ("viewer", "viewer"): """
         logout set_theme show_account change_own_password end_own_session""",
@@ -46,11 +47,13 @@ PAGES: dict[tuple[str, str | None], str] = {
         list_of_rules show_rule place_rule enable_rule delete_rule
         list_of_channels show_channel test_channel enable_channel delete_channel
         list_of_alert_rules show_alert_rule enable_alert_rule set_alert_rule_apart
+        show_monitor change_monitor delete_monitor
         delete_alert_rule send_notification_again show_project set_upstream set_upstream_api add_key
         restore_archived_project replay_deliveries discard_deliveries replay_delivery
         discard_delivery pause_delivery resume_delivery""",
     ("admin", "admin"): """
         show_settings new_project end_project remove_upstream revoke_project_key
+        new_monitor
         new_alert_rule delete_memories list_of_erasures show_erasure list_of_users show_user
         change_role set_user_password end_user_sessions unlock_user remove_user list_of_tokens
         revoke_token show_audit""",
@@ -74,6 +77,7 @@ VALUES = {
     "session_id": 999,
     "token_id": 999,
     "run_id": 999,
+    "slug": "nothing",
 }
 
 

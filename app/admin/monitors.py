@@ -1,0 +1,198 @@
+"""Monitors: the list, and one with its runs and what is expected of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import Connection, Row, select
+
+from app.admin import bp
+from app.admin.filter_bar import row_number
+from app.admin.last_project import look_at, named_project
+from app.admin.lookups import project_names
+from app.admin.monitor_form import MonitorForm, NewMonitorForm
+from app.admin.run_bars import BAD, SHOWN, kind_of, run_bars, took, words_of
+from app.events.tables import events
+from app.inputs import InputError, period_range
+from app.monitors import changes, queries
+from app.monitors.recording import REASONS, left_out
+from app.monitors.settings import MonitorError, MonitorSettings, read_slug
+from app.projects import find_project
+from app.search.events import search_events
+from app.store import utc_now
+from app.web import access
+from app.web.current import current_config, current_store
+from app.web.errors import or_404
+
+UNKNOWN = "the project has no monitor with this slug; it may have been deleted since"
+PAGE_SIZE = 50
+STATES = {"error": "failed", "timeout": "timed out"}
+PATH = "/monitors/<int:project_id>/<slug>"
+
+
+@bp.get("/monitors")
+@access.views
+def list_of_monitors() -> ResponseReturnValue:
+    """Show the monitors of all projects, or of one project."""
+    now, after, project_id = utc_now(), row_number("after"), named_project()
+    with current_store().read() as conn:
+        names = project_names(conn)
+        rows, following = queries.list_monitors(conn, now, project_id, after=after, limit=PAGE_SIZE)
+        ids = [one.id for monitor in rows for one in monitor.environments]
+        latest = queries.latest_runs(conn, ids, SHOWN)
+        lost = left_out(conn, names if project_id is None else [project_id])
+        key = None if rows else _key(conn, project_id or min(names, default=1))
+    return render_template(
+        "monitors.html",
+        monitors=rows,
+        bars={state_id: run_bars(runs) for state_id, runs in latest.items()},
+        projects=names,
+        project_id=project_id,
+        older=following,
+        is_first=after is None,
+        lost=lost,
+        reasons=REASONS,
+        states=STATES,
+        url=_url(project_id or min(names, default=1), "nightly-report", key),
+    )
+
+
+@bp.route(PATH, methods=["GET", "POST"])
+@access.configures
+def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
+    """Show a monitor; change what is expected of it on POST (303).
+
+    :raise 404: the project has no monitor with this slug.
+    """
+    now, before = utc_now(), row_number("before")
+    with current_store().read() as conn:
+        monitor = or_404(queries.find_monitor(conn, project_id, slug, now), UNKNOWN)
+        ids = [one.id for one in monitor.environments]
+        runs = queries.runs_of(conn, ids, before=before, limit=PAGE_SIZE + 1)
+        latest = queries.latest_runs(conn, ids, SHOWN)
+        failed = next((run for run in runs if run.status in BAD and run.trace_id), None)
+        context = {
+            "errors": _errors(conn, project_id, failed) if failed is not None else [],
+            "projects": project_names(conn),
+            "url": _url(project_id, slug, _key(conn, project_id)),
+        }
+    look_at(project_id)
+    form = MonitorForm.filled(monitor)
+    if form.validate_on_submit() and _change(form, project_id, slug, form.fields()):
+        return _back(project_id, slug, "Saved.")
+    page = render_template(
+        "monitor.html",
+        monitor=monitor,
+        runs=runs[:PAGE_SIZE],
+        older=runs[PAGE_SIZE - 1].id if len(runs) > PAGE_SIZE else None,
+        is_first=before is None,
+        bars={state_id: run_bars(rows) for state_id, rows in latest.items()},
+        failed=failed,
+        form=form,
+        states=STATES,
+        kind_of=kind_of,
+        words_of=words_of,
+        took=took,
+        **context,
+    )
+    return page, 422 if form.errors else 200
+
+
+@bp.route("/monitors/new", methods=["GET", "POST"])
+@access.admin
+def new_monitor() -> ResponseReturnValue:
+    """Show the form of a new monitor; add it on POST (303)."""
+    with current_store().read() as conn:
+        names = project_names(conn)
+    form = NewMonitorForm.of(names, named_project() or min(names, default=None))
+    if form.validate_on_submit() and (row := _add(form)) is not None:
+        said = "The monitor is kept. Its first run is expected after its first check-in."
+        return _back(row.project_id, row.slug, said)
+    return render_template("monitor_new.html", form=form), 422 if form.errors else 200
+
+
+@bp.post(f"{PATH}/change")
+@access.configures
+def change_monitor(project_id: int, slug: str) -> ResponseReturnValue:
+    """Pause a monitor, go on with it, or let the program manage it again (303)."""
+    done: dict[str, tuple[dict[str, Any], str]] = {
+        "pause": ({"paused": True}, "Paused: runs are recorded, and raise nothing."),
+        "resume": ({"paused": False}, "It is watched again."),
+        "manage": ({"managed_by": "sdk"}, "The next check-in with a configuration changes it."),
+    }
+    given, said = done.get(request.form.get("do", ""), ({}, "Nothing was changed."))
+    _change(None, project_id, slug, given)
+    return _back(project_id, slug, said)
+
+
+@bp.post(f"{PATH}/delete")
+@access.configures
+def delete_monitor(project_id: int, slug: str) -> ResponseReturnValue:
+    """Delete a monitor with its runs (303)."""
+    with current_store().write() as conn:
+        changes.remove_monitor(conn, or_404(queries.find_row(conn, project_id, slug), UNKNOWN))
+    flash("The monitor is deleted. Another check-in makes it again.", "note")
+    return redirect(url_for("admin.list_of_monitors"), 303)
+
+
+# ---- steps --------------------------------------------------------------------------------------
+
+
+def _add(form: NewMonitorForm) -> Row[Any] | None:
+    settings = MonitorSettings.model_validate(form.fields())
+    project_id, slug = form.project.data, form.slug.data
+    try:
+        _check_slug(slug)
+        with current_store().write() as conn:
+            return changes.add_monitor(
+                conn, project_id, slug, settings, current_user.username, utc_now()
+            )
+    except InputError as error:
+        form.blame((error.field or "slug").removesuffix("_id"), str(error))
+        return None
+
+
+def _check_slug(slug: str) -> None:
+    if read_slug(slug) != slug:
+        raise MonitorError("small letters, digits, - and _ are expected", "slug")
+
+
+def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[str, Any]) -> bool:
+    try:
+        with current_store().write() as conn:
+            row = or_404(queries.find_row(conn, project_id, slug), UNKNOWN)
+            changes.change_monitor(conn, row, given, utc_now())
+    except InputError as error:
+        if form is not None:
+            form.blame(error.field, str(error))
+        return False
+    return True
+
+
+def _errors(conn: Connection, project_id: int, run: Row[Any]) -> list[Row[Any]]:
+    """Return the newest errors of the trace of a run."""
+    everything = period_range("all", utc_now())
+    found = search_events(
+        conn, (), everything, limit=3, project_id=project_id, exactly={"trace": run.trace_id}
+    )
+    columns = events.c
+    query = select(columns.event_id, columns.title, columns.level, columns.timestamp)
+    return list(conn.execute(query.where(columns.id.in_(found.ids)).order_by(columns.id.desc())))
+
+
+def _key(conn: Connection, project_id: int) -> str | None:
+    keys = find_project(conn, project_id).keys
+    return keys[-1] if keys else None
+
+
+def _url(project_id: int, slug: str, key: str | None) -> str:
+    base = current_config().public_url.rstrip("/")
+    return f"{base}/api/{project_id}/cron/{slug}/{key or '<key>'}/"
+
+
+def _back(project_id: int, slug: str, said: str) -> ResponseReturnValue:
+    flash(said, "note")
+    return redirect(url_for("admin.show_monitor", project_id=project_id, slug=slug), 303)

@@ -1,0 +1,182 @@
+"""The pages of monitors: the list, one monitor, its form, and what a failed run sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.admin.monitor_form import read_schedule
+from app.projects import create_project
+from app.search.indexing import catch_up as make_searchable
+from tests.alert_steps import store_events
+from tests.conftest import csrf_token, parts_of
+from tests.issues.payloads import calls
+from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, send, watch
+from tests.monitors.test_recording import NIGHT, pretend_watched
+from tests.questions import questions
+
+pytestmark = pytest.mark.one_database
+
+PAGE = "/admin/monitors/1/nightly"
+Login = Callable[[FlaskClient], FlaskClient]
+TRACE = "abcdef0123456789abcdef0123456789"
+
+
+def post(client: FlaskClient, path: str, **fields: object) -> Any:
+    return client.post(path, data={**fields, "csrf_token": csrf_token(client, "/admin/rules")})
+
+
+FORM = {
+    "name": "Nightly report",
+    "schedule": "every 2 hours",
+    "timezone": "Europe/Berlin",
+    "checkin_margin": "5",
+    "max_runtime": "60",
+    "failure_issue_threshold": "1",
+    "recovery_threshold": "1",
+}
+
+
+def test_empty_page_leads_on(app: Flask, admin_client: FlaskClient) -> None:
+    page = admin_client.get("/admin/monitors").text
+    assert "No job has sent a check-in yet." in page
+    assert f"/api/1/cron/nightly-report/{key_of(app)}/?status=in_progress" in page
+    assert "@sentry_sdk.monitor(" in page
+    assert 'href="/admin/monitors/new"' in page
+
+
+def test_list_and_page_show_states_runs_and_what_is_expected(
+    app: Flask, client: FlaskClient, login: Login
+) -> None:
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=CONFIG), check_in(environment="test"))
+        send(app, check_in("import", "error", duration=75))
+        clock.shift(timedelta(days=1, minutes=6))
+        pretend_watched(app, NIGHT + timedelta(days=1, minutes=6))
+        watch(app)
+        admin_client = login(client)
+        found = admin_client.get("/admin/monitors").text
+        page = admin_client.get(PAGE).text
+        other = admin_client.get("/admin/monitors/1/import").text
+        assert admin_client.get("/admin/monitors/1/nothing").status_code == 404
+    assert found.count('data-state="missed"') == 3  # The monitor, and its two environments.
+    assert "0 2 * * * (Europe/Berlin)" in found and "no schedule" in found
+    assert 'aria-label="The latest 2 runs, 1 of them failed"' in found
+    assert 'data-run="missed"' in page and "next expected" in page
+    assert "managed by the program" in page
+    assert "1 min 15 s" in other and 'data-run="error"' in other
+
+
+def test_error_of_a_failed_run_is_linked(app: Flask, admin_client: FlaskClient) -> None:
+    trace = {"trace": {"trace_id": TRACE, "span_id": "a" * 16}}
+    (event_id,) = store_events(app, calls("report", value="no rows") | {"contexts": trace})
+    make_searchable(parts_of(app).store)
+    send(app, check_in(), check_in(status="error", contexts=trace))
+    page = admin_client.get(PAGE).text
+    assert f'<a href="/admin/events/{event_id}">ValueError: no rows</a>' in page
+    assert f"query=trace:{TRACE}" in page.replace("%3A", ":")
+    assert f'href="/admin/traces/{TRACE}"' in page
+
+
+def test_runs_of_an_outage_of_ours_are_said_so(
+    app: Flask, client: FlaskClient, login: Login
+) -> None:
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        admin_client = login(client)
+        hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
+        send(app, check_in(monitor_config=hourly))
+        clock.shift(timedelta(hours=5))
+        watch(app)
+        page = admin_client.get(PAGE).text
+    assert "4 runs expected while DevEnviro was away" in page
+    assert 'data-run="away"' in page
+
+
+def test_person_makes_changes_pauses_and_deletes_a_monitor(
+    app: Flask, client: FlaskClient, admin_client: FlaskClient
+) -> None:
+    made = post(admin_client, "/admin/monitors/new", slug="nightly", project="1", **FORM)
+    assert (made.status_code, made.location) == (303, PAGE)
+    assert monitor_of(client)["schedule"] == {"type": "interval", "value": 2, "unit": "hour"}
+    twice = post(admin_client, "/admin/monitors/new", slug="nightly", project="1", **FORM)
+    assert twice.status_code == 422 and "has a monitor with this slug" in twice.text
+    wrong = post(admin_client, PAGE, **{**FORM, "schedule": "99 * * * *"})
+    assert wrong.status_code == 422 and "this is no crontab" in wrong.text
+    wrong = post(admin_client, PAGE, **{**FORM, "timezone": "Mars/Base"})
+    assert wrong.status_code == 422 and "there is no such time zone" in wrong.text
+    assert post(admin_client, PAGE, **{**FORM, "schedule": "@daily"}).status_code == 303
+    assert monitor_of(client)["schedule"]["value"] == "@daily"
+    for do, status, managed in (
+        ("pause", "paused", "person"),
+        ("resume", "waiting", "person"),
+        ("manage", "waiting", "sdk"),
+    ):
+        assert post(admin_client, f"{PAGE}/change", do=do).status_code == 303
+        monitor = monitor_of(client)
+        assert (monitor["status"], monitor["managed_by"]) == (status, managed)
+    assert post(admin_client, f"{PAGE}/delete").status_code == 303
+    assert admin_client.get(PAGE).status_code == 404
+
+
+@pytest.mark.parametrize("slug", ["", "Nightly Report", "../etc", "x" * 51, "-a-"])
+def test_slug_of_a_form_is_checked(admin_client: FlaskClient, slug: str) -> None:
+    answer = post(admin_client, "/admin/monitors/new", slug=slug, project="1", **FORM)
+    assert answer.status_code == 422
+
+
+def test_left_out_check_ins_are_said(
+    app: Flask, admin_client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.monitors.recording.MAX_MONITORS", 1)
+    send(app, *[check_in(f"job-{n}") for n in range(4)])
+    page = admin_client.get("/admin/monitors").text
+    assert "3 check-ins were left out" in page
+    assert "a project has at most 500 monitors" in page
+
+
+def test_hostile_texts_are_escaped_and_wrong_configuration_is_named(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    evil = "<script>alert(1)</script>"
+    send(
+        app,
+        check_in(environment=evil, release=evil, monitor_config={"schedule": {"type": evil}}),
+    )
+    for path in ("/admin/monitors", PAGE):
+        assert evil not in admin_client.get(path).text
+    page = admin_client.get(PAGE).text
+    assert "a configuration that cannot be followed. Schedule: crontab or interval" in page
+
+
+def test_pages_ask_a_bounded_number_of_questions(app: Flask, admin_client: FlaskClient) -> None:
+    create_project(parts_of(app).store, "Shop")
+    send(app, *[check_in(f"job-{n}", environment=f"e{n % 3}") for n in range(60)])
+    send(app, *[check_in("job-0", environment=f"e{n}") for n in range(19)])
+    send(app, *[check_in("job-0", "error", contexts={"trace": {"trace_id": TRACE}})])
+    for path in ("/admin/monitors", "/admin/monitors/1/job-0"):
+        with questions() as asked:
+            page = admin_client.get(path)
+        assert page.status_code == 200
+        assert len(asked) <= 12, (path, asked)
+    assert "after=" in admin_client.get("/admin/monitors").text
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("", None),
+        ("every day", ("interval", 1, "day")),
+        ("Every 15 minutes", ("interval", 15, "minute")),
+        ("0 2 * * *", ("crontab", "0 2 * * *", None)),
+        ("every now and then", ("crontab", "every now and then", None)),
+    ],
+)
+def test_schedule_is_read_as_a_person_writes_it(text: str, schedule: tuple | None) -> None:
+    found = read_schedule(text)
+    assert (found and tuple(found.values())) == schedule
