@@ -276,6 +276,7 @@ class Config(BaseModel):
     SENTRY_PROFILES_SAMPLE_RATE: Rate = setting(0.1, RATE)
     SENTRY_SEND_PII: bool = setting(False, BOOL)
     SENTRY_DEBUG: bool = setting(False, BOOL)
+    SENTRY_LOGS: bool = setting(False, BOOL)
     SENTRY_WEB_URL: BaseUrl | None = setting(
         None, "the address of your organization in Sentry, such as https://acme.sentry.io"
     )

@@ -24,7 +24,11 @@ from sentry_sdk.envelope import Envelope as SdkEnvelope
 from sentry_sdk.envelope import Item as SdkItem
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.flask import FlaskIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration, ignore_logger
+from sentry_sdk.integrations.logging import (
+    LoggingIntegration,
+    ignore_logger,
+    ignore_logger_for_sentry_logs,
+)
 from sentry_sdk.integrations.sqlalchemy import SqlalchemyIntegration
 from sentry_sdk.scope import add_global_event_processor
 from sentry_sdk.transport import Transport
@@ -34,6 +38,7 @@ from app.protocol.caller import read_address
 from app.protocol.envelope import Envelope, Item
 from app.protocol.request_headers import keep_known_headers
 from app.protocol.scrubbing.known import named_secrets
+from app.store.recording import is_recording
 from config import ROOT, VERSION, Config, load_config
 
 log = logging.getLogger("app.tracker")
@@ -144,6 +149,8 @@ def init_sentry(
             ),
             send_default_pii=config.SENTRY_SEND_PII,
             max_request_body_size="medium" if config.SENTRY_SEND_PII else "never",
+            enable_logs=config.SENTRY_LOGS,
+            before_send_log=before_send_log,
             before_send=before_send,  # type: ignore[arg-type]  # events are plain dicts to us
             transport=LocalTransport(_intake),
             project_root=str(ROOT),
@@ -161,6 +168,8 @@ def init_sentry(
     logging.getLogger("sentry_sdk.errors").setLevel(logging.DEBUG if is_debug else logging.WARNING)
     ignore_logger("app.tracker")
     ignore_logger(UNHANDLED_LOGGER)
+    # Lines about storing lines would make more lines.
+    ignore_logger_for_sentry_logs("app.tracker")
     if _intake is not None:
         rate = config.SENTRY_SAMPLE_RATE if sample_rate is None else sample_rate
         _intake.destinations.own_dsn, _intake.destinations.sample_rate = dsn or None, rate
@@ -308,6 +317,12 @@ def before_send(event: dict[str, Any], hint: dict[str, Any]) -> dict[str, Any] |
     if filtered is not None and exception is not None:
         exception.__dict__[_MARK] = (_scope_token(), str(filtered.get("event_id")))
     return filtered
+
+
+def before_send_log(line: Any, hint: dict[str, Any]) -> Any:
+    """Return a line of a log, ``None`` for those of the tracker and of private routes."""
+    is_private = has_request_context() and PRIVATE_PATHS.match(request.path)
+    return None if is_recording() or is_private else line
 
 
 def _without_private(event: dict[str, Any]) -> dict[str, Any]:
