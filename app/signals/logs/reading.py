@@ -92,6 +92,8 @@ def _time(entry: Mapping[str, Any], received_at: datetime) -> datetime:
 def _level(entry: Mapping[str, Any]) -> str:
     """Return the level: the one that is named, or that of the number; ``info`` without both."""
     named = entry.get("level")
+    if named in LEVELS:
+        return str(named)
     if isinstance(named, str) and named:
         read = read_level(named)
         if read != "error" or named.strip().lower() in (*LEVELS, "err", "severe"):
@@ -133,6 +135,8 @@ def _scalar(given: Any) -> Scalar | None:
         return value if value.isascii() and "\0" not in value else clean_text(value)
     if kind is bool:
         return bool(value)
+    if kind is int and abs(value) < 2**53:
+        return int(value)
     text = read_anything(value)  # No text: it is too large, or no number.
     return value if text is not None and kind in (int, float) else text
 
@@ -142,11 +146,16 @@ def _fact(value: Scalar | None, length: int) -> str | None:
 
 
 def _id(value: Any, length: int) -> str | None:
-    text = value.replace("-", "").lower() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return None
+    text = value if len(value) == length else value.replace("-", "")
+    text = text.lower()
     return text if len(text) == length and _HEX.fullmatch(text) and text.strip("0") else None
 
 
 def _cut(of_body: int, left_out: int, shortened: int) -> str | None:
+    if of_body <= 0 and not left_out and not shortened:
+        return None
     words = []
     if of_body > 0:
         words.append(f"{of_body:,} characters of the message cut")
@@ -154,4 +163,4 @@ def _cut(of_body: int, left_out: int, shortened: int) -> str | None:
         words.append(f"{left_out:,} attributes left out")
     if shortened:
         words.append(f"{shortened:,} values cut")
-    return "; ".join(words) or None
+    return "; ".join(words)
