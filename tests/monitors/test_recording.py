@@ -9,8 +9,9 @@ import sentry_sdk
 import sentry_sdk.crons
 import time_machine
 from flask import Flask
-from flask.testing import FlaskClient
+from flask.testing import FlaskClient, FlaskCliRunner
 
+from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
 from app.monitors import expiry, recording
 from app.monitors.settings import read_slug
@@ -331,3 +332,20 @@ def test_check_in_is_delivered_as_it_came(app: Flask, client: FlaskClient) -> No
         "environment": "live",
         "duration": 3,
     }
+
+
+def test_person_in_an_environment_is_erased_and_the_runs_stay(
+    app: Flask, client: FlaskClient, runner: FlaskCliRunner
+) -> None:
+    email, wrong = "ann.lee@shop.example", {"schedule": {"type": "crontab", "value": "99 * * * *"}}
+    send(app, check_in(environment=email, release=f"{email}@1", monitor_config=wrong))
+    client.patch("/api/monitors/nightly?project_id=1", json={"name": f"Report for {email}"})
+    assert runner.invoke(args=["erase", "--email", email, "--yes"]).exit_code == 0
+    monitor, (run,) = monitor_of(client), runs_of(client)
+    assert "ann.lee" not in str((monitor, run))
+    assert (run["status"], monitor["name"].startswith("Report for ")) == ("ok", True)
+
+
+def test_monitors_and_runs_are_in_a_backup() -> None:
+    names = {table.name for table in tables_of_backup()}
+    assert {"monitors", "monitor_states", "check_ins", "monitor_watch", "monitor_outages"} <= names
