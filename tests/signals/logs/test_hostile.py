@@ -112,6 +112,7 @@ def test_strange_texts_are_stored_found_and_shown(
     assert "<script>alert(1)" not in page and "&lt;b&gt;bold" in page
 
 
+@pytest.mark.one_database
 def test_block_of_the_largest_lines_is_written_and_searched(app: Flask) -> None:
     parts = parts_of(app)
     body = " ".join(f"w{n}x" for n in range(1400))

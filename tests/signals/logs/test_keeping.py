@@ -52,6 +52,7 @@ def test_lines_older_than_their_days_go_and_errors_stay(parts: Parts) -> None:
     check_blocks(parts.store)
 
 
+@pytest.mark.one_database
 def test_lines_beyond_their_bytes_go_oldest_first_and_no_more_than_needed(parts: Parts) -> None:
     send(parts, *(entry(f"line {n:04}", ago(minutes=2000 - n)) for n in range(900)))
     with parts.store.read() as conn:
@@ -77,6 +78,7 @@ def test_body_goes_when_it_is_local_and_read_and_the_accounting_stays_right(part
         assert accounting(conn)["balanced"], accounting(conn)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("state", "is_removed"), [("delivered", 1), ("pending", 0), ("parked", 0)])
 def test_body_stays_until_sentry_has_it(parts: Parts, state: str, is_removed: int) -> None:
     send(parts, entry("one"))

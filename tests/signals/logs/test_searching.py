@@ -12,14 +12,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.protocol.envelope import Envelope, Item
-from app.signals.kinds import SIGNALS
 from app.signals.logs import blocks
 from app.signals.logs.filtering import LogFilter
 from app.signals.logs.line import Line
 from app.signals.logs.searching import Bounds, search_lines
 from app.signals.logs.signal import write_lines
-from app.signals.walk import catch_up
 from app.store import utc_now
 from tests.conftest import Parts, parts_of
 from tests.signals.logs.steps import TRACE, ago, entry, found, send
@@ -255,13 +252,3 @@ def test_wrong_query_is_refused_with_its_place(
 @pytest.mark.parametrize("cursor", ["x", "1", "99999999999999999-1", "-1-1", "1-1-1", "٣-١"])
 def test_wrong_cursor_is_refused(client: FlaskClient, cursor: str) -> None:
     assert client.get("/api/logs", query_string={"cursor": cursor}).status_code == 422
-
-
-@pytest.mark.one_database
-def test_project_of_one_token_does_not_show_lines_of_others(parts: Parts) -> None:
-    send(parts, entry("ours"))
-    catch_up(parts.store, SIGNALS)
-    parts.intake.accept(
-        Envelope({}, [Item({"type": "log"}, {"items": [entry("two")]})]), project_id=1, timeout_s=5
-    )
-    assert found(parts, project_id=2) == []

@@ -97,6 +97,7 @@ def test_known_stream_of_the_sdk_equals_an_independent_count(
     assert len(re.findall(r'<li id="log-', page)) == len(of_lane)
 
 
+@pytest.mark.one_database
 def test_export_has_every_line_once(
     app: Flask, client: FlaskClient, admin_client: FlaskClient, stream: list[bytes]
 ) -> None:
