@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
@@ -14,6 +15,7 @@ from app.accounts.tables import users
 from app.delivery.destinations import Destinations
 from app.demo.payloads import payload_of
 from app.demo.plan import PREFIX, PROJECTS, Occurrence, Plan, moment_of
+from app.demo.signals import TRACED, envelopes_around
 from app.events.states import EnvelopeState
 from app.events.tables import envelopes, events
 from app.intake import Intake
@@ -89,10 +91,14 @@ def make_demo(intake: Intake, plan: Plan, progress: Progress = lambda count: Non
     store, now = intake.store, utc_now()
     ids = _make_projects(store, plan)
     remembered = Remembered()
-    for occurrences in in_batches(list(plan.occurrences()), BATCH_SIZE):
+    planned = list(plan.occurrences())
+    for occurrences in in_batches(planned, BATCH_SIZE):
         batch = [_prepared(intake, ids, one, moment_of(one, now)) for one in occurrences]
         _store(store, batch, remembered)
         progress(len(batch))
+    for occurrences in in_batches(planned[-(len(planned) // TRACED) :], BATCH_SIZE):
+        around = [_around(intake, ids, one, moment_of(one, now)) for one in occurrences]
+        _store(store, list(chain.from_iterable(around)), remembered)
     _decide(store, list(ids.values()), plan.seed)
     _lose(store, list(ids.values()), now)
 
@@ -126,7 +132,22 @@ def _prepared(
 ) -> Prepared:
     payload = payload_of(occurrence, moment)
     envelope = Envelope({"event_id": payload["event_id"]}, [Item({"type": "event"}, payload)])
-    project_id = ids[occurrence.bug.project]
+    return _of_demo(intake, envelope, ids[occurrence.bug.project], moment)
+
+
+def _around(
+    intake: Intake, ids: dict[int, int], occurrence: Occurrence, moment: datetime
+) -> list[Prepared]:
+    """Return the traces and logs around an error, as far as their projects are in the demo."""
+    found = envelopes_around(occurrence, payload_of(occurrence, moment), moment)
+    return [
+        _of_demo(intake, envelope, ids[project], moment)
+        for project, envelope in found
+        if project in ids
+    ]
+
+
+def _of_demo(intake: Intake, envelope: Envelope, project_id: int, moment: datetime) -> Prepared:
     prepared = intake.prepare(envelope, project_id=project_id, received_at=moment)
     return replace(prepared, is_demo=True)
 

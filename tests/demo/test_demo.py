@@ -20,6 +20,7 @@ from app.intake.removed_projects import owned_rows
 from app.issues.tables import issues
 from app.store import utc_now
 from tests.conftest import parts_of, worker_of
+from tests.traces.steps import settle
 
 EVENTS = 60
 
@@ -73,6 +74,18 @@ def test_chart_of_the_issues_has_the_events_of_the_issues_below_it(
     assert rows and f'aria-label="{sum(map(int, rows))} events;' in page
     worker_of(app).run_once()  # Counts them by the hour, and now from there.
     assert f'aria-label="{EVENTS} events;' in admin_client.get(path).text
+
+
+@pytest.mark.one_database
+def test_newest_errors_have_a_trace_and_logs(
+    app: Flask, admin_client: FlaskClient, demo: list[int]
+) -> None:
+    settle(app)
+    lines = admin_client.get("/api/logs?period=quarter&query=failed").json["logs"]
+    assert lines and lines[0]["project_id"] in demo
+    trace = admin_client.get(f"/api/traces/{lines[0]['trace_id']}").json
+    assert len(trace["transactions"]) == 2 and len(trace["spans"]) > 5
+    assert [event["project_id"] for event in trace["events"]] == [lines[0]["project_id"]]
 
 
 def test_removed_demo_leaves_nothing(app: Flask, client: FlaskClient, demo: list[int]) -> None:
