@@ -1,7 +1,8 @@
 """Envelopes that are only logs go once their lines are rows and Sentry has them, or needs not.
 
 The lines have a retention of their own, so their envelopes would only take the room of errors. An
-envelope that waits for Sentry, or that Sentry refused, stays as any other.
+envelope that waits for Sentry, that Sentry refused or whose lines could not be read stays as any
+other.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from app.events.states import EnvelopeState
 from app.events.tables import ONLY_LOGS, envelopes
 from app.intake.pruning import BATCH_SIZE, remove_ids
 from app.signals.state import read_up_to
+from app.signals.tables import unread_envelopes
 from app.store import Store
 
 # States in which nobody needs the body any more.
@@ -28,7 +30,10 @@ def remove_read_logs(store: Store, at_most: int = 10_000) -> int:
         with store.read() as conn:
             columns = envelopes.c
             is_read = columns.id <= read_up_to(conn)
-            query = select(columns.id).where(text(ONLY_LOGS), columns.state.in_(_DONE), is_read)
+            has_lines = columns.id.not_in(select(unread_envelopes.c.envelope_id))
+            query = select(columns.id).where(
+                text(ONLY_LOGS), columns.state.in_(_DONE), is_read, has_lines
+            )
             ids = list(conn.scalars(query.limit(BATCH_SIZE)))
         gone += remove_ids(store, ids) if ids else 0
         if len(ids) < BATCH_SIZE:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.events.tables import envelopes
-from app.signals.tables import signal_state
+from app.signals.tables import signal_state, unread_envelopes
 from app.store import replaced, upsert
 
 NAME = "envelopes"
@@ -19,6 +21,13 @@ def read_up_to(conn: Connection) -> int:
 def write_up_to(conn: Connection, up_to: int) -> None:
     """Write the row id of the last envelope that was read."""
     conn.execute(upsert(conn, signal_state, up_to=replaced), {"name": NAME, "up_to": up_to})
+
+
+def note_unread(conn: Connection, ids: Sequence[int]) -> None:
+    """Note envelopes that could not be read, as far as they are still there."""
+    if ids:
+        there = select(envelopes.c.id).where(envelopes.c.id.in_(ids))
+        conn.execute(insert(unread_envelopes).from_select(["envelope_id"], there))
 
 
 def step_back(conn: Connection) -> None:

@@ -20,7 +20,7 @@ from app.events.tables import envelopes
 from app.protocol.envelope import parse_envelope
 from app.protocol.packing import unpack
 from app.signals.kind import Signal, Stored
-from app.signals.state import read_up_to, write_up_to
+from app.signals.state import note_unread, read_up_to, write_up_to
 from app.store import Store, StoreError, utc_now
 
 log = logging.getLogger("app.tracker")
@@ -81,10 +81,12 @@ def _write_leniently(store: Store, signals: Sequence[Signal], batch: Batch) -> N
             _write_leniently(store, signals, Batch(before, batch.up_to, []))
             return
         log.exception("signals of an envelope are not shown: %s", batch.ids)
-        _write(store, signals, batch._replace(ids=[]))
+        _write(store, signals, batch._replace(ids=[]), failed=batch.ids)
 
 
-def _write(store: Store, signals: Sequence[Signal], batch: Batch) -> None:
+def _write(
+    store: Store, signals: Sequence[Signal], batch: Batch, failed: Sequence[int] = ()
+) -> None:
     with store.read() as conn:
         found = _read(conn, signals, batch.ids)
     with store.write(durable=False) as conn:
@@ -96,6 +98,7 @@ def _write(store: Store, signals: Sequence[Signal], batch: Batch) -> None:
             rows = list(chain.from_iterable(rows for id, rows in of_envelopes if id in there))
             if rows:
                 signal.write(conn, rows, now)
+        note_unread(conn, failed)
         write_up_to(conn, batch.up_to)
 
 

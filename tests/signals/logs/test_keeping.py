@@ -88,6 +88,20 @@ def test_body_stays_until_sentry_has_it(parts: Parts, state: str, is_removed: in
     assert found(parts) == ["one"]
 
 
+def test_body_whose_lines_cannot_be_read_stays(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no line can be read")
+
+    monkeypatch.setattr("app.signals.logs.signal.read_lines", fail)
+    send(parts, entry("one"))
+    monkeypatch.undo()
+    send(parts, entry("two"))
+    assert remove_read_logs(parts.store) == 1
+    assert count(parts.store, envelopes) == [1] and found(parts) == ["two"]
+
+
 def test_lines_of_a_removed_project_go_with_it(parts: Parts) -> None:
     other = create_project(parts.store, "shop").id
     times = [ago(seconds=n) for n in range(300)]
