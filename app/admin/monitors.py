@@ -15,6 +15,7 @@ from app.admin.last_project import look_at, named_project
 from app.admin.lookups import project_names
 from app.admin.monitor_form import MonitorForm, NewMonitorForm
 from app.admin.run_bars import BAD, SHOWN, kind_of, run_bars, took, words_of
+from app.alerts import monitor_alerts
 from app.events.tables import events
 from app.inputs import InputError, period_range
 from app.monitors import changes, queries
@@ -133,7 +134,8 @@ def change_monitor(project_id: int, slug: str) -> ResponseReturnValue:
 def delete_monitor(project_id: int, slug: str) -> ResponseReturnValue:
     """Delete a monitor with its runs (303)."""
     with current_store().write() as conn:
-        changes.remove_monitor(conn, or_404(queries.find_row(conn, project_id, slug), UNKNOWN))
+        row = or_404(queries.find_row(conn, project_id, slug), UNKNOWN)
+        monitor_alerts.delete_monitor(conn, row, utc_now())
     flash("The monitor is deleted. Another check-in makes it again.", "note")
     return redirect(url_for("admin.list_of_monitors"), 303)
 

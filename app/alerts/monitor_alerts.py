@@ -17,7 +17,9 @@ from app.alerts.messages import RESOLVED
 from app.alerts.notifications import Draft, add_notification
 from app.alerts.rules.stored import Watch, watches
 from app.alerts.tables import noticed_monitors
+from app.monitors import changes
 from app.monitors.queries import failing_states, states_by_id
+from app.monitors.tables import monitor_states
 from app.store import Store, facts, replaced, upsert
 
 KIND = "monitor"
@@ -46,6 +48,22 @@ def dispatch_monitor_alerts(store: Store, now: datetime) -> int:
             _raise(conn, rule, _end(rule, state), state.id, channels, now)
             _close(conn, rule, state)
     return min(len(fails), MAX_AT_ONCE) + min(len(ends), MAX_AT_ONCE)
+
+
+def delete_monitor(conn: Connection, row: Row[Any], now: datetime) -> None:
+    """Delete a monitor with its runs, and tell the end of what was told about it."""
+    columns = noticed_monitors.c
+    its = select(monitor_states.c.id).where(monitor_states.c.monitor_id == row.id)
+    told = columns.state_id.in_(its), columns.is_open.is_(True)
+    named = conn.execute(select(noticed_monitors).where(*told)).all()
+    states = states_by_id(conn, [one.state_id for one in named])
+    channels = list_channels(conn) if named else []
+    for rule in watches(conn) if named else ():
+        for one in named:
+            if (rule.id, rule.project_id) == (one.rule_id, row.project_id):
+                draft = _end(rule, states[one.state_id], "was deleted")
+                _raise(conn, rule, draft, one.state_id, channels, now)
+    changes.remove_monitor(conn, row)
 
 
 def _due(
@@ -106,9 +124,10 @@ def _failure(rule: Watch, state: Row[Any]) -> Draft:
     return Draft(KIND, title, f"{text}. {since}".strip(), project_id=state.project_id)
 
 
-def _end(rule: Watch, state: Row[Any]) -> Draft:
+def _end(rule: Watch, state: Row[Any], verb: str = "") -> Draft:
     name, where = state.name or state.slug, state.environment
-    verb = "is paused" if state.paused else "is ok again" if state.status == "ok" else "starts anew"
+    ok = "is ok again" if state.status == "ok" else "starts anew"
+    verb = verb or ("is paused" if state.paused else ok)
     title = f"Monitor {name} {verb} ({where})"
     text = f"{rule.title}: the job {name} {verb} in {where}."
     return Draft(RESOLVED, title, text, project_id=state.project_id)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
+from app.alerts import monitor_alerts
 from app.api.requests import Paged, Query, first_page
 from app.api.routes import Routes
 from app.api.schemas import ApiModel, Next
@@ -201,9 +202,8 @@ def delete_monitor(slug: str, query: OneMonitor) -> None:
     :raise 404: the project has no monitor with this slug.
     """
     with current_store().write() as conn:
-        changes.remove_monitor(
-            conn, or_404(queries.find_row(conn, query.project_id, slug), UNKNOWN)
-        )
+        row = or_404(queries.find_row(conn, query.project_id, slug), UNKNOWN)
+        monitor_alerts.delete_monitor(conn, row, utc_now())
 
 
 def _find(conn: Connection, project_id: int, slug: str) -> queries.Monitor:

@@ -111,6 +111,18 @@ def test_paused_monitor_ends_its_incident(
     assert titles(app)[1:] == ["Monitor nightly is paused (production)"]
 
 
+def test_deleted_monitor_ends_its_incident(
+    app: Flask, client: FlaskClient, clock: time_machine.Traveller
+) -> None:
+    only(app, "monitor")
+    send(app, check_in(status="error"))
+    later(app, clock, MINUTE)
+    client.delete("/api/monitors/nightly?project_id=1")
+    assert titles(app)[1:] == ["Monitor nightly was deleted (production)"]
+    later(app, clock, MINUTE)
+    assert len(titles(app)) == 2
+
+
 def test_many_failures_at_once_come_in_portions_and_each_once(
     app: Flask, clock: time_machine.Traveller
 ) -> None:
