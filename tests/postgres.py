@@ -26,7 +26,9 @@ SCHEMA = """
     SELECT string_agg(
         concat_ws(' ', c.relname, a.attname, a.atttypid, a.attnotnull), ','
         ORDER BY c.relname, a.attnum
-    )
+    ),
+    (SELECT string_agg(conname, ',' ORDER BY conname) FROM pg_constraint),
+    (SELECT count(*) FROM pg_trigger)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped
 """

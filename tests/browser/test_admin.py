@@ -44,7 +44,7 @@ def send(page: Page, kind: str, message: str) -> str:
     return page.url.rpartition("=")[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def filled(server: Server) -> str:
     """An event with something in every field, some of it long; returns its id."""
     lines = [f"    total_{number} = price * {number}  # the sum so far" for number in range(5)]

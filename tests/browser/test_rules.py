@@ -16,7 +16,7 @@ from tests.issues.payloads import calls
 NewPage = Callable[..., Watched]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def slow(server: Server) -> str:
     """Events to try a rule on, and one with an attachment; returns the id of that one."""
     for name in ("charge", "refund", "ship"):
@@ -25,7 +25,7 @@ def slow(server: Server) -> str:
     return server.insert(calls("bill", type="BillError"), attachments={"page.html": page})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lossy(server: Server) -> None:
     """Clients that lost something."""
     lost = [

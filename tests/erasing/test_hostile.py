@@ -45,7 +45,7 @@ def bodies(store: Store) -> str:
 
 def rows(store: Store, column: Any) -> list[Any]:
     with store.read() as conn:
-        return list(conn.scalars(select(column)))
+        return list(conn.scalars(select(column).order_by(column)))
 
 
 def test_number_is_erased_as_the_id_of_a_user_and_stays_everywhere_else(
