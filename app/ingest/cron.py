@@ -21,6 +21,7 @@ from app.ingest import bp
 from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
 from app.ingest.door import LIMITS, keep, parsed, passed_through, project_of
+from app.monitors.settings import read_slug
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import read_number
@@ -66,6 +67,8 @@ def _payload(slug: str) -> dict[str, Any]:
 
     :raise Refusal: 400 a field is wrong.
     """
+    if not read_slug(slug):
+        raise Refusal(400, "the check-in is malformed", "slug: letters or digits are expected")
     given = _body() | request.args.to_dict()
     payload = {name: given[name] for name in FIELDS if given.get(name) not in (None, "")}
     payload["monitor_slug"] = slug

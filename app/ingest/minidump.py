@@ -9,6 +9,7 @@ Source: https://docs.sentry.io/platforms/native/guides/minidumps/, 2026-11-28.
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from io import BytesIO
@@ -34,6 +35,7 @@ MAX_FORM_BYTES = 1024**2
 MAX_VALUE, MAX_FILE_NAME = 1000, 200
 
 _MALFORMED = "the minidump is malformed"
+_TOO_LARGE = f"at most {MAX_PARTS} parts, and {MAX_FORM_BYTES:,} bytes of fields"
 
 
 @bp.route("/api/<int:project_id>/minidump/", methods=["POST", "OPTIONS"], strict_slashes=False)
@@ -76,7 +78,11 @@ def _parts(body: bytearray) -> tuple[MultiDict[str, str], list[FileStorage]]:
     try:
         _, form, files = parser.parse(stream, request.mimetype, len(body), options)
     except RequestEntityTooLarge as error:
-        raise Refusal(413, "the envelope is too large", f"at most {MAX_PARTS} parts") from error
+        raise Refusal(
+            413,
+            "the envelope is too large",
+            f"at most {MAX_PARTS} parts, and {MAX_FORM_BYTES:,} bytes of fields",
+        ) from error
     found = sorted(files.values(), key=lambda file: file.name != FILE)
     if not found or found[0].name != FILE:
         raise Refusal(400, _MALFORMED, f"{FILE}: a file in a multipart form is expected")
@@ -124,7 +130,7 @@ def _payload(form: MultiDict[str, str], dump: Minidump) -> dict[str, Any]:
 
 def _given(form: MultiDict[str, str]) -> dict[str, Any]:
     """Return the event in the form: JSON, also in numbered pieces, and ``sentry[release]``."""
-    pieces = sorted(name for name in form if name.removeprefix(f"{EVENT}__").isdecimal())
+    pieces = [name for name in form if re.fullmatch(rf"{EVENT}__[0-9]{{1,9}}", name)]
     text = form.get(EVENT) or "".join(form[name] for name in sorted(pieces, key=_number))
     payload = (
         parsed(lambda body: parse_json(body, LIMITS), bytearray(text.encode())) if text else {}
@@ -138,7 +144,7 @@ def _given(form: MultiDict[str, str]) -> dict[str, Any]:
 
 
 def _number(name: str) -> int:
-    return int(name.rpartition("__")[2][:9])
+    return int(name.rpartition("__")[2])
 
 
 def _put(payload: dict[str, Any], path: list[str], value: str) -> None:

@@ -69,7 +69,8 @@ def _apply(
     minute = minute_of(at)
     in_minute = row.in_minute if row.minute == minute else 0
     reason = None
-    if known is None and in_minute >= MAX_NEW_RUNS_A_MINUTE:
+    ends_open_run = given.check_in_id is None and given.status != "in_progress" and state.open
+    if known is None and not ends_open_run and in_minute >= MAX_NEW_RUNS_A_MINUTE:
         reason = "rate"
     elif known is None and given.status == "in_progress" and len(state.open) >= MAX_OPEN_RUNS:
         reason = "open"

@@ -44,7 +44,7 @@ _BOUNDS = {
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 Slug = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[a-z0-9_-]+$"),
+    Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$"),
     Control("Slug", placeholder="nightly-report", help="What check-ins name it by."),
 ]
 Name = Annotated[str, Field(max_length=MAX_NAME), Control("Name", help="Empty: the slug.")]

@@ -88,7 +88,7 @@ def test_minidump_may_be_the_whole_body_and_a_form_may_be_in_pieces(
 ) -> None:
     answer = client.post(PATH, data=minidump(), content_type="application/octet-stream")
     assert answer.status_code == 200
-    pieces = {"sentry__2": 'shop@3"}', "sentry__1": '{"release": "'}
+    pieces = {"sentry__2": 'shop@3"}', "sentry__1": '{"release": "', "7": "no piece"}
     event_id = uuid.UUID(send(client, minidump(code=11), **pieces).text).hex
     with parts_of(app).store.read() as conn:
         event = find_event(conn, event_id).event

@@ -242,6 +242,29 @@ def test_what_a_client_cannot_multiply(
 
 
 @pytest.mark.one_database
+def test_end_of_a_run_is_never_left_out(app: Flask, client: FlaskClient) -> None:
+    path = f"/api/1/cron/busy/{key_of(app)}/?status="
+    for _ in range(recording.MAX_NEW_RUNS_A_MINUTE - 1):
+        client.get(f"{path}ok")
+    client.get(f"{path}in_progress")
+    client.get(f"{path}error")
+    read(app)
+    assert sorted(run["status"] for run in runs_of(client, "busy"))[0] == "error"
+
+
+@pytest.mark.one_database
+def test_slug_of_which_nothing_is_left_is_refused(app: Flask, client: FlaskClient) -> None:
+    answer = client.get(f"/api/1/cron/!!!/{key_of(app)}/?status=ok")
+    assert answer.status_code == 400 and "slug" in answer.text
+    given = {
+        "project_id": 1,
+        "slug": "-nightly",
+        "schedule": {"type": "crontab", "value": "0 1 * * *"},
+    }
+    assert client.post("/api/monitors", json=given).status_code == 422
+
+
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("given", "slug"),
     [

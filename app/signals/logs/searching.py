@@ -29,6 +29,10 @@ from app.signals.logs.tables import log_blocks, log_lines
 # Together at most 100 ms of CPU.
 BUDGET = 40_000
 BLOCK_COST = 4
+# Reading a candidate and its words costs this, and one more for each BYTES of its row. A line of
+# 24 kB takes some 10 ms.
+CANDIDATE_COST, BYTES = 20, 8
+CANDIDATES_AT_ONCE = 20
 # Blocks that one statement reads; the first one reads few, as most searches end soon.
 FIRST_BLOCKS, MORE_BLOCKS = 8, 250
 
@@ -90,24 +94,32 @@ def search_lines(conn: Connection, clauses: Sequence[Clause], bounds: Bounds, li
             part = Part(block.first, block.end, bounds.since, bounds.given)
             texts = texts_of(conn, part, of.needles)
             results.add(id for id, text in texts if may_match(of, text))
-        if results.are_enough:
-            return _page(results.lines, limit)
+        if results.are_enough or results.stopped_at:
+            break
         is_at_end = bounds.since is not None and block.first[0] < bounds.since
         if spent >= BUDGET and not is_at_end:
-            return _stopped(conn, results.all(), block.first, limit)
-    return _page(results.all(), limit)
+            found = results.all()
+            return _stopped(conn, found, results.stopped_at or block.first, limit)
+    found = results.all()
+    if results.stopped_at:
+        return _stopped(conn, found, results.stopped_at, limit)
+    return _page(found, limit)
 
 
 class _Results:
     """The lines that a search found, newest first.
 
     Candidates of several blocks are read together, since few blocks have more than one.
+
+    :ivar stopped_at: the last line that was read, if reading candidates took the whole budget.
     """
 
     def __init__(self, conn: Connection, of: Wanted, wanted: int) -> None:
         self.lines: list[Line] = []
         self._conn, self._of, self._wanted = conn, of, wanted
         self._waiting: list[int] = []
+        self._spent = 0
+        self.stopped_at: Key | None = None
 
     def add(self, ids: Iterable[int]) -> None:
         """Add candidates, which are older than those before."""
@@ -127,8 +139,16 @@ class _Results:
         return self.lines
 
     def _read(self, count: int) -> None:
+        count = min(count, CANDIDATES_AT_ONCE)
         some, self._waiting = self._waiting[:count], self._waiting[count:]
-        self.lines += [line for line in lines_with(self._conn, some) if is_match(self._of, line)]
+        for line in lines_with(self._conn, some):
+            # A long line costs more than a whole block of short ones.
+            self._spent += CANDIDATE_COST + line.size_bytes // BYTES
+            if is_match(self._of, line):
+                self.lines.append(line)
+            if self._spent >= BUDGET:
+                self._waiting, self.stopped_at = [], line.key
+                return
 
 
 def _stopped(conn: Connection, found: list[Line], at: Key, limit: int) -> Lines:

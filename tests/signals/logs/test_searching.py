@@ -228,6 +228,18 @@ def test_page_and_api_say_where_a_search_stopped(
 
 
 @pytest.mark.one_database
+def test_long_lines_are_not_read_without_end(parts: Parts, client: FlaskClient) -> None:
+    now, long = utc_now(), " ".join(f"word{n}" for n in range(1000))
+    fill(parts, [Line(1, now - timedelta(seconds=n), "info", f"line {long}") for n in range(80)])
+    read, path = 0, "/api/logs?query=!line"
+    while path:
+        answer = client.get(path).json
+        path = answer["next"] and f"/api/logs?query=!line&cursor={answer['next']}"
+        read += 1
+    assert answer["logs"] == [] and read > 2
+
+
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("query", "message"),
     [
