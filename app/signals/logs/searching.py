@@ -5,8 +5,9 @@
 
 Reading a block's bits costs BLOCK_COST, reading one of its lines 1, and comparing the words of a
 line by its length. A search that has spent its budget on blocks or on words stops and says where:
-everything newer was looked at, and the next page goes on from there. So a word that few lines have is found among a million of them, and one
-that is in every block, but never with another one, stops early.
+everything newer was looked at, and the next page goes on from there. So a word that few lines have
+is found among a million of them, and one that is in every block, but never with another one, stops
+early.
 """
 
 from __future__ import annotations
