@@ -20,7 +20,8 @@ from app.web import access
 from app.web.current import current_store
 from app.web.errors import FieldErrors
 
-MAX_IMPORT_BYTES = 64 * 1024 * 1024
+# A client may send 64 MiB at once in all.
+MAX_IMPORT_BYTES = 32 * 1024 * 1024
 TOO_LONG = f"at most {MAX_IMPORT_BYTES} bytes are expected: import it in parts"
 route = Routes("memories")
 
@@ -88,14 +89,19 @@ def export_memories(query: Whose) -> Response:
     return response
 
 
-@route("POST /memories/import", access.remembers, takes=access.NDJSON)
+@route(
+    "POST /memories/import",
+    access.remembers,
+    takes=access.NDJSON,
+    max_bytes=MAX_IMPORT_BYTES,
+)
 def import_memories(query: OfUser) -> ImportResult:
     """Store the memories of an export, one from each line.
 
     A memory keeps its id and its times. Content that the user has already keeps its id there and
     gets the other fields. A line that is wrong is left out and named; the others are stored.
 
-    :raise 413: the body is longer than 64 MiB: import it in parts.
+    :raise 413: the body is longer than 32 MiB: import it in parts.
     """
     if request.mimetype != access.NDJSON:
         abort(415, description=f"Content-Type: {access.NDJSON} is expected")

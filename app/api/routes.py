@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from flask import Response
+from flask import Response, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
@@ -33,6 +33,7 @@ from app.api import bp
 from app.api.requests import Query, read_body, read_query
 from app.inputs import Body
 from app.web import access
+from app.web.json_body import body_limit
 
 View = TypeVar("View", bound=Callable[..., Any])
 # A model, the media type of an answer that is not JSON, or ``None`` for an empty answer.
@@ -81,6 +82,7 @@ class Routes:
         also: int | None = None,
         media: str | None = None,
         takes: str | None = None,
+        max_bytes: int = 0,
     ) -> Callable[[View], View]:
         """Return a decorator that makes a function the view of an address.
 
@@ -90,6 +92,7 @@ class Routes:
         :param also: another HTTP status of the answer; such a view returns model and status.
         :param media: media type of an answer that is not JSON; the default is bytes.
         :param takes: media type of a body that is not JSON and that the view reads itself.
+        :param max_bytes: the most bytes of such a body, if it may be longer than others.
         """
         method, path = address.split()
 
@@ -99,12 +102,16 @@ class Routes:
 
             @wraps(view)
             def respond(**arguments: Any) -> ResponseReturnValue:
+                # Werkzeug would refuse, or cut, what is longer than other bodies may be.
+                request.max_content_length = body_limit() + 1
                 if query:
                     arguments["query"] = read_query(query)
                 if body:
                     arguments["body"] = read_body(body)
                 return _response(view(**arguments), status)
 
+            limit = max_bytes or getattr(body, "max_bytes", 0)
+            respond.max_bytes = limit  # type: ignore[attr-defined]  # read by body_limit()
             summary, description, raised = _read_docstring(view)
             respond.operation = Operation(  # type: ignore[attr-defined]  # read by .openapi
                 self.tag,

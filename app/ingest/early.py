@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flask import Flask, abort, current_app, request
+from flask import Flask, abort, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
 
@@ -19,6 +19,7 @@ from app.ingest.body import MAX_WIRE_BYTES
 from app.intake.store_bound import ShareExceeded
 from app.store import StoreError, StoreFull
 from app.web import access
+from app.web.json_body import body_limit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
@@ -61,7 +62,7 @@ def _answer_or_limit(received: int) -> ResponseReturnValue | int:
     if (request.endpoint or "").partition(".")[0] == bp.name:
         door.check_head()
         return _within(MAX_WIRE_BYTES, received)
-    return _within(int(current_app.config["MAX_CONTENT_LENGTH"]), received)
+    return _within(body_limit(), received)
 
 
 def _within(limit: int, received: int) -> int:

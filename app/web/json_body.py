@@ -5,9 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import abort, request
+from flask import abort, current_app, request
 
 from app.web import access
+
+
+def body_limit() -> int:
+    """Return how many bytes the body of the request may have.
+
+    A view that takes more than ``MAX_CONTENT_LENGTH`` says so in its attribute ``max_bytes``.
+    """
+    view = current_app.view_functions.get(request.endpoint or "")
+    return max(getattr(view, "max_bytes", 0), current_app.config["MAX_CONTENT_LENGTH"] or 0)
 
 
 def read_bytes(max_bytes: int) -> bytes:

@@ -160,3 +160,38 @@ def test_connection_is_closed_after_an_early_answer(server: Server) -> None:
         assert client.answer().headers["connection"] == "close"
         client.send(LIVE)
         assert client.is_closed()
+
+
+HERE = {"REMOTE_ADDR": "127.0.0.1"}
+
+
+@pytest.mark.one_database
+def test_long_bodies_are_let_in_where_a_route_takes_them(app: Flask) -> None:
+    client, many = app.test_client(), 2 * 1024**2
+    line = b'{"content": "order %d is paid", "metadata": {"note": "' + b"x" * 3000 + b'"}}\n'
+    export = b"".join(line % number for number in range(many // len(line)))
+    memories = [json.loads(one) | {"user_id": "ada"} for one in export.splitlines()[:100]]
+    batch = json.dumps({"memories": memories}).encode().ljust(many)
+    kinds = {
+        "import?user_id=ada": (export, "application/x-ndjson"),
+        "batch": (batch, "application/json"),
+    }
+    for path, (body, kind) in kinds.items():
+        environ = EnvironBuilder(
+            f"/memories/{path}", method="POST", content_type=kind, environ_base=HERE
+        )
+        environ.headers["Content-Length"] = str(len(body))
+        limit = head_check(app)(environ.get_environ(), 0)
+        assert isinstance(limit, int) and limit > len(body)
+        answer = client.post(f"/memories/{path}", data=body, content_type=kind)
+        assert answer.status_code < 300, answer.text
+        if path != "batch":  # Every line was read.
+            counts = answer.json["stored"], answer.json["updated"], answer.json["refused"]
+            assert sum(counts) == len(export.splitlines())
+    head = EnvironBuilder(
+        "/memories", method="POST", content_type="application/json", environ_base=HERE
+    )
+    head.headers["Content-Length"] = str(many)
+    refused = head_check(app)(head.get_environ(), 0)
+    assert not isinstance(refused, int)
+    assert Response.from_app(refused, head.get_environ()).status_code == 413
