@@ -56,8 +56,7 @@ def _take(project_id: int) -> Response:
     with read_body() as body:
         form, files = _parts(body)
         body.clear()
-        envelope = _envelope(form, files)
-    answer = keep(envelope, known, via)
+        answer = keep(_envelope(form, files), known, via)
     return Response(str(uuid.UUID(answer.get_json()["id"])), mimetype="text/plain")
 
 
@@ -78,11 +77,7 @@ def _parts(body: bytearray) -> tuple[MultiDict[str, str], list[FileStorage]]:
     try:
         _, form, files = parser.parse(stream, request.mimetype, len(body), options)
     except RequestEntityTooLarge as error:
-        raise Refusal(
-            413,
-            "the envelope is too large",
-            f"at most {MAX_PARTS} parts, and {MAX_FORM_BYTES:,} bytes of fields",
-        ) from error
+        raise Refusal(413, "the envelope is too large", _TOO_LARGE) from error
     found = sorted(files.values(), key=lambda file: file.name != FILE)
     if not found or found[0].name != FILE:
         raise Refusal(400, _MALFORMED, f"{FILE}: a file in a multipart form is expected")
