@@ -98,6 +98,8 @@ def main():
         traces_sample_rate=1.0,
         enable_logs=True,
         trace_lifecycle=LIFECYCLE,
+        # Importing every framework that is installed takes seconds.
+        auto_enabling_integrations=False,
         # With streamed spans, version 2.75.0 traces the requests of its own transport.
         disabled_integrations=[StdlibIntegration()],
     )
