@@ -15,6 +15,7 @@ from app.inputs.filters import ProjectId
 from app.inputs.period import RangeFilter
 from app.protocol.event import Level, clean_text
 from app.protocol.span import Span
+from app.protocol.transaction import MAX_NAME
 from app.store import utc_now
 from app.traces.listing import Chosen, Sort, list_transactions
 from app.traces.reading import Trace as Found
@@ -110,7 +111,10 @@ class Trace(ApiModel):
 class TransactionQuery(Paged, RangeFilter):
     """The transactions to list."""
 
-    name: Annotated[str | None, Field(max_length=200, description="Exactly as it is.")] = None
+    name: Annotated[
+        str | None,
+        Field(description="Exactly as it is; of a longer one, the first 200 characters."),
+    ] = None
     sort: Annotated[
         Sort, Field(description="What comes first; of those that failed, the newest.")
     ] = "newest"
@@ -124,7 +128,7 @@ def get_transactions(query: TransactionQuery) -> TransactionPage:
     :raise 422: the transaction of the cursor was removed since.
     """
     range = query.range_of(utc_now())
-    name = None if query.name is None else clean_text(query.name)
+    name = None if query.name is None else clean_text(query.name)[:MAX_NAME]
     chosen = Chosen(query.project_id, name, start=range.start, end=range.end)
     with current_store().read() as conn:
         found = list_transactions(conn, chosen, query.sort, after=query.cursor, limit=query.limit)

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 
 from app.inputs import Body, Control, InputError
 from app.monitors.machine import Expectation
-from app.monitors.schedule import Schedule, ScheduleError, checked_schedule
+from app.monitors.schedule import Schedule, ScheduleError, checked_schedule, checked_zone
 from app.monitors.tables import MAX_NAME, MAX_SLUG
 from app.protocol.event import clean_text
 from app.protocol.lenient import read_dict, read_int, read_text
@@ -124,8 +124,6 @@ def read_config(given: object) -> tuple[dict[str, Any], str | None] | None:
     schedule = read_dict(config.get("schedule"))
     zone = config.get("timezone") or "UTC"
     try:
-        if not isinstance(zone, str):
-            raise ScheduleError("a time zone is a text", "timezone")
         unit = schedule.get("unit")
         kind, text_unit = schedule.get("type"), unit if isinstance(unit, str) else None
         found = checked_schedule(str(kind)[:20], schedule.get("value"), text_unit, zone)
@@ -156,9 +154,7 @@ def checked_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     wanted, zone = values.get("schedule"), values["timezone"]
     try:
         if wanted is None:
-            # Checks the zone.
-            checked_schedule("interval", 1, "day", zone)
-            return columns | columns_of(None)
+            return columns | columns_of(None) | {"timezone": checked_zone(zone)}
         found = checked_schedule(wanted["type"], wanted["value"], wanted.get("unit"), zone)
     except ScheduleError as error:
         raise MonitorError(str(error), error.field) from error

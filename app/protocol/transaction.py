@@ -23,7 +23,8 @@ UNNAMED = "<unlabeled transaction>"
 NO_FAILURES = frozenset({"ok", "cancelled", "unknown", "unknown_error"})
 # A longer time is not a real duration: the clock was changed, or a laptop was asleep.
 MAX_MS = 24 * 3600 * 1000.0
-_LENGTHS = {"transaction": 200, "release": 250, "environment": 64}
+MAX_NAME = 200
+_LENGTHS = {"transaction": MAX_NAME, "release": 250, "environment": 64}
 
 
 class Timing(NamedTuple):

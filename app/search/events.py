@@ -12,7 +12,7 @@ from app.events.tables import events
 from app.inputs.period import Range
 from app.issues.tables import groupings
 from app.search import tokens
-from app.search.clauses import Clause, Compiled, Match, compile_terms, exact
+from app.search.clauses import NOTHING, Clause, Compiled, Match, compile_terms, exact
 from app.search.errors import QueryError
 from app.search.grammar import Term
 from app.search.lookups import MAX_WAYS, resolver
@@ -43,6 +43,7 @@ def search_events(
     before: int | None = None,
     limit: int = 50,
     project_id: int | None = None,
+    allowed: frozenset[int] | None = None,
     issue_id: int | None = None,
     exactly: Mapping[str, str] | None = None,
 ) -> EventMatches:
@@ -50,12 +51,16 @@ def search_events(
 
     :param terms: of events, see :attr:`app.search.grammar.Query.of_event`.
     :param before: the ``next`` of the page before.
+    :param allowed: only events of these projects; of more than ``MAX_WAYS``, the caller leaves
+        out the others.
     :param exactly: further values by key, as in ``{"level": "error"}``.
     :raise QueryError: a value of a term cannot be searched for.
     """
     compiled = compile_terms(terms, resolver(conn))
     _refuse_patterns(terms, compiled)
-    clauses = (*compiled.clauses, *exact_clauses(project_id, exactly), *_of_issue(conn, issue_id))
+    of_projects = (*exact_clauses(project_id), *_of_projects(allowed))
+    of_values = exact_clauses(None, exactly)
+    clauses = (*compiled.clauses, *of_projects, *of_values, *_of_issue(conn, issue_id))
     search = Search(clauses, range.start, range.end, issue_id)
     span = span_of(conn, range.start, range.end)
     if before is not None:
@@ -126,6 +131,14 @@ def _page(conn: Connection, found: Found, limit: int) -> EventMatches:
     if len(found.ids) > limit:
         return EventMatches(found.ids[:limit], found.ids[limit - 1])
     return EventMatches(found.ids, found.back_to, happened_at(conn, found.back_to))
+
+
+def _of_projects(ids: frozenset[int] | None) -> tuple[Clause, ...]:
+    """Return the clause of the events of any of some projects."""
+    if ids is None or len(ids) > MAX_WAYS:
+        return ()
+    ways = tuple((Match(tokens.equal("project", str(number))),) for number in sorted(ids))
+    return (Clause(ways or NOTHING),)
 
 
 def _of_issue(conn: Connection, issue_id: int | None) -> tuple[Clause, ...]:

@@ -154,10 +154,9 @@ def _within_bounds(trace: Trace, rows: Sequence[Any]) -> list[int]:
 
 
 def _add_events(conn: Connection, trace: Trace, allowed: Projects) -> None:
-    """Add the newest events; of a limited reader, those of the readable projects among them."""
+    """Add the newest events of the projects that may be read."""
     everything, exactly = period_range("all", utc_now()), {"trace": trace.trace_id}
-    only = next(iter(allowed)) if allowed is not None and len(allowed) == 1 else None
-    found = search_events(conn, (), everything, limit=MAX_EVENTS, project_id=only, exactly=exactly)
+    found = search_events(conn, (), everything, limit=MAX_EVENTS, allowed=allowed, exactly=exactly)
     trace.has_more_events = found.next is not None
     of = events.c
     columns = of.event_id, of.issue_id, of.project_id, of.level, of.title, of.timestamp

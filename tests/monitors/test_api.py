@@ -108,6 +108,15 @@ def test_wrong_field_is_named(client: FlaskClient, fields: dict, field: str) -> 
 
 
 @pytest.mark.one_database
+def test_time_zone_is_answered_as_its_database_spells_it(app: Flask, client: FlaskClient) -> None:
+    body = {"project_id": 1, "slug": "nightly", "timezone": "europe/berlin"}
+    assert client.post("/api/monitors", json=body).json["timezone"] == "Europe/Berlin"
+    assert client.patch(PATH, json={"timezone": "utc"}).json["timezone"] == "UTC"
+    send(app, check_in("other", monitor_config=CONFIG | {"timezone": "asia/KOLKATA"}))
+    assert monitor_of(client, "other")["timezone"] == "Asia/Kolkata"
+
+
+@pytest.mark.one_database
 def test_lists_go_on_where_a_page_ended(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -302,3 +302,22 @@ def test_months_end_where_a_month_is_short() -> None:
     schedule = checked_schedule("interval", 1, "month", "UTC")
     assert schedule.next_after(datetime(2026, 1, 31, 12, tzinfo=UTC)).day == 28
     assert str(schedule) == "every month"
+
+
+@pytest.mark.parametrize("given", ["Europe/Berlin", "europe/berlin", " EUROPE/BERLIN "])
+def test_time_zone_is_kept_as_its_database_spells_it(given: str) -> None:
+    assert crontab("0 2 * * *", given).timezone == "Europe/Berlin"
+    assert crontab("0 2 * * *", "utc").timezone == "UTC"
+
+
+@pytest.mark.parametrize("name", ["localtime", "LOCALTIME", "posixrules", "Factory"])
+def test_zone_that_depends_on_this_machine_is_refused(name: str) -> None:
+    with pytest.raises(ScheduleError, match="such as Europe/Berlin or UTC") as caught:
+        crontab("0 2 * * *", name)
+    assert caught.value.field == "timezone"
+
+
+def test_zone_that_this_machine_does_not_know_any_more_is_said_and_breaks_nothing() -> None:
+    schedule = Schedule("crontab", "0 2 * * *", None, "Mars/Base")
+    assert schedule.next_after(BEGIN) == BEGIN + 2 * HOUR
+    assert "Mars/Base" in (schedule.problem or "") and crontab("0 2 * * *").problem is None

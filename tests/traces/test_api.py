@@ -19,7 +19,7 @@ from app.intake.removed_projects import remove_deleted_projects
 from app.projects import create_project
 from app.projects.ending import delete_project
 from app.protocol.envelope import Envelope, Item
-from app.traces import listing
+from app.traces import listing, reading
 from app.traces.tables import trace_envelopes, transactions
 from tests.conftest import API_TOKEN, parts_of
 from tests.protocol.corpus import ENTRIES, envelope_of
@@ -36,7 +36,7 @@ from tests.traces.steps import (
     transaction,
 )
 
-SHOP, STOCK = 2, 3
+SHOP, STOCK, OTHER = 2, 3, 4
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_transactions_come_in_the_order_asked(
         18: ("a", 1000, 100, "internal_error", SHOP),
         19: ("a", 2000, 200, "ok", SHOP),
         20: ("a", 3000, 100, "aborted", SHOP),
-        21: ("b", 4000, 900, "cancelled", SHOP),
+        21: ("long" * 60, 4000, 900, "cancelled", SHOP),
         22: ("a", 5000, 800, "ok", STOCK),
         23: ("a", 6000, 50, "ok", SHOP),
     }
@@ -234,6 +234,7 @@ def test_transactions_come_in_the_order_asked(
         assert listed(client, f"{of_a}&sort=failing") == ["14", "12"]
         assert listed(client, "sort=newest") == ["17", "16", "15", "14", "13", "12", "11"]
         assert listed(client, "name=a&sort=failing") == ["14", "12"]
+        assert listed(client, f"name={'long' * 60}") == ["15"]
         slowest = client.get("/api/transactions?sort=slowest&period=hour").json
         all_of_it = [one["duration_ms"] for one in slowest["transactions"]]
         looked_at_all = [900, 800, 300, 200, 100, 100, 50]
@@ -259,20 +260,27 @@ def test_wrong_parameter_is_named(client: FlaskClient) -> None:
 
 
 @pytest.mark.one_database
-def test_token_of_a_project_sees_its_part_of_a_trace(make_app: Callable[..., Flask]) -> None:
+def test_token_of_a_project_sees_its_part_of_a_trace(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_EVENTS", 2)
     app = make_app(API_TOKEN=API_TOKEN)
+    create_project(parts_of(app).store, "Other", OTHER, str(OTHER) * 32)
     for number in (SHOP, STOCK):
         create_project(parts_of(app).store, str(number), number, str(number) * 32)
         send(app, transaction(number, [span(number + 10, number)]), project_id=number)
         event = {"message": "m", "contexts": {"trace": {"trace_id": TRACE}}}
         send(app, Item({"type": "event"}, event), project_id=number, event_id=f"{number:032x}")
+    for number in (11, 12, 13):  # Newer ones that a limited token neither sees nor counts.
+        send(app, Item({"type": "event"}, event), project_id=1, event_id=f"{number:032x}")
     settle(app)
     tokens = parts_of(app).accounts
     seen = {}
-    for name, allowed in (("stock", [STOCK]), ("both", [SHOP, STOCK]), ("none", [1])):
+    for name, allowed in (("stock", [STOCK]), ("both", [SHOP, STOCK]), ("none", [OTHER])):
         token = tokens.create_token(name, ("read",), projects=allowed)
         headers = {"Authorization": f"Bearer {token}"}
         answer = app.test_client().get(f"/api/traces/{TRACE}", headers=headers)
+        assert not answer.json.get("has_more_events")
         parts = ("transactions", "spans", "events")
         seen[name] = [{one["project_id"] for one in answer.json.get(part, ())} for part in parts]
         of_shop = app.test_client().get(f"/api/transactions?project_id={SHOP}", headers=headers)
