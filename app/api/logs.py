@@ -60,7 +60,10 @@ class LogExport(LogFilter, Query):
 
 @route("GET /api/logs", access.reads)
 def get_logs(query: LogQuery) -> LogPage:
-    """List lines of logs, newest first."""
+    """List lines of logs, newest first.
+
+    A page has fewer lines than asked for if they take more than 4 MB; `next` goes on.
+    """
     before = None if query.cursor is None else read_place(query.cursor)
     with current_store().read() as conn:
         page = query.page(conn, before=before, limit=query.limit)

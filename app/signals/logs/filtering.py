@@ -18,6 +18,7 @@ from app.search.issue_search import QueryText, check_query
 from app.search.lookups import resolver
 from app.signals.logs.blocks import KEY
 from app.signals.logs.line import Key, Line
+from app.signals.logs.scanning import lines_with
 from app.signals.logs.searching import Bounds, Lines, list_lines, search_lines
 from app.signals.logs.tables import log_lines
 from app.store import utc_now
@@ -115,6 +116,12 @@ class LogFilter(RangeFilter):
 _KEYS = {"trace_id": "trace", "project_id": "project"} | {
     name: name for name in ("level", "release", "environment")
 }
+
+
+def find_line(conn: Connection, key: Key) -> Line | None:
+    """Return the line of a key; ``None`` without one."""
+    found = lines_with(conn, [key[1]])
+    return next((line for line in found if line.key == key), None)
 
 
 def lines_around(

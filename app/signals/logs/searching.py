@@ -34,6 +34,8 @@ BLOCK_COST = 4
 # 24 kB takes some 10 ms.
 CANDIDATE_COST, BYTES = 20, 8
 CANDIDATES_AT_ONCE = 20
+# Of the rows of a page that no search reads. The budget of a search allows less.
+MAX_BYTES = 4_000_000
 # Blocks that one statement reads; the first one reads few, as most searches end soon.
 FIRST_BLOCKS, MORE_BLOCKS = 8, 250
 
@@ -77,11 +79,18 @@ class _Candidate(NamedTuple):
 def list_lines(conn: Connection, bounds: Bounds, limit: int, key: Sequence[Any] = KEY) -> Lines:
     """Return the newest lines within bounds that an index answers.
 
+    Fewer than the limit are a page if they take MAX_BYTES; one line always is.
+
     :param key: the columns of the index that say the order.
     """
     query = select(log_lines).where(*_within(bounds)).limit(limit + 1)
-    rows = conn.execute(query.order_by(*(column.desc() for column in key))).all()
-    return _page([line_of(row) for row in rows], limit)
+    lines, size = list[Line](), 0
+    for row in conn.execute(query.order_by(*(column.desc() for column in key))):
+        lines.append(line_of(row))
+        size += row.size_bytes
+        if size > MAX_BYTES and len(lines) > 1:
+            return _page(lines, min(limit, len(lines) - 1))
+    return _page(lines, limit)
 
 
 def search_lines(conn: Connection, clauses: Sequence[Clause], bounds: Bounds, limit: int) -> Lines:
