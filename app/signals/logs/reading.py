@@ -35,6 +35,8 @@ MAX_NAME, MAX_VALUE = 200, 2000
 MAX_ALL = 20_000
 
 RELEASE, ENVIRONMENT = "sentry.release", "sentry.environment"
+# SDKs of JavaScript name the span of a line here, and older ones of Python, too.
+SPAN = "sentry.trace.parent_span_id"
 _HEX = re.compile(r"[0-9a-f]+")
 # The highest number of each level.
 # Source: https://opentelemetry.io/docs/specs/otel/logs/data-model/ (SeverityNumber), 2026-11-28.
@@ -80,7 +82,7 @@ def _line(entry: Mapping[str, Any], stored: Stored) -> Line:
         release=_fact(release, 250),
         environment=_fact(environment, 64),
         trace_id=_id(entry.get("trace_id"), 32),
-        span_id=_id(entry.get("span_id"), 16),
+        span_id=_id(entry.get("span_id"), 16) or _id(attributes.get(SPAN), 16),
         cut=_cut(len(body) - MAX_BODY, left_out, shortened),
     )
 
