@@ -20,7 +20,7 @@ from app.events.tables import events
 from app.inputs import InputError, period_range
 from app.monitors import changes, queries
 from app.monitors.recording import REASONS, left_out
-from app.monitors.settings import MonitorError, MonitorSettings, read_slug
+from app.monitors.settings import MonitorSettings
 from app.projects import find_project
 from app.search.events import search_events
 from app.store import utc_now
@@ -78,7 +78,7 @@ def show_monitor(project_id: int, slug: str) -> ResponseReturnValue:
         context = {
             "errors": _errors(conn, project_id, failed) if failed is not None else [],
             "projects": project_names(conn),
-            "url": _url(project_id, slug, _key(conn, project_id)),
+            "url": _url(project_id, monitor.slug, _key(conn, project_id)),
         }
     look_at(project_id)
     form = MonitorForm.filled(monitor)
@@ -147,7 +147,6 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
     settings = MonitorSettings.model_validate(form.fields())
     project_id, slug = form.project.data, form.slug.data
     try:
-        _check_slug(slug)
         with current_store().write() as conn:
             return changes.add_monitor(
                 conn, project_id, slug, settings, current_user.username, utc_now()
@@ -155,11 +154,6 @@ def _add(form: NewMonitorForm) -> Row[Any] | None:
     except InputError as error:
         form.blame((error.field or "slug").removesuffix("_id"), str(error))
         return None
-
-
-def _check_slug(slug: str) -> None:
-    if read_slug(slug) != slug:
-        raise MonitorError("small letters, digits, - and _ are expected", "slug")
 
 
 def _change(form: MonitorForm | None, project_id: int, slug: str, given: dict[str, Any]) -> bool:

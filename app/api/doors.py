@@ -84,7 +84,8 @@ def _unreal() -> dict[str, Any]:
 
 def _cron(name: str) -> dict[str, Any]:
     door = _door(name, "Keep a check-in of a job", "application/json")
-    texts = [("slug", "path"), ("key", "path"), ("check_in_id", "query"), ("environment", "query")]
+    texts = [("slug", "path"), ("key", "path")]
+    texts += [(name, "query") for name in ("check_in_id", "environment", "release")]
     door["parameters"] += [
         {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
         for name, place in texts

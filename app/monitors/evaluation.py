@@ -11,7 +11,7 @@ from app.monitors.machine import advance
 from app.monitors.settings import expectation_of
 from app.monitors.states import read_state, write_state
 from app.monitors.tables import monitor_states, monitors
-from app.monitors.watch import NOTED_EVERY, last_look, look
+from app.monitors.watch import is_note_due, look
 from app.store import Store
 
 # States of one transaction. Most change only a row or two.
@@ -40,10 +40,7 @@ def evaluate(
 
 
 def _needs_look(conn: Connection, now: datetime, until: datetime) -> bool:
-    if conn.execute(select(monitors.c.id).limit(1)).first() is None:
-        return False
-    last = last_look(conn)
-    if last is None or now - last >= NOTED_EVERY:
+    if is_note_due(conn, now):
         return True
     due = select(monitor_states.c.id).where(monitor_states.c.due_at < until).limit(1)
     return conn.execute(due).first() is not None

@@ -41,6 +41,7 @@ _NICKNAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+NEVER_DUE = "this crontab is never due: there is no such day in its months"
 _SOME_DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -147,9 +148,23 @@ def _check_crontab(schedule: Schedule) -> None:
     try:
         schedule.next_after(_SOME_DAY)
     except CronSimError as error:
+        if _is_never_due(schedule, error):
+            raise ScheduleError(NEVER_DUE) from error
         raise ScheduleError(f"this is no crontab: {str(error).lower()}") from error
     except (ValueError, RuntimeError, StopIteration, OverflowError, AssertionError) as error:
-        raise ScheduleError("this crontab never runs") from error
+        raise ScheduleError(NEVER_DUE) from error
+
+
+def _is_never_due(schedule: Schedule, error: CronSimError) -> bool:
+    """Return whether the only fault of a crontab is that none of its months has such a day."""
+    if "day-of-month" not in str(error):
+        return False
+    minute, hour, day, _, weekday = schedule.crontab.split()
+    try:
+        CronSim(f"{minute} {hour} {day} * {weekday}", _SOME_DAY)
+    except CronSimError:
+        return False
+    return True
 
 
 def _crontab_after(crontab: str, moment: datetime, zone: tzinfo) -> datetime:

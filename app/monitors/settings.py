@@ -44,7 +44,11 @@ _BOUNDS = {
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 Slug = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_SLUG, pattern=r"^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$"),
+    Field(
+        min_length=1,
+        max_length=200,
+        description=f"Stored as at most {MAX_SLUG} small letters, digits, - and _.",
+    ),
     Control("Slug", placeholder="nightly-report", help="What check-ins name it by."),
 ]
 Name = Annotated[str, Field(max_length=MAX_NAME), Control("Name", help="Empty: the slug.")]
@@ -102,7 +106,10 @@ class NamedMonitor(MonitorSettings):
 
 
 def read_slug(value: object) -> str:
-    """Return a slug as Sentry makes it; empty if nothing is left."""
+    """Return a slug as Sentry makes it; empty if nothing is left.
+
+    Whatever names a monitor is read by this: check-ins, addresses of pages and of the API, forms.
+    """
     text = unicodedata.normalize("NFKD", (read_text(value) or "")[:500])
     plain = text.encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:MAX_SLUG].strip("-")

@@ -112,7 +112,7 @@ monitor_losses = Table(
     Column("last_at", UtcDateTime, nullable=False),
 )
 
-# One row: when the worker last looked at the monitors.
+# One row: when a process last noted that it is there, and looks or waits for the lease.
 monitor_watch = Table(
     "monitor_watch",
     metadata,

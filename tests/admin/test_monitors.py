@@ -127,10 +127,26 @@ def test_person_makes_changes_pauses_and_deletes_a_monitor(
     assert admin_client.get(PAGE).status_code == 404
 
 
-@pytest.mark.parametrize("slug", ["", "Nightly Report", "../etc", "x" * 51, "-a-"])
+@pytest.mark.parametrize("slug", ["", "../", "x" * 201])
 def test_slug_of_a_form_is_checked(admin_client: FlaskClient, slug: str) -> None:
     answer = post(admin_client, "/admin/monitors/new", slug=slug, project="1", **FORM)
     assert answer.status_code == 422
+
+
+def test_slug_of_forms_and_addresses_is_read_as_that_of_a_check_in(
+    admin_client: FlaskClient,
+) -> None:
+    made = post(admin_client, "/admin/monitors/new", slug="Nightly!", project="1", **FORM)
+    assert (made.status_code, made.location) == (303, PAGE)
+    path = "/admin/monitors/1/NIGHTLY%20"
+    assert "/cron/nightly/" in admin_client.get(path).text
+    for place, fields in (
+        (path, FORM),
+        (f"{path}/change", {"do": "pause"}),
+        (f"{path}/delete", {}),
+    ):
+        assert post(admin_client, place, **fields).status_code == 303
+    assert admin_client.get(PAGE).status_code == 404
 
 
 def test_left_out_check_ins_are_said(

@@ -84,8 +84,8 @@ def test_deleted_monitor_comes_back_with_its_next_check_in(app: Flask, client: F
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"slug": "Nightly Report"}, "slug"),
-        ({"slug": "x" * 51}, "slug"),
+        ({"slug": "!"}, "slug"),
+        ({"slug": "x" * 201}, "slug"),
         ({"schedule": {"type": "crontab", "value": "99 * * * *"}}, "schedule"),
         ({"schedule": {"type": "interval", "value": 5}}, "schedule"),
         ({"schedule": {"type": "never", "value": 5}}, "schedule.type"),

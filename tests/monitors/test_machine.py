@@ -298,6 +298,18 @@ def test_schedule_that_cannot_be_followed_is_refused(given: tuple) -> None:
         checked_schedule(*given)
 
 
+@pytest.mark.parametrize("text", ["0 0 31 2 *", "0 0 30,31 2 *", "0 0 31 4,6 *"])
+def test_crontab_that_is_never_due_is_refused_and_says_so(text: str) -> None:
+    with pytest.raises(ScheduleError, match="never due"):
+        crontab(text)
+
+
+@pytest.mark.parametrize("text", ["0 0 32 2 *", "0 0 31 13 *", "61 0 31 2 *", "0 0 31 2 9"])
+def test_crontab_with_another_fault_is_not_called_never_due(text: str) -> None:
+    with pytest.raises(ScheduleError, match="this is no crontab"):
+        crontab(text)
+
+
 def test_months_end_where_a_month_is_short() -> None:
     schedule = checked_schedule("interval", 1, "month", "UTC")
     assert schedule.next_after(datetime(2026, 1, 31, 12, tzinfo=UTC)).day == 28
