@@ -14,9 +14,9 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
 from app.monitors import expiry, recording
-from app.monitors.settings import read_slug
 from app.projects import create_project, delete_project
 from app.protocol.envelope import dump_json, parse_envelope
+from app.protocol.slug import read_slug
 from app.signals.check_ins import MonitorTask
 from app.store.leases import new_owner
 from tests.conftest import parts_of
