@@ -33,7 +33,7 @@ class LogLine(ApiModel):
     project_id: int
     release: str | None
     environment: str | None
-    cut: str | None = Field(description="What was cut or left out, in words.")
+    cut: str | None = Field(description="What was cut, left out or replaced, in words.")
 
 
 class LogPage(ApiModel):

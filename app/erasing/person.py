@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from app.erasing import patterns
 from app.erasing.identifier import Identifier, Kind, is_email, is_unmistakable, normal_address
 from app.erasing.patterns import ERASED, Pattern
-from app.monitors.settings import read_slug
+from app.protocol.slug import read_slug
 
 # Files that hold texts in compressed form: gzip, zip, zlib.
 _COMPRESSED = re.compile(rb"\x1f\x8b\x08|PK\x03\x04|\x78[\x01\x5e\x9c\xda]|\x28\xb5\x2f\xfd")

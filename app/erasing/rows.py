@@ -28,7 +28,7 @@ from app.erasing.columns import IN_TEXTS, STAYS
 from app.erasing.person import ERASED
 from app.erasing.task import CUT_AT, Task
 from app.issues.search_marks import mark_stale
-from app.monitors.settings import read_slug
+from app.protocol.slug import read_slug
 from app.store import metadata
 
 PAGE_SIZE = 1000

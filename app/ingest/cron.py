@@ -24,11 +24,12 @@ from app.ingest.answers import Refusal, preflight
 from app.ingest.body import read_body
 from app.ingest.door import LIMITS, keep, parsed, passed_through, project_of
 from app.monitors.check_in import MAX_DURATION_S, STATUSES
-from app.monitors.settings import read_config, read_slug
+from app.monitors.settings import read_config
 from app.monitors.tables import MAX_ENVIRONMENT, MAX_RELEASE
 from app.protocol.envelope import Envelope, Item, parse_json
 from app.protocol.event import parse_event_id
 from app.protocol.lenient import read_number
+from app.protocol.slug import read_slug
 from app.web import access
 
 FIELDS = ("status", "check_in_id", "environment", "duration", "release", "monitor_config")

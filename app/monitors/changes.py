@@ -19,11 +19,11 @@ from app.monitors.settings import (
     MonitorError,
     MonitorSettings,
     checked_columns,
-    read_slug,
     schedule_of,
 )
 from app.monitors.tables import monitors
 from app.projects import projects
+from app.protocol.slug import read_slug
 
 
 def add_monitor(

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Row, select, union_all
 
 from app.monitors.machine import FAILING, is_late
 from app.monitors.schedule import Schedule
-from app.monitors.settings import read_slug, schedule_of
+from app.monitors.settings import schedule_of
 from app.monitors.tables import check_ins, monitor_states, monitors
+from app.protocol.slug import read_slug
 
 # The most states of one query: SQLite joins at most 500 queries.
 MAX_STATES = 400

@@ -5,8 +5,6 @@ Source: https://develop.sentry.dev/sdk/telemetry/check-ins/, 2026-11-28.
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -17,9 +15,10 @@ from sqlalchemy import Row
 from app.inputs import Body, Control, InputError
 from app.monitors.machine import Expectation
 from app.monitors.schedule import Schedule, ScheduleError, checked_schedule, checked_zone
-from app.monitors.tables import MAX_NAME, MAX_SLUG
+from app.monitors.tables import MAX_NAME
 from app.protocol.event import clean_text
-from app.protocol.lenient import read_dict, read_int, read_text
+from app.protocol.lenient import read_dict, read_int
+from app.protocol.slug import MAX_SLUG
 
 # The bounds and defaults of Sentry: four weeks in minutes, and 720 runs.
 MAX_MINUTES = 40_320
@@ -103,16 +102,6 @@ class NamedMonitor(MonitorSettings):
     """A monitor with its slug."""
 
     slug: Slug
-
-
-def read_slug(value: object) -> str:
-    """Return a slug as Sentry makes it; empty if nothing is left.
-
-    Whatever names a monitor is read by this: check-ins, addresses of pages and of the API, forms.
-    """
-    text = unicodedata.normalize("NFKD", (read_text(value) or "")[:500])
-    plain = text.encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")[:MAX_SLUG].strip("-")
 
 
 def read_config(given: object) -> tuple[dict[str, Any], str | None] | None:

@@ -15,9 +15,9 @@ from sqlalchemy import (
     false,
 )
 
+from app.protocol.slug import MAX_SLUG
 from app.store import RowId, UtcDateTime, metadata, partial_index
 
-MAX_SLUG = 50
 MAX_NAME = 200
 MAX_ENVIRONMENT = 64
 MAX_RELEASE = 250

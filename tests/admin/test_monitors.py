@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import sentry_sdk
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,6 +23,7 @@ from tests.issues.payloads import calls
 from tests.monitors.steps import CONFIG, check_in, key_of, monitor_of, send, watch
 from tests.monitors.test_recording import NIGHT, pretend_watched
 from tests.questions import questions
+from tests.traces.steps import program
 
 pytestmark = pytest.mark.one_database
 
@@ -82,6 +86,31 @@ def test_error_of_a_failed_run_is_linked(app: Flask, admin_client: FlaskClient) 
     assert f'<a href="/admin/events/{event_id}">ValueError: no rows</a>' in page
     assert f"query=trace:{TRACE}" in page.replace("%3A", ":")
     assert f'href="/admin/traces/{TRACE}"' in page
+
+
+def test_error_that_names_its_monitor_or_check_in_is_linked_without_a_trace(
+    app: Flask, admin_client: FlaskClient
+) -> None:
+    """As Sentry's documentation says: the context ``monitor``, set before the job runs."""
+    now = datetime.now(UTC)
+    with time_machine.travel(now - timedelta(hours=3), tick=False) as clock, program(app, 1):
+        sentry_sdk.capture_message("of another job")
+        sentry_sdk.set_context("monitor", {"slug": "Nightly!"})
+        sentry_sdk.capture_message("too early")
+        clock.shift(timedelta(hours=2))
+        sentry_sdk.capture_message("during the run")
+        send(app, check_in(status="error", check_in_id="c" * 32, duration=60))
+        sentry_sdk.set_context("monitor", {"id": "c" * 32})
+        clock.shift(timedelta(minutes=30))
+        sentry_sdk.capture_message("with the id of the run")
+    make_searchable(parts_of(app).store)
+    page = admin_client.get(PAGE).text
+    section = page.partition("Errors of the failed run")[2].partition("</section>")[0]
+    assert "during the run" in section and "with the id of the run" in section
+    assert "too early" not in section and "of another job" not in section
+    link = re.search(r'href="([^"]*monitor.slug[^"]*)"', page.replace("%3A", ":"))
+    found = admin_client.get(html.unescape(link[1])).text
+    assert "during the run" in found and "too early" not in found
 
 
 def test_runs_of_an_outage_of_ours_are_said_so(
@@ -177,7 +206,11 @@ def test_pages_ask_a_bounded_number_of_questions(app: Flask, admin_client: Flask
     create_project(parts_of(app).store, "Shop")
     send(app, *[check_in(f"job-{n}", environment=f"e{n % 3}") for n in range(60)])
     send(app, *[check_in("job-0", environment=f"e{n}") for n in range(19)])
-    send(app, *[check_in("job-0", "error", contexts={"trace": {"trace_id": TRACE}})])
+    failed = check_in("job-0", "error", check_in_id="d" * 32, duration=5)
+    send(app, failed | {"contexts": {"trace": {"trace_id": TRACE}}})
+    named = {"contexts": {"monitor": {"slug": "job-0"}}}
+    store_events(app, calls("report", value="no rows") | named)
+    make_searchable(parts_of(app).store)
     for path in ("/admin/monitors", "/admin/monitors/1/job-0"):
         with questions() as asked:
             page = admin_client.get(path)

@@ -14,9 +14,10 @@ from flask.testing import FlaskClient, FlaskCliRunner
 from app.backup.tables import tables_of_backup
 from app.intake.retention import Limits, prune
 from app.monitors import expiry, recording
-from app.monitors.settings import read_slug
 from app.projects import create_project, delete_project
+from app.projects.ending import archive_project, restore_project
 from app.protocol.envelope import dump_json, parse_envelope
+from app.protocol.slug import read_slug
 from app.signals.check_ins import MonitorTask
 from app.store.leases import new_owner
 from tests.conftest import parts_of
@@ -422,6 +423,30 @@ def test_removed_project_leaves_nothing(app: Flask) -> None:
     delete_project(parts.store, 2)
     remove_deleted_projects(parts.store, parts.destinations)
     assert len(rows(app)) == 1
+
+
+def test_archived_project_misses_nothing_and_expects_nothing_until_a_check_in(
+    app: Flask, client: FlaskClient
+) -> None:
+    store = parts_of(app).store
+    create_project(store, "Shop")
+    hourly = CONFIG | {"schedule": {"type": "crontab", "value": "0 * * * *"}}
+    with time_machine.travel(NIGHT, tick=False) as clock:
+        send(app, check_in(monitor_config=hourly), project_id=2)
+        archive_project(store, 2)
+        for _ in range(3):
+            clock.shift(3 * HOUR)
+            pretend_watched(app, datetime.now(UTC))
+            watch(app)
+        restore_project(store, 2)
+        clock.shift(3 * HOUR)
+        pretend_watched(app, datetime.now(UTC))
+        watch(app)
+        monitor = monitor_of(client, project_id=2)
+        assert (monitor["status"], monitor["next_expected"]) == ("ok", None)
+        send(app, check_in(), project_id=2)
+        assert statuses(client, project_id=2) == ["ok", "ok"]
+        assert monitor_of(client, project_id=2)["next_expected"] == "2026-03-27T14:00:00Z"
 
 
 @pytest.mark.one_database
